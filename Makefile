@@ -1,0 +1,66 @@
+# Needs Python >= 3.11, git and make. Uses uv when there is one, else venv and pip.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+TEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check format setup lock docs-links clean
+
+help: ## Show what there is to do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(VENV)/.runtime ## Show everything at work, from nothing, on this very repository
+	$(BIN)/apphub-jobs demo .
+
+up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
+	$(BIN)/apphub-jobs up
+
+test: $(VENV)/.dev ## Run all tests, on a real PostgreSQL and real processes
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types, layers, links
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/check_links.py
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup: $(VENV)/.dev ## Make the environment for developing
+
+lock: ## Pin all dependencies anew, with hashes (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml --group build -o requirements/runtime.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## Remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# $(1): the file of pinned packages. The project itself comes last, built by the pinned backend, without the network.
+ifdef UV
+define install
+	test -x $(BIN)/python || uv venv -q --python $(PYTHON) $(VENV)
+	uv pip install -q --python $(BIN)/python --require-hashes -r $(1)
+	uv pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .
+endef
+else
+define install
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+endef
+endif
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+	$(call install,requirements/runtime.txt)
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	$(call install,requirements/dev.txt)
+	@touch $@ $(VENV)/.runtime

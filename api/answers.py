@@ -1,0 +1,246 @@
+"""Answers: how they are written, and their shapes as OpenAPI shows them."""
+
+from typing import Any, Generic, Literal, TypeVar
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+from starlette.responses import Response
+
+from domain.json_values import Json
+
+T = TypeVar("T")
+M = TypeVar("M")
+
+
+class JsonAnswer(Response):
+    """A body of plain JSON, written once and by the codec of the log."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        super().__init__(orjson.dumps(content), status, headers)
+
+
+def data(value: Json, status: int = 200) -> JsonAnswer:
+    """Return a success."""
+    return JsonAnswer({"data": value}, status)
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+
+class Data(_Shape, Generic[T]):
+    """A success."""
+
+    data: T
+
+
+class Page(_Shape, Generic[T, M]):
+    """A success with a list."""
+
+    data: T
+    meta: M
+
+
+class Failure(_Shape):
+    """A failure that is no validation."""
+
+    error: str
+    code: str
+
+
+class FieldProblem(_Shape):
+    """One broken rule."""
+
+    path: str = Field(description="JSON Pointer into the body")
+    message: str
+    keyword: str
+
+
+class FormProblems(_Shape):
+    """Broken rules by field."""
+
+    form_errors: list[str]
+    field_errors: dict[str, list[str]]
+
+
+class ValidationFailure(_Shape):
+    """A body, query or parameters that break rules."""
+
+    error: FormProblems
+    code: Literal["validation_failed"]
+    issues: list[FieldProblem]
+
+
+class Health(_Shape):
+    """The service answers."""
+
+    status: Literal["ok"]
+
+
+class Definition(_Shape):
+    """A job definition, as its newest version says."""
+
+    id: str
+    slug: str
+    name: str
+    version: int
+    type: str
+    runtime: str
+    entry_point: str
+    parameters_schema: dict[str, JsonValue]
+    default_parameters: dict[str, JsonValue]
+    output_schema: dict[str, JsonValue] | None
+    timeout_ms: int | None
+    retry_policy: dict[str, JsonValue] | None
+    metadata: JsonValue
+    priority: int
+    max_concurrent_runs: int | None
+    concurrency_key: str | None
+    start_deadline_ms: int | None
+    resources: dict[str, JsonValue] | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class Run(_Shape):
+    """A run of a job."""
+
+    id: str
+    job_definition_id: str
+    slug: str
+    definition_version: int
+    status: Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
+    parameters: dict[str, JsonValue]
+    result: JsonValue
+    error_message: str | None
+    failure_reason: str | None
+    logs_url: str | None
+    metrics: dict[str, JsonValue] | None
+    context: dict[str, JsonValue] | None
+    timeout_ms: int | None
+    attempt: int
+    max_attempts: int
+    duration_ms: int | None
+    priority: int
+    scheduled_at: AwareDatetime
+    started_at: AwareDatetime | None
+    completed_at: AwareDatetime | None
+    cancel_requested_at: AwareDatetime | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    idempotency_key: str | None
+    requested_by: str
+
+
+class JobWithRuns(_Shape):
+    """A job and a page of its runs."""
+
+    job: Definition
+    runs: list[Run]
+
+
+class JobBrief(_Shape):
+    """What a list of runs says of their job."""
+
+    id: str
+    slug: str
+    name: str
+    version: int
+    type: str
+
+
+class RunWithJob(_Shape):
+    """A run and its job in brief."""
+
+    run: Run
+    job: JobBrief
+
+
+class PageMeta(_Shape):
+    """Where a page lies."""
+
+    limit: int
+    offset: int
+
+
+class RunPageMeta(PageMeta):
+    """Where a page of runs lies, and how to get the next one; `nextCursor` stays fast however far you go."""
+
+    has_more: bool
+    next_offset: int | None
+    next_cursor: str | None
+
+
+class Subject(_Shape):
+    """Whose event it is."""
+
+    type: str
+    id: str
+
+
+class Event(_Shape):
+    """An event of the log."""
+
+    position: int
+    event_id: str
+    type: str
+    subject: Subject
+    version: int
+    occurred_at: AwareDatetime
+    recorded_at: AwareDatetime | None
+    actor: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    data: dict[str, JsonValue]
+
+
+class TagShape(_Shape):
+    """A tag of an app."""
+
+    key: str
+    value: str
+
+
+class AppShape(_Shape):
+    """An app of the catalog."""
+
+    id: str
+    name: str
+    description: str
+    repo_url: str
+    dockerfile_path: str
+    updated_at: AwareDatetime
+    tags: list[TagShape]
+    ingest_status: Literal["seed", "pending", "processing", "ready", "failed"]
+    ingest_error: str | None
+    ingest_attempts: int
+    latest_build: None
+    latest_launch: None
+    preview_tiles: list[JsonValue]
+    launch_env_templates: list[JsonValue]
+
+
+class IngestionEvent(_Shape):
+    """A step of an app's ingestion."""
+
+    id: str
+    repository_id: str
+    status: str
+    message: str
+    attempt: int | None
+    commit_sha: str | None
+    duration_ms: int | None
+    job_run_id: str
+    created_at: AwareDatetime
+
+
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's `responses` for these statuses; what may befall any call is always among them."""
+    shapes: dict[int | str, dict[str, Any]] = {
+        status: {"model": ValidationFailure if status == 400 else Failure}  # noqa: PLR2004
+        for status in (*statuses, 401, 403, 503)
+    }
+    return shapes

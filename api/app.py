@@ -1,0 +1,81 @@
+"""The HTTP application."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api import errors, routes_apps, routes_jobs, routes_runs, websocket
+from api.answers import Health, JsonAnswer
+from api.hub import Hub
+from api.service import Service, Settings, running
+from api.strict_json import MAX_BODY_BYTES
+
+VERSION = "0.1.0"
+
+_ABOUT = """Registers jobs, launches runs, tracks them and streams what happens.
+
+Every answer follows from an append-only log of events. The stream of the same events is a WebSocket at `/ws`.
+"""
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """Return the application; it starts its parts when the server starts it."""
+    app = FastAPI(
+        title="AppHub Jobs",
+        version=VERSION,
+        description=_ABOUT,
+        lifespan=_lifespan(settings),
+        max_body_size=MAX_BODY_BYTES,
+    )
+    errors.install(app)
+    app.add_api_route("/health", _health, response_model=Health, tags=["health"])
+    for router in (routes_jobs.router, routes_runs.router, routes_apps.router, websocket.router):
+        app.include_router(router)
+    _describe(app)
+    return app
+
+
+async def _health() -> JsonAnswer:
+    """Tell that the service answers."""
+    return JsonAnswer({"status": "ok"})
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings) as service, _hub(service) as hub:
+            app.state.service = service
+            app.state.hub = hub
+            yield
+
+    return lifespan
+
+
+@asynccontextmanager
+async def _hub(service: Service) -> AsyncIterator[Hub]:
+    hub = Hub(service.reader, service.listener)
+    await hub.start()
+    try:
+        yield hub
+    finally:
+        await hub.stop()
+
+
+def _describe(app: FastAPI) -> None:
+    """Let OpenAPI say what is true: broken input is answered with 400, never with FastAPI's own 422."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(title=app.title, version=app.version, description=_ABOUT, routes=app.routes)
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schema["components"]["schemas"].pop(unused, None)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -1,0 +1,63 @@
+"""Who asks. Operators may name tokens in a file; without one the API is open."""
+
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import HTTPConnection
+
+from api.errors import ForbiddenError, UnauthenticatedError
+
+ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Somebody with a name, who may read or also write."""
+
+    name: str
+    may_write: bool
+
+
+Tokens = Mapping[str, Principal]
+
+
+def read_tokens(path: Path) -> Tokens:
+    """Read `{"TOKEN": {"principal": "name", "role": "read" | "write"}, …}`.
+
+    Raises:
+        ValueError: the file says something else.
+    """
+    try:
+        entries = json.loads(path.read_text())
+        return {token: Principal(entry["principal"], _ROLES[entry["role"]]) for token, entry in entries.items()}
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        msg = f'{path} must hold {{"TOKEN": {{"principal": "name", "role": "read" or "write"}}}}: {error!r}'
+        raise ValueError(msg) from None
+
+
+_ROLES = {"read": False, "write": True}
+
+
+def principal_of(connection: HTTPConnection, tokens: Tokens | None, *, to_write: bool) -> str:
+    """Return who asks.
+
+    Raises:
+        UnauthenticatedError: no token, or an unknown one.
+        ForbiddenError: the token only allows reading.
+    """
+    if tokens is None:
+        return ANONYMOUS
+    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        given = connection.query_params.get("token", "")  # Browsers cannot send headers with a WebSocket.
+    found = [who for token, who in tokens.items() if hmac.compare_digest(token.encode(), given.encode())]
+    if not found:
+        msg = "send the header Authorization: Bearer TOKEN with a token that the operator gave out"
+        raise UnauthenticatedError(msg)
+    if to_write and not found[0].may_write:
+        msg = f"the token of {found[0].name} only allows reading"
+        raise ForbiddenError(msg)
+    return found[0].name

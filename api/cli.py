@@ -1,0 +1,210 @@
+"""The command line. Options come from flags or `APPHUB_…` variables; nothing below reads the environment."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import psycopg
+import typer
+
+from api.auth import Tokens, read_tokens
+from api.demo import run_demo
+from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from api.embedded_placement import ROOTS_PLACE, PlacementError
+from api.service import Settings
+from api.serving import PortTakenError, serve, watch_lifeline, work
+from api.up import Supervisor
+from migrations import runner
+from worker.registry import DuplicateHandlerError
+from worker.service import WorkerSettings
+
+app = typer.Typer(
+    name="apphub-jobs",
+    help="Registers jobs, launches runs, executes and tracks them; every change is an event in an append-only log.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+MINIMUM_SERVER = 150_000
+"""PostgreSQL 15, as libpq counts versions."""
+
+Host = Annotated[str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")]
+Port = Annotated[int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="APPHUB_DATA_DIR", help="Where run logs lie, and the private database if no URL is given."),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar=["APPHUB_DATABASE_URL", "DATABASE_URL"],
+        help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
+    ),
+]
+TokensFile = Annotated[
+    Path | None,
+    typer.Option(envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."),
+]
+Slots = Annotated[int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")]
+LeaseS = Annotated[
+    float, typer.Option(envvar="APPHUB_LEASE_S", min=1, max=3_600, help="Silence after which a worker counts as dead.")
+]
+Handlers = Annotated[
+    list[str] | None, typer.Option("--handlers", envvar="APPHUB_HANDLERS", help="Module with a mapping HANDLERS.")
+]
+
+
+@app.command()
+def up(  # noqa: PLR0913, PLR0917 - one for each option
+    host: Host = "127.0.0.1",
+    port: Port = 4000,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    tokens_file: TokensFile = None,
+    slots: Slots = 4,
+    lease_s: LeaseS = 15.0,
+    handlers: Handlers = None,
+) -> None:
+    """Run database, API and worker together until Ctrl-C."""
+    with _database(data_dir, database_url) as (directory, _):
+        common = ["--data-dir", str(directory)]
+        serve_arguments = [*common, "--host", host, "--port", str(port)]
+        if tokens_file is not None:
+            serve_arguments += ["--tokens-file", str(tokens_file)]
+        worker_arguments = [*common, "--slots", str(slots), "--lease-s", str(lease_s)]
+        worker_arguments += [part for module in handlers or [] for part in ("--handlers", module)]
+        if database_url is not None:
+            # By the environment: a command line can be read by everybody on the machine.
+            os.environ["APPHUB_DATABASE_URL"] = database_url
+        code = Supervisor(serve_arguments, worker_arguments).run()
+    raise typer.Exit(code)
+
+
+@app.command("serve")
+def serve_command(
+    host: Host = "127.0.0.1",
+    port: Port = 4000,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    tokens_file: TokensFile = None,
+) -> None:
+    """Run the API alone."""
+    tokens = _tokens(tokens_file)
+    with _database(data_dir, database_url) as (directory, url):
+        try:
+            serve(Settings(url, directory, tokens), host, port)
+        except PortTakenError as error:
+            raise _failure(error) from None
+
+
+@app.command("worker")
+def worker_command(
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    slots: Slots = 4,
+    lease_s: LeaseS = 15.0,
+    handlers: Handlers = None,
+) -> None:
+    """Run a worker alone."""
+    with _database(data_dir, database_url) as (directory, url):
+        settings = Settings(url, directory)
+        worker_settings = WorkerSettings(
+            slots=slots, lease_s=lease_s, run_logs_dir=settings.run_logs_dir, handler_modules=tuple(handlers or ())
+        )
+        try:
+            work(settings, worker_settings)
+        except (DuplicateHandlerError, ImportError) as error:
+            raise _failure(error) from None
+
+
+@app.command()
+def migrate(
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    to: Annotated[str, typer.Option(help="Version to go to; `base` removes everything, the log included.")] = "head",
+) -> None:
+    """Bring the database's schema up to date, or down."""
+    with _database(data_dir, database_url, upgrade=False) as (_, url):
+        before = runner.current(url)
+        target = runner.HEAD if to == "head" else to
+        if target != "base" and (before or "") <= target:
+            runner.upgrade(url, target)
+        else:
+            runner.downgrade(url, target)
+        typer.echo(f"schema: {before or 'empty'} -> {runner.current(url) or 'empty'}")
+
+
+@app.command()
+def demo(
+    repo: Annotated[Path | None, typer.Argument(help="A git repository; this one if left out.")] = None,
+) -> None:
+    """Show everything at work: start from nothing, ingest a repository, print its events as they arrive."""
+    raise typer.Exit(run_demo(repo or Path.cwd()))
+
+
+@contextmanager
+def _database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) -> Iterator[tuple[Path, str]]:
+    """Give the data directory and the URL of a database whose schema is up to date."""
+    directory = (data_dir or _default_data_dir()).resolve()
+    embedded: EmbeddedPostgres | None = None
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if url is None:
+            embedded = EmbeddedPostgres(directory)
+            url = embedded.start()
+        _check_server(url)
+        if upgrade:
+            runner.upgrade(url)
+        yield directory, url
+    except (EmbeddedPostgresError, PlacementError, runner.SchemaError, OSError) as error:
+        raise _failure(error) from None
+    except psycopg.OperationalError as error:
+        raise _failure(f"cannot reach the database: {str(error).strip()}\nCheck --database-url.") from None
+    finally:
+        if embedded is not None:
+            embedded.stop()
+
+
+def _check_server(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        version = connection.info.server_version
+    if version < MINIMUM_SERVER:
+        msg = f"the database is PostgreSQL {version // 10_000}; 15 or newer is needed"
+        raise runner.SchemaError(msg)
+
+
+def _default_data_dir() -> Path:
+    if os.geteuid() == 0:
+        return ROOTS_PLACE / "data"
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "apphub-jobs"
+
+
+def _tokens(path: Path | None) -> Tokens | None:
+    try:
+        return None if path is None else read_tokens(path)
+    except (OSError, ValueError) as error:
+        raise _failure(error) from None
+
+
+def _failure(error: object) -> typer.Exit:
+    typer.echo(f"apphub-jobs: {error}", err=True)
+    return typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    watch_lifeline()
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What routes ask for: the service's parts, who asks, and pages."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, cast
+from uuid import UUID, uuid4
+
+from fastapi import Depends, Header, Query, Request
+from starlette.requests import HTTPConnection
+
+from api.auth import principal_of
+from api.service import Service
+from domain.errors import InvalidInputError, Issue, NotFoundError
+from domain.ports import Origin, Row
+from domain.run_states import STATUSES
+from projections import job_definitions
+from projections.table import Connection
+
+MAX_SEARCH = 200
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """Return the process's service."""
+    return cast("Service", connection.app.state.service)
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+
+
+async def _connection(service: ServiceDep) -> AsyncIterator[Connection]:
+    async with service.pool.connection() as connection:
+        yield connection
+
+
+def _reader(request: Request, service: ServiceDep) -> str:
+    return principal_of(request, service.settings.tokens, to_write=False)
+
+
+def _origin(request: Request, service: ServiceDep) -> Origin:
+    """Name who asks as the actor, and the request as the cause of all that follows."""
+    actor = principal_of(request, service.settings.tokens, to_write=True)
+    return Origin(actor, causation_id=uuid4())
+
+
+ConnectionDep = Annotated[Connection, Depends(_connection, scope="function")]
+OriginDep = Annotated[Origin, Depends(_origin)]
+MayRead = Depends(_reader)
+
+Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
+RunsLimit = Annotated[int, Query(ge=1, le=50)]
+
+
+def _statuses(status: Annotated[str | None, Query(description="one status, or several with commas")] = None) -> list[str]:
+    wanted = [part.strip() for part in (status or "").split(",") if part.strip()]
+    unknown = [part for part in wanted if part not in STATUSES]
+    if unknown:
+        message = f"unknown status {unknown[0]!r}; there are {', '.join(STATUSES)}"
+        raise InvalidInputError([Issue("/status", message, "enum")])
+    return wanted
+
+
+def _idempotency_key(
+    idempotency_key: Annotated[str | None, Header(description="at most 255 printable ASCII characters")] = None,
+) -> str | None:
+    if idempotency_key is None:
+        return None
+    printable = idempotency_key.isascii() and idempotency_key.isprintable()
+    if not (printable and 1 <= len(idempotency_key) <= 255):  # noqa: PLR2004 - the contract's number
+        message = "must be 1 to 255 printable ASCII characters"
+        raise InvalidInputError([Issue("/Idempotency-Key", message, "pattern")])
+    return idempotency_key
+
+
+StatusesDep = Annotated[list[str], Depends(_statuses)]
+IdempotencyKeyDep = Annotated[str | None, Depends(_idempotency_key)]
+
+
+def run_id_of(text: str) -> UUID:
+    """Return a run's id, or raise NotFoundError: what is no id names no run."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise run_not_found() from None
+
+
+def run_not_found() -> NotFoundError:
+    """Return the answer to an unknown run."""
+    return NotFoundError("run_not_found", "job run not found")
+
+
+async def known_job(connection: Connection, slug: str) -> Row:
+    """Return a job's row, or raise NotFoundError `job_not_found`."""
+    job = await job_definitions.by_slug(connection, slug) if "\x00" not in slug else None
+    if job is None:
+        raise NotFoundError("job_not_found", "job not found")
+    return job

@@ -1,0 +1,108 @@
+"""`/jobs`: definitions, and launching their runs."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Request
+
+from api.answers import Data, Definition, JobWithRuns, JsonAnswer, Page, PageMeta, Run, data, failures
+from api.bodies import JobBody, JobPatch, LaunchBody
+from api.context import (
+    ConnectionDep,
+    IdempotencyKeyDep,
+    MayRead,
+    Offset,
+    OriginDep,
+    RunsLimit,
+    ServiceDep,
+    StatusesDep,
+    known_job,
+)
+from api.strict_json import StrictJsonRoute, sent_body
+from domain.application import Launched
+from domain.ports import Row
+from projections import job_definitions, job_runs, run_queries
+from projections.run_queries import RunFilter, list_runs
+
+router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
+
+
+@router.get("", response_model=Data[list[Definition]], responses=failures(), dependencies=[MayRead])
+async def list_jobs(connection: ConnectionDep) -> JsonAnswer:
+    """List every job, ordered by slug."""
+    return data([job_definitions.present(row) for row in await job_definitions.all_by_slug(connection)])
+
+
+@router.post("", status_code=201, response_model=Data[Definition], responses=failures(400, 409, 413, 415, 429))
+async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+    """Register a job under a slug that is free."""
+    row = await service.jobs.register_job(body.slug, body.spec(), body.version or 1, origin)
+    return data(job_definitions.present(row), 201)
+
+
+@router.get(
+    "/{slug}",
+    response_model=Page[JobWithRuns, PageMeta],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
+)
+async def get_job(
+    slug: str, connection: ConnectionDep, statuses: StatusesDep, limit: RunsLimit = 10, offset: Offset = 0
+) -> JsonAnswer:
+    """Show a job and its newest runs."""
+    job = await known_job(connection, slug)
+    wanted = RunFilter(definition_id=UUID(str(job["id"])), statuses=statuses)
+    runs, _ = await list_runs(connection, wanted, limit, offset)
+    content = {"job": job_definitions.present(job), "runs": [job_runs.present(run) for run in runs]}
+    return JsonAnswer({"data": content, "meta": {"limit": limit, "offset": offset}})
+
+
+@router.patch("/{slug}", response_model=Data[Definition], responses=failures(400, 404, 409, 413, 415, 429))
+async def revise_job(
+    slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep, connection: ConnectionDep
+) -> JsonAnswer:
+    """Make a new version of a job, unless nothing would change."""
+    job = await known_job(connection, slug)
+    changes = {name: value for name, value in body.changes().items() if name != "version"}
+    row = await service.jobs.revise_job(str(job["slug"]), changes, body.version, origin)
+    return data(job_definitions.present(row or await known_job(connection, slug)))
+
+
+@router.post("/{slug}/run", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 413, 415, 429))
+async def launch_run(
+    slug: str,
+    request: Request,
+    service: ServiceDep,
+    origin: OriginDep,
+    key: IdempotencyKeyDep,
+    body: Annotated[LaunchBody | None, Body()] = None,
+) -> JsonAnswer:
+    """Launch a run. With an `Idempotency-Key` a repeated request leads to the first run again."""
+    launch = (body or LaunchBody()).launch(key, sent_body(request))
+    launched = await service.jobs.launch(slug, launch, origin)
+    return data(job_runs.present(await row_of(launched, service)), 202)
+
+
+@router.get(
+    "/{slug}/runs", response_model=Page[list[Run], PageMeta], responses=failures(400, 404), dependencies=[MayRead]
+)
+async def list_job_runs(
+    slug: str, connection: ConnectionDep, statuses: StatusesDep, limit: RunsLimit = 10, offset: Offset = 0
+) -> JsonAnswer:
+    """List a job's runs, newest first."""
+    job = await known_job(connection, slug)
+    wanted = RunFilter(definition_id=UUID(str(job["id"])), statuses=statuses)
+    runs, _ = await list_runs(connection, wanted, limit, offset)
+    return JsonAnswer({"data": [job_runs.present(run) for run in runs], "meta": {"limit": limit, "offset": offset}})
+
+
+async def row_of(launched: Launched, service: ServiceDep) -> Row:
+    """Return the row of a launched run: as the launch left it, or as it is today if it was launched before."""
+    if launched.row is not None:
+        return launched.row
+    async with service.pool.connection() as connection:
+        row = await run_queries.by_id(connection, launched.run_id)
+    if row is None:
+        msg = f"run {launched.run_id} is in the log but not in job_runs"
+        raise LookupError(msg)
+    return row

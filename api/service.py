@@ -1,0 +1,82 @@
+"""The composition root: everything a process needs, put together in one place and handed down."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg_pool import AsyncConnectionPool
+
+from api.auth import Tokens
+from domain.application import Jobs
+from domain.execution import Executions
+from eventlog.clock import DatabaseClock
+from eventlog.connection import Database
+from eventlog.heartbeats import Heartbeats
+from eventlog.listener import Listener
+from eventlog.log import PostgresLog
+from eventlog.reader import Reader
+from eventlog.recorder import LogFactory
+from eventlog.writer import Writer
+from projections.table import Connection
+
+POOL_SIZE = 16
+"""Query connections of a process; a query takes well under a millisecond, so this serves thousands a second."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator decides. The command line reads it, this module passes it on, nobody else looks it up.
+
+    Attributes:
+        database_url: any libpq connection string.
+        data_dir: where logs of runs lie, and the embedded server if there is one.
+        tokens: who may do what; None leaves the API open (for a machine of one's own).
+    """
+
+    database_url: str
+    data_dir: Path
+    tokens: Tokens | None = None
+
+    @property
+    def run_logs_dir(self) -> Path:
+        """Where what runs print is kept."""
+        return self.data_dir / "run-logs"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process's running parts."""
+
+    settings: Settings
+    pool: AsyncConnectionPool[Connection]
+    jobs: Jobs
+    executions: Executions
+    reader: Reader
+    listener: Listener
+    heartbeats: Heartbeats
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Service]:
+    """Start the parts in order, and stop them in the opposite one."""
+    database = Database(settings.database_url)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(database.pool(POOL_SIZE))
+        clock, writer, listener = DatabaseClock(pool), Writer(database), Listener(database)
+        for part in (clock, writer, listener):
+            await part.start()
+            stack.push_async_callback(part.stop)
+        jobs = Jobs(LogFactory(database.conninfo, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
+        stack.callback(jobs.close)
+        await jobs.seed()
+        yield Service(
+            settings=settings,
+            pool=pool,
+            jobs=jobs,
+            executions=Executions(jobs),
+            reader=Reader(pool),
+            listener=listener,
+            heartbeats=Heartbeats(pool),
+        )

@@ -1,0 +1,137 @@
+"""The API's process and the worker's process, from start to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+
+from api.app import build_app
+from api.service import Settings, running
+from eventlog.work import Work
+from worker.executor import ProcessExecutor
+from worker.registry import load_handlers
+from worker.service import Worker, WorkerSettings
+
+LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
+"""Names the descriptor whose end tells a child of `up` that its parent is gone."""
+
+CLOSE_CLIENTS_S = 5
+"""How long open requests and streams may take to end once the server stops."""
+
+
+class PortTakenError(Exception):
+    """The port is in use; the message says what to do."""
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve the API until SIGINT or SIGTERM; print `ready http://HOST:PORT` once it answers.
+
+    Raises:
+        PortTakenError: somebody else listens there.
+    """
+    listening = _bind(host, port)
+    config = uvicorn.Config(
+        build_app(settings),
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=CLOSE_CLIENTS_S,
+    )
+    server = _Server(config)
+    asyncio.run(_serve(server, listening))
+    if not server.started:
+        raise SystemExit(1)
+
+
+def work(settings: Settings, worker_settings: WorkerSettings) -> None:
+    """Work until SIGINT or SIGTERM; a second signal hands back at once what runs."""
+    handlers = load_handlers(worker_settings.handler_modules)
+
+    async def main() -> None:
+        async with running(settings) as service:
+            worker = Worker(
+                worker_settings,
+                service.executions,
+                service.heartbeats,
+                Work(service.pool, service.listener),
+                ProcessExecutor(),
+                handlers,
+            )
+            _on_stop_signals(worker.stop, worker.stop_now)
+            await worker.run()
+
+    asyncio.run(main())
+
+
+def watch_lifeline() -> None:
+    """Stop this process in good order when its parent dies, if it was started by `up`."""
+    descriptor = os.environ.pop(LIFELINE_VARIABLE, None)
+    if descriptor is None:
+        return
+
+    def watch() -> None:
+        with suppress(OSError):
+            os.read(int(descriptor), 1)
+        logging.getLogger(__name__).warning("the parent process is gone; stopping")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with our signals: its own way ends the process before others could clean up."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+    def stop_now(self) -> None:
+        self.force_exit = True
+
+
+async def _serve(server: _Server, listening: socket.socket) -> None:
+    _on_stop_signals(server.stop, server.stop_now)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started and not serving.done():
+        await asyncio.wait([serving], timeout=0.01)
+    if server.started:
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        print(f"ready http://{shown}:{port}", flush=True)  # noqa: T201 - programs wait for this line
+    await serving
+
+
+def _on_stop_signals(first: Callable[[], None], second: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    received = 0
+
+    def handle() -> None:
+        nonlocal received
+        received += 1
+        (first if received == 1 else second)()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, handle)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        msg = f"cannot listen on {host}:{port}: {error.strerror}; choose another --port, or 0 for any free one"
+        raise PortTakenError(msg) from None
+    listening.listen(2048)
+    listening.set_inheritable(False)
+    return listening

@@ -1,0 +1,281 @@
+"""`Jobs`: one method a command. Each loads, lets the aggregate decide, and appends; on a conflict it decides again."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+from uuid import UUID
+
+from eventsourcing.application import Application, project_aggregate
+from eventsourcing.domain import Aggregate
+from eventsourcing.persistence import InfrastructureFactory, StoredEvent
+from eventsourcing.utils import Environment
+
+from domain import identifiers
+from domain.builtin import BUILTIN_SPECS
+from domain.catalog import INGEST_SLUG, inputs_for
+from domain.clock import Clock
+from domain.errors import ConflictError, NotFoundError, VersionConflictError
+from domain.job_definition import JobDefinition, Spec
+from domain.job_run import JobRun
+from domain.json_values import JsonObject
+from domain.launching import Launch, new_run, relaunch
+from domain.ports import Locked, Log, Origin, Row, Saved, Unit
+from domain.repository import App, Repository
+from domain.run_states import FINAL
+
+A = TypeVar("A", bound=Aggregate)
+
+MAX_DECISIONS = 20
+"""How often a command decides anew after conflicts. Each conflict means that another command got through, so this
+many in a row on one aggregate is no contention but a fault."""
+
+SYSTEM = Origin(actor="system")
+
+
+class RandomSource(Protocol):
+    """Where jitter and ids take their randomness from."""
+
+    def random(self) -> float:
+        """Return a number in [0, 1)."""
+
+    def randbytes(self, n: int) -> bytes:
+        """Return n bytes."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A run, and whether this call created it (or an earlier one under the same idempotency key)."""
+
+    run_id: UUID
+    row: Row | None
+    created: bool
+
+
+class Jobs(Application[UUID]):
+    """The application. It is built on a given factory and log; the process's environment changes nothing about it."""
+
+    name = "Jobs"
+
+    def __init__(self, factory: InfrastructureFactory, log: Log, clock: Clock, random: RandomSource) -> None:
+        self._given_factory = factory
+        self.log_port = log
+        self.clock = clock
+        self.random = random
+        super().__init__()
+
+    def construct_env(self, name: str, env: Any = None) -> Environment:  # noqa: ARG002 - the library's signature
+        """Return an empty environment: settings come in through the factory."""
+        return Environment(name, {})
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory:  # noqa: ARG002
+        """Return the factory that the composition root built."""
+        return self._given_factory
+
+    # Definitions ----------------------------------------------------------------------------------------------
+
+    async def register_job(self, slug: str, spec: Spec, version: int, origin: Origin) -> Row:
+        """Register a job.
+
+        Raises:
+            InvalidInputError: see `JobDefinition.register`.
+            ConflictError: `job_exists`.
+        """
+        definition = JobDefinition.register(slug, spec, version, self.clock())
+        try:
+            saved = await self.save(definition, origin=origin)
+        except VersionConflictError:
+            raise ConflictError("job_exists", f"job {slug} already exists") from None
+        return saved.rows[definition.id]
+
+    async def revise_job(self, slug: str, changes: JsonObject, version: int | None, origin: Origin) -> Row | None:
+        """Make a new version of a job; return its row, or None where nothing changed."""
+        definition_id = identifiers.definition_id(slug)
+
+        async def decide() -> list[Aggregate]:
+            definition = await self.definition(definition_id)
+            definition.revise(changes, version, self.clock())
+            return [definition]
+
+        saved = await self.decide_and_save(decide, origin)
+        return saved.rows.get(definition_id)
+
+    async def seed(self) -> None:
+        """Register the built-in jobs that are not there yet; what an operator revised stays as it is."""
+        for slug, spec in BUILTIN_SPECS.items():
+            try:
+                await self.register_job(slug, spec, 1, SYSTEM)
+            except ConflictError:
+                continue
+
+    async def definition(self, definition_id: UUID) -> JobDefinition:
+        """Return a definition with all its versions, or raise NotFoundError `job_not_found`."""
+        found = (await self.load(JobDefinition, [definition_id])).get(definition_id)
+        if found is None:
+            raise NotFoundError("job_not_found", "job not found")
+        return found
+
+    # Runs -----------------------------------------------------------------------------------------------------
+
+    async def launch(self, slug: str, launch: Launch, origin: Origin) -> Launched:
+        """Launch a run. The same idempotency key with the same body leads to the first run again.
+
+        Raises:
+            NotFoundError: `job_not_found`.
+            InvalidInputError: see `new_run`.
+            ConflictError: `idempotency_key_reused`, the key came with another body before.
+        """
+        if launch.idempotency_key is None:
+            run_id = self.new_id()
+        else:
+            run_id = identifiers.run_id_for_key(origin.actor, slug, launch.idempotency_key)
+            earlier = await self._launched_before(run_id, launch)
+            if earlier is not None:
+                return earlier
+        definition = await self.definition(identifiers.definition_id(slug))
+        run = new_run(definition, launch, run_id, origin.actor, self.clock())
+        try:
+            saved = await self.save(run, origin=origin)
+        except VersionConflictError:
+            earlier = await self._launched_before(run_id, launch)
+            if earlier is None:
+                raise
+            return earlier
+        return Launched(run_id, saved.rows[run_id], created=True)
+
+    async def cancel(self, run_id: UUID, reason: str | None, origin: Origin) -> None:
+        """Cancel a run: at once while pending, else its worker is asked to stop it.
+
+        Raises:
+            NotFoundError: `run_not_found`.
+            ConflictError: `run_already_ended`, it ended otherwise.
+        """
+
+        async def decide() -> list[Aggregate]:
+            run = await self.run(run_id)
+            run.request_cancel(self.clock(), reason)
+            return [run]
+
+        await self.decide_and_save(decide, origin)
+
+    async def retry(self, run_id: UUID, origin: Origin) -> Launched:
+        """Launch an ended run anew, as the job is defined today.
+
+        Raises:
+            NotFoundError: `run_not_found`.
+            ConflictError: `run_not_ended`.
+            InvalidInputError: the job's schema no longer allows the run's parameters.
+        """
+        old = await self.run(run_id)
+        if old.status not in FINAL:
+            raise ConflictError("run_not_ended", f"job run is still {old.status}")
+        definition = await self.definition(old.definition_id)
+        run = new_run(definition, relaunch(definition, old), self.new_id(), origin.actor, self.clock())
+        caused = Origin(origin.actor, causation_id=identifiers.event_id(old.id, old.version))
+        saved = await self.save(run, origin=caused)
+        return Launched(run.id, saved.rows[run.id], created=True)
+
+    async def run(self, run_id: UUID) -> JobRun:
+        """Return a run, or raise NotFoundError `run_not_found`."""
+        found = (await self.load(JobRun, [run_id])).get(run_id)
+        if found is None:
+            raise NotFoundError("run_not_found", "job run not found")
+        return found
+
+    # Catalog --------------------------------------------------------------------------------------------------
+
+    async def add_app(self, app: App, origin: Origin) -> Row:
+        """Add an app to the catalog and launch its ingestion, in one unit.
+
+        Raises:
+            ConflictError: `app_exists`.
+        """
+        now = self.clock()
+        repository = Repository.add(app, now)
+        run = await self._ingestion_of(repository, origin)
+        try:
+            saved = await self.save(repository, run, origin=origin)
+        except VersionConflictError:
+            raise ConflictError("app_exists", f"app {app.id} already exists") from None
+        return saved.rows[repository.id]
+
+    async def retry_ingestion(self, client_id: str, origin: Origin) -> Row:
+        """Launch another ingestion of the app.
+
+        Raises:
+            NotFoundError: `app_not_found`.
+            ConflictError: `ingestion_in_progress`.
+        """
+        aggregate_id = identifiers.repository_id(client_id)
+
+        async def decide() -> list[Aggregate]:
+            repository = (await self.load(Repository, [aggregate_id])).get(aggregate_id)
+            if repository is None:
+                raise NotFoundError("app_not_found", "app not found")
+            return [repository, await self._ingestion_of(repository, origin)]
+
+        saved = await self.decide_and_save(decide, origin)
+        return saved.rows[aggregate_id]
+
+    async def _ingestion_of(self, repository: Repository, origin: Origin) -> JobRun:
+        definition = await self.definition(identifiers.definition_id(INGEST_SLUG))
+        launch = Launch(parameters={"repositoryId": repository.client_id})
+        run = new_run(definition, launch, self.new_id(), origin.actor, self.clock())
+        repository.request_ingestion(str(run.id), self.clock())
+        return run
+
+    async def inputs_of(self, aggregate_id: UUID) -> JsonObject:
+        """Return what an ingestion of this repository is given to read."""
+        return inputs_for((await self.load(Repository, [aggregate_id])).get(aggregate_id))
+
+    # The way to the log ---------------------------------------------------------------------------------------
+
+    async def save(self, *objs: Any, origin: Origin = SYSTEM, **_: Any) -> Saved:  # type: ignore[override]
+        """Append the aggregates' new events as one unit, with the rows they change; awaitable, unlike the library's."""
+        stored = self.stored_events(objs)
+        return await self.log_port.append(Unit(stored, origin)) if stored else Saved()
+
+    async def decide_and_save(self, decide: Callable[[], Awaitable[Sequence[Aggregate]]], origin: Origin) -> Saved:
+        """Run a decision on fresh aggregates until what it decides can be appended."""
+        for _ in range(MAX_DECISIONS - 1):
+            try:
+                return await self.save(*await decide(), origin=origin)
+            except VersionConflictError:
+                continue
+        return await self.save(*await decide(), origin=origin)
+
+    async def save_under_lock(
+        self, decide: Callable[[Locked], Awaitable[Sequence[Aggregate]]], origin: Origin
+    ) -> Saved:
+        """Run a decision that must see everything and be overtaken by nothing."""
+
+        async def decide_events(locked: Locked) -> Sequence[StoredEvent]:
+            return self.stored_events(await decide(locked))
+
+        return await self.log_port.append_under_lock(decide_events, origin)
+
+    async def load(self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None) -> dict[UUID, A]:
+        """Return those of the aggregates that exist, folded from their events."""
+        histories = await (locked or self.log_port).events_of(ids)
+        return {
+            aggregate_id: cast("A", project_aggregate(None, map(self.mapper.to_domain_event, history)))  # type: ignore[arg-type]
+            for aggregate_id, history in histories.items()
+        }
+
+    def stored_events(self, aggregates: Iterable[Aggregate]) -> list[StoredEvent]:
+        """Collect the aggregates' new events, encoded."""
+        return [
+            self.mapper.to_stored_event(event) for aggregate in aggregates for event in aggregate.collect_events()
+        ]
+
+    def new_id(self) -> UUID:
+        """Return an id whose order is the order of time."""
+        return identifiers.uuid7(int(self.clock().timestamp() * 1000), self.random.randbytes(10))
+
+    async def _launched_before(self, run_id: UUID, launch: Launch) -> Launched | None:
+        run = (await self.load(JobRun, [run_id])).get(run_id)
+        if run is None:
+            return None
+        if run.request_digest != launch.digest:
+            message = "this Idempotency-Key came with another body before; use a new key for a new request"
+            raise ConflictError("idempotency_key_reused", message)
+        return Launched(run_id, None, created=False)

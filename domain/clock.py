@@ -1,0 +1,43 @@
+"""Times of the domain: UTC, cut to milliseconds, written as ISO 8601 with a `Z`."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+"""Tells the present. Passed in everywhere, so that decisions are repeatable in tests."""
+
+_ISO_LENGTH = len("2026-01-01T00:00:00.000Z")
+
+
+def cut_to_ms(moment: datetime) -> datetime:
+    """Return the moment in UTC without its microseconds below a millisecond."""
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def to_iso(moment: datetime) -> str:
+    """Return for example `2026-11-24T14:31:04.123Z`: always 24 characters, so text order is time order."""
+    return cut_to_ms(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_iso(text: str) -> datetime:
+    """Read what `to_iso` wrote, or any ISO 8601 time with an offset.
+
+    Raises:
+        ValueError: it is no such time, or it names no offset.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        msg = "the time needs an offset, for example 2026-11-24T14:31:04.123Z"
+        raise ValueError(msg)
+    return cut_to_ms(moment)
+
+
+def later(moment: datetime, delay_ms: int) -> datetime:
+    """Return the moment `delay_ms` milliseconds on."""
+    return moment + timedelta(milliseconds=delay_ms)
+
+
+def ms_between(start: datetime, end: datetime) -> int:
+    """Return the whole milliseconds from start to end."""
+    return (end - start) // timedelta(milliseconds=1)

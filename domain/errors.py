@@ -1,0 +1,79 @@
+"""What a command may answer instead of doing what was asked. HTTP codes are the API's business."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One thing that is wrong with the input.
+
+    Attributes:
+        path: JSON Pointer into the body, for example `/parameters/a`.
+        message: what the rule is, and what would be right.
+        keyword: the rule's name: a JSON Schema keyword or a word of ours.
+    """
+
+    path: str
+    message: str
+    keyword: str
+
+
+class DomainError(Exception):
+    """Base of all answers that are no success.
+
+    Attributes:
+        code: a stable snake_case word for programs.
+        message: a sentence for people.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class InvalidInputError(DomainError):
+    """The input breaks a rule; nothing was written."""
+
+    def __init__(self, issues: list[Issue]) -> None:
+        super().__init__("validation_failed", "; ".join(f"{issue.path}: {issue.message}" for issue in issues))
+        self.issues = issues
+
+
+class NotFoundError(DomainError):
+    """The thing that the command names does not exist."""
+
+
+class ConflictError(DomainError):
+    """The command contradicts the state of the thing it names."""
+
+
+class StaleExecutionError(ConflictError):
+    """A worker speaks for an execution that is not, or no longer, its own: the fence held."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("stale_execution", message)
+
+
+class VersionConflictError(Exception):
+    """Someone else appended to the same aggregate first. Reload, decide again."""
+
+
+class LogUnavailableError(Exception):
+    """The log could not be reached; certainly nothing was written."""
+
+
+@dataclass
+class OutcomeUnknownError(Exception):
+    """The log went away while it committed, and did not come back to say whether it did.
+
+    Attributes:
+        aggregate_ids: what to ask for later, first the thing that the command was about.
+    """
+
+    aggregate_ids: list[UUID] = field(default_factory=list)
+
+
+class OverloadedError(Exception):
+    """More commands wait for the log than the service lets wait; certainly nothing was written."""

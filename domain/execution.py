@@ -1,0 +1,194 @@
+"""The commands of workers and of the clock: claim, report, end, recover. Every one passes the run's fence."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain import catalog
+from domain.application import Jobs
+from domain.catalog import Effect
+from domain.errors import InvalidInputError, Issue
+from domain.job_definition import JobDefinition, Spec
+from domain.job_run import JobRun
+from domain.json_values import Json, JsonObject, canonical
+from domain.parameters import violations
+from domain.ports import Locked, Origin
+from domain.repository import Repository
+from domain.run_states import Failure, Holder, Report
+
+MAX_RESULT_BYTES = 1_048_576
+"""A result is read with every list of runs; what is larger belongs into a store, and its address into the result."""
+
+SWEEP_LIMIT = 500
+"""How many runs one recovery or expiry moves at a time, so that no append holds the lock for long."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that a worker now holds, with all that its execution needs.
+
+    Attributes:
+        inputs: what the service looked up for the handler; `{}` for most jobs.
+    """
+
+    run: JobRun
+    holder: Holder
+    spec: Spec
+    inputs: JsonObject
+
+
+class Executions:
+    """What workers may do to runs."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._pinned: dict[tuple[UUID, int], Spec] = {}
+
+    async def claim(self, worker_id: str, slots: int) -> list[Claim]:
+        """Claim up to `slots` due runs, the most urgent first; each `Started` is in the log when this returns."""
+        claimed: list[tuple[JobRun, Holder]] = []
+
+        async def decide(locked: Locked) -> list[Aggregate]:
+            runs = await self._jobs.load(JobRun, await locked.due_run_ids(slots), locked)
+            claimed[:] = [(run, run.start(worker_id, locked.now)) for run in runs.values()]
+            return await self._with_catalog(list(runs.values()), (), locked)
+
+        await self._jobs.save_under_lock(decide, _by(worker_id))
+        return [await self._claim_of(run, holder) for run, holder in claimed]
+
+    async def progress(self, run_id: UUID, holder: Holder, report: Report) -> None:
+        """Record what the handler reports while it runs."""
+        await self._command(run_id, holder, lambda run: run.progress(holder, self._jobs.clock(), report))
+
+    async def succeed(
+        self, run_id: UUID, holder: Holder, result: Json, report: Report, effects: Sequence[Effect] = ()
+    ) -> None:
+        """Record a result with all its effects, or fail the attempt if the result breaks a rule."""
+        run = await self._jobs.run(run_id)
+        spec = await self.pinned_spec(run.definition_id, run.definition_version)
+        issues = _result_issues(spec, result, effects)
+        if issues:
+            message = "invalid result: " + "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
+            await self.fail(run_id, holder, Failure(message, "invalid_result"), report)
+            return
+        await self._command(
+            run_id, holder, lambda run: run.succeed(holder, self._jobs.clock(), result, report), effects
+        )
+
+    async def fail(self, run_id: UUID, holder: Holder, failure: Failure, report: Report) -> None:
+        """End the attempt as failed."""
+        random = self._jobs.random.random
+        await self._command(run_id, holder, lambda run: run.fail(holder, self._jobs.clock(), failure, report, random))
+
+    async def time_out(self, run_id: UUID, holder: Holder, report: Report) -> None:
+        """End the attempt as timed out."""
+        random = self._jobs.random.random
+        await self._command(run_id, holder, lambda run: run.time_out(holder, self._jobs.clock(), report, random))
+
+    async def expire(self, run_id: UUID, holder: Holder, message: str, report: Report) -> None:
+        """End the run as expired because its handler says so."""
+        await self._command(run_id, holder, lambda run: run.expire(holder, self._jobs.clock(), message, report))
+
+    async def confirm_cancel(
+        self, run_id: UUID, holder: Holder, reason: str | None, report: Report, *, by_handler: bool = False
+    ) -> None:
+        """Record that a run to be canceled has really stopped."""
+        await self._command(
+            run_id,
+            holder,
+            lambda run: run.confirm_cancel(holder, self._jobs.clock(), reason, report, by_handler=by_handler),
+        )
+
+    async def hand_back(self, run_id: UUID, holder: Holder) -> None:
+        """Return a run because the worker stops."""
+        await self._command(run_id, holder, lambda run: run.hand_back(holder, self._jobs.clock()))
+
+    async def expire_overdue(self) -> int:
+        """Expire runs whose start deadline is over; return how many."""
+        expired: list[UUID] = []
+
+        async def decide(locked: Locked) -> list[Aggregate]:
+            runs = await self._jobs.load(JobRun, await locked.overdue_run_ids(SWEEP_LIMIT), locked)
+            for run in runs.values():
+                run.expire_start(locked.now)
+            expired[:] = list(runs)
+            return await self._with_catalog(list(runs.values()), (), locked)
+
+        await self._jobs.save_under_lock(decide, Origin(actor="system"))
+        return len(expired)
+
+    async def recover(self, worker_id: str, sequence: int, observer: str) -> list[UUID]:
+        """Declare a silent worker dead and end its attempts, unless its heartbeat moved past `sequence` after all."""
+        lost: list[UUID] = []
+
+        async def decide(locked: Locked) -> list[Aggregate]:
+            lost.clear()
+            if not await locked.bury_worker(worker_id, sequence):
+                return []
+            runs = await self._jobs.load(JobRun, await locked.run_ids_of_worker(worker_id), locked)
+            for run in runs.values():
+                if run.holder is not None:
+                    message = f"worker {worker_id} stopped answering"
+                    run.lose(run.holder, locked.now, message, self._jobs.random.random)
+            lost[:] = list(runs)
+            return await self._with_catalog(list(runs.values()), (), locked)
+
+        await self._jobs.save_under_lock(decide, _by(observer))
+        return lost
+
+    async def pinned_spec(self, definition_id: UUID, version: int) -> Spec:
+        """Return a definition's content as of a version. Versions never change, so they are kept."""
+        key = (definition_id, version)
+        if key not in self._pinned:
+            definition: JobDefinition = await self._jobs.definition(definition_id)
+            if len(self._pinned) >= 1024:  # noqa: PLR2004 - bounds memory; refilling costs one look-up each
+                self._pinned.clear()
+            self._pinned[key] = definition.as_pinned(version)
+        return self._pinned[key]
+
+    async def _command(
+        self, run_id: UUID, holder: Holder, act: Callable[[JobRun], None], effects: Sequence[Effect] = ()
+    ) -> None:
+        async def decide() -> list[Aggregate]:
+            run = await self._jobs.run(run_id)
+            act(run)
+            return await self._with_catalog([run], effects)
+
+        await self._jobs.decide_and_save(decide, _by(holder.worker_id))
+
+    async def _with_catalog(
+        self, runs: list[JobRun], effects: Sequence[Effect], locked: Locked | None = None
+    ) -> list[Aggregate]:
+        """Return the runs and, for those that ingest, their repositories, moved along with them."""
+        followed = [(run, repository) for run in runs if (repository := catalog.repository_of(run)) is not None]
+        if not followed:
+            return list(runs)
+        repositories = await self._jobs.load(Repository, {repository_id for _, repository_id in followed}, locked)
+        for run, repository_id in followed:
+            if repository_id in repositories:
+                now = locked.now if locked else self._jobs.clock()
+                catalog.follow(run, repositories[repository_id], effects, now)
+        return [*runs, *repositories.values()]
+
+    async def _claim_of(self, run: JobRun, holder: Holder) -> Claim:
+        spec = await self.pinned_spec(run.definition_id, run.definition_version)
+        repository_id = catalog.repository_of(run)
+        inputs = await self._jobs.inputs_of(repository_id) if repository_id else {}
+        return Claim(run, holder, spec, inputs)
+
+
+def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[Issue]:
+    if len(canonical(result)) > MAX_RESULT_BYTES:
+        return [Issue("/result", f"larger than {MAX_RESULT_BYTES} bytes", "maxLength")]
+    try:
+        catalog.check_effects(effects)
+    except InvalidInputError as error:
+        return error.issues
+    return violations(spec.output_schema, result, "/result") if spec.output_schema is not None else []
+
+
+def _by(worker_id: str) -> Origin:
+    return Origin(actor=f"worker:{worker_id}")
+

@@ -1,0 +1,41 @@
+"""Ids. Uniqueness comes from derived ids: two writers of the same thing meet on the log's primary key."""
+
+from uuid import UUID, uuid5
+
+_NAMESPACE = UUID("6f0a7c52-59a6-5f0c-9b2f-0d9f5a1f8c11")
+"""Root of every derived id. It is part of the on-disk format: changing it orphans all that is stored."""
+
+
+def definition_id(slug: str) -> UUID:
+    """Return the id of the definition with this slug; slugs differ only beyond (ASCII) case."""
+    return uuid5(_NAMESPACE, f"job-definition:{slug.lower()}")
+
+
+def repository_id(client_id: str) -> UUID:
+    """Return the aggregate's id of the app that clients call `client_id`."""
+    return uuid5(_NAMESPACE, f"repository:{client_id}")
+
+
+def run_id_for_key(principal: str, slug: str, idempotency_key: str) -> UUID:
+    """Return the id of the run that this principal launches of this job under this key."""
+    # The parts may hold any printable character, so their lengths keep ("a", "b:c") and ("a:b", "c") apart.
+    lengths = f"{len(principal)}.{len(slug)}"
+    return uuid5(_NAMESPACE, f"job-run:{lengths}:{principal}:{slug.lower()}:{idempotency_key}")
+
+
+def event_id(aggregate_id: UUID, version: int) -> UUID:
+    """Return the id under which an event is named as a cause, and on the stream as `eventId`."""
+    return uuid5(aggregate_id, str(version))
+
+
+def uuid7(unix_ms: int, random_bytes: bytes) -> UUID:
+    """Return a version 7 UUID (RFC 9562, section 5.7): its order is the order of time.
+
+    Args:
+        unix_ms: milliseconds since 1970.
+        random_bytes: ten bytes of randomness.
+    """
+    random_bits = int.from_bytes(random_bytes[:10], "big")
+    high = random_bits >> 68 & 0xFFF
+    low = random_bits & 0x3FFF_FFFF_FFFF_FFFF
+    return UUID(int=unix_ms << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)

@@ -1,0 +1,139 @@
+"""JSON, normalised once at the command, so that log, tables and messages agree to the byte.
+
+PostgreSQL's jsonb turns 1e5 into 100000 and -0.0 into 0.0, drops repeated keys and refuses NUL characters and lone
+surrogates; the codec refuses integers beyond 64 bits. Whatever would change on its way through is changed or refused
+here, before anything is written.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+
+import orjson
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+JsonObject = dict[str, Json]
+
+MAX_DEPTH = 64
+"""Nesting beyond this is refused. Real parameters stay below ten; Python's own parser gives up near a thousand."""
+
+_MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
+
+
+class InvalidJsonError(ValueError):
+    """A value that JSON or the store cannot hold.
+
+    Attributes:
+        pointer: the JSON Pointer of the offending value, "" for the whole document.
+    """
+
+    def __init__(self, pointer: str, message: str) -> None:
+        super().__init__(message)
+        self.pointer = pointer
+        self.message = message
+
+
+def parse(raw: bytes) -> Json:
+    """Parse and normalise a JSON text.
+
+    Raises:
+        InvalidJsonError: not UTF-8, not JSON, a repeated key, NaN or Infinity, or what `normalise` refuses.
+    """
+    try:
+        value: Json = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_without_repeated_keys, parse_constant=_refuse_constant
+        )
+    except UnicodeDecodeError as error:
+        raise InvalidJsonError("", f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise InvalidJsonError("", f"the body is not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise InvalidJsonError("", f"nested deeper than {MAX_DEPTH} levels") from None
+    except InvalidJsonError:
+        raise
+    except ValueError:  # Python refuses to convert integers of more than 4300 digits.
+        raise InvalidJsonError("", "a number has too many digits") from None
+    return normalise(value)
+
+
+def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
+    """Return the value as every part of the system will show it, or raise InvalidJsonError.
+
+    Integral floats become integers where 64 bits hold them (so -0.0 becomes 0); the rest is kept.
+    """
+    if isinstance(value, str):
+        return _checked_text(value, pointer)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if not _MIN_INT <= value <= _MAX_INT:
+            raise InvalidJsonError(pointer, "an integer beyond 64 bits")
+        return value
+    if isinstance(value, float):
+        return _normalised_float(value, pointer)
+    if depth >= MAX_DEPTH:
+        raise InvalidJsonError(pointer, f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return {
+            _checked_key(key, pointer): normalise(item, f"{pointer}/{escape(str(key))}", depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [normalise(item, f"{pointer}/{index}", depth + 1) for index, item in enumerate(value)]
+    raise InvalidJsonError(pointer, f"{type(value).__name__} is no JSON type")
+
+
+def normalised_object(value: Mapping[str, object], pointer: str = "") -> JsonObject:
+    """Like `normalise`, for an object."""
+    result = normalise(value, pointer)
+    if not isinstance(result, dict):
+        raise InvalidJsonError(pointer, "must be an object")
+    return result
+
+
+def canonical(value: Json) -> bytes:
+    """Return the one text of a normalised value: keys sorted, no spaces. Equal values have equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def escape(key: str) -> str:
+    """Return the key as one part of a JSON Pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _checked_key(key: object, pointer: str) -> str:
+    if not isinstance(key, str):
+        raise InvalidJsonError(pointer, "a key that is no string")
+    return _checked_text(key, pointer)
+
+
+def _checked_text(text: str, pointer: str) -> str:
+    if "\x00" in text:
+        raise InvalidJsonError(pointer, "a NUL character")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidJsonError(pointer, "half a surrogate pair, which is no character") from None
+    return text
+
+
+def _normalised_float(value: float, pointer: str) -> int | float:
+    if not math.isfinite(value):
+        raise InvalidJsonError(pointer, "NaN, Infinity or a number out of range")
+    if value.is_integer() and _MIN_INT <= value <= _MAX_INT:
+        return int(value)
+    return value
+
+
+def _without_repeated_keys(pairs: list[tuple[str, Json]]) -> JsonObject:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise InvalidJsonError("", f"the key {repeated!r} stands twice in one object")
+    return result
+
+
+def _refuse_constant(name: str) -> Json:
+    raise InvalidJsonError("", f"{name} is no JSON")

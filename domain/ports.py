@@ -1,0 +1,110 @@
+"""What the domain needs of the log. `eventlog` implements it; nothing here knows PostgreSQL."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+from eventsourcing.persistence import StoredEvent
+
+from domain.json_values import Json
+
+Row = dict[str, Json]
+"""A projection's row in plain JSON: ids and times as text, by column name."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who caused an event, and why.
+
+    Attributes:
+        actor: the principal of a request, `worker:ID`, or `system`.
+        correlation_id: shared by all that one request set in motion. None: that of the aggregate's history, or, where
+            there is none yet, the cause itself.
+        causation_id: the request, or the `event_id` of the event, that led here. None: the aggregate's last event.
+    """
+
+    actor: str
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Events that are appended together or not at all."""
+
+    events: Sequence[StoredEvent]
+    origin: Origin
+
+    @property
+    def aggregate_ids(self) -> list[UUID]:
+        """Return whose events these are, each once, in order."""
+        return list(dict.fromkeys(_uuid(event.originator_id) for event in self.events))
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What an append left behind.
+
+    Attributes:
+        positions: the events' places in the log, in the unit's order.
+        rows: the projections' rows by aggregate id, exactly as these events left them.
+    """
+
+    positions: Sequence[int] = ()
+    rows: Mapping[UUID, Row] = field(default_factory=dict)
+
+
+class Locked(Protocol):
+    """The log while nobody else can append: what it shows cannot change before the command's own events."""
+
+    @property
+    def now(self) -> datetime:
+        """The database's present."""
+
+    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
+        """Return the history of each of these aggregates; an unknown one is left out."""
+
+    async def due_run_ids(self, limit: int) -> list[UUID]:
+        """Return pending runs that may start now, the most urgent first, no limit of concurrency broken by them."""
+
+    async def overdue_run_ids(self, limit: int) -> list[UUID]:
+        """Return pending runs that never started and whose start deadline is over."""
+
+    async def run_ids_of_worker(self, worker_id: str) -> list[UUID]:
+        """Return the runs that this worker holds."""
+
+    async def bury_worker(self, worker_id: str, sequence: int) -> bool:
+        """Declare the worker dead in this transaction, unless its heartbeat has moved past `sequence`."""
+
+
+Decide = Callable[[Locked], Awaitable[Sequence[Aggregate]]]
+"""A command that needs the lock: reads what it must, and returns the aggregates whose new events to append."""
+
+
+class Log(Protocol):
+    """The append-only log with its projections."""
+
+    async def append(self, unit: Unit) -> Saved:
+        """Append the unit and write its rows in the same transaction.
+
+        Raises:
+            VersionConflictError: another event stands at one of these versions.
+            LogUnavailableError: nothing was written.
+            OutcomeUnknownError: the answer was lost, and could not be found out.
+            OverloadedError: too many appends wait already.
+        """
+
+    async def append_under_lock(
+        self, decide: Callable[[Locked], Awaitable[Sequence[StoredEvent]]], origin: Origin
+    ) -> Saved:
+        """Append what `decide` returns while it holds the log's lock. Raises what `append` raises."""
+
+    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
+        """Return the history of each of these aggregates; an unknown one is left out."""
+
+
+def _uuid(originator_id: UUID | str) -> UUID:
+    return originator_id if isinstance(originator_id, UUID) else UUID(originator_id)

@@ -1,0 +1,215 @@
+"""An app's code repository in the catalog, and how its ingestion goes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from eventsourcing.domain import Aggregate
+
+from domain.clock import cut_to_ms
+from domain.errors import ConflictError
+from domain.identifiers import repository_id
+from domain.json_values import JsonObject
+
+IngestStatus = Literal["seed", "pending", "processing", "ready", "failed"]
+IN_PROGRESS: frozenset[str] = frozenset({"pending", "processing"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """What a client registers.
+
+    Attributes:
+        id: the client's own name for the app.
+        tags: `{key, value}` objects; the author's tags win over all that ingestion finds.
+    """
+
+    id: str
+    name: str
+    description: str
+    repo_url: str
+    dockerfile_path: str
+    tags: list[JsonObject] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """What an ingestion found in the repository; it replaces what the app's record said."""
+
+    commit_sha: str
+    name: str
+    description: str
+    dockerfile_path: str
+    tags: list[JsonObject]
+
+
+class Repository(Aggregate):
+    """Aggregate of an app's repository. `run_id` names the ingestion run that its latest events speak of."""
+
+    TOPIC = "repository"
+
+    class Event(Aggregate.Event):
+        """Base of the repository's events."""
+
+        TOPIC = "repository.event"
+
+    class Added(Event, Aggregate.Created):
+        """A client added the app to the catalog."""
+
+        TOPIC = "repository.added"
+        repository_id: str
+        name: str
+        description: str
+        repo_url: str
+        dockerfile_path: str
+        tags: list[JsonObject]
+
+    class IngestionRequested(Event):
+        """An ingestion run was launched."""
+
+        TOPIC = "repository.ingestion_requested"
+        run_id: str
+
+        def apply(self, aggregate: Repository) -> None:
+            aggregate.move("pending", self.run_id)
+
+    class IngestionStarted(Event):
+        """A worker began an attempt; `ingest_attempts` counts all attempts of all runs."""
+
+        TOPIC = "repository.ingestion_started"
+        run_id: str
+        attempt: int
+        ingest_attempts: int
+
+        def apply(self, aggregate: Repository) -> None:
+            aggregate.move("processing", self.run_id)
+            aggregate.ingest_attempts = self.ingest_attempts
+
+    class IngestionRetryScheduled(Event):
+        """The attempt failed, and another one will follow."""
+
+        TOPIC = "repository.ingestion_retry_scheduled"
+        run_id: str
+        attempt: int
+        error: str
+        duration_ms: int | None
+
+        def apply(self, aggregate: Repository) -> None:
+            aggregate.move("pending", self.run_id)
+
+    class IngestionSucceeded(Event):
+        """The repository was read; its record is what was found."""
+
+        TOPIC = "repository.ingestion_succeeded"
+        run_id: str
+        attempt: int
+        duration_ms: int | None
+        commit_sha: str
+        name: str
+        description: str
+        dockerfile_path: str
+        tags: list[JsonObject]
+
+        def apply(self, aggregate: Repository) -> None:
+            aggregate.move("ready", self.run_id)
+            aggregate.record = {
+                **aggregate.record,
+                "name": self.name,
+                "description": self.description,
+                "dockerfilePath": self.dockerfile_path,
+            }
+
+    class IngestionFailed(Event):
+        """The ingestion ended without success."""
+
+        TOPIC = "repository.ingestion_failed"
+        run_id: str
+        attempt: int
+        error: str
+        duration_ms: int | None
+
+        def apply(self, aggregate: Repository) -> None:
+            aggregate.move("failed", self.run_id)
+
+    def __init__(
+        self,
+        repository_id: str,
+        name: str,
+        description: str,
+        repo_url: str,
+        dockerfile_path: str,
+        tags: list[JsonObject],
+    ) -> None:
+        self.client_id = repository_id
+        self.status: IngestStatus = "seed"
+        self.run_id: str | None = None
+        self.ingest_attempts = 0
+        self.author_tags = tags
+        self.record: JsonObject = {
+            "id": repository_id,
+            "name": name,
+            "description": description,
+            "repoUrl": repo_url,
+            "dockerfilePath": dockerfile_path,
+            "tags": list(tags),
+        }
+
+    @classmethod
+    def add(cls, app: App, now: datetime) -> Repository:
+        """Add the app. That its id is free is decided by the log, for the aggregate's id is derived from it."""
+        fields = asdict(app)
+        client_id = fields.pop("id")
+        return cls._create(
+            cls.Added,
+            id=repository_id(client_id),
+            timestamp=cut_to_ms(now),
+            repository_id=client_id,
+            **fields,
+        )
+
+    def request_ingestion(self, run_id: str, now: datetime) -> None:
+        """Note that an ingestion run was launched.
+
+        Raises:
+            ConflictError: `ingestion_in_progress`.
+        """
+        if self.status in IN_PROGRESS:
+            raise ConflictError("ingestion_in_progress", "ingestion already in progress")
+        self._trigger(self.IngestionRequested, run_id, now)
+
+    def start_ingestion(self, run_id: str, attempt: int, now: datetime) -> None:
+        """Note that an attempt began, whoever launched its run."""
+        count = self.ingest_attempts + 1
+        self._trigger(self.IngestionStarted, run_id, now, attempt=attempt, ingest_attempts=count)
+
+    def retry_ingestion(
+        self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime
+    ) -> None:
+        """Note that an attempt ended and another will follow."""
+        self._trigger(
+            self.IngestionRetryScheduled, run_id, now, attempt=attempt, error=error, duration_ms=duration_ms
+        )
+
+    def finish_ingestion(
+        self, run_id: str, attempt: int, found: Ingested, duration_ms: int | None, now: datetime
+    ) -> None:
+        """Record what the ingestion found."""
+        self._trigger(
+            self.IngestionSucceeded, run_id, now, attempt=attempt, duration_ms=duration_ms, **asdict(found)
+        )
+
+    def fail_ingestion(
+        self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime
+    ) -> None:
+        """Record that the ingestion ended without success."""
+        self._trigger(self.IngestionFailed, run_id, now, attempt=attempt, error=error, duration_ms=duration_ms)
+
+    def move(self, status: IngestStatus, run_id: str) -> None:
+        """Apply where the ingestion stands."""
+        self.status = status
+        self.run_id = run_id
+
+    def _trigger(self, event_class: type[Repository.Event], run_id: str, now: datetime, **fields: Any) -> None:
+        self.trigger_event(event_class, timestamp=max(cut_to_ms(now), self.modified_on), run_id=run_id, **fields)

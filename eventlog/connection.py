@@ -1,0 +1,115 @@
+"""Connections of the service: what every session sets, and values read as plain JSON."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg.types.string import TextLoader
+from psycopg_pool import AsyncConnectionPool
+
+from domain.errors import LogUnavailableError
+from projections.table import Connection
+
+CONNECT_TIMEOUT_S = 5
+
+LOCK_TIMEOUT_MS = 10_000
+"""Longest wait for the append lock. Above the idle time below, so that a session that was cut off while it held the
+lock is gone before those that wait for it give up."""
+
+IDLE_IN_TRANSACTION_MS = 5_000
+"""A writer that stalls this long inside its transaction loses it. Below every lease, so that nobody is declared dead
+because of somebody else's stall."""
+
+
+_KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3", "tcp_user_timeout": "10000"}
+"""So that a peer that vanished without a word is noticed within about ten seconds. The URL may say otherwise."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """How to reach PostgreSQL. All options of the URL hold.
+
+    Attributes:
+        url: `postgresql://…`, or any other form of a libpq connection string.
+    """
+
+    url: str
+
+    @property
+    def conninfo(self) -> str:
+        """Return the URL with our defaults for what it leaves open."""
+        given = conninfo_to_dict(self.url)
+        defaults = {**_KEEPALIVE, "connect_timeout": str(CONNECT_TIMEOUT_S)}
+        return make_conninfo(self.url, **{name: value for name, value in defaults.items() if name not in given})
+
+    async def connect(self) -> Connection:
+        """Open a connection for the log's writer or reader."""
+        connection = await AsyncConnection.connect(
+            self.conninfo, autocommit=True, row_factory=dict_row
+        )
+        await configure(connection)
+        return connection
+
+    def pool(self, size: int) -> AsyncConnectionPool[Connection]:
+        """Return a pool of connections for queries; open it in the running loop."""
+        return AsyncConnectionPool(
+            self.conninfo,
+            min_size=1,
+            max_size=size,
+            open=False,
+            kwargs={"autocommit": True, "row_factory": dict_row},
+            configure=configure,
+            check=AsyncConnectionPool.check_connection,
+            timeout=CONNECT_TIMEOUT_S,
+            name="queries",
+        )
+
+
+@asynccontextmanager
+async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
+    """Lend a connection for reading.
+
+    Raises:
+        LogUnavailableError: the database is away, whether from the start or while reading.
+    """
+    try:
+        async with pool.connection() as connection:
+            yield connection
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise LogUnavailableError(f"the database cannot be read: {error}") from error
+
+
+async def configure(connection: AsyncConnection[Any]) -> None:
+    """Set up a session: UTC, timeouts, and loaders that return ids and times as text, JSON as plain values."""
+    adapt(connection)
+    await connection.execute(
+        "SELECT set_config('TimeZone', 'UTC', false),"
+        " set_config('lock_timeout', %s, false),"
+        " set_config('idle_in_transaction_session_timeout', %s, false)",
+        (f"{LOCK_TIMEOUT_MS}ms", f"{IDLE_IN_TRANSACTION_MS}ms"),
+    )
+
+
+def adapt(connection: psycopg.BaseConnection[Any]) -> None:
+    """Make the connection read ids of rows and times as text, and JSON by the codec that wrote it."""
+    connection.adapters.register_loader("timestamptz", _IsoLoader)
+    connection.adapters.register_loader("uuid", TextLoader)
+    set_json_loads(orjson.loads, connection)
+    set_json_dumps(orjson.dumps, connection)
+
+
+class _IsoLoader(Loader):
+    """Reads `2026-11-24 14:31:04.1+00` as `2026-11-24T14:31:04.100Z`; the session's time zone is UTC."""
+
+    def load(self, data: bytes | bytearray | memoryview) -> str:
+        text = bytes(data).decode().removesuffix("+00")
+        seconds, _, fraction = text.partition(".")
+        return f"{seconds.replace(' ', 'T', 1)}.{fraction[:3]:0<3}Z"

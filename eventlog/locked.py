@@ -1,0 +1,56 @@
+"""The log and its tables as a command sees them that holds the append lock."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+
+from eventlog import heartbeats, schema
+from projections import run_queries
+from projections.table import Connection
+
+
+async def read_histories(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
+    """Return the events of each of these aggregates in order; the ids keep the order they were asked in."""
+    asked = list(ids)
+    cursor = await connection.execute(schema.EVENTS_OF, (asked,))
+    histories: dict[UUID, list[StoredEvent]] = {aggregate_id: [] for aggregate_id in asked}
+    for row in await cursor.fetchall():
+        aggregate_id = UUID(row["originator_id"])
+        event = StoredEvent(aggregate_id, row["originator_version"], row["topic"], bytes(row["state"]))
+        histories[aggregate_id].append(event)
+    return {aggregate_id: history for aggregate_id, history in histories.items() if history}
+
+
+class LockedLog:
+    """Implements `domain.ports.Locked` inside the writer's transaction."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    @property
+    def now(self) -> datetime:
+        """The database's present."""
+        return self._now
+
+    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
+        """See the port."""
+        return await read_histories(self._connection, ids)
+
+    async def due_run_ids(self, limit: int) -> list[UUID]:
+        """See the port."""
+        return await run_queries.claim_candidates(self._connection, self._now, limit)
+
+    async def overdue_run_ids(self, limit: int) -> list[UUID]:
+        """See the port."""
+        return await run_queries.overdue(self._connection, self._now, limit)
+
+    async def run_ids_of_worker(self, worker_id: str) -> list[UUID]:
+        """See the port."""
+        return await run_queries.held_by(self._connection, worker_id)
+
+    async def bury_worker(self, worker_id: str, sequence: int) -> bool:
+        """See the port."""
+        return await heartbeats.bury(self._connection, worker_id, sequence)

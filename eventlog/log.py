@@ -1,0 +1,35 @@
+"""The domain's log on PostgreSQL: writes through the writer, reads through the pool."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+from psycopg_pool import AsyncConnectionPool
+
+from domain.ports import Origin, Saved, Unit
+from eventlog.batch import DecideEvents
+from eventlog.connection import borrowed
+from eventlog.locked import read_histories
+from eventlog.writer import Writer
+from projections.table import Connection
+
+
+class PostgresLog:
+    """Implements `domain.ports.Log`."""
+
+    def __init__(self, writer: Writer, pool: AsyncConnectionPool[Connection]) -> None:
+        self._writer = writer
+        self._pool = pool
+
+    async def append(self, unit: Unit) -> Saved:
+        """See the port."""
+        return await self._writer.append(unit)
+
+    async def append_under_lock(self, decide: DecideEvents, origin: Origin) -> Saved:
+        """See the port."""
+        return await self._writer.append_under_lock(decide, origin)
+
+    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
+        """See the port."""
+        async with borrowed(self._pool) as connection:
+            return await read_histories(connection, ids)

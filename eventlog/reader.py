@@ -1,0 +1,71 @@
+"""The one tailing reader of a process: every event once, in log order, as envelopes.
+
+Positions appear in commit order (the append lock sees to it), so "after the last one" passes over nothing. The gaps
+that rollbacks leave are never filled later.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from domain.errors import LogUnavailableError
+from eventlog import schema
+from eventlog.connection import borrowed
+from eventlog.listener import Signal
+from projections.envelope import Envelope, to_envelope
+from projections.table import Connection, fetch_rows
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 500
+"""Events read at a time: bounds memory, and how long the loop is busy decoding."""
+
+POLL_S = 1.0
+"""The longest an event stays unseen when its notification is lost."""
+
+
+class Reader:
+    """Reads the log."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    async def log_id(self) -> str:
+        """Return the name of this log; a restored or replaced one has another."""
+        async with borrowed(self._pool) as connection:
+            return str((await fetch_rows(connection, schema.LOG_ID, {}))[0]["id"])
+
+    async def head(self) -> int:
+        """Return the last position, 0 for an empty log."""
+        async with borrowed(self._pool) as connection:
+            head = (await fetch_rows(connection, schema.HEAD, {}))[0]["head"]
+        return head if isinstance(head, int) else 0
+
+    async def after(self, position: int, limit: int = CHUNK) -> list[Envelope]:
+        """Return the next events after a position."""
+        async with borrowed(self._pool) as connection:
+            rows = await fetch_rows(connection, schema.READ_AFTER, {"after": position, "limit": limit})
+        return [to_envelope(row) for row in rows]
+
+    async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
+        """Return every event of these aggregates, one aggregate after the other, each in order."""
+        async with borrowed(self._pool) as connection:
+            rows = await fetch_rows(connection, schema.READ_SUBJECTS, {"ids": list(ids)})
+        return [to_envelope(row) for row in rows]
+
+    async def follow(self, position: int, signal: Signal) -> AsyncIterator[list[Envelope]]:
+        """Yield what comes after the position, chunk by chunk, for ever; through lost connections, too."""
+        while True:
+            try:
+                chunk = await self.after(position)
+            except LogUnavailableError as error:
+                logger.warning("cannot read the log, trying again: %s", error)
+                await signal.wait(POLL_S)
+                continue
+            if chunk:
+                position = chunk[-1].position
+                yield chunk
+            else:
+                await signal.wait(POLL_S)

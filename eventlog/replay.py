@@ -1,0 +1,68 @@
+"""Rows in motion: folds the log as it passes by, to show each event with the row before and after it."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.ports import Row
+from domain.run_states import FINAL
+from eventlog.reader import Reader
+from projections.envelope import Envelope
+from projections.tables import BY_SUBJECT
+
+MAX_ROWS = 10_000
+"""Rows kept in memory. A row that fell out is folded again from its own events when it is needed."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """An event, and its aggregate's row before (None for its first) and after it."""
+
+    event: Envelope
+    before: Row | None
+    after: Row
+
+
+class Replay:
+    """Keeps the rows of the aggregates that are still moving."""
+
+    def __init__(self, reader: Reader, max_rows: int = MAX_ROWS) -> None:
+        self._reader = reader
+        self._max_rows = max_rows
+        self._rows: OrderedDict[UUID, Row] = OrderedDict()
+
+    async def steps(self, events: Sequence[Envelope]) -> list[Step]:
+        """Return the events, which must come in log order, as steps."""
+        await self._recall(events)
+        return [self._step(event) for event in events]
+
+    async def _recall(self, events: Sequence[Envelope]) -> None:
+        """Fold what came before, for aggregates whose row is not at hand."""
+        firsts: dict[UUID, int] = {}
+        for event in events:
+            firsts.setdefault(event.aggregate_id, event.version)
+        missing = [key for key, version in firsts.items() if version > 1 and not self._knows(key, version - 1)]
+        if not missing:
+            return
+        for key in missing:
+            self._rows.pop(key, None)
+        for event in await self._reader.histories(missing):
+            if event.version < firsts[event.aggregate_id]:
+                self._rows[event.aggregate_id] = self._fold(event)
+
+    def _knows(self, aggregate_id: UUID, version: int) -> bool:
+        row = self._rows.get(aggregate_id)
+        return row is not None and row["aggregate_version"] == version
+
+    def _fold(self, event: Envelope) -> Row:
+        return BY_SUBJECT[event.subject].fold(self._rows.get(event.aggregate_id), event)
+
+    def _step(self, event: Envelope) -> Step:
+        before = self._rows.pop(event.aggregate_id, None)
+        after = BY_SUBJECT[event.subject].fold(before, event)
+        if after.get("status") not in FINAL:  # What is final never changes again.
+            self._rows[event.aggregate_id] = after
+            if len(self._rows) > self._max_rows:
+                self._rows.popitem(last=False)
+        return Step(event, before, after)

@@ -1,0 +1,62 @@
+"""The log's SQL, in one place: its table's name, its lock and its statements."""
+
+EVENTS_TABLE = "jobs_events"
+"""The library's own name for the events of an application called Jobs."""
+
+CHANNEL = "jobs_events"
+"""Where each committed append is announced. Only a hint: whoever listens reads anyway, now and then."""
+
+APPEND_LOCK = 7_203_118_305_110_542_671
+"""Key of the advisory lock that makes commit order the order of positions. The log's trigger takes it, too."""
+
+BEGIN_LOCKED = f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+
+NOW = "SELECT clock_timestamp() AS now"
+
+HEADS = f"""
+    SELECT DISTINCT ON (originator_id) originator_id, originator_version, correlation_id
+    FROM {EVENTS_TABLE} WHERE originator_id = ANY(%s)
+    ORDER BY originator_id, originator_version DESC
+"""
+
+INSERT = f"""
+    INSERT INTO {EVENTS_TABLE}
+        (originator_id, originator_version, topic, state, actor, correlation_id, causation_id)
+    SELECT id, version, topic, state, actor, correlation_id, causation_id
+    FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::bytea[], %s::text[], %s::uuid[], %s::uuid[])
+        WITH ORDINALITY AS new (id, version, topic, state, actor, correlation_id, causation_id, ordinal)
+    ORDER BY ordinal
+    RETURNING originator_id, originator_version, notification_id
+"""
+
+ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', %s)"
+
+EVENTS_OF = f"""
+    SELECT originator_id, originator_version, topic, state
+    FROM {EVENTS_TABLE} WHERE originator_id = ANY(%s)
+    ORDER BY originator_id, originator_version
+"""
+
+READ_BACK = f"""
+    SELECT stored.originator_id, stored.originator_version, stored.topic, stored.state, stored.notification_id
+    FROM {EVENTS_TABLE} AS stored
+    JOIN unnest(%s::uuid[], %s::bigint[]) AS sought (id, version)
+      ON stored.originator_id = sought.id AND stored.originator_version = sought.version
+"""
+
+ENVELOPE_COLUMNS = """originator_id, originator_version, notification_id, topic, state,
+    recorded_at, actor, correlation_id, causation_id"""
+
+READ_AFTER = f"""
+    SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
+    WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
+"""
+
+READ_SUBJECTS = f"""
+    SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
+    WHERE originator_id = ANY(%(ids)s) ORDER BY originator_id, originator_version
+"""
+
+HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"
+
+LOG_ID = "SELECT id FROM log_identity"

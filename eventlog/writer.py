@@ -1,0 +1,217 @@
+"""The one writer of a process: gathers what is to be appended and commits it in groups.
+
+While one transaction is under way, requests queue up; the next takes them all. So a lone request waits for nobody, and
+a thousand share a commit.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+
+import psycopg
+from psycopg import errors
+
+from domain.errors import (
+    LogUnavailableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    VersionConflictError,
+)
+from domain.ports import Origin, Saved, Unit
+from eventlog.batch import DecideEvents, Request, committed, prepare
+from eventlog.connection import Database
+from projections.table import Connection
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 5_000
+"""Requests that may wait. At a few thousand a second this is a second or two; beyond, a clear 429 is kinder."""
+
+MAX_BATCH = 256
+"""Requests in one transaction: enough to make the commit's cost vanish, few enough to keep the lock for some 50 ms."""
+
+PATIENCE_S = 5.0
+"""How long a request waits for a database that is away before it is told so."""
+
+SETTLE_PATIENCE_S = 20.0
+"""How long the fate of a commit without an answer is looked for. A session that was cut off may hold the lock for
+`IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to recover."""
+
+RETRY_PAUSE_S = 0.1
+
+_Waiting = tuple[Request, "asyncio.Future[Saved]"]
+
+
+class Writer:
+    """Appends units of events with their rows. Start it in the loop that uses it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def start(self) -> None:
+        """Begin to work off the queue."""
+        self._task = asyncio.create_task(self._run(), name="log writer")
+
+    async def stop(self) -> None:
+        """Refuse what is new, finish what waits, and close."""
+        self._closing = True
+        await self._queue.join()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._disconnect()
+
+    async def append(self, unit: Unit) -> Saved:
+        """Append a unit; see `domain.ports.Log.append`."""
+        return await self._submit(Request(unit))
+
+    async def append_under_lock(self, decide: DecideEvents, origin: Origin) -> Saved:
+        """Append what `decide` returns; see `domain.ports.Log.append_under_lock`."""
+        return await self._submit(Request(Unit((), origin), decide))
+
+    async def _submit(self, request: Request) -> Saved:
+        if self._closing:
+            raise LogUnavailableError("the service is stopping")
+        future: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait((request, future))
+        except asyncio.QueueFull:
+            raise OverloadedError(f"{MAX_WAITING} appends wait already") from None
+        return await future
+
+    async def _run(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            # Decisions under the lock read the log before the batch's own events: one of them in a batch is exact.
+            decisions = int(batch[0][0].decide is not None)
+            while len(batch) < MAX_BATCH and decisions < 2 and not self._queue.empty():  # noqa: PLR2004
+                batch.append(self._queue.get_nowait())
+                decisions += batch[-1][0].decide is not None
+            held_over = batch.pop() if decisions > 1 else None
+            await self._write(batch)
+            if held_over is not None:
+                await self._write([held_over])
+            for _ in range(len(batch) + (held_over is not None)):
+                self._queue.task_done()
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        """Write a batch and answer everyone in it, whatever happens."""
+        live = [(request, future) for request, future in batch if not future.done()]
+        try:
+            await self._commit([request for request, _ in live])
+        except (LogUnavailableError, OutcomeUnknownError) as error:
+            _answer_all(live, lambda request: _for_one(error, request))
+        except psycopg.Error as error:
+            # Not the connection but the data: find the unit that cannot be written; the others must not suffer.
+            await self._rollback()
+            if len(live) == 1:
+                logger.exception("an append was refused by the database")
+                _answer_all(live, lambda _: error)
+                return
+            for one in live:
+                await self._write([one])
+        except Exception as error:  # noqa: BLE001 - a decision under the lock raised: it is the caller's to handle
+            await self._rollback()
+            await self._write_others(live, error)
+        else:
+            for request, future in live:
+                _answer(future, request.outcome)
+
+    async def _write_others(self, live: list[_Waiting], error: Exception) -> None:
+        deciding = [waiting for waiting in live if waiting[0].decide is not None]
+        others = [waiting for waiting in live if waiting[0].decide is None]
+        if not deciding:  # Our own fault then: no unit can be told from another.
+            logger.error("an append failed", exc_info=error)
+            _answer_all(live, lambda _: error)
+            return
+        _answer_all(deciding, lambda _: error)
+        if others:
+            await self._write(others)
+
+    async def _commit(self, requests: list[Request]) -> None:
+        """Commit the requests, through lost connections, until it is certain whether they are in the log."""
+        deadline = monotonic() + PATIENCE_S
+        while requests:
+            committing = False
+            try:
+                connection = await self._connected()
+                if await prepare(connection, requests):
+                    committing = True
+                    await connection.execute("COMMIT")
+            except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
+                await self._rollback()
+                await _pause_or_give_up(deadline, error)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                await self._disconnect()
+                if committing:
+                    if await self._settled(requests):
+                        return
+                else:
+                    await _pause_or_give_up(deadline, error)
+            else:
+                return
+
+    async def _settled(self, requests: list[Request]) -> bool:
+        """Return whether a batch whose commit got no answer is in the log."""
+        deadline = monotonic() + SETTLE_PATIENCE_S
+        while monotonic() < deadline:
+            try:
+                return await committed(await self._connected(), requests)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                logger.warning("the fate of a commit is unknown, asking again: %s", error)
+                await self._disconnect()
+                await asyncio.sleep(RETRY_PAUSE_S)
+        raise OutcomeUnknownError
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._database.connect()
+        return self._connection
+
+    async def _rollback(self) -> None:
+        try:
+            await (await self._connected()).execute("ROLLBACK")
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+async def _pause_or_give_up(deadline: float, error: psycopg.Error) -> None:
+    if monotonic() >= deadline:
+        raise LogUnavailableError(f"the log cannot be written: {error}") from error
+    await asyncio.sleep(RETRY_PAUSE_S)
+
+
+def _for_one(error: Exception, request: Request) -> Exception:
+    if isinstance(error, OutcomeUnknownError):
+        # A unit that was refused for itself is certainly not in the log.
+        return OutcomeUnknownError(request.unit.aggregate_ids) if request.appended else VersionConflictError()
+    return error
+
+
+def _answer_all(waiting: list[_Waiting], error_for: Callable[[Request], Exception]) -> None:
+    for request, future in waiting:
+        if not future.done():
+            future.set_exception(error_for(request))
+
+
+def _answer(future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None) -> None:
+    if future.done():  # The caller went away; what it asked for is in the log all the same.
+        return
+    if isinstance(outcome, Saved):
+        future.set_result(outcome)
+    else:
+        future.set_exception(outcome or VersionConflictError())
+
+

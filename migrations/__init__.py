@@ -1,0 +1,1 @@
+"""Alembic's migrations; they own every table, the log's included. `runner` applies them."""

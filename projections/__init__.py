@@ -1,0 +1,1 @@
+"""What is seen: one file a table, each with its columns, its fold and its queries."""

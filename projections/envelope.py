@@ -1,0 +1,99 @@
+"""An event as plain data: what every fold reads, and what auditors and clients are shown."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+import orjson
+from eventsourcing.utils import resolve_topic
+
+from domain import job_definition, job_run, repository  # noqa: F401 - importing them registers their topics
+from domain.identifiers import event_id
+from domain.json_values import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One event of the log, upcast to today's shape.
+
+    Attributes:
+        aggregate_id: whose event it is.
+        version: the how many-th of that aggregate (1, 2, …).
+        position: its place in the log.
+        topic: for example `job_run.started`.
+        at: when it happened, as ISO 8601 text.
+        data: the event's own fields; times are text.
+        recorded_at: when the database wrote it.
+    """
+
+    aggregate_id: UUID
+    version: int
+    position: int
+    topic: str
+    at: str
+    data: JsonObject
+    recorded_at: str | None = None
+    actor: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """Return what kind of aggregate it belongs to: `job_run`, `job_definition` or `repository`."""
+        return self.topic.partition(".")[0]
+
+    def present(self) -> JsonObject:
+        """Return the event as the API shows it."""
+        return {
+            "position": self.position,
+            "eventId": str(event_id(self.aggregate_id, self.version)),
+            "type": self.topic,
+            "subject": {"type": self.subject, "id": str(self.aggregate_id)},
+            "version": self.version,
+            "occurredAt": self.at,
+            "recordedAt": self.recorded_at,
+            "actor": self.actor,
+            "correlationId": self.correlation_id,
+            "causationId": self.causation_id,
+            "data": self.data,
+        }
+
+
+def decode_state(topic: str, state: bytes) -> JsonObject:
+    """Return an event's stored fields in today's shape, `timestamp` among them.
+
+    Old shapes are lifted by the event class's `upcast_vX_vY` functions over the plain fields, step by step.
+    """
+    fields: JsonObject = orjson.loads(state)
+    event_class = resolve_topic(topic)
+    wanted = cast("int", getattr(event_class, "class_version", 1))
+    version = cast("int", fields.pop("class_version", 1))
+    while version < wanted:
+        upcast: Callable[[JsonObject], None] = getattr(event_class, f"upcast_v{version}_v{version + 1}")
+        upcast(fields)
+        version += 1
+    return fields
+
+
+def to_envelope(row: Mapping[str, object]) -> Envelope:
+    """Return the envelope of a row of the log."""
+    topic = cast("str", row["topic"])
+    data = decode_state(topic, cast("bytes", row["state"]))
+    data.pop("originator_topic", None)
+    return Envelope(
+        aggregate_id=UUID(str(row["originator_id"])),
+        version=cast("int", row["originator_version"]),
+        position=cast("int", row["notification_id"]),
+        topic=topic,
+        at=cast("str", data.pop("timestamp")),
+        data=data,
+        recorded_at=cast("str | None", row.get("recorded_at")),
+        actor=cast("str | None", row.get("actor")),
+        correlation_id=_text(row.get("correlation_id")),
+        causation_id=_text(row.get("causation_id")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

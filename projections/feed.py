@@ -1,0 +1,39 @@
+"""From an event to the messages of the stream: the row is the one that this very event left."""
+
+from dataclasses import dataclass
+
+from domain.json_values import JsonObject
+from domain.ports import Row
+from projections import job_definitions, job_runs, repositories
+from projections.envelope import Envelope
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the stream (contract, section 5), still without its envelope of times and position."""
+
+    type: str
+    data: JsonObject
+
+
+def messages(event: Envelope, before: Row | None, after: Row) -> list[Message]:
+    """Return what clients are told of an event, given its aggregate's row before and after it."""
+    match event.subject:
+        case "job_run":
+            return _run_messages(before, after)
+        case "job_definition":
+            return [Message("job.definition.updated", {"job": job_definitions.present(after)})]
+        case "repository":
+            entry = repositories.history_entry(event, str(after["id"]))
+            step = [Message("repository.ingestion-event", {"event": entry})] if entry else []
+            return [*step, Message("repository.updated", {"repository": repositories.present(after)})]
+        case _:
+            return []
+
+
+def _run_messages(before: Row | None, after: Row) -> list[Message]:
+    data: JsonObject = {"run": job_runs.present(after)}
+    updated = Message("job.run.updated", data)
+    if before is not None and before["status"] == after["status"]:
+        return [updated]
+    return [Message(f"job.run.{after['status']}", data), updated]

@@ -1,0 +1,210 @@
+"""Reading `job_runs`: look-ups, lists for clients, and what workers ask before and while they claim."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from domain.ports import Row
+from projections.table import Connection, fetch_rows
+
+BY_ID = "SELECT * FROM job_runs WHERE id = %(id)s"
+
+
+async def by_id(connection: Connection, run_id: UUID) -> Row | None:
+    """Return the run, or None."""
+    rows = await fetch_rows(connection, BY_ID, {"id": run_id})
+    return rows[0] if rows else None
+
+
+# Lists ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFilter:
+    """Which runs to list; what is left empty does not restrict.
+
+    Attributes:
+        search: part of the job's slug or name, or the start of a run's id.
+        before_position: only runs created before this place in the log (a keyset cursor).
+    """
+
+    definition_id: UUID | None = None
+    statuses: Sequence[str] = ()
+    search: str | None = None
+    before_position: int | None = None
+
+
+def newest_first(runs: RunFilter) -> str:
+    """Return the query for a page of runs, newest first.
+
+    Each status is a branch of its own, so that each is read off the index (…, status, created_position) in order and
+    no branch reads more than a page.
+    """
+    conditions = ["true"]
+    if runs.definition_id is not None:
+        conditions.append("job_definition_id = %(definition_id)s")
+    if runs.before_position is not None:
+        conditions.append("created_position < %(before_position)s")
+    if runs.search is not None:
+        conditions.append(_SEARCH)
+    branches = [
+        f"(SELECT * FROM job_runs WHERE {' AND '.join([*conditions, *status])}"
+        " ORDER BY created_position DESC LIMIT %(page_end)s)"
+        for status in ([[f"status = %(status_{index})s"] for index in range(len(runs.statuses))] or [[]])
+    ]
+    page = " UNION ALL ".join(branches)
+    return f"SELECT * FROM ({page}) AS page ORDER BY created_position DESC OFFSET %(offset)s LIMIT %(limit)s"
+
+
+_SEARCH = """(
+    job_definition_id IN (
+        SELECT id FROM job_definitions
+        WHERE strpos(lower(slug), lower(%(search)s)) > 0 OR strpos(lower(name), lower(%(search)s)) > 0
+    )
+    OR id BETWEEN %(first_id)s AND %(last_id)s
+)"""
+
+
+async def list_runs(connection: Connection, runs: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
+    """Return a page of runs, newest first, and whether more follow."""
+    first_id, last_id = _id_range(runs.search or "")
+    values = {
+        "definition_id": runs.definition_id,
+        "before_position": runs.before_position,
+        "search": runs.search,
+        "first_id": first_id,
+        "last_id": last_id,
+        "page_end": offset + limit + 1,
+        "offset": offset,
+        "limit": limit + 1,
+        **{f"status_{index}": status for index, status in enumerate(dict.fromkeys(runs.statuses))},
+    }
+    distinct = RunFilter(**{**vars(runs), "statuses": tuple(dict.fromkeys(runs.statuses))})
+    rows = await fetch_rows(connection, newest_first(distinct), values)
+    return rows[:limit], len(rows) > limit
+
+
+def _id_range(search: str) -> tuple[UUID | None, UUID | None]:
+    """Return the first and last id that start with the text; (None, None) where it is no id's beginning."""
+    digits = search.replace("-", "").lower()
+    if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):  # noqa: PLR2004 - a UUID's digits
+        return None, None
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    return (first, last) if str(first).startswith(search.lower()) else (None, None)
+
+
+# Claims ---------------------------------------------------------------------------------------------------------
+
+_DUE = """
+    SELECT run.id, run.job_definition_id, run.concurrency_value, definition.max_concurrent_runs
+    FROM job_runs AS run JOIN job_definitions AS definition ON definition.id = run.job_definition_id
+    WHERE run.status = 'pending' AND run.scheduled_at <= %(now)s
+      AND (run.execution > 0 OR run.start_deadline_at IS NULL OR run.start_deadline_at > %(now)s)
+      AND NOT run.id = ANY(%(picked)s)
+      AND NOT run.job_definition_id = ANY(%(full)s)
+      AND (run.concurrency_value IS NULL
+           OR NOT (run.job_definition_id::text || ' ' || run.concurrency_value) = ANY(%(busy)s))
+    ORDER BY run.priority DESC, run.scheduled_at, run.id
+    LIMIT %(limit)s
+"""
+
+_RUNNING = """
+    SELECT run.job_definition_id, run.concurrency_value FROM job_runs AS run
+    JOIN job_definitions AS definition ON definition.id = run.job_definition_id
+    WHERE run.status = 'running'
+      AND (run.concurrency_value IS NOT NULL OR definition.max_concurrent_runs IS NOT NULL)
+"""
+
+
+class _Limits:
+    """How much of each job's concurrency is used, as the claim goes along."""
+
+    def __init__(self, running: list[Row]) -> None:
+        self.counts: dict[str, int] = {}
+        self.busy: set[str] = set()
+        for run in running:
+            self.take(run)
+
+    def admits(self, run: Row) -> bool:
+        limit = run["max_concurrent_runs"]
+        within = not isinstance(limit, int) or self.counts.get(str(run["job_definition_id"]), 0) < limit
+        return within and _group(run) not in self.busy
+
+    def take(self, run: Row) -> None:
+        definition_id = str(run["job_definition_id"])
+        self.counts[definition_id] = self.counts.get(definition_id, 0) + 1
+        if (group := _group(run)) is not None:
+            self.busy.add(group)
+
+
+async def claim_candidates(connection: Connection, now: datetime, limit: int) -> list[UUID]:
+    """Return the due runs to start now, by priority and then schedule, within every limit of concurrency.
+
+    Exact only under the log's lock. Jobs and keys that are found full are left out of the next look, so that however
+    many of their runs wait in front, they cannot hide the runs behind them.
+    """
+    limits = _Limits(await fetch_rows(connection, _RUNNING, {}))
+    picked: list[str] = []
+    full: set[str] = set()
+    while len(picked) < limit:
+        values = {
+            "now": now,
+            "picked": [UUID(run_id) for run_id in picked],
+            "full": [UUID(definition_id) for definition_id in full],
+            "busy": list(limits.busy),
+            "limit": limit - len(picked),
+        }
+        candidates = await fetch_rows(connection, _DUE, values)
+        if not candidates:
+            break
+        for run in candidates:
+            if limits.admits(run):
+                limits.take(run)
+                picked.append(str(run["id"]))
+            elif _group(run) not in limits.busy:
+                full.add(str(run["job_definition_id"]))
+    return [UUID(run_id) for run_id in picked]
+
+
+def _group(run: Row) -> str | None:
+    value = run["concurrency_value"]
+    return None if value is None else f"{run['job_definition_id']} {value}"
+
+
+_NEXT_DUE = """
+    SELECT min(scheduled_at) AS next_at, clock_timestamp() AS now,
+        (SELECT min(start_deadline_at) FROM job_runs
+         WHERE status = 'pending' AND execution = 0 AND start_deadline_at IS NOT NULL) AS next_deadline_at
+    FROM job_runs WHERE status = 'pending'
+"""
+
+
+async def next_due(connection: Connection) -> Row:
+    """Return `now`, and when the next pending run is due (`next_at`) or expires (`next_deadline_at`), or null."""
+    return (await fetch_rows(connection, _NEXT_DUE, {}))[0]
+
+
+async def overdue(connection: Connection, now: datetime, limit: int) -> list[UUID]:
+    """Return pending runs that never started and whose start deadline is over."""
+    query = """
+        SELECT id FROM job_runs
+        WHERE status = 'pending' AND execution = 0 AND start_deadline_at <= %(now)s
+        ORDER BY start_deadline_at LIMIT %(limit)s
+    """
+    return [UUID(str(row["id"])) for row in await fetch_rows(connection, query, {"now": now, "limit": limit})]
+
+
+async def held_by(connection: Connection, worker_id: str) -> list[UUID]:
+    """Return the runs that this worker holds."""
+    query = "SELECT id FROM job_runs WHERE status = 'running' AND worker_id = %(worker_id)s"
+    return [UUID(str(row["id"])) for row in await fetch_rows(connection, query, {"worker_id": worker_id})]
+
+
+async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]:
+    """Return the runs that this worker holds and that somebody asked to cancel."""
+    query = """
+        SELECT id FROM job_runs
+        WHERE status = 'running' AND worker_id = %(worker_id)s AND cancel_requested_at IS NOT NULL
+    """
+    return [UUID(str(row["id"])) for row in await fetch_rows(connection, query, {"worker_id": worker_id})]

@@ -1,0 +1,67 @@
+"""What all projected tables share: a description from which rows are written, rebuilt and checked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from domain.ports import Row
+from projections.envelope import Envelope
+
+Evolve = Callable[[Row | None, Envelope], Row]
+"""From the row before an event (None where there is none) to the columns that the event changes."""
+
+Connection = AsyncConnection[dict[str, Any]]
+"""A connection set up by `eventlog.connection`: rows are dictionaries in plain JSON."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A projection.
+
+    Attributes:
+        name: the table.
+        subject: the kind of aggregate whose events it folds: the topics' first word.
+        key: the column that holds the aggregate's id.
+        columns: every column, with its PostgreSQL type.
+        evolve: the fold.
+    """
+
+    name: str
+    subject: str
+    key: str
+    columns: Mapping[str, str]
+    evolve: Evolve
+
+    def fold(self, row: Row | None, event: Envelope) -> Row:
+        """Return the whole row after the event."""
+        return {**(row or dict.fromkeys(self.columns)), **self.changes(row, event)}
+
+    def changes(self, row: Row | None, event: Envelope) -> Row:
+        """Return the columns that the event changes; every event moves the row's version and position."""
+        changed = self.evolve(row, event)
+        changed["aggregate_version"] = event.version
+        changed["position"] = event.position
+        if row is None:
+            changed[self.key] = str(event.aggregate_id)
+        return changed
+
+
+COMMON_COLUMNS: dict[str, str] = {"aggregate_version": "bigint", "position": "bigint"}
+"""In every projected table: the version of the aggregate and the place of its last event that the row shows."""
+
+
+async def fetch_rows(connection: Connection, query: Any, parameters: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of a query."""
+    cursor = await connection.execute(query, parameters)
+    return await cursor.fetchall()
+
+
+async def rows_by_id(connection: Connection, table: Table, ids: list[UUID]) -> dict[UUID, Row]:
+    """Return the table's rows of these aggregates; those it lacks are left out."""
+    rows = await fetch_rows(
+        connection, f"SELECT * FROM {table.name} WHERE {table.key} = ANY(%(ids)s)", {"ids": ids}
+    )
+    return {UUID(str(row[table.key])): row for row in rows}

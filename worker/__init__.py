@@ -1,0 +1,1 @@
+"""What is done: claims, leases, the execution of handlers, and the handlers that come with the service."""

@@ -1,0 +1,112 @@
+"""The process of one attempt: reads its task, runs the handler, reports. Started by `worker.executor`.
+
+Standard output and error are the run's log already. Standard input is the lifeline: when it ends, the worker is gone,
+and the whole process group ends at once.
+"""
+
+import asyncio
+import ctypes
+import inspect
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, BinaryIO, cast
+
+from worker.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
+from worker.registry import load_handlers
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Run the task that standard input holds; the argument is the descriptor for reports."""
+    _die_with_parent()
+    reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
+    os.set_inheritable(reports.fileno(), False)
+    task = json.loads(sys.stdin.buffer.readline())
+    lifeline = os.dup(sys.stdin.fileno())
+    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+    threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
+    cancelled = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
+    _send(reports, _outcome(task, reports, cancelled))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # Threads that the handler left must not keep the attempt alive.
+
+
+def _outcome(task: Mapping[str, Any], reports: BinaryIO, cancelled: threading.Event) -> Mapping[str, Any]:
+    lock = threading.Lock()
+
+    def send_report(report: Mapping[str, Any]) -> None:
+        with lock:
+            _send(reports, {"type": "update", **report})
+
+    try:
+        handler = load_handlers(task["handlerModules"])[task["entryPoint"]]
+        result = _call(handler, _context(task, cancelled, send_report)) or JobResult()
+        return {"type": "result", **asdict(result)}
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises is the attempt's end, by contract
+        traceback.print_exc()
+        return {
+            "type": "error",
+            "message": str(error) or type(error).__name__,
+            "stack": traceback.format_exc(),
+            "permanent": isinstance(error, PermanentError),
+            "retryAfterMs": error.delay_ms if isinstance(error, RetryAfter) else None,
+        }
+
+
+def _call(handler: Handler, context: JobRunContext) -> JobResult | None:
+    returned = handler(context)
+    if inspect.isawaitable(returned):
+        return asyncio.run(cast("Any", returned))
+    return returned
+
+
+def _context(task: Mapping[str, Any], cancelled: threading.Event, send_report: Any) -> JobRunContext:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    deadline = task["deadline"]
+    return JobRunContext(
+        definition=task["definition"],
+        run=task["run"],
+        parameters=task["parameters"],
+        inputs=task["inputs"],
+        logger=logging.getLogger("job"),
+        cancelled=cancelled,
+        deadline=datetime.fromisoformat(deadline) if deadline else None,
+        send_report=send_report,
+    )
+
+
+def _send(reports: BinaryIO, message: Mapping[str, Any]) -> None:
+    try:
+        text = json.dumps(message)
+    except (TypeError, ValueError, RecursionError) as error:
+        text = json.dumps({"type": "invalid", "message": f"the handler's result or report is no JSON: {error}"})
+    payload = memoryview(text.encode() + b"\n")
+    while payload:
+        payload = payload[reports.write(payload) or 0 :]
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel (Linux) to kill this process when the worker dies; the lifeline does it elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_with(lifeline: int) -> None:
+    while os.read(lifeline, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

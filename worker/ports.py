@@ -1,0 +1,58 @@
+"""What a worker needs of the outside, beside the domain's commands."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+
+class Beat(Protocol):
+    """How far another worker's sequence has come."""
+
+    @property
+    def worker_id(self) -> str:
+        """Whose it is."""
+
+    @property
+    def sequence(self) -> int:
+        """Grows while the worker lives."""
+
+    @property
+    def lease_ms(self) -> int:
+        """For how long the sequence may stand still."""
+
+
+class Heartbeats(Protocol):
+    """The workers' table."""
+
+    async def register(self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int) -> None:
+        """Announce a worker under an id that nobody had before."""
+
+    async def beat(self, worker_id: str) -> bool:
+        """Move the worker's sequence on; False if it has been declared dead."""
+
+    async def leave(self, worker_id: str) -> None:
+        """Note that a worker stopped in good order."""
+
+    async def living(self) -> Sequence[Beat]:
+        """Return every worker that has not been declared dead."""
+
+
+class Work(Protocol):
+    """What is there to do."""
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait for news, or for `wake`, but no longer than this."""
+
+    def wake(self) -> None:
+        """End the wait, or the next one."""
+
+    async def due_in_s(self) -> float | None:
+        """Return how long until a pending run is due, None where none is pending."""
+
+    async def deadline_in_s(self) -> float | None:
+        """Return how long until a pending run's start deadline is over, None where none has one."""
+
+    async def cancel_requested(self, worker_id: str) -> list[UUID]:
+        """Return the worker's running runs that somebody asked to cancel."""
+
+

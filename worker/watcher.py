@@ -1,0 +1,55 @@
+"""Watches over what nobody else would end: runs of dead workers, and runs that did not start in time."""
+
+import asyncio
+import logging
+from time import monotonic
+
+from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError
+from domain.execution import Executions
+from worker.ports import Beat, Heartbeats, Work
+
+logger = logging.getLogger(__name__)
+
+WATCH_EVERY_S = 1.0
+
+MARGIN_S = 2.0
+"""Added to another worker's lease before it counts as dead: it ends its own attempts before its lease is over."""
+
+
+class Watcher:
+    """One observer. It trusts its own monotonic clock alone, never that of another host."""
+
+    def __init__(self, observer: str, executions: Executions, heartbeats: Heartbeats, work: Work) -> None:
+        self._observer = observer
+        self._executions = executions
+        self._heartbeats = heartbeats
+        self._work = work
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    async def run(self) -> None:
+        """Watch for ever; a database that is away is waited for."""
+        while True:
+            try:
+                await self._recover_lost()
+                deadline_in_s = await self._work.deadline_in_s()
+                if deadline_in_s is not None and deadline_in_s <= 0:
+                    logger.info("expired %d runs that had not started in time", await self._executions.expire_overdue())
+            except (LogUnavailableError, OutcomeUnknownError, OverloadedError) as error:
+                logger.warning("cannot watch at the moment: %s", error)
+            await asyncio.sleep(WATCH_EVERY_S)
+
+    async def _recover_lost(self) -> None:
+        living = await self._heartbeats.living()
+        now = monotonic()
+        for worker in living:
+            if self._silent_for_s(worker, now) > worker.lease_ms / 1000 + MARGIN_S:
+                lost = await self._executions.recover(worker.worker_id, worker.sequence, self._observer)
+                logger.warning("worker %s is dead; recovered its runs: %s", worker.worker_id, lost or "none")
+        self._seen = {worker.worker_id: self._seen[worker.worker_id] for worker in living}
+
+    def _silent_for_s(self, worker: Beat, now: float) -> float:
+        sequence, since = self._seen.setdefault(worker.worker_id, (worker.sequence, now))
+        if sequence != worker.sequence:
+            self._seen[worker.worker_id] = (worker.sequence, now)
+            return 0.0
+        return now - since
