@@ -1,5 +1,7 @@
-"""What clients send: shapes and ranges of single fields (contract, sections 2 to 4). Rules between fields are the
-domain's."""
+"""What clients send: shapes and ranges of single fields (contract, sections 2 to 4).
+
+Rules between fields are the domain's.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -155,7 +157,8 @@ def _repo_url(value: str) -> str:
     if value.startswith("/"):
         return value
     parts = urlsplit(value)
-    if parts.scheme not in _SCHEMES or not (parts.netloc or parts.scheme == "file" and parts.path):
+    has_place = bool(parts.netloc) or (parts.scheme == "file" and bool(parts.path))
+    if parts.scheme not in _SCHEMES or not has_place:
         msg = "must be an absolute path or a file:, http:, https:, git: or ssh: URL"
         raise ValueError(msg)
     return value

@@ -60,7 +60,7 @@ Handlers = Annotated[
 
 
 @app.command()
-def up(  # noqa: PLR0913, PLR0917 - one for each option
+def up(  # noqa: PLR0913 - one for each option
     host: Host = "127.0.0.1",
     port: Port = 4000,
     data_dir: DataDir = None,
@@ -199,9 +199,7 @@ def _failure(error: object) -> typer.Exit:
 
 def main() -> None:
     """Run the command line."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     watch_lifeline()
     app()
 

@@ -49,7 +49,9 @@ Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 RunsLimit = Annotated[int, Query(ge=1, le=50)]
 
 
-def _statuses(status: Annotated[str | None, Query(description="one status, or several with commas")] = None) -> list[str]:
+def _statuses(
+    status: Annotated[str | None, Query(description="one status, or several with commas")] = None,
+) -> list[str]:
     wanted = [part.strip() for part in (status or "").split(",") if part.strip()]
     unknown = [part for part in wanted if part not in STATUSES]
     if unknown:

@@ -107,7 +107,11 @@ async def _show_record(url: str, console: Console) -> None:
     for column in ("createdAt", "status", "message", "commitSha", "durationMs"):
         table.add_column(column, no_wrap=column == "createdAt")
     for entry in history:
-        table.add_row(*(str(entry[name] or "")[:24] for name in ("createdAt", "status", "message")), (entry["commitSha"] or "")[:12], str(entry["durationMs"] or ""))
+        table.add_row(
+            *(str(entry[name] or "")[:24] for name in ("createdAt", "status", "message")),
+            (entry["commitSha"] or "")[:12],
+            str(entry["durationMs"] or ""),
+        )
     console.print(table)
 
 

@@ -59,12 +59,16 @@ def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
     field_errors: dict[str, list[str]] = {}
     for issue in issues:
         field, _, below = issue.path.removeprefix("/").partition("/")
-        if field and issue.keyword != "additionalProperties" or below:
+        top_level_unknown = issue.keyword == "additionalProperties" and not below
+        if field and not top_level_unknown:
             message = f"{below}: {issue.message}" if below else issue.message
             field_errors.setdefault(_unescape(field), []).append(message)
         else:
             form_errors.append(issue.message)
-    error: JsonObject = {"formErrors": list(form_errors), "fieldErrors": {**field_errors}}
+    error: JsonObject = {
+        "formErrors": list(form_errors),
+        "fieldErrors": {name: list(messages) for name, messages in field_errors.items()},
+    }
     listed = [{"path": issue.path, "message": issue.message, "keyword": issue.keyword} for issue in issues]
     return JsonAnswer({"error": error, "code": "validation_failed", "issues": [*listed]}, 400)
 

@@ -140,9 +140,7 @@ async def _known_run(connection: Connection, run_id: str) -> Row:
 async def _with_jobs(connection: Connection, runs: list[Row]) -> list[Any]:
     ids = list({UUID(str(run["job_definition_id"])) for run in runs})
     jobs = await rows_by_id(connection, job_definitions.TABLE, ids) if ids else {}
-    return [
-        {"run": job_runs.present(run), "job": _brief(jobs[UUID(str(run["job_definition_id"]))])} for run in runs
-    ]
+    return [{"run": job_runs.present(run), "job": _brief(jobs[UUID(str(run["job_definition_id"]))])} for run in runs]
 
 
 def _brief(job: Row) -> JsonObject:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from eventsourcing.application import Application, project_aggregate
@@ -56,7 +56,7 @@ class Jobs(Application[UUID]):
 
     name = "Jobs"
 
-    def __init__(self, factory: InfrastructureFactory, log: Log, clock: Clock, random: RandomSource) -> None:
+    def __init__(self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource) -> None:
         self._given_factory = factory
         self.log_port = log
         self.clock = clock
@@ -67,7 +67,7 @@ class Jobs(Application[UUID]):
         """Return an empty environment: settings come in through the factory."""
         return Environment(name, {})
 
-    def construct_factory(self, env: Environment) -> InfrastructureFactory:  # noqa: ARG002
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:  # noqa: ARG002
         """Return the factory that the composition root built."""
         return self._given_factory
 
@@ -254,18 +254,17 @@ class Jobs(Application[UUID]):
         return await self.log_port.append_under_lock(decide_events, origin)
 
     async def load(self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None) -> dict[UUID, A]:
-        """Return those of the aggregates that exist, folded from their events."""
+        """Return those of the aggregates that exist and are of this class, folded from their events."""
         histories = await (locked or self.log_port).events_of(ids)
-        return {
-            aggregate_id: cast("A", project_aggregate(None, map(self.mapper.to_domain_event, history)))  # type: ignore[arg-type]
+        folded = {
+            aggregate_id: project_aggregate(None, map(self.mapper.to_domain_event, history))
             for aggregate_id, history in histories.items()
         }
+        return {key: aggregate for key, aggregate in folded.items() if isinstance(aggregate, aggregate_class)}
 
     def stored_events(self, aggregates: Iterable[Aggregate]) -> list[StoredEvent]:
         """Collect the aggregates' new events, encoded."""
-        return [
-            self.mapper.to_stored_event(event) for aggregate in aggregates for event in aggregate.collect_events()
-        ]
+        return [self.mapper.to_stored_event(event) for aggregate in aggregates for event in aggregate.collect_events()]
 
     def new_id(self) -> UUID:
         """Return an id whose order is the order of time."""

@@ -2,11 +2,12 @@
 
 from domain.catalog import INGEST_ENTRY_POINT, INGEST_SLUG
 from domain.job_definition import Spec
+from domain.json_values import JsonObject
 
 BUILD_SLUG = "repository-build"
 BUILD_ENTRY_POINT = "catalog.build.run"
 
-_ID = {"type": "string", "minLength": 1}
+_ID: JsonObject = {"type": "string", "minLength": 1}
 
 BUILTIN_SPECS: dict[str, Spec] = {
     INGEST_SLUG: Spec(

@@ -66,9 +66,7 @@ def check_effects(effects: Sequence[Effect]) -> None:
             raise InvalidInputError([Issue("/effects", f"{INGESTED} needs exactly {sorted(wanted)}", "required")])
 
 
-def _follow_event(
-    event: object, run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime
-) -> None:
+def _follow_event(event: object, run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime) -> None:
     run_id = str(run.id)
     if isinstance(event, events.Started):
         repository.start_ingestion(run_id, event.attempt, now)

@@ -191,4 +191,3 @@ def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[
 
 def _by(worker_id: str) -> Origin:
     return Origin(actor=f"worker:{worker_id}")
-

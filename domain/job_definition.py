@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
@@ -115,6 +114,7 @@ class JobDefinition(Aggregate):
         Args:
             changes: the given fields of `Spec`.
             version: its number, or None for the next one.
+            now: the database's present.
 
         Raises:
             InvalidInputError: the version is not above the current one, or the new content is wrong.
@@ -149,5 +149,3 @@ def concurrency_value(spec: Spec, parameters: JsonObject) -> str | None:
 def _refuse(issues: list[Issue]) -> None:
     if issues:
         raise InvalidInputError(issues)
-
-

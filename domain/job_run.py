@@ -21,6 +21,7 @@ from domain.json_values import JsonObject
 from domain.retry_policy import RetryPolicy
 from domain.run_states import FINAL, Failure, FailureReason, Holder, Report, Status
 
+
 class JobRun(Aggregate):
     """Aggregate of a run. Attributes are what its decisions need; everything shown is a projection."""
 
@@ -39,7 +40,7 @@ class JobRun(Aggregate):
     CancelRequested = run_events.CancelRequested
     Canceled = run_events.Canceled
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what decisions need of the first event
         self,
         slug: str,
         definition_id: str,
@@ -88,7 +89,8 @@ class JobRun(Aggregate):
         Raises:
             ConflictError: `run_already_ended`, the run ended otherwise.
         """
-        if self.status == "canceled" or self.cancel_requested and self.status == "running":
+        asked_already = self.status == "running" and self.cancel_requested
+        if self.status == "canceled" or asked_already:
             return
         if self.status in FINAL:
             raise ConflictError("run_already_ended", f"job run already {self.status}")
@@ -261,7 +263,7 @@ class JobRun(Aggregate):
             **vars(report),
         )
 
-    def _cancel(  # noqa: PLR0913 - the event's fields
+    def _cancel(
         self,
         now: datetime,
         reason: str | None,

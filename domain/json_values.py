@@ -129,8 +129,8 @@ def _normalised_float(value: float, pointer: str) -> int | float:
 def _without_repeated_keys(pairs: list[tuple[str, Json]]) -> JsonObject:
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen: set[str] = set()
-        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
+        keys = [key for key, _ in pairs]
+        repeated = next(key for index, key in enumerate(keys) if key in keys[:index])
         raise InvalidJsonError("", f"the key {repeated!r} stands twice in one object")
     return result
 

@@ -61,7 +61,8 @@ def _compiled(schema_text: bytes) -> Validator:
 
 
 def _validator_class(dialect: str) -> type[Validator] | None:
-    return cast("type[Validator] | None", validators.validator_for({"$schema": dialect}, default=None))
+    # The library's stubs leave out that None is a fine default.
+    return cast("type[Validator] | None", validators.validator_for({"$schema": dialect}, default=None))  # type: ignore[arg-type]
 
 
 def _collect(validator: Validator, value: Json, path: str) -> list[Issue]:

@@ -133,7 +133,7 @@ class Repository(Aggregate):
         def apply(self, aggregate: Repository) -> None:
             aggregate.move("failed", self.run_id)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the first event's fields
         self,
         repository_id: str,
         name: str,
@@ -184,25 +184,17 @@ class Repository(Aggregate):
         count = self.ingest_attempts + 1
         self._trigger(self.IngestionStarted, run_id, now, attempt=attempt, ingest_attempts=count)
 
-    def retry_ingestion(
-        self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime
-    ) -> None:
+    def retry_ingestion(self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime) -> None:
         """Note that an attempt ended and another will follow."""
-        self._trigger(
-            self.IngestionRetryScheduled, run_id, now, attempt=attempt, error=error, duration_ms=duration_ms
-        )
+        self._trigger(self.IngestionRetryScheduled, run_id, now, attempt=attempt, error=error, duration_ms=duration_ms)
 
     def finish_ingestion(
         self, run_id: str, attempt: int, found: Ingested, duration_ms: int | None, now: datetime
     ) -> None:
         """Record what the ingestion found."""
-        self._trigger(
-            self.IngestionSucceeded, run_id, now, attempt=attempt, duration_ms=duration_ms, **asdict(found)
-        )
+        self._trigger(self.IngestionSucceeded, run_id, now, attempt=attempt, duration_ms=duration_ms, **asdict(found))
 
-    def fail_ingestion(
-        self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime
-    ) -> None:
+    def fail_ingestion(self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime) -> None:
         """Record that the ingestion ended without success."""
         self._trigger(self.IngestionFailed, run_id, now, attempt=attempt, error=error, duration_ms=duration_ms)
 

@@ -152,9 +152,7 @@ def _trace(batch: _Batch, unit: Unit) -> None:
         batch.heads[aggregate_id].correlation_id = correlation_id
 
 
-async def _insert(
-    connection: Connection, batch: _Batch, accepted: list[Request]
-) -> dict[tuple[UUID, int], int]:
+async def _insert(connection: Connection, batch: _Batch, accepted: list[Request]) -> dict[tuple[UUID, int], int]:
     columns: list[list[object]] = [[] for _ in range(7)]
     for request in accepted:
         for event in request.unit.events:
@@ -217,7 +215,8 @@ def insert_sql(table: Table) -> str:
 def update_sql(table: Table, columns: Iterable[str]) -> str:
     """Return the statement that sets these columns of rows, given as one JSON array."""
     settings = ", ".join(f"{name} = new.{name}" for name in columns if name != table.key)
-    return f"UPDATE {table.name} AS t SET {settings} FROM {_recordset(table, columns)} WHERE t.{table.key} = new.{table.key}"
+    changed = _recordset(table, columns)
+    return f"UPDATE {table.name} AS t SET {settings} FROM {changed} WHERE t.{table.key} = new.{table.key}"
 
 
 def _recordset(table: Table, columns: Iterable[str]) -> str:
@@ -236,5 +235,3 @@ def _envelope(event: StoredEvent, position: int) -> Envelope:
 def _key(event: StoredEvent) -> tuple[UUID, int]:
     originator_id = event.originator_id
     return (originator_id if isinstance(originator_id, UUID) else UUID(originator_id)), event.originator_version
-
-

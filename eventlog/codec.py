@@ -52,4 +52,3 @@ def _encode_time(value: object) -> str:
         return to_iso(value)
     msg = f"an event cannot hold a {type(value).__name__}"
     raise TypeError(msg)
-

@@ -52,9 +52,7 @@ class Database:
 
     async def connect(self) -> Connection:
         """Open a connection for the log's writer or reader."""
-        connection = await AsyncConnection.connect(
-            self.conninfo, autocommit=True, row_factory=dict_row
-        )
+        connection = await AsyncConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
         await configure(connection)
         return connection
 

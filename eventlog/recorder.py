@@ -82,4 +82,3 @@ class LogFactory(PostgresFactory):
     def application_recorder(self) -> LogRecorder:
         """Return the recorder; alembic made its table."""
         return LogRecorder(self.datastore, self._writer, self._loop)
-

@@ -6,7 +6,6 @@ a thousand share a commit.
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
@@ -107,13 +106,13 @@ class Writer:
         try:
             await self._commit([request for request, _ in live])
         except (LogUnavailableError, OutcomeUnknownError) as error:
-            _answer_all(live, lambda request: _for_one(error, request))
+            _fail_all(live, error)
         except psycopg.Error as error:
             # Not the connection but the data: find the unit that cannot be written; the others must not suffer.
             await self._rollback()
             if len(live) == 1:
                 logger.exception("an append was refused by the database")
-                _answer_all(live, lambda _: error)
+                _fail_all(live, error)
                 return
             for one in live:
                 await self._write([one])
@@ -129,9 +128,9 @@ class Writer:
         others = [waiting for waiting in live if waiting[0].decide is None]
         if not deciding:  # Our own fault then: no unit can be told from another.
             logger.error("an append failed", exc_info=error)
-            _answer_all(live, lambda _: error)
+            _fail_all(live, error)
             return
-        _answer_all(deciding, lambda _: error)
+        _fail_all(deciding, error)
         if others:
             await self._write(others)
 
@@ -200,10 +199,10 @@ def _for_one(error: Exception, request: Request) -> Exception:
     return error
 
 
-def _answer_all(waiting: list[_Waiting], error_for: Callable[[Request], Exception]) -> None:
+def _fail_all(waiting: list[_Waiting], error: Exception) -> None:
     for request, future in waiting:
         if not future.done():
-            future.set_exception(error_for(request))
+            future.set_exception(_for_one(error, request))
 
 
 def _answer(future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None) -> None:
@@ -213,5 +212,3 @@ def _answer(future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictErr
         future.set_result(outcome)
     else:
         future.set_exception(outcome or VersionConflictError())
-
-

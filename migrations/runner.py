@@ -87,4 +87,3 @@ def _current(connection: "psycopg.Connection[tuple[object, ...]]") -> str | None
         return None
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return None if row is None else str(row[0])
-

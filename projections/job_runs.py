@@ -1,5 +1,6 @@
 """The table `job_runs`: every run as its last event left it."""
 
+from collections.abc import Callable
 from typing import cast
 
 from domain.clock import from_iso, ms_between
@@ -88,40 +89,81 @@ _TAKEN_FROM_REQUEST = (
 
 
 def _changed(row: Row, event: Envelope) -> Row:
-    data = event.data
-    match event.topic:
-        case "job_run.started":
-            # What an earlier attempt failed of is in its event; a run that is under way has not failed.
-            return {
-                "status": "running",
-                "started_at": event.at,
-                "worker_id": data["worker_id"],
-                "execution": data["execution"],
-                "error_message": None,
-                "failure_reason": None,
-            }
-        case "job_run.progressed":
-            return _reported(row, data)
-        case "job_run.succeeded":
-            return {**_ended(row, event, "succeeded"), **_reported(row, data), "result": data["result"]}
-        case "job_run.attempt_failed":
-            return {**_retried_or_ended(row, event, "failed"), **_reported(row, data)}
-        case "job_run.attempt_timed_out":
-            return {**_retried_or_ended(row, event, "expired"), **_reported(row, data)}
-        case "job_run.attempt_lost":
-            return {**_retried_or_ended(row, event, "failed"), "failure_reason": "worker_lost"}
-        case "job_run.handed_back":
-            return {**_NOT_RUNNING, "status": "pending"}
-        case "job_run.start_deadline_passed":
-            message = "the run had not started by its start deadline"
-            return {**_ended(row, event, "expired"), "failure_reason": "start_deadline", "error_message": message}
-        case "job_run.cancel_requested":
-            return {"cancel_requested_at": event.at}
-        case "job_run.canceled":
-            return _canceled(row, event)
-        case _:
-            msg = f"job_runs does not know {event.topic}"
-            raise ValueError(msg)
+    fold = _FOLDS.get(event.topic)
+    if fold is None:
+        msg = f"job_runs does not know {event.topic}"
+        raise ValueError(msg)
+    return fold(row, event)
+
+
+def _started(_: Row, event: Envelope) -> Row:
+    # What an earlier attempt failed of stands in its event; a run that is under way has not failed.
+    return {
+        "status": "running",
+        "started_at": event.at,
+        "worker_id": event.data["worker_id"],
+        "execution": event.data["execution"],
+        "error_message": None,
+        "failure_reason": None,
+    }
+
+
+def _progressed(row: Row, event: Envelope) -> Row:
+    return _reported(row, event.data)
+
+
+def _succeeded(row: Row, event: Envelope) -> Row:
+    return {**_ended(row, event, "succeeded"), **_reported(row, event.data), "result": event.data["result"]}
+
+
+def _attempt_failed(row: Row, event: Envelope) -> Row:
+    return {**_retried_or_ended(row, event, "failed"), **_reported(row, event.data)}
+
+
+def _attempt_timed_out(row: Row, event: Envelope) -> Row:
+    return {**_retried_or_ended(row, event, "expired"), **_reported(row, event.data)}
+
+
+def _attempt_lost(row: Row, event: Envelope) -> Row:
+    return {**_retried_or_ended(row, event, "failed"), "failure_reason": "worker_lost"}
+
+
+def _handed_back(_: Row, event: Envelope) -> Row:
+    del event
+    return {**_NOT_RUNNING, "status": "pending"}
+
+
+def _start_deadline_passed(row: Row, event: Envelope) -> Row:
+    message = "the run had not started by its start deadline"
+    return {**_ended(row, event, "expired"), "failure_reason": "start_deadline", "error_message": message}
+
+
+def _cancel_requested(_: Row, event: Envelope) -> Row:
+    return {"cancel_requested_at": event.at}
+
+
+def _canceled(row: Row, event: Envelope) -> Row:
+    return {
+        **_ended(row, event, "canceled"),
+        **_reported(row, event.data),
+        "error_message": event.data["reason"],
+        "failure_reason": event.data["failure_reason"],
+        "cancel_requested_at": row["cancel_requested_at"] or event.at,
+    }
+
+
+_FOLDS: dict[str, Callable[[Row, Envelope], Row]] = {
+    "job_run.started": _started,
+    "job_run.progressed": _progressed,
+    "job_run.succeeded": _succeeded,
+    "job_run.attempt_failed": _attempt_failed,
+    "job_run.attempt_timed_out": _attempt_timed_out,
+    "job_run.attempt_lost": _attempt_lost,
+    "job_run.handed_back": _handed_back,
+    "job_run.start_deadline_passed": _start_deadline_passed,
+    "job_run.cancel_requested": _cancel_requested,
+    "job_run.canceled": _canceled,
+}
 
 
 def _ended(row: Row, event: Envelope, status: str) -> Row:
@@ -143,16 +185,6 @@ def _retried_or_ended(row: Row, event: Envelope, final_status: str) -> Row:
         return {**_ended(row, event, final_status), **why}
     attempt = cast("int", data["attempt"]) + 1
     return {**_NOT_RUNNING, **why, "status": "pending", "attempt": attempt, "scheduled_at": data["retry_at"]}
-
-
-def _canceled(row: Row, event: Envelope) -> Row:
-    return {
-        **_ended(row, event, "canceled"),
-        **_reported(row, event.data),
-        "error_message": event.data["reason"],
-        "failure_reason": event.data["failure_reason"],
-        "cancel_requested_at": row["cancel_requested_at"] or event.at,
-    }
 
 
 def _reported(row: Row, data: JsonObject) -> Row:
@@ -199,4 +231,3 @@ _SHOWN: dict[str, str] = {
     "idempotencyKey": "idempotency_key",
     "requestedBy": "requested_by",
 }
-

@@ -28,7 +28,7 @@ COLUMNS: dict[str, str] = {
 _FOUND = ("commit_sha", "name", "description", "dockerfile_path", "tags")
 
 
-def evolve(row: Row | None, event: Envelope) -> Row:
+def evolve(row: Row | None, event: Envelope) -> Row:  # noqa: ARG001 - every fold has this shape
     """Return the columns that the event changes."""
     return {**_changed(event), "updated_at": event.at}
 
@@ -41,7 +41,12 @@ def _changed(event: Envelope) -> Row:
     match event.topic:
         case "repository.added":
             given = {name: data[name] for name in ("name", "description", "repo_url", "dockerfile_path", "tags")}
-            start: Row = {"ingest_status": "seed", "ingest_attempts": 0, "preview_tiles": [], "launch_env_templates": []}
+            start: Row = {
+                "ingest_status": "seed",
+                "ingest_attempts": 0,
+                "preview_tiles": [],
+                "launch_env_templates": [],
+            }
             return {**given, **start, "id": data["repository_id"], "created_at": event.at}
         case "repository.ingestion_requested":
             return {"ingest_status": "pending", "ingest_error": None}

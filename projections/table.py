@@ -61,7 +61,5 @@ async def fetch_rows(connection: Connection, query: Any, parameters: Mapping[str
 
 async def rows_by_id(connection: Connection, table: Table, ids: list[UUID]) -> dict[UUID, Row]:
     """Return the table's rows of these aggregates; those it lacks are left out."""
-    rows = await fetch_rows(
-        connection, f"SELECT * FROM {table.name} WHERE {table.key} = ANY(%(ids)s)", {"ids": ids}
-    )
+    rows = await fetch_rows(connection, f"SELECT * FROM {table.name} WHERE {table.key} = ANY(%(ids)s)", {"ids": ids})
     return {UUID(str(row[table.key])): row for row in rows}

@@ -67,7 +67,7 @@ def _outcome(task: Mapping[str, Any], reports: BinaryIO, cancelled: threading.Ev
 def _call(handler: Handler, context: JobRunContext) -> JobResult | None:
     returned = handler(context)
     if inspect.isawaitable(returned):
-        return asyncio.run(cast("Any", returned))
+        return cast("JobResult | None", asyncio.run(cast("Any", returned)))
     return returned
 
 

@@ -221,5 +221,3 @@ def _environment(workdir: Path) -> dict[str, str]:
         if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
     }
     return {**kept, "HOME": str(workdir), "TMPDIR": str(workdir), "PYTHONUNBUFFERED": "1"}
-
-

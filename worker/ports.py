@@ -54,5 +54,3 @@ class Work(Protocol):
 
     async def cancel_requested(self, worker_id: str) -> list[UUID]:
         """Return the worker's running runs that somebody asked to cancel."""
-
-

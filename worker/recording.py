@@ -10,7 +10,7 @@ from domain.catalog import Effect
 from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError, StaleExecutionError
 from domain.execution import Claim, Executions
 from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
-from domain.run_states import Failure, Report
+from domain.run_states import Failure, FailureReason, Report
 from worker.executor import Outcome
 from worker.run_logs import logs_url
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_PAUSE_S = 0.5
 
-_REASONS = {"exit": "exit", "signal": "signal", "invalid": "invalid_result"}
+_REASONS: dict[str, FailureReason] = {"exit": "exit", "signal": "signal", "invalid": "invalid_result"}
 
 
 async def persist(what: str, command: Callable[[], Awaitable[None]]) -> bool:
@@ -45,9 +45,7 @@ async def record(executions: Executions, claim: Claim, outcome: Outcome) -> None
     except InvalidJsonError as error:
         failure = Failure(f"invalid result: {error.pointer}: {error.message}", "invalid_result")
         report = Report(logs_url=logs_url(str(run_id), claim.run.attempt))
-        await persist(
-            f"failure of run {run_id}", lambda: executions.fail(run_id, claim.holder, failure, report)
-        )
+        await persist(f"failure of run {run_id}", lambda: executions.fail(run_id, claim.holder, failure, report))
         return
     await persist(f"outcome of run {run_id}", command)
 
@@ -65,11 +63,11 @@ def _command(executions: Executions, claim: Claim, outcome: Outcome) -> Callable
         case "timeout":
             return lambda: executions.time_out(run_id, holder, report)
         case "error":
-            reason = "permanent_error" if message["permanent"] else "error"
+            reason: FailureReason = "permanent_error" if message["permanent"] else "error"
             failure = Failure(_text(message["message"]), reason, message["permanent"], message["retryAfterMs"])
             report = Report(report.metrics, {**report.context, "stack": _text(message["stack"])}, report.logs_url)
         case "exit" | "signal" | "invalid":
-            failure = Failure(_text(message["message"]), _REASONS[outcome.kind])  # type: ignore[arg-type]
+            failure = Failure(_text(message["message"]), _REASONS[outcome.kind])
     return lambda: executions.fail(run_id, holder, failure, report)
 
 

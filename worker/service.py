@@ -64,7 +64,7 @@ class _BuriedError(Exception):
 class Worker:
     """Runs until it is asked to stop; after a lost lease under a new id."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its ports
         self,
         settings: WorkerSettings,
         executions: Executions,
@@ -104,7 +104,7 @@ class Worker:
             try:
                 await self._live()
             except* _BuriedError as lost:
-                logger.error("worker %s lost its lease: %s", self.worker_id, lost.exceptions[0])
+                logger.warning("worker %s lost its lease: %s", self.worker_id, lost.exceptions[0])
                 await self._drop_everything()
 
     async def _live(self) -> None:
@@ -170,7 +170,7 @@ class Worker:
             else:
                 message = f"No handler registered for job {claim.run.slug}"
                 await self._fail(claim, Failure(message, "no_handler", permanent=True))
-        except Exception as error:  # noqa: BLE001 - the run must end whatever went wrong, or it would hang for ever
+        except Exception as error:
             logger.exception("run %s could not be executed", run_id)
             await self._fail(claim, Failure(f"the worker could not execute the run: {error}"))
         finally:

@@ -82,12 +82,9 @@ def upgrade() -> None:
     op.execute("CREATE INDEX job_runs_by_status ON job_runs (status, created_position DESC)")
     op.execute("CREATE INDEX job_runs_by_definition ON job_runs (job_definition_id, created_position DESC)")
     op.execute(
-        "CREATE INDEX job_runs_by_definition_and_status"
-        " ON job_runs (job_definition_id, status, created_position DESC)"
+        "CREATE INDEX job_runs_by_definition_and_status ON job_runs (job_definition_id, status, created_position DESC)"
     )
-    op.execute(
-        "CREATE INDEX job_runs_due ON job_runs (priority DESC, scheduled_at, id) WHERE status = 'pending'"
-    )
+    op.execute("CREATE INDEX job_runs_due ON job_runs (priority DESC, scheduled_at, id) WHERE status = 'pending'")
     op.execute("CREATE INDEX job_runs_next ON job_runs (scheduled_at) WHERE status = 'pending'")
     op.execute(
         "CREATE INDEX job_runs_start_deadline ON job_runs (start_deadline_at)"

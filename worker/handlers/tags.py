@@ -55,7 +55,7 @@ def package_tags(manifest: Mapping[str, Any], tree: Tree) -> list[Tag]:
     for part in ("dependencies", "devDependencies", "peerDependencies"):
         listed = manifest.get(part)
         if isinstance(listed, dict):
-            names.update(_ALSO_BY_PACKAGE.get(name, name) for name in listed)
+            names.update(_ALSO_BY_PACKAGE.get(str(name), str(name)) for name in listed)
     if tree.inside("tsconfig.json"):
         names.add("typescript")
     tags = [tag for name, tag in _DEPENDENCY_TAGS.items() if name in names]
@@ -122,7 +122,9 @@ def dockerfile_tags(text: str) -> list[Tag]:
         name = image["name"].lower() if image else ""
         version = (image["version"] or "").replace(".", "") if image else ""
         if name == "node":
-            tags += [("runtime", f"node{version}"), ("language", "javascript")] if version else [("language", "javascript")]
+            tags += (
+                [("runtime", f"node{version}"), ("language", "javascript")] if version else [("language", "javascript")]
+            )
         elif name == "python":
             tags += [("language", "python"), ("runtime", f"python{version}")] if version else [("language", "python")]
         elif name == "nginx":
