@@ -28,6 +28,9 @@ USER = "apphub"
 START_TIMEOUT_S = 60.0
 """A server that crashed may have to replay its journal first."""
 
+SPAWN_TIMEOUT_S = 2.0
+"""By then a server that does not stop at once is to be seen among the processes."""
+
 STOP_TIMEOUT_S = 30.0
 
 WATCH_EVERY_S = 1.0
@@ -114,17 +117,19 @@ class EmbeddedPostgres:
         if not self._cluster.exists():
             self._create_cluster()
         deadline = monotonic() + START_TIMEOUT_S
-        process: subprocess.Popen[bytes] | None = None
+        spawned_at: float | None = None
         while monotonic() < deadline:
             url = self._answering()
             if url is not None:
                 return url
-            if process is not None and process.poll() is not None:
-                raise EmbeddedPostgresError(f"PostgreSQL stopped at once; {self._log_hint()}")
-            if process is None and not self._pids():
-                # Nobody works in the directory, so what a killed server left of its pid file says nothing.
-                (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-                process = self._spawn()
+            if not self._pids():
+                if spawned_at is None:
+                    # Nobody works in the directory, so what a killed server left of its pid file says nothing.
+                    (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+                    self._spawn()
+                    spawned_at = monotonic()
+                elif monotonic() > spawned_at + SPAWN_TIMEOUT_S:
+                    raise EmbeddedPostgresError(f"PostgreSQL stopped at once; {self._log_hint()}")
             sleep(POLL_S)
         held = f"process {self._pids()[0]} holds {self._cluster}" if self._pids() else "PostgreSQL did not start"
         raise EmbeddedPostgresError(f"{held} and does not answer; {self._log_hint()}")
@@ -157,17 +162,20 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
         unfinished.rename(self._cluster)
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> None:
         settings = {**_SETTINGS, "unix_socket_directories": str(socket_directory(self._home, self._user))}
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
+        command = [binaries(self._user) / "postgres", "-D", self._cluster, *options]
         with (self._home / "server.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603
-                [binaries(self._user) / "postgres", "-D", self._cluster, *options],
+            # By a shell that leaves at once: the server is nobody's child, for it may outlive whoever started it.
+            subprocess.run(  # noqa: S603
+                ["/bin/sh", "-c", '"$@" &', "sh", *command],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is for us; the server is stopped in its turn.
+                check=True,
                 **self._as_user(),
             )
 
@@ -178,8 +186,6 @@ class EmbeddedPostgres:
         os.kill(pid, signal.SIGINT)  # PostgreSQL's "fast shutdown".
         deadline = monotonic() + STOP_TIMEOUT_S
         while self._pids() and monotonic() < deadline:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
             sleep(POLL_S)
 
     def _answering(self) -> str | None:

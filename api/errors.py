@@ -22,7 +22,7 @@ from domain.errors import (
     OverloadedError,
     VersionConflictError,
 )
-from domain.json_values import JsonObject, escape
+from domain.json_values import escape
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +65,9 @@ def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
             field_errors.setdefault(_unescape(field), []).append(message)
         else:
             form_errors.append(issue.message)
-    error: JsonObject = {
-        "formErrors": list(form_errors),
-        "fieldErrors": {name: list(messages) for name, messages in field_errors.items()},
-    }
-    listed = [{"path": issue.path, "message": issue.message, "keyword": issue.keyword} for issue in issues]
-    return JsonAnswer({"error": error, "code": "validation_failed", "issues": [*listed]}, 400)
+    error = {"formErrors": form_errors, "fieldErrors": field_errors}
+    body = {"error": error, "code": "validation_failed", "issues": [vars(issue) for issue in issues]}
+    return JsonAnswer(body, 400)
 
 
 _KEYWORDS = {

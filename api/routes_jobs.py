@@ -69,7 +69,7 @@ async def revise_job(
 
 
 @router.post("/{slug}/run", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 413, 415, 429))
-async def launch_run(
+async def launch_run(  # noqa: PLR0913 - what it takes from the request
     slug: str,
     request: Request,
     service: ServiceDep,

@@ -256,7 +256,7 @@ class Jobs(Application[UUID]):
     async def load(self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class, folded from their events."""
         histories = await (locked or self.log_port).events_of(ids)
-        folded = {
+        folded: dict[UUID, Aggregate | None] = {
             aggregate_id: project_aggregate(None, map(self.mapper.to_domain_event, history))
             for aggregate_id, history in histories.items()
         }

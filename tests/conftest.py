@@ -1,0 +1,71 @@
+"""Fixtures: each test has a database of its own, cloned from a template that was migrated once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import databases
+from tests.support.processes import Process, started
+
+
+@pytest.fixture(scope="session")
+def shared_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return a directory that all of pytest's workers share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def database_server(shared_dir: Path) -> Iterator[str]:
+    """Give the URL of the PostgreSQL server."""
+    with databases.server(shared_dir / "postgres-server") as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(database_server: str, shared_dir: Path) -> Iterator[str]:
+    """Give the URL of a migrated database of this test's own."""
+    with databases.clone(database_server, databases.template(database_server, shared_dir)) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(database_server: str) -> Iterator[str]:
+    """Give the URL of a database without any table."""
+    with databases.clone(database_server, None) as url:
+        yield url
+
+
+@pytest.fixture
+def api(database_url: str, tmp_path: Path) -> Iterator[Process]:
+    """Run the API alone."""
+    arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    with started(*arguments, APPHUB_DATABASE_URL=database_url) as process:
+        process.url()
+        yield process
+
+
+@pytest.fixture
+def client(api: Process) -> Iterator[httpx.Client]:
+    """Give an HTTP client of the API."""
+    with httpx.Client(base_url=api.url(), timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def worker(api: Process, database_url: str, tmp_path: Path) -> Iterator[Process]:
+    """Run a worker with the tests' handlers beside the API."""
+    del api
+    arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers")
+    with started(*arguments, APPHUB_DATABASE_URL=database_url) as process:
+        process.wait_for_line("is ready with", errors=True)
+        yield process
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    """Return the name of pytest's worker: xdist's, or `master` without it."""
+    workerinput = getattr(request.config, "workerinput", None)
+    return "master" if workerinput is None else str(workerinput["workerid"])

@@ -1,0 +1,1 @@
+"""What several tests need: databases, processes, handlers, a proxy that cuts."""

@@ -1,0 +1,55 @@
+"""A real PostgreSQL for tests: one embedded server for all, a migrated template, a clone of it for each test."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from api.embedded import EmbeddedPostgres
+from migrations import runner
+
+
+@contextmanager
+def server(directory: Path) -> Iterator[str]:
+    """Give the URL of a server: that of APPHUB_TEST_DATABASE_URL, else an embedded one that all workers share."""
+    given = os.environ.get("APPHUB_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    embedded = EmbeddedPostgres(directory)
+    try:
+        yield embedded.start()
+    finally:
+        embedded.stop()
+
+
+def template(server_url: str, directory: Path) -> str:
+    """Return the name of a migrated database, made once however many workers ask."""
+    name = f"template_{runner.HEAD}"
+    with (directory / "template.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            made = directory / f"{name}.made"
+            if not made.exists():
+                connection.execute(f"DROP DATABASE IF EXISTS {name}")
+                connection.execute(f"CREATE DATABASE {name}")
+                runner.upgrade(make_conninfo(server_url, dbname=name))
+                made.touch()
+    return name
+
+
+@contextmanager
+def clone(server_url: str, template_name: str | None) -> Iterator[str]:
+    """Give the URL of a database of one's own; empty without a template."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template_name}" if template_name else ""))
+        try:
+            yield make_conninfo(server_url, dbname=name)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

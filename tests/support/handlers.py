@@ -1,0 +1,131 @@
+"""Handlers for tests, installed as an operator installs theirs: `--handlers tests.support.handlers`."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from worker.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
+
+
+def noop(_: JobRunContext) -> None:
+    """Do nothing."""
+
+
+def echo(context: JobRunContext) -> JobResult:
+    """Return the parameters, and report a little of everything."""
+    print("printed by the handler")
+    context.logger.info("logged by the handler")
+    return JobResult(
+        result={"parameters": dict(context.parameters), "attempt": context.run["attempt"]},
+        metrics={"seen": len(context.parameters)},
+        context={"handler": "echo"},
+    )
+
+
+async def asynchronous(context: JobRunContext) -> JobResult:
+    """Return from a coroutine."""
+    return JobResult(result=dict(context.parameters))
+
+
+def fail(context: JobRunContext) -> None:
+    """Raise."""
+    msg = f"failing on purpose, attempt {context.run['attempt']}"
+    raise RuntimeError(msg)
+
+
+def fail_permanently(_: JobRunContext) -> None:
+    """Raise what no retry can help."""
+    raise PermanentError("never again")
+
+
+def retry_after(context: JobRunContext) -> JobResult:
+    """Ask for a second attempt soon, which succeeds."""
+    if context.run["attempt"] == 1:
+        raise RetryAfter(10, "soon")
+    return JobResult()
+
+
+def succeed_at_third(context: JobRunContext) -> JobResult:
+    """Fail twice."""
+    if context.run["attempt"] < 3:
+        msg = "not yet"
+        raise RuntimeError(msg)
+    return JobResult(result="at last")
+
+
+def as_told(context: JobRunContext) -> JobResult:
+    """End with the status that the parameters name."""
+    return JobResult(status=context.parameters["status"], error_message=context.parameters.get("message"))
+
+
+def exit_process(context: JobRunContext) -> None:
+    """End without a word."""
+    os._exit(context.parameters.get("code", 3))
+
+
+def wait(context: JobRunContext) -> JobResult:
+    """Run until canceled, or for `forMs`."""
+    deadline = time.monotonic() + context.parameters.get("forMs", 60_000) / 1000
+    print("waiting", flush=True)
+    while time.monotonic() < deadline:
+        if context.cancelled.wait(0.02):
+            return JobResult(status="canceled", error_message="stopped when asked")
+    return JobResult(result="waited")
+
+
+def ignore_cancel(context: JobRunContext) -> None:
+    """Run on, whatever anybody asks."""
+    time.sleep(context.parameters.get("forMs", 60_000) / 1000)
+
+
+def progress(context: JobRunContext) -> JobResult:
+    """Report while running."""
+    for step in range(1, 4):
+        context.update(metrics={"step": step}, context={f"step{step}": True})
+        time.sleep(0.3)
+    return JobResult(metrics={"done": True})
+
+
+def once_at_a_time(context: JobRunContext) -> JobResult:
+    """Fail if another process holds the lock file at the same time."""
+    lock = Path(context.parameters["lock"])
+    descriptor = os.open(lock, os.O_CREAT | os.O_EXCL)
+    try:
+        time.sleep(context.parameters.get("forMs", 20) / 1000)
+    finally:
+        os.close(descriptor)
+        lock.unlink()
+    return JobResult()
+
+
+def environment(_: JobRunContext) -> JobResult:
+    """Return what the process sees."""
+    return JobResult(result={"environment": dict(os.environ), "directory": str(Path.cwd()), "path": sys.path})
+
+
+def no_json(_: JobRunContext) -> JobResult:
+    """Return what JSON cannot hold."""
+    return JobResult(result={1, 2, 3})
+
+
+HANDLERS: dict[str, Handler] = {
+    f"test.{handler.__name__}": handler
+    for handler in (
+        noop,
+        echo,
+        asynchronous,
+        fail,
+        fail_permanently,
+        retry_after,
+        succeed_at_third,
+        as_told,
+        exit_process,
+        wait,
+        ignore_cancel,
+        progress,
+        once_at_a_time,
+        environment,
+        no_json,
+    )
+}

@@ -1,0 +1,129 @@
+"""Real processes of the service, started and stopped by tests."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+
+READY_TIMEOUT_S = 60.0
+
+
+class Process:
+    """`apphub-jobs` with some command; its output is gathered line by line."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("APPHUB_", "DATABASE_URL"))}
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "api.cli", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**clean, **env},
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        self.errors: list[str] = []
+        self._changed = threading.Condition()
+        for stream, lines in ((self.popen.stdout, self.lines), (self.popen.stderr, self.errors)):
+            threading.Thread(target=self._gather, args=(stream, lines), daemon=True).start()
+
+    def _gather(self, stream: Any, lines: list[str]) -> None:
+        with stream:
+            for line in stream:
+                with self._changed:
+                    lines.append(line.rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for_line(self, start: str, *, errors: bool = False, timeout_s: float = READY_TIMEOUT_S) -> str:
+        """Return the first line that contains this text; fail with all output where the process ends before."""
+        lines = self.errors if errors else self.lines
+        deadline = monotonic() + timeout_s
+        with self._changed:
+            while True:
+                found = next((line for line in lines if start in line), None)
+                if found is not None:
+                    return found
+                if self.popen.poll() is not None or monotonic() > deadline:
+                    break
+                self._changed.wait(0.1)
+        msg = f"no line {start!r} (exit code {self.popen.poll()}); it said:\n" + "\n".join(self.lines + self.errors)
+        raise AssertionError(msg)
+
+    def url(self) -> str:
+        """Return the address of the line `ready …`."""
+        return self.wait_for_line("ready ").split()[1]
+
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:
+        """Signal the process and wait for its end."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        return self.popen.wait(timeout_s)
+
+    def kill_all(self) -> None:
+        """Kill the process and everything below it, as a crash of the machine would."""
+        for pid in [*descendants(self.popen.pid), self.popen.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.popen.wait(10)
+
+
+@contextmanager
+def started(*command: str, **env: str) -> Iterator[Process]:
+    """Run `apphub-jobs` with a command; it is stopped afterwards, whatever happened."""
+    process = Process(command, env)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def descendants(pid: int) -> list[int]:
+    """Return every process below this one."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+        except OSError:
+            continue
+        parents[int(text.split(" ", 1)[0])] = int(text.rpartition(")")[2].split()[1])
+    found = [pid]
+    for above in found:
+        found += [child for child, parent in parents.items() if parent == above]
+    return found[1:]
+
+
+def eventually(condition: Any, timeout_s: float = 30.0, what: str = "the condition") -> Any:
+    """Return the condition's first true value; it is asked again until the time is over."""
+    deadline = monotonic() + timeout_s
+    while monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        sleep(0.02)
+    msg = f"{what} did not come true within {timeout_s} s"
+    raise AssertionError(msg)
+
+
+def wait_for_run(client: httpx.Client, run_id: str, *statuses: str, timeout_s: float = 30.0) -> dict[str, Any]:
+    """Return the run once it has one of these statuses (any final one if none is given)."""
+    wanted = statuses or ("succeeded", "failed", "canceled", "expired")
+    seen: dict[str, Any] = {}
+
+    def ended() -> dict[str, Any] | None:
+        seen.update(client.get(f"/job-runs/{run_id}").raise_for_status().json()["data"]["run"])
+        return seen if seen["status"] in wanted else None
+
+    return dict(eventually(ended, timeout_s, f"run {run_id} becoming {wanted}, last seen as {seen}"))
