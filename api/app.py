@@ -11,7 +11,7 @@ from api import errors, routes_apps, routes_jobs, routes_runs, websocket
 from api.answers import Health, JsonAnswer
 from api.hub import Hub
 from api.service import Service, Settings, running
-from api.strict_json import MAX_BODY_BYTES
+from api.strict_json import BodyLimit
 
 VERSION = "0.1.0"
 
@@ -28,8 +28,9 @@ def build_app(settings: Settings) -> FastAPI:
         version=VERSION,
         description=_ABOUT,
         lifespan=_lifespan(settings),
-        max_body_size=MAX_BODY_BYTES,
+        redirect_slashes=False,
     )
+    app.add_middleware(BodyLimit)
     errors.install(app)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
     for router in (routes_jobs.router, routes_runs.router, routes_apps.router, websocket.router):

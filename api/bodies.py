@@ -24,7 +24,11 @@ def _time(value: object) -> datetime:
     if not isinstance(value, str):
         msg = "must be a time such as 2026-11-24T14:31:04.123Z"
         raise ValueError(msg)  # noqa: TRY004 - pydantic turns a ValueError into a message
-    return from_iso(value)
+    try:
+        return from_iso(value)
+    except OverflowError:  # 9999-12-31T23:59:59-01:00 lies in the year 10000.
+        msg = "must lie between the years 1 and 9999, in UTC"
+        raise ValueError(msg) from None
 
 
 JsonObject = dict[str, Any]
@@ -154,6 +158,9 @@ _SCHEMES = frozenset({"file", "http", "https", "git", "ssh"})
 
 
 def _repo_url(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        msg = "must hold no control characters and no spaces around it"  # `urlsplit` passes over them, git does not.
+        raise ValueError(msg)
     if value.startswith("/"):
         return value
     parts = urlsplit(value)

@@ -91,7 +91,19 @@ def run_not_found() -> NotFoundError:
 
 async def known_job(connection: Connection, slug: str) -> Row:
     """Return a job's row, or raise NotFoundError `job_not_found`."""
-    job = await job_definitions.by_slug(connection, slug) if "\x00" not in slug else None
+    job = await job_definitions.by_slug(connection, possible_slug(slug))
     if job is None:
-        raise NotFoundError("job_not_found", "job not found")
+        raise job_not_found()
     return job
+
+
+def possible_slug(text: str) -> str:
+    """Return the text, or raise NotFoundError: case is ignored in ASCII alone, so KELVIN SIGN is no `k`."""
+    if not text.isascii() or "\x00" in text:
+        raise job_not_found()
+    return text
+
+
+def job_not_found() -> NotFoundError:
+    """Return the answer to an unknown job."""
+    return NotFoundError("job_not_found", "job not found")

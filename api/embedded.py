@@ -3,6 +3,10 @@
 Any number of processes share one server: whoever comes first starts it, whoever leaves last stops it. Locks of the
 kernel tell who is there, so a process that was killed is never counted. A server that outlived its last user is
 adopted by the next.
+
+In the data directory: `postgres` (the server's own directory, or a link to it), `postgres.log`, `postgres.password`,
+and three locks: `postgres.lock` (one at a time starts, joins or leaves), `postgres.users` (shared by all who use the
+server) and `postgres.running` (held by the server itself).
 """
 
 import fcntl
@@ -10,6 +14,7 @@ import os
 import secrets
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,16 +25,13 @@ from urllib.parse import quote
 
 import psycopg
 
-from api.embedded_placement import ServerUser, binaries, cluster_home, server_user, socket_directory
+from api.embedded_placement import PlacementError, ServerUser, binaries, cluster_home, server_user, socket_directory
 
 DATABASE = "apphub"
 USER = "apphub"
 
 START_TIMEOUT_S = 60.0
 """A server that crashed may have to replay its journal first."""
-
-SPAWN_TIMEOUT_S = 2.0
-"""By then a server that does not stop at once is to be seen among the processes."""
 
 STOP_TIMEOUT_S = 30.0
 
@@ -63,6 +65,14 @@ class EmbeddedPostgres:
     def _cluster(self) -> Path:
         return self._home / "data"
 
+    @property
+    def _password(self) -> Path:
+        return self.data_dir / "postgres.password"
+
+    @property
+    def _log(self) -> Path:
+        return self.data_dir / "postgres.log"
+
     def start(self) -> str:
         """Join or start the server and return its URL; it is started again whenever it dies, until `stop`.
 
@@ -73,9 +83,14 @@ class EmbeddedPostgres:
         with self._door():
             self._home = cluster_home(self.data_dir, self._user)
             # The seat is held for as long as this process lives, and given up by the kernel if it is killed.
-            self._seat = (self.data_dir / "postgres.users").open("ab")
-            fcntl.flock(self._seat, fcntl.LOCK_SH)
-            url = self._ensure()
+            seat = (self.data_dir / "postgres.users").open("ab")
+            try:
+                fcntl.flock(seat, fcntl.LOCK_SH)
+                url = self._ensure()
+            except BaseException:
+                seat.close()
+                raise
+            self._seat = seat
         threading.Thread(target=self._watch, name="postgres watch", daemon=True).start()
         return url
 
@@ -85,16 +100,13 @@ class EmbeddedPostgres:
         with self._door():
             if self._seat is None:
                 return
-            try:
-                fcntl.flock(self._seat, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
-            finally:
-                seat, self._seat = self._seat, None
-            try:
+            seat, self._seat = self._seat, None
+            with seat:
+                try:
+                    fcntl.flock(seat, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return
                 self._shut_down()
-            finally:
-                seat.close()
 
     @contextmanager
     def _door(self) -> Iterator[None]:
@@ -105,11 +117,12 @@ class EmbeddedPostgres:
 
     def _watch(self) -> None:
         while not self._leaving.wait(WATCH_EVERY_S):
-            if self._pids():
+            if self._runs():
                 continue
             with self._door():
                 if not self._leaving.is_set():
-                    with suppress(EmbeddedPostgresError):  # Tried again in a second; the log says why.
+                    # Tried again in a second; the server's log says why.
+                    with suppress(EmbeddedPostgresError, PlacementError, OSError, subprocess.SubprocessError):
                         self._ensure()
 
     def _ensure(self) -> str:
@@ -117,56 +130,78 @@ class EmbeddedPostgres:
         if not self._cluster.exists():
             self._create_cluster()
         deadline = monotonic() + START_TIMEOUT_S
-        spawned_at: float | None = None
+        spawned = False
         while monotonic() < deadline:
             url = self._answering()
             if url is not None:
                 return url
-            if not self._pids():
-                if spawned_at is None:
-                    # Nobody works in the directory, so what a killed server left of its pid file says nothing.
-                    (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-                    self._spawn()
-                    spawned_at = monotonic()
-                elif monotonic() > spawned_at + SPAWN_TIMEOUT_S:
-                    raise EmbeddedPostgresError(f"PostgreSQL stopped at once; {self._log_hint()}")
+            with self._server_lock() as free:
+                if free is not None:
+                    if spawned:
+                        raise EmbeddedPostgresError(f"PostgreSQL stopped at once; see {self._log}")
+                    self._spawn(free)
+                    spawned = True
             sleep(POLL_S)
-        held = f"process {self._pids()[0]} holds {self._cluster}" if self._pids() else "PostgreSQL did not start"
-        raise EmbeddedPostgresError(f"{held} and does not answer; {self._log_hint()}")
+        raise EmbeddedPostgresError(
+            f"a PostgreSQL server (process {self._postmaster() or 'unknown'}) holds {self._cluster}"
+            f" and does not answer; see {self._log}, and stop that server"
+        )
 
     def _create_cluster(self) -> None:
-        password = self._home / "password"
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(24))
-        handed_over = self._home / "password.initdb"
-        handed_over.touch(mode=0o600)
-        handed_over.write_text(password.read_text())
+        self._password.touch(mode=0o600)
+        self._password.write_text(secrets.token_urlsafe(24))
         unfinished = self._home / f"data.{secrets.token_hex(4)}"
-        if self._user.drop:
-            os.chown(handed_over, self._user.uid, self._user.gid)
-        arguments = [
-            f"--pgdata={unfinished}",
-            f"--username={USER}",
-            f"--pwfile={handed_over}",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-        ]
-        done = subprocess.run(  # noqa: S603 - our own program and arguments
-            [binaries(self._user) / "initdb", *arguments], cwd="/", capture_output=True, check=False, **self._as_user()
-        )
-        handed_over.unlink()
+        with tempfile.NamedTemporaryFile("w") as handed_over:  # Mode 0600, and the server's user may not pass ours.
+            handed_over.write(self._password.read_text())
+            handed_over.flush()
+            if self._user.drop:
+                os.chown(handed_over.name, self._user.uid, self._user.gid)
+            arguments = [
+                f"--pgdata={unfinished}",
+                f"--username={USER}",
+                f"--pwfile={handed_over.name}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+            ]
+            command: list[str | Path] = [binaries(self._user) / "initdb", *arguments]
+            done: subprocess.CompletedProcess[bytes] = subprocess.run(  # noqa: S603 - our own program and arguments
+                command, cwd="/", capture_output=True, check=False, **self._as_user()
+            )
         if done.returncode != 0:
             raise EmbeddedPostgresError(f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
         unfinished.rename(self._cluster)
 
-    def _spawn(self) -> None:
-        settings = {**_SETTINGS, "unix_socket_directories": str(socket_directory(self._home, self._user))}
+    @contextmanager
+    def _server_lock(self) -> Iterator[int | None]:
+        """Give the descriptor of the lock that a running server holds, or None while one does.
+
+        The server and all its processes inherit the descriptor, so the kernel knows whether any of them still runs:
+        whatever a pid file says, in whatever container they are, and however they ended.
+        """
+        with (self.data_dir / "postgres.running").open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+            else:
+                yield lock.fileno()
+
+    def _runs(self) -> bool:
+        with self._server_lock() as free:
+            return free is None
+
+    def _spawn(self, lock: int) -> None:
+        sockets = socket_directory(self._home, self._user)
+        # Nobody works here, so what a killed server left says nothing; its pids may be somebody else's by now.
+        for left_over in (self._cluster / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
+            left_over.unlink(missing_ok=True)
+        settings = {**_SETTINGS, "unix_socket_directories": str(sockets)}
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
-        command = [binaries(self._user) / "postgres", "-D", self._cluster, *options]
-        with (self._home / "server.log").open("ab") as log:
+        command: list[str | Path] = [binaries(self._user) / "postgres", "-D", self._cluster, *options]
+        with self._log.open("ab") as log:
             # By a shell that leaves at once: the server is nobody's child, for it may outlive whoever started it.
             subprocess.run(  # noqa: S603
                 ["/bin/sh", "-c", '"$@" &', "sh", *command],
@@ -174,6 +209,7 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                pass_fds=(lock,),
                 start_new_session=True,  # Ctrl-C in the terminal is for us; the server is stopped in its turn.
                 check=True,
                 **self._as_user(),
@@ -181,11 +217,11 @@ class EmbeddedPostgres:
 
     def _shut_down(self) -> None:
         pid = self._postmaster()
-        if pid is None:
+        if pid is None or not self._runs():
             return
         os.kill(pid, signal.SIGINT)  # PostgreSQL's "fast shutdown".
         deadline = monotonic() + STOP_TIMEOUT_S
-        while self._pids() and monotonic() < deadline:
+        while self._runs() and monotonic() < deadline:
             sleep(POLL_S)
 
     def _answering(self) -> str | None:
@@ -193,7 +229,7 @@ class EmbeddedPostgres:
         lines = self._pid_file()
         if len(lines) < 5 or not lines[4]:  # noqa: PLR2004 - the fifth line names the socket's directory
             return None
-        password = quote((self._home / "password").read_text(), safe="")
+        password = quote(self._password.read_text(), safe="")
         url = f"postgresql://{USER}:{password}@/{{}}?host={quote(lines[4], safe='')}"
         try:
             with psycopg.connect(url.format("postgres"), autocommit=True, connect_timeout=5) as connection:
@@ -206,9 +242,16 @@ class EmbeddedPostgres:
         return url.format(DATABASE)
 
     def _postmaster(self) -> int | None:
+        """Return the server's process, if the pid file names one that works in the cluster's directory."""
         lines = self._pid_file()
-        pid = int(lines[0]) if lines and lines[0].isdigit() else None
-        return pid if pid in self._pids() else None
+        if not (lines and lines[0].isdigit()):
+            return None
+        if Path("/proc/self").exists():
+            try:
+                return int(lines[0]) if Path(f"/proc/{lines[0]}/cwd").readlink() == self._cluster else None
+            except OSError:
+                return None
+        return int(lines[0])
 
     def _pid_file(self) -> list[str]:
         try:
@@ -216,25 +259,5 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             return []
 
-    def _pids(self) -> list[int]:
-        """Return the processes that work in the cluster's directory: a server and its children, dead ones not."""
-        if not Path("/proc/self").exists():
-            return self._pids_by_ps()
-        found = []
-        for process in Path("/proc").iterdir():
-            with suppress(OSError):
-                if process.name.isdigit() and (process / "cwd").readlink() == self._cluster:
-                    found.append(int(process.name))
-        return found
-
-    def _pids_by_ps(self) -> list[int]:
-        # Without /proc (macOS): the server's command line names its directory.
-        listing = subprocess.run(["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=True)  # noqa: S607
-        lines = [line.strip().partition(" ") for line in listing.stdout.splitlines()]
-        return [int(pid) for pid, _, command in lines if f"-D {self._cluster} " in command]
-
     def _as_user(self) -> dict[str, Any]:
         return {**self._user.drop, "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}}
-
-    def _log_hint(self) -> str:
-        return f"see {self._home / 'server.log'}"

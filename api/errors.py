@@ -81,6 +81,7 @@ _KEYWORDS = {
     "string_too_long": "maxLength",
     "string_pattern_mismatch": "pattern",
     "too_long": "maxItems",
+    "int_parsing": "type",
 }
 
 
@@ -88,10 +89,15 @@ def _issue(error: dict[str, Any]) -> Issue:
     location = cast("tuple[int | str, ...]", error["loc"])[1:]
     kind = cast("str", error["type"])
     keyword = _KEYWORDS.get(kind, "type" if kind.endswith("_type") else kind)
-    message = cast("str", error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    message = (
+        cast("str", error["msg"])
+        .removeprefix("Value error, ")
+        .replace("Input should be", "must be")
+        .replace("String should have", "must have")
+    )
     if kind == "extra_forbidden":
         message = f"unknown field {location[-1]!r}"
-    elif kind == "dict_type":
+    elif kind in {"dict_type", "model_type", "model_attributes_type"}:
         message = "must be an object"
     elif kind == "missing":
         message = "required"

@@ -1,22 +1,32 @@
 """One tailing reader for all of a process's stream clients: encodes each event once, and fans it out."""
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import orjson
 
 from domain.clock import to_iso
+from domain.errors import LogUnavailableError
 from domain.identifiers import event_id
 from eventlog.listener import Listener
 from eventlog.reader import Reader
 from eventlog.replay import Replay, Step
+from projections.envelope import Envelope
 from projections.feed import messages
+
+logger = logging.getLogger(__name__)
 
 MAX_BEHIND = 1_000
 """Events that may wait for one client. A browser that renders each of them keeps up; beyond, it has stopped reading."""
+
+MAX_BEHIND_CHARACTERS = 8_388_608
+"""The same, by size: a run's parameters may make one event a megabyte long, twice."""
+
+RETRY_PAUSE_S = 0.5
 
 
 class Subscriber:
@@ -24,24 +34,36 @@ class Subscriber:
 
     def __init__(self) -> None:
         self._waiting: deque[list[str]] = deque()
+        self._characters = 0
         self._news = asyncio.Event()
-        self.too_slow = False
+        self._too_slow = asyncio.Event()
 
     def offer(self, texts: list[str]) -> None:
         """Queue an event's messages; a client that is too far behind gets no more and must leave."""
-        if len(self._waiting) >= MAX_BEHIND:
-            self.too_slow = True
+        if len(self._waiting) >= MAX_BEHIND or self._characters > MAX_BEHIND_CHARACTERS:
+            self._too_slow.set()
             self._waiting.clear()
-        if not self.too_slow:
+        if not self._too_slow.is_set():
             self._waiting.append(texts)
-        self._news.set()
+            self._characters += _size(texts)
+            self._news.set()
 
-    async def next(self) -> list[str] | None:
-        """Return the next event's messages, or None once the client is too slow."""
-        while not self._waiting and not self.too_slow:
+    async def next(self) -> list[str]:
+        """Return the next event's messages."""
+        while not self._waiting:
             self._news.clear()
             await self._news.wait()
-        return None if self.too_slow else self._waiting.popleft()
+        texts = self._waiting.popleft()
+        self._characters -= _size(texts)
+        return texts
+
+    async def fell_behind(self) -> None:
+        """Wait until the client is too slow, perhaps for ever."""
+        await self._too_slow.wait()
+
+
+def _size(texts: list[str]) -> int:
+    return sum(map(len, texts))
 
 
 class Hub:
@@ -81,13 +103,22 @@ class Hub:
 
     async def _run(self) -> None:
         async for events in self._reader.follow(self.head, self._listener.signal()):
-            for step in await self._replay.steps(events):
+            for step in await self._steps(events):
                 texts = encode(step) if self._subscribers else []
                 for subscriber in self._subscribers:
                     subscriber.offer(texts)
                 self.head = step.event.position
             # Clients are served between chunks, however long the backlog is.
             await asyncio.sleep(0)
+
+    async def _steps(self, events: Sequence[Envelope]) -> list[Step]:
+        """Wait for the database if it is away: what was read already must reach the clients all the same."""
+        while True:
+            try:
+                return await self._replay.steps(events)
+            except LogUnavailableError as error:
+                logger.warning("cannot read the log, trying again: %s", error)
+                await asyncio.sleep(RETRY_PAUSE_S)
 
 
 def encode(step: Step) -> list[str]:

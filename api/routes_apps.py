@@ -44,7 +44,7 @@ async def get_history(app_id: str, connection: ConnectionDep, service: ServiceDe
     return data([*reversed(entries)])
 
 
-@router.post("/{app_id}/retry", status_code=202, response_model=Data[AppShape], responses=failures(404, 409, 429))
+@router.post("/{app_id}/retry", status_code=202, response_model=Data[AppShape], responses=failures(400, 404, 409, 429))
 async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Launch another ingestion."""
     return data(repositories.present(await service.jobs.retry_ingestion(app_id, origin)), 202)

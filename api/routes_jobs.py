@@ -17,6 +17,7 @@ from api.context import (
     ServiceDep,
     StatusesDep,
     known_job,
+    possible_slug,
 )
 from api.strict_json import StrictJsonRoute, sent_body
 from domain.application import Launched
@@ -79,7 +80,7 @@ async def launch_run(  # noqa: PLR0913 - what it takes from the request
 ) -> JsonAnswer:
     """Launch a run. With an `Idempotency-Key` a repeated request leads to the first run again."""
     launch = (body or LaunchBody()).launch(key, sent_body(request))
-    launched = await service.jobs.launch(slug, launch, origin)
+    launched = await service.jobs.launch(possible_slug(slug), launch, origin)
     return data(job_runs.present(await row_of(launched, service)), 202)
 
 

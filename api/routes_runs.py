@@ -51,7 +51,8 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     """List runs of all jobs, newest first."""
     definition_id = None
     if job is not None:
-        definition = await job_definitions.by_slug(connection, _storable(job, "/job"))
+        slug = _storable(job, "/job")
+        definition = await job_definitions.by_slug(connection, slug) if slug.isascii() else None
         if definition is None:
             return _page([], limit, offset, has_more=False)
         definition_id = UUID(str(definition["id"]))
@@ -81,7 +82,9 @@ async def get_run_events(run_id: str, service: ServiceDep) -> JsonAnswer:
     return data([event.present() for event in events])
 
 
-@router.post("/{run_id}/cancel", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 415))
+@router.post(
+    "/{run_id}/cancel", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 413, 415, 429)
+)
 async def cancel_run(
     run_id: str, service: ServiceDep, origin: OriginDep, body: Annotated[CancelBody | None, Body()] = None
 ) -> JsonAnswer:
@@ -91,7 +94,7 @@ async def cancel_run(
         return data(job_runs.present(await _known_run(connection, run_id)), 202)
 
 
-@router.post("/{run_id}/retry", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409))
+@router.post("/{run_id}/retry", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 429))
 async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Launch an ended run anew; the new run's `context.retryOf` names the old one."""
     launched = await service.jobs.retry(run_id_of(run_id), origin)

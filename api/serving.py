@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.app import build_app
 from api.service import Settings, running
@@ -40,6 +41,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         build_app(settings),
         access_log=False,
         log_config=None,
+        ws=_WebSocketProtocol,
         timeout_graceful_shutdown=CLOSE_CLIENTS_S,
     )
     server = _Server(config)
@@ -81,6 +83,18 @@ def watch_lifeline() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+class _WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's, with an end for clients that read nothing: closing waits until all is sent, to them for ever."""
+
+    def on_task_complete(self, task: "asyncio.Task[None]") -> None:
+        super().on_task_complete(task)
+        self.loop.call_later(CLOSE_CLIENTS_S, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.loop.call_later(CLOSE_CLIENTS_S, self.transport.abort)
 
 
 class _Server(uvicorn.Server):

@@ -19,6 +19,9 @@ router = APIRouter()
 POLICY_VIOLATION = 1008
 TRY_AGAIN_LATER = 1013
 
+FAREWELL_S = 1.0
+"""How long a client that fell behind may take until it can be told; one that reads nothing is cut off instead."""
+
 
 @router.websocket("/ws")
 async def stream(websocket: WebSocket) -> None:
@@ -32,27 +35,40 @@ async def stream(websocket: WebSocket) -> None:
     hub = cast("Hub", websocket.app.state.hub)
     async with hub.subscribed() as subscriber:
         await websocket.send_text(_text("connection.ack", {"now": _now(), "logId": hub.log_id, "head": hub.head}))
-        sending = asyncio.create_task(_send(websocket, subscriber))
+        falling_behind = asyncio.create_task(subscriber.fell_behind())
+        tasks = [
+            falling_behind,
+            asyncio.create_task(_send(websocket, subscriber)),
+            asyncio.create_task(_answer_pings(websocket)),
+        ]
         try:
-            await _answer_pings(websocket)
-        except (WebSocketDisconnect, RuntimeError):
-            return  # The client is gone, or we closed: RuntimeError is Starlette's word for a closed socket.
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sending.cancel()
-            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-                await sending
+            await _cancel(tasks)
+    if falling_behind in ended:
+        with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+            async with asyncio.timeout(FAREWELL_S):
+                await websocket.close(TRY_AGAIN_LATER, "too slow: connect again")
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        # RuntimeError is Starlette's word for a closed socket.
+        with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+            await task
 
 
 async def _send(websocket: WebSocket, subscriber: Subscriber) -> None:
-    while (texts := await subscriber.next()) is not None:
-        for text in texts:
+    while True:
+        for text in await subscriber.next():
             await websocket.send_text(text)
-    await websocket.close(TRY_AGAIN_LATER, "too slow: connect again")
 
 
 async def _answer_pings(websocket: WebSocket) -> None:
-    while True:
-        if await websocket.receive_text() == "ping":
+    while (message := await websocket.receive())["type"] != "websocket.disconnect":
+        if message.get("text") == "ping":  # Anything else, binary frames included, is not for us.
             await websocket.send_text(_text("pong", {"now": _now()}))
 
 

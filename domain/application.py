@@ -10,9 +10,9 @@ from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment
 
-from domain import identifiers
+from domain import catalog, identifiers
 from domain.builtin import BUILTIN_SPECS
-from domain.catalog import INGEST_SLUG, inputs_for
+from domain.catalog import INGEST_SLUG
 from domain.clock import Clock
 from domain.errors import ConflictError, NotFoundError, VersionConflictError
 from domain.job_definition import JobDefinition, Spec
@@ -153,7 +153,7 @@ class Jobs(Application[UUID]):
         async def decide() -> list[Aggregate]:
             run = await self.run(run_id)
             run.request_cancel(self.clock(), reason)
-            return [run]
+            return await self.with_catalog([run])
 
         await self.decide_and_save(decide, origin)
 
@@ -223,9 +223,19 @@ class Jobs(Application[UUID]):
         repository.request_ingestion(str(run.id), self.clock())
         return run
 
-    async def inputs_of(self, aggregate_id: UUID) -> JsonObject:
-        """Return what an ingestion of this repository is given to read."""
-        return inputs_for((await self.load(Repository, [aggregate_id])).get(aggregate_id))
+    async def with_catalog(
+        self, runs: list[JobRun], effects: Sequence[catalog.Effect] = (), locked: Locked | None = None
+    ) -> list[Aggregate]:
+        """Return the runs and, for those that ingest, their repositories, moved along with them."""
+        followed = [(run, found) for run in runs if (found := catalog.repository_of(run)) is not None]
+        if not followed:
+            return list(runs)
+        repositories = await self.load(Repository, {repository_id for _, repository_id in followed}, locked)
+        now = locked.now if locked else self.clock()
+        for run, repository_id in followed:
+            if repository_id in repositories:
+                catalog.follow(run, repositories[repository_id], effects, now)
+        return [*runs, *repositories.values()]
 
     # The way to the log ---------------------------------------------------------------------------------------
 

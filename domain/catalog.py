@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain import run_events as events
-from domain.clock import ms_between
+from domain.clock import cut_to_ms, ms_between
 from domain.errors import InvalidInputError, Issue
 from domain.identifiers import repository_id
 from domain.job_run import JobRun
@@ -42,7 +42,7 @@ def repository_of(run: JobRun) -> UUID | None:
 def follow(run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime) -> None:
     """Let the repository follow what the run's pending events say."""
     for event in run.pending_events:
-        _follow_event(event, run, repository, effects, now)
+        _follow_event(event, run, repository, effects, max(cut_to_ms(now), event.timestamp))
 
 
 def inputs_for(repository: Repository | None) -> JsonObject:
@@ -87,6 +87,7 @@ def _follow_event(event: object, run: JobRun, repository: Repository, effects: S
         case events.HandedBack():
             repository.retry_ingestion(run_id, run.attempt, "the worker stopped", duration_ms, now)
         case events.Canceled():
+            duration_ms = None if event.execution is None else duration_ms
             repository.fail_ingestion(run_id, run.attempt, event.reason or "canceled", duration_ms, now)
         case events.StartDeadlinePassed():
             repository.fail_ingestion(run_id, run.attempt, "not started in time", None, now)

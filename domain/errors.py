@@ -56,6 +56,10 @@ class StaleExecutionError(ConflictError):
         super().__init__("stale_execution", message)
 
 
+class WorkerBuriedError(Exception):
+    """A worker that has been declared dead asks for work; it must stop what it runs and come back under a new id."""
+
+
 class VersionConflictError(Exception):
     """Someone else appended to the same aggregate first. Reload, decide again."""
 

@@ -9,7 +9,7 @@ from eventsourcing.domain import Aggregate
 from domain import catalog
 from domain.application import Jobs
 from domain.catalog import Effect
-from domain.errors import InvalidInputError, Issue
+from domain.errors import InvalidInputError, Issue, WorkerBuriedError
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.json_values import Json, JsonObject, canonical
@@ -47,16 +47,25 @@ class Executions:
         self._pinned: dict[tuple[UUID, int], Spec] = {}
 
     async def claim(self, worker_id: str, slots: int) -> list[Claim]:
-        """Claim up to `slots` due runs, the most urgent first; each `Started` is in the log when this returns."""
-        claimed: list[tuple[JobRun, Holder]] = []
+        """Claim up to `slots` due runs, the most urgent first; each `Started` is in the log when this returns.
+
+        Nothing is left to be looked up afterwards: a look-up that failed would leave claimed runs to nobody.
+
+        Raises:
+            WorkerBuriedError: the worker has been declared dead.
+        """
+        claims: list[Claim] = []
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            runs = await self._jobs.load(JobRun, await locked.due_run_ids(slots), locked)
-            claimed[:] = [(run, run.start(worker_id, locked.now)) for run in runs.values()]
-            return await self._with_catalog(list(runs.values()), (), locked)
+            if not await locked.worker_lives(worker_id):
+                raise WorkerBuriedError(worker_id)
+            due = await self._jobs.load(JobRun, await locked.due_run_ids(slots), locked)
+            runs = list(due.values())
+            claims[:] = [await self._claim(run, worker_id, locked) for run in runs]
+            return await self._jobs.with_catalog(runs, (), locked)
 
         await self._jobs.save_under_lock(decide, _by(worker_id))
-        return [await self._claim_of(run, holder) for run, holder in claimed]
+        return claims
 
     async def progress(self, run_id: UUID, holder: Holder, report: Report) -> None:
         """Record what the handler reports while it runs."""
@@ -114,35 +123,39 @@ class Executions:
             for run in runs.values():
                 run.expire_start(locked.now)
             expired[:] = list(runs)
-            return await self._with_catalog(list(runs.values()), (), locked)
+            return await self._jobs.with_catalog(list(runs.values()), (), locked)
 
         await self._jobs.save_under_lock(decide, Origin(actor="system"))
         return len(expired)
 
-    async def recover(self, worker_id: str, sequence: int, observer: str) -> list[UUID]:
-        """Declare a silent worker dead and end its attempts, unless its heartbeat moved past `sequence` after all."""
+    async def recover(self, suspects: Sequence[tuple[str, int]], observer: str) -> list[UUID]:
+        """Declare silent workers dead, and end the attempts of all runs that no living worker holds.
+
+        Args:
+            suspects: ids of workers, each with the sequence at which its heartbeat stands still.
+            observer: who says so.
+        """
         lost: list[UUID] = []
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            lost.clear()
-            if not await locked.bury_worker(worker_id, sequence):
-                return []
-            runs = await self._jobs.load(JobRun, await locked.run_ids_of_worker(worker_id), locked)
+            for worker_id, sequence in suspects:
+                await locked.bury_worker(worker_id, sequence)
+            runs = await self._jobs.load(JobRun, await locked.orphaned_run_ids(SWEEP_LIMIT), locked)
             for run in runs.values():
                 if run.holder is not None:
-                    message = f"worker {worker_id} stopped answering"
+                    message = f"worker {run.holder.worker_id} stopped answering"
                     run.lose(run.holder, locked.now, message, self._jobs.random.random)
             lost[:] = list(runs)
-            return await self._with_catalog(list(runs.values()), (), locked)
+            return await self._jobs.with_catalog(list(runs.values()), (), locked)
 
-        await self._jobs.save_under_lock(decide, _by(observer))
+        await self._jobs.save_under_lock(decide, Origin(actor=observer))
         return lost
 
-    async def pinned_spec(self, definition_id: UUID, version: int) -> Spec:
+    async def pinned_spec(self, definition_id: UUID, version: int, locked: Locked | None = None) -> Spec:
         """Return a definition's content as of a version. Versions never change, so they are kept."""
         key = (definition_id, version)
         if key not in self._pinned:
-            definition: JobDefinition = await self._jobs.definition(definition_id)
+            definition = (await self._jobs.load(JobDefinition, [definition_id], locked))[definition_id]
             if len(self._pinned) >= 1024:  # noqa: PLR2004 - bounds memory; refilling costs one look-up each
                 self._pinned.clear()
             self._pinned[key] = definition.as_pinned(version)
@@ -154,29 +167,17 @@ class Executions:
         async def decide() -> list[Aggregate]:
             run = await self._jobs.run(run_id)
             act(run)
-            return await self._with_catalog([run], effects)
+            return await self._jobs.with_catalog([run], effects)
 
         await self._jobs.decide_and_save(decide, _by(holder.worker_id))
 
-    async def _with_catalog(
-        self, runs: list[JobRun], effects: Sequence[Effect], locked: Locked | None = None
-    ) -> list[Aggregate]:
-        """Return the runs and, for those that ingest, their repositories, moved along with them."""
-        followed = [(run, repository) for run in runs if (repository := catalog.repository_of(run)) is not None]
-        if not followed:
-            return list(runs)
-        repositories = await self._jobs.load(Repository, {repository_id for _, repository_id in followed}, locked)
-        for run, repository_id in followed:
-            if repository_id in repositories:
-                now = locked.now if locked else self._jobs.clock()
-                catalog.follow(run, repositories[repository_id], effects, now)
-        return [*runs, *repositories.values()]
-
-    async def _claim_of(self, run: JobRun, holder: Holder) -> Claim:
-        spec = await self.pinned_spec(run.definition_id, run.definition_version)
-        repository_id = catalog.repository_of(run)
-        inputs = await self._jobs.inputs_of(repository_id) if repository_id else {}
-        return Claim(run, holder, spec, inputs)
+    async def _claim(self, run: JobRun, worker_id: str, locked: Locked) -> Claim:
+        spec = await self.pinned_spec(run.definition_id, run.definition_version, locked)
+        inputs: JsonObject = {}
+        if (repository_id := catalog.repository_of(run)) is not None:
+            found = await self._jobs.load(Repository, [repository_id], locked)
+            inputs = catalog.inputs_for(found.get(repository_id))
+        return Claim(run, run.start(worker_id, locked.now), spec, inputs)
 
 
 def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[Issue]:

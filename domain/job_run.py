@@ -18,7 +18,7 @@ from domain import run_events
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.json_values import JsonObject
-from domain.retry_policy import RetryPolicy
+from domain.retry_policy import MAX_DELAY_MS, RetryPolicy
 from domain.run_states import FINAL, Failure, FailureReason, Holder, Report, Status
 
 
@@ -246,7 +246,10 @@ class JobRun(Aggregate):
     def _retry_at(self, now: datetime, random: Callable[[], float], retry_after_ms: int | None) -> datetime | None:
         if self.attempt >= self.max_attempts:
             return None
-        delay_ms = self.retry_policy.delay_ms(self.attempt, random) if retry_after_ms is None else retry_after_ms
+        if retry_after_ms is None:
+            delay_ms = self.retry_policy.delay_ms(self.attempt, random)
+        else:
+            delay_ms = min(max(retry_after_ms, 0), MAX_DELAY_MS)
         return later(self._at(now), delay_ms)
 
     def _time_out(  # noqa: PLR0913 - the event's fields

@@ -7,6 +7,7 @@ here, before anything is written.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 
 import orjson
@@ -129,8 +130,7 @@ def _normalised_float(value: float, pointer: str) -> int | float:
 def _without_repeated_keys(pairs: list[tuple[str, Json]]) -> JsonObject:
     result = dict(pairs)
     if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for index, key in enumerate(keys) if key in keys[:index])
+        repeated = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise InvalidJsonError("", f"the key {repeated!r} stands twice in one object")
     return result
 

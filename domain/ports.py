@@ -73,8 +73,11 @@ class Locked(Protocol):
     async def overdue_run_ids(self, limit: int) -> list[UUID]:
         """Return pending runs that never started and whose start deadline is over."""
 
-    async def run_ids_of_worker(self, worker_id: str) -> list[UUID]:
-        """Return the runs that this worker holds."""
+    async def orphaned_run_ids(self, limit: int) -> list[UUID]:
+        """Return running runs whose worker is not among the living."""
+
+    async def worker_lives(self, worker_id: str) -> bool:
+        """Return whether the worker is registered and has not been declared dead."""
 
     async def bury_worker(self, worker_id: str, sequence: int) -> bool:
         """Declare the worker dead in this transaction, unless its heartbeat has moved past `sequence`."""

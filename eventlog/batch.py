@@ -67,10 +67,14 @@ async def prepare(connection: Connection, requests: list[Request]) -> bool:
         if request.decide is not None:
             await _decide(connection, request, request.decide)
     await _read_heads(connection, batch)
-    accepted = [request for request in requests if _accept(batch, request)]
+    # Decisions first: what they saw is what they follow. Commands that they overtake decide again.
+    in_order = sorted(requests, key=lambda request: request.decide is None)
+    accepted = [request for request in in_order if _accept(batch, request)]
     events = [event for request in accepted for event in request.unit.events]
     if not events:
-        await connection.execute("ROLLBACK")
+        # A decision may have done something beside the log, such as declaring an idle worker dead.
+        decided = any(request.decide is not None for request in requests)
+        await connection.execute("COMMIT" if decided else "ROLLBACK")
         return False
     positions = await _insert(connection, batch, accepted)
     rows = await _project(connection, events, positions)

@@ -20,6 +20,8 @@ from projections.table import Connection
 
 CONNECT_TIMEOUT_S = 5
 
+RECONNECT_S = 1.0
+
 LOCK_TIMEOUT_MS = 10_000
 """Longest wait for the append lock. Above the idle time below, so that a session that was cut off while it held the
 lock is gone before those that wait for it give up."""
@@ -67,6 +69,8 @@ class Database:
             configure=configure,
             check=AsyncConnectionPool.check_connection,
             timeout=CONNECT_TIMEOUT_S,
+            # The pool's own back-off would go on sleeping for half a minute after the database is back.
+            reconnect_timeout=RECONNECT_S,
             name="queries",
         )
 
@@ -81,8 +85,22 @@ async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Conne
     try:
         async with pool.connection() as connection:
             yield connection
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except psycopg.Error as error:
+        if not is_away(error):
+            raise
         raise LogUnavailableError(f"the database cannot be read: {error}") from error
+
+
+_AWAY_STATES = ("08", "53", "57P0", "25P03", "25006")
+"""Classes and codes of SQLSTATE: connection lost, out of resources, shut down, idle too long in a transaction, and
+read-only after a failover. Some of them are no `OperationalError`, while some errors in the data are one."""
+
+
+def is_away(error: psycopg.Error) -> bool:
+    """Return whether the error speaks of the server or the connection, rather than of what was asked."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate.startswith(_AWAY_STATES)
 
 
 async def configure(connection: AsyncConnection[Any]) -> None:

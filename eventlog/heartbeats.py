@@ -4,6 +4,7 @@ It is no projection: a heartbeat is not worth an event. That a worker was lost i
 """
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -51,6 +52,11 @@ class Heartbeats:
                 "UPDATE workers SET dead_at = clock_timestamp() WHERE id = %s AND dead_at IS NULL", (worker_id,)
             )
 
+    async def any_orphaned(self) -> bool:
+        """Return whether any run is held by a worker that does not live."""
+        async with borrowed(self._pool) as connection:
+            return bool(await orphaned(connection, 1))
+
     async def living(self) -> list[Heartbeat]:
         """Return every worker that has not been declared dead."""
         async with borrowed(self._pool) as connection:
@@ -65,3 +71,23 @@ async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
         (worker_id, sequence),
     )
     return cursor.rowcount == 1
+
+
+async def lives(connection: Connection, worker_id: str) -> bool:
+    """Return whether a worker is registered and not declared dead; burials wait until the transaction's end."""
+    cursor = await connection.execute("SELECT 1 FROM workers WHERE id = %s AND dead_at IS NULL FOR SHARE", (worker_id,))
+    return await cursor.fetchone() is not None
+
+
+_ORPHANED = """
+    SELECT run.id FROM job_runs AS run
+    WHERE run.status = 'running'
+      AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL)
+    LIMIT %s
+"""
+
+
+async def orphaned(connection: Connection, limit: int) -> list[UUID]:
+    """Return running runs whose worker is not among the living."""
+    cursor = await connection.execute(_ORPHANED, (limit,))
+    return [UUID(str(row["id"])) for row in await cursor.fetchall()]

@@ -47,9 +47,13 @@ class LockedLog:
         """See the port."""
         return await run_queries.overdue(self._connection, self._now, limit)
 
-    async def run_ids_of_worker(self, worker_id: str) -> list[UUID]:
+    async def orphaned_run_ids(self, limit: int) -> list[UUID]:
         """See the port."""
-        return await run_queries.held_by(self._connection, worker_id)
+        return await heartbeats.orphaned(self._connection, limit)
+
+    async def worker_lives(self, worker_id: str) -> bool:
+        """See the port."""
+        return await heartbeats.lives(self._connection, worker_id)
 
     async def bury_worker(self, worker_id: str, sequence: int) -> bool:
         """See the port."""

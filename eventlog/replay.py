@@ -35,7 +35,10 @@ class Replay:
     async def steps(self, events: Sequence[Envelope]) -> list[Step]:
         """Return the events, which must come in log order, as steps."""
         await self._recall(events)
-        return [self._step(event) for event in events]
+        steps = [self._step(event) for event in events]
+        while len(self._rows) > self._max_rows:  # Not before: the chunk's later events need the rows of all of it.
+            self._rows.popitem(last=False)
+        return steps
 
     async def _recall(self, events: Sequence[Envelope]) -> None:
         """Fold what came before, for aggregates whose row is not at hand."""
@@ -63,6 +66,4 @@ class Replay:
         after = BY_SUBJECT[event.subject].fold(before, event)
         if after.get("status") not in FINAL:  # What is final never changes again.
             self._rows[event.aggregate_id] = after
-            if len(self._rows) > self._max_rows:
-                self._rows.popitem(last=False)
         return Step(event, before, after)

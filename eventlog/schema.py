@@ -9,14 +9,16 @@ CHANNEL = "jobs_events"
 APPEND_LOCK = 7_203_118_305_110_542_671
 """Key of the advisory lock that makes commit order the order of positions. The log's trigger takes it, too."""
 
-BEGIN_LOCKED = f"BEGIN; SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+BEGIN_LOCKED = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({APPEND_LOCK})"
 
 NOW = "SELECT clock_timestamp() AS now"
 
 HEADS = f"""
-    SELECT DISTINCT ON (originator_id) originator_id, originator_version, correlation_id
-    FROM {EVENTS_TABLE} WHERE originator_id = ANY(%s)
-    ORDER BY originator_id, originator_version DESC
+    SELECT head.* FROM unnest(%s::uuid[]) AS wanted (id), LATERAL (
+        SELECT originator_id, originator_version, correlation_id
+        FROM {EVENTS_TABLE} WHERE originator_id = wanted.id
+        ORDER BY originator_version DESC LIMIT 1
+    ) AS head
 """
 
 INSERT = f"""

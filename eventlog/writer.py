@@ -7,6 +7,7 @@ a thousand share a commit.
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 
 import psycopg
@@ -20,7 +21,7 @@ from domain.errors import (
 )
 from domain.ports import Origin, Saved, Unit
 from eventlog.batch import DecideEvents, Request, committed, prepare
-from eventlog.connection import Database
+from eventlog.connection import Database, is_away
 from projections.table import Connection
 
 logger = logging.getLogger(__name__)
@@ -31,14 +32,25 @@ MAX_WAITING = 5_000
 MAX_BATCH = 256
 """Requests in one transaction: enough to make the commit's cost vanish, few enough to keep the lock for some 50 ms."""
 
-PATIENCE_S = 5.0
-"""How long a request waits for a database that is away before it is told so."""
-
-SETTLE_PATIENCE_S = 20.0
-"""How long the fate of a commit without an answer is looked for. A session that was cut off may hold the lock for
-`IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to recover."""
-
 RETRY_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a database that is away.
+
+    Attributes:
+        write_s: before a request is told that nothing was written.
+        settle_s: for the fate of a commit without an answer. A session that was cut off may hold the lock for
+            `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to recover.
+    """
+
+    write_s: float = 5.0
+    settle_s: float = 20.0
+
+
+_PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure, errors.QueryCanceled)
+"""What another try may well find gone; the transaction is certainly undone."""
 
 _Waiting = tuple[Request, "asyncio.Future[Saved]"]
 
@@ -46,8 +58,9 @@ _Waiting = tuple[Request, "asyncio.Future[Saved]"]
 class Writer:
     """Appends units of events with their rows. Start it in the loop that uses it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, patience: Patience | None = None) -> None:
         self._database = database
+        self._patience = patience or Patience()
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -107,36 +120,21 @@ class Writer:
             await self._commit([request for request, _ in live])
         except (LogUnavailableError, OutcomeUnknownError) as error:
             _fail_all(live, error)
-        except psycopg.Error as error:
-            # Not the connection but the data: find the unit that cannot be written; the others must not suffer.
+        except Exception as error:  # noqa: BLE001 - a decision's own refusal, or data that cannot be written
             await self._rollback()
-            if len(live) == 1:
-                logger.exception("an append was refused by the database")
-                _fail_all(live, error)
+            if len(live) > 1:  # Whoever it is about must not take the others along.
+                for one in live:
+                    await self._write([one])
                 return
-            for one in live:
-                await self._write([one])
-        except Exception as error:  # noqa: BLE001 - a decision under the lock raised: it is the caller's to handle
-            await self._rollback()
-            await self._write_others(live, error)
+            logger.info("an append was refused: %r", error)
+            _fail_all(live, error)
         else:
             for request, future in live:
                 _answer(future, request.outcome)
 
-    async def _write_others(self, live: list[_Waiting], error: Exception) -> None:
-        deciding = [waiting for waiting in live if waiting[0].decide is not None]
-        others = [waiting for waiting in live if waiting[0].decide is None]
-        if not deciding:  # Our own fault then: no unit can be told from another.
-            logger.error("an append failed", exc_info=error)
-            _fail_all(live, error)
-            return
-        _fail_all(deciding, error)
-        if others:
-            await self._write(others)
-
     async def _commit(self, requests: list[Request]) -> None:
         """Commit the requests, through lost connections, until it is certain whether they are in the log."""
-        deadline = monotonic() + PATIENCE_S
+        deadline = monotonic() + self._patience.write_s
         while requests:
             committing = False
             try:
@@ -144,26 +142,28 @@ class Writer:
                 if await prepare(connection, requests):
                     committing = True
                     await connection.execute("COMMIT")
-            except (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled) as error:
-                await self._rollback()
-                await _pause_or_give_up(deadline, error)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                await self._disconnect()
-                if committing:
-                    if await self._settled(requests):
-                        return
-                else:
+            except psycopg.Error as error:
+                if isinstance(error, _PASSING):
+                    await self._rollback()
                     await _pause_or_give_up(deadline, error)
+                elif not is_away(error):
+                    raise
+                else:
+                    await self._disconnect()
+                    if not committing:
+                        await _pause_or_give_up(deadline, error)
+                    elif await self._settled(requests):
+                        return
             else:
                 return
 
     async def _settled(self, requests: list[Request]) -> bool:
         """Return whether a batch whose commit got no answer is in the log."""
-        deadline = monotonic() + SETTLE_PATIENCE_S
+        deadline = monotonic() + self._patience.settle_s
         while monotonic() < deadline:
             try:
                 return await committed(await self._connected(), requests)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            except psycopg.Error as error:
                 logger.warning("the fate of a commit is unknown, asking again: %s", error)
                 await self._disconnect()
                 await asyncio.sleep(RETRY_PAUSE_S)
@@ -177,7 +177,7 @@ class Writer:
     async def _rollback(self) -> None:
         try:
             await (await self._connected()).execute("ROLLBACK")
-        except (psycopg.OperationalError, psycopg.InterfaceError):
+        except psycopg.Error:
             await self._disconnect()
 
     async def _disconnect(self) -> None:

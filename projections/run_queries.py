@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from domain.json_values import Json
 from domain.ports import Row
 from projections.table import Connection, fetch_rows
 
@@ -103,39 +104,48 @@ _DUE = """
       AND (run.execution > 0 OR run.start_deadline_at IS NULL OR run.start_deadline_at > %(now)s)
       AND NOT run.id = ANY(%(picked)s)
       AND NOT run.job_definition_id = ANY(%(full)s)
-      AND (run.concurrency_value IS NULL
-           OR NOT (run.job_definition_id::text || ' ' || run.concurrency_value) = ANY(%(busy)s))
+      AND (run.concurrency_value IS NULL OR (
+          NOT (run.job_definition_id::text || ' ' || run.concurrency_value) = ANY(%(taken)s)
+          AND NOT EXISTS (
+              SELECT 1 FROM job_runs AS running
+              WHERE running.status = 'running' AND running.job_definition_id = run.job_definition_id
+                AND running.concurrency_value = run.concurrency_value)))
     ORDER BY run.priority DESC, run.scheduled_at, run.id
     LIMIT %(limit)s
 """
 
-_RUNNING = """
-    SELECT run.job_definition_id, run.concurrency_value FROM job_runs AS run
-    JOIN job_definitions AS definition ON definition.id = run.job_definition_id
-    WHERE run.status = 'running'
-      AND (run.concurrency_value IS NOT NULL OR definition.max_concurrent_runs IS NOT NULL)
+_LIMITED = """
+    SELECT definition.id, definition.max_concurrent_runs, count(run.id) AS running
+    FROM job_definitions AS definition
+    LEFT JOIN job_runs AS run ON run.job_definition_id = definition.id AND run.status = 'running'
+    WHERE definition.max_concurrent_runs IS NOT NULL
+    GROUP BY definition.id
 """
 
 
 class _Limits:
-    """How much of each job's concurrency is used, as the claim goes along."""
+    """How much of each job's concurrency is left, as the claim goes along."""
 
-    def __init__(self, running: list[Row]) -> None:
-        self.counts: dict[str, int] = {}
-        self.busy: set[str] = set()
-        for run in running:
-            self.take(run)
+    def __init__(self, limited: list[Row]) -> None:
+        self._left = {str(job["id"]): _whole(job["max_concurrent_runs"]) - _whole(job["running"]) for job in limited}
+        self.taken: set[str] = set()
 
-    def admits(self, run: Row) -> bool:
-        limit = run["max_concurrent_runs"]
-        within = not isinstance(limit, int) or self.counts.get(str(run["job_definition_id"]), 0) < limit
-        return within and _group(run) not in self.busy
+    @property
+    def full(self) -> list[UUID]:
+        """Return the jobs of which no run may start any more."""
+        return [UUID(job) for job, left in self._left.items() if left <= 0]
 
-    def take(self, run: Row) -> None:
-        definition_id = str(run["job_definition_id"])
-        self.counts[definition_id] = self.counts.get(definition_id, 0) + 1
-        if (group := _group(run)) is not None:
-            self.busy.add(group)
+    def admit(self, run: Row) -> bool:
+        """Count the run in, if its job and its key have room."""
+        job, key = str(run["job_definition_id"]), run["concurrency_value"]
+        group = None if key is None else f"{job} {key}"
+        if self._left.get(job, 1) <= 0 or group in self.taken:
+            return False
+        if job in self._left:
+            self._left[job] -= 1
+        if group is not None:
+            self.taken.add(group)
+        return True
 
 
 async def claim_candidates(connection: Connection, now: datetime, limit: int) -> list[UUID]:
@@ -144,32 +154,25 @@ async def claim_candidates(connection: Connection, now: datetime, limit: int) ->
     Exact only under the log's lock. Jobs and keys that are found full are left out of the next look, so that however
     many of their runs wait in front, they cannot hide the runs behind them.
     """
-    limits = _Limits(await fetch_rows(connection, _RUNNING, {}))
-    picked: list[str] = []
-    full: set[str] = set()
+    limits = _Limits(await fetch_rows(connection, _LIMITED, {}))
+    picked: list[UUID] = []
     while len(picked) < limit:
         values = {
             "now": now,
-            "picked": [UUID(run_id) for run_id in picked],
-            "full": [UUID(definition_id) for definition_id in full],
-            "busy": list(limits.busy),
+            "picked": picked,
+            "full": limits.full,
+            "taken": list(limits.taken),
             "limit": limit - len(picked),
         }
         candidates = await fetch_rows(connection, _DUE, values)
         if not candidates:
             break
-        for run in candidates:
-            if limits.admits(run):
-                limits.take(run)
-                picked.append(str(run["id"]))
-            elif _group(run) not in limits.busy:
-                full.add(str(run["job_definition_id"]))
-    return [UUID(run_id) for run_id in picked]
+        picked += [UUID(str(run["id"])) for run in candidates if limits.admit(run)]
+    return picked
 
 
-def _group(run: Row) -> str | None:
-    value = run["concurrency_value"]
-    return None if value is None else f"{run['job_definition_id']} {value}"
+def _whole(value: Json) -> int:
+    return value if isinstance(value, int) else 0
 
 
 _NEXT_DUE = """
@@ -193,12 +196,6 @@ async def overdue(connection: Connection, now: datetime, limit: int) -> list[UUI
         ORDER BY start_deadline_at LIMIT %(limit)s
     """
     return [UUID(str(row["id"])) for row in await fetch_rows(connection, query, {"now": now, "limit": limit})]
-
-
-async def held_by(connection: Connection, worker_id: str) -> list[UUID]:
-    """Return the runs that this worker holds."""
-    query = "SELECT id FROM job_runs WHERE status = 'running' AND worker_id = %(worker_id)s"
-    return [UUID(str(row["id"])) for row in await fetch_rows(connection, query, {"worker_id": worker_id})]
 
 
 async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]:

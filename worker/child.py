@@ -5,7 +5,6 @@ and the whole process group ends at once.
 """
 
 import asyncio
-import ctypes
 import inspect
 import json
 import logging
@@ -22,12 +21,9 @@ from typing import Any, BinaryIO, cast
 from worker.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
 from worker.registry import load_handlers
 
-_PR_SET_PDEATHSIG = 1
-
 
 def main() -> None:
     """Run the task that standard input holds; the argument is the descriptor for reports."""
-    _die_with_parent()
     reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
     os.set_inheritable(reports.fileno(), False)
     task = json.loads(sys.stdin.buffer.readline())
@@ -36,15 +32,18 @@ def main() -> None:
     threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
-    _send(reports, _outcome(task, reports, cancelled))
+    lock = threading.Lock()  # A thread that the handler left may still be reporting.
+    outcome = _outcome(task, reports, lock, cancelled)
+    with lock:
+        _send(reports, outcome)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # Threads that the handler left must not keep the attempt alive.
 
 
-def _outcome(task: Mapping[str, Any], reports: BinaryIO, cancelled: threading.Event) -> Mapping[str, Any]:
-    lock = threading.Lock()
-
+def _outcome(
+    task: Mapping[str, Any], reports: BinaryIO, lock: threading.Lock, cancelled: threading.Event
+) -> Mapping[str, Any]:
     def send_report(report: Mapping[str, Any]) -> None:
         with lock:
             _send(reports, {"type": "update", **report})
@@ -94,12 +93,6 @@ def _send(reports: BinaryIO, message: Mapping[str, Any]) -> None:
     payload = memoryview(text.encode() + b"\n")
     while payload:
         payload = payload[reports.write(payload) or 0 :]
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel (Linux) to kill this process when the worker dies; the lifeline does it elsewhere."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_with(lifeline: int) -> None:

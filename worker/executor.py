@@ -82,12 +82,30 @@ class ProcessExecutor:
 
     async def submit(self, task: Task, on_update: OnUpdate) -> "ProcessAttempt":
         """Start the process and hand it its task."""
-        task.log_path.parent.mkdir(parents=True, exist_ok=True)
         workdir = Path(tempfile.mkdtemp(prefix="apphub-run-"))
         receiving, sending = os.pipe()
         try:
-            with task.log_path.open("ab") as log:
-                process = await asyncio.create_subprocess_exec(
+            process = await self._spawn(task, workdir, sending)
+        except BaseException:
+            os.close(receiving)
+            shutil.rmtree(workdir, ignore_errors=True)
+            raise
+        finally:
+            os.close(sending)
+        attempt = ProcessAttempt(process, workdir, task.timeout_ms)
+        try:
+            await attempt.begin(task, receiving, on_update)
+        except BaseException:
+            attempt.stop()  # Else it would run on without anybody who knows of it.
+            raise
+        return attempt
+
+    async def _spawn(self, task: Task, workdir: Path, sending: int) -> asyncio.subprocess.Process:
+        task.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with task.log_path.open("ab") as log:
+            # Shielded: a process that starts while its task is cancelled must still be found and ended.
+            starting = asyncio.ensure_future(
+                asyncio.create_subprocess_exec(
                     sys.executable,
                     "-P",  # The working directory is the run's, and no place to import from.
                     "-m",
@@ -101,11 +119,12 @@ class ProcessExecutor:
                     env=_environment(workdir),
                     start_new_session=True,
                 )
-        finally:
-            os.close(sending)
-        attempt = ProcessAttempt(process, workdir, task.timeout_ms)
-        await attempt.begin(task, receiving, on_update)
-        return attempt
+            )
+            try:
+                return await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                ProcessAttempt(await starting, workdir, None).stop()
+                raise
 
 
 class ProcessAttempt:
@@ -134,8 +153,10 @@ class ProcessAttempt:
 
     async def outcome(self) -> Outcome:
         """See the port."""
-        code = await self._process.wait()
-        self._kill()  # What the handler left behind in its group ends with it.
+        try:
+            code = await self._process.wait()
+        finally:
+            self._kill()  # What the handler left behind in its group ends with it.
         for timer in self._timers:
             timer.cancel()
         if self._process.stdin is not None:
@@ -196,7 +217,10 @@ async def _last_word(reader: asyncio.StreamReader, on_update: OnUpdate) -> Mappi
             return {"type": "invalid", "message": f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"}
         if not line.endswith(b"\n"):
             return None
-        message: Mapping[str, Any] = json.loads(line)
+        try:
+            message: Mapping[str, Any] = json.loads(line)
+        except ValueError:
+            return {"type": "invalid", "message": "a result or report that is no JSON"}
         if message["type"] != "update":
             return message
         on_update(message)

@@ -33,6 +33,9 @@ class Heartbeats(Protocol):
     async def leave(self, worker_id: str) -> None:
         """Note that a worker stopped in good order."""
 
+    async def any_orphaned(self) -> bool:
+        """Return whether any run is held by a worker that does not live."""
+
     async def living(self) -> Sequence[Beat]:
         """Return every worker that has not been declared dead."""
 

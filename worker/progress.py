@@ -11,7 +11,10 @@ from domain.run_states import Report
 from worker.recording import logger, persist, report_of
 
 GATHER_S = 0.25
-"""At most this often an attempt's progress becomes an event: as live as eyes can follow."""
+"""How often an attempt's progress becomes an event at first: as live as eyes can follow."""
+
+GATHER_AT_MOST_S = 5.0
+"""How often at last. A handler that reports all day makes some hundred events an hour, not thousands."""
 
 
 class Progress:
@@ -21,6 +24,7 @@ class Progress:
         self._executions = executions
         self._claim = claim
         self._gathered: Report | None = None
+        self._sending: Report | None = None
         self._sender: asyncio.Task[None] | None = None
 
     def add(self, message: Mapping[str, Any]) -> None:
@@ -30,27 +34,36 @@ class Progress:
         except InvalidJsonError as error:
             logger.warning("a report of run %s is left out: %s", self._claim.run.id, error)
             return
-        old = self._gathered or Report()
-        self._gathered = Report({**old.metrics, **new.metrics}, {**old.context, **new.context}, new.logs_url)
+        self._gathered = _merged(self._gathered, new)
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
 
     async def finish(self) -> Report:
-        """Stop sending; return what is still unsent, for the attempt's last event to carry."""
+        """Stop sending; return what is not known to be in the log, for the attempt's last event to carry.
+
+        A report that is on its way may arrive as well: merging it twice changes nothing.
+        """
         if self._sender is not None:
             self._sender.cancel()
             with suppress(asyncio.CancelledError):
                 await self._sender
-        return self._gathered or Report()
+        return _merged(self._sending, self._gathered)
 
     async def _send(self) -> None:
+        pause_s = GATHER_S
         while self._gathered is not None:
-            report, self._gathered = self._gathered, None
-            # Shielded: a report that is on its way arrives before the attempt's end does.
-            await asyncio.shield(asyncio.ensure_future(self._append(report)))
-            await asyncio.sleep(GATHER_S)
+            self._sending, self._gathered = self._gathered, None
+            await self._append(self._sending)
+            self._sending = None
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, GATHER_AT_MOST_S)
         self._sender = None
 
     async def _append(self, report: Report) -> None:
         run_id, holder = self._claim.run.id, self._claim.holder
         await persist(f"progress of run {run_id}", lambda: self._executions.progress(run_id, holder, report))
+
+
+def _merged(old: Report | None, new: Report | None) -> Report:
+    old, new = old or Report(), new or Report()
+    return Report({**old.metrics, **new.metrics}, {**old.context, **new.context}, new.logs_url or old.logs_url)

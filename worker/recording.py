@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_PAUSE_S = 0.5
 
+MAX_URL = 2_000
+
 _REASONS: dict[str, FailureReason] = {"exit": "exit", "signal": "signal", "invalid": "invalid_result"}
 
 
@@ -97,7 +99,7 @@ def report_of(message: Mapping[str, Any], run_id: UUID, attempt: int) -> Report:
     return Report(
         metrics=_object(message.get("metrics"), "/metrics"),
         context=_object(message.get("context"), "/context"),
-        logs_url=message.get("logs_url") or message.get("logsUrl") or logs_url(str(run_id), attempt),
+        logs_url=_url(message.get("logs_url") or message.get("logsUrl")) or logs_url(str(run_id), attempt),
     )
 
 
@@ -107,6 +109,13 @@ def _object(value: object, pointer: str) -> JsonObject:
     if not isinstance(value, Mapping):
         raise InvalidJsonError(pointer, "must be an object")
     return normalised_object(value, pointer)
+
+
+def _url(value: object) -> str | None:
+    url = normalise(value, "/logsUrl")
+    if url is not None and not (isinstance(url, str) and len(url) <= MAX_URL):
+        raise InvalidJsonError("/logsUrl", f"must be a text of at most {MAX_URL} characters")
+    return url
 
 
 def _text(value: object) -> str:

@@ -13,7 +13,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain.clock import later, to_iso
-from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError
+from domain.errors import (
+    LogUnavailableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    VersionConflictError,
+    WorkerBuriedError,
+)
 from domain.execution import Claim, Executions
 from domain.job_definition import Spec
 from domain.run_states import Failure, Report
@@ -27,9 +33,12 @@ from worker.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
-AWAY = (LogUnavailableError, OutcomeUnknownError, OverloadedError, TimeoutError)
+AWAY = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError, TimeoutError)
 """What a database that is away for a while raises through the ports."""
 
+
+CROWDED_PAUSE_S = 0.2
+"""How long to wait after a claim that found runs due but none that may start."""
 
 BURIAL_S = 2.0
 """How long killed attempts may take to be cleaned up before the worker begins anew without that."""
@@ -80,6 +89,7 @@ class Worker:
         self._executor = executor
         self._handlers = handlers
         self._stopping = False
+        self._hurry = False
         self._attempts: dict[UUID, Attempt] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._cancelled: set[UUID] = set()
@@ -94,8 +104,7 @@ class Worker:
     def stop_now(self) -> None:
         """Hand back at once what runs."""
         self.stop()
-        for attempt in self._attempts.values():
-            attempt.stop()
+        self._hand_back()
 
     async def run(self) -> None:
         """Work until `stop`."""
@@ -125,7 +134,7 @@ class Worker:
             await self._heartbeats.leave(self.worker_id)
 
     async def _register(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 lease_ms = int(self._settings.lease_s * 1000)
                 await self._heartbeats.register(
@@ -144,6 +153,9 @@ class Worker:
         while not self._stopping:
             try:
                 pause_s = await self._claim_due()
+            except (WorkerBuriedError, OutcomeUnknownError) as error:
+                # Runs may have been claimed that nobody knows of here: only a new life makes them free again.
+                raise _BuriedError(f"a claim went wrong: {error!r}") from error
             except AWAY as error:
                 logger.warning("cannot claim at the moment: %s", error)
                 pause_s = self._settings.poll_s
@@ -157,9 +169,12 @@ class Worker:
             return self._settings.poll_s
         if due_in_s > 0:
             return min(due_in_s, self._settings.poll_s)
-        for claim in await self._executions.claim(self.worker_id, free):
+        claims = await self._executions.claim(self.worker_id, free)
+        for claim in claims:
             task = asyncio.create_task(self._execute(claim), name=f"run {claim.run.id}")
             self._tasks[claim.run.id] = task
+        if not claims:  # What is due waits for others to end; asking at every event would only slow those down.
+            await asyncio.sleep(CROWDED_PAUSE_S)
         return self._settings.poll_s
 
     async def _execute(self, claim: Claim) -> None:
@@ -174,9 +189,10 @@ class Worker:
             logger.exception("run %s could not be executed", run_id)
             await self._fail(claim, Failure(f"the worker could not execute the run: {error}"))
         finally:
-            self._tasks.pop(run_id, None)
-            self._attempts.pop(run_id, None)
-            self._cancelled.discard(run_id)
+            if self._tasks.get(run_id) is asyncio.current_task():  # Else a later execution has taken its place.
+                del self._tasks[run_id]
+                self._attempts.pop(run_id, None)
+                self._cancelled.discard(run_id)
             self._work.wake()
 
     async def _fail(self, claim: Claim, failure: Failure) -> None:
@@ -189,6 +205,8 @@ class Worker:
         progress = Progress(self._executions, claim)
         attempt = await self._executor.submit(self._task(claim), progress.add)
         self._attempts[claim.run.id] = attempt
+        if self._hurry or claim.holder.worker_id in self._buried:
+            attempt.stop()
         outcome = await attempt.outcome()
         unsent = await progress.finish()
         if claim.holder.worker_id in self._buried:
@@ -260,10 +278,15 @@ class Worker:
         """Let what runs end by itself, then hand back what is left."""
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=self._settings.stop_grace_s)
-        for attempt in self._attempts.values():
-            attempt.stop()
+        self._hand_back()
         if self._tasks:
             await asyncio.wait(self._tasks.values())
+
+    def _hand_back(self) -> None:
+        """Kill what runs, and what is about to."""
+        self._hurry = True
+        for attempt in self._attempts.values():
+            attempt.stop()
 
     async def _drop_everything(self) -> None:
         """Kill all attempts, whose outcome is others' to record now."""
@@ -272,9 +295,12 @@ class Worker:
             attempt.stop()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=BURIAL_S)
-        for task in list(self._tasks.values()):
+        remaining = list(self._tasks.values())
+        for task in remaining:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*remaining, return_exceptions=True)
+        with suppress(*AWAY):
+            await self._heartbeats.leave(self.worker_id)  # Nothing of this life runs any more; others need not wait.
 
 
 def _shown(spec: Spec) -> dict[str, Any]:

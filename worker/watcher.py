@@ -4,11 +4,14 @@ import asyncio
 import logging
 from time import monotonic
 
-from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError
+from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError
 from domain.execution import Executions
 from worker.ports import Beat, Heartbeats, Work
 
 logger = logging.getLogger(__name__)
+
+PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
+"""What the next look may well find gone."""
 
 WATCH_EVERY_S = 1.0
 
@@ -34,18 +37,23 @@ class Watcher:
                 deadline_in_s = await self._work.deadline_in_s()
                 if deadline_in_s is not None and deadline_in_s <= 0:
                     logger.info("expired %d runs that had not started in time", await self._executions.expire_overdue())
-            except (LogUnavailableError, OutcomeUnknownError, OverloadedError) as error:
+            except PASSING as error:
                 logger.warning("cannot watch at the moment: %s", error)
             await asyncio.sleep(WATCH_EVERY_S)
 
     async def _recover_lost(self) -> None:
         living = await self._heartbeats.living()
         now = monotonic()
-        for worker in living:
-            if self._silent_for_s(worker, now) > worker.lease_ms / 1000 + MARGIN_S:
-                lost = await self._executions.recover(worker.worker_id, worker.sequence, self._observer)
-                logger.warning("worker %s is dead; recovered its runs: %s", worker.worker_id, lost or "none")
+        silent = [
+            (worker.worker_id, worker.sequence)
+            for worker in living
+            if self._silent_for_s(worker, now) > worker.lease_ms / 1000 + MARGIN_S
+        ]
         self._seen = {worker.worker_id: self._seen[worker.worker_id] for worker in living}
+        if silent or await self._heartbeats.any_orphaned():
+            lost = await self._executions.recover(silent, self._observer)
+            gone = ", ".join(worker_id for worker_id, _ in silent) or "none new"
+            logger.warning("dead workers: %s; recovered runs: %s", gone, [str(run_id) for run_id in lost] or "none")
 
     def _silent_for_s(self, worker: Beat, now: float) -> float:
         sequence, since = self._seen.setdefault(worker.worker_id, (worker.sequence, now))

@@ -91,6 +91,9 @@ def upgrade() -> None:
         " WHERE status = 'pending' AND execution = 0"
     )
     op.execute("CREATE INDEX job_runs_held ON job_runs (worker_id) WHERE status = 'running'")
+    op.execute(
+        "CREATE INDEX job_runs_running ON job_runs (job_definition_id, concurrency_value) WHERE status = 'running'"
+    )
     op.execute("""
         CREATE TABLE repositories (
             aggregate_id uuid PRIMARY KEY,

@@ -1,25 +1,18 @@
 """Runs through real processes: API, worker, handler."""
 
-from typing import Any
+import signal
+from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.support.processes import Process, wait_for_run
+from tests.e2e.support import events, launch, register, topics
+from tests.support.processes import Process, descendants, eventually, started, wait_for_run
 
-
-def register(client: httpx.Client, slug: str, entry_point: str, **more: Any) -> None:
-    body = {"slug": slug, "name": slug, "type": "batch", "entryPoint": entry_point, **more}
-    client.post("/jobs", json=body).raise_for_status()
-
-
-def launch(client: httpx.Client, slug: str, **body: Any) -> str:
-    answer = client.post(f"/jobs/{slug}/run", json=body)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["data"]["id"])
+pytestmark = pytest.mark.usefixtures("worker")
 
 
-def test_a_run_succeeds_with_result_metrics_context_and_log(client: httpx.Client, worker: Process) -> None:
-    del worker
+def test_a_run_succeeds_with_result_metrics_context_and_log(client: httpx.Client) -> None:
     register(client, "echo", "test.echo", defaultParameters={"a": 1, "b": 2})
     run = wait_for_run(client, launch(client, "echo", parameters={"b": 3}, context={"given": True, "handler": "x"}))
     assert run["status"] == "succeeded"
@@ -31,3 +24,163 @@ def test_a_run_succeeds_with_result_metrics_context_and_log(client: httpx.Client
     log = client.get(run["logsUrl"]).text
     assert "printed by the handler" in log
     assert "logged by the handler" in log
+    assert client.get(run["logsUrl"], params={"offset": 3}).text == log[3:]
+
+
+def test_every_way_to_end_is_recorded_as_the_contract_says(client: httpx.Client) -> None:
+    for name in (
+        "asynchronous",
+        "fail",
+        "fail_permanently",
+        "retry_after",
+        "succeed_at_third",
+        "as_told",
+        "exit_process",
+        "no_json",
+        "progress",
+    ):
+        register(
+            client,
+            name.replace("_", "-"),
+            f"test.{name}",
+            retryPolicy={"maxAttempts": 3, "strategy": "fixed", "initialDelayMs": 10},
+        )
+    register(client, "nobody", "no.such.handler", retryPolicy={"maxAttempts": 3})
+    ids = {
+        "async": launch(client, "asynchronous", parameters={"x": None}),
+        "fail": launch(client, "fail", maxAttempts=2),
+        "permanent": launch(client, "fail-permanently"),
+        "retry": launch(client, "retry-after"),
+        "third": launch(client, "succeed-at-third"),
+        "told failed": launch(client, "as-told", parameters={"status": "failed", "message": "m"}, maxAttempts=1),
+        "told canceled": launch(client, "as-told", parameters={"status": "canceled", "message": "c"}),
+        "told expired": launch(client, "as-told", parameters={"status": "expired"}),
+        "told nonsense": launch(client, "as-told", parameters={"status": "splendid"}, maxAttempts=1),
+        "exit": launch(client, "exit-process", parameters={"code": 7}, maxAttempts=1),
+        "no json": launch(client, "no-json", maxAttempts=1),
+        "nobody": launch(client, "nobody"),
+        "progress": launch(client, "progress"),
+    }
+    runs = {name: wait_for_run(client, run_id, timeout_s=60) for name, run_id in ids.items()}
+    shown = {name: (run["status"], run["attempt"], run["failureReason"]) for name, run in runs.items()}
+    assert shown == {
+        "async": ("succeeded", 1, None),
+        "fail": ("failed", 2, "error"),
+        "permanent": ("failed", 1, "permanent_error"),
+        "retry": ("succeeded", 2, None),
+        "third": ("succeeded", 3, None),
+        "told failed": ("failed", 1, "handler"),
+        "told canceled": ("canceled", 1, "handler"),
+        "told expired": ("expired", 1, "handler"),
+        "told nonsense": ("failed", 1, "invalid_result"),
+        "exit": ("failed", 1, "exit"),
+        "no json": ("failed", 1, "invalid_result"),
+        "nobody": ("failed", 1, "no_handler"),
+        "progress": ("succeeded", 1, None),
+    }
+    assert runs["async"]["result"] == {"x": None}
+    assert runs["fail"]["errorMessage"] == "failing on purpose, attempt 2"
+    assert "RuntimeError: failing on purpose" in runs["fail"]["context"]["stack"]
+    assert runs["nobody"]["errorMessage"] == "No handler registered for job nobody"
+    assert "code 7" in runs["exit"]["errorMessage"]
+    assert runs["told failed"]["errorMessage"] == "m"
+    assert runs["progress"]["metrics"] == {"step": 3, "done": True}
+    assert runs["progress"]["context"] == {"step1": True, "step2": True, "step3": True}
+    assert topics(client, ids["third"]) == [
+        "requested",
+        "started",
+        "attempt_failed",
+        "started",
+        "attempt_failed",
+        "started",
+        "succeeded",
+    ]
+    executions = [
+        event["data"]["execution"] for event in events(client, ids["third"]) if event["type"] == "job_run.started"
+    ]
+    assert executions == [1, 2, 3]
+    assert "attempt 1" in client.get(f"/job-runs/{ids['fail']}/logs", params={"attempt": 1}).text
+    assert "attempt 2" in client.get(f"/job-runs/{ids['fail']}/logs").text
+
+
+def test_a_time_limit_ends_every_attempt_and_then_the_run(client: httpx.Client) -> None:
+    register(client, "wait", "test.ignore_cancel", timeoutMs=1_000, retryPolicy={"maxAttempts": 2})
+    run_id = launch(client, "wait")
+    run = wait_for_run(client, run_id)
+    assert (run["status"], run["failureReason"], run["attempt"]) == ("expired", "execution_timeout", 2)
+    assert 1_000 <= run["durationMs"] < 1_500
+    assert topics(client, run_id) == ["requested", "started", "attempt_timed_out", "started", "attempt_timed_out"]
+
+
+def test_a_run_waits_for_its_schedule_and_expires_if_it_cannot_start_in_time(client: httpx.Client) -> None:
+    register(client, "later", "test.noop")
+    delayed = wait_for_run(client, launch(client, "later", delayMs=700))
+    assert delayed["scheduledAt"] <= delayed["startedAt"]
+    register(client, "blocked", "test.wait", maxConcurrentRuns=1)
+    blocker = launch(client, "blocked")
+    wait_for_run(client, blocker, "running")
+    late = wait_for_run(client, launch(client, "blocked", startDeadlineMs=300))
+    assert (late["status"], late["failureReason"], late["startedAt"]) == ("expired", "start_deadline", None)
+    client.post(f"/job-runs/{blocker}/cancel").raise_for_status()
+
+
+def test_a_running_run_is_canceled_only_once_it_has_really_stopped(client: httpx.Client, worker: Process) -> None:
+    register(client, "polite", "test.wait")
+    register(client, "deaf", "test.ignore_cancel")
+    polite, deaf = launch(client, "polite"), launch(client, "deaf")
+    for run_id in (polite, deaf):
+        wait_for_run(client, run_id, "running")
+        answer = client.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"})
+        assert answer.status_code == 202
+        assert answer.json()["data"]["cancelRequestedAt"] is not None
+    children = len(descendants(worker.popen.pid))
+    assert wait_for_run(client, polite)["status"] == "canceled"
+    assert wait_for_run(client, deaf)["status"] == "canceled"
+    assert topics(client, deaf) == ["requested", "started", "cancel_requested", "canceled"]
+    eventually(lambda: len(descendants(worker.popen.pid)) <= max(0, children - 2), what="the processes being gone")
+    assert client.post(f"/job-runs/{deaf}/cancel").status_code == 202
+
+
+def test_a_handler_sees_none_of_the_services_settings(client: httpx.Client) -> None:
+    register(client, "environment", "test.environment")
+    seen = wait_for_run(client, launch(client, "environment"))["result"]
+    assert not [name for name in seen["environment"] if "APPHUB" in name or "DATABASE" in name]
+    assert not Path(seen["directory"]).exists(), "the working directory is removed afterwards"
+
+
+def test_a_stopping_worker_hands_back_what_it_cannot_finish(client: httpx.Client, worker: Process) -> None:
+    register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 1})
+    run_id = launch(client, "wait")
+    wait_for_run(client, run_id, "running")
+    worker.popen.send_signal(signal.SIGTERM)
+    worker.popen.send_signal(signal.SIGTERM)  # Twice means now.
+    assert worker.popen.wait(30) == 0
+    run = wait_for_run(client, run_id, "pending")
+    assert (run["attempt"], run["startedAt"]) == (1, None)
+    assert topics(client, run_id)[-1] == "handed_back"
+
+
+def test_the_runs_of_a_killed_worker_are_recovered_by_another(
+    client: httpx.Client, worker: Process, database_url: str, tmp_path: Path
+) -> None:
+    register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 2})
+    worker.stop()
+    common = ("--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers", "--lease-s", "1")
+    with started("worker", *common, APPHUB_DATABASE_URL=database_url) as doomed:
+        run_id = launch(client, "wait", parameters={"forMs": 3_000})
+        wait_for_run(client, run_id, "running")
+        children = descendants(doomed.popen.pid)
+        assert children
+        doomed.popen.kill()
+        eventually(lambda: not [pid for pid in children if _alive(pid)], what="its children being gone")
+        with started("worker", *common, APPHUB_DATABASE_URL=database_url):
+            run = wait_for_run(client, run_id, timeout_s=30)
+    assert (run["status"], run["attempt"]) == ("succeeded", 2)
+    assert topics(client, run_id) == ["requested", "started", "attempt_lost", "started", "succeeded"]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -3,7 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from worker.contract import JobRunContext
 
@@ -74,9 +74,17 @@ def _git(context: JobRunContext, arguments: list[str], repo_url: str) -> str:
     )
     output = _wait(context, process)
     if process.returncode != 0:
-        said = output.strip().replace(repo_url, redacted(repo_url)) or f"exit code {process.returncode}"
+        said = _without_credentials(output.strip(), repo_url) or f"exit code {process.returncode}"
         raise GitError(f"git {arguments[0] if arguments[0] != '-C' else arguments[2]} failed: {said}")
     return output
+
+
+def _without_credentials(said: str, repo_url: str) -> str:
+    # Git shortens the URL (a user name, which may be a token, with the host alone), so the URL as a whole is not it.
+    credentials = urlsplit(repo_url).netloc.rpartition("@")[0]
+    for secret in {credentials, unquote(credentials), *credentials.split(":", 1)} - {""}:
+        said = said.replace(f"{secret}@", "")
+    return said.replace(repo_url, redacted(repo_url))
 
 
 def _wait(context: JobRunContext, process: "subprocess.Popen[str]") -> str:

@@ -43,10 +43,11 @@ def execute(context: JobRunContext) -> JobResult:
 def _found(tree: Tree, repository: Any, commit_sha: str, dockerfile: str) -> dict[str, Any]:
     manifest = tags.package_manifest(tree)
     package_name = manifest.get("name")
+    named = package_name if isinstance(package_name, str) and tags.storable(package_name) else ""
     author = [(tag["key"], tag["value"]) for tag in repository["authorTags"]]
     return {
         "commit_sha": commit_sha,
-        "name": package_name[:200] if isinstance(package_name, str) and package_name else repository["name"],
+        "name": named[:200] or repository["name"],
         "description": tags.readme_summary(tree) or repository["description"],
         "dockerfile_path": dockerfile,
         "tags": tags.merge_tags(

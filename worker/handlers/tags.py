@@ -67,11 +67,10 @@ def package_tags(manifest: Mapping[str, Any], tree: Tree) -> list[Tag]:
 
 def file_tags(tree: Tree) -> list[Tag]:
     """Return the tags of the first tags file: a map key to value, list or {value}; or a list of tags."""
-    text = next((text for name in _TAG_FILES if (text := tree.text(name)) is not None), None)
-    if text is None:
-        return []
+    name, text = next(((name, text) for name in _TAG_FILES if (text := tree.text(name)) is not None), ("", ""))
     try:
-        content = yaml.safe_load(text)  # JSON is YAML.
+        # YAML refuses JSON that is indented with tabs.
+        content = json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return []
     return [tag for tag in _listed(content) if all(tag)]
@@ -103,7 +102,8 @@ def find_dockerfile(tree: Tree, own: str) -> str | None:
     for usual in dict.fromkeys((own, *_USUAL_DOCKERFILES)):
         if tree.inside(usual) is not None:
             return usual
-    return next((path for path in tree.walk() if _is_dockerfile(path.rpartition("/")[2])), None)
+    found = (path for path in tree.walk() if _is_dockerfile(path.rpartition("/")[2]))
+    return next(filter(storable, found), None)
 
 
 def _is_dockerfile(name: str) -> bool:
@@ -141,9 +141,14 @@ def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
     """Return each tag once; the first spelling wins."""
     merged: dict[tuple[str, str], Tag] = {}
     for key, value in (tag for source in sources for tag in source):
-        if len(key) <= _MAX_TAG_LENGTH and len(value) <= _MAX_TAG_LENGTH:
+        if len(key) <= _MAX_TAG_LENGTH and len(value) <= _MAX_TAG_LENGTH and storable(key + value):
             merged.setdefault((key.casefold(), value.casefold()), (key, value))
     return [{"key": key, "value": value} for key, value in merged.values()]
+
+
+def storable(text: str) -> bool:
+    """Return whether every store holds the text: no NUL, no half of a surrogate pair (as odd file names have)."""
+    return "\x00" not in text and text.encode("utf-8", "ignore").decode() == text
 
 
 def readme_summary(tree: Tree) -> str | None:

@@ -1,0 +1,50 @@
+"""Requests that several end-to-end tests make."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+def register(client: httpx.Client, slug: str, entry_point: str, **more: Any) -> None:
+    """Register a job."""
+    body = {"slug": slug, "name": slug, "type": "batch", "entryPoint": entry_point, **more}
+    client.post("/jobs", json=body).raise_for_status()
+
+
+def launch(client: httpx.Client, slug: str, **body: Any) -> str:
+    """Launch a run and return its id."""
+    answer = client.post(f"/jobs/{slug}/run", json=body)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["data"]["id"])
+
+
+def events(client: httpx.Client, run_id: str) -> list[dict[str, Any]]:
+    """Return a run's history."""
+    return list(client.get(f"/job-runs/{run_id}/events").raise_for_status().json()["data"])
+
+
+def topics(client: httpx.Client, run_id: str) -> list[str]:
+    """Return what happened to a run, without the word that all topics share."""
+    return [event["type"].removeprefix("job_run.") for event in events(client, run_id)]
+
+
+def server_pids(data_dir: Path) -> list[int]:
+    """Return the processes of the data directory's PostgreSQL."""
+    cluster = (data_dir / "postgres").resolve() / "data"
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == cluster:
+                found.append(int(process.name))
+    return found
+
+
+def kill(pids: list[int]) -> None:
+    """Kill processes; some may be gone already."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,168 @@
+"""The private PostgreSQL: shared, adopted, recovered; as root and as an ordinary user."""
+
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from api.embedded_placement import passable
+from tests.e2e.support import kill, server_pids
+from tests.support.processes import eventually
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Iterator[Path]:
+    """Give a data directory; nothing runs there afterwards."""
+    directory = tmp_path / "data"
+    yield directory
+    kill(server_pids(directory))
+
+
+def _count(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS marks (at timestamptz DEFAULT clock_timestamp())")
+        connection.execute("INSERT INTO marks DEFAULT VALUES")
+        row = connection.execute("SELECT count(*) FROM marks").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_users_share_one_server_and_the_last_stops_it(data_dir: Path) -> None:
+    users = [EmbeddedPostgres(data_dir) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        urls = set(pool.map(lambda user: user.start(), users))
+    assert len(urls) == 1
+    for user in users[:-1]:
+        user.stop()
+        assert server_pids(data_dir)
+    assert _count(urls.pop()) == 1
+    users[-1].stop()
+    assert not server_pids(data_dir)
+
+
+def test_a_killed_server_is_started_again_with_its_data(data_dir: Path) -> None:
+    user = EmbeddedPostgres(data_dir)
+    url = user.start()
+    assert _count(url) == 1
+    killed = server_pids(data_dir)
+    kill(killed)
+    eventually(lambda: set(server_pids(data_dir)) - set(killed), what="a new server")
+    assert eventually(lambda: _count_if_up(url), what="the new server answering") == 2
+    user.stop()
+
+
+def _count_if_up(url: str) -> int | None:
+    try:
+        return _count(url)
+    except psycopg.OperationalError:
+        return None
+
+
+def test_a_server_that_outlived_its_users_is_adopted_and_later_stopped(data_dir: Path) -> None:
+    script = (
+        "import sys, os; from pathlib import Path; from api.embedded import EmbeddedPostgres;"
+        "EmbeddedPostgres(Path(sys.argv[1])).start(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(data_dir)], check=False, timeout=60)
+    orphaned = server_pids(data_dir)
+    assert orphaned
+    user = EmbeddedPostgres(data_dir)
+    _count(user.start())
+    assert set(orphaned) & set(server_pids(data_dir))
+    user.stop()
+    assert not server_pids(data_dir)
+
+
+@pytest.mark.parametrize("pid", ["1", str(os.getpid()), "999999999", "nonsense"])
+def test_a_stale_pid_file_is_no_running_server(data_dir: Path, pid: str) -> None:
+    user = EmbeddedPostgres(data_dir)
+    url = user.start()
+    _count(url)
+    kill(server_pids(data_dir))
+    user.stop()
+    pid_file = (data_dir / "postgres").resolve() / "data" / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    pid_file.write_text("\n".join([pid, *lines[1:]]))
+    again = EmbeddedPostgres(data_dir)
+    assert _count(again.start()) == 2
+    again.stop()
+
+
+def test_a_frozen_server_is_named_instead_of_waited_for_without_end(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = EmbeddedPostgres(data_dir)
+    user.start()
+    postmaster = int(((data_dir / "postgres").resolve() / "data" / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(postmaster, signal.SIGSTOP)
+    monkeypatch.setattr("api.embedded.START_TIMEOUT_S", 1.0)
+    with pytest.raises(EmbeddedPostgresError, match=r"process \d+\) holds"):
+        EmbeddedPostgres(data_dir).start()
+    os.kill(postmaster, signal.SIGCONT)
+    user.stop()
+
+
+def test_secrets_are_readable_by_their_owner_alone(data_dir: Path) -> None:
+    user = EmbeddedPostgres(data_dir)
+    user.start()
+    home = (data_dir / "postgres").resolve()
+    assert stat.S_IMODE((data_dir / "postgres.password").stat().st_mode) == 0o600
+    assert stat.S_IMODE((home / "run").stat().st_mode) == 0o700
+    user.stop()
+
+
+def _python_for_everybody() -> str:
+    """Return an interpreter of this version that other users may run; skip where there is none."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (Path(sys.executable).resolve(), Path("/usr/bin") / version, Path("/usr/local/bin") / version):
+        if candidate.exists() and passable(candidate.parent):
+            return str(candidate)
+    pytest.skip("no interpreter of this version that other users may run")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_it_works_as_an_ordinary_user_too() -> None:
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        script = (
+            "import sys; from pathlib import Path; from api.embedded import EmbeddedPostgres; import psycopg;"
+            "user = EmbeddedPostgres(Path(sys.argv[1])); url = user.start();"
+            "print(psycopg.connect(url).execute('SELECT 42').fetchone()[0]); user.stop()"
+        )
+        done = subprocess.run(
+            [_python_for_everybody(), "-c", script, f"{directory}/data"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            user=nobody.pw_uid,
+            group=nobody.pw_gid,
+            extra_groups=[],
+            env={"PATH": os.defpath, "HOME": directory, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        )
+        assert done.stdout == "42\n", done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's server runs as that user")
+def test_root_opens_no_directory_but_its_own(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    user = EmbeddedPostgres(closed / "data")
+    _count(user.start())
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    assert all(Path(f"/proc/{pid}").stat().st_uid != 0 for pid in server_pids(closed / "data"))
+    user.stop()

@@ -1,0 +1,137 @@
+"""Requests that are refused before anybody looks at their content, and wrong queries (contract, section 1)."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.integration.shared_api import SharedApi, check_failure, issues_of, job_body
+
+LIMIT = 1_048_576
+
+RUN_QUERIES = ("limit=51", "limit=0", "limit=-1", "limit=abc", "limit=", "limit=1.5", "limit=1e1", "offset=-1")
+WRONG_QUERIES = [
+    *(f"/job-runs?{query}" for query in RUN_QUERIES),
+    *(f"/jobs/repository-build?{query}" for query in RUN_QUERIES),
+    *(f"/jobs/repository-build/runs?{query}" for query in RUN_QUERIES),
+    "/job-runs?offset=99999999999999999999",
+    "/job-runs?status=done",
+    "/job-runs?status=pending,done",
+    "/job-runs?status=Pending",
+    "/job-runs?status=%00",
+    "/jobs/repository-build?status=done",
+    "/jobs/repository-build/runs?status=done",
+    "/job-runs?cursor=",
+    "/job-runs?cursor=abc",
+    "/job-runs?cursor=-1",
+    "/job-runs?cursor=1.5",
+    "/job-runs?cursor=%00",
+    "/job-runs?cursor=9999999999999999999999",
+    "/job-runs?search=%00",
+    "/job-runs?search=a%00b",
+    "/job-runs?job=%00",
+    f"/job-runs?search={'x' * 201}",
+]
+
+
+@pytest.mark.parametrize("path", WRONG_QUERIES, ids=lambda path: path[:60])
+def test_a_wrong_query_is_a_400_that_names_the_parameter(shared: SharedApi, path: str) -> None:
+    parameter = path.partition("?")[2].partition("=")[0]
+    answer = shared.client.get(path)
+    assert [issue["path"] for issue in issues_of(answer)] == [f"/{parameter}"]
+    assert list(answer.json()["error"]["fieldErrors"]) == [parameter]
+
+
+def filled(size: int) -> bytes:
+    """Return a launch's body of exactly this size."""
+    frame = b'{"context":{"a":"%s"}}'
+    return frame % (b"x" * (size - len(frame) + 2))
+
+
+def in_pieces(body: bytes) -> Iterator[bytes]:
+    for start in range(0, len(body), 65_536):
+        yield body[start : start + 65_536]
+
+
+def post(shared: SharedApi, path: str, content: bytes | Iterator[bytes], content_type: str | None) -> httpx.Response:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    return shared.client.post(path, content=content, headers=headers)
+
+
+def test_a_body_of_a_mebibyte_is_taken_and_a_longer_one_is_a_413(shared: SharedApi) -> None:
+    path = f"/jobs/{shared.register()['slug']}/run"
+    assert post(shared, path, filled(LIMIT), "application/json").status_code == 202
+    assert post(shared, path, in_pieces(filled(LIMIT)), "application/json").status_code == 202
+    before = shared.count_events()
+    for size in (LIMIT + 1, 3 * LIMIT):
+        check_failure(post(shared, path, filled(size), "application/json"), 413, "body_too_large")
+        check_failure(post(shared, path, in_pieces(filled(size)), "application/json"), 413, "body_too_large")
+    for other in ("/jobs", "/apps", "/nowhere", "/job-runs/x/cancel"):
+        check_failure(post(shared, other, filled(2 * LIMIT), "application/json"), 413, "body_too_large")
+    assert shared.count_events() == before
+
+
+def test_a_client_that_closes_after_its_too_long_body_still_gets_the_answer(shared: SharedApi) -> None:
+    headers = {"Connection": "close", "Content-Type": "application/json"}
+    for _ in range(10):
+        answer = httpx.post(f"{shared.client.base_url}/jobs", content=filled(2 * LIMIT), headers=headers)
+        check_failure(answer, 413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "", "text/plain", "text/json", "application/x-www-form-urlencoded", "application/jsonx", "json"],
+)
+def test_a_body_that_is_not_said_to_be_json_is_a_415(shared: SharedApi, content_type: str | None) -> None:
+    before = shared.count_events()
+    slug = "repository-build"
+    for path in ("/jobs", "/apps", f"/jobs/{slug}/run", "/job-runs/00000000-0000-0000-0000-000000000000/cancel"):
+        check_failure(post(shared, path, b"{}", content_type), 415, "unsupported_media_type")
+    answer = shared.client.patch(f"/jobs/{slug}", content=b"{}", headers={"Content-Type": content_type or "text/plain"})
+    check_failure(answer, 415, "unsupported_media_type")
+    assert shared.count_events() == before
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"]
+)
+def test_json_is_known_by_any_of_its_names(shared: SharedApi, content_type: str) -> None:
+    slug = shared.register()["slug"]
+    assert post(shared, f"/jobs/{slug}/run", b'{"context": {}}', content_type).status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/jobs/", "/jobs/a/b", "/job-runs/x/y", "/%00", "/jobs/..%2fx/run"])
+def test_an_unknown_path_is_a_404_with_a_code(shared: SharedApi, path: str) -> None:
+    check_failure(shared.client.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/jobs"),
+        ("PUT", "/jobs/repository-build"),
+        ("GET", "/jobs/repository-build/run"),
+        ("POST", "/job-runs"),
+        ("PATCH", "/job-runs/x"),
+        ("GET", "/job-runs/x/cancel"),
+        ("DELETE", "/apps/x"),
+    ],
+)
+def test_a_method_that_a_path_does_not_know_is_a_405_with_a_code(shared: SharedApi, method: str, path: str) -> None:
+    answer = shared.client.request(method, path)
+    check_failure(answer, 405, "method_not_allowed")
+    assert answer.headers["Allow"]
+
+
+def test_the_service_says_that_it_is_well(shared: SharedApi) -> None:
+    assert shared.get("/health") == {"status": "ok"}
+
+
+def test_a_failure_does_not_hurt_the_next_request_of_the_connection(shared: SharedApi) -> None:
+    with httpx.Client(base_url=shared.client.base_url) as client:
+        for _ in range(5):
+            assert client.post("/jobs", content=filled(2 * LIMIT)).status_code == 413
+            assert client.post("/jobs", content=b"nonsense").status_code == 415
+            assert client.post("/jobs", json=[]).status_code == 400
+            assert client.get("/nowhere").status_code == 404
+            assert client.post("/jobs", json=job_body()).status_code == 201

@@ -1,0 +1,119 @@
+"""A TCP proxy in front of PostgreSQL that loses connections exactly when a test says so."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+
+@dataclass
+class Cut:
+    """Lose the connection at the n-th message that the client sends from now on.
+
+    Attributes:
+        when: `before` the server gets it, or `after`: then the server acts on it, but nobody hears its answer.
+    """
+
+    message: int
+    when: Literal["before", "after"]
+    happened: bool = False
+
+
+class Proxy:
+    """Forwards to the server of a URL; `url` leads through it."""
+
+    def __init__(self, server_url: str) -> None:
+        self._server = conninfo_to_dict(server_url)
+        self._server_url = server_url
+        self._listening: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.cut: Cut | None = None
+        self.refusing = False
+        self.messages = 0
+
+    @property
+    def url(self) -> str:
+        """Return the URL that leads through the proxy."""
+        assert self._listening is not None
+        port = self._listening.sockets[0].getsockname()[1]
+        return make_conninfo(self._server_url, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable")
+
+    async def __aenter__(self) -> Self:
+        self._listening = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._listening is not None
+        self._listening.close()
+        self.lose_all()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut_at(self, message: int, when: Literal["before", "after"]) -> Cut:
+        """Plan a cut."""
+        self.messages = 0
+        self.cut = Cut(message, when)
+        return self.cut
+
+    def lose_all(self) -> None:
+        """Lose every connection now."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refusing:
+            writer.transport.abort()
+            return
+        host, port = str(self._server["host"]), self._server.get("port") or "5432"
+        if host.startswith("/"):
+            upstream = await asyncio.open_unix_connection(Path(host) / f".s.PGSQL.{port}")
+        else:
+            upstream = await asyncio.open_connection(host, int(str(port)))
+        self._writers |= {writer, upstream[1]}
+        for task in (
+            asyncio.create_task(self._forward(reader, upstream[1], writer)),
+            asyncio.create_task(self._back(upstream[0], writer, upstream[1])),
+        ):
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _forward(
+        self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, client: asyncio.StreamWriter
+    ) -> None:
+        with suppress(ConnectionError):
+            while message := await reader.read(1 << 20):
+                self.messages += 1
+                cut = self.cut
+                if cut is not None and not cut.happened and self.messages == cut.message:
+                    cut.happened = True
+                    if cut.when == "after":
+                        client.transport.abort()  # First, so that no answer can slip through.
+                        server.write(message)
+                        await server.drain()
+                        server.write_eof()
+                        return
+                    break
+                server.write(message)
+                await server.drain()
+        self._end(server, client)
+
+    async def _back(
+        self, server: asyncio.StreamReader, client: asyncio.StreamWriter, upstream: asyncio.StreamWriter
+    ) -> None:
+        with suppress(ConnectionError):
+            while answer := await server.read(1 << 20):
+                if client.transport.is_closing():
+                    break
+                client.write(answer)
+                await client.drain()
+        self._end(upstream, client)
+
+    def _end(self, *writers: asyncio.StreamWriter) -> None:
+        for writer in writers:
+            writer.transport.abort()
+            self._writers.discard(writer)

@@ -1,0 +1,85 @@
+"""Ids: those that are derived meet where they must and nowhere else; those that are new sort by time."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain import identifiers
+from domain.identifiers import definition_id, event_id, repository_id, run_id_for_key, uuid7
+
+A = UUID(int=1)
+
+
+def test_derived_ids_are_part_of_the_disk_format() -> None:
+    assert str(definition_id("report")) == "923bb5b5-3b6b-500f-ab2c-e3ebd3b92ae4"
+    assert str(repository_id("shop")) == "d3e0f58b-cb8c-58d1-b6d5-2733ae6e499c"
+    assert str(run_id_for_key("anna", "report", "k1")) == "d0cde311-3c53-5978-a435-7c87c832d141"
+    assert str(event_id(A, 1)) == "c6ae59cd-4100-5d14-850d-f8202b722a98"
+
+
+def test_slugs_that_differ_in_case_are_one_job() -> None:
+    assert definition_id("Nightly-Report_2") == definition_id("nightly-report_2")
+
+
+def test_slugs_that_differ_otherwise_are_other_jobs() -> None:
+    assert len({definition_id(slug) for slug in ("a", "b", "a-", "a_", "aa")}) == 5
+
+
+def test_apps_that_differ_in_case_are_other_apps() -> None:
+    assert repository_id("Shop") != repository_id("shop")
+
+
+def test_a_key_is_scoped_to_principal_and_slug() -> None:
+    ids = {
+        run_id_for_key(principal, slug, key)
+        for principal in ("anna", "ben")
+        for slug in ("x", "y")
+        for key in ("1", "2")
+    }
+    assert len(ids) == 8
+
+
+def test_a_keys_slug_ignores_case_and_the_key_does_not() -> None:
+    assert run_id_for_key("anna", "X", "k") == run_id_for_key("anna", "x", "k")
+    assert run_id_for_key("anna", "x", "K") != run_id_for_key("anna", "x", "k")
+
+
+def test_parts_that_run_into_each_other_stay_apart() -> None:
+    assert run_id_for_key("a", "b", "c:d") != run_id_for_key("a:b", "c", "d")
+    assert run_id_for_key("a", "b:c", "d") != run_id_for_key("a:b", "c", "d")
+    assert run_id_for_key("", "a", ":b") != run_id_for_key(":", "a", "b")
+
+
+@given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
+def test_a_new_id_is_a_version_7_uuid_that_holds_its_time(unix_ms: int, random_bytes: bytes) -> None:
+    new = uuid7(unix_ms, random_bytes)
+    assert new.version == 7
+    assert new.variant == "specified in RFC 4122"
+    assert new.int >> 80 == unix_ms
+
+
+@given(st.integers(0, 2**48 - 2), st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10))
+def test_a_later_id_sorts_behind_an_earlier_one(unix_ms: int, one: bytes, other: bytes) -> None:
+    assert uuid7(unix_ms, one) < uuid7(unix_ms + 1, other)
+    assert str(uuid7(unix_ms, one)) < str(uuid7(unix_ms + 1, other))
+
+
+def test_every_random_bit_but_the_marks_is_used() -> None:
+    lowest, highest = uuid7(0, b"\x00" * 10), uuid7(0, b"\xff" * 10)
+    assert (lowest.int ^ highest.int).bit_count() == 74
+
+
+def test_ids_of_one_millisecond_differ_by_their_randomness() -> None:
+    assert len({uuid7(7, number.to_bytes(10, "big")) for number in range(100)}) == 100
+
+
+@pytest.mark.parametrize("version", [1, 2, 2**31])
+def test_an_events_id_is_its_own(version: int) -> None:
+    assert event_id(A, version) != event_id(UUID(int=2), version)
+    assert event_id(A, version) != event_id(A, version + 1)
+
+
+def test_the_root_of_derived_ids_never_changes() -> None:
+    assert UUID("6f0a7c52-59a6-5f0c-9b2f-0d9f5a1f8c11") == identifiers._NAMESPACE
