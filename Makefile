@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format setup lock docs-links clean
+.PHONY: help demo up test race crash check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -19,6 +19,12 @@ up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 
 test: $(VENV)/.dev ## Run all tests, on a real PostgreSQL and real processes
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(ARGS)
+
+race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
+	APPHUB_RACE_S=180 $(BIN)/python -m pytest tests/integration/test_races.py --timeout 600
+
+crash: $(VENV)/.dev ## Kill -9 everything at random moments, forty times
+	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/test_crash.py --timeout 1200
 
 check: $(VENV)/.dev ## Format, lint, types, layers, links
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -200,6 +201,10 @@ def _failure(error: object) -> typer.Exit:
 def main() -> None:
     """Run the command line."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("alembic.runtime.plugins", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Until a server has its own ways: end by an exception, so that what was started is stopped again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     watch_lifeline()
     app()
 

@@ -98,7 +98,7 @@ def test_of_racing_bodies_under_one_key_one_wins(shared: SharedApi) -> None:
             check_failure(answer, 409, "idempotency_key_reused")
 
 
-@pytest.mark.parametrize("key", ["", " ", "x" * 256, "schlüssel", "a\tb", "☃"], ids=ascii)
+@pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\tb", "☃"], ids=ascii)
 def test_a_key_that_is_not_printable_ascii_or_too_long_is_a_400(shared: SharedApi, key: str) -> None:
     slug = shared.register()["slug"]
     answer = launch(shared, slug, key.encode())

@@ -100,7 +100,7 @@ def test_a_path_that_is_no_repository_is_refused(tmp_path: Path, directory: Path
     path = tmp_path / "plain"
     if exists != "nothing":
         path.mkdir()
-    with pytest.raises(GitError, match="git clone failed: .*plain"):
+    with pytest.raises(GitError, match=r"git clone failed: (.|\n)*plain"):
         clone(context_of(), str(path), directory / "clone")
 
 
@@ -125,7 +125,7 @@ def asking_for_a_password() -> Iterator[str]:
     """Give the address of a server that wants to know who asks, whatever it is told."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="x"')
             self.send_header("Content-Length", "0")
@@ -246,7 +246,7 @@ def test_what_the_repository_does_not_say_stays_as_given(tmp_path: Path, name: s
 def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(tmp_path: Path) -> None:
     reports = Reports()
     origin = repository(tmp_path, {"README.md": "x"})
-    with pytest.raises(PermanentError, match="^Dockerfile not found, unable to launch app$"):
+    with pytest.raises(PermanentError, match=r"^Dockerfile not found, unable to launch app$"):
         ingested(origin, reports)
     (report,) = reports
     assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == ("failed", git(origin, "rev-parse", "HEAD"))

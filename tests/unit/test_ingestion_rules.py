@@ -1,6 +1,7 @@
 """What a repository's files say of its app (contract, section 9), on trees of real files."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,12 @@ def test_the_first_tags_file_is_the_only_one(plant: Plant) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a: [", "text", "5", "- no colon\n- ':x'\n- 'x:'\n- 7", "a: null\nb: {c: d}\nc: [[x]]", "? [a]\n: b", "[" * 9_000],
-)  # fmt: skip
+    [
+        *("", "a: [", "text", "5", "? [a]\n: b", "[" * 9_000),
+        "- no colon\n- ':x'\n- 'x:'\n- 7",
+        "a: null\nb: {c: d}\nc: [[x]]",
+    ],
+)
 def test_what_is_no_tag_is_left_out(plant: Plant, text: str) -> None:
     assert file_tags(plant({"tags.yaml": text})) == []
 
@@ -219,7 +224,7 @@ def test_a_search_ends_after_so_many_entries(plant: Plant) -> None:
 
 def test_a_name_that_no_store_holds_is_not_found(plant: Plant) -> None:
     tree = plant({"b/Dockerfile.ok": "FROM x"})
-    Path(bytes(tree.root) + b"/Dockerfile.\xff").write_text("FROM x")
+    (tree.root / os.fsdecode(b"Dockerfile.\xff")).write_text("FROM x")
     assert find_dockerfile(tree, "none") == "b/Dockerfile.ok"
 
 

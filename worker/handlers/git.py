@@ -93,8 +93,8 @@ def _wait(context: JobRunContext, process: "subprocess.Popen[str]") -> str:
             return process.communicate(timeout=POLL_S)[0]
         except subprocess.TimeoutExpired:
             if context.cancelled.is_set():
-                process.terminate()
-                process.communicate()
+                with process:  # Closes the pipe: git's helpers may hold it until the attempt's processes end together.
+                    process.terminate()
                 raise CanceledError from None
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Any
 
 import yaml
@@ -154,7 +155,7 @@ def storable(text: str) -> bool:
 def readme_summary(tree: Tree) -> str | None:
     """Return README.md's first line that is neither empty nor a heading."""
     lines = (tree.text("README.md") or "").splitlines()
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+    for line, following in zip_longest(lines, lines[1:], fillvalue=""):
         underlined = bool(re.fullmatch(r"\s*(=+|-+)\s*", following)) and bool(line.strip())
         rule = re.fullmatch(r"\s*(=+|-+)\s*", line)
         if line.strip() and not line.lstrip().startswith("#") and not underlined and not rule:

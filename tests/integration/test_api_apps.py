@@ -1,0 +1,202 @@
+"""The catalog of apps over HTTP, without any worker (contract, section 4)."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.shared_api import Json, SharedApi, at_once, check_failure, issues_of, moment, unique
+
+
+def app_body(**fields: Any) -> Json:
+    return {"id": unique("app"), "name": "An app", "repoUrl": "/srv/git/app", **fields}
+
+
+def add(shared: SharedApi, **fields: Any) -> Json:
+    answer = shared.client.post("/apps", json=app_body(**fields))
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json()["data"])
+
+
+def ingestions(shared: SharedApi, app_id: str) -> list[Json]:
+    runs = shared.get("/job-runs", job="repository-ingest", limit=50)["data"]
+    return [item["run"] for item in runs if item["run"]["parameters"] == {"repositoryId": app_id}]
+
+
+def test_an_added_app_is_pending_and_its_ingestion_is_launched(shared: SharedApi) -> None:
+    body = app_body(
+        description="What it does",
+        dockerfilePath="docker/Dockerfile",
+        tags=[{"key": "team", "value": "ünï"}, {"key": "team", "value": "two"}],
+    )
+    answer = shared.client.post("/apps", json=body)
+    assert answer.status_code == 201
+    app = answer.json()["data"]
+    moment(app["updatedAt"])
+    assert app == {
+        **body,
+        "updatedAt": app["updatedAt"],
+        "ingestStatus": "pending",
+        "ingestError": None,
+        "ingestAttempts": 0,
+        "latestBuild": None,
+        "latestLaunch": None,
+        "previewTiles": [],
+        "launchEnvTemplates": [],
+    }
+    assert shared.get(f"/apps/{body['id']}") == {"data": app}
+    [run] = ingestions(shared, body["id"])
+    assert (run["status"], run["slug"], run["requestedBy"]) == ("pending", "repository-ingest", "anonymous")
+    assert (run["timeoutMs"], run["maxAttempts"]) == (900_000, 3)
+
+
+def test_app_and_run_are_one_request_s_doing(shared: SharedApi) -> None:
+    app = add(shared)
+    [run] = ingestions(shared, app["id"])
+    rows = shared.rows(
+        "SELECT topic, correlation_id, causation_id, actor FROM jobs_events WHERE originator_id = %s OR originator_id ="
+        " (SELECT aggregate_id FROM repositories WHERE id = %s) ORDER BY notification_id",
+        run["id"],
+        app["id"],
+    )
+    assert {row["topic"] for row in rows} == {
+        "repository.added",
+        "repository.ingestion_requested",
+        "job_run.requested",
+    }
+    assert len({(row["correlation_id"], row["causation_id"], row["actor"]) for row in rows}) == 1
+
+
+def test_only_id_name_and_url_are_needed(shared: SharedApi) -> None:
+    for nulls in ({}, {"description": None, "dockerfilePath": None, "tags": None}):
+        app = add(shared, **nulls)
+        assert (app["description"], app["dockerfilePath"], app["tags"]) == ("", "Dockerfile", [])
+    paths = {issue["path"] for issue in issues_of(shared.client.post("/apps", json={}))}
+    assert paths == {"/id", "/name", "/repoUrl"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/srv/git/app",
+        "/srv/with space/ünï",
+        "file:/srv/git/app",
+        "file:///srv/git/app",
+        "http://example.com/app.git",
+        "https://user@example.com:8443/app",
+        "git://example.com/app",
+        "ssh://git@example.com/app",
+        "HTTPS://EXAMPLE.COM/APP",
+    ],
+)
+def test_a_path_or_one_of_five_kinds_of_url_names_a_repository(shared: SharedApi, url: str) -> None:
+    assert add(shared, repoUrl=url)["repoUrl"] == url
+
+
+def test_nothing_else_names_a_repository(shared: SharedApi) -> None:
+    before = shared.count_events()
+    wrong: list[Any] = [
+        *("", " ", "app", "./app", "../app", "~/app", "C:\\app", "git@example.com:app.git", "example.com/app"),
+        *("ftp://example.com/app", "ext::sh -c true", "javascript:alert(1)", "git+ssh://example.com/app", "://x"),
+        *("https:", "https://", "https:///app", "ssh:app", "git:app", "file:", "http://[", "--upload-pack=true"),
+        *(" https://example.com", "https://example.com\n", "ht\ntps://example.com", "/srv/\x1b[31m", "/srv/a\nb"),
+        *(None, 5, ["/srv/app"], "/" + "x" * 2_000),
+    ]
+    for url in wrong:
+        answer = shared.client.post("/apps", json=app_body(repoUrl=url))
+        assert [issue["path"] for issue in issues_of(answer)] == ["/repoUrl"], url
+    assert shared.count_events() == before
+
+
+def test_other_fields_are_checked_too(shared: SharedApi) -> None:
+    before = shared.count_events()
+    wrong: list[tuple[Json, str]] = [
+        ({"id": ""}, "/id"),
+        ({"id": "a/b"}, "/id"),
+        ({"id": 5}, "/id"),
+        ({"id": "x" * 101}, "/id"),
+        ({"name": ""}, "/name"),
+        ({"description": 5}, "/description"),
+        ({"dockerfilePath": ""}, "/dockerfilePath"),
+        ({"tags": {"team": "x"}}, "/tags"),
+        ({"tags": ["team:x"]}, "/tags/0"),
+        ({"tags": [{"key": "a", "value": "b"}, {"key": "", "value": "x"}]}, "/tags/1/key"),
+        ({"tags": [{"key": "a"}]}, "/tags/0/value"),
+        ({"tags": [{"key": "a", "value": "b", "colour": 1}]}, "/tags/0/colour"),
+    ]
+    for fields, path in wrong:
+        answer = shared.client.post("/apps", json=app_body(**fields))
+        assert [issue["path"] for issue in issues_of(answer)] == [path], fields
+    assert shared.count_events() == before
+
+
+def test_an_app_s_id_is_taken_once(shared: SharedApi) -> None:
+    app = add(shared, name="The first")
+    before = shared.count_events()
+    check_failure(shared.client.post("/apps", json=app_body(id=app["id"])), 409, "app_exists")
+    assert shared.count_events() == before
+    assert shared.get(f"/apps/{app['id']}")["data"] == app
+    app_id = unique("race")
+    answers = at_once(20, lambda number: shared.client.post("/apps", json=app_body(id=app_id, name=f"{number}")))
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 19]
+    assert len(ingestions(shared, app_id)) == 1
+
+
+def test_the_list_holds_every_app_by_id(shared: SharedApi) -> None:
+    for app_id in ("list-b", "list_a", "Ünï", "list-B", "0 spaces are fine"):
+        add(shared, id=app_id)
+    ids = [app["id"] for app in shared.get("/apps")["data"]]
+    assert ids == sorted(ids)
+    assert {"list-b", "list_a", "Ünï", "list-B", "0 spaces are fine"} <= set(ids)
+    assert shared.get("/apps/0%20spaces%20are%20fine")["data"]["id"] == "0 spaces are fine"
+    assert shared.get("/apps/%C3%9Cn%C3%AF")["data"]["id"] == "Ünï"
+
+
+def test_the_history_tells_each_step_newest_first(shared: SharedApi) -> None:
+    app = add(shared)
+    [run] = ingestions(shared, app["id"])
+    [step] = shared.get(f"/apps/{app['id']}/history")["data"]
+    moment(step["createdAt"])
+    assert step == {
+        "id": step["id"],
+        "repositoryId": app["id"],
+        "status": "pending",
+        "message": step["message"],
+        "attempt": None,
+        "commitSha": None,
+        "durationMs": None,
+        "jobRunId": run["id"],
+        "createdAt": step["createdAt"],
+    }
+    assert step["message"]
+
+
+def test_an_ingestion_in_progress_is_not_retried(shared: SharedApi) -> None:
+    app = add(shared)
+    before = shared.count_events()
+    answer = shared.client.post(f"/apps/{app['id']}/retry")
+    check_failure(answer, 409, "ingestion_in_progress", "ingestion already in progress")
+    assert shared.count_events() == before
+
+
+def test_an_ingestion_that_was_canceled_can_be_retried(shared: SharedApi) -> None:
+    app = add(shared)
+    [run] = ingestions(shared, app["id"])
+    shared.client.post(f"/job-runs/{run['id']}/cancel")
+    assert shared.get(f"/apps/{app['id']}")["data"]["ingestStatus"] == "failed"
+    answer = shared.client.post(f"/apps/{app['id']}/retry")
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["data"]["ingestStatus"], answer.json()["data"]["ingestError"]) == ("pending", None)
+    second, first = ingestions(shared, app["id"])
+    assert first["id"] == run["id"]
+    history = shared.get(f"/apps/{app['id']}/history")["data"]
+    assert [step["status"] for step in history] == ["pending", "failed", "pending"]
+    assert [step["jobRunId"] for step in history] == [second["id"], first["id"], first["id"]]
+
+
+def test_an_unknown_app_is_a_404(shared: SharedApi) -> None:
+    add(shared, id="Known")
+    for app_id in ("unknown", "known", "%00", "%ff", "x" * 3_000):
+        for call in ("GET ", "GET /history", "POST /retry"):
+            method, below = call.split(" ")
+            answer = shared.client.request(method, f"/apps/{app_id}{below}")
+            check_failure(answer, 404, "app_not_found", "app not found")
