@@ -1,7 +1,10 @@
 """The HTTP application."""
 
+import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,6 +15,8 @@ from api.answers import Health, JsonAnswer
 from api.hub import Hub
 from api.service import Service, Settings, running
 from api.strict_json import BodyLimit
+from eventlog.work import Work
+from worker.watcher import Watcher
 
 VERSION = "0.1.0"
 
@@ -47,7 +52,7 @@ async def _health() -> JsonAnswer:
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings) as service, _hub(service) as hub:
+        async with running(settings) as service, _hub(service) as hub, _watcher(service):
             app.state.service = service
             app.state.hub = hub
             yield
@@ -63,6 +68,20 @@ async def _hub(service: Service) -> AsyncIterator[Hub]:
         yield hub
     finally:
         await hub.stop()
+
+
+@asynccontextmanager
+async def _watcher(service: Service) -> AsyncIterator[None]:
+    """Watch over lost and late runs here as well, for there may be no worker left that would."""
+    observer = f"api {socket.gethostname()}-{os.getpid()}"
+    work = Work(service.pool, service.listener)
+    watching = asyncio.create_task(Watcher(observer, service.executions, service.heartbeats, work).run())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 def _describe(app: FastAPI) -> None:

@@ -1,10 +1,12 @@
 """Who asks. Operators may name tokens in a file; without one the API is open."""
 
 import hmac
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
@@ -46,9 +48,10 @@ def principal_of(connection: HTTPConnection, tokens: Tokens | None, *, to_write:
 
     Raises:
         UnauthenticatedError: no token, or an unknown one.
-        ForbiddenError: the token only allows reading.
+        ForbiddenError: the token only allows reading; or, without tokens, a web page from elsewhere asks.
     """
     if tokens is None:
+        _refuse_foreign_pages(connection)
         return ANONYMOUS
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -61,3 +64,21 @@ def principal_of(connection: HTTPConnection, tokens: Tokens | None, *, to_write:
         msg = f"the token of {found[0].name} only allows reading"
         raise ForbiddenError(msg)
     return found[0].name
+
+
+def _refuse_foreign_pages(connection: HTTPConnection) -> None:
+    """An open API is for its own machine: no web page from elsewhere may use it through somebody's browser."""
+    origin = connection.headers.get("origin")
+    if origin is None:
+        return
+    page = urlsplit(origin)
+    if page.netloc != connection.headers.get("host") and not _is_loopback(page.hostname or ""):
+        msg = f"pages from {origin} may not use this API while it is open; start it with --tokens-file"
+        raise ForbiddenError(msg)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

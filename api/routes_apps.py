@@ -36,11 +36,12 @@ async def get_app(app_id: str, connection: ConnectionDep) -> JsonAnswer:
 @router.get(
     "/{app_id}/history", response_model=Data[list[IngestionEvent]], responses=failures(404), dependencies=[MayRead]
 )
-async def get_history(app_id: str, connection: ConnectionDep, service: ServiceDep) -> JsonAnswer:
+async def get_history(app_id: str, service: ServiceDep) -> JsonAnswer:
     """Show the steps of an app's ingestions, newest first, straight from the log."""
-    app = await _known_app(connection, app_id)
-    events = await service.reader.histories([repository_id(str(app["id"]))])
-    entries = [entry for event in events if (entry := repositories.history_entry(event, str(app["id"])))]
+    events = await service.reader.histories([repository_id(app_id)])
+    if not events:
+        raise _app_not_found()
+    entries = [entry for event in events if (entry := repositories.history_entry(event, app_id))]
     return data([*reversed(entries)])
 
 
@@ -53,5 +54,9 @@ async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -
 async def _known_app(connection: Connection, app_id: str) -> Row:
     app = await repositories.by_client_id(connection, app_id) if "\x00" not in app_id else None
     if app is None:
-        raise NotFoundError("app_not_found", "app not found")
+        raise _app_not_found()
     return app
+
+
+def _app_not_found() -> NotFoundError:
+    return NotFoundError("app_not_found", "app not found")

@@ -59,14 +59,14 @@ async def get_job(
 
 
 @router.patch("/{slug}", response_model=Data[Definition], responses=failures(400, 404, 409, 413, 415, 429))
-async def revise_job(
-    slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep, connection: ConnectionDep
-) -> JsonAnswer:
+async def revise_job(slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Make a new version of a job, unless nothing would change."""
-    job = await known_job(connection, slug)
     changes = {name: value for name, value in body.changes().items() if name != "version"}
-    row = await service.jobs.revise_job(str(job["slug"]), changes, body.version, origin)
-    return data(job_definitions.present(row or await known_job(connection, slug)))
+    row = await service.jobs.revise_job(slug, changes, body.version, origin)
+    if row is None:
+        async with service.pool.connection() as connection:
+            row = await known_job(connection, slug)
+    return data(job_definitions.present(row))
 
 
 @router.post("/{slug}/run", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 413, 415, 429))

@@ -8,6 +8,8 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.auth import principal_of
+from api.context import service_of
 from api.errors import UnsupportedMediaTypeError, failure
 from domain.errors import InvalidInputError, Issue
 from domain.json_values import InvalidJsonError, Json, JsonObject, parse
@@ -76,7 +78,8 @@ class StrictJsonRoute(APIRoute):
         takes_body = self.body_field is not None
 
         async def handle_parsed(request: Request) -> Response:
-            if takes_body:
+            if takes_body:  # Strangers' bodies are not even looked at; all that takes a body writes.
+                principal_of(request, service_of(request).settings.tokens, to_write=True)
                 request = _ParsedRequest(request.scope, request.receive)
                 await request.parse()
             return await handle(request)

@@ -8,7 +8,7 @@ _NAMESPACE = UUID("6f0a7c52-59a6-5f0c-9b2f-0d9f5a1f8c11")
 
 def definition_id(slug: str) -> UUID:
     """Return the id of the definition with this slug; slugs differ only beyond (ASCII) case."""
-    return uuid5(_NAMESPACE, f"job-definition:{slug.lower()}")
+    return uuid5(_NAMESPACE, f"job-definition:{_folded(slug)}")
 
 
 def repository_id(client_id: str) -> UUID:
@@ -20,7 +20,7 @@ def run_id_for_key(principal: str, slug: str, idempotency_key: str) -> UUID:
     """Return the id of the run that this principal launches of this job under this key."""
     # The parts may hold any printable character, so their lengths keep ("a", "b:c") and ("a:b", "c") apart.
     lengths = f"{len(principal)}.{len(slug)}"
-    return uuid5(_NAMESPACE, f"job-run:{lengths}:{principal}:{slug.lower()}:{idempotency_key}")
+    return uuid5(_NAMESPACE, f"job-run:{lengths}:{principal}:{_folded(slug)}:{idempotency_key}")
 
 
 def event_id(aggregate_id: UUID, version: int) -> UUID:
@@ -39,3 +39,8 @@ def uuid7(unix_ms: int, random_bytes: bytes) -> UUID:
     high = random_bits >> 68 & 0xFFF
     low = random_bits & 0x3FFF_FFFF_FFFF_FFFF
     return UUID(int=unix_ms << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+
+
+def _folded(slug: str) -> str:
+    # Beyond ASCII some letters, such as the Kelvin sign, would fold onto others; and no slug has any.
+    return slug.lower() if slug.isascii() else slug

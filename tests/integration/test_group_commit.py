@@ -24,7 +24,9 @@ def test_a_stale_command_in_a_batch_of_fifty_fails_alone(database_url: str) -> N
             await part.jobs.cancel(launched[25].run_id, "first", TESTER)
             for run in runs:
                 run.request_cancel(now(), "together")
-            outcomes = await asyncio.gather(*(part.jobs.save(run, origin=TESTER) for run in runs), return_exceptions=True)
+            outcomes = await asyncio.gather(
+                *(part.jobs.save(run, origin=TESTER) for run in runs), return_exceptions=True
+            )
             failed = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, BaseException)]
             assert failed == [25]
             assert isinstance(outcomes[25], VersionConflictError)
@@ -131,7 +133,11 @@ def test_events_say_who_caused_them_and_why(database_url: str) -> None:
             [claim] = await part.executions.claim(await part.worker("w1"), 1)
             await part.executions.hand_back(run_id, claim.holder)
             requested, started, handed_back = [event.present() for event in await part.reader.histories([run_id])]
-            assert [event["actor"] for event in (requested, started, handed_back)] == ["tester", "worker:w1", "worker:w1"]
+            assert [event["actor"] for event in (requested, started, handed_back)] == [
+                "tester",
+                "worker:w1",
+                "worker:w1",
+            ]
             assert requested["correlationId"] == started["correlationId"] == handed_back["correlationId"]
             assert started["causationId"] == requested["eventId"]
             assert handed_back["causationId"] == started["eventId"]
@@ -158,7 +164,9 @@ def test_the_library_reads_and_writes_the_same_log(database_url: str) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("statement", ["UPDATE jobs_events SET actor = 'me'", "DELETE FROM jobs_events", "TRUNCATE jobs_events"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE jobs_events SET actor = 'me'", "DELETE FROM jobs_events", "TRUNCATE jobs_events"]
+)
 def test_the_log_refuses_to_be_changed(database_url: str, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
         query(database_url, statement)

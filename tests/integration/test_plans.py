@@ -79,7 +79,9 @@ def test_every_look_up_and_list_uses_its_index(filled_url: str) -> None:
     assert isinstance(definition_id, UUID)
     _check(_plan(filled_url, run_queries.BY_ID, id=run_id), "job_runs_pkey")
     _check(_plan(filled_url, newest_first(RunFilter())), "job_runs_newest")
-    _check(_plan(filled_url, newest_first(RunFilter(before_position=50_000)), before_position=50_000), "job_runs_newest")
+    _check(
+        _plan(filled_url, newest_first(RunFilter(before_position=50_000)), before_position=50_000), "job_runs_newest"
+    )
     status = RunFilter(statuses=["failed"])
     _check(_plan(filled_url, newest_first(status), status_0="failed"), "job_runs_by_status")
     several = RunFilter(statuses=["failed", "expired"])

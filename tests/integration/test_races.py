@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from domain.errors import ConflictError, VersionConflictError
+from domain.json_values import JsonObject
 from domain.launching import Launch
 from domain.run_states import Failure, Report
 from projections.envelope import Envelope
@@ -32,7 +33,7 @@ class _Race:
 
     async def launch(self, part: Parts, slug: str) -> None:
         while not self.over.is_set():
-            parameters = {"key": random.randrange(4)}
+            parameters: JsonObject = {"key": random.randrange(4)}
             launched = await part.jobs.launch(slug, Launch(parameters=parameters, max_attempts=2), TESTER)
             self.run_ids.append(launched.run_id)
 
