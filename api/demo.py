@@ -18,13 +18,19 @@ from websockets.asyncio.client import ClientConnection, connect
 
 APP_ID = "demo"
 
+PLAIN_WIDTH = 140
+"""Where the output is no terminal, nobody tells its width; at this one nothing is broken into two lines."""
+
 START_TIMEOUT_S = 60.0
 INGEST_TIMEOUT_S = 120.0
 
 
 def run_demo(repository: Path) -> int:
     """Run the demonstration; return 0 if the repository was ingested."""
-    return asyncio.run(_demonstrate(repository.resolve(), Console()))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    return asyncio.run(_demonstrate(repository.resolve(), console))
 
 
 async def _demonstrate(repository: Path, console: Console) -> int:
@@ -77,10 +83,13 @@ async def _show_events(stream: ClientConnection, console: Console) -> str:
         console.print(f"[dim]{message['position']:>4}  {message['occurredAt'][11:]}[/]  {_line(message)}")
         if message["type"] == "repository.updated":
             app_status = message["data"]["repository"]["ingestStatus"]
-        run_over = run_over or message["type"] in {"job.run.succeeded", "job.run.failed", "job.run.expired"}
+        run_over = run_over or message["type"] in _ENDS
         if run_over and app_status in {"ready", "failed"} and not message.get("more"):
             return app_status
     return app_status
+
+
+_ENDS = frozenset({"job.run.succeeded", "job.run.failed", "job.run.canceled", "job.run.expired"})
 
 
 def _line(message: dict[str, Any]) -> str:

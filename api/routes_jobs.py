@@ -62,7 +62,7 @@ async def get_job(
 async def revise_job(slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Make a new version of a job, unless nothing would change."""
     changes = {name: value for name, value in body.changes().items() if name != "version"}
-    row = await service.jobs.revise_job(slug, changes, body.version, origin)
+    row = await service.jobs.revise_job(possible_slug(slug), changes, body.version, origin)
     if row is None:
         async with service.pool.connection() as connection:
             row = await known_job(connection, slug)
