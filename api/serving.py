@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
+import uvloop
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.app import build_app
@@ -45,7 +46,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
         timeout_graceful_shutdown=CLOSE_CLIENTS_S,
     )
     server = _Server(config)
-    asyncio.run(_serve(server, listening))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(server, listening))
     if not server.started:
         raise SystemExit(1)
 
