@@ -211,14 +211,8 @@ def test_a_lost_attempt_to_be_retried_names_its_reason() -> None:
 def test_a_run_canceled_before_its_start_has_no_start() -> None:
     run = a_run()
     run.request_cancel(at(50), "changed my mind")
-    assert shown(run) == {
-        **PENDING,
-        "status": "canceled",
-        "errorMessage": "changed my mind",
-        "completedAt": iso(50),
-        "cancelRequestedAt": iso(50),
-        "updatedAt": iso(50),
-    }
+    times: Row = {"completedAt": iso(50), "cancelRequestedAt": iso(50), "updatedAt": iso(50)}
+    assert shown(run) == {**PENDING, "status": "canceled", "errorMessage": "changed my mind", **times}
 
 
 def test_a_run_to_be_canceled_keeps_running_and_the_time_of_the_wish() -> None:

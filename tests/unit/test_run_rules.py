@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from domain import run_events
 from domain.clock import later
 from domain.errors import StaleExecutionError
 from domain.job_run import JobRun
@@ -179,3 +180,15 @@ def test_a_cancel_asked_for_survives_a_reload() -> None:
     run = reloaded(running_again(cancel=True))
     run.fail(Holder(WORKER, 2), at(1_400), Failure("killed"), Report(), half)
     assert run.status == "canceled"
+
+
+@pytest.mark.parametrize(("asked", "reason"), [(True, None), (False, "handler")])
+def test_a_cancel_is_the_handlers_own_only_if_nobody_else_asked(*, asked: bool, reason: str | None) -> None:
+    run = a_run()
+    holder = run.start(WORKER, at(100))
+    if asked:
+        run.request_cancel(at(200), None)
+    run.confirm_cancel(holder, at(300), "stopped", Report(), by_handler=True)
+    event = run.pending_events[-1]
+    assert isinstance(event, run_events.Canceled)
+    assert (event.reason, event.failure_reason) == ("stopped", reason)
