@@ -75,6 +75,7 @@ class JobRun(Aggregate):
         self.started_at: datetime | None = None
         self.holder: Holder | None = None
         self.cancel_requested = False
+        self.cancel_reason: str | None = None
 
     @classmethod
     def request(cls, **fields: Any) -> JobRun:
@@ -277,7 +278,7 @@ class JobRun(Aggregate):
         self.trigger_event(
             JobRun.Canceled,
             timestamp=self._at(now),
-            reason=reason,
+            reason=self.cancel_reason or reason,  # What the client said tells more than how it then stopped.
             failure_reason=failure_reason,
             worker_id=holder.worker_id if holder else None,
             execution=holder.execution if holder else None,

@@ -32,11 +32,12 @@ class RetryPolicy:
     def from_json(cls, policy: Mapping[str, Json] | None) -> "RetryPolicy":
         """Read a validated policy as clients give it (camelCase, every field optional)."""
         given = policy or {}
+        max_delay_ms = _whole(given.get("maxDelayMs"), cls.max_delay_ms)
         return cls(
             max_attempts=_whole(given.get("maxAttempts"), cls.max_attempts),
             strategy=str(given.get("strategy") or cls.strategy),
-            initial_delay_ms=_whole(given.get("initialDelayMs"), cls.initial_delay_ms),
-            max_delay_ms=_whole(given.get("maxDelayMs"), cls.max_delay_ms),
+            initial_delay_ms=_whole(given.get("initialDelayMs"), min(cls.initial_delay_ms, max_delay_ms)),
+            max_delay_ms=max_delay_ms,
             jitter=str(given.get("jitter") or cls.jitter),
         )
 

@@ -149,6 +149,7 @@ class CancelRequested(RunEvent):
 
     def apply(self, aggregate: JobRun) -> None:
         aggregate.cancel_requested = True
+        aggregate.cancel_reason = self.reason
 
 
 class Canceled(RunEvent):

@@ -51,7 +51,7 @@ def _changed(event: Envelope) -> Row:
         case "repository.ingestion_requested":
             return {"ingest_status": "pending", "ingest_error": None}
         case "repository.ingestion_started":
-            return {"ingest_status": "processing", "ingest_attempts": data["ingest_attempts"]}
+            return {"ingest_status": "processing", "ingest_error": None, "ingest_attempts": data["ingest_attempts"]}
         case "repository.ingestion_retry_scheduled":
             return {"ingest_status": "pending", "ingest_error": data["error"]}
         case "repository.ingestion_succeeded":

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -105,13 +106,17 @@ def test_a_frozen_server_is_named_instead_of_waited_for_without_end(
 ) -> None:
     user = EmbeddedPostgres(data_dir)
     user.start()
-    postmaster = int(((data_dir / "postgres").resolve() / "data" / "postmaster.pid").read_text().splitlines()[0])
+    postmaster = _postmaster(data_dir)
     os.kill(postmaster, signal.SIGSTOP)
     monkeypatch.setattr("api.embedded.START_TIMEOUT_S", 1.0)
     with pytest.raises(EmbeddedPostgresError, match=r"process \d+\) holds"):
         EmbeddedPostgres(data_dir).start()
     os.kill(postmaster, signal.SIGCONT)
     user.stop()
+
+
+def _postmaster(data_dir: Path) -> int:
+    return int(((data_dir / "postgres").resolve() / "data" / "postmaster.pid").read_text().splitlines()[0])
 
 
 def test_secrets_are_readable_by_their_owner_alone(data_dir: Path) -> None:
@@ -164,5 +169,6 @@ def test_root_opens_no_directory_but_its_own(tmp_path: Path) -> None:
     user = EmbeddedPostgres(closed / "data")
     _count(user.start())
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
-    assert all(Path(f"/proc/{pid}").stat().st_uid != 0 for pid in server_pids(closed / "data"))
+    assert Path(f"/proc/{_postmaster(closed / 'data')}").stat().st_uid != 0
     user.stop()
+    shutil.rmtree((closed / "data" / "postgres").resolve())

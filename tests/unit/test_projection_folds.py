@@ -164,7 +164,7 @@ REPOSITORY_STEPS: list[JsonObject] = [
     {"ingestStatus": "pending"},
     {"ingestStatus": "processing", "ingestAttempts": 1},
     {"ingestStatus": "pending", "ingestAttempts": 1, "ingestError": "boom"},
-    {"ingestStatus": "processing", "ingestAttempts": 2, "ingestError": "boom"},
+    {"ingestStatus": "processing", "ingestAttempts": 2, "ingestError": None},
     {"ingestStatus": "failed", "ingestAttempts": 2, "ingestError": "no Dockerfile"},
     {"ingestStatus": "pending", "ingestAttempts": 2},
     {"ingestStatus": "processing", "ingestAttempts": 3},

@@ -102,5 +102,6 @@ def test_a_first_delay_up_to_the_longest_is_fine(policy: dict[str, int | str] | 
     assert policy_issues(policy) == []
 
 
-def test_a_longest_delay_below_the_default_first_one_is_refused() -> None:
-    assert [issue.path for issue in policy_issues({"maxDelayMs": 999})] == ["/retryPolicy/initialDelayMs"]
+def test_a_longest_delay_below_the_default_first_one_shortens_it() -> None:
+    assert policy_issues({"maxDelayMs": 999}) == []
+    assert RetryPolicy.from_json({"maxDelayMs": 999, "strategy": "fixed"}).delay_ms(1, lambda: 0.0) == 999

@@ -192,3 +192,13 @@ def test_a_cancel_is_the_handlers_own_only_if_nobody_else_asked(*, asked: bool, 
     event = run.pending_events[-1]
     assert isinstance(event, run_events.Canceled)
     assert (event.reason, event.failure_reason) == ("stopped", reason)
+
+
+def test_the_reason_that_a_client_gave_is_the_runs_however_it_then_stopped() -> None:
+    run = a_run()
+    holder = run.start(WORKER, at(100))
+    run.request_cancel(at(200), "too expensive")
+    run.fail(holder, at(300), Failure("boom"), Report(), half)
+    canceled = run.pending_events[-1]
+    assert isinstance(canceled, run_events.Canceled)
+    assert canceled.reason == "too expensive"
