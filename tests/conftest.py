@@ -22,6 +22,14 @@ def shared_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
     return base if worker_id == "master" else base.parent
 
 
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """Return pytest's directory, passable for root's servers, so that they live in it and vanish with it."""
+    if os.geteuid() == 0:
+        tmp_path.chmod(0o711)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def database_server(shared_dir: Path) -> Iterator[str]:
     """Give the URL of the PostgreSQL server."""
