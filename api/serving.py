@@ -48,7 +48,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     server = _Server(config)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(server, listening))
-    if not server.started:
+    if not (server.started or server.asked_to_stop):
         raise SystemExit(1)
 
 
@@ -57,6 +57,7 @@ def work(settings: Settings, worker_settings: WorkerSettings) -> None:
     handlers = load_handlers(worker_settings.handler_modules)
 
     async def main() -> None:
+        signals = _StopSignals()
         async with running(settings) as service:
             worker = Worker(
                 worker_settings,
@@ -66,7 +67,7 @@ def work(settings: Settings, worker_settings: WorkerSettings) -> None:
                 ProcessExecutor(),
                 handlers,
             )
-            _on_stop_signals(worker.stop, worker.stop_now)
+            signals.lead_to(worker.stop, worker.stop_now)
             await worker.run()
 
     asyncio.run(main())
@@ -102,11 +103,14 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
 class _Server(uvicorn.Server):
     """uvicorn, with our signals: its own way ends the process before others could clean up."""
 
+    asked_to_stop = False
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     def stop(self) -> None:
+        self.asked_to_stop = True
         self.should_exit = True
 
     def stop_now(self) -> None:
@@ -114,28 +118,37 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(server: _Server, listening: socket.socket) -> None:
-    _on_stop_signals(server.stop, server.stop_now)
+    _StopSignals().lead_to(server.stop, server.stop_now)
+    host, port = listening.getsockname()[:2]
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
     if server.started:
-        host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"ready http://{shown}:{port}", flush=True)  # noqa: T201 - programs wait for this line
     await serving
 
 
-def _on_stop_signals(first: Callable[[], None], second: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    received = 0
+class _StopSignals:
+    """SIGINT and SIGTERM, counted from the start: one that comes before there is anything to stop is not lost."""
 
-    def handle() -> None:
-        nonlocal received
-        received += 1
-        (first if received == 1 else second)()
+    def __init__(self) -> None:
+        self._received = 0
+        self._callbacks: list[Callable[[], None]] = []
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._note)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, handle)
+    def lead_to(self, first: Callable[[], None], second: Callable[[], None]) -> None:
+        """Call one function at the first signal, another one at each that follows."""
+        self._callbacks = [first, second]
+        for number in range(self._received):
+            self._callbacks[min(number, 1)]()
+
+    def _note(self) -> None:
+        self._received += 1
+        if self._callbacks:
+            self._callbacks[min(self._received, 2) - 1]()
 
 
 def _bind(host: str, port: int) -> socket.socket:

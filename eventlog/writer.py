@@ -73,11 +73,16 @@ class Writer:
     async def stop(self) -> None:
         """Refuse what is new, finish what waits, and close."""
         self._closing = True
-        await self._queue.join()
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            emptied = asyncio.create_task(self._queue.join())
+            # A writer that was cancelled from elsewhere will never empty its queue.
+            await asyncio.wait([emptied, self._task], return_when=asyncio.FIRST_COMPLETED)
+            for task in (emptied, self._task):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        while not self._queue.empty():
+            _fail_all([self._queue.get_nowait()], LogUnavailableError("the service has stopped"))
         await self._disconnect()
 
     async def append(self, unit: Unit) -> Saved:

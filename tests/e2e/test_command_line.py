@@ -52,6 +52,17 @@ def test_what_up_started_stops_when_up_is_killed(tmp_path: Path) -> None:
         eventually(lambda: not _alive(below), what="everything being gone")
 
 
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_stop_at_any_moment_of_the_start_is_clean(command: str, database_url: str, tmp_path: Path) -> None:
+    for delay_s in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1):
+        port = ("--port", "0") if command == "serve" else ()
+        with started(command, *port, "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=database_url) as process:
+            try:
+                process.popen.wait(delay_s)
+            except subprocess.TimeoutExpired:
+                assert process.stop() in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
+
+
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     arguments = ("--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers", "--lease-s", "1")
     with (
