@@ -44,11 +44,10 @@ class RandomSource(Protocol):
 
 @dataclass(frozen=True)
 class Launched:
-    """A run, and whether this call created it (or an earlier one under the same idempotency key)."""
+    """A run. `row` is None where an earlier request under the same idempotency key created it."""
 
     run_id: UUID
     row: Row | None
-    created: bool
 
 
 class Jobs(Application[UUID]):
@@ -140,7 +139,7 @@ class Jobs(Application[UUID]):
             if earlier is None:
                 raise
             return earlier
-        return Launched(run_id, saved.rows[run_id], created=True)
+        return Launched(run_id, saved.rows[run_id])
 
     async def cancel(self, run_id: UUID, reason: str | None, origin: Origin) -> None:
         """Cancel a run: at once while pending, else its worker is asked to stop it.
@@ -172,7 +171,7 @@ class Jobs(Application[UUID]):
         run = new_run(definition, relaunch(definition, old), self.new_id(), origin.actor, self.clock())
         caused = Origin(origin.actor, causation_id=identifiers.event_id(old.id, old.version))
         saved = await self.save(run, origin=caused)
-        return Launched(run.id, saved.rows[run.id], created=True)
+        return Launched(run.id, saved.rows[run.id])
 
     async def run(self, run_id: UUID) -> JobRun:
         """Return a run, or raise NotFoundError `run_not_found`."""
@@ -287,4 +286,4 @@ class Jobs(Application[UUID]):
         if run.request_digest != launch.digest:
             message = "this Idempotency-Key came with another body before; use a new key for a new request"
             raise ConflictError("idempotency_key_reused", message)
-        return Launched(run_id, None, created=False)
+        return Launched(run_id, None)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import StoredEvent
 
 from domain.json_values import Json
@@ -81,10 +80,6 @@ class Locked(Protocol):
 
     async def bury_worker(self, worker_id: str, sequence: int) -> bool:
         """Declare the worker dead in this transaction, unless its heartbeat has moved past `sequence`."""
-
-
-Decide = Callable[[Locked], Awaitable[Sequence[Aggregate]]]
-"""A command that needs the lock: reads what it must, and returns the aggregates whose new events to append."""
 
 
 class Log(Protocol):

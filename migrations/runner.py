@@ -37,18 +37,6 @@ def downgrade(url: str, target: str) -> None:
     _run(url, "downgrade", target)
 
 
-def check(url: str) -> None:
-    """Refuse a schema that this code does not expect.
-
-    Raises:
-        SchemaError: it is older or newer.
-    """
-    found = current(url)
-    if found != HEAD:
-        msg = f"the database's schema is {found or 'empty'}, this version needs {HEAD}; run: apphub-jobs migrate"
-        raise SchemaError(msg)
-
-
 def _run(url: str, direction: str, target: str) -> None:
     # Alembic and SQLAlchemy take half a second to import, which only migrations need.
     from alembic import command  # noqa: PLC0415

@@ -88,8 +88,6 @@ def test_a_database_newer_than_the_code_is_refused(database_url: str) -> None:
     query(database_url, "UPDATE alembic_version SET version_num = '9999' RETURNING 1")
     with pytest.raises(runner.SchemaError, match="newer"):
         runner.upgrade(database_url)
-    with pytest.raises(runner.SchemaError, match="9999"):
-        runner.check(database_url)
 
 
 def test_each_log_has_an_identity_of_its_own(database_url: str) -> None:
