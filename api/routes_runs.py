@@ -1,11 +1,9 @@
 """`/job-runs`: lists, single runs, their events and logs, cancel and retry."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
-import anyio
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import StreamingResponse
 
@@ -24,18 +22,19 @@ from api.context import (
     run_not_found,
 )
 from api.routes_jobs import row_of
+from api.run_logs import follow_log, read_log
+from api.service import Service
 from api.strict_json import StrictJsonRoute
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.json_values import JsonObject
 from domain.ports import Row
+from domain.run_states import FINAL
 from projections import job_definitions, job_runs, run_queries
 from projections.run_queries import RunFilter, list_runs
 from projections.table import Connection, rows_by_id
 from worker.run_logs import log_paths
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
-
-_LOG_CHUNK_BYTES = 65_536
 
 
 @router.get("", response_model=Page[list[RunWithJob], RunPageMeta], responses=failures(400), dependencies=[MayRead])
@@ -90,8 +89,7 @@ async def cancel_run(
 ) -> JsonAnswer:
     """Cancel a run: at once while pending, else as soon as what runs has stopped."""
     await service.jobs.cancel(run_id_of(run_id), body.reason if body else None, origin)
-    async with service.pool.connection() as connection:
-        return data(job_runs.present(await _known_run(connection, run_id)), 202)
+    return data(job_runs.present(await _read_run(service, run_id)), 202)
 
 
 @router.post("/{run_id}/retry", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 429))
@@ -112,25 +110,28 @@ async def get_run_logs(
     service: ServiceDep,
     attempt: Annotated[int | None, Query(ge=1, le=1_000, description="of the last attempt if left out")] = None,
     offset: Annotated[int, Query(ge=0, le=2**40, description="bytes to skip")] = 0,
+    follow: Annotated[bool, Query(description="go on until the attempt is over")] = False,  # noqa: FBT002
 ) -> StreamingResponse:
     """Show what an attempt printed; empty if it printed nothing or never started."""
-    async with service.pool.connection() as connection:
-        row = await _known_run(connection, run_id)
+    row = await _read_run(service, run_id)
     wanted = attempt if attempt is not None else int(str(row["attempt"]))
     if wanted > int(str(row["attempt"])):
         raise NotFoundError("attempt_not_found", f"the job run has had no attempt {wanted}")
-    paths = log_paths(service.settings.run_logs_dir, str(row["id"]), wanted)
-    return StreamingResponse(_text(paths, offset), media_type="text/plain; charset=utf-8")
+
+    def paths() -> list[Path]:
+        return log_paths(service.settings.run_logs_dir, str(row["id"]), wanted)
+
+    async def is_over() -> bool:
+        now = await _read_run(service, run_id)
+        return int(str(now["attempt"])) > wanted or now["status"] in FINAL
+
+    text = follow_log(paths, offset, is_over) if follow else read_log(paths(), offset)
+    return StreamingResponse(text, media_type="text/plain; charset=utf-8")
 
 
-async def _text(paths: list[Path], offset: int) -> AsyncIterator[bytes]:
-    for path in paths:
-        async with await anyio.open_file(path, "rb") as file:
-            size = await file.seek(0, 2)
-            await file.seek(min(offset, size))
-            offset = max(0, offset - size)
-            while chunk := await file.read(_LOG_CHUNK_BYTES):
-                yield chunk
+async def _read_run(service: Service, run_id: str) -> Row:
+    async with service.pool.connection() as connection:
+        return await _known_run(connection, run_id)
 
 
 async def _known_run(connection: Connection, run_id: str) -> Row:

@@ -16,7 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from api.app import build_app
 from api.service import Settings, running
 from eventlog.work import Work
-from worker.executor import ProcessExecutor
+from worker.process_executor import ProcessExecutor
 from worker.registry import load_handlers
 from worker.service import Worker, WorkerSettings
 

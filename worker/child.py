@@ -1,7 +1,6 @@
-"""The process of one attempt: reads its task, runs the handler, reports. Started by `worker.executor`.
+"""The process of one attempt: reads its task, runs the handler, reports. Started by `worker.supervisor`.
 
-Standard output and error are the run's log already. Standard input is the lifeline: when it ends, the worker is gone,
-and the whole process group ends at once.
+Standard output and error lead to the run's log already; standard input holds one line, the task.
 """
 
 import asyncio
@@ -27,9 +26,7 @@ def main() -> None:
     reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
     os.set_inheritable(reports.fileno(), False)
     task = json.loads(sys.stdin.buffer.readline())
-    lifeline = os.dup(sys.stdin.fileno())
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
-    threading.Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
     lock = threading.Lock()  # A thread that the handler left may still be reporting.
@@ -71,7 +68,7 @@ def _call(handler: Handler, context: JobRunContext) -> JobResult | None:
 
 
 def _context(task: Mapping[str, Any], cancelled: threading.Event, send_report: Any) -> JobRunContext:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     deadline = task["deadline"]
     return JobRunContext(
         definition=task["definition"],
@@ -93,12 +90,6 @@ def _send(reports: BinaryIO, message: Mapping[str, Any]) -> None:
     payload = memoryview(text.encode() + b"\n")
     while payload:
         payload = payload[reports.write(payload) or 0 :]
-
-
-def _end_with(lifeline: int) -> None:
-    while os.read(lifeline, 1):
-        pass
-    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

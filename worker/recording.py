@@ -20,7 +20,12 @@ RETRY_PAUSE_S = 0.5
 
 MAX_URL = 2_000
 
-_REASONS: dict[str, FailureReason] = {"exit": "exit", "signal": "signal", "invalid": "invalid_result"}
+_REASONS: dict[str, FailureReason] = {
+    "exit": "exit",
+    "signal": "signal",
+    "out_of_memory": "out_of_memory",
+    "invalid": "invalid_result",
+}
 
 
 async def persist(what: str, command: Callable[[], Awaitable[None]]) -> bool:
@@ -58,7 +63,7 @@ def _command(executions: Executions, claim: Claim, outcome: Outcome) -> Callable
     match outcome.kind:
         case "result":
             return _result_command(executions, claim, message, report)
-        case "stopped":
+        case "stopped" | "lease":
             return lambda: executions.hand_back(run_id, holder)
         case "canceled":
             return lambda: executions.confirm_cancel(run_id, holder, "canceled while running", report)
@@ -68,7 +73,7 @@ def _command(executions: Executions, claim: Claim, outcome: Outcome) -> Callable
             reason: FailureReason = "permanent_error" if message["permanent"] else "error"
             failure = Failure(_text(message["message"]), reason, message["permanent"], message["retryAfterMs"])
             report = Report(report.metrics, {**report.context, "stack": _text(message["stack"])}, report.logs_url)
-        case "exit" | "signal" | "invalid":
+        case "exit" | "signal" | "out_of_memory" | "invalid":
             failure = Failure(_text(message["message"]), _REASONS[outcome.kind])
     return lambda: executions.fail(run_id, holder, failure, report)
 

@@ -17,7 +17,8 @@ def test_a_run_succeeds_with_result_metrics_context_and_log(client: httpx.Client
     run = wait_for_run(client, launch(client, "echo", parameters={"b": 3}, context={"given": True, "handler": "x"}))
     assert run["status"] == "succeeded"
     assert run["result"] == {"parameters": {"a": 1, "b": 3}, "attempt": 1}
-    assert run["metrics"] == {"seen": 2}
+    assert run["metrics"]["seen"] == 2
+    assert {"queuedMs", "runMs", "cpuSeconds", "peakMemoryMb", "exitCause"} <= set(run["metrics"])
     assert run["context"] == {"given": True, "handler": "echo"}
     assert run["createdAt"] <= run["scheduledAt"] <= run["startedAt"] <= run["completedAt"]
     assert run["durationMs"] >= 0
@@ -84,7 +85,7 @@ def test_every_way_to_end_is_recorded_as_the_contract_says(client: httpx.Client)
     assert runs["nobody"]["errorMessage"] == "No handler registered for job nobody"
     assert "code 7" in runs["exit"]["errorMessage"]
     assert runs["told failed"]["errorMessage"] == "m"
-    assert runs["progress"]["metrics"] == {"step": 3, "done": True}
+    assert {"step": 3, "done": True}.items() <= runs["progress"]["metrics"].items()
     assert runs["progress"]["context"] == {"step1": True, "step2": True, "step3": True}
     assert topics(client, ids["third"]) == [
         "requested",

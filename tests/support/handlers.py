@@ -1,6 +1,9 @@
 """Handlers for tests, installed as an operator installs theirs: `--handlers tests.support.handlers`."""
 
+import ctypes
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -109,6 +112,57 @@ def no_json(_: JobRunContext) -> JobResult:
     return JobResult(result={1, 2, 3})
 
 
+def leave_daemon(context: JobRunContext) -> JobResult:
+    """Leave a grandchild in a session of its own that ignores SIGTERM and writes the time, then go on or return."""
+    if os.fork() == 0:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if os.fork() == 0:
+            while True:
+                with Path(context.parameters["file"]).open("a") as file:
+                    file.write(f"{os.getpid()} {time.monotonic()}\n")
+                time.sleep(0.02)
+        os._exit(0)
+    while not Path(context.parameters["file"]).exists():
+        time.sleep(0.01)
+    return wait(context)
+
+
+def segfault(_: JobRunContext) -> None:
+    """Crash in C."""
+    ctypes.string_at(0)
+
+
+def grow(_: JobRunContext) -> None:
+    """Use more and more memory, in a grandchild."""
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import time; hold = []\nwhile True: hold.append(bytearray(5_000_000)); time.sleep(.005)",
+        ],
+        check=True,
+    )
+
+
+def flood(_: JobRunContext) -> JobResult:
+    """Print 100 MB, from C as well."""
+    line = b"x" * 999 + b"\n"
+    for _step in range(100_000):
+        os.write(1, line)
+    return JobResult(result="flooded")
+
+
+def print_binary(_: JobRunContext) -> None:
+    """Print what is no text."""
+    os.write(1, bytes(range(256)) * 3 + b"\n")
+
+
+def large_result(_: JobRunContext) -> JobResult:
+    """Return more than a result may hold."""
+    return JobResult(result="x" * 2_000_000)
+
+
 HANDLERS: dict[str, Handler] = {
     f"test.{handler.__name__}": handler
     for handler in (
@@ -127,5 +181,11 @@ HANDLERS: dict[str, Handler] = {
         once_at_a_time,
         environment,
         no_json,
+        leave_daemon,
+        segfault,
+        grow,
+        flood,
+        print_binary,
+        large_result,
     )
 }

@@ -1,0 +1,199 @@
+"""The attempts of a worker: from a claim to its recorded end, in so many slots."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from domain.clock import later, ms_between, to_iso
+from domain.execution import Claim, Executions
+from domain.job_definition import Spec
+from domain.run_states import Failure, Report
+from worker.contract import Handler
+from worker.executor import Attempt, Executor, Outcome, Task
+from worker.progress import Progress
+from worker.recording import persist, record
+from worker.run_logs import log_path
+
+logger = logging.getLogger(__name__)
+
+BURIAL_S = 5.0
+"""How long killed attempts may take to be cleaned up before the worker begins anew without that."""
+
+
+@dataclass(frozen=True)
+class AttemptSettings:
+    """What attempts are run with.
+
+    Attributes:
+        slots: how many run at a time.
+        run_logs_dir: where what they print is kept.
+        handler_modules: modules with handlers, named by the operator.
+    """
+
+    slots: int
+    run_logs_dir: Path
+    handler_modules: Sequence[str]
+
+
+class Attempts:
+    """Runs claimed runs and records how they end."""
+
+    def __init__(
+        self,
+        settings: AttemptSettings,
+        executions: Executions,
+        executor: Executor,
+        handlers: Mapping[str, Handler],
+        slot_freed: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._executions = executions
+        self._executor = executor
+        self._handlers = handlers
+        self._slot_freed = slot_freed
+        self._running: dict[UUID, Attempt] = {}
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._cancelled: set[UUID] = set()
+        self._buried: set[str] = set()
+        self._handing_back = False
+        self._lease_until = 0.0
+
+    @property
+    def free(self) -> int:
+        """Return how many more runs may be claimed."""
+        return self._settings.slots - len(self._tasks)
+
+    @property
+    def any_running(self) -> bool:
+        """Return whether there is anything that could be canceled."""
+        return bool(self._running)
+
+    def start(self, claim: Claim) -> None:
+        """Execute a claimed run in the background."""
+        self._tasks[claim.run.id] = asyncio.create_task(self._execute(claim), name=f"run {claim.run.id}")
+
+    def renew(self, until: float) -> None:
+        """Let all attempts go on until this moment of the monotonic clock."""
+        self._lease_until = until
+        for attempt in self._running.values():
+            attempt.renew(until)
+
+    def cancel(self, run_ids: Sequence[UUID], grace_s: float) -> None:
+        """Ask the handlers of these runs to stop, once."""
+        for run_id in set(run_ids) - self._cancelled:
+            if run_id in self._running:
+                self._cancelled.add(run_id)
+                self._running[run_id].cancel(grace_s)
+
+    async def drain(self, grace_s: float) -> None:
+        """Let what runs end by itself, then hand back what is left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=grace_s)
+        self.hand_back()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    def hand_back(self) -> None:
+        """Kill what runs, and what is about to; its runs become pending again."""
+        self._handing_back = True
+        for attempt in self._running.values():
+            attempt.stop()
+
+    async def bury(self, worker_id: str) -> None:
+        """Kill all attempts of a worker's life that is over; their outcome is others' to record now."""
+        self._buried.add(worker_id)
+        for attempt in self._running.values():
+            attempt.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=BURIAL_S)
+        remaining = list(self._tasks.values())
+        for task in remaining:
+            task.cancel()
+        await asyncio.gather(*remaining, return_exceptions=True)
+
+    async def _execute(self, claim: Claim) -> None:
+        run_id = claim.run.id
+        try:
+            if claim.run.entry_point in self._handlers:
+                await self._run_attempt(claim)
+            else:
+                message = f"No handler registered for job {claim.run.slug}"
+                await self._fail(claim, Failure(message, "no_handler", permanent=True))
+        except Exception as error:
+            logger.exception("run %s could not be executed", run_id)
+            await self._fail(claim, Failure(f"the worker could not execute the run: {error}"))
+        finally:
+            if self._tasks.get(run_id) is asyncio.current_task():  # Else a later execution has taken its place.
+                del self._tasks[run_id]
+                self._running.pop(run_id, None)
+                self._cancelled.discard(run_id)
+            self._slot_freed()
+
+    async def _fail(self, claim: Claim, failure: Failure) -> None:
+        run_id = claim.run.id
+        await persist(
+            f"failure of run {run_id}", lambda: self._executions.fail(run_id, claim.holder, failure, Report())
+        )
+
+    async def _run_attempt(self, claim: Claim) -> None:
+        progress = Progress(self._executions, claim)
+        began = monotonic()
+        attempt = await self._executor.submit(self._task(claim), progress.add, self._lease_until)
+        self._running[claim.run.id] = attempt
+        if self._handing_back or claim.holder.worker_id in self._buried:
+            attempt.stop()
+        outcome = await attempt.outcome()
+        unsent = await progress.finish()
+        if claim.holder.worker_id in self._buried or outcome.kind == "lease":
+            return  # Others recover the run; what it came to here is not ours to say.
+        said = outcome.message
+        metrics = {**_measured(claim, outcome, monotonic() - began), **unsent.metrics, **(said.get("metrics") or {})}
+        context = {**unsent.context, **(said.get("context") or {})}
+        message = {**said, "metrics": metrics, "context": context}
+        await record(self._executions, claim, Outcome(outcome.kind, message))
+
+    def _task(self, claim: Claim) -> Task:
+        run = claim.run
+        memory_mb = (claim.spec.resources or {}).get("memoryMb")
+        return Task(
+            run={
+                "id": str(run.id),
+                "slug": run.slug,
+                "attempt": run.attempt,
+                "maxAttempts": run.max_attempts,
+                "context": run.context,
+            },
+            definition={"slug": run.slug, "version": run.definition_version, **_shown(claim.spec)},
+            entry_point=run.entry_point,
+            parameters=run.parameters,
+            inputs=claim.inputs,
+            timeout_ms=run.timeout_ms,
+            memory_mb=memory_mb if isinstance(memory_mb, int) else None,
+            deadline=None if run.timeout_ms is None else to_iso(later(run.modified_on, run.timeout_ms)),
+            log_path=log_path(self._settings.run_logs_dir, str(run.id), run.attempt, claim.holder.execution),
+            handler_modules=self._settings.handler_modules,
+        )
+
+
+def _measured(claim: Claim, outcome: Outcome, ran_s: float) -> dict[str, Any]:
+    run = claim.run
+    queued_ms = ms_between(run.scheduled_at, run.started_at) if run.started_at else None
+    return {"queuedMs": queued_ms, "runMs": int(ran_s * 1000), "exitCause": outcome.kind, **outcome.metrics}
+
+
+def _shown(spec: Spec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "type": spec.type,
+        "runtime": spec.runtime,
+        "entryPoint": spec.entry_point,
+        "timeoutMs": spec.timeout_ms,
+        "retryPolicy": spec.retry_policy,
+        "metadata": spec.metadata,
+        "resources": spec.resources,
+    }
