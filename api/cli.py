@@ -4,15 +4,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import psycopg
 import typer
 
-from api.auth import Tokens, read_tokens
+from api.auth import read_tokens
 from api.demo import run_demo
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from api.embedded_placement import ROOTS_PLACE, PlacementError
@@ -20,7 +20,7 @@ from api.service import Settings
 from api.serving import PortTakenError, serve, watch_lifeline, work
 from api.up import Supervisor
 from migrations import runner
-from worker.registry import DuplicateHandlerError
+from worker.registry import DuplicateHandlerError, HandlerSource, read_commands
 from worker.service import WorkerSettings
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+T = TypeVar("T")
 
 MINIMUM_SERVER = 150_000
 """PostgreSQL 15, as libpq counts versions."""
@@ -59,6 +61,13 @@ Handlers = Annotated[
     list[str] | None, typer.Option("--handlers", envvar="APPHUB_HANDLERS", help="Module with a mapping HANDLERS.")
 ]
 
+Commands = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="APPHUB_COMMANDS", help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.'
+    ),
+]
+
 
 @app.command()
 def up(  # noqa: PLR0913 - one for each option
@@ -70,6 +79,7 @@ def up(  # noqa: PLR0913 - one for each option
     slots: Slots = 4,
     lease_s: LeaseS = 15.0,
     handlers: Handlers = None,
+    commands: Commands = None,
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
     with _database(data_dir, database_url) as (directory, _):
@@ -79,6 +89,8 @@ def up(  # noqa: PLR0913 - one for each option
             serve_arguments += ["--tokens-file", str(tokens_file)]
         worker_arguments = [*common, "--slots", str(slots), "--lease-s", str(lease_s)]
         worker_arguments += [part for module in handlers or [] for part in ("--handlers", module)]
+        if commands is not None:
+            worker_arguments += ["--commands", str(commands)]
         if database_url is not None:
             # By the environment: a command line can be read by everybody on the machine.
             os.environ["APPHUB_DATABASE_URL"] = database_url
@@ -95,7 +107,7 @@ def serve_command(
     tokens_file: TokensFile = None,
 ) -> None:
     """Run the API alone."""
-    tokens = _tokens(tokens_file)
+    tokens = _read(tokens_file, read_tokens)
     with _database(data_dir, database_url) as (directory, url):
         try:
             serve(Settings(url, directory, tokens), host, port)
@@ -104,18 +116,20 @@ def serve_command(
 
 
 @app.command("worker")
-def worker_command(
+def worker_command(  # noqa: PLR0913 - one for each option
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     slots: Slots = 4,
     lease_s: LeaseS = 15.0,
     handlers: Handlers = None,
+    commands: Commands = None,
 ) -> None:
     """Run a worker alone."""
+    source = HandlerSource(tuple(handlers or ()), _read(commands, read_commands) or {})
     with _database(data_dir, database_url) as (directory, url):
         settings = Settings(url, directory)
         worker_settings = WorkerSettings(
-            slots=slots, lease_s=lease_s, run_logs_dir=settings.run_logs_dir, handler_modules=tuple(handlers or ())
+            slots=slots, lease_s=lease_s, run_logs_dir=settings.run_logs_dir, handlers=source
         )
         try:
             work(settings, worker_settings)
@@ -186,9 +200,10 @@ def _default_data_dir() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "apphub-jobs"
 
 
-def _tokens(path: Path | None) -> Tokens | None:
+def _read(path: Path | None, reader: Callable[[Path], T]) -> T | None:
+    """Read an operator's file, if there is one; a broken one is a clear error."""
     try:
-        return None if path is None else read_tokens(path)
+        return None if path is None else reader(path)
     except (OSError, ValueError) as error:
         raise _failure(error) from None
 

@@ -54,7 +54,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
 def work(settings: Settings, worker_settings: WorkerSettings) -> None:
     """Work until SIGINT or SIGTERM; a second signal hands back at once what runs."""
-    handlers = load_handlers(worker_settings.handler_modules)
+    handlers = load_handlers(worker_settings.handlers)
 
     async def main() -> None:
         signals = _StopSignals()

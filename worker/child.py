@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from worker.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
-from worker.registry import load_handlers
+from worker.registry import HandlerSource, load_handlers
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def _outcome(
             _send(reports, {"type": "update", **report})
 
     try:
-        handler = load_handlers(task["handlerModules"])[task["entryPoint"]]
+        handler = load_handlers(HandlerSource(**task["handlers"]))[task["entryPoint"]]
         result = _call(handler, _context(task, cancelled, send_report)) or JobResult()
         return {"type": "result", **asdict(result)}
     except Exception as error:  # noqa: BLE001 - whatever a handler raises is the attempt's end, by contract

@@ -1,9 +1,11 @@
 """Where attempts run: the port, and what goes through it. `worker.process_executor` is the local one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from worker.registry import HandlerSource
 
 OnUpdate = Callable[[Mapping[str, Any]], None]
 
@@ -25,7 +27,7 @@ class Task:
     memory_mb: int | None
     deadline: str | None
     log_path: Path
-    handler_modules: Sequence[str]
+    handlers: HandlerSource
 
 
 Kind = Literal[

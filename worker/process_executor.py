@@ -185,7 +185,7 @@ def _order(task: Task, until: float) -> Mapping[str, Any]:
             "parameters": task.parameters,
             "inputs": task.inputs,
             "deadline": task.deadline,
-            "handlerModules": list(task.handler_modules),
+            "handlers": {"modules": task.handlers.modules, "commands": task.handlers.commands},
         },
     }
 

@@ -54,10 +54,10 @@ class Log:
             self._dropped += len(output)
             return
         stamp = _stamp()
-        stamped = b"".join(
-            (stamp + line if index or self._at_line_start else line)
-            for index, line in enumerate(output.splitlines(keepends=True))
-        )
+        # Only the newline ends a line: progress bars return to its start a thousand times.
+        *ended, rest = output.split(b"\n")
+        lines = [line + b"\n" for line in ended] + ([rest] if rest else [])
+        stamped = b"".join((stamp + line if index or self._at_line_start else line) for index, line in enumerate(lines))
         self._at_line_start = output.endswith(b"\n")
         kept, dropped = stamped[: self._room], stamped[self._room :]
         self._room -= len(kept)

@@ -1,6 +1,7 @@
 """Handlers for tests, installed as an operator installs theirs: `--handlers tests.support.handlers`."""
 
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -102,6 +103,33 @@ def once_at_a_time(context: JobRunContext) -> JobResult:
     return JobResult()
 
 
+def exclusive(context: JobRunContext) -> JobResult:
+    """Hold the lock file of this run, and note the time; the kernel refuses a second holder."""
+    directory = Path(context.parameters["directory"])
+    with (directory / str(context.run["id"])).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            (directory / "twice").touch()
+            raise
+        time.sleep(context.parameters.get("forMs", 50) / 1000)
+        file.write("ran\n")
+    return JobResult()
+
+
+def counted(context: JobRunContext) -> JobResult:
+    """Return how many run at the same time, as the handlers themselves see it."""
+    directory = Path(context.parameters["directory"])
+    mine = directory / str(context.run["id"])
+    mine.touch()
+    most = 0
+    for _ in range(20):
+        most = max(most, len(list(directory.iterdir())))
+        time.sleep(0.01)
+    mine.unlink()
+    return JobResult(result=most)
+
+
 def environment(_: JobRunContext) -> JobResult:
     """Return what the process sees."""
     return JobResult(result={"environment": dict(os.environ), "directory": str(Path.cwd()), "path": sys.path})
@@ -179,6 +207,8 @@ HANDLERS: dict[str, Handler] = {
         ignore_cancel,
         progress,
         once_at_a_time,
+        exclusive,
+        counted,
         environment,
         no_json,
         leave_daemon,

@@ -1,0 +1,79 @@
+"""Operators' own handlers: a package with an entry point, a module, a command; and two of one name."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.support import launch, register
+from tests.support.processes import Process, started, wait_for_run
+from worker.registry import DuplicateHandlerError, HandlerSource, load_handlers
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "example_handlers"
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """Install the documented example package into a directory of its own."""
+    target = tmp_path / "installed"
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        target,
+        EXAMPLE,
+    ]
+    subprocess.run(command, check=True, timeout=100)
+    return target
+
+
+def test_the_documented_package_is_found_by_its_entry_point(
+    client: httpx.Client, api: Process, installed: Path, database_url: str, tmp_path: Path
+) -> None:
+    del api
+    commands = tmp_path / "commands.json"
+    script = "import json, sys; n = json.load(sys.stdin)['n']; print('working'); print(json.dumps({'twice': 2 * n}))"
+    declared = {
+        "twice": [sys.executable, "-c", script],
+        "fails": ["/bin/sh", "-c", "echo bad >&2; exit 3"],
+        "waits": ["/bin/sleep", "60"],
+    }
+    commands.write_text(json.dumps(declared))
+    arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--commands", str(commands))
+    environment = {"APPHUB_DATABASE_URL": database_url, "PYTHONPATH": str(installed)}
+    with started(*arguments, **environment):
+        register(client, "words", "example.count_words")
+        run = wait_for_run(client, launch(client, "words", parameters={"text": "one two three"}))
+        assert (run["status"], run["result"]) == ("succeeded", {"words": 3})
+        assert "counted 3 words" in client.get(run["logsUrl"]).text
+        for name in declared:
+            register(client, name, f"command.{name}")
+        run = wait_for_run(client, launch(client, "twice", parameters={"n": 21}))
+        assert (run["status"], run["result"]) == ("succeeded", {"twice": 42})
+        assert "working" in client.get(run["logsUrl"]).text
+        run = wait_for_run(client, launch(client, "fails"))
+        assert (run["status"], run["failureReason"]) == ("failed", "handler")
+        assert "exit code 3" in run["errorMessage"]
+        assert "bad" in client.get(run["logsUrl"]).text
+        run_id = launch(client, "waits")
+        wait_for_run(client, run_id, "running")
+        client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
+        assert wait_for_run(client, run_id)["status"] == "canceled"
+
+
+def test_two_handlers_of_one_name_are_refused_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "second_module.py").write_text("HANDLERS = {'test.noop': print}")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DuplicateHandlerError, match=r"tests\.support\.handlers and second_module"):
+        load_handlers(HandlerSource(("tests.support.handlers", "second_module")))
+    with started("worker", "--handlers", "no.such.module", "--data-dir", str(tmp_path)) as process:
+        assert process.popen.wait(60) == 1
+        assert "no.such.module" in process.errors[-1] or "No module named 'no'" in process.errors[-1]
