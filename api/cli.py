@@ -128,11 +128,9 @@ def worker_command(  # noqa: PLR0913 - one for each option
     source = HandlerSource(tuple(handlers or ()), _read(commands, read_commands) or {})
     with _database(data_dir, database_url) as (directory, url):
         settings = Settings(url, directory)
-        worker_settings = WorkerSettings(
-            slots=slots, lease_s=lease_s, run_logs_dir=settings.run_logs_dir, handlers=source
-        )
+        worker_settings = WorkerSettings(slots=slots, lease_s=lease_s, run_logs_dir=settings.run_logs_dir)
         try:
-            work(settings, worker_settings)
+            work(settings, worker_settings, source)
         except (DuplicateHandlerError, ImportError) as error:
             raise _failure(error) from None
 

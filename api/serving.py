@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 
 import uvicorn
 import uvloop
@@ -17,7 +17,7 @@ from api.app import build_app
 from api.service import Settings, running
 from eventlog.work import Work
 from worker.process_executor import ProcessExecutor
-from worker.registry import load_handlers
+from worker.registry import HandlerSource, load_handlers
 from worker.service import Worker, WorkerSettings
 
 LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
@@ -52,22 +52,24 @@ def serve(settings: Settings, host: str, port: int) -> None:
         raise SystemExit(1)
 
 
-def work(settings: Settings, worker_settings: WorkerSettings) -> None:
+def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSource) -> None:
     """Work until SIGINT or SIGTERM; a second signal hands back at once what runs."""
-    handlers = load_handlers(worker_settings.handlers)
+    handlers = load_handlers(source)
 
     async def main() -> None:
         signals = _StopSignals()
-        async with running(settings) as service:
+        executor = ProcessExecutor(source, worker_settings.slots)
+        async with running(settings) as service, aclosing(executor):
             worker = Worker(
                 worker_settings,
                 service.executions,
                 service.heartbeats,
                 Work(service.pool, service.listener),
-                ProcessExecutor(),
+                executor,
                 handlers,
             )
             signals.lead_to(worker.stop, worker.stop_now)
+            executor.prepare()
             await worker.run()
 
     asyncio.run(main())

@@ -17,7 +17,6 @@ from worker.contract import Handler
 from worker.executor import Attempt, Executor, Outcome, Task
 from worker.progress import Progress
 from worker.recording import persist, record
-from worker.registry import HandlerSource
 from worker.run_logs import log_path
 
 logger = logging.getLogger(__name__)
@@ -33,12 +32,10 @@ class AttemptSettings:
     Attributes:
         slots: how many run at a time.
         run_logs_dir: where what they print is kept.
-        handlers: where each attempt's process finds its handler.
     """
 
     slots: int
     run_logs_dir: Path
-    handlers: HandlerSource
 
 
 class Attempts:
@@ -177,7 +174,6 @@ class Attempts:
             memory_mb=memory_mb if isinstance(memory_mb, int) else None,
             deadline=None if run.timeout_ms is None else to_iso(later(run.modified_on, run.timeout_ms)),
             log_path=log_path(self._settings.run_logs_dir, str(run.id), run.attempt, claim.holder.execution),
-            handlers=self._settings.handlers,
         )
 
 

@@ -22,15 +22,19 @@ from worker.registry import HandlerSource, load_handlers
 
 
 def main() -> None:
-    """Run the task that standard input holds; the argument is the descriptor for reports."""
-    reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
+    """Load the handlers, wait for the task, run it; arguments: where handlers come from, descriptor for reports."""
+    reports = os.fdopen(int(sys.argv[2]), "wb", buffering=0)
     os.set_inheritable(reports.fileno(), False)
-    task = json.loads(sys.stdin.buffer.readline())
+    handlers = load_handlers(HandlerSource(**json.loads(sys.argv[1])))
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return  # Started ahead, and not needed after all.
+    task = json.loads(line)
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
     lock = threading.Lock()  # A thread that the handler left may still be reporting.
-    outcome = _outcome(task, reports, lock, cancelled)
+    outcome = _outcome(handlers[task["entryPoint"]], task, reports, lock, cancelled)
     with lock:
         _send(reports, outcome)
     sys.stdout.flush()
@@ -39,14 +43,13 @@ def main() -> None:
 
 
 def _outcome(
-    task: Mapping[str, Any], reports: BinaryIO, lock: threading.Lock, cancelled: threading.Event
+    handler: Handler, task: Mapping[str, Any], reports: BinaryIO, lock: threading.Lock, cancelled: threading.Event
 ) -> Mapping[str, Any]:
     def send_report(report: Mapping[str, Any]) -> None:
         with lock:
             _send(reports, {"type": "update", **report})
 
     try:
-        handler = load_handlers(HandlerSource(**task["handlers"]))[task["entryPoint"]]
         result = _call(handler, _context(task, cancelled, send_report)) or JobResult()
         return {"type": "result", **asdict(result)}
     except Exception as error:  # noqa: BLE001 - whatever a handler raises is the attempt's end, by contract

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from worker.registry import HandlerSource
-
 OnUpdate = Callable[[Mapping[str, Any]], None]
 
 
@@ -27,7 +25,6 @@ class Task:
     memory_mb: int | None
     deadline: str | None
     log_path: Path
-    handlers: HandlerSource
 
 
 Kind = Literal[
@@ -69,6 +66,9 @@ class Attempt(Protocol):
 
 class Executor(Protocol):
     """Where attempts run."""
+
+    async def aclose(self) -> None:
+        """End what was started ahead of tasks that never came."""
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
         """Start an attempt that goes on until the given moment of the monotonic clock unless it is renewed."""

@@ -7,13 +7,16 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from worker import supervisor
 from worker.executor import OnUpdate, Outcome, Task
+from worker.registry import HandlerSource
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
 """The longest message an attempt may send. Above the domain's limit of a result, which answers more kindly."""
@@ -26,25 +29,67 @@ _ENVIRONMENT_PREFIXES = ("SSL_CERT_", "GIT_SSL_")
 """What an attempt gets of the worker's environment: none of the service's settings or secrets."""
 
 
+@dataclass(frozen=True)
+class _Started:
+    """A handler's process under its supervisor, ahead of its task."""
+
+    process: asyncio.subprocess.Process
+    workdir: Path
+    receiving: int
+
+    async def discard(self) -> None:
+        """End it unused."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        await self.process.wait()
+        os.close(self.receiving)
+        shutil.rmtree(self.workdir, ignore_errors=True)
+
+
 class ProcessExecutor:
-    """Implements `worker.executor.Executor`."""
+    """Implements `worker.executor.Executor`: each process runs one attempt, and is started before it is needed."""
+
+    def __init__(self, source: HandlerSource, ahead: int) -> None:
+        self._source = source
+        self._ahead = ahead
+        self._ready: deque[_Started] = deque()
+        self._refilling: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def aclose(self) -> None:
+        """See the port."""
+        self._closed = True
+        if self._refilling is not None:
+            await self._refilling
+        while self._ready:
+            await self._ready.popleft().discard()
+
+    def prepare(self) -> None:
+        """Start processes ahead, in the background, until there is one for each attempt that may run."""
+        if self._refilling is None or self._refilling.done():
+            self._refilling = asyncio.create_task(self._start_ahead(), name="processes ahead")
+
+    async def _start_ahead(self) -> None:
+        while len(self._ready) < self._ahead and not self._closed:
+            self._ready.append(await _start(self._source))
+
+    async def _take(self) -> _Started:
+        """Return a process that still lives; a fresh one where none is ready."""
+        while self._ready:
+            started = self._ready.popleft()
+            if started.process.returncode is None:
+                return started
+            await started.discard()
+        return await _start(self._source)
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> "ProcessAttempt":
         """See the port."""
         task.log_path.parent.mkdir(parents=True, exist_ok=True)
-        workdir = Path(tempfile.mkdtemp(prefix="apphub-run-"))
-        receiving, sending = os.pipe()
+        started = await self._take()
+        self.prepare()
+        attempt = ProcessAttempt(started.process, started.workdir)
         try:
-            process = await _spawn(workdir, sending)
-        except BaseException:
-            os.close(receiving)
-            shutil.rmtree(workdir, ignore_errors=True)
-            raise
-        finally:
-            os.close(sending)
-        attempt = ProcessAttempt(process, workdir)
-        try:
-            await attempt.begin(_order(task, until), receiving, on_update)
+            await attempt.begin(_order(task, until), started.receiving, on_update)
         except BaseException:
             attempt.stop()  # Else it would run on without anybody who knows of it.
             raise
@@ -109,11 +154,26 @@ class ProcessAttempt:
         return message
 
 
-async def _spawn(workdir: Path, sending: int) -> asyncio.subprocess.Process:
+async def _start(source: HandlerSource) -> _Started:
+    workdir = Path(tempfile.mkdtemp(prefix="apphub-run-"))
+    receiving, sending = os.pipe()
+    try:
+        return _Started(await _spawn(workdir, sending, source), workdir, receiving)
+    except BaseException:
+        os.close(receiving)
+        shutil.rmtree(workdir, ignore_errors=True)
+        raise
+    finally:
+        os.close(sending)
+
+
+async def _spawn(workdir: Path, sending: int, source: HandlerSource) -> asyncio.subprocess.Process:
+    # -P: the working directory is the run's, and no place to import from.
+    child = (sys.executable, "-P", "-m", "worker.child", json.dumps(asdict(source)))
     # Shielded: a process that starts while its task is cancelled must still be found and ended.
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", supervisor.__file__, str(sending)),
+            *(sys.executable, "-I", "-S", supervisor.__file__, str(sending), *child),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=(sending,),
@@ -125,7 +185,9 @@ async def _spawn(workdir: Path, sending: int) -> asyncio.subprocess.Process:
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        ProcessAttempt(await starting, workdir)._hang_up()  # noqa: SLF001 - our own
+        process = await starting
+        if process.stdin is not None:
+            process.stdin.close()
         raise
 
 
@@ -172,7 +234,6 @@ def _signal_name(code: int) -> str:
 
 def _order(task: Task, until: float) -> Mapping[str, Any]:
     return {
-        "command": [sys.executable, "-P", "-m", "worker.child"],  # -P: the working directory is the run's.
         "log": str(task.log_path),
         "logLimitBytes": LOG_LIMIT_BYTES,
         "timeoutMs": task.timeout_ms,
@@ -185,7 +246,6 @@ def _order(task: Task, until: float) -> Mapping[str, Any]:
             "parameters": task.parameters,
             "inputs": task.inputs,
             "deadline": task.deadline,
-            "handlers": {"modules": task.handlers.modules, "commands": task.handlers.commands},
         },
     }
 

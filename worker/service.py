@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from uuid import uuid4
@@ -23,7 +23,6 @@ from worker.attempts import Attempts, AttemptSettings
 from worker.contract import Handler
 from worker.executor import Executor
 from worker.ports import Heartbeats, Work
-from worker.registry import HandlerSource
 from worker.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,6 @@ class WorkerSettings:
         poll_s: how often it looks for work and cancels without being told of any.
         cancel_grace_s: from asking a handler to stop to killing it.
         stop_grace_s: how long running work may go on once the worker is asked to stop.
-        handlers: where handlers come from.
     """
 
     slots: int = 4
@@ -54,7 +52,6 @@ class WorkerSettings:
     cancel_grace_s: float = 5.0
     stop_grace_s: float = 10.0
     run_logs_dir: Path
-    handlers: HandlerSource = field(default_factory=HandlerSource)
 
 
 class _BuriedError(Exception):
@@ -77,7 +74,7 @@ class Worker:
         self._executions = executions
         self._heartbeats = heartbeats
         self._work = work
-        attempt_settings = AttemptSettings(settings.slots, settings.run_logs_dir, settings.handlers)
+        attempt_settings = AttemptSettings(settings.slots, settings.run_logs_dir)
         self._attempts = Attempts(attempt_settings, executions, executor, handlers, work.wake)
         self._stopping = False
         self.worker_id = ""

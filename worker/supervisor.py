@@ -4,10 +4,12 @@ It starts the handler's process, keeps its output, and ends it with every descen
 worker says so, when the worker is gone, and when the worker's lease is over while the worker is frozen. As a subreaper
 it inherits what the handler's descendants leave behind, so nothing can hide in a session of its own.
 
-Run as a file, isolated and without site-packages: it starts in some ten milliseconds and imports nothing of ours.
-Standard input: JSON lines, first the `Order`, then `{"renew": deadline}`, `{"cancel": grace_s}` or `{"stop": true}`.
-Standard output: one JSON line at the end, why and how the attempt ended. Deadlines are of CLOCK_MONOTONIC, which all
-processes of a host share.
+Run as a file, isolated and without site-packages: it starts in some ten milliseconds and imports nothing of ours. The
+handler's process is started at once, ahead of its task, so that it has imported all it needs when the task comes.
+Arguments: the descriptor for reports, then the command of the handler's process. Standard input: JSON lines, first the
+order (log, limits, task), then `{"renew": deadline}`, `{"cancel": grace_s}` or `{"stop": true}`. Standard output: one
+JSON line at the end, why and how the attempt ended. Deadlines are of CLOCK_MONOTONIC, which all processes of a host
+share.
 """
 
 from __future__ import annotations
@@ -73,10 +75,35 @@ class Log:
         os.close(self._file)
 
 
+class Child:
+    """The handler's process, waiting for its task."""
+
+    def __init__(self, command: list[str], reports: int) -> None:
+        reading, self._task = os.pipe()
+        self.output, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.setpgid(0, 0)
+            os.dup2(reading, 0)
+            os.dup2(writing, 1)
+            os.dup2(writing, 2)
+            os.set_inheritable(reports, True)
+            os.execv(command[0], [*command, str(reports)])  # noqa: S606 - the worker's own interpreter
+        for descriptor in (reading, writing, reports):
+            os.close(descriptor)
+
+    def give(self, task: object) -> None:
+        """Hand the task over: one line of standard input."""
+        with suppress(BrokenPipeError):
+            _write(self._task, json.dumps(task).encode() + b"\n")
+        os.close(self._task)
+
+
 class Supervisor:
     """Watches over one handler's process until nothing of it is left."""
 
-    def __init__(self, order: dict[str, object], reports: int, control: bytes) -> None:
+    def __init__(self, child: Child, order: dict[str, object], control: bytes) -> None:
         self._log = Log(str(order["log"]), int(str(order["logLimitBytes"])))
         self._memory_limit = _number(order["memoryMb"])
         self._lease_until = _number(order["leaseUntil"]) or 0.0
@@ -86,9 +113,9 @@ class Supervisor:
         self._cause: str | None = None
         self._peak_mb = 0.0
         self._control = control
-        self._output, writing = os.pipe()
-        self._child = _start(order, reports, writing)
-        os.close(writing)
+        self._output = child.output
+        self._child = child.pid
+        child.give(order["task"])
 
     def run(self) -> dict[str, object]:
         """Watch until the end; return how it was."""
@@ -169,27 +196,6 @@ class Supervisor:
                 self._log.add(output)
 
 
-def _start(order: dict[str, object], reports: int, output: int) -> int:
-    """Start the handler's process; its first line of standard input is its task."""
-    reading, task = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.setpgid(0, 0)
-        os.dup2(reading, 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.set_inheritable(reports, True)
-        command = [str(part) for part in order["command"]]  # type: ignore[attr-defined]
-        os.execv(command[0], [*command, str(reports)])  # noqa: S606 - the worker's own interpreter
-    os.close(reading)
-    os.close(reports)
-    with suppress(BrokenPipeError):
-        _write(task, json.dumps(order["task"]).encode() + b"\n")
-    os.close(task)
-    return pid
-
-
 def _descendants() -> list[int]:
     parents: dict[int, int] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib would double the start's time
@@ -247,18 +253,21 @@ def _number(value: object) -> float | None:
 
 
 def main() -> None:
-    """Guard the attempt that the first line of standard input orders; the argument is the reports' descriptor."""
+    """Start the handler's process, wait for the order, and guard the attempt."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    child = Child(sys.argv[2:], int(sys.argv[1]))
     received = b""
     while b"\n" not in received:
         chunk = os.read(sys.stdin.fileno(), CHUNK_BYTES)
-        if not chunk:
-            return  # The worker is gone before it ordered anything.
+        if not chunk:  # The worker is gone, or has no task for us.
+            _kill_descendants()
+            return
         received += chunk
-    first, _, rest = received.partition(b"\n")
-    ended = Supervisor(json.loads(first), int(sys.argv[1]), rest).run()
+    order, _, control = received.partition(b"\n")
+    ended = Supervisor(child, json.loads(order), control).run()
     with suppress(BrokenPipeError):
         _write(sys.stdout.fileno(), json.dumps(ended).encode() + b"\n")
 
