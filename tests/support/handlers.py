@@ -186,6 +186,16 @@ def print_binary(_: JobRunContext) -> None:
     os.write(1, bytes(range(256)) * 3 + b"\n")
 
 
+def kill_itself(_: JobRunContext) -> None:
+    """Die by a signal."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def not_a_number(_: JobRunContext) -> JobResult:
+    """Return what only Python takes for JSON."""
+    return JobResult(result=float("nan"))
+
+
 def large_result(_: JobRunContext) -> JobResult:
     """Return more than a result may hold."""
     return JobResult(result="x" * 2_000_000)
@@ -217,5 +227,7 @@ HANDLERS: dict[str, Handler] = {
         flood,
         print_binary,
         large_result,
+        kill_itself,
+        not_a_number,
     )
 }
