@@ -1,6 +1,7 @@
 """`Jobs`: one method a command. Each loads, lets the aggregate decide, and appends; on a conflict it decides again."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -14,7 +15,7 @@ from domain import catalog, identifiers
 from domain.builtin import BUILTIN_SPECS
 from domain.catalog import INGEST_SLUG
 from domain.clock import Clock
-from domain.errors import ConflictError, NotFoundError, VersionConflictError
+from domain.errors import ConflictError, InvalidInputError, NotFoundError, VersionConflictError
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.json_values import JsonObject
@@ -28,6 +29,9 @@ A = TypeVar("A", bound=Aggregate)
 MAX_DECISIONS = 20
 """How often a command decides anew after conflicts. Each conflict means that another command got through, so this
 many in a row on one aggregate is no contention but a fault."""
+
+MAX_REMEMBERED = 1_000
+"""Definitions kept in memory for launches. More jobs than this in use at a time cost a look-up each."""
 
 SYSTEM = Origin(actor="system")
 
@@ -60,6 +64,7 @@ class Jobs(Application[UUID]):
         self.log_port = log
         self.clock = clock
         self.random = random
+        self._definitions: dict[UUID, JobDefinition] = {}
         super().__init__()
 
     def construct_env(self, name: str, env: Any = None) -> Environment:  # noqa: ARG002 - the library's signature
@@ -130,16 +135,34 @@ class Jobs(Application[UUID]):
             earlier = await self._launched_before(run_id, launch)
             if earlier is not None:
                 return earlier
-        definition = await self.definition(identifiers.definition_id(slug))
+        definition_id = identifiers.definition_id(slug)
+        known = self._definitions.get(definition_id)
+        if known is not None:
+            # What is remembered may be outdated: then the log refuses the unit, or the schema refused in vain.
+            with suppress(VersionConflictError, InvalidInputError):
+                return await self._request(known, launch, run_id, origin)
+        for _ in range(MAX_DECISIONS):
+            definition = await self.definition(definition_id)
+            self._remember(definition)
+            try:
+                return await self._request(definition, launch, run_id, origin)
+            except VersionConflictError:
+                earlier = await self._launched_before(run_id, launch)
+                if earlier is not None:
+                    return earlier
+        raise VersionConflictError(f"job {slug} keeps changing")
+
+    async def _request(self, definition: JobDefinition, launch: Launch, run_id: UUID, origin: Origin) -> Launched:
+        """Append a new run, provided that the definition is still the one it was decided on."""
         run = new_run(definition, launch, run_id, origin.actor, self.clock())
-        try:
-            saved = await self.save(run, origin=origin)
-        except VersionConflictError:
-            earlier = await self._launched_before(run_id, launch)
-            if earlier is None:
-                raise
-            return earlier
+        unit = Unit(self.stored_events([run]), origin, {definition.id: definition.version})
+        saved = await self.log_port.append(unit)
         return Launched(run_id, saved.rows[run_id])
+
+    def _remember(self, definition: JobDefinition) -> None:
+        if len(self._definitions) >= MAX_REMEMBERED:
+            self._definitions.clear()
+        self._definitions[definition.id] = definition
 
     async def cancel(self, run_id: UUID, reason: str | None, origin: Origin) -> None:
         """Cancel a run: at once while pending, else its worker is asked to stop it.

@@ -32,10 +32,15 @@ class Origin:
 
 @dataclass(frozen=True)
 class Unit:
-    """Events that are appended together or not at all."""
+    """Events that are appended together or not at all.
+
+    Attributes:
+        expects: versions that other aggregates must still have, because the decision was made on them.
+    """
 
     events: Sequence[StoredEvent]
     origin: Origin
+    expects: Mapping[UUID, int] = field(default_factory=dict)
 
     @property
     def aggregate_ids(self) -> list[UUID]:

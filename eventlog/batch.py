@@ -115,7 +115,8 @@ async def _decide(connection: Connection, request: Request, decide: DecideEvents
 
 
 async def _read_heads(connection: Connection, batch: _Batch) -> None:
-    ids = list({aggregate_id for request in batch.requests for aggregate_id in request.unit.aggregate_ids})
+    units = [request.unit for request in batch.requests]
+    ids = list({aggregate_id for unit in units for aggregate_id in (*unit.aggregate_ids, *unit.expects)})
     batch.heads = {aggregate_id: Head() for aggregate_id in ids}
     cursor = await connection.execute(schema.HEADS, (ids,))
     for row in await cursor.fetchall():
@@ -128,6 +129,10 @@ def _accept(batch: _Batch, request: Request) -> bool:
     """Take the unit in if each of its events follows its aggregate's head, in this batch, too; else it fails alone."""
     if not request.unit.events:
         return False
+    for aggregate_id, version in request.unit.expects.items():
+        if batch.heads[aggregate_id].version != version:
+            request.outcome = VersionConflictError(f"{aggregate_id} no longer has version {version}")
+            return False
     versions = {aggregate_id: batch.heads[aggregate_id].version for aggregate_id in request.unit.aggregate_ids}
     for event in request.unit.events:
         aggregate_id, version = _key(event)

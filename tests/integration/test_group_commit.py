@@ -7,8 +7,9 @@ import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from domain.errors import OverloadedError, VersionConflictError
+from domain.errors import InvalidInputError, OverloadedError, VersionConflictError
 from domain.job_run import JobRun
+from domain.json_values import JsonObject
 from domain.launching import Launch
 from domain.ports import Unit
 from eventlog import writer as writer_module
@@ -170,3 +171,23 @@ def test_the_library_reads_and_writes_the_same_log(database_url: str) -> None:
 def test_the_log_refuses_to_be_changed(database_url: str, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
         query(database_url, statement)
+
+
+def test_a_launch_obeys_the_newest_version_whoever_revised_the_job(database_url: str) -> None:
+    async def scenario() -> None:
+        async with parts(database_url) as one, parts(database_url) as two:
+            slug = await registered(one.jobs)
+            await one.jobs.launch(slug, Launch(), TESTER)  # From now on this process remembers version 1.
+            strict: JsonObject = {"parameters_schema": {"required": ["n"]}}
+            await two.jobs.revise_job(slug, strict, None, TESTER)
+            with pytest.raises(InvalidInputError):
+                await one.jobs.launch(slug, Launch(), TESTER)
+            await two.jobs.revise_job(slug, {"parameters_schema": {"required": ["m"]}}, None, TESTER)
+            # Wrong by what is remembered, right by what holds; and the other way round.
+            await one.jobs.launch(slug, Launch(parameters={"m": 1}), TESTER)
+            with pytest.raises(InvalidInputError):
+                await one.jobs.launch(slug, Launch(parameters={"n": 1}), TESTER)
+            rows = query(database_url, "SELECT definition_version FROM job_runs ORDER BY created_position")
+            assert rows == [(1,), (3,)]
+
+    asyncio.run(scenario())
