@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from api.answers import Health, JsonAnswer
 from api.hub import Hub
 from api.service import Service, Settings, running
 from api.strict_json import BodyLimit
+from domain.tasks import end
 from eventlog.work import Work
 from worker.watcher import Watcher
 
@@ -79,9 +80,7 @@ async def _watcher(service: Service) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        await end(watching)
 
 
 def _describe(app: FastAPI) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import orjson
@@ -12,6 +12,7 @@ import orjson
 from domain.clock import to_iso
 from domain.errors import LogUnavailableError
 from domain.identifiers import event_id
+from domain.tasks import end
 from eventlog.listener import Listener
 from eventlog.reader import Reader
 from eventlog.replay import Replay, Step
@@ -86,10 +87,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     @asynccontextmanager
     async def subscribed(self) -> AsyncIterator[Subscriber]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
@@ -10,6 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.clock import from_iso
 from domain.errors import LogUnavailableError
+from domain.tasks import end
 from eventlog.connection import borrowed
 from eventlog.schema import NOW
 from projections.table import Connection, fetch_rows
@@ -39,10 +39,7 @@ class DatabaseClock:
 
     async def stop(self) -> None:
         """Stop measuring."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def sync(self) -> None:
         """Measure the offset: the answer's time belongs to the middle of its round trip."""

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import psycopg
 
+from domain.tasks import end
 from eventlog.connection import Database
 from eventlog.schema import CHANNEL
 from projections.table import Connection
@@ -61,10 +62,7 @@ class Listener:
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -6,7 +6,6 @@ a thousand share a commit.
 
 import asyncio
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -20,6 +19,7 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.ports import Origin, Saved, Unit
+from domain.tasks import end
 from eventlog.batch import DecideEvents, Request, committed, prepare
 from eventlog.connection import Database, is_away
 from projections.table import Connection
@@ -77,10 +77,7 @@ class Writer:
             emptied = asyncio.create_task(self._queue.join())
             # A writer that was cancelled from elsewhere will never empty its queue.
             await asyncio.wait([emptied, self._task], return_when=asyncio.FIRST_COMPLETED)
-            for task in (emptied, self._task):
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await end(emptied, self._task)
         while not self._queue.empty():
             _fail_all([self._queue.get_nowait()], LogUnavailableError("the service has stopped"))
         await self._disconnect()

@@ -13,6 +13,7 @@ from domain.clock import later, ms_between, to_iso
 from domain.execution import Claim, Executions
 from domain.job_definition import Spec
 from domain.run_states import Failure, Report
+from domain.tasks import end
 from worker.contract import Handler
 from worker.executor import Attempt, Executor, Outcome, Task
 from worker.progress import Progress
@@ -109,10 +110,7 @@ class Attempts:
             attempt.stop()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=BURIAL_S)
-        remaining = list(self._tasks.values())
-        for task in remaining:
-            task.cancel()
-        await asyncio.gather(*remaining, return_exceptions=True)
+        await end(*self._tasks.values())
 
     async def _execute(self, claim: Claim) -> None:
         run_id = claim.run.id

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from domain.execution import Claim, Executions
 from domain.json_values import InvalidJsonError
 from domain.run_states import Report
+from domain.tasks import end
 from worker.recording import logger, persist, report_of
 
 GATHER_S = 0.25
@@ -43,10 +43,7 @@ class Progress:
 
         A report that is on its way may arrive as well: merging it twice changes nothing.
         """
-        if self._sender is not None:
-            self._sender.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sender
+        await end(self._sender)
         return _merged(self._sending, self._gathered)
 
     async def _send(self) -> None:

@@ -19,6 +19,7 @@ from domain.errors import (
     WorkerBuriedError,
 )
 from domain.execution import Executions
+from domain.tasks import end
 from worker.attempts import Attempts, AttemptSettings
 from worker.contract import Handler
 from worker.executor import Executor
@@ -95,29 +96,32 @@ class Worker:
             self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
             try:
                 await self._live()
-            except* _BuriedError as lost:
-                logger.warning("worker %s lost its lease: %s", self.worker_id, lost.exceptions[0])
+            except _BuriedError as error:
+                logger.warning("worker %s lost its lease: %s", self.worker_id, error)
                 await self._attempts.bury(self.worker_id)
-                with suppress(*AWAY):
-                    # Nothing of this life runs any more; others need not wait for its lease to end.
-                    await self._heartbeats.leave(self.worker_id)
+            with suppress(*AWAY):  # Nothing of this life runs any more; others need not wait for its lease to end.
+                await self._heartbeats.leave(self.worker_id)
 
     async def _live(self) -> None:
         """Live one life under one id."""
         await self._register()
         watcher = Watcher(f"worker {self.worker_id}", self._executions, self._heartbeats, self._work)
-        async with asyncio.TaskGroup() as group:
-            background = [
-                group.create_task(self._keep_lease(), name="lease"),
-                group.create_task(watcher.run(), name="watcher"),
-                group.create_task(self._find_cancels(), name="cancels"),
-            ]
-            await self._claim_until_stopped()
-            await self._attempts.drain(self._settings.stop_grace_s)
-            for task in background:
-                task.cancel()
-        with suppress(*AWAY):
-            await self._heartbeats.leave(self.worker_id)
+        tasks = [
+            asyncio.create_task(self._claim_and_drain(), name="claims"),
+            asyncio.create_task(self._keep_lease(), name="lease"),
+            asyncio.create_task(watcher.run(), name="watcher"),
+            asyncio.create_task(self._find_cancels(), name="cancels"),
+        ]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end(*tasks)
+        for task in ended:  # Only the first ends without an error, once the worker is asked to stop.
+            task.result()
+
+    async def _claim_and_drain(self) -> None:
+        await self._claim_until_stopped()
+        await self._attempts.drain(self._settings.stop_grace_s)
 
     async def _register(self) -> None:
         lease_ms = int(self._settings.lease_s * 1000)
