@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.application import Application, project_aggregate
@@ -20,7 +20,7 @@ from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.json_values import JsonObject
 from domain.launching import Launch, new_run, relaunch
-from domain.ports import Locked, Log, Origin, Row, Saved, Unit
+from domain.ports import Locked, Log, Origin, RandomSource, Row, Saved, Unit
 from domain.repository import App, Repository
 from domain.run_states import FINAL
 
@@ -34,16 +34,6 @@ MAX_REMEMBERED = 1_000
 """Definitions kept in memory for launches. More jobs than this in use at a time cost a look-up each."""
 
 SYSTEM = Origin(actor="system")
-
-
-class RandomSource(Protocol):
-    """Where jitter and ids take their randomness from."""
-
-    def random(self) -> float:
-        """Return a number in [0, 1)."""
-
-    def randbytes(self, n: int) -> bytes:
-        """Return n bytes."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +96,8 @@ class Jobs(Application[UUID]):
     async def seed(self) -> None:
         """Register the built-in jobs that are not there yet; what an operator revised stays as it is."""
         for slug, spec in BUILTIN_SPECS.items():
-            try:
+            with suppress(ConflictError):
                 await self.register_job(slug, spec, 1, SYSTEM)
-            except ConflictError:
-                continue
 
     async def definition(self, definition_id: UUID) -> JobDefinition:
         """Return a definition with all its versions, or raise NotFoundError `job_not_found`."""

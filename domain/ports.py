@@ -61,6 +61,16 @@ class Saved:
     rows: Mapping[UUID, Row] = field(default_factory=dict)
 
 
+class RandomSource(Protocol):
+    """Where jitter and ids take their randomness from."""
+
+    def random(self) -> float:
+        """Return a number in [0, 1)."""
+
+    def randbytes(self, n: int) -> bytes:
+        """Return n bytes."""
+
+
 class Locked(Protocol):
     """The log while nobody else can append: what it shows cannot change before the command's own events."""
 

@@ -91,7 +91,7 @@ class ProcessExecutor:
         try:
             await attempt.begin(_order(task, until), started.receiving, on_update)
         except BaseException:
-            attempt.stop()  # Else it would run on without anybody who knows of it.
+            attempt.hang_up()  # Else it would run on without anybody who knows of it.
             raise
         return attempt
 
@@ -121,7 +121,7 @@ class ProcessAttempt:
             said = await self._process.stdout.read() if self._process.stdout else b""
             await self._process.wait()
         finally:
-            self._hang_up()
+            self.hang_up()
         message = await self._conversation if self._conversation else None
         await asyncio.to_thread(shutil.rmtree, self._workdir, ignore_errors=True)
         return _outcome(message, said)
@@ -142,7 +142,7 @@ class ProcessAttempt:
         if self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
         """End whatever still runs: to the supervisor, the end of its input is the end of the worker."""
         if self._process.stdin is not None:
             self._process.stdin.close()

@@ -4,7 +4,7 @@ It starts the handler's process, keeps its output, and ends it with every descen
 worker says so, when the worker is gone, and when the worker's lease is over while the worker is frozen. As a subreaper
 it inherits what the handler's descendants leave behind, so nothing can hide in a session of its own.
 
-Run as a file, isolated and without site-packages: it starts in some ten milliseconds and imports nothing of ours. The
+Run as a file, isolated and without site-packages: it starts quickly and imports nothing of ours. The
 handler's process is started at once, ahead of its task, so that it has imported all it needs when the task comes.
 Arguments: the descriptor for reports, then the command of the handler's process. Standard input: JSON lines, first the
 order (log, limits, task), then `{"renew": deadline}`, `{"cancel": grace_s}` or `{"stop": true}`. Standard output: one
