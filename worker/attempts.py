@@ -12,6 +12,7 @@ from uuid import UUID
 from domain.clock import later, ms_between, to_iso
 from domain.execution import Claim, Executions
 from domain.job_definition import Spec
+from domain.json_values import JsonObject
 from domain.run_states import Failure, Report
 from domain.tasks import end
 from worker.contract import Handler
@@ -33,10 +34,12 @@ class AttemptSettings:
     Attributes:
         slots: how many run at a time.
         run_logs_dir: where what they print is kept.
+        handler_settings: what the operator decided for handlers, by entry point; no other handler sees it.
     """
 
     slots: int
     run_logs_dir: Path
+    handler_settings: Mapping[str, JsonObject]
 
 
 class Attempts:
@@ -168,6 +171,7 @@ class Attempts:
             entry_point=run.entry_point,
             parameters=run.parameters,
             inputs=claim.inputs,
+            settings=self._settings.handler_settings.get(run.entry_point, {}),
             timeout_ms=run.timeout_ms,
             memory_mb=memory_mb if isinstance(memory_mb, int) else None,
             deadline=None if run.timeout_ms is None else to_iso(later(run.modified_on, run.timeout_ms)),

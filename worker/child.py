@@ -78,6 +78,7 @@ def _context(task: Mapping[str, Any], cancelled: threading.Event, send_report: A
         run=task["run"],
         parameters=task["parameters"],
         inputs=task["inputs"],
+        settings=task["settings"],
         logger=logging.getLogger("job"),
         cancelled=cancelled,
         deadline=datetime.fromisoformat(deadline) if deadline else None,

@@ -71,6 +71,7 @@ class JobRunContext:
         run: `id`, `slug`, `attempt`, `maxAttempts`, `context` of the run.
         parameters: the validated parameters.
         inputs: what the service looked up for this job; empty for most.
+        settings: what the operator decided for this handler; empty for most.
         logger: writes to the run's log, as all that is printed does.
         cancelled: set when somebody asked to cancel; return soon then, or be killed.
         deadline: when the attempt is killed; None if it has no limit.
@@ -80,6 +81,7 @@ class JobRunContext:
     run: Mapping[str, Json]
     parameters: Mapping[str, Json]
     inputs: Mapping[str, Json]
+    settings: Mapping[str, Json]
     logger: logging.Logger
     cancelled: threading.Event
     deadline: datetime | None

@@ -21,6 +21,7 @@ class Task:
     entry_point: str
     parameters: Mapping[str, Any]
     inputs: Mapping[str, Any]
+    settings: Mapping[str, Any]
     timeout_ms: int | None
     memory_mb: int | None
     deadline: str | None

@@ -245,6 +245,7 @@ def _order(task: Task, until: float) -> Mapping[str, Any]:
             "entryPoint": task.entry_point,
             "parameters": task.parameters,
             "inputs": task.inputs,
+            "settings": task.settings,
             "deadline": task.deadline,
         },
     }

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from uuid import uuid4
@@ -19,6 +19,7 @@ from domain.errors import (
     WorkerBuriedError,
 )
 from domain.execution import Executions
+from domain.json_values import JsonObject
 from domain.tasks import end
 from worker.attempts import Attempts, AttemptSettings
 from worker.contract import Handler
@@ -45,6 +46,7 @@ class WorkerSettings:
         poll_s: how often it looks for work and cancels without being told of any.
         cancel_grace_s: from asking a handler to stop to killing it.
         stop_grace_s: how long running work may go on once the worker is asked to stop.
+        handler_settings: what the operator decided for handlers, by entry point.
     """
 
     slots: int = 4
@@ -53,6 +55,7 @@ class WorkerSettings:
     cancel_grace_s: float = 5.0
     stop_grace_s: float = 10.0
     run_logs_dir: Path
+    handler_settings: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
 class _BuriedError(Exception):
@@ -75,7 +78,7 @@ class Worker:
         self._executions = executions
         self._heartbeats = heartbeats
         self._work = work
-        attempt_settings = AttemptSettings(settings.slots, settings.run_logs_dir)
+        attempt_settings = AttemptSettings(settings.slots, settings.run_logs_dir, settings.handler_settings)
         self._attempts = Attempts(attempt_settings, executions, executor, handlers, work.wake)
         self._stopping = False
         self.worker_id = ""

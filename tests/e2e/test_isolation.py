@@ -15,8 +15,14 @@ from tests.support.processes import Process, eventually, started, wait_for_run
 WORKER = ("--handlers", "tests.support.handlers", "--lease-s", "2")
 
 
+def _signs(file: Path) -> list[tuple[int, float]]:
+    """Return who signed and when; a line counts once it is whole."""
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+    return [(int(line.split()[0]), float(line.split()[1])) for line in lines if line.endswith("\n")]
+
+
 def _writers(file: Path) -> set[int]:
-    return {int(line.split()[0]) for line in file.read_text().splitlines()}
+    return {pid for pid, _ in _signs(file)}
 
 
 def _gone(pid: int) -> bool:
@@ -81,7 +87,7 @@ def test_a_daemon_that_a_handler_left_ends_with_its_attempt(client: httpx.Client
     run_id = launch(client, "daemon", parameters={"file": str(file), "forMs": 100 if end == "returns" else 60_000})
     if end == "is canceled":
         wait_for_run(client, run_id, "running")
-        eventually(file.exists, what="the daemon's first sign")
+        eventually(lambda: _writers(file), what="the daemon's first sign")
         client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
     wait_for_run(client, run_id)
     assert all(_gone(pid) for pid in _writers(file))
@@ -98,16 +104,14 @@ def test_nothing_of_an_attempt_runs_when_another_worker_starts_it_again(
     with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
         run_id = launch(client, "daemon", parameters={"file": str(file), "forMs": 60_000})
         wait_for_run(client, run_id, "running")
-        eventually(file.exists, what="the daemon's first sign")
-        writers = _writers(file)
+        writers = eventually(lambda: _writers(file), what="the daemon's first sign")
         struck = monotonic()
         first.popen.send_signal(blow)
         with started(*arguments, APPHUB_DATABASE_URL=database_url):
             eventually(lambda: "attempt_lost" in topics(client, run_id), what="the run being recovered")
             assert all(_gone(pid) for pid in writers)
             # By the kernel's common clock: the last sign of the first life lies within the lease.
-            signs = [line.split() for line in file.read_text().splitlines()]
-            assert max(float(at) for pid, at in signs if int(pid) in writers) < struck + 2.5
+            assert max(at for pid, at in _signs(file) if pid in writers) < struck + 2.5
             wait_for_run(client, run_id, "running")
             first.popen.send_signal(signal.SIGCONT)
             client.post(f"/job-runs/{run_id}/cancel").raise_for_status()

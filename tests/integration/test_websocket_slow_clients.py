@@ -1,7 +1,7 @@
 """A client that reads nothing costs the others nothing, and is cut off (contract, section 5)."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,10 @@ def is_held_by_server(connection: socket.socket) -> bool:
     return False
 
 
+def pending(run_id: str) -> Callable[[Json], bool]:
+    return lambda message: message["type"] == "job.run.pending" and message["data"]["run"]["id"] == run_id
+
+
 def memory_mb(process: Process) -> float:
     status = Path(f"/proc/{process.popen.pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
@@ -62,15 +66,12 @@ def test_a_client_that_never_reads_delays_nobody_and_is_closed(client: httpx.Cli
     with client_that_never_reads(api) as slow, stream(client) as fast:
         fast.next()
         before = memory_mb(api)
-        launched = []
         for _ in range(BIG_RUNS):
-            launched.append(launch({"big": BIG}))
-            message = fast.until(lambda message: message["type"] == "job.run.pending")
-            assert message["data"]["run"]["id"] == launched[-1]
+            run_id = launch({"big": BIG})
+            fast.until(pending(run_id))
         assert memory_mb(api) - before < MEMORY_MB
         eventually(lambda: not is_held_by_server(slow), what="the server's letting go of the client that never reads")
         last = launch({})
-        message = fast.until(lambda message: message["type"] == "job.run.pending")
-        assert message["data"]["run"]["id"] == last
+        fast.until(pending(last))
         fast.connection.send("ping")
         fast.until(lambda message: message["type"] == "pong")

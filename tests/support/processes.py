@@ -65,10 +65,15 @@ class Process:
         return self.wait_for_line("ready ").split()[1]
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:
-        """Signal the process and wait for its end."""
+        """Signal the process, which may be frozen, and wait for its end; whatever does not end is killed, and fails."""
         if self.popen.poll() is None:
             self.popen.send_signal(number)
-        return self.popen.wait(timeout_s)
+            self.popen.send_signal(signal.SIGCONT)
+        try:
+            return self.popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            raise
 
     def kill_all(self) -> None:
         """Kill the process and everything below it, as a crash of the machine would."""

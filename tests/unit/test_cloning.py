@@ -38,6 +38,7 @@ def context_of(inputs: dict[str, Any] | None = None, reports: Reports | None = N
         definition={},
         run={},
         parameters={},
+        settings={},
         inputs=inputs or {},
         logger=logging.getLogger("tests.cloning"),
         cancelled=threading.Event(),
