@@ -204,6 +204,51 @@ class TagShape(_Shape):
     value: str
 
 
+class BuildShape(_Shape):
+    """A build of an app's image."""
+
+    id: str
+    repository_id: str
+    status: Literal["pending", "running", "succeeded", "failed", "canceled"]
+    image_tag: str | None
+    image_digest: str | None
+    error_message: str | None
+    commit_sha: str | None
+    git_branch: str | None
+    git_ref: str | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    started_at: AwareDatetime | None
+    completed_at: AwareDatetime | None
+    duration_ms: int | None
+    logs_preview: str
+    logs_truncated: bool
+    has_logs: bool
+    logs_size: int
+    job_run_id: str | None
+
+
+class BuildLog(_Shape):
+    """All that a build printed."""
+
+    id: str
+    repository_id: str
+    logs: str
+    size: int
+    updated_at: AwareDatetime
+
+
+class CountedPageMeta(_Shape):
+    """Where in a list its page lies."""
+
+    total: int
+    count: int
+    limit: int | None
+    offset: int
+    next_offset: int | None
+    has_more: bool
+
+
 class AppShape(_Shape):
     """An app of the catalog."""
 
@@ -217,7 +262,7 @@ class AppShape(_Shape):
     ingest_status: Literal["seed", "pending", "processing", "ready", "failed"]
     ingest_error: str | None
     ingest_attempts: int
-    latest_build: None
+    latest_build: BuildShape | None
     latest_launch: None
     preview_tiles: list[JsonValue]
     launch_env_templates: list[JsonValue]

@@ -5,11 +5,12 @@ Rules between fields are the domain's.
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
+from domain.build import Wanted
 from domain.clock import from_iso
 from domain.job_definition import Spec
 from domain.launching import Launch
@@ -168,6 +169,22 @@ def _repo_url(value: str) -> str:
     if parts.scheme not in _SCHEMES or not has_place:
         msg = "must be an absolute path or a file:, http:, https:, git: or ssh: URL"
         raise ValueError(msg)
+    return _without_password(parts) if "@" in parts.netloc else value
+
+
+def _without_password(parts: SplitResult) -> str:
+    """Leave out what may be a secret: the log keeps all for ever. Credentials are the operator's to configure."""
+    userinfo, _, place = parts.netloc.rpartition("@")
+    user = userinfo.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}@{place}" if parts.scheme == "ssh" and user else place))
+
+
+def _git_name(value: str) -> str:
+    # Git's own rules (git-check-ref-format), as far as they keep a name from being an option, a range or a path.
+    odd = any(character in " ~^:?*[\\" or not character.isprintable() for character in value)
+    if odd or value.startswith(("-", "/")) or value.endswith(("/", ".", ".lock")) or ".." in value or "@{" in value:
+        msg = "must be the name of a branch, a tag or a commit"
+        raise ValueError(msg)
     return value
 
 
@@ -191,6 +208,20 @@ class AppBody(_Body):
             dockerfile_path=self.dockerfile_path or "Dockerfile",
             tags=[tag.model_dump() for tag in self.tags or []],
         )
+
+
+GitName = Annotated[str, Field(min_length=1, max_length=250), AfterValidator(_git_name)]
+
+
+class BuildBody(_Body):
+    """What to build; the newest commit of the default branch if nothing is said."""
+
+    branch: GitName | None = None
+    ref: GitName | None = None
+
+    def wanted(self) -> Wanted:
+        """Return the command's content."""
+        return Wanted(git_branch=self.branch, git_ref=self.ref)
 
 
 def _default(name: str) -> Any:

@@ -72,6 +72,13 @@ def _idempotency_key(
     return idempotency_key
 
 
+def storable(text: str, path: str) -> str:
+    """Return a query parameter's text, or raise InvalidInputError: no database holds a NUL character."""
+    if "\x00" in text:
+        raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
+    return text
+
+
 StatusesDep = Annotated[list[str], Depends(_statuses)]
 IdempotencyKeyDep = Annotated[str | None, Depends(_idempotency_key)]
 

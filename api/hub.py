@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import orjson
 
+from api.catalog_views import CatalogViews
 from domain.clock import to_iso
 from domain.errors import LogUnavailableError
 from domain.identifiers import event_id
@@ -17,9 +19,11 @@ from eventlog.listener import Listener
 from eventlog.reader import Reader
 from eventlog.replay import Replay, Step
 from projections.envelope import Envelope
-from projections.feed import messages
+from projections.feed import NOTHING, Beside, messages
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MAX_BEHIND = 1_000
 """Events that may wait for one client. A browser that renders each of them keeps up; beyond, it has stopped reading."""
@@ -70,8 +74,9 @@ def _size(texts: list[str]) -> int:
 class Hub:
     """Follows the log and tells every subscriber."""
 
-    def __init__(self, reader: Reader, listener: Listener) -> None:
+    def __init__(self, reader: Reader, listener: Listener, views: CatalogViews) -> None:
         self._reader = reader
+        self._views = views
         self._listener = listener
         self._replay = Replay(reader)
         self._subscribers: set[Subscriber] = set()
@@ -102,7 +107,7 @@ class Hub:
     async def _run(self) -> None:
         async for events in self._reader.follow(self.head, self._listener.signal()):
             for step in await self._steps(events):
-                texts = encode(step) if self._subscribers else []
+                texts = await self._texts(step) if self._subscribers else []
                 for subscriber in self._subscribers:
                     subscriber.offer(texts)
                 self.head = step.event.position
@@ -110,19 +115,26 @@ class Hub:
             await asyncio.sleep(0)
 
     async def _steps(self, events: Sequence[Envelope]) -> list[Step]:
-        """Wait for the database if it is away: what was read already must reach the clients all the same."""
-        while True:
-            try:
-                return await self._replay.steps(events)
-            except LogUnavailableError as error:
-                logger.warning("cannot read the log, trying again: %s", error)
-                await asyncio.sleep(RETRY_PAUSE_S)
+        return await _patiently(lambda: self._replay.steps(events))
+
+    async def _texts(self, step: Step) -> list[str]:
+        return encode(step, await _patiently(lambda: self._views.beside(step)))
 
 
-def encode(step: Step) -> list[str]:
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Wait for the database if it is away: what was read already must reach the clients all the same."""
+    while True:
+        try:
+            return await read()
+        except LogUnavailableError as error:
+            logger.warning("cannot read the log, trying again: %s", error)
+            await asyncio.sleep(RETRY_PAUSE_S)
+
+
+def encode(step: Step, beside: Beside = NOTHING) -> list[str]:
     """Return an event's messages as texts; all but the last say that more of the same position follow."""
     event = step.event
-    told = messages(event, step.before, step.after)
+    told = messages(event, step.before, step.after, beside)
     common = {
         "emittedAt": to_iso(datetime.now(UTC)),
         "position": event.position,

@@ -20,6 +20,7 @@ from api.context import (
     StatusesDep,
     run_id_of,
     run_not_found,
+    storable,
 )
 from api.routes_jobs import row_of
 from api.run_logs import follow_log, read_log
@@ -50,7 +51,7 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     """List runs of all jobs, newest first."""
     definition_id = None
     if job is not None:
-        slug = _storable(job, "/job")
+        slug = storable(job, "/job")
         definition = await job_definitions.by_slug(connection, slug) if slug.isascii() else None
         if definition is None:
             return _page([], limit, offset, has_more=False)
@@ -58,7 +59,7 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     wanted = RunFilter(
         definition_id=definition_id,
         statuses=statuses,
-        search=_storable(search, "/search") if search else None,
+        search=storable(search, "/search") if search else None,
         before_position=_position(cursor),
     )
     runs, has_more = await list_runs(connection, wanted, limit, offset)
@@ -168,9 +169,3 @@ def _position(cursor: str | None) -> int | None:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):  # noqa: PLR2004 - fits 64 bits
         raise InvalidInputError([Issue("/cursor", "must be the nextCursor of another page", "pattern")])
     return int(cursor)
-
-
-def _storable(text: str, path: str) -> str:
-    if "\x00" in text:
-        raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
-    return text

@@ -9,7 +9,10 @@ from pathlib import Path
 from psycopg_pool import AsyncConnectionPool
 
 from api.auth import Tokens
+from api.build_logs import BuildLogs
+from api.catalog_views import CatalogViews
 from domain.application import Jobs
+from domain.catalog_commands import Catalog
 from domain.execution import Executions
 from eventlog.clock import DatabaseClock
 from eventlog.connection import Database
@@ -33,11 +36,13 @@ class Settings:
         database_url: any libpq connection string.
         data_dir: where logs of runs lie, and the embedded server if there is one.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
+        local_repositories: whether apps may name repositories on the workers' own file system.
     """
 
     database_url: str
     data_dir: Path
     tokens: Tokens | None = None
+    local_repositories: bool = True
 
     @property
     def run_logs_dir(self) -> Path:
@@ -52,10 +57,13 @@ class Service:
     settings: Settings
     pool: AsyncConnectionPool[Connection]
     jobs: Jobs
+    catalog: Catalog
     executions: Executions
     reader: Reader
     listener: Listener
     heartbeats: Heartbeats
+    build_logs: BuildLogs
+    views: CatalogViews
 
 
 @asynccontextmanager
@@ -71,12 +79,16 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         jobs = Jobs(LogFactory(database.conninfo, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
         stack.callback(jobs.close)
         await jobs.seed()
+        build_logs = BuildLogs(settings.run_logs_dir)
         yield Service(
             settings=settings,
             pool=pool,
             jobs=jobs,
+            catalog=Catalog(jobs),
             executions=Executions(jobs),
             reader=Reader(pool),
             listener=listener,
             heartbeats=Heartbeats(pool),
+            build_logs=build_logs,
+            views=CatalogViews(pool, build_logs),
         )

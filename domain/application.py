@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,9 +11,9 @@ from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment
 
-from domain import catalog, identifiers
+from domain import identifiers
 from domain.builtin import BUILTIN_SPECS
-from domain.catalog import INGEST_SLUG
+from domain.catalog_units import completed, with_catalog
 from domain.clock import Clock
 from domain.errors import ConflictError, InvalidInputError, NotFoundError, VersionConflictError
 from domain.job_definition import JobDefinition, Spec
@@ -21,7 +21,6 @@ from domain.job_run import JobRun
 from domain.json_values import JsonObject
 from domain.launching import Launch, new_run, relaunch
 from domain.ports import Locked, Log, Origin, RandomSource, Row, Saved, Unit
-from domain.repository import App, Repository
 from domain.run_states import FINAL
 
 A = TypeVar("A", bound=Aggregate)
@@ -142,6 +141,7 @@ class Jobs(Application[UUID]):
 
     async def _request(self, definition: JobDefinition, launch: Launch, run_id: UUID, origin: Origin) -> Launched:
         """Append a new run, provided that the definition is still the one it was decided on."""
+        launch = replace(launch, parameters=await completed(self, definition, launch))
         run = new_run(definition, launch, run_id, origin.actor, self.clock())
         unit = Unit(self.stored_events([run]), origin, {definition.id: definition.version})
         saved = await self.log_port.append(unit)
@@ -163,7 +163,7 @@ class Jobs(Application[UUID]):
         async def decide() -> list[Aggregate]:
             run = await self.run(run_id)
             run.request_cancel(self.clock(), reason)
-            return await self.with_catalog([run])
+            return await with_catalog(self, [run])
 
         await self.decide_and_save(decide, origin)
 
@@ -190,62 +190,6 @@ class Jobs(Application[UUID]):
         if found is None:
             raise NotFoundError("run_not_found", "job run not found")
         return found
-
-    # Catalog --------------------------------------------------------------------------------------------------
-
-    async def add_app(self, app: App, origin: Origin) -> Row:
-        """Add an app to the catalog and launch its ingestion, in one unit.
-
-        Raises:
-            ConflictError: `app_exists`.
-        """
-        now = self.clock()
-        repository = Repository.add(app, now)
-        run = await self._ingestion_of(repository, origin)
-        try:
-            saved = await self.save(repository, run, origin=origin)
-        except VersionConflictError:
-            raise ConflictError("app_exists", f"app {app.id} already exists") from None
-        return saved.rows[repository.id]
-
-    async def retry_ingestion(self, client_id: str, origin: Origin) -> Row:
-        """Launch another ingestion of the app.
-
-        Raises:
-            NotFoundError: `app_not_found`.
-            ConflictError: `ingestion_in_progress`.
-        """
-        aggregate_id = identifiers.repository_id(client_id)
-
-        async def decide() -> list[Aggregate]:
-            repository = (await self.load(Repository, [aggregate_id])).get(aggregate_id)
-            if repository is None:
-                raise NotFoundError("app_not_found", "app not found")
-            return [repository, await self._ingestion_of(repository, origin)]
-
-        saved = await self.decide_and_save(decide, origin)
-        return saved.rows[aggregate_id]
-
-    async def _ingestion_of(self, repository: Repository, origin: Origin) -> JobRun:
-        definition = await self.definition(identifiers.definition_id(INGEST_SLUG))
-        launch = Launch(parameters={"repositoryId": repository.client_id})
-        run = new_run(definition, launch, self.new_id(), origin.actor, self.clock())
-        repository.request_ingestion(str(run.id), self.clock())
-        return run
-
-    async def with_catalog(
-        self, runs: list[JobRun], effects: Sequence[catalog.Effect] = (), locked: Locked | None = None
-    ) -> list[Aggregate]:
-        """Return the runs and, for those that ingest, their repositories, moved along with them."""
-        followed = [(run, found) for run in runs if (found := catalog.repository_of(run)) is not None]
-        if not followed:
-            return list(runs)
-        repositories = await self.load(Repository, {repository_id for _, repository_id in followed}, locked)
-        now = locked.now if locked else self.clock()
-        for run, repository_id in followed:
-            if repository_id in repositories:
-                catalog.follow(run, repositories[repository_id], effects, now)
-        return [*runs, *repositories.values()]
 
     # The way to the log ---------------------------------------------------------------------------------------
 

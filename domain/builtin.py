@@ -1,11 +1,8 @@
 """The definitions that come with the service; the contract's section 8 is their source."""
 
-from domain.catalog import INGEST_ENTRY_POINT, INGEST_SLUG
+from domain.catalog import BUILD_ENTRY_POINT, BUILD_SLUG, INGEST_ENTRY_POINT, INGEST_SLUG
 from domain.job_definition import Spec
 from domain.json_values import JsonObject
-
-BUILD_SLUG = "repository-build"
-BUILD_ENTRY_POINT = "catalog.build.run"
 
 _ID: JsonObject = {"type": "string", "minLength": 1}
 
@@ -33,5 +30,6 @@ BUILTIN_SPECS: dict[str, Spec] = {
         default_parameters={"buildId": None},
         timeout_ms=1_800_000,
         retry_policy={"maxAttempts": 1},
+        concurrency_key="repositoryId",
     ),
 }

@@ -6,16 +6,15 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from domain import catalog
 from domain.application import Jobs
-from domain.catalog import Effect
-from domain.errors import InvalidInputError, Issue, WorkerBuriedError
+from domain.catalog import Effect, effect_issues
+from domain.catalog_units import inputs_of, with_catalog
+from domain.errors import Issue, WorkerBuriedError
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.json_values import Json, JsonObject, canonical
 from domain.parameters import violations
 from domain.ports import Locked, Origin
-from domain.repository import Repository
 from domain.run_states import Failure, Holder, Report
 
 MAX_RESULT_BYTES = 1_048_576
@@ -62,7 +61,7 @@ class Executions:
             due = await self._jobs.load(JobRun, await locked.due_run_ids(slots), locked)
             runs = list(due.values())
             claims[:] = [await self._claim(run, worker_id, locked) for run in runs]
-            return await self._jobs.with_catalog(runs, (), locked)
+            return await with_catalog(self._jobs, runs, (), locked)
 
         await self._jobs.save_under_lock(decide, _by(worker_id))
         return claims
@@ -123,7 +122,7 @@ class Executions:
             for run in runs.values():
                 run.expire_start(locked.now)
             expired[:] = list(runs)
-            return await self._jobs.with_catalog(list(runs.values()), (), locked)
+            return await with_catalog(self._jobs, list(runs.values()), (), locked)
 
         await self._jobs.save_under_lock(decide, Origin(actor="system"))
         return len(expired)
@@ -146,7 +145,7 @@ class Executions:
                     message = f"worker {run.holder.worker_id} stopped answering"
                     run.lose(run.holder, locked.now, message, self._jobs.random.random)
             lost[:] = list(runs)
-            return await self._jobs.with_catalog(list(runs.values()), (), locked)
+            return await with_catalog(self._jobs, list(runs.values()), (), locked)
 
         await self._jobs.save_under_lock(decide, Origin(actor=observer))
         return lost
@@ -167,27 +166,21 @@ class Executions:
         async def decide() -> list[Aggregate]:
             run = await self._jobs.run(run_id)
             act(run)
-            return await self._jobs.with_catalog([run], effects)
+            return await with_catalog(self._jobs, [run], effects)
 
         await self._jobs.decide_and_save(decide, _by(holder.worker_id))
 
     async def _claim(self, run: JobRun, worker_id: str, locked: Locked) -> Claim:
         spec = await self.pinned_spec(run.definition_id, run.definition_version, locked)
-        inputs: JsonObject = {}
-        if (repository_id := catalog.repository_of(run)) is not None:
-            found = await self._jobs.load(Repository, [repository_id], locked)
-            inputs = catalog.inputs_for(found.get(repository_id))
+        inputs = await inputs_of(self._jobs, run, locked)
         return Claim(run, run.start(worker_id, locked.now), spec, inputs)
 
 
 def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[Issue]:
     if len(canonical(result)) > MAX_RESULT_BYTES:
         return [Issue("/result", f"larger than {MAX_RESULT_BYTES} bytes", "maxLength")]
-    try:
-        catalog.check_effects(effects)
-    except InvalidInputError as error:
-        return error.issues
-    return violations(spec.output_schema, result, "/result") if spec.output_schema is not None else []
+    broken = violations(spec.output_schema, result, "/result") if spec.output_schema is not None else []
+    return broken + effect_issues(effects)
 
 
 def _by(worker_id: str) -> Origin:

@@ -55,6 +55,7 @@ class JobRun(Aggregate):
         scheduled_at: datetime,
         start_deadline_at: datetime | None,
         request_digest: str | None,
+        requested_by: str,
     ) -> None:
         self.status: Status = "pending"
         self.slug = slug
@@ -70,6 +71,7 @@ class JobRun(Aggregate):
         self.scheduled_at = scheduled_at
         self.start_deadline_at = start_deadline_at
         self.request_digest = request_digest
+        self.requested_by = requested_by
         self.attempt = 1
         self.execution = 0
         self.started_at: datetime | None = None

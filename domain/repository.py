@@ -33,6 +33,11 @@ class App:
     dockerfile_path: str
     tags: list[JsonObject] = field(default_factory=list)
 
+    @property
+    def is_local(self) -> bool:
+        """Return whether the repository lies on the workers' own file system."""
+        return self.repo_url.startswith("/") or self.repo_url.lower().startswith("file:")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ingested:
@@ -43,6 +48,7 @@ class Ingested:
     description: str
     dockerfile_path: str
     tags: list[JsonObject]
+    preview_tiles: list[JsonObject]
 
 
 class Repository(Aggregate):
@@ -103,6 +109,7 @@ class Repository(Aggregate):
         """The repository was read; its record is what was found."""
 
         TOPIC = "repository.ingestion_succeeded"
+        class_version = 2
         run_id: str
         attempt: int
         duration_ms: int | None
@@ -111,6 +118,12 @@ class Repository(Aggregate):
         description: str
         dockerfile_path: str
         tags: list[JsonObject]
+        preview_tiles: list[JsonObject]
+
+        @staticmethod
+        def upcast_v1_v2(state: JsonObject) -> None:
+            """Lift an event from before there were previews."""
+            state["preview_tiles"] = []
 
         def apply(self, aggregate: Repository) -> None:
             aggregate.move("ready", self.run_id)
@@ -133,6 +146,16 @@ class Repository(Aggregate):
         def apply(self, aggregate: Repository) -> None:
             aggregate.move("failed", self.run_id)
 
+    class EnvTemplatesRead(Event):
+        """A build read which environment variables the app takes."""
+
+        TOPIC = "repository.env_templates_read"
+        build_id: str
+        launch_env_templates: list[JsonObject]
+
+        def apply(self, aggregate: Repository) -> None:
+            aggregate.env_templates = self.launch_env_templates
+
     def __init__(  # noqa: PLR0913 - the first event's fields
         self,
         repository_id: str,
@@ -147,6 +170,7 @@ class Repository(Aggregate):
         self.run_id: str | None = None
         self.ingest_attempts = 0
         self.author_tags = tags
+        self.env_templates: list[JsonObject] = []
         self.record: JsonObject = {
             "id": repository_id,
             "name": name,
@@ -197,6 +221,12 @@ class Repository(Aggregate):
     def fail_ingestion(self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime) -> None:
         """Record that the ingestion ended without success."""
         self._trigger(self.IngestionFailed, run_id, now, attempt=attempt, error=error, duration_ms=duration_ms)
+
+    def read_env_templates(self, build_id: str, templates: list[JsonObject], now: datetime) -> None:
+        """Record which environment variables the app takes, unless that is known already."""
+        if templates != self.env_templates:
+            at = max(cut_to_ms(now), self.modified_on)
+            self.trigger_event(self.EnvTemplatesRead, timestamp=at, build_id=build_id, launch_env_templates=templates)
 
     def move(self, status: IngestStatus, run_id: str) -> None:
         """Apply where the ingestion stands."""

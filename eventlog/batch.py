@@ -153,9 +153,12 @@ def _trace(batch: _Batch, unit: Unit) -> None:
     known = (batch.heads[aggregate_id].correlation_id for aggregate_id in unit.aggregate_ids)
     inherited = next((correlation_id for correlation_id in known if correlation_id), None)
     correlation_id = origin.correlation_id or inherited or origin.causation_id or uuid4()
+    first = _key(unit.events[0])
     for event in unit.events:
         aggregate_id, version = _key(event)
-        previous = event_id(aggregate_id, version - 1) if version > 1 else None
+        # What a unit creates beside its first aggregate is that one's doing: a run's success launches the next run.
+        beginning = event_id(*first) if aggregate_id != first[0] else None
+        previous = event_id(aggregate_id, version - 1) if version > 1 else beginning
         batch.metadata[aggregate_id, version] = (correlation_id, origin.causation_id or previous)
     for aggregate_id in unit.aggregate_ids:
         batch.heads[aggregate_id].correlation_id = correlation_id

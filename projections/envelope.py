@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from eventsourcing.utils import resolve_topic
 
-from domain import job_definition, job_run, repository  # noqa: F401 - importing them registers their topics
+from domain import build, job_definition, job_run, repository  # noqa: F401 - importing them registers their topics
 from domain.identifiers import event_id
 from domain.json_values import JsonObject
 
@@ -40,7 +40,7 @@ class Envelope:
 
     @property
     def subject(self) -> str:
-        """Return what kind of aggregate it belongs to: `job_run`, `job_definition` or `repository`."""
+        """Return what kind of aggregate it belongs to: such as `job_run` or `repository`."""
         return self.topic.partition(".")[0]
 
     def present(self) -> JsonObject:

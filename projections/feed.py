@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from domain.json_values import JsonObject
 from domain.ports import Row
-from projections import job_definitions, job_runs, repositories
+from projections import builds, job_definitions, job_runs, repositories
 from projections.envelope import Envelope
 
 
@@ -16,7 +16,23 @@ class Message:
     data: JsonObject
 
 
-def messages(event: Envelope, before: Row | None, after: Row) -> list[Message]:
+@dataclass(frozen=True)
+class Beside:
+    """What is shown with a row of the catalog without being part of it, as it is at present.
+
+    Attributes:
+        latest_build: of an app.
+        log: of a build.
+    """
+
+    latest_build: JsonObject | None = None
+    log: builds.LogExcerpt = builds.NO_LOG
+
+
+NOTHING = Beside()
+
+
+def messages(event: Envelope, before: Row | None, after: Row, beside: Beside = NOTHING) -> list[Message]:
     """Return what clients are told of an event, given its aggregate's row before and after it."""
     match event.subject:
         case "job_run":
@@ -26,7 +42,12 @@ def messages(event: Envelope, before: Row | None, after: Row) -> list[Message]:
         case "repository":
             entry = repositories.history_entry(event, str(after["id"]))
             step = [Message("repository.ingestion-event", {"event": entry})] if entry else []
-            return [*step, Message("repository.updated", {"repository": repositories.present(after)})]
+            return [
+                *step,
+                Message("repository.updated", {"repository": repositories.present(after, beside.latest_build)}),
+            ]
+        case "build":
+            return [Message("build.updated", {"build": builds.present(after, beside.log)})]
         case _:
             return []
 

@@ -1,5 +1,8 @@
 """The table `repositories`: every app of the catalog, and the history of its ingestion."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from domain.identifiers import event_id
 from domain.json_values import JsonObject
 from domain.ports import Row
@@ -25,7 +28,7 @@ COLUMNS: dict[str, str] = {
     **COMMON_COLUMNS,
 }
 
-_FOUND = ("commit_sha", "name", "description", "dockerfile_path", "tags")
+_FOUND = ("commit_sha", "name", "description", "dockerfile_path", "tags", "preview_tiles")
 
 
 def evolve(row: Row | None, event: Envelope) -> Row:  # noqa: ARG001 - every fold has this shape
@@ -36,7 +39,7 @@ def evolve(row: Row | None, event: Envelope) -> Row:  # noqa: ARG001 - every fol
 TABLE = Table("repositories", "repository", "aggregate_id", COLUMNS, evolve)
 
 
-def _changed(event: Envelope) -> Row:
+def _changed(event: Envelope) -> Row:  # noqa: PLR0911 - one for each event
     data = event.data
     match event.topic:
         case "repository.added":
@@ -58,13 +61,15 @@ def _changed(event: Envelope) -> Row:
             return {"ingest_status": "ready", "ingest_error": None, **{name: data[name] for name in _FOUND}}
         case "repository.ingestion_failed":
             return {"ingest_status": "failed", "ingest_error": data["error"]}
+        case "repository.env_templates_read":
+            return {"launch_env_templates": data["launch_env_templates"]}
         case _:
             msg = f"repositories does not know {event.topic}"
             raise ValueError(msg)
 
 
-def present(row: Row) -> JsonObject:
-    """Return the app as clients see it (contract, section 4, Repository)."""
+def present(row: Row, latest_build: JsonObject | None) -> JsonObject:
+    """Return the app as clients see it (contract, section 4, Repository), with its newest build."""
     return {
         "id": row["id"],
         "name": row["name"],
@@ -76,7 +81,7 @@ def present(row: Row) -> JsonObject:
         "ingestStatus": row["ingest_status"],
         "ingestError": row["ingest_error"],
         "ingestAttempts": row["ingest_attempts"],
-        "latestBuild": None,
+        "latestBuild": latest_build,
         "latestLaunch": None,
         "previewTiles": row["preview_tiles"],
         "launchEnvTemplates": row["launch_env_templates"],
@@ -111,9 +116,50 @@ def history_entry(event: Envelope, client_id: str) -> JsonObject | None:
     }
 
 
-async def all_by_id(connection: Connection) -> list[Row]:
-    """Return every app, ordered bytewise by its id."""
-    return await fetch_rows(connection, 'SELECT * FROM repositories ORDER BY id COLLATE "C"', {})
+@dataclass(frozen=True, kw_only=True)
+class AppFilter:
+    """Which apps to list; what is empty selects all.
+
+    Attributes:
+        text: part of an id, name, description or URL, ignoring case.
+        tags: `key:value` or a key alone; an app must have every one of them, ignoring case.
+        statuses: any of these ingestion statuses.
+    """
+
+    text: str = ""
+    tags: Sequence[str] = ()
+    statuses: Sequence[str] = ()
+
+
+_HAS_TEXT = """(
+    strpos(lower(id), lower(%(text)s)) > 0 OR strpos(lower(name), lower(%(text)s)) > 0
+    OR strpos(lower(description), lower(%(text)s)) > 0 OR strpos(lower(repo_url), lower(%(text)s)) > 0
+)"""
+
+_HAS_TAGS = """NOT EXISTS (
+    SELECT 1 FROM unnest(%(tags)s::text[]) AS wanted
+    WHERE NOT EXISTS (
+        SELECT 1 FROM jsonb_array_elements(tags) AS tag
+        WHERE lower(wanted) IN (lower(tag ->> 'key'), lower((tag ->> 'key') || ':' || (tag ->> 'value')))
+    )
+)"""
+
+
+async def list_apps(connection: Connection, apps: AppFilter, limit: int | None, offset: int) -> tuple[list[Row], int]:
+    """Return a page of apps, ordered bytewise by id, and how many there are in all."""
+    values = {"text": apps.text, "tags": list(apps.tags), "statuses": list(apps.statuses)}
+    conditions = [
+        *([_HAS_TEXT] if apps.text else []),
+        *([_HAS_TAGS] if apps.tags else []),
+        *(["ingest_status = ANY(%(statuses)s)"] if apps.statuses else []),
+    ]
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    page = f'SELECT * FROM repositories {where} ORDER BY id COLLATE "C" LIMIT %(limit)s OFFSET %(offset)s'
+    rows = await fetch_rows(connection, page, {**values, "limit": limit, "offset": offset})
+    if limit is None and not offset:
+        return rows, len(rows)
+    [counted] = await fetch_rows(connection, f"SELECT count(*) AS total FROM repositories {where}", values)
+    return rows, int(str(counted["total"]))
 
 
 async def by_client_id(connection: Connection, client_id: str) -> Row | None:

@@ -82,7 +82,6 @@ def test_only_id_name_and_url_are_needed(shared: SharedApi) -> None:
         "file:/srv/git/app",
         "file:///srv/git/app",
         "http://example.com/app.git",
-        "https://user@example.com:8443/app",
         "git://example.com/app",
         "ssh://git@example.com/app",
         "HTTPS://EXAMPLE.COM/APP",
@@ -90,6 +89,24 @@ def test_only_id_name_and_url_are_needed(shared: SharedApi) -> None:
 )
 def test_a_path_or_one_of_five_kinds_of_url_names_a_repository(shared: SharedApi, url: str) -> None:
     assert add(shared, repoUrl=url)["repoUrl"] == url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:hidden@example.com:8443/app", "https://example.com:8443/app"),
+        ("https://hidden@example.com/app", "https://example.com/app"),
+        ("http://:hidden@example.com/app", "http://example.com/app"),
+        ("ssh://git:hidden@example.com/app", "ssh://git@example.com/app"),
+    ],
+)
+def test_what_may_be_a_secret_in_a_url_is_never_kept(shared: SharedApi, url: str, shown: str) -> None:
+    app = add(shared, repoUrl=url)
+    assert app["repoUrl"] == shown
+    [run] = ingestions(shared, app["id"])
+    kept = shared.rows("SELECT convert_from(state, 'UTF8') AS state FROM jobs_events")
+    assert not [row for row in kept if "hidden" in row["state"]]
+    assert "hidden" not in str(shared.get(f"/job-runs/{run['id']}/events"))
 
 
 def test_nothing_else_names_a_repository(shared: SharedApi) -> None:

@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from domain import catalog, identifiers
-from domain.catalog import INGEST_ENTRY_POINT, INGESTED, Effect
-from domain.errors import ConflictError, InvalidInputError
+from domain.catalog import BUILT, INGEST_ENTRY_POINT, INGESTED, Effect
+from domain.errors import ConflictError
+from domain.following import NOTHING_SAID, follow_ingestion
 from domain.job_run import JobRun
 from domain.repository import App, Repository
 from domain.run_states import Failure, Holder, Report
@@ -29,6 +30,7 @@ FOUND: dict[str, Any] = {
     "description": "The shop",
     "dockerfile_path": "docker/Dockerfile",
     "tags": [{"key": "framework", "value": "vue"}],
+    "preview_tiles": [{"kind": "image"}],
 }
 FINDINGS = [Effect(INGESTED, FOUND)]
 OTHER_RUN_ID = UUID(int=2)
@@ -51,7 +53,7 @@ def requested(run: JobRun) -> Repository:
 
 def followed(run: JobRun, repository: Repository, now: datetime, effects: list[Effect] | None = None) -> None:
     """Let the repository follow the run's new events, as the unit that appends both does."""
-    catalog.follow(run, repository, effects or [], now)
+    follow_ingestion(run, repository, effects or [], now)
     run.collect_events()
 
 
@@ -145,25 +147,23 @@ def test_success_replaces_the_record_with_what_was_found() -> None:
     repository = requested(run)
     run.succeed(started(repository, run), at(600), None, Report())
     followed(run, repository, at(600), FINDINGS)
-    given = catalog.inputs_for(repository)["repository"]
-    assert isinstance(given, dict)
+    given = repository.record
     assert (given["name"], given["description"]) == ("shop-frontend", "The shop")
     assert given["dockerfilePath"] == "docker/Dockerfile"
-    assert given["authorTags"] == APP.tags
+    assert repository.author_tags == APP.tags
 
 
-def test_the_next_ingestion_reads_the_authors_own_tags_again() -> None:
-    given = catalog.inputs_for(Repository.add(APP, NOON))["repository"]
-    assert given == {
+def test_an_added_app_is_recorded_as_given() -> None:
+    repository = Repository.add(APP, NOON)
+    assert repository.record == {
         "id": "Shop",
         "name": "Shop",
         "description": "Sells things",
         "repoUrl": "/srv/git/shop",
         "dockerfilePath": "Dockerfile",
         "tags": APP.tags,
-        "authorTags": APP.tags,
     }
-    assert catalog.inputs_for(None) == {"repository": None}
+    assert repository.author_tags == APP.tags
 
 
 def test_a_run_canceled_before_its_start_fails_the_ingestion() -> None:
@@ -261,20 +261,42 @@ def test_only_runs_of_the_ingestion_with_a_repository_have_one() -> None:
     assert catalog.repository_of(a_run(entry_point=INGEST_ENTRY_POINT, parameters={})) is None
 
 
+BUILD: dict[str, Any] = {
+    "commit_sha": "0" * 40,
+    "git_branch": None,
+    "image_tag": "apphub/shop:000000000000",
+    "image_digest": "sha256:0",
+    "launch_env_templates": [{"key": "PORT", "value": "80"}],
+}
+
+
 @pytest.mark.parametrize(
-    "effect",
+    ("effect", "path"),
     [
-        Effect("repository.deleted", FOUND),
-        Effect(INGESTED, {}),
-        Effect(INGESTED, {**FOUND, "more": 1}),
-        Effect(INGESTED, {key: value for key, value in FOUND.items() if key != "tags"}),
+        (Effect("repository.deleted", FOUND), "/effects/1/kind"),
+        (Effect(INGESTED, {**FOUND, "more": 1}), "/effects/1/data"),
+        (Effect(INGESTED, {key: value for key, value in FOUND.items() if key != "tags"}), "/effects/1/data/tags"),
+        (Effect(INGESTED, {**FOUND, "name": ""}), "/effects/1/data/name"),
+        (Effect(INGESTED, {**FOUND, "tags": ["a:b"]}), "/effects/1/data/tags/0"),
+        (Effect(INGESTED, {**FOUND, "preview_tiles": [{}] * 7}), "/effects/1/data/preview_tiles"),
+        (Effect(BUILT, {**BUILD, "image_tag": None}), "/effects/1/data/image_tag"),
+        (
+            Effect(BUILT, {**BUILD, "launch_env_templates": [{"key": "A"}]}),
+            "/effects/1/data/launch_env_templates/0/value",
+        ),
     ],
 )
-def test_an_effect_that_nobody_knows_is_refused(effect: Effect) -> None:
-    with pytest.raises(InvalidInputError) as refused:
-        catalog.check_effects([*FINDINGS, effect])
-    assert [issue.path for issue in refused.value.issues] == ["/effects"]
+def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(effect: Effect, path: str) -> None:
+    assert [issue.path for issue in catalog.effect_issues([*FINDINGS, effect])] == [path]
 
 
-def test_the_effect_of_an_ingestion_is_known() -> None:
-    catalog.check_effects(FINDINGS)
+def test_the_effects_of_both_jobs_are_known() -> None:
+    assert catalog.effect_issues([*FINDINGS, Effect(BUILT, BUILD)]) == []
+
+
+def test_a_success_that_says_nothing_fails_the_ingestion() -> None:
+    run = ingesting()
+    repository = requested(run)
+    run.succeed(started(repository, run), at(600), None, Report())
+    followed(run, repository, at(600))
+    assert (repository.status, repository.pending_events[-1].error) == ("failed", NOTHING_SAID)  # type: ignore[attr-defined]

@@ -59,6 +59,7 @@ FOUND = Ingested(
     description="The shop",
     dockerfile_path="docker/Dockerfile",
     tags=[{"key": "framework", "value": "vue"}],
+    preview_tiles=[{"kind": "image"}],
 )
 
 
@@ -149,6 +150,7 @@ def repository_events() -> list[Envelope]:
     repository.request_ingestion("second", at(6))
     repository.start_ingestion("second", 1, at(7))
     repository.finish_ingestion("second", 1, FOUND, 60, at(8))
+    repository.read_env_templates("build", [{"key": "A", "value": ""}], at(9))
     return stored(repository)
 
 
@@ -157,6 +159,7 @@ FINDINGS: JsonObject = {
     "description": "The shop",
     "dockerfilePath": "docker/Dockerfile",
     "tags": [{"key": "framework", "value": "vue"}],
+    "previewTiles": [{"kind": "image"}],
 }
 
 REPOSITORY_STEPS: list[JsonObject] = [
@@ -169,6 +172,7 @@ REPOSITORY_STEPS: list[JsonObject] = [
     {"ingestStatus": "pending", "ingestAttempts": 2},
     {"ingestStatus": "processing", "ingestAttempts": 3},
     {"ingestStatus": "ready", "ingestAttempts": 3, **FINDINGS},
+    {"ingestStatus": "ready", "ingestAttempts": 3, **FINDINGS, "launchEnvTemplates": [{"key": "A", "value": ""}]},
 ]
 
 
@@ -178,7 +182,7 @@ def shown_steps() -> list[JsonObject]:
 
 def test_an_app_is_shown_whole_after_each_step_of_its_ingestions() -> None:
     seen = steps(repositories.TABLE, repository_events())
-    assert [repositories.present(after) for _, _, after in seen] == shown_steps()
+    assert [repositories.present(after, None) for _, _, after in seen] == shown_steps()
     assert seen[-1][2]["commit_sha"] == "c0ffee"
 
 
@@ -192,17 +196,19 @@ HISTORY: list[tuple[Any, ...]] = [
     ("processing", "ingestion started", 1, None, None, "second"),
     ("ready", "ingestion finished", 1, "c0ffee", 60, "second"),
 ]
+"""The tenth event is no step of an ingestion."""
 
 
 def test_each_step_of_an_ingestion_is_in_its_history() -> None:
     events = repository_events()
     assert repositories.history_entry(events[0], "Shop") is None
-    entries = [repositories.history_entry(event, "Shop") for event in events[1:]]
+    assert repositories.history_entry(events[9], "Shop") is None
+    entries = [repositories.history_entry(event, "Shop") for event in events[1:9]]
     names = ("status", "message", "attempt", "commitSha", "durationMs", "jobRunId")
     assert [tuple(entry[name] for name in names) for entry in entries if entry] == HISTORY
     assert [entry["createdAt"] for entry in entries if entry] == [iso(ms) for ms in range(1, 9)]
     assert {entry["repositoryId"] for entry in entries if entry} == {"Shop"}
-    assert [entry["id"] for entry in entries if entry] == [event.present()["eventId"] for event in events[1:]]
+    assert [entry["id"] for entry in entries if entry] == [event.present()["eventId"] for event in events[1:9]]
 
 
 def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None:
@@ -210,12 +216,13 @@ def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None
     messages = told(events)
     shown = shown_steps()
     assert messages[0] == [("repository.updated", {"repository": shown[0]})]
-    assert messages[1:] == [
+    assert messages[9] == [("repository.updated", {"repository": shown[9]})]
+    assert messages[1:9] == [
         [
             ("repository.ingestion-event", {"event": repositories.history_entry(event, "Shop")}),
             ("repository.updated", {"repository": after}),
         ]
-        for event, after in zip(events[1:], shown[1:], strict=True)
+        for event, after in zip(events[1:9], shown[1:9], strict=True)
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from eventsourcing.domain import Aggregate
 from eventsourcing.utils import get_topic, resolve_topic
 
+from domain.build import Build
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.repository import Repository
@@ -65,14 +66,24 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "description",
         "dockerfile_path",
         "tags",
+        "preview_tiles",
     ),
     "repository.ingestion_failed": ("run_id", "attempt", "error", "duration_ms"),
+    "repository.env_templates_read": ("build_id", "launch_env_templates"),
+    "build.requested": (*FIRST, "repository_id", "run_id", "git_branch", "git_ref", "commit_sha", "retry_of"),
+    "build.started": ("run_id", "attempt"),
+    "build.checked_out": ("commit_sha",),
+    "build.retry_scheduled": ("attempt", "error"),
+    "build.succeeded": ("commit_sha", "git_branch", "image_tag", "image_digest"),
+    "build.failed": ("error",),
+    "build.canceled": ("error",),
 }
 
 AGGREGATES: dict[str, type[Aggregate]] = {
     "job_definition": JobDefinition,
     "job_run": JobRun,
     "repository": Repository,
+    "build": Build,
 }
 
 SPEC_FIELDS = (
