@@ -197,6 +197,12 @@ class Event(_Shape):
     data: dict[str, JsonValue]
 
 
+class EventPageMeta(_Shape):
+    """Where the next page of events begins; null at the log's end."""
+
+    next: int | None
+
+
 class TagShape(_Shape):
     """A tag of an app."""
 

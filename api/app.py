@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import errors, routes_apps, routes_builds, routes_jobs, routes_runs, websocket
+from api import errors, routes_apps, routes_builds, routes_events, routes_jobs, routes_runs, websocket
 from api.answers import Health, JsonAnswer
 from api.hub import Hub
 from api.service import Service, Settings, running
@@ -39,7 +39,14 @@ def build_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit)
     errors.install(app)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
-    for router in (routes_jobs.router, routes_runs.router, routes_apps.router, routes_builds.router, websocket.router):
+    for router in (
+        routes_jobs.router,
+        routes_runs.router,
+        routes_apps.router,
+        routes_builds.router,
+        routes_events.router,
+        websocket.router,
+    ):
         app.include_router(router)
     _describe(app)
     return app

@@ -14,6 +14,7 @@ from api.catalog_views import CatalogViews
 from domain.application import Jobs
 from domain.catalog_commands import Catalog
 from domain.execution import Executions
+from eventlog.audit import Audit
 from eventlog.clock import DatabaseClock
 from eventlog.connection import Database
 from eventlog.heartbeats import Heartbeats
@@ -64,6 +65,7 @@ class Service:
     heartbeats: Heartbeats
     build_logs: BuildLogs
     views: CatalogViews
+    audit: Audit
 
 
 @asynccontextmanager
@@ -91,4 +93,5 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             heartbeats=Heartbeats(pool),
             build_logs=build_logs,
             views=CatalogViews(pool, build_logs),
+            audit=Audit(pool),
         )

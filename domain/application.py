@@ -181,7 +181,7 @@ class Jobs(Application[UUID]):
         definition = await self.definition(old.definition_id)
         run = new_run(definition, relaunch(definition, old), self.new_id(), origin.actor, self.clock())
         caused = Origin(origin.actor, causation_id=identifiers.event_id(old.id, old.version))
-        saved = await self.save(run, origin=caused)
+        saved = await self.log_port.append(Unit(self.stored_events([run]), caused, continues=old.id))
         return Launched(run.id, saved.rows[run.id])
 
     async def run(self, run_id: UUID) -> JobRun:

@@ -12,7 +12,7 @@ from domain.catalog_units import new_build
 from domain.errors import ConflictError, NotFoundError, VersionConflictError
 from domain.job_run import JobRun
 from domain.launching import Launch, new_run
-from domain.ports import Origin, Row
+from domain.ports import Origin, Row, Unit
 from domain.repository import App, Repository
 
 
@@ -58,7 +58,7 @@ class Catalog:
             NotFoundError: `app_not_found`.
         """
         repository = await self._repository(client_id)
-        return await self._launch_build(repository.client_id, wanted, origin)
+        return await self._launch_build(repository.client_id, wanted, origin, None)
 
     async def retry_build(self, build_id: UUID, origin: Origin) -> Row:
         """Launch a build that repeats a failed one; return the new one's row.
@@ -70,13 +70,14 @@ class Catalog:
         build = (await self._jobs.load(Build, [build_id])).get(build_id)
         if build is None:
             raise NotFoundError("build_not_found", "build not found")
-        return await self._launch_build(build.repository_id, build.again(), origin)
+        caused = Origin(origin.actor, causation_id=identifiers.event_id(build.id, build.version))
+        return await self._launch_build(build.repository_id, build.again(), caused, build.id)
 
-    async def _launch_build(self, client_id: str, wanted: Wanted, origin: Origin) -> Row:
+    async def _launch_build(self, client_id: str, wanted: Wanted, origin: Origin, continues: UUID | None) -> Row:
         definition = await self._jobs.definition(identifiers.definition_id(BUILD_SLUG))
         build, run = new_build(self._jobs, definition, client_id, wanted, Launch(), origin.actor)
-        saved = await self._jobs.save(build, run, origin=origin)
-        return saved.rows[build.id]
+        unit = Unit(self._jobs.stored_events([build, run]), origin, continues=continues)
+        return (await self._jobs.log_port.append(unit)).rows[build.id]
 
     async def _repository(self, client_id: str) -> Repository:
         aggregate_id = identifiers.repository_id(client_id)

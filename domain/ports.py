@@ -36,11 +36,13 @@ class Unit:
 
     Attributes:
         expects: versions that other aggregates must still have, because the decision was made on them.
+        continues: the aggregate whose story this goes on to tell: what is created here shares its correlation id.
     """
 
     events: Sequence[StoredEvent]
     origin: Origin
     expects: Mapping[UUID, int] = field(default_factory=dict)
+    continues: UUID | None = None
 
     @property
     def aggregate_ids(self) -> list[UUID]:

@@ -117,6 +117,7 @@ async def _decide(connection: Connection, request: Request, decide: DecideEvents
 async def _read_heads(connection: Connection, batch: _Batch) -> None:
     units = [request.unit for request in batch.requests]
     ids = list({aggregate_id for unit in units for aggregate_id in (*unit.aggregate_ids, *unit.expects)})
+    ids += [unit.continues for unit in units if unit.continues is not None and unit.continues not in ids]
     batch.heads = {aggregate_id: Head() for aggregate_id in ids}
     cursor = await connection.execute(schema.HEADS, (ids,))
     for row in await cursor.fetchall():
@@ -150,7 +151,8 @@ def _accept(batch: _Batch, request: Request) -> bool:
 def _trace(batch: _Batch, unit: Unit) -> None:
     """Note why each event came to be: from its origin, else from the history that it continues."""
     origin: Origin = unit.origin
-    known = (batch.heads[aggregate_id].correlation_id for aggregate_id in unit.aggregate_ids)
+    told = [*unit.aggregate_ids, *([unit.continues] if unit.continues else [])]
+    known = (batch.heads[aggregate_id].correlation_id for aggregate_id in told)
     inherited = next((correlation_id for correlation_id in known if correlation_id), None)
     correlation_id = origin.correlation_id or inherited or origin.causation_id or uuid4()
     first = _key(unit.events[0])

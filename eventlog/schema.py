@@ -59,6 +59,16 @@ READ_SUBJECTS = f"""
     WHERE originator_id = ANY(%(ids)s) ORDER BY originator_id, originator_version
 """
 
+LAST_UP_TO = f"""
+    SELECT notification_id AS position, recorded_at FROM {EVENTS_TABLE}
+    WHERE notification_id <= %(position)s ORDER BY notification_id DESC LIMIT 1
+"""
+
+NTH_AFTER = f"""
+    SELECT notification_id AS position FROM {EVENTS_TABLE}
+    WHERE notification_id > %(after)s ORDER BY notification_id OFFSET %(skipped)s LIMIT 1
+"""
+
 HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"
 
 LOG_ID = "SELECT id FROM log_identity"

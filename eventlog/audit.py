@@ -1,0 +1,154 @@
+"""Reading the log as auditors do: by type, subject, actor, cause and time, page by page in log order."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from domain.clock import from_iso
+from domain.ports import Row
+from eventlog import schema
+from eventlog.connection import borrowed
+from projections.envelope import Envelope, to_envelope
+from projections.table import Connection, fetch_rows
+
+SCAN_LIMIT = 20_000
+"""How many events one page may look at: a rare type in a log of millions costs several pages, never a long query."""
+
+EXPORT_CHUNK = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventFilter:
+    """Which events; what is left out selects all.
+
+    Attributes:
+        types: any of these, each a topic such as `job_run.started` or a beginning such as `job_run.*`.
+        kind: of which kind of aggregate, such as `job_run`.
+        aggregate_id: whose.
+        actor: who caused them.
+        correlation_id: which request all of it goes back to.
+        since: not recorded before this moment.
+        until: recorded before this moment.
+    """
+
+    types: Sequence[str] = ()
+    kind: str | None = None
+    aggregate_id: UUID | None = None
+    actor: str | None = None
+    correlation_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_indexed(self) -> bool:
+        """Return whether an index finds these events, so that looking needs no bound."""
+        return self.aggregate_id is not None or self.correlation_id is not None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some events, and where the next page begins: the position to give as `after`, or None at the log's end."""
+
+    events: list[Envelope]
+    next: int | None
+
+
+class Audit:
+    """Answers auditors."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    async def page(self, wanted: EventFilter, after: int, limit: int) -> Page:
+        """Return the next events after a position that the filter lets pass."""
+        async with borrowed(self._pool) as connection:
+            if wanted.since is not None:
+                after = max(after, await position_before(connection, wanted.since))
+            end = None if wanted.is_indexed else await _scan_end(connection, after)
+            rows = await _matching(connection, wanted, after, end, limit + 1)
+        events = [to_envelope(row) for row in rows[:limit]]
+        if len(rows) > limit:
+            return Page(events, events[-1].position)
+        return Page(events, end)
+
+    async def everything(self, wanted: EventFilter, after: int = 0) -> AsyncIterator[list[Envelope]]:
+        """Yield all matching events, page by page, up to the log's present end."""
+        position: int | None = after
+        while position is not None:
+            page = await self.page(wanted, position, EXPORT_CHUNK)
+            yield page.events
+            position = page.next
+
+    async def position_at(self, moment: datetime) -> int:
+        """Return the last position that was recorded at or before this moment, 0 if none was."""
+        async with borrowed(self._pool) as connection:
+            return await position_before(connection, moment, inclusive=True)
+
+
+async def position_before(connection: Connection, moment: datetime, *, inclusive: bool = False) -> int:
+    """Return the last position recorded before the moment (or at it), 0 if there is none.
+
+    Positions are in commit order, and the database's clock stamps them: so this halves the log, without any index.
+    """
+    low, high = 0, await _head(connection)
+    while low < high:
+        middle = (low + high + 1) // 2
+        [row] = await fetch_rows(connection, schema.LAST_UP_TO, {"position": middle}) or [{}]
+        recorded_at = from_iso(str(row["recorded_at"])) if row else None
+        if recorded_at is None or recorded_at < moment or (inclusive and recorded_at == moment):
+            low = middle
+        else:
+            high = int(str(row["position"])) - 1
+    return low
+
+
+async def _head(connection: Connection) -> int:
+    return int(str((await fetch_rows(connection, schema.HEAD, {}))[0]["head"]))
+
+
+async def _scan_end(connection: Connection, after: int) -> int | None:
+    """Return the position up to which one page looks, None if that is the log's end."""
+    rows = await fetch_rows(connection, schema.NTH_AFTER, {"after": after, "skipped": SCAN_LIMIT - 1})
+    end = int(str(rows[0]["position"])) if rows else None
+    return end if end is not None and end < await _head(connection) else None
+
+
+_CONDITIONS = {
+    "types": "topic LIKE ANY(%(types)s)",
+    "kind": "topic LIKE %(kind)s",
+    "aggregate_id": "originator_id = %(aggregate_id)s",
+    "actor": "actor = %(actor)s",
+    "correlation_id": f"""correlation_id = %(correlation_id)s AND originator_id IN (
+        SELECT originator_id FROM {schema.EVENTS_TABLE}
+        WHERE correlation_id = %(correlation_id)s AND originator_version = 1
+    )""",
+    "until": "recorded_at < %(until)s",
+    "end": "notification_id <= %(end)s",
+}
+
+
+async def _matching(connection: Connection, wanted: EventFilter, after: int, end: int | None, limit: int) -> list[Row]:
+    values = {
+        "types": [_pattern(topic) for topic in wanted.types] or None,
+        "kind": _pattern(f"{wanted.kind}.*") if wanted.kind else None,
+        "aggregate_id": wanted.aggregate_id,
+        "actor": wanted.actor,
+        "correlation_id": wanted.correlation_id,
+        "until": wanted.until,
+        "end": end,
+    }
+    conditions = [condition for name, condition in _CONDITIONS.items() if values[name] is not None]
+    query = f"""
+        SELECT {schema.ENVELOPE_COLUMNS} FROM {schema.EVENTS_TABLE}
+        WHERE {" AND ".join(["notification_id > %(after)s", *conditions])}
+        ORDER BY notification_id LIMIT %(limit)s
+    """
+    return await fetch_rows(connection, query, {**values, "after": after, "limit": limit})
+
+
+def _pattern(topic: str) -> str:
+    literal = topic.removesuffix("*").replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return literal + ("%" if topic.endswith("*") else "")
