@@ -1,9 +1,11 @@
-"""The process of one attempt: reads its task, runs the handler, reports. Started by `worker.supervisor`.
+"""The process that runs handlers, one attempt after the other. Started by `worker.supervisor`.
 
-Standard output and error lead to the run's log already; standard input holds one line, the task.
+Standard output and error lead to the attempt's log already, and standard input is empty. Arguments: where handlers come
+from, then the descriptors of tasks (JSON lines), of reports, and of the word that an attempt is done.
 """
 
 import asyncio
+import ctypes
 import inspect
 import json
 import logging
@@ -18,28 +20,51 @@ from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from worker.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
+from worker.hygiene import Cleaner, Usage
 from worker.registry import HandlerSource, load_handlers
 
 
 def main() -> None:
-    """Load the handlers, wait for the task, run it; arguments: where handlers come from, descriptor for reports."""
-    reports = os.fdopen(int(sys.argv[2]), "wb", buffering=0)
-    os.set_inheritable(reports.fileno(), False)
+    """Load the handlers, and run what comes until an attempt leaves something behind."""
+    tasks, reports, done = (
+        cast("BinaryIO", os.fdopen(int(number), mode)) for number, mode in zip(sys.argv[2:], _MODES, strict=True)
+    )
+    for descriptor in sys.argv[2:]:
+        os.set_inheritable(int(descriptor), False)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # A cancel that comes when the attempt is over is for nobody.
     handlers = load_handlers(HandlerSource(**json.loads(sys.argv[1])))
-    line = sys.stdin.buffer.readline()
-    if not line:
-        return  # Started ahead, and not needed after all.
-    task = json.loads(line)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+    cleaner = Cleaner()
+    while line := tasks.readline():
+        usage = Usage()
+        _run(handlers, json.loads(line), reports)
+        _flush()
+        fit = cleaner.clean_up()
+        done.write(json.dumps({"fit": fit, **usage.measured()}).encode() + b"\n")
+        done.flush()
+        if not fit:
+            signal.pause()  # The supervisor ends this process; threads that the handler left must not go on alone.
+
+
+_MODES = ("rb", "wb", "wb")
+
+
+def _run(handlers: Mapping[str, Handler], task: Mapping[str, Any], reports: BinaryIO) -> None:
+    os.mkdir(task["workdir"])  # noqa: PTH102 - as short as it can be: this is on every run's way
+    os.chdir(task["workdir"])
+    os.environ.update(HOME=task["workdir"], TMPDIR=task["workdir"])
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
     lock = threading.Lock()  # A thread that the handler left may still be reporting.
     outcome = _outcome(handlers[task["entryPoint"]], task, reports, lock, cancelled)
     with lock:
         _send(reports, outcome)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # Threads that the handler left must not keep the attempt alive.
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if not stream.closed:
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)  # What libraries in C have printed, too.
 
 
 def _outcome(
@@ -91,9 +116,8 @@ def _send(reports: BinaryIO, message: Mapping[str, Any]) -> None:
         text = json.dumps(message)
     except (TypeError, ValueError, RecursionError) as error:
         text = json.dumps({"type": "invalid", "message": f"the handler's result or report is no JSON: {error}"})
-    payload = memoryview(text.encode() + b"\n")
-    while payload:
-        payload = payload[reports.write(payload) or 0 :]
+    reports.write(text.encode() + b"\n")
+    reports.flush()
 
 
 if __name__ == "__main__":

@@ -1,59 +1,33 @@
-"""Runs attempts on this host: each in a fresh process, under a supervisor that ends it with all its descendants."""
+"""Runs attempts on this host: in warm processes, each under a supervisor that ends an attempt with all descendants."""
 
 import asyncio
 import json
-import os
 import shutil
 import signal
-import sys
-import tempfile
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from worker import supervisor
 from worker.executor import OnUpdate, Outcome, Task
 from worker.registry import HandlerSource
-
-REPORT_LIMIT_BYTES = 8 * 1_048_576
-"""The longest message an attempt may send. Above the domain's limit of a result, which answers more kindly."""
+from worker.slots import REPORT_LIMIT_BYTES, Slot, start_slot
 
 LOG_LIMIT_BYTES = 10 * 1_048_576
 """What is kept of what one execution prints."""
 
-_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-_ENVIRONMENT_PREFIXES = ("SSL_CERT_", "GIT_SSL_")
-"""What an attempt gets of the worker's environment: none of the service's settings or secrets."""
-
-
-@dataclass(frozen=True)
-class _Started:
-    """A handler's process under its supervisor, ahead of its task."""
-
-    process: asyncio.subprocess.Process
-    workdir: Path
-    receiving: int
-
-    async def discard(self) -> None:
-        """End it unused."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        await self.process.wait()
-        os.close(self.receiving)
-        shutil.rmtree(self.workdir, ignore_errors=True)
-
 
 class ProcessExecutor:
-    """Implements `worker.executor.Executor`: each process runs one attempt, and is started before it is needed."""
+    """Implements `worker.executor.Executor`: warm processes, as many as attempts may run, each under a supervisor."""
 
-    def __init__(self, source: HandlerSource, ahead: int) -> None:
+    def __init__(self, source: HandlerSource, size: int) -> None:
         self._source = source
-        self._ahead = ahead
-        self._ready: deque[_Started] = deque()
+        self._size = size
+        self._ready: deque[Slot] = deque()
+        self._busy = 0
         self._refilling: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def aclose(self) -> None:
@@ -61,134 +35,112 @@ class ProcessExecutor:
         self._closed = True
         if self._refilling is not None:
             await self._refilling
-        while self._ready:
-            await self._ready.popleft().discard()
+        await asyncio.gather(*(slot.discard() for slot in self._ready), *self._leaving)
+        self._ready.clear()
 
     def prepare(self) -> None:
-        """Start processes ahead, in the background, until there is one for each attempt that may run."""
+        """Start processes in the background, until there is one for each attempt that may run."""
         if self._refilling is None or self._refilling.done():
-            self._refilling = asyncio.create_task(self._start_ahead(), name="processes ahead")
+            self._refilling = asyncio.create_task(self._start_missing(), name="warm processes")
 
-    async def _start_ahead(self) -> None:
-        while len(self._ready) < self._ahead and not self._closed:
-            self._ready.append(await _start(self._source))
+    async def _start_missing(self) -> None:
+        while len(self._ready) + self._busy < self._size and not self._closed:
+            self._ready.append(await start_slot(self._source))
 
-    async def _take(self) -> _Started:
-        """Return a process that still lives; a fresh one where none is ready."""
+    async def _take(self) -> Slot:
+        """Return a slot that still lives; a fresh one where none is ready."""
         while self._ready:
-            started = self._ready.popleft()
-            if started.process.returncode is None:
-                return started
-            await started.discard()
-        return await _start(self._source)
+            slot = self._ready.popleft()
+            if slot.lives:
+                return slot
+            await slot.discard()
+        return await start_slot(self._source)
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> "ProcessAttempt":
         """See the port."""
         task.log_path.parent.mkdir(parents=True, exist_ok=True)
-        started = await self._take()
-        self.prepare()
-        attempt = ProcessAttempt(started.process, started.workdir)
+        self._busy += 1
         try:
-            await attempt.begin(_order(task, until), started.receiving, on_update)
+            attempt = ProcessAttempt(await self._take(), self._give_back)
         except BaseException:
-            attempt.hang_up()  # Else it would run on without anybody who knows of it.
+            self._busy -= 1
+            raise
+        try:
+            await attempt.begin(task, on_update, until)
+        except BaseException:
+            attempt.abandon()  # Else it would run on without anybody who knows of it.
             raise
         return attempt
+
+    def _give_back(self, slot: Slot, *, lives_on: bool) -> None:
+        """Keep the slot for another attempt, or end it and start another one."""
+        self._busy -= 1
+        if lives_on and slot.lives and not self._closed:
+            self._ready.append(slot)
+            return
+        slot.hang_up()
+        self._leaving.add(leaving := asyncio.create_task(slot.discard(), name="ended process"))
+        leaving.add_done_callback(self._leaving.discard)
+        if not self._closed:
+            self.prepare()
 
 
 class ProcessAttempt:
     """An attempt, seen through its supervisor."""
 
-    def __init__(self, process: asyncio.subprocess.Process, workdir: Path) -> None:
-        self._process = process
-        self._workdir = workdir
+    def __init__(self, slot: Slot, give_back: "_GiveBack") -> None:
+        self._slot = slot
+        self._give_back = give_back
+        self._workdir = slot.new_workdir()
         self._conversation: asyncio.Task[Mapping[str, Any] | None] | None = None
 
-    async def begin(self, order: Mapping[str, Any], receiving: int, on_update: OnUpdate) -> None:
+    async def begin(self, task: Task, on_update: OnUpdate, until: float) -> None:
         """Give the order and start to listen."""
-        reader = asyncio.StreamReader(limit=REPORT_LIMIT_BYTES)
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(receiving, "rb"))
-        self._conversation = asyncio.create_task(self._listen(reader, on_update))
-        self._tell(order)
-        if self._process.stdin is not None:
+        self._conversation = asyncio.create_task(self._listen(on_update))
+        self._slot.tell(_order(task, self._workdir, until))
+        if self._slot.process.stdin is not None:
             with suppress(ConnectionError):
-                await self._process.stdin.drain()
+                await self._slot.process.stdin.drain()
 
     async def outcome(self) -> Outcome:
         """See the port."""
+        lives_on = False
         try:
-            said = await self._process.stdout.read() if self._process.stdout else b""
-            await self._process.wait()
+            said = await self._slot.process.stdout.readline() if self._slot.process.stdout else b""
+            ended: Mapping[str, Any] | None = json.loads(said) if said else None
+            # An attempt that left a living process has said its last word before; else it ends with the process.
+            message = await self._conversation if self._conversation else None
+            lives_on = ended is not None and bool(ended["livesOn"]) and message is not None
         finally:
-            self.hang_up()
-        message = await self._conversation if self._conversation else None
+            self._give_back(self._slot, lives_on=lives_on)
         await asyncio.to_thread(shutil.rmtree, self._workdir, ignore_errors=True)
-        return _outcome(message, said)
+        return _outcome(message, ended)
 
     def renew(self, until: float) -> None:
         """See the port."""
-        self._tell({"renew": until})
+        self._slot.tell({"renew": until})
 
     def cancel(self, grace_s: float) -> None:
         """See the port."""
-        self._tell({"cancel": grace_s})
+        self._slot.tell({"cancel": grace_s})
 
     def stop(self) -> None:
         """See the port."""
-        self._tell({"stop": True})
+        self._slot.tell({"stop": True})
 
-    def _tell(self, command: Mapping[str, Any]) -> None:
-        if self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(json.dumps(command).encode() + b"\n")
+    def abandon(self) -> None:
+        """End it, with its process and its supervisor; nobody will ask for its outcome."""
+        self._give_back(self._slot, lives_on=False)
 
-    def hang_up(self) -> None:
-        """End whatever still runs: to the supervisor, the end of its input is the end of the worker."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-
-    async def _listen(self, reader: asyncio.StreamReader, on_update: OnUpdate) -> Mapping[str, Any] | None:
-        message = await _last_word(reader, on_update)
+    async def _listen(self, on_update: OnUpdate) -> Mapping[str, Any] | None:
+        message = await _last_word(self._slot.reports, on_update)
         if message is not None and message["type"] == "invalid":
             self.stop()  # It may still be writing what nobody reads any more.
         return message
 
 
-async def _start(source: HandlerSource) -> _Started:
-    workdir = Path(tempfile.mkdtemp(prefix="apphub-run-"))
-    receiving, sending = os.pipe()
-    try:
-        return _Started(await _spawn(workdir, sending, source), workdir, receiving)
-    except BaseException:
-        os.close(receiving)
-        shutil.rmtree(workdir, ignore_errors=True)
-        raise
-    finally:
-        os.close(sending)
-
-
-async def _spawn(workdir: Path, sending: int, source: HandlerSource) -> asyncio.subprocess.Process:
-    # -P: the working directory is the run's, and no place to import from.
-    child = (sys.executable, "-P", "-m", "worker.child", json.dumps(asdict(source)))
-    # Shielded: a process that starts while its task is cancelled must still be found and ended.
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", supervisor.__file__, str(sending), *child),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=(sending,),
-            cwd=workdir,
-            env=_environment(workdir),
-            start_new_session=True,
-        )
-    )
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        process = await starting
-        if process.stdin is not None:
-            process.stdin.close()
-        raise
+class _GiveBack(Protocol):
+    def __call__(self, slot: Slot, *, lives_on: bool) -> None: ...
 
 
 async def _last_word(reader: asyncio.StreamReader, on_update: OnUpdate) -> Mapping[str, Any] | None:
@@ -209,10 +161,9 @@ async def _last_word(reader: asyncio.StreamReader, on_update: OnUpdate) -> Mappi
         on_update(message)
 
 
-def _outcome(message: Mapping[str, Any] | None, said: bytes) -> Outcome:
-    if not said:
-        return Outcome("stopped", {"message": "the attempt's supervisor was killed"})
-    ended = json.loads(said)
+def _outcome(message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> Outcome:
+    if ended is None:
+        return Outcome("signal", {"message": "the attempt's supervisor was killed"})
     metrics = {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
     if message is not None:
         return Outcome(message["type"], message, metrics)
@@ -232,7 +183,7 @@ def _signal_name(code: int) -> str:
         return str(-code)
 
 
-def _order(task: Task, until: float) -> Mapping[str, Any]:
+def _order(task: Task, workdir: Path, until: float) -> Mapping[str, Any]:
     return {
         "log": str(task.log_path),
         "logLimitBytes": LOG_LIMIT_BYTES,
@@ -240,6 +191,7 @@ def _order(task: Task, until: float) -> Mapping[str, Any]:
         "memoryMb": task.memory_mb,
         "leaseUntil": until,
         "task": {
+            "workdir": str(workdir),
             "run": task.run,
             "definition": task.definition,
             "entryPoint": task.entry_point,
@@ -249,12 +201,3 @@ def _order(task: Task, until: float) -> Mapping[str, Any]:
             "deadline": task.deadline,
         },
     }
-
-
-def _environment(workdir: Path) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
-    }
-    return {**kept, "HOME": str(workdir), "TMPDIR": str(workdir), "PYTHONUNBUFFERED": "1"}

@@ -1,15 +1,16 @@
-"""The guard of one attempt: a small process without user code between the worker and the handler's process.
+"""The guard of attempts, one at a time: a small process without user code between the worker and handlers' process.
 
-It starts the handler's process, keeps its output, and ends it with every descendant: when its time is over, when the
-worker says so, when the worker is gone, and when the worker's lease is over while the worker is frozen. As a subreaper
-it inherits what the handler's descendants leave behind, so nothing can hide in a session of its own.
+It starts the handlers' process, keeps what each attempt prints, and ends an attempt with every descendant: when its
+time is over, when the worker says so, when the worker is gone, and when the worker's lease is over while the worker is
+frozen. As a subreaper it inherits what an attempt's descendants leave behind, so nothing can hide in a session of its
+own. An attempt that ended by itself and left nothing behind leaves its process to the next one; otherwise both end.
 
-Run as a file, isolated and without site-packages: it starts quickly and imports nothing of ours. The
-handler's process is started at once, ahead of its task, so that it has imported all it needs when the task comes.
-Arguments: the descriptor for reports, then the command of the handler's process. Standard input: JSON lines, first the
-order (log, limits, task), then `{"renew": deadline}`, `{"cancel": grace_s}` or `{"stop": true}`. Standard output: one
-JSON line at the end, why and how the attempt ended. Deadlines are of CLOCK_MONOTONIC, which all processes of a host
-share.
+Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of ours. The handlers'
+process is started at once, ahead of its first task, so that it has imported all it needs when the task comes.
+Arguments: the descriptor for reports, then the command of the handlers' process. Standard input: JSON lines, for each
+attempt first the order (log, limits, task), then `{"renew": deadline}`, `{"cancel": grace_s}` or `{"stop": true}`.
+Standard output: a JSON line at each attempt's end, why and how it ended. Deadlines are of CLOCK_MONOTONIC, which all
+processes of a host share.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ import signal
 import sys
 import time
 from contextlib import suppress
+
+sys.path.append(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120 - isolated: nothing of ours is found yet
+
+from worker.descendants import cpu_s, is_only_descendant, kill_descendants, memory_mb
 
 TYPE_CHECKING = False  # Type checkers know the name; importing typing would cost a third of the start.
 if TYPE_CHECKING:
@@ -36,8 +41,6 @@ TICK_S = 0.1
 """How often memory is looked at, and the longest that a passed deadline goes unnoticed."""
 
 MARKER = b"[the output beyond %d bytes is not kept]\n"
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Log:
@@ -76,34 +79,52 @@ class Log:
 
 
 class Child:
-    """The handler's process, waiting for its task."""
+    """The handlers' process: reads tasks, prints, and says when one is done."""
 
     def __init__(self, command: list[str], reports: int) -> None:
-        reading, self._task = os.pipe()
+        tasks, self._tasks = os.pipe()
         self.output, writing = os.pipe()
+        self.done, saying_done = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             os.setpgid(0, 0)
-            os.dup2(reading, 0)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(writing, 1)
             os.dup2(writing, 2)
-            os.set_inheritable(reports, True)
-            os.execv(command[0], [*command, str(reports)])  # noqa: S606 - the worker's own interpreter
-        for descriptor in (reading, writing, reports):
+            for descriptor in (tasks, reports, saying_done):
+                os.set_inheritable(descriptor, True)
+            arguments = [*command, str(tasks), str(reports), str(saying_done)]
+            os.execv(command[0], arguments)  # noqa: S606 - the worker's own interpreter
+        for descriptor in (tasks, writing, reports, saying_done):
             os.close(descriptor)
 
     def give(self, task: object) -> None:
-        """Hand the task over: one line of standard input."""
+        """Hand a task over: one line."""
         with suppress(BrokenPipeError):
-            _write(self._task, json.dumps(task).encode() + b"\n")
-        os.close(self._task)
+            _write(self._tasks, json.dumps(task).encode() + b"\n")
 
 
-class Supervisor:
-    """Watches over one handler's process until nothing of it is left."""
+class Control:
+    """What the worker says."""
 
-    def __init__(self, child: Child, order: dict[str, object], control: bytes) -> None:
+    def __init__(self) -> None:
+        self.descriptor = sys.stdin.fileno()
+        self._received = b""
+
+    def read(self) -> list[dict[str, object]] | None:
+        """Return the commands that there are; None once the worker is gone for good."""
+        chunk = os.read(self.descriptor, CHUNK_BYTES)
+        if not chunk:
+            return None
+        *lines, self._received = (self._received + chunk).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+
+class Attempt:
+    """Watches over one attempt until nothing of it is left, but for a child that is fit for the next one."""
+
+    def __init__(self, child: Child, control: Control, order: dict[str, object]) -> None:
         self._log = Log(str(order["log"]), int(str(order["logLimitBytes"])))
         self._memory_limit = _number(order["memoryMb"])
         self._lease_until = _number(order["leaseUntil"]) or 0.0
@@ -113,62 +134,73 @@ class Supervisor:
         self._cause: str | None = None
         self._peak_mb = 0.0
         self._control = control
-        self._output = child.output
-        self._child = child.pid
+        self._child = child
+        self._done = b""
+        self._cpu_before_s = cpu_s(child.pid)
         child.give(order["task"])
 
-    def run(self) -> dict[str, object]:
-        """Watch until the end; return how it was."""
+    def run(self, commands: list[dict[str, object]]) -> dict[str, object]:
+        """Watch until the end; return how it was, and whether the child lives on."""
+        self._obey(commands)
         status, usage = self._watch()
-        _kill_descendants()
+        said = json.loads(self._done) if usage is None else {}
+        lives_on = bool(said.get("fit")) and is_only_descendant(self._child.pid)
+        if not lives_on:
+            kill_descendants()
         self._drain()
         self._log.close()
         code = os.waitstatus_to_exitcode(status)
+        used_s = said["cpuSeconds"] if usage is None else usage.ru_utime + usage.ru_stime - self._cpu_before_s
+        peak_mb = said["peakMemoryMb"] if usage is None else usage.ru_maxrss / 1024
         return {
             "cause": self._cause or ("signal" if code < 0 else "exit"),
             "code": code,
-            "cpuSeconds": round(usage.ru_utime + usage.ru_stime, 3),
-            "peakMemoryMb": round(max(self._peak_mb, usage.ru_maxrss / 1024), 1),
+            "cpuSeconds": round(max(used_s, 0.0), 3),
+            "peakMemoryMb": round(max(self._peak_mb, peak_mb), 1),
+            "livesOn": lives_on,
         }
 
-    def _watch(self) -> tuple[int, struct_rusage]:
+    def _watch(self) -> tuple[int, struct_rusage | None]:
+        """Return the exit status and usage of a child that ended, (0, None) if it says that it is done."""
         poller = select.poll()
-        poller.register(sys.stdin.fileno(), select.POLLIN)
-        poller.register(self._output, select.POLLIN)
+        for descriptor in (self._control.descriptor, self._child.output, self._child.done):
+            poller.register(descriptor, select.POLLIN)
         while True:
-            pid, status, usage = os.wait4(self._child, os.WNOHANG)
+            pid, status, usage = os.wait4(self._child.pid, os.WNOHANG)
             if pid:
                 return status, usage
+            if self._done.endswith(b"\n") and self._cause is None:
+                return 0, None
             for descriptor, _ in poller.poll(TICK_S * 1000):
-                if descriptor == self._output:
-                    self._keep_output(poller)
-                else:
-                    self._obey(poller)
+                self._heed(descriptor, poller)
             self._check_limits()
 
-    def _keep_output(self, poller: select.poll) -> None:
-        output = os.read(self._output, CHUNK_BYTES)
-        if output:
-            self._log.add(output)
-        else:
-            poller.unregister(self._output)
-
-    def _obey(self, poller: select.poll) -> None:
-        """Read what the worker says; its silence for good means that it is gone."""
-        received = os.read(sys.stdin.fileno(), CHUNK_BYTES)
-        if not received:
-            poller.unregister(sys.stdin.fileno())
-            self._end("stopped")
-            return
-        *lines, self._control = (self._control + received).split(b"\n")
-        for line in lines:
-            command = json.loads(line)
-            if "renew" in command:
-                self._lease_until = command["renew"]
-            elif "cancel" in command:
-                self._cancel_until = time.monotonic() + command["cancel"]
-                os.kill(self._child, signal.SIGTERM)
+    def _heed(self, descriptor: int, poller: select.poll) -> None:
+        if descriptor == self._control.descriptor:
+            commands = self._control.read()
+            if commands is None:  # The worker is gone.
+                poller.unregister(descriptor)
+                self._end("stopped")
             else:
+                self._obey(commands)
+            return
+        chunk = os.read(descriptor, CHUNK_BYTES)
+        if not chunk:
+            poller.unregister(descriptor)
+        elif descriptor == self._child.output:
+            self._log.add(chunk)
+        else:
+            self._done += chunk
+
+    def _obey(self, commands: list[dict[str, object]]) -> None:
+        for command in commands:
+            if "renew" in command:
+                self._lease_until = _number(command["renew"]) or 0.0
+            elif "cancel" in command:
+                self._cancel_until = time.monotonic() + (_number(command["cancel"]) or 0.0)
+                with suppress(ProcessLookupError):
+                    os.kill(self._child.pid, signal.SIGTERM)
+            elif "stop" in command:
                 self._end("stopped")
 
     def _check_limits(self) -> None:
@@ -180,56 +212,21 @@ class Supervisor:
         if self._cancel_until is not None and now >= self._cancel_until:
             self._end("canceled")
         if self._memory_limit is not None:
-            self._peak_mb = max(self._peak_mb, _memory_mb())
+            self._peak_mb = max(self._peak_mb, memory_mb())
             if self._peak_mb > self._memory_limit:
                 self._end("out_of_memory")
 
     def _end(self, cause: str) -> None:
         self._cause = self._cause or cause
         with suppress(ProcessLookupError):
-            os.kill(self._child, signal.SIGKILL)
+            os.kill(self._child.pid, signal.SIGKILL)
 
     def _drain(self) -> None:
-        os.set_blocking(self._output, False)
+        os.set_blocking(self._child.output, False)
         with suppress(BlockingIOError):
-            while output := os.read(self._output, CHUNK_BYTES):
+            while output := os.read(self._child.output, CHUNK_BYTES):
                 self._log.add(output)
-
-
-def _descendants() -> list[int]:
-    parents: dict[int, int] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib would double the start's time
-        if name.isdigit():
-            with suppress(OSError):
-                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
-                    fields = file.read().rpartition(b")")[2].split()
-                parents[int(name)] = int(fields[1])
-    found = [os.getpid()]
-    for above in found:
-        found += [pid for pid, parent in parents.items() if parent == above]
-    return found[1:]
-
-
-def _kill_descendants() -> None:
-    """Kill until the kernel says that no child is left; those that fork meanwhile become ours, and are next."""
-    while True:
-        for pid in _descendants():
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
-        time.sleep(0.005)
-
-
-def _memory_mb() -> float:
-    pages = 0
-    for pid in _descendants():
-        with suppress(OSError, IndexError), open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
-            pages += int(file.read().split()[1])
-    return pages * _PAGE_BYTES / 1_048_576
+        os.set_blocking(self._child.output, True)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -252,24 +249,35 @@ def _number(value: object) -> float | None:
     return None if value is None else float(str(value))
 
 
+def _next_order(child: Child, control: Control) -> list[dict[str, object]]:
+    """Wait for an order, with whatever was said in one breath; empty once the worker or the child is gone."""
+    poller = select.poll()
+    poller.register(control.descriptor, select.POLLIN)
+    poller.register(child.done, select.POLLIN)
+    while True:
+        for descriptor, _ in poller.poll():
+            commands = control.read() if descriptor == control.descriptor else None
+            if commands is None:
+                return []
+            # What is no order was said to the attempt before, which had ended already.
+            orders = [index for index, command in enumerate(commands) if "task" in command]
+            if orders:
+                return commands[orders[0] :]
+
+
 def main() -> None:
-    """Start the handler's process, wait for the order, and guard the attempt."""
+    """Start the handlers' process, and guard one attempt after the other while it is fit for them."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    child = Child(sys.argv[2:], int(sys.argv[1]))
-    received = b""
-    while b"\n" not in received:
-        chunk = os.read(sys.stdin.fileno(), CHUNK_BYTES)
-        if not chunk:  # The worker is gone, or has no task for us.
-            _kill_descendants()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    child, control = Child(sys.argv[2:], int(sys.argv[1])), Control()
+    while commands := _next_order(child, control):
+        ended = Attempt(child, control, commands[0]).run(commands[1:])
+        with suppress(BrokenPipeError):
+            _write(sys.stdout.fileno(), json.dumps(ended).encode() + b"\n")
+        if not ended["livesOn"]:
             return
-        received += chunk
-    order, _, control = received.partition(b"\n")
-    ended = Supervisor(child, json.loads(order), control).run()
-    with suppress(BrokenPipeError):
-        _write(sys.stdout.fileno(), json.dumps(ended).encode() + b"\n")
+    kill_descendants()
 
 
 if __name__ == "__main__":

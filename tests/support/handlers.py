@@ -2,10 +2,13 @@
 
 import ctypes
 import fcntl
+import io
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +17,52 @@ from worker.contract import Handler, JobResult, JobRunContext, PermanentError, R
 
 def noop(_: JobRunContext) -> None:
     """Do nothing."""
+
+
+def leave_traces(context: JobRunContext) -> JobResult:
+    """Return what an attempt before has left, then leave as much as can be left behind."""
+    seen = {
+        "cwd": str(Path.cwd()),
+        "files": sorted(path.name for path in Path.cwd().iterdir()),
+        "variable": os.environ.get("LEFT_BEHIND"),
+        "umask": os.umask(0o77),
+        "stdout": sys.stdout is sys.__stdout__,
+        "path": "left-behind" in sys.path,
+        "handlers": len(logging.getLogger().handlers),
+        "ignored": signal.getsignal(signal.SIGUSR1) == signal.SIG_IGN,
+        "threads": threading.active_count(),
+        "pid": os.getpid(),
+    }
+    Path("left-behind").touch()
+    os.environ["LEFT_BEHIND"] = "yes"
+    sys.path.append("left-behind")
+    logging.getLogger().addHandler(logging.NullHandler())
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, 3_600)
+    sys.stdout = io.StringIO()
+    match context.parameters.get("leave"):
+        case "thread":
+            threading.Thread(target=time.sleep, args=(3_600,), daemon=True).start()
+        case "descriptor":
+            os.dup(0)
+        case "child":
+            subprocess.Popen(["sleep", "3600"])
+        case "memory":
+            MEMORY.append(bytearray(100_000_000))
+    return JobResult(result=seen)
+
+
+MEMORY: list[bytearray] = []
+
+
+def use_memory(_: JobRunContext) -> None:
+    """Use 200 MB for a moment, and give them back."""
+    bytearray(b"x") * 200_000_000
+
+
+def print_from_c(_: JobRunContext) -> None:
+    """Print by the C library, which writes what it has gathered later."""
+    ctypes.CDLL(None).printf(b"printed from C\n")
 
 
 def echo(context: JobRunContext) -> JobResult:
@@ -222,6 +271,9 @@ HANDLERS: dict[str, Handler] = {
         environment,
         no_json,
         leave_daemon,
+        leave_traces,
+        print_from_c,
+        use_memory,
         segfault,
         grow,
         flood,
