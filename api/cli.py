@@ -4,18 +4,28 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-import psycopg
 import typer
 
 from api.auth import read_tokens
+from api.catalog_settings import handler_settings, local_repositories
+from api.cli_options import (
+    Commands,
+    DatabaseUrl,
+    DataDir,
+    Handlers,
+    Host,
+    LeaseS,
+    Port,
+    Slots,
+    TokensFile,
+    database,
+    failure,
+    read,
+)
 from api.demo import run_demo
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from api.embedded_placement import ROOTS_PLACE, PlacementError
 from api.service import Settings
 from api.serving import PortTakenError, serve, watch_lifeline, work
 from api.up import Supervisor
@@ -31,43 +41,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-T = TypeVar("T")
-
-MINIMUM_SERVER = 150_000
-"""PostgreSQL 15, as libpq counts versions."""
-
-Host = Annotated[str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")]
-Port = Annotated[int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(envvar="APPHUB_DATA_DIR", help="Where run logs lie, and the private database if no URL is given."),
-]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar=["APPHUB_DATABASE_URL", "DATABASE_URL"],
-        help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
-    ),
-]
-TokensFile = Annotated[
-    Path | None,
-    typer.Option(envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."),
-]
-Slots = Annotated[int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")]
-LeaseS = Annotated[
-    float, typer.Option(envvar="APPHUB_LEASE_S", min=1, max=3_600, help="Silence after which a worker counts as dead.")
-]
-Handlers = Annotated[
-    list[str] | None, typer.Option("--handlers", envvar="APPHUB_HANDLERS", help="Module with a mapping HANDLERS.")
-]
-
-Commands = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="APPHUB_COMMANDS", help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.'
-    ),
-]
-
 
 @app.command()
 def up(  # noqa: PLR0913 - one for each option
@@ -82,19 +55,21 @@ def up(  # noqa: PLR0913 - one for each option
     commands: Commands = None,
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
-    with _database(data_dir, database_url) as (directory, _):
-        common = ["--data-dir", str(directory)]
-        serve_arguments = [*common, "--host", host, "--port", str(port)]
-        if tokens_file is not None:
-            serve_arguments += ["--tokens-file", str(tokens_file)]
-        worker_arguments = [*common, "--slots", str(slots), "--lease-s", str(lease_s)]
-        worker_arguments += [part for module in handlers or [] for part in ("--handlers", module)]
-        if commands is not None:
-            worker_arguments += ["--commands", str(commands)]
-        if database_url is not None:
-            # By the environment: a command line can be read by everybody on the machine.
-            os.environ["APPHUB_DATABASE_URL"] = database_url
-        code = Supervisor(serve_arguments, worker_arguments).run()
+    with database(data_dir, database_url) as (directory, _):
+        read(lambda: handler_settings(os.environ, directory))  # Before anything starts that would fail by it.
+        # By the environment: a command line can be read by everybody on the machine.
+        given = {
+            "HOST": host,
+            "DATA_DIR": directory,
+            "DATABASE_URL": database_url,
+            "TOKENS_FILE": tokens_file,
+            "SLOTS": slots,
+            "LEASE_S": lease_s,
+            "HANDLERS": " ".join(handlers or ()),
+            "COMMANDS": commands,
+        }
+        variables = {f"APPHUB_{name}": str(value) for name, value in given.items() if value}
+        code = Supervisor({**os.environ, **variables, "APPHUB_PORT": str(port)}).run()
     raise typer.Exit(code)
 
 
@@ -107,12 +82,13 @@ def serve_command(
     tokens_file: TokensFile = None,
 ) -> None:
     """Run the API alone."""
-    tokens = _read(tokens_file, read_tokens)
-    with _database(data_dir, database_url) as (directory, url):
+    tokens = read(lambda: read_tokens(tokens_file) if tokens_file else None)
+    local = read(lambda: local_repositories(os.environ))
+    with database(data_dir, database_url) as (directory, url):
         try:
-            serve(Settings(url, directory, tokens), host, port)
+            serve(Settings(url, directory, tokens, local), host, port)
         except PortTakenError as error:
-            raise _failure(error) from None
+            raise failure(error) from None
 
 
 @app.command("worker")
@@ -125,14 +101,20 @@ def worker_command(  # noqa: PLR0913 - one for each option
     commands: Commands = None,
 ) -> None:
     """Run a worker alone."""
-    source = HandlerSource(tuple(handlers or ()), _read(commands, read_commands) or {})
-    with _database(data_dir, database_url) as (directory, url):
+    declared = read(lambda: read_commands(commands) if commands else {})
+    source = HandlerSource(tuple(handlers or ()), declared)
+    with database(data_dir, database_url) as (directory, url):
         settings = Settings(url, directory)
-        worker_settings = WorkerSettings(slots=slots, lease_s=lease_s, run_logs_dir=settings.run_logs_dir)
+        worker_settings = WorkerSettings(
+            slots=slots,
+            lease_s=lease_s,
+            run_logs_dir=settings.run_logs_dir,
+            handler_settings=read(lambda: handler_settings(os.environ, directory)),
+        )
         try:
             work(settings, worker_settings, source)
         except (DuplicateHandlerError, ImportError) as error:
-            raise _failure(error) from None
+            raise failure(error) from None
 
 
 @app.command()
@@ -142,7 +124,7 @@ def migrate(
     to: Annotated[str, typer.Option(help="Version to go to; `base` removes everything, the log included.")] = "head",
 ) -> None:
     """Bring the database's schema up to date, or down."""
-    with _database(data_dir, database_url, upgrade=False) as (_, url):
+    with database(data_dir, database_url, upgrade=False) as (_, url):
         before = runner.current(url)
         target = runner.HEAD if to == "head" else to
         if target != "base" and (before or "") <= target:
@@ -158,57 +140,6 @@ def demo(
 ) -> None:
     """Show everything at work: start from nothing, ingest a repository, print its events as they arrive."""
     raise typer.Exit(run_demo(repo or Path.cwd()))
-
-
-@contextmanager
-def _database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) -> Iterator[tuple[Path, str]]:
-    """Give the data directory and the URL of a database whose schema is up to date."""
-    directory = (data_dir or _default_data_dir()).resolve()
-    embedded: EmbeddedPostgres | None = None
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if url is None:
-            embedded = EmbeddedPostgres(directory)
-            url = embedded.start()
-        _check_server(url)
-        if upgrade:
-            runner.upgrade(url)
-        yield directory, url
-    except (EmbeddedPostgresError, PlacementError, runner.SchemaError, OSError) as error:
-        raise _failure(error) from None
-    except psycopg.OperationalError as error:
-        raise _failure(f"cannot reach the database: {str(error).strip()}\nCheck --database-url.") from None
-    finally:
-        if embedded is not None:
-            embedded.stop()
-
-
-def _check_server(url: str) -> None:
-    with psycopg.connect(url) as connection:
-        version = connection.info.server_version
-    if version < MINIMUM_SERVER:
-        msg = f"the database is PostgreSQL {version // 10_000}; 15 or newer is needed"
-        raise runner.SchemaError(msg)
-
-
-def _default_data_dir() -> Path:
-    if os.geteuid() == 0:
-        return ROOTS_PLACE / "data"
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "apphub-jobs"
-
-
-def _read(path: Path | None, reader: Callable[[Path], T]) -> T | None:
-    """Read an operator's file, if there is one; a broken one is a clear error."""
-    try:
-        return None if path is None else reader(path)
-    except (OSError, ValueError) as error:
-        raise _failure(error) from None
-
-
-def _failure(error: object) -> typer.Exit:
-    typer.echo(f"apphub-jobs: {error}", err=True)
-    return typer.Exit(1)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType
 
@@ -20,8 +20,9 @@ STOP_TIMEOUT_S = 30.0
 class Supervisor:
     """Keeps an API and a worker running. Both end when this process does, however it does."""
 
-    def __init__(self, serve_arguments: Sequence[str], worker_arguments: Sequence[str]) -> None:
-        self._arguments = {"serve": serve_arguments, "worker": worker_arguments}
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Take what both are told: the options, as variables."""
+        self._environment = environment
         self._lifeline, self._held = os.pipe()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._signals = 0
@@ -30,7 +31,7 @@ class Supervisor:
         """Run until SIGINT or SIGTERM, or until the API ends; return the exit code."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note_signal)
-        for name in self._arguments:
+        for name in ("serve", "worker"):
             self._start(name)
         while not self._signals:
             if (code := self._children["serve"].poll()) is not None:
@@ -46,8 +47,8 @@ class Supervisor:
 
     def _start(self, name: str) -> None:
         self._children[name] = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", "api.cli", name, *self._arguments[name]],
-            env={**os.environ, LIFELINE_VARIABLE: str(self._lifeline)},
+            [sys.executable, "-P", "-m", "api.cli", name],
+            env={**self._environment, LIFELINE_VARIABLE: str(self._lifeline)},
             pass_fds=(self._lifeline,),
             start_new_session=True,  # Ctrl-C is for this process, which stops its children in order.
         )

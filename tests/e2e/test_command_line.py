@@ -73,7 +73,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 2})
         run_id = launch(client, "wait", parameters={"forMs": 1_000})
         wait_for_run(client, run_id, "running")
-        [worker] = [pid for pid in descendants(process.popen.pid) if b"worker\0--data-dir" in _command_line(pid)]
+        [worker] = [pid for pid in descendants(process.popen.pid) if _command_line(pid).endswith(b"api.cli\0worker\0")]
         os.kill(worker, signal.SIGKILL)
         run = wait_for_run(client, run_id)
         assert (run["status"], run["attempt"]) == ("succeeded", 2)

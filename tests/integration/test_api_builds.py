@@ -1,10 +1,13 @@
 """Builds and the search for apps over HTTP, without any worker (contract, section 4)."""
 
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.integration.shared_api import Json, SharedApi, at_once, check_failure, issues_of, moment, unique
+from tests.support.processes import started
 
 
 def add(shared: SharedApi, **fields: Any) -> Json:
@@ -166,3 +169,21 @@ def test_apps_are_found_by_text_tags_and_status(shared: SharedApi) -> None:
     assert (whole["total"], whole["limit"], whole["hasMore"]) == (3, None, False)
     for query in ("status=odd", "limit=0", "q=%00", "tags=%00"):
         assert shared.client.get(f"/apps?{query}").status_code == 400, query
+
+
+def test_local_repositories_can_be_switched_off(database_url: str, tmp_path: Path) -> None:
+    variables = {"APPHUB_DATABASE_URL": database_url, "APPHUB_LOCAL_REPOSITORIES": "false"}
+    with (
+        started("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), **variables) as process,
+        httpx.Client(base_url=process.url(), timeout=30) as client,
+    ):
+        for url, status in {
+            "/srv/app": 400,
+            "file:///srv/app": 400,
+            "FILE:/srv/app": 400,
+            "https://x.org/a": 201,
+        }.items():
+            answer = client.post("/apps", json={"id": unique("app"), "name": "x", "repoUrl": url})
+            assert answer.status_code == status, url
+            if status == 400:
+                assert [issue["path"] for issue in issues_of(answer)] == ["/repoUrl"]
