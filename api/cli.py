@@ -26,6 +26,7 @@ from api.cli_options import (
     read,
 )
 from api.demo import run_demo
+from api.events_cli import events_app
 from api.service import Settings
 from api.serving import PortTakenError, serve, watch_lifeline, work
 from api.up import Supervisor
@@ -40,6 +41,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(events_app, name="events")
 
 
 @app.command()

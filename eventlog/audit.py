@@ -1,9 +1,8 @@
 """Reading the log as auditors do: by type, subject, actor, cause and time, page by page in log order."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -11,6 +10,7 @@ from domain.clock import from_iso
 from domain.ports import Row
 from eventlog import schema
 from eventlog.connection import borrowed
+from eventlog.event_filter import EventFilter
 from projections.envelope import Envelope, to_envelope
 from projections.table import Connection, fetch_rows
 
@@ -20,40 +20,18 @@ SCAN_LIMIT = 20_000
 EXPORT_CHUNK = 2_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class EventFilter:
-    """Which events; what is left out selects all.
-
-    Attributes:
-        types: any of these, each a topic such as `job_run.started` or a beginning such as `job_run.*`.
-        kind: of which kind of aggregate, such as `job_run`.
-        aggregate_id: whose.
-        actor: who caused them.
-        correlation_id: which request all of it goes back to.
-        since: not recorded before this moment.
-        until: recorded before this moment.
-    """
-
-    types: Sequence[str] = ()
-    kind: str | None = None
-    aggregate_id: UUID | None = None
-    actor: str | None = None
-    correlation_id: UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    @property
-    def is_indexed(self) -> bool:
-        """Return whether an index finds these events, so that looking needs no bound."""
-        return self.aggregate_id is not None or self.correlation_id is not None
-
-
 @dataclass(frozen=True)
 class Page:
-    """Some events, and where the next page begins: the position to give as `after`, or None at the log's end."""
+    """Some events, and where the next page begins.
+
+    Attributes:
+        next: the position to give as `after`; None at the log's end.
+        head: the log's last position when this was read.
+    """
 
     events: list[Envelope]
     next: int | None
+    head: int
 
 
 class Audit:
@@ -67,12 +45,13 @@ class Audit:
         async with borrowed(self._pool) as connection:
             if wanted.since is not None:
                 after = max(after, await position_before(connection, wanted.since))
-            end = None if wanted.is_indexed else await _scan_end(connection, after)
+            head = await _head(connection)
+            end = None if wanted.is_indexed else await _scan_end(connection, after, head)
             rows = await _matching(connection, wanted, after, end, limit + 1)
         events = [to_envelope(row) for row in rows[:limit]]
         if len(rows) > limit:
-            return Page(events, events[-1].position)
-        return Page(events, end)
+            return Page(events, events[-1].position, head)
+        return Page(events, end, head)
 
     async def everything(self, wanted: EventFilter, after: int = 0) -> AsyncIterator[list[Envelope]]:
         """Yield all matching events, page by page, up to the log's present end."""
@@ -81,6 +60,11 @@ class Audit:
             page = await self.page(wanted, position, EXPORT_CHUNK)
             yield page.events
             position = page.next
+
+    async def head(self) -> int:
+        """Return the log's last position, 0 if it is empty."""
+        async with borrowed(self._pool) as connection:
+            return await _head(connection)
 
     async def position_at(self, moment: datetime) -> int:
         """Return the last position that was recorded at or before this moment, 0 if none was."""
@@ -109,11 +93,11 @@ async def _head(connection: Connection) -> int:
     return int(str((await fetch_rows(connection, schema.HEAD, {}))[0]["head"]))
 
 
-async def _scan_end(connection: Connection, after: int) -> int | None:
+async def _scan_end(connection: Connection, after: int, head: int) -> int | None:
     """Return the position up to which one page looks, None if that is the log's end."""
     rows = await fetch_rows(connection, schema.NTH_AFTER, {"after": after, "skipped": SCAN_LIMIT - 1})
     end = int(str(rows[0]["position"])) if rows else None
-    return end if end is not None and end < await _head(connection) else None
+    return end if end is not None and end < head else None
 
 
 _CONDITIONS = {

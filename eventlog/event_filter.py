@@ -1,0 +1,110 @@
+"""Which events an auditor wants, and how that is said in text: in a query or on the command line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from domain import identifiers
+from domain.clock import from_iso
+from domain.errors import InvalidInputError, Issue
+from projections.tables import BY_SUBJECT
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventFilter:
+    """Which events; what is left out selects all.
+
+    Attributes:
+        types: any of these, each a topic such as `job_run.started` or a beginning such as `job_run.*`.
+        kind: of which kind of aggregate, such as `job_run`.
+        aggregate_id: whose.
+        actor: who caused them.
+        correlation_id: which request all of it goes back to.
+        since: not recorded before this moment.
+        until: recorded before this moment.
+    """
+
+    types: Sequence[str] = ()
+    kind: str | None = None
+    aggregate_id: UUID | None = None
+    actor: str | None = None
+    correlation_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_indexed(self) -> bool:
+        """Return whether an index finds these events, so that looking needs no bound."""
+        return self.aggregate_id is not None or self.correlation_id is not None
+
+    @classmethod
+    def parse(  # noqa: PLR0913 - one for each part
+        cls,
+        *,
+        types: str = "",
+        subject: str = "",
+        actor: str = "",
+        correlation: str = "",
+        since: str = "",
+        until: str = "",
+    ) -> "EventFilter":
+        """Read the parts of a filter; an empty one selects all.
+
+        Args:
+            types: topics or beginnings such as `job_run.*`, with commas between them.
+            subject: an id; a kind; or `job_run:ID`, `build:ID`, `job_definition:SLUG`, `repository:APP`.
+            actor: a principal, `worker:ID` or `system`.
+            correlation: a correlation id.
+            since: ISO 8601.
+            until: ISO 8601.
+
+        Raises:
+            InvalidInputError: names the part, as `/type`, `/subject` and so on.
+        """
+        for path, text in {"/type": types, "/subject": subject, "/actor": actor}.items():
+            if "\x00" in text:
+                raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
+        kind, aggregate_id = _subject(subject)
+        return cls(
+            types=[part.strip() for part in types.split(",") if part.strip()],
+            kind=kind,
+            aggregate_id=aggregate_id,
+            actor=actor or None,
+            correlation_id=_uuid(correlation, "/correlation") if correlation else None,
+            since=_time(since, "/since"),
+            until=_time(until, "/until"),
+        )
+
+
+def _subject(text: str) -> tuple[str | None, UUID | None]:
+    """Return the kind of aggregate and its id; either may be missing."""
+    kind, colon, name = text.partition(":")
+    if not text:
+        return None, None
+    if not colon:
+        return (text, None) if text in BY_SUBJECT else (None, _uuid(text, "/subject"))
+    match kind:
+        case "job_definition":
+            return kind, identifiers.definition_id(name)
+        case "repository":
+            return kind, identifiers.repository_id(name)
+        case "job_run" | "build":
+            return kind, _uuid(name, "/subject")
+        case _:
+            message = f"there is no {kind!r}; there are {', '.join(BY_SUBJECT)}"
+            raise InvalidInputError([Issue("/subject", message, "enum")])
+
+
+def _uuid(text: str, path: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidInputError([Issue(path, f"{text!r} is no id", "format")]) from None
+
+
+def _time(text: str, path: str) -> datetime | None:
+    try:
+        return from_iso(text) if text else None
+    except (ValueError, OverflowError):
+        raise InvalidInputError([Issue(path, "must be a time such as 2026-11-24T14:31:04.123Z", "format")]) from None

@@ -1,0 +1,89 @@
+"""`apphub-jobs events`: the log at a terminal."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.support import events, launch, register
+from tests.support.processes import started, wait_for_run
+
+Json = dict[str, Any]
+
+
+def command(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "api.cli", "events", *arguments, "--database-url", database_url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def lines(output: str) -> list[Json]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+@pytest.fixture
+def run_id(client: httpx.Client, worker: object) -> str:
+    del worker
+    register(client, "fail", "test.fail", retryPolicy={"maxAttempts": 2})
+    run_id = launch(client, "fail")
+    wait_for_run(client, run_id)
+    return run_id
+
+
+def test_an_export_is_the_log_and_a_file_appears_whole(
+    client: httpx.Client, database_url: str, run_id: str, tmp_path: Path
+) -> None:
+    whole = client.get("/events", params={"limit": 1_000}).json()["data"]
+    done = command(database_url, "export")
+    assert (done.returncode, lines(done.stdout)) == (0, whole)
+    file = tmp_path / "log.jsonl"
+    assert command(database_url, "export", str(file), "--subject", run_id).returncode == 0
+    assert lines(file.read_text(encoding="utf-8")) == events(client, run_id)
+    assert [path.name for path in tmp_path.glob("*log.jsonl*")] == ["log.jsonl"]
+
+
+def test_a_history_is_shown_with_who_and_why(client: httpx.Client, database_url: str, run_id: str) -> None:
+    again = client.post(f"/job-runs/{run_id}/retry").json()["data"]["id"]
+    client.post(f"/job-runs/{again}/cancel")
+    shown = command(database_url, "show", run_id).stdout
+    ours = events(client, run_id)
+    for event in (*ours, *events(client, again)):
+        assert f"{event['type']} " in shown
+    assert f"request {ours[0]['causationId']}" in shown
+    assert f"job_run.attempt_failed at {ours[-1]['position']}" in shown, "the retry's cause"
+    alone = lines(command(database_url, "show", run_id, "--alone", "--json").stdout)
+    assert alone == ours
+
+
+def test_a_tail_shows_what_comes_and_nothing_twice(client: httpx.Client, database_url: str, run_id: str) -> None:
+    before = client.get("/events", params={"subject": run_id}).json()["data"]
+    arguments = ("events", "tail", "--json", "--after", "0", "--type", "job_run.*", "--database-url", database_url)
+    with started(*arguments) as tail:
+        tail.wait_for_line(before[-1]["eventId"])
+        late = launch(client, "fail")
+        wait_for_run(client, late)
+        tail.wait_for_line(events(client, late)[-1]["eventId"])
+        seen = [json.loads(line) for line in tail.lines]
+    assert [event for event in seen if event["subject"]["id"] in {run_id, late}] == [*before, *events(client, late)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("export", "--subject", "nobody"), "--subject: 'nobody' is no id"),
+        (("export", "--since", "yesterday"), "--since: must be a time"),
+        (("show", "repository:nobody"), "there are no events of repository:nobody"),
+    ],
+)
+def test_what_cannot_be_read_is_said(database_url: str, arguments: tuple[str, ...], said: str) -> None:
+    done = command(database_url, *arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
