@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any
 from worker import supervisor
 from worker.executor import OnUpdate, Outcome, Task
 from worker.registry import HandlerSource
+from worker.workplace import Workplace
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
 """The longest message an attempt may send. Above the domain's limit of a result, which answers more kindly."""
@@ -51,6 +51,7 @@ class ProcessExecutor:
 
     def __init__(self, source: HandlerSource, ahead: int) -> None:
         self._source = source
+        self._workplace = Workplace()
         self._ahead = ahead
         self._ready: deque[_Started] = deque()
         self._refilling: asyncio.Task[None] | None = None
@@ -63,6 +64,7 @@ class ProcessExecutor:
             await self._refilling
         while self._ready:
             await self._ready.popleft().discard()
+        await asyncio.to_thread(self._workplace.close)
 
     def prepare(self) -> None:
         """Start processes ahead, in the background, until there is one for each attempt that may run."""
@@ -71,7 +73,7 @@ class ProcessExecutor:
 
     async def _start_ahead(self) -> None:
         while len(self._ready) < self._ahead and not self._closed:
-            self._ready.append(await _start(self._source))
+            self._ready.append(await _start(self._source, self._workplace.new_directory()))
 
     async def _take(self) -> _Started:
         """Return a process that still lives; a fresh one where none is ready."""
@@ -80,7 +82,7 @@ class ProcessExecutor:
             if started.process.returncode is None:
                 return started
             await started.discard()
-        return await _start(self._source)
+        return await _start(self._source, self._workplace.new_directory())
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> "ProcessAttempt":
         """See the port."""
@@ -154,8 +156,7 @@ class ProcessAttempt:
         return message
 
 
-async def _start(source: HandlerSource) -> _Started:
-    workdir = Path(tempfile.mkdtemp(prefix="apphub-run-"))
+async def _start(source: HandlerSource, workdir: Path) -> _Started:
     receiving, sending = os.pipe()
     try:
         return _Started(await _spawn(workdir, sending, source), workdir, receiving)
