@@ -135,6 +135,22 @@ class Run(_Shape):
     requested_by: str
 
 
+class AttemptEntry(_Shape):
+    """One execution of a run; an attempt that was handed back has several."""
+
+    attempt: int
+    execution: int
+    worker_id: str
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    duration_ms: int | None
+    outcome: Literal["running", "succeeded", "failed", "timed_out", "lost", "handed_back", "canceled", "expired"]
+    error_message: str | None
+    failure_reason: str | None
+    retry_at: AwareDatetime | None = Field(description="when the next attempt is due; null where none follows")
+    logs_url: str
+
+
 class JobWithRuns(_Shape):
     """A job and a page of its runs."""
 

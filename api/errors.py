@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from http import HTTPMethod
 from typing import Any, cast
 
 import psycopg
@@ -9,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.answers import JsonAnswer
 from domain.errors import (
@@ -169,10 +171,23 @@ async def _forbidden(_: Request, error: Exception) -> JsonAnswer:
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
-async def _http(_: Request, error: Exception) -> JsonAnswer:
+async def _http(request: Request, error: Exception) -> JsonAnswer:
     known = cast("HTTPException", error)
     code = _HTTP_CODES.get(known.status_code, "http_error")
-    return failure(known.status_code, code, str(known.detail).lower(), dict(known.headers or {}))
+    headers = dict(known.headers or {})
+    if code == "method_not_allowed":
+        headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
+    return failure(known.status_code, code, str(known.detail).lower(), headers)
+
+
+def _allowed_methods(request: Request) -> set[str]:
+    """Return the methods that some route of the path takes; the framework names those of the first route only."""
+    place = {key: request.scope[key] for key in ("type", "path", "root_path")}
+    return {
+        method.value
+        for method in HTTPMethod
+        if any(route.matches({**place, "method": method.value})[0] is Match.FULL for route in request.app.routes)
+    }
 
 
 async def _internal(_: Request, error: Exception) -> JsonAnswer:

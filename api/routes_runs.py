@@ -1,4 +1,4 @@
-"""`/job-runs`: lists, single runs, their events and logs, cancel and retry."""
+"""`/job-runs`: lists, single runs, their events, attempts and logs, cancel and retry."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import StreamingResponse
 
-from api.answers import Data, Event, JsonAnswer, Page, Run, RunPageMeta, RunWithJob, data, failures
+from api.answers import AttemptEntry, Data, Event, JsonAnswer, Page, Run, RunPageMeta, RunWithJob, data, failures
 from api.bodies import CancelBody
 from api.context import (
     MAX_SEARCH,
@@ -31,6 +31,8 @@ from domain.json_values import JsonObject
 from domain.ports import Row
 from domain.run_states import FINAL
 from projections import job_definitions, job_runs, run_queries
+from projections.attempts import attempts
+from projections.envelope import Envelope
 from projections.run_queries import RunFilter, list_runs
 from projections.table import Connection, rows_by_id
 from worker.run_logs import log_paths
@@ -76,10 +78,15 @@ async def get_run(run_id: str, connection: ConnectionDep) -> JsonAnswer:
 @router.get("/{run_id}/events", response_model=Data[list[Event]], responses=failures(404), dependencies=[MayRead])
 async def get_run_events(run_id: str, service: ServiceDep) -> JsonAnswer:
     """Show a run's whole history, straight from the log."""
-    events = await service.reader.histories([run_id_of(run_id)])
-    if not events or events[0].subject != "job_run":
-        raise run_not_found()
-    return data([event.present() for event in events])
+    return data([event.present() for event in await _history(service, run_id)])
+
+
+@router.get(
+    "/{run_id}/attempts", response_model=Data[list[AttemptEntry]], responses=failures(404), dependencies=[MayRead]
+)
+async def get_run_attempts(run_id: str, service: ServiceDep) -> JsonAnswer:
+    """Show each execution of a run: when, by which worker, and how it ended; none if it never started."""
+    return data([*attempts(await _history(service, run_id))])
 
 
 @router.post(
@@ -128,6 +135,13 @@ async def get_run_logs(
 
     text = follow_log(paths, offset, is_over) if follow else read_log(paths(), offset)
     return StreamingResponse(text, media_type="text/plain; charset=utf-8")
+
+
+async def _history(service: Service, run_id: str) -> list[Envelope]:
+    events = await service.reader.histories([run_id_of(run_id)])
+    if not events or events[0].subject != "job_run":
+        raise run_not_found()
+    return events
 
 
 async def _read_run(service: Service, run_id: str) -> Row:

@@ -19,6 +19,7 @@ from eventlog.work import Work
 from worker.process_executor import ProcessExecutor
 from worker.registry import HandlerSource, load_handlers
 from worker.service import Worker, WorkerSettings
+from worker.workplace import sweep
 
 LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
 """Names the descriptor whose end tells a child of `up` that its parent is gone."""
@@ -58,8 +59,7 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
 
     async def main() -> None:
         signals = _StopSignals()
-        executor = ProcessExecutor(source, worker_settings.slots)
-        async with running(settings) as service, aclosing(executor):
+        async with running(settings) as service, aclosing(ProcessExecutor(source, worker_settings.slots)) as executor:
             worker = Worker(
                 worker_settings,
                 service.executions,
@@ -70,6 +70,7 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
             )
             signals.lead_to(worker.stop, worker.stop_now)
             executor.prepare()
+            threading.Thread(target=sweep, name="sweep", daemon=True).start()  # No claim waits for a full disk's worth.
             await worker.run()
 
     asyncio.run(main())

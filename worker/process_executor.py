@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from worker.executor import OnUpdate, Outcome, Task
 from worker.registry import HandlerSource
 from worker.slots import REPORT_LIMIT_BYTES, Slot, start_slot
+from worker.workplace import Workplace
 
 LOG_LIMIT_BYTES = 10 * 1_048_576
 """What is kept of what one execution prints."""
@@ -23,6 +24,7 @@ class ProcessExecutor:
 
     def __init__(self, source: HandlerSource, size: int) -> None:
         self._source = source
+        self._workplace = Workplace()
         self._size = size
         self._ready: deque[Slot] = deque()
         self._busy = 0
@@ -37,6 +39,7 @@ class ProcessExecutor:
             await self._refilling
         await asyncio.gather(*(slot.discard() for slot in self._ready), *self._leaving)
         self._ready.clear()
+        await asyncio.to_thread(self._workplace.close)
 
     def prepare(self) -> None:
         """Start processes in the background, until there is one for each attempt that may run."""
@@ -45,7 +48,7 @@ class ProcessExecutor:
 
     async def _start_missing(self) -> None:
         while len(self._ready) + self._busy < self._size and not self._closed:
-            self._ready.append(await start_slot(self._source))
+            self._ready.append(await start_slot(self._source, self._workplace.new_directory()))
 
     async def _take(self) -> Slot:
         """Return a slot that still lives; a fresh one where none is ready."""
@@ -54,7 +57,7 @@ class ProcessExecutor:
             if slot.lives:
                 return slot
             await slot.discard()
-        return await start_slot(self._source)
+        return await start_slot(self._source, self._workplace.new_directory())
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> "ProcessAttempt":
         """See the port."""

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -63,9 +62,8 @@ class Slot:
         await asyncio.to_thread(shutil.rmtree, self.workdir, ignore_errors=True)
 
 
-async def start_slot(source: HandlerSource) -> Slot:
-    """Start a supervisor and its handlers' process."""
-    workdir = Path(tempfile.mkdtemp(prefix="apphub-run-"))
+async def start_slot(source: HandlerSource, workdir: Path) -> Slot:
+    """Start a supervisor and its handlers' process, whose attempts work below this directory."""
     receiving, sending = os.pipe()
     try:
         slot = Slot(await _spawn(workdir, sending, source), workdir)

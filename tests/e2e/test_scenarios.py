@@ -48,6 +48,7 @@ def told(status: str, **parameters: Any) -> dict[str, Any]:
 
 
 SCHEMA = {"type": "object", "required": ["n"]}
+ENDLESS = {"properties": {"parameters": {"properties": {"a": {"pattern": "^(a|a)*$"}}}}}
 
 SCENARIOS: dict[str, Scenario] = {
     "returns nothing": Scenario(handler="noop", status="succeeded", history=["started", "succeeded"]),
@@ -209,6 +210,15 @@ SCENARIOS: dict[str, Scenario] = {
         reason="invalid_result",
         error="/result/n",
         definition={"retryPolicy": ONCE, "outputSchema": SCHEMA},
+    ),
+    "returns what would take for ever to check": Scenario(
+        handler="echo",
+        status="failed",
+        history=FAILED,
+        reason="invalid_result",
+        error="/result/parameters/a: the regular expression '^(a|a)*$' takes too long",
+        parameters={"a": "a" * 60 + "!"},
+        definition={"retryPolicy": ONCE, "outputSchema": ENDLESS},
     ),
 }
 

@@ -1,5 +1,6 @@
 """Requests that are refused before anybody looks at their content, and wrong queries (contract, section 1)."""
 
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -106,21 +107,32 @@ def test_an_unknown_path_is_a_404_with_a_code(shared: SharedApi, path: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "allowed"),
     [
-        ("DELETE", "/jobs"),
-        ("PUT", "/jobs/repository-build"),
-        ("GET", "/jobs/repository-build/run"),
-        ("POST", "/job-runs"),
-        ("PATCH", "/job-runs/x"),
-        ("GET", "/job-runs/x/cancel"),
-        ("DELETE", "/apps/x"),
+        ("DELETE", "/jobs", "GET, POST"),
+        ("PUT", "/jobs/repository-build", "GET, PATCH"),
+        ("GET", "/jobs/repository-build/run", "POST"),
+        ("POST", "/job-runs", "GET"),
+        ("PATCH", "/job-runs/x", "GET"),
+        ("GET", "/job-runs/x/cancel", "POST"),
+        ("DELETE", "/apps", "GET, POST"),
+        ("DELETE", "/apps/x", "GET"),
+        ("DELETE", "/openapi.json", "GET, HEAD"),
     ],
 )
-def test_a_method_that_a_path_does_not_know_is_a_405_with_a_code(shared: SharedApi, method: str, path: str) -> None:
+def test_a_method_that_a_path_does_not_know_is_a_405_that_names_those_it_knows(
+    shared: SharedApi, method: str, path: str, allowed: str
+) -> None:
     answer = shared.client.request(method, path)
     check_failure(answer, 405, "method_not_allowed")
-    assert answer.headers["Allow"]
+    assert answer.headers["Allow"] == allowed
+
+
+def test_every_path_names_the_methods_that_its_description_has(shared: SharedApi) -> None:
+    for path, operations in shared.get("/openapi.json")["paths"].items():
+        answer = shared.client.request("TRACE", re.sub(r"\{\w+\}", "x", path))
+        check_failure(answer, 405, "method_not_allowed")
+        assert answer.headers["Allow"] == ", ".join(sorted(method.upper() for method in operations)), path
 
 
 def test_the_service_says_that_it_is_well(shared: SharedApi) -> None:

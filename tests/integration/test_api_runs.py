@@ -206,7 +206,7 @@ def test_what_names_no_run_is_a_404(shared: SharedApi) -> None:
     shared.client.post("/apps", json={"id": "no-run", "name": "x", "repoUrl": "/srv/x"})
     [app] = shared.rows("SELECT aggregate_id FROM repositories WHERE id = 'no-run'")
     for run_id in (job["id"], str(app["aggregate_id"]), str(uuid4()), "garbage", "%00", "1", "a" * 4_000, "null"):
-        for call in ("GET ", "GET /events", "GET /logs", "POST /cancel", "POST /retry"):
+        for call in ("GET ", "GET /events", "GET /attempts", "GET /logs", "POST /cancel", "POST /retry"):
             method, below = call.split(" ")
             answer = shared.client.request(method, f"/job-runs/{run_id}{below}")
             check_failure(answer, 404, "run_not_found", "job run not found")
@@ -238,6 +238,13 @@ def test_a_runs_events_tell_who_did_what_and_why(shared: SharedApi) -> None:
     data: dict[str, Any] = requested["data"]
     assert (data["slug"], data["parameters"], data["requested_by"]) == (slug, {"a": 1}, "anonymous")
     assert canceled["data"]["reason"] == "because"
+
+
+def test_a_run_that_never_started_has_no_attempts(shared: SharedApi) -> None:
+    run = shared.launch(shared.register()["slug"])
+    assert shared.get(f"/job-runs/{run['id']}/attempts") == {"data": []}
+    shared.client.post(f"/job-runs/{run['id']}/cancel")
+    assert shared.get(f"/job-runs/{run['id']}/attempts") == {"data": []}
 
 
 def test_a_run_that_never_started_has_an_empty_log(shared: SharedApi) -> None:

@@ -1,5 +1,7 @@
 """Schemas of parameters: what is none is refused when it is given, not when it is first used (contract, section 2)."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.integration.shared_api import Json, SharedApi, issues_of, job_body
@@ -136,3 +138,27 @@ def test_a_thousand_violations_make_a_short_answer(shared: SharedApi) -> None:
     answer = shared.client.post(f"/jobs/{slug}/run", json={"parameters": {"a": [["x" * 100] * 20] * 400}})
     assert 0 < len(issues_of(answer)) <= 100
     assert len(answer.content) < 200_000
+
+
+def test_a_pattern_that_would_never_end_is_refused_while_others_are_answered(shared: SharedApi) -> None:
+    slug = shared.register(parametersSchema={"properties": {"a": {"pattern": "^(a|a)*$"}}})["slug"]
+    body = {"parameters": {"a": "a" * 60 + "!"}}
+    with ThreadPoolExecutor(4) as others:
+        launches = [others.submit(shared.client.post, f"/jobs/{slug}/run", json=body) for _ in range(4)]
+        while True:
+            all_answered = all(launch.done() for launch in launches)
+            assert shared.client.get("/health", timeout=15).status_code == 200
+            if all_answered:
+                break
+    for launch in launches:
+        [issue] = issues_of(launch.result())
+        assert (issue["path"], issue["keyword"]) == ("/parameters/a", "pattern")
+        assert "takes too long" in issue["message"]
+    assert shared.get(f"/jobs/{slug}/runs")["data"] == []
+
+
+def test_a_schema_that_doubles_with_each_definition_is_refused(shared: SharedApi) -> None:
+    doubling = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)}
+    slug = shared.register(parametersSchema={"$ref": "#/$defs/d0", "$defs": {**doubling, "d30": {}}})["slug"]
+    [issue] = issues_of(shared.client.post(f"/jobs/{slug}/run"))
+    assert (issue["path"], issue["keyword"]) == ("/parameters", "maxSteps")

@@ -87,6 +87,7 @@ def test_a_token_for_reading_reads_and_writes_nothing(guarded: SharedApi) -> Non
         "/apps",
         f"/job-runs/{run['id']}",
         f"/job-runs/{run['id']}/events",
+        f"/job-runs/{run['id']}/attempts",
         f"/job-runs/{run['id']}/logs",
     ):
         assert guarded.client.get(path, headers=bearer(READER)).status_code == 200

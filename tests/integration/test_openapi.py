@@ -24,6 +24,7 @@ PROMISED: dict[str, set[int]] = {
     "POST /job-runs/{run_id}/retry": {202, 404, 409, 429, 503},
     "GET /job-runs/{run_id}/logs": {200, 400, 404, 503},
     "GET /job-runs/{run_id}/events": {200, 404, 503},
+    "GET /job-runs/{run_id}/attempts": {200, 404, 503},
     "POST /apps": {201, 400, 409, 413, 415, 429, 503},
     "GET /apps": {200, 503},
     "GET /apps/{app_id}": {200, 404, 503},
@@ -169,6 +170,7 @@ def _visit_runs(tour: Tour) -> None:
     tour.call("POST /job-runs/{run_id}/retry", 202, at=run_id)
     tour.call("GET /job-runs/{run_id}", 200, at=run_id)
     tour.call("GET /job-runs/{run_id}/events", 200, at=run_id)
+    tour.call("GET /job-runs/{run_id}/attempts", 200, at=run_id)
     tour.call("GET /job-runs/{run_id}/logs", 200, at=run_id)
     tour.call("GET /job-runs/{run_id}/logs", 400, at=run_id, params={"attempt": 0})
     for operation in PROMISED:
