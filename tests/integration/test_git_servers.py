@@ -1,8 +1,10 @@
 """Servers that a repository's address may lead to: each is bounded, asked for nothing, and told nothing."""
 
 import os
+import tracemalloc
 from collections.abc import Callable, Iterator
-from itertools import repeat
+from contextlib import suppress
+from itertools import chain, repeat
 from pathlib import Path
 from socket import socket
 from time import monotonic, sleep
@@ -11,20 +13,26 @@ from typing import Any
 import pytest
 
 from tests.support.git_servers import git_server, http_server, packet, serve_pack, tcp_server
-from tests.support.processes import descendants
+from tests.support.processes import eventually
 from tests.support.repositories import app_at, context_of, git, repository
 from worker.handlers import git_home, ingestion
 from worker.handlers.git import CanceledError, GitError, RefusedError, clone
 
-pytestmark = pytest.mark.usefixtures("directory")
-
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    """Look for processes that a test's clone has left behind."""
+def nothing_left(directory: Path) -> Iterator[None]:
+    """Look for processes that a test's clone has left behind: all of git's know the attempt's directory."""
     yield
-    names = [Path(f"/proc/{pid}/comm").read_text() for pid in descendants(os.getpid())]
-    assert not [name for name in names if name.startswith("git")]
+    eventually(lambda: not processes_of(directory), what="the end of all that git had started")
+
+
+def processes_of(directory: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"GIT_CONFIG_GLOBAL={directory}/".encode() in (process / "environ").read_bytes():
+                found.append((process / "comm").read_text())
+    return found
 
 
 def forever(*chunks: bytes, pause_s: float = 0.02) -> Iterator[bytes]:
@@ -111,14 +119,18 @@ def test_a_pack_without_an_end_is_stopped_at_the_size_limit() -> None:
 
 
 def test_what_a_server_says_is_kept_short_and_cannot_steer_a_terminal() -> None:
-    chatter = packet(b"\2" + b"\x1b[31m" + b"x" * 900 + b"\n")
-    chunks = [*repeat(chatter, 5_000), packet(b"\3out of order\n"), b"0000"]
+    chatter = packet(b"\2" + (b"\x1b[31m" + b"x" * 900 + b"\n") * 70)
+    chunks = chain(repeat(chatter, 600), [packet(b"\3out of order\n"), b"0000"])
 
     def answer(connection: socket) -> None:
         serve_pack(connection, chunks, more="side-band-64k")
 
+    tracemalloc.start()
     with tcp_server(answer) as address, pytest.raises(GitError, match="out of order") as failed:
         clone(context_of(), f"git://{address}/shop.git", Path("clone"))
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 10_000_000  # Of the forty million that it said.
     assert len(str(failed.value)) < 4_000
     assert "\x1b" not in str(failed.value)
 
@@ -164,10 +176,12 @@ def test_a_redirect_to_another_host_is_followed_and_told(tmp_path: Path, caplog:
 @pytest.mark.parametrize("scheme", ["file", "git", "ftp", "ext"])
 def test_a_redirect_to_another_kind_of_address_is_refused(tmp_path: Path, scheme: str) -> None:
     repository(tmp_path, {"a": "1"})
-    place = "" if scheme == "file" else "127.0.0.1:9"
-    target = redirect_to(f"{scheme}://{place}{tmp_path}")
-    with http_server(target) as server, pytest.raises(GitError, match="unable to access"):
-        clone(context_of(), f"http://{server.address}/origin/.git", Path("clone"))
+    connected: list[socket] = []
+    with tcp_server(connected.append) as place:
+        target = redirect_to(f"{scheme}://{'' if scheme == 'file' else place}{tmp_path}")
+        with http_server(target) as server, pytest.raises(GitError, match="unable to access"):
+            clone(context_of(), f"http://{server.address}/origin/.git", Path("clone"))
+    assert connected == []
 
 
 def test_redirects_in_a_loop_end() -> None:

@@ -136,6 +136,20 @@ def test_the_password_s_file_is_private_and_the_settings_do_not_hold_it(tmp_path
     assert "username=a@b\npassword=p:/ü\n" in said.stdout.decode()
 
 
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://example.org/a", "https"),
+        ("http://example.org/a", "http:https"),
+        ("git://example.org/a", "git"),
+        ("ssh://example.org/a", "ssh"),
+        ("/srv/a", "file"),
+    ],
+)
+def test_git_may_use_no_other_kind_of_address(tmp_path: Path, url: str, allowed: str) -> None:
+    assert furnish(tmp_path, origin_of(url, {}), None)["GIT_ALLOW_PROTOCOL"] == allowed
+
+
 # ssh ----------------------------------------------------------------------------------------------------------------
 
 
