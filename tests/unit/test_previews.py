@@ -143,9 +143,10 @@ def test_there_are_six_at_most(tiles_of: Tiles) -> None:
             {"src": f"{RAW}shot.png", "title": "A title", "description": "x" * 1_000},
         ),
         (
-            {"src": "shot.png", "title": "\ud800", "description": ["x"], "width": -1, "height": 10**9},
+            {"src": "shot.png", "title": "\ud800", "description": True, "width": -1, "height": 10**9, "poster": ["x"]},
             {"src": f"{RAW}shot.png"},
         ),
+        ({"src": "shot.png", "title": 3, "description": False}, {"src": f"{RAW}shot.png", "title": "3"}),
     ],
 )
 def test_an_entry_becomes_a_tile(tiles_of: Tiles, entry: dict[str, Any], tile: dict[str, Any]) -> None:

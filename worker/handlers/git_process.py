@@ -25,16 +25,16 @@ DEADLINE_SHARE = 0.9
 """Of the attempt's remaining time, where that is less: so that the attempt can say itself what took so long."""
 
 BYTES_LIMIT = 2_000_000_000
-"""Of a clone on disk. The largest well-known applications, cloned shallowly, stay below one gigabyte."""
+"""Of a clone on disk: what each of a worker's slots may take of it."""
 
 ENTRIES_LIMIT = 200_000
-"""Of files and directories. The Linux kernel has 95 000."""
+"""Of files and directories. Each takes a block of the disk, usually 4 KB, even if it is nearly empty: 800 MB."""
 
 GITS_ENTRIES = 10_000
 """Git's own files, which come on top: a few dozen, and one for each object if the server is a plain web server."""
 
 MEMORY_LIMIT_BYTES = 2_147_483_648
-"""Of each of git's processes: a pack of a kilobyte can ask for terabytes."""
+"""Of each of git's processes: a pack of sixteen kilobytes can unpack to eight gigabytes."""
 
 TICK_S = 0.1
 """How soon a cancel or a passed deadline is noticed."""

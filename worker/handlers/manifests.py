@@ -17,7 +17,7 @@ Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 """What a manifest holds. YAML's scalars are texts, as they are written, so that 3.10 stays 3.10."""
 
 MAX_MANIFEST_BYTES = 65_536
-"""A list of a few tags or pictures has a few hundred; YAML is read at less than a hundred kilobytes a second."""
+"""A list of a few tags or pictures has a few hundred. So much YAML takes up to half a second."""
 
 MAX_DEPTH = 32
 

@@ -126,7 +126,9 @@ def _listed(entry: Plain, base: str, place: int) -> Preview | None:
 def _said(entry: Mapping[str, Plain], *names: str) -> str:
     """Return the first of these fields that says something; numbers as texts."""
     values = (entry.get(name) for name in names)
-    texts = (str(value).strip() for value in values if isinstance(value, str | int | float))
+    texts = (
+        str(value).strip() for value in values if isinstance(value, str | int | float) and not isinstance(value, bool)
+    )
     return next(filter(None, texts), "")
 
 
