@@ -30,6 +30,15 @@ def tmp_path(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty directory, as an attempt of a run does."""
+    own = tmp_path / "attempt"
+    own.mkdir()
+    monkeypatch.chdir(own)
+    return own
+
+
 @pytest.fixture(scope="session")
 def database_server(shared_dir: Path) -> Iterator[str]:
     """Give the URL of the PostgreSQL server."""

@@ -1,71 +1,20 @@
 """Git as the ingestion calls it, with the real git on real repositories, and the handler on top of it."""
 
+import json
 import logging
-import os
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from worker.contract import JobResult, JobRunContext, PermanentError
+from tests.support.git_servers import git_server
+from tests.support.repositories import Reports, app_at, context_of, git, repository
+from worker.contract import JobResult, PermanentError
 from worker.handlers import ingestion
-from worker.handlers.git import CanceledError, GitError, clone, redacted
+from worker.handlers.git import GitError, RefusedError, clone
+from worker.handlers.ingestion import MAX_TAGS
+from worker.handlers.texts import redacted
 
-
-@pytest.fixture(autouse=True)
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in a directory of the attempt's own, as a handler does."""
-    own = tmp_path / "attempt"
-    own.mkdir()
-    monkeypatch.chdir(own)
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    return own
-
-
-class Reports(list[dict[str, Any]]):
-    """What the handler reported while it ran."""
-
-
-def context_of(inputs: dict[str, Any] | None = None, reports: Reports | None = None) -> JobRunContext:
-    gathered = Reports() if reports is None else reports
-    return JobRunContext(
-        definition={},
-        run={},
-        parameters={},
-        settings={},
-        inputs=inputs or {},
-        logger=logging.getLogger("tests.cloning"),
-        cancelled=threading.Event(),
-        deadline=None,
-        send_report=lambda report: gathered.append(dict(report)),
-    )
-
-
-def git(repository: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
-    done = subprocess.run(
-        ["git", *identity, "-C", str(repository), *arguments], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
-def repository(tmp_path: Path, files: dict[str, str], name: str = "origin") -> Path:
-    root = tmp_path / name
-    root.mkdir()
-    git(root, "init", "-q", "-b", "main")
-    for path, content in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(content)
-    if files:
-        git(root, "add", "-A")
-        git(root, "commit", "-q", "-m", "first")
-    return root
+pytestmark = pytest.mark.usefixtures("directory")
 
 
 def test_the_newest_commit_alone_is_cloned(tmp_path: Path, directory: Path) -> None:
@@ -121,39 +70,17 @@ def test_a_submodule_is_not_fetched(tmp_path: Path, directory: Path) -> None:
     assert list((directory / "clone" / "sub").iterdir()) == []
 
 
-@contextmanager
-def asking_for_a_password() -> Iterator[str]:
-    """Give the address of a server that wants to know who asks, whatever it is told."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="x"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.mark.parametrize("credentials", ["s3cret", "anna:s3cret", "s3cret%40x", "anna:s3cret%40x", ""])
 def test_no_credential_is_told_and_none_is_asked_for(
     directory: Path, credentials: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    with asking_for_a_password() as address, pytest.raises(GitError) as failed:
-        clone(context_of(), f"http://{credentials}{'@' if credentials else ''}{address}/shop.git", directory / "clone")
-    assert "git clone failed" in str(failed.value)
-    assert address in caplog.text
+    at = "@" if credentials else ""
+    with git_server(directory, login="anna:other") as server, pytest.raises(RefusedError) as failed:
+        clone(context_of(), f"http://{credentials}{at}{server.address}/shop.git", directory / "clone")
+    assert "the server demands a user and password" in str(failed.value)
+    assert server.authorizations == [None]
+    assert server.address in caplog.text
     for said in (str(failed.value), caplog.text):
         assert "s3cret" not in said
 
@@ -173,35 +100,34 @@ def test_a_url_is_shown_without_user_and_password(url: str, shown: str) -> None:
     assert redacted(url) == shown
 
 
-@contextmanager
-def saying_nothing() -> Iterator[str]:
-    """Give the address of a server that accepts and then never answers."""
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        yield f"127.0.0.1:{server.server_port}"
+@pytest.mark.parametrize("name", ["feature/x", "v1", "-odd"])
+def test_a_branch_or_tag_is_cloned_alone(tmp_path: Path, directory: Path, name: str) -> None:
+    origin = repository(tmp_path, {"a": "1"})
+    git(origin, "update-ref", f"refs/{'tags' if name == 'v1' else 'heads'}/{name}", "HEAD")
+    wanted = git(origin, "rev-parse", "HEAD")
+    (origin / "a").write_text("2")
+    git(origin, "commit", "-qam", "second")
+    assert clone(context_of(), str(origin), directory / "clone", name) == wanted
+    assert (directory / "clone" / "a").read_text() == "1"
+    assert git(directory / "clone", "rev-list", "--all", "--count") == "1"
 
 
-@pytest.mark.timeout(30)
-def test_a_clone_that_hangs_stops_when_asked_to(directory: Path) -> None:
-    context = context_of()
-    context.cancelled.set()
-    with saying_nothing() as address, pytest.raises(CanceledError):
-        clone(context, f"http://{address}/shop.git", directory / "clone")
+def test_a_missing_branch_is_named(tmp_path: Path, directory: Path) -> None:
+    with pytest.raises(GitError, match="Remote branch nope not found"):
+        clone(context_of(), str(repository(tmp_path, {"a": "1"})), directory / "clone", branch="nope")
+
+
+def test_nothing_but_the_clone_is_left(tmp_path: Path, directory: Path) -> None:
+    clone(context_of(), str(repository(tmp_path, {"a": "1"})), directory / "clone")
+    assert [path.name for path in directory.iterdir()] == ["clone"]
+    assert git(directory / "clone", "status", "--porcelain") == ""
 
 
 # The handler on top -------------------------------------------------------------------------------------------------
 
-APP = {
-    "id": "Shop",
-    "name": "Shop",
-    "description": "As given",
-    "dockerfilePath": "Dockerfile",
-    "tags": [],
-    "authorTags": [{"key": "Runtime", "value": "Node20"}],
-}
-
 
 def ingested(origin: Path, reports: Reports | None = None) -> JobResult:
-    return ingestion.execute(context_of({"repository": {**APP, "repoUrl": str(origin)}}, reports))
+    return ingestion.execute(context_of(app_at(str(origin)), reports))
 
 
 def test_an_app_becomes_what_its_repository_says(tmp_path: Path) -> None:
@@ -228,6 +154,7 @@ def test_an_app_becomes_what_its_repository_says(tmp_path: Path) -> None:
             {"key": "team", "value": "web"},
             {"key": "language", "value": "javascript"},
         ],
+        "preview_tiles": [],
     }
     assert {**result.metrics, "durationMs": 0} == {
         "repositoryId": "Shop",
@@ -244,6 +171,30 @@ def test_what_the_repository_does_not_say_stays_as_given(tmp_path: Path, name: s
     assert (effect.data["name"], effect.data["description"]) == ("Shop", "As given")
 
 
+@pytest.mark.parametrize(("name", "kept"), [("x" * 300, "x" * 200), (" my\n shop ", "my shop"), (" ", "Shop")])
+def test_a_name_is_one_line_of_a_name_s_length(tmp_path: Path, name: str, kept: str) -> None:
+    files = {"Dockerfile": "FROM scratch", "package.json": json.dumps({"name": name})}
+    (effect,) = ingested(repository(tmp_path, files)).effects
+    assert effect.data["name"] == kept
+
+
+def test_sources_of_tags_come_in_their_order_and_their_number_is_bounded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = {
+        "package.json": '{"dependencies": {"react": "19"}, "engines": {"node": "20"}}',
+        "tags.json": json.dumps(
+            {"Runtime": "NODE20", "LIBRARY": "React", "many": [f"{number}" for number in range(300)]}
+        ),
+        "Dockerfile": "FROM node:22",
+    }
+    (effect,) = ingested(repository(tmp_path, files)).effects
+    pairs = [(tag["key"], tag["value"]) for tag in effect.data["tags"]]
+    assert pairs[:3] == [("Runtime", "Node20"), ("library", "react"), ("many", "0")]
+    assert len(pairs) == MAX_TAGS
+    assert "of 304 tags are left out" in caplog.text
+
+
 def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(tmp_path: Path) -> None:
     reports = Reports()
     origin = repository(tmp_path, {"README.md": "x"})
@@ -257,8 +208,9 @@ def test_an_app_that_is_gone_is_skipped() -> None:
     assert ingestion.execute(context_of({"repository": None})).result == {"skipped": True}
 
 
-def test_a_cancel_while_cloning_ends_the_run_as_canceled() -> None:
-    with saying_nothing() as address:
-        context = context_of({"repository": {**APP, "repoUrl": f"http://{address}/shop.git"}})
-        context.cancelled.set()
-        assert ingestion.execute(context).status == "canceled"
+def test_a_repository_that_cannot_be_read_fails_and_says_so_in_its_metrics(tmp_path: Path) -> None:
+    reports = Reports()
+    with pytest.raises(GitError):
+        ingested(tmp_path / "none", reports)
+    (report,) = reports
+    assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == ("failed", None)

@@ -1,6 +1,7 @@
 """What a repository's files say of its app (contract, section 9), on trees of real files."""
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,13 @@ from worker.handlers.tags import (
     package_manifest,
     package_tags,
     readme_summary,
-    storable,
 )
+from worker.handlers.texts import storable
 from worker.handlers.tree import MAX_ENTRIES, MAX_TEXT_BYTES, Tree
 
 Plant = Callable[..., Tree]
+
+LOG = logging.getLogger("tests.ingestion")
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def plant(tmp_path: Path) -> Plant:
 
 def of_package(plant: Plant, manifest: object, *more: str) -> list[Tag]:
     tree = plant({"package.json": json.dumps(manifest), **dict.fromkeys(more, "{}")})
-    return package_tags(package_manifest(tree), tree)
+    return package_tags(package_manifest(tree, LOG), tree)
 
 
 @pytest.mark.parametrize(
@@ -55,10 +58,12 @@ def of_package(plant: Plant, manifest: object, *more: str) -> list[Tag]:
         ("astro", ("framework", "astro")),
         ("remix", ("framework", "remix")),
         ("@remix-run/react", ("framework", "remix")),
+        ("@remix-run/node", ("framework", "remix")),
         ("react", ("library", "react")),
         ("vue", ("framework", "vue")),
         ("nuxt", ("framework", "vue")),
         ("svelte", ("framework", "svelte")),
+        ("sveltekit", ("framework", "svelte")),
         ("@sveltejs/kit", ("framework", "svelte")),
         ("typescript", ("language", "typescript")),
     ],
@@ -69,7 +74,8 @@ def test_a_dependency_gives_its_tag(plant: Plant, part: str, dependency: str, ta
 
 
 def test_a_tsconfig_gives_the_language_without_a_dependency(plant: Plant) -> None:
-    assert of_package(plant, {}, "tsconfig.json") == [("language", "typescript")]
+    assert package_tags({}, plant({"tsconfig.json": ""})) == [("language", "typescript")]
+    assert of_package(plant, {"devDependencies": {"typescript": "5"}}, "tsconfig.json") == [("language", "typescript")]
 
 
 @pytest.mark.parametrize(("wanted", "runtime"), [("20", "node20"), (">=18.3", "node18"), ("^22.1 || 24", "node22")])
@@ -95,11 +101,11 @@ def test_an_odd_manifest_gives_no_tags(plant: Plant, manifest: object) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", '{"name": ', "[" * 100_000])
 def test_a_broken_manifest_is_none(plant: Plant, text: str) -> None:
-    assert package_manifest(plant({"package.json": text})) == {}
+    assert package_manifest(plant({"package.json": text}), LOG) == {}
 
 
 def test_a_missing_manifest_is_none(plant: Plant) -> None:
-    assert package_manifest(plant({})) == {}
+    assert package_manifest(plant({}), LOG) == {}
 
 
 # Tags files ---------------------------------------------------------------------------------------------------------
@@ -110,7 +116,7 @@ def test_a_missing_manifest_is_none(plant: Plant) -> None:
     [
         ("tags.yaml", "team: web\ntier: 1\nlive: true\n", [("team", "web"), ("tier", "1"), ("live", "true")]),
         ("tags.yml", "stack: [vue, vite]\n", [("stack", "vue"), ("stack", "vite")]),
-        ("tags.yaml", "team: {value: web}\nx: [{value: 1.5}]\n", [("team", "web"), ("x", "1.5")]),
+        ("tags.yaml", "team: {value: web}\nx: [{value: 3.10}]\n", [("team", "web"), ("x", "3.10")]),
         ("tags.yaml", "- team:web\n- 'url: http://x'\n- key: a\n  value: b\n", [
             *(("team", "web"), ("url", "http://x"), ("a", "b")),
         ]),
@@ -119,12 +125,12 @@ def test_a_missing_manifest_is_none(plant: Plant) -> None:
     ],
 )  # fmt: skip
 def test_a_tags_file_may_be_a_map_or_a_list(plant: Plant, name: str, text: str, tags: list[Tag]) -> None:
-    assert file_tags(plant({name: text})) == tags
+    assert file_tags(plant({name: text}), LOG) == tags
 
 
 def test_the_first_tags_file_is_the_only_one(plant: Plant) -> None:
     tree = plant({"tags.json": '{"from": "json"}', "tags.yml": "from: yml", "tags.yaml": "from: yaml"})
-    assert file_tags(tree) == [("from", "yaml")]
+    assert file_tags(tree, LOG) == [("from", "yaml")]
 
 
 @pytest.mark.parametrize(
@@ -136,12 +142,12 @@ def test_the_first_tags_file_is_the_only_one(plant: Plant) -> None:
     ],
 )
 def test_what_is_no_tag_is_left_out(plant: Plant, text: str) -> None:
-    assert file_tags(plant({"tags.yaml": text})) == []
+    assert file_tags(plant({"tags.yaml": text}), LOG) == []
 
 
 def test_yaml_that_would_build_objects_builds_none(plant: Plant, tmp_path: Path) -> None:
     made = tmp_path / "made"
-    assert file_tags(plant({"tags.yaml": f"a: !!python/object/apply:os.mkdir ['{made}']"})) == []
+    assert file_tags(plant({"tags.yaml": f"a: !!python/object/apply:os.mkdir ['{made}']"}), LOG) == []
     assert not made.exists()
 
 
@@ -169,6 +175,8 @@ def test_yaml_that_would_build_objects_builds_none(plant: Plant, tmp_path: Path)
 def test_a_dockerfile_gives_the_tags_of_its_images_and_servers(text: str, tags: list[Tag]) -> None:
     assert dockerfile_tags(text) == tags
 
+
+SKIPPED = (".git", ".hg", ".svn", "node_modules", ".next", "dist", "build", "out", ".cache")
 
 USUAL = (
     "Dockerfile",
@@ -207,7 +215,8 @@ def test_an_own_path_that_is_no_file_inside_is_passed_over(plant: Plant, tmp_pat
         (["x/Containerfile"], "x/Containerfile"),
         (["1/2/3/4/5/6/Dockerfile"], "1/2/3/4/5/6/Dockerfile"),
         (["1/2/3/4/5/6/7/Dockerfile"], None),
-        (["node_modules/a/Dockerfile", ".git/Dockerfile", "dist/Dockerfile", "out/Dockerfile"], None),
+        ([f"{name}/Dockerfile" for name in SKIPPED], None),
+        (["a/node_modules/Dockerfile", "builds/Dockerfile", "z/Dockerfile"], "builds/Dockerfile"),
         (["Dockerfiles", "MyDockerfile", "dockerfile.txt"], None),
     ],
 )

@@ -1,112 +1,88 @@
-"""Git, as a service must call it: no prompt, no credential of the host, no hook, no submodule, and soon stopped."""
+"""Git, as a service must call it: no prompt, no credential of the host, no hook, no submodule, and soon stopped.
 
-import os
-import subprocess
+A clone comes in three steps, so that nothing is written that was not measured before: the pack; a look at the list of
+what it holds; the files.
+"""
+
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from worker.contract import JobRunContext
+from worker.handlers.git_errors import CanceledError, GitError, RefusedError
+from worker.handlers.git_process import Git, Limits, check_size, git_for, measured
+from worker.handlers.texts import shown
 
-STALL_S = 60
-"""An HTTP server that sends less than a kilobyte a second for this long is given up."""
+__all__ = ["CanceledError", "Git", "GitError", "RefusedError", "check_out", "clone", "git_for"]
 
-CONNECT_TIMEOUT_S = 20
+MAX_PATH_BYTES = 3_500
+"""Of a path in a repository. The system takes 4 096 with the place of the clone before it."""
 
-POLL_S = 0.2
+MAX_NAME_BYTES = 255
 
-
-class GitError(Exception):
-    """Git failed; the message is what it said, without credentials."""
-
-
-class CanceledError(Exception):
-    """The run was canceled while git worked."""
+MAX_DEPTH = 200
+"""Of directories. Many programs go down a tree by calling themselves, Python's own removal of a tree as well, and
+give up near a thousand."""
 
 
-def clone(context: JobRunContext, repo_url: str, target: Path) -> str:
-    """Clone the newest commit of the default branch and return its id.
+def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | None = None) -> str:
+    """Clone the newest commit of the default branch, or of this branch or tag, and return its id.
 
     Raises:
-        GitError: the repository cannot be read, or is empty.
+        GitError: the repository cannot be read, is empty, or lacks the branch.
+        RefusedError: one that another attempt would meet, too, such as a forbidden address, or too many files.
         CanceledError: somebody asked to cancel.
     """
-    source = f"file://{quote(repo_url)}" if repo_url.startswith("/") else repo_url
-    context.logger.info("cloning %s", redacted(repo_url))
-    options = ["--depth", "1", "--single-branch", "--no-tags", "--no-recurse-submodules"]
-    _git(context, ["clone", *options, "--", source, str(target)], repo_url)
+    with git_for(context, repo_url) as git:
+        context.logger.info("cloning %s", shown(git.origin.shown))
+        options = ["--no-progress", "--depth=1", "--single-branch", "--no-tags", "--no-checkout", "--template="]
+        chosen = [] if branch is None else [f"--branch={branch}"]
+        git.run("clone", *options, *chosen, "--", git.origin.url, str(target), watched=target)
+        return check_out(git, target, "HEAD")
+
+
+def check_out(git: Git, repository: Path, revision: str) -> str:
+    """Write the files of a revision that the clone has, and return its commit's id.
+
+    Raises: as `clone`.
+    """
     try:
-        return _git(context, ["-C", str(target), "rev-parse", "--verify", "HEAD"], repo_url).strip()
+        commit = git.run("rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", repository=repository).strip()
     except GitError:
-        raise GitError("the repository has no commit") from None
+        raise GitError("the repository has no commit where it should be cloned from") from None
+    listing = _Listing(git.limits, measured(repository, git.limits.entries)[0])
+    git.stream(listing.feed, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit, repository=repository)
+    git.run("reset", "--quiet", "--hard", commit, repository=repository, watched=repository)
+    return commit
 
 
-def redacted(url: str) -> str:
-    """Return the URL without the user and password that it may carry."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+class _Listing:
+    """Counts what a tree holds before it is written: a small pack can hold a tree of any size."""
+
+    def __init__(self, limits: Limits, packed_bytes: int) -> None:
+        self._limits = limits
+        self._size = packed_bytes
+        self._entries = 0
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take a part of `ls-tree -l -z`: `MODE TYPE OBJECT SIZE<tab>PATH<nul>` for each entry."""
+        *entries, self._rest = (self._rest + chunk).split(b"\0")
+        for entry in entries:
+            fields, _, path = entry.partition(b"\t")
+            size = fields.rpartition(b" ")[2]
+            self._add(path, int(size) if size.isdigit() else 0)
+        _check_path(self._rest.partition(b"\t")[2])
+
+    def _add(self, path: bytes, size: int) -> None:
+        _check_path(path)
+        self._size += size
+        check_size(self._size, self._limits)
+        self._entries += 1
+        if self._entries > self._limits.entries:
+            raise RefusedError(f"the repository holds more than {self._limits.entries} files and directories")
 
 
-def _git(context: JobRunContext, arguments: list[str], repo_url: str) -> str:
-    config = Path.cwd() / "gitconfig"
-    # Repositories of another owner are read on purpose; a file is the only place where git takes that from.
-    config.write_text("[safe]\n\tdirectory = *\n")
-    process = subprocess.Popen(  # noqa: S603 - no shell, and "--" ends the options before the URL
-        [  # noqa: S607 - the operator's git
-            "git",
-            "-c",
-            "credential.helper=",
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "http.lowSpeedLimit=1000",
-            "-c",
-            f"http.lowSpeedTime={STALL_S}",
-            *arguments,
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=_environment(config),
-        text=True,
-        errors="replace",
-    )
-    output = _wait(context, process)
-    if process.returncode != 0:
-        said = _without_credentials(output.strip(), repo_url) or f"exit code {process.returncode}"
-        raise GitError(f"git {arguments[0] if arguments[0] != '-C' else arguments[2]} failed: {said}")
-    return output
-
-
-def _without_credentials(said: str, repo_url: str) -> str:
-    # Git shortens the URL (a user name, which may be a token, with the host alone), so the URL as a whole is not it.
-    credentials = urlsplit(repo_url).netloc.rpartition("@")[0]
-    for secret in {credentials, unquote(credentials), *credentials.split(":", 1)} - {""}:
-        said = said.replace(f"{secret}@", "")
-    return said.replace(repo_url, redacted(repo_url))
-
-
-def _wait(context: JobRunContext, process: "subprocess.Popen[str]") -> str:
-    while True:
-        try:
-            return process.communicate(timeout=POLL_S)[0]
-        except subprocess.TimeoutExpired:
-            if context.cancelled.is_set():
-                with process:  # Closes the pipe: git's helpers may hold it until the attempt's processes end together.
-                    process.terminate()
-                raise CanceledError from None
-
-
-def _environment(config: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "GIT_CONFIG_GLOBAL": str(config),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "",
-        "SSH_ASKPASS": "",
-        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
-        "GIT_SSH_COMMAND": f"ssh -oBatchMode=yes -oConnectTimeout={CONNECT_TIMEOUT_S}",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-    }
+def _check_path(path: bytes) -> None:
+    names = path.split(b"/")
+    if len(path) > MAX_PATH_BYTES or len(names) > MAX_DEPTH or max(map(len, names)) > MAX_NAME_BYTES:
+        start = shown(path.decode("utf-8", "replace"), 80)
+        raise RefusedError(f"the repository holds a path that is too long or too deep: {start}")

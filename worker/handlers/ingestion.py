@@ -6,10 +6,15 @@ from typing import Any
 
 from worker.contract import Effect, JobResult, JobRunContext, PermanentError
 from worker.handlers import tags
-from worker.handlers.git import CanceledError, clone
+from worker.handlers.git import CanceledError, GitError, clone
+from worker.handlers.previews import preview_tiles
+from worker.handlers.texts import one_line, shown
 from worker.handlers.tree import Tree
 
 NO_DOCKERFILE = "Dockerfile not found, unable to launch app"
+
+MAX_TAGS = 200
+"""Of an app; the author's own come first, and are fewer. They are kept for ever, and shown in every list."""
 
 
 def execute(context: JobRunContext) -> JobResult:
@@ -23,16 +28,17 @@ def execute(context: JobRunContext) -> JobResult:
         commit_sha = clone(context, repository["repoUrl"], Path("clone"))
     except CanceledError:
         return JobResult(status="canceled", error_message="canceled while cloning")
+    except GitError:
+        context.update(metrics=_metrics(repository, "failed", started, None))
+        raise
     context.logger.info("at commit %s", commit_sha)
     tree = Tree(Path("clone"))
     dockerfile = tags.find_dockerfile(tree, repository["dockerfilePath"])
     if dockerfile is None:
         context.update(metrics=_metrics(repository, "failed", started, commit_sha))
         raise PermanentError(NO_DOCKERFILE)
-    found = _found(tree, repository, commit_sha, dockerfile)
-    for field in ("name", "description", "dockerfile_path"):
-        context.logger.info("%s: %s", field.replace("_", " "), found[field])
-    context.logger.info("tags: %s", ", ".join(f"{tag['key']}:{tag['value']}" for tag in found["tags"]) or "none")
+    found = _found(context, tree, commit_sha, dockerfile)
+    _tell(context, found)
     return JobResult(
         result={"repositoryId": repository["id"], "commitSha": commit_sha, "dockerfilePath": dockerfile},
         metrics=_metrics(repository, "ready", started, commit_sha),
@@ -40,25 +46,37 @@ def execute(context: JobRunContext) -> JobResult:
     )
 
 
-def _found(tree: Tree, repository: Any, commit_sha: str, dockerfile: str) -> dict[str, Any]:
-    manifest = tags.package_manifest(tree)
+def _found(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str) -> dict[str, Any]:
+    repository, log = context.inputs["repository"], context.logger
+    manifest = tags.package_manifest(tree, log)
     package_name = manifest.get("name")
-    named = package_name if isinstance(package_name, str) and tags.storable(package_name) else ""
-    author = [(tag["key"], tag["value"]) for tag in repository["authorTags"]]
+    named = one_line(package_name, 200) if isinstance(package_name, str) else None
+    merged = tags.merge_tags(
+        [(tag["key"], tag["value"]) for tag in repository["authorTags"]],
+        tags.package_tags(manifest, tree),
+        tags.file_tags(tree, log),
+        tags.dockerfile_tags(tree.text(dockerfile) or ""),
+    )
+    if len(merged) > MAX_TAGS:
+        log.warning("%d of %d tags are left out", len(merged) - MAX_TAGS, len(merged))
     return {
         "commit_sha": commit_sha,
-        "name": named[:200] or repository["name"],
+        "name": named or repository["name"],
         "description": tags.readme_summary(tree) or repository["description"],
         "dockerfile_path": dockerfile,
-        "tags": tags.merge_tags(
-            author,
-            tags.package_tags(manifest, tree),
-            tags.file_tags(tree),
-            tags.dockerfile_tags(tree.text(dockerfile) or ""),
-        ),
+        "tags": merged[:MAX_TAGS],
+        "preview_tiles": preview_tiles(tree, repository["repoUrl"], commit_sha, log),
     }
 
 
-def _metrics(repository: Any, status: str, started: float, commit_sha: str) -> dict[str, Any]:
+def _tell(context: JobRunContext, found: dict[str, Any]) -> None:
+    for field in ("name", "description", "dockerfile_path"):
+        context.logger.info("%s: %s", field.replace("_", " "), shown(found[field]))
+    listed = ", ".join(f"{tag['key']}:{tag['value']}" for tag in found["tags"])
+    context.logger.info("tags: %s", shown(listed, 1_000) or "none")
+    context.logger.info("preview tiles: %d", len(found["preview_tiles"]))
+
+
+def _metrics(repository: Any, status: str, started: float, commit_sha: str | None) -> dict[str, Any]:
     duration_ms = int((monotonic() - started) * 1000)
     return {"repositoryId": repository["id"], "status": status, "durationMs": duration_ms, "commitSha": commit_sha}

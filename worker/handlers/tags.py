@@ -1,14 +1,13 @@
 """What a repository's files say of its app: tags, name, Dockerfile, description (contract, section 9)."""
 
-import json
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
-from typing import Any
 
-import yaml
-
-from worker.handlers.tree import Tree
+from worker.handlers.manifests import Plain, first_manifest
+from worker.handlers.texts import storable
+from worker.handlers.tree import MAX_TEXT_BYTES, Tree
 
 Tag = tuple[str, str]
 
@@ -40,17 +39,13 @@ _TAG_FILES = ("tags.yaml", "tags.yml", "tags.json")
 _MAX_TAG_LENGTH = 200
 
 
-def package_manifest(tree: Tree) -> Mapping[str, Any]:
+def package_manifest(tree: Tree, log: logging.Logger) -> Mapping[str, Plain]:
     """Return package.json's object, `{}` where there is none or it is broken."""
-    text = tree.text("package.json")
-    try:
-        manifest = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        return {}
+    manifest = first_manifest(tree, ("package.json",), log, MAX_TEXT_BYTES)
     return manifest if isinstance(manifest, dict) else {}
 
 
-def package_tags(manifest: Mapping[str, Any], tree: Tree) -> list[Tag]:
+def package_tags(manifest: Mapping[str, Plain], tree: Tree) -> list[Tag]:
     """Return the tags that package.json and a tsconfig.json speak for."""
     names: set[str] = set()
     for part in ("dependencies", "devDependencies", "peerDependencies"):
@@ -66,33 +61,27 @@ def package_tags(manifest: Mapping[str, Any], tree: Tree) -> list[Tag]:
     return [*tags, ("runtime", f"node{major.group()}")] if major else tags
 
 
-def file_tags(tree: Tree) -> list[Tag]:
+def file_tags(tree: Tree, log: logging.Logger) -> list[Tag]:
     """Return the tags of the first tags file: a map key to value, list or {value}; or a list of tags."""
-    name, text = next(((name, text) for name in _TAG_FILES if (text := tree.text(name)) is not None), ("", ""))
-    try:
-        # YAML refuses JSON that is indented with tabs.
-        content = json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return []
-    return [tag for tag in _listed(content) if all(tag)]
+    return [tag for tag in _listed(first_manifest(tree, _TAG_FILES, log)) if all(tag)]
 
 
-def _listed(content: object) -> Iterable[Tag]:
+def _listed(content: Plain) -> Iterable[Tag]:
     if isinstance(content, dict):
         for key, value in content.items():
             values = value if isinstance(value, list) else [value]
             for one in values:
-                yield str(key), _plain(one.get("value") if isinstance(one, dict) else one)
+                yield key.strip(), _plain(one.get("value") if isinstance(one, dict) else one)
     elif isinstance(content, list):
         for entry in content:
             if isinstance(entry, str):
-                key, _, value = entry.partition(":")
-                yield key.strip(), value.strip()
+                key, _, text = entry.partition(":")
+                yield key.strip(), text.strip()
             elif isinstance(entry, dict):
                 yield _plain(entry.get("key")), _plain(entry.get("value"))
 
 
-def _plain(value: object) -> str:
+def _plain(value: Plain) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).strip() if isinstance(value, str | int | float) else ""
@@ -111,7 +100,8 @@ def _is_dockerfile(name: str) -> bool:
     return name in {"Dockerfile", "Containerfile"} or name.startswith("Dockerfile.") or name.endswith(".dockerfile")
 
 
-_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
+# No \s, which passes line ends: from each of many empty lines it would look through all that follow.
+_FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE)
 _IMAGE = re.compile(r"^(?:.*/)?(?P<name>[a-z0-9._-]+)(?::v?(?P<version>\d+(?:\.\d+)*)?[^@]*)?(?:@.*)?$", re.IGNORECASE)
 
 
@@ -145,11 +135,6 @@ def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
         if len(key) <= _MAX_TAG_LENGTH and len(value) <= _MAX_TAG_LENGTH and storable(key + value):
             merged.setdefault((key.casefold(), value.casefold()), (key, value))
     return [{"key": key, "value": value} for key, value in merged.values()]
-
-
-def storable(text: str) -> bool:
-    """Return whether every store holds the text: no NUL, no half of a surrogate pair (as odd file names have)."""
-    return "\x00" not in text and text.encode("utf-8", "ignore").decode() == text
 
 
 def readme_summary(tree: Tree) -> str | None:

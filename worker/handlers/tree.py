@@ -19,18 +19,26 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
 
-    def text(self, relative: str) -> str | None:
+    def text(self, relative: str, most: int = MAX_TEXT_BYTES) -> str | None:
         """Return a file's text (what is no UTF-8 replaced), or None: no such file, too large, or not inside."""
+        content = self.content(relative, most)
+        return None if content is None else content.decode("utf-8-sig", "replace").replace("\x00", "")
+
+    def content(self, relative: str, most: int) -> bytes | None:
+        """Return a file's bytes, or None: no such file, more than `most` bytes, or not inside."""
         path = self.inside(relative)
-        if path is None or path.stat().st_size > MAX_TEXT_BYTES:
-            return None
-        return path.read_bytes().decode("utf-8-sig", "replace").replace("\x00", "")
+        return None if path is None or path.stat().st_size > most else path.read_bytes()
 
     def inside(self, relative: str) -> Path | None:
-        """Return the path of a regular file that lies in the tree even after its links are followed, else None."""
+        """Return the path of a regular file that lies in the tree even after its links are followed, else None.
+
+        Git's own files are no part of the tree.
+        """
         try:
             path = (self.root / relative).resolve()
-            return path if path.is_relative_to(self.root) and path.is_file() else None
+            if not path.is_relative_to(self.root) or path.is_relative_to(self.root / ".git"):
+                return None
+            return path if path.is_file() else None
         except (OSError, ValueError, RuntimeError):  # Names that no file can have; links in a circle.
             return None
 

@@ -1,0 +1,101 @@
+"""The images of a README in Markdown, in the order of their appearance.
+
+Every pattern is bounded in length, or cannot begin again within what it has passed: reading takes a time proportional
+to the text's length, whatever the text is.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_CODE = re.compile(r"(?<!`)(`{1,3})(?!`)[^\n]{1,1000}?(?<!`)\1(?!`)")
+
+_ALT = r"!\[(?P<alt>(?:[^\[\]\\]|\\.|\[[^\[\]]{0,200}\]){0,500})\]"
+_TARGET = r"(?:<(?P<angled>[^<>\n]{1,2000})>|(?P<bare>(?:[^\s()<>\\]|\\.|\([^\s()]{0,200}\)){1,2000}))"
+_TITLE = r"(?:\s{1,10}(?:\"(?P<double>[^\"]{0,500})\"|'(?P<single>[^']{0,500})'|\((?P<round>[^()]{0,500})\)))?"
+_INLINE = re.compile(rf"{_ALT}\(\s{{0,10}}{_TARGET}{_TITLE}\s{{0,10}}\)")
+_BY_LABEL = re.compile(rf"{_ALT}(?!\()(?:\[(?P<label>[^\[\]]{{0,200}})\])?")
+_DEFINITION = re.compile(
+    rf"^ {{0,3}}\[(?P<label>[^\[\]]{{1,200}})\]:[ \t]{{0,10}}{_TARGET}{_TITLE}[ \t]{{0,10}}$", re.MULTILINE
+)
+_TAG = re.compile(r"<img\s(?P<attributes>(?:[^<>\"']|\"[^\"]{0,2000}\"|'[^']{0,2000}'){1,4000})>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"(?P<name>[^\s=\"'<>/]{1,100})(?:\s{0,5}=\s{0,5}(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^\s\"'>]+)))?"
+)
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as the author wrote it; texts are empty where absent."""
+
+    src: str
+    alt: str = ""
+    title: str = ""
+    width: str = ""
+    height: str = ""
+
+
+_FIELDS = tuple(field.name for field in fields(Image))
+
+
+def images(readme: str) -> list[Image]:
+    """Return the images of a Markdown text: inline ones, those by reference, and `<img>`; not those in code."""
+    text = _CODE.sub(" ", _COMMENT.sub(" ", _without_fences(readme)))
+    definitions = {_label(match["label"]): match for match in reversed(list(_DEFINITION.finditer(text)))}
+    found = [*_inline(text), *_by_label(text, definitions), *_tags(text)]
+    return [image for _, image in sorted(found, key=lambda one: one[0])]
+
+
+def _without_fences(text: str) -> str:
+    kept, fence = [], ""
+    for line in text.splitlines():
+        mark = _FENCE.match(line)
+        if fence:
+            if mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
+                fence = ""
+        elif mark:
+            fence = mark[1]
+        else:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _inline(text: str) -> Iterator[tuple[int, Image]]:
+    for match in _INLINE.finditer(text):
+        yield match.start(), _image(match["alt"], match)
+
+
+def _by_label(text: str, definitions: dict[str, "re.Match[str]"]) -> Iterator[tuple[int, Image]]:
+    for match in _BY_LABEL.finditer(text):
+        definition = definitions.get(_label(match["label"] or match["alt"]))
+        if definition is not None:
+            yield match.start(), _image(match["alt"], definition)
+
+
+def _image(alt: str, target: "re.Match[str]") -> Image:
+    title = target["double"] or target["single"] or target["round"] or ""
+    return Image(_unescaped(target["angled"] or target["bare"]), _unescaped(alt), _unescaped(title))
+
+
+def _tags(text: str) -> Iterator[tuple[int, Image]]:
+    for match in _TAG.finditer(text):
+        attributes = {name.lower(): html.unescape(value) for name, value in _attributes(match["attributes"])}
+        if attributes.get("src"):
+            yield match.start(), Image(**{name: attributes.get(name, "").strip() for name in _FIELDS})
+
+
+def _attributes(text: str) -> Iterator[tuple[str, str]]:
+    for match in reversed(list(_ATTRIBUTE.finditer(text))):  # The first of a name counts.
+        yield match["name"], match["double"] or match["single"] or match["bare"] or ""
+
+
+def _label(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _unescaped(text: str) -> str:
+    return html.unescape(_ESCAPED.sub(r"\1", text)).strip()
