@@ -17,6 +17,7 @@ from typing import Any
 from worker import supervisor
 from worker.executor import OnUpdate, Outcome, Task
 from worker.registry import HandlerSource
+from worker.workdirs import remove
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
 """The longest message an attempt may send. Above the domain's limit of a result, which answers more kindly."""
@@ -123,7 +124,7 @@ class ProcessAttempt:
         finally:
             self.hang_up()
         message = await self._conversation if self._conversation else None
-        await asyncio.to_thread(shutil.rmtree, self._workdir, ignore_errors=True)
+        await asyncio.to_thread(remove, self._workdir)
         return _outcome(message, said)
 
     def renew(self, until: float) -> None:

@@ -2,6 +2,9 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -110,3 +113,49 @@ def _environment(config: Path) -> dict[str, str]:
         "GIT_SSH_COMMAND": f"ssh -oBatchMode=yes -oConnectTimeout={CONNECT_TIMEOUT_S}",
         "GIT_LFS_SKIP_SMUDGE": "1",
     }
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a repository lies: its address for git, and for people."""
+
+    url: str
+    shown: str
+
+
+@dataclass(frozen=True)
+class Git:
+    """Runs git's commands for one origin."""
+
+    context: JobRunContext
+    origin: Origin
+
+    def run(self, command: str, *arguments: str, repository: Path | None = None, watched: Path | None = None) -> str:
+        """Run a command, in a repository if one is given, and return what it printed.
+
+        Raises:
+            GitError: it failed.
+            CanceledError: somebody asked to cancel.
+        """
+        del watched
+        place = [] if repository is None else ["-C", str(repository)]
+        return _git(self.context, [*place, command, *arguments], self.origin.url)
+
+
+@contextmanager
+def git_for(context: JobRunContext, repo_url: str) -> Iterator[Git]:
+    """Give a git that knows this address."""
+    yield Git(
+        context, Origin(f"file://{quote(repo_url)}" if repo_url.startswith("/") else repo_url, redacted(repo_url))
+    )
+
+
+def check_out(git: Git, repository: Path, revision: str) -> str:
+    """Write the files of a revision that the repository has, and return its commit's id.
+
+    Raises:
+        GitError: it has none.
+    """
+    commit = git.run("rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", repository=repository).strip()
+    git.run("reset", "--quiet", "--hard", commit, repository=repository)
+    return commit
