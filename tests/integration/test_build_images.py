@@ -1,6 +1,7 @@
 """Images are really built, with Buildah, by the handler in a process of its own under the worker's supervisor."""
 
 import asyncio
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.builds import Builds, Built, image_in, log_says, made_base_images, need_builder
+from tests.support.image_registry import PASSWORD, image_registry, write_credentials
 from tests.support.repositories import commit, git, made
 from worker.executor import Attempt
 from worker.workdirs import remove
@@ -18,7 +20,7 @@ SCRATCH = {"Dockerfile": "FROM scratch\nCOPY greeting /\n", "greeting": "hello"}
 LONG = (
     "FROM localhost/busybox\n"
     "RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/scratch --mount=type=bind,target=/context "
-    "mkdir -p /shut/inner && touch /shut/inner/file && chown 7:7 /shut/inner/file && chmod 500 /shut/inner /shut && "
+    "mkdir -p /shut/inner && touch /shut/inner/file && chown -R 7:7 /shut/inner && chmod 500 /shut/inner /shut && "
     "(setsid sleep 300 &) && echo now it $((1 + 1)) runs && sleep 300\n"
 )
 RUNS = "now it 2 runs"
@@ -227,7 +229,7 @@ def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_path: P
 
 
 def test_an_image_that_nobody_wants_to_keep_is_built_and_said_to_be_gone(builds: Builds, tmp_path: Path) -> None:
-    built = builds.run(made(tmp_path / "origin", SCRATCH), ociDir=None)
+    built = builds.run(made(tmp_path / "origin", SCRATCH), settings={"ociDir": None})
     assert built.result["result"]["imageDigest"].startswith("sha256:")
     assert "the image was built and is not kept" in built.log
 
@@ -235,6 +237,26 @@ def test_an_image_that_nobody_wants_to_keep_is_built_and_said_to_be_gone(builds:
 def test_an_unusable_place_for_images_is_named(builds: Builds, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     origin = made(tmp_path / "origin", SCRATCH)
-    assert f"the image cannot be kept in {tmp_path}/file" in builds.run(origin, ociDir=str(tmp_path / "file")).error
+    assert (
+        f"the image cannot be kept in {tmp_path}/file"
+        in builds.run(origin, settings={"ociDir": str(tmp_path / "file")}).error
+    )
     empty = f"{tmp_path}/nowhere holds no base images (see docs/building.md)"
-    assert builds.run(origin, baseImages=str(tmp_path / "nowhere")).error == empty
+    assert builds.run(origin, settings={"baseImages": str(tmp_path / "nowhere")}).error == empty
+
+
+def test_an_image_is_pushed_with_the_operators_credentials(builds: Builds, tmp_path: Path) -> None:
+    origin = made(tmp_path / "origin", SCRATCH)
+    with image_registry() as registry:
+        settings = {"registry": f"{registry.address}/team/", "registryTlsVerify": False}
+        assert "authentication required" in builds.run(origin, settings=settings).error
+        credentials = write_credentials(tmp_path / "credentials.json", registry.address)
+        built = builds.run(origin, settings={**settings, "registryAuthFile": str(credentials)})
+        result = built.result["result"]
+        manifest = registry.manifests[f"team/{result['imageTag']}"]
+    assert result["imageDigest"] == f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+    # The layout holds the same image, so that one digest names both.
+    assert image_in(tmp_path / "images", result["imageTag"])[0] == result["imageDigest"]
+    parts = json.loads(manifest)
+    assert {parts["config"]["digest"], *(layer["digest"] for layer in parts["layers"])} <= set(registry.blobs)
+    assert PASSWORD not in built.log

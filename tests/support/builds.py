@@ -116,10 +116,10 @@ class Builds:
         app: Mapping[str, Any] | None = None,
         timeout_ms: int | None = None,
         during: During | None = None,
-        **settings: Any,
+        settings: Mapping[str, Any] | None = None,
     ) -> Built:
         """Build an app and check that nothing remains."""
-        built = asyncio.run(self.one(str(origin), build or {}, app or {}, timeout_ms, during, settings))
+        built = asyncio.run(self.one(str(origin), build or {}, app or {}, timeout_ms, during, settings or {}))
         self.check_nothing_is_left()
         return built
 
