@@ -11,24 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.contexts import context_of
 from tests.support.repositories import commit, git, made
-from worker.contract import JobRunContext
 from worker.handlers.checkout import CheckedOut, Wanted, checkout
 from worker.handlers.git import CanceledError, GitError
-
-
-def context() -> JobRunContext:
-    return JobRunContext(
-        definition={},
-        run={},
-        parameters={},
-        inputs={},
-        settings={},
-        logger=logging.getLogger("tests.checkout"),
-        cancelled=threading.Event(),
-        deadline=None,
-        send_report=lambda _: None,
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +93,7 @@ def wanted(ref: str | None = None, branch: str | None = None, commit: str | None
 
 def checked_out(origin: Path, directory: Path, ask: Wanted) -> tuple[str, CheckedOut]:
     """Check out; return what the file says, and what the function returned."""
-    found = checkout(context(), str(origin), ask, directory)
+    found = checkout(context_of(), str(origin), ask, directory)
     assert git(directory, "rev-parse", "HEAD") == found.commit_sha
     assert git(directory, "status", "--porcelain") == ""
     return (directory / "text").read_text(), found
@@ -148,7 +134,7 @@ def test_a_commit_that_a_server_hides_is_found_in_the_history(
     caplog.set_level(logging.INFO)
     sha = git(origin, "rev-parse", "main~1")
     with served_by_the_first_protocol(origin) as url:
-        found = checkout(context(), url, wanted(ref=sha), directory)
+        found = checkout(context_of(), url, wanted(ref=sha), directory)
     assert (found.commit_sha, (directory / "text").read_text()) == (sha, "second")
     assert f"looking for commit {sha} in all branches and tags" in caplog.text
 
@@ -157,7 +143,7 @@ def test_the_default_branch_is_built_where_a_server_hides_the_commit(
     origin: Path, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with served_by_the_first_protocol(origin) as url:
-        found = checkout(context(), url, wanted(commit=git(origin, "rev-parse", "main~1")), directory)
+        found = checkout(context_of(), url, wanted(commit=git(origin, "rev-parse", "main~1")), directory)
     assert ((directory / "text").read_text(), found.branch) == ("third", "main")
     assert "is not given out" in caplog.text
 
@@ -189,7 +175,7 @@ def test_the_default_branch_is_built_where_that_commit_is_gone(origin: Path, dir
 )
 def test_what_is_not_there_is_said_to_be_missing(origin: Path, directory: Path, ask: Wanted, message: str) -> None:
     with pytest.raises(GitError, match=message):
-        checkout(context(), str(origin), ask, directory)
+        checkout(context_of(), str(origin), ask, directory)
     assert not (directory.parent / "made").exists()
 
 
@@ -198,7 +184,7 @@ def test_an_empty_repository_is_refused(tmp_path: Path, directory: Path) -> None
     empty.mkdir()
     git(empty, "init", "-q")
     with pytest.raises(GitError, match="the repository has no commit"):
-        checkout(context(), str(empty), wanted(), directory)
+        checkout(context_of(), str(empty), wanted(), directory)
 
 
 def test_a_detached_head_has_no_branch(origin: Path, directory: Path) -> None:
@@ -215,7 +201,7 @@ def test_nothing_in_the_checkout_tells_where_it_came_from(origin: Path, director
 
 @pytest.mark.timeout(30)
 def test_a_cancel_ends_the_checkout(directory: Path) -> None:
-    asked = context()
+    asked = context_of()
     asked.cancelled.set()
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # It accepts, and then never answers.
         url = f"http://127.0.0.1:{server.server_port}/shop.git"

@@ -34,9 +34,9 @@ def image_of(layout: Path) -> dict[str, Any]:
     """
     try:
         (descriptor,) = json.loads((layout / "index.json").read_text())["manifests"]
+        return {key: descriptor[key] for key in ("mediaType", "digest", "size")}
     except (OSError, ValueError, KeyError) as error:
         raise BuildError(f"the builder wrote no OCI layout of one image: {error!r}") from None
-    return {key: descriptor[key] for key in ("mediaType", "digest", "size")}
 
 
 def add_image(context: JobRunContext, source: Path, layout: Path, reference: str) -> None:
