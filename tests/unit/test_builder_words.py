@@ -19,15 +19,18 @@ from worker.handlers.builders.policy import write_policy
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ('STEP 2/2: RUN false\nError: building at STEP "RUN false": exit status 1\n', 'building at STEP "RUN false": exit status 1'),
-        ("error: from the step itself\nmore\nmore\nThe command 'false' returned a non-zero code: 1", "The command 'false' returned a non-zero code: 1"),
-        ("#5 ERROR: x\n------\n\x1b[31mERROR: failed to solve: process\x1b[0m\nView build details: y\n", "failed to solve: process"),
+        (
+            'STEP 1/1: RUN x\nError: building at STEP "RUN x": exit status 1\n',
+            'building at STEP "RUN x": exit status 1',
+        ),
+        ("error: of a step\n1\n2\nThe command returned a non-zero code", "The command returned a non-zero code"),
+        ("ERROR: x\n--\n--\n\x1b[31mERROR: failed to solve: y\x1b[0m\nView details: z\n", "failed to solve: y"),
         ("\r\n\n", "exit code 2"),
         ("", "exit code 2"),
         ("x" * 5_000, "x" * 995),
         ("caf\udce9", "caf\ufffd"),
     ],
-)  # fmt: skip
+)
 def test_the_builders_last_complaint_is_the_reason(output: str, message: str) -> None:
     said = failure("docker", 2, output.encode("utf-8", "surrogateescape"))
     assert said == f"docker: {message}"[:1_000]
@@ -43,6 +46,7 @@ def test_a_signal_is_named() -> None:
     [
         ('time="now" level=error msg="finding newuidmap: not found"', "install --no-install-recommends uidmap"),
         ("error setting supplemental groups list: operation not permitted\nError: x", "usermod --add-subuids"),
+        ("Error during unshare(CLONE_NEWUSER): Operation not permitted", "--security-opt seccomp=unconfined"),
         ('Error: could not find "netavark" in one of [/x]', "install --no-install-recommends netavark"),
         ('Error: short-name "node" did not resolve to an alias and no unqualified-search', "docker.io/library/node:22"),
         ("Error: Running image oci:/x is rejected by policy.", "those that the operator provides"),

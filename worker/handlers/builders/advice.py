@@ -18,6 +18,10 @@ _ADVICE = (
         r"no subuid ranges|setting supplemental groups",
         f"builds by an ordinary user need ids of their own: {ADD_IDS}",
     ),
+    (
+        r"unshare\(CLONE_NEWUSER\): Operation not permitted",
+        "a worker in a container must be allowed to make namespaces: --security-opt seccomp=unconfined",
+    ),
     (r'could not find "netavark"', "install it: apt-get install --no-install-recommends netavark"),
     (
         r"short-name .* did not resolve|no unqualified-search",
