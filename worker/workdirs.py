@@ -9,11 +9,10 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-_OWNERS = (
-    ("unshare", "--user", "--map-root-user", "--map-auto", "--", "rm", "-rf", "--"),
-    ("buildah", "unshare", "rm", "-rf", "--"),
-)
-"""How an ordinary user removes files of the ids lent to him (subuid(5)), such as builders of images leave."""
+_RM = ("rm", "-rf", "--")
+
+_AS_OWNER = (("unshare", "--user", "--map-root-user", "--map-auto", "--"), ("buildah", "unshare"))
+"""How an ordinary user removes files of the ids that are lent to him (subuid(5)), such as builders of images leave."""
 
 REMOVAL_TIMEOUT_S = 60.0
 
@@ -23,13 +22,16 @@ def remove(directory: Path) -> None:
 
     Nothing that could still write there may run any more.
     """
-    shutil.rmtree(directory, ignore_errors=True)
+    with suppress(RecursionError):  # Python goes down a tree by calling itself; `rm` takes any depth.
+        shutil.rmtree(directory, ignore_errors=True)
+    if directory.exists():
+        _run(*_RM, str(directory))
     if directory.exists():
         _open(directory)
-        shutil.rmtree(directory, ignore_errors=True)
-    for command in _OWNERS:
-        if directory.exists() and shutil.which(command[0]) is not None:
-            _run([*command, str(directory)])
+        _run(*_RM, str(directory))
+    for owner in _AS_OWNER:
+        if directory.exists():
+            _run(*owner, *_RM, str(directory))
     if directory.exists():
         logger.warning("cannot remove %s, which an attempt left", directory)
 
@@ -45,9 +47,11 @@ def _open(directory: Path) -> None:
                 waiting += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
-def _run(command: list[str]) -> None:
+def _run(*command: str) -> None:
+    if shutil.which(command[0]) is None:
+        return
     with suppress(subprocess.TimeoutExpired):
-        subprocess.run(  # noqa: S603 - one of _OWNERS
+        subprocess.run(  # noqa: S603 - one of the above
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -21,6 +21,7 @@ LONG = (
     "FROM localhost/busybox\n"
     "RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/scratch --mount=type=bind,target=/context "
     "mkdir -p /shut/inner && touch /shut/inner/file && chown -R 7:7 /shut/inner && chmod 500 /shut/inner /shut && "
+    "(i=0; while [ $i -lt 1200 ]; do mkdir d; cd d; i=$((i+1)); done) && "
     "(setsid sleep 300 &) && echo now it $((1 + 1)) runs && sleep 300\n"
 )
 RUNS = "now it 2 runs"

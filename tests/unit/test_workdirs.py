@@ -43,5 +43,14 @@ def test_directories_that_a_handler_closed_are_removed_by_an_ordinary_user(tmp_p
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o500
 
 
+def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
+    script = "import os\nfor _ in range(1500): os.mkdir('d'); os.chdir('d')"
+    attempt = tmp_path / "attempt"
+    attempt.mkdir()
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=attempt)
+    remove(attempt)
+    assert not attempt.exists()
+
+
 def test_a_directory_that_is_gone_is_no_matter(tmp_path: Path) -> None:
     remove(tmp_path / "gone")
