@@ -137,7 +137,7 @@ class Builds:
         """Build an app."""
         self._count += 1
         log, updates = self._logs / str(self._count), list[dict[str, Any]]()
-        executor = ProcessExecutor(HandlerSource(), ahead=0)
+        executor = ProcessExecutor(HandlerSource(), 0)
         attempt = await executor.submit(
             Task(
                 run={"id": "r", "slug": "repository-build", "attempt": 1, "maxAttempts": 1, "context": {}},
