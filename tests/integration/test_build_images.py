@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.builds import Builds, Built, image_in, log_says, made_base_images, need_builder
 from tests.support.image_registry import PASSWORD, image_registry, write_credentials
-from tests.support.repositories import commit, git, made
+from tests.support.origins import commit, git, made
 from worker.executor import Attempt
 from worker.workdirs import remove
 

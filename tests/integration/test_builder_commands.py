@@ -16,7 +16,7 @@ import pytest
 from tests.support.builds import APP, BUILD, image_in
 from tests.support.contexts import Reports, context_of
 from tests.support.fake_builders import Answer, FakeBuilders
-from tests.support.repositories import git, made
+from tests.support.origins import git, made
 from worker.contract import JobResult, PermanentError
 from worker.handlers import build
 from worker.handlers.builders.buildah import current_limits
