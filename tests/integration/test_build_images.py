@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.builds import Builds, Built, image_in, log_says, made_base_images, need_builder
+from tests.support.builds import Builds, Built, image_in, log_says, made_base_images, need_builder, pulled
 from tests.support.image_registry import PASSWORD, image_registry, write_credentials
 from tests.support.origins import commit, git, made
 from worker.executor import Attempt
@@ -81,6 +81,7 @@ def test_an_image_from_nothing_is_built_and_everything_is_told(builds: Builds, t
     ]
     assert [update["metrics"] for update in built.updates] == [{"buildId": "b", "status": "running", "commitSha": sha}]
     assert "STEP 2/2: COPY greeting /" in built.log
+    assert pulled(tmp_path / "store", f"oci:{tmp_path / 'images'}:{tag_of(sha)}")
 
 
 def test_steps_run_on_a_base_image_and_a_stage_copies_from_another(builds: Builds, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from worker.handlers.builders.buildah import Buildah, current_limits
 from worker.handlers.builders.builder import BuildSettings, UnusableError
 from worker.process_executor import ProcessExecutor
 from worker.registry import HandlerSource
+from worker.workdirs import remove
 
 BUSYBOX = Path("/bin/busybox")
 
@@ -68,15 +69,26 @@ def made_base_images(directory: Path) -> Path:
     (context / "Dockerfile").write_text(
         'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n'
     )
-    roots = ("--root", str(store), "--runroot", str(directory / "run"), "--storage-driver", "vfs")
     options = ("--isolation", "chroot", *current_limits(), "--tag", "localhost/busybox")
-    own = {**os.environ, "HOME": str(directory), "XDG_RUNTIME_DIR": str(directory)}
-    command = ["buildah", *roots, "build", *options, str(context)]
-    done = subprocess.run(command, capture_output=True, text=True, env=own, check=False)
+    done = _buildah(store, "build", *options, str(context))
     if "unshare(CLONE_NEWUSER): Operation not permitted" in done.stderr:
         pytest.skip("images cannot be built here: this container may not make namespaces, which is its host's decision")
     assert done.returncode == 0, done.stdout + done.stderr
     return store
+
+
+def pulled(store: Path, image: str) -> str:
+    """Return the id of an image that buildah takes from some place, into a store that is removed again."""
+    done = _buildah(store, "pull", image)
+    remove(store)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def _buildah(store: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    roots = ("--root", str(store), "--runroot", f"{store}-run", "--storage-driver", "vfs")
+    own = {**os.environ, "HOME": str(store.parent), "XDG_RUNTIME_DIR": str(store.parent)}
+    return subprocess.run(["buildah", *roots, *arguments], capture_output=True, text=True, env=own, check=False)
 
 
 @dataclass
