@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import signal
 from collections import deque
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 from worker.executor import OnUpdate, Outcome, Task
 from worker.registry import HandlerSource
 from worker.slots import REPORT_LIMIT_BYTES, Slot, start_slot
+from worker.workdirs import remove
 from worker.workplace import Workplace
 
 LOG_LIMIT_BYTES = 10 * 1_048_576
@@ -116,7 +116,7 @@ class ProcessAttempt:
             lives_on = ended is not None and bool(ended["livesOn"]) and message is not None
         finally:
             self._give_back(self._slot, lives_on=lives_on)
-        await asyncio.to_thread(shutil.rmtree, self._workdir, ignore_errors=True)
+        await asyncio.to_thread(remove, self._workdir)
         return _outcome(message, ended)
 
     def renew(self, until: float) -> None:

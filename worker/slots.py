@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import Any
 
 from worker import supervisor
 from worker.registry import HandlerSource
+from worker.workdirs import remove
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
 """The longest message an attempt may send. Above the domain's limit of a result, which answers more kindly."""
@@ -59,7 +59,7 @@ class Slot:
         """End it for good."""
         self.hang_up()
         await self.process.wait()
-        await asyncio.to_thread(shutil.rmtree, self.workdir, ignore_errors=True)
+        await asyncio.to_thread(remove, self.workdir)
 
 
 async def start_slot(source: HandlerSource, workdir: Path) -> Slot:
@@ -69,7 +69,7 @@ async def start_slot(source: HandlerSource, workdir: Path) -> Slot:
         slot = Slot(await _spawn(workdir, sending, source), workdir)
     except BaseException:
         os.close(receiving)
-        shutil.rmtree(workdir, ignore_errors=True)
+        remove(workdir)
         raise
     finally:
         os.close(sending)

@@ -8,10 +8,10 @@ temporary directories that know such locks (systemd's does) leave it alone, too.
 import fcntl
 import logging
 import os
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
+
+from worker.workdirs import remove
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Workplace:
 
     def close(self) -> None:
         """Remove everything, and give up the lock."""
-        _remove(self._path)
+        remove(self._path)
         os.close(self._lock)
 
 
@@ -46,7 +46,7 @@ def sweep() -> None:
             continue
         try:
             if os.fstat(lock).st_uid == os.geteuid() and _locked(path, lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                _remove(path)
+                remove(path)
                 logger.info("removed %s, left by a worker that is gone", path)
         except BlockingIOError:
             pass  # Its worker lives, or another one sweeps it.
@@ -74,10 +74,3 @@ def _locked(path: Path, lock: int, operation: int) -> bool:
         return os.path.samestat(os.fstat(lock), path.lstat())
     except FileNotFoundError:
         return False
-
-
-def _remove(path: Path) -> None:
-    try:
-        shutil.rmtree(path, ignore_errors=True)
-    except RecursionError:  # Before Python 3.13 it follows some hundred levels only.
-        subprocess.run(["rm", "-rf", "--", path], check=False, stderr=subprocess.DEVNULL)  # noqa: S603, S607

@@ -20,7 +20,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 async def attempted(task: Task, cancel_when: asyncio.Event | None = None) -> Outcome:
-    executor = ProcessExecutor(HandlerSource(), ahead=0)
+    executor = ProcessExecutor(HandlerSource(), size=0)
     attempt = await executor.submit(task, lambda _: None, monotonic() + 60)
     if cancel_when is not None:
         await cancel_when.wait()

@@ -1,0 +1,242 @@
+"""Builds for tests: the handler under the worker's real supervisor, base images, and what a build may have left."""
+
+import asyncio
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from tests.support.processes import eventually
+from worker.executor import Attempt, Outcome, Task
+from worker.handlers.builders.buildah import Buildah, current_limits
+from worker.handlers.builders.builder import BuildSettings, UnusableError
+from worker.process_executor import ProcessExecutor
+from worker.registry import HandlerSource
+from worker.workdirs import remove
+
+BUSYBOX = Path("/bin/busybox")
+
+During = Callable[[Attempt, Path], Awaitable[None]]
+"""What a test does while a build runs; it is given the attempt and its log."""
+
+
+def need_builder() -> None:
+    """Skip without a builder where that is permitted: for ordinary users, and with APPHUB_TEST_WITHOUT_BUILDER=1."""
+    missing = _missing()
+    if missing and (os.environ.get("APPHUB_TEST_WITHOUT_BUILDER") == "1" or os.geteuid() != 0):
+        pytest.skip(f"images cannot be built here: {missing}")
+    assert not missing, f"{missing} (or set APPHUB_TEST_WITHOUT_BUILDER=1 to go without these tests)"
+
+
+def _missing() -> str:
+    try:
+        Buildah(BuildSettings()).check()
+    except UnusableError as error:
+        return str(error)
+    if not BUSYBOX.exists():
+        return "no busybox: apt-get install --no-install-recommends busybox-static"
+    return "" if os.geteuid() == 0 else _refused_ids()
+
+
+def _refused_ids() -> str:
+    """Return why this ordinary user gets no ids for builds; empty where he does."""
+    with tempfile.TemporaryDirectory() as directory:
+        own = {**os.environ, "HOME": directory, "XDG_RUNTIME_DIR": directory}
+        roots = ("--root", f"{directory}/storage", "--runroot", f"{directory}/run")
+        command = ["buildah", *roots, "unshare", "cat", "/proc/self/uid_map"]
+        tried = subprocess.run(command, capture_output=True, text=True, env=own, check=False)
+    return "" if tried.returncode == 0 and len(tried.stdout.splitlines()) > 1 else tried.stderr.strip() or "no ids"
+
+
+def made_base_images(directory: Path) -> Path:
+    """Make a store of base images that holds `localhost/busybox`, as an operator does, and return it."""
+    context, store = directory / "context", directory / "store"
+    context.mkdir()
+    shutil.copy(BUSYBOX, context / "busybox")
+    (context / "Dockerfile").write_text(
+        'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n'
+    )
+    options = ("--isolation", "chroot", *current_limits(), "--tag", "localhost/busybox")
+    done = _buildah(store, "build", *options, str(context))
+    if "unshare(CLONE_NEWUSER): Operation not permitted" in done.stderr:
+        pytest.skip("images cannot be built here: this container may not make namespaces, which is its host's decision")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return store
+
+
+def pulled(store: Path, image: str) -> str:
+    """Return the id of an image that buildah takes from some place, into a store that is removed again."""
+    done = _buildah(store, "pull", image)
+    remove(store)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def _buildah(store: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    roots = ("--root", str(store), "--runroot", f"{store}-run", "--storage-driver", "vfs")
+    own = {**os.environ, "HOME": str(store.parent), "XDG_RUNTIME_DIR": str(store.parent)}
+    return subprocess.run(["buildah", *roots, *arguments], capture_output=True, text=True, env=own, check=False)
+
+
+@dataclass
+class Built:
+    """How a build went."""
+
+    outcome: Outcome
+    log: str
+    updates: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The handler's result, which there must be."""
+        assert self.outcome.kind == "result", f"{self.outcome}\n{self.log}"
+        return dict(self.outcome.message)
+
+    @property
+    def error(self) -> str:
+        """The error that the handler raised."""
+        assert self.outcome.kind == "error", f"{self.outcome}\n{self.log}"
+        return str(self.outcome.message["message"])
+
+
+class Builds:
+    """Runs the handler as a worker does: in a process of its own under the supervisor, in an own directory."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, Any]) -> None:
+        self.attempts = directory / "attempts"
+        self.attempts.mkdir()
+        self._logs = directory / "logs"
+        self._settings = settings
+        self._count = 0
+
+    def run(
+        self,
+        origin: Path | str,
+        *,
+        build: Mapping[str, Any] | None = None,
+        app: Mapping[str, Any] | None = None,
+        timeout_ms: int | None = None,
+        during: During | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Built:
+        """Build an app and check that nothing remains."""
+        built = asyncio.run(self.one(str(origin), build or {}, app or {}, timeout_ms, during, settings or {}))
+        self.check_nothing_is_left()
+        return built
+
+    async def one(
+        self,
+        origin: str,
+        build: Mapping[str, Any],
+        app: Mapping[str, Any],
+        timeout_ms: int | None,
+        during: During | None,
+        settings: Mapping[str, Any],
+    ) -> Built:
+        """Build an app."""
+        self._count += 1
+        log, updates = self._logs / str(self._count), list[dict[str, Any]]()
+        executor = ProcessExecutor(HandlerSource(), 0)
+        attempt = await executor.submit(
+            Task(
+                run={"id": "r", "slug": "repository-build", "attempt": 1, "maxAttempts": 1, "context": {}},
+                definition={},
+                entry_point="catalog.build.run",
+                parameters={"buildId": "b"},
+                inputs={"build": {**BUILD, **build}, "repository": {**APP, "repoUrl": origin, **app}},
+                settings={**self._settings, **settings},
+                timeout_ms=timeout_ms,
+                memory_mb=None,
+                deadline=None,
+                log_path=log,
+            ),
+            lambda update: updates.append(dict(update)),
+            monotonic() + 600,
+        )
+        try:
+            if during is not None:
+                await during(attempt, log)
+        except BaseException:
+            attempt.stop()
+            raise
+        finally:
+            outcome = await attempt.outcome()
+            await executor.aclose()
+        return Built(outcome, log.read_text(), updates)
+
+    def check_nothing_is_left(self) -> None:
+        """Fail if a directory, a mount or a process of a build remains."""
+        assert list(self.attempts.iterdir()) == []
+        assert str(self.attempts) not in Path("/proc/self/mountinfo").read_text()
+        assert processes_that_know(str(self.attempts)) == []
+
+
+BUILD: dict[str, Any] = {
+    "id": "b",
+    "repositoryId": "Shop",
+    "status": "running",
+    "gitBranch": None,
+    "gitRef": None,
+    "commitSha": None,
+}
+APP: dict[str, Any] = {"id": "Shop", "name": "Shop", "dockerfilePath": "Dockerfile", "ingestStatus": "ready"}
+
+
+def processes_that_know(path: str) -> list[str]:
+    """Return the processes whose command, directory, root or environment names this path."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            places = [str((process / name).readlink()) for name in ("cwd", "root")]
+            said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            if path.encode() in said or any(place.startswith(path) for place in places):
+                found.append(f"{process.name}: {(process / 'cmdline').read_bytes()!r}")
+    return found
+
+
+async def log_says(log: Path, text: str) -> None:
+    """Wait until a log holds this text."""
+    await asyncio.to_thread(eventually, lambda: log.exists() and text in log.read_text(), 60, f"{text!r} in the log")
+
+
+def image_in(layout: Path, reference: str) -> tuple[str, dict[str, bytes]]:
+    """Return the digest that a layout's index names for an image, and the image's files; all blobs are checked."""
+    index = json.loads((layout / "index.json").read_text())
+    (entry,) = [one for one in index["manifests"] if one["annotations"][REFERENCE] == reference]
+    manifest = json.loads(blob(layout, entry["digest"]))
+    assert len(blob(layout, entry["digest"])) == entry["size"]
+    blob(layout, manifest["config"]["digest"])
+    files: dict[str, bytes] = {}
+    for layer in manifest["layers"]:
+        content = blob(layout, layer["digest"])
+        unpacked = gzip.decompress(content) if layer["mediaType"].endswith("gzip") else content
+        with tarfile.open(fileobj=io.BytesIO(unpacked)) as archive:
+            for member in archive:
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is not None:
+                    files[member.name] = file.read()
+    return entry["digest"], files
+
+
+REFERENCE = "org.opencontainers.image.ref.name"
+
+
+def blob(layout: Path, digest: str) -> bytes:
+    """Return a blob, which must be what its name says."""
+    algorithm, _, name = digest.partition(":")
+    content = (layout / "blobs" / algorithm / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == name
+    return content

@@ -1,0 +1,32 @@
+"""The context that a handler is given, for tests that call handlers in their own process."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from worker.contract import JobRunContext
+
+
+class Reports(list[dict[str, Any]]):
+    """What the handler reported while it ran."""
+
+
+def context_of(
+    inputs: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    reports: Reports | None = None,
+) -> JobRunContext:
+    """Return a context that logs to `tests.handler`."""
+    gathered = Reports() if reports is None else reports
+    return JobRunContext(
+        definition={},
+        run={},
+        parameters={},
+        inputs=inputs or {},
+        settings=settings or {},
+        logger=logging.getLogger("tests.handler"),
+        cancelled=threading.Event(),
+        deadline=None,
+        send_report=lambda report: gathered.append(dict(report)),
+    )

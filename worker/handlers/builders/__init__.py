@@ -1,0 +1,1 @@
+"""Builders of images: Docker, Podman and Buildah behind one port (`builder.Builder`)."""
