@@ -26,7 +26,11 @@ def handler_settings(environment: Mapping[str, str], data_dir: Path) -> Mapping[
         ValueError: a variable has a value that it cannot have; the message names it.
         OSError: a file of credentials or secrets cannot be read.
     """
-    git: JsonObject = {"allowLocalPaths": local_repositories(environment), "credentials": _credentials(environment)}
+    git: JsonObject = {
+        "allowLocalPaths": local_repositories(environment),
+        "credentials": _credentials(environment),
+        **_clone_limits(environment),
+    }
     return {INGEST_ENTRY_POINT: git, BUILD_ENTRY_POINT: {**git, **_build_settings(environment, data_dir)}}
 
 
@@ -47,6 +51,26 @@ def _build_settings(environment: Mapping[str, str], data_dir: Path) -> JsonObjec
         "baseImages": environment.get("APPHUB_BASE_IMAGES") or None,
         "dockerHost": environment.get("DOCKER_HOST") or None,
     }
+
+
+def _clone_limits(environment: Mapping[str, str]) -> JsonObject:
+    """Return those limits that the operator sets; the handlers have their own for the others."""
+    limits: JsonObject = {}
+    for name, variable in _LIMITS.items():
+        value = environment.get(variable, "").strip()
+        if value and not (value.isascii() and value.isdigit() and int(value) > 0):
+            msg = f"{variable} is {value!r}; it must be a whole number above 0"
+            raise ValueError(msg)
+        if value:
+            limits[name] = int(value)
+    return limits
+
+
+_LIMITS = {
+    "cloneTimeoutMs": "APPHUB_CLONE_TIMEOUT_MS",
+    "cloneMaxBytes": "APPHUB_CLONE_MAX_BYTES",
+    "cloneMaxEntries": "APPHUB_CLONE_MAX_ENTRIES",
+}
 
 
 def _credentials(environment: Mapping[str, str]) -> JsonObject:

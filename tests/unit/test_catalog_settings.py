@@ -48,6 +48,9 @@ def test_without_any_variable_all_is_as_usual() -> None:
         ("APPHUB_LOCAL_REPOSITORIES", "off", {"allowLocalPaths": False}),
         ("DOCKER_HOST", "unix:///run/docker.sock", {"dockerHost": "unix:///run/docker.sock"}),
         ("APPHUB_BUILDER", "", {}),
+        ("APPHUB_CLONE_TIMEOUT_MS", "5000", {"cloneTimeoutMs": 5_000}),
+        ("APPHUB_CLONE_MAX_BYTES", "1000000", {"cloneMaxBytes": 1_000_000}),
+        ("APPHUB_CLONE_MAX_ENTRIES", " 10 ", {"cloneMaxEntries": 10}),
     ],
 )
 def test_each_variable_decides_one_thing(name: str, value: str, changed: JsonObject) -> None:
@@ -56,7 +59,13 @@ def test_each_variable_decides_one_thing(name: str, value: str, changed: JsonObj
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("APPHUB_BUILDER", "kaniko"), ("APPHUB_KEEP_IMAGES", "maybe"), ("APPHUB_LOCAL_REPOSITORIES", "nein")],
+    [
+        ("APPHUB_CLONE_MAX_BYTES", "0"),
+        ("APPHUB_CLONE_TIMEOUT_MS", "1m"),
+        ("APPHUB_BUILDER", "kaniko"),
+        ("APPHUB_KEEP_IMAGES", "maybe"),
+        ("APPHUB_LOCAL_REPOSITORIES", "nein"),
+    ],
 )
 def test_a_value_that_means_nothing_is_named(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=name):
