@@ -15,6 +15,7 @@ from tests.support.repositories import app_at, committed, context_of, git, repos
 from worker.contract import JobResult, PermanentError
 from worker.handlers import ingestion
 from worker.handlers.git import RefusedError, clone
+from worker.handlers.tree import MAX_ENTRIES
 
 pytestmark = pytest.mark.usefixtures("directory")
 
@@ -63,14 +64,24 @@ def test_directories_count_too(tmp_path: Path) -> None:
         clone(context_of(cloneMaxEntries=5), str(origin), Path("clone"))
 
 
-def test_a_hundred_thousand_entries_are_read_and_the_search_ends(tmp_path: Path) -> None:
-    origin = repository(tmp_path, {})
+def with_files(root: Path, count: int) -> Path:
+    """Return a repository of so many files in one directory, and a Dockerfile that comes last in a search."""
+    origin = repository(root, {})
     blob = git(origin, "hash-object", "-w", "--stdin", given=b"FROM scratch\n")
-    names = [*(f"file{number:06}" for number in range(100_000)), "z.dockerfile"]
-    entries = "".join(f"100644 blob {blob}\t{name}\n" for name in names)
+    names = [*(f"file{number:06}" for number in range(count - 1)), "z.dockerfile"]
+    return committed(origin, "".join(f"100644 blob {blob}\t{name}\n" for name in names))
+
+
+def test_a_hundred_thousand_entries_are_counted_before_one_is_written(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="more than 100000 files and directories"):
+        ingested(with_files(tmp_path, 100_001), cloneMaxEntries=100_000)
+    assert written() == []
+
+
+def test_many_entries_are_cloned_and_the_search_among_them_ends(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="Dockerfile not found"):
-        ingested(committed(origin, entries))
-    assert len(written()) == 100_001
+        ingested(with_files(tmp_path, MAX_ENTRIES + 1))
+    assert len(written()) == MAX_ENTRIES + 1
 
 
 # What an object unpacks to --------------------------------------------------------------------------------------------
