@@ -37,13 +37,14 @@ def base_images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def builds(base_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builds:
+def builds(base_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
     """Give a place where builds run."""
     builds = Builds(
         tmp_path, {"builder": "buildah", "baseImages": str(base_images), "ociDir": str(tmp_path / "images")}
     )
     monkeypatch.setattr(tempfile, "tempdir", str(builds.attempts))
-    return builds
+    yield builds
+    remove(builds.attempts)  # Where a test fails, pytest could not.
 
 
 def tag_of(sha: str, name: str = "shop") -> str:

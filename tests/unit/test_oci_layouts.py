@@ -106,7 +106,7 @@ def test_writers_take_turns_and_can_be_canceled_while_they_wait(tmp_path: Path) 
     layout.mkdir()
     waiting = context_of()
     with (layout / ".lock").open("ab") as holder:
-        fcntl.flock(holder, fcntl.LOCK_EX)
+        fcntl.flock(holder, fcntl.LOCK_SH)  # Even a reader is waited for: a writer wants to be alone.
         waiting.cancelled.set()
         with pytest.raises(BuildCanceledError):
             add_image(waiting, tmp_path / "1", layout, "apphub/a:1")

@@ -51,16 +51,23 @@ def show(context: JobRunContext, command: Sequence[str], environment: Mapping[st
     )
     output = _Output(process)
     with process:
-        while process.poll() is None:
-            output.pass_on(POLL_S)
-            if context.cancelled.is_set():
-                _end(process)
-                raise BuildCanceledError
-        # What a step left in the background may hold the pipe: its end would come with the attempt's.
-        while output.pass_on(0):
-            pass
+        try:
+            _attend(context, process, output)
+        except BaseException:
+            _end(process)  # Else leaving would wait for it.
+            raise
     if process.returncode != 0:
         raise BuildError(failure(command[0], process.returncode, output.tail))
+
+
+def _attend(context: JobRunContext, process: "subprocess.Popen[bytes]", output: "_Output") -> None:
+    while process.poll() is None:
+        output.pass_on(POLL_S)
+        if context.cancelled.is_set():
+            raise BuildCanceledError
+    # What a step left in the background may hold the pipe: its end would come with the attempt's.
+    while output.pass_on(0):
+        pass
 
 
 def ask(command: Sequence[str], environment: Mapping[str, str]) -> str:
