@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.contract import JobRunContext
+from worker.contract import JobRunContext, PermanentError
 from worker.handlers.git import Git, GitError, check_out, git_for
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -61,10 +61,10 @@ def checkout(context: JobRunContext, repo_url: str, wanted: Wanted, target: Path
 
 def _described(wanted: Wanted) -> str:
     if wanted.ref is not None:
-        return wanted.ref
+        return repr(wanted.ref)
     if wanted.branch is not None:
-        return f"branch {wanted.branch}"
-    return f"commit {wanted.commit}" if wanted.commit is not None else "the default branch"
+        return f"branch {wanted.branch!r}"
+    return f"commit {wanted.commit!r}" if wanted.commit is not None else "the default branch"
 
 
 class _Checkout:
@@ -83,6 +83,8 @@ class _Checkout:
         if wanted.commit is not None:
             try:
                 return CheckedOut(self._fetch(wanted.commit), None)
+            except PermanentError:  # Git's refusals are some: what is too large, say, stays so.
+                raise
             except GitError as error:
                 self._context.logger.warning("commit %s is not given out (%s)", wanted.commit, error)
         return self._default()
@@ -93,6 +95,8 @@ class _Checkout:
         if _COMMIT.fullmatch(ref):
             try:
                 return self._fetch(ref)
+            except PermanentError:
+                raise
             except GitError:
                 return self._from_history(ref)
         remote = self._remote_refs(f"refs/tags/{ref}", f"refs/heads/{ref}")
@@ -145,5 +149,7 @@ class _Checkout:
         )
         try:
             return check_out(self._git, self._target, commit)
+        except PermanentError:
+            raise
         except GitError:
             raise GitError(f"the repository has no tag, branch or commit {commit}") from None
