@@ -12,7 +12,7 @@ from projections.past_runs import Moved
 from projections.table import Connection, Table, fetch_rows
 
 FOLDED_AT_ONCE = 200
-"""Runs whose events are in memory together."""
+"""Aggregates whose events are in memory together."""
 
 _MOVED = rf"""
     WITH touched AS (
@@ -55,9 +55,10 @@ async def moved_since(
     groups = await fetch_rows(connection, _MOVED, values)
     known = [group for group in groups if group["past_status"] is not None]
     unknown = [group for group in groups if group["past_status"] is None]
-    statuses = await _statuses(connection, [run_id for group in unknown for run_id in _ids(group)], position)
+    ids = [run_id for group in unknown for run_id in _ids(group)]
+    rows = await folded_columns(connection, job_runs.TABLE, ids, position, ["status"])
     one_by_one = [
-        Moved(str(group["job_definition_id"]), statuses[run_id], [created])
+        Moved(str(group["job_definition_id"]), str(rows[run_id]["status"]), [created])
         for group in unknown
         for run_id, created in zip(_ids(group), _created(group), strict=True)
     ]
@@ -78,12 +79,15 @@ async def folded(connection: Connection, table: Table, ids: Sequence[UUID], posi
     return rows
 
 
-async def _statuses(connection: Connection, ids: Sequence[UUID], position: int) -> dict[UUID, str]:
-    statuses: dict[UUID, str] = {}
+async def folded_columns(
+    connection: Connection, table: Table, ids: Sequence[UUID], position: int, columns: Sequence[str]
+) -> dict[UUID, Row]:
+    """Return the same rows, of which there may be many, cut down to some columns; whole ones are in memory for a while."""
+    cut: dict[UUID, Row] = {}
     for start in range(0, len(ids), FOLDED_AT_ONCE):
-        rows = await folded(connection, job_runs.TABLE, ids[start : start + FOLDED_AT_ONCE], position)
-        statuses.update({run_id: str(row["status"]) for run_id, row in rows.items()})
-    return statuses
+        rows = await folded(connection, table, ids[start : start + FOLDED_AT_ONCE], position)
+        cut.update({key: {column: row[column] for column in columns} for key, row in rows.items()})
+    return cut
 
 
 def _ids(group: Row) -> list[UUID]:

@@ -15,7 +15,7 @@ from domain.errors import InvalidInputError, Issue
 from domain.ports import Row
 from eventlog import schema
 from eventlog.audit import position_before
-from eventlog.moved import folded, moved_since
+from eventlog.moved import folded, folded_columns, moved_since
 from projections import job_definitions, job_runs, past_runs, run_queries
 from projections.past_runs import Then
 from projections.run_queries import RunFilter
@@ -90,7 +90,8 @@ class Past:
     async def _jobs_named_like(self, search: str) -> list[UUID]:
         """Return the jobs whose slug or name held this text, in any case."""
         later = await past_runs.jobs_changed_after(self._connection, self.position)
-        were = await folded(self._connection, job_definitions.TABLE, later, self.position)
+        columns = ["id", "slug", "name"]
+        were = await folded_columns(self._connection, job_definitions.TABLE, later, self.position, columns)
         return await past_runs.jobs_named_like(self._connection, search, self.position, list(were.values()))
 
     async def _as_they_were(self, table: Table, rows: Mapping[UUID, Row]) -> dict[UUID, Row]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -80,7 +81,8 @@ def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(d
             keeping = asyncio.create_task(keep_up())
             await make_history(part, random, 400)
             keeping.cancel()
-            await asyncio.wait([keeping])
+            with suppress(asyncio.CancelledError):
+                await keeping
             live = _stored(database_url)
             assert len(live) > 3
             assert live == await _folded(part, list(live))

@@ -1,6 +1,6 @@
 """Questions about the past of 100 000 runs are answered rightly, by indexes, and read little of them.
 
-`make asof` does the same with a million runs, and prints how long the answers took.
+`make asof-check` does the same with a million runs, and prints how long the answers took.
 """
 
 import asyncio
