@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash chaos check format setup lock clean
+.PHONY: help demo up test race crash chaos asof-check check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ crash: $(VENV)/.dev ## Kill -9 everything at random moments, forty times
 
 chaos: $(VENV)/.dev ## Kill and freeze workers at random during two thousand runs
 	APPHUB_CHAOS_RUNS=2000 $(BIN)/python -m pytest tests/e2e/test_many_workers.py -k killed --timeout 3000
+
+asof-check: $(VENV)/.dev ## Ask about the past of a million runs, compare with the log, show plans' times
+	APPHUB_ASOF_RUNS=1000000 $(BIN)/python -m pytest tests/integration/test_plans_of_the_past.py -s --timeout 3600
 
 check: $(VENV)/.dev ## Format, lint, types, layers, links
 	$(BIN)/ruff format --check .

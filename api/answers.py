@@ -176,10 +176,11 @@ class RunWithJob(_Shape):
 
 
 class PageMeta(_Shape):
-    """Where a page lies."""
+    """Where a page lies; with `asOf` also the position it shows: ask for further pages as of that."""
 
     limit: int
     offset: int
+    as_of: int | None = None
 
 
 class RunPageMeta(PageMeta):

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Request
 
 from api.answers import Data, Definition, JobWithRuns, JsonAnswer, Page, PageMeta, Run, data, failures
+from api.as_of import AsOfDep, job_in, meta_of, view
 from api.bodies import JobBody, JobPatch, LaunchBody
 from api.context import (
     ConnectionDep,
@@ -23,7 +24,7 @@ from api.strict_json import StrictJsonRoute, sent_body
 from domain.application import Launched
 from domain.ports import Row
 from projections import job_definitions, job_runs, run_queries
-from projections.run_queries import RunFilter, list_runs
+from projections.run_queries import RunFilter
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
@@ -47,15 +48,20 @@ async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) ->
     responses=failures(400, 404),
     dependencies=[MayRead],
 )
-async def get_job(
-    slug: str, connection: ConnectionDep, statuses: StatusesDep, limit: RunsLimit = 10, offset: Offset = 0
+async def get_job(  # noqa: PLR0913 - what it takes from the request
+    slug: str,
+    connection: ConnectionDep,
+    statuses: StatusesDep,
+    as_of: AsOfDep,
+    limit: RunsLimit = 10,
+    offset: Offset = 0,
 ) -> JsonAnswer:
     """Show a job and its newest runs."""
-    job = await known_job(connection, slug)
-    wanted = RunFilter(definition_id=UUID(str(job["id"])), statuses=statuses)
-    runs, _ = await list_runs(connection, wanted, limit, offset)
-    content = {"job": job_definitions.present(job), "runs": [job_runs.present(run) for run in runs]}
-    return JsonAnswer({"data": content, "meta": {"limit": limit, "offset": offset}})
+    async with view(connection, as_of) as seen:
+        job = await job_in(seen, slug)
+        runs, _ = await seen.runs(RunFilter(definition_id=UUID(str(job["id"])), statuses=statuses), limit, offset)
+        content = {"job": job_definitions.present(job), "runs": [job_runs.present(run) for run in runs]}
+        return JsonAnswer({"data": content, "meta": {"limit": limit, "offset": offset, **meta_of(seen)}})
 
 
 @router.patch("/{slug}", response_model=Data[Definition], responses=failures(400, 404, 409, 413, 415, 429))
@@ -87,14 +93,20 @@ async def launch_run(  # noqa: PLR0913 - what it takes from the request
 @router.get(
     "/{slug}/runs", response_model=Page[list[Run], PageMeta], responses=failures(400, 404), dependencies=[MayRead]
 )
-async def list_job_runs(
-    slug: str, connection: ConnectionDep, statuses: StatusesDep, limit: RunsLimit = 10, offset: Offset = 0
+async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
+    slug: str,
+    connection: ConnectionDep,
+    statuses: StatusesDep,
+    as_of: AsOfDep,
+    limit: RunsLimit = 10,
+    offset: Offset = 0,
 ) -> JsonAnswer:
     """List a job's runs, newest first."""
-    job = await known_job(connection, slug)
-    wanted = RunFilter(definition_id=UUID(str(job["id"])), statuses=statuses)
-    runs, _ = await list_runs(connection, wanted, limit, offset)
-    return JsonAnswer({"data": [job_runs.present(run) for run in runs], "meta": {"limit": limit, "offset": offset}})
+    async with view(connection, as_of) as seen:
+        job = await job_in(seen, slug)
+        runs, _ = await seen.runs(RunFilter(definition_id=UUID(str(job["id"])), statuses=statuses), limit, offset)
+        content = [job_runs.present(run) for run in runs]
+        return JsonAnswer({"data": content, "meta": {"limit": limit, "offset": offset, **meta_of(seen)}})
 
 
 async def row_of(launched: Launched, service: ServiceDep) -> Row:

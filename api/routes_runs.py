@@ -1,13 +1,14 @@
 """`/job-runs`: lists, single runs, their events, attempts and logs, cancel and retry."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import StreamingResponse
 
 from api.answers import AttemptEntry, Data, Event, JsonAnswer, Page, Run, RunPageMeta, RunWithJob, data, failures
+from api.as_of import AsOfDep, CountsMeta, Present, RunCounts, meta_of, run_in, view, with_jobs
 from api.bodies import CancelBody
 from api.context import (
     MAX_SEARCH,
@@ -27,14 +28,14 @@ from api.run_logs import follow_log, read_log
 from api.service import Service
 from api.strict_json import StrictJsonRoute
 from domain.errors import InvalidInputError, Issue, NotFoundError
-from domain.json_values import JsonObject
 from domain.ports import Row
-from domain.run_states import FINAL
-from projections import job_definitions, job_runs, run_queries
+from domain.run_states import FINAL, STATUSES
+from eventlog.past import opened
+from projections import job_definitions, job_runs
 from projections.attempts import attempts
 from projections.envelope import Envelope
-from projections.run_queries import RunFilter, list_runs
-from projections.table import Connection, rows_by_id
+from projections.run_queries import RunFilter
+from projections.table import Connection
 from worker.run_logs import log_paths
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
@@ -44,6 +45,7 @@ router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"
 async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     connection: ConnectionDep,
     statuses: StatusesDep,
+    as_of: AsOfDep,
     job: Annotated[str | None, Query(description="a job's slug")] = None,
     search: Annotated[str | None, Query(max_length=MAX_SEARCH)] = None,
     limit: RunsLimit = 25,
@@ -51,28 +53,47 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     cursor: Annotated[str | None, Query(description="`nextCursor` of the page before")] = None,
 ) -> JsonAnswer:
     """List runs of all jobs, newest first."""
-    definition_id = None
-    if job is not None:
-        slug = storable(job, "/job")
-        definition = await job_definitions.by_slug(connection, slug) if slug.isascii() else None
-        if definition is None:
-            return _page([], limit, offset, has_more=False)
-        definition_id = UUID(str(definition["id"]))
+    definition_id, known = await _definition_id(connection, job)
     wanted = RunFilter(
         definition_id=definition_id,
         statuses=statuses,
         search=storable(search, "/search") if search else None,
         before_position=_position(cursor),
     )
-    runs, has_more = await list_runs(connection, wanted, limit, offset)
-    return _page(await _with_jobs(connection, runs), limit, offset, has_more=has_more, last=runs[-1] if runs else None)
+    async with view(connection, as_of) as seen:
+        runs, has_more = await seen.runs(wanted, limit, offset) if known else ([], False)
+        items = await with_jobs(seen, runs)
+        last = runs[-1] if has_more else None
+        meta = {
+            "limit": limit,
+            "offset": offset,
+            "hasMore": has_more,
+            "nextOffset": offset + limit if has_more else None,
+            "nextCursor": str(last["created_position"]) if last else None,
+            **meta_of(seen),
+        }
+        return JsonAnswer({"data": items, "meta": meta})
 
 
-@router.get("/{run_id}", response_model=Data[RunWithJob], responses=failures(404), dependencies=[MayRead])
-async def get_run(run_id: str, connection: ConnectionDep) -> JsonAnswer:
+@router.get("/counts", response_model=Page[RunCounts, CountsMeta], responses=failures(400), dependencies=[MayRead])
+async def count_runs(
+    connection: ConnectionDep,
+    as_of: AsOfDep,
+    job: Annotated[str | None, Query(description="a job's slug")] = None,
+) -> JsonAnswer:
+    """Count the runs in each status. `meta.position` is the place in the log that the counts are exact for."""
+    definition_id, known = await _definition_id(connection, job)
+    async with opened(connection, as_of) as past:
+        counts = await past.counts(definition_id) if known else dict.fromkeys(STATUSES, 0)
+        meta = {"position": past.position, **({} if as_of is None else meta_of(past))}
+        return JsonAnswer({"data": counts, "meta": meta})
+
+
+@router.get("/{run_id}", response_model=Data[RunWithJob], responses=failures(400, 404), dependencies=[MayRead])
+async def get_run(run_id: str, connection: ConnectionDep, as_of: AsOfDep) -> JsonAnswer:
     """Show a run and its job in brief."""
-    row = await _known_run(connection, run_id)
-    return data((await _with_jobs(connection, [row]))[0])
+    async with view(connection, as_of) as seen:
+        return data((await with_jobs(seen, [await run_in(seen, run_id)]))[0])
 
 
 @router.get("/{run_id}/events", response_model=Data[list[Event]], responses=failures(404), dependencies=[MayRead])
@@ -146,35 +167,16 @@ async def _history(service: Service, run_id: str) -> list[Envelope]:
 
 async def _read_run(service: Service, run_id: str) -> Row:
     async with service.pool.connection() as connection:
-        return await _known_run(connection, run_id)
+        return await run_in(Present(connection), run_id)
 
 
-async def _known_run(connection: Connection, run_id: str) -> Row:
-    row = await run_queries.by_id(connection, run_id_of(run_id))
-    if row is None:
-        raise run_not_found()
-    return row
-
-
-async def _with_jobs(connection: Connection, runs: list[Row]) -> list[Any]:
-    ids = list({UUID(str(run["job_definition_id"])) for run in runs})
-    jobs = await rows_by_id(connection, job_definitions.TABLE, ids) if ids else {}
-    return [{"run": job_runs.present(run), "job": _brief(jobs[UUID(str(run["job_definition_id"]))])} for run in runs]
-
-
-def _brief(job: Row) -> JsonObject:
-    return {name: job[name] for name in ("id", "slug", "name", "version", "type")}
-
-
-def _page(items: list[Any], limit: int, offset: int, *, has_more: bool, last: Row | None = None) -> JsonAnswer:
-    meta = {
-        "limit": limit,
-        "offset": offset,
-        "hasMore": has_more,
-        "nextOffset": offset + limit if has_more else None,
-        "nextCursor": str(last["created_position"]) if has_more and last else None,
-    }
-    return JsonAnswer({"data": items, "meta": meta})
+async def _definition_id(connection: Connection, slug: str | None) -> tuple[UUID | None, bool]:
+    """Return the id of the job whose runs are wanted, None for all, and whether there is such a job."""
+    if slug is None:
+        return None, True
+    slug = storable(slug, "/job")
+    definition = await job_definitions.by_slug(connection, slug) if slug.isascii() else None
+    return (None, False) if definition is None else (UUID(str(definition["id"])), True)
 
 
 def _position(cursor: str | None) -> int | None:

@@ -77,16 +77,17 @@ async def position_before(connection: Connection, moment: datetime, *, inclusive
 
     Positions are in commit order, and the database's clock stamps them: so this halves the log, without any index.
     """
-    low, high = 0, await _head(connection)
+    found, low, high = 0, 0, await _head(connection)
     while low < high:
         middle = (low + high + 1) // 2
         [row] = await fetch_rows(connection, schema.LAST_UP_TO, {"position": middle}) or [{}]
         recorded_at = from_iso(str(row["recorded_at"])) if row else None
         if recorded_at is None or recorded_at < moment or (inclusive and recorded_at == moment):
             low = middle
+            found = int(str(row["position"])) if row else 0  # Not the middle, which may lie in a gap.
         else:
             high = int(str(row["position"])) - 1
-    return low
+    return found
 
 
 async def _head(connection: Connection) -> int:

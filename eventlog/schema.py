@@ -59,6 +59,12 @@ READ_SUBJECTS = f"""
     WHERE originator_id = ANY(%(ids)s) ORDER BY originator_id, originator_version
 """
 
+HISTORIES_UP_TO = f"""
+    SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
+    WHERE originator_id = ANY(%(ids)s) AND notification_id <= %(position)s
+    ORDER BY originator_id, originator_version
+"""
+
 LAST_UP_TO = f"""
     SELECT notification_id AS position, recorded_at FROM {EVENTS_TABLE}
     WHERE notification_id <= %(position)s ORDER BY notification_id DESC LIMIT 1

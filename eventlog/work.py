@@ -6,6 +6,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.clock import from_iso
 from domain.ports import Row
+from eventlog.checkpoints import Checkpoints
 from eventlog.connection import borrowed
 from eventlog.listener import Listener
 from projections import run_queries
@@ -18,6 +19,7 @@ class Work:
     def __init__(self, pool: AsyncConnectionPool[Connection], listener: Listener) -> None:
         self._pool = pool
         self._signal = listener.signal()
+        self._checkpoints = Checkpoints(pool)
 
     async def wait(self, timeout_s: float) -> None:
         """Wait for news of the log or for `wake`, but no longer than this."""
@@ -39,6 +41,10 @@ class Work:
         """Return the worker's running runs that somebody asked to cancel."""
         async with borrowed(self._pool) as connection:
             return await run_queries.cancel_requested(connection, worker_id)
+
+    async def keep_checkpoints(self) -> None:
+        """Write the next checkpoint of time travel if it is due."""
+        await self._checkpoints.keep_up()
 
     async def _next_due(self) -> Row:
         async with borrowed(self._pool) as connection:

@@ -45,6 +45,9 @@ COLUMNS: dict[str, str] = {
     **COMMON_COLUMNS,
 }
 
+FIRST_STATUS = "pending"
+"""What every run is by its first event."""
+
 _NOT_RUNNING: Row = {"started_at": None, "completed_at": None, "duration_ms": None, "worker_id": None}
 
 
@@ -62,7 +65,7 @@ def _requested(event: Envelope) -> Row:
     data = event.data
     return {
         "job_definition_id": data["definition_id"],
-        "status": "pending",
+        "status": FIRST_STATUS,
         "attempt": 1,
         "execution": 0,
         "created_at": event.at,

@@ -69,7 +69,7 @@ _SEARCH = """(
 
 async def list_runs(connection: Connection, runs: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
     """Return a page of runs, newest first, and whether more follow."""
-    first_id, last_id = _id_range(runs.search or "")
+    first_id, last_id = id_range(runs.search or "")
     values = {
         "definition_id": runs.definition_id,
         "before_position": runs.before_position,
@@ -86,7 +86,7 @@ async def list_runs(connection: Connection, runs: RunFilter, limit: int, offset:
     return rows[:limit], len(rows) > limit
 
 
-def _id_range(search: str) -> tuple[UUID | None, UUID | None]:
+def id_range(search: str) -> tuple[UUID | None, UUID | None]:
     """Return the first and last id that start with the text; (None, None) where it is no id's beginning."""
     digits = search.replace("-", "").lower()
     if not digits or len(digits) > 32 or set(digits) - set("0123456789abcdef"):  # noqa: PLR2004 - a UUID's digits

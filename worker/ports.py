@@ -57,3 +57,6 @@ class Work(Protocol):
 
     async def cancel_requested(self, worker_id: str) -> list[UUID]:
         """Return the worker's running runs that somebody asked to cancel."""
+
+    async def keep_checkpoints(self) -> None:
+        """Do the next step, if there is one, of what makes questions about the past cheap."""

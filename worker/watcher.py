@@ -1,4 +1,7 @@
-"""Watches over what nobody else would end: runs of dead workers, and runs that did not start in time."""
+"""Watches over what nobody else would end: runs of dead workers, and runs that did not start in time.
+
+It also keeps the checkpoints of time travel up with the log, as that, too, must be done by somebody, whoever is there.
+"""
 
 import asyncio
 import logging
@@ -37,6 +40,7 @@ class Watcher:
                 deadline_in_s = await self._work.deadline_in_s()
                 if deadline_in_s is not None and deadline_in_s <= 0:
                     logger.info("expired %d runs that had not started in time", await self._executions.expire_overdue())
+                await self._work.keep_checkpoints()  # Last, for it may take a moment.
             except PASSING as error:
                 logger.warning("cannot watch at the moment: %s", error)
             await asyncio.sleep(WATCH_EVERY_S)

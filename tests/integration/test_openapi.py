@@ -19,7 +19,8 @@ PROMISED: dict[str, set[int]] = {
     "POST /jobs/{slug}/run": {202, 400, 404, 409, 413, 415, 429, 503},
     "GET /jobs/{slug}/runs": {200, 400, 404, 503},
     "GET /job-runs": {200, 400, 503},
-    "GET /job-runs/{run_id}": {200, 404, 503},
+    "GET /job-runs/counts": {200, 400, 503},
+    "GET /job-runs/{run_id}": {200, 400, 404, 503},
     "POST /job-runs/{run_id}/cancel": {202, 400, 404, 409, 413, 415, 429, 503},
     "POST /job-runs/{run_id}/retry": {202, 404, 409, 429, 503},
     "GET /job-runs/{run_id}/logs": {200, 400, 404, 503},
@@ -169,6 +170,13 @@ def _visit_runs(tour: Tour) -> None:
     tour.call("POST /job-runs/{run_id}/cancel", 202, at=run_id, json={"reason": "why"})
     tour.call("POST /job-runs/{run_id}/retry", 202, at=run_id)
     tour.call("GET /job-runs/{run_id}", 200, at=run_id)
+    tour.call("GET /job-runs/{run_id}", 400, at=run_id, params={"asOf": "-1"})
+    tour.call("GET /job-runs/counts", 200)
+    tour.call("GET /job-runs/counts", 400, params={"asOf": "never"})
+    for operation in ("GET /job-runs", "GET /job-runs/counts"):
+        tour.call(operation, 200, params={"asOf": 1})
+    for operation in ("GET /jobs/{slug}", "GET /jobs/{slug}/runs"):
+        tour.call(operation, 200, at="repository-ingest", params={"asOf": 2})
     tour.call("GET /job-runs/{run_id}/events", 200, at=run_id)
     tour.call("GET /job-runs/{run_id}/attempts", 200, at=run_id)
     tour.call("GET /job-runs/{run_id}/logs", 200, at=run_id)
