@@ -82,7 +82,7 @@ async def folded(connection: Connection, table: Table, ids: Sequence[UUID], posi
 async def folded_columns(
     connection: Connection, table: Table, ids: Sequence[UUID], position: int, columns: Sequence[str]
 ) -> dict[UUID, Row]:
-    """Return the same rows, of which there may be many, cut down to some columns."""
+    """Return the same rows cut down to some columns; so there may be many, of which few are in memory as a whole."""
     cut: dict[UUID, Row] = {}
     for start in range(0, len(ids), FOLDED_AT_ONCE):
         rows = await folded(connection, table, ids[start : start + FOLDED_AT_ONCE], position)

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 from uuid import UUID
 
+import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
@@ -68,6 +69,7 @@ def _questions(job_id: UUID, run_id: UUID) -> dict[str, Ask]:
     }
 
 
+@pytest.mark.timeout(0 if RUNS > 100_000 else 300)
 def test_questions_about_the_past_read_indexes_and_little_of_them(database_url: str) -> None:
     asyncio.run(_scenario(database_url))
 
