@@ -15,6 +15,9 @@ from worker.slots import REPORT_LIMIT_BYTES, Slot, start_slot
 from worker.workdirs import remove
 from worker.workplace import Workplace
 
+FAREWELL_S = 1.0
+"""How long a process may still be heard whose supervisor was killed."""
+
 LOG_LIMIT_BYTES = 10 * 1_048_576
 """What is kept of what one execution prints."""
 
@@ -78,7 +81,8 @@ class ProcessExecutor:
     def _give_back(self, slot: Slot, *, lives_on: bool) -> None:
         """Keep the slot for another attempt, or end it and start another one."""
         self._busy -= 1
-        if lives_on and slot.lives and not self._closed:
+        wanted = len(self._ready) + self._busy < self._size and not self._closed
+        if lives_on and slot.lives and wanted:
             self._ready.append(slot)
             return
         slot.hang_up()
@@ -95,7 +99,13 @@ class ProcessAttempt:
         self._slot = slot
         self._give_back = give_back
         self._workdir = slot.new_workdir()
+        self._over = False
         self._conversation: asyncio.Task[Mapping[str, Any] | None] | None = None
+
+    @property
+    def supervisor_pid(self) -> int:
+        """Return the process that guards it."""
+        return self._slot.process.pid
 
     async def begin(self, task: Task, on_update: OnUpdate, until: float) -> None:
         """Give the order and start to listen."""
@@ -111,32 +121,52 @@ class ProcessAttempt:
         try:
             said = await self._slot.process.stdout.readline() if self._slot.process.stdout else b""
             ended: Mapping[str, Any] | None = json.loads(said) if said else None
-            # An attempt that left a living process has said its last word before; else it ends with the process.
-            message = await self._conversation if self._conversation else None
-            lives_on = ended is not None and bool(ended["livesOn"]) and message is not None
+            message = await self._last_word(ended)
+            # After a message that nobody can read, whatever follows would be taken for the next attempt's.
+            understood = message is not None and message["type"] != "invalid"
+            lives_on = ended is not None and bool(ended["livesOn"]) and understood
         finally:
-            self._give_back(self._slot, lives_on=lives_on)
+            self._leave(lives_on=lives_on)
         await asyncio.to_thread(remove, self._workdir)
         return _outcome(message, ended)
 
     def renew(self, until: float) -> None:
         """See the port."""
-        self._slot.tell({"renew": until})
+        self._tell({"renew": until})
 
     def cancel(self, grace_s: float) -> None:
         """See the port."""
-        self._slot.tell({"cancel": grace_s})
+        self._tell({"cancel": grace_s})
 
     def stop(self) -> None:
         """See the port."""
-        self._slot.tell({"stop": True})
+        self._tell({"stop": True})
 
     def abandon(self) -> None:
         """End it, with its process and its supervisor; nobody will ask for its outcome."""
-        self._give_back(self._slot, lives_on=False)
+        self._leave(lives_on=False)
+
+    def _leave(self, *, lives_on: bool) -> None:
+        self._over = True  # The slot may be another attempt's from here on.
+        self._give_back(self._slot, lives_on=lives_on)
+
+    def _tell(self, command: Mapping[str, Any]) -> None:
+        if not self._over:
+            self._slot.tell(command)
+
+    async def _last_word(self, ended: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return what the process said last: before it was done, or before it ended."""
+        if self._conversation is None:
+            return None
+        if ended is None:  # The supervisor was killed; who was left behind may hold the pipe open for ever.
+            await asyncio.wait({self._conversation}, timeout=FAREWELL_S)
+            if not self._conversation.done():
+                self._conversation.cancel()
+                return None
+        return await self._conversation
 
     async def _listen(self, on_update: OnUpdate) -> Mapping[str, Any] | None:
-        message = await _last_word(self._slot.reports, on_update)
+        message = await _until_the_end(self._slot.reports, on_update)
         if message is not None and message["type"] == "invalid":
             self.stop()  # It may still be writing what nobody reads any more.
         return message
@@ -146,7 +176,7 @@ class _GiveBack(Protocol):
     def __call__(self, slot: Slot, *, lives_on: bool) -> None: ...
 
 
-async def _last_word(reader: asyncio.StreamReader, on_update: OnUpdate) -> Mapping[str, Any] | None:
+async def _until_the_end(reader: asyncio.StreamReader, on_update: OnUpdate) -> Mapping[str, Any] | None:
     """Pass updates on, and return the message that ends the conversation, or None where it broke off."""
     while True:
         try:

@@ -1,0 +1,91 @@
+"""The executor's slots: one attempt after the other, and what is said to one never reaches another."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from worker.executor import Task
+from worker.process_executor import ProcessAttempt, ProcessExecutor
+from worker.registry import HandlerSource
+
+Updates = list[Mapping[str, Any]]
+
+
+@asynccontextmanager
+async def executor(size: int = 1) -> AsyncIterator[ProcessExecutor]:
+    made = ProcessExecutor(HandlerSource(modules=("tests.support.handlers",)), size)
+    try:
+        yield made
+    finally:
+        await made.aclose()
+
+
+async def submit(where: ProcessExecutor, log: Path, handler: str, **parameters: Any) -> ProcessAttempt:
+    task = Task(
+        run={"id": "r", "slug": "s", "attempt": 1, "maxAttempts": 1, "context": {}},
+        definition={},
+        entry_point=f"test.{handler}",
+        parameters=parameters,
+        inputs={},
+        settings={},
+        timeout_ms=None,
+        memory_mb=None,
+        deadline=None,
+        log_path=log,
+    )
+    return await where.submit(task, lambda _: None, monotonic() + 60)
+
+
+def test_what_is_said_to_an_ended_attempt_reaches_no_other(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with executor() as slots:
+            first = await submit(slots, tmp_path / "1", "leave_traces")
+            before = await first.outcome()
+            second = await submit(slots, tmp_path / "2", "wait", forMs=500)
+            first.cancel(0)
+            first.stop()
+            first.renew(0)
+            outcome = await second.outcome()
+            third = await (await submit(slots, tmp_path / "3", "leave_traces")).outcome()
+            assert (outcome.kind, outcome.message["result"]) == ("result", "waited")
+            assert third.message["result"]["pid"] == before.message["result"]["pid"], "all had the same process"
+
+    asyncio.run(main())
+
+
+def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with executor() as slots:
+            file = tmp_path / "signs"
+            attempt = await submit(slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000)
+            while not (file.exists() and file.read_text().endswith("\n")):
+                await asyncio.sleep(0.01)
+            os.kill(attempt.supervisor_pid, signal.SIGKILL)
+            outcome = await asyncio.wait_for(attempt.outcome(), 30)
+            assert (outcome.kind, outcome.message) == ("signal", {"message": "the attempt's supervisor was killed"})
+            # Nobody is left to end the daemon but us: it is a grandchild that the killed supervisor had adopted.
+            os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
+            again = await (await submit(slots, tmp_path / "2", "wait", forMs=0)).outcome()
+            assert again.kind == "result"
+
+    asyncio.run(main())
+
+
+def test_as_many_run_at_once_as_are_asked_for_and_slots_are_used_again(tmp_path: Path) -> None:
+    async def one(slots: ProcessExecutor, number: int) -> int:
+        outcome = await (await submit(slots, tmp_path / str(number), "leave_traces")).outcome()
+        return int(outcome.message["result"]["pid"])
+
+    async def main() -> None:
+        async with executor(2) as slots:
+            pids = await asyncio.gather(*(one(slots, number) for number in range(4)))
+            assert len(set(pids)) == 4, "four at once have four processes"
+            later = [await one(slots, number) for number in range(4, 12)]
+            assert set(later) <= set(pids)
+
+    asyncio.run(main())
