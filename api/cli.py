@@ -16,10 +16,12 @@ from api.auth import read_tokens
 from api.demo import run_demo
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from api.embedded_placement import ROOTS_PLACE, PlacementError
+from api.log_stores import check_log_store
 from api.service import Settings
 from api.serving import PortTakenError, serve, watch_lifeline, work
 from api.up import Supervisor
 from migrations import runner
+from worker.object_logs import LogStoreError
 from worker.registry import DuplicateHandlerError, HandlerSource, read_commands
 from worker.service import WorkerSettings
 
@@ -49,6 +51,13 @@ DatabaseUrl = Annotated[
         help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
     ),
 ]
+LogsStore = Annotated[
+    str | None,
+    typer.Option(
+        envvar="APPHUB_LOGS_STORE",
+        help="Where run logs are kept instead: s3://BUCKET/PREFIX, credentials in AWS_… variables; file:///DIRECTORY.",
+    ),
+]
 TokensFile = Annotated[
     Path | None,
     typer.Option(envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."),
@@ -75,6 +84,7 @@ def up(  # noqa: PLR0913 - one for each option
     port: Port = 4000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    logs_store: LogsStore = None,
     tokens_file: TokensFile = None,
     slots: Slots = 4,
     lease_s: LeaseS = 15.0,
@@ -82,8 +92,11 @@ def up(  # noqa: PLR0913 - one for each option
     commands: Commands = None,
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
+    _check_logs_store(logs_store, to_write=True)
     with _database(data_dir, database_url) as (directory, _):
         common = ["--data-dir", str(directory)]
+        if logs_store is not None:
+            common += ["--logs-store", logs_store]
         serve_arguments = [*common, "--host", host, "--port", str(port)]
         if tokens_file is not None:
             serve_arguments += ["--tokens-file", str(tokens_file)]
@@ -99,18 +112,20 @@ def up(  # noqa: PLR0913 - one for each option
 
 
 @app.command("serve")
-def serve_command(
+def serve_command(  # noqa: PLR0913 - one for each option
     host: Host = "127.0.0.1",
     port: Port = 4000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    logs_store: LogsStore = None,
     tokens_file: TokensFile = None,
 ) -> None:
     """Run the API alone."""
+    _check_logs_store(logs_store, to_write=False)
     tokens = _read(tokens_file, read_tokens)
     with _database(data_dir, database_url) as (directory, url):
         try:
-            serve(Settings(url, directory, tokens), host, port)
+            serve(Settings(url, directory, tokens, logs_store), host, port)
         except PortTakenError as error:
             raise _failure(error) from None
 
@@ -119,6 +134,7 @@ def serve_command(
 def worker_command(  # noqa: PLR0913 - one for each option
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    logs_store: LogsStore = None,
     slots: Slots = 4,
     lease_s: LeaseS = 15.0,
     handlers: Handlers = None,
@@ -126,11 +142,10 @@ def worker_command(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Run a worker alone."""
     source = HandlerSource(tuple(handlers or ()), _read(commands, read_commands) or {})
+    _check_logs_store(logs_store, to_write=True)
     with _database(data_dir, database_url) as (directory, url):
-        settings = Settings(url, directory)
-        worker_settings = WorkerSettings(slots=slots, lease_s=lease_s, run_logs_dir=settings.run_logs_dir)
         try:
-            work(settings, worker_settings, source)
+            work(Settings(url, directory, logs_store=logs_store), WorkerSettings(slots=slots, lease_s=lease_s), source)
         except (DuplicateHandlerError, ImportError) as error:
             raise _failure(error) from None
 
@@ -189,6 +204,18 @@ def _check_server(url: str) -> None:
     if version < MINIMUM_SERVER:
         msg = f"the database is PostgreSQL {version // 10_000}; 15 or newer is needed"
         raise runner.SchemaError(msg)
+
+
+def _check_logs_store(url: str | None, *, to_write: bool) -> None:
+    if url is None:
+        return
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
+        if not os.environ.get(name, "http://").startswith(("http://", "https://")):
+            raise _failure(f"{name} is no URL: it must begin with https:// or http://")
+    try:
+        check_log_store(url, to_write=to_write)
+    except LogStoreError as error:
+        raise _failure(error) from None
 
 
 def _default_data_dir() -> Path:

@@ -1,6 +1,5 @@
 """`/job-runs`: lists, single runs, their events and logs, cancel and retry."""
 
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,7 +21,6 @@ from api.context import (
     run_not_found,
 )
 from api.routes_jobs import row_of
-from api.run_logs import follow_log, read_log
 from api.service import Service
 from api.strict_json import StrictJsonRoute
 from domain.errors import InvalidInputError, Issue, NotFoundError
@@ -32,7 +30,6 @@ from domain.run_states import FINAL
 from projections import job_definitions, job_runs, run_queries
 from projections.run_queries import RunFilter, list_runs
 from projections.table import Connection, rows_by_id
-from worker.run_logs import log_paths
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
 
@@ -118,14 +115,12 @@ async def get_run_logs(
     if wanted > int(str(row["attempt"])):
         raise NotFoundError("attempt_not_found", f"the job run has had no attempt {wanted}")
 
-    def paths() -> list[Path]:
-        return log_paths(service.settings.run_logs_dir, str(row["id"]), wanted)
-
     async def is_over() -> bool:
         now = await _read_run(service, run_id)
         return int(str(now["attempt"])) > wanted or now["status"] in FINAL
 
-    text = follow_log(paths, offset, is_over) if follow else read_log(paths(), offset)
+    logs, known_id = service.run_logs, str(row["id"])
+    text = await (logs.follow(known_id, wanted, offset, is_over) if follow else logs.read(known_id, wanted, offset))
     return StreamingResponse(text, media_type="text/plain; charset=utf-8")
 
 

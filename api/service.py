@@ -9,6 +9,7 @@ from pathlib import Path
 from psycopg_pool import AsyncConnectionPool
 
 from api.auth import Tokens
+from api.log_stores import run_logs
 from domain.application import Jobs
 from domain.execution import Executions
 from eventlog.clock import DatabaseClock
@@ -20,6 +21,7 @@ from eventlog.reader import Reader
 from eventlog.recorder import LogFactory
 from eventlog.writer import Writer
 from projections.table import Connection
+from worker.run_logs import RunLogs
 
 POOL_SIZE = 16
 """Query connections of a process; a query takes well under a millisecond, so this serves thousands a second."""
@@ -31,18 +33,15 @@ class Settings:
 
     Attributes:
         database_url: any libpq connection string.
-        data_dir: where logs of runs lie, and the embedded server if there is one.
+        data_dir: where logs of runs lie, or wait for their store, and the embedded server if there is one.
+        logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
     """
 
     database_url: str
     data_dir: Path
     tokens: Tokens | None = None
-
-    @property
-    def run_logs_dir(self) -> Path:
-        """Where what runs print is kept."""
-        return self.data_dir / "run-logs"
+    logs_store: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Service:
     reader: Reader
     listener: Listener
     heartbeats: Heartbeats
+    run_logs: RunLogs
 
 
 @asynccontextmanager
@@ -79,4 +79,5 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             reader=Reader(pool),
             listener=listener,
             heartbeats=Heartbeats(pool),
+            run_logs=run_logs(settings.logs_store, settings.data_dir),
         )
