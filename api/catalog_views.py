@@ -1,5 +1,6 @@
 """Apps and builds as clients see them: with what stands beside their rows, builds with the end of their log."""
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -24,12 +25,13 @@ class CatalogViews:
 
     async def builds(self, rows: Sequence[Row]) -> list[JsonObject]:
         """Return the builds as clients see them."""
-        return [builds.present(row, await self._logs.excerpt(row)) for row in rows]
+        excerpts = await asyncio.gather(*(self._logs.excerpt(row) for row in rows))
+        return [builds.present(row, excerpt) for row, excerpt in zip(rows, excerpts, strict=True)]
 
     async def apps(self, connection: Connection, rows: Sequence[Row]) -> list[JsonObject]:
         """Return the apps as clients see them, each with its newest build."""
         latest = await builds.latest(connection, [str(row["id"]) for row in rows])
-        shown = {app_id: (await self.builds([build]))[0] for app_id, build in latest.items()}
+        shown = dict(zip(latest, await self.builds(list(latest.values())), strict=True))
         return [repositories.present(row, shown.get(str(row["id"]))) for row in rows]
 
     async def app(self, row: Row) -> JsonObject:

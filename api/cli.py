@@ -18,9 +18,11 @@ from api.cli_options import (
     Handlers,
     Host,
     LeaseS,
+    LogsStore,
     Port,
     Slots,
     TokensFile,
+    check_logs_store,
     database,
     failure,
     read,
@@ -50,6 +52,7 @@ def up(  # noqa: PLR0913 - one for each option
     port: Port = 4000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    logs_store: LogsStore = None,
     tokens_file: TokensFile = None,
     slots: Slots = 4,
     lease_s: LeaseS = 15.0,
@@ -57,6 +60,7 @@ def up(  # noqa: PLR0913 - one for each option
     commands: Commands = None,
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
+    check_logs_store(logs_store, to_write=True)
     with database(data_dir, database_url) as (directory, _):
         read(lambda: handler_settings(os.environ, directory))  # Before anything starts that would fail by it.
         # By the environment: a command line can be read by everybody on the machine.
@@ -64,6 +68,7 @@ def up(  # noqa: PLR0913 - one for each option
             "HOST": host,
             "DATA_DIR": directory,
             "DATABASE_URL": database_url,
+            "LOGS_STORE": logs_store,
             "TOKENS_FILE": tokens_file,
             "SLOTS": slots,
             "LEASE_S": lease_s,
@@ -76,19 +81,21 @@ def up(  # noqa: PLR0913 - one for each option
 
 
 @app.command("serve")
-def serve_command(
+def serve_command(  # noqa: PLR0913 - one for each option
     host: Host = "127.0.0.1",
     port: Port = 4000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    logs_store: LogsStore = None,
     tokens_file: TokensFile = None,
 ) -> None:
     """Run the API alone."""
+    check_logs_store(logs_store, to_write=False)
     tokens = read(lambda: read_tokens(tokens_file) if tokens_file else None)
     local = read(lambda: local_repositories(os.environ))
     with database(data_dir, database_url) as (directory, url):
         try:
-            serve(Settings(url, directory, tokens, local), host, port)
+            serve(Settings(url, directory, tokens, local, logs_store), host, port)
         except PortTakenError as error:
             raise failure(error) from None
 
@@ -97,20 +104,21 @@ def serve_command(
 def worker_command(  # noqa: PLR0913 - one for each option
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    logs_store: LogsStore = None,
     slots: Slots = 4,
     lease_s: LeaseS = 15.0,
     handlers: Handlers = None,
     commands: Commands = None,
 ) -> None:
     """Run a worker alone."""
+    check_logs_store(logs_store, to_write=True)
     declared = read(lambda: read_commands(commands) if commands else {})
     source = HandlerSource(tuple(handlers or ()), declared)
     with database(data_dir, database_url) as (directory, url):
-        settings = Settings(url, directory)
+        settings = Settings(url, directory, logs_store=logs_store)
         worker_settings = WorkerSettings(
             slots=slots,
             lease_s=lease_s,
-            run_logs_dir=settings.run_logs_dir,
             handler_settings=read(lambda: handler_settings(os.environ, directory)),
         )
         try:

@@ -11,7 +11,9 @@ import typer
 
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from api.embedded_placement import ROOTS_PLACE, PlacementError
+from api.log_stores import check_log_store
 from migrations import runner
+from worker.object_logs import LogStoreError
 
 T = TypeVar("T")
 
@@ -29,6 +31,13 @@ DatabaseUrl = Annotated[
     typer.Option(
         envvar=["APPHUB_DATABASE_URL", "DATABASE_URL"],
         help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
+    ),
+]
+LogsStore = Annotated[
+    str | None,
+    typer.Option(
+        envvar="APPHUB_LOGS_STORE",
+        help="Where run logs are kept instead: s3://BUCKET/PREFIX, credentials in AWS_… variables; file:///DIRECTORY.",
     ),
 ]
 TokensFile = Annotated[
@@ -78,6 +87,19 @@ def read(reader: Callable[[], T]) -> T:
     try:
         return reader()
     except (OSError, ValueError) as error:
+        raise failure(error) from None
+
+
+def check_logs_store(url: str | None, *, to_write: bool) -> None:
+    """Find out before anything starts whether the store of run logs can be used."""
+    if url is None:
+        return
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
+        if not os.environ.get(name, "http://").startswith(("http://", "https://")):
+            raise failure(f"{name} is no URL: it must begin with https:// or http://")
+    try:
+        check_log_store(url, to_write=to_write)
+    except LogStoreError as error:
         raise failure(error) from None
 
 

@@ -25,6 +25,7 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.json_values import escape
+from worker.run_logs import RunLogsUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +146,12 @@ async def _log_unavailable(_: Request, error: Exception) -> JsonAnswer:
     return failure(503, "log_unavailable", message, {"Retry-After": "1"})
 
 
+async def _run_logs_unavailable(_: Request, error: Exception) -> JsonAnswer:
+    logger.warning("answered 503: the store of run logs: %s", error)
+    message = "the store of run logs is not reachable at the moment, ask again"
+    return failure(503, "run_logs_unavailable", message, {"Retry-After": "1"})
+
+
 async def _outcome_unknown(_: Request, error: Exception) -> JsonAnswer:
     ids = [str(aggregate_id) for aggregate_id in cast("OutcomeUnknownError", error).aggregate_ids]
     message = "the database went away while it committed; look whether this id exists before you ask again"
@@ -205,6 +212,7 @@ _HANDLERS: dict[type[Exception], Any] = {
     psycopg.OperationalError: _log_unavailable,
     psycopg.InterfaceError: _log_unavailable,
     PoolTimeout: _log_unavailable,
+    RunLogsUnavailableError: _run_logs_unavailable,
     OutcomeUnknownError: _outcome_unknown,
     OverloadedError: _overloaded,
     UnsupportedMediaTypeError: _unsupported,

@@ -1,6 +1,5 @@
 """`/job-runs`: lists, single runs, their events, attempts and logs, cancel and retry."""
 
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -24,7 +23,6 @@ from api.context import (
     storable,
 )
 from api.routes_jobs import row_of
-from api.run_logs import follow_log, read_log
 from api.service import Service
 from api.strict_json import StrictJsonRoute
 from domain.errors import InvalidInputError, Issue, NotFoundError
@@ -36,7 +34,6 @@ from projections.attempts import attempts
 from projections.envelope import Envelope
 from projections.run_queries import RunFilter
 from projections.table import Connection
-from worker.run_logs import log_paths
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
 
@@ -147,14 +144,12 @@ async def get_run_logs(
     if wanted > int(str(row["attempt"])):
         raise NotFoundError("attempt_not_found", f"the job run has had no attempt {wanted}")
 
-    def paths() -> list[Path]:
-        return log_paths(service.settings.run_logs_dir, str(row["id"]), wanted)
-
     async def is_over() -> bool:
         now = await _read_run(service, run_id)
         return int(str(now["attempt"])) > wanted or now["status"] in FINAL
 
-    text = follow_log(paths, offset, is_over) if follow else read_log(paths(), offset)
+    logs, known_id = service.run_logs, str(row["id"])
+    text = await (logs.follow(known_id, wanted, offset, is_over) if follow else logs.read(known_id, wanted, offset))
     return StreamingResponse(text, media_type="text/plain; charset=utf-8")
 
 

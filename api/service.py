@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.auth import Tokens
 from api.build_logs import BuildLogs
 from api.catalog_views import CatalogViews
+from api.log_stores import run_logs
 from domain.application import Jobs
 from domain.catalog_commands import Catalog
 from domain.execution import Executions
@@ -24,6 +25,7 @@ from eventlog.reader import Reader
 from eventlog.recorder import LogFactory
 from eventlog.writer import Writer
 from projections.table import Connection
+from worker.run_logs import RunLogs
 
 POOL_SIZE = 16
 """Query connections of a process; a query takes well under a millisecond, so this serves thousands a second."""
@@ -35,7 +37,8 @@ class Settings:
 
     Attributes:
         database_url: any libpq connection string.
-        data_dir: where logs of runs lie, and the embedded server if there is one.
+        data_dir: where logs of runs lie, or wait for their store, and the embedded server if there is one.
+        logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
         local_repositories: whether apps may name repositories on the workers' own file system.
     """
@@ -44,11 +47,7 @@ class Settings:
     data_dir: Path
     tokens: Tokens | None = None
     local_repositories: bool = True
-
-    @property
-    def run_logs_dir(self) -> Path:
-        """Where what runs print is kept."""
-        return self.data_dir / "run-logs"
+    logs_store: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,7 @@ class Service:
     reader: Reader
     listener: Listener
     heartbeats: Heartbeats
+    run_logs: RunLogs
     build_logs: BuildLogs
     views: CatalogViews
     audit: Audit
@@ -81,7 +81,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         jobs = Jobs(LogFactory(database.conninfo, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
         stack.callback(jobs.close)
         await jobs.seed()
-        build_logs = BuildLogs(settings.run_logs_dir)
+        logs = run_logs(settings.logs_store, settings.data_dir)
+        build_logs = BuildLogs(logs)
         yield Service(
             settings=settings,
             pool=pool,
@@ -91,6 +92,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             reader=Reader(pool),
             listener=listener,
             heartbeats=Heartbeats(pool),
+            run_logs=logs,
             build_logs=build_logs,
             views=CatalogViews(pool, build_logs),
             audit=Audit(pool),

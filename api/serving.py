@@ -14,6 +14,7 @@ import uvloop
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.app import build_app
+from api.log_stores import log_keeper
 from api.service import Settings, running
 from eventlog.work import Work
 from worker.process_executor import ProcessExecutor
@@ -59,7 +60,12 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
 
     async def main() -> None:
         signals = _StopSignals()
-        async with running(settings) as service, aclosing(ProcessExecutor(source, worker_settings.slots)) as executor:
+        executor = ProcessExecutor(source, worker_settings.slots)
+        async with (
+            running(settings) as service,
+            aclosing(executor),
+            log_keeper(settings.logs_store, settings.data_dir) as logs,
+        ):
             worker = Worker(
                 worker_settings,
                 service.executions,
@@ -67,6 +73,7 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
                 Work(service.pool, service.listener),
                 executor,
                 handlers,
+                logs,
             )
             signals.lead_to(worker.stop, worker.stop_now)
             executor.prepare()

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import databases
+from tests.support import databases, s3
 from tests.support.processes import Process, started
 
 
@@ -84,6 +84,13 @@ def worker(api: Process, database_url: str, tmp_path: Path) -> Iterator[Process]
     with started(*arguments, APPHUB_DATABASE_URL=database_url) as process:
         process.wait_for_line("is ready with", errors=True)
         yield process
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of an S3 server."""
+    with s3.server(tmp_path_factory.mktemp("s3") / "server") as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

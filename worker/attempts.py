@@ -19,7 +19,7 @@ from worker.contract import Handler
 from worker.executor import Attempt, Executor, Outcome, Task
 from worker.progress import Progress
 from worker.recording import persist, record
-from worker.run_logs import log_path
+from worker.run_logs import LogKeeper, log_name
 
 logger = logging.getLogger(__name__)
 
@@ -33,30 +33,30 @@ class AttemptSettings:
 
     Attributes:
         slots: how many run at a time.
-        run_logs_dir: where what they print is kept.
         handler_settings: what the operator decided for handlers, by entry point; no other handler sees it.
     """
 
     slots: int
-    run_logs_dir: Path
     handler_settings: Mapping[str, JsonObject]
 
 
 class Attempts:
     """Runs claimed runs and records how they end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its ports
         self,
         settings: AttemptSettings,
         executions: Executions,
         executor: Executor,
         handlers: Mapping[str, Handler],
+        logs: LogKeeper,
         slot_freed: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._executions = executions
         self._executor = executor
         self._handlers = handlers
+        self._logs = logs
         self._slot_freed = slot_freed
         self._running: dict[UUID, Attempt] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
@@ -142,21 +142,24 @@ class Attempts:
     async def _run_attempt(self, claim: Claim) -> None:
         progress = Progress(self._executions, claim)
         began = monotonic()
-        attempt = await self._executor.submit(self._task(claim), progress.add, self._lease_until)
-        self._running[claim.run.id] = attempt
-        if self._handing_back or claim.holder.worker_id in self._buried:
-            attempt.stop()
-        outcome = await attempt.outcome()
+        name = log_name(str(claim.run.id), claim.run.attempt, claim.holder.execution)
+        async with self._logs.keeping(name) as log_path:
+            attempt = await self._executor.submit(self._task(claim, log_path), progress.add, self._lease_until)
+            self._running[claim.run.id] = attempt
+            if self._handing_back or claim.holder.worker_id in self._buried:
+                attempt.stop()
+            outcome = await attempt.outcome()
+            ran_s = monotonic() - began
         unsent = await progress.finish()
         if claim.holder.worker_id in self._buried or outcome.kind == "lease":
             return  # Others recover the run; what it came to here is not ours to say.
         said = outcome.message
-        metrics = {**_measured(claim, outcome, monotonic() - began), **unsent.metrics, **(said.get("metrics") or {})}
+        metrics = {**_measured(claim, outcome, ran_s), **unsent.metrics, **(said.get("metrics") or {})}
         context = {**unsent.context, **(said.get("context") or {})}
         message = {**said, "metrics": metrics, "context": context}
         await record(self._executions, claim, Outcome(outcome.kind, message))
 
-    def _task(self, claim: Claim) -> Task:
+    def _task(self, claim: Claim, log_path: Path) -> Task:
         run = claim.run
         memory_mb = (claim.spec.resources or {}).get("memoryMb")
         return Task(
@@ -175,7 +178,7 @@ class Attempts:
             timeout_ms=run.timeout_ms,
             memory_mb=memory_mb if isinstance(memory_mb, int) else None,
             deadline=None if run.timeout_ms is None else to_iso(later(run.modified_on, run.timeout_ms)),
-            log_path=log_path(self._settings.run_logs_dir, str(run.id), run.attempt, claim.holder.execution),
+            log_path=log_path,
         )
 
 

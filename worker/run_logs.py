@@ -1,18 +1,158 @@
-"""Where what runs print is kept: a file for each execution, below the data directory."""
+"""What runs print: how it is named, the ports behind which it is kept, and how it is read.
 
+An attempt has one log for each of its executions: several where it was handed back and started again. To readers they
+are one text. A log only ever grows at its end, so an offset that was read once stays true.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
+from typing import Protocol
+
+STORE_AWAY_S = 30.0
+"""How long a follower bears a store that does not answer."""
 
 
-def log_path(root: Path, run_id: str, attempt: int, execution: int) -> Path:
-    """Return the file of one execution. Ids are UUIDs, so no path can leave the root."""
-    return root / run_id[-2:] / run_id / f"attempt-{attempt:02}-execution-{execution:04}.log"
+class RunLogsUnavailableError(Exception):
+    """The store of run logs does not answer, or refuses; the message says what it said."""
 
 
-def log_paths(root: Path, run_id: str, attempt: int) -> list[Path]:
-    """Return the files of an attempt's executions in order: several where it was handed back."""
-    return sorted(log_path(root, run_id, 0, 0).parent.glob(f"attempt-{attempt:02}-execution-*.log"))
+@dataclass(frozen=True)
+class ExecutionLog:
+    """The log of one execution, as far as its store has it.
+
+    Attributes:
+        name: see `log_name`.
+        size: bytes.
+        complete: whether nothing more will come; a store that has what is printed at once may always say so.
+    """
+
+    name: str
+    size: int
+    complete: bool
+
+
+class LogStore(Protocol):
+    """Where logs are read. All methods raise RunLogsUnavailableError."""
+
+    @property
+    def follow_every_s(self) -> float:
+        """How often it is worth looking for more."""
+
+    async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
+        """Return the logs of an attempt's executions, in order."""
+
+    def read(self, log: ExecutionLog, start: int) -> AsyncIterator[bytes]:
+        """Yield the bytes of a log from `start` up to its `size`."""
+
+
+class LogKeeper(Protocol):
+    """Where logs are written."""
+
+    def keeping(self, name: str) -> AbstractAsyncContextManager[Path]:
+        """Give the file that an execution's supervisor writes; at the end, see to it that readers find all of it."""
+
+
+def log_name(run_id: str, attempt: int, execution: int) -> str:
+    """Return the name of an execution's log: a relative path, the same in every store. Ids are UUIDs."""
+    return f"{run_directory(run_id)}/attempt-{attempt:02}-execution-{execution:04}.log"
+
+
+def run_directory(run_id: str) -> str:
+    """Return where all logs of a run lie."""
+    return f"{run_id[-2:]}/{run_id}"
 
 
 def logs_url(run_id: str, attempt: int) -> str:
     """Return where the API serves an attempt's log."""
     return f"/job-runs/{run_id}/logs?attempt={attempt}"
+
+
+class RunLogs:
+    """What attempts printed, whatever store keeps it. All methods raise RunLogsUnavailableError."""
+
+    def __init__(self, store: LogStore) -> None:
+        self._store = store
+
+    async def size(self, run_id: str, attempt: int) -> int:
+        """Return how many bytes there are."""
+        return sum(log.size for log in await self._store.executions(run_id, attempt))
+
+    async def tail(self, run_id: str, attempt: int, last: int) -> tuple[bytes, int]:
+        """Return the last bytes, at most `last` of them, and how many there are altogether."""
+        logs = await self._store.executions(run_id, attempt)
+        size = sum(log.size for log in logs)
+        return b"".join([chunk async for chunk in self._from(logs, max(0, size - last))]), size
+
+    async def read(self, run_id: str, attempt: int, offset: int = 0) -> AsyncIterator[bytes]:
+        """Return what is there now, from an offset on."""
+        return self._from(await self._store.executions(run_id, attempt), offset)
+
+    async def follow(
+        self, run_id: str, attempt: int, offset: int, is_over: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[bytes]:
+        """Return what is there and what is still printed, until the attempt is over and all of it has been read."""
+        await self._store.executions(run_id, attempt)  # Let a store that is away be heard of before the answer begins.
+        return self._follow(run_id, attempt, _Reached(offset), is_over)
+
+    async def _from(self, logs: Sequence[ExecutionLog], offset: int) -> AsyncIterator[bytes]:
+        for log in logs:
+            if offset < log.size:
+                async for chunk in self._store.read(log, offset):
+                    yield chunk
+            offset = max(0, offset - log.size)
+
+    async def _follow(
+        self, run_id: str, attempt: int, reached: "_Reached", is_over: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[bytes]:
+        answered_at = monotonic()
+        while True:
+            over = await is_over()  # Asked before reading: whatever was printed before the end is read after it.
+            try:
+                logs = await self._store.executions(run_id, attempt)
+                async with aclosing(self._news(logs, reached, to_the_end=over)) as news:
+                    async for chunk in news:
+                        yield chunk
+                if over:
+                    return
+                answered_at = monotonic()
+            except RunLogsUnavailableError:
+                if monotonic() - answered_at > STORE_AWAY_S:
+                    raise
+            await asyncio.sleep(self._store.follow_every_s)
+
+    async def _news(
+        self, logs: Sequence[ExecutionLog], reached: "_Reached", *, to_the_end: bool
+    ) -> AsyncGenerator[bytes, None]:
+        for log in logs:
+            start = reached.position(log)
+            if start < log.size:
+                async for chunk in self._store.read(log, start):
+                    reached.bytes_of[log.name] += len(chunk)
+                    yield chunk
+            if not (log.complete or to_the_end):
+                return  # The next execution's log stands behind what is still to come of this one.
+
+
+@dataclass
+class _Reached:
+    """How far a follower has come.
+
+    Attributes:
+        to_skip: what of its offset lies ahead.
+        bytes_of: what it has of each log, by name.
+    """
+
+    to_skip: int
+    bytes_of: dict[str, int] = field(default_factory=dict)
+
+    def position(self, log: ExecutionLog) -> int:
+        """Return where to go on in a log, having skipped what there is to skip."""
+        position = self.bytes_of.get(log.name, 0)
+        skipped = min(self.to_skip, max(0, log.size - position))
+        self.to_skip -= skipped
+        self.bytes_of[log.name] = position + skipped
+        return position + skipped

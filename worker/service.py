@@ -7,7 +7,6 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 from uuid import uuid4
 
@@ -25,6 +24,7 @@ from worker.attempts import Attempts, AttemptSettings
 from worker.contract import Handler
 from worker.executor import Executor
 from worker.ports import Heartbeats, Work
+from worker.run_logs import LogKeeper
 from worker.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,6 @@ class WorkerSettings:
     poll_s: float = 1.0
     cancel_grace_s: float = 5.0
     stop_grace_s: float = 10.0
-    run_logs_dir: Path
     handler_settings: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
@@ -73,13 +72,14 @@ class Worker:
         work: Work,
         executor: Executor,
         handlers: Mapping[str, Handler],
+        logs: LogKeeper,
     ) -> None:
         self._settings = settings
         self._executions = executions
         self._heartbeats = heartbeats
         self._work = work
-        attempt_settings = AttemptSettings(settings.slots, settings.run_logs_dir, settings.handler_settings)
-        self._attempts = Attempts(attempt_settings, executions, executor, handlers, work.wake)
+        attempt_settings = AttemptSettings(settings.slots, settings.handler_settings)
+        self._attempts = Attempts(attempt_settings, executions, executor, handlers, logs, work.wake)
         self._stopping = False
         self.worker_id = ""
 

@@ -16,6 +16,7 @@ processes of a host share.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import select
@@ -48,6 +49,8 @@ class Log:
 
     def __init__(self, path: str, limit: int) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        with suppress(OSError):  # Some file systems have no locks.
+            fcntl.flock(self._file, fcntl.LOCK_EX)  # Tells whoever finds the file that it still grows.
         self._room = limit
         self._limit = limit
         self._at_line_start = True

@@ -127,6 +127,17 @@ def wait(context: JobRunContext) -> JobResult:
     return JobResult(result="waited")
 
 
+def count(context: JobRunContext) -> JobResult:
+    """Print numbered lines of a given width, then run on until the file `until` is there."""
+    for number in range(context.parameters["lines"]):
+        print(f"line {number:06}".ljust(context.parameters.get("width", 20), "."), flush=True)
+        time.sleep(context.parameters.get("everyMs", 0) / 1000)
+    while not Path(context.parameters["until"]).exists():
+        if context.cancelled.wait(0.02):
+            return JobResult(status="canceled")
+    return JobResult()
+
+
 def ignore_cancel(context: JobRunContext) -> None:
     """Run on, whatever anybody asks."""
     time.sleep(context.parameters.get("forMs", 60_000) / 1000)
@@ -263,6 +274,7 @@ HANDLERS: dict[str, Handler] = {
         as_told,
         exit_process,
         wait,
+        count,
         ignore_cancel,
         progress,
         once_at_a_time,
