@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 import httpx
@@ -19,8 +20,6 @@ from tests.support.repositories import git, repository
 Json = dict[str, Any]
 
 SCRATCH = {"Dockerfile": "FROM scratch\nCOPY hello.txt /\n", "hello.txt": "hello\n"}
-
-SLOW = "FROM localhost/busybox\nRUN touch /started; sleep 300\n"
 
 ENDED = {"succeeded", "failed", "canceled"}
 
@@ -166,8 +165,9 @@ def test_a_build_that_fails_says_which_step_and_can_be_retried(client: httpx.Cli
 def test_a_build_that_is_ended_leaves_nothing(client: httpx.Client, tmp_path: Path, end: str) -> None:
     if end == "timeout":
         client.patch("/jobs/repository-build", json={"timeoutMs": 6_000}).raise_for_status()
-    add(client, repository(tmp_path, {"Dockerfile": SLOW}))
-    sleeping = eventually(lambda: processes("sleep 300"), 60, "the step running")
+    command = f"sleep {randrange(1_000, 1_000_000)}"  # By which no other test's is taken for this one's.
+    add(client, repository(tmp_path, {"Dockerfile": f"FROM localhost/busybox\nRUN {command}\n"}))
+    sleeping = eventually(lambda: processes(command), 60, "the step running")
     run_id = client.get("/apps/Shop").json()["data"]["latestBuild"]["jobRunId"]
     if end == "cancel":
         client.post(f"/job-runs/{run_id}/cancel", json={"reason": "not today"}).raise_for_status()
