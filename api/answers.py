@@ -27,31 +27,33 @@ def data(value: Json, status: int = 200) -> JsonAnswer:
     return JsonAnswer({"data": value}, status)
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
+    """A shape in an answer: camelCase, and nothing beside what is named."""
+
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
 
-class Data(_Shape, Generic[T]):
+class Data(Shape, Generic[T]):
     """A success."""
 
     data: T
 
 
-class Page(_Shape, Generic[T, M]):
+class Page(Shape, Generic[T, M]):
     """A success with a list."""
 
     data: T
     meta: M
 
 
-class Failure(_Shape):
+class Failure(Shape):
     """A failure that is no validation."""
 
     error: str
     code: str
 
 
-class FieldProblem(_Shape):
+class FieldProblem(Shape):
     """One broken rule."""
 
     path: str = Field(description="JSON Pointer into the body")
@@ -59,14 +61,14 @@ class FieldProblem(_Shape):
     keyword: str
 
 
-class FormProblems(_Shape):
+class FormProblems(Shape):
     """Broken rules by field."""
 
     form_errors: list[str]
     field_errors: dict[str, list[str]]
 
 
-class ValidationFailure(_Shape):
+class ValidationFailure(Shape):
     """A body, query or parameters that break rules."""
 
     error: FormProblems
@@ -74,13 +76,13 @@ class ValidationFailure(_Shape):
     issues: list[FieldProblem]
 
 
-class Health(_Shape):
+class Health(Shape):
     """The service answers."""
 
     status: Literal["ok"]
 
 
-class Definition(_Shape):
+class Definition(Shape):
     """A job definition, as its newest version says."""
 
     id: str
@@ -105,7 +107,7 @@ class Definition(_Shape):
     updated_at: AwareDatetime
 
 
-class Run(_Shape):
+class Run(Shape):
     """A run of a job."""
 
     id: str
@@ -135,7 +137,7 @@ class Run(_Shape):
     requested_by: str
 
 
-class AttemptEntry(_Shape):
+class AttemptEntry(Shape):
     """One execution of a run; an attempt that was handed back has several."""
 
     attempt: int
@@ -151,14 +153,14 @@ class AttemptEntry(_Shape):
     logs_url: str
 
 
-class JobWithRuns(_Shape):
+class JobWithRuns(Shape):
     """A job and a page of its runs."""
 
     job: Definition
     runs: list[Run]
 
 
-class JobBrief(_Shape):
+class JobBrief(Shape):
     """What a list of runs says of their job."""
 
     id: str
@@ -168,14 +170,14 @@ class JobBrief(_Shape):
     type: str
 
 
-class RunWithJob(_Shape):
+class RunWithJob(Shape):
     """A run and its job in brief."""
 
     run: Run
     job: JobBrief
 
 
-class PageMeta(_Shape):
+class PageMeta(Shape):
     """Where a page lies; with `asOf` also the position it shows: ask for further pages as of that."""
 
     limit: int
@@ -191,14 +193,14 @@ class RunPageMeta(PageMeta):
     next_cursor: str | None
 
 
-class Subject(_Shape):
+class Subject(Shape):
     """Whose event it is."""
 
     type: str
     id: str
 
 
-class Event(_Shape):
+class Event(Shape):
     """An event of the log."""
 
     position: int
@@ -214,95 +216,10 @@ class Event(_Shape):
     data: dict[str, JsonValue]
 
 
-class EventPageMeta(_Shape):
+class EventPageMeta(Shape):
     """Where the next page of events begins; null at the log's end."""
 
     next: int | None
-
-
-class TagShape(_Shape):
-    """A tag of an app."""
-
-    key: str
-    value: str
-
-
-class BuildShape(_Shape):
-    """A build of an app's image."""
-
-    id: str
-    repository_id: str
-    status: Literal["pending", "running", "succeeded", "failed", "canceled"]
-    image_tag: str | None
-    image_digest: str | None
-    error_message: str | None
-    commit_sha: str | None
-    git_branch: str | None
-    git_ref: str | None
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
-    started_at: AwareDatetime | None
-    completed_at: AwareDatetime | None
-    duration_ms: int | None
-    logs_preview: str
-    logs_truncated: bool
-    has_logs: bool
-    logs_size: int
-    job_run_id: str | None
-
-
-class BuildLog(_Shape):
-    """All that a build printed."""
-
-    id: str
-    repository_id: str
-    logs: str
-    size: int
-    updated_at: AwareDatetime
-
-
-class CountedPageMeta(_Shape):
-    """Where in a list its page lies."""
-
-    total: int
-    count: int
-    limit: int | None
-    offset: int
-    next_offset: int | None
-    has_more: bool
-
-
-class AppShape(_Shape):
-    """An app of the catalog."""
-
-    id: str
-    name: str
-    description: str
-    repo_url: str
-    dockerfile_path: str
-    updated_at: AwareDatetime
-    tags: list[TagShape]
-    ingest_status: Literal["seed", "pending", "processing", "ready", "failed"]
-    ingest_error: str | None
-    ingest_attempts: int
-    latest_build: BuildShape | None
-    latest_launch: None
-    preview_tiles: list[JsonValue]
-    launch_env_templates: list[JsonValue]
-
-
-class IngestionEvent(_Shape):
-    """A step of an app's ingestion."""
-
-    id: str
-    repository_id: str
-    status: str
-    message: str
-    attempt: int | None
-    commit_sha: str | None
-    duration_ms: int | None
-    job_run_id: str
-    created_at: AwareDatetime
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -4,8 +4,9 @@ from typing import Annotated, get_args
 
 from fastapi import APIRouter, Body, Query
 
-from api.answers import AppShape, BuildShape, CountedPageMeta, Data, IngestionEvent, JsonAnswer, Page, data, failures
+from api.answers import Data, JsonAnswer, Page, data, failures
 from api.bodies import AppBody, BuildBody
+from api.catalog_answers import AppShape, BuildShape, CountedPageMeta, IngestionEvent
 from api.context import MAX_SEARCH, ConnectionDep, MayRead, Offset, OriginDep, ServiceDep, storable
 from api.strict_json import StrictJsonRoute
 from domain.build import Wanted

@@ -6,7 +6,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from api.answers import BuildLog, BuildShape, Data, JsonAnswer, data, failures
+from api.answers import Data, JsonAnswer, data, failures
+from api.catalog_answers import BuildLog, BuildShape
 from api.catalog_views import build_id_of
 from api.context import MayRead, OriginDep, ServiceDep
 from api.service import Service

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain import catalog, identifiers
-from domain.catalog import BUILT, INGEST_ENTRY_POINT, INGESTED, Effect
+from domain.catalog import INGEST_ENTRY_POINT, INGESTED, Effect
 from domain.errors import ConflictError
 from domain.following import NOTHING_SAID, follow_ingestion
 from domain.job_run import JobRun
@@ -259,39 +259,6 @@ def test_only_runs_of_the_ingestion_with_a_repository_have_one() -> None:
     assert catalog.repository_of(a_run(parameters={"repositoryId": "Shop"})) is None
     assert catalog.repository_of(a_run(entry_point=INGEST_ENTRY_POINT, parameters={"repositoryId": None})) is None
     assert catalog.repository_of(a_run(entry_point=INGEST_ENTRY_POINT, parameters={})) is None
-
-
-BUILD: dict[str, Any] = {
-    "commit_sha": "0" * 40,
-    "git_branch": None,
-    "image_tag": "apphub/shop:000000000000",
-    "image_digest": "sha256:0",
-    "launch_env_templates": [{"key": "PORT", "value": "80"}],
-}
-
-
-@pytest.mark.parametrize(
-    ("effect", "path"),
-    [
-        (Effect("repository.deleted", FOUND), "/effects/1/kind"),
-        (Effect(INGESTED, {**FOUND, "more": 1}), "/effects/1/data"),
-        (Effect(INGESTED, {key: value for key, value in FOUND.items() if key != "tags"}), "/effects/1/data/tags"),
-        (Effect(INGESTED, {**FOUND, "name": ""}), "/effects/1/data/name"),
-        (Effect(INGESTED, {**FOUND, "tags": ["a:b"]}), "/effects/1/data/tags/0"),
-        (Effect(INGESTED, {**FOUND, "preview_tiles": [{}] * 7}), "/effects/1/data/preview_tiles"),
-        (Effect(BUILT, {**BUILD, "image_tag": None}), "/effects/1/data/image_tag"),
-        (
-            Effect(BUILT, {**BUILD, "launch_env_templates": [{"key": "A"}]}),
-            "/effects/1/data/launch_env_templates/0/value",
-        ),
-    ],
-)
-def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(effect: Effect, path: str) -> None:
-    assert [issue.path for issue in catalog.effect_issues([*FINDINGS, effect])] == [path]
-
-
-def test_the_effects_of_both_jobs_are_known() -> None:
-    assert catalog.effect_issues([*FINDINGS, Effect(BUILT, BUILD)]) == []
 
 
 def test_a_success_that_says_nothing_fails_the_ingestion() -> None:
