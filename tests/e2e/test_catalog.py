@@ -145,6 +145,21 @@ def test_builds_of_one_app_take_turns_and_each_builds_what_it_was_asked_for(
     assert all(before[1] <= after[0] for before, after in pairwise(times)), times
 
 
+def test_ingestions_of_one_app_take_turns_however_they_are_launched(client: httpx.Client, tmp_path: Path) -> None:
+    add(client, repository(tmp_path, {"README.md": "no Dockerfile"}))
+    body = {"parameters": {"repositoryId": "Shop"}, "maxAttempts": 1}
+    with ThreadPoolExecutor(20) as pool:
+        direct = list(pool.map(lambda _: client.post("/jobs/repository-ingest/run", json=body), range(10)))
+        retried = list(pool.map(lambda _: client.post("/apps/Shop/retry"), range(10)))
+    assert {answer.status_code for answer in direct} == {202}
+    assert {answer.status_code for answer in retried} <= {202, 409}
+    page = client.get("/job-runs", params={"job": "repository-ingest", "limit": 50}).json()["data"]
+    runs = [wait_for_run(client, item["run"]["id"], timeout_s=60) for item in page]
+    assert len(runs) >= 11
+    times = sorted((run["startedAt"], run["completedAt"]) for run in runs)
+    assert all(before[1] <= after[0] for before, after in pairwise(times)), times
+
+
 def test_a_build_that_fails_says_which_step_and_can_be_retried(client: httpx.Client, tmp_path: Path) -> None:
     broken = "FROM localhost/busybox\nRUN echo before; exit 7\n"
     add(client, repository(tmp_path, {"Dockerfile": broken}))
