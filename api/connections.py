@@ -9,6 +9,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 CLOSE_CLIENTS_S = 5
 """How long open requests and streams may take to end once the server stops."""
 
+LAST_WORDS_S = 2
+"""How long a stream's end may take to reach the client; one that reads nothing is cut off instead."""
+
 _ABORT = "apphub.abort"
 """Our extension of ASGI: how a response cuts off a client that does not even take its end."""
 
@@ -20,6 +23,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Give the client a little time to answer the close."""
         super().on_task_complete(task)
         self.loop.call_later(CLOSE_CLIENTS_S, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """Say goodbye when the server stops, which must not wait for those who do not listen."""
+        super().shutdown()
+        self.loop.call_later(LAST_WORDS_S, self.transport.abort)
 
     def keepalive_timeout(self) -> None:
         """Likewise where it has not answered a ping."""

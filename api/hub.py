@@ -119,6 +119,11 @@ class Hub:
         self.log_id = ""
         self.head = 0
 
+    @property
+    def subscribers(self) -> int:
+        """How many clients are told."""
+        return len(self._subscribers)
+
     async def start(self) -> None:
         """Begin to follow, from the log's present end."""
         self.log_id = await self._reader.log_id()

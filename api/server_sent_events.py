@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.answers import failures
-from api.connections import abort
+from api.connections import LAST_WORDS_S, abort
 from api.context import MayRead
 from api.streams import Stream, Streams
 from api.wanted import Wanted, wanted_of
@@ -19,9 +19,6 @@ router = APIRouter(tags=["stream"])
 
 RECONNECT_MS = 1_000
 """How long browsers wait before they connect again."""
-
-FAREWELL_S = 1.0
-"""How long a client may take until the end of its stream has reached it; one that reads nothing is cut off instead."""
 
 
 class EventStream(Response):
@@ -43,7 +40,7 @@ class EventStream(Response):
         async with self._streams.open(self._wanted) as stream:
             await until_one_ends(_send(stream, send), _left(receive), stream.fell_behind(), self._closing.wait())
         with suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_S):
+            async with asyncio.timeout(LAST_WORDS_S):
                 await send(_chunk(b"", more=False))
                 return
         await abort(scope, receive)

@@ -37,11 +37,10 @@ ROWS = 200
 class Streams:
     """Opens streams."""
 
-    def __init__(self, hub: Hub, reader: Reader, views: CatalogViews, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, hub: Hub, reader: Reader, views: CatalogViews) -> None:
         self.hub = hub
         self.reader = reader
         self.views = views
-        self.heartbeat_s = heartbeat_s
         self.turns = asyncio.Semaphore(READERS)
 
     async def check(self, wanted: Wanted) -> None:
@@ -110,7 +109,7 @@ class Stream:
         self._subscriber.begin_after(self._read_up_to)
         self._is_live = True
         while True:
-            frames = await self._subscriber.next(self._streams.heartbeat_s)
+            frames = await self._subscriber.next(HEARTBEAT_S)
             yield frames or [heartbeat(self.position)]
 
     async def _missed(self) -> AsyncGenerator[list[Frame]]:
@@ -124,7 +123,7 @@ class Stream:
                     last_sign = monotonic()
                 self._read_up_to = step.event.position
                 await asyncio.sleep(0)  # Others have their turn, also while the socket takes all at once.
-            if monotonic() - last_sign > self._streams.heartbeat_s:
+            if monotonic() - last_sign > HEARTBEAT_S:
                 yield [heartbeat(self._read_up_to)]
                 last_sign = monotonic()
 

@@ -7,6 +7,7 @@ from typing import cast
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from api.auth import principal_of
+from api.connections import LAST_WORDS_S
 from api.context import service_of
 from api.errors import ForbiddenError, UnauthenticatedError
 from api.frames import Frame, pong
@@ -22,9 +23,6 @@ TRY_AGAIN_LATER = 1013
 
 MAX_REASON_BYTES = 123
 """What fits into the frame that closes a WebSocket."""
-
-FAREWELL_S = 3.0
-"""How long a client that fell behind may take until it can be told; one that reads nothing is cut off instead."""
 
 
 @router.websocket("/ws")
@@ -60,7 +58,7 @@ async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(FAREWELL_S):
+        async with asyncio.timeout(LAST_WORDS_S):
             await websocket.close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
 
 

@@ -53,13 +53,21 @@ def stream(
     *,
     headers: Mapping[str, str] | None = None,
     max_queue: int | None = 16,
+    ping_interval: float | None = 20,
     **query: object,
 ) -> Iterator[Stream]:
     """Connect to the event stream."""
     client = api.client if isinstance(api, SharedApi) else api
     asked = "?" + urlencode({name: value for name, value in query.items() if value is not None})
     url = str(client.base_url.copy_with(scheme="ws")).rstrip("/") + f"/ws{asked}"
-    with connect(url, additional_headers=headers, max_size=None, compression=None, max_queue=max_queue) as connection:
+    with connect(
+        url,
+        additional_headers=headers,
+        max_size=None,
+        compression=None,
+        max_queue=max_queue,
+        ping_interval=ping_interval,
+    ) as connection:
         yield Stream(connection)
 
 
