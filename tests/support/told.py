@@ -1,7 +1,6 @@
 """What clients must be told of a log, worked out from the log alone."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,20 +19,20 @@ class Told:
     """One message, without what depends on who is told, and when.
 
     Attributes:
-        data: as JSON; empty where the message also shows what is beside the log.
+        data: left out where the message also shows what is beside the log.
         slug: of the job that it concerns.
     """
 
     position: int
     type: str
-    data: str
+    data: dict[str, Any] | None
     slug: str | None
 
 
 def told_of(message: dict[str, Any]) -> Told:
     """Return a message that a client received, to be compared."""
     kind, data = message["type"], message["data"]
-    shown = "" if kind.startswith(("repository.up", "build.")) else json.dumps(data, sort_keys=True)
+    shown = None if kind in {"repository.updated", "build.updated"} else data
     return Told(message["position"], kind, shown, (data.get("run") or data.get("job") or {}).get("slug"))
 
 
