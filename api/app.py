@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import errors, routes_apps, routes_builds, routes_jobs, routes_runs, server_sent_events, websocket
+from api import asyncapi, errors, routes_apps, routes_builds, routes_jobs, routes_runs, server_sent_events, websocket
 from api.answers import Health, JsonAnswer
 from api.hub import Hub
 from api.service import Service, Settings, running
@@ -47,7 +47,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     app.add_middleware(BodyLimit)
     errors.install(app)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
-    for part in (routes_jobs, routes_runs, routes_apps, routes_builds, websocket, server_sent_events):
+    for part in (routes_jobs, routes_runs, routes_apps, routes_builds, websocket, server_sent_events, asyncapi):
         app.include_router(part.router)
     _describe(app)
     return app

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Header, Query, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.answers import failures
@@ -63,7 +63,7 @@ def _chunk(body: bytes, *, more: bool = True) -> dict[str, Any]:
 
 @router.get(
     "/events/stream",
-    response_class=EventStream,
+    response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}, **failures(400, 409)},
     dependencies=[MayRead],
 )

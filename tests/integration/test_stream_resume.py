@@ -211,6 +211,15 @@ def test_server_sent_events_are_not_kept_by_anybody_on_the_way(shared: SharedApi
         assert "Content-Length" not in headers
 
 
+def test_openapi_knows_the_server_sent_events(shared: SharedApi) -> None:
+    operation = shared.get("/openapi.json")["paths"]["/events/stream"]["get"]
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "409", "503"}
+    assert set(operation["responses"]["200"]["content"]) == {"text/event-stream"}
+    assert {parameter["name"] for parameter in operation["parameters"]} == {
+        *("after", "logId", "types", "job", "last-event-id")
+    }
+
+
 def test_the_pong_of_a_filtered_client_moves_on(client: httpx.Client) -> None:
     with stream(client, types="build.updated") as opened:
         head = opened.next()["data"]["head"]
