@@ -10,10 +10,21 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import errors, routes_apps, routes_builds, routes_events, routes_jobs, routes_runs, websocket
+from api import (
+    asyncapi,
+    errors,
+    routes_apps,
+    routes_builds,
+    routes_events,
+    routes_jobs,
+    routes_runs,
+    server_sent_events,
+    websocket,
+)
 from api.answers import Health, JsonAnswer
 from api.hub import Hub
 from api.service import Service, Settings, running
+from api.streams import Streams
 from api.strict_json import BodyLimit
 from domain.tasks import end
 from eventlog.work import Work
@@ -23,12 +34,18 @@ VERSION = "0.1.0"
 
 _ABOUT = """Registers jobs, launches runs, tracks them and streams what happens.
 
-Every answer follows from an append-only log of events. The stream of the same events is a WebSocket at `/ws`.
+Every answer follows from an append-only log of events. The stream of the same events is a WebSocket at `/ws`, and
+server-sent events at `/events/stream`; both resume from any position, and `/asyncapi.json` describes their messages.
 """
 
 
-def build_app(settings: Settings) -> FastAPI:
-    """Return the application; it starts its parts when the server starts it."""
+def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
+    """Return the application; it starts its parts when the server starts it.
+
+    Args:
+        settings: what the operator decided.
+        closing: set by the server once it stops, so that endless answers end.
+    """
     app = FastAPI(
         title="AppHub Jobs",
         version=VERSION,
@@ -36,18 +53,15 @@ def build_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan(settings),
         redirect_slashes=False,
     )
+    app.state.closing = closing
     app.add_middleware(BodyLimit)
     errors.install(app)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
-    for router in (
-        routes_jobs.router,
-        routes_runs.router,
-        routes_apps.router,
-        routes_builds.router,
-        routes_events.router,
-        websocket.router,
+    for part in (
+        *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events),
+        *(websocket, server_sent_events, asyncapi),
     ):
-        app.include_router(router)
+        app.include_router(part.router)
     _describe(app)
     return app
 
@@ -62,7 +76,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running(settings) as service, _hub(service) as hub, _watcher(service):
             app.state.service = service
-            app.state.hub = hub
+            app.state.streams = Streams(hub, service.reader, service.views)
             yield
 
     return lifespan

@@ -3,23 +3,19 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
-import orjson
-
 from api.catalog_views import CatalogViews
-from domain.clock import to_iso
+from api.frames import Delivery, Frame, encode
+from api.wanted import Selection
 from domain.errors import LogUnavailableError
-from domain.identifiers import event_id
 from domain.tasks import end
 from eventlog.listener import Listener
-from eventlog.reader import Reader
+from eventlog.reader import CHUNK, Reader
 from eventlog.replay import Replay, Step
-from projections.envelope import Envelope
-from projections.feed import NOTHING, Beside, messages
 
 logger = logging.getLogger(__name__)
 
@@ -33,42 +29,82 @@ MAX_BEHIND_CHARACTERS = 8_388_608
 
 RETRY_PAUSE_S = 0.5
 
+BACKLOG_CHARACTERS = 1_048_576
+"""Clients are given time to read after this much of a backlog, or after a whole chunk of events."""
+
+GLANCE_S, GLANCES = 0.005, 50
+"""How often, and how many times at most, a backlog looks whether clients that have much to read already have read some.
+Without a backlog nobody waits for anybody."""
+
 
 class Subscriber:
     """One client's share: a bounded queue of what is still to be sent to it."""
 
-    def __init__(self) -> None:
-        self._waiting: deque[list[str]] = deque()
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._waiting: deque[tuple[int, list[Frame]]] = deque()
         self._characters = 0
         self._news = asyncio.Event()
         self._too_slow = asyncio.Event()
+        self._passed = 0
+        self._served = 0
+        self._in_hand: int | None = None
 
-    def offer(self, texts: list[str]) -> None:
+    @property
+    def position(self) -> int:
+        """The last position up to which the client has all that it wants."""
+        idle = self._in_hand is None and not self._waiting and not self._too_slow.is_set()
+        return self._passed if idle else self._served
+
+    def begin_after(self, position: int) -> None:
+        """Leave out what comes up to this position: the client has it."""
+        while self._waiting and self._waiting[0][0] <= position:
+            self._characters -= _size(self._waiting.popleft()[1])
+        self._served = position
+        self._passed = max(self._passed, position)
+
+    def offer(self, delivery: Delivery) -> None:
         """Queue an event's messages; a client that is too far behind gets no more and must leave."""
-        if len(self._waiting) >= MAX_BEHIND or self._characters > MAX_BEHIND_CHARACTERS:
+        if self._too_slow.is_set() or delivery.position <= self._passed:
+            return
+        frames = delivery.frames(self._selection.accepts)
+        if frames and self.is_full():
+            self._served = self.position
             self._too_slow.set()
             self._waiting.clear()
-        if not self._too_slow.is_set():
-            self._waiting.append(texts)
-            self._characters += _size(texts)
+        elif frames:
+            self._served = self.position
+            self._waiting.append((delivery.position, frames))
+            self._characters += _size(frames)
             self._news.set()
+        self._passed = delivery.position
 
-    async def next(self) -> list[str]:
-        """Return the next event's messages."""
-        while not self._waiting:
+    def is_full(self, share: float = 1.0) -> bool:
+        """Return whether this share of the queue is in use."""
+        return len(self._waiting) >= MAX_BEHIND * share or self._characters > MAX_BEHIND_CHARACTERS * share
+
+    async def next(self, timeout_s: float) -> list[Frame]:
+        """Return the next event's messages, nothing if there are none for so long; what was given before is sent."""
+        if self._in_hand is not None:
+            self._served, self._in_hand = self._in_hand, None
+        if not self._waiting:
             self._news.clear()
-            await self._news.wait()
-        texts = self._waiting.popleft()
-        self._characters -= _size(texts)
-        return texts
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._news.wait()
+        if not self._waiting:
+            return []
+        self._in_hand, frames = self._waiting.popleft()
+        self._characters -= _size(frames)
+        return frames
 
     async def fell_behind(self) -> None:
         """Wait until the client is too slow, perhaps for ever."""
         await self._too_slow.wait()
 
 
-def _size(texts: list[str]) -> int:
-    return sum(map(len, texts))
+def _size(frames: list[Frame]) -> int:
+    return sum(len(frame.text) for frame in frames)
 
 
 class Hub:
@@ -77,12 +113,16 @@ class Hub:
     def __init__(self, reader: Reader, listener: Listener, views: CatalogViews) -> None:
         self._reader = reader
         self._views = views
-        self._listener = listener
-        self._replay = Replay(reader)
+        self._signal = listener.signal()
         self._subscribers: set[Subscriber] = set()
         self._task: asyncio.Task[None] | None = None
         self.log_id = ""
         self.head = 0
+
+    @property
+    def subscribers(self) -> int:
+        """How many clients are told."""
+        return len(self._subscribers)
 
     async def start(self) -> None:
         """Begin to follow, from the log's present end."""
@@ -94,34 +134,59 @@ class Hub:
         """Stop following."""
         await end(self._task)
 
-    @asynccontextmanager
-    async def subscribed(self) -> AsyncIterator[Subscriber]:
-        """Be told of every event after `head`, as it is when this begins."""
-        subscriber = Subscriber()
+    def join(self, subscriber: Subscriber) -> int:
+        """Tell the subscriber of every event from now on; return the position of the last one before."""
+        subscriber.begin_after(self.head)
         self._subscribers.add(subscriber)
-        try:
-            yield subscriber
-        finally:
-            self._subscribers.discard(subscriber)
+        return self.head
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Tell the subscriber nothing more, if it had joined."""
+        self._subscribers.discard(subscriber)
 
     async def _run(self) -> None:
-        async for events in self._reader.follow(self.head, self._listener.signal()):
-            for step in await self._steps(events):
-                texts = await self._texts(step) if self._subscribers else []
-                for subscriber in self._subscribers:
-                    subscriber.offer(texts)
-                self.head = step.event.position
-            # Clients are served between chunks, however long the backlog is.
-            await asyncio.sleep(0)
+        """Follow the log, also after a failure: silence would look as if nothing happened."""
+        while True:
+            following = asyncio.create_task(self._follow(), name="stream hub's reader")
+            try:
+                await asyncio.wait([following])
+            finally:
+                await end(following)
+            await asyncio.sleep(RETRY_PAUSE_S)
 
-    async def _steps(self, events: Sequence[Envelope]) -> list[Step]:
-        return await _patiently(lambda: self._replay.steps(events))
+    async def _follow(self) -> None:
+        replay = Replay(self._reader)
+        async for events in self._reader.follow(self.head, self._signal):
+            told = 0
+            for step in await patiently(partial(replay.steps, events)):
+                if told > BACKLOG_CHARACTERS:
+                    await self._let_clients_read()
+                    told = 0
+                told += await self._tell(step)
+            if len(events) == CHUNK:
+                await self._let_clients_read()
 
-    async def _texts(self, step: Step) -> list[str]:
-        return encode(step, await _patiently(lambda: self._views.beside(step)))
+    async def _tell(self, step: Step) -> int:
+        """Tell all subscribers of an event; return how many characters that is for each."""
+        size = 0
+        if self._subscribers:
+            delivery = encode(step, await patiently(partial(self._views.beside, step)))
+            size = delivery.size
+            for subscriber in self._subscribers:
+                subscriber.offer(delivery)
+        self.head = step.event.position
+        return size
+
+    async def _let_clients_read(self) -> None:
+        """Wait a moment for clients that would be overrun though they read: the log is faster than any socket."""
+        await asyncio.sleep(0)
+        for _ in range(GLANCES):
+            if not any(subscriber.is_full(0.5) for subscriber in self._subscribers):
+                break
+            await asyncio.sleep(GLANCE_S)
 
 
-async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
     """Wait for the database if it is away: what was read already must reach the clients all the same."""
     while True:
         try:
@@ -129,20 +194,3 @@ async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
         except LogUnavailableError as error:
             logger.warning("cannot read the log, trying again: %s", error)
             await asyncio.sleep(RETRY_PAUSE_S)
-
-
-def encode(step: Step, beside: Beside = NOTHING) -> list[str]:
-    """Return an event's messages as texts; all but the last say that more of the same position follow."""
-    event = step.event
-    told = messages(event, step.before, step.after, beside)
-    common = {
-        "emittedAt": to_iso(datetime.now(UTC)),
-        "position": event.position,
-        "eventId": str(event_id(event.aggregate_id, event.version)),
-        "occurredAt": event.at,
-    }
-    texts = []
-    for index, message in enumerate(told):
-        more = {"more": True} if index < len(told) - 1 else {}
-        texts.append(orjson.dumps({"type": message.type, "data": message.data, **common, **more}).decode())
-    return texts

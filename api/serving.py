@@ -11,9 +11,9 @@ from contextlib import aclosing, contextmanager, suppress
 
 import uvicorn
 import uvloop
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.app import build_app
+from api.connections import CLOSE_CLIENTS_S, HttpProtocol, WebSocketProtocol
 from api.log_stores import log_keeper
 from api.service import Settings, running
 from eventlog.work import Work
@@ -24,9 +24,6 @@ from worker.workplace import sweep
 
 LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
 """Names the descriptor whose end tells a child of `up` that its parent is gone."""
-
-CLOSE_CLIENTS_S = 5
-"""How long open requests and streams may take to end once the server stops."""
 
 
 class PortTakenError(Exception):
@@ -40,14 +37,16 @@ def serve(settings: Settings, host: str, port: int) -> None:
         PortTakenError: somebody else listens there.
     """
     listening = _bind(host, port)
+    closing = asyncio.Event()
     config = uvicorn.Config(
-        build_app(settings),
+        build_app(settings, closing),
         access_log=False,
         log_config=None,
-        ws=_WebSocketProtocol,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
         timeout_graceful_shutdown=CLOSE_CLIENTS_S,
     )
-    server = _Server(config)
+    server = _Server(config, closing)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(server, listening))
     if not (server.started or server.asked_to_stop):
@@ -98,22 +97,14 @@ def watch_lifeline() -> None:
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
-class _WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, with an end for clients that read nothing: closing waits until all is sent, to them for ever."""
-
-    def on_task_complete(self, task: "asyncio.Task[None]") -> None:
-        super().on_task_complete(task)
-        self.loop.call_later(CLOSE_CLIENTS_S, self.transport.abort)
-
-    def keepalive_timeout(self) -> None:
-        super().keepalive_timeout()
-        self.loop.call_later(CLOSE_CLIENTS_S, self.transport.abort)
-
-
 class _Server(uvicorn.Server):
     """uvicorn, with our signals: its own way ends the process before others could clean up."""
 
     asked_to_stop = False
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,6 +112,7 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         self.asked_to_stop = True
+        self._closing.set()  # uvicorn would wait for streams that have no end.
         self.should_exit = True
 
     def stop_now(self) -> None:

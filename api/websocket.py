@@ -1,80 +1,86 @@
-"""`/ws`: the event stream (contract, section 5)."""
+"""`/ws`: the event stream over a WebSocket (contract, section 5)."""
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import cast
 
-import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from api.auth import principal_of
+from api.connections import LAST_WORDS_S
 from api.context import service_of
 from api.errors import ForbiddenError, UnauthenticatedError
-from api.hub import Hub, Subscriber
-from domain.clock import to_iso
+from api.frames import Frame, pong
+from api.streams import Stream, Streams
+from api.wanted import wanted_of
+from domain.errors import ConflictError, InvalidInputError, LogUnavailableError
+from domain.tasks import until_one_ends
 
 router = APIRouter()
 
 POLICY_VIOLATION = 1008
 TRY_AGAIN_LATER = 1013
 
-FAREWELL_S = 1.0
-"""How long a client that fell behind may take until it can be told; one that reads nothing is cut off instead."""
+MAX_REASON_BYTES = 123
+"""What fits into the frame that closes a WebSocket."""
 
 
 @router.websocket("/ws")
 async def stream(websocket: WebSocket) -> None:
-    """Send every event from now on, until the client leaves or falls too far behind."""
+    """Send the events that the client wants, until it leaves or falls too far behind."""
     try:
         principal_of(websocket, service_of(websocket).settings.tokens, to_write=False)
     except (UnauthenticatedError, ForbiddenError) as error:
         await websocket.close(POLICY_VIOLATION, str(error))
         return
-    await websocket.accept()
-    hub = cast("Hub", websocket.app.state.hub)
-    async with hub.subscribed() as subscriber:
-        await websocket.send_text(_text("connection.ack", {"now": _now(), "logId": hub.log_id, "head": hub.head}))
-        falling_behind = asyncio.create_task(subscriber.fell_behind())
-        tasks = [
-            falling_behind,
-            asyncio.create_task(_send(websocket, subscriber)),
-            asyncio.create_task(_answer_pings(websocket)),
-        ]
-        try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await _cancel(tasks)
-    if falling_behind in ended:
-        with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
-            async with asyncio.timeout(FAREWELL_S):
-                await websocket.close(TRY_AGAIN_LATER, "too slow: connect again")
+    await websocket.accept()  # Also those that are refused below: of a refused handshake browsers tell nothing.
+    with suppress(WebSocketDisconnect, RuntimeError):  # RuntimeError is Starlette's word for a closed socket.
+        await _close(websocket, *await _serve(websocket, cast("Streams", websocket.app.state.streams)))
 
 
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        # RuntimeError is Starlette's word for a closed socket.
-        with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-            await task
+async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
+    """Serve the client as long as possible; return with which code and reason to close."""
+    try:
+        wanted = wanted_of(websocket.query_params)
+        await streams.check(wanted)
+    except InvalidInputError as error:
+        return POLICY_VIOLATION, str(error).removeprefix("/")
+    except ConflictError as error:
+        return POLICY_VIOLATION, error.message
+    except LogUnavailableError:
+        return TRY_AGAIN_LATER, "the log cannot be read at the moment: connect again"
+    async with streams.open(wanted) as opened:
+        connection = _Connection(websocket, opened)
+        await connection.send([opened.ack])
+        await until_one_ends(connection.send_messages(), connection.answer_pings(), opened.fell_behind())
+        return TRY_AGAIN_LATER, f"too slow: connect again with after={opened.position}"
 
 
-async def _send(websocket: WebSocket, subscriber: Subscriber) -> None:
-    while True:
-        for text in await subscriber.next():
-            await websocket.send_text(text)
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORDS_S):
+            await websocket.close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
 
 
-async def _answer_pings(websocket: WebSocket) -> None:
-    while (message := await websocket.receive())["type"] != "websocket.disconnect":
-        if message.get("text") == "ping":  # Anything else, binary frames included, is not for us.
-            await websocket.send_text(_text("pong", {"now": _now()}))
+class _Connection:
+    """A client's socket. What belongs together is sent without anything in between."""
 
+    def __init__(self, websocket: WebSocket, opened: Stream) -> None:
+        self._websocket = websocket
+        self._stream = opened
+        self._sending = asyncio.Lock()
 
-def _now() -> str:
-    return to_iso(datetime.now(UTC))
+    async def send(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            await self._websocket.send_text(frame.text)
 
+    async def send_messages(self) -> None:
+        async for frames in self._stream.messages():
+            async with self._sending:
+                await self.send(frames)
 
-def _text(kind: str, data: dict[str, object]) -> str:
-    return orjson.dumps({"type": kind, "data": data, "emittedAt": _now()}).decode()
+    async def answer_pings(self) -> None:
+        while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
+            if message.get("text") == "ping":  # Anything else, binary frames included, is not for us.
+                async with self._sending:
+                    await self.send([pong(self._stream.position)])

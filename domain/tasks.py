@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -23,3 +24,16 @@ async def end(*tasks: "asyncio.Task[Any] | None") -> None:
     for task in ended:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.warning("%s had failed", task.get_name(), exc_info=error)
+
+
+async def until_one_ends(*coroutines: Coroutine[Any, Any, object]) -> list[bool]:
+    """Run all until one ends, end the others, and return which had ended by themselves; a failure is raised."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(*(task for task in tasks if not task.done()))
+    for failure in [task.exception() for task in ended]:
+        if failure is not None:
+            raise failure
+    return [task in ended for task in tasks]

@@ -5,7 +5,7 @@ that rollbacks leave are never filled later.
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 500
 """Events read at a time: bounds memory, and how long the loop is busy decoding."""
+
+CHUNK_BYTES = 4_194_304
+"""The same, by the size of their states: one may be a megabyte long."""
 
 POLL_S = 1.0
 """The longest an event stays unseen when its notification is lost."""
@@ -43,16 +46,29 @@ class Reader:
             head = (await fetch_rows(connection, schema.HEAD, {}))[0]["head"]
         return head if isinstance(head, int) else 0
 
-    async def after(self, position: int, limit: int = CHUNK) -> list[Envelope]:
-        """Return the next events after a position."""
+    async def after(self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES) -> list[Envelope]:
+        """Return the next events after a position, at least one where there is any."""
+        values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
-            rows = await fetch_rows(connection, schema.READ_AFTER, {"after": position, "limit": limit})
+            rows = await fetch_rows(connection, schema.READ_AFTER, values)
         return [to_envelope(row) for row in rows]
 
     async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
         async with borrowed(self._pool) as connection:
             rows = await fetch_rows(connection, schema.READ_SUBJECTS, {"ids": list(ids)})
+        return [to_envelope(row) for row in rows]
+
+    async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
+        """Return the next events of each of these aggregates between two versions; some of each, but few in all."""
+        values = {
+            "ids": list(wanted),
+            "after": [after for after, _ in wanted.values()],
+            "before": [before for _, before in wanted.values()],
+            "limit": max(1, CHUNK // len(wanted)),
+        }
+        async with borrowed(self._pool) as connection:
+            rows = await fetch_rows(connection, schema.READ_PARTS, values)
         return [to_envelope(row) for row in rows]
 
     async def follow(self, position: int, signal: Signal) -> AsyncIterator[list[Envelope]]:

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from domain.ports import Row
@@ -45,18 +46,23 @@ class Replay:
         firsts: dict[UUID, int] = {}
         for event in events:
             firsts.setdefault(event.aggregate_id, event.version)
-        missing = [key for key, version in firsts.items() if version > 1 and not self._knows(key, version - 1)]
-        if not missing:
-            return
+        missing = {key: version for key, version in firsts.items() if not self._knows(key, version - 1)}
         for key in missing:
             self._rows.pop(key, None)
-        for event in await self._reader.histories(missing):
-            if event.version < firsts[event.aggregate_id]:
+        while missing:  # In parts: one run's history may be longer than memory.
+            events = await self._reader.parts({key: (self._version(key), missing[key]) for key in missing})
+            for event in events:
                 self._rows[event.aggregate_id] = self._fold(event)
+            known = [key for key in missing if not events or self._knows(key, missing[key] - 1)]
+            for key in known:
+                del missing[key]
+
+    def _version(self, aggregate_id: UUID) -> int:
+        row = self._rows.get(aggregate_id)
+        return 0 if row is None else cast("int", row["aggregate_version"])
 
     def _knows(self, aggregate_id: UUID, version: int) -> bool:
-        row = self._rows.get(aggregate_id)
-        return row is not None and row["aggregate_version"] == version
+        return self._version(aggregate_id) == version
 
     def _fold(self, event: Envelope) -> Row:
         return BY_SUBJECT[event.subject].fold(self._rows.get(event.aggregate_id), event)

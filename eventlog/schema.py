@@ -50,8 +50,14 @@ ENVELOPE_COLUMNS = """originator_id, originator_version, notification_id, topic,
     recorded_at, actor, correlation_id, causation_id"""
 
 READ_AFTER = f"""
-    SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
-    WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
+    SELECT {ENVELOPE_COLUMNS} FROM (
+        SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
+        FROM (
+            SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
+            WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
+        ) AS next
+    ) AS measured
+    WHERE bytes_before < %(max_bytes)s ORDER BY notification_id
 """
 
 READ_SUBJECTS = f"""
@@ -73,6 +79,17 @@ LAST_UP_TO = f"""
 NTH_AFTER = f"""
     SELECT notification_id AS position FROM {EVENTS_TABLE}
     WHERE notification_id > %(after)s ORDER BY notification_id OFFSET %(skipped)s LIMIT 1
+"""
+
+READ_PARTS = f"""
+    SELECT {ENVELOPE_COLUMNS}
+    FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(before)s::bigint[]) AS wanted (id, after, before),
+    LATERAL (
+        SELECT * FROM {EVENTS_TABLE}
+        WHERE originator_id = wanted.id AND originator_version > wanted.after AND originator_version < wanted.before
+        ORDER BY originator_version LIMIT %(limit)s
+    ) AS part
+    ORDER BY originator_id, originator_version
 """
 
 HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"

@@ -1,4 +1,4 @@
-"""A client of the event stream."""
+"""Clients of the event stream: of the WebSocket and of the server-sent events."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +34,13 @@ class Stream:
             if condition(message):
                 return message
 
+    def until_served(self, position: int) -> list[Json]:
+        """Return all messages so far once the server says that there is nothing else up to the position."""
+        while True:
+            self.connection.send("ping")
+            if self.until(lambda message: message["type"] == "pong")["position"] >= position:
+                return self.received
+
     def of_run(self, run_id: str) -> list[Json]:
         """Return the messages so far that tell of this run's status."""
         changes = [message for message in self.received if message["type"].startswith("job.run.")]
@@ -42,11 +49,66 @@ class Stream:
 
 @contextmanager
 def stream(
-    api: SharedApi | httpx.Client, *, token: str | None = None, headers: Mapping[str, str] | None = None
+    api: SharedApi | httpx.Client,
+    *,
+    headers: Mapping[str, str] | None = None,
+    max_queue: int | None = 16,
+    ping_interval: float | None = 20,
+    **query: object,
 ) -> Iterator[Stream]:
     """Connect to the event stream."""
     client = api.client if isinstance(api, SharedApi) else api
-    query = "" if token is None else "?" + urlencode({"token": token})
-    url = str(client.base_url.copy_with(scheme="ws")).rstrip("/") + f"/ws{query}"
-    with connect(url, additional_headers=headers, max_size=None, compression=None) as connection:
+    asked = "?" + urlencode({name: value for name, value in query.items() if value is not None})
+    url = str(client.base_url.copy_with(scheme="ws")).rstrip("/") + f"/ws{asked}"
+    with connect(
+        url,
+        additional_headers=headers,
+        max_size=None,
+        compression=None,
+        max_queue=max_queue,
+        ping_interval=ping_interval,
+    ) as connection:
         yield Stream(connection)
+
+
+class Events:
+    """What one client of `/events/stream` receives."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self._lines = answer.iter_lines()
+        self.last_id: str | None = None
+        self.received: list[Json] = []
+
+    def next(self) -> Json:
+        """Return the next message; `last_id` is what a browser would resume from then. Raises StopIteration."""
+        fields: dict[str, str] = {}
+        while line := next(self._lines):
+            name, _, value = line.partition(": ")
+            assert name not in fields
+            fields[name] = value
+        self.last_id = fields.get("id", self.last_id)
+        message: Json = json.loads(fields["data"])
+        assert set(fields) <= {"id", "event", "data", "retry"}
+        assert fields["event"] == message["type"]
+        if "eventId" in message:
+            assert fields.get("id") == (None if message.get("more") else str(message["position"]))
+        self.received.append(message)
+        return message
+
+    def until(self, condition: Callable[[Json], Any]) -> Json:
+        """Return the first message to come that fulfils the condition; those before it are in `received`, too."""
+        while True:
+            message = self.next()
+            if condition(message):
+                return message
+
+
+@contextmanager
+def server_sent(
+    api: SharedApi | httpx.Client, *, headers: Mapping[str, str] | None = None, **query: Any
+) -> Iterator[Events]:
+    """Connect to the server-sent events."""
+    client = api.client if isinstance(api, SharedApi) else api
+    with client.stream("GET", "/events/stream", params=query, headers=headers, timeout=PATIENCE_S) as answer:
+        yield Events(answer)

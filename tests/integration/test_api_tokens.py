@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.integration.shared_api import Json, SharedApi, check_failure, job_body, shared_api, unique
-from tests.integration.streams import stream
+from tests.integration.streams import server_sent, stream
 
 ALICE, BOB, READER = "token-of-alice", "token/of bob+é", "token-of-reader"
 TOKENS = {
@@ -20,6 +20,7 @@ TOKENS = {
 READS = [
     *("/jobs", "/jobs/repository-build", "/jobs/repository-build/runs", "/jobs/unknown?limit=0", "/apps", "/apps/x"),
     *("/job-runs", "/job-runs?status=nonsense", "/job-runs?limit=0", "/job-runs/x", "/job-runs/x/logs"),
+    *("/events/stream", "/events/stream?after=x"),
 ]
 WRITES = ["/jobs", "/jobs/repository-build/run", "/apps", "/job-runs/x/cancel", "/job-runs/x/retry", "/apps/x/retry"]
 
@@ -109,7 +110,7 @@ def test_a_token_for_reading_reads_and_writes_nothing(guarded: SharedApi) -> Non
 
 
 def test_what_tells_nothing_needs_no_token(guarded: SharedApi) -> None:
-    for path in ("/health", "/docs", "/openapi.json"):
+    for path in ("/health", "/docs", "/openapi.json", "/asyncapi.json"):
         assert guarded.client.get(path).status_code == 200
 
 
@@ -138,8 +139,12 @@ def test_a_token_may_stand_in_the_query_since_browsers_cannot_send_headers_with_
         assert guarded.client.get("/jobs", params={"token": token}).status_code == 200
         with stream(guarded, token=token) as opened:
             assert opened.next()["type"] == "connection.ack"
+        with server_sent(guarded, token=token) as events:
+            assert events.next()["type"] == "connection.ack"
     with stream(guarded, headers={"Authorization": f"Bearer {READER}"}) as opened:
         assert opened.next()["type"] == "connection.ack"
+    with server_sent(guarded, headers={"Authorization": f"Bearer {READER}"}) as events:
+        assert events.next()["type"] == "connection.ack"
 
 
 def test_the_stream_is_closed_to_strangers(guarded: SharedApi) -> None:

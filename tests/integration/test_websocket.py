@@ -62,7 +62,8 @@ def test_a_ping_gets_a_pong_and_nothing_else_gets_an_answer(shared: SharedApi) -
             opened.connection.send(sent)
         opened.connection.send("ping")
         pong = opened.next()
-        assert (set(pong), pong["type"], set(pong["data"])) == ({"type", "data", "emittedAt"}, "pong", {"now"})
+        assert (pong["type"], set(pong), set(pong["data"])) == ("pong", set(ack) | {"position"}, {"now"})
+        assert pong["position"] == ack["data"]["head"]
         assert moment(pong["data"]["now"]) >= moment(ack["data"]["now"])
         opened.connection.send("ping")
         assert opened.next()["type"] == "pong"

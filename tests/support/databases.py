@@ -53,3 +53,22 @@ def clone(server_url: str, template_name: str | None) -> Iterator[str]:
             yield make_conninfo(server_url, dbname=name)
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+_LOSING = """
+    CREATE SCHEMA losing;
+    CREATE FUNCTION losing.pg_notify(channel text, payload text) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        IF payload LIKE 'probe %' OR random() >= {share} THEN
+            PERFORM pg_catalog.pg_notify(channel, payload);
+        END IF;
+    END $$;
+"""
+
+
+def lose_notifications(url: str, share: float) -> None:
+    """Let this share of the notifications of all later sessions be lost, though every listener hears itself."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_LOSING.format(share=share).encode())
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {name} SET search_path = losing, public, pg_catalog".encode())

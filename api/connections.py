@@ -1,0 +1,51 @@
+"""uvicorn's connections, with an end for clients that read nothing: closing waits until all is sent, else for ever."""
+
+import asyncio
+
+from starlette.types import Receive, Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+CLOSE_CLIENTS_S = 5
+"""How long open requests and streams may take to end once the server stops."""
+
+LAST_WORDS_S = 2
+"""How long a stream's end may take to reach the client; one that reads nothing is cut off instead."""
+
+_ABORT = "apphub.abort"
+"""Our extension of ASGI: how a response cuts off a client that does not even take its end."""
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket that is gone some seconds after its handler has ended."""
+
+    def on_task_complete(self, task: "asyncio.Task[None]") -> None:
+        """Give the client a little time to answer the close."""
+        super().on_task_complete(task)
+        self.loop.call_later(CLOSE_CLIENTS_S, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """Say goodbye when the server stops, which must not wait for those who do not listen."""
+        super().shutdown()
+        self.loop.call_later(LAST_WORDS_S, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        """Likewise where it has not answered a ping."""
+        super().keepalive_timeout()
+        self.loop.call_later(CLOSE_CLIENTS_S, self.transport.abort)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """A connection that a response can abort."""
+
+    def on_message_begin(self) -> None:
+        """Tell the request how."""
+        super().on_message_begin()
+        self.scope["extensions"] = {_ABORT: {"abort": self.transport.abort}}
+
+
+async def abort(scope: Scope, receive: Receive) -> None:
+    """Cut the client off, and wait until that has happened."""
+    scope["extensions"][_ABORT]["abort"]()
+    while (await receive())["type"] != "http.disconnect":
+        pass

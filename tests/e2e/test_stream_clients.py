@@ -1,0 +1,150 @@
+"""The documented clients, through connections that are cut at random and a server that is replaced meanwhile."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import apphub_stream
+import httpx
+import pytest
+
+from tests.e2e.support import launch, register
+from tests.support.cutting import CuttingProxy
+from tests.support.processes import Process, started
+from tests.support.told import check_marks, tell_now, told_of
+
+SUPPORT = Path(__file__).parents[1] / "support"
+JAVASCRIPT = Path(__file__).parents[2] / "docs" / "clients" / "apphub-stream.mjs"
+
+FETCH_SINCE, SOCKETS_SINCE = 18, 22
+"""The versions of node that have `fetch` and `WebSocket`."""
+
+MEAN_BYTES = 5_000
+"""After so many, on average, connections are cut: some dozen messages, compressed or not."""
+
+RUNS = 100
+
+Message = dict[str, Any]
+
+
+def node(*, with_sockets: bool) -> list[str]:
+    """Return the command that runs JavaScript, with WebSockets or without; skip the test where there is none."""
+    command = shutil.which("node")
+    if command is None:
+        pytest.skip("there is no node")
+    version = subprocess.check_output([command, "--version"], text=True).strip()
+    major = int(version[1:].partition(".")[0])
+    if major < (SOCKETS_SINCE if with_sockets else FETCH_SINCE):
+        pytest.skip(f"node {version} has no {'WebSocket' if with_sockets else 'fetch'}")
+    return [command] if with_sockets or major < SOCKETS_SINCE else [command, "--no-experimental-websocket"]
+
+
+async def python_messages(url: str, options: Message) -> AsyncGenerator[Message]:
+    renamed = {{"logId": "log_id"}.get(name, name): value for name, value in options.items()}
+    async for message in apphub_stream.Stream(url, **renamed):
+        yield message
+
+
+async def javascript_messages(url: str, options: Message, *, with_sockets: bool) -> AsyncGenerator[Message]:
+    process = await asyncio.create_subprocess_exec(
+        *(*node(with_sockets=with_sockets), str(SUPPORT / "follow.mjs"), str(JAVASCRIPT), url, json.dumps(options)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        limit=1 << 24,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async for line in process.stdout:
+            yield json.loads(line)
+        pytest.fail((await process.stderr.read()).decode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def messages_of(client: str, url: str, options: Message) -> AsyncGenerator[Message]:
+    if client == "python":
+        return python_messages(url, options)
+    return javascript_messages(url, options, with_sockets=client == "javascript sockets")
+
+
+CLIENTS = ["python", "javascript sockets", "javascript events"]
+
+
+async def follow(client: str, proxy: CuttingProxy, options: Message) -> list[Message]:
+    """Return what a client yields, up to the last message of the run that `finish` launches."""
+    received: list[Message] = []
+    async with aclosing(messages_of(client, proxy.url, options)) as messages:
+        async for message in messages:
+            received.append(message)
+            if message["data"].get("run", {}).get("slug") == "end" and "more" not in message:
+                return received
+    raise AssertionError(received[-1:])
+
+
+def work(api: Process, slug: str) -> None:
+    """Let something happen: a job, and runs that are canceled."""
+    with httpx.Client(base_url=api.url(), timeout=30) as client:
+        register(client, slug, "nowhere")
+        for _ in range(RUNS):
+            client.post(f"/job-runs/{launch(client, slug)}/cancel").raise_for_status()
+
+
+def finish(api: Process) -> None:
+    """Launch what all clients wait for."""
+    with httpx.Client(base_url=api.url(), timeout=30) as client:
+        register(client, "end", "nowhere")
+        launch(client, "end")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_resumes_until_it_has_all_of_the_log(database_url: str, tmp_path: Path, client: str) -> None:
+    arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    asked: list[Message] = [{"after": 0}, {"after": 1, "types": "job.run.pending,job.run.updated"}, {}]
+
+    async def scenario() -> list[list[Message]]:
+        with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
+            async with CuttingProxy(first.url(), MEAN_BYTES) as proxy:
+                following = [asyncio.create_task(follow(client, proxy, options)) for options in asked]
+                await asyncio.to_thread(work, first, "one")
+                await asyncio.to_thread(first.stop)
+                with started(*arguments, APPHUB_DATABASE_URL=database_url) as second:
+                    proxy.server = await asyncio.to_thread(second.url)
+                    await asyncio.to_thread(work, second, "two")
+                    await asyncio.to_thread(finish, second)
+                    received = await asyncio.wait_for(asyncio.gather(*following), 60)
+                    assert proxy.cuts > 2 * len(asked)
+                    return received
+
+    for options, received in zip(asked, asyncio.run(scenario()), strict=True):
+        check_marks(received)
+        after = options.get("after", received[0]["position"] - 1)  # Without a position it begins where it is then.
+        kinds = options.get("types", "")
+        expected = [told for told in tell_now(database_url, after) if not kinds or told.type in kinds.split(",")]
+        assert [told_of(message) for message in received] == expected
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_is_refused_for_good_is_an_error(client: str, api: Process) -> None:
+    async def refused(options: Message, path: str = "") -> str:
+        async with aclosing(messages_of(client, api.url() + path, options)) as messages:
+            if client == "python":
+                with pytest.raises(apphub_stream.StreamRefusedError) as error:
+                    await anext(messages)
+                return str(error.value)
+            return str((await anext(messages))["refused"])
+
+    async def scenario() -> None:
+        assert "beyond the head" in await refused({"after": 1_000_000})
+        assert "this is the log" in await refused({"after": 1, "logId": "another"})
+        assert "unknown type 'nothing'" in await refused({"types": "nothing"})
+        assert await refused({}, "/nowhere") in {"HTTP 403", "not found"}
+
+    asyncio.run(scenario())

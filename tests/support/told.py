@@ -1,0 +1,80 @@
+"""What clients must be told of a log, worked out from the log alone."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import orjson
+
+from eventlog.connection import Database
+from eventlog.reader import Reader
+from eventlog.replay import Replay
+from projections.feed import messages
+
+
+@dataclass(frozen=True)
+class Told:
+    """One message, without what depends on who is told, and when.
+
+    Attributes:
+        data: left out where the message also shows what is beside the log.
+        slug: of the job that it concerns.
+    """
+
+    position: int
+    type: str
+    data: dict[str, Any] | None
+    slug: str | None
+
+
+def told_of(message: dict[str, Any]) -> Told:
+    """Return a message that a client received, to be compared."""
+    kind, data = message["type"], message["data"]
+    shown = None if kind in {"repository.updated", "build.updated"} else data
+    return Told(message["position"], kind, shown, (data.get("run") or data.get("job") or {}).get("slug"))
+
+
+async def tell(reader: Reader, after: int = 0) -> list[Told]:
+    """Return all that the log tells after a position."""
+    replay, found = Replay(reader), list[Told]()
+    while events := await reader.after(after):
+        for step in await replay.steps(events):
+            for message in messages(step.event, step.before, step.after):
+                data = orjson.loads(orjson.dumps(message.data))
+                found.append(told_of({"position": step.event.position, "type": message.type, "data": data}))
+        after = events[-1].position
+    return found
+
+
+def tell_now(database_url: str, after: int = 0) -> list[Told]:
+    """Return all that the log of a database tells after a position."""
+
+    async def read() -> list[Told]:
+        async with Database(database_url).pool(2) as pool:
+            return await tell(Reader(pool), after)
+
+    return asyncio.run(read())
+
+
+def of_events(received: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the messages that tell of events: no acks, pongs or heartbeats."""
+    return [message for message in received if "eventId" in message]
+
+
+def check_marks(received: list[dict[str, Any]]) -> None:
+    """Check that positions rise, and that `more` stands on all but the last message of a position."""
+    told = of_events(received)
+    for message, following in pairwise(told):
+        if message.get("more"):
+            assert (following["position"], following["eventId"]) == (message["position"], message["eventId"])
+        else:
+            assert following["position"] > message["position"]
+    assert all(message.get("more", True) is True for message in told)
+    assert not told or "more" not in told[-1]
+
+
+def is_job(slug: str) -> Callable[[Told], bool]:
+    """Return what recognises the messages of a job."""
+    return lambda told: (told.slug or "").lower() == slug.lower()
