@@ -16,6 +16,7 @@ from api.auth import read_tokens
 from api.demo import run_demo
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from api.embedded_placement import ROOTS_PLACE, PlacementError
+from api.operator_cli import operators
 from api.service import Settings
 from api.serving import PortTakenError, serve, watch_lifeline, work
 from api.up import Supervisor
@@ -30,6 +31,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(operators)
 
 T = TypeVar("T")
 

@@ -11,6 +11,8 @@ _ISO_LENGTH = len("2026-01-01T00:00:00.000Z")
 
 def cut_to_ms(moment: datetime) -> datetime:
     """Return the moment in UTC without its microseconds below a millisecond."""
+    if moment.tzinfo is UTC and not moment.microsecond % 1000:  # Nearly all that the log holds.
+        return moment
     moment = moment.astimezone(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 

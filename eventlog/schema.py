@@ -62,3 +62,28 @@ READ_SUBJECTS = f"""
 HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"
 
 LOG_ID = "SELECT id FROM log_identity"
+
+FOLD_ALL = f"""
+    SELECT originator_id, originator_version, notification_id, topic, state
+    FROM {EVENTS_TABLE} WHERE topic ^@ %(prefix)s
+    ORDER BY originator_id, originator_version
+"""
+
+FOLD_SOME = f"""
+    SELECT originator_id, originator_version, notification_id, topic, state
+    FROM {EVENTS_TABLE} JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version)
+      ON originator_id = known.id AND originator_version > known.version
+    WHERE topic ^@ %(prefix)s
+    ORDER BY originator_id, originator_version
+"""
+
+COUNTS = f"SELECT split_part(topic, '.', 1) AS subject, count(*) AS events FROM {EVENTS_TABLE} GROUP BY 1"
+
+PLACES = f"""
+    SELECT originator_id, notification_id, topic
+    FROM {EVENTS_TABLE} WHERE originator_id = ANY(%(ids)s::uuid[]) AND topic ^@ %(prefix)s
+    ORDER BY originator_id, originator_version
+"""
+
+REBUILD_LOCK = 5_518_902_447_613_390_126
+"""Key of the advisory lock that a rebuild's session holds, so that there is one at a time."""

@@ -1,0 +1,102 @@
+"""What the commands have in common: options, the database, and how they fail."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import psycopg
+import typer
+
+from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from api.embedded_placement import ROOTS_PLACE, PlacementError
+from migrations import runner
+
+T = TypeVar("T")
+
+MINIMUM_SERVER = 150_000
+"""PostgreSQL 15, as libpq counts versions."""
+
+Host = Annotated[str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")]
+Port = Annotated[int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="APPHUB_DATA_DIR", help="Where run logs lie, and the private database if no URL is given."),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar=["APPHUB_DATABASE_URL", "DATABASE_URL"],
+        help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
+    ),
+]
+TokensFile = Annotated[
+    Path | None,
+    typer.Option(envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."),
+]
+Slots = Annotated[int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")]
+LeaseS = Annotated[
+    float, typer.Option(envvar="APPHUB_LEASE_S", min=1, max=3_600, help="Silence after which a worker counts as dead.")
+]
+Handlers = Annotated[
+    list[str] | None, typer.Option("--handlers", envvar="APPHUB_HANDLERS", help="Module with a mapping HANDLERS.")
+]
+Commands = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="APPHUB_COMMANDS", help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.'
+    ),
+]
+
+
+@contextmanager
+def database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) -> Iterator[tuple[Path, str]]:
+    """Give the data directory and the URL of a database whose schema is up to date."""
+    directory = (data_dir or _default_data_dir()).resolve()
+    embedded: EmbeddedPostgres | None = None
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if url is None:
+            embedded = EmbeddedPostgres(directory)
+            url = embedded.start()
+        _check_server(url)
+        if upgrade:
+            runner.upgrade(url)
+        yield directory, url
+    except (EmbeddedPostgresError, PlacementError, runner.SchemaError, OSError) as error:
+        raise failure(error) from None
+    except psycopg.OperationalError as error:
+        raise failure(f"cannot reach the database: {str(error).strip()}\nCheck --database-url.") from None
+    finally:
+        if embedded is not None:
+            embedded.stop()
+
+
+def read(reader: Callable[[], T]) -> T:
+    """Return what an operator's file or variables say; what is wrong with them is a clear error."""
+    try:
+        return reader()
+    except (OSError, ValueError) as error:
+        raise failure(error) from None
+
+
+def failure(error: object) -> typer.Exit:
+    """Say what is wrong, and return the exit to raise."""
+    typer.echo(f"apphub-jobs: {error}", err=True)
+    return typer.Exit(1)
+
+
+def _check_server(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        version = connection.info.server_version
+    if version < MINIMUM_SERVER:
+        msg = f"the database is PostgreSQL {version // 10_000}; 15 or newer is needed"
+        raise runner.SchemaError(msg)
+
+
+def _default_data_dir() -> Path:
+    if os.geteuid() == 0:
+        return ROOTS_PLACE / "data"
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "apphub-jobs"
