@@ -108,9 +108,7 @@ def _finish(main: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(watched())
     except asyncio.CancelledError:
-        typer.echo(
-            "apphub-jobs: stopped before the end; what is mended stays mended, and another run goes on", err=True
-        )
+        typer.echo("apphub-jobs: stopped; nothing is half done, and the next run begins anew", err=True)
         raise typer.Exit(128 + stopped_by) from None
     except (FoldError, RebuildUnderWayError) as error:
         raise failure(error) from None

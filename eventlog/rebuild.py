@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
+from psycopg import errors
+
 from eventlog import schema, staging
 from eventlog.connection import Database
 from eventlog.fold import FoldError
@@ -24,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 SMALL_LOG = 10_000
 """Events that a start-up folds by itself: a fraction of a second."""
+
+
+PATIENCE = "5s"
+"""How long to wait for another rebuild's session to end: the server needs a moment to notice that one was killed."""
 
 
 class RebuildUnderWayError(Exception):
@@ -96,9 +102,12 @@ async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Conne
         # A commit that a crash undoes is mended by the next rebuild, so no batch waits for the disk with the lock held.
         await session.execute("SET synchronous_commit = off")
         await session.execute("SELECT set_config('application_name', %s, false)", (name,))
-        [row] = await fetch_rows(session, "SELECT pg_try_advisory_lock(%(key)s) AS ours", {"key": schema.REBUILD_LOCK})
-        if not row["ours"]:
-            raise RebuildUnderWayError(await _who(session))
+        try:
+            await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{PATIENCE}'")
+            await session.execute(f"SELECT pg_advisory_lock({schema.REBUILD_LOCK}); COMMIT")
+        except errors.LockNotAvailable:
+            await session.execute("ROLLBACK")
+            raise RebuildUnderWayError(await _who(session)) from None
         yield session
 
 
