@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 Clock = Callable[[], datetime]
 """Tells the present. Passed in everywhere, so that decisions are repeatable in tests."""
 
+_MS = timedelta(milliseconds=1)
+
 _ISO_LENGTH = len("2026-01-01T00:00:00.000Z")
 
 
@@ -42,4 +44,4 @@ def later(moment: datetime, delay_ms: int) -> datetime:
 
 def ms_between(start: datetime, end: datetime) -> int:
     """Return the whole milliseconds from start to end."""
-    return (end - start) // timedelta(milliseconds=1)
+    return (end - start) // _MS

@@ -55,7 +55,9 @@ def _write_json(value: Json) -> str:
 
 
 def _write_text(value: Json) -> str:
-    return str(value).translate(_ESCAPES)
+    text = str(value)
+    # Line breaks and tabs are not printable.
+    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
 
 
 _WRITE_FIELD: dict[str, Callable[[Json], str]] = {"jsonb": _write_json, "text": _write_text}

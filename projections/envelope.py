@@ -1,6 +1,6 @@
 """An event as plain data: what every fold reads, and what auditors and clients are shown."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
@@ -14,9 +14,11 @@ from domain.identifiers import event_id
 from domain.json_values import JsonObject
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
-    """One event of the log, upcast to today's shape.
+    """One event of the log, upcast to today's shape. Nobody changes it.
+
+    Not frozen, for that makes it five times as dear, and a rebuild makes one of every event.
 
     Attributes:
         aggregate_id: whose event it is.
@@ -67,20 +69,19 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
     Old shapes are lifted by the event class's `upcast_vX_vY` functions over the plain fields, step by step.
     """
     fields: JsonObject = orjson.loads(state)
-    event_class, wanted = _shape(topic)
-    version = cast("int", fields.pop("class_version", 1))
-    while version < wanted:
-        upcast: Callable[[JsonObject], None] = getattr(event_class, f"upcast_v{version}_v{version + 1}")
-        upcast(fields)
-        version += 1
+    version = fields.pop("class_version", 1)
+    if upcasts := _upcasts(topic):
+        for upcast in upcasts[cast("int", version) - 1 :]:
+            upcast(fields)
     return fields
 
 
 @cache
-def _shape(topic: str) -> tuple[type, int]:
-    """Return a topic's event class and the version of its shape today. Kept: a rebuild asks it of every event."""
+def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
+    """Return the steps from a topic's first shape to today's. Kept: a rebuild asks it of every event."""
     event_class = resolve_topic(topic)
-    return event_class, cast("int", getattr(event_class, "class_version", 1))
+    versions = range(1, getattr(event_class, "class_version", 1))
+    return [getattr(event_class, f"upcast_v{version}_v{version + 1}") for version in versions]
 
 
 def bare_envelope(aggregate_id: UUID, version: int, position: int, topic: str, state: bytes) -> Envelope:

@@ -10,10 +10,7 @@ whose `Table.version` was raised.
 
 import argparse
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from eventlog.connection import Database
 from eventlog.rebuild import rebuild
@@ -60,16 +57,6 @@ def _fail(difference: object) -> None:
     raise AssertionError(difference)
 
 
-@contextmanager
-def _scratch_database() -> Iterator[str]:
-    with TemporaryDirectory() as name:
-        directory = Path(name)
-        directory.chmod(0o711)
-        with databases.server(directory / "postgres") as server:  # noqa: SIM117 - read it from top to bottom
-            with databases.clone(server, databases.template(server, directory)) as url:
-                yield url
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,12 +68,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.command == "rows":
         for recording in files.recordings():
-            with _scratch_database() as url:
+            with databases.scratch() as url:
                 record_rows(url, recording)
     elif arguments.database_url:
         record_log(arguments.database_url, arguments.version)
     else:
-        with _scratch_database() as url:
+        with databases.scratch() as url:
             asyncio.run(scenario.play(url))
             record_log(url, arguments.version)
 

@@ -6,23 +6,22 @@ from uuid import UUID
 import psycopg
 
 from domain.launching import Launch
+from domain.run_states import Report
 from tests.support.logs import TESTER, parts, query, registered
-
-EVENTS_A_RUN = 2
 
 _CLONE_EVENTS = """
     INSERT INTO jobs_events (originator_id, originator_version, topic, state, actor, correlation_id, causation_id)
     SELECT clone.id, originator_version, topic, state, actor, gen_random_uuid(), gen_random_uuid()
     FROM clone, jobs_events
-    -- Each run's second event comes some time after its first.
+    -- Each run's events come some time after each other.
     WHERE originator_id = %s ORDER BY number + originator_version * 40
 """
 
 _CLONE_ROWS = """
     INSERT INTO job_runs SELECT cloned.*
-    FROM job_runs AS run, clone
+    FROM job_runs AS run CROSS JOIN clone
     JOIN jobs_events AS first ON first.originator_id = clone.id AND first.originator_version = 1
-    JOIN jobs_events AS last ON last.originator_id = clone.id AND last.originator_version = 2,
+    JOIN jobs_events AS last ON last.originator_id = clone.id AND last.originator_version = run.aggregate_version,
     LATERAL jsonb_populate_record(run, jsonb_build_object(
         'id', clone.id, 'created_position', first.notification_id,
         'completed_position', last.notification_id, 'position', last.notification_id)) AS cloned
@@ -35,9 +34,12 @@ _TIME_ORDERED = """
 """
 
 
-def fill(url: str, runs: int, slug: str = "job", *, time_ordered: bool = True) -> None:
-    """Fill a migrated database with canceled runs, and their rows; ids are in the order of time, or random."""
-    original = asyncio.run(_canceled_run(url, slug))
+def fill(url: str, runs: int, slug: str = "job", *, time_ordered: bool = True, succeeded: bool = False) -> None:
+    """Fill a migrated database with runs and their rows: canceled ones, of two events, or succeeded ones, of three.
+
+    Ids are in the order of time, or random.
+    """
+    original = asyncio.run(_ended_run(url, slug, succeeded=succeeded))
     with psycopg.connect(url, autocommit=True) as connection:
         new_id = _TIME_ORDERED if time_ordered else "gen_random_uuid()"
         numbers = f"generate_series(1, {runs - 1}) AS number"
@@ -50,12 +52,16 @@ def fill(url: str, runs: int, slug: str = "job", *, time_ordered: bool = True) -
         connection.execute("VACUUM (ANALYZE) job_runs")
 
 
-async def _canceled_run(url: str, slug: str) -> UUID:
+async def _ended_run(url: str, slug: str, *, succeeded: bool) -> UUID:
     async with parts(url) as part:
         await registered(part.jobs, slug)
-        launch = Launch(parameters={"day": "monday", "rows": [1, 2.5, {"text": 'a\\b "c"\n'}]}, delay_ms=86_400_000)
+        launch = Launch(parameters={"day": "monday", "rows": [1, 2.5, {"text": 'a\\b "c"\n'}]})
         run_id = (await part.jobs.launch(slug, launch, TESTER)).run_id
-        await part.jobs.cancel(run_id, "cloned", TESTER)
+        if succeeded:
+            [claim] = await part.executions.claim(await part.worker("worker"), 1)
+            await part.executions.succeed(run_id, claim.holder, {"rows": 17}, Report({"rows": 17}, {"note": "fine"}))
+        else:
+            await part.jobs.cancel(run_id, "cloned", TESTER)
         return run_id
 
 

@@ -3,8 +3,9 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -53,3 +54,13 @@ def clone(server_url: str, template_name: str | None) -> Iterator[str]:
             yield make_conninfo(server_url, dbname=name)
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def scratch() -> Iterator[str]:
+    """Give the URL of a migrated database on a server of its own; both are gone afterwards."""
+    with TemporaryDirectory() as name, ExitStack() as stack:
+        directory = Path(name)
+        directory.chmod(0o711)
+        server_url = stack.enter_context(server(directory / "postgres"))
+        yield stack.enter_context(clone(server_url, template(server_url, directory)))
