@@ -31,7 +31,7 @@ def copy_rows(url: str, lines: Path) -> float:
     with psycopg.connect(url) as connection, connection.cursor() as cursor, lines.open("rb") as source:
         cursor.execute(staging.create_sql(TABLE))
         started = perf_counter()
-        with cursor.copy(staging.copy_sql(TABLE)) as copy:
+        with cursor.copy(staging.copy_sql(TABLE, staging.expected(TABLE))) as copy:
             while block := source.read(BLOCK):
                 copy.write(block)
         return cursor.rowcount / (perf_counter() - started)

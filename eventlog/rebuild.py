@@ -133,5 +133,5 @@ async def _compare(database: Database, session: Connection, table: Table, progre
         cursor = await session.execute(staging.note_differing_sql(table))
         progress(f"{table.name}: comparing", rows, rows)
         checked = Checked(table.name, moment.position, events, rows, cursor.rowcount)
-    await session.execute(staging.drop_expected_sql(table))
+    await session.execute(f"DROP TABLE {staging.expected(table)}; ANALYZE {staging.differing(table)}")
     return checked

@@ -9,7 +9,11 @@ CHANNEL = "jobs_events"
 APPEND_LOCK = 7_203_118_305_110_542_671
 """Key of the advisory lock that makes commit order the order of positions. The log's trigger takes it, too."""
 
-BEGIN_LOCKED = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+LOCK = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+
+BEGIN_LOCKED = f"{BEGIN}; {LOCK}"
 
 NOW = "SELECT clock_timestamp() AS now"
 
@@ -76,8 +80,6 @@ FOLD_SOME = f"""
     WHERE topic ^@ %(prefix)s
     ORDER BY originator_id, originator_version
 """
-
-COUNTS = f"SELECT split_part(topic, '.', 1) AS subject, count(*) AS events FROM {EVENTS_TABLE} GROUP BY 1"
 
 PLACES = f"""
     SELECT originator_id, notification_id, topic

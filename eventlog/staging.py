@@ -17,25 +17,33 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
 def create_sql(table: Table) -> str:
-    """Return the statements that make the temporary tables: the expected rows, and the keys of those that differ.
+    """Return the statements that make the temporary tables: the expected rows, and those of them that differ.
 
     Without the constraints of the real table: what it would refuse is to be reported, not to end the comparison.
     """
     columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
     return f"""
-        CREATE TEMPORARY TABLE {_expected(table)} ({columns});
-        CREATE TEMPORARY TABLE {differing(table)} (key {table.columns[table.key]} PRIMARY KEY)
+        CREATE TEMPORARY TABLE {expected(table)} ({columns});
+        CREATE TEMPORARY TABLE {differing(table)} ({columns}, PRIMARY KEY ({table.key}))
     """
 
 
-def drop_expected_sql(table: Table) -> str:
-    """Return the statement that frees the expected rows' space."""
-    return f"DROP TABLE {_expected(table)}"
+def expected(table: Table) -> str:
+    """Return the name of the temporary table of the rows that the table must hold."""
+    return f"expected_{table.name}"
 
 
-def copy_sql(table: Table) -> str:
-    """Return the statement that takes lines of `copy_line`."""
-    return f"COPY {_expected(table)} ({', '.join(table.columns)}) FROM STDIN"
+def differing(table: Table) -> str:
+    """Return the name of the temporary table of those that it does not hold like this.
+
+    A row that it holds and must not is there, too: with its key, version 0 and nothing else.
+    """
+    return f"differing_{table.name}"
+
+
+def copy_sql(table: Table, staged: str) -> str:
+    """Return the statement that takes lines of `copy_line` into one of the two."""
+    return f"COPY {staged} ({', '.join(table.columns)}) FROM STDIN"
 
 
 def copy_line(table: Table) -> Callable[[Row], str]:
@@ -64,14 +72,12 @@ _WRITE_FIELD: dict[str, Callable[[Json], str]] = {"jsonb": _write_json, "text": 
 """Ids, times and numbers have nothing to escape."""
 
 
-def differing(table: Table) -> str:
-    """Return the name of the temporary table of keys (`key`) of rows that differ, of missing and of extra ones."""
-    return f"differing_{table.name}"
-
-
 def note_differing_sql(table: Table) -> str:
-    """Return the statement that fills it."""
-    return f"INSERT INTO {differing(table)} SELECT coalesce(wanted.{table.key}, held.{table.key}) {_mismatch(table)}"
+    """Return the statement that fills `differing`."""
+    values = {name: f"wanted.{name}" for name in table.columns}
+    values[table.key] = f"coalesce(wanted.{table.key}, held.{table.key})"
+    values["aggregate_version"] = "coalesce(wanted.aggregate_version, 0)"
+    return f"INSERT INTO {differing(table)} SELECT {', '.join(values.values())} {_mismatch(table)}"
 
 
 def differences_sql(table: Table) -> str:
@@ -85,10 +91,6 @@ def differences_sql(table: Table) -> str:
     """
 
 
-def _expected(table: Table) -> str:
-    return f"expected_{table.name}"
-
-
 def _mismatch(table: Table) -> str:
     unequal = [
         f"wanted.{name}::text IS DISTINCT FROM held.{name}::text"
@@ -97,6 +99,6 @@ def _mismatch(table: Table) -> str:
         for name, kind in table.columns.items()
     ]
     return f"""
-        FROM {_expected(table)} AS wanted FULL JOIN {table.name} AS held ON wanted.{table.key} = held.{table.key}
+        FROM {expected(table)} AS wanted FULL JOIN {table.name} AS held ON wanted.{table.key} = held.{table.key}
         WHERE {" OR ".join(unequal)}
     """

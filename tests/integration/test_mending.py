@@ -13,7 +13,7 @@ from domain.launching import Launch
 from domain.run_states import Report
 from eventlog import mending, rebuild, schema
 from eventlog.connection import Database
-from eventlog.fold import fold_on
+from eventlog.mending import Mender
 from eventlog.rebuild import RebuildUnderWayError, Rebuilt
 from eventlog.verify import Difference, verify
 from projections import job_definitions, job_runs
@@ -82,22 +82,23 @@ def test_what_is_appended_between_fold_and_lock_is_folded_on(
     async def launched(part: Parts) -> UUID:
         return (await part.jobs.launch(await registered(part.jobs), Launch(delay_ms=3_600_000), TESTER)).run_id
 
+    tries: list[list[UUID]] = []
+
     async def scenario() -> None:
         async with parts(database_url) as part:
             run_id = await launched(part)
             query(database_url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
-            calls = []
+            write = Mender._write
 
-            async def folding(connection: Any, table: Table, ids: Any, rows: Any) -> Any:
-                folded = await fold_on(connection, table, ids, rows)
-                calls.append({key: row["aggregate_version"] for key, row in folded.items()})
-                if len(calls) == 1:
+            async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
+                tries.append(list(keys))
+                if len(tries) == 1:
                     await part.jobs.cancel(run_id, "between", TESTER)
-                return folded
+                return await write(self, keys, leave_first=leave_first)
 
-            monkeypatch.setattr("eventlog.mending.fold_on", folding)
+            monkeypatch.setattr(Mender, "_write", writing)
             assert (await rebuilt(database_url, job_runs.TABLE)).mended == 1
-            assert calls == [{run_id: 1}, {run_id: 2}]
+            assert tries == [[run_id], [run_id]]
 
     asyncio.run(scenario())
     assert query(database_url, "SELECT slug, status FROM job_runs") == [("job", "canceled")]
@@ -177,20 +178,20 @@ def test_batches_stay_short_and_one_that_waits_too_long_for_the_lock_is_tried_ag
     fill(database_url, 100)
     query(database_url, "DELETE FROM job_runs RETURNING 1")
     sizes = []
-    write = mending.Mender._write
+    write = Mender._write
 
-    async def writing(self: Any, keys: Any, delete_first: Any) -> None:
+    async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
         sizes.append(len(keys))
         if len(sizes) == 3:
             # Somebody holds the append lock longer than the rebuild will wait for it.
             await self._connection.execute("SET lock_timeout = '50ms'")
             async with await psycopg.AsyncConnection.connect(database_url) as holder:
                 await holder.execute(f"SELECT pg_advisory_xact_lock({schema.APPEND_LOCK})")
-                await write(self, keys, delete_first)
+                await write(self, keys, leave_first=leave_first)
                 pytest.fail("the lock was taken twice")
-        await write(self, keys, delete_first)
+        return await write(self, keys, leave_first=leave_first)
 
-    monkeypatch.setattr(mending.Mender, "_write", writing)
+    monkeypatch.setattr(Mender, "_write", writing)
     # Whatever a batch takes is too long: they shrink to single rows.
     monkeypatch.setattr(mending, "TARGET_HOLD_S", 0.0)
     assert rebuild_now(database_url, job_runs.TABLE).mended == 100
