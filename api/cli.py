@@ -29,6 +29,7 @@ from api.cli_options import (
 )
 from api.demo import run_demo
 from api.events_cli import events_app
+from api.operator_cli import operators
 from api.service import Settings
 from api.serving import PortTakenError, serve, watch_lifeline, work
 from api.up import Supervisor
@@ -44,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(events_app, name="events")
+app.add_typer(operators)
 
 
 @app.command()

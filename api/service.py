@@ -22,6 +22,7 @@ from eventlog.heartbeats import Heartbeats
 from eventlog.listener import Listener
 from eventlog.log import PostgresLog
 from eventlog.reader import Reader
+from eventlog.rebuild import catch_up
 from eventlog.recorder import LogFactory
 from eventlog.writer import Writer
 from projections.table import Connection
@@ -72,6 +73,7 @@ class Service:
 async def running(settings: Settings) -> AsyncIterator[Service]:
     """Start the parts in order, and stop them in the opposite one."""
     database = Database(settings.database_url)
+    await catch_up(database)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
         clock, writer, listener = DatabaseClock(pool), Writer(database), Listener(database)

@@ -13,11 +13,10 @@ from eventsourcing.persistence import StoredEvent
 from domain.clock import from_iso
 from domain.errors import VersionConflictError
 from domain.identifiers import event_id
-from domain.json_values import JsonObject
 from domain.ports import Locked, Origin, Row, Saved, Unit
 from eventlog import schema
 from eventlog.locked import LockedLog
-from projections.envelope import Envelope, decode_state
+from projections.envelope import Envelope, bare_envelope
 from projections.table import Connection, Table, fetch_rows, rows_by_id
 from projections.tables import BY_SUBJECT
 
@@ -223,27 +222,24 @@ async def _write(connection: Connection, statement: str, rows: list[Row]) -> Non
 def insert_sql(table: Table) -> str:
     """Return the statement that inserts whole rows, given as one JSON array."""
     names = ", ".join(table.columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_recordset(table, table.columns)}"
+    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {recordset(table, table.columns)}"
 
 
 def update_sql(table: Table, columns: Iterable[str]) -> str:
     """Return the statement that sets these columns of rows, given as one JSON array."""
     settings = ", ".join(f"{name} = new.{name}" for name in columns if name != table.key)
-    changed = _recordset(table, columns)
+    changed = recordset(table, columns)
     return f"UPDATE {table.name} AS t SET {settings} FROM {changed} WHERE t.{table.key} = new.{table.key}"
 
 
-def _recordset(table: Table, columns: Iterable[str]) -> str:
+def recordset(table: Table, columns: Iterable[str]) -> str:
+    """Return the FROM item `new`: rows with these columns, given as one JSON array."""
     typed = ", ".join(f"{name} {table.columns[name]}" for name in columns)
     return f"jsonb_to_recordset(%s::jsonb) AS new ({typed})"
 
 
 def _envelope(event: StoredEvent, position: int) -> Envelope:
-    # Decoded from the very bytes that are stored, so that live rows and rebuilt ones come from the same data.
-    data: JsonObject = decode_state(event.topic, event.state)
-    data.pop("originator_topic", None)
-    aggregate_id, version = _key(event)
-    return Envelope(aggregate_id, version, position, event.topic, str(data.pop("timestamp")), data)
+    return bare_envelope(*_key(event), position, event.topic, event.state)
 
 
 def _key(event: StoredEvent) -> tuple[UUID, int]:

@@ -61,7 +61,7 @@ class Checkpoints:
         async with borrowed(self._pool) as connection:
             async with connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
-                await connection.execute("DELETE FROM run_checkpoints")
+                await connection.execute(schema.FORGET_CHECKPOINTS)
             more = True
             while more:
                 async with connection.transaction():

@@ -9,7 +9,11 @@ CHANNEL = "jobs_events"
 APPEND_LOCK = 7_203_118_305_110_542_671
 """Key of the advisory lock that makes commit order the order of positions. The log's trigger takes it, too."""
 
-BEGIN_LOCKED = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+LOCK = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+
+BEGIN_LOCKED = f"{BEGIN}; {LOCK}"
 
 NOW = "SELECT clock_timestamp() AS now"
 
@@ -94,4 +98,30 @@ READ_PARTS = f"""
 
 HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"
 
+FORGET_CHECKPOINTS = "DELETE FROM run_checkpoints"
+"""Not TRUNCATE: those who read in a snapshot go on reading them."""
+
 LOG_ID = "SELECT id FROM log_identity"
+
+FOLD_ALL = f"""
+    SELECT originator_id, originator_version, notification_id, topic, state
+    FROM {EVENTS_TABLE} WHERE topic ^@ %(prefix)s
+    ORDER BY originator_id, originator_version
+"""
+
+FOLD_SOME = f"""
+    SELECT originator_id, originator_version, notification_id, topic, state
+    FROM {EVENTS_TABLE} JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version)
+      ON originator_id = known.id AND originator_version > known.version
+    WHERE topic ^@ %(prefix)s
+    ORDER BY originator_id, originator_version
+"""
+
+PLACES = f"""
+    SELECT originator_id, notification_id, topic
+    FROM {EVENTS_TABLE} WHERE originator_id = ANY(%(ids)s::uuid[]) AND topic ^@ %(prefix)s
+    ORDER BY originator_id, originator_version
+"""
+
+REBUILD_LOCK = 5_518_902_447_613_390_126
+"""Key of the advisory lock that a rebuild's session holds, so that there is one at a time."""

@@ -27,6 +27,8 @@ class Table:
         key: the column that holds the aggregate's id.
         columns: every column, with its PostgreSQL type.
         evolve: the fold.
+        version: to be raised by one whenever `evolve` or `columns` change what a row says for the same events. Tables
+            written by another version are rebuilt, or the operator is told to (`eventlog.rebuild`).
     """
 
     name: str
@@ -34,6 +36,7 @@ class Table:
     key: str
     columns: Mapping[str, str]
     evolve: Evolve
+    version: int = 1
 
     def fold(self, row: Row | None, event: Envelope) -> Row:
         """Return the whole row after the event."""

@@ -3,8 +3,9 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -72,3 +73,13 @@ def lose_notifications(url: str, share: float) -> None:
         connection.execute(_LOSING.format(share=share).encode())
         name = connection.info.dbname
         connection.execute(f"ALTER DATABASE {name} SET search_path = losing, public, pg_catalog".encode())
+
+
+@contextmanager
+def scratch() -> Iterator[str]:
+    """Give the URL of a migrated database on a server of its own; both are gone afterwards."""
+    with TemporaryDirectory() as name, ExitStack() as stack:
+        directory = Path(name)
+        directory.chmod(0o711)
+        server_url = stack.enter_context(server(directory / "postgres"))
+        yield stack.enter_context(clone(server_url, template(server_url, directory)))

@@ -1,0 +1,171 @@
+"""Mends rows that are not what their events say, a few at a time, under the append lock.
+
+What a row must be has been folded before and lies beside the table, so with the lock held nothing is left to do but to
+copy it, provided that no event came after it: a row that moved on meanwhile is left alone, folded on to its present and
+tried again. All statements of a batch are sent at once, the commit among them, so the lock never waits for this
+process, be it slow, frozen or killed. A reader sees each row as it was or as it must be.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from uuid import UUID
+
+import psycopg
+from psycopg import errors
+
+from domain.ports import Row
+from eventlog import schema, staging
+from eventlog.fold import fold_on, topic_prefix
+from projections.table import Connection, Table, fetch_rows
+
+TARGET_HOLD_S = 0.010
+"""How long a batch may hold the append lock; the batches' size follows what they took."""
+
+FIRST_BATCH, LARGEST_BATCH = 16, 1_000
+
+
+class Mender:
+    """Mends one table, whose wrong rows `staging.differing` has as they must be.
+
+    Attributes:
+        longest_hold_s: the longest time that a batch held the append lock, its commit included, by the server's clock.
+    """
+
+    def __init__(self, connection: Connection, table: Table) -> None:
+        self._connection = connection
+        self._table = table
+        self._staged = staging.differing(table)
+        self._size = FIRST_BATCH
+        self._pause_s = 0.0
+        self.longest_hold_s = 0.0
+
+    async def mend(self, progress: Callable[[int], None]) -> None:
+        """Mend every row; tell how many are done.
+
+        Raises:
+            FoldError: the log cannot be folded.
+        """
+        done, last = 0, None
+        while keys := await self._keys_after(last):
+            await self._batch(keys)
+            done, last = done + len(keys), keys[-1]
+            progress(done)
+
+    async def _keys_after(self, last: UUID | None) -> list[UUID]:
+        key = self._table.key
+        query = f"SELECT {key} AS key FROM {self._staged} WHERE {key} > %(last)s OR %(last)s IS NULL"
+        page = f"{query} ORDER BY {key} LIMIT %(limit)s"
+        return _keys(await fetch_rows(self._connection, page, {"last": last, "limit": self._size}))
+
+    async def _batch(self, keys: Sequence[UUID]) -> None:
+        """Mend these rows, however often they move on or are in each other's way."""
+        leave_first = False
+        while keys:
+            await asyncio.sleep(self._pause_s)  # As long for the others as for us.
+            try:
+                written = await self._write(keys, leave_first=leave_first)
+            except errors.LockNotAvailable:  # Somebody held the lock for long. Our turn will come.
+                continue
+            except errors.UniqueViolation:
+                # A wrong row sits on what belongs to another one: all of them leave, then all come back as they must.
+                rivals = [key for key in await self._rivals(keys) if key not in keys]
+                if leave_first and not rivals:
+                    raise
+                await self._fold_on(rivals)
+                keys, leave_first = [*keys, *rivals], True
+            else:
+                keys = await self._fold_on([key for key in keys if key not in written])
+
+    async def _write(self, keys: Sequence[UUID], *, leave_first: bool) -> Collection[UUID]:
+        """Make these rows what they must be, in one transaction; return those that had not moved on."""
+        table, connection = self._table, self._connection
+        try:
+            async with connection.pipeline():
+                await connection.execute(schema.BEGIN)
+                await connection.execute(schema.LOCK)
+                begun = await connection.execute(_MOMENT)
+                await connection.execute(_delete_sql(table, all_rows=leave_first), (keys,))
+                written = await connection.execute(_upsert_sql(table), (keys,))
+                await connection.execute("COMMIT")
+                ended = await connection.execute(_MOMENT)
+        except psycopg.Error:
+            await connection.execute("ROLLBACK")
+            raise
+        [first], [last] = await begun.fetchall(), await ended.fetchall()
+        self._note_hold(last["s"] - first["s"])
+        return set(_keys(await written.fetchall()))
+
+    def _note_hold(self, hold_s: float) -> None:
+        self._pause_s = hold_s
+        self.longest_hold_s = max(self.longest_hold_s, hold_s)
+        grown = self._size * min(TARGET_HOLD_S / max(hold_s, 1e-6), 2)
+        self._size = min(max(round(grown), 1), LARGEST_BATCH)
+
+    async def _fold_on(self, keys: Sequence[UUID]) -> list[UUID]:
+        """Stage these rows as they must be now; return those that must be."""
+        if not keys:
+            return []
+        table, connection = self._table, self._connection
+        query = f"SELECT * FROM {self._staged} WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0"
+        staged = await fetch_rows(connection, query, {"keys": keys})
+        rows = await fold_on(connection, table, keys, {UUID(str(row[table.key])): row for row in staged})
+        await connection.execute(f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)", (keys,))
+        line = staging.copy_line(table)
+        async with connection.cursor().copy(staging.copy_sql(table, self._staged)) as copy:
+            await copy.write("".join(map(line, rows.values())))
+        leaving = f"INSERT INTO {self._staged} ({table.key}, aggregate_version) SELECT unnest(%s::uuid[]), 0"
+        await connection.execute(leaving, ([key for key in keys if key not in rows],))
+        return list(rows)
+
+    async def _rivals(self, keys: Sequence[UUID]) -> list[UUID]:
+        """Return the rows that hold what a unique index reserves for these rows."""
+        table = self._table
+        found: list[UUID] = []
+        for index in await fetch_rows(self._connection, _UNIQUE, {"table": table.name}):
+            wanted = f"SELECT {index['columns']} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
+            query = f"SELECT {table.key} AS key FROM {table.name} WHERE ({index['columns']}) IN ({wanted})"
+            found += _keys(await fetch_rows(self._connection, query, {"keys": keys}))
+        return list(dict.fromkeys(found))
+
+
+_MOMENT = "SELECT extract(epoch FROM clock_timestamp())::float8 AS s"
+
+_UNIQUE = """
+    SELECT string_agg(pg_get_indexdef(indexrelid, place, true), ', ' ORDER BY place) AS columns
+    FROM pg_index, generate_series(1, indnkeyatts) AS place
+    WHERE indrelid = %(table)s::regclass AND indisunique AND NOT indisprimary
+    GROUP BY indexrelid
+"""
+
+
+def _delete_sql(table: Table, *, all_rows: bool) -> str:
+    """Return the statement that removes the rows that must not be, or all, so that they can come back."""
+    which = "true" if all_rows else "wanted.aggregate_version = 0"
+    return f"""
+        DELETE FROM {table.name} AS held USING {staging.differing(table)} AS wanted
+        WHERE held.{table.key} = wanted.{table.key} AND wanted.{table.key} = ANY(%s) AND {which} AND {_unmoved(table)}
+    """
+
+
+def _upsert_sql(table: Table) -> str:
+    names = ", ".join(table.columns)
+    settings = ", ".join(f"{name} = excluded.{name}" for name in table.columns if name != table.key)
+    return f"""
+        INSERT INTO {table.name} ({names})
+        SELECT {names} FROM {staging.differing(table)} AS wanted
+        WHERE {table.key} = ANY(%s) AND aggregate_version > 0 AND {_unmoved(table)}
+        ON CONFLICT ({table.key}) DO UPDATE SET {settings}
+        RETURNING {table.key} AS key
+    """
+
+
+def _unmoved(table: Table) -> str:
+    return f"""NOT EXISTS (
+        SELECT 1 FROM {schema.EVENTS_TABLE}
+        WHERE originator_id = wanted.{table.key} AND originator_version > wanted.aggregate_version
+            AND topic ^@ '{topic_prefix(table)}'
+    )"""
+
+
+def _keys(rows: list[Row]) -> list[UUID]:
+    return [UUID(str(row["key"])) for row in rows]

@@ -1,0 +1,140 @@
+"""Makes a table equal to the log while the service works.
+
+The table is compared with its log in one snapshot, the rows that differ are mended in place in small batches, and then
+it is verified. Nothing is appended or announced, no table is locked, renamed or swapped. A rebuild may end at any
+moment, in any way: the rows mended so far stay mended, its temporary tables and its lock go with its session, and
+the next one begins anew.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from psycopg import errors
+
+from eventlog import schema, staging
+from eventlog.connection import Database
+from eventlog.fold import FoldError
+from eventlog.mending import Mender
+from eventlog.verify import Checked, Difference, Progress, operator_session, snapshot, stage, verify
+from eventlog.versions import record_version, stale_tables
+from projections import job_runs
+from projections.table import Connection, Table, fetch_rows
+
+logger = logging.getLogger(__name__)
+
+SMALL_LOG = 10_000
+"""Events that a start-up folds by itself: a fraction of a second."""
+
+
+PATIENCE = "5s"
+"""How long to wait for another rebuild's session to end: the server needs a moment to notice that one was killed."""
+
+
+class RebuildUnderWayError(Exception):
+    """Another rebuild of this database is at work."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a rebuild did.
+
+    Attributes:
+        mended: rows that differed, were missing or extra.
+        longest_hold_ms: the longest time that it held the append lock.
+        checked: the last comparison; without differences unless something else writes to the table.
+    """
+
+    mended: int
+    longest_hold_ms: float
+    checked: Checked
+
+
+async def rebuild(
+    database: Database, table: Table, report: Callable[[Difference], None], progress: Progress
+) -> Rebuilt:
+    """Rebuild the table; report what differs even then.
+
+    Raises:
+        RebuildUnderWayError: there is one already.
+        FoldError: the log cannot be folded.
+    """
+    async with _only_rebuild(database, table) as session:
+        checked = await _compare(database, session, table, progress)
+        mender, differed = Mender(session, table), checked.differences
+        if differed:
+            await mender.mend(lambda done: progress(f"{table.name}: mending", done, differed))
+            if table is job_runs.TABLE:  # What was derived from wrong rows may be wrong; watchers derive it anew.
+                await session.execute(schema.FORGET_CHECKPOINTS)
+            [checked] = await verify(database, [table], report, progress)
+        if not checked.differences:
+            # The first commit that waits for the disk; all before it are on the disk with it.
+            await session.execute("SET synchronous_commit = on")
+            await record_version(session, table)
+        return Rebuilt(differed, mender.longest_hold_s * 1000, checked)
+
+
+async def catch_up(database: Database) -> None:
+    """Rebuild tables that another version of their fold has written, or say how to, where the log is large."""
+    async with await database.connect() as connection:
+        stale = await stale_tables(connection)
+        head = (await fetch_rows(connection, schema.HEAD, {}))[0]["head"] if stale else 0
+    for one in stale:
+        command = f"apphub-jobs projections rebuild {one.table.name}"
+        if cast("int", head) > SMALL_LOG:
+            logger.warning("%s: its older rows may lack something. While the service works, run: %s", one, command)
+            continue
+        try:
+            rebuilt = await rebuild(database, one.table, logger.error, _in_silence)
+        except (RebuildUnderWayError, FoldError) as error:
+            logger.warning("%s, and was not rebuilt: %s. Later, run: %s", one, error, command)
+        else:
+            logger.info("%s: rebuilt, %d rows changed", one, rebuilt.mended)
+
+
+def _in_silence(what: str, done: int, total: int) -> None:
+    del what, done, total
+
+
+@asynccontextmanager
+async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Connection]:
+    async with operator_session(database) as session:
+        name = f"apphub-jobs rebuild of {table.name}"
+        # A commit that a crash undoes is mended by the next rebuild, so no batch waits for the disk with the lock held.
+        await session.execute("SET synchronous_commit = off")
+        await session.execute("SELECT set_config('application_name', %s, false)", (name,))
+        try:
+            await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{PATIENCE}'")
+            await session.execute(f"SELECT pg_advisory_lock({schema.REBUILD_LOCK}); COMMIT")
+        except errors.LockNotAvailable:
+            await session.execute("ROLLBACK")
+            raise RebuildUnderWayError(await _who(session)) from None
+        yield session
+
+
+async def _who(session: Connection) -> str:
+    rows = await fetch_rows(session, _HOLDER, {"high": schema.REBUILD_LOCK >> 32, "low": schema.REBUILD_LOCK % 2**32})
+    if not rows:
+        return "another rebuild was at work, and has just ended: try again"
+    return f"a rebuild is at work already: {rows[0]['application_name']}, since {rows[0]['backend_start']}"
+
+
+_HOLDER = """
+    SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND classid = %(high)s AND objid = %(low)s AND objsubid = 1 AND granted
+        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+async def _compare(database: Database, session: Connection, table: Table, progress: Progress) -> Checked:
+    """Note in the session which rows differ."""
+    async with operator_session(database) as log, snapshot(log, session, [table]) as moment:
+        events, rows = await stage(moment, table, progress)
+        progress(f"{table.name}: comparing", 0, rows)
+        cursor = await session.execute(staging.note_differing_sql(table))
+        progress(f"{table.name}: comparing", rows, rows)
+        checked = Checked(table.name, moment.position, events, rows, cursor.rowcount)
+    await session.execute(f"DROP TABLE {staging.expected(table)}; ANALYZE {staging.differing(table)}")
+    return checked

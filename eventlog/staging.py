@@ -1,0 +1,104 @@
+"""The rows that a table must hold, laid beside those that it does hold.
+
+They go by COPY into a temporary table: nothing of it is left once the session ends, in whatever way that happens.
+PostgreSQL itself compares, so what counts is what it stores: times to the microsecond, JSON by its text (1 is not 1.0,
+but the order of keys is nothing), and SQL's NULL is not JSON's null.
+"""
+
+from collections.abc import Callable
+
+import orjson
+
+from domain.json_values import Json
+from domain.ports import Row
+from projections.table import Table
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
+
+
+def create_sql(table: Table) -> str:
+    """Return the statements that make the temporary tables: the expected rows, and those of them that differ.
+
+    Without the constraints of the real table: what it would refuse is to be reported, not to end the comparison.
+    """
+    columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
+    return f"""
+        CREATE TEMPORARY TABLE {expected(table)} ({columns});
+        CREATE TEMPORARY TABLE {differing(table)} ({columns}, PRIMARY KEY ({table.key}))
+    """
+
+
+def expected(table: Table) -> str:
+    """Return the name of the temporary table of the rows that the table must hold."""
+    return f"expected_{table.name}"
+
+
+def differing(table: Table) -> str:
+    """Return the name of the temporary table of those that it does not hold like this.
+
+    A row that it holds and must not is there, too: with its key, version 0 and nothing else.
+    """
+    return f"differing_{table.name}"
+
+
+def copy_sql(table: Table, staged: str) -> str:
+    """Return the statement that takes lines of `copy_line` into one of the two."""
+    return f"COPY {staged} ({', '.join(table.columns)}) FROM STDIN"
+
+
+def copy_line(table: Table) -> Callable[[Row], str]:
+    """Return the function that writes a row as a line of COPY's text format."""
+    columns = [(name, _WRITE_FIELD.get(kind, str)) for name, kind in table.columns.items()]
+
+    def line(row: Row) -> str:
+        fields = [r"\N" if (value := row[name]) is None else write(value) for name, write in columns]
+        return "\t".join(fields) + "\n"
+
+    return line
+
+
+def _write_json(value: Json) -> str:
+    # JSON has no bare line breaks and tabs, so the backslash is all there is to escape.
+    return orjson.dumps(value).decode().replace("\\", r"\\")
+
+
+def _write_text(value: Json) -> str:
+    text = str(value)
+    # Line breaks and tabs are not printable.
+    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
+
+
+_WRITE_FIELD: dict[str, Callable[[Json], str]] = {"jsonb": _write_json, "text": _write_text}
+"""Ids, times and numbers have nothing to escape."""
+
+
+def note_differing_sql(table: Table) -> str:
+    """Return the statement that fills `differing`."""
+    values = {name: f"wanted.{name}" for name in table.columns}
+    values[table.key] = f"coalesce(wanted.{table.key}, held.{table.key})"
+    values["aggregate_version"] = "coalesce(wanted.aggregate_version, 0)"
+    return f"INSERT INTO {differing(table)} SELECT {', '.join(values.values())} {_mismatch(table)}"
+
+
+def differences_sql(table: Table) -> str:
+    """Return the query for what differs: `key`, `missing`, `extra`, and all columns as text, `wanted` and `held`."""
+    wanted, held = (", ".join(f"{side}.{name}::text" for name in table.columns) for side in ("wanted", "held"))
+    return f"""
+        SELECT coalesce(wanted.{table.key}, held.{table.key}) AS key,
+            held.{table.key} IS NULL AS missing, wanted.{table.key} IS NULL AS extra,
+            ARRAY[{wanted}] AS wanted, ARRAY[{held}] AS held
+        {_mismatch(table)} ORDER BY 1
+    """
+
+
+def _mismatch(table: Table) -> str:
+    unequal = [
+        f"wanted.{name}::text IS DISTINCT FROM held.{name}::text"
+        if kind == "jsonb"
+        else f"wanted.{name} IS DISTINCT FROM held.{name}"
+        for name, kind in table.columns.items()
+    ]
+    return f"""
+        FROM {expected(table)} AS wanted FULL JOIN {table.name} AS held ON wanted.{table.key} = held.{table.key}
+        WHERE {" OR ".join(unequal)}
+    """

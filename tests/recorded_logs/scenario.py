@@ -1,0 +1,138 @@
+"""Something of everything: a log with every kind of event, for a recording."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from domain.build import Wanted
+from domain.catalog import BUILT, COMMIT_METRIC, INGESTED, Effect
+from domain.catalog_commands import Catalog
+from domain.job_definition import Spec
+from domain.json_values import Json
+from domain.launching import Launch
+from domain.repository import App
+from domain.run_states import Failure, Holder, Report
+from tests.support.logs import TESTER, Parts, parts
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+EVERY_JSON: Json = {"numbers": [0, -1, 1.5, 1e22, 2**63], "text": 'ü \\ " \n \t ☃', "none": None, "deep": {"a": [[]]}}
+
+AT_ONCE = Failure("boom", retry_after_ms=0)
+
+
+async def play(url: str) -> None:
+    """Fill a migrated database's log."""
+    async with parts(url) as part:
+        await part.jobs.seed()
+        await _jobs(part)
+        await _runs(part)
+        await _apps(part)
+
+
+async def _jobs(part: Parts) -> None:
+    spec = Spec(
+        name="Report",
+        type="batch",
+        entry_point="example.report",
+        parameters_schema={"type": "object", "properties": {"day": {"type": "string"}}},
+        default_parameters={"day": "monday"},
+        timeout_ms=60_000,
+        retry_policy={"maxAttempts": 2, "strategy": "fixed", "initialDelayMs": 0},
+        metadata={"team": "data"},
+        concurrency_key="day",
+        max_concurrent_runs=3,
+        output_schema=None,
+    )
+    await part.jobs.register_job("Report", spec, 1, TESTER)
+    await part.jobs.revise_job("report", {"name": "Daily report", "timeout_ms": 90_000, "priority": 5}, None, TESTER)
+
+
+async def _runs(part: Parts) -> None:
+    worker, does = await part.worker("worker-a"), part.executions
+
+    async def started(**launch: Any) -> tuple[UUID, Holder]:
+        run_id = (await part.jobs.launch("report", Launch(**launch), TESTER)).run_id
+        return run_id, await _claim(part, worker, run_id)
+
+    run_id, holder = await started(parameters={"day": "tuesday", "more": EVERY_JSON}, context={"from": "test"})
+    await does.progress(run_id, holder, Report({"rows": 1, "big": 1e22}, {"step": "one"}, "https://logs.example/1"))
+    await does.progress(run_id, holder, Report({"rows": 2}, {"step": "two"}))
+    await does.succeed(run_id, holder, EVERY_JSON, Report({"seconds": 0.25}))
+    await part.jobs.retry(run_id, TESTER)
+    await _claim_and(part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, Report()))
+    run_id, holder = await started(idempotency_key="once", body={"day": "friday"})
+    await does.fail(run_id, holder, AT_ONCE, Report({"tries": 1}))
+    await does.fail(run_id, await _claim(part, worker, run_id), Failure("boom again"), Report({"tries": 2}))
+    run_id, holder = await started(max_attempts=1)
+    await does.time_out(run_id, holder, Report())
+    run_id, holder = await started(max_attempts=1)
+    await does.expire(run_id, holder, "too old", Report())
+    run_id, holder = await started()
+    await does.hand_back(run_id, holder)
+    await part.jobs.cancel(run_id, "changed my mind", TESTER)
+    run_id, holder = await started()
+    await part.jobs.cancel(run_id, None, TESTER)
+    await does.confirm_cancel(run_id, holder, "stopped", Report(logs_url="https://logs.example/2"))
+    run_id, holder = await started(max_attempts=1)
+    await does.recover([(worker, 0)], "observer")
+    await part.jobs.launch("report", Launch(start_deadline_ms=1, delay_ms=1), TESTER)
+    while not await does.expire_overdue():
+        await asyncio.sleep(0.01)
+    await part.jobs.launch("report", Launch(delay_ms=86_400_000, priority=-5), TESTER)
+
+
+async def _apps(part: Parts) -> None:
+    catalog, does, worker = Catalog(part.jobs), part.executions, await part.worker("worker-b")
+    tags: list[Any] = [{"key": "language", "value": "python"}]
+    app = App(id="shop", name="Shop", description="", repo_url="/srv/shop", dockerfile_path="Dockerfile", tags=tags)
+    await catalog.add_app(app, TESTER)
+    await _claim_and(part, worker, lambda run_id, holder: does.fail(run_id, holder, AT_ONCE, Report()))
+    found: dict[str, Json] = {
+        "commit_sha": SHA,
+        "name": "The shop",
+        "description": "Sells things",
+        "dockerfile_path": "build/Dockerfile",
+        "tags": tags,
+        "preview_tiles": [{"kind": "image", "src": "shop.png"}],
+    }
+    ingested, told = [Effect(INGESTED, found)], Report({COMMIT_METRIC: SHA})
+    await _claim_and(part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, told, ingested))
+    # The build that follows an ingestion.
+    image: dict[str, Json] = {
+        "commit_sha": SHA,
+        "git_branch": "main",
+        "image_tag": "shop:0123456",
+        "image_digest": f"sha256:{SHA}",
+        "launch_env_templates": [{"key": "PORT", "value": "80"}],
+    }
+    built = [Effect(BUILT, image)]
+    run_id, holder = await _claim_next(part, worker)
+    await does.progress(run_id, holder, told)
+    await does.succeed(run_id, holder, None, Report(), built)
+    failing = await catalog.request_build("shop", Wanted(git_branch="main"), TESTER)
+    await _claim_and(part, worker, does.hand_back)
+    broken = Failure("no such base image", permanent=True)
+    run_id, holder = await _claim_next(part, worker)
+    await does.progress(run_id, holder, told)
+    await does.fail(run_id, holder, broken, Report())
+    again = await catalog.retry_build(UUID(str(failing["id"])), TESTER)
+    await part.jobs.cancel(UUID(str(again["job_run_id"])), "enough", TESTER)
+    other = App(id="blog", name="Blog", description="", repo_url="/srv/blog", dockerfile_path="Dockerfile")
+    await catalog.add_app(other, TESTER)
+    await _claim_and(part, worker, lambda run_id, holder: does.fail(run_id, holder, broken, Report()))
+
+
+async def _claim_next(part: Parts, worker: str) -> tuple[UUID, Holder]:
+    [claim] = await part.executions.claim(worker, 2)
+    return claim.run.id, claim.holder
+
+
+async def _claim(part: Parts, worker: str, run_id: UUID) -> Holder:
+    claimed, holder = await _claim_next(part, worker)
+    assert claimed == run_id
+    return holder
+
+
+async def _claim_and(part: Parts, worker: str, act: Any) -> None:
+    await act(*await _claim_next(part, worker))

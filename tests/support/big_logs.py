@@ -1,0 +1,83 @@
+"""Big logs, made by cloning one run in SQL, and sabotage of the table that follows from them."""
+
+import asyncio
+from uuid import UUID
+
+import psycopg
+
+from domain.launching import Launch
+from domain.run_states import Report
+from tests.support.logs import TESTER, parts, query, registered
+
+_CLONE_EVENTS = """
+    INSERT INTO jobs_events (originator_id, originator_version, topic, state, actor, correlation_id, causation_id)
+    SELECT clone.id, originator_version, topic, state, actor, gen_random_uuid(), gen_random_uuid()
+    FROM clone, jobs_events
+    -- Each run's events come some time after each other.
+    WHERE originator_id = %s ORDER BY number + originator_version * 40
+"""
+
+_CLONE_ROWS = """
+    INSERT INTO job_runs SELECT cloned.*
+    FROM job_runs AS run CROSS JOIN clone
+    JOIN jobs_events AS first ON first.originator_id = clone.id AND first.originator_version = 1
+    JOIN jobs_events AS last ON last.originator_id = clone.id AND last.originator_version = run.aggregate_version,
+    LATERAL jsonb_populate_record(run, jsonb_build_object(
+        'id', clone.id, 'created_position', first.notification_id,
+        'completed_position', last.notification_id, 'position', last.notification_id)) AS cloned
+    WHERE run.id = %s
+"""
+
+_TIME_ORDERED = """
+    (lpad(to_hex(1767225600000 + number), 12, '0') || '7' || substr(md5('a' || number), 1, 3)
+     || '8' || substr(md5('b' || number), 1, 15))::uuid
+"""
+
+
+def fill(url: str, runs: int, slug: str = "job", *, time_ordered: bool = True, succeeded: bool = False) -> None:
+    """Fill a migrated database with runs and their rows: canceled ones, of two events, or succeeded ones, of three.
+
+    Ids are in the order of time, or random.
+    """
+    original = asyncio.run(_ended_run(url, slug, succeeded=succeeded))
+    with psycopg.connect(url, autocommit=True) as connection:
+        new_id = _TIME_ORDERED if time_ordered else "gen_random_uuid()"
+        numbers = f"generate_series(1, {runs - 1}) AS number"
+        connection.execute(f"CREATE TEMPORARY TABLE clone AS SELECT number, {new_id} AS id FROM {numbers}")
+        connection.execute("ANALYZE clone")
+        connection.execute(_CLONE_EVENTS, (original,))
+        connection.execute("ANALYZE jobs_events")
+        connection.execute(_CLONE_ROWS, (original,))
+        connection.execute("VACUUM (ANALYZE) jobs_events")
+        connection.execute("VACUUM (ANALYZE) job_runs")
+
+
+async def _ended_run(url: str, slug: str, *, succeeded: bool) -> UUID:
+    async with parts(url) as part:
+        await registered(part.jobs, slug)
+        launch = Launch(parameters={"day": "monday", "rows": [1, 2.5, {"text": 'a\\b "c"\n'}]})
+        run_id = (await part.jobs.launch(slug, launch, TESTER)).run_id
+        if succeeded:
+            [claim] = await part.executions.claim(await part.worker("worker"), 1)
+            await part.executions.succeed(run_id, claim.holder, {"rows": 17}, Report({"rows": 17}, {"note": "fine"}))
+        else:
+            await part.jobs.cancel(run_id, "cloned", TESTER)
+        return run_id
+
+
+_SABOTAGE = (
+    "UPDATE job_runs SET status = 'failed', error_message = 'sabotaged' WHERE id = ANY(%s)",
+    """UPDATE job_runs SET parameters = '{"sabotaged": true}', result = 'null' WHERE id = ANY(%s)""",
+    "DELETE FROM job_runs WHERE id = ANY(%s)",
+    "UPDATE job_runs SET id = gen_random_uuid() WHERE id = ANY(%s)",
+)
+"""Wrong values, a JSON null, missing rows; rows that are missing and at the same time stand elsewhere as extra ones."""
+
+
+def sabotage(url: str, rows: int) -> list[UUID]:
+    """Spoil so many rows in every way; return their ids, without those of extra rows."""
+    chosen = [row[0] for row in query(url, "SELECT id FROM job_runs ORDER BY md5(id::text) LIMIT %s", rows)]
+    with psycopg.connect(url, autocommit=True) as connection:
+        for number, statement in enumerate(_SABOTAGE):
+            connection.execute(statement.encode(), (chosen[number :: len(_SABOTAGE)],))
+    return chosen
