@@ -16,6 +16,7 @@ from api.hub import Hub
 from api.service import Service, Settings, running
 from api.strict_json import BodyLimit
 from domain.tasks import end
+from eventlog.sealer import Sealer
 from eventlog.work import Work
 from worker.watcher import Watcher
 
@@ -60,7 +61,7 @@ async def _health() -> JsonAnswer:
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings) as service, _hub(service) as hub, _watcher(service):
+        async with running(settings) as service, _hub(service) as hub, _watcher(service), _sealer(service):
             app.state.service = service
             app.state.hub = hub
             yield
@@ -88,6 +89,20 @@ async def _watcher(service: Service) -> AsyncIterator[None]:
         yield
     finally:
         await end(watching)
+
+
+@asynccontextmanager
+async def _sealer(service: Service) -> AsyncIterator[None]:
+    """Seal the log here, for the API alone has the key: workers run other people's code."""
+    if service.settings.sealing is None:
+        yield
+        return
+    sealer = Sealer(service.pool, service.listener.signal(), service.settings.sealing)
+    await sealer.start()
+    try:
+        yield
+    finally:
+        await sealer.stop()
 
 
 def _describe(app: FastAPI) -> None:

@@ -4,18 +4,17 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import psycopg
 import typer
 
+from api import seal_cli
 from api.auth import read_tokens
+from api.cli_database import DatabaseUrl, DataDir, database, failure
 from api.demo import run_demo
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from api.embedded_placement import ROOTS_PLACE, PlacementError
+from api.seal_cli import SealEveryS, SealKey, sealing
 from api.service import Settings
 from api.serving import PortTakenError, serve, watch_lifeline, work
 from api.up import Supervisor
@@ -30,25 +29,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(seal_cli.app, name="seal")
 
 T = TypeVar("T")
 
-MINIMUM_SERVER = 150_000
-"""PostgreSQL 15, as libpq counts versions."""
-
 Host = Annotated[str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")]
 Port = Annotated[int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(envvar="APPHUB_DATA_DIR", help="Where run logs lie, and the private database if no URL is given."),
-]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar=["APPHUB_DATABASE_URL", "DATABASE_URL"],
-        help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
-    ),
-]
 TokensFile = Annotated[
     Path | None,
     typer.Option(envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."),
@@ -80,11 +66,15 @@ def up(  # noqa: PLR0913 - one for each option
     lease_s: LeaseS = 15.0,
     handlers: Handlers = None,
     commands: Commands = None,
+    seal_key: SealKey = None,
+    seal_every_s: SealEveryS = 1.0,
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
-    with _database(data_dir, database_url) as (directory, _):
+    with database(data_dir, database_url) as (directory, _):
         common = ["--data-dir", str(directory)]
-        serve_arguments = [*common, "--host", host, "--port", str(port)]
+        serve_arguments = [*common, "--host", host, "--port", str(port), "--seal-every-s", str(seal_every_s)]
+        if seal_key is not None:
+            serve_arguments += ["--seal-key", str(seal_key)]
         if tokens_file is not None:
             serve_arguments += ["--tokens-file", str(tokens_file)]
         worker_arguments = [*common, "--slots", str(slots), "--lease-s", str(lease_s)]
@@ -99,20 +89,23 @@ def up(  # noqa: PLR0913 - one for each option
 
 
 @app.command("serve")
-def serve_command(
+def serve_command(  # noqa: PLR0913 - one for each option
     host: Host = "127.0.0.1",
     port: Port = 4000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     tokens_file: TokensFile = None,
+    seal_key: SealKey = None,
+    seal_every_s: SealEveryS = 1.0,
 ) -> None:
     """Run the API alone."""
     tokens = _read(tokens_file, read_tokens)
-    with _database(data_dir, database_url) as (directory, url):
+    with database(data_dir, database_url) as (directory, url):
         try:
-            serve(Settings(url, directory, tokens), host, port)
+            seals = sealing(directory, seal_key, seal_every_s)
+            serve(Settings(url, directory, tokens, sealing=seals), host, port)
         except PortTakenError as error:
-            raise _failure(error) from None
+            raise failure(error) from None
 
 
 @app.command("worker")
@@ -126,13 +119,13 @@ def worker_command(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Run a worker alone."""
     source = HandlerSource(tuple(handlers or ()), _read(commands, read_commands) or {})
-    with _database(data_dir, database_url) as (directory, url):
+    with database(data_dir, database_url) as (directory, url):
         settings = Settings(url, directory)
         worker_settings = WorkerSettings(slots=slots, lease_s=lease_s, run_logs_dir=settings.run_logs_dir)
         try:
             work(settings, worker_settings, source)
         except (DuplicateHandlerError, ImportError) as error:
-            raise _failure(error) from None
+            raise failure(error) from None
 
 
 @app.command()
@@ -142,7 +135,7 @@ def migrate(
     to: Annotated[str, typer.Option(help="Version to go to; `base` removes everything, the log included.")] = "head",
 ) -> None:
     """Bring the database's schema up to date, or down."""
-    with _database(data_dir, database_url, upgrade=False) as (_, url):
+    with database(data_dir, database_url, upgrade=False) as (_, url):
         before = runner.current(url)
         target = runner.HEAD if to == "head" else to
         if target != "base" and (before or "") <= target:
@@ -160,55 +153,12 @@ def demo(
     raise typer.Exit(run_demo(repo or Path.cwd()))
 
 
-@contextmanager
-def _database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) -> Iterator[tuple[Path, str]]:
-    """Give the data directory and the URL of a database whose schema is up to date."""
-    directory = (data_dir or _default_data_dir()).resolve()
-    embedded: EmbeddedPostgres | None = None
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if url is None:
-            embedded = EmbeddedPostgres(directory)
-            url = embedded.start()
-        _check_server(url)
-        if upgrade:
-            runner.upgrade(url)
-        yield directory, url
-    except (EmbeddedPostgresError, PlacementError, runner.SchemaError, OSError) as error:
-        raise _failure(error) from None
-    except psycopg.OperationalError as error:
-        raise _failure(f"cannot reach the database: {str(error).strip()}\nCheck --database-url.") from None
-    finally:
-        if embedded is not None:
-            embedded.stop()
-
-
-def _check_server(url: str) -> None:
-    with psycopg.connect(url) as connection:
-        version = connection.info.server_version
-    if version < MINIMUM_SERVER:
-        msg = f"the database is PostgreSQL {version // 10_000}; 15 or newer is needed"
-        raise runner.SchemaError(msg)
-
-
-def _default_data_dir() -> Path:
-    if os.geteuid() == 0:
-        return ROOTS_PLACE / "data"
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "apphub-jobs"
-
-
 def _read(path: Path | None, reader: Callable[[Path], T]) -> T | None:
     """Read an operator's file, if there is one; a broken one is a clear error."""
     try:
         return None if path is None else reader(path)
     except (OSError, ValueError) as error:
-        raise _failure(error) from None
-
-
-def _failure(error: object) -> typer.Exit:
-    typer.echo(f"apphub-jobs: {error}", err=True)
-    return typer.Exit(1)
+        raise failure(error) from None
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from eventlog.listener import Listener
 from eventlog.log import PostgresLog
 from eventlog.reader import Reader
 from eventlog.recorder import LogFactory
+from eventlog.sealer import Sealing
 from eventlog.writer import Writer
 from projections.table import Connection
 
@@ -37,6 +38,7 @@ class Settings:
         database_url: any libpq connection string.
         data_dir: where logs of runs lie, and the embedded server if there is one.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
+        sealing: how this process seals the log; None leaves that to others.
         local_repositories: whether apps may name repositories on the workers' own file system.
     """
 
@@ -44,6 +46,7 @@ class Settings:
     data_dir: Path
     tokens: Tokens | None = None
     local_repositories: bool = True
+    sealing: Sealing | None = None
 
     @property
     def run_logs_dir(self) -> Path:
