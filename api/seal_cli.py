@@ -21,8 +21,9 @@ from eventlog.seal_files import read_kept
 from eventlog.seal_findings import Report
 from eventlog.seal_keys import SealKeyError, SealKeys, read_keys
 from eventlog.seal_proofs import Prover, check_proof
+from eventlog.seal_tip import Sealing
 from eventlog.seal_verification import verify_seals
-from eventlog.sealer import Sealer, Sealing
+from eventlog.sealer import Sealer
 from eventlog.seals import SealError
 from migrations import runner
 

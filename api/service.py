@@ -22,7 +22,7 @@ from eventlog.listener import Listener
 from eventlog.log import PostgresLog
 from eventlog.reader import Reader
 from eventlog.recorder import LogFactory
-from eventlog.sealer import Sealing
+from eventlog.seal_tip import Sealing
 from eventlog.writer import Writer
 from projections.table import Connection
 

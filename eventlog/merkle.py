@@ -48,12 +48,19 @@ class Frontier:
 
     def push(self, leaf: bytes) -> None:
         """Add a leaf, given its hash."""
-        node, carry = leaf, self.size
-        while carry & 1:
-            node = node_hash(self._peaks.pop(), node)
-            carry >>= 1
-        self._peaks.append(node)
-        self.size += 1
+        self.push_all((leaf,))
+
+    def push_all(self, leaves: Iterable[bytes]) -> None:
+        """Add leaves, given their hashes. Written out, for sealing spends a fifth of its time here."""
+        peaks, size = self._peaks, self.size
+        for leaf in leaves:
+            node, carry = leaf, size
+            while carry & 1:
+                node = sha256(b"\x01" + peaks.pop() + node).digest()
+                carry >>= 1
+            peaks.append(node)
+            size += 1
+        self.size = size
 
     def root(self) -> bytes:
         """Return the root over all leaves so far."""

@@ -80,11 +80,13 @@ TRY_SEAL_LOCK = f"SELECT pg_try_advisory_xact_lock({SEAL_LOCK}) AS held"
 
 SEAL_COLUMNS = "number, size, position, head, signature, runs, leaves, peaks"
 
-INSERT_SEAL = f"INSERT INTO log_seals ({SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+INSERT_SEAL = f"INSERT INTO log_seals ({SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %b, %s, %b, %b)"
 
 LAST_SEAL = f"SELECT {SEAL_COLUMNS} FROM log_seals ORDER BY number DESC LIMIT 1"
 
-SEAL = f"SELECT {SEAL_COLUMNS} FROM log_seals WHERE number = %(number)s"
+TIP = f"SELECT number, head, signature, peaks, ({LOG_ID}) AS log_id FROM log_seals ORDER BY number DESC LIMIT 1"
+
+SEALED_HEAD = "SELECT head FROM log_seals WHERE number = %s"
 
 SEALS = f"SELECT {SEAL_COLUMNS} FROM log_seals ORDER BY number"
 

@@ -169,6 +169,7 @@ def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealK
 
 
 async def _event(connection: Connection, position: int) -> RawRow:
+    await connection.execute(stored_events.UTF8)
     cursor = stored_events.raw_cursor(connection)
     await cursor.execute(stored_events.ONE, (position,), binary=True)
     row = await cursor.fetchone()

@@ -105,10 +105,10 @@ def _stored(row: Mapping[str, Any]) -> StoredSeal:
         size=_int(row["size"]),
         position=_int(row["position"]),
         head=str(row["head"]),
-        signature=_bytes(row["signature"]),
+        signature=as_bytes(row["signature"]),
         runs=runs if all(isinstance(position, int) for position in runs) else [],
-        leaves=_bytes(row["leaves"]),
-        peaks=_bytes(row["peaks"]),
+        leaves=as_bytes(row["leaves"]),
+        peaks=as_bytes(row["peaks"]),
     )
 
 
@@ -116,5 +116,6 @@ def _int(value: object) -> int:
     return value if isinstance(value, int) else -1
 
 
-def _bytes(value: object) -> bytes:
+def as_bytes(value: object) -> bytes:
+    """Return a column's bytes; what an editor put in their place counts as none."""
     return value if isinstance(value, bytes) else b""

@@ -20,13 +20,23 @@ from projections.table import Connection, fetch_rows
 CHUNK = 500
 """Events in memory at a time, each of which may be a megabyte."""
 
-SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '10min'"
+SNAPSHOT = f"""
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL idle_in_transaction_session_timeout = '10min';
+    {stored_events.UTF8}
+"""
 
 Progress = Callable[[int, int], None]
 """Told how many events have been looked at, and about how many there are."""
 
 
-async def verify_seals(database: Database, keys: SealKeys, kept: Sequence[KeptHead], progress: Progress) -> Report:
+def _silent(done: int, total: int) -> None:
+    del done, total
+
+
+async def verify_seals(
+    database: Database, keys: SealKeys, kept: Sequence[KeptHead] = (), progress: Progress = _silent
+) -> Report:
     """Compare the log as it is now with its seals, and with heads that were kept elsewhere.
 
     Read the kept heads before calling this: a head that is newer than the snapshot would count as a contradiction.

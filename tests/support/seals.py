@@ -20,8 +20,9 @@ from eventlog.seal_findings import Report
 from eventlog.seal_keys import SealKeys, create_keys, read_keys
 from eventlog.seal_proofs import Prover
 from eventlog.seal_rows import all_seals, judge
+from eventlog.seal_tip import Sealing
 from eventlog.seal_verification import verify_seals
-from eventlog.sealer import Sealer, Sealing
+from eventlog.sealer import Sealer
 from eventlog.seals import NOTHING_BEFORE, Seal, SignedHead, entries_hash, sign, to_runs
 from projections.table import Connection
 
@@ -130,7 +131,7 @@ def restore(log: SealedLog) -> None:
 
 def verify(url: str, keys: SealKeys, kept: Sequence[KeptHead] = ()) -> Report:
     """Verify the log."""
-    return asyncio.run(verify_seals(Database(url), keys, kept, lambda done, total: None))
+    return asyncio.run(verify_seals(Database(url), keys, kept))
 
 
 @contextmanager
