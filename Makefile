@@ -24,7 +24,8 @@ race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
 	APPHUB_RACE_S=180 $(BIN)/python -m pytest tests/integration/test_races.py --timeout 600
 
 crash: $(VENV)/.dev ## Kill -9 everything at random moments, forty times
-	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/test_crash.py --timeout 1200
+	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/integration/test_sealer.py \
+		-k "crash or kill_9" --timeout 1200
 
 chaos: $(VENV)/.dev ## Kill and freeze workers at random during two thousand runs
 	APPHUB_CHAOS_RUNS=2000 $(BIN)/python -m pytest tests/e2e/test_many_workers.py -k killed --timeout 3000

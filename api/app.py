@@ -27,6 +27,7 @@ from api.service import Service, Settings, running
 from api.streams import Streams
 from api.strict_json import BodyLimit
 from domain.tasks import end
+from eventlog.sealer import Sealer
 from eventlog.work import Work
 from worker.watcher import Watcher
 
@@ -74,7 +75,7 @@ async def _health() -> JsonAnswer:
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings) as service, _hub(service) as hub, _watcher(service):
+        async with running(settings) as service, _hub(service) as hub, _watcher(service), _sealer(service):
             app.state.service = service
             app.state.streams = Streams(hub, service.reader, service.views)
             yield
@@ -102,6 +103,20 @@ async def _watcher(service: Service) -> AsyncIterator[None]:
         yield
     finally:
         await end(watching)
+
+
+@asynccontextmanager
+async def _sealer(service: Service) -> AsyncIterator[None]:
+    """Seal the log here, for the API alone has the key: workers run other people's code."""
+    if service.settings.sealing is None:
+        yield
+        return
+    sealer = Sealer(service.pool, service.listener.signal(), service.settings.sealing)
+    await sealer.start()
+    try:
+        yield
+    finally:
+        await sealer.stop()
 
 
 def _describe(app: FastAPI) -> None:

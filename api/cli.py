@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from api import seal_cli
 from api.auth import read_tokens
 from api.catalog_settings import handler_settings, local_repositories
 from api.cli_options import (
@@ -30,6 +31,7 @@ from api.cli_options import (
 from api.demo import run_demo
 from api.events_cli import events_app
 from api.operator_cli import operators
+from api.seal_cli import SealEveryS, SealKey, sealing
 from api.service import Settings
 from api.serving import PortTakenError, serve, watch_lifeline, work
 from api.up import Supervisor
@@ -46,6 +48,7 @@ app = typer.Typer(
 )
 app.add_typer(events_app, name="events")
 app.add_typer(operators)
+app.add_typer(seal_cli.app, name="seal")
 
 
 @app.command()
@@ -60,6 +63,8 @@ def up(  # noqa: PLR0913 - one for each option
     lease_s: LeaseS = 15.0,
     handlers: Handlers = None,
     commands: Commands = None,
+    seal_key: SealKey = None,
+    seal_every_s: SealEveryS = 1.0,
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
     check_logs_store(logs_store, to_write=True)
@@ -76,9 +81,11 @@ def up(  # noqa: PLR0913 - one for each option
             "LEASE_S": lease_s,
             "HANDLERS": " ".join(handlers or ()),
             "COMMANDS": commands,
+            "SEAL_KEY": seal_key,
         }
         variables = {f"APPHUB_{name}": str(value) for name, value in given.items() if value}
-        code = Supervisor({**os.environ, **variables, "APPHUB_PORT": str(port)}).run()
+        variables |= {"APPHUB_PORT": str(port), "APPHUB_SEAL_EVERY_S": str(seal_every_s)}  # 0 means something here.
+        code = Supervisor({**os.environ, **variables}).run()
     raise typer.Exit(code)
 
 
@@ -90,14 +97,24 @@ def serve_command(  # noqa: PLR0913 - one for each option
     database_url: DatabaseUrl = None,
     logs_store: LogsStore = None,
     tokens_file: TokensFile = None,
+    seal_key: SealKey = None,
+    seal_every_s: SealEveryS = 1.0,
 ) -> None:
     """Run the API alone."""
     check_logs_store(logs_store, to_write=False)
     tokens = read(lambda: read_tokens(tokens_file) if tokens_file else None)
     local = read(lambda: local_repositories(os.environ))
     with database(data_dir, database_url) as (directory, url):
+        settings = Settings(
+            url,
+            directory,
+            tokens=tokens,
+            local_repositories=local,
+            logs_store=logs_store,
+            sealing=sealing(directory, seal_key, seal_every_s),
+        )
         try:
-            serve(Settings(url, directory, tokens, local, logs_store), host, port)
+            serve(settings, host, port)
         except PortTakenError as error:
             raise failure(error) from None
 

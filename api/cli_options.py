@@ -62,7 +62,7 @@ Commands = Annotated[
 @contextmanager
 def database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) -> Iterator[tuple[Path, str]]:
     """Give the data directory and the URL of a database whose schema is up to date."""
-    directory = (data_dir or _default_data_dir()).resolve()
+    directory = directory_of(data_dir)
     embedded: EmbeddedPostgres | None = None
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -80,6 +80,11 @@ def database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) ->
     finally:
         if embedded is not None:
             embedded.stop()
+
+
+def directory_of(data_dir: Path | None) -> Path:
+    """Return the data directory, the user's own if none is given."""
+    return (data_dir or _default_data_dir()).resolve()
 
 
 def read(reader: Callable[[], T]) -> T:

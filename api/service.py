@@ -24,6 +24,7 @@ from eventlog.log import PostgresLog
 from eventlog.reader import Reader
 from eventlog.rebuild import catch_up
 from eventlog.recorder import LogFactory
+from eventlog.seal_tip import Sealing
 from eventlog.writer import Writer
 from projections.table import Connection
 from worker.run_logs import RunLogs
@@ -41,6 +42,7 @@ class Settings:
         data_dir: where logs of runs lie, or wait for their store, and the embedded server if there is one.
         logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
+        sealing: how this process seals the log; None leaves that to others.
         local_repositories: whether apps may name repositories on the workers' own file system.
     """
 
@@ -49,6 +51,7 @@ class Settings:
     tokens: Tokens | None = None
     local_repositories: bool = True
     logs_store: str | None = None
+    sealing: Sealing | None = None
 
 
 @dataclass(frozen=True)
