@@ -136,6 +136,8 @@ class _Watch:
             if message["type"] == "connection.ack":
                 self._console.print("[bold]GET /ws[/] listening to the log from position", message["data"]["head"])
                 continue
+            if "eventId" not in message:  # A heartbeat.
+                continue
             self._console.print(f"[dim]{message['position']:>4}  {message['occurredAt'][11:]}[/]  {_line(message)}")
             self._note(message)
             if over() and not message.get("more"):

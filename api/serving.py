@@ -1,6 +1,7 @@
 """The API's process and the worker's process, from start to stop."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -126,6 +127,7 @@ async def _serve(server: _Server, listening: socket.socket) -> None:
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
     if server.started:
+        gc.freeze()  # What the program consists of never becomes garbage: looking through it would delay all clients.
         shown = f"[{host}]" if ":" in host else host
         print(f"ready http://{shown}:{port}", flush=True)  # noqa: T201 - programs wait for this line
     await serving

@@ -61,6 +61,7 @@ def through_a_proxy(database_url: str, data_dir: Path, story: Callable[[InProces
 def test_clients_survive_a_lost_database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.streams.HEARTBEAT_S", 0.2)
     monkeypatch.setattr("api.streams.NEAR", 5)
+    monkeypatch.setattr("eventlog.connection.CONNECT_TIMEOUT_S", 1)
     asyncio.run(append_some(database_url, "before", 40))
 
     def story(api: InProcessApi, way: Way) -> None:
