@@ -222,18 +222,17 @@ async def _write(connection: Connection, statement: str, rows: list[Row]) -> Non
 def insert_sql(table: Table) -> str:
     """Return the statement that inserts whole rows, given as one JSON array."""
     names = ", ".join(table.columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {recordset(table, table.columns)}"
+    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_recordset(table, table.columns)}"
 
 
 def update_sql(table: Table, columns: Iterable[str]) -> str:
     """Return the statement that sets these columns of rows, given as one JSON array."""
     settings = ", ".join(f"{name} = new.{name}" for name in columns if name != table.key)
-    changed = recordset(table, columns)
+    changed = _recordset(table, columns)
     return f"UPDATE {table.name} AS t SET {settings} FROM {changed} WHERE t.{table.key} = new.{table.key}"
 
 
-def recordset(table: Table, columns: Iterable[str]) -> str:
-    """Return the FROM item `new`: rows with these columns, given as one JSON array."""
+def _recordset(table: Table, columns: Iterable[str]) -> str:
     typed = ", ".join(f"{name} {table.columns[name]}" for name in columns)
     return f"jsonb_to_recordset(%s::jsonb) AS new ({typed})"
 
