@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import stat
 import subprocess
 import sys
 import threading
@@ -18,25 +17,13 @@ from domain.launching import Launch
 from eventlog import schema, stored_events
 from eventlog.connection import Database
 from eventlog.listener import Listener
-from eventlog.seal_keys import SealKeyError, SealKeys, create_keys, read_keys
 from eventlog.sealer import MAX_EVENTS, MAX_SEALS, Sealer
-from eventlog.seals import SealError
 from tests.support.logs import TESTER, parts, query, registered
 from tests.support.processes import eventually
-from tests.support.seals import SealedLog, edit, pool, sealed_log, sealer
+from tests.support.seals import SealedLog, edit, pool, sealer, unsealed
 
 KILLS = int(os.environ.get("APPHUB_CRASH_ROUNDS", "4"))
 """`make crash` kills much more often."""
-
-UNSEALED = """
-    SELECT count(*) FROM jobs_events
-    WHERE notification_id > (SELECT coalesce(max(position), 0) FROM log_seals)
-"""
-
-
-def _unsealed(url: str) -> int:
-    [(count,)] = query(url, UNSEALED)
-    return int(count)
 
 
 @pytest.fixture
@@ -95,11 +82,11 @@ def test_what_is_appended_is_sealed_by_itself(log: SealedLog) -> None:
             slug = await registered(part.jobs)
             for _ in range(3):
                 await asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(20)))
-                while await asyncio.to_thread(_unsealed, log.url):
+                while await asyncio.to_thread(unsealed, log.url):
                     await asyncio.sleep(0.02)
             # The last events are sealed on the way out, without waiting for a turn.
             await part.jobs.launch(slug, Launch(), TESTER)
-        assert _unsealed(log.url) == 0
+        assert unsealed(log.url) == 0
 
     asyncio.run(scenario())
     report = log.verify(log.how.head_file)
@@ -130,7 +117,7 @@ def test_several_sealers_make_one_chain_of_seals(log: SealedLog) -> None:
             await sealers[0].cycle()
 
     asyncio.run(scenario())
-    assert _unsealed(log.url) == 0
+    assert unsealed(log.url) == 0
     report = log.verify(log.how.head_file)
     assert (report.clean, report.events) == (True, 66)
     assert query(log.url, "SELECT count(*) FROM log_seals") == [(report.seals,)]
@@ -141,9 +128,9 @@ def test_while_one_process_seals_the_others_do_not(log: SealedLog) -> None:
     with psycopg.connect(log.url) as connection:
         connection.execute(f"SELECT pg_advisory_xact_lock({schema.SEAL_LOCK})")
         log.seal()
-        assert _unsealed(log.url) == 3
+        assert unsealed(log.url) == 3
     log.seal()
-    assert _unsealed(log.url) == 0
+    assert unsealed(log.url) == 0
 
 
 def test_sealing_needs_no_append_lock_and_stops_no_append(log: SealedLog) -> None:
@@ -151,11 +138,11 @@ def test_sealing_needs_no_append_lock_and_stops_no_append(log: SealedLog) -> Non
     with psycopg.connect(log.url) as holder:
         holder.execute(schema.BEGIN_LOCKED)
         log.seal()
-        assert _unsealed(log.url) == 0
+        assert unsealed(log.url) == 0
     with psycopg.connect(log.url) as inserter:
         inserter.execute("LOCK TABLE log_seals IN ACCESS EXCLUSIVE MODE")
         log.append(2)
-    assert _unsealed(log.url) == 2
+    assert unsealed(log.url) == 2
 
 
 def test_an_append_that_is_under_way_is_sealed_once_it_is_there(log: SealedLog) -> None:
@@ -223,117 +210,10 @@ def test_kill_9_at_random_moments_leaves_a_chain_that_goes_on(log: SealedLog) ->
         over.set()
         thread.join()
     log.seal()
-    assert _unsealed(log.url) == 0
+    assert unsealed(log.url) == 0
     assert log.verify(log.how.head_file).clean
 
 
 def _seals(url: str, at_least: int) -> int:
     [(count,)] = query(url, "SELECT count(*) FROM log_seals")
     return int(count) if count >= at_least else 0
-
-
-def test_the_key_is_made_with_the_first_seal_and_only_its_owner_can_read_it(log: SealedLog) -> None:
-    log.append(1)
-    log.seal()
-    key_file = log.how.key_file
-    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
-    first = key_file.read_bytes()
-    log.append(1)
-    log.seal()
-    assert key_file.read_bytes() == first
-    assert sorted(path.name for path in log.directory.iterdir()) == ["seal.head", "seal.key"]
-
-
-def test_a_log_that_was_sealed_with_another_key_is_left_alone(log: SealedLog, tmp_path: Path) -> None:
-    log.append(1)
-    log.seal()
-    log.append(1)
-    other = SealedLog(log.url, tmp_path / "other")
-    other.directory.mkdir()
-    with pytest.raises(SealError, match="a key that this process does not have"):
-        other.seal()
-    assert list(other.directory.iterdir()) == []
-    create_keys(other.how.key_file)
-    with pytest.raises(SealError, match="not signed by a key that is trusted"):
-        other.seal()
-    assert _unsealed(log.url) == 1
-    # A new key takes over once the old public key stands behind it; both kinds of seals are trusted then.
-    with other.how.key_file.open("ab") as file:
-        file.write(SealKeys(log.keys.public).public_pem())
-    other.seal()
-    assert _unsealed(log.url) == 0
-    assert other.verify(other.how.head_file).clean
-    assert not other.verify(keys=log.keys).clean
-
-
-def test_a_sealer_notices_that_seals_were_taken_away_and_does_not_go_on(log: SealedLog) -> None:
-    sealed_log(log.url, log.directory)
-    for damage in (
-        "DELETE FROM log_seals WHERE number = 6",
-        "UPDATE log_seals SET signature = '' WHERE number = 5",
-        "ALTER TABLE log_seals ALTER head DROP NOT NULL, ALTER signature DROP NOT NULL, ALTER peaks DROP NOT NULL",
-        "UPDATE log_seals SET peaks = NULL WHERE number = 5",
-        "UPDATE log_seals SET head = NULL, signature = NULL WHERE number = 5",
-        "DELETE FROM log_seals",
-    ):
-        edit(log.url, damage)
-        with pytest.raises(SealError):
-            log.seal()
-    log.how.key_file.unlink()
-    with pytest.raises(SealError, match=r"neither its key .* nor any seal"):
-        log.seal()
-
-
-def test_a_running_sealer_notices_it_as_well(log: SealedLog) -> None:
-    async def scenario() -> None:
-        async with sealer(log.url, log.how) as one:
-            for _ in range(3):
-                await asyncio.to_thread(log.append, 2)
-                await one.cycle()
-            log.how.head_file.unlink()
-            await asyncio.to_thread(edit, log.url, "DELETE FROM log_seals WHERE number = 3")
-            with pytest.raises(SealError, match="contradict what was sealed"):
-                await one.cycle()
-
-    asyncio.run(scenario())
-
-
-def test_after_a_restore_on_purpose_sealing_goes_on_once_the_kept_head_is_moved_away(log: SealedLog) -> None:
-    sealed_log(log.url, log.directory)
-    edit(log.url, "DELETE FROM log_seals WHERE number > 3", "DELETE FROM jobs_events WHERE notification_id > 16")
-    with pytest.raises(SealError, match="move that file away"):
-        log.seal()
-    log.how.head_file.rename(log.directory / "before-the-restore.head")
-    log.append(2)
-    log.seal()
-    assert log.verify(log.how.head_file).clean
-    assert not log.verify(log.directory / "before-the-restore.head").clean
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        ("", "0 private and 0 public"),
-        ("no key", "0 private and 0 public"),
-        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "cannot use the keys"),
-        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "cannot use the keys"),
-    ],
-)
-def test_a_broken_key_file_is_a_clear_error(log: SealedLog, content: str, why: str) -> None:
-    log.append(1)
-    log.how.key_file.write_text(content)
-    with pytest.raises(SealKeyError, match=why):
-        log.seal()
-    assert log.how.key_file.read_text() == content
-
-
-def test_a_key_file_of_public_keys_alone_checks_and_does_not_seal(log: SealedLog, tmp_path: Path) -> None:
-    log.append(1)
-    log.seal()
-    public = tmp_path / "public.pem"
-    public.write_bytes(log.keys.public_pem())
-    keys = read_keys(public)
-    assert keys.id == log.keys.id
-    assert log.verify(keys=keys).clean
-    with pytest.raises(SealKeyError, match="no private key"):
-        keys.sign(b"message")

@@ -25,6 +25,7 @@ from eventlog.seal_verification import verify_seals
 from eventlog.sealer import Sealer
 from eventlog.seals import NOTHING_BEFORE, Seal, SignedHead, entries_hash, sign, to_runs
 from projections.table import Connection
+from tests.support.logs import query
 
 APPEND = """
     INSERT INTO jobs_events
@@ -34,7 +35,6 @@ APPEND = """
         'tester', gen_random_uuid(), gen_random_uuid()
     FROM generate_series(1, %s) AS n
 """
-
 
 TABLES = ("jobs_events", "log_seals", "log_identity")
 
@@ -215,3 +215,15 @@ async def _forged(
 def new_keys(directory: Path) -> SealKeys:
     """Return keys that nobody trusts."""
     return create_keys(directory / f"{uuid4().hex}.key")
+
+
+UNSEALED = """
+    SELECT count(*) FROM jobs_events
+    WHERE notification_id > (SELECT coalesce(max(position), 0) FROM log_seals)
+"""
+
+
+def unsealed(url: str) -> int:
+    """Return how many events lie beyond the last seal."""
+    [(count,)] = query(url, UNSEALED)
+    return int(count)
