@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from api.cli_options import DatabaseUrl, DataDir, database, failure
+from api.seal_cli import PublicKey, Roots, SealKey, report_of, told
 from eventlog.connection import Database
 from eventlog.fold import FoldError
 from eventlog.rebuild import RebuildUnderWayError, Rebuilt, rebuild
@@ -32,12 +33,16 @@ operators.add_typer(projections, name="projections")
 
 
 @operators.command("verify")
-def verify_command(
+def verify_command(  # noqa: PLR0913 - one for each option
     tables: Annotated[list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     *,
     json: Annotated[bool, typer.Option("--json", help="JSON Lines: each difference, then each table.")] = False,
+    seal: Annotated[bool, typer.Option("--seal", help="Compare the log with its seals as well.")] = False,
+    root: Roots = None,
+    seal_key: SealKey = None,
+    public_key: PublicKey = None,
 ) -> None:
     """Recompute the tables from the log and compare them row by row; exit with 1 if anything differs."""
     chosen = _tables(tables or ())
@@ -45,7 +50,12 @@ def verify_command(
         checked = _finish(verify(opened, chosen, view.difference, view.progress))
         for one in checked:
             view.checked(one)
-    raise typer.Exit(int(any(one.differences for one in checked)))
+    wrong = any(one.differences for one in checked)
+    if seal or root:
+        report = report_of(data_dir, database_url, seal_key, public_key, root)
+        typer.echo(orjson.dumps({**report.present(), "kind": "seal"}) if json else told(report))
+        wrong = wrong or not report.clean
+    raise typer.Exit(int(wrong))
 
 
 @projections.command("rebuild")

@@ -103,8 +103,7 @@ def verify(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Compare the stored log with its seals and with heads kept elsewhere; exit code 1 if anything is wrong."""
-    with _sealed(data_dir, database_url) as (directory, url):
-        report = verified(url, _keys(directory, seal_key, public_key), [_head_file(directory), *(root or [])])
+    report = report_of(data_dir, database_url, seal_key, public_key, root)
     typer.echo(orjson.dumps(report.present(), option=orjson.OPT_INDENT_2) if as_json else told(report))
     raise typer.Exit(0 if report.clean else 1)
 
@@ -157,6 +156,18 @@ def public_key_command(data_dir: DataDir = None, seal_key: SealKey = None) -> No
     """Print the public key, for those who check seals and proofs."""
     with _clear_errors():
         typer.echo(_keys(directory_of(data_dir), seal_key, None).public_pem(), nl=False)
+
+
+def report_of(
+    data_dir: Path | None,
+    database_url: str | None,
+    seal_key: Path | None,
+    public_key: Path | None,
+    roots: Sequence[Path] | None,
+) -> Report:
+    """Verify the log against its seals, the head kept in the data directory, and those kept elsewhere."""
+    with _sealed(data_dir, database_url) as (directory, url):
+        return verified(url, _keys(directory, seal_key, public_key), [_head_file(directory), *(roots or [])])
 
 
 def verified(url: str, keys: SealKeys, kept_files: Sequence[Path]) -> Report:

@@ -91,6 +91,22 @@ def test_an_edit_ends_verify_with_code_1_and_the_first_bad_position(log: SealedL
     assert [finding["position"] for finding in report["findings"]] == [14, 28]
 
 
+def test_one_command_verifies_tables_and_seals(log: SealedLog, tmp_path: Path) -> None:
+    arguments = ["verify", "--data-dir", str(log.how.head_file.parent), "--database-url", log.url]
+    kept = tmp_path / "kept"
+    kept.write_bytes(log.how.head_file.read_bytes())
+    env = {"APPHUB_DATABASE_URL": None, "DATABASE_URL": None}
+    for options in (["--seal"], ["--root", str(kept)], ["--seal", "--json"]):
+        done = CliRunner().invoke(app, [*arguments, "job_definitions", *options], env=env)
+        assert done.exit_code == 0, done.stdout + done.stderr
+    [table, seal] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (table["kind"], seal["kind"], seal["clean"]) == ("table", "seal", True)
+    edit(log.url, "UPDATE jobs_events SET actor = 'mallory' WHERE notification_id = 3")
+    done = CliRunner().invoke(app, [*arguments, "job_definitions", "--seal"], env=env)
+    assert done.exit_code == 1
+    assert "first bad position: 3" in done.stdout
+
+
 def test_a_head_that_was_exported_uncovers_a_log_rewritten_with_the_stolen_key(log: SealedLog, tmp_path: Path) -> None:
     kept = tmp_path / "kept.jsonl"
     common = ("--data-dir", str(log.directory))
