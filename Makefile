@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash chaos asof-check check format setup lock clean
+.PHONY: help demo up test race crash chaos asof-check rebuild-check rebuild-bench record-log check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,16 @@ chaos: $(VENV)/.dev ## Kill and freeze workers at random during two thousand run
 
 asof-check: $(VENV)/.dev ## Ask about the past of a million runs, compare with the log, show plans' times
 	APPHUB_ASOF_RUNS=1000000 $(BIN)/python -m pytest tests/integration/test_plans_of_the_past.py -s
+
+rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches a second; kill rebuilds twenty times
+	APPHUB_REBUILD_RUNS=500000 APPHUB_REBUILD_SPOILED=2000 APPHUB_REBUILD_LAUNCHES=200 APPHUB_REBUILD_HOLD_MS=50 \
+		APPHUB_REBUILD_KILLS=20 $(BIN)/python -m pytest tests/integration/test_rebuild.py -s --timeout 1800
+
+rebuild-bench: $(VENV)/.dev ## Measure verify and rebuild of a million events against a bare COPY
+	$(BIN)/python -m benchmarks.rebuild
+
+record-log: $(VENV)/.dev ## Record a log of this version for all later ones to read: make record-log VERSION=0.1.0
+	$(BIN)/python -m tests.recorded_logs.record log $(VERSION)
 
 check: $(VENV)/.dev ## Format, lint, types, layers, links
 	$(BIN)/ruff format --check .

@@ -1,8 +1,8 @@
 """Checkpoints of time travel: now and then, which runs are pending and running, and how many of each job have ended.
 
 They are derived from the log and from `job_runs`, and only ever save time: without them every answer is the same.
-Whoever finds `job_runs` wrong and mends it recomputes them (`Checkpoints.recompute`); dropping them (`DELETE FROM
-run_checkpoints`) is enough, for then the watchers make them anew, step by step.
+Whoever finds `job_runs` wrong and mends it drops them (`forget_checkpoints`; a rebuild does): the watchers make them
+anew, step by step, or recomputes them at once (`Checkpoints.recompute`).
 """
 
 import logging
@@ -59,9 +59,7 @@ class Checkpoints:
         For whoever has mended `job_runs`: call it afterwards. Questions about the past are answered all along.
         """
         async with borrowed(self._pool) as connection:
-            async with connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
-                await connection.execute(schema.FORGET_CHECKPOINTS)
+            await forget_checkpoints(connection)
             more = True
             while more:
                 async with connection.transaction():
@@ -100,6 +98,14 @@ class Checkpoints:
         alive = await past_runs.alive_at_checkpoint(connection, last)
         position = next_checkpoint(head, last, max(self._every, alive // ALIVE_FOR_EACH))
         return None if position is None else (last, position)
+
+
+async def forget_checkpoints(connection: Connection) -> None:
+    """Drop all checkpoints, also one that is just being written; the watchers compute them anew."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = 0")  # However long that one takes.
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
+        await connection.execute(schema.FORGET_CHECKPOINTS)
 
 
 def next_checkpoint(head: int, last: int, every: int) -> int | None:

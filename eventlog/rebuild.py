@@ -15,11 +15,12 @@ from typing import cast
 from psycopg import errors
 
 from eventlog import schema, staging
+from eventlog.checkpoints import forget_checkpoints
 from eventlog.connection import Database
 from eventlog.fold import FoldError
 from eventlog.mending import Mender
 from eventlog.verify import Checked, Difference, Progress, operator_session, snapshot, stage, verify
-from eventlog.versions import record_version, stale_tables
+from eventlog.versions import forget_version, has_version, record_version, stale_tables
 from projections import job_runs
 from projections.table import Connection, Table, fetch_rows
 
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 SMALL_LOG = 10_000
 """Events that a start-up folds by itself: a fraction of a second."""
-
 
 PATIENCE = "5s"
 """How long to wait for another rebuild's session to end: the server needs a moment to notice that one was killed."""
@@ -63,11 +63,15 @@ async def rebuild(
     """
     async with _only_rebuild(database, table) as session:
         checked = await _compare(database, session, table, progress)
-        mender, differed = Mender(session, table), checked.differences
+        differed, was_unfinished = checked.differences, not await has_version(session, table)
+        mender = Mender(session, table)
         if differed:
+            await forget_version(session, table)
             await mender.mend(lambda done: progress(f"{table.name}: mending", done, differed))
-            if table is job_runs.TABLE:  # What was derived from wrong rows may be wrong; watchers derive it anew.
-                await session.execute(schema.FORGET_CHECKPOINTS)
+        if table.name == job_runs.TABLE.name and (differed or was_unfinished):
+            # What was derived from wrong rows may be wrong, also if it was another rebuild that began to mend them.
+            await forget_checkpoints(session)
+        if differed:
             [checked] = await verify(database, [table], report, progress)
         if not checked.differences:
             # The first commit that waits for the disk; all before it are on the disk with it.

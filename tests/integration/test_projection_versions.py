@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +89,36 @@ def test_a_step_back_to_an_older_version_is_noticed_too(database_url: str) -> No
     assert stale(database_url) == [("repositories", None), ("builds", 9)]
 
 
+def test_a_rebuild_that_did_not_come_to_its_end_is_noticed_and_drops_checkpoints_when_run_again(
+    outdated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = "INSERT INTO run_checkpoints VALUES (1, gen_random_uuid(), '{}', '{}', 0, 0, 0, 0) RETURNING 1"
+    query(outdated_url, checkpoint)
+    mend = Mender.mend
+
+    async def mend_and_die(self: Mender, progress: Callable[[int], None]) -> None:
+        await mend(self, progress)
+        raise KeyboardInterrupt
+
+    async def rebuild_runs() -> int:
+        rebuilt = await rebuild.rebuild(Database(outdated_url), job_runs.TABLE, lambda _: None, lambda *_: None)
+        return rebuilt.mended
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Mender, "mend", mend_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(rebuild_runs())
+    assert stale(outdated_url) == [("job_runs", None)]
+    assert find(outdated_url, job_runs.TABLE) == 0
+    assert query(outdated_url, "SELECT position FROM run_checkpoints") == [(1,)]
+    assert asyncio.run(rebuild_runs()) == 0
+    assert stale(outdated_url) == []
+    assert query(outdated_url, "SELECT position FROM run_checkpoints") == []
+    query(outdated_url, checkpoint)
+    assert asyncio.run(rebuild_runs()) == 0
+    assert query(outdated_url, "SELECT position FROM run_checkpoints") == [(1,)], "nothing was wrong"
+
+
 def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
     record.fold(database_url, files.HERE / "0.1.0")
 
@@ -109,7 +140,7 @@ def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
     assert stale(database_url) == [("job_runs", 2)]
 
 
-def test_a_table_that_still_differs_keeps_its_old_version(outdated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_still_differs_gets_no_version(outdated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def mends_nothing(*_: object) -> None:
         pass
 
@@ -117,4 +148,4 @@ def test_a_table_that_still_differs_keeps_its_old_version(outdated_url: str, mon
     found: list[object] = []
     rebuilt = asyncio.run(rebuild.rebuild(Database(outdated_url), job_runs.TABLE, found.append, lambda *_: None))
     assert rebuilt.checked.differences == len(found) == 15
-    assert stale(outdated_url) == [("job_runs", 0)]
+    assert stale(outdated_url) == [("job_runs", None)]

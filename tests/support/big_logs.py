@@ -7,6 +7,7 @@ import psycopg
 
 from domain.launching import Launch
 from domain.run_states import Report
+from projections.job_runs import TABLE
 from tests.support.logs import TESTER, parts, query, registered
 
 _CLONE_EVENTS = """
@@ -17,14 +18,19 @@ _CLONE_EVENTS = """
     WHERE originator_id = %s ORDER BY number + originator_version * 40
 """
 
-_CLONE_ROWS = """
-    INSERT INTO job_runs SELECT cloned.*
+_CLONED = {
+    **{name: f"run.{name}" for name in TABLE.columns},
+    "id": "clone.id",
+    "created_position": "first.notification_id",
+    "completed_position": "last.notification_id",
+    "position": "last.notification_id",
+}
+
+_CLONE_ROWS = f"""
+    INSERT INTO job_runs ({", ".join(_CLONED)}) SELECT {", ".join(_CLONED.values())}
     FROM job_runs AS run CROSS JOIN clone
     JOIN jobs_events AS first ON first.originator_id = clone.id AND first.originator_version = 1
-    JOIN jobs_events AS last ON last.originator_id = clone.id AND last.originator_version = run.aggregate_version,
-    LATERAL jsonb_populate_record(run, jsonb_build_object(
-        'id', clone.id, 'created_position', first.notification_id,
-        'completed_position', last.notification_id, 'position', last.notification_id)) AS cloned
+    JOIN jobs_events AS last ON last.originator_id = clone.id AND last.originator_version = run.aggregate_version
     WHERE run.id = %s
 """
 
@@ -47,9 +53,8 @@ def fill(url: str, runs: int, slug: str = "job", *, time_ordered: bool = True, s
         connection.execute("ANALYZE clone")
         connection.execute(_CLONE_EVENTS, (original,))
         connection.execute("ANALYZE jobs_events")
-        connection.execute(_CLONE_ROWS, (original,))
-        connection.execute("VACUUM (ANALYZE) jobs_events")
-        connection.execute("VACUUM (ANALYZE) job_runs")
+        connection.execute(_CLONE_ROWS.encode(), (original,))
+        connection.execute("ANALYZE job_runs")
 
 
 async def _ended_run(url: str, slug: str, *, succeeded: bool) -> UUID:
