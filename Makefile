@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash chaos asof-check rebuild-check rebuild-bench record-log check format setup lock clean
+.PHONY: help demo up test race crash chaos stream asof-check rebuild-check rebuild-bench record-log check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
 crash: $(VENV)/.dev ## Kill -9 everything at random moments, forty times
 	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/integration/test_sealer.py \
 		-k "crash or kill_9" --timeout 1200
+
+stream: $(VENV)/.dev ## Cut off clients of the stream at random during a hundred thousand events
+	APPHUB_STREAM_EVENTS=100000 $(BIN)/python -m pytest tests/integration/test_stream_property.py
 
 chaos: $(VENV)/.dev ## Kill and freeze workers at random during two thousand runs
 	APPHUB_CHAOS_RUNS=2000 $(BIN)/python -m pytest tests/e2e/test_many_workers.py -k killed --timeout 3000

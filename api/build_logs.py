@@ -1,5 +1,7 @@
 """What builds printed: the logs of their runs, of all attempts one after the other."""
 
+import asyncio
+
 from domain.ports import Row
 from projections.builds import NO_LOG, LogExcerpt
 from worker.run_logs import RunLogs, RunLogsUnavailableError
@@ -17,16 +19,22 @@ class BuildLogs:
     def __init__(self, logs: RunLogs) -> None:
         self._logs = logs
 
-    async def excerpt(self, build: Row) -> LogExcerpt:
-        """Return the end and the size of what the build has printed so far; nothing while the store is away."""
+    async def excerpt(self, build: Row, within_s: float | None = None) -> LogExcerpt:
+        """Return the end and the size of what the build has printed so far; nothing while the store is away.
+
+        Args:
+            build: its row.
+            within_s: how long the store may take to answer; then it counts as away.
+        """
         if build["job_run_id"] is None:
             return NO_LOG
         end, size = b"", 0
         try:
-            for attempt in reversed(_attempts(build)):
-                tail, total = await self._logs.tail(str(build["job_run_id"]), attempt, _PREVIEW_BYTES - len(end))
-                end, size = tail + end, size + total
-        except RunLogsUnavailableError:
+            async with asyncio.timeout(within_s):
+                for attempt in reversed(_attempts(build)):
+                    tail, total = await self._logs.tail(str(build["job_run_id"]), attempt, _PREVIEW_BYTES - len(end))
+                    end, size = tail + end, size + total
+        except (RunLogsUnavailableError, TimeoutError):
             return NO_LOG  # What a build shows beside must not depend on where its log lies.
         text = end.decode("utf-8", "replace")
         preview = text[-PREVIEW_CHARACTERS:]

@@ -15,6 +15,9 @@ from projections import builds, repositories
 from projections.feed import NOTHING, Beside
 from projections.table import Connection
 
+PATIENCE_S = 1.0
+"""How long the stream, with all that it has to tell, waits for the log of one build."""
+
 
 class CatalogViews:
     """Looks up what a row of the catalog is shown with."""
@@ -23,9 +26,9 @@ class CatalogViews:
         self._pool = pool
         self._logs = logs
 
-    async def builds(self, rows: Sequence[Row]) -> list[JsonObject]:
-        """Return the builds as clients see them."""
-        excerpts = await asyncio.gather(*(self._logs.excerpt(row) for row in rows))
+    async def builds(self, rows: Sequence[Row], within_s: float | None = None) -> list[JsonObject]:
+        """Return the builds as clients see them; without their logs where these are not to be had in that time."""
+        excerpts = await asyncio.gather(*(self._logs.excerpt(row, within_s) for row in rows))
         return [builds.present(row, excerpt) for row, excerpt in zip(rows, excerpts, strict=True)]
 
     async def apps(self, connection: Connection, rows: Sequence[Row]) -> list[JsonObject]:
@@ -45,10 +48,10 @@ class CatalogViews:
             case "repository":
                 async with borrowed(self._pool) as connection:
                     latest = await builds.latest(connection, [str(step.after["id"])])
-                shown = await self.builds(list(latest.values()))
+                shown = await self.builds(list(latest.values()), PATIENCE_S)
                 return Beside(latest_build=shown[0] if shown else None)
             case "build":
-                return Beside(log=await self._logs.excerpt(step.after))
+                return Beside(log=await self._logs.excerpt(step.after, PATIENCE_S))
             case _:
                 return NOTHING
 

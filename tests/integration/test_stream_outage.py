@@ -1,23 +1,29 @@
-"""The stream while the database is away, and after a failure of the hub."""
+"""The stream while the database or the store of run logs is away, and after a failure of the hub."""
 
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
+from uuid import uuid4
 
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
 from api.catalog_views import CatalogViews
+from domain.build import Wanted
+from domain.catalog_commands import Catalog
 from domain.launching import Launch
 from eventlog.replay import Step
 from projections.feed import NOTHING, Beside
 from tests.integration.shared_api import job_body
 from tests.integration.streams import server_sent, stream
+from tests.support import s3
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.logs import TESTER, parts, registered
 from tests.support.processes import eventually
 from tests.support.proxy import Proxy
 from tests.support.told import of_events, tell_now, told_of
+from worker.object_logs import READ_S
 
 
 async def append_some(database_url: str, slug: str, events: int) -> None:
@@ -111,3 +117,29 @@ def test_a_hub_that_failed_goes_on_where_it_was(
     assert [told_of(message) for message in of_events(opened.received)] == expected
     assert not failures
     assert "stream hub's reader had failed" in caplog.text
+
+
+def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3_endpoint: str
+) -> None:
+    with s3.Gate(s3_endpoint) as gate:
+        for name, value in s3.variables(gate.endpoint).items():
+            monkeypatch.setenv(name, value)
+        store = f"s3://{s3.BUCKET}/{uuid4()}"
+        with in_process(database_url, tmp_path / "data", store) as api, stream(api.client) as opened:
+            opened.next()
+            gate.close("silent")
+            api.client.post("/apps", json={"id": "app", "name": "An app", "repoUrl": "/srv/x"}).raise_for_status()
+            started = monotonic()
+            told = [opened.until(lambda message: message["type"] == "repository.updated")]
+            asyncio.run(request_builds(database_url, 3))
+            told += [opened.until(lambda message: message["type"] == "build.updated") for _ in range(3)]
+            assert monotonic() - started < READ_S
+            assert [message["data"]["build"]["hasLogs"] for message in told[1:]] == [False] * 3
+            gate.open()
+
+
+async def request_builds(database_url: str, builds: int) -> None:
+    async with parts(database_url) as part:
+        for _ in range(builds):
+            await Catalog(part.jobs).request_build("app", Wanted(), TESTER)

@@ -39,11 +39,12 @@ class InProcessApi:
 
 
 @contextmanager
-def in_process(database_url: str, data_dir: Path) -> Iterator[InProcessApi]:
+def in_process(database_url: str, data_dir: Path, logs_store: str | None = None) -> Iterator[InProcessApi]:
     """Run the API in a thread."""
+    settings = Settings(database_url, data_dir, logs_store=logs_store)
     ready: Future[tuple[str, FastAPI]] = Future()
     stop = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(Settings(database_url, data_dir), ready, stop)))
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, ready, stop)))
     thread.start()
     try:
         url, app = ready.result(READY_TIMEOUT_S)
