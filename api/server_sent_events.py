@@ -1,7 +1,7 @@
 """`GET /events/stream`: the event stream as server-sent events, which resume by themselves (contract, section 5)."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Header, Query, Request
@@ -48,8 +48,9 @@ class EventStream(Response):
 
 async def _send(stream: Stream, send: Send) -> None:
     await send(_chunk(f"retry: {RECONNECT_MS}\n".encode() + stream.ack.server_sent))
-    async for frames in stream.messages():
-        await send(_chunk(b"".join(frame.server_sent for frame in frames)))
+    async with aclosing(stream.messages()) as messages:
+        async for frames in messages:
+            await send(_chunk(b"".join(frame.server_sent for frame in frames)))
 
 
 async def _left(receive: Receive) -> None:

@@ -98,7 +98,7 @@ class Stream:
         """Wait until the client is too slow, perhaps for ever. While it reads the log by itself, it never is."""
         await self._subscriber.fell_behind()
 
-    async def messages(self) -> AsyncIterator[list[Frame]]:
+    async def messages(self) -> AsyncGenerator[list[Frame]]:
         """Yield each event's messages, and heartbeats in between, for ever.
 
         Whoever asks for the next ones has sent those before.

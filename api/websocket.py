@@ -1,7 +1,7 @@
 """`/ws`: the event stream over a WebSocket (contract, section 5)."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import cast
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -21,6 +21,9 @@ router = APIRouter()
 POLICY_VIOLATION = 1008
 TRY_AGAIN_LATER = 1013
 
+_CLOSED = RuntimeError
+"""Starlette's word for a socket that has been closed meanwhile."""
+
 MAX_REASON_BYTES = 123
 """What fits into the frame that closes a WebSocket."""
 
@@ -34,7 +37,7 @@ async def stream(websocket: WebSocket) -> None:
         await websocket.close(POLICY_VIOLATION, str(error))
         return
     await websocket.accept()  # Also those that are refused below: of a refused handshake browsers tell nothing.
-    with suppress(WebSocketDisconnect, RuntimeError):  # RuntimeError is Starlette's word for a closed socket.
+    with suppress(WebSocketDisconnect):
         await _close(websocket, *await _serve(websocket, cast("Streams", websocket.app.state.streams)))
 
 
@@ -57,7 +60,7 @@ async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, _CLOSED):
         async with asyncio.timeout(LAST_WORDS_S):
             await websocket.close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
 
@@ -71,13 +74,17 @@ class _Connection:
         self._sending = asyncio.Lock()
 
     async def send(self, frames: list[Frame]) -> None:
-        for frame in frames:
-            await self._websocket.send_text(frame.text)
+        try:
+            for frame in frames:
+                await self._websocket.send_text(frame.text)
+        except _CLOSED as error:
+            raise WebSocketDisconnect from error
 
     async def send_messages(self) -> None:
-        async for frames in self._stream.messages():
-            async with self._sending:
-                await self.send(frames)
+        async with aclosing(self._stream.messages()) as messages:
+            async for frames in messages:
+                async with self._sending:
+                    await self.send(frames)
 
     async def answer_pings(self) -> None:
         while (message := await self._websocket.receive())["type"] != "websocket.disconnect":

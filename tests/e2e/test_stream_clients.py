@@ -75,6 +75,11 @@ def messages_of(client: str, url: str, options: Message) -> AsyncGenerator[Messa
     return javascript_messages(url, options, with_sockets=client == "javascript sockets")
 
 
+def skip_without_node(client: str) -> None:
+    if client != "python":
+        node(with_sockets=client == "javascript sockets")
+
+
 CLIENTS = ["python", "javascript sockets", "javascript events"]
 
 
@@ -106,6 +111,7 @@ def finish(api: Process) -> None:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_resumes_until_it_has_all_of_the_log(database_url: str, tmp_path: Path, client: str) -> None:
+    skip_without_node(client)
     arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
     asked: list[Message] = [{"after": 0}, {"after": 1, "types": "job.run.pending,job.run.updated"}, {}]
 
@@ -133,6 +139,8 @@ def test_a_client_resumes_until_it_has_all_of_the_log(database_url: str, tmp_pat
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_what_is_refused_for_good_is_an_error(client: str, api: Process) -> None:
+    skip_without_node(client)
+
     async def refused(options: Message, path: str = "") -> str:
         async with aclosing(messages_of(client, api.url() + path, options)) as messages:
             if client == "python":

@@ -163,3 +163,4 @@ def test_every_client_gets_the_whole_log_in_its_order(database_url: str, tmp_pat
 
     with started("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=database_url) as api:
         asyncio.run(scenario(api))
+    assert [line for line in api.errors if "Traceback" in line or "ERROR" in line or "had failed" in line] == []
