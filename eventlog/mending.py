@@ -23,6 +23,9 @@ TARGET_HOLD_S = 0.010
 
 FIRST_BATCH, LARGEST_BATCH = 16, 1_000
 
+MAX_COLLISIONS = 10
+"""After the second only rows that move on at this very moment are still in the way."""
+
 
 class Mender:
     """Mends one table, whose wrong rows `staging.differing` has as they must be.
@@ -59,20 +62,20 @@ class Mender:
 
     async def _batch(self, keys: Sequence[UUID]) -> None:
         """Mend these rows, however often they move on or are in each other's way."""
-        leave_first = False
+        collisions = 0
         while keys:
             await asyncio.sleep(self._pause_s)  # As long for the others as for us.
             try:
-                written = await self._write(keys, leave_first=leave_first)
+                written = await self._write(keys, leave_first=collisions > 0)
             except errors.LockNotAvailable:  # Somebody held the lock for long. Our turn will come.
                 continue
             except errors.UniqueViolation:
                 # A wrong row sits on what belongs to another one: all of them leave, then all come back as they must.
-                rivals = [key for key in await self._rivals(keys) if key not in keys]
-                if leave_first and not rivals:
+                collisions += 1
+                if collisions > MAX_COLLISIONS:
                     raise
-                await self._fold_on(rivals)
-                keys, leave_first = [*keys, *rivals], True
+                keys = list(dict.fromkeys([*keys, *await self._rivals(keys)]))
+                await self._fold_on(keys)
             else:
                 keys = await self._fold_on([key for key in keys if key not in written])
 

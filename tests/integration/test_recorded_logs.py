@@ -1,6 +1,7 @@
 """Logs of every version, read with today's code: through upcasting into today's tables, and into today's aggregates."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from domain.launching import Launch
 from domain.repository import Repository
 from eventlog.connection import Database
 from eventlog.verify import Difference, verify
+from migrations import runner
 from projections.tables import TABLES
 from tests.recorded_logs import files, record
 from tests.support.logs import TESTER, parts
@@ -58,6 +60,25 @@ def test_a_recorded_logs_aggregates_can_go_on(database_url: str, recording: Path
 
     asyncio.run(scenario())
     check_equal_to_log(database_url)
+
+
+def test_recorded_rows_change_only_with_the_version_of_their_table(
+    empty_database_url: str, database_url: str, tmp_path: Path
+) -> None:
+    recording = tmp_path / NEWEST
+    shutil.copytree(files.HERE / NEWEST, recording)
+    lines = list(files.read_lines(recording / "rows.jsonl"))
+    changed = [line for line in lines if line["table"] == "builds"]
+    changed[0]["row"]["git_branch"] = "as it was before"
+    files.write_lines(recording / "rows.jsonl", iter(lines))
+    with pytest.raises(SystemExit, match=r"the fold of builds has changed, so raise its Table\.version first"):
+        record.record_rows(database_url, recording)
+    for line in changed:
+        line["version"] = 0
+    files.write_lines(recording / "rows.jsonl", iter(lines))
+    runner.upgrade(empty_database_url)
+    record.record_rows(empty_database_url, recording)
+    assert (recording / "rows.jsonl").read_bytes() == (files.HERE / NEWEST / "rows.jsonl").read_bytes()
 
 
 def test_the_oldest_recording_has_an_event_in_its_first_shape() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -13,6 +12,7 @@ from domain.json_values import JsonObject
 from domain.ports import Row
 from projections import job_runs
 from projections.envelope import Envelope
+from tests.support.http_wire import Poster
 from tests.support.logs import Parts
 
 READ_PAUSE_S = 0.02
@@ -27,16 +27,19 @@ class Load:
 
     Attributes:
         launched: ids of the runs that it launched.
+        took_s: from the first launch to the last answer.
         reads: answers held against the log.
     """
 
     def __init__(self, part: Parts, client: httpx.AsyncClient, slug: str, a_second: float) -> None:
         self._part = part
         self._client = client
+        self._poster = Poster(str(client.base_url), connections=16)
         self._slug = slug
         self._pause_s = 1 / a_second
         self._over = asyncio.Event()
         self.launched: list[UUID] = []
+        self.took_s = 0.0
         self.reads = 0
 
     def end(self) -> None:
@@ -51,6 +54,8 @@ class Load:
                 group.create_task(self._launch(cancel=len(self.launched) % 3 == 0))
                 due += self._pause_s
                 await asyncio.sleep(max(0, started + due - monotonic()))
+        await self._poster.close()
+        self.took_s = monotonic() - started
 
     async def read(self, whole: Sequence[UUID], spoiled: Sequence[UUID]) -> None:
         """Read runs that must always be right, and spoiled ones, which once they are right must stay right."""
@@ -78,11 +83,10 @@ class Load:
         return any(_presented(after[:count]) == shown for count in range(len(before), len(after) + 1)), shown
 
     async def _launch(self, *, cancel: bool) -> None:
-        body: dict[str, Any] = {"parameters": {"number": len(self.launched)}, "delayMs": 3_600_000}
-        launched = (await self._client.post(f"/jobs/{self._slug}/run", json=body)).raise_for_status()
-        run_id = UUID(launched.json()["data"]["id"])
+        body = {"parameters": {"number": len(self.launched)}, "delayMs": 3_600_000}
+        run_id = UUID((await self._poster.post(f"/jobs/{self._slug}/run", body))["data"]["id"])
         if cancel:
-            (await self._client.post(f"/job-runs/{run_id}/cancel", json={})).raise_for_status()
+            await self._poster.post(f"/job-runs/{run_id}/cancel", {})
         self.launched.append(run_id)
 
 
