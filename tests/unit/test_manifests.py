@@ -78,6 +78,23 @@ def test_json_that_is_broken_is_refused(text: str) -> None:
         read_json(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('["[[", "\\\\", "\\"{", {"]": []}]', ["[[", "\\", '"{', {"]": []}]),
+        ("[" * 100 + "]" * 100, None),
+        ("[[]," * 300 + "0" + "]" * 300, ManifestError),
+        ("[" + "[], " * 300 + "0]", [*[[]] * 300, 0]),
+    ],
+)
+def test_json_is_as_deep_as_its_brackets_outside_of_texts(text: str, value: object) -> None:
+    if value is ManifestError:
+        with pytest.raises(ManifestError, match="nested too deeply"):
+            read_json(text)
+    else:
+        assert read_json(text) == (json.loads(text) if value is None else value)
+
+
 SLOW = (
     "[",
     "{",

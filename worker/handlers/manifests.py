@@ -6,6 +6,7 @@ constructed from a tag, and no alias is followed: that is how a small file becom
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 
 import yaml
@@ -48,16 +49,26 @@ def first_manifest(
         return None
 
 
+MAX_JSON_DEPTH = 100
+"""Counted beforehand: how deep the standard library reads depends on the version of Python, and on who calls it."""
+
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""Texts as a whole, closed or not, and brackets outside of them."""
+
+
 def read_json(text: str) -> Plain:
     """Read a JSON text.
 
     Raises:
         ManifestError: it is none, or too deep.
     """
+    depth = 0
+    for mark in _STRUCTURE.finditer(text):
+        depth += (mark.group() in "[{") - (mark.group() in "]}")
+        if depth > MAX_JSON_DEPTH:
+            raise ManifestError("it is nested too deeply")
     try:
         value: Plain = json.loads(text)
-    except RecursionError:
-        raise ManifestError("it is nested too deeply") from None
     except ValueError as error:
         raise ManifestError(f"it is no JSON: {error}") from None
     return value
