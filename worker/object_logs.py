@@ -106,11 +106,13 @@ class ObjectLogs:
 
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
         """See the port."""
-        for _ in range(LISTINGS):
+        for listing in range(LISTINGS):
             found = await self._ask(lambda: obstore.list(self._store, run_directory(run_id)).collect(), READ_S)
             wholes, chunks = _sort({entry["path"]: entry["size"] for entry in found}, attempt)
-            if all(name in wholes or _is_gapless(sizes) for name, sizes in chunks.items()):
-                break  # Else it was listed just while the whole log took the place of its chunks.
+            # A directory is listed in no order: while the whole log takes the place of its chunks, it may show neither.
+            something = bool(wholes or chunks) or listing > 0
+            if something and all(name in wholes or _is_gapless(sizes) for name, sizes in chunks.items()):
+                break  # Else it was listed just while that happened.
         return [
             ExecutionLog(name, wholes[name] if name in wholes else _size(chunks[name]), complete=name in wholes)
             for name in sorted({*wholes, *chunks})
