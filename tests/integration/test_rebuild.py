@@ -14,6 +14,7 @@ from uuid import UUID
 
 import httpx
 import psycopg
+import pytest
 
 from domain.launching import Launch
 from eventlog import schema
@@ -185,11 +186,11 @@ def _still_spoiled(url: str) -> int:
     return int(query(url, "SELECT count(*) FROM job_runs WHERE error_message = 'sabotaged'")[0][0]) * 4
 
 
-def test_a_stopped_rebuild_says_so_and_ends(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_rebuild_says_so_and_ends(database_url: str, tmp_path: Path, number: signal.Signals) -> None:
     fill(database_url, 20_000)
     with rebuilding(database_url, tmp_path) as rebuild:
         eventually(lambda: query(database_url, AT_WORK), what="the rebuild's session")
-        code = rebuild.stop()
-    assert code == 143
+        assert rebuild.stop(number) == 128 + number
     assert "stopped; nothing is half done" in rebuild.errors[-1]
     assert find(database_url) == []
