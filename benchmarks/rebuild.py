@@ -8,12 +8,15 @@ Three events a run. The goal: events folded and compared a second >= 0.5 x rows 
 import argparse
 import asyncio
 import resource
+from collections.abc import Coroutine
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any, TypeVar
 
 import psycopg
+import uvloop
 
 from eventlog import staging
 from eventlog.connection import Database
@@ -23,7 +26,15 @@ from projections.job_runs import TABLE
 from tests.support import databases
 from tests.support.big_logs import fill
 
+T = TypeVar("T")
+
 BLOCK = 1 << 16
+
+
+def _run(main: Coroutine[Any, Any, T]) -> T:
+    """Run as the commands do."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
 
 
 def copy_rows(url: str, lines: Path) -> float:
@@ -55,7 +66,7 @@ def measure_verify(url: str) -> tuple[float, float]:
         del total
 
     started = perf_counter()
-    [checked] = asyncio.run(verify(Database(url), [TABLE], print, progress))
+    [checked] = _run(verify(Database(url), [TABLE], print, progress))
     return checked.events / folded, checked.events / (perf_counter() - started)
 
 
@@ -64,7 +75,7 @@ def measure_mending(url: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute(f"TRUNCATE {TABLE.name}")
     started = perf_counter()
-    rebuilt = asyncio.run(rebuild(Database(url), TABLE, print, lambda *_: None))
+    rebuilt = _run(rebuild(Database(url), TABLE, print, lambda *_: None))
     print(f"rebuild of an empty table: {rebuilt.mended} rows in {perf_counter() - started:.1f} s")
     print(f"longest hold of the append lock: {rebuilt.longest_hold_ms:.1f} ms")
 

@@ -161,6 +161,7 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
         if row is not None:
             lines.append(line(row))
         await copy.write("".join(lines))
+    progress(f"{table.name}: folding", events, events)
     return events, rows + len(lines)
 
 
