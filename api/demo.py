@@ -39,7 +39,7 @@ HELLO = {
 
 
 def run_demo(repository: Path) -> int:
-    """Run the demonstration; return 0 if the repository was ingested and builds ended as they should."""
+    """Run the demonstration; return 0 if the repository was ingested, whatever came of its image."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)

@@ -46,16 +46,16 @@ def verify_command(  # noqa: PLR0913 - one for each option
     public_key: PublicKey = None,
 ) -> None:
     """Recompute the tables from the log and compare them row by row; exit with 1 if anything differs."""
-    chosen = _tables(tables or ())
+    chosen, wrong = _tables(tables or ()), False
+    if seal or root:  # First: an event that somebody made unreadable ends the fold, and this names it.
+        report = report_of(data_dir, database_url, seal_key, public_key, root)
+        typer.echo(orjson.dumps({**report.present(), "kind": "seal"}) if json else told(report))
+        wrong = not report.clean
     with _database(data_dir, database_url) as opened, _view(json=json) as view:
         checked = _finish(verify(opened, chosen, view.difference, view.progress))
         for one in checked:
             view.checked(one)
-    wrong = any(one.differences for one in checked)
-    if seal or root:
-        report = report_of(data_dir, database_url, seal_key, public_key, root)
-        typer.echo(orjson.dumps({**report.present(), "kind": "seal"}) if json else told(report))
-        wrong = wrong or not report.clean
+    wrong = wrong or any(one.differences for one in checked)
     raise typer.Exit(int(wrong))
 
 

@@ -1,7 +1,7 @@
 """The contract between the service and a handler: `execute(JobRunContext) -> JobResult`.
 
-This is all that a handler may know of the service. It runs in a process of its own, in a working directory of its own
-that is removed afterwards.
+This is all that a handler may know of the service. It runs in a process that runs nothing else meanwhile, in a working
+directory of its own that is removed afterwards.
 """
 
 import logging

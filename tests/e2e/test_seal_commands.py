@@ -99,12 +99,16 @@ def test_one_command_verifies_tables_and_seals(log: SealedLog, tmp_path: Path) -
     for options in (["--seal"], ["--root", str(kept)], ["--seal", "--json"]):
         done = CliRunner().invoke(app, [*arguments, "job_definitions", *options], env=env)
         assert done.exit_code == 0, done.stdout + done.stderr
-    [table, seal] = [json.loads(line) for line in done.stdout.splitlines()]
+    [seal, table] = [json.loads(line) for line in done.stdout.splitlines()]
     assert (table["kind"], seal["kind"], seal["clean"]) == ("table", "seal", True)
     edit(log.url, "UPDATE jobs_events SET actor = 'mallory' WHERE notification_id = 3")
     done = CliRunner().invoke(app, [*arguments, "job_definitions", "--seal"], env=env)
     assert done.exit_code == 1
     assert "first bad position: 3" in done.stdout
+    edit(log.url, "UPDATE jobs_events SET state = 'no JSON' WHERE notification_id = 2")
+    done = CliRunner().invoke(app, ["verify", *arguments[1:], "--seal"], env=env)
+    assert done.exit_code == 1
+    assert "first bad position: 2" in done.stdout, "what cannot be folded any more is named all the same"
 
 
 def test_a_head_that_was_exported_uncovers_a_log_rewritten_with_the_stolen_key(log: SealedLog, tmp_path: Path) -> None:
