@@ -85,7 +85,9 @@ class Child:
     """The handlers' process: reads tasks, prints, and says when one is done."""
 
     def __init__(self, command: list[str], reports: int) -> None:
-        tasks, self._tasks = os.pipe()
+        tasks, self.tasks = os.pipe()
+        os.set_blocking(self.tasks, False)
+        self._rest = b""
         self.output, writing = os.pipe()
         self.done, saying_done = os.pipe()
         self.pid = os.fork()
@@ -103,9 +105,16 @@ class Child:
             os.close(descriptor)
 
     def give(self, task: object) -> None:
-        """Hand a task over: one line."""
-        with suppress(BrokenPipeError):
-            _write(self._tasks, json.dumps(task).encode() + b"\n")
+        """Have a task, one line, ready to be handed over."""
+        self._rest = json.dumps(task).encode() + b"\n"
+
+    def give_on(self) -> bool:
+        """Hand over what the pipe takes: a child may never read. Return whether there is nothing left to do."""
+        try:
+            self._rest = self._rest[os.write(self.tasks, self._rest) :]
+        except OSError as error:  # The pipe is full, or nobody reads it any more.
+            return isinstance(error, BrokenPipeError)
+        return not self._rest
 
 
 class Control:
@@ -166,6 +175,7 @@ class Attempt:
     def _watch(self) -> tuple[int, struct_rusage | None]:
         """Return the exit status and usage of a child that ended, (0, None) if it says that it is done."""
         poller = select.poll()
+        poller.register(self._child.tasks, select.POLLOUT)
         for descriptor in (self._control.descriptor, self._child.output, self._child.done):
             poller.register(descriptor, select.POLLIN)
         while True:
@@ -184,8 +194,11 @@ class Attempt:
             if commands is None:  # The worker is gone.
                 poller.unregister(descriptor)
                 self._end("stopped")
-            else:
-                self._obey(commands)
+            self._obey(commands or [])
+            return
+        if descriptor == self._child.tasks:
+            if self._child.give_on():
+                poller.unregister(descriptor)
             return
         chunk = os.read(descriptor, CHUNK_BYTES)
         if not chunk:

@@ -17,15 +17,17 @@ Updates = list[Mapping[str, Any]]
 
 
 @asynccontextmanager
-async def executor(size: int = 1) -> AsyncIterator[ProcessExecutor]:
-    made = ProcessExecutor(HandlerSource(modules=("tests.support.handlers",)), size)
+async def executor(size: int = 1, module: str = "tests.support.handlers") -> AsyncIterator[ProcessExecutor]:
+    made = ProcessExecutor(HandlerSource(modules=(module,)), size)
     try:
         yield made
     finally:
         await made.aclose()
 
 
-async def submit(where: ProcessExecutor, log: Path, handler: str, **parameters: Any) -> ProcessAttempt:
+async def submit(
+    where: ProcessExecutor, log: Path, handler: str, timeout_ms: int | None = None, **parameters: Any
+) -> ProcessAttempt:
     task = Task(
         run={"id": "r", "slug": "s", "attempt": 1, "maxAttempts": 1, "context": {}},
         definition={},
@@ -33,7 +35,7 @@ async def submit(where: ProcessExecutor, log: Path, handler: str, **parameters: 
         parameters=parameters,
         inputs={},
         settings={},
-        timeout_ms=None,
+        timeout_ms=timeout_ms,
         memory_mb=None,
         deadline=None,
         log_path=log,
@@ -72,6 +74,26 @@ def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for(tmp_p
             os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
             again = await (await submit(slots, tmp_path / "2", "wait", forMs=0)).outcome()
             assert again.kind == "result"
+
+    asyncio.run(main())
+
+
+def test_a_process_that_never_takes_its_task_is_ended_in_time(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with executor(module="tests.support.hanging_handlers") as slots:
+            # More than the pipe to the process holds.
+            attempt = await submit(slots, tmp_path / "1", "noop", timeout_ms=500, text="x" * 1_000_000)
+            assert (await asyncio.wait_for(attempt.outcome(), 30)).kind == "timeout"
+
+    asyncio.run(main())
+
+
+def test_a_long_task_arrives_whole(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with executor() as slots:
+            text = "x" * 900_000
+            outcome = await (await submit(slots, tmp_path / "1", "echo", text=text)).outcome()
+            assert outcome.message["result"]["parameters"] == {"text": text}
 
     asyncio.run(main())
 
