@@ -23,7 +23,15 @@ def service_of(connection: HTTPConnection) -> Service:
     return cast("Service", connection.app.state.service)
 
 
-ServiceDep = Annotated[Service, Depends(service_of)]
+# Dependencies are coroutines although they wait for nothing: FastAPI sends plain functions to a pool of threads, whose
+# hand-overs cost a launch more than all else that it does.
+
+
+async def _service(connection: HTTPConnection) -> Service:
+    return service_of(connection)
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
 
 
 async def _connection(service: ServiceDep) -> AsyncIterator[Connection]:
@@ -31,11 +39,11 @@ async def _connection(service: ServiceDep) -> AsyncIterator[Connection]:
         yield connection
 
 
-def _reader(request: Request, service: ServiceDep) -> str:
+async def _reader(request: Request, service: ServiceDep) -> str:
     return principal_of(request, service.settings.tokens, to_write=False)
 
 
-def _origin(request: Request, service: ServiceDep) -> Origin:
+async def _origin(request: Request, service: ServiceDep) -> Origin:
     """Name who asks as the actor, and the request as the cause of all that follows."""
     actor = principal_of(request, service.settings.tokens, to_write=True)
     return Origin(actor, causation_id=uuid4())
@@ -49,7 +57,7 @@ Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 RunsLimit = Annotated[int, Query(ge=1, le=50)]
 
 
-def _statuses(
+async def _statuses(
     status: Annotated[str | None, Query(description="one status, or several with commas")] = None,
 ) -> list[str]:
     wanted = [part.strip() for part in (status or "").split(",") if part.strip()]
@@ -60,7 +68,7 @@ def _statuses(
     return wanted
 
 
-def _idempotency_key(
+async def _idempotency_key(
     idempotency_key: Annotated[str | None, Header(description="at most 255 printable ASCII characters")] = None,
 ) -> str | None:
     if idempotency_key is None:

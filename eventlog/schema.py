@@ -25,15 +25,22 @@ HEADS = f"""
     ) AS head
 """
 
+POSITION_SEQUENCE = "jobs_events_notification_id_seq"
+
+DRAW_POSITIONS = f"SELECT nextval('{POSITION_SEQUENCE}') AS position FROM generate_series(1, %s)"
+"""Drawn under the lock, as many as there are events to append, so that rows can be folded before they are written. What
+is not used is a gap, as after a rollback."""
+
 INSERT = f"""
     INSERT INTO {EVENTS_TABLE}
-        (originator_id, originator_version, topic, state, actor, correlation_id, causation_id)
-    SELECT id, version, topic, state, actor, correlation_id, causation_id
-    FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::bytea[], %s::text[], %s::uuid[], %s::uuid[])
-        WITH ORDINALITY AS new (id, version, topic, state, actor, correlation_id, causation_id, ordinal)
-    ORDER BY ordinal
-    RETURNING originator_id, originator_version, notification_id
+        (originator_id, originator_version, notification_id, topic, state, actor, correlation_id, causation_id)
+    SELECT id, version, position, topic, convert_to(state, 'UTF8'), actor, correlation_id, causation_id
+    FROM json_to_recordset(%s::json) AS new (
+        id uuid, version bigint, position bigint, topic text, state text, actor text,
+        correlation_id uuid, causation_id uuid)
 """
+"""`json`, not `jsonb`: the state is text inside of it, and must come out as the very bytes that went in. One JSON text
+costs the writer a quarter of what seven arrays do."""
 
 ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', %s)"
 

@@ -20,7 +20,7 @@ from domain.errors import (
 )
 from domain.ports import Origin, Saved, Unit
 from domain.tasks import end
-from eventlog.batch import DecideEvents, Request, committed, prepare
+from eventlog.batch import DecideEvents, Request, commit, committed, prepare
 from eventlog.connection import Database, is_away
 from projections.table import Connection
 
@@ -141,9 +141,9 @@ class Writer:
             committing = False
             try:
                 connection = await self._connected()
-                if await prepare(connection, requests):
+                if statements := await prepare(connection, requests):
                     committing = True
-                    await connection.execute("COMMIT")
+                    await commit(connection, statements)
             except psycopg.Error as error:
                 if isinstance(error, _PASSING):
                     await self._rollback()
