@@ -17,6 +17,7 @@ from api import (
     routes_builds,
     routes_events,
     routes_jobs,
+    routes_launch,
     routes_runs,
     server_sent_events,
     websocket,
@@ -57,6 +58,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     app.state.closing = closing
     app.add_middleware(BodyLimit)
     errors.install(app)
+    routes_launch.install(app)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
     for part in (
         *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events),

@@ -1,16 +1,14 @@
-"""`/jobs`: definitions, and launching their runs."""
+"""`/jobs`: definitions, and lists of their runs."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter
 
 from api.answers import Data, Definition, JobWithRuns, JsonAnswer, Page, PageMeta, Run, data, failures
 from api.as_of import AsOfDep, job_in, meta_of, view
-from api.bodies import JobBody, JobPatch, LaunchBody
+from api.bodies import JobBody, JobPatch
 from api.context import (
     ConnectionDep,
-    IdempotencyKeyDep,
     MayRead,
     Offset,
     OriginDep,
@@ -20,10 +18,8 @@ from api.context import (
     known_job,
     possible_slug,
 )
-from api.strict_json import StrictJsonRoute, sent_body
-from domain.application import Launched
-from domain.ports import Row
-from projections import job_definitions, job_runs, run_queries
+from api.strict_json import StrictJsonRoute
+from projections import job_definitions, job_runs
 from projections.run_queries import RunFilter
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
@@ -75,21 +71,6 @@ async def revise_job(slug: str, body: JobPatch, service: ServiceDep, origin: Ori
     return data(job_definitions.present(row))
 
 
-@router.post("/{slug}/run", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 413, 415, 429))
-async def launch_run(  # noqa: PLR0913 - what it takes from the request
-    slug: str,
-    request: Request,
-    service: ServiceDep,
-    origin: OriginDep,
-    key: IdempotencyKeyDep,
-    body: Annotated[LaunchBody | None, Body()] = None,
-) -> JsonAnswer:
-    """Launch a run. With an `Idempotency-Key` a repeated request leads to the first run again."""
-    launch = (body or LaunchBody()).launch(key, sent_body(request))
-    launched = await service.jobs.launch(possible_slug(slug), launch, origin)
-    return data(job_runs.present(await row_of(launched, service)), 202)
-
-
 @router.get(
     "/{slug}/runs", response_model=Page[list[Run], PageMeta], responses=failures(400, 404), dependencies=[MayRead]
 )
@@ -107,15 +88,3 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
         runs, _ = await seen.runs(RunFilter(definition_id=UUID(str(job["id"])), statuses=statuses), limit, offset)
         content = [job_runs.present(run) for run in runs]
         return JsonAnswer({"data": content, "meta": {"limit": limit, "offset": offset, **meta_of(seen)}})
-
-
-async def row_of(launched: Launched, service: ServiceDep) -> Row:
-    """Return the row of a launched run: as the launch left it, or as it is today if it was launched before."""
-    if launched.row is not None:
-        return launched.row
-    async with service.pool.connection() as connection:
-        row = await run_queries.by_id(connection, launched.run_id)
-    if row is None:
-        msg = f"run {launched.run_id} is in the log but not in job_runs"
-        raise LookupError(msg)
-    return row

@@ -22,7 +22,7 @@ from api.context import (
     run_not_found,
     storable,
 )
-from api.routes_jobs import row_of
+from api.routes_launch import row_of
 from api.service import Service
 from api.strict_json import StrictJsonRoute
 from domain.errors import InvalidInputError, Issue, NotFoundError

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 from uuid import UUID
 
@@ -44,7 +45,7 @@ class Unit:
     expects: Mapping[UUID, int] = field(default_factory=dict)
     continues: UUID | None = None
 
-    @property
+    @cached_property
     def aggregate_ids(self) -> list[UUID]:
         """Return whose events these are, each once, in order."""
         return list(dict.fromkeys(_uuid(event.originator_id) for event in self.events))

@@ -4,20 +4,15 @@ Positions appear in commit order (the append lock sees to it), so "after the las
 that rollbacks leave are never filled later.
 """
 
-import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
-from domain.errors import LogUnavailableError
 from eventlog import schema
 from eventlog.connection import borrowed
-from eventlog.listener import Signal
 from projections.envelope import Envelope, to_envelope
 from projections.table import Connection, fetch_rows
-
-logger = logging.getLogger(__name__)
 
 CHUNK = 500
 """Events read at a time: bounds memory, and how long the loop is busy decoding."""
@@ -70,18 +65,3 @@ class Reader:
         async with borrowed(self._pool) as connection:
             rows = await fetch_rows(connection, schema.READ_PARTS, values)
         return [to_envelope(row) for row in rows]
-
-    async def follow(self, position: int, signal: Signal) -> AsyncIterator[list[Envelope]]:
-        """Yield what comes after the position, chunk by chunk, for ever; through lost connections, too."""
-        while True:
-            try:
-                chunk = await self.after(position)
-            except LogUnavailableError as error:
-                logger.warning("cannot read the log, trying again: %s", error)
-                await signal.wait(POLL_S)
-                continue
-            if chunk:
-                position = chunk[-1].position
-                yield chunk
-            else:
-                await signal.wait(POLL_S)
