@@ -15,7 +15,7 @@ from domain.ports import Locked, Row, Saved, Unit
 from eventlog import schema
 from eventlog.locked import LockedLog
 from eventlog.plan import Found, Head, Plan, Statement, key_of, outcome
-from projections.table import Connection, fetch_rows, select_sql
+from projections.table import Connection, select_sql
 from projections.tables import BY_SUBJECT
 
 DecideEvents = Callable[[Locked], Awaitable[Sequence[StoredEvent]]]
@@ -94,8 +94,11 @@ async def committed(connection: Connection, requests: Iterable[Request]) -> bool
 
 async def _decide(connection: Connection, requests: Iterable[Request]) -> None:
     """Begin, and let the requests decide under the lock, one after the other."""
-    await connection.execute(schema.BEGIN_LOCKED)
-    now = from_iso(str((await fetch_rows(connection, schema.NOW, {}))[0]["now"]))
+    async with connection.pipeline():
+        await connection.execute(schema.BEGIN)
+        await connection.execute(schema.LOCK)
+        time = await connection.execute(schema.NOW)
+    now = from_iso(str((await time.fetchall())[0]["now"]))
     for request in requests:
         if request.decide is not None:
             request.unit = Unit(await request.decide(LockedLog(connection, now)), request.unit.origin)

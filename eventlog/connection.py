@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 import psycopg
@@ -67,12 +69,29 @@ class Database:
             open=False,
             kwargs={"autocommit": True, "row_factory": dict_row},
             configure=configure,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
+            reset=_note_use,
             timeout=CONNECT_TIMEOUT_S,
             # The pool's own back-off would go on sleeping for half a minute after the database is back.
             reconnect_timeout=RECONNECT_S,
             name="queries",
         )
+
+
+TRUSTED_S = 0.25
+"""For how long after its last use a connection is lent again without asking the server whether it is still there: the
+question would double the round trips of a busy process."""
+
+_used_at: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
+
+
+async def _note_use(connection: AsyncConnection[Any]) -> None:
+    _used_at[connection] = monotonic()
+
+
+async def _check(connection: AsyncConnection[Any]) -> None:
+    if monotonic() - _used_at.get(connection, 0.0) > TRUSTED_S:
+        await AsyncConnectionPool.check_connection(connection)
 
 
 @asynccontextmanager

@@ -154,20 +154,19 @@ async def claim_candidates(connection: Connection, now: datetime, limit: int) ->
     Exact only under the log's lock. Jobs and keys that are found full are left out of the next look, so that however
     many of their runs wait in front, they cannot hide the runs behind them.
     """
-    limits = _Limits(await fetch_rows(connection, _LIMITED, {}))
+    first: dict[str, object] = {"now": now, "picked": [], "full": [], "taken": [], "limit": limit}
+    async with connection.pipeline():
+        limited = await connection.execute(_LIMITED)
+        due = await connection.execute(_DUE, first)
+    limits, candidates = _Limits(await limited.fetchall()), await due.fetchall()
     picked: list[UUID] = []
-    while len(picked) < limit:
-        values = {
-            "now": now,
-            "picked": picked,
-            "full": limits.full,
-            "taken": list(limits.taken),
-            "limit": limit - len(picked),
-        }
-        candidates = await fetch_rows(connection, _DUE, values)
-        if not candidates:
-            break
+    while candidates:
+        asked = limit - len(picked)
         picked += [UUID(str(run["id"])) for run in candidates if limits.admit(run)]
+        if len(candidates) < asked or len(picked) == limit:
+            break  # There were no others, or there is no room for them.
+        values = {**first, "picked": picked, "full": limits.full, "taken": list(limits.taken)}
+        candidates = await fetch_rows(connection, _DUE, {**values, "limit": limit - len(picked)})
     return picked
 
 
