@@ -18,6 +18,7 @@ from api import (
     routes_events,
     routes_jobs,
     routes_runs,
+    routes_subjects,
     server_sent_events,
     websocket,
 )
@@ -59,7 +60,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     errors.install(app)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
     for part in (
-        *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events),
+        *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events, routes_subjects),
         *(websocket, server_sent_events, asyncapi),
     ):
         app.include_router(part.router)

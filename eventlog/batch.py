@@ -15,6 +15,7 @@ from domain.errors import VersionConflictError
 from domain.identifiers import event_id
 from domain.ports import Locked, Origin, Row, Saved, Unit
 from eventlog import schema
+from eventlog.decryption import plain_states
 from eventlog.locked import LockedLog
 from projections.envelope import Envelope, bare_envelope
 from projections.table import Connection, Table, fetch_rows, rows_by_id
@@ -185,8 +186,10 @@ async def _project(
 ) -> dict[UUID, Row]:
     """Fold the events onto their rows and write what changed; return the rows as they are now."""
     by_table: dict[str, list[Envelope]] = {}
+    plain = await plain_states(connection, ((*_key(event), event.state) for event in events))
     for event in events:
-        envelope = _envelope(event, positions[_key(event)])
+        state = plain.get(_key(event)[0], event.state) if event.originator_version == 1 else event.state
+        envelope = bare_envelope(*_key(event), positions[_key(event)], event.topic, state)
         by_table.setdefault(envelope.subject, []).append(envelope)
     rows: dict[UUID, Row] = {}
     for subject, envelopes in by_table.items():
@@ -235,10 +238,6 @@ def update_sql(table: Table, columns: Iterable[str]) -> str:
 def _recordset(table: Table, columns: Iterable[str]) -> str:
     typed = ", ".join(f"{name} {table.columns[name]}" for name in columns)
     return f"jsonb_to_recordset(%s::jsonb) AS new ({typed})"
-
-
-def _envelope(event: StoredEvent, position: int) -> Envelope:
-    return bare_envelope(*_key(event), position, event.topic, event.state)
 
 
 def _key(event: StoredEvent) -> tuple[UUID, int]:
