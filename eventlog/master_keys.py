@@ -80,7 +80,7 @@ class MasterKeyFile:
         self.path = path
         self._keys: tuple[MasterKey, ...] = ()
 
-    def keys(self) -> Sequence[MasterKey]:
+    def held(self) -> Sequence[MasterKey]:
         """Return the keys as last read; none if there is no file.
 
         Raises:
@@ -89,7 +89,7 @@ class MasterKeyFile:
         return self._keys or self.reload()
 
     def reload(self) -> Sequence[MasterKey]:
-        """Read the file anew; see `keys`."""
+        """Read the file anew; see `held`."""
         try:
             lines = self.path.read_text(encoding="ascii").split("\n")
             mode = stat.S_IMODE(self.path.stat().st_mode)
@@ -112,8 +112,8 @@ class MasterKeyFile:
         Raises:
             SubjectKeysUnavailableError: the file has none, so it is not the one that this database is used with.
         """
-        for keys in (self.keys, self.reload):
-            for key in keys():
+        for read in (self.held, self.reload):
+            for key in read():
                 if key.id == master_id:
                     return key
         has = ", ".join(key.id for key in self._keys) or "no key"

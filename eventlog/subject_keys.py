@@ -50,7 +50,7 @@ async def find(connection: Connection, subject: str) -> SubjectKey | None:
     """
     for _ in range(MAX_TRIES):
         file = known_file(connection)
-        keys = [] if file is None else file.keys()
+        keys = [] if file is None else file.held()
         values = {"lookups": [key.lookup(subject) for key in keys]}
         [row] = await fetch_rows(connection, schema.FIND_SUBJECT_KEY, values)
         if row["present"] is None:
