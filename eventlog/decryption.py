@@ -40,7 +40,7 @@ async def plain_states(connection: Connection, events: Iterable[tuple[UUID, int,
 
 async def envelopes(connection: Connection, rows: Sequence[Row]) -> list[Envelope]:
     """Return the envelopes of rows of the log; see `plain_states`."""
-    suspects = [row for row in rows if row["originator_version"] == 1 and MARK in cast("bytes", row["state"])]
+    suspects = [row for row in rows if row["originator_version"] == 1 and cast("bytes", row["state"]).startswith(MARK)]
     if suspects:
         plain = await plain_states(connection, map(_event, suspects))
         for row in suspects:

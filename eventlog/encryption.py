@@ -1,9 +1,9 @@
 """Personal data in a stored event: out of the open and back.
 
-An event whose state has the member `encrypted` was written with fewer members than its class has: marked parameters are
-missing, and their values lie in `encrypted`, by the id of the key and the parameter's name, as base64 of nonce,
-ciphertext and tag (AES-256-GCM). Only a run's first event has any. Its bytes never change, so seals hold; what changes
-is which keys there are. Whoever reads an event decrypts it first, before upcasts and folds.
+An event whose state begins with the member `encrypted` was written with fewer members than its class has: marked
+parameters are missing, and their values lie in `encrypted`, by the id of the key and the parameter's name, as base64 of
+nonce, ciphertext and tag (AES-256-GCM). Only a run's first event has any. Its bytes never change, so seals hold; what
+changes is which keys there are. Whoever reads an event decrypts it first, before upcasts and folds.
 
 The digest of a launch's body would let somebody who guesses a value see that the guess is right. So it is encrypted,
 too, by a key that follows from all keys of the run together: once one of them is gone, so is the digest.
@@ -25,8 +25,8 @@ from domain.json_values import JsonObject
 from domain.personal import ERASED
 from eventlog.master_keys import NONCE_BYTES
 
-MARK = b'"encrypted":{'
-"""What every state with encrypted values contains; one without may contain it, too, deeper inside."""
+MARK = b'{"encrypted":{'
+"""What a state with encrypted values begins with, and no other: so all that it costs the others is this comparison."""
 
 DIGEST = "request_digest"
 
@@ -47,17 +47,17 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
         joint = _joint({str(key_id): key for key_id, key in keys.values()})
         encrypted["digest"] = _closed(joint, state[DIGEST].encode(), _place(event.originator_id, None))
         state[DIGEST] = None
-    state = orjson.dumps({**state, "encrypted": encrypted})
+    state = orjson.dumps({"encrypted": encrypted, **state})
     return StoredEvent(event.originator_id, event.originator_version, event.topic, state)
 
 
 def encrypted_part(version: int, state: bytes) -> tuple[JsonObject, Sequence[str]] | None:
     """Return an event's state as it is stored and the ids of the keys that it needs; None if nothing is encrypted."""
-    if version != 1 or MARK not in state:
+    if version != 1 or not state.startswith(MARK):
         return None
     fields: JsonObject = orjson.loads(state)
-    encrypted = fields.get("encrypted")
-    return (fields, [*cast("dict[str, JsonObject]", encrypted["values"])]) if isinstance(encrypted, dict) else None
+    encrypted = cast("dict[str, dict[str, JsonObject]]", fields["encrypted"])
+    return fields, [*encrypted["values"]]
 
 
 def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -> bytes:

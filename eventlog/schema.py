@@ -185,7 +185,8 @@ ERASE_ROWS = """
 
 FIRST_ENCRYPTED = f"""
     SELECT originator_id, originator_version, state FROM {EVENTS_TABLE}
-    WHERE originator_id = ANY(%(ids)s) AND originator_version = 1 AND position(%(mark)s::bytea IN state) > 0
+    WHERE originator_id = ANY(%(ids)s) AND originator_version = 1
+        AND substring(state FOR octet_length(%(mark)s::bytea)) = %(mark)s::bytea
 """
 
 ROTATION_LOCK = 6_114_930_287_745_016_233

@@ -159,7 +159,7 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
         cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
         async for event in cursor.stream(schema.FOLD_ALL, values, binary=True, size=EVENTS_A_READ):
             stored = cast("Stored", event)
-            if stored[1] == 1 and MARK in stored[4]:
+            if stored[1] == 1 and stored[4].startswith(MARK):
                 stored = await moment.keys.plain(stored)
             row = folder.add(stored)
             events += 1

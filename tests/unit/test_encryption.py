@@ -85,10 +85,10 @@ def test_a_ciphertext_is_bound_to_its_run_and_its_parameter() -> None:
 
 
 def test_a_parameter_that_looks_like_encryption_is_a_parameter() -> None:
-    state = event({"encrypted": {"values": {}}, "text": MARK.decode()}).state
+    state = event({"encrypted": {"values": {}}, "text": MARK.decode(), "deep": {"encrypted": {"values": {}}}}).state
     assert MARK in state
     assert encrypted_part(1, state) is None
-    assert encrypted_part(2, event({}).state) is None
+    assert encrypted_part(2, encrypt(event({"mail": 1}), {"mail": ONE}).state) is None
 
 
 def test_a_master_key_wraps_keys_and_hides_names() -> None:
