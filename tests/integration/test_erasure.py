@@ -11,7 +11,7 @@ import pytest
 from domain.errors import ConflictError, NotFoundError
 from domain.launching import Launch
 from domain.run_states import Report
-from eventlog import schema
+from eventlog import schema, snapshot_keys
 from eventlog.past import opened
 from tests.support.logs import TESTER, Parts, query
 from tests.support.personal import ALICE, GIVEN, GONE, SECRETS, places_of
@@ -199,3 +199,20 @@ def test_an_erasure_finds_its_rows_by_the_index(shop: Shop) -> None:
             plan = str(connection.execute(f"EXPLAIN {statement}".encode(), values).fetchall())
             assert "job_runs_personal" in plan
             assert "Seq Scan" not in plan
+
+
+def test_more_keys_than_fit_at_once_are_read_one_by_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_keys, "MAX_AT_ONCE", 2)
+
+    async def scenario() -> None:
+        async with shop.parts() as part:
+            for number in range(6):
+                await shop.ended(part, customerId=f"c{number}")
+            await part.subjects.erase("c1", None, TESTER)
+            await shop.verify()
+            query(shop.url, "DELETE FROM job_runs RETURNING 1")
+            assert (await shop.rebuild()).mended == 6
+            await shop.verify()
+
+    asyncio.run(scenario())
+    assert sorted(one["customerId"] for one in shop.parameters()) == ["[erased]", "c0", "c2", "c3", "c4", "c5"]
