@@ -19,6 +19,7 @@ from api import (
     routes_jobs,
     routes_launch,
     routes_runs,
+    routes_subjects,
     server_sent_events,
     websocket,
 )
@@ -61,7 +62,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     routes_launch.install(app)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
     for part in (
-        *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events),
+        *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events, routes_subjects),
         *(websocket, server_sent_events, asyncapi),
     ):
         app.include_router(part.router)

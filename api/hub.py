@@ -160,6 +160,7 @@ class Hub:
         while True:
             if not self._subscribers:
                 await self._skip()
+                replay = Replay(self._reader)  # Rows that nobody needs may be of subjects that are being erased.
             elif events := await patiently(partial(self._reader.after, self.head)):
                 await self._pass_on(await patiently(partial(replay.steps, events)))
                 continue

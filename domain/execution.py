@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -62,7 +63,10 @@ class Executions:
                 raise WorkerBuriedError(worker_id)
             due = await self._jobs.load(JobRun, await locked.due_run_ids(slots), locked)
             runs = list(due.values())
-            claims[:] = [await self._claim(run, worker_id, locked) for run in runs]
+            claims[:] = [await self._claim(run, worker_id, locked) for run in runs if not run.erased]
+            for run in runs:
+                if run.erased:
+                    self._give_up(run, worker_id, locked.now)
             return await with_catalog(self._jobs, runs, (), locked)
 
         await self._jobs.save_under_lock(decide, _by(worker_id))
@@ -189,6 +193,12 @@ class Executions:
         for run in decided:
             if run.status == "running":
                 self._held[run_id] = run
+
+    def _give_up(self, run: JobRun, worker_id: str, now: datetime) -> None:
+        """Fail a run whose keys are lost, as by a backup without them: no handler may take the mark for a value."""
+        message = f"personal data among its parameters are gone: {', '.join(run.erased)}"
+        holder = run.start(worker_id, now)
+        run.fail(holder, now, Failure(message, permanent=True), Report(), self._jobs.random.random)
 
     async def _claim(self, run: JobRun, worker_id: str, locked: Locked) -> Claim:
         spec = await self.pinned_spec(run.definition_id, run.definition_version, locked)

@@ -13,6 +13,7 @@ from domain.clock import from_iso
 from domain.errors import VersionConflictError
 from domain.ports import Locked, Row, Saved, Unit
 from eventlog import schema
+from eventlog.decryption import plain_states
 from eventlog.locked import LockedLog
 from eventlog.plan import Found, Head, Plan, Statement, key_of, outcome
 from projections.table import Connection, select_sql
@@ -119,9 +120,9 @@ async def _find(connection: Connection, units: Sequence[Unit], *, begin: bool) -
             (BY_SUBJECT[subject], await connection.execute(select_sql(BY_SUBJECT[subject]), (old,)))
             for subject, old in _old_by_subject(events).items()
         ]
-    found = Found(
-        {aggregate_id: Head() for aggregate_id in ids}, {}, [row["position"] for row in await positions.fetchall()]
-    )
+    drawn = [row["position"] for row in await positions.fetchall()]
+    plain = await plain_states(connection, ((*key_of(event), event.state) for event in events))
+    found = Found({aggregate_id: Head() for aggregate_id in ids}, {}, drawn, plain)
     for row in await heads.fetchall():
         correlation_id = row["correlation_id"]
         head = Head(row["originator_version"], UUID(correlation_id) if correlation_id else None)

@@ -42,11 +42,13 @@ class Found:
         heads: of every aggregate that the units name.
         rows: of those that have events already.
         positions: places in the log, one for each event, in order.
+        plain: the first events that are encrypted, decrypted, by aggregate.
     """
 
     heads: dict[UUID, Head]
     rows: dict[UUID, Row]
     positions: Sequence[int]
+    plain: dict[UUID, bytes]
 
 
 @dataclass
@@ -115,7 +117,8 @@ class Plan:
             }
         )
         self.positions[aggregate_id, version] = position
-        envelope = bare_envelope(aggregate_id, version, position, event.topic, event.state)
+        state = self.found.plain.get(aggregate_id, event.state) if version == 1 else event.state
+        envelope = bare_envelope(aggregate_id, version, position, event.topic, state)
         self._envelopes.setdefault(envelope.subject, []).append(envelope)
         return position
 
