@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from api import seal_cli
+from api import archive_cli, seal_cli
 from api.auth import read_tokens
 from api.catalog_settings import handler_settings, local_repositories
 from api.cli_options import (
+    Archive,
     Commands,
     DatabaseUrl,
     DataDir,
@@ -23,6 +24,7 @@ from api.cli_options import (
     Port,
     Slots,
     TokensFile,
+    archive_directory,
     check_logs_store,
     database,
     failure,
@@ -48,6 +50,7 @@ app = typer.Typer(
 )
 app.add_typer(events_app, name="events")
 app.add_typer(operators)
+app.add_typer(archive_cli.app, name="log")
 app.add_typer(seal_cli.app, name="seal")
 
 
@@ -57,6 +60,7 @@ def up(  # noqa: PLR0913 - one for each option
     port: Port = 4000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     logs_store: LogsStore = None,
     tokens_file: TokensFile = None,
     slots: Slots = 4,
@@ -75,6 +79,7 @@ def up(  # noqa: PLR0913 - one for each option
             "HOST": host,
             "DATA_DIR": directory,
             "DATABASE_URL": database_url,
+            "ARCHIVE": archive and archive.resolve(),
             "LOGS_STORE": logs_store,
             "TOKENS_FILE": tokens_file,
             "SLOTS": slots,
@@ -95,6 +100,7 @@ def serve_command(  # noqa: PLR0913 - one for each option
     port: Port = 4000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     logs_store: LogsStore = None,
     tokens_file: TokensFile = None,
     seal_key: SealKey = None,
@@ -108,6 +114,7 @@ def serve_command(  # noqa: PLR0913 - one for each option
         settings = Settings(
             url,
             directory,
+            archive=archive_directory(directory, archive),
             tokens=tokens,
             local_repositories=local,
             logs_store=logs_store,
@@ -123,6 +130,7 @@ def serve_command(  # noqa: PLR0913 - one for each option
 def worker_command(  # noqa: PLR0913 - one for each option
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     logs_store: LogsStore = None,
     slots: Slots = 4,
     lease_s: LeaseS = 15.0,
@@ -134,7 +142,7 @@ def worker_command(  # noqa: PLR0913 - one for each option
     declared = read(lambda: read_commands(commands) if commands else {})
     source = HandlerSource(tuple(handlers or ()), declared)
     with database(data_dir, database_url) as (directory, url):
-        settings = Settings(url, directory, logs_store=logs_store)
+        settings = Settings(url, directory, archive=archive_directory(directory, archive), logs_store=logs_store)
         worker_settings = WorkerSettings(
             slots=slots,
             lease_s=lease_s,

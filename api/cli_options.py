@@ -33,6 +33,14 @@ DatabaseUrl = Annotated[
         help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
     ),
 ]
+Archive = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="APPHUB_ARCHIVE",
+        help="Directory of archived events; else archive in the data directory.",
+        file_okay=False,
+    ),
+]
 LogsStore = Annotated[
     str | None,
     typer.Option(
@@ -80,6 +88,11 @@ def database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) ->
     finally:
         if embedded is not None:
             embedded.stop()
+
+
+def archive_directory(data_dir: Path, given: Path | None) -> Path:
+    """Return the directory of archive files."""
+    return (given or data_dir / "archive").resolve()
 
 
 def directory_of(data_dir: Path | None) -> Path:

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from api.cli_options import DatabaseUrl, DataDir, database, failure
+from api.cli_options import Archive, DatabaseUrl, DataDir, archive_directory, database, failure
 from domain.errors import InvalidInputError
 from domain.identifiers import event_id
+from eventlog.archive_files import ArchiveError
 from eventlog.audit import Audit
 from eventlog.connection import Database
 from eventlog.event_filter import EventFilter
@@ -51,6 +52,7 @@ def export(  # noqa: PLR0913 - one for each option
     until: Until = "",
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
 ) -> None:
     """Write events as JSON Lines, in log order, however many there are."""
     wanted = _filter(type_, subject, actor, since, until)
@@ -63,7 +65,7 @@ def export(  # noqa: PLR0913 - one for each option
                     output.write(_line(event))
                 shown.update(task, advance=len(events))
 
-    _with_audit(data_dir, database_url, run)
+    _with_audit(data_dir, database_url, archive, run)
 
 
 @events_app.command()
@@ -75,6 +77,7 @@ def tail(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,  # noqa: FBT002
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
 ) -> None:
     """Show events as they are appended, until Ctrl-C."""
     wanted = _filter(type_, subject, actor, "", "")
@@ -91,11 +94,11 @@ def tail(  # noqa: PLR0913 - one for each option
             if page.next is None:
                 await signal.wait(POLL_S)
 
-    _with_audit(data_dir, database_url, run)
+    _with_audit(data_dir, database_url, archive, run)
 
 
 @events_app.command()
-def show(
+def show(  # noqa: PLR0913 - one for each option
     subject: Annotated[
         str, typer.Argument(help="An id, `job_run:ID`, `build:ID`, `job_definition:SLUG`, `repository:APP`.")
     ],
@@ -103,6 +106,7 @@ def show(
     as_json: AsJson = False,  # noqa: FBT002
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
 ) -> None:
     """Show a history with its causes: the request, every attempt, and what followed from it."""
     wanted = _filter("", subject, "", "", "")
@@ -119,7 +123,7 @@ def show(
         else:
             _console().print(_table(events))
 
-    _with_audit(data_dir, database_url, run)
+    _with_audit(data_dir, database_url, archive, run)
 
 
 def _filter(types: str, subject: str, actor: str, since: str, until: str) -> EventFilter:
@@ -131,22 +135,26 @@ def _filter(types: str, subject: str, actor: str, since: str, until: str) -> Eve
 
 
 def _with_audit(
-    data_dir: Path | None, database_url: str | None, run: Callable[[Audit, Listener], Awaitable[None]]
+    data_dir: Path | None,
+    database_url: str | None,
+    archive: Path | None,
+    run: Callable[[Audit, Listener], Awaitable[None]],
 ) -> None:
-    async def main(url: str) -> None:
-        async with _parts(url) as (audit, listener):
+    async def main(where: Database) -> None:
+        async with _parts(where) as (audit, listener):
             await run(audit, listener)
 
-    with database(data_dir, database_url) as (_, url):
+    with database(data_dir, database_url) as (directory, url):
         try:
-            asyncio.run(main(url))
+            asyncio.run(main(Database(url, archive_directory(directory, archive))))
         except (KeyboardInterrupt, BrokenPipeError):
             raise typer.Exit(0) from None
+        except ArchiveError as error:
+            raise failure(error) from None
 
 
 @asynccontextmanager
-async def _parts(url: str) -> AsyncIterator[tuple[Audit, Listener]]:
-    where = Database(url)
+async def _parts(where: Database) -> AsyncIterator[tuple[Audit, Listener]]:
     listener = Listener(where)
     async with where.pool(2) as pool:
         await listener.start()

@@ -40,6 +40,7 @@ class Settings:
     Attributes:
         database_url: any libpq connection string.
         data_dir: where logs of runs lie, or wait for their store, and the embedded server if there is one.
+        archive: where files of archived events lie; None leaves them unreadable.
         logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
         sealing: how this process seals the log; None leaves that to others.
@@ -48,6 +49,7 @@ class Settings:
 
     database_url: str
     data_dir: Path
+    archive: Path | None = None
     tokens: Tokens | None = None
     local_repositories: bool = True
     logs_store: str | None = None
@@ -75,7 +77,7 @@ class Service:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Service]:
     """Start the parts in order, and stop them in the opposite one."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, settings.archive)
     await catch_up(database)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))

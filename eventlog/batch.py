@@ -15,6 +15,7 @@ from domain.errors import VersionConflictError
 from domain.identifiers import event_id
 from domain.ports import Locked, Origin, Row, Saved, Unit
 from eventlog import schema
+from eventlog.archived import resolved
 from eventlog.locked import LockedLog
 from projections.envelope import Envelope, bare_envelope
 from projections.table import Connection, Table, fetch_rows, rows_by_id
@@ -93,17 +94,13 @@ async def committed(connection: Connection, requests: Iterable[Request]) -> bool
     """
     wanted = {_key(event): event for request in requests if request.appended for event in request.unit.events}
     await connection.execute(schema.BEGIN_LOCKED)
-    keys = list(wanted)
-    cursor = await connection.execute(schema.READ_BACK, ([key[0] for key in keys], [key[1] for key in keys]))
-    found = await cursor.fetchall()
+    values = {"ids": [key[0] for key in wanted], "versions": [key[1] for key in wanted]}
+    found = await resolved(connection, await fetch_rows(connection, schema.READ_BACK, values))
     await connection.execute("ROLLBACK")
-    same = [
-        row
-        for row in found
-        if (event := wanted[UUID(str(row["originator_id"])), row["originator_version"]]).topic == row["topic"]
-        and event.state == bytes(row["state"])
-    ]
-    return len(same) == len(wanted)
+    stored = {
+        (UUID(row["originator_id"]), row["originator_version"]): (row["topic"], bytes(row["state"])) for row in found
+    }
+    return all(stored.get(key) == (event.topic, event.state) for key, event in wanted.items())
 
 
 async def _decide(connection: Connection, request: Request, decide: DecideEvents) -> None:
@@ -118,7 +115,7 @@ async def _read_heads(connection: Connection, batch: _Batch) -> None:
     ids = list({aggregate_id for unit in units for aggregate_id in (*unit.aggregate_ids, *unit.expects)})
     ids += [unit.continues for unit in units if unit.continues is not None and unit.continues not in ids]
     batch.heads = {aggregate_id: Head() for aggregate_id in ids}
-    cursor = await connection.execute(schema.HEADS, (ids,))
+    cursor = await connection.execute(schema.HEADS, {"ids": ids})
     for row in await cursor.fetchall():
         correlation_id = row["correlation_id"]
         head = Head(row["originator_version"], UUID(correlation_id) if correlation_id else None)

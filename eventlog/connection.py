@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
 import orjson
 import psycopg
@@ -35,15 +37,32 @@ _KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_co
 """So that a peer that vanished without a word is noticed within about ten seconds. The URL may say otherwise."""
 
 
+class LogConnection(AsyncConnection[dict[str, Any]]):
+    """A session that knows where the archived part of its log lies.
+
+    Attributes:
+        archive: the directory of archive files, if there is one.
+    """
+
+    archive: Path | None = None
+
+
+def archive_of(connection: Connection) -> Path | None:
+    """Return the archive directory of a session's log, None if it was given none."""
+    return connection.archive if isinstance(connection, LogConnection) else None
+
+
 @dataclass(frozen=True)
 class Database:
-    """How to reach PostgreSQL. All options of the URL hold.
+    """How to reach the log: PostgreSQL, and the files of what was archived. All options of the URL hold.
 
     Attributes:
         url: `postgresql://…`, or any other form of a libpq connection string.
+        archive: the directory of archive files; only logs with archives need it.
     """
 
     url: str
+    archive: Path | None = None
 
     @property
     def conninfo(self) -> str:
@@ -54,25 +73,27 @@ class Database:
 
     async def connect(self) -> Connection:
         """Open a connection for the log's writer or reader."""
-        connection = await AsyncConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
-        await configure(connection)
+        connection = await LogConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
+        await configure(connection, self.archive)
         return connection
 
     def pool(self, size: int) -> AsyncConnectionPool[Connection]:
         """Return a pool of connections for queries; open it in the running loop."""
-        return AsyncConnectionPool(
+        pool = AsyncConnectionPool(
             self.conninfo,
+            connection_class=LogConnection,
             min_size=1,
             max_size=size,
             open=False,
             kwargs={"autocommit": True, "row_factory": dict_row},
-            configure=configure,
+            configure=partial(configure, archive=self.archive),
             check=AsyncConnectionPool.check_connection,
             timeout=CONNECT_TIMEOUT_S,
             # The pool's own back-off would go on sleeping for half a minute after the database is back.
             reconnect_timeout=RECONNECT_S,
             name="queries",
         )
+        return cast("AsyncConnectionPool[Connection]", pool)
 
 
 @asynccontextmanager
@@ -103,8 +124,10 @@ def is_away(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_AWAY_STATES)
 
 
-async def configure(connection: AsyncConnection[Any]) -> None:
+async def configure(connection: AsyncConnection[Any], archive: Path | None = None) -> None:
     """Set up a session: UTC, timeouts, and loaders that return ids and times as text, JSON as plain values."""
+    if isinstance(connection, LogConnection):
+        connection.archive = archive
     adapt(connection)
     await connection.execute(
         "SELECT set_config('TimeZone', 'UTC', false),"

@@ -11,6 +11,8 @@ from eventsourcing.utils import TopicError
 
 from domain.ports import Row
 from eventlog import schema
+from eventlog.archive_files import LogRow
+from eventlog.archived import resolved
 from projections.envelope import bare_envelope
 from projections.table import Connection, Table
 
@@ -69,11 +71,22 @@ async def fold_on(
     async with connection.cursor() as cursor:
         # Event by event: a run may have reported its progress a hundred thousand times.
         values = {"ids": asked, "versions": versions, "prefix": topic_prefix(table)}
+        marks: list[LogRow] = []
         async for row in cursor.stream(schema.FOLD_SOME, values):
-            aggregate_id = UUID(row["originator_id"])
-            event = (row["originator_version"], row["notification_id"], row["topic"], row["state"])
-            folded[aggregate_id] = _after(table, folded.get(aggregate_id), aggregate_id, *event)
+            if row["archive"] is None:
+                _fold_row(table, folded, row)
+            else:
+                marks.append(row)
+    for mark in marks:
+        for row in await resolved(connection, [mark], lambda mark: mark["positions"][mark["version"] :]):
+            _fold_row(table, folded, row)
     return folded
+
+
+def _fold_row(table: Table, folded: dict[UUID, Row], row: LogRow) -> None:
+    aggregate_id = UUID(row["originator_id"])
+    event = (row["originator_version"], row["notification_id"], row["topic"], row["state"])
+    folded[aggregate_id] = _after(table, folded.get(aggregate_id), aggregate_id, *event)
 
 
 def topic_prefix(table: Table) -> str:

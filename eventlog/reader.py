@@ -6,12 +6,15 @@ that rollbacks leave are never filled later.
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import cast
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
 from domain.errors import LogUnavailableError
 from eventlog import schema
+from eventlog.archive_files import LogRow
+from eventlog.archived import first_between, merged, resolved
 from eventlog.connection import borrowed
 from eventlog.listener import Signal
 from projections.envelope import Envelope, to_envelope
@@ -51,24 +54,36 @@ class Reader:
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
             rows = await fetch_rows(connection, schema.READ_AFTER, values)
+            archived_to = rows[0]["archived_to"] if rows else None
+            if isinstance(archived_to, int) and archived_to > position:
+                until = cast("int", rows[-1]["notification_id"])
+                archived = await first_between(connection, position, until, limit)
+                rows = _within(merged(rows, archived, limit), max_bytes)
         return [to_envelope(row) for row in rows]
 
     async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
         async with borrowed(self._pool) as connection:
             rows = await fetch_rows(connection, schema.READ_SUBJECTS, {"ids": list(ids)})
+            rows = await resolved(connection, rows)
         return [to_envelope(row) for row in rows]
 
     async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
         """Return the next events of each of these aggregates between two versions; some of each, but few in all."""
+        limit = max(1, CHUNK // len(wanted))
         values = {
             "ids": list(wanted),
             "after": [after for after, _ in wanted.values()],
             "before": [before for _, before in wanted.values()],
-            "limit": max(1, CHUNK // len(wanted)),
+            "limit": limit,
         }
+
+        def part(mark: LogRow) -> Sequence[int]:
+            after, before = wanted[UUID(mark["originator_id"])]
+            return cast("list[int]", mark["positions"][after : min(before - 1, after + limit)])
+
         async with borrowed(self._pool) as connection:
-            rows = await fetch_rows(connection, schema.READ_PARTS, values)
+            rows = await resolved(connection, await fetch_rows(connection, schema.READ_PARTS, values), part)
         return [to_envelope(row) for row in rows]
 
     async def follow(self, position: int, signal: Signal) -> AsyncIterator[list[Envelope]]:
@@ -85,3 +100,15 @@ class Reader:
                 yield chunk
             else:
                 await signal.wait(POLL_S)
+
+
+def _within(rows: Sequence[LogRow], max_bytes: int) -> list[LogRow]:
+    """Return the rows that begin within so many bytes."""
+    taken: list[LogRow] = []
+    size = 0
+    for row in rows:
+        if size >= max_bytes:
+            break
+        taken.append(row)
+        size += len(row["state"])
+    return taken

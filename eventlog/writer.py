@@ -59,7 +59,7 @@ class Writer:
     """Appends units of events with their rows. Start it in the loop that uses it."""
 
     def __init__(self, database: Database, patience: Patience | None = None) -> None:
-        self._database = database
+        self.database = database
         self._patience = patience or Patience()
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
         self._connection: Connection | None = None
@@ -173,7 +173,7 @@ class Writer:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = await self._database.connect()
+            self._connection = await self.database.connect()
         return self._connection
 
     async def _rollback(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -30,6 +31,7 @@ TESTER = Origin(actor="tester")
 class Parts:
     """What a test needs."""
 
+    url: str
     jobs: Jobs
     executions: Executions
     writer: Writer
@@ -44,16 +46,18 @@ class Parts:
 
 
 @asynccontextmanager
-async def parts(url: str, *, writer_url: str | None = None, patience: Patience | None = None) -> AsyncIterator[Parts]:
+async def parts(
+    url: str, *, writer_url: str | None = None, patience: Patience | None = None, archive: Path | None = None
+) -> AsyncIterator[Parts]:
     """Run the parts on a database; the writer may have a way of its own to it."""
-    pool = Database(url).pool(8)
+    pool = Database(url, archive).pool(8)
     await pool.open()
-    clock, writer = DatabaseClock(pool), Writer(Database(writer_url or url), patience)
+    clock, writer = DatabaseClock(pool), Writer(Database(writer_url or url, archive), patience)
     await clock.sync()
     await writer.start()
     jobs = Jobs(LogFactory(url, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
     try:
-        yield Parts(jobs, Executions(jobs), writer, Reader(pool), pool, Heartbeats(pool))
+        yield Parts(url, jobs, Executions(jobs), writer, Reader(pool), pool, Heartbeats(pool))
     finally:
         await writer.stop()
         jobs.close()
