@@ -37,7 +37,7 @@ _REMOVE = f"DELETE FROM {schema.EVENTS_TABLE} WHERE originator_id = ANY(%s)"
 
 _MOMENT = "SELECT extract(epoch FROM clock_timestamp())::float8 AS s"
 
-_APPEND = f"""
+APPEND = f"""
     WITH appended AS (
         INSERT INTO {schema.EVENTS_TABLE} (originator_id, originator_version, topic, state, actor, correlation_id)
         VALUES (%s, %s, %s, %s, %s, %s) RETURNING notification_id
@@ -93,7 +93,7 @@ class Mover:
             await connection.execute(schema.LOCK)
             begun = await connection.execute(_MOMENT)
             await connection.execute("SELECT log_archives_check(%s)", (head["head"],))
-            await connection.execute(_APPEND, appended)
+            await connection.execute(APPEND, appended)
             await connection.execute("COMMIT")
             ended = await connection.execute(_MOMENT)
         [first], [last] = await begun.fetchall(), await ended.fetchall()

@@ -12,6 +12,7 @@ from eventsourcing.utils import get_topic, resolve_topic
 from domain.build import Build
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
+from domain.log_archive import LogArchive
 from domain.repository import Repository
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "state-machine.md"
@@ -77,6 +78,18 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "build.succeeded": ("commit_sha", "git_branch", "image_tag", "image_digest"),
     "build.failed": ("error",),
     "build.canceled": ("error",),
+    "log_archive.archived": (
+        *FIRST,
+        "number",
+        "file",
+        "sha256",
+        "size_bytes",
+        "events",
+        "runs",
+        "first_position",
+        "last_position",
+        "ended_before_at",
+    ),
 }
 
 AGGREGATES: dict[str, type[Aggregate]] = {
@@ -84,6 +97,7 @@ AGGREGATES: dict[str, type[Aggregate]] = {
     "job_run": JobRun,
     "repository": Repository,
     "build": Build,
+    "log_archive": LogArchive,
 }
 
 SPEC_FIELDS = (
