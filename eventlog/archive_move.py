@@ -68,6 +68,9 @@ class Mover:
                 if not left:
                     raise
                 logger.info("archiving was in somebody's way, trying again: %s", error)
+            except errors.SerializationFailure as error:  # `log_archives_check` found somebody who was faster.
+                await self._connection.execute("ROLLBACK")
+                raise ArchiveError(what.file, f"was not made: {error.diag.message_primary}; archive again") from None
             except (errors.Error, ArchiveError):
                 if not self._connection.closed:
                     await self._connection.execute("ROLLBACK")

@@ -106,23 +106,29 @@ def _pop_before(waiting: list[tuple[int, Document]], position: int) -> list[Docu
     return ready
 
 
-async def first_between(
+async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     connection: Connection,
     after: int,
     until: int | None,
     limit: int,
     passes: Callable[[LogRow], bool] = lambda _: True,
+    max_bytes: int | None = None,
 ) -> list[LogRow]:
     """Return the first archived events in (after, until] that pass, as rows, at most `limit`.
+
+    With `max_bytes` there may be less of them, but then their states have so many bytes together.
 
     Raises:
         ArchiveError: they cannot be read.
     """
     rows: list[LogRow] = []
+    size = 0
     async with aclosing(events_between(connection, after, until)) as chunks:
         async for chunk in chunks:
-            rows += [row for row in map(to_row, chunk) if passes(row)]
-            if len(rows) >= limit:
+            passed = [row for row in map(to_row, chunk) if passes(row)]
+            rows += passed
+            size += sum(len(row["state"]) for row in passed)
+            if len(rows) >= limit or (max_bytes is not None and size >= max_bytes):
                 break
     return rows[:limit]
 

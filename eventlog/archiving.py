@@ -130,9 +130,9 @@ class Archiver:
         what = _recorded(number, batch, limits, writer)
         try:
             hold_s = await self._mover.move(batch, what, writer.blocks, self._log_id)
-        except errors.Error as error:
-            if error.sqlstate is not None:  # The server itself refused, so certainly nothing refers to the file.
-                path.unlink()
+        except (errors.Error, ArchiveError) as error:
+            if isinstance(error, ArchiveError) or error.sqlstate is not None:
+                path.unlink()  # It was refused, not cut off: certainly nothing refers to the file.
             raise
         progress(1)
         return Archived(

@@ -57,7 +57,7 @@ class Reader:
             archived_to = rows[0]["archived_to"] if rows else None
             if isinstance(archived_to, int) and archived_to > position:
                 until = cast("int", rows[-1]["notification_id"])
-                archived = await first_between(connection, position, until, limit)
+                archived = await first_between(connection, position, until, limit, max_bytes=max_bytes)
                 rows = _within(merged(rows, archived, limit), max_bytes)
         return [to_envelope(row) for row in rows]
 

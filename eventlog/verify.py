@@ -15,6 +15,7 @@ from eventlog.archive_check import lay_out_archives
 from eventlog.archived import resolved
 from eventlog.connection import Database
 from eventlog.fold import Folder, Stored, topic_prefix
+from projections import job_runs
 from projections.table import Connection, Table, fetch_rows
 
 ROWS_A_WRITE = 500
@@ -128,7 +129,8 @@ async def snapshot(log: Connection, session: Connection, tables: Sequence[Table]
     [exported] = await fetch_rows(log, "SELECT pg_export_snapshot() AS id", {})
     await session.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported['id']}'; {_MAY_IDLE}")
     [head] = await fetch_rows(log, schema.HEAD, {})
-    await lay_out_archives(log)
+    if any(table.name == job_runs.TABLE.name for table in tables):  # The events of no other are ever archived.
+        await lay_out_archives(log)
     yield Snapshot(log, session, cast("int", head["head"]))
     await log.execute("COMMIT")
     await session.execute("COMMIT")

@@ -20,6 +20,7 @@ from domain.errors import (
 )
 from domain.ports import Origin, Saved, Unit
 from domain.tasks import end
+from eventlog.archive_files import ArchiveError
 from eventlog.batch import DecideEvents, Request, committed, prepare
 from eventlog.connection import Database, is_away
 from projections.table import Connection
@@ -120,9 +121,10 @@ class Writer:
         live = [(request, future) for request, future in batch if not future.done()]
         try:
             await self._commit([request for request, _ in live])
-        except (LogUnavailableError, OutcomeUnknownError) as error:
-            _fail_all(live, error)
-        except Exception as error:  # noqa: BLE001 - a decision's own refusal, or data that cannot be written
+        except Exception as error:  # noqa: BLE001 - also a decision's own refusal, or data that cannot be written
+            if _is_settled(error):
+                _fail_all(live, error)
+                return
             await self._rollback()
             if len(live) > 1:  # Whoever it is about must not take the others along.
                 for one in live:
@@ -165,7 +167,7 @@ class Writer:
         while monotonic() < deadline:
             try:
                 return await committed(await self._connected(), requests)
-            except psycopg.Error as error:
+            except (psycopg.Error, ArchiveError) as error:
                 logger.warning("the fate of a commit is unknown, asking again: %s", error)
                 await self._disconnect()
                 await asyncio.sleep(RETRY_PAUSE_S)
@@ -192,6 +194,12 @@ async def _pause_or_give_up(deadline: float, error: psycopg.Error) -> None:
     if monotonic() >= deadline:
         raise LogUnavailableError(f"the log cannot be written: {error}") from error
     await asyncio.sleep(RETRY_PAUSE_S)
+
+
+def _is_settled(error: Exception) -> bool:
+    """Return whether the transaction is over, so that all its requests have the same answer."""
+    # An archive that cannot be read breaks off a decision in its middle.
+    return isinstance(error, LogUnavailableError | OutcomeUnknownError) and not isinstance(error, ArchiveError)
 
 
 def _for_one(error: Exception, request: Request) -> Exception:

@@ -12,6 +12,7 @@ import orjson
 from eventlog.archiving import Archived, archiver
 from eventlog.archivist import ensure_archivist
 from eventlog.connection import Database
+from tests.support.processes import Process, started
 
 NOW = timedelta(0)
 
@@ -54,6 +55,13 @@ def make_role(url: str) -> None:
             await ensure_archivist(connection, make=True)
 
     asyncio.run(make())
+
+
+def run_command(url: str, tmp_path: Path, *arguments: str) -> Process:
+    """Run `apphub-jobs` to its end."""
+    with started(*arguments, "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url) as process:
+        process.popen.wait(60)
+    return process
 
 
 def main() -> None:
