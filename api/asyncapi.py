@@ -37,10 +37,11 @@ _QUERY: dict[str, Schema] = {
 
 _ABOUT = """Every event of the log, in its order, as messages: from a position that you name, or from now on.
 
-A position may yield several messages. All but its last carry `more: true`; resume with `after` = the last position that
-you have seen without it, heartbeats included. A position beyond the head, one of another log and what cannot be meant
-are refused: `/ws` closes with code 1008 and a reason, `/events/stream` answers 400 or 409. A client that is too slow is
-closed with code 1013, or its response ends: connect again and resume, nothing is lost."""
+A position may yield several messages, or none where the event only says that older ones were archived. All but its last
+carry `more: true`; resume with `after` = the last position that you have seen without it, heartbeats included. A
+position beyond the head, one of another log and what cannot be meant are refused: `/ws` closes with code 1008 and a
+reason, `/events/stream` answers 400 or 409. A client that is too slow is closed with code 1013, or its response ends:
+connect again and resume, nothing is lost."""
 
 
 @router.get("/asyncapi.json", include_in_schema=False)

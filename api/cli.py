@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from api import seal_cli, subjects_cli
+from api import archive_cli, seal_cli, subjects_cli
 from api.auth import read_tokens
 from api.catalog_settings import handler_settings, local_repositories
 from api.cli_options import (
+    Archive,
     Commands,
     DatabaseUrl,
     DataDir,
@@ -24,6 +25,7 @@ from api.cli_options import (
     Slots,
     SubjectKey,
     TokensFile,
+    archive_directory,
     check_logs_store,
     database,
     failure,
@@ -50,6 +52,7 @@ app = typer.Typer(
 )
 app.add_typer(events_app, name="events")
 app.add_typer(operators)
+app.add_typer(archive_cli.app, name="log")
 app.add_typer(seal_cli.app, name="seal")
 app.add_typer(subjects_cli.app, name="subjects")
 
@@ -60,6 +63,7 @@ def up(  # noqa: PLR0913 - one for each option
     port: Port = 4000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     logs_store: LogsStore = None,
     tokens_file: TokensFile = None,
     slots: Slots = 4,
@@ -79,6 +83,7 @@ def up(  # noqa: PLR0913 - one for each option
             "HOST": host,
             "DATA_DIR": directory,
             "DATABASE_URL": database_url,
+            "ARCHIVE": archive and archive.resolve(),
             "LOGS_STORE": logs_store,
             "TOKENS_FILE": tokens_file,
             "SLOTS": slots,
@@ -100,6 +105,7 @@ def serve_command(  # noqa: PLR0913 - one for each option
     port: Port = 4000,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     logs_store: LogsStore = None,
     tokens_file: TokensFile = None,
     seal_key: SealKey = None,
@@ -115,6 +121,7 @@ def serve_command(  # noqa: PLR0913 - one for each option
         settings = Settings(
             url,
             directory,
+            archive=archive_directory(directory, archive),
             tokens=tokens,
             local_repositories=local,
             logs_store=logs_store,
@@ -131,6 +138,7 @@ def serve_command(  # noqa: PLR0913 - one for each option
 def worker_command(  # noqa: PLR0913 - one for each option
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     logs_store: LogsStore = None,
     slots: Slots = 4,
     lease_s: LeaseS = 15.0,
@@ -144,7 +152,13 @@ def worker_command(  # noqa: PLR0913 - one for each option
     source = HandlerSource(tuple(handlers or ()), declared)
     with database(data_dir, database_url) as (directory, url):
         keyed(directory, url, subject_key)
-        settings = Settings(url, directory, logs_store=logs_store, subject_key=subject_key)
+        settings = Settings(
+            url,
+            directory,
+            archive=archive_directory(directory, archive),
+            logs_store=logs_store,
+            subject_key=subject_key,
+        )
         worker_settings = WorkerSettings(
             slots=slots,
             lease_s=lease_s,

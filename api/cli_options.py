@@ -38,6 +38,14 @@ DatabaseUrl = Annotated[
         help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
     ),
 ]
+Archive = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="APPHUB_ARCHIVE",
+        help="Directory of archived events; else archive in the data directory.",
+        file_okay=False,
+    ),
+]
 LogsStore = Annotated[
     str | None,
     typer.Option(
@@ -93,14 +101,19 @@ def database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) ->
             embedded.stop()
 
 
+def archive_directory(data_dir: Path, given: Path | None) -> Path:
+    """Return the directory of archive files."""
+    return (given or data_dir / "archive").resolve()
+
+
 def directory_of(data_dir: Path | None) -> Path:
     """Return the data directory, the user's own if none is given."""
     return (data_dir or _default_data_dir()).resolve()
 
 
-def keyed(directory: Path, url: str, subject_key: Path | None) -> Database:
+def keyed(directory: Path, url: str, subject_key: Path | None, archive: Path | None = None) -> Database:
     """Return the database with the master key of personal data, whose absence is a clear error if it is needed."""
-    found = Settings(url, directory, subject_key=subject_key).database
+    found = Settings(url, directory, archive=archive, subject_key=subject_key).database
 
     async def look() -> None:
         async with await found.connect() as connection:

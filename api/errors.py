@@ -26,6 +26,7 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.json_values import escape
+from eventlog.archive_files import ArchiveError
 from worker.run_logs import RunLogsUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -147,6 +148,12 @@ async def _log_unavailable(_: Request, error: Exception) -> JsonAnswer:
     return failure(503, "log_unavailable", message, {"Retry-After": "1"})
 
 
+async def _archive_unavailable(_: Request, error: Exception) -> JsonAnswer:
+    logger.error("answered 503: %s", error)
+    message = f"this needs archived events, and {cast('ArchiveError', error).file} cannot be read at the moment"
+    return failure(503, "archive_unavailable", message, {"Retry-After": "60"})
+
+
 async def _subject_keys_unavailable(_: Request, error: Exception) -> JsonAnswer:
     logger.error("answered 503: %s", error)
     message = "personal data cannot be read or written at the moment; nothing was written, see the service's own log"
@@ -215,6 +222,7 @@ _HANDLERS: dict[type[Exception], Any] = {
     NotFoundError: _not_found,
     ConflictError: _conflict,
     VersionConflictError: _version_conflict,
+    ArchiveError: _archive_unavailable,
     LogUnavailableError: _log_unavailable,
     SubjectKeysUnavailableError: _subject_keys_unavailable,
     psycopg.OperationalError: _log_unavailable,

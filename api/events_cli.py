@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from api.cli_options import DatabaseUrl, DataDir, SubjectKey, database, failure, keyed
+from api.cli_options import Archive, DatabaseUrl, DataDir, SubjectKey, archive_directory, database, failure, keyed
 from domain.errors import InvalidInputError, SubjectKeysUnavailableError
 from domain.identifiers import event_id
+from eventlog.archive_files import ArchiveError
 from eventlog.audit import Audit
 from eventlog.connection import Database
 from eventlog.event_filter import EventFilter
@@ -51,6 +52,7 @@ def export(  # noqa: PLR0913 - one for each option
     until: Until = "",
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     subject_key: SubjectKey = None,
 ) -> None:
     """Write events as JSON Lines, in log order, however many there are."""
@@ -64,7 +66,7 @@ def export(  # noqa: PLR0913 - one for each option
                     output.write(_line(event))
                 shown.update(task, advance=len(events))
 
-    _with_audit(data_dir, database_url, subject_key, run)
+    _with_audit(data_dir, database_url, archive, subject_key, run)
 
 
 @events_app.command()
@@ -76,6 +78,7 @@ def tail(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,  # noqa: FBT002
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     subject_key: SubjectKey = None,
 ) -> None:
     """Show events as they are appended, until Ctrl-C."""
@@ -93,7 +96,7 @@ def tail(  # noqa: PLR0913 - one for each option
             if page.next is None:
                 await signal.wait(POLL_S)
 
-    _with_audit(data_dir, database_url, subject_key, run)
+    _with_audit(data_dir, database_url, archive, subject_key, run)
 
 
 @events_app.command()
@@ -106,6 +109,7 @@ def show(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,  # noqa: FBT002
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     subject_key: SubjectKey = None,
 ) -> None:
     """Show a history with its causes: the request, every attempt, and what followed from it."""
@@ -123,7 +127,7 @@ def show(  # noqa: PLR0913 - one for each option
         else:
             _console().print(_table(events))
 
-    _with_audit(data_dir, database_url, subject_key, run)
+    _with_audit(data_dir, database_url, archive, subject_key, run)
 
 
 def _filter(types: str, subject: str, actor: str, since: str, until: str) -> EventFilter:
@@ -137,6 +141,7 @@ def _filter(types: str, subject: str, actor: str, since: str, until: str) -> Eve
 def _with_audit(
     data_dir: Path | None,
     database_url: str | None,
+    archive: Path | None,
     subject_key: Path | None,
     run: Callable[[Audit, Listener], Awaitable[None]],
 ) -> None:
@@ -145,13 +150,13 @@ def _with_audit(
             await run(audit, listener)
 
     with database(data_dir, database_url) as (directory, url):
-        where = keyed(directory, url, subject_key)
+        where = keyed(directory, url, subject_key, archive_directory(directory, archive))
         try:
             asyncio.run(main(where))
-        except SubjectKeysUnavailableError as error:
-            raise failure(error) from None
         except (KeyboardInterrupt, BrokenPipeError):
             raise typer.Exit(0) from None
+        except (ArchiveError, SubjectKeysUnavailableError) as error:
+            raise failure(error) from None
 
 
 @asynccontextmanager

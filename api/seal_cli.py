@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from api.cli_options import DatabaseUrl, DataDir, database, directory_of, failure
+from api.cli_options import Archive, DatabaseUrl, DataDir, archive_directory, database, directory_of, failure
 from domain.errors import LogUnavailableError
 from eventlog.connection import Database
 from eventlog.listener import Listener
@@ -65,27 +65,32 @@ def sealing(data_dir: Path, key: Path | None, every_s: float) -> Sealing | None:
 
 @app.command()
 def run(
-    data_dir: DataDir = None, database_url: DatabaseUrl = None, seal_key: SealKey = None, seal_every_s: SealEveryS = 1.0
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    archive: Archive = None,
+    seal_key: SealKey = None,
+    seal_every_s: SealEveryS = 1.0,
 ) -> None:
     """Seal the log until Ctrl-C, apart from the API: on a machine, or as a user, that alone has the key."""
     with database(data_dir, database_url) as (directory, url):
         how = sealing(directory, seal_key, seal_every_s)
         if how is None:
             raise failure("with --seal-every-s 0 there is nothing to do")
-        asyncio.run(_seal(url, how))
+        asyncio.run(_seal(Database(url, archive=archive_directory(directory, archive)), how))
 
 
 @app.command()
-def export(
+def export(  # noqa: PLR0913 - one for each option
     file: Annotated[Path | None, typer.Argument(help="File to append it to; printed if left out.")] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     seal_key: SealKey = None,
     public_key: PublicKey = None,
 ) -> None:
     """Give the last signed head. Keep it where whoever holds the database has no hand in it."""
-    with _sealed(data_dir, database_url) as (directory, url):
-        line = _proven(url, _keys(directory, seal_key, public_key), Prover.exported)
+    with _sealed(data_dir, database_url, archive) as (directory, log):
+        line = _proven(log, _keys(directory, seal_key, public_key), Prover.exported)
         if file is None:
             typer.echo(line, nl=False)
         elif not file.exists() or line not in file.read_bytes().splitlines(keepends=True):
@@ -97,13 +102,14 @@ def export(
 def verify(  # noqa: PLR0913 - one for each option
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     seal_key: SealKey = None,
     public_key: PublicKey = None,
     root: Roots = None,
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Compare the stored log with its seals and with heads kept elsewhere; exit code 1 if anything is wrong."""
-    report = report_of(data_dir, database_url, seal_key, public_key, root)
+    report = report_of(data_dir, database_url, archive, seal_key, public_key, root)
     typer.echo(orjson.dumps(report.present(), option=orjson.OPT_INDENT_2) if as_json else told(report))
     raise typer.Exit(0 if report.clean else 1)
 
@@ -115,6 +121,7 @@ def prove(  # noqa: PLR0913 - one for each option
     under: KeptFile = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    archive: Archive = None,
     seal_key: SealKey = None,
     public_key: PublicKey = None,
 ) -> None:
@@ -122,14 +129,14 @@ def prove(  # noqa: PLR0913 - one for each option
 
     With --since instead of a position: that the log begins with the log of a kept head.
     """
-    with _sealed(data_dir, database_url) as (directory, url):
+    with _sealed(data_dir, database_url, archive) as (directory, log):
         keys = _keys(directory, seal_key, public_key)
         if position is not None and since is None:
             head = read_kept(under, keys)[-1].signed if under else None
-            proof = _proven(url, keys, lambda prover: prover.inclusion(position, head))
+            proof = _proven(log, keys, lambda prover: prover.inclusion(position, head))
         elif since is not None and position is None and under is None:
             old = read_kept(since, keys)[-1].signed
-            proof = _proven(url, keys, lambda prover: prover.consistency(old))
+            proof = _proven(log, keys, lambda prover: prover.consistency(old))
         else:
             raise failure("give either a position or --since FILE")
     typer.echo(orjson.dumps(proof, option=orjson.OPT_INDENT_2))
@@ -158,19 +165,20 @@ def public_key_command(data_dir: DataDir = None, seal_key: SealKey = None) -> No
         typer.echo(_keys(directory_of(data_dir), seal_key, None).public_pem(), nl=False)
 
 
-def report_of(
+def report_of(  # noqa: PLR0913 - one for each option
     data_dir: Path | None,
     database_url: str | None,
+    archive: Path | None,
     seal_key: Path | None,
     public_key: Path | None,
     roots: Sequence[Path] | None,
 ) -> Report:
     """Verify the log against its seals, the head kept in the data directory, and those kept elsewhere."""
-    with _sealed(data_dir, database_url) as (directory, url):
-        return verified(url, _keys(directory, seal_key, public_key), [_head_file(directory), *(roots or [])])
+    with _sealed(data_dir, database_url, archive) as (directory, log):
+        return verified(log, _keys(directory, seal_key, public_key), [_head_file(directory), *(roots or [])])
 
 
-def verified(url: str, keys: SealKeys, kept_files: Sequence[Path]) -> Report:
+def verified(log: Database, keys: SealKeys, kept_files: Sequence[Path]) -> Report:
     """Verify the log, with a progress bar on a terminal."""
     kept = [head for file in kept_files if file.exists() for head in read_kept(file, keys)]
     columns = TextColumn("comparing events"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -185,7 +193,7 @@ def verified(url: str, keys: SealKeys, kept_files: Sequence[Path]) -> Report:
                 shown = done
                 bar.update(task, completed=done, total=total)
 
-        return asyncio.run(verify_seals(Database(url), keys, kept, progress))
+        return asyncio.run(verify_seals(log, keys, kept, progress))
 
 
 def told(report: Report) -> str:
@@ -216,20 +224,20 @@ def _keys(data_dir: Path, seal_key: Path | None, public_key: Path | None) -> Sea
     return read_keys(public_key or seal_key or data_dir / "seal.key")
 
 
-def _proven(url: str, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]) -> T:
+def _proven(log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]) -> T:
     async def main() -> T:
-        async with Database(url).pool(1) as pool:
+        async with log.pool(1) as pool:
             return await make(Prover(pool, keys))
 
     return asyncio.run(main())
 
 
-async def _seal(url: str, how: Sealing) -> None:
+async def _seal(log: Database, how: Sealing) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    listener = Listener(Database(url))
-    async with Database(url).pool(1) as pool, AsyncExitStack() as stack:
+    listener = Listener(log)
+    async with log.pool(1) as pool, AsyncExitStack() as stack:
         for part in (listener, Sealer(pool, listener.signal(), how)):
             await part.start()
             stack.push_async_callback(part.stop)
@@ -238,13 +246,13 @@ async def _seal(url: str, how: Sealing) -> None:
 
 
 @contextmanager
-def _sealed(data_dir: Path | None, url: str | None) -> Iterator[tuple[Path, str]]:
-    """Give the data directory and the URL of a database that may have seals; nothing is written to it."""
+def _sealed(data_dir: Path | None, url: str | None, archive: Path | None) -> Iterator[tuple[Path, Database]]:
+    """Give the data directory and a log that may have seals; nothing is written to it."""
     with database(data_dir, url, upgrade=False) as (directory, found), _clear_errors():
         version = runner.current(found)
         if version != runner.HEAD:
             raise failure(f"the database's schema is {version}, not {runner.HEAD}; see `apphub-jobs migrate`")
-        yield directory, found
+        yield directory, Database(found, archive=archive_directory(directory, archive))
 
 
 @contextmanager

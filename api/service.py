@@ -46,6 +46,7 @@ class Settings:
     Attributes:
         database_url: any libpq connection string.
         data_dir: where logs of runs lie, or wait for their store, and the embedded server if there is one.
+        archive: where files of archived events lie; None leaves them unreadable.
         logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
         sealing: how this process seals the log; None leaves that to others.
@@ -55,6 +56,7 @@ class Settings:
 
     database_url: str
     data_dir: Path
+    archive: Path | None = None
     tokens: Tokens | None = None
     local_repositories: bool = True
     logs_store: str | None = None
@@ -63,8 +65,9 @@ class Settings:
 
     @property
     def database(self) -> Database:
-        """The database, with what opens the personal data in it."""
-        return Database(self.database_url, MasterKeyFile(self.subject_key or self.data_dir / SUBJECT_KEY_NAME))
+        """The database, with what opens the personal data in it, and the archived part of its log."""
+        key = MasterKeyFile(self.subject_key or self.data_dir / SUBJECT_KEY_NAME)
+        return Database(self.database_url, master_keys=key, archive=self.archive)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@ def run_id_for_key(principal: str, slug: str, idempotency_key: str) -> UUID:
     return uuid5(_NAMESPACE, f"job-run:{lengths}:{principal}:{_folded(slug)}:{idempotency_key}")
 
 
+def archive_id(log_id: UUID, number: int) -> UUID:
+    """Return the id of a log's archive with this number."""
+    return uuid5(_NAMESPACE, f"log-archive:{log_id}:{number}")
+
+
 def event_id(aggregate_id: UUID, version: int) -> UUID:
     """Return the id under which an event is named as a cause, and on the stream as `eventId`."""
     return uuid5(aggregate_id, str(version))

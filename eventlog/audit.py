@@ -7,8 +7,10 @@ from datetime import datetime
 from psycopg_pool import AsyncConnectionPool
 
 from domain.clock import from_iso
-from domain.ports import Row
 from eventlog import schema
+from eventlog.archive_files import EVENTS_A_BLOCK, LogRow, to_row
+from eventlog.archive_index import run_places, story_places
+from eventlog.archived import events_at, first_between, last_up_to, merged
 from eventlog.connection import borrowed
 from eventlog.decryption import envelopes
 from eventlog.event_filter import EventFilter
@@ -17,6 +19,9 @@ from projections.table import Connection, fetch_rows
 
 SCAN_LIMIT = 20_000
 """How many events one page may look at: a rare type in a log of millions costs several pages, never a long query."""
+
+SCAN_BLOCKS = SCAN_LIMIT // EVENTS_A_BLOCK
+"""The same where events are archived."""
 
 EXPORT_CHUNK = 2_000
 
@@ -81,14 +86,23 @@ async def position_before(connection: Connection, moment: datetime, *, inclusive
     found, low, high = 0, 0, await _head(connection)
     while low < high:
         middle = (low + high + 1) // 2
-        [row] = await fetch_rows(connection, schema.LAST_UP_TO, {"position": middle}) or [{}]
+        row = await _last_up_to(connection, middle)
         recorded_at = from_iso(str(row["recorded_at"])) if row else None
         if recorded_at is None or recorded_at < moment or (inclusive and recorded_at == moment):
             low = middle
-            found = int(str(row["position"])) if row else 0  # Not the middle, which may lie in a gap.
+            found = int(row["notification_id"]) if row else 0  # Not the middle, which may lie in a gap.
         else:
-            high = int(str(row["position"])) - 1
+            high = int(row["notification_id"]) - 1 if row else 0
     return found
+
+
+async def _last_up_to(connection: Connection, position: int) -> LogRow | None:
+    """Return the last event up to a position: of the log, or of the archives where that one comes later."""
+    rows: list[LogRow] = await fetch_rows(connection, schema.LAST_UP_TO, {"position": position})
+    if not rows or rows[0]["archived_to"] is not None:
+        archived = await last_up_to(connection, position)
+        rows += [archived] if archived else []
+    return max(rows, key=lambda row: int(row["notification_id"]), default=None)
 
 
 async def _head(connection: Connection) -> int:
@@ -97,7 +111,8 @@ async def _head(connection: Connection) -> int:
 
 async def _scan_end(connection: Connection, after: int, head: int) -> int | None:
     """Return the position up to which one page looks, None if that is the log's end."""
-    rows = await fetch_rows(connection, schema.NTH_AFTER, {"after": after, "skipped": SCAN_LIMIT - 1})
+    values = {"after": after, "skipped": SCAN_LIMIT - 1, "skipped_blocks": SCAN_BLOCKS}
+    rows = await fetch_rows(connection, schema.NTH_AFTER, values)
     end = int(str(rows[0]["position"])) if rows else None
     return end if end is not None and end < head else None
 
@@ -116,7 +131,34 @@ _CONDITIONS = {
 }
 
 
-async def _matching(connection: Connection, wanted: EventFilter, after: int, end: int | None, limit: int) -> list[Row]:
+async def _matching(
+    connection: Connection, wanted: EventFilter, after: int, end: int | None, limit: int
+) -> list[LogRow]:
+    rows = await _matching_in_log(connection, wanted, after, end, limit)
+    if rows and (rows[0]["archived_to"] or 0) <= after:
+        return rows
+    # What lies beyond a full page is not wanted yet.
+    until = int(rows[-1]["notification_id"]) if len(rows) == limit else end
+    return merged(rows, await _matching_archived(connection, wanted, after, until, limit), limit)
+
+
+async def _matching_archived(
+    connection: Connection, wanted: EventFilter, after: int, until: int | None, limit: int
+) -> list[LogRow]:
+    if wanted.aggregate_id is not None:
+        places = await run_places(connection, wanted.aggregate_id)
+    elif wanted.correlation_id is not None:
+        places = await story_places(connection, wanted.correlation_id)
+    else:
+        return await first_between(connection, after, until, limit, wanted.lets_pass)
+    found = await events_at(connection, places) if places else {}
+    positions = [position for position in sorted(found) if after < position and (until is None or position <= until)]
+    return [row for row in map(to_row, map(found.__getitem__, positions)) if wanted.lets_pass(row)][:limit]
+
+
+async def _matching_in_log(
+    connection: Connection, wanted: EventFilter, after: int, end: int | None, limit: int
+) -> list[LogRow]:
     values = {
         "types": [_pattern(topic) for topic in wanted.types] or None,
         "kind": _pattern(f"{wanted.kind}.*") if wanted.kind else None,
@@ -128,7 +170,7 @@ async def _matching(connection: Connection, wanted: EventFilter, after: int, end
     }
     conditions = [condition for name, condition in _CONDITIONS.items() if values[name] is not None]
     query = f"""
-        SELECT {schema.ENVELOPE_COLUMNS} FROM {schema.EVENTS_TABLE}
+        SELECT {schema.ENVELOPE_COLUMNS}, {schema.ARCHIVED_TO} AS archived_to FROM {schema.EVENTS_TABLE}
         WHERE {" AND ".join(["notification_id > %(after)s", *conditions])}
         ORDER BY notification_id LIMIT %(limit)s
     """

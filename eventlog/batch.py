@@ -13,10 +13,11 @@ from domain.clock import from_iso
 from domain.errors import VersionConflictError
 from domain.ports import Locked, Row, Saved, Unit
 from eventlog import schema
+from eventlog.archived import resolved
 from eventlog.decryption import plain_states
 from eventlog.locked import LockedLog
 from eventlog.plan import Found, Head, Plan, Statement, key_of, outcome
-from projections.table import Connection, select_sql
+from projections.table import Connection, fetch_rows, select_sql
 from projections.tables import BY_SUBJECT
 
 DecideEvents = Callable[[Locked], Awaitable[Sequence[StoredEvent]]]
@@ -80,17 +81,13 @@ async def committed(connection: Connection, requests: Iterable[Request]) -> bool
     """
     wanted = {key_of(event): event for request in requests if request.appended for event in request.unit.events}
     await connection.execute(schema.BEGIN_LOCKED)
-    keys = list(wanted)
-    cursor = await connection.execute(schema.READ_BACK, ([key[0] for key in keys], [key[1] for key in keys]))
-    found = await cursor.fetchall()
+    values = {"ids": [key[0] for key in wanted], "versions": [key[1] for key in wanted]}
+    found = await resolved(connection, await fetch_rows(connection, schema.READ_BACK, values))
     await connection.execute("ROLLBACK")
-    same = [
-        row
-        for row in found
-        if (event := wanted[UUID(str(row["originator_id"])), row["originator_version"]]).topic == row["topic"]
-        and event.state == bytes(row["state"])
-    ]
-    return len(same) == len(wanted)
+    stored = {
+        (UUID(row["originator_id"]), row["originator_version"]): (row["topic"], bytes(row["state"])) for row in found
+    }
+    return all(stored.get(key) == (event.topic, event.state) for key, event in wanted.items())
 
 
 async def _decide(connection: Connection, requests: Iterable[Request]) -> None:
@@ -114,7 +111,7 @@ async def _find(connection: Connection, units: Sequence[Unit], *, begin: bool) -
         if begin:
             await connection.execute(schema.BEGIN)
             await connection.execute(schema.LOCK)
-        heads = await connection.execute(schema.HEADS, (list(ids),))
+        heads = await connection.execute(schema.HEADS, {"ids": list(ids)})
         positions = await connection.execute(schema.DRAW_POSITIONS, (len(events),))
         tables = [
             (BY_SUBJECT[subject], await connection.execute(select_sql(BY_SUBJECT[subject]), (old,)))

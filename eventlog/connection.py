@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -38,23 +39,36 @@ _KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_co
 """So that a peer that vanished without a word is noticed within about ten seconds. The URL may say otherwise."""
 
 
-class _KeyedConnection(AsyncConnection[dict[str, Any]]):
-    """A connection that brings along where the master key is, for whoever reads personal data through it."""
+class LogConnection(AsyncConnection[dict[str, Any]]):
+    """A session that brings along what whoever reads the log through it may need.
+
+    Attributes:
+        master_keys: where the master key of personal data is; None where none will be read.
+        archive: the directory of archive files, if there is one.
+    """
 
     master_keys: MasterKeyFile | None = None
+    archive: Path | None = None
+
+
+def archive_of(connection: Connection) -> Path | None:
+    """Return the archive directory of a session's log, None if it was given none."""
+    return connection.archive if isinstance(connection, LogConnection) else None
 
 
 @dataclass(frozen=True)
 class Database:
-    """How to reach PostgreSQL. All options of the URL hold.
+    """How to reach the log: PostgreSQL, and the files of what was archived. All options of the URL hold.
 
     Attributes:
         url: `postgresql://…`, or any other form of a libpq connection string.
         master_keys: where the master key of personal data is; None where none will be read.
+        archive: the directory of archive files; only logs with archives need it.
     """
 
     url: str
     master_keys: MasterKeyFile | None = None
+    archive: Path | None = None
 
     @property
     def conninfo(self) -> str:
@@ -65,7 +79,7 @@ class Database:
 
     async def connect(self) -> Connection:
         """Open a connection for the log's writer or reader."""
-        connection = await _KeyedConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
+        connection = await LogConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
         await self._configure(connection)
         return connection
 
@@ -73,7 +87,7 @@ class Database:
         """Return a pool of connections for queries; open it in the running loop."""
         return AsyncConnectionPool(
             self.conninfo,
-            connection_class=_KeyedConnection,
+            connection_class=LogConnection,
             min_size=1,
             max_size=size,
             open=False,
@@ -88,14 +102,14 @@ class Database:
         )
 
     async def _configure(self, connection: Connection) -> None:
-        if isinstance(connection, _KeyedConnection):
-            connection.master_keys = self.master_keys
+        if isinstance(connection, LogConnection):
+            connection.master_keys, connection.archive = self.master_keys, self.archive
         await configure(connection)
 
 
 def known_file(connection: Connection) -> MasterKeyFile | None:
     """Return where the master key of personal data is; None if the connection was opened to read no such data."""
-    return connection.master_keys if isinstance(connection, _KeyedConnection) else None
+    return connection.master_keys if isinstance(connection, LogConnection) else None
 
 
 def master_key_file(connection: Connection) -> MasterKeyFile:

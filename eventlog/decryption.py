@@ -42,7 +42,7 @@ async def envelopes(connection: Connection, rows: Sequence[Row]) -> list[Envelop
     """Return the envelopes of rows of the log; see `plain_states`."""
     suspects = [row for row in rows if row["originator_version"] == 1 and cast("bytes", row["state"]).startswith(MARK)]
     if suspects:
-        plain = await plain_states(connection, map(_event, suspects))
+        plain = await plain_states(connection, map(event_of, suspects))
         for row in suspects:
             state = plain.get(UUID(str(row["originator_id"])))
             if state is not None:
@@ -51,10 +51,11 @@ async def envelopes(connection: Connection, rows: Sequence[Row]) -> list[Envelop
 
 
 async def first_plain_states(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes]:
-    """Return the same as `plain_states` of these aggregates' first events."""
+    """Return the same as `plain_states` of these aggregates' first events, unless they are archived."""
     rows = await fetch_rows(connection, schema.FIRST_ENCRYPTED, {"ids": ids, "mark": MARK}) if ids else []
-    return await plain_states(connection, map(_event, rows))
+    return await plain_states(connection, map(event_of, rows))
 
 
-def _event(row: Row) -> tuple[UUID, int, bytes]:
+def event_of(row: Row) -> tuple[UUID, int, bytes]:
+    """Return of a row of the log what `plain_states` looks at."""
     return UUID(str(row["originator_id"])), cast("int", row["originator_version"]), cast("bytes", row["state"])

@@ -1,14 +1,18 @@
 """Which events an auditor wants, and how that is said in text: in a query or on the command line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from domain import identifiers
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
 from projections.tables import BY_SUBJECT
+
+KINDS = (*BY_SUBJECT, "log_archive")
+"""What a subject may be; archives have no table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,21 @@ class EventFilter:
     def is_indexed(self) -> bool:
         """Return whether an index finds these events, so that looking needs no bound."""
         return self.aggregate_id is not None or self.correlation_id is not None
+
+    def lets_pass(self, row: Mapping[str, Any]) -> bool:
+        """Return whether an event is wanted, given as a row of the log; for what no query can look at.
+
+        Of a correlation it looks at the event alone: the history must go back to the same request, too.
+        """
+        topic: str = row["topic"]
+        return (
+            (not self.types or any(_matches(topic, wanted) for wanted in self.types))
+            and (self.kind is None or topic.startswith(f"{self.kind}."))
+            and (self.aggregate_id is None or row["originator_id"] == str(self.aggregate_id))
+            and (self.actor is None or row["actor"] == self.actor)
+            and (self.correlation_id is None or row["correlation_id"] == str(self.correlation_id))
+            and (self.until is None or from_iso(row["recorded_at"]) < self.until)
+        )
 
     @classmethod
     def parse(  # noqa: PLR0913 - one for each part
@@ -77,22 +96,26 @@ class EventFilter:
         )
 
 
+def _matches(topic: str, wanted: str) -> bool:
+    return topic.startswith(wanted[:-1]) if wanted.endswith("*") else topic == wanted
+
+
 def _subject(text: str) -> tuple[str | None, UUID | None]:
     """Return the kind of aggregate and its id; either may be missing."""
     kind, colon, name = text.partition(":")
     if not text:
         return None, None
     if not colon:
-        return (text, None) if text in BY_SUBJECT else (None, _uuid(text, "/subject"))
+        return (text, None) if text in KINDS else (None, _uuid(text, "/subject"))
     match kind:
         case "job_definition":
             return kind, identifiers.definition_id(name)
         case "repository":
             return kind, identifiers.repository_id(name)
-        case "job_run" | "build" | "subject":
+        case "job_run" | "build" | "subject" | "log_archive":
             return kind, _uuid(name, "/subject")
         case _:
-            message = f"there is no {kind!r}; there are {', '.join(BY_SUBJECT)}"
+            message = f"there is no {kind!r}; there are {', '.join(KINDS)}"
             raise InvalidInputError([Issue("/subject", message, "enum")])
 
 

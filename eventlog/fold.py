@@ -4,14 +4,16 @@ Events come one aggregate after the other, not in log order: an aggregate's row 
 row is all that must be kept, however many runs are under way and however large the log is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from uuid import UUID
 
 from eventsourcing.utils import TopicError
 
 from domain.ports import Row
 from eventlog import schema
-from eventlog.decryption import first_plain_states
+from eventlog.archive_files import LogRow
+from eventlog.archived import resolved
+from eventlog.decryption import event_of, first_plain_states, plain_states
 from eventlog.encryption import CiphertextError
 from projections.envelope import bare_envelope
 from projections.table import Connection, Table
@@ -67,21 +69,37 @@ async def fold_on(
     """
     folded = {aggregate_id: dict(row) for aggregate_id, row in rows.items()}
     asked = list(ids)
-    try:
-        plain = await first_plain_states(connection, [key for key in asked if key not in folded])
-    except CiphertextError as error:
-        raise FoldError(f"the log cannot be folded: {error}") from None
+    plain = await _decrypted(first_plain_states(connection, [key for key in asked if key not in folded]))
     versions = [folded[aggregate_id]["aggregate_version"] if aggregate_id in folded else 0 for aggregate_id in asked]
     async with connection.cursor() as cursor:
         # Event by event: a run may have reported its progress a hundred thousand times.
         values = {"ids": asked, "versions": versions, "prefix": topic_prefix(table)}
+        marks: list[LogRow] = []
         async for row in cursor.stream(schema.FOLD_SOME, values):
-            aggregate_id = UUID(row["originator_id"])
-            version = row["originator_version"]
-            state = plain.get(aggregate_id) if version == 1 else None
-            event = (version, row["notification_id"], row["topic"], state or row["state"])
-            folded[aggregate_id] = _after(table, folded.get(aggregate_id), aggregate_id, *event)
+            if row["archive"] is None:
+                _fold_row(table, folded, row, plain)
+            else:
+                marks.append(row)
+    for mark in marks:
+        rows_of_run = await resolved(connection, [mark], lambda mark: mark["positions"][mark["version"] :])
+        plain = await _decrypted(plain_states(connection, map(event_of, rows_of_run)))
+        for row in rows_of_run:
+            _fold_row(table, folded, row, plain)
     return folded
+
+
+async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
+    try:
+        return await states
+    except CiphertextError as error:
+        raise FoldError(f"the log cannot be folded: {error}") from None
+
+
+def _fold_row(table: Table, folded: dict[UUID, Row], row: LogRow, plain: Mapping[UUID, bytes]) -> None:
+    aggregate_id, version = UUID(row["originator_id"]), row["originator_version"]
+    state = plain.get(aggregate_id) if version == 1 else None
+    event = (version, row["notification_id"], row["topic"], state or row["state"])
+    folded[aggregate_id] = _after(table, folded.get(aggregate_id), aggregate_id, *event)
 
 
 def topic_prefix(table: Table) -> str:

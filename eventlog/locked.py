@@ -8,17 +8,17 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 
 from eventlog import heartbeats, personal_data, schema
+from eventlog.archived import resolved
 from eventlog.decryption import plain_states
 from projections import run_queries
-from projections.table import Connection
+from projections.table import Connection, fetch_rows
 
 
 async def read_histories(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
     """Return the events of each of these aggregates in order, decrypted; the ids keep the order they were asked in."""
     asked = list(ids)
-    cursor = await connection.execute(schema.EVENTS_OF, (asked,))
     histories: dict[UUID, list[StoredEvent]] = {aggregate_id: [] for aggregate_id in asked}
-    for row in await cursor.fetchall():
+    for row in await resolved(connection, await fetch_rows(connection, schema.READ_SUBJECTS, {"ids": asked})):
         aggregate_id = UUID(row["originator_id"])
         event = StoredEvent(aggregate_id, row["originator_version"], row["topic"], bytes(row["state"]))
         histories[aggregate_id].append(event)

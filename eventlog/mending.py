@@ -177,6 +177,8 @@ def _unmoved(table: Table) -> str:
         SELECT 1 FROM {schema.EVENTS_TABLE}
         WHERE originator_id = wanted.{table.key} AND originator_version > wanted.aggregate_version
             AND topic ^@ '{topic_prefix(table)}'
+    ) AND NOT EXISTS (
+        SELECT 1 FROM archived_runs AS run WHERE run.id = wanted.{table.key} AND head_version > wanted.aggregate_version
     ){_unerased() if "personal" in table.columns else ""}"""
 
 

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from domain.ports import Row
 from eventlog import schema
+from eventlog.archive_files import LogRow
+from eventlog.archived import resolved
 from eventlog.decryption import envelopes
 from projections import job_runs
 from projections.past_runs import Moved
@@ -19,6 +21,13 @@ _MOVED = rf"""
         SELECT originator_id, max(originator_version) AS version FROM {schema.EVENTS_TABLE}
         WHERE notification_id > %(after)s AND notification_id <= %(position)s AND topic LIKE 'job\_run.%%'
         GROUP BY originator_id
+        UNION ALL
+        SELECT run.id, event.version FROM archived_runs AS run CROSS JOIN LATERAL (
+            SELECT max(version) AS version FROM unnest(run.positions) WITH ORDINALITY AS one (position, version)
+            WHERE one.position > %(after)s AND one.position <= %(position)s
+        ) AS event
+        WHERE int8range(run.first_position, run.last_position, '[]') && int8range(%(after)s, %(position)s, '(]')
+            AND event.version IS NOT NULL
     ), known AS (
         SELECT run.id, run.job_definition_id, run.created_position,
             CASE
@@ -73,7 +82,12 @@ async def folded(connection: Connection, table: Table, ids: Sequence[UUID], posi
     rows: dict[UUID, Row] = {}
     if ids:
         values = {"ids": list(ids), "position": position}
-        for event in await envelopes(connection, await fetch_rows(connection, schema.HISTORIES_UP_TO, values)):
+
+        def until_then(mark: LogRow) -> Sequence[int]:
+            return [one for one in mark["positions"] if one <= position]
+
+        found = await fetch_rows(connection, schema.HISTORIES_UP_TO, values)
+        for event in await envelopes(connection, await resolved(connection, found, until_then)):
             rows[event.aggregate_id] = table.fold(rows.get(event.aggregate_id), event)
     return rows
 

@@ -5,11 +5,14 @@ that rollbacks leave are never filled later.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import cast
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
 from eventlog import schema
+from eventlog.archive_files import LogRow
+from eventlog.archived import first_between, merged, resolved
 from eventlog.connection import borrowed
 from eventlog.decryption import envelopes
 from projections.envelope import Envelope
@@ -46,27 +49,52 @@ class Reader:
         """Return the next events after a position, at least one where there is any."""
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
-            return await envelopes(connection, await fetch_rows(connection, schema.READ_AFTER, values))
+            rows = await fetch_rows(connection, schema.READ_AFTER, values)
+            archived_to = rows[0]["archived_to"] if rows else None
+            if isinstance(archived_to, int) and archived_to > position:
+                until = cast("int", rows[-1]["notification_id"])
+                archived = await first_between(connection, position, until, limit, max_bytes=max_bytes)
+                rows = _within(merged(rows, archived, limit), max_bytes)
+            return await envelopes(connection, rows)
 
     async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
         async with borrowed(self._pool) as connection:
             rows = await fetch_rows(connection, schema.READ_SUBJECTS, {"ids": list(ids)})
-            return await envelopes(connection, rows)
+            return await envelopes(connection, await resolved(connection, rows))
 
     async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
         """Return the next events of each of these aggregates between two versions; some of each, but few in all."""
+        limit = max(1, CHUNK // len(wanted))
         values = {
             "ids": list(wanted),
             "after": [after for after, _ in wanted.values()],
             "before": [before for _, before in wanted.values()],
-            "limit": max(1, CHUNK // len(wanted)),
+            "limit": limit,
         }
+
+        def part(mark: LogRow) -> Sequence[int]:
+            after, before = wanted[UUID(mark["originator_id"])]
+            return cast("list[int]", mark["positions"][after : min(before - 1, after + limit)])
+
         async with borrowed(self._pool) as connection:
-            return await envelopes(connection, await fetch_rows(connection, schema.READ_PARTS, values))
+            rows = await resolved(connection, await fetch_rows(connection, schema.READ_PARTS, values), part)
+            return await envelopes(connection, rows)
 
     async def living_keys(self, ids: Collection[str]) -> set[str]:
         """Return those of the subjects' keys that have not been destroyed."""
         async with borrowed(self._pool) as connection:
             rows = await fetch_rows(connection, schema.SUBJECT_KEYS, {"ids": list(ids)})
         return {str(row["key_id"]) for row in rows}
+
+
+def _within(rows: Sequence[LogRow], max_bytes: int) -> list[LogRow]:
+    """Return the rows that begin within so many bytes."""
+    taken: list[LogRow] = []
+    size = 0
+    for row in rows:
+        if size >= max_bytes:
+            break
+        taken.append(row)
+        size += len(row["state"])
+    return taken

@@ -15,6 +15,7 @@ from typing import cast
 from psycopg import errors
 
 from eventlog import schema, staging
+from eventlog.archive_files import ArchiveError
 from eventlog.checkpoints import forget_checkpoints
 from eventlog.connection import Database
 from eventlog.fold import FoldError
@@ -60,6 +61,7 @@ async def rebuild(
     Raises:
         RebuildUnderWayError: there is one already.
         FoldError: the log cannot be folded.
+        ArchiveError: an archive cannot be read.
     """
     async with _only_rebuild(database, table) as session:
         checked = await _compare(database, session, table, progress)
@@ -92,7 +94,7 @@ async def catch_up(database: Database) -> None:
             continue
         try:
             rebuilt = await rebuild(database, one.table, logger.error, _in_silence)
-        except (RebuildUnderWayError, FoldError) as error:
+        except (RebuildUnderWayError, FoldError, ArchiveError) as error:
             logger.warning("%s, and was not rebuilt: %s. Later, run: %s", one, error, command)
         else:
             logger.info("%s: rebuilt, %d rows changed", one, rebuilt.mended)

@@ -1,10 +1,11 @@
 """The library's recorder and factory on our settings: read through the library, written by the group-commit writer."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
 
-from eventsourcing.persistence import InfrastructureFactory, Mapper, StoredEvent, Transcoder
+from eventsourcing.persistence import InfrastructureFactory, Mapper, Notification, StoredEvent, Transcoder
 from eventsourcing.postgres import (
     ConnectionPool,
     PostgresApplicationRecorder,
@@ -16,9 +17,14 @@ from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
 from domain.ports import Origin, Unit
+from eventlog.archived import first_between
 from eventlog.codec import PlainMapper, PlainTranscoder
+from eventlog.locked import read_histories
 from eventlog.schema import EVENTS_TABLE
+from eventlog.stored_events import FIRST
 from eventlog.writer import Writer
+
+T = TypeVar("T")
 
 
 class UrlDatastore(PostgresDatastore):
@@ -46,6 +52,7 @@ class LogRecorder(PostgresApplicationRecorder):
     def __init__(self, datastore: PostgresDatastore, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
         self._writer = writer
+        self._database = writer.database
         self._loop = loop
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
@@ -57,6 +64,67 @@ class LogRecorder(PostgresApplicationRecorder):
         origin: Origin = kwargs.get("origin", Origin(actor="system"))
         unit = Unit(stored_events, origin)
         return asyncio.run_coroutine_threadsafe(self._writer.append(unit), self._loop).result().positions
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """Read a history, wherever it lies. Call it from another thread than the writer's loop."""
+        found: Sequence[StoredEvent] = super().select_events(originator_id, gt=gt, lte=lte, desc=desc, limit=limit)
+        if found:  # A history is in one place.
+            return found
+        run_id = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
+        events = [
+            event
+            for event in self._wait_for(self._history(run_id))
+            if event.originator_version > (gt or 0) and (lte is None or event.originator_version <= lte)
+        ]
+        return (events[::-1] if desc else events)[:limit]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Read the log by position, archived events among the others. Call it from another thread, too."""
+        found = super().select_notifications(start, limit, stop, topics, inclusive_of_start=inclusive_of_start)
+        after = FIRST if start is None else start - inclusive_of_start
+        until = found[-1].id if len(found) == limit else stop
+        archived = self._wait_for(self._between(after, until, limit, topics))
+        together = {one.id: one for one in (*archived, *found)}
+        return [together[position] for position in sorted(together)][:limit]
+
+    async def _history(self, run_id: UUID) -> list[StoredEvent]:
+        async with await self._database.connect() as connection:
+            return (await read_histories(connection, [run_id])).get(run_id, [])
+
+    async def _between(self, after: int, until: int | None, limit: int, topics: Sequence[str]) -> list[Notification]:
+        async with await self._database.connect() as connection:
+            rows = await first_between(
+                connection, after, until, limit, lambda row: not topics or row["topic"] in topics
+            )
+        return [
+            Notification(
+                id=row["notification_id"],
+                originator_id=UUID(row["originator_id"]),
+                originator_version=row["originator_version"],
+                topic=row["topic"],
+                state=row["state"],
+            )
+            for row in rows
+        ]
+
+    def _wait_for(self, reading: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(reading, self._loop).result()
 
 
 class LogFactory(PostgresFactory):

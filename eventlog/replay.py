@@ -20,7 +20,7 @@ MAX_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Step:
-    """An event, and its aggregate's row before (None for its first) and after it."""
+    """An event, and its aggregate's row before (None for its first) and after it; empty where no table shows it."""
 
     event: Envelope
     before: Row | None
@@ -87,6 +87,8 @@ class Replay:
         return BY_SUBJECT[event.subject].fold(self._rows.get(event.aggregate_id), event)
 
     def _step(self, event: Envelope) -> Step:
+        if event.subject not in BY_SUBJECT:  # That events were archived moves no row, and changes nothing to be seen.
+            return Step(event, None, {})
         before = self._rows.pop(event.aggregate_id, None)
         after = BY_SUBJECT[event.subject].fold(before, event)
         if after.get("status") not in FINAL:  # What is final never changes again.

@@ -17,12 +17,19 @@ BEGIN_LOCKED = f"{BEGIN}; {LOCK}"
 
 NOW = "SELECT clock_timestamp() AS now"
 
+ARCHIVED_TO = "(SELECT max(last_position) FROM log_archives)"
+"""The last position that is archived, NULL without archives: to be asked in the statement that reads the log.
+
+The log always holds a later event, the one that records the archive."""
+
 HEADS = f"""
-    SELECT head.* FROM unnest(%s::uuid[]) AS wanted (id), LATERAL (
+    SELECT head.* FROM unnest(%(ids)s::uuid[]) AS wanted (id), LATERAL (
         SELECT originator_id, originator_version, correlation_id
         FROM {EVENTS_TABLE} WHERE originator_id = wanted.id
         ORDER BY originator_version DESC LIMIT 1
     ) AS head
+    UNION ALL
+    SELECT id, head_version, head_correlation_id FROM archived_runs WHERE id = ANY(%(ids)s)
 """
 
 POSITION_SEQUENCE = "jobs_events_notification_id_seq"
@@ -44,24 +51,34 @@ costs the writer a quarter of what seven arrays do."""
 
 ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', %s)"
 
-EVENTS_OF = f"""
-    SELECT originator_id, originator_version, topic, state
-    FROM {EVENTS_TABLE} WHERE originator_id = ANY(%s)
+ENVELOPE_COLUMNS = """originator_id, originator_version, notification_id, topic, state,
+    recorded_at, actor, correlation_id, causation_id"""
+
+_NO_MARK = "NULL::bigint AS archive, NULL::bigint[] AS positions"
+
+_MARK = """
+    SELECT id AS originator_id, NULL::bigint AS originator_version, NULL::bigint AS notification_id, NULL AS topic,
+        NULL::bytea AS state, NULL::timestamptz AS recorded_at, NULL AS actor, NULL::uuid AS correlation_id,
+        NULL::uuid AS causation_id, archive, positions
+    FROM archived_runs
+"""
+"""A run whose history is archived, as one row in the place of all its events; see `archived.resolved`."""
+
+READ_SUBJECTS = f"""
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE} WHERE originator_id = ANY(%(ids)s)
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s)
     ORDER BY originator_id, originator_version
 """
 
 READ_BACK = f"""
-    SELECT stored.originator_id, stored.originator_version, stored.topic, stored.state, stored.notification_id
-    FROM {EVENTS_TABLE} AS stored
-    JOIN unnest(%s::uuid[], %s::bigint[]) AS sought (id, version)
-      ON stored.originator_id = sought.id AND stored.originator_version = sought.version
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
+    JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS sought (id, version)
+      ON originator_id = sought.id AND originator_version = sought.version
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s)
 """
 
-ENVELOPE_COLUMNS = """originator_id, originator_version, notification_id, topic, state,
-    recorded_at, actor, correlation_id, causation_id"""
-
 READ_AFTER = f"""
-    SELECT {ENVELOPE_COLUMNS} FROM (
+    SELECT {ENVELOPE_COLUMNS}, {ARCHIVED_TO} AS archived_to FROM (
         SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
         FROM (
             SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
@@ -71,62 +88,75 @@ READ_AFTER = f"""
     WHERE bytes_before < %(max_bytes)s ORDER BY notification_id
 """
 
-READ_SUBJECTS = f"""
-    SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
-    WHERE originator_id = ANY(%(ids)s) ORDER BY originator_id, originator_version
-"""
-
 HISTORIES_UP_TO = f"""
-    SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
     WHERE originator_id = ANY(%(ids)s) AND notification_id <= %(position)s
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s) AND first_position <= %(position)s
     ORDER BY originator_id, originator_version
 """
 
 LAST_UP_TO = f"""
-    SELECT notification_id AS position, recorded_at FROM {EVENTS_TABLE}
+    SELECT notification_id, recorded_at, {ARCHIVED_TO} AS archived_to FROM {EVENTS_TABLE}
     WHERE notification_id <= %(position)s ORDER BY notification_id DESC LIMIT 1
 """
 
 NTH_AFTER = f"""
-    SELECT notification_id AS position FROM {EVENTS_TABLE}
-    WHERE notification_id > %(after)s ORDER BY notification_id OFFSET %(skipped)s LIMIT 1
+    (SELECT notification_id AS position FROM {EVENTS_TABLE}
+     WHERE notification_id > %(after)s ORDER BY notification_id OFFSET %(skipped)s LIMIT 1)
+    UNION ALL
+    (SELECT first_position FROM archived_blocks
+     WHERE first_position > %(after)s ORDER BY first_position OFFSET %(skipped_blocks)s LIMIT 1)
+    ORDER BY position LIMIT 1
 """
 
 READ_PARTS = f"""
-    SELECT {ENVELOPE_COLUMNS}
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK}
     FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(before)s::bigint[]) AS wanted (id, after, before),
     LATERAL (
         SELECT * FROM {EVENTS_TABLE}
         WHERE originator_id = wanted.id AND originator_version > wanted.after AND originator_version < wanted.before
         ORDER BY originator_version LIMIT %(limit)s
     ) AS part
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s)
     ORDER BY originator_id, originator_version
 """
 
 HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"
+"""No archive holds a later event: the one that records it stays in the log."""
 
 FORGET_CHECKPOINTS = "DELETE FROM run_checkpoints"
 """Not TRUNCATE: those who read in a snapshot go on reading them."""
 
 LOG_ID = "SELECT id FROM log_identity"
 
+_FOLDED = "originator_id, originator_version, notification_id, topic, state"
+
+CREATE_UNARCHIVED = f"CREATE TEMPORARY TABLE unarchived AS SELECT {_FOLDED} FROM {EVENTS_TABLE} LIMIT 0"
+"""Where a session that folds the whole log lays the events of the archives beside those of the log."""
+
+COPY_UNARCHIVED = f"COPY unarchived ({_FOLDED}) FROM STDIN"
+
 FOLD_ALL = f"""
-    SELECT originator_id, originator_version, notification_id, topic, state
-    FROM {EVENTS_TABLE} WHERE topic ^@ %(prefix)s
+    SELECT {_FOLDED} FROM {EVENTS_TABLE} WHERE topic ^@ %(prefix)s
+    UNION ALL SELECT {_FOLDED} FROM unarchived WHERE topic ^@ %(prefix)s
     ORDER BY originator_id, originator_version
 """
 
 FOLD_SOME = f"""
-    SELECT originator_id, originator_version, notification_id, topic, state
+    SELECT {_FOLDED}, NULL::bigint AS archive, NULL::bigint[] AS positions, known.version
     FROM {EVENTS_TABLE} JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version)
       ON originator_id = known.id AND originator_version > known.version
     WHERE topic ^@ %(prefix)s
+    UNION ALL
+    SELECT id, head_version, NULL, NULL, NULL, archive, positions, known.version
+    FROM archived_runs JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version) USING (id)
     ORDER BY originator_id, originator_version
 """
 
 PLACES = f"""
-    SELECT originator_id, notification_id, topic
-    FROM {EVENTS_TABLE} WHERE originator_id = ANY(%(ids)s::uuid[]) AND topic ^@ %(prefix)s
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
+    WHERE originator_id = ANY(%(ids)s::uuid[]) AND topic ^@ %(prefix)s
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s::uuid[])
     ORDER BY originator_id, originator_version
 """
 

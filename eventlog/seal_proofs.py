@@ -6,6 +6,7 @@ from typing import Any
 from psycopg_pool import AsyncConnectionPool
 
 from eventlog import schema, stored_events
+from eventlog.archived import event_at
 from eventlog.connection import borrowed
 from eventlog.merkle import (
     Range,
@@ -173,6 +174,8 @@ async def _event(connection: Connection, position: int) -> RawRow:
     cursor = stored_events.raw_cursor(connection)
     await cursor.execute(stored_events.ONE, (position,), binary=True)
     row = await cursor.fetchone()
+    if row is None and (archived := await event_at(connection, position)) is not None:
+        return read_event(archived)
     if row is None:
         raise SealError(f"the event at position {position} was sealed and is gone: run `seal verify`")
     return row

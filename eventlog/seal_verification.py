@@ -2,13 +2,14 @@
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 
 import psycopg
-from psycopg import AsyncServerCursor
 
 from domain.errors import LogUnavailableError
 from eventlog import schema, stored_events
 from eventlog.connection import Database, is_away
+from eventlog.raw_log import raw_chunks
 from eventlog.seal_check import SealCheck
 from eventlog.seal_files import KeptHead
 from eventlog.seal_findings import Report
@@ -64,9 +65,8 @@ async def _verify(connection: Connection, keys: SealKeys, kept: Sequence[KeptHea
     [without] = await fetch_rows(connection, stored_events.WITHOUT_POSITION, {})
     if without["events"]:
         check.findings.add("inserted", 0, f"{without['events']} events have no position")
-    async with stored_events.raw_stream(connection, "events") as cursor:
-        await cursor.execute(stored_events.ALL, binary=True)
-        events, done = _Events(cursor), 0
+    async with aclosing(raw_chunks(connection, CHUNK)) as chunks:
+        events, done = _Events(chunks), 0
         async for row in all_seals(connection):
             bound = check.open(judge(row, keys, log_id))
             if bound is None:
@@ -85,8 +85,8 @@ async def _verify(connection: Connection, keys: SealKeys, kept: Sequence[KeptHea
 class _Events:
     """The log's events in order, as leaves."""
 
-    def __init__(self, cursor: AsyncServerCursor[RawRow]) -> None:
-        self._cursor = cursor
+    def __init__(self, chunks: AsyncIterator[list[RawRow]]) -> None:
+        self._chunks = chunks
         self._waiting: list[Leaf] = []
         self._over = False
 
@@ -94,7 +94,7 @@ class _Events:
         """Yield the next events up to and with a position, or all that are left."""
         while True:
             if not self._waiting and not self._over:
-                self._waiting = stored_events.to_leaves(await self._cursor.fetchmany(CHUNK))
+                self._waiting = stored_events.to_leaves(await anext(self._chunks, []))
                 self._over = not self._waiting
             if not self._waiting:
                 return

@@ -21,9 +21,11 @@ from eventlog import schema, stored_events
 from eventlog.connection import borrowed
 from eventlog.listener import Signal
 from eventlog.merkle import Frontier
+from eventlog.raw_log import raw_after
 from eventlog.seal_keys import SealKeyError, SealKeys
 from eventlog.seal_tip import Sealing, Tip, Tips
 from eventlog.seals import NOTHING_BEFORE, Head, Seal, SealError, entries_hash, sign, split, to_runs
+from eventlog.stored_events import to_leaves
 from projections.table import Connection, fetch_rows
 
 logger = logging.getLogger(__name__)
@@ -134,4 +136,7 @@ async def _leaves_after(connection: Connection, position: int) -> tuple[list[int
     cursor = connection.cursor(binary=True)
     await cursor.execute(stored_events.LEAVES_AFTER, {"after": position, "limit": MAX_EVENTS})
     row = await cursor.fetchone()
+    if row and row["archived_to"] is not None and row["archived_to"] > position:
+        leaves = to_leaves(await raw_after(connection, position, MAX_EVENTS))
+        return [place for place, _ in leaves], b"".join(leaf for _, leaf in leaves)
     return (row["positions"] or [], row["leaves"] or b"") if row else ([], b"")

@@ -14,7 +14,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.string import ByteaBinaryLoader
 
 from eventlog.merkle import leaf_hash
-from eventlog.schema import EVENTS_TABLE
+from eventlog.schema import ARCHIVED_TO, EVENTS_TABLE
 from projections.table import Connection
 
 BINARY_FORMS = {
@@ -45,12 +45,18 @@ FIRST = -(2**63)
 """Below every position that a column could hold: a forged event may have a negative one."""
 
 LEAVES_AFTER = rf"""
-    SELECT array_agg(position ORDER BY position) AS positions, string_agg(leaf, '' ORDER BY position) AS leaves FROM (
+    SELECT array_agg(position ORDER BY position) AS positions, string_agg(leaf, '' ORDER BY position) AS leaves,
+        {ARCHIVED_TO} AS archived_to
+    FROM (
         SELECT notification_id AS position, sha256('\x00' || {_ENCODED}) AS leaf FROM {EVENTS_TABLE}
         WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
     ) AS next
 """
 """The positions and leaf hashes of the next events; NULL where there is none."""
+
+NEXT = f"""
+    SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
+"""
 
 ONE = f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE notification_id = %s"
 

@@ -11,10 +11,13 @@ from psycopg.types.string import ByteaBinaryLoader
 
 from domain.json_values import JsonObject
 from eventlog import schema, staging
+from eventlog.archive_check import lay_out_archives
+from eventlog.archived import resolved
 from eventlog.connection import Database
 from eventlog.encryption import MARK
 from eventlog.fold import Folder, Stored, topic_prefix
 from eventlog.snapshot_keys import SnapshotKeys
+from projections import job_runs
 from projections.table import Connection, Table, fetch_rows
 
 ROWS_A_WRITE = 500
@@ -96,6 +99,7 @@ async def verify(
 
     Raises:
         FoldError: the log cannot be folded.
+        ArchiveError: an archive cannot be read.
     """
     async with (
         operator_session(database) as log,
@@ -119,13 +123,20 @@ async def operator_session(database: Database) -> AsyncIterator[Connection]:
 async def snapshot(
     database: Database, log: Connection, session: Connection, tables: Sequence[Table]
 ) -> AsyncIterator[Snapshot]:
-    """Hold one moment of the database in both sessions."""
+    """Hold one moment of the database in both sessions.
+
+    Raises:
+        ArchiveError: an archive cannot be read.
+    """
     for table in tables:
         await session.execute(staging.create_sql(table))
+    await log.execute(schema.CREATE_UNARCHIVED)
     await log.execute(f"{_BEGIN}; {_MAY_IDLE}")
     [exported] = await fetch_rows(log, "SELECT pg_export_snapshot() AS id", {})
     await session.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported['id']}'; {_MAY_IDLE}")
     [head] = await fetch_rows(log, schema.HEAD, {})
+    if any(table.name == job_runs.TABLE.name for table in tables):  # The events of no other are ever archived.
+        await lay_out_archives(log)
     keys = SnapshotKeys(database, str(exported["id"]))
     try:
         yield Snapshot(log, session, cast("int", head["head"]), keys)
@@ -193,7 +204,7 @@ async def differences(moment: Snapshot, table: Table) -> AsyncIterator[Differenc
             keys = [row["key"] for row in chunk]
             places = await fetch_rows(moment.tables, schema.PLACES, {"ids": keys, "prefix": topic_prefix(table)})
             events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
-            for place in cast("list[dict[str, Any]]", places):
+            for place in await resolved(moment.tables, places):
                 events[place["originator_id"]].append((place["notification_id"], place["topic"]))
             for row in chunk:
                 yield _difference(table, row, events[row["key"]])

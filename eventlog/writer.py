@@ -21,6 +21,7 @@ from domain.errors import (
 )
 from domain.ports import Origin, Saved, Unit
 from domain.tasks import end
+from eventlog.archive_files import ArchiveError
 from eventlog.batch import DecideEvents, Request, commit, committed, prepare
 from eventlog.connection import Database, is_away
 from projections.table import Connection
@@ -60,7 +61,7 @@ class Writer:
     """Appends units of events with their rows. Start it in the loop that uses it."""
 
     def __init__(self, database: Database, patience: Patience | None = None) -> None:
-        self._database = database
+        self.database = database
         self._patience = patience or Patience()
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
         self._connection: Connection | None = None
@@ -121,12 +122,11 @@ class Writer:
         live = [(request, future) for request, future in batch if not future.done()]
         try:
             await self._commit([request for request, _ in live])
-        except SubjectKeysUnavailableError as error:
-            await self._refuse(live, error)
-        except (LogUnavailableError, OutcomeUnknownError) as error:
-            _fail_all(live, error)
-        except Exception as error:  # noqa: BLE001 - a decision's own refusal, or data that cannot be written
-            await self._refuse(live, error)
+        except Exception as error:  # noqa: BLE001 - also a decision's own refusal, or data that cannot be written
+            if _is_settled(error):
+                _fail_all(live, error)
+            else:
+                await self._refuse(live, error)
         else:
             for request, future in live:
                 _answer(future, request.outcome)
@@ -172,7 +172,7 @@ class Writer:
         while monotonic() < deadline:
             try:
                 return await committed(await self._connected(), requests)
-            except psycopg.Error as error:
+            except (psycopg.Error, ArchiveError) as error:
                 logger.warning("the fate of a commit is unknown, asking again: %s", error)
                 await self._disconnect()
                 await asyncio.sleep(RETRY_PAUSE_S)
@@ -180,7 +180,7 @@ class Writer:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = await self._database.connect()
+            self._connection = await self.database.connect()
         return self._connection
 
     async def _rollback(self) -> None:
@@ -199,6 +199,13 @@ async def _pause_or_give_up(deadline: float, error: psycopg.Error) -> None:
     if monotonic() >= deadline:
         raise LogUnavailableError(f"the log cannot be written: {error}") from error
     await asyncio.sleep(RETRY_PAUSE_S)
+
+
+def _is_settled(error: Exception) -> bool:
+    """Return whether the transaction is over, so that all its requests have the same answer."""
+    # An archive or a key that cannot be read breaks off a decision in its middle.
+    in_the_middle = isinstance(error, ArchiveError | SubjectKeysUnavailableError)
+    return isinstance(error, LogUnavailableError | OutcomeUnknownError) and not in_the_middle
 
 
 def _for_one(error: Exception, request: Request) -> Exception:

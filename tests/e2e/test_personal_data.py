@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from api.cli import app
 from tests.integration.shared_api import check_failure, issues_of, job_body
 from tests.integration.streams import server_sent, stream
+from tests.support.archives import make_role
 from tests.support.logs import query
 from tests.support.personal import ALICE, GIVEN, SCHEMA, SECRETS, places_of
 from tests.support.processes import eventually, started, wait_for_run
@@ -80,14 +81,28 @@ def everything_shown(here: Site, run_id: str) -> list[str]:
     return shown
 
 
+def seal_and_archive(here: Site) -> None:
+    head = query(here.url, "SELECT max(notification_id) FROM jobs_events")[0][0]
+    eventually(lambda: query(here.url, "SELECT 1 FROM log_seals WHERE position = %s", head), what="the seal")
+    make_role(here.url)
+    archived = here.run("log", "archive", "--older-than", "0s")
+    assert archived.exit_code == 0, archived.output
+    assert " of 1 runs in 1 files" in archived.stdout
+
+
 @pytest.mark.slow
-def test_somebody_is_served_and_then_erased_from_everything(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("archived", [False, True])
+def test_somebody_is_served_and_then_erased_from_everything(
+    database_url: str, tmp_path: Path, *, archived: bool
+) -> None:
     noted = tmp_path / "noted.json"
     with site(database_url, tmp_path / "data") as here:
         register(here.client)
         run = here.noted(noted)
         assert json.loads(noted.read_text()) == {**GIVEN, "file": str(noted)}
         assert places_of(database_url, *SECRETS) == {"job_runs.parameters"}
+        if archived:
+            seal_and_archive(here)
         shown = everything_shown(here, run["id"])
         assert sum(ALICE in text and "Elm Street" in text for text in shown) > 10
         answer = here.client.post("/subjects/erase", json={"subject": ALICE, "reason": "asked"})

@@ -24,7 +24,7 @@ async def launched(part: Parts, name: str) -> None:
 
 
 async def rotated(url: str, key: Path) -> str | None:
-    async with await Database(url, MasterKeyFile(key)).connect() as connection:
+    async with await Database(url, master_keys=MasterKeyFile(key)).connect() as connection:
         new = await rotate(connection, lambda _: None)
         return None if new is None else new.id
 

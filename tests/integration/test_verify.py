@@ -196,7 +196,7 @@ def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(database_url
 
 def test_a_log_that_cannot_be_folded_is_said_with_the_event(filled_url: str) -> None:
     with psycopg.connect(filled_url, autocommit=True) as connection:
-        connection.execute("ALTER TABLE jobs_events DISABLE TRIGGER jobs_events_refuse")
+        connection.execute("ALTER TABLE jobs_events DISABLE TRIGGER USER")
         connection.execute("UPDATE jobs_events SET state = '{}' WHERE topic = 'job_run.attempt_lost'")
         with pytest.raises(FoldError, match=r"job_run\.attempt_lost, version 3 of .*KeyError"):
             find(filled_url)

@@ -12,8 +12,12 @@ from domain.catalog_commands import Catalog
 from domain.job_definition import Spec
 from domain.json_values import Json
 from domain.launching import Launch
+from domain.log_archive import ArchivedEvents, LogArchive
 from domain.repository import App
 from domain.run_states import Failure, Holder, Report
+from eventlog import schema
+from eventlog.archive_move import ACTOR, APPEND
+from projections.table import fetch_rows
 from tests.support.logs import TESTER, Parts, parts
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -32,6 +36,7 @@ async def play(url: str) -> None:
             await _runs(part)
             await _apps(part)
             await _subjects(part)
+            await _archive(part)
 
 
 async def _jobs(part: Parts) -> None:
@@ -144,6 +149,26 @@ async def _subjects(part: Parts) -> None:
     await _claim_and(part, worker, lambda run_id, holder: part.executions.succeed(run_id, holder, "sent", Report()))
     await part.subjects.erase("7", "as they asked", TESTER)
     await part.subjects.erase("bo", None, TESTER)
+
+
+async def _archive(part: Parts) -> None:
+    """Record an archive, as an export has it: a log that is restored from one holds all events in its table again."""
+    async with part.pool.connection() as connection:
+        [log] = await fetch_rows(connection, schema.LOG_ID, {})
+        what = ArchivedEvents(
+            number=1,
+            file=f"{log['id']}-000001-{SHA[:12]}.jsonl.gz",
+            sha256=SHA,
+            size_bytes=1_234,
+            events=6,
+            runs=1,
+            first_position=5,
+            last_position=10,
+            ended_before=part.jobs.clock(),
+        )
+        archive = LogArchive.record(what, UUID(str(log["id"])), part.jobs.clock())
+        [event] = part.jobs.stored_events([archive])
+        await connection.execute(APPEND, (archive.id, 1, event.topic, event.state, ACTOR, archive.id))
 
 
 async def _claim_next(part: Parts, worker: str) -> tuple[UUID, Holder]:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ TESTER = Origin(actor="tester")
 class Parts:
     """What a test needs."""
 
+    url: str
     jobs: Jobs
     executions: Executions
     writer: Writer
@@ -49,18 +50,24 @@ class Parts:
 
 @asynccontextmanager
 async def parts(
-    url: str, *, writer_url: str | None = None, patience: Patience | None = None, subject_key: Path | None = None
+    url: str,
+    *,
+    writer_url: str | None = None,
+    patience: Patience | None = None,
+    subject_key: Path | None = None,
+    archive: Path | None = None,
 ) -> AsyncIterator[Parts]:
     """Run the parts on a database; the writer may have a way of its own to it."""
     master_keys = None if subject_key is None else MasterKeyFile(subject_key)
-    pool = Database(url, master_keys).pool(8)
+    database = Database(url, master_keys=master_keys, archive=archive)
+    pool = database.pool(8)
     await pool.open()
-    clock, writer = DatabaseClock(pool), Writer(Database(writer_url or url, master_keys), patience)
+    clock, writer = DatabaseClock(pool), Writer(replace(database, url=writer_url or url), patience)
     await clock.sync()
     await writer.start()
     jobs = Jobs(LogFactory(url, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
     try:
-        yield Parts(jobs, Executions(jobs), writer, Reader(pool), pool, Heartbeats(pool), Subjects(jobs))
+        yield Parts(url, jobs, Executions(jobs), writer, Reader(pool), pool, Heartbeats(pool), Subjects(jobs))
     finally:
         await writer.stop()
         jobs.close()

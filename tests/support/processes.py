@@ -19,10 +19,10 @@ READY_TIMEOUT_S = 60.0
 class Process:
     """`apphub-jobs` with some command; its output is gathered line by line."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], module: str = "api.cli") -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("APPHUB_", "DATABASE_URL"))}
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "api.cli", *command],
+            [sys.executable, "-m", module, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

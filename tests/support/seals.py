@@ -41,10 +41,11 @@ TABLES = ("jobs_events", "log_seals", "log_identity")
 
 @dataclass(frozen=True)
 class SealedLog:
-    """A database and the directory in which its sealer keeps key and head."""
+    """A database, the directory in which its sealer keeps key and head, and that of its archive files."""
 
     url: str
     directory: Path
+    archive: Path | None = None
 
     @property
     def how(self) -> Sealing:
@@ -65,7 +66,7 @@ class SealedLog:
         """Seal what is not sealed yet, by a sealer that has just started."""
 
         async def run() -> None:
-            async with sealer(self.url, self.how) as one:
+            async with sealer(self.url, self.how, self.archive) as one:
                 while await one.cycle():
                     pass
 
@@ -75,7 +76,7 @@ class SealedLog:
         """Keep the last head elsewhere; return the file."""
 
         async def run() -> bytes:
-            async with pool(self.url) as connections:
+            async with pool(self.url, self.archive) as connections:
                 return await Prover(connections, self.keys).exported()
 
         file = self.directory / name
@@ -86,7 +87,7 @@ class SealedLog:
         """Verify the log, against these kept heads alone."""
         trusted = keys or self.keys
         heads = [head for file in kept for head in read_kept(file, trusted)]
-        return verify(self.url, trusted, heads)
+        return verify(self.url, trusted, heads, self.archive)
 
 
 def sealed_log(url: str, directory: Path) -> SealedLog:
@@ -129,9 +130,9 @@ def restore(log: SealedLog) -> None:
         )
 
 
-def verify(url: str, keys: SealKeys, kept: Sequence[KeptHead] = ()) -> Report:
+def verify(url: str, keys: SealKeys, kept: Sequence[KeptHead] = (), archive: Path | None = None) -> Report:
     """Verify the log."""
-    return asyncio.run(verify_seals(Database(url), keys, kept))
+    return asyncio.run(verify_seals(Database(url, archive=archive), keys, kept))
 
 
 @contextmanager
@@ -151,16 +152,16 @@ def edit(url: str, *statements: str) -> None:
 
 
 @asynccontextmanager
-async def pool(url: str) -> AsyncIterator[AsyncConnectionPool[Connection]]:
+async def pool(url: str, archive: Path | None = None) -> AsyncIterator[AsyncConnectionPool[Connection]]:
     """Give a pool."""
-    async with Database(url).pool(2) as connections:
+    async with Database(url, archive=archive).pool(2) as connections:
         yield connections
 
 
 @asynccontextmanager
-async def sealer(url: str, how: Sealing) -> AsyncIterator[Sealer]:
+async def sealer(url: str, how: Sealing, archive: Path | None = None) -> AsyncIterator[Sealer]:
     """Give a sealer that only does what it is told."""
-    async with pool(url) as connections:
+    async with pool(url, archive) as connections:
         yield Sealer(connections, Listener(Database(url)).signal(), how)
 
 

@@ -24,14 +24,15 @@ class Shop:
     def __init__(self, url: str, directory: Path) -> None:
         self.url = url
         self.key = directory / "subjects.key"
+        self.archive = directory / "archive"
 
     @property
     def database(self) -> Database:
-        return Database(self.url, MasterKeyFile(self.key))
+        return Database(self.url, master_keys=MasterKeyFile(self.key), archive=self.archive)
 
     @asynccontextmanager
     async def parts(self) -> AsyncIterator[Parts]:
-        async with parts(self.url, subject_key=self.key) as part:
+        async with parts(self.url, subject_key=self.key, archive=self.archive) as part:
             yield part
 
     async def ended(self, part: Parts, **parameters: Any) -> UUID:

@@ -12,6 +12,7 @@ from eventsourcing.utils import get_topic, resolve_topic
 from domain.build import Build
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
+from domain.log_archive import LogArchive
 from domain.repository import Repository
 from domain.subject import Subject
 
@@ -79,6 +80,18 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "build.failed": ("error",),
     "build.canceled": ("error",),
     "subject.erased": (*FIRST, "reason", "runs"),
+    "log_archive.archived": (
+        *FIRST,
+        "number",
+        "file",
+        "sha256",
+        "size_bytes",
+        "events",
+        "runs",
+        "first_position",
+        "last_position",
+        "ended_before_at",
+    ),
 }
 
 AGGREGATES: dict[str, type[Aggregate]] = {
@@ -87,6 +100,7 @@ AGGREGATES: dict[str, type[Aggregate]] = {
     "repository": Repository,
     "build": Build,
     "subject": Subject,
+    "log_archive": LogArchive,
 }
 
 SPEC_FIELDS = (

@@ -1,0 +1,81 @@
+"""A file of archived events, as the log itself records it: one event, when the events left the log for the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.clock import cut_to_ms
+from domain.identifiers import archive_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchivedEvents:
+    """What a file holds.
+
+    Attributes:
+        number: the how many-th archive of this log it is, from 1 on.
+        file: its name in the archive directory.
+        sha256: of the whole file, hexadecimal.
+        size_bytes: of the file.
+        events: how many there are in it.
+        runs: whose whole histories they are.
+        first_position: of the first event.
+        last_position: of the last one; there may be events between the two that are elsewhere.
+        ended_before: the moment before which all of these runs had ended.
+    """
+
+    number: int
+    file: str
+    sha256: str
+    size_bytes: int
+    events: int
+    runs: int
+    first_position: int
+    last_position: int
+    ended_before: datetime
+
+
+class LogArchive(Aggregate):
+    """Aggregate of an archive. It never changes."""
+
+    TOPIC = "log_archive"
+
+    class Event(Aggregate.Event):
+        """Base of the archive's events."""
+
+        TOPIC = "log_archive.event"
+
+    class Archived(Event, Aggregate.Created):
+        """Events left the log for a file."""
+
+        TOPIC = "log_archive.archived"
+        number: int
+        file: str
+        sha256: str
+        size_bytes: int
+        events: int
+        runs: int
+        first_position: int
+        last_position: int
+        ended_before_at: datetime
+
+    def __init__(self, number: int, file: str, sha256: str) -> None:
+        self.number = number
+        self.file = file
+        self.sha256 = sha256
+
+    @classmethod
+    def record(cls, what: ArchivedEvents, log_id: UUID, now: datetime) -> LogArchive:
+        """Record that these events are now in their file."""
+        fields = {name: value for name, value in vars(what).items() if name != "ended_before"}
+        return cls._create(
+            cls.Archived,
+            id=archive_id(log_id, what.number),
+            timestamp=cut_to_ms(now),
+            ended_before_at=cut_to_ms(what.ended_before),
+            **fields,
+        )

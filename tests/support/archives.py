@@ -1,0 +1,83 @@
+"""Archives for tests: the archivist's role, archiving in this process, and the files."""
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import timedelta
+from pathlib import Path
+
+import orjson
+
+from eventlog.archiving import Archived, archiver
+from eventlog.archivist import ensure_archivist
+from eventlog.connection import Database
+from tests.support.processes import Process, started
+
+NOW = timedelta(0)
+
+
+async def archive_now(
+    url: str,
+    directory: Path,
+    *,
+    max_events: int = 100_000,
+    older_than: timedelta = NOW,
+    told: Callable[[Archived], None] = lambda _: None,
+) -> list[Archived]:
+    """Archive every run that has ended, a certain time ago at least."""
+    files = []
+    async with (
+        archiver(Database(url, archive=directory), make_role=True) as one,
+        aclosing(one.archive(older_than, lambda *_: None, max_events)) as archived,
+    ):
+        async for file in archived:
+            files.append(file)
+            told(file)
+    return files
+
+
+def archive(url: str, directory: Path, *, max_events: int = 100_000, older_than: timedelta = NOW) -> list[Archived]:
+    """Do the same outside of a loop."""
+    return asyncio.run(archive_now(url, directory, max_events=max_events, older_than=older_than))
+
+
+def files_in(directory: Path) -> list[Path]:
+    """Return the complete archive files."""
+    return sorted(directory.glob("*.jsonl.gz"))
+
+
+def make_role(url: str) -> None:
+    """Let the archivist's role be there, as a server's owner does."""
+
+    async def make() -> None:
+        async with await Database(url).connect() as connection:
+            await ensure_archivist(connection, make=True)
+
+    asyncio.run(make())
+
+
+def run_command(url: str, tmp_path: Path, *arguments: str) -> Process:
+    """Run `apphub-jobs` to its end."""
+    with started(*arguments, "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url) as process:
+        process.popen.wait(60)
+    return process
+
+
+def main() -> None:
+    """Archive in a process of one's own, for tests that kill it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--max-events", type=int, required=True)
+    parser.add_argument("url")
+    parser.add_argument("directory", type=Path)
+    given = parser.parse_args()
+    print("archiving", flush=True)
+
+    def tell(file: Archived) -> None:
+        print(orjson.dumps(file.present()).decode(), flush=True)
+
+    asyncio.run(archive_now(given.url, given.directory, max_events=given.max_events, told=tell))
+
+
+if __name__ == "__main__":
+    main()
