@@ -55,6 +55,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
         description=_ABOUT,
         lifespan=_lifespan(settings),
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # To look for exporters costs every request.
     )
     app.state.closing = closing
     app.add_middleware(BodyLimit)

@@ -14,7 +14,7 @@ from api.wanted import Selection
 from domain.errors import LogUnavailableError
 from domain.tasks import end
 from eventlog.listener import Listener
-from eventlog.reader import CHUNK, POLL_S, Reader
+from eventlog.reader import CHUNK, Reader
 from eventlog.replay import Replay, Step
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,6 @@ class Hub:
         """Tell the subscriber of every event from now on; return the position of the last one before."""
         subscriber.begin_after(self.head)
         self._subscribers.add(subscriber)
-        self._signal.set()  # While nobody listened, it may have stopped at an older head.
         return self.head
 
     def leave(self, subscriber: Subscriber) -> None:
@@ -164,7 +163,7 @@ class Hub:
             elif events := await patiently(partial(self._reader.after, self.head)):
                 await self._pass_on(await patiently(partial(replay.steps, events)))
                 continue
-            await self._signal.wait(POLL_S)
+            await self._reader.news(self._signal)
 
     async def _skip(self) -> None:
         """Move on with the log without reading it, as long as nobody listens."""

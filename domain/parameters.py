@@ -60,9 +60,25 @@ def violations(schema: JsonObject, value: Json, path: str) -> list[Issue]:
     """
     try:
         with limited():
-            return _collect(_compiled(canonical(schema)), value, path)
+            return _collect(_validator_of(schema), value, path)
     except OverBudgetError as error:
         return [_too_costly(error, value, path)]
+
+
+def _validator_of(schema: JsonObject) -> Validator:
+    """Return the schema's validator; schemas of definitions that are kept in memory are recognised as objects."""
+    known = _recent.get(id(schema))
+    if known is None or known[0] is not schema:
+        if len(_recent) >= _MAX_RECENT:
+            _recent.clear()
+        known = _recent[id(schema)] = schema, _compiled(canonical(schema))
+    return known[1]
+
+
+_MAX_RECENT = 1_024
+
+_recent: dict[int, tuple[JsonObject, Validator]] = {}
+"""By identity, with the object itself, so that no other one can get its identity. Nobody changes a schema."""
 
 
 @lru_cache(maxsize=1024)

@@ -30,6 +30,7 @@ _OURS: Mapping[str, _Keyword] = {
     "pattern": schema_keywords.pattern,
     "patternProperties": schema_keywords.pattern_properties,
     "required": schema_keywords.required,
+    "type": schema_keywords.type_,
     "unevaluatedItems": schema_evaluated.unevaluated_items,
     "unevaluatedProperties": schema_evaluated.unevaluated_properties,
     "uniqueItems": schema_keywords.unique_items,

@@ -42,7 +42,19 @@ class Checking(Protocol):
     def descend(  # noqa: D102
         self, instance: Json, schema: Json, path: str | int | None = None, schema_path: str | int | None = None
     ) -> Iterator[ValidationError]: ...
+    def is_type(self, instance: Json, type: str) -> bool: ...  # noqa: A002, D102 - the library's name
     def evolve(self, *, schema: Json, _resolver: Resolver) -> "Checking": ...  # noqa: D102
+
+
+def type_(validator: Checking, wanted: Json, instance: Json, _: JsonObject) -> Iterator[ValidationError]:
+    """Check the type; one is mostly all that is wanted, and needs no list."""
+    if isinstance(wanted, str):
+        if not validator.is_type(instance, wanted):
+            yield ValidationError(f"{instance!r} is not of type {wanted!r}")
+        return
+    types = cast("list[str]", wanted)
+    if not any(validator.is_type(instance, one) for one in types):
+        yield ValidationError(f"{instance!r} is not of type {', '.join(map(repr, types))}")
 
 
 def pattern(_: Checking, wanted: str, instance: Json, __: JsonObject) -> Iterator[ValidationError]:

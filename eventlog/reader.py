@@ -15,6 +15,7 @@ from eventlog.archive_files import LogRow
 from eventlog.archived import first_between, merged, resolved
 from eventlog.connection import borrowed
 from eventlog.decryption import envelopes
+from eventlog.listener import Signal
 from projections.envelope import Envelope
 from projections.table import Connection, fetch_rows
 
@@ -56,6 +57,10 @@ class Reader:
                 archived = await first_between(connection, position, until, limit, max_bytes=max_bytes)
                 rows = _within(merged(rows, archived, limit), max_bytes)
             return await envelopes(connection, rows)
+
+    async def news(self, signal: Signal) -> None:
+        """Wait until the log is said to have moved on, or may have without a word."""
+        await signal.wait(POLL_S)
 
     async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
         """Return every event of these aggregates, one aggregate after the other, each in order."""

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from worker.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
-from worker.hygiene import Cleaner, Usage
+from worker.hygiene import Cleaner, Usage, memory_mb
 from worker.registry import HandlerSource, load_handlers
 
 
@@ -38,8 +38,10 @@ def main() -> None:
         usage = Usage()
         _run(handlers, json.loads(line), reports)
         _flush()
-        fit = cleaner.clean_up()
-        done.write(json.dumps({"fit": fit, **usage.measured()}).encode() + b"\n")
+        holds_mb, peak_mb = memory_mb()
+        measured = usage.measured(peak_mb)
+        fit = cleaner.clean_up(holds_mb)
+        done.write(json.dumps({"fit": fit, **measured}).encode() + b"\n")
         done.flush()
         if not fit:
             signal.pause()  # The supervisor ends this process; threads that the handler left must not go on alone.
@@ -64,7 +66,10 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         if not stream.closed:
             stream.flush()
-    ctypes.CDLL(None).fflush(None)  # What libraries in C have printed, too.
+    _C.fflush(None)  # What libraries in C have printed, too.
+
+
+_C = ctypes.CDLL(None)
 
 
 def _outcome(

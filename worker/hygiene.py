@@ -8,7 +8,6 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 MAX_ATTEMPTS = 1_000
@@ -30,11 +29,15 @@ class Cleaner:
         self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
         self._threads = threading.active_count()
         self._descriptors = _descriptors()
-        self._memory_mb = _memory_mb("VmRSS")
+        self._memory_mb, _ = memory_mb()
         self._attempts = 0
 
-    def clean_up(self) -> bool:
-        """Put back what the attempt changed; return whether the process is fit for another one."""
+    def clean_up(self, memory_mb: float) -> bool:
+        """Put back what the attempt changed; return whether the process is fit for another one.
+
+        Args:
+            memory_mb: what the process holds now.
+        """
         self._attempts += 1
         self._restore()
         _clear_ended_children()
@@ -42,7 +45,7 @@ class Cleaner:
             self._attempts < MAX_ATTEMPTS
             and threading.active_count() == self._threads
             and _descriptors() == self._descriptors
-            and _memory_mb("VmRSS") - self._memory_mb < MAX_GROWTH_MB
+            and memory_mb - self._memory_mb < MAX_GROWTH_MB
         )
 
     def _restore(self) -> None:
@@ -68,18 +71,29 @@ class Usage:
 
     def __init__(self) -> None:
         # Linux forgets the peak so far; where it cannot, the process's own peak is shown.
-        with suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
+        with suppress(OSError), open("/proc/self/clear_refs", "wb", buffering=0) as file:  # noqa: PTH123
+            file.write(b"5")
         self._cpu_s = _cpu_s()
         self._children_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
-    def measured(self) -> dict[str, Any]:
+    def measured(self, peak_mb: float) -> dict[str, Any]:
         """Return `cpuSeconds` and `peakMemoryMb` of this process and the children that it waited for."""
         children_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        peak_mb = _memory_mb("VmHWM")
         if children_kb > self._children_kb:
             peak_mb = max(peak_mb, children_kb / 1024)
         return {"cpuSeconds": _cpu_s() - self._cpu_s, "peakMemoryMb": peak_mb}
+
+
+def memory_mb() -> tuple[float, float]:
+    """Return what the process holds now, and its peak."""
+    found: dict[bytes, float] = {}
+    with suppress(OSError), open("/proc/self/status", "rb") as file:  # noqa: PTH123 - on every run's way
+        for line in file:
+            if line.startswith((b"VmHWM:", b"VmRSS:")):
+                name, size_kb, _ = line.split()
+                found[name] = int(size_kb) / 1024
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return found.get(b"VmRSS:", peak_mb), found.get(b"VmHWM:", peak_mb)
 
 
 def _clear_ended_children() -> None:
@@ -97,10 +111,3 @@ def _descriptors() -> set[str]:
     with suppress(OSError):
         return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - on every run's way
     return set()
-
-
-def _memory_mb(field: str) -> float:
-    with suppress(OSError, StopIteration), open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123
-        line = next(line for line in file if line.startswith(field))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -127,7 +127,10 @@ class ProcessAttempt:
             lives_on = ended is not None and bool(ended["livesOn"]) and understood
         finally:
             self._leave(lives_on=lives_on)
-        await asyncio.to_thread(remove, self._workdir)
+        try:
+            self._workdir.rmdir()  # Empty, mostly: no thread is worth it.
+        except OSError:
+            await asyncio.to_thread(remove, self._workdir)
         return _outcome(message, ended)
 
     def renew(self, until: float) -> None:
