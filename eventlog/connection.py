@@ -80,7 +80,11 @@ class Database:
     async def connect(self) -> Connection:
         """Open a connection for the log's writer or reader."""
         connection = await LogConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
-        await self._configure(connection)
+        try:
+            await self._configure(connection)
+        except BaseException:  # Whoever stops waiting for it will not close it either.
+            await connection.close()
+            raise
         return connection
 
     def pool(self, size: int) -> AsyncConnectionPool[Connection]:
