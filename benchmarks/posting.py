@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 import uvloop
@@ -20,6 +21,9 @@ import uvloop
 from benchmarks.processes import BrokenError
 
 CONNECTIONS = 64
+
+ANSWER_S = 30.0
+"""Longest wait for an answer."""
 
 WRK = shutil.which("wrk")
 
@@ -84,7 +88,8 @@ async def _post_for(target: SplitResult, request: bytes, seconds: float, connect
             lambda: _Client(request, began + seconds), str(target.hostname), int(target.port or 80)
         )
         clients.append(client)
-    await asyncio.gather(*(client.done for client in clients))
+    async with asyncio.timeout(seconds + ANSWER_S):
+        await asyncio.gather(*(client.done for client in clients))
     return sum(client.answered for client in clients) / (perf_counter() - began)
 
 
@@ -100,9 +105,8 @@ class _Client(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._request)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass of it.
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._received += data

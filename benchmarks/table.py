@@ -67,9 +67,14 @@ def as_text(rows: Sequence[Row]) -> str:
     cells = [HEADINGS, *(line.cells for line in lines(rows))]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    notes = [f"{row.name}: {note}" for row in rows for note in row.notes]
-    more = [f"{row.name}: {what}: {value:,.6g}" for row in rows for what, value in row.more.items()]
-    return "\n".join([*table, "", *notes, *more])
+    return "\n".join([*table, "", *notes(rows)])
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """Return what is to be said beside the table."""
+    told = [f"{row.title}: {note}" for row in rows for note in row.notes]
+    more = [f"{row.title}: {what}: {figure(value, '')}" for row in rows for what, value in row.more.items()]
+    return told + more
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
