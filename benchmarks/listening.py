@@ -122,3 +122,4 @@ async def clients(url: str, number: int) -> AsyncIterator[Sequence[Client]]:
         for client in connected:
             if client.transport is not None:
                 client.transport.abort()
+        await asyncio.sleep(0)  # The loop closes them at its next turn.

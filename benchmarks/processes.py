@@ -116,4 +116,5 @@ def libpq_variables(url: str) -> dict[str, str]:
 def _clean(env: Mapping[str, str]) -> dict[str, str]:
     ours = ("APPHUB_", "DATABASE_URL", "PG", "PROCRASTINATE_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**inherited, **env}
+    # What is measured is this very directory, whatever else is installed.
+    return {**inherited, "PYTHONPATH": str(ROOT), **env}

@@ -13,6 +13,7 @@ import json
 import random
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from functools import partial
 from statistics import median
 from urllib.parse import urlsplit
@@ -23,10 +24,13 @@ import uvloop
 from benchmarks.measuring import Bench, Reference, Row, in_turns, run_alone
 from benchmarks.processes import BrokenError
 from benchmarks.systems import OURS, PATH, Site, register, site
+from domain.job_definition import Spec
 from domain.launching import Launch
 from tests.support.logs import TESTER, parts
 
 SLUG = "started"
+
+ENTRY_POINT = "bench.started"
 
 ENDED = "SELECT result FROM job_runs WHERE id = %s AND status = 'succeeded'"
 
@@ -90,29 +94,31 @@ def _hear(connection: psycopg.Connection) -> None:
 
 
 def _over_http_ms(bench: Bench) -> float:
-    with site(bench, OURS) as own, own.api() as url:
-        register(url.removesuffix(PATH), SLUG, "bench.started")
-        connection = http.client.HTTPConnection(str(urlsplit(url).netloc), timeout=DEADLINE_S)
+    with site(bench, OURS) as own, own.api() as url, own.worker():
+        register(url.removesuffix(PATH), SLUG, ENTRY_POINT)
+        address = str(urlsplit(url).netloc)
+        with closing(http.client.HTTPConnection(address, timeout=DEADLINE_S)) as connection:
 
-        def launch() -> str:
-            connection.request("POST", f"/jobs/{SLUG}/run", b"{}", {"Content-Type": "application/json"})
-            return str(json.loads(connection.getresponse().read())["data"]["id"])
+            def launch() -> str:
+                connection.request("POST", f"/jobs/{SLUG}/run", b"{}", {"Content-Type": "application/json"})
+                return str(json.loads(connection.getresponse().read())["data"]["id"])
 
-        with own.worker():
             return _median_ms(bench, own, launch)
 
 
 def _in_process_ms(bench: Bench) -> float:
-    with site(bench, OURS) as own:
-        with own.api() as url:  # It seeds the job; nobody else is there afterwards.
-            register(url.removesuffix(PATH), SLUG, "bench.started")
-        with own.worker(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            context = parts(own.url)
-            part = runner.run(context.__aenter__())
-            try:
-                return _median_ms(bench, own, lambda: str(runner.run(part.jobs.launch(SLUG, Launch(), TESTER)).run_id))
-            finally:
-                runner.run(context.__aexit__(None, None, None))
+    with (
+        site(bench, OURS) as own,
+        own.worker(),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ExitStack() as stack,
+    ):
+        context = parts(own.url)
+        part = runner.run(context.__aenter__())
+        stack.callback(lambda: runner.run(context.__aexit__(None, None, None)))
+        spec = Spec(name=SLUG, type="batch", entry_point=ENTRY_POINT)
+        runner.run(part.jobs.register_job(SLUG, spec, 1, TESTER))
+        return _median_ms(bench, own, lambda: str(runner.run(part.jobs.launch(SLUG, Launch(), TESTER)).run_id))
 
 
 def _median_ms(bench: Bench, own: Site, launch: LaunchRun) -> float:

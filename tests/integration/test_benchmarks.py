@@ -13,7 +13,7 @@ from benchmarks.processes import python, ready_url, running
 from benchmarks.systems import BODY, PATH
 from benchmarks.table import as_text
 
-EXPECTED = {
+EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     launches.measure: ["launches"],
     saves.measure: ["saves"],
     noop_runs.measure: ["backlog", "noop"],
