@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.growth_result import growth_rows
+from benchmarks.growth_result import growth_rows, memory_rows
 from benchmarks.machine import described
 from benchmarks.measuring import Row, from_json, own_directory
 from benchmarks.plot import draw
@@ -32,6 +32,9 @@ MEASUREMENTS = {
     "stream": "benchmarks.streaming",
     "rebuild": "benchmarks.rebuilding",
 }
+
+FEWEST_ROUNDS = 3
+"""Of which a median is worth writing down."""
 
 RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
 
@@ -57,13 +60,13 @@ def main() -> int:
         options += ["--quick"] if given.quick else []
         rows, failed = _measure_all(names, server, directory, options)
     if not given.only:
-        rows += growth_rows()
+        rows += [*growth_rows(), *memory_rows()]
     print(as_text(rows))
     print(f"\nin {(perf_counter() - began) / 60:.1f} minutes: {', '.join(f'{k} {v}' for k, v in machine.items())}")
     if failed:
         print(f"failed: {', '.join(failed)}; nothing is written", file=sys.stderr)
         return 1
-    if given.no_write or given.quick or given.only:
+    if given.no_write or given.quick or given.only or (given.rounds or FEWEST_ROUNDS) < FEWEST_ROUNDS:
         print("Only a full measurement is written down.")
     else:
         write(rows, machine)
@@ -102,8 +105,9 @@ def section(rows: Sequence[Row], machine: dict[str, str], *, with_picture: bool)
     """Return what stands in the README."""
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     picture = ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"] if with_picture else []
-    told = [f"- {note}" for note in notes(rows)]
-    return "\n".join([as_markdown(rows), *picture, "", *told, f"- measured with {facts}"])
+    rounds = max(len(row.rounds) for row in rows)
+    told = [*notes(rows), f"medians of {rounds} rounds, measured with {facts}"]
+    return "\n".join([as_markdown(rows), *picture, "", *(f"- {note}" for note in told)])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,23 @@
-"""What `benchmarks.growth` has found, if it was run: it takes too long to be part of every measurement."""
+"""What was found by measurements of their own, which take too long to be part of every one, if they were run.
+
+`docs/benchmarks/growth.json` is what `benchmarks.growth` writes; `docs/benchmarks/memory.json` holds rows of this
+table, as `measuring.to_json` writes them.
+"""
 
 import json
 from pathlib import Path
 
-from benchmarks.measuring import Row
+from benchmarks.measuring import Row, from_json
 from benchmarks.processes import ROOT
 
 RESULT = ROOT / "docs" / "benchmarks" / "growth.json"
+
+MEMORY = ROOT / "docs" / "benchmarks" / "memory.json"
+
+
+def memory_rows(result: Path = MEMORY) -> list[Row]:
+    """Return the rows about the API's memory, or nothing."""
+    return from_json(result.read_text()) if result.exists() else []
 
 
 def growth_rows(result: Path = RESULT) -> list[Row]:

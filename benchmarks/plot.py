@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from benchmarks.measuring import Row, ratio
@@ -11,9 +12,9 @@ OURS, OTHERS, LIMIT = "#1f6feb", "#b9c2cc", "#d1242f"
 
 COLUMNS = 2
 
-PANEL_WIDTH, PANEL_HEIGHT = 6.0, 1.9
+PANEL_WIDTH, PANEL_HEIGHT = 6.4, 1.9
 
-MAX_LABEL = 34
+LABEL_WIDTH = 26
 
 
 def draw(rows: Sequence[Row], target: Path) -> bool:
@@ -25,6 +26,7 @@ def draw(rows: Sequence[Row], target: Path) -> bool:
         from matplotlib import pyplot as plt  # noqa: PLC0415
     except ImportError:
         return False
+    rows = [row for row in rows if row.value]  # Of what is nothing there is nothing to see.
     lines = -(-len(rows) // COLUMNS)
     size = (PANEL_WIDTH * COLUMNS, PANEL_HEIGHT * lines)
     picture, panels = plt.subplots(lines, COLUMNS, figsize=size, squeeze=False, layout="constrained")
@@ -39,7 +41,7 @@ def draw(rows: Sequence[Row], target: Path) -> bool:
 
 def _panel(panel: Any, row: Row) -> None:
     values = [row.value, *(Row("", "", "", each.rounds).value for each in row.references)]
-    labels = ["AppHub Jobs", *(_short(each.label) for each in row.references)]
+    labels = ["AppHub Jobs", *(fill(each.label, LABEL_WIDTH) for each in row.references)]
     bars = panel.barh(labels, values, color=[OURS, *[OTHERS] * len(row.references)])
     panel.bar_label(bars, [figure(value, row.unit) for value in values], padding=4, fontsize=8)
     panel.invert_yaxis()
@@ -51,7 +53,7 @@ def _panel(panel: Any, row: Row) -> None:
         if place is not None:
             panel.plot([place, place], [-0.45, 0.45], color=LIMIT, lw=1.5, ls="--")
     direction = "less is better" if row.lower_is_better else "more is better"
-    panel.set_title(f"{row.title} ({direction})", fontsize=9, loc="left")
+    panel.set_title(f"{row.title} ({direction})", fontsize=8.5, loc="left")
 
 
 def _goals(row: Row) -> list[float | None]:
@@ -59,7 +61,3 @@ def _goals(row: Row) -> list[float | None]:
     if row.limit is not None:
         return [row.limit]
     return [None if each.goal is None else each.goal * row.value / ratio(row, each) for each in row.references]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"

@@ -45,16 +45,16 @@ def rate(url: str, body: bytes, seconds: float, connections: int = CONNECTIONS) 
     Raises:
         BrokenError: any answer was none, or no success.
     """
-    return _rate_of_wrk(url, body, seconds, connections) if WRK else rate_of_python(url, body, seconds, connections)
+    if WRK and seconds >= 1:  # It knows whole seconds only.
+        return _rate_of_wrk(url, body, seconds, connections)
+    return rate_of_python(url, body, seconds, connections)
 
 
 def _rate_of_wrk(url: str, body: bytes, seconds: float, connections: int) -> float:
-    # It takes whole seconds only, and waits for answers to whatever it has sent.
-    whole = max(1, round(seconds))
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT.replace("{body}", body.decode()))
         script.flush()
-        command = [str(WRK), "-t1", f"-c{connections}", f"-d{whole}s", "-s", script.name, url]
+        command = [str(WRK), "-t1", f"-c{connections}", f"-d{round(seconds)}s", "-s", script.name, url]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
     if done.returncode or found is None or re.search(r"Non-2xx|Socket errors", done.stdout):

@@ -24,11 +24,8 @@ EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
 
 
 @pytest.mark.parametrize("measure", EXPECTED, ids=lambda measure: measure.__module__)
-def test_it_runs(
-    measure: Callable[[Bench], Sequence[Row]], database_server: str, shared_dir: Path, tmp_path: Path
-) -> None:
-    del shared_dir
-    rows = measure(Bench(database_server, tmp_path, TINY))
+def test_it_runs(measure: Callable[[Bench], Sequence[Row]], database_server: str, shared_dir: Path) -> None:
+    rows = measure(Bench(database_server, shared_dir, TINY))
     assert [row.name for row in rows] == EXPECTED[measure]
     assert all(row.value > 0 or row.limit == 0 for row in rows)
     assert as_text(rows)
