@@ -1,12 +1,13 @@
 # Needs Python >= 3.11, git and make. Uses uv when there is one, else venv and pip.
 PYTHON ?= python3
 VENV ?= .venv
+BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash chaos stream asof-check rebuild-check rebuild-bench record-log check format setup lock clean
+.PHONY: help demo up test race crash chaos stream asof-check rebuild-check rebuild-bench record-log bench check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -43,6 +44,11 @@ rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches
 rebuild-bench: $(VENV)/.dev ## Measure verify and rebuild of a million events against a bare COPY
 	$(BIN)/python -m benchmarks.rebuild
 
+bench: ## Measure everything beside its peers, and write the README's table (10 minutes; ARGS=--quick: 2)
+	@command -v wrk >/dev/null || echo "wrk is not installed (Debian: apt-get install wrk): a client in Python makes the load"
+	$(MAKE) VENV=$(BENCH_VENV) $(BENCH_VENV)/.bench
+	$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)
+
 record-log: $(VENV)/.dev ## Record a log of this version for all later ones to read: make record-log VERSION=0.1.0
 	$(BIN)/python -m tests.recorded_logs.record log $(VERSION)
 
@@ -64,9 +70,11 @@ lock: ## Pin all dependencies anew, with hashes (needs uv)
 		pyproject.toml --group build -o requirements/runtime.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml --group build --group bench -c requirements/runtime.txt -o requirements/bench.txt
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # $(1): the file of pinned packages. The project itself comes last, built by the pinned backend, without the network.
 ifdef UV
@@ -90,3 +98,7 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	$(call install,requirements/dev.txt)
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.bench: requirements/bench.txt pyproject.toml
+	$(call install,requirements/bench.txt)
+	@touch $@

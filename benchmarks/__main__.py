@@ -1,0 +1,114 @@
+"""Everything, on one machine in one run: the table, a file of results, a picture, and the README's section.
+
+    python -m benchmarks [--quick] [--only NAME …] [--rounds N] [--seconds S] [--no-write]
+
+`make bench` runs it in an environment of its own, with the peers. Each measurement is a process of its own, so that
+none has another's memory; all share one private PostgreSQL, and each system has its own databases there.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks.growth_result import growth_rows, memory_rows
+from benchmarks.machine import described
+from benchmarks.measuring import Row, from_json, own_directory
+from benchmarks.plot import draw
+from benchmarks.processes import ROOT, python
+from benchmarks.table import as_markdown, as_text, notes, put_between_marks
+from tests.support import databases
+
+MEASUREMENTS = {
+    "launches": "benchmarks.launches",
+    "saves": "benchmarks.saves",
+    "noop": "benchmarks.noop_runs",
+    "starts": "benchmarks.starts",
+    "stream": "benchmarks.streaming",
+    "rebuild": "benchmarks.rebuilding",
+}
+
+FEWEST_ROUNDS = 3
+"""Of which a median is worth writing down."""
+
+RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
+
+PICTURE = ROOT / "docs" / "benchmarks" / "results.png"
+
+README = ROOT / "README.md"
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one short round of each; the figures say little")
+    parser.add_argument("--only", choices=MEASUREMENTS, action="append", help="may be given several times")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--no-write", action="store_true", help="print the table and leave all files as they are")
+    given = parser.parse_args()
+    began = perf_counter()
+    names = given.only or list(MEASUREMENTS)
+    with own_directory() as directory, databases.server(directory / "postgres") as server:
+        machine = described(server)
+        options = [f"--{name}={value}" for name in ("rounds", "seconds") if (value := getattr(given, name)) is not None]
+        options += ["--quick"] if given.quick else []
+        rows, failed = _measure_all(names, server, directory, options)
+    if not given.only:
+        rows += [*growth_rows(), *memory_rows()]
+    print(as_text(rows))
+    print(f"\nin {(perf_counter() - began) / 60:.1f} minutes: {', '.join(f'{k} {v}' for k, v in machine.items())}")
+    if failed:
+        print(f"failed: {', '.join(failed)}; nothing is written", file=sys.stderr)
+        return 1
+    if given.no_write or given.quick or given.only or (given.rounds or FEWEST_ROUNDS) < FEWEST_ROUNDS:
+        print("Only a full measurement is written down.")
+    else:
+        write(rows, machine)
+    return 0
+
+
+def _measure_all(
+    names: Sequence[str], server: str, directory: Path, options: Sequence[str]
+) -> tuple[list[Row], list[str]]:
+    """Return the rows, and which measurements failed."""
+    rows, failed = [], []
+    env = {**os.environ, "APPHUB_TEST_DATABASE_URL": server}
+    for name in names:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        result = directory / f"{name}.json"
+        command = [*python(MEASUREMENTS[name]), "--json", str(result), *options]
+        done = subprocess.run(command, cwd=ROOT, env=env, check=False)
+        if done.returncode:
+            failed.append(name)
+        else:
+            rows += from_json(result.read_text())
+    return rows, failed
+
+
+def write(rows: Sequence[Row], machine: dict[str, str]) -> None:
+    """Write results, picture and the README's section."""
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    content = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
+    drawn = draw(rows, PICTURE)
+    put_between_marks(README, section(rows, machine, with_picture=drawn or PICTURE.exists()))
+    print(f"written: README.md, {RESULTS.relative_to(ROOT)}" + (f", {PICTURE.relative_to(ROOT)}" if drawn else ""))
+
+
+def section(rows: Sequence[Row], machine: dict[str, str], *, with_picture: bool) -> str:
+    """Return what stands in the README."""
+    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
+    picture = ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"] if with_picture else []
+    rounds = max(len(row.rounds) for row in rows)
+    told = [*notes(rows), f"medians of {rounds} rounds, measured with {facts}"]
+    return "\n".join([as_markdown(rows), *picture, "", *(f"- {note}" for note in told)])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Other job queues on PostgreSQL, each set up as its documentation recommends."""

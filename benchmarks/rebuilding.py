@@ -1,0 +1,68 @@
+"""Folding a log of a million events and comparing the table with it, as `verify` and `rebuild` do; against COPY.
+
+    python -m benchmarks.rebuilding [--quick] [--rounds N] [--json FILE]
+
+See `benchmarks.rebuild` for the same in other sizes. The library's runner reads a short sample of its own log.
+"""
+
+import resource
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks.library_runner import runner_rate
+from benchmarks.measuring import Bench, Reference, Row, in_turns, run_alone
+from benchmarks.rebuild import copy_rows, export_rows, measure_verify
+from benchmarks.systems import OURS
+from tests.support import databases
+from tests.support.big_logs import fill
+
+COPY = "COPY of as many rows"
+
+LIBRARY = "the library's runner"
+
+FLAT = 1.25
+"""A tenfold log may need so much more memory: room for noise, none for rows that are kept."""
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measure the memory for a small log first, then all in turns for a big one."""
+    small = _peak_of_small_log(bench)
+    runs, lines = bench.effort.runs, bench.directory / "rows"
+    with databases.clone(bench.server, databases.template(bench.server, bench.directory)) as url:
+        bench.say(f"filling a log of {3 * runs:,} events")
+        fill(url, runs, succeeded=True)
+        export_rows(url, lines)
+        measures: dict[str, Callable[[], float]] = {
+            COPY: partial(copy_rows, url, lines),
+            OURS.label: lambda: measure_verify(url)[1],
+            LIBRARY: partial(runner_rate, bench),
+        }
+        figures = in_turns(bench, measures)
+    references = [Reference(COPY, figures[COPY], goal=0.5), Reference(LIBRARY, figures[LIBRARY])]
+    title = f"fold and compare {3 * runs:,} events".replace(",", " ")
+    return [
+        Row("rebuild", title, "/s", figures[OURS.label], references, notes=["the library's runner: a short sample"]),
+        Row(
+            name="rebuild-memory",
+            title="its memory, at most",
+            unit="MB",
+            rounds=[_peak_mb()],
+            references=[Reference("for a tenth of the events", [small], goal=FLAT)],
+            lower_is_better=True,
+        ),
+    ]
+
+
+def _peak_of_small_log(bench: Bench) -> float:
+    with databases.clone(bench.server, databases.template(bench.server, bench.directory)) as url:
+        fill(url, max(10, bench.effort.runs // 10), succeeded=True)
+        measure_verify(url)
+    return _peak_mb()
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    run_alone(measure, __doc__)
