@@ -7,7 +7,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 
 from eventlog import heartbeats, schema
-from projections import run_queries
+from projections import run_claims, run_queries
 from projections.table import Connection
 
 
@@ -41,7 +41,7 @@ class LockedLog:
 
     async def due_run_ids(self, limit: int) -> list[UUID]:
         """See the port."""
-        return await run_queries.claim_candidates(self._connection, self._now, limit)
+        return await run_claims.claim_candidates(self._connection, self._now, limit)
 
     async def overdue_run_ids(self, limit: int) -> list[UUID]:
         """See the port."""
