@@ -51,7 +51,8 @@ def fill(url: str, population: Population, progress: Progress) -> None:
 def _copy(url: str, population: Population, progress: Progress) -> None:
     """Copy events and rows, each table by a session of its own, all at the same time."""
     lines = {table.name: staging.copy_line(table) for table in TABLES}
-    with _Copies(url) as copies:
+    with ExitStack() as stack:
+        copies = _Copies(url, stack)
         for number, written in enumerate(population.written()):
             if written.line:
                 copies.add(EVENTS_TABLE, written.line)
@@ -60,26 +61,21 @@ def _copy(url: str, population: Population, progress: Progress) -> None:
                 copies.add(table.name, lines[table.name](row))
             if number % 500_000 == 499_999:  # noqa: PLR2004 - now and then
                 progress(f"{number + 1} events of about {3 * population.runs}")
+        copies.flush()
 
 
 class _Copies:
-    """Open COPY commands, one a table."""
+    """Open COPY commands, one a table; they end with the stack."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._stack = ExitStack()
-        self._copies: dict[str, psycopg.Copy] = {}
-        self._waiting: dict[str, list[str]] = {}
-
-    def __enter__(self) -> "_Copies":
+    def __init__(self, url: str, stack: ExitStack) -> None:
         commands = {table.name: staging.copy_sql(table, table.name) for table in TABLES}
         commands[EVENTS_TABLE] = f"COPY {EVENTS_TABLE} ({EVENT_COLUMNS}) FROM STDIN"
+        self._copies: dict[str, psycopg.Copy] = {}
+        self._waiting: dict[str, list[str]] = {name: [] for name in commands}
         for name, command in commands.items():
-            connection = self._stack.enter_context(psycopg.connect(self._url, autocommit=True))
+            connection = stack.enter_context(psycopg.connect(url, autocommit=True))
             connection.execute("SET synchronous_commit = off")
-            self._copies[name] = self._stack.enter_context(connection.cursor().copy(command.encode()))
-            self._waiting[name] = []
-        return self
+            self._copies[name] = stack.enter_context(connection.cursor().copy(command.encode()))
 
     def add(self, table: str, line: str) -> None:
         waiting = self._waiting[table]
@@ -87,12 +83,10 @@ class _Copies:
         if len(waiting) >= LINES_A_WRITE:
             self._flush(table)
 
+    def flush(self) -> None:
+        for table in self._copies:
+            self._flush(table)
+
     def _flush(self, table: str) -> None:
         self._copies[table].write("".join(self._waiting[table]))
         self._waiting[table].clear()
-
-    def __exit__(self, *failure: object) -> None:
-        if failure[0] is None:
-            for table in self._copies:
-                self._flush(table)
-        self._stack.__exit__(*failure)

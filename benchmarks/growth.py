@@ -2,10 +2,10 @@
 
     python -m benchmarks.growth [--sizes 10000,1000000,5000000] [--json FILE] [--plans DIRECTORY]
 
-Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py` says what is assumed),
-held against its log, asked everything that clients and workers ask (`questions.py`), written to, and dropped. Beside it,
-a backlog: a fifth as many runs, all of them due. Printed are medians, warm, and the ratio of the largest size to the
-smallest; the goal is at most 2. Plans are kept, so that a reader sees what each answer reads.
+Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py` says what is
+assumed), held against its log, asked everything that clients and workers ask (`questions.py`), written to, and dropped.
+Beside it, a backlog: a fifth as many runs, all of them due. Printed are medians, warm, and the ratio of the largest size
+to the smallest; the goal is at most 2. Plans are kept, so that a reader sees what each answer reads.
 """
 
 import argparse
@@ -69,17 +69,18 @@ class Results:
     def present(self) -> JsonObject:
         """Return all of it, for other programs."""
         sizes: JsonObject = {str(size): described for size, described in self.sizes.items()}
-        rows: list[Any] = [self._row(name) for name in self.ms]
+        rows: list[Any] = [self.row(name) for name in self.ms]
         return {"goal": GOAL, "assumed": lives.assumed(), "sizes": sizes, "rows": rows}
 
-    def _row(self, name: str) -> JsonObject:
+    def row(self, name: str) -> JsonObject:
+        """Return what came out for one thing."""
         by_size = self.ms[name]
         return {
             "name": name,
             "ms": {str(size): round(took, 3) for size, took in by_size.items()},
             "ratio": round(by_size[max(by_size)] / by_size[min(by_size)], 2),
             "grows": self.grows[name],
-            "scanned": sorted(self.scanned[name]),
+            "scanned": [*sorted(self.scanned[name])],
         }
 
 
@@ -167,9 +168,7 @@ async def _ask_backlog(url: str, size: int, results: Results, plans: Any) -> Non
             await _ask_one(connection, question, size, results, plans)
 
 
-async def _ask_one(
-    connection: asking.Recording, question: Question, size: int, results: Results, plans: Any
-) -> None:
+async def _ask_one(connection: asking.Recording, question: Question, size: int, results: Results, plans: Any) -> None:
     async def ask() -> object:
         return await question.ask(connection)
 
@@ -180,7 +179,10 @@ async def _ask_one(
 
 
 def _bytes(url: str) -> JsonObject:
-    query = "SELECT pg_total_relation_size('jobs_events'), pg_total_relation_size('job_runs'), pg_database_size(current_database())"
+    query = """
+        SELECT pg_total_relation_size('jobs_events'), pg_total_relation_size('job_runs'),
+            pg_database_size(current_database())
+    """
     with psycopg.connect(url) as connection:
         row = connection.execute(query).fetchone()
     assert row is not None
@@ -196,7 +198,7 @@ def show(results: Results) -> None:
     sizes = list(results.sizes)
     print(f"\n{'median ms, warm':62}" + "".join(f"{size:>12,}" for size in sizes) + f"{'ratio':>8}")
     for name in results.ms:
-        row: Any = results._row(name)  # noqa: SLF001 - its own module
+        row: Any = results.row(name)
         figures = "".join(f"{results.ms[name][size]:12.3f}" for size in sizes)
         remark = f"  grows: {row['grows']}" if row["grows"] else "  > GOAL" if row["ratio"] > GOAL else ""
         scanned = f"  READS ALL OF {', '.join(row['scanned'])}" if row["scanned"] else ""

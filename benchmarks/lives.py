@@ -65,7 +65,7 @@ SPOIL_BACKLOG = """
         status = CASE WHEN id IN (SELECT id FROM holders) THEN 'running' ELSE status END
     WHERE slug IN ('job-000', 'job-001', 'job-002')
 """
-"""Puts a third of a backlog before the rest of it: runs of a full job, of a key that is taken, and planned for later."""
+"""Puts a third of a backlog before the rest: runs of a full job, of a key that is taken, and planned for later."""
 
 _KIND_NAMES = list(KINDS)
 

@@ -5,6 +5,7 @@ from statistics import median
 from time import perf_counter
 
 from domain.execution import Claim
+from domain.json_values import JsonObject
 from domain.launching import Launch
 from domain.run_states import Report
 from tests.support.logs import TESTER, Parts, parts
@@ -20,7 +21,7 @@ CLAIMS, SLOTS = 40, 4
 SLUG = "job-001"
 """A frequent job without limits."""
 
-PARAMETERS = {"customer": "orders", "rows": [1, 2, 3], "day": "2026-11-24"}
+PARAMETERS: JsonObject = {"customer": "orders", "rows": [1, 2, 3], "day": "2026-11-24"}
 
 
 async def measure(url: str) -> dict[str, float]:

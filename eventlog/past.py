@@ -69,12 +69,13 @@ class Past:
         found: list[UUID] | None = None
         one_by_one = False
         if wanted.search is not None:
-            found, ids = await self._jobs_named_like(wanted.search), id_range(wanted.search)
+            named = id_range(wanted.search)
+            found = await self._jobs_named_like(wanted.search)
             found = [job_id for job_id in found if wanted.definition_id in {None, job_id}]
-            wanted = narrowed(wanted, found, ids)
-            if wanted.search is not None and not found and ids == (None, None):
+            wanted = narrowed(wanted, found, named)
+            if wanted.search is not None and not found and named == (None, None):
                 return [], False
-            one_by_one = wanted.search is not None and await starts_many(self._connection, ids)
+            one_by_one = wanted.search is not None and await starts_many(self._connection, named)
         then = Then(position=self.position)
         if set(wanted.statuses) & set(past_runs.ALIVE):  # What had ended is found without.
             then = await self.then(past_runs.jobs_to_search(wanted, found))
