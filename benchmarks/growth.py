@@ -4,8 +4,8 @@
 
 Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py` says what is
 assumed), held against its log, asked everything that clients and workers ask (`questions.py`), written to, and dropped.
-Beside it, a backlog: a fifth as many runs, all of them due. Printed are medians, warm, and the ratio of the largest size
-to the smallest; the goal is at most 2. Plans are kept, so that a reader sees what each answer reads.
+Beside it, a backlog: a fifth as many runs, all of them due. Printed are medians, warm, and the ratio of the largest
+size to the smallest; the goal is at most 2. Plans are kept, so that a reader sees what each answer reads.
 """
 
 import argparse

@@ -3,23 +3,21 @@
 What is assumed stands in the constants below and goes into the results of the benchmarks that use it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import accumulate
 from random import Random
 from uuid import UUID
 
 import orjson
 
+from benchmarks.stories import DURATION_S, FOLLOWED, STORIES, WAIT_S, Change, Life, Step, Subject, iso
 from domain.builtin import BUILTIN_SPECS
 from domain.catalog import BUILD_SLUG
 from domain.identifiers import definition_id, repository_id, run_id_for_key, uuid7
 from domain.job_definition import Spec, concurrency_value
 from domain.json_values import Json, JsonObject
 from domain.launching import Launch
-from domain.ports import Row
 
 KINDS: dict[str, int] = {
     "succeeded": 8_900,
@@ -43,9 +41,6 @@ KEYED, WITH_CONTEXT = 0.15, 0.2
 
 MEDIAN_BYTES, SIGMA, MOST_BYTES = 160, 1.1, 16_384
 """Sizes of parameters, log-normal."""
-
-WAIT_S, DURATION_S = 2.0, 20.0
-"""How long runs wait (mean) and run (median)."""
 
 PARAMETERS = 1_000
 """Different contents of parameters; each run adds a number of its own."""
@@ -72,18 +67,6 @@ _KIND_NAMES = list(KINDS)
 _WORDS = ("orders", "invoice", "eu-west-1", "nightly", "customer", "shipment", "2026-11-24", "retry", "ledger", "cache")
 
 
-def iso(at_ms: int) -> str:
-    """Return the time as the log writes it; millions of them are written."""
-    seconds, ms = divmod(at_ms, 1_000)
-    minutes, second = divmod(seconds, 60)
-    return f"{_minute(minutes)}:{second:02}.{ms:03}Z"
-
-
-@lru_cache(maxsize=4_096)
-def _minute(minutes: int) -> str:
-    return datetime.fromtimestamp(minutes * 60, UTC).strftime("%Y-%m-%dT%H:%M")
-
-
 def assumed() -> JsonObject:
     """Return what is assumed of life, for the results."""
     return {
@@ -98,43 +81,6 @@ def assumed() -> JsonObject:
         "wait_s_mean": WAIT_S,
         "duration_s_median": DURATION_S,
     }
-
-
-@dataclass(eq=False, slots=True)
-class Subject:
-    """An aggregate as it grows.
-
-    Attributes:
-        words: both ids as text.
-    """
-
-    kind: str
-    id: UUID
-    correlation_id: UUID
-    version: int = 0
-    row: Row | None = None
-    words: tuple[str, str] = ("", "")
-
-    def __post_init__(self) -> None:
-        self.words = (str(self.id), str(self.correlation_id))
-
-
-@dataclass(slots=True)
-class Change:
-    """One event, but for its time, version and position."""
-
-    subject: Subject
-    topic: str
-    actor: str
-    state: JsonObject
-
-
-@dataclass(slots=True)
-class Step:
-    """What happens at one moment."""
-
-    at_ms: int
-    changes: list[Change]
 
 
 @dataclass(frozen=True)
@@ -197,8 +143,8 @@ class Author:
         """Return the life of the run with this number."""
         kind = self._kind(number)
         [job] = self.random.choices(self.jobs, cum_weights=self._weights)
-        life = _Life(self.random, kind, at_ms, self._worker())
-        steps = _STORIES[kind](life, self._requested(number, job, life))
+        life = Life(self.random, kind, at_ms, self._worker())
+        steps = STORIES[kind](life, self._requested(number, job, life))
         if job.slug == BUILD_SLUG:
             self._add_build(life, steps)
         return steps
@@ -212,7 +158,7 @@ class Author:
         [kind] = self.random.choices(_KIND_NAMES, cum_weights=self._kind_weights)
         return kind
 
-    def _requested(self, number: int, job: Job, life: "_Life") -> Change:
+    def _requested(self, number: int, job: Job, life: "Life") -> Change:
         keyed = self.random.random() < KEYED
         key = f"order-{number}" if keyed else None
         actor = f"client-{self.random.randrange(10)}"
@@ -249,7 +195,7 @@ class Author:
         }
         return Change(life.subject, "job_run.requested", actor, state)
 
-    def _add_build(self, life: "_Life", steps: list[Step]) -> None:
+    def _add_build(self, life: "Life", steps: list[Step]) -> None:
         """Let a build follow its run."""
         parameters = steps[0].changes[0].state["parameters"]
         assert isinstance(parameters, dict)
@@ -260,7 +206,7 @@ class Author:
         steps[0].changes.append(Change(build, "build.requested", steps[0].changes[0].actor, {**first, **wanted}))
         for step in steps[1:]:
             [change] = step.changes
-            followed = _FOLLOWED.get(change.topic)
+            followed = FOLLOWED.get(change.topic)
             if followed is not None:
                 topic, state = followed
                 shown: JsonObject = {**state, "run_id": run_id} if topic == "build.started" else state
@@ -279,101 +225,6 @@ class Author:
 
     def _worker(self) -> str:
         return f"worker-{self.random.randrange(WORKERS)}"
-
-
-@dataclass(slots=True)
-class _Life:
-    """A run in the making; its moments follow each other."""
-
-    random: Random
-    kind: str
-    at_ms: int
-    worker_id: str
-    execution: int = 0
-    subject: Subject = field(default_factory=lambda: Subject("", UUID(int=0), UUID(int=0)))
-
-    def after(self, seconds: float) -> None:
-        self.at_ms += 1 + int(seconds * 1_000)
-
-    def step(self, topic: str, state: JsonObject, actor: str | None = None) -> Step:
-        change = Change(self.subject, f"job_run.{topic}", actor or f"worker:{self.worker_id}", state)
-        return Step(self.at_ms, [change])
-
-    def start(self, attempt: int = 1) -> Step:
-        self.after(self.random.expovariate(1 / WAIT_S))
-        self.execution += 1
-        return self.step("started", {**self.held(), "attempt": attempt})
-
-    def held(self) -> JsonObject:
-        return {"worker_id": self.worker_id, "execution": self.execution}
-
-    def report(self, topic: str, **more: Json) -> Step:
-        self.after(self.random.lognormvariate(0, 1) * DURATION_S)
-        metrics: JsonObject = {"rows": self.random.randrange(100_000), "seconds": round(self.random.random() * 60, 3)}
-        report: JsonObject = {"metrics": metrics, "context": {}, "logs_url": None}
-        return self.step(topic, {**self.held(), **report, **more})
-
-    def fail(self, attempt: int, retry_ms: int | None) -> Step:
-        why: JsonObject = {"error_message": "the upstream answered 503", "failure_reason": "error"}
-        failed = self.report("attempt_failed", attempt=attempt, **why, retry_at=None)
-        failed.changes[0].state["retry_at"] = None if retry_ms is None else iso(self.at_ms + retry_ms)
-        return failed
-
-    def succeed(self) -> Step:
-        return self.report("succeeded", result={"written": self.random.randrange(10_000), "ok": True})
-
-
-_Story = Callable[[_Life, Change], list[Step]]
-
-
-def _from_start(*rest: Callable[[_Life], Step]) -> _Story:
-    return lambda life, requested: [Step(life.at_ms, [requested]), *(act(life) for act in rest)]
-
-
-def _canceled(life: _Life) -> Step:
-    life.after(life.random.expovariate(1 / WAIT_S))
-    nobody: JsonObject = {"worker_id": None, "execution": None, "metrics": {}, "context": {}, "logs_url": None}
-    return life.step("canceled", {"reason": "no longer needed", "failure_reason": None, **nobody}, "client-1")
-
-
-def _timed_out(life: _Life) -> Step:
-    why: JsonObject = {"error_message": "the attempt ran past its timeoutMs", "failure_reason": "execution_timeout"}
-    return life.report("attempt_timed_out", attempt=1, **why, retry_at=None)
-
-
-def _deadline_passed(life: _Life) -> Step:
-    life.after(60)
-    return life.step("start_deadline_passed", {}, "system")
-
-
-_STORIES: dict[str, _Story] = {
-    "succeeded": _from_start(_Life.start, _Life.succeed),
-    "succeeded with progress": _from_start(_Life.start, lambda life: life.report("progressed"), _Life.succeed),
-    "succeeded at the second attempt": _from_start(
-        _Life.start, lambda life: life.fail(1, 1_000), lambda life: life.start(2), _Life.succeed
-    ),
-    "failed": _from_start(_Life.start, lambda life: life.fail(1, None)),
-    "canceled": _from_start(_canceled),
-    "expired": _from_start(_Life.start, _timed_out),
-    "start deadline passed": _from_start(_deadline_passed),
-    "waiting for their time": _from_start(),
-    "due": _from_start(),
-    "running": _from_start(_Life.start),
-}
-
-_SHA = "0123456789abcdef0123456789abcdef01234567"
-
-_FOLLOWED: dict[str, tuple[str, JsonObject]] = {
-    "job_run.started": ("build.started", {"attempt": 1}),
-    "job_run.succeeded": (
-        "build.succeeded",
-        {"commit_sha": _SHA, "git_branch": "main", "image_tag": f"app:{_SHA[:12]}", "image_digest": None},
-    ),
-    "job_run.attempt_failed": ("build.failed", {"error": "the upstream answered 503"}),
-    "job_run.attempt_timed_out": ("build.failed", {"error": "the attempt ran past its timeoutMs"}),
-    "job_run.start_deadline_passed": ("build.failed", {"error": "the run had not started by its start deadline"}),
-    "job_run.canceled": ("build.canceled", {"error": "no longer needed"}),
-}
 
 
 _PRIORITIES = (0, 0, 0, 5, -5)

@@ -11,7 +11,8 @@ from random import Random
 import orjson
 
 from benchmarks import lives
-from benchmarks.lives import Author, Change, Step, iso
+from benchmarks.lives import Author
+from benchmarks.stories import Change, Step, iso
 from domain.identifiers import event_id
 from domain.json_values import JsonObject
 from domain.ports import Row
