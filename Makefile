@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST_WORKERS ?= 2
+SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash chaos stream asof-check rebuild-check rebuild-bench record-log check format setup lock clean
+.PHONY: help demo up test race crash chaos stream asof-check rebuild-check rebuild-bench growth memory record-log check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,6 +43,12 @@ rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches
 
 rebuild-bench: $(VENV)/.dev ## Measure verify and rebuild of a million events against a bare COPY
 	$(BIN)/python -m benchmarks.rebuild
+
+growth: $(VENV)/.dev ## Measure everything at 10 000, a million and five million runs; keep figures and plans in docs/
+	$(BIN)/python -m benchmarks.growth --sizes $(SIZES) --json docs/benchmarks/growth.json --plans docs/plans
+
+memory: $(VENV)/.dev ## Measure the memory of API and worker while a million events stream past
+	$(BIN)/python -m benchmarks.memory --json docs/benchmarks/memory.json
 
 record-log: $(VENV)/.dev ## Record a log of this version for all later ones to read: make record-log VERSION=0.1.0
 	$(BIN)/python -m tests.recorded_logs.record log $(VERSION)

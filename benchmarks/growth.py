@@ -113,7 +113,8 @@ def measure_size(size: int, where: tuple[str, str], results: Results, kept: Path
             _say("asked")
             for name, took in runner.run(writing.measure(url)).items():
                 results.note(name, size, took)
-            _say("written")
+        results.sizes[size]["unused_indexes"] = _unused(url)
+        _say(f"written; indexes that nothing used: {', '.join(_unused(url)) or 'none'}")
     with databases.clone(*where) as url, (kept / f"{size}.txt").open("a") as plans:
         fill(url, Population(size // BACKLOG_SHARE, now_ms, pending_share=1.0), _say)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -176,6 +177,16 @@ async def _ask_one(connection: asking.Recording, question: Question, size: int, 
     found = await asking.plans(connection, question)
     results.note(question.name, size, took, question.grows, asking.scans(found))
     plans.write(f"## {question.name}\n\n" + "\n\n".join(found) + "\n\n")
+
+
+def _unused(url: str) -> list[Any]:
+    """Return the indexes of runs and log that nothing so far has looked into."""
+    query = """
+        SELECT indexrelname FROM pg_stat_user_indexes
+        WHERE relname IN ('job_runs', 'jobs_events') AND idx_scan = 0 ORDER BY 1
+    """
+    with psycopg.connect(url) as connection:
+        return [name for (name,) in connection.execute(query)]
 
 
 def _bytes(url: str) -> JsonObject:
