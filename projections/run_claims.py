@@ -160,9 +160,11 @@ class _Limits:
 
 async def claim_candidates(connection: Connection, now: datetime, limit: int) -> list[UUID]:
     """Return the due runs to start now. Exact only under the log's lock."""
-    limited = await fetch_rows(connection, _LIMITED, {})
     in_front = 2 * limit + FRONT
-    front = await fetch_rows(connection, FRONT_OF_QUEUE, {"now": now, "limit": in_front})
+    async with connection.pipeline():
+        asked_limits = await connection.execute(_LIMITED)
+        asked_front = await connection.execute(FRONT_OF_QUEUE, {"now": now, "limit": in_front})
+    limited, front = await asked_limits.fetchall(), await asked_front.fetchall()
     picked = _Limits(limited).pick(front, limit)
     if len(picked) == limit or len(front) < in_front:
         return picked
