@@ -223,6 +223,21 @@ class Event(Shape):
     data: dict[str, JsonValue]
 
 
+class ErasedSubject(Shape):
+    """A subject whose personal data cannot be read any more: what a client still holds of them should go, too."""
+
+    key_id: str = Field(description="of the key that is destroyed; events name it where its data were")
+    reason: str | None
+    runs: int = Field(description="how many runs held its data")
+    erased_at: AwareDatetime
+
+
+class Erasure(ErasedSubject):
+    """What an erasure did, and where in the log it stands."""
+
+    position: int
+
+
 class EventPageMeta(Shape):
     """Where the next page of events begins; null at the log's end."""
 

@@ -17,7 +17,9 @@ from api import (
     routes_builds,
     routes_events,
     routes_jobs,
+    routes_launch,
     routes_runs,
+    routes_subjects,
     server_sent_events,
     websocket,
 )
@@ -57,9 +59,10 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     app.state.closing = closing
     app.add_middleware(BodyLimit)
     errors.install(app)
+    routes_launch.install(app)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
     for part in (
-        *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events),
+        *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events, routes_subjects),
         *(websocket, server_sent_events, asyncapi),
     ):
         app.include_router(part.router)

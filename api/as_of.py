@@ -25,7 +25,7 @@ _DESCRIPTION = (
 )
 
 
-def _as_of(
+async def _as_of(
     as_of: Annotated[str | None, Query(alias="asOf", max_length=40, description=_DESCRIPTION)] = None,
 ) -> int | datetime | None:
     if as_of is None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.answers import Definition, JsonAnswer, Run
+from api.answers import Definition, ErasedSubject, JsonAnswer, Run
 from api.catalog_answers import AppShape, BuildShape, IngestionEvent
 from api.wanted import TYPES
 
@@ -20,6 +20,7 @@ _SHAPES: dict[str, tuple[str, type[BaseModel]]] = {
     "repository.updated": ("repository", AppShape),
     "repository.ingestion-event": ("event", IngestionEvent),
     "build": ("build", BuildShape),
+    "subject.erased": ("subject", ErasedSubject),
 }
 """What messages carry, by the beginning of their type."""
 

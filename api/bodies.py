@@ -148,6 +148,13 @@ class CancelBody(_Body):
     reason: Annotated[str, Field(max_length=1_000)] | None = None
 
 
+class EraseBody(_Body):
+    """Whom to erase, and why; the log keeps the reason for ever, so it should name nobody."""
+
+    subject: Annotated[str, Field(min_length=1)] | int
+    reason: Annotated[str, Field(max_length=1_000)] | None = None
+
+
 class TagBody(_Body):
     """A tag."""
 

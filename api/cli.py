@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from api import seal_cli
+from api import seal_cli, subjects_cli
 from api.auth import read_tokens
 from api.catalog_settings import handler_settings, local_repositories
 from api.cli_options import (
@@ -22,10 +22,12 @@ from api.cli_options import (
     LogsStore,
     Port,
     Slots,
+    SubjectKey,
     TokensFile,
     check_logs_store,
     database,
     failure,
+    keyed,
     read,
 )
 from api.demo import run_demo
@@ -49,6 +51,7 @@ app = typer.Typer(
 app.add_typer(events_app, name="events")
 app.add_typer(operators)
 app.add_typer(seal_cli.app, name="seal")
+app.add_typer(subjects_cli.app, name="subjects")
 
 
 @app.command()
@@ -65,6 +68,7 @@ def up(  # noqa: PLR0913 - one for each option
     commands: Commands = None,
     seal_key: SealKey = None,
     seal_every_s: SealEveryS = 1.0,
+    subject_key: SubjectKey = None,
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
     check_logs_store(logs_store, to_write=True)
@@ -82,6 +86,7 @@ def up(  # noqa: PLR0913 - one for each option
             "HANDLERS": " ".join(handlers or ()),
             "COMMANDS": commands,
             "SEAL_KEY": seal_key,
+            "SUBJECT_KEY": subject_key,
         }
         variables = {f"APPHUB_{name}": str(value) for name, value in given.items() if value}
         variables |= {"APPHUB_PORT": str(port), "APPHUB_SEAL_EVERY_S": str(seal_every_s)}  # 0 means something here.
@@ -99,12 +104,14 @@ def serve_command(  # noqa: PLR0913 - one for each option
     tokens_file: TokensFile = None,
     seal_key: SealKey = None,
     seal_every_s: SealEveryS = 1.0,
+    subject_key: SubjectKey = None,
 ) -> None:
     """Run the API alone."""
     check_logs_store(logs_store, to_write=False)
     tokens = read(lambda: read_tokens(tokens_file) if tokens_file else None)
     local = read(lambda: local_repositories(os.environ))
     with database(data_dir, database_url) as (directory, url):
+        keyed(directory, url, subject_key)
         settings = Settings(
             url,
             directory,
@@ -112,6 +119,7 @@ def serve_command(  # noqa: PLR0913 - one for each option
             local_repositories=local,
             logs_store=logs_store,
             sealing=sealing(directory, seal_key, seal_every_s),
+            subject_key=subject_key,
         )
         try:
             serve(settings, host, port)
@@ -128,13 +136,15 @@ def worker_command(  # noqa: PLR0913 - one for each option
     lease_s: LeaseS = 15.0,
     handlers: Handlers = None,
     commands: Commands = None,
+    subject_key: SubjectKey = None,
 ) -> None:
     """Run a worker alone."""
     check_logs_store(logs_store, to_write=True)
     declared = read(lambda: read_commands(commands) if commands else {})
     source = HandlerSource(tuple(handlers or ()), declared)
     with database(data_dir, database_url) as (directory, url):
-        settings = Settings(url, directory, logs_store=logs_store)
+        keyed(directory, url, subject_key)
+        settings = Settings(url, directory, logs_store=logs_store, subject_key=subject_key)
         worker_settings = WorkerSettings(
             slots=slots,
             lease_s=lease_s,

@@ -1,5 +1,6 @@
 """What the commands have in common: options, the database, and how they fail."""
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,10 @@ import typer
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from api.embedded_placement import ROOTS_PLACE, PlacementError
 from api.log_stores import check_log_store
+from api.service import Settings
+from domain.errors import SubjectKeysUnavailableError
+from eventlog.connection import Database
+from eventlog.subject_keys import check
 from migrations import runner
 from worker.object_logs import LogStoreError
 
@@ -43,6 +48,12 @@ LogsStore = Annotated[
 TokensFile = Annotated[
     Path | None,
     typer.Option(envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."),
+]
+SubjectKey = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="APPHUB_SUBJECT_KEY", help="The master key of personal data; else subjects.key in the data directory."
+    ),
 ]
 Slots = Annotated[int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")]
 LeaseS = Annotated[
@@ -85,6 +96,21 @@ def database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) ->
 def directory_of(data_dir: Path | None) -> Path:
     """Return the data directory, the user's own if none is given."""
     return (data_dir or _default_data_dir()).resolve()
+
+
+def keyed(directory: Path, url: str, subject_key: Path | None) -> Database:
+    """Return the database with the master key of personal data, whose absence is a clear error if it is needed."""
+    found = Settings(url, directory, subject_key=subject_key).database
+
+    async def look() -> None:
+        async with await found.connect() as connection:
+            await check(connection)
+
+    try:
+        asyncio.run(look())
+    except SubjectKeysUnavailableError as error:
+        raise failure(error) from None
+    return found
 
 
 def read(reader: Callable[[], T]) -> T:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, cast
 from uuid import UUID, uuid4
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Query, Request
 from starlette.requests import HTTPConnection
 
 from api.auth import principal_of
@@ -23,7 +23,15 @@ def service_of(connection: HTTPConnection) -> Service:
     return cast("Service", connection.app.state.service)
 
 
-ServiceDep = Annotated[Service, Depends(service_of)]
+# Dependencies are coroutines although they wait for nothing: FastAPI sends plain functions to a pool of threads, whose
+# hand-overs cost a launch more than all else that it does.
+
+
+async def _service(connection: HTTPConnection) -> Service:
+    return service_of(connection)
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
 
 
 async def _connection(service: ServiceDep) -> AsyncIterator[Connection]:
@@ -31,14 +39,18 @@ async def _connection(service: ServiceDep) -> AsyncIterator[Connection]:
         yield connection
 
 
-def _reader(request: Request, service: ServiceDep) -> str:
+async def _reader(request: Request, service: ServiceDep) -> str:
     return principal_of(request, service.settings.tokens, to_write=False)
 
 
-def _origin(request: Request, service: ServiceDep) -> Origin:
+def origin_of(request: Request) -> Origin:
     """Name who asks as the actor, and the request as the cause of all that follows."""
-    actor = principal_of(request, service.settings.tokens, to_write=True)
+    actor = principal_of(request, service_of(request).settings.tokens, to_write=True)
     return Origin(actor, causation_id=uuid4())
+
+
+async def _origin(request: Request) -> Origin:
+    return origin_of(request)
 
 
 ConnectionDep = Annotated[Connection, Depends(_connection, scope="function")]
@@ -49,7 +61,7 @@ Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 RunsLimit = Annotated[int, Query(ge=1, le=50)]
 
 
-def _statuses(
+async def _statuses(
     status: Annotated[str | None, Query(description="one status, or several with commas")] = None,
 ) -> list[str]:
     wanted = [part.strip() for part in (status or "").split(",") if part.strip()]
@@ -60,16 +72,15 @@ def _statuses(
     return wanted
 
 
-def _idempotency_key(
-    idempotency_key: Annotated[str | None, Header(description="at most 255 printable ASCII characters")] = None,
-) -> str | None:
-    if idempotency_key is None:
+def idempotency_key(given: str | None) -> str | None:
+    """Return the header's value, or raise InvalidInputError."""
+    if given is None:
         return None
-    printable = idempotency_key.isascii() and idempotency_key.isprintable()
-    if not (printable and 1 <= len(idempotency_key) <= 255):  # noqa: PLR2004 - the contract's number
+    printable = given.isascii() and given.isprintable()
+    if not (printable and 1 <= len(given) <= 255):  # noqa: PLR2004 - the contract's number
         message = "must be 1 to 255 printable ASCII characters"
         raise InvalidInputError([Issue("/Idempotency-Key", message, "pattern")])
-    return idempotency_key
+    return given
 
 
 def storable(text: str, path: str) -> str:
@@ -80,7 +91,6 @@ def storable(text: str, path: str) -> str:
 
 
 StatusesDep = Annotated[list[str], Depends(_statuses)]
-IdempotencyKeyDep = Annotated[str | None, Depends(_idempotency_key)]
 
 
 def run_id_of(text: str) -> UUID:

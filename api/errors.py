@@ -22,6 +22,7 @@ from domain.errors import (
     NotFoundError,
     OutcomeUnknownError,
     OverloadedError,
+    SubjectKeysUnavailableError,
     VersionConflictError,
 )
 from domain.json_values import escape
@@ -146,6 +147,12 @@ async def _log_unavailable(_: Request, error: Exception) -> JsonAnswer:
     return failure(503, "log_unavailable", message, {"Retry-After": "1"})
 
 
+async def _subject_keys_unavailable(_: Request, error: Exception) -> JsonAnswer:
+    logger.error("answered 503: %s", error)
+    message = "personal data cannot be read or written at the moment; nothing was written, see the service's own log"
+    return failure(503, "subject_keys_unavailable", message, {"Retry-After": "1"})
+
+
 async def _run_logs_unavailable(_: Request, error: Exception) -> JsonAnswer:
     logger.warning("answered 503: the store of run logs: %s", error)
     message = "the store of run logs is not reachable at the moment, ask again"
@@ -209,6 +216,7 @@ _HANDLERS: dict[type[Exception], Any] = {
     ConflictError: _conflict,
     VersionConflictError: _version_conflict,
     LogUnavailableError: _log_unavailable,
+    SubjectKeysUnavailableError: _subject_keys_unavailable,
     psycopg.OperationalError: _log_unavailable,
     psycopg.InterfaceError: _log_unavailable,
     PoolTimeout: _log_unavailable,

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from api.cli_options import DatabaseUrl, DataDir, database, failure
-from domain.errors import InvalidInputError
+from api.cli_options import DatabaseUrl, DataDir, SubjectKey, database, failure, keyed
+from domain.errors import InvalidInputError, SubjectKeysUnavailableError
 from domain.identifiers import event_id
 from eventlog.audit import Audit
 from eventlog.connection import Database
@@ -27,7 +27,7 @@ events_app = typer.Typer(help="Read the log of events: who did what, when and wh
 After = Annotated[int, typer.Option(min=0, help="Begin after this position.")]
 Types = Annotated[str, typer.Option("--type", help="`job_run.started`, `job_run.*`; several with commas.")]
 Subject = Annotated[
-    str, typer.Option(help="An id, `job_run:ID`, `build:ID`, `job_definition:SLUG` or `repository:APP`.")
+    str, typer.Option(help="An id, `job_run:ID`, `build:ID`, `subject:KEY`, `job_definition:SLUG` or `repository:APP`.")
 ]
 Actor = Annotated[str, typer.Option(help="Who caused the event.")]
 Since = Annotated[str, typer.Option(help="ISO 8601.")]
@@ -51,6 +51,7 @@ def export(  # noqa: PLR0913 - one for each option
     until: Until = "",
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    subject_key: SubjectKey = None,
 ) -> None:
     """Write events as JSON Lines, in log order, however many there are."""
     wanted = _filter(type_, subject, actor, since, until)
@@ -63,7 +64,7 @@ def export(  # noqa: PLR0913 - one for each option
                     output.write(_line(event))
                 shown.update(task, advance=len(events))
 
-    _with_audit(data_dir, database_url, run)
+    _with_audit(data_dir, database_url, subject_key, run)
 
 
 @events_app.command()
@@ -75,6 +76,7 @@ def tail(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,  # noqa: FBT002
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    subject_key: SubjectKey = None,
 ) -> None:
     """Show events as they are appended, until Ctrl-C."""
     wanted = _filter(type_, subject, actor, "", "")
@@ -91,18 +93,20 @@ def tail(  # noqa: PLR0913 - one for each option
             if page.next is None:
                 await signal.wait(POLL_S)
 
-    _with_audit(data_dir, database_url, run)
+    _with_audit(data_dir, database_url, subject_key, run)
 
 
 @events_app.command()
-def show(
+def show(  # noqa: PLR0913 - one for each option
     subject: Annotated[
-        str, typer.Argument(help="An id, `job_run:ID`, `build:ID`, `job_definition:SLUG`, `repository:APP`.")
+        str,
+        typer.Argument(help="An id, `job_run:ID`, `build:ID`, `subject:KEY`, `job_definition:SLUG`, `repository:APP`."),
     ],
     alone: Annotated[bool, typer.Option("--alone", help="Leave out what else belongs to the same story.")] = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    subject_key: SubjectKey = None,
 ) -> None:
     """Show a history with its causes: the request, every attempt, and what followed from it."""
     wanted = _filter("", subject, "", "", "")
@@ -119,7 +123,7 @@ def show(
         else:
             _console().print(_table(events))
 
-    _with_audit(data_dir, database_url, run)
+    _with_audit(data_dir, database_url, subject_key, run)
 
 
 def _filter(types: str, subject: str, actor: str, since: str, until: str) -> EventFilter:
@@ -131,22 +135,27 @@ def _filter(types: str, subject: str, actor: str, since: str, until: str) -> Eve
 
 
 def _with_audit(
-    data_dir: Path | None, database_url: str | None, run: Callable[[Audit, Listener], Awaitable[None]]
+    data_dir: Path | None,
+    database_url: str | None,
+    subject_key: Path | None,
+    run: Callable[[Audit, Listener], Awaitable[None]],
 ) -> None:
-    async def main(url: str) -> None:
-        async with _parts(url) as (audit, listener):
+    async def main(where: Database) -> None:
+        async with _parts(where) as (audit, listener):
             await run(audit, listener)
 
-    with database(data_dir, database_url) as (_, url):
+    with database(data_dir, database_url) as (directory, url):
+        where = keyed(directory, url, subject_key)
         try:
-            asyncio.run(main(url))
+            asyncio.run(main(where))
+        except SubjectKeysUnavailableError as error:
+            raise failure(error) from None
         except (KeyboardInterrupt, BrokenPipeError):
             raise typer.Exit(0) from None
 
 
 @asynccontextmanager
-async def _parts(url: str) -> AsyncIterator[tuple[Audit, Listener]]:
-    where = Database(url)
+async def _parts(where: Database) -> AsyncIterator[tuple[Audit, Listener]]:
     listener = Listener(where)
     async with where.pool(2) as pool:
         await listener.start()

@@ -14,7 +14,7 @@ from api.wanted import Selection
 from domain.errors import LogUnavailableError
 from domain.tasks import end
 from eventlog.listener import Listener
-from eventlog.reader import CHUNK, Reader
+from eventlog.reader import CHUNK, POLL_S, Reader
 from eventlog.replay import Replay, Step
 
 logger = logging.getLogger(__name__)
@@ -138,6 +138,7 @@ class Hub:
         """Tell the subscriber of every event from now on; return the position of the last one before."""
         subscriber.begin_after(self.head)
         self._subscribers.add(subscriber)
+        self._signal.set()  # While nobody listened, it may have stopped at an older head.
         return self.head
 
     def leave(self, subscriber: Subscriber) -> None:
@@ -156,15 +157,30 @@ class Hub:
 
     async def _follow(self) -> None:
         replay = Replay(self._reader)
-        async for events in self._reader.follow(self.head, self._signal):
-            told = 0
-            for step in await patiently(partial(replay.steps, events)):
-                if told > BACKLOG_CHARACTERS:
-                    await self._let_clients_read()
-                    told = 0
-                told += await self._tell(step)
-            if len(events) == CHUNK:
+        while True:
+            if not self._subscribers:
+                await self._skip()
+                replay = Replay(self._reader)  # Rows that nobody needs may be of subjects that are being erased.
+            elif events := await patiently(partial(self._reader.after, self.head)):
+                await self._pass_on(await patiently(partial(replay.steps, events)))
+                continue
+            await self._signal.wait(POLL_S)
+
+    async def _skip(self) -> None:
+        """Move on with the log without reading it, as long as nobody listens."""
+        head = await patiently(self._reader.head)
+        if not self._subscribers:  # Who joined meanwhile was promised all that comes after the old head.
+            self.head = head
+
+    async def _pass_on(self, steps: list[Step]) -> None:
+        told = 0
+        for step in steps:
+            if told > BACKLOG_CHARACTERS:
                 await self._let_clients_read()
+                told = 0
+            told += await self._tell(step)
+        if len(steps) == CHUNK:
+            await self._let_clients_read()
 
     async def _tell(self, step: Step) -> int:
         """Tell all subscribers of an event; return how many characters that is for each."""

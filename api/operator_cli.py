@@ -13,8 +13,9 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from api.cli_options import DatabaseUrl, DataDir, database, failure
+from api.cli_options import DatabaseUrl, DataDir, SubjectKey, database, failure, keyed
 from api.seal_cli import PublicKey, Roots, SealKey, report_of, told
+from domain.errors import SubjectKeysUnavailableError
 from eventlog.connection import Database
 from eventlog.fold import FoldError
 from eventlog.rebuild import RebuildUnderWayError, Rebuilt, rebuild
@@ -44,6 +45,7 @@ def verify_command(  # noqa: PLR0913 - one for each option
     root: Roots = None,
     seal_key: SealKey = None,
     public_key: PublicKey = None,
+    subject_key: SubjectKey = None,
 ) -> None:
     """Recompute the tables from the log and compare them row by row; exit with 1 if anything differs."""
     chosen, wrong = _tables(tables or ()), False
@@ -51,7 +53,7 @@ def verify_command(  # noqa: PLR0913 - one for each option
         report = report_of(data_dir, database_url, seal_key, public_key, root)
         typer.echo(orjson.dumps({**report.present(), "kind": "seal"}) if json else told(report))
         wrong = not report.clean
-    with _database(data_dir, database_url) as opened, _view(json=json) as view:
+    with _database(data_dir, database_url, subject_key) as opened, _view(json=json) as view:
         checked = _finish(verify(opened, chosen, view.difference, view.progress))
         for one in checked:
             view.checked(one)
@@ -64,10 +66,11 @@ def rebuild_command(
     name: Annotated[str | None, typer.Argument(help="The table; all of them if left out.")] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    subject_key: SubjectKey = None,
 ) -> None:
     """Make tables equal to the log, while the service works; exit with 1 if that did not succeed."""
     chosen = _tables([name] if name else ())
-    with _database(data_dir, database_url) as opened, _view(json=False) as view:
+    with _database(data_dir, database_url, subject_key) as opened, _view(json=False) as view:
         rebuilt = [_rebuild(opened, table, view) for table in chosen]
     raise typer.Exit(int(any(one.checked.differences for one in rebuilt)))
 
@@ -89,14 +92,14 @@ def _tables(names: Sequence[str]) -> list[Table]:
 
 
 @contextmanager
-def _database(data_dir: Path | None, url: str | None) -> Iterator[Database]:
+def _database(data_dir: Path | None, url: str | None, subject_key: Path | None) -> Iterator[Database]:
     """Open the database, unless its schema is not this version's: to migrate is for the service, or for `migrate`."""
-    with database(data_dir, url, upgrade=False) as (_, opened_url):
+    with database(data_dir, url, upgrade=False) as (directory, opened_url):
         found = runner.current(opened_url)
         if found != runner.HEAD:
             msg = f"the database's schema is {found or 'empty'}, not {runner.HEAD}; run: apphub-jobs migrate"
             raise runner.SchemaError(msg)
-        yield Database(opened_url)
+        yield keyed(directory, opened_url, subject_key)
 
 
 def _finish(main: Coroutine[Any, Any, T]) -> T:
@@ -122,7 +125,7 @@ def _finish(main: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         typer.echo("apphub-jobs: stopped; nothing is half done, and the next run begins anew", err=True)
         raise typer.Exit(128 + stopped_by) from None
-    except (FoldError, RebuildUnderWayError) as error:
+    except (FoldError, RebuildUnderWayError, SubjectKeysUnavailableError) as error:
         raise failure(error) from None
 
 

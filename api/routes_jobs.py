@@ -1,16 +1,14 @@
-"""`/jobs`: definitions, and launching their runs."""
+"""`/jobs`: definitions, and lists of their runs."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter
 
 from api.answers import Data, Definition, JobRunsMeta, JobWithRuns, JsonAnswer, Page, Run, data, failures
 from api.as_of import AsOfDep, View, job_in, meta_of, view
-from api.bodies import JobBody, JobPatch, LaunchBody
+from api.bodies import JobBody, JobPatch
 from api.context import (
     ConnectionDep,
-    IdempotencyKeyDep,
     MayRead,
     Offset,
     OriginDep,
@@ -21,11 +19,10 @@ from api.context import (
     possible_slug,
 )
 from api.cursors import OptionalCursor, next_cursor, position_of
-from api.strict_json import StrictJsonRoute, sent_body
-from domain.application import Launched
+from api.strict_json import StrictJsonRoute
 from domain.json_values import JsonObject
 from domain.ports import Row
-from projections import job_definitions, job_runs, run_queries
+from projections import job_definitions, job_runs
 from projections.run_queries import RunFilter
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
@@ -77,21 +74,6 @@ async def revise_job(slug: str, body: JobPatch, service: ServiceDep, origin: Ori
     return data(job_definitions.present(row))
 
 
-@router.post("/{slug}/run", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 413, 415, 429))
-async def launch_run(  # noqa: PLR0913 - what it takes from the request
-    slug: str,
-    request: Request,
-    service: ServiceDep,
-    origin: OriginDep,
-    key: IdempotencyKeyDep,
-    body: Annotated[LaunchBody | None, Body()] = None,
-) -> JsonAnswer:
-    """Launch a run. With an `Idempotency-Key` a repeated request leads to the first run again."""
-    launch = (body or LaunchBody()).launch(key, sent_body(request))
-    launched = await service.jobs.launch(possible_slug(slug), launch, origin)
-    return data(job_runs.present(await row_of(launched, service)), 202)
-
-
 @router.get(
     "/{slug}/runs", response_model=Page[list[Run], JobRunsMeta], responses=failures(400, 404), dependencies=[MayRead]
 )
@@ -121,15 +103,3 @@ async def _page(  # noqa: PLR0913 - what makes a page
     told: JsonObject = {} if cursor is None else {"hasMore": has_more, "nextCursor": next_cursor(runs, has_more)}
     meta = {"limit": limit, "offset": offset, **told, **meta_of(seen)}
     return [job_runs.present(run) for run in runs], meta
-
-
-async def row_of(launched: Launched, service: ServiceDep) -> Row:
-    """Return the row of a launched run: as the launch left it, or as it is today if it was launched before."""
-    if launched.row is not None:
-        return launched.row
-    async with service.pool.connection() as connection:
-        row = await run_queries.by_id(connection, launched.run_id)
-    if row is None:
-        msg = f"run {launched.run_id} is in the log but not in job_runs"
-        raise LookupError(msg)
-    return row

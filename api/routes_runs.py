@@ -23,7 +23,7 @@ from api.context import (
     storable,
 )
 from api.cursors import next_cursor, position_of
-from api.routes_jobs import row_of
+from api.routes_launch import row_of
 from api.service import Service
 from api.strict_json import StrictJsonRoute
 from domain.errors import NotFoundError

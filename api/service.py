@@ -14,6 +14,7 @@ from api.catalog_views import CatalogViews
 from api.log_stores import run_logs
 from domain.application import Jobs
 from domain.catalog_commands import Catalog
+from domain.erasure import Subjects
 from domain.execution import Executions
 from eventlog.audit import Audit
 from eventlog.clock import DatabaseClock
@@ -21,6 +22,7 @@ from eventlog.connection import Database
 from eventlog.heartbeats import Heartbeats
 from eventlog.listener import Listener
 from eventlog.log import PostgresLog
+from eventlog.master_keys import MasterKeyFile
 from eventlog.reader import Reader
 from eventlog.rebuild import catch_up
 from eventlog.recorder import LogFactory
@@ -33,6 +35,10 @@ POOL_SIZE = 16
 """Query connections of a process; a query takes well under a millisecond, so this serves thousands a second."""
 
 
+SUBJECT_KEY_NAME = "subjects.key"
+"""The master key of personal data, in the data directory unless the operator says otherwise."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What an operator decides. The command line reads it, this module passes it on, nobody else looks it up.
@@ -43,6 +49,7 @@ class Settings:
         logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
         sealing: how this process seals the log; None leaves that to others.
+        subject_key: file of the master key of personal data; None means `subjects.key` in the data directory.
         local_repositories: whether apps may name repositories on the workers' own file system.
     """
 
@@ -52,6 +59,12 @@ class Settings:
     local_repositories: bool = True
     logs_store: str | None = None
     sealing: Sealing | None = None
+    subject_key: Path | None = None
+
+    @property
+    def database(self) -> Database:
+        """The database, with what opens the personal data in it."""
+        return Database(self.database_url, MasterKeyFile(self.subject_key or self.data_dir / SUBJECT_KEY_NAME))
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,7 @@ class Service:
     pool: AsyncConnectionPool[Connection]
     jobs: Jobs
     catalog: Catalog
+    subjects: Subjects
     executions: Executions
     reader: Reader
     listener: Listener
@@ -75,7 +89,7 @@ class Service:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Service]:
     """Start the parts in order, and stop them in the opposite one."""
-    database = Database(settings.database_url)
+    database = settings.database
     await catch_up(database)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
@@ -93,6 +107,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             pool=pool,
             jobs=jobs,
             catalog=Catalog(jobs),
+            subjects=Subjects(jobs),
             executions=Executions(jobs),
             reader=Reader(pool),
             listener=listener,

@@ -80,7 +80,8 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
             threading.Thread(target=sweep, name="sweep", daemon=True).start()  # No claim waits for a full disk's worth.
             await worker.run()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
 
 
 def watch_lifeline() -> None:

@@ -72,9 +72,13 @@ async def _discard(receive: Receive) -> None:
 class StrictJsonRoute(APIRoute):
     """A route whose body, if it takes one, is parsed by `domain.json_values`."""
 
+    def get_request_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what takes a request whose body is parsed: FastAPI's own handler."""
+        return super().get_route_handler()
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return FastAPI's handler behind our parser."""
-        handle = super().get_route_handler()
+        """Return the handler behind our parser."""
+        handle = self.get_request_handler()
         takes_body = self.body_field is not None
 
         async def handle_parsed(request: Request) -> Response:

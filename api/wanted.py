@@ -16,6 +16,7 @@ TYPES: tuple[str, ...] = (
     "repository.updated",
     "repository.ingestion-event",
     "build.updated",
+    "subject.erased",
 )
 """Every type of message that tells of an event (contract, section 5)."""
 

@@ -19,7 +19,8 @@ from domain.errors import ConflictError, InvalidInputError, NotFoundError, Versi
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.json_values import JsonObject
-from domain.launching import Launch, new_run, relaunch
+from domain.launching import Launch, new_run, relaunch, repeated_personal
+from domain.personal import subjects_of
 from domain.ports import Locked, Log, Origin, RandomSource, Row, Saved, Unit
 from domain.run_states import FINAL
 
@@ -143,7 +144,8 @@ class Jobs(Application[UUID]):
         """Append a new run, provided that the definition is still the one it was decided on."""
         launch = replace(launch, parameters=await completed(self, definition, launch))
         run = new_run(definition, launch, run_id, origin.actor, self.clock())
-        unit = Unit(self.stored_events([run]), origin, {definition.id: definition.version})
+        personal = subjects_of(definition.spec.personal, run.parameters)
+        unit = Unit(self.stored_events([run]), origin, {definition.id: definition.version}, personal=personal)
         saved = await self.log_port.append(unit)
         return Launched(run_id, saved.rows[run_id])
 
@@ -172,16 +174,33 @@ class Jobs(Application[UUID]):
 
         Raises:
             NotFoundError: `run_not_found`.
-            ConflictError: `run_not_ended`.
+            ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are gone;
+                `parameter_is_personal`, see `repeated_personal`.
             InvalidInputError: the job's schema no longer allows the run's parameters.
         """
+        for _ in range(MAX_DECISIONS):
+            with suppress(VersionConflictError):  # Its subject was erased meanwhile.
+                return await self._repeat(run_id, origin)
+        raise VersionConflictError(f"the subjects of run {run_id} keep changing")
+
+    async def _repeat(self, run_id: UUID, origin: Origin) -> Launched:
         old = await self.run(run_id)
         if old.status not in FINAL:
             raise ConflictError("run_not_ended", f"job run is still {old.status}")
+        if old.erased:
+            message = f"personal data among its parameters have been erased: {', '.join(old.erased)}"
+            raise ConflictError("run_erased", message)
         definition = await self.definition(old.definition_id)
         run = new_run(definition, relaunch(definition, old), self.new_id(), origin.actor, self.clock())
         caused = Origin(origin.actor, causation_id=identifiers.event_id(old.id, old.version))
-        saved = await self.log_port.append(Unit(self.stored_events([run]), caused, continues=old.id))
+        unit = Unit(
+            self.stored_events([run]),
+            caused,
+            {UUID(key_id): 0 for key_id in old.personal},
+            continues=old.id,
+            personal=repeated_personal(definition, old, run),
+        )
+        saved = await self.log_port.append(unit)
         return Launched(run.id, saved.rows[run.id])
 
     async def run(self, run_id: UUID) -> JobRun:
@@ -238,6 +257,9 @@ class Jobs(Application[UUID]):
         run = (await self.load(JobRun, [run_id])).get(run_id)
         if run is None:
             return None
+        if run.erased:
+            message = "personal data of the run that this Idempotency-Key launched have been erased; use a new key"
+            raise ConflictError("idempotency_key_reused", message)
         if run.request_digest != launch.digest:
             message = "this Idempotency-Key came with another body before; use a new key for a new request"
             raise ConflictError("idempotency_key_reused", message)

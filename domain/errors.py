@@ -68,6 +68,13 @@ class LogUnavailableError(Exception):
     """The log could not be reached; certainly nothing was written."""
 
 
+class SubjectKeysUnavailableError(LogUnavailableError):
+    """Personal data can neither be read nor written at the moment: the master key is not at hand, or another one.
+
+    Certainly nothing was written. The message is for operators.
+    """
+
+
 @dataclass
 class OutcomeUnknownError(Exception):
     """The log went away while it committed, and did not come back to say whether it did.

@@ -1,7 +1,9 @@
 """The commands of workers and of the clock: claim, report, end, recover. Every one passes the run's fence."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -9,7 +11,7 @@ from eventsourcing.domain import Aggregate
 from domain.application import Jobs
 from domain.catalog import Effect, effect_issues
 from domain.catalog_units import inputs_of, with_catalog
-from domain.errors import Issue, WorkerBuriedError
+from domain.errors import DomainError, Issue, WorkerBuriedError
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.json_values import Json, JsonObject, canonical
@@ -43,6 +45,7 @@ class Executions:
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
+        self._held: dict[UUID, JobRun] = {}
         self._pinned: dict[tuple[UUID, int], Spec] = {}
 
     async def claim(self, worker_id: str, slots: int) -> list[Claim]:
@@ -60,10 +63,17 @@ class Executions:
                 raise WorkerBuriedError(worker_id)
             due = await self._jobs.load(JobRun, await locked.due_run_ids(slots), locked)
             runs = list(due.values())
-            claims[:] = [await self._claim(run, worker_id, locked) for run in runs]
+            claims[:] = [await self._claim(run, worker_id, locked) for run in runs if not run.erased]
+            for run in runs:
+                if run.erased:
+                    self._give_up(run, worker_id, locked.now)
             return await with_catalog(self._jobs, runs, (), locked)
 
         await self._jobs.save_under_lock(decide, _by(worker_id))
+        self._held = {
+            run_id: run for run_id, run in self._held.items() if run.holder and run.holder.worker_id == worker_id
+        }
+        self._held |= {claim.run.id: copy(claim.run) for claim in claims}
         return claims
 
     async def progress(self, run_id: UUID, holder: Holder, report: Report) -> None:
@@ -74,7 +84,7 @@ class Executions:
         self, run_id: UUID, holder: Holder, result: Json, report: Report, effects: Sequence[Effect] = ()
     ) -> None:
         """Record a result with all its effects, or fail the attempt if the result breaks a rule."""
-        run = await self._jobs.run(run_id)
+        run = self._held.get(run_id) or await self._jobs.run(run_id)
         spec = await self.pinned_spec(run.definition_id, run.definition_version)
         issues = _result_issues(spec, result, effects)
         if issues:
@@ -163,17 +173,45 @@ class Executions:
     async def _command(
         self, run_id: UUID, holder: Holder, act: Callable[[JobRun], None], effects: Sequence[Effect] = ()
     ) -> None:
+        """Let the run decide: as this process left it, if it did, and else, or if that is outdated, as the log has it.
+
+        The log alone is right: what is decided on an outdated run is refused by its version.
+        """
+        known = self._held.pop(run_id, None)
+        decided: list[JobRun] = []
+
         async def decide() -> list[Aggregate]:
-            run = await self._jobs.run(run_id)
-            act(run)
+            nonlocal known
+            run, known = known, None
+            if run is None or not _allows(run, act):
+                run = await self._jobs.run(run_id)
+                act(run)
+            decided[:] = [run]
             return await with_catalog(self._jobs, [run], effects)
 
         await self._jobs.decide_and_save(decide, _by(holder.worker_id))
+        for run in decided:
+            if run.status == "running":
+                self._held[run_id] = run
+
+    def _give_up(self, run: JobRun, worker_id: str, now: datetime) -> None:
+        """Fail a run whose keys are lost, as by a backup without them: no handler may take the mark for a value."""
+        message = f"personal data among its parameters are gone: {', '.join(run.erased)}"
+        holder = run.start(worker_id, now)
+        run.fail(holder, now, Failure(message, permanent=True), Report(), self._jobs.random.random)
 
     async def _claim(self, run: JobRun, worker_id: str, locked: Locked) -> Claim:
         spec = await self.pinned_spec(run.definition_id, run.definition_version, locked)
         inputs = await inputs_of(self._jobs, run, locked)
         return Claim(run, run.start(worker_id, locked.now), spec, inputs)
+
+
+def _allows(run: JobRun, act: Callable[[JobRun], None]) -> bool:
+    try:
+        act(run)
+    except DomainError:  # Of something that this process has not seen, or rightly: the log's run will tell.
+        return False
+    return True
 
 
 def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[Issue]:

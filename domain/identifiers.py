@@ -1,11 +1,13 @@
 """Ids. Uniqueness comes from derived ids: two writers of the same thing meet on the log's primary key."""
 
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 _NAMESPACE = UUID("6f0a7c52-59a6-5f0c-9b2f-0d9f5a1f8c11")
 """Root of every derived id. It is part of the on-disk format: changing it orphans all that is stored."""
 
 
+@lru_cache(maxsize=4_096)
 def definition_id(slug: str) -> UUID:
     """Return the id of the definition with this slug; slugs differ only beyond (ASCII) case."""
     return uuid5(_NAMESPACE, f"job-definition:{_folded(slug)}")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from eventsourcing.domain import Aggregate
 
+from domain.catalog import BUILD_SLUG, INGEST_SLUG
 from domain.clock import cut_to_ms
 from domain.errors import InvalidInputError, Issue
 from domain.identifiers import definition_id
 from domain.json_values import Json, JsonObject, canonical
 from domain.parameters import schema_issues
+from domain.personal import MARK, mark_issues, marks
 from domain.retry_policy import RetryPolicy, policy_issues
 
 
@@ -44,11 +47,17 @@ class Spec:
         """How many attempts a run gets unless its launch says otherwise."""
         return RetryPolicy.from_json(self.retry_policy).max_attempts
 
+    @cached_property
+    def personal(self) -> dict[str, str]:
+        """The parameters that are personal data, each with the parameter that names its subject."""
+        return marks(self.parameters_schema)
+
     def issues(self) -> list[Issue]:
         """Return what is wrong beyond the ranges of single fields."""
         found = schema_issues(self.parameters_schema, "/parametersSchema")
         if self.output_schema is not None:
             found += schema_issues(self.output_schema, "/outputSchema")
+        found += mark_issues(self.parameters_schema, self.default_parameters, self.concurrency_key)
         return found + policy_issues(self.retry_policy)
 
 
@@ -98,7 +107,7 @@ class JobDefinition(Aggregate):
         Raises:
             InvalidInputError: a schema is none, or the retry policy contradicts itself.
         """
-        _refuse(spec.issues())
+        _refuse(spec.issues() + _catalog_issues(slug, spec))
         return cls._create(
             cls.Registered,
             id=definition_id(slug),
@@ -126,7 +135,8 @@ class JobDefinition(Aggregate):
         differing = {name: new for name, new in changes.items() if canonical(new) != canonical(old[name])}
         if not differing and version is None:
             return
-        _refuse(replace(self.spec, **differing).issues())
+        new = replace(self.spec, **differing)
+        _refuse(new.issues() + _catalog_issues(self.slug, new))
         self.trigger_event(
             self.Revised,
             timestamp=max(cut_to_ms(now), self.modified_on),
@@ -144,6 +154,13 @@ def concurrency_value(spec: Spec, parameters: JsonObject) -> str | None:
     if spec.concurrency_key is None or spec.concurrency_key not in parameters:
         return None
     return canonical(parameters[spec.concurrency_key]).decode()
+
+
+def _catalog_issues(slug: str, spec: Spec) -> list[Issue]:
+    # Their runs are launched by the service itself, with ids of apps and builds.
+    if spec.personal and slug.lower() in {INGEST_SLUG, BUILD_SLUG}:
+        return [Issue("/parametersSchema", f"the parameters of {slug} are no personal data", MARK)]
+    return []
 
 
 def _refuse(issues: list[Issue]) -> None:

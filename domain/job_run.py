@@ -23,7 +23,12 @@ from domain.run_states import FINAL, Failure, FailureReason, Holder, Report, Sta
 
 
 class JobRun(Aggregate):
-    """Aggregate of a run. Attributes are what its decisions need; everything shown is a projection."""
+    """Aggregate of a run. Attributes are what its decisions need; everything shown is a projection.
+
+    Attributes:
+        personal: by the id of a subject's key, the parameters that were encrypted by it.
+        erased: those parameters whose values are gone with their subject.
+    """
 
     TOPIC = "job_run"
 
@@ -56,6 +61,8 @@ class JobRun(Aggregate):
         start_deadline_at: datetime | None,
         request_digest: str | None,
         requested_by: str,
+        personal: dict[str, list[str]] | None = None,
+        erased: list[str] | None = None,
     ) -> None:
         self.status: Status = "pending"
         self.slug = slug
@@ -72,6 +79,8 @@ class JobRun(Aggregate):
         self.start_deadline_at = start_deadline_at
         self.request_digest = request_digest
         self.requested_by = requested_by
+        self.personal = personal or {}
+        self.erased = erased or []
         self.attempt = 1
         self.execution = 0
         self.started_at: datetime | None = None

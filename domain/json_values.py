@@ -75,13 +75,20 @@ def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
     if depth >= MAX_DEPTH:
         raise InvalidJsonError(pointer, f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
-        return {
-            _checked_key(key, pointer): normalise(item, f"{pointer}/{escape(str(key))}", depth + 1)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [normalise(item, f"{pointer}/{index}", depth + 1) for index, item in enumerate(value)]
+        return {_checked_key(key, pointer): _member(key, item, pointer, depth) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_member(index, item, pointer, depth) for index, item in enumerate(value)]
     raise InvalidJsonError(pointer, f"{type(value).__name__} is no JSON type")
+
+
+def _member(key: object, value: object, pointer: str, depth: int) -> Json:
+    """Normalise what stands under a key; its pointer is put together only if that takes one."""
+    if isinstance(value, str):
+        if value.isascii() and "\x00" not in value:
+            return value
+    elif value is None or isinstance(value, bool) or (isinstance(value, int) and _MIN_INT <= value <= _MAX_INT):
+        return value
+    return normalise(value, f"{pointer}/{escape(str(key))}", depth + 1)
 
 
 def normalised_object(value: Mapping[str, object], pointer: str = "") -> JsonObject:

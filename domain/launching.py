@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.clock import cut_to_ms, later
-from domain.errors import InvalidInputError, Issue
+from domain.errors import ConflictError, InvalidInputError, Issue
 from domain.job_definition import JobDefinition, concurrency_value
 from domain.job_run import JobRun
 from domain.json_values import JsonObject, canonical
 from domain.parameters import merged, violations
+from domain.personal import subject_issues, subjects_of
 
 MAX_AHEAD = timedelta(days=3_650)
 """How far ahead a start may lie. A run planned for the year 9999 is a mistake, and overflows what adds to it."""
@@ -45,12 +46,15 @@ def new_run(definition: JobDefinition, launch: Launch, run_id: UUID, requested_b
     """Return the pending run.
 
     Raises:
-        InvalidInputError: the parameters violate the schema, or the wished start is impossible.
+        InvalidInputError: the parameters violate the schema, it is not said whose personal data they are, or the
+            wished start is impossible.
     """
     spec = definition.spec
     parameters = merged(spec.default_parameters, launch.parameters)
     created_at = cut_to_ms(now)
     issues = violations(spec.parameters_schema, parameters, "/parameters") + _start_issues(launch, created_at)
+    if spec.personal:
+        issues += subject_issues(spec.personal, parameters)
     if issues:
         raise InvalidInputError(issues)
     scheduled_at = max(created_at, launch.scheduled_at or later(created_at, launch.delay_ms or 0))
@@ -87,6 +91,20 @@ def relaunch(definition: JobDefinition, old: JobRun) -> Launch:
         max_attempts=old.max_attempts if old.max_attempts != pinned.max_attempts else None,
         priority=old.priority if old.priority != pinned.priority else None,
     )
+
+
+def repeated_personal(definition: JobDefinition, old: JobRun, new: JobRun) -> dict[str, str | UUID]:
+    """Return what `Unit.personal` is of a run that repeats another: what was encrypted then is so again.
+
+    Raises:
+        ConflictError: `parameter_is_personal`, a later version of the job lets runs take turns by such a parameter,
+            whose value the log would keep in the open.
+    """
+    before = {name: UUID(key_id) for key_id, names in old.personal.items() for name in names}
+    if definition.spec.concurrency_key in before:
+        message = f"runs take turns by {definition.spec.concurrency_key!r} now, which is personal data of this one"
+        raise ConflictError("parameter_is_personal", message)
+    return {**before, **subjects_of(definition.spec.personal, new.parameters)}
 
 
 def _start_issues(launch: Launch, now: datetime) -> list[Issue]:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 from uuid import UUID
 
@@ -37,14 +38,18 @@ class Unit:
     Attributes:
         expects: versions that other aggregates must still have, because the decision was made on them.
         continues: the aggregate whose story this goes on to tell: what is created here shares its correlation id.
+        personal: those parameters of the requested run, the unit's first event, that are personal data: each with its
+            subject's name, or with the id of the key that it was encrypted by before. They are stored encrypted; the
+            unit is refused like one with an outdated `expects` if a subject is erased before it is appended.
     """
 
     events: Sequence[StoredEvent]
     origin: Origin
     expects: Mapping[UUID, int] = field(default_factory=dict)
     continues: UUID | None = None
+    personal: Mapping[str, str | UUID] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def aggregate_ids(self) -> list[UUID]:
         """Return whose events these are, each once, in order."""
         return list(dict.fromkeys(_uuid(event.originator_id) for event in self.events))
@@ -95,6 +100,19 @@ class Locked(Protocol):
     async def worker_lives(self, worker_id: str) -> bool:
         """Return whether the worker is registered and has not been declared dead."""
 
+    async def subject_key(self, subject: str) -> UUID | None:
+        """Return the id of the key by which this subject's data are encrypted, None where there are none.
+
+        Raises:
+            SubjectKeysUnavailableError: names cannot be looked up without the master key.
+        """
+
+    async def unfinished_runs_of(self, key_id: UUID) -> list[UUID]:
+        """Return the pending and running runs that hold data encrypted by this key."""
+
+    async def erase_subject(self, key_id: UUID) -> int:
+        """Destroy the key in this transaction, and rewrite the runs that hold data encrypted by it; return how many."""
+
     async def bury_worker(self, worker_id: str, sequence: int) -> bool:
         """Declare the worker dead in this transaction, unless its heartbeat has moved past `sequence`."""
 
@@ -108,6 +126,7 @@ class Log(Protocol):
         Raises:
             VersionConflictError: another event stands at one of these versions.
             LogUnavailableError: nothing was written.
+            SubjectKeysUnavailableError: nothing was written, for want of the master key.
             OutcomeUnknownError: the answer was lost, and could not be found out.
             OverloadedError: too many appends wait already.
         """

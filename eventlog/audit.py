@@ -10,8 +10,9 @@ from domain.clock import from_iso
 from domain.ports import Row
 from eventlog import schema
 from eventlog.connection import borrowed
+from eventlog.decryption import envelopes
 from eventlog.event_filter import EventFilter
-from projections.envelope import Envelope, to_envelope
+from projections.envelope import Envelope
 from projections.table import Connection, fetch_rows
 
 SCAN_LIMIT = 20_000
@@ -51,7 +52,7 @@ class Audit:
                 return Page([], None, head)
             end = None if wanted.is_indexed else await _scan_end(connection, after, last)
             rows = await _matching(connection, wanted, after, end, limit + 1)
-        events = [to_envelope(row) for row in rows[:limit]]
+            events = await envelopes(connection, rows[:limit])
         if len(rows) > limit:
             return Page(events, events[-1].position, head)
         return Page(events, end, head)

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 import psycopg
@@ -15,7 +17,8 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
 
-from domain.errors import LogUnavailableError
+from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
+from eventlog.master_keys import MasterKeyFile
 from projections.table import Connection
 
 CONNECT_TIMEOUT_S = 5
@@ -35,15 +38,23 @@ _KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_co
 """So that a peer that vanished without a word is noticed within about ten seconds. The URL may say otherwise."""
 
 
+class _KeyedConnection(AsyncConnection[dict[str, Any]]):
+    """A connection that brings along where the master key is, for whoever reads personal data through it."""
+
+    master_keys: MasterKeyFile | None = None
+
+
 @dataclass(frozen=True)
 class Database:
     """How to reach PostgreSQL. All options of the URL hold.
 
     Attributes:
         url: `postgresql://…`, or any other form of a libpq connection string.
+        master_keys: where the master key of personal data is; None where none will be read.
     """
 
     url: str
+    master_keys: MasterKeyFile | None = None
 
     @property
     def conninfo(self) -> str:
@@ -54,25 +65,61 @@ class Database:
 
     async def connect(self) -> Connection:
         """Open a connection for the log's writer or reader."""
-        connection = await AsyncConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
-        await configure(connection)
+        connection = await _KeyedConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
+        await self._configure(connection)
         return connection
 
     def pool(self, size: int) -> AsyncConnectionPool[Connection]:
         """Return a pool of connections for queries; open it in the running loop."""
         return AsyncConnectionPool(
             self.conninfo,
+            connection_class=_KeyedConnection,
             min_size=1,
             max_size=size,
             open=False,
             kwargs={"autocommit": True, "row_factory": dict_row},
-            configure=configure,
-            check=AsyncConnectionPool.check_connection,
+            configure=self._configure,
+            check=_check,
+            reset=_note_use,
             timeout=CONNECT_TIMEOUT_S,
             # The pool's own back-off would go on sleeping for half a minute after the database is back.
             reconnect_timeout=RECONNECT_S,
             name="queries",
         )
+
+    async def _configure(self, connection: Connection) -> None:
+        if isinstance(connection, _KeyedConnection):
+            connection.master_keys = self.master_keys
+        await configure(connection)
+
+
+def known_file(connection: Connection) -> MasterKeyFile | None:
+    """Return where the master key of personal data is; None if the connection was opened to read no such data."""
+    return connection.master_keys if isinstance(connection, _KeyedConnection) else None
+
+
+def master_key_file(connection: Connection) -> MasterKeyFile:
+    """Return the same, or raise SubjectKeysUnavailableError."""
+    file = known_file(connection)
+    if file is None:
+        raise SubjectKeysUnavailableError("personal data are encrypted here, and no master key was named to read them")
+    return file
+
+
+TRUSTED_S = 0.25
+"""For how long after its last use a connection is lent again without asking the server whether it is still there: the
+question would double the round trips of a busy process."""
+
+_used_at: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
+
+
+async def _note_use(connection: AsyncConnection[Any]) -> None:
+    _used_at[connection] = monotonic()
+
+
+async def _check(connection: AsyncConnection[Any]) -> None:
+    if monotonic() - _used_at.get(connection, 0.0) > TRUSTED_S:
+        await AsyncConnectionPool.check_connection(connection)
 
 
 @asynccontextmanager

@@ -89,7 +89,7 @@ def _subject(text: str) -> tuple[str | None, UUID | None]:
             return kind, identifiers.definition_id(name)
         case "repository":
             return kind, identifiers.repository_id(name)
-        case "job_run" | "build":
+        case "job_run" | "build" | "subject":
             return kind, _uuid(name, "/subject")
         case _:
             message = f"there is no {kind!r}; there are {', '.join(BY_SUBJECT)}"

@@ -11,6 +11,8 @@ from eventsourcing.utils import TopicError
 
 from domain.ports import Row
 from eventlog import schema
+from eventlog.decryption import first_plain_states
+from eventlog.encryption import CiphertextError
 from projections.envelope import bare_envelope
 from projections.table import Connection, Table
 
@@ -65,13 +67,19 @@ async def fold_on(
     """
     folded = {aggregate_id: dict(row) for aggregate_id, row in rows.items()}
     asked = list(ids)
+    try:
+        plain = await first_plain_states(connection, [key for key in asked if key not in folded])
+    except CiphertextError as error:
+        raise FoldError(f"the log cannot be folded: {error}") from None
     versions = [folded[aggregate_id]["aggregate_version"] if aggregate_id in folded else 0 for aggregate_id in asked]
     async with connection.cursor() as cursor:
         # Event by event: a run may have reported its progress a hundred thousand times.
         values = {"ids": asked, "versions": versions, "prefix": topic_prefix(table)}
         async for row in cursor.stream(schema.FOLD_SOME, values):
             aggregate_id = UUID(row["originator_id"])
-            event = (row["originator_version"], row["notification_id"], row["topic"], row["state"])
+            version = row["originator_version"]
+            state = plain.get(aggregate_id) if version == 1 else None
+            event = (version, row["notification_id"], row["topic"], state or row["state"])
             folded[aggregate_id] = _after(table, folded.get(aggregate_id), aggregate_id, *event)
     return folded
 

@@ -10,6 +10,7 @@ from domain.ports import Origin, Saved, Unit
 from eventlog.batch import DecideEvents
 from eventlog.connection import borrowed
 from eventlog.locked import read_histories
+from eventlog.personal_data import encrypted_unit
 from eventlog.writer import Writer
 from projections.table import Connection
 
@@ -23,6 +24,9 @@ class PostgresLog:
 
     async def append(self, unit: Unit) -> Saved:
         """See the port."""
+        if unit.personal:
+            async with borrowed(self._pool) as connection:
+                unit = await encrypted_unit(connection, unit)
         return await self._writer.append(unit)
 
     async def append_under_lock(self, decide: DecideEvents, origin: Origin) -> Saved:

@@ -4,6 +4,9 @@ What a row must be has been folded before and lies beside the table, so with the
 copy it, provided that no event came after it: a row that moved on meanwhile is left alone, folded on to its present and
 tried again. All statements of a batch are sent at once, the commit among them, so the lock never waits for this
 process, be it slow, frozen or killed. A reader sees each row as it was or as it must be.
+
+A row with personal data moves on, too, when a subject of it is erased; no event of its own says so. Such a row is left
+alone and folded anew, so that what was staged before cannot bring back what is erased.
 """
 
 import asyncio
@@ -34,9 +37,10 @@ class Mender:
         longest_hold_s: the longest time that a batch held the append lock, its commit included, by the server's clock.
     """
 
-    def __init__(self, connection: Connection, table: Table) -> None:
+    def __init__(self, connection: Connection, table: Table, position: int) -> None:
         self._connection = connection
         self._table = table
+        self._position = self._seen = position
         self._staged = staging.differing(table)
         self._size = FIRST_BATCH
         self._pause_s = 0.0
@@ -62,7 +66,7 @@ class Mender:
 
     async def _batch(self, keys: Sequence[UUID]) -> None:
         """Mend these rows, however often they move on or are in each other's way."""
-        collisions = 0
+        collisions, self._seen = 0, self._position
         while keys:
             await asyncio.sleep(self._pause_s)  # As long for the others as for us.
             try:
@@ -87,8 +91,9 @@ class Mender:
                 await connection.execute(schema.BEGIN)
                 await connection.execute(schema.LOCK)
                 begun = await connection.execute(_MOMENT)
-                await connection.execute(_delete_sql(table, all_rows=leave_first), (keys,))
-                written = await connection.execute(_upsert_sql(table), (keys,))
+                values = {"keys": keys, "seen": self._seen}
+                await connection.execute(_delete_sql(table, all_rows=leave_first), values)
+                written = await connection.execute(_upsert_sql(table), values)
                 await connection.execute("COMMIT")
                 ended = await connection.execute(_MOMENT)
         except psycopg.Error:
@@ -109,9 +114,13 @@ class Mender:
         if not keys:
             return []
         table, connection = self._table, self._connection
+        [head] = await fetch_rows(connection, schema.HEAD, {})
+        self._seen = int(str(head["head"]))  # Before any key is read: later erasures are in the rows or are noticed.
         query = f"SELECT * FROM {self._staged} WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0"
         staged = await fetch_rows(connection, query, {"keys": keys})
-        rows = await fold_on(connection, table, keys, {UUID(str(row[table.key])): row for row in staged})
+        # What has personal data is folded from its beginning: the row beside may hold what is erased meanwhile.
+        kept = {UUID(str(row[table.key])): row for row in staged if row.get("personal") is None}
+        rows = await fold_on(connection, table, keys, kept)
         await connection.execute(f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)", (keys,))
         line = staging.copy_line(table)
         async with connection.cursor().copy(staging.copy_sql(table, self._staged)) as copy:
@@ -144,9 +153,10 @@ _UNIQUE = """
 def _delete_sql(table: Table, *, all_rows: bool) -> str:
     """Return the statement that removes the rows that must not be, or all, so that they can come back."""
     which = "true" if all_rows else "wanted.aggregate_version = 0"
+    chosen = f"wanted.{table.key} = ANY(%(keys)s) AND {which}"
     return f"""
         DELETE FROM {table.name} AS held USING {staging.differing(table)} AS wanted
-        WHERE held.{table.key} = wanted.{table.key} AND wanted.{table.key} = ANY(%s) AND {which} AND {_unmoved(table)}
+        WHERE held.{table.key} = wanted.{table.key} AND {chosen} AND {_unmoved(table)}
     """
 
 
@@ -156,7 +166,7 @@ def _upsert_sql(table: Table) -> str:
     return f"""
         INSERT INTO {table.name} ({names})
         SELECT {names} FROM {staging.differing(table)} AS wanted
-        WHERE {table.key} = ANY(%s) AND aggregate_version > 0 AND {_unmoved(table)}
+        WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0 AND {_unmoved(table)}
         ON CONFLICT ({table.key}) DO UPDATE SET {settings}
         RETURNING {table.key} AS key
     """
@@ -167,6 +177,14 @@ def _unmoved(table: Table) -> str:
         SELECT 1 FROM {schema.EVENTS_TABLE}
         WHERE originator_id = wanted.{table.key} AND originator_version > wanted.aggregate_version
             AND topic ^@ '{topic_prefix(table)}'
+    ){_unerased() if "personal" in table.columns else ""}"""
+
+
+def _unerased() -> str:
+    return f""" AND NOT EXISTS (
+        SELECT 1 FROM {schema.EVENTS_TABLE} JOIN jsonb_object_keys(wanted.personal) AS key_id
+            ON originator_id = key_id::uuid
+        WHERE notification_id > %(seen)s
     )"""
 
 

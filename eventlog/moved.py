@@ -6,8 +6,8 @@ from uuid import UUID
 
 from domain.ports import Row
 from eventlog import schema
+from eventlog.decryption import envelopes
 from projections import job_runs
-from projections.envelope import to_envelope
 from projections.past_runs import Moved
 from projections.table import Connection, Table, fetch_rows
 
@@ -73,8 +73,7 @@ async def folded(connection: Connection, table: Table, ids: Sequence[UUID], posi
     rows: dict[UUID, Row] = {}
     if ids:
         values = {"ids": list(ids), "position": position}
-        for row in await fetch_rows(connection, schema.HISTORIES_UP_TO, values):
-            event = to_envelope(row)
+        for event in await envelopes(connection, await fetch_rows(connection, schema.HISTORIES_UP_TO, values)):
             rows[event.aggregate_id] = table.fold(rows.get(event.aggregate_id), event)
     return rows
 

@@ -4,20 +4,16 @@ Positions appear in commit order (the append lock sees to it), so "after the las
 that rollbacks leave are never filled later.
 """
 
-import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
-from domain.errors import LogUnavailableError
 from eventlog import schema
 from eventlog.connection import borrowed
-from eventlog.listener import Signal
-from projections.envelope import Envelope, to_envelope
+from eventlog.decryption import envelopes
+from projections.envelope import Envelope
 from projections.table import Connection, fetch_rows
-
-logger = logging.getLogger(__name__)
 
 CHUNK = 500
 """Events read at a time: bounds memory, and how long the loop is busy decoding."""
@@ -50,14 +46,13 @@ class Reader:
         """Return the next events after a position, at least one where there is any."""
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
-            rows = await fetch_rows(connection, schema.READ_AFTER, values)
-        return [to_envelope(row) for row in rows]
+            return await envelopes(connection, await fetch_rows(connection, schema.READ_AFTER, values))
 
     async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
         async with borrowed(self._pool) as connection:
             rows = await fetch_rows(connection, schema.READ_SUBJECTS, {"ids": list(ids)})
-        return [to_envelope(row) for row in rows]
+            return await envelopes(connection, rows)
 
     async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
         """Return the next events of each of these aggregates between two versions; some of each, but few in all."""
@@ -68,20 +63,10 @@ class Reader:
             "limit": max(1, CHUNK // len(wanted)),
         }
         async with borrowed(self._pool) as connection:
-            rows = await fetch_rows(connection, schema.READ_PARTS, values)
-        return [to_envelope(row) for row in rows]
+            return await envelopes(connection, await fetch_rows(connection, schema.READ_PARTS, values))
 
-    async def follow(self, position: int, signal: Signal) -> AsyncIterator[list[Envelope]]:
-        """Yield what comes after the position, chunk by chunk, for ever; through lost connections, too."""
-        while True:
-            try:
-                chunk = await self.after(position)
-            except LogUnavailableError as error:
-                logger.warning("cannot read the log, trying again: %s", error)
-                await signal.wait(POLL_S)
-                continue
-            if chunk:
-                position = chunk[-1].position
-                yield chunk
-            else:
-                await signal.wait(POLL_S)
+    async def living_keys(self, ids: Collection[str]) -> set[str]:
+        """Return those of the subjects' keys that have not been destroyed."""
+        async with borrowed(self._pool) as connection:
+            rows = await fetch_rows(connection, schema.SUBJECT_KEYS, {"ids": list(ids)})
+        return {str(row["key_id"]) for row in rows}

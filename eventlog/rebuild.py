@@ -64,7 +64,7 @@ async def rebuild(
     async with _only_rebuild(database, table) as session:
         checked = await _compare(database, session, table, progress)
         differed, was_unfinished = checked.differences, not await has_version(session, table)
-        mender = Mender(session, table)
+        mender = Mender(session, table, checked.position)
         if differed:
             await forget_version(session, table)
             await mender.mend(lambda done: progress(f"{table.name}: mending", done, differed))
@@ -134,7 +134,7 @@ _HOLDER = """
 
 async def _compare(database: Database, session: Connection, table: Table, progress: Progress) -> Checked:
     """Note in the session which rows differ."""
-    async with operator_session(database) as log, snapshot(log, session, [table]) as moment:
+    async with operator_session(database) as log, snapshot(database, log, session, [table]) as moment:
         events, rows = await stage(moment, table, progress)
         progress(f"{table.name}: comparing", 0, rows)
         cursor = await session.execute(staging.note_differing_sql(table))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
+from domain.json_values import JsonObject
+from domain.personal import erased_from
 from domain.ports import Row
 from domain.run_states import FINAL
 from eventlog.reader import Reader
@@ -36,6 +38,7 @@ class Replay:
     async def steps(self, events: Sequence[Envelope]) -> list[Step]:
         """Return the events, which must come in log order, as steps."""
         await self._recall(events)
+        await self._forget_erased(events)
         steps = [self._step(event) for event in events]
         while len(self._rows) > self._max_rows:  # Not before: the chunk's later events need the rows of all of it.
             self._rows.popitem(last=False)
@@ -56,6 +59,22 @@ class Replay:
             known = [key for key in missing if not events or self._knows(key, missing[key] - 1)]
             for key in known:
                 del missing[key]
+
+    async def _forget_erased(self, events: Sequence[Envelope]) -> None:
+        """Take out of the rows at hand what has been erased since they were folded: a slow client may be far behind."""
+        touched = {event.aggregate_id: self._rows.get(event.aggregate_id) for event in events}
+        personal = {
+            key: (row, cast("dict[str, list[str]]", row["personal"]))
+            for key, row in touched.items()
+            if row is not None and row.get("personal") is not None
+        }
+        if not personal:
+            return
+        living = await self._reader.living_keys({key_id for _, names in personal.values() for key_id in names})
+        for key, (row, names) in personal.items():
+            gone = [name for key_id, those in names.items() if key_id not in living for name in those]
+            parameters = erased_from(cast("JsonObject", row["parameters"]), gone)
+            self._rows[key] = {**row, "parameters": parameters}
 
     def _version(self, aggregate_id: UUID) -> int:
         row = self._rows.get(aggregate_id)

@@ -12,7 +12,9 @@ from psycopg.types.string import ByteaBinaryLoader
 from domain.json_values import JsonObject
 from eventlog import schema, staging
 from eventlog.connection import Database
+from eventlog.encryption import MARK
 from eventlog.fold import Folder, Stored, topic_prefix
+from eventlog.snapshot_keys import SnapshotKeys
 from projections.table import Connection, Table, fetch_rows
 
 ROWS_A_WRITE = 500
@@ -78,11 +80,13 @@ class Snapshot:
     Attributes:
         log: streams the events.
         tables: takes the expected rows meanwhile, and compares.
+        keys: decrypts personal data.
     """
 
     log: Connection
     tables: Connection
     position: int
+    keys: SnapshotKeys
 
 
 async def verify(
@@ -96,7 +100,7 @@ async def verify(
     async with (
         operator_session(database) as log,
         operator_session(database) as session,
-        snapshot(log, session, tables) as moment,
+        snapshot(database, log, session, tables) as moment,
     ):
         return [await _check(moment, table, report, progress) for table in tables]
 
@@ -112,7 +116,9 @@ async def operator_session(database: Database) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def snapshot(log: Connection, session: Connection, tables: Sequence[Table]) -> AsyncIterator[Snapshot]:
+async def snapshot(
+    database: Database, log: Connection, session: Connection, tables: Sequence[Table]
+) -> AsyncIterator[Snapshot]:
     """Hold one moment of the database in both sessions."""
     for table in tables:
         await session.execute(staging.create_sql(table))
@@ -120,7 +126,11 @@ async def snapshot(log: Connection, session: Connection, tables: Sequence[Table]
     [exported] = await fetch_rows(log, "SELECT pg_export_snapshot() AS id", {})
     await session.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported['id']}'; {_MAY_IDLE}")
     [head] = await fetch_rows(log, schema.HEAD, {})
-    yield Snapshot(log, session, cast("int", head["head"]))
+    keys = SnapshotKeys(database, str(exported["id"]))
+    try:
+        yield Snapshot(log, session, cast("int", head["head"]), keys)
+    finally:
+        await keys.close()
     await log.execute("COMMIT")
     await session.execute("COMMIT")
 
@@ -148,7 +158,10 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
     ):
         cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
         async for event in cursor.stream(schema.FOLD_ALL, values, binary=True, size=EVENTS_A_READ):
-            row = folder.add(cast("Stored", event))
+            stored = cast("Stored", event)
+            if stored[1] == 1 and stored[4].startswith(MARK):
+                stored = await moment.keys.plain(stored)
+            row = folder.add(stored)
             events += 1
             if row is not None:
                 lines.append(line(row))

@@ -16,11 +16,12 @@ from domain.errors import (
     LogUnavailableError,
     OutcomeUnknownError,
     OverloadedError,
+    SubjectKeysUnavailableError,
     VersionConflictError,
 )
 from domain.ports import Origin, Saved, Unit
 from domain.tasks import end
-from eventlog.batch import DecideEvents, Request, committed, prepare
+from eventlog.batch import DecideEvents, Request, commit, committed, prepare
 from eventlog.connection import Database, is_away
 from projections.table import Connection
 
@@ -120,19 +121,25 @@ class Writer:
         live = [(request, future) for request, future in batch if not future.done()]
         try:
             await self._commit([request for request, _ in live])
+        except SubjectKeysUnavailableError as error:
+            await self._refuse(live, error)
         except (LogUnavailableError, OutcomeUnknownError) as error:
             _fail_all(live, error)
         except Exception as error:  # noqa: BLE001 - a decision's own refusal, or data that cannot be written
-            await self._rollback()
-            if len(live) > 1:  # Whoever it is about must not take the others along.
-                for one in live:
-                    await self._write([one])
-                return
-            logger.info("an append was refused: %r", error)
-            _fail_all(live, error)
+            await self._refuse(live, error)
         else:
             for request, future in live:
                 _answer(future, request.outcome)
+
+    async def _refuse(self, live: list[_Waiting], error: Exception) -> None:
+        """Undo what an error has left half done, and tell whom it is about: it must not take the others along."""
+        await self._rollback()
+        if len(live) > 1:
+            for one in live:
+                await self._write([one])
+            return
+        logger.info("an append was refused: %r", error)
+        _fail_all(live, error)
 
     async def _commit(self, requests: list[Request]) -> None:
         """Commit the requests, through lost connections, until it is certain whether they are in the log."""
@@ -141,9 +148,9 @@ class Writer:
             committing = False
             try:
                 connection = await self._connected()
-                if await prepare(connection, requests):
+                if statements := await prepare(connection, requests):
                     committing = True
-                    await connection.execute("COMMIT")
+                    await commit(connection, statements)
             except psycopg.Error as error:
                 if isinstance(error, _PASSING):
                     await self._rollback()

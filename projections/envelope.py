@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from eventsourcing.utils import resolve_topic
 
-from domain import build, job_definition, job_run, repository  # noqa: F401 - importing them registers their topics
+from domain import build, job_definition, job_run, repository, subject  # noqa: F401 - importing them registers their topics
 from domain.identifiers import event_id
 from domain.json_values import JsonObject
 

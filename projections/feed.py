@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from domain.json_values import JsonObject
 from domain.ports import Row
-from projections import builds, job_definitions, job_runs, repositories
+from projections import builds, erased_subjects, job_definitions, job_runs, repositories
 from projections.envelope import Envelope
 
 
@@ -48,6 +48,8 @@ def messages(event: Envelope, before: Row | None, after: Row, beside: Beside = N
             ]
         case "build":
             return [Message("build.updated", {"build": builds.present(after, beside.log)})]
+        case "subject":
+            return [Message("subject.erased", {"subject": erased_subjects.present(after)})]
         case _:
             return []
 

@@ -42,6 +42,7 @@ COLUMNS: dict[str, str] = {
     "requested_by": "text",
     "created_position": "bigint",
     "completed_position": "bigint",
+    "personal": "jsonb",
     **COMMON_COLUMNS,
 }
 
@@ -58,7 +59,7 @@ def evolve(row: Row | None, event: Envelope) -> Row:
     return changed
 
 
-TABLE = Table("job_runs", "job_run", "id", COLUMNS, evolve)
+TABLE = Table("job_runs", "job_run", "id", COLUMNS, evolve, version=2)
 
 
 def _requested(event: Envelope) -> Row:
@@ -70,6 +71,7 @@ def _requested(event: Envelope) -> Row:
         "execution": 0,
         "created_at": event.at,
         "created_position": event.position,
+        "personal": data.get("personal"),  # By the id of a subject's key, the parameters that were encrypted by it.
         **{name: data[name] for name in _TAKEN_FROM_REQUEST},
     }
 

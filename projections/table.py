@@ -1,6 +1,6 @@
 """What all projected tables share: a description from which rows are written, rebuilt and checked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -64,5 +64,28 @@ async def fetch_rows(connection: Connection, query: Any, parameters: Mapping[str
 
 async def rows_by_id(connection: Connection, table: Table, ids: list[UUID]) -> dict[UUID, Row]:
     """Return the table's rows of these aggregates; those it lacks are left out."""
-    rows = await fetch_rows(connection, f"SELECT * FROM {table.name} WHERE {table.key} = ANY(%(ids)s)", {"ids": ids})
-    return {UUID(str(row[table.key])): row for row in rows}
+    cursor = await connection.execute(select_sql(table), (ids,))
+    return {UUID(str(row[table.key])): row for row in await cursor.fetchall()}
+
+
+def select_sql(table: Table) -> str:
+    """Return the statement that reads whole rows by a list of ids."""
+    return f"SELECT * FROM {table.name} WHERE {table.key} = ANY(%s)"
+
+
+def insert_sql(table: Table) -> str:
+    """Return the statement that inserts whole rows, given as one JSON array."""
+    names = ", ".join(table.columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_recordset(table, table.columns)}"
+
+
+def update_sql(table: Table, columns: Iterable[str]) -> str:
+    """Return the statement that sets these columns of rows, given as one JSON array."""
+    settings = ", ".join(f"{name} = new.{name}" for name in columns if name != table.key)
+    changed = _recordset(table, columns)
+    return f"UPDATE {table.name} AS t SET {settings} FROM {changed} WHERE t.{table.key} = new.{table.key}"
+
+
+def _recordset(table: Table, columns: Iterable[str]) -> str:
+    typed = ", ".join(f"{name} {table.columns[name]}" for name in columns)
+    return f"jsonb_to_recordset(%s::jsonb) AS new ({typed})"

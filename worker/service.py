@@ -81,6 +81,7 @@ class Worker:
         attempt_settings = AttemptSettings(settings.slots, settings.handler_settings)
         self._attempts = Attempts(attempt_settings, executions, executor, handlers, logs, work.wake)
         self._stopping = False
+        self._more_due = False  # Where the last claim filled every slot, the next need not ask first.
         self.worker_id = ""
 
     def stop(self) -> None:
@@ -157,12 +158,16 @@ class Worker:
     async def _claim_due(self) -> float:
         """Claim for every free slot; return how long to wait unless there is news."""
         free = self._attempts.free
-        due_in_s = await self._work.due_in_s() if free else None
-        if due_in_s is None:
+        if not free:
             return self._settings.poll_s
-        if due_in_s > 0:
-            return min(due_in_s, self._settings.poll_s)
+        if not self._more_due:
+            due_in_s = await self._work.due_in_s()
+            if due_in_s is None:
+                return self._settings.poll_s
+            if due_in_s > 0:
+                return min(due_in_s, self._settings.poll_s)
         claims = await self._executions.claim(self.worker_id, free)
+        self._more_due = len(claims) == free
         for claim in claims:
             self._attempts.start(claim)
         if not claims:  # What is due waits for others to end; asking at every event would only slow those down.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.shared_api import SharedApi, shared_api
-from tests.support import databases
+from tests.support import databases, shops
 from tests.support.seals import SealedLog, keep, sealed_log
 
 
@@ -24,3 +24,9 @@ def kept_log(database_server: str, shared_dir: Path, tmp_path_factory: pytest.Te
         log = sealed_log(url, tmp_path_factory.mktemp("sealed"))
         keep(log)
         yield log
+
+
+@pytest.fixture
+def shop(database_url: str, tmp_path: Path) -> shops.Shop:
+    """Give a database with a job that takes personal data."""
+    return shops.new_shop(database_url, tmp_path)

@@ -27,6 +27,7 @@ SCHEMA_WORDS = [
         "properties",
         "items",
         "required",
+        "x-subject",
         "pattern",
     ),
     *("enum", "allOf", "not", "multipleOf", "patternProperties", "dependentSchemas", "uniqueItems", "minimum"),

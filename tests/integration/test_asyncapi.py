@@ -66,13 +66,18 @@ def let_everything_happen(client: httpx.Client, database_url: str) -> None:
     app = {"id": "app", "name": "An app", "repoUrl": "/srv/x", "tags": [{"key": "a", "value": "b"}]}
     client.post("/apps", json=app).raise_for_status()
     client.post("/apps/app/builds", json={"branch": "main"}).raise_for_status()
+    marked = {"properties": {"who": {"x-subject": "who"}}}
+    client.post("/jobs", json=job_body(slug="letter", parametersSchema=marked)).raise_for_status()
+    launched = client.post("/jobs/letter/run", json={"parameters": {"who": "bo"}}).raise_for_status().json()
+    client.post(f"/job-runs/{launched['data']['id']}/cancel").raise_for_status()
+    client.post("/subjects/erase", json={"subject": "bo"}).raise_for_status()
 
 
 def test_every_message_fits_its_schema_and_every_schema_is_seen(
     document: Json, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.streams.HEARTBEAT_S", 0.2)
-    with in_process(database_url, tmp_path / "data") as api:
+    with in_process(database_url, tmp_path) as api:
         let_everything_happen(api.client, database_url)
         with stream(api.client, after=0) as opened, server_sent(api.client, after=0) as events:
             for one in (opened, events):

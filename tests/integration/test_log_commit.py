@@ -14,7 +14,7 @@ from tests.support.proxy import Proxy
 
 COUNT = "SELECT count(*) FROM jobs_events WHERE topic = 'job_run.requested'"
 
-ENOUGH_STEPS = 40
+ENOUGH_STEPS = 200
 """More messages than a transaction of the writer has; the test ends at the first cut that did not happen."""
 
 

@@ -26,6 +26,7 @@ PROMISED: dict[str, set[int]] = {
     "GET /job-runs/{run_id}/logs": {200, 400, 404, 503},
     "GET /job-runs/{run_id}/events": {200, 404, 503},
     "GET /job-runs/{run_id}/attempts": {200, 404, 503},
+    "POST /subjects/erase": {200, 400, 404, 409, 413, 415, 429, 503},
     "POST /apps": {201, 400, 409, 413, 415, 429, 503},
     "GET /apps": {200, 503},
     "GET /apps/{app_id}": {200, 404, 503},
@@ -114,6 +115,7 @@ def test_every_answer_of_a_tour_fits_its_schema(shared: SharedApi, document: Jso
     _visit_jobs(tour)
     _visit_runs(tour)
     _visit_apps(tour)
+    _visit_subjects(tour)
     rare = {401, 403, 429, 503}  # No tokens, no overload and no lost database on this tour,
     ended = ("POST /job-runs/{run_id}/cancel", 409)  # nor a run that a worker has ended.
     planned = {(name, status) for name, statuses in PROMISED.items() for status in statuses - rare}
@@ -184,6 +186,23 @@ def _visit_runs(tour: Tour) -> None:
     for operation in PROMISED:
         if "{run_id}" in operation:
             tour.call(operation, 404, at=uuid4())
+
+
+def _visit_subjects(tour: Tour) -> None:
+    marked = {"properties": {"who": {"x-subject": "who"}}}
+    slug = tour.call("POST /jobs", 201, json=job_body(parametersSchema=marked))["slug"]
+    run_id = tour.call("POST /jobs/{slug}/run", 202, at=slug, json={"parameters": {"who": slug}})["id"]
+    erase = {"subject": slug, "reason": "asked"}
+    tour.call("POST /subjects/erase", 400, json={"subject": ""})
+    tour.call("POST /subjects/erase", 404, json={"subject": unique()})
+    tour.call("POST /subjects/erase", 409, json=erase)
+    tour.call("POST /subjects/erase", 413, content=b" " * 1_100_000)
+    tour.call("POST /subjects/erase", 415, content=b"x")
+    tour.call("POST /job-runs/{run_id}/cancel", 202, at=run_id)
+    tour.call("POST /subjects/erase", 200, json=erase)
+    tour.call("POST /job-runs/{run_id}/retry", 409, at=run_id)
+    tour.call("GET /job-runs/{run_id}", 200, at=run_id)
+    tour.call("GET /job-runs/{run_id}/events", 200, at=run_id)
 
 
 def _visit_apps(tour: Tour) -> None:

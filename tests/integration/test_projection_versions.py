@@ -61,7 +61,7 @@ def test_at_start_a_small_table_is_rebuilt(outdated_url: str, caplog: pytest.Log
     assert stale(outdated_url) == []
     assert find(outdated_url, job_runs.TABLE) == 0
     [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild"]
-    assert said == "job_runs was written by version 0 of its fold, not by 1: rebuilt, 15 rows changed"
+    assert said == "job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows changed"
 
 
 def test_at_start_a_large_table_is_named_with_the_command_to_run(
@@ -71,7 +71,7 @@ def test_at_start_a_large_table_is_named_with_the_command_to_run(
     asyncio.run(catch_up(Database(outdated_url)))
     assert stale(outdated_url) == [("job_runs", 0)]
     [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild"]
-    assert said.startswith("job_runs was written by version 0 of its fold, not by 1")
+    assert said.startswith("job_runs was written by version 0 of its fold, not by 2")
     assert said.endswith("run: apphub-jobs projections rebuild job_runs")
 
 
@@ -79,7 +79,7 @@ def test_the_service_looks_when_it_starts(outdated_url: str, tmp_path: Path) -> 
     arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
     with started(*arguments, APPHUB_DATABASE_URL=outdated_url) as api:
         api.url()
-        api.wait_for_line("job_runs was written by version 0 of its fold, not by 1: rebuilt, 15 rows", errors=True)
+        api.wait_for_line("job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows", errors=True)
     assert stale(outdated_url) == []
 
 
@@ -128,7 +128,7 @@ def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
         return {**changed, "events_seen": seen + 1 if isinstance(seen, int) else None}
 
     columns = {**job_runs.COLUMNS, "events_seen": "integer"}
-    table = replace(job_runs.TABLE, columns=columns, evolve=evolve, version=2)
+    table = replace(job_runs.TABLE, columns=columns, evolve=evolve, version=3)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE job_runs ADD COLUMN events_seen integer")
     runs = query(database_url, "SELECT count(*) FROM job_runs")[0][0]
@@ -137,7 +137,7 @@ def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
     assert rebuilt.mended == runs
     assert find(database_url, table) == 0
     assert query(database_url, "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version") == [(0,)]
-    assert stale(database_url) == [("job_runs", 2)]
+    assert stale(database_url) == [("job_runs", 3)]
 
 
 def test_a_table_that_still_differs_gets_no_version(outdated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,5 +147,5 @@ def test_a_table_that_still_differs_gets_no_version(outdated_url: str, monkeypat
     monkeypatch.setattr(Mender, "mend", mends_nothing)
     found: list[object] = []
     rebuilt = asyncio.run(rebuild.rebuild(Database(outdated_url), job_runs.TABLE, found.append, lambda *_: None))
-    assert rebuilt.checked.differences == len(found) == 15
+    assert rebuilt.checked.differences == len(found) == 16
     assert stale(outdated_url) == [("job_runs", None)]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from domain.json_values import Json, normalise
 from domain.ports import Row
 from eventlog import staging
-from eventlog.batch import insert_sql
 from projections.job_runs import TABLE
+from projections.table import insert_sql
 from tests.unit.given import a_run, stored
 from tests.unit.test_json_values import TEXTS, VALUES
 

@@ -1,6 +1,8 @@
 """Something of everything: a log with every kind of event, for a recording."""
 
 import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -23,11 +25,13 @@ AT_ONCE = Failure("boom", retry_after_ms=0)
 
 async def play(url: str) -> None:
     """Fill a migrated database's log."""
-    async with parts(url) as part:
-        await part.jobs.seed()
-        await _jobs(part)
-        await _runs(part)
-        await _apps(part)
+    with TemporaryDirectory() as directory:
+        async with parts(url, subject_key=Path(directory) / "subjects.key") as part:
+            await part.jobs.seed()
+            await _jobs(part)
+            await _runs(part)
+            await _apps(part)
+            await _subjects(part)
 
 
 async def _jobs(part: Parts) -> None:
@@ -121,6 +125,25 @@ async def _apps(part: Parts) -> None:
     other = App(id="blog", name="Blog", description="", repo_url="/srv/blog", dockerfile_path="Dockerfile")
     await catalog.add_app(other, TESTER)
     await _claim_and(part, worker, lambda run_id, holder: does.fail(run_id, holder, broken, Report()))
+
+
+async def _subjects(part: Parts) -> None:
+    # All of them are erased: a recording has no keys.
+    properties: dict[str, Json] = {
+        "customerId": {"type": "integer", "x-subject": "customerId"},
+        "address": {"type": "object", "x-subject": "customerId"},
+        "friend": {"type": "string", "x-subject": "friend"},
+        "day": {"type": "string"},
+    }
+    schema: dict[str, Json] = {"type": "object", "properties": properties}
+    spec = Spec(name="Letter", type="batch", entry_point="example.letter", parameters_schema=schema)
+    await part.jobs.register_job("letter", spec, 1, TESTER)
+    worker = await part.worker("worker-c")
+    given: dict[str, Json] = {"customerId": 7, "address": {"street": "Elm Street"}, "friend": "bo", "day": "monday"}
+    await part.jobs.launch("letter", Launch(parameters=given, idempotency_key="letter", body=given), TESTER)
+    await _claim_and(part, worker, lambda run_id, holder: part.executions.succeed(run_id, holder, "sent", Report()))
+    await part.subjects.erase("7", "as they asked", TESTER)
+    await part.subjects.erase("bo", None, TESTER)
 
 
 async def _claim_next(part: Parts, worker: str) -> tuple[UUID, Holder]:

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from domain.application import Jobs
+from domain.erasure import Subjects
 from domain.execution import Executions
 from domain.job_definition import Spec
 from domain.ports import Origin
@@ -18,6 +20,7 @@ from eventlog.clock import DatabaseClock
 from eventlog.connection import Database
 from eventlog.heartbeats import Heartbeats
 from eventlog.log import PostgresLog
+from eventlog.master_keys import MasterKeyFile
 from eventlog.reader import Reader
 from eventlog.recorder import LogFactory
 from eventlog.writer import Patience, Writer
@@ -36,6 +39,7 @@ class Parts:
     reader: Reader
     pool: AsyncConnectionPool[Connection]
     heartbeats: Heartbeats
+    subjects: Subjects
 
     async def worker(self, worker_id: str, lease_ms: int = 60_000) -> str:
         """Register a worker and return its id."""
@@ -44,16 +48,19 @@ class Parts:
 
 
 @asynccontextmanager
-async def parts(url: str, *, writer_url: str | None = None, patience: Patience | None = None) -> AsyncIterator[Parts]:
+async def parts(
+    url: str, *, writer_url: str | None = None, patience: Patience | None = None, subject_key: Path | None = None
+) -> AsyncIterator[Parts]:
     """Run the parts on a database; the writer may have a way of its own to it."""
-    pool = Database(url).pool(8)
+    master_keys = None if subject_key is None else MasterKeyFile(subject_key)
+    pool = Database(url, master_keys).pool(8)
     await pool.open()
-    clock, writer = DatabaseClock(pool), Writer(Database(writer_url or url), patience)
+    clock, writer = DatabaseClock(pool), Writer(Database(writer_url or url, master_keys), patience)
     await clock.sync()
     await writer.start()
     jobs = Jobs(LogFactory(url, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
     try:
-        yield Parts(jobs, Executions(jobs), writer, Reader(pool), pool, Heartbeats(pool))
+        yield Parts(jobs, Executions(jobs), writer, Reader(pool), pool, Heartbeats(pool), Subjects(jobs))
     finally:
         await writer.stop()
         jobs.close()

@@ -1,6 +1,7 @@
 """A TCP proxy in front of PostgreSQL that loses connections exactly when a test says so."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 @dataclass
 class Cut:
-    """Lose the connection at the n-th message that the client sends from now on.
+    """Lose the connection at the n-th message of the protocol that the client sends from now on.
+
+    A transaction of a few packets has dozens: each statement is parsed, bound, described and executed.
 
     Attributes:
         when: `before` the server gets it, or `after`: then the server acts on it, but nobody hears its answer.
@@ -86,7 +89,7 @@ class Proxy:
         self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, client: asyncio.StreamWriter
     ) -> None:
         with suppress(ConnectionError):
-            while message := await reader.read(1 << 20):
+            async for message in _messages(reader):
                 self.messages += 1
                 cut = self.cut
                 if cut is not None and not cut.happened and self.messages == cut.message:
@@ -117,3 +120,13 @@ class Proxy:
         for writer in writers:
             writer.transport.abort()
             self._writers.discard(writer)
+
+
+async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield a client's messages: the first has no type before its length, all others do."""
+    type_bytes = 0
+    with suppress(asyncio.IncompleteReadError):
+        while True:
+            head = await reader.readexactly(type_bytes + 4)
+            yield head + await reader.readexactly(int.from_bytes(head[type_bytes:], "big") - 4)
+            type_bytes = 1

@@ -13,6 +13,7 @@ from domain.build import Build
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.repository import Repository
+from domain.subject import Subject
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "state-machine.md"
 
@@ -77,6 +78,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "build.succeeded": ("commit_sha", "git_branch", "image_tag", "image_digest"),
     "build.failed": ("error",),
     "build.canceled": ("error",),
+    "subject.erased": (*FIRST, "reason", "runs"),
 }
 
 AGGREGATES: dict[str, type[Aggregate]] = {
@@ -84,6 +86,7 @@ AGGREGATES: dict[str, type[Aggregate]] = {
     "job_run": JobRun,
     "repository": Repository,
     "build": Build,
+    "subject": Subject,
 }
 
 SPEC_FIELDS = (

@@ -1,0 +1,21 @@
+"""`/subjects`: erasing whom personal data are about."""
+
+from fastapi import APIRouter
+
+from api.answers import Data, Erasure, JsonAnswer, data, failures
+from api.bodies import EraseBody
+from api.context import OriginDep, ServiceDep
+from api.strict_json import StrictJsonRoute
+from projections import erased_subjects
+
+router = APIRouter(prefix="/subjects", route_class=StrictJsonRoute, tags=["subjects"])
+
+
+@router.post("/erase", response_model=Data[Erasure], responses=failures(400, 404, 409, 413, 415, 429))
+async def erase_subject(body: EraseBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+    """Destroy the subject's key: its personal data cannot be read any more, in the log and in all that follows from it.
+
+    Asked again, this is a 404: nothing is kept under the name any more.
+    """
+    erasure = await service.subjects.erase(str(body.subject), body.reason, origin)
+    return data({**erased_subjects.present(erasure.row), "position": erasure.position})

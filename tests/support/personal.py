@@ -1,0 +1,60 @@
+"""Personal data in tests: a job that takes some, a handler that notes what it was given, and a search of all tables."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from domain.personal import ERASED
+from worker.contract import Handler, JobResult, JobRunContext
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "customerId": {"type": "string", "x-subject": "customerId"},
+        "address": {"type": "object", "x-subject": "customerId"},
+        "friend": {"type": ["string", "null"], "x-subject": "friend"},
+        "day": {"type": "string"},
+        "file": {"type": "string"},
+    },
+}
+
+ALICE = "alice-7f3a9c"
+STREET = "Elm Street 55-7f3a9c"
+SECRETS = (ALICE, STREET)
+
+GIVEN: dict[str, Any] = {"customerId": ALICE, "address": {"street": STREET, "no": [1, None]}, "day": "monday"}
+GONE: dict[str, Any] = {"customerId": ERASED, "address": ERASED, "day": "monday"}
+
+
+def note(context: JobRunContext) -> JobResult:
+    """Write the parameters to the file that they name."""
+    Path(str(context.parameters["file"])).write_text(json.dumps(context.parameters))
+    return JobResult(result={"noted": True})
+
+
+HANDLERS: dict[str, Handler] = {"test.note": note}
+
+COLUMNS = """
+    SELECT table_name, column_name, data_type FROM information_schema.columns
+    JOIN information_schema.tables USING (table_schema, table_name)
+    WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY 1, 2
+"""
+
+
+def places_of(url: str, *words: str) -> set[str]:
+    """Return every column of every table in which one of the words stands, however it is stored."""
+    found = set()
+    with psycopg.connect(url, autocommit=True) as connection:
+        columns = connection.execute(COLUMNS).fetchall()
+        assert len(columns) > 100
+        for table, column, kind in columns:
+            text = "encode({column}, 'escape')" if kind == "bytea" else "{column}::text"
+            query = f"SELECT 1 FROM {{table}} WHERE {text} ILIKE ANY(%s) LIMIT 1"
+            names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
+            patterns = [f"%{word}%" for word in words]
+            if connection.execute(sql.SQL(query).format(**names), (patterns,)).fetchone():
+                found.add(f"{table}.{column}")
+    return found

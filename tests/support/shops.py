@@ -1,0 +1,67 @@
+"""A database with a job that takes personal data, for tests of erasing somebody."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from domain.launching import Launch
+from eventlog.connection import Database
+from eventlog.master_keys import MasterKeyFile
+from eventlog.rebuild import Rebuilt, rebuild
+from eventlog.verify import verify
+from projections import job_runs
+from projections.tables import TABLES
+from tests.support.logs import TESTER, Parts, parts, query, registered
+from tests.support.personal import GIVEN, SCHEMA
+
+
+class Shop:
+    """A database with a job that takes personal data."""
+
+    def __init__(self, url: str, directory: Path) -> None:
+        self.url = url
+        self.key = directory / "subjects.key"
+
+    @property
+    def database(self) -> Database:
+        return Database(self.url, MasterKeyFile(self.key))
+
+    @asynccontextmanager
+    async def parts(self) -> AsyncIterator[Parts]:
+        async with parts(self.url, subject_key=self.key) as part:
+            yield part
+
+    async def ended(self, part: Parts, **parameters: Any) -> UUID:
+        """Launch a run and end it."""
+        run_id = (await part.jobs.launch("job", Launch(parameters={**GIVEN, **parameters}), TESTER)).run_id
+        await part.jobs.cancel(run_id, None, TESTER)
+        return run_id
+
+    async def verify(self) -> None:
+        checked = await verify(self.database, TABLES, _fail, lambda *_: None)
+        assert sum(one.differences for one in checked) == 0
+
+    async def rebuild(self) -> Rebuilt:
+        return await rebuild(self.database, job_runs.TABLE, _fail, lambda *_: None)
+
+    def parameters(self) -> list[Any]:
+        return [row[0] for row in query(self.url, "SELECT parameters FROM job_runs ORDER BY created_position")]
+
+
+def _fail(difference: object) -> None:
+    raise AssertionError(difference)
+
+
+def new_shop(url: str, directory: Path) -> Shop:
+    """Register the job."""
+    made = Shop(url, directory)
+
+    async def scenario() -> None:
+        async with made.parts() as part:
+            await registered(part.jobs, parameters_schema=SCHEMA)
+
+    asyncio.run(scenario())
+    return made
