@@ -1,7 +1,7 @@
 """Puts questions to a database: how long the answers take, and by which plans PostgreSQL finds them."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from statistics import median
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -15,8 +15,8 @@ BIG = ("job_runs", "jobs_events", "run_checkpoints")
 
 EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) "
 
-LEAST, MOST, LONG_S = 15, 60, 1.0
-"""How often a question is put: so many times, but fewer where it takes long."""
+WARM, LEAST, MOST, LONG_S = 12, 15, 100, 2.0
+"""How often a question is put: to warm up, at least, and at most, within so many seconds."""
 
 
 class Recording(AsyncConnection[dict[str, Any]]):
@@ -38,22 +38,26 @@ async def recording(url: str) -> Recording:
     return connection
 
 
-async def ms(ask: Callable[[], Awaitable[object]]) -> float:
-    """Return the median time of an answer in milliseconds, warm: by then the session has settled on its plans."""
-    for _ in range(12):  # PostgreSQL looks ten times whether one plan will do for all values.
-        started = perf_counter()
-        await ask()
-        if perf_counter() - started > LONG_S / LEAST:
-            break
-    times: list[float] = []
-    began = perf_counter()
-    while len(times) < LEAST or (len(times) < MOST and perf_counter() - began < LONG_S):
-        started = perf_counter()
-        await ask()
-        times.append((perf_counter() - started) * 1_000)
-        if len(times) >= 3 and perf_counter() - began > 3 * LONG_S:  # noqa: PLR2004 - enough for a median
-            break
-    return median(times)
+async def in_turns(asks: Mapping[int, Callable[[], Awaitable[object]]]) -> dict[int, list[float]]:
+    """Return how many milliseconds each answer takes, round by round, warm.
+
+    All are asked in turns: what else the machine does meets all of them alike.
+    """
+    for ask in asks.values():
+        for _ in range(WARM):  # PostgreSQL looks ten times whether one plan will do for all values.
+            started = perf_counter()
+            await ask()
+            if perf_counter() - started > LONG_S / LEAST:
+                break
+    times: dict[int, list[float]] = {key: [] for key in asks}
+    began, rounds = perf_counter(), 0
+    while rounds < LEAST or (rounds < MOST and perf_counter() - began < LONG_S):
+        for key, ask in asks.items():
+            started = perf_counter()
+            await ask()
+            times[key].append((perf_counter() - started) * 1_000)
+        rounds += 1
+    return times
 
 
 async def plans(connection: Recording, question: Question) -> list[str]:
@@ -76,3 +80,12 @@ async def plan(connection: Recording, query: Any, values: Any) -> str:
 def scans(found: Sequence[str]) -> list[str]:
     """Return the big tables that these plans read from end to end."""
     return [table for table in BIG if any(f"Seq Scan on {table}" in text for text in found)]
+
+
+_PAGES = re.compile(r"Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?")
+
+
+def pages(found: Sequence[str]) -> int:
+    """Return how many pages these plans look at, in memory or not."""
+    tops = [_PAGES.search(text) for text in found]
+    return sum(int(top[1] or 0) + int(top[2] or 0) for top in tops if top)

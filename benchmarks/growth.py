@@ -3,22 +3,25 @@
     python -m benchmarks.growth [--sizes 10000,1000000,5000000] [--json FILE] [--plans DIRECTORY]
 
 Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py` says what is
-assumed), held against its log, asked everything that clients and workers ask (`questions.py`), written to, and dropped.
-Beside it, a backlog: a fifth as many runs, all of them due. Printed are medians, warm, and the ratio of the largest
-size to the smallest; the goal is at most 2. Plans are kept, so that a reader sees what each answer reads.
+assumed) and held against its log. All are asked everything that clients and workers ask (`questions.py`) and written
+in turns, so that what else the machine does meets all alike. Then backlogs: a fifth as many runs, all of them due.
+Printed are medians, warm, the median ratio of the largest size to the smallest, whose goal is at most 2, and the pages
+that the answers' plans look at. Plans are kept, so that a reader sees what each answer reads.
 """
 
 import argparse
 import asyncio
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, time
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -38,6 +41,8 @@ from projections.tables import TABLES
 from tests.support import databases
 from tests.support.logs import parts
 
+T = TypeVar("T")
+
 SIZES = "10000,1000000,5000000"
 
 BACKLOG_SHARE = 5
@@ -56,32 +61,21 @@ class Results:
     """What came out, by size."""
 
     sizes: dict[int, JsonObject] = field(default_factory=dict)
-    ms: dict[str, dict[int, float]] = field(default_factory=dict)
-    grows: dict[str, str] = field(default_factory=dict)
-    scanned: dict[str, set[str]] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def note(self, name: str, size: int, took: float, grows: str = "", scanned: Sequence[str] = ()) -> None:
-        """Keep a figure."""
-        self.ms.setdefault(name, {})[size] = took
-        self.grows[name] = grows
-        self.scanned.setdefault(name, set()).update(scanned)
+    def note(self, name: str, took: Mapping[int, Sequence[float]], **more: Any) -> None:
+        """Keep how long something took, round by round."""
+        smallest, largest = took[min(took)], took[max(took)]
+        # Of each round, for what disturbs one disturbs both.
+        ratio = median(large / small for large, small in zip(largest, smallest, strict=True))
+        ms = {str(size): round(median(times), 3) for size, times in took.items()}
+        self.rows.append({"name": name, "ms": ms, "ratio": round(ratio, 2), **more})
 
     def present(self) -> JsonObject:
         """Return all of it, for other programs."""
         sizes: JsonObject = {str(size): described for size, described in self.sizes.items()}
-        rows: list[Any] = [self.row(name) for name in self.ms]
+        rows: list[Any] = self.rows
         return {"goal": GOAL, "assumed": lives.assumed(), "sizes": sizes, "rows": rows}
-
-    def row(self, name: str) -> JsonObject:
-        """Return what came out for one thing."""
-        by_size = self.ms[name]
-        return {
-            "name": name,
-            "ms": {str(size): round(took, 3) for size, took in by_size.items()},
-            "ratio": round(by_size[max(by_size)] / by_size[min(by_size)], 2),
-            "grows": self.grows[name],
-            "scanned": [*sorted(self.scanned[name])],
-        }
 
 
 @contextmanager
@@ -98,27 +92,32 @@ def server() -> Iterator[tuple[str, str]]:
         yield url, databases.template(url, directory)
 
 
-def measure_size(size: int, where: tuple[str, str], results: Results, kept: Path) -> None:
-    """Measure everything at one size."""
-    print(f"{size} runs", flush=True)
+def measure(sizes: Sequence[int], where: tuple[str, str], results: Results, kept: Path) -> None:
+    """Measure everything at these sizes, in turns."""
     now_ms = int(time() * 1_000) - 60_000
-    with databases.clone(*where) as url, (kept / f"{size}.txt").open("w") as plans:
-        started = perf_counter()
-        population = Population(size, now_ms)
-        fill(url, population, _say)
-        asyncio.run(_prepare(url, size))
-        results.sizes[size] = {**population.described(), **_bytes(url), "filled_s": round(perf_counter() - started)}
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_ask(url, size, results, plans))
-            _say("asked")
-            for name, took in runner.run(writing.measure(url)).items():
-                results.note(name, size, took)
-        results.sizes[size]["unused_indexes"] = _unused(url)
-        _say(f"written; indexes that nothing used: {', '.join(_unused(url)) or 'none'}")
-    with databases.clone(*where) as url, (kept / f"{size}.txt").open("a") as plans:
-        fill(url, Population(size // BACKLOG_SHARE, now_ms, pending_share=1.0), _say)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_ask_backlog(url, size, results, plans))
+    with ExitStack() as stack:
+        urls = {size: stack.enter_context(databases.clone(*where)) for size in sizes}
+        for size, url in urls.items():
+            started = perf_counter()
+            population = Population(size, now_ms)
+            fill(url, population, _say)
+            asyncio.run(_prepare(url, size))
+            results.sizes[size] = {**population.described(), **_bytes(url), "filled_s": round(perf_counter() - started)}
+        _run(_ask(urls, results, kept))
+        for name, took in _run(writing.measure(urls)).items():
+            results.note(name, took)
+        for size, url in urls.items():
+            results.sizes[size]["unused_indexes"] = _unused(url)
+    with ExitStack() as stack:
+        urls = {size: stack.enter_context(databases.clone(*where)) for size in sizes}
+        for size, url in urls.items():
+            fill(url, Population(size // BACKLOG_SHARE, now_ms, pending_share=1.0), _say)
+        _run(_ask_backlog(urls, results, kept))
+
+
+def _run(main: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
 
 
 async def _prepare(url: str, size: int) -> None:
@@ -150,33 +149,45 @@ async def _verify_sample(url: str) -> tuple[int, int]:
     return compared, differing
 
 
-async def _ask(url: str, size: int, results: Results, plans: Any) -> None:
-    connection = await asking.recording(url)
-    async with connection:
-        known = await look_around(connection)
-        for question in questions(known, connection):
-            await _ask_one(connection, question, size, results, plans)
+async def _ask(urls: Mapping[int, str], results: Results, kept: Path) -> None:
+    async with AsyncExitStack() as stack:
+        connections = {size: await _recording(url, stack) for size, url in urls.items()}
+        asked = {size: questions(await look_around(one), one) for size, one in connections.items()}
+        await _ask_all(connections, asked, results, kept)
 
 
-async def _ask_backlog(url: str, size: int, results: Results, plans: Any) -> None:
-    connection = await asking.recording(url)
-    async with connection:
-        for question in backlog_questions():
-            await _ask_one(connection, question, size, results, plans)
-        await connection.execute(lives.SPOIL_BACKLOG)
-        await connection.execute("VACUUM (ANALYZE) job_runs")
-        for question in backlog_questions("full jobs and keys in front"):
-            await _ask_one(connection, question, size, results, plans)
+async def _ask_backlog(urls: Mapping[int, str], results: Results, kept: Path) -> None:
+    async with AsyncExitStack() as stack:
+        connections = {size: await _recording(url, stack) for size, url in urls.items()}
+        await _ask_all(connections, {size: backlog_questions() for size in urls}, results, kept)
+        for connection in connections.values():
+            await connection.execute(lives.SPOIL_BACKLOG)
+            await connection.execute("VACUUM (ANALYZE) job_runs")
+        spoilt = {size: backlog_questions("full jobs and keys in front") for size in urls}
+        await _ask_all(connections, spoilt, results, kept)
 
 
-async def _ask_one(connection: asking.Recording, question: Question, size: int, results: Results, plans: Any) -> None:
-    async def ask() -> object:
-        return await question.ask(connection)
+async def _recording(url: str, stack: AsyncExitStack) -> asking.Recording:
+    return await stack.enter_async_context(await asking.recording(url))
 
-    took = await asking.ms(ask)
-    found = await asking.plans(connection, question)
-    results.note(question.name, size, took, question.grows, asking.scans(found))
-    plans.write(f"## {question.name}\n\n" + "\n\n".join(found) + "\n\n")
+
+async def _ask_all(
+    connections: Mapping[int, asking.Recording], asked: Mapping[int, list[Question]], results: Results, kept: Path
+) -> None:
+    for same in zip(*asked.values(), strict=True):
+        by_size = dict(zip(asked, same, strict=True))
+        asks = {size: partial(question.ask, connections[size]) for size, question in by_size.items()}
+        took = await asking.in_turns(asks)
+        scanned: set[str] = set()
+        pages: dict[str, int] = {}
+        for size, question in by_size.items():
+            found = await asking.plans(connections[size], question)
+            scanned.update(asking.scans(found))
+            pages[str(size)] = asking.pages(found)
+            with (kept / f"{size}.txt").open("a") as plans:
+                plans.write(f"## {question.name}\n\n" + "\n\n".join(found) + "\n\n")
+        results.note(same[0].name, took, grows=same[0].grows, scanned=sorted(scanned), pages=pages)
+    _say(f"asked {len(results.rows)} questions")
 
 
 def _unused(url: str) -> list[Any]:
@@ -206,14 +217,16 @@ def _say(text: str) -> None:
 
 def show(results: Results) -> None:
     """Print the figures."""
-    sizes = list(results.sizes)
-    print(f"\n{'median ms, warm':62}" + "".join(f"{size:>12,}" for size in sizes) + f"{'ratio':>8}")
-    for name in results.ms:
-        row: Any = results.row(name)
-        figures = "".join(f"{results.ms[name][size]:12.3f}" for size in sizes)
-        remark = f"  grows: {row['grows']}" if row["grows"] else "  > GOAL" if row["ratio"] > GOAL else ""
-        scanned = f"  READS ALL OF {', '.join(row['scanned'])}" if row["scanned"] else ""
-        print(f"{name:62}{figures}{row['ratio']:8.2f}{remark}{scanned}")
+    sizes = [str(size) for size in results.sizes]
+    print(f"\n{'median ms, warm':62}" + "".join(f"{int(size):>12,}" for size in sizes) + f"{'ratio':>8}   pages")
+    for row in results.rows:
+        figures = "".join(f"{row['ms'][size]:12.3f}" for size in sizes)
+        pages = " ".join(str(count) for count in row.get("pages", {}).values())
+        remark = f"  grows: {row['grows']}" if row.get("grows") else "  > GOAL" if row["ratio"] > GOAL else ""
+        scanned = f"  READS ALL OF {', '.join(row['scanned'])}" if row.get("scanned") else ""
+        print(f"{row['name']:62}{figures}{row['ratio']:8.2f}   {pages}{remark}{scanned}")
+    for size, described in results.sizes.items():
+        print(f"{size:,} runs: {described}")
 
 
 def main() -> None:
@@ -228,8 +241,9 @@ def main() -> None:
     with TemporaryDirectory() as scratch, server() as where:
         kept: Path = arguments.plans or Path(scratch)
         kept.mkdir(parents=True, exist_ok=True)
-        for size in map(int, arguments.sizes.split(",")):
-            measure_size(size, where, results, kept)
+        for old in kept.glob("*.txt"):
+            old.unlink()
+        measure([int(size) for size in arguments.sizes.split(",")], where, results, kept)
     show(results)
     print(f"in {(perf_counter() - started) / 60:.0f} minutes")
     if arguments.json:

@@ -1,6 +1,8 @@
 """What it costs to append: launches, claims and results, in process, without HTTP."""
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from statistics import median
 from time import perf_counter
 
@@ -12,11 +14,13 @@ from tests.support.logs import TESTER, Parts, parts
 
 CALLERS = 64
 
-ROUNDS, ROUND_S = 5, 1.5
+ROUNDS, ROUND_S = 12, 1.0
 
-SINGLE = 150
+SINGLE = 25
 
-CLAIMS, SLOTS = 40, 4
+CLAIMS, SLOTS = 8, 4
+
+WORKER = "growth-worker"
 
 SLUG = "job-001"
 """A frequent job without limits."""
@@ -24,17 +28,28 @@ SLUG = "job-001"
 PARAMETERS: JsonObject = {"customer": "orders", "rows": [1, 2, 3], "day": "2026-11-24"}
 
 
-async def measure(url: str) -> dict[str, float]:
-    """Return the milliseconds of each kind of append: medians; of many at a time, what one of them takes of it."""
-    async with parts(url) as part:
-        await _launch_many(part, 0.5)  # Warm.
-        many = [await _launch_many(part, ROUND_S) for _ in range(ROUNDS)]
-        singles = [await _launch(part) for _ in range(SINGLE)]
-        await part.worker("growth-worker")
-        claimed = [await _claim(part) for _ in range(CLAIMS)]
-        ended = [await _succeed(part, claim) for _, claims in claimed for claim in claims]
+async def measure(urls: Mapping[int, str]) -> dict[str, dict[int, list[float]]]:
+    """Return the milliseconds of each kind of append, for each database, round by round, in turns."""
+    figures: dict[str, dict[int, list[float]]] = {}
+    async with AsyncExitStack() as stack:
+        services = {size: await stack.enter_async_context(parts(url)) for size, url in urls.items()}
+        for part in services.values():
+            await part.worker(WORKER)
+            await _launch_many(part, ROUND_S / 2)  # Warm.
+        for _ in range(ROUNDS):
+            for size, part in services.items():
+                for name, took in (await _round(part)).items():
+                    figures.setdefault(name, {}).setdefault(size, []).append(took)
+    return figures
+
+
+async def _round(part: Parts) -> dict[str, float]:
+    many = await _launch_many(part, ROUND_S)
+    singles = [await _launch(part) for _ in range(SINGLE)]
+    claimed = [await _claim(part) for _ in range(CLAIMS)]
+    ended = [await _succeed(part, claim) for _, claims in claimed for claim in claims]
     return {
-        f"launch, {CALLERS} callers at a time": median(many),
+        f"launch, {CALLERS} callers at a time": many,
         "launch, one at a time": median(singles),
         f"claim of {SLOTS} runs": median(took for took, _ in claimed),
         "result of a run": median(ended),
@@ -63,7 +78,7 @@ async def _launch_many(part: Parts, seconds: float) -> float:
 
 async def _claim(part: Parts) -> tuple[float, list[Claim]]:
     started = perf_counter()
-    claims = await part.executions.claim("growth-worker", SLOTS)
+    claims = await part.executions.claim(WORKER, SLOTS)
     return (perf_counter() - started) * 1_000, claims
 
 

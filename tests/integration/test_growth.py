@@ -64,6 +64,7 @@ def test_the_benchmark_measures_and_tells(
 ) -> None:
     for module, name, value in (
         (asking, "LEAST", 1),
+        (asking, "WARM", 1),
         (asking, "LONG_S", 0.0),
         (writing, "ROUND_S", 0.05),
         (writing, "ROUNDS", 1),
@@ -74,8 +75,7 @@ def test_the_benchmark_measures_and_tells(
         monkeypatch.setattr(module, name, value)
     where = (database_server, databases.template(database_server, shared_dir))
     results = growth.Results()
-    for size in (500, 1_000):
-        growth.measure_size(size, where, results, tmp_path)
+    growth.measure([500, 1_000], where, results, tmp_path)
     growth.show(results)
     told = json.load(io.StringIO(json.dumps(results.present())))
     assert set(told["sizes"]) == {"500", "1000"}
