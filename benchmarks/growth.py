@@ -3,8 +3,8 @@
     python -m benchmarks.growth [--sizes 10000,1000000,5000000] [--json FILE] [--plans DIRECTORY]
 
 Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py` says what is
-assumed) and held against its log. All are asked everything that clients and workers ask (`questions.py`) and written
-in turns, so that what else the machine does meets all alike. Then backlogs: a fifth as many runs, all of them due.
+assumed) and held against its log. All are asked everything that clients and workers ask (`questions.py`), then written
+to, both in turns, so that what else the machine does meets all alike. Then backlogs: a fifth as many runs, all due.
 Printed are medians, warm, the median ratio of the largest size to the smallest, whose goal is at most 2, and the pages
 that the answers' plans look at. Plans are kept, so that a reader sees what each answer reads.
 """

@@ -68,12 +68,12 @@ class Memory:
     def present(self, events: int) -> list[JsonObject]:
         """Return all of it, as rows of the table of benchmarks."""
         held = [moment["API"] for _, moment in self.moments]
-        title = f"memory of the API, the most while {events:,} events stream past".replace(",", " ")
+        shown = f"{events:,}".replace(",", " ")
         more = {f"{name}, {moment}": mb for moment, each in self.moments for name, mb in each.items()}
         grown = {f"{name}, end over first tenth": by for name, by in self.growth().items()}
         row: JsonObject = {
             "name": "memory",
-            "title": title,
+            "title": f"memory of the API, the most while {shown} events stream past",
             "unit": "MB",
             "rounds": [max(held)],
             "references": [],
