@@ -5,9 +5,10 @@ BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST_WORKERS ?= 2
+SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash chaos stream asof-check rebuild-check rebuild-bench record-log bench check format setup lock clean
+.PHONY: help demo up test race crash chaos stream asof-check rebuild-check rebuild-bench growth memory record-log bench check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -48,6 +49,12 @@ bench: ## Measure everything beside its peers, and write the README's table (10 
 	@command -v wrk >/dev/null || echo "wrk is not installed (Debian: apt-get install wrk): a client in Python makes the load"
 	$(MAKE) VENV=$(BENCH_VENV) $(BENCH_VENV)/.bench
 	$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)
+
+growth: $(VENV)/.dev ## Measure everything at 10 000, a million and five million runs; keep figures and plans in docs/
+	$(BIN)/python -m benchmarks.growth --sizes $(SIZES) --json docs/benchmarks/growth.json --plans docs/plans
+
+memory: $(VENV)/.dev ## Measure the memory of API and worker while a million events stream past
+	$(BIN)/python -m benchmarks.memory --json docs/benchmarks/memory.json
 
 record-log: $(VENV)/.dev ## Record a log of this version for all later ones to read: make record-log VERSION=0.1.0
 	$(BIN)/python -m tests.recorded_logs.record log $(VERSION)

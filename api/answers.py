@@ -185,6 +185,13 @@ class PageMeta(Shape):
     as_of: int | None = None
 
 
+class JobRunsMeta(PageMeta):
+    """Where a page of a job's runs lies; asked with a `cursor`, also how to get the next one."""
+
+    has_more: bool | None = None
+    next_cursor: str | None = None
+
+
 class RunPageMeta(PageMeta):
     """Where a page of runs lies, and how to get the next one; `nextCursor` stays fast however far you go."""
 

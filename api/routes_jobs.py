@@ -4,8 +4,8 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.answers import Data, Definition, JobWithRuns, JsonAnswer, Page, PageMeta, Run, data, failures
-from api.as_of import AsOfDep, job_in, meta_of, view
+from api.answers import Data, Definition, JobRunsMeta, JobWithRuns, JsonAnswer, Page, Run, data, failures
+from api.as_of import AsOfDep, View, job_in, meta_of, view
 from api.bodies import JobBody, JobPatch
 from api.context import (
     ConnectionDep,
@@ -18,7 +18,10 @@ from api.context import (
     known_job,
     possible_slug,
 )
+from api.cursors import OptionalCursor, next_cursor, position_of
 from api.strict_json import StrictJsonRoute
+from domain.json_values import JsonObject
+from domain.ports import Row
 from projections import job_definitions, job_runs
 from projections.run_queries import RunFilter
 
@@ -40,7 +43,7 @@ async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) ->
 
 @router.get(
     "/{slug}",
-    response_model=Page[JobWithRuns, PageMeta],
+    response_model=Page[JobWithRuns, JobRunsMeta],
     responses=failures(400, 404),
     dependencies=[MayRead],
 )
@@ -51,13 +54,13 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     as_of: AsOfDep,
     limit: RunsLimit = 10,
     offset: Offset = 0,
+    cursor: OptionalCursor = None,
 ) -> JsonAnswer:
     """Show a job and its newest runs."""
     async with view(connection, as_of) as seen:
         job = await job_in(seen, slug)
-        runs, _ = await seen.runs(RunFilter(definition_id=UUID(str(job["id"])), statuses=statuses), limit, offset)
-        content = {"job": job_definitions.present(job), "runs": [job_runs.present(run) for run in runs]}
-        return JsonAnswer({"data": content, "meta": {"limit": limit, "offset": offset, **meta_of(seen)}})
+        runs, meta = await _page(seen, job, statuses, cursor, limit, offset)
+        return JsonAnswer({"data": {"job": job_definitions.present(job), "runs": runs}, "meta": meta})
 
 
 @router.patch("/{slug}", response_model=Data[Definition], responses=failures(400, 404, 409, 413, 415, 429))
@@ -72,7 +75,7 @@ async def revise_job(slug: str, body: JobPatch, service: ServiceDep, origin: Ori
 
 
 @router.get(
-    "/{slug}/runs", response_model=Page[list[Run], PageMeta], responses=failures(400, 404), dependencies=[MayRead]
+    "/{slug}/runs", response_model=Page[list[Run], JobRunsMeta], responses=failures(400, 404), dependencies=[MayRead]
 )
 async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     slug: str,
@@ -81,10 +84,22 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     as_of: AsOfDep,
     limit: RunsLimit = 10,
     offset: Offset = 0,
+    cursor: OptionalCursor = None,
 ) -> JsonAnswer:
     """List a job's runs, newest first."""
     async with view(connection, as_of) as seen:
-        job = await job_in(seen, slug)
-        runs, _ = await seen.runs(RunFilter(definition_id=UUID(str(job["id"])), statuses=statuses), limit, offset)
-        content = [job_runs.present(run) for run in runs]
-        return JsonAnswer({"data": content, "meta": {"limit": limit, "offset": offset, **meta_of(seen)}})
+        runs, meta = await _page(seen, await job_in(seen, slug), statuses, cursor, limit, offset)
+        return JsonAnswer({"data": runs, "meta": meta})
+
+
+async def _page(  # noqa: PLR0913 - what makes a page
+    seen: View, job: Row, statuses: list[str], cursor: str | None, limit: int, offset: int
+) -> tuple[list[JsonObject], JsonObject]:
+    """Return a page of a job's runs and its `meta`, which tells of cursors only whoever asks with one."""
+    wanted = RunFilter(
+        definition_id=UUID(str(job["id"])), statuses=statuses, before_position=position_of(cursor) if cursor else None
+    )
+    runs, has_more = await seen.runs(wanted, limit, offset)
+    told: JsonObject = {} if cursor is None else {"hasMore": has_more, "nextCursor": next_cursor(runs, has_more)}
+    meta = {"limit": limit, "offset": offset, **told, **meta_of(seen)}
+    return [job_runs.present(run) for run in runs], meta

@@ -22,10 +22,11 @@ from api.context import (
     run_not_found,
     storable,
 )
+from api.cursors import next_cursor, position_of
 from api.routes_launch import row_of
 from api.service import Service
 from api.strict_json import StrictJsonRoute
-from domain.errors import InvalidInputError, Issue, NotFoundError
+from domain.errors import NotFoundError
 from domain.ports import Row
 from domain.run_states import FINAL, STATUSES
 from eventlog.past import opened
@@ -55,18 +56,17 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
         definition_id=definition_id,
         statuses=statuses,
         search=storable(search, "/search") if search else None,
-        before_position=_position(cursor),
+        before_position=None if cursor is None else position_of(cursor),
     )
     async with view(connection, as_of) as seen:
         runs, has_more = await seen.runs(wanted, limit, offset) if known else ([], False)
         items = await with_jobs(seen, runs)
-        last = runs[-1] if has_more else None
         meta = {
             "limit": limit,
             "offset": offset,
             "hasMore": has_more,
             "nextOffset": offset + limit if has_more else None,
-            "nextCursor": str(last["created_position"]) if last else None,
+            "nextCursor": next_cursor(runs, has_more),
             **meta_of(seen),
         }
         return JsonAnswer({"data": items, "meta": meta})
@@ -172,11 +172,3 @@ async def _definition_id(connection: Connection, slug: str | None) -> tuple[UUID
     slug = storable(slug, "/job")
     definition = await job_definitions.by_slug(connection, slug) if slug.isascii() else None
     return (None, False) if definition is None else (UUID(str(definition["id"])), True)
-
-
-def _position(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):  # noqa: PLR2004 - fits 64 bits
-        raise InvalidInputError([Issue("/cursor", "must be the nextCursor of another page", "pattern")])
-    return int(cursor)

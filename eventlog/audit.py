@@ -52,7 +52,10 @@ class Audit:
             if wanted.since is not None:
                 after = max(after, await position_before(connection, wanted.since))
             head = await _head(connection)
-            end = None if wanted.is_indexed else await _scan_end(connection, after, head)
+            last = head if wanted.until is None else await position_before(connection, wanted.until)
+            if after >= last:
+                return Page([], None, head)
+            end = None if wanted.is_indexed else await _scan_end(connection, after, last)
             rows = await _matching(connection, wanted, after, end, limit + 1)
             events = await envelopes(connection, rows[:limit])
         if len(rows) > limit:
@@ -109,12 +112,12 @@ async def _head(connection: Connection) -> int:
     return int(str((await fetch_rows(connection, schema.HEAD, {}))[0]["head"]))
 
 
-async def _scan_end(connection: Connection, after: int, head: int) -> int | None:
-    """Return the position up to which one page looks, None if that is the log's end."""
+async def _scan_end(connection: Connection, after: int, last: int) -> int | None:
+    """Return the position up to which one page looks, None if that is the last one of all."""
     values = {"after": after, "skipped": SCAN_LIMIT - 1, "skipped_blocks": SCAN_BLOCKS}
     rows = await fetch_rows(connection, schema.NTH_AFTER, values)
     end = int(str(rows[0]["position"])) if rows else None
-    return end if end is not None and end < head else None
+    return end if end is not None and end < last else None
 
 
 _CONDITIONS = {

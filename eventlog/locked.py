@@ -10,7 +10,7 @@ from eventsourcing.persistence import StoredEvent
 from eventlog import heartbeats, personal_data, schema
 from eventlog.archived import resolved
 from eventlog.decryption import plain_states
-from projections import run_queries
+from projections import run_claims, run_queries
 from projections.table import Connection, fetch_rows
 
 
@@ -46,7 +46,7 @@ class LockedLog:
 
     async def due_run_ids(self, limit: int) -> list[UUID]:
         """See the port."""
-        return await run_queries.claim_candidates(self._connection, self._now, limit)
+        return await run_claims.claim_candidates(self._connection, self._now, limit)
 
     async def overdue_run_ids(self, limit: int) -> list[UUID]:
         """See the port."""

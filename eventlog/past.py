@@ -18,7 +18,8 @@ from eventlog.audit import position_before
 from eventlog.moved import folded, folded_columns, moved_since
 from projections import job_definitions, job_runs, past_runs, run_queries
 from projections.past_runs import Then
-from projections.run_queries import RunFilter
+from projections.run_queries import RunFilter, narrowed
+from projections.run_search import id_range, starts_many
 from projections.table import Connection, Table, fetch_rows, rows_by_id
 
 
@@ -65,12 +66,21 @@ class Past:
 
     async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
         """Return a page of runs, newest first, and whether more follow."""
-        found = None if wanted.search is None else await self._jobs_named_like(wanted.search)
+        found: list[UUID] | None = None
+        one_by_one = False
+        if wanted.search is not None:
+            named = id_range(wanted.search)
+            found = await self._jobs_named_like(wanted.search)
+            found = [job_id for job_id in found if wanted.definition_id in {None, job_id}]
+            wanted = narrowed(wanted, found, named)
+            if wanted.search is not None and not found and named == (None, None):
+                return [], False
+            one_by_one = wanted.search is not None and await starts_many(self._connection, named)
         then = Then(position=self.position)
         if set(wanted.statuses) & set(past_runs.ALIVE):  # What had ended is found without.
             then = await self.then(past_runs.jobs_to_search(wanted, found))
         values = past_runs.page_values(then, wanted, found, limit, offset)
-        page = await fetch_rows(self._connection, past_runs.newest_first(wanted), values)
+        page = await fetch_rows(self._connection, past_runs.newest_first(wanted, one_by_one=one_by_one), values)
         ids = [UUID(str(row["id"])) for row in page[:limit]]
         rows = await rows_by_id(self._connection, job_runs.TABLE, ids)
         were = await self._as_they_were(job_runs.TABLE, rows)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psycopg
 
-HEAD = "0010"
+HEAD = "0011"
 """The version that this code expects. A test compares it with the newest migration."""
 
 MIGRATION_LOCK = 2_411_950_384_221_077_354

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from domain.ports import Row
 from domain.run_states import FINAL, STATUSES
-from projections.run_queries import RunFilter, id_range
+from projections.run_queries import RunFilter
+from projections.run_search import id_range
 from projections.table import Connection, fetch_rows
 
 ALIVE: tuple[str, ...] = tuple(status for status in STATUSES if status not in FINAL)
@@ -87,26 +88,34 @@ def jobs_to_search(runs: RunFilter, found: Sequence[UUID] | None) -> list[UUID] 
     return list(found)
 
 
-def newest_first(runs: RunFilter) -> str:
+def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
     """Return the query for a page of runs as of `%(position)s`, newest first: their ids.
 
     Each status is a branch of its own that stops at the page's end. Ended ones are read off the index (…, status,
     created_position); pending and running ones come from the checkpoint before and from what has moved since.
+
+    Args:
+        runs: which.
+        one_by_one: whether to look at all runs for those that a search matches, rather than for each job it names.
     """
     filters = ["created_position <= %(position)s"]
     if runs.definition_id is not None:
         filters.append("job_definition_id = %(definition_id)s")
     if runs.before_position is not None:
         filters.append("created_position < %(before_position)s")
+    plain = " AND ".join(filters)
     if runs.search is not None:
         filters.append("(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)")
     condition = " AND ".join(filters)
+    by_job = runs.search is not None and not one_by_one
+    branch = _searched_branch if by_job else _branch
+    wanted = plain if by_job else condition
     statuses = set(runs.statuses) or set(STATUSES)
     if statuses == set(STATUSES):
-        branches = [_branch(condition)]
+        branches = [branch(wanted)]
     else:
         ended = [
-            _branch(f"{condition} AND status = '{status}' AND completed_position <= %(position)s")
+            branch(f"{wanted} AND status = '{status}' AND completed_position <= %(position)s")
             for status in ENDED
             if status in statuses
         ]
@@ -118,6 +127,23 @@ def newest_first(runs: RunFilter) -> str:
 def _branch(condition: str) -> str:
     return f"""(
         SELECT id, created_position FROM job_runs WHERE {condition}
+        ORDER BY created_position DESC LIMIT %(page_end)s)"""
+
+
+def _searched_branch(condition: str) -> str:
+    # OFFSET 0, for the few runs of the range are to be found by it and by nothing else.
+    return f"""(
+        SELECT id, created_position FROM (
+            SELECT part.* FROM unnest(%(found)s::uuid[]) AS job (id)
+            CROSS JOIN LATERAL (
+                SELECT id, created_position FROM job_runs WHERE job_definition_id = job.id AND {condition}
+                ORDER BY created_position DESC LIMIT %(page_end)s
+            ) AS part
+            UNION SELECT id, created_position FROM (
+                SELECT * FROM job_runs WHERE id BETWEEN %(first_id)s AND %(last_id)s OFFSET 0
+            ) AS named
+            WHERE {condition}
+        ) AS either
         ORDER BY created_position DESC LIMIT %(page_end)s)"""
 
 

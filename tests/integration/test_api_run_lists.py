@@ -1,11 +1,16 @@
 """Lists of runs: order, pages, filters, search (contract, section 4)."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from projections import job_definitions, run_queries
+from projections.run_queries import RunFilter
 from tests.integration.shared_api import Json, SharedApi, at_once, unique
+from tests.support.logs import parts
 
 RUNS = 120
 
@@ -87,6 +92,68 @@ def test_the_list_of_one_job_pages_likewise(shared: SharedApi, crowd: list[str])
     assert len(shared.get("/jobs/crowd/runs")["data"]) == 10
 
 
+def walked(shared: SharedApi, url: str, between: Callable[[], object], **query: Any) -> list[Json]:
+    """Return all runs of a list, page by page by cursor, while other things go on."""
+    seen: list[Json] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = shared.get(url, cursor=cursor, **query)
+        assert set(page["meta"]) == {"limit", "offset", "hasMore", "nextCursor"}
+        assert page["meta"]["hasMore"] == (page["meta"]["nextCursor"] is not None)
+        seen += page["data"]["runs"] if isinstance(page["data"], dict) else page["data"]
+        cursor = page["meta"]["nextCursor"]
+        between()
+    return seen
+
+
+@pytest.mark.parametrize("limit", [1, 7, 50])
+@pytest.mark.parametrize("status", ["", "canceled", "pending,canceled", "running"])
+def test_cursors_lead_through_the_lists_of_one_job_while_it_is_launched(
+    shared: SharedApi, limit: int, status: str
+) -> None:
+    slug = shared.register()["slug"]
+    runs = [shared.launch(slug)["id"] for _ in range(23)][::-1]
+    for run_id in runs[::3]:
+        shared.client.post(f"/job-runs/{run_id}/cancel")
+    canceled, all_runs = runs[::3], runs
+    expected = {"": all_runs, "canceled": canceled, "pending,canceled": all_runs, "running": []}[status]
+    for url in (f"/jobs/{slug}/runs", f"/jobs/{slug}"):
+        newest = [run["id"] for run in walked(shared, url, lambda: shared.launch(slug), limit=limit, status=status)]
+        since = [run_id for run_id in newest if run_id not in set(runs)]
+        # What was launched before the first page is in front, once; nothing else is new.
+        assert [run_id for run_id in newest if run_id in set(runs)] == expected
+        assert newest[: len(since)] == since
+        assert len(set(newest)) == len(newest)
+
+
+def test_a_cursor_must_be_one(shared: SharedApi) -> None:
+    slug = shared.register()["slug"]
+    for url in ("/job-runs", f"/jobs/{slug}", f"/jobs/{slug}/runs"):
+        for cursor in ("x", "-1", "1.5", "9" * 19):
+            assert shared.client.get(url, params={"cursor": cursor}).status_code == 400
+
+
+def test_a_far_page_is_the_same_as_by_cursor(shared: SharedApi, crowd: list[str]) -> None:
+    # Far pages are found in another way; here everything is far.
+    far = run_queries.FAR
+    run_queries.FAR = 0
+    try:
+        rows = asyncio.run(listed_directly(shared))
+    finally:
+        run_queries.FAR = far
+    assert rows == crowd[60:85]
+
+
+async def listed_directly(shared: SharedApi) -> list[str]:
+    async with parts(shared.database_url) as part, part.pool.connection() as connection:
+        job = await job_definitions.by_slug(connection, "crowd")
+        assert job is not None
+        wanted = RunFilter(definition_id=UUID(str(job["id"])), statuses=["pending", "canceled"])
+        rows, more = await run_queries.list_runs(connection, wanted, 25, 60)
+        assert more
+        return [str(row["id"]) for row in rows]
+
+
 def test_runs_are_filtered_by_one_status_or_several(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
     runs = [shared.launch(slug)["id"] for _ in range(9)][::-1]
@@ -143,6 +210,27 @@ def test_a_search_finds_the_start_of_a_runs_id(shared: SharedApi) -> None:
     assert listed(shared, search=run_id) == [run_id]
     for other in (run_id[5:], run_id + "0", run_id.replace("-", ""), str(uuid4()), f"{run_id[:8]}--"):
         assert listed(shared, search=other) == [], other
+
+
+def test_a_search_that_several_jobs_match_pages_by_offset_and_cursor(shared: SharedApi) -> None:
+    name = unique("several")
+    slugs = [shared.register(name=name)["slug"] for _ in range(5)]
+    runs = [shared.launch(slugs[number * 7 % 5])["id"] for number in range(30)][::-1]
+    for run_id in runs[::2]:
+        shared.client.post(f"/job-runs/{run_id}/cancel")
+    for status, expected in {"": runs, "canceled": runs[::2], "canceled,pending": runs, "running": []}.items():
+        by_offset = [listed(shared, search=name, status=status, limit=7, offset=offset) for offset in range(0, 30, 7)]
+        assert [run_id for page in by_offset for run_id in page] == expected
+        page = shared.get("/job-runs", search=name, status=status, limit=7)
+        seen = ids(page)
+        while page["meta"]["nextCursor"] is not None:
+            page = shared.get("/job-runs", search=name, status=status, limit=7, cursor=page["meta"]["nextCursor"])
+            seen += ids(page)
+        assert seen == expected
+    assert listed(shared, search=name, asOf=shared.get("/job-runs/counts")["meta"]["position"], limit=50) == runs
+    assert listed(shared, search=runs[3][:13], job=slugs[0]) == [
+        run_id for run_id in listed(shared, search=runs[3][:13], limit=50) if run_id in listed(shared, job=slugs[0])
+    ]
 
 
 def test_a_search_combines_with_the_other_filters(shared: SharedApi) -> None:

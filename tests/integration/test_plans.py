@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from domain.launching import Launch
-from projections import job_definitions, run_queries
+from projections import job_definitions, run_claims, run_queries
 from projections.run_queries import RunFilter, newest_first
 from tests.support.logs import TESTER, parts, query, registered
 
@@ -108,13 +108,7 @@ def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled
             assert row["next_at"] is not None
 
     asyncio.run(scenario())
-    plan = _plan(
-        filled_url,
-        run_queries._DUE,
-        now="now",
-        picked=[],
-        full=[],
-        taken=[],
-        limit=4,
-    )
-    _check(plan, "job_runs_due")
+    _check(_plan(filled_url, run_claims.FRONT_OF_QUEUE, now="now", limit=20), "job_runs_due")
+    [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
+    _check(_plan(filled_url, run_claims.JOBS), "job_runs_waiting")
+    _check(_plan(filled_url, run_claims.FIRST_OF_JOBS, now="now", limit=20, job_ids=[keyed]), "job_runs_waiting")

@@ -45,19 +45,26 @@ def fill(url: str, runs: int, slug: str = "job", *, time_ordered: bool = True, s
 
     Ids are in the order of time, or random.
     """
-    original = asyncio.run(_ended_run(url, slug, succeeded=succeeded))
+    original = asyncio.run(ended_run(url, slug, succeeded=succeeded))
     with psycopg.connect(url, autocommit=True) as connection:
-        new_id = _TIME_ORDERED if time_ordered else "gen_random_uuid()"
-        numbers = f"generate_series(1, {runs - 1}) AS number"
-        connection.execute(f"CREATE TEMPORARY TABLE clone AS SELECT number, {new_id} AS id FROM {numbers}")
-        connection.execute("ANALYZE clone")
-        connection.execute(_CLONE_EVENTS, (original,))
-        connection.execute("ANALYZE jobs_events")
-        connection.execute(_CLONE_ROWS.encode(), (original,))
+        multiply(connection, original, runs - 1, time_ordered=time_ordered)
         connection.execute("ANALYZE job_runs")
 
 
-async def _ended_run(url: str, slug: str, *, succeeded: bool) -> UUID:
+def multiply(connection: psycopg.Connection, original: UUID, runs: int, *, time_ordered: bool = False) -> None:
+    """Append so many runs that are like this one, but for their ids, with their rows."""
+    new_id = _TIME_ORDERED if time_ordered else "gen_random_uuid()"
+    numbers = f"generate_series(1, {runs}) AS number"
+    connection.execute("DROP TABLE IF EXISTS clone")
+    connection.execute(f"CREATE TEMPORARY TABLE clone AS SELECT number, {new_id} AS id FROM {numbers}".encode())
+    connection.execute("ANALYZE clone")
+    connection.execute(_CLONE_EVENTS, (original,))
+    connection.execute("ANALYZE jobs_events")
+    connection.execute(_CLONE_ROWS.encode(), (original,))
+
+
+async def ended_run(url: str, slug: str, *, succeeded: bool) -> UUID:
+    """Register a job and see one run of it to its end."""
     async with parts(url) as part:
         await registered(part.jobs, slug)
         launch = Launch(parameters={"day": "monday", "rows": [1, 2.5, {"text": 'a\\b "c"\n'}]})
