@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from eventlog import schema
 from eventlog.connection import borrowed, is_away
 from eventlog.moved import moved_since
-from projections import past_runs
+from projections import past_runs, run_checkpoints
 from projections.table import Connection, fetch_rows
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Checkpoints:
             "created": [created for _, created, _ in each],
             "statuses": [status for _, _, status in each],
         }
-        await connection.execute(past_runs.WRITE_CHECKPOINT, values)
+        await connection.execute(run_checkpoints.WRITE_CHECKPOINT, values)
         return True
 
     async def _due(self, connection: Connection) -> tuple[int, int] | None:
