@@ -178,15 +178,15 @@ async def _ask_all(
         by_size = dict(zip(asked, same, strict=True))
         asks = {size: partial(question.ask, connections[size]) for size, question in by_size.items()}
         took = await asking.in_turns(asks)
-        scanned: set[str] = set()
+        scanned: list[str] = []
         pages: dict[str, int] = {}
         for size, question in by_size.items():
             found = await asking.plans(connections[size], question)
-            scanned.update(asking.scans(found))
+            scanned = asking.scans(found)  # Of the largest, which comes last: what is small is best read whole.
             pages[str(size)] = asking.pages(found)
             with (kept / f"{size}.txt").open("a") as plans:
                 plans.write(f"## {question.name}\n\n" + "\n\n".join(found) + "\n\n")
-        results.note(same[0].name, took, grows=same[0].grows, scanned=sorted(scanned), pages=pages)
+        results.note(same[0].name, took, grows=same[0].grows, scanned=scanned, pages=pages)
     _say(f"asked {len(results.rows)} questions")
 
 
@@ -243,7 +243,7 @@ def main() -> None:
         kept.mkdir(parents=True, exist_ok=True)
         for old in kept.glob("*.txt"):
             old.unlink()
-        measure([int(size) for size in arguments.sizes.split(",")], where, results, kept)
+        measure(sorted(int(size) for size in arguments.sizes.split(",")), where, results, kept)
     show(results)
     print(f"in {(perf_counter() - started) / 60:.0f} minutes")
     if arguments.json:
