@@ -1,6 +1,6 @@
 """Everything, on one machine in one run: the table, a file of results, a picture, and the README's section.
 
-    python -m benchmarks [--quick] [--only NAME …] [--rounds N] [--seconds S] [--no-write]
+    python -m benchmarks [--quick] [--only NAME …] [--rounds N] [--seconds S] [--no-write] [--again]
 
 `make bench` runs it in an environment of its own, with the peers. Each measurement is a process of its own, so that
 none has another's memory; all share one private PostgreSQL, and each system has its own databases there.
@@ -51,7 +51,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--no-write", action="store_true", help="print the table and leave all files as they are")
+    parser.add_argument("--again", action="store_true", help="write table and picture anew from the last results")
     given = parser.parse_args()
+    if given.again:
+        last = json.loads(RESULTS.read_text())
+        write(from_json(json.dumps(last["rows"])), last["machine"])
+        return 0
     began = perf_counter()
     names = given.only or list(MEASUREMENTS)
     with own_directory() as directory, databases.server(directory / "postgres") as server:

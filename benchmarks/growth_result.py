@@ -30,7 +30,8 @@ def growth_rows(result: Path = RESULT) -> list[Row]:
         return []
     sizes = sorted(int(size) for size in found["sizes"])
     worst = max(ratios, key=lambda name: ratios[name])
-    title = f"the slowest list or look-up, {sizes[-1]:,} runs over {sizes[0]:,}".replace(",", " ")
+    most, least = (f"{size:,}".replace(",", " ") for size in (sizes[-1], sizes[0]))
+    title = f"the slowest list or look-up, {most} runs over {least}"
     note = f"of {len(ratios)} questions, from an earlier run of its own; the slowest: {worst}"
     return [
         Row("growth", title, "fold", [ratios[worst]], lower_is_better=True, limit=float(found["goal"]), notes=[note])

@@ -63,7 +63,7 @@ def measure(bench: Bench) -> list[Row]:
         ),
         Row(
             name="crowd",
-            title=f"events that {bench.effort.clients:,} clients miss, in all".replace(",", " "),
+            title=f"events that {bench.effort.clients} clients miss, in all",
             unit="",
             rounds=[missed],
             lower_is_better=True,

@@ -31,6 +31,10 @@ class Line:
         return (self.what, self.ours, self.against, self.theirs, self.ratio, self.goal, self.met)
 
 
+MOST_MORE = 4
+"""Further figures of a row that are worth a line each; where there are more, they are in the file of results."""
+
+
 def lines(rows: Sequence[Row]) -> Iterator[Line]:
     """Yield a line for each reference of each row, and one for each limit of our own."""
     for row in rows:
@@ -73,7 +77,8 @@ def as_text(rows: Sequence[Row]) -> str:
 def notes(rows: Sequence[Row]) -> list[str]:
     """Return what is to be said beside the table."""
     told = [f"{row.title}: {note}" for row in rows for note in row.notes]
-    more = [f"{row.title}: {what}: {figure(value, '')}" for row in rows for what, value in row.more.items()]
+    short = [row for row in rows if len(row.more) <= MOST_MORE]
+    more = [f"{row.title}: {what}: {figure(value, '')}" for row in short for what, value in row.more.items()]
     return told + more
 
 
