@@ -39,7 +39,9 @@ async def with_catalog(
     source: Source, runs: Sequence[JobRun], effects: Sequence[Effect] = (), locked: Locked | None = None
 ) -> list[Aggregate]:
     """Return the runs and all that their new events move in the catalog, the runs first."""
-    now = locked.now if locked else source.clock()
+    if not runs:
+        return []
+    now = max(run.modified_on for run in runs)  # What follows them happens in their moment, not a millisecond later.
     ingested = await _ingestions(source, runs, effects, now, locked)
     return [*runs, *ingested, *await _builds(source, runs, effects, now, locked)]
 

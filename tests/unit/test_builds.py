@@ -1,6 +1,8 @@
 """A build follows its run to each end, once; what clients see of it, and what the stream tells."""
 
+import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +10,8 @@ import pytest
 
 from domain.build import Build, Wanted
 from domain.catalog import BUILD_ENTRY_POINT, BUILT, Effect, build_of
+from domain.catalog_units import with_catalog
+from domain.clock import Clock
 from domain.errors import ConflictError
 from domain.following import NOTHING_SAID, follow_build
 from domain.job_run import JobRun
@@ -245,3 +249,30 @@ def test_a_build_shows_the_end_of_its_log() -> None:
         True,
         True,
     )
+
+
+def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:
+    run, build = building(), requested()
+
+    def no_time() -> datetime:
+        raise AssertionError("the run's events have their time")
+
+    class Kept:
+        """Holds what is there; whoever asks it for the time asks in vain."""
+
+        def __init__(self) -> None:
+            self.clock: Clock = no_time
+
+        def new_id(self) -> UUID:
+            raise AssertionError("nothing new is made")
+
+        async def load(self, aggregate_class: type[Any], ids: Any, locked: Any = None) -> dict[UUID, Any]:
+            return {key: build for key in ids if aggregate_class is Build}
+
+    holder = run.start(WORKER, at(100))
+    asyncio.run(with_catalog(Kept(), [run]))
+    run.collect_events()
+    run.fail(holder, at(600), Failure("never", permanent=True), Report(), half)
+    asyncio.run(with_catalog(Kept(), [run]))
+    [_, begun, failed] = build.pending_events
+    assert (begun.timestamp, failed.timestamp) == (at(100), at(600))
