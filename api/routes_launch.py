@@ -1,7 +1,7 @@
 """`POST /jobs/{slug}/run`: the one request that comes by the thousand a second.
 
 So its route is looked up before all others, and hands it path, header and body itself. FastAPI's own way, through
-dependencies and a model for each parameter, would cost more than all that the launch does.
+dependencies and a model for each parameter, took a quarter of a launch's time in a profile.
 """
 
 from collections.abc import Callable, Coroutine
