@@ -109,6 +109,7 @@ def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled
 
     asyncio.run(scenario())
     _check(_plan(filled_url, run_claims.FRONT_OF_QUEUE, now="now", limit=20), "job_runs_due")
+    _check(_plan(filled_url, run_claims.front_of_queue(20), now="now"), "job_runs_due")
     [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
     _check(_plan(filled_url, run_claims.JOBS), "job_runs_waiting")
     _check(_plan(filled_url, run_claims.FIRST_OF_JOBS, now="now", limit=20, job_ids=[keyed]), "job_runs_waiting")
