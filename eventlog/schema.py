@@ -11,7 +11,9 @@ APPEND_LOCK = 7_203_118_305_110_542_671
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
-LOCK = f"SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+LOCK = f"SELECT pg_advisory_xact_lock({APPEND_LOCK}), set_config('enable_seqscan', 'off', true)"
+"""Under the lock nobody reads a whole table. A session keeps its plans, so one that was made while a table had a page
+would still read all of it when it has thousands: until the next ANALYZE, which is a minute or more."""
 
 BEGIN_LOCKED = f"{BEGIN}; {LOCK}"
 
@@ -22,19 +24,23 @@ ARCHIVED_TO = "(SELECT max(last_position) FROM log_archives)"
 
 The log always holds a later event, the one that records the archive."""
 
+_IDS = "(SELECT %(ids)s::uuid[])"
+"""A list of ids of unknown length. If PostgreSQL knew how long each list is, it would expect more of a plan for just
+this one than of the one it keeps, and plan anew at every execution, for longer than most of these take."""
+
 HEADS = f"""
-    SELECT head.* FROM unnest(%(ids)s::uuid[]) AS wanted (id), LATERAL (
+    SELECT head.* FROM unnest({_IDS}) AS wanted (id), LATERAL (
         SELECT originator_id, originator_version, correlation_id
         FROM {EVENTS_TABLE} WHERE originator_id = wanted.id
         ORDER BY originator_version DESC LIMIT 1
     ) AS head
     UNION ALL
-    SELECT id, head_version, head_correlation_id FROM archived_runs WHERE id = ANY(%(ids)s)
+    SELECT id, head_version, head_correlation_id FROM archived_runs WHERE id = ANY({_IDS}::uuid[])
 """
 
 POSITION_SEQUENCE = "jobs_events_notification_id_seq"
 
-DRAW_POSITIONS = f"SELECT nextval('{POSITION_SEQUENCE}') AS position FROM generate_series(1, %s)"
+DRAW_POSITIONS = f"SELECT nextval('{POSITION_SEQUENCE}') AS position FROM generate_series(1, (SELECT %s::integer))"
 """Drawn under the lock, as many as there are events to append, so that rows can be folded before they are written. What
 is not used is a gap, as after a rollback."""
 
@@ -65,8 +71,9 @@ _MARK = """
 """A run whose history is archived, as one row in the place of all its events; see `archived.resolved`."""
 
 READ_SUBJECTS = f"""
-    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE} WHERE originator_id = ANY(%(ids)s)
-    UNION ALL {_MARK} WHERE id = ANY(%(ids)s)
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (SELECT DISTINCT unnest({_IDS})) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT * FROM {EVENTS_TABLE} WHERE originator_id = wanted.id OFFSET 0) AS event
+    UNION ALL {_MARK} WHERE id = ANY({_IDS}::uuid[])
     ORDER BY originator_id, originator_version
 """
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psycopg
 
-HEAD = "0011"
+HEAD = "0012"
 """The version that this code expects. A test compares it with the newest migration."""
 
 MIGRATION_LOCK = 2_411_950_384_221_077_354

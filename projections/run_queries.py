@@ -141,20 +141,23 @@ async def next_due(connection: Connection) -> Row:
     return (await fetch_rows(connection, NEXT_DUE, {}))[0]
 
 
+OVERDUE = """
+    SELECT id FROM job_runs
+    WHERE status = 'pending' AND execution = 0 AND start_deadline_at <= %(now)s
+    ORDER BY start_deadline_at LIMIT %(limit)s
+"""
+
+CANCEL_REQUESTED = """
+    SELECT id FROM job_runs
+    WHERE status = 'running' AND worker_id = %(worker_id)s AND cancel_requested_at IS NOT NULL
+"""
+
+
 async def overdue(connection: Connection, now: datetime, limit: int) -> list[UUID]:
     """Return pending runs that never started and whose start deadline is over."""
-    query = """
-        SELECT id FROM job_runs
-        WHERE status = 'pending' AND execution = 0 AND start_deadline_at <= %(now)s
-        ORDER BY start_deadline_at LIMIT %(limit)s
-    """
-    return [UUID(str(row["id"])) for row in await fetch_rows(connection, query, {"now": now, "limit": limit})]
+    return [UUID(str(row["id"])) for row in await fetch_rows(connection, OVERDUE, {"now": now, "limit": limit})]
 
 
 async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]:
     """Return the runs that this worker holds and that somebody asked to cancel."""
-    query = """
-        SELECT id FROM job_runs
-        WHERE status = 'running' AND worker_id = %(worker_id)s AND cancel_requested_at IS NOT NULL
-    """
-    return [UUID(str(row["id"])) for row in await fetch_rows(connection, query, {"worker_id": worker_id})]
+    return [UUID(str(row["id"])) for row in await fetch_rows(connection, CANCEL_REQUESTED, {"worker_id": worker_id})]

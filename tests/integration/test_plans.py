@@ -109,6 +109,16 @@ def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled
 
     asyncio.run(scenario())
     _check(_plan(filled_url, run_claims.FRONT_OF_QUEUE, now="now", limit=20), "job_runs_due")
+    _check(_plan(filled_url, run_claims.front_of_queue(20), now="now"), "job_runs_due")
     [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
     _check(_plan(filled_url, run_claims.JOBS), "job_runs_waiting")
     _check(_plan(filled_url, run_claims.FIRST_OF_JOBS, now="now", limit=20, job_ids=[keyed]), "job_runs_waiting")
+
+
+def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(filled_url: str) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        connection.execute("UPDATE job_runs SET start_deadline_at = scheduled_at WHERE created_position % 5000 < 50")
+        connection.execute("UPDATE job_runs SET cancel_requested_at = now() WHERE created_position % 5000 < 50")
+        connection.execute("VACUUM (ANALYZE) job_runs")
+    _check(_plan(filled_url, run_queries.OVERDUE, now="now", limit=20), "job_runs_start_deadline")
+    _check(_plan(filled_url, run_queries.CANCEL_REQUESTED, worker_id="worker"), "job_runs_to_cancel")
