@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 from psycopg.rows import tuple_row
-from psycopg.types.string import ByteaBinaryLoader
 
 from domain.clock import from_iso
 from domain.ports import Row
@@ -112,12 +111,10 @@ async def _ended_histories(connection: Connection, ids: Sequence[UUID], limits: 
     rows: list[Row | None] = []
     folder = Folder(job_runs.TABLE)
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
         async for event in cursor.stream(_HISTORIES, {"ids": list(ids)}, binary=True):
-            run_id, version, position, topic, state, correlation = event
+            run_id, version, position, topic, state, correlation_id = event
             rows.append(folder.add((run_id, version, position, topic, state)))
-            correlation_id = UUID(bytes=correlation) if correlation else None
-            history = histories.setdefault(UUID(bytes=run_id), History())
+            history = histories.setdefault(run_id, History())
             history.positions.append(position)
             history.first_correlation_id = history.first_correlation_id if version > 1 else correlation_id
             history.head_correlation_id = correlation_id

@@ -18,10 +18,8 @@ from eventlog.encryption import CiphertextError
 from projections.envelope import bare_envelope
 from projections.table import Connection, Table
 
-Stored = tuple[bytes, int, int, str, bytes]
-"""Aggregate's id, version, position, topic, state: a row of `schema.FOLD_ALL`.
-
-The id as its sixteen bytes: to make and compare objects for each event would be a sixth of the whole fold."""
+Stored = tuple[UUID, int, int, str, bytes]
+"""Aggregate's id, version, position, topic, state: a row of `schema.FOLD_ALL`."""
 
 
 class FoldError(Exception):
@@ -34,7 +32,6 @@ class Folder:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._row: Row | None = None
-        self._id = b""
         self._aggregate_id = UUID(int=0)
 
     def add(self, event: Stored) -> Row | None:
@@ -43,12 +40,11 @@ class Folder:
         Raises:
             FoldError: an event is missing, or the fold does not understand this one.
         """
-        stored_id, version, position, topic, state = event
         finished = None
-        if stored_id != self._id:
+        if event[0].int != self._aggregate_id.int:  # To compare the ids themselves is four times as dear.
             finished = self.end()
-            self._id, self._aggregate_id = stored_id, UUID(bytes=stored_id)
-        self._row = _after(self._table, self._row, self._aggregate_id, version, position, topic, state)
+            self._aggregate_id = event[0]
+        self._row = _after(self._table, self._row, event)
         return finished
 
     def end(self) -> Row | None:
@@ -98,8 +94,8 @@ async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
 def _fold_row(table: Table, folded: dict[UUID, Row], row: LogRow, plain: Mapping[UUID, bytes]) -> None:
     aggregate_id, version = UUID(row["originator_id"]), row["originator_version"]
     state = plain.get(aggregate_id) if version == 1 else None
-    event = (version, row["notification_id"], row["topic"], state or row["state"])
-    folded[aggregate_id] = _after(table, folded.get(aggregate_id), aggregate_id, *event)
+    event = (aggregate_id, version, row["notification_id"], row["topic"], state or row["state"])
+    folded[aggregate_id] = _after(table, folded.get(aggregate_id), event)
 
 
 def topic_prefix(table: Table) -> str:
@@ -107,15 +103,14 @@ def topic_prefix(table: Table) -> str:
     return f"{table.subject}."
 
 
-def _after(  # noqa: PLR0913 - an event's columns
-    table: Table, row: Row | None, aggregate_id: UUID, version: int, position: int, topic: str, state: bytes
-) -> Row:
+def _after(table: Table, row: Row | None, event: Stored) -> Row:
     """Return the row after the event. The row is changed in place: it belongs to this fold alone."""
+    aggregate_id, version, position, topic, _ = event
     try:
         if row is None and version == 1:
-            return table.fold(None, bare_envelope(aggregate_id, version, position, topic, state))
+            return table.fold(None, bare_envelope(*event))
         if row is not None and row["aggregate_version"] == version - 1:
-            row.update(table.changes(row, bare_envelope(aggregate_id, version, position, topic, state)))
+            row.update(table.changes(row, bare_envelope(*event)))
             return row
         why = f"what comes before it has version {row['aggregate_version'] if row else 0}"
     except (KeyError, TypeError, ValueError, AttributeError, TopicError) as error:

@@ -144,10 +144,13 @@ CREATE_UNARCHIVED = f"CREATE TEMPORARY TABLE unarchived AS SELECT {_FOLDED} FROM
 COPY_UNARCHIVED = f"COPY unarchived ({_FOLDED}) FROM STDIN"
 
 FOLD_ALL = f"""
-    SELECT {_FOLDED} FROM {EVENTS_TABLE} WHERE topic ^@ %(prefix)s
-    UNION ALL SELECT {_FOLDED} FROM unarchived WHERE topic ^@ %(prefix)s
-    ORDER BY originator_id, originator_version
+    SELECT {_FOLDED} FROM (
+        SELECT {_FOLDED} FROM {EVENTS_TABLE} UNION ALL SELECT {_FOLDED} FROM unarchived
+    ) AS event
+    WHERE topic ^@ %(prefix)s ORDER BY originator_id, originator_version
 """
+"""The union stands in a subquery, so that the log can be read in the order of its primary key and the archives merged
+in. A union at the top is always sorted: on the disk, and before the first event comes out."""
 
 FOLD_SOME = f"""
     SELECT {_FOLDED}, NULL::bigint AS archive, NULL::bigint[] AS positions, known.version

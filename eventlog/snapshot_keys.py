@@ -1,7 +1,6 @@
 """Subjects' keys while the whole log is folded: read in the fold's own snapshot, and gone with it."""
 
 from contextlib import AsyncExitStack
-from uuid import UUID
 
 from domain.ports import Row
 from eventlog import schema
@@ -38,14 +37,14 @@ class SnapshotKeys:
             FoldError: somebody has changed what was stored.
             SubjectKeysUnavailableError: its keys cannot be unwrapped.
         """
-        stored_id, version, position, topic, state = event
+        aggregate_id, version, position, topic, state = event
         part = encrypted_part(version, state)
         if part is None:
             return event
         fields, ids = part
         keys = {key_id: key for key_id in ids if (key := await self._key(key_id)) is not None}
         try:
-            return stored_id, version, position, topic, decrypt(UUID(bytes=stored_id), fields, keys)
+            return aggregate_id, version, position, topic, decrypt(aggregate_id, fields, keys)
         except CiphertextError as error:
             raise FoldError(f"the log cannot be folded at position {position}: {error}") from None
 

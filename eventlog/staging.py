@@ -92,6 +92,12 @@ def differences_sql(table: Table) -> str:
 
 
 def _mismatch(table: Table) -> str:
+    """Return from where and by what condition rows differ.
+
+    Whole rows are compared by their bytes first: nearly all are the same, and to write all their JSON as text is dear.
+    """
+    wanted = ", ".join(f"wanted.{name}" for name in table.columns)
+    held = ", ".join(f"held.{name}::{kind}" for name, kind in table.columns.items())
     unequal = [
         f"wanted.{name}::text IS DISTINCT FROM held.{name}::text"
         if kind == "jsonb"
@@ -100,5 +106,5 @@ def _mismatch(table: Table) -> str:
     ]
     return f"""
         FROM {expected(table)} AS wanted FULL JOIN {table.name} AS held ON wanted.{table.key} = held.{table.key}
-        WHERE {" OR ".join(unequal)}
+        WHERE ROW({wanted})::record *<> ROW({held})::record AND ({" OR ".join(unequal)})
     """

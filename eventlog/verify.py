@@ -7,7 +7,6 @@ from typing import Any, Literal, cast
 
 from psycopg import errors
 from psycopg.rows import tuple_row
-from psycopg.types.string import ByteaBinaryLoader
 
 from domain.json_values import JsonObject
 from eventlog import schema, staging
@@ -167,7 +166,6 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
         moment.log.cursor(row_factory=tuple_row) as cursor,
         moment.tables.cursor().copy(staging.copy_sql(table, staging.expected(table))) as copy,
     ):
-        cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
         async for event in cursor.stream(schema.FOLD_ALL, values, binary=True, size=EVENTS_A_READ):
             stored = cast("Stored", event)
             if stored[1] == 1 and stored[4].startswith(MARK):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -96,9 +96,9 @@ def bare_envelope(aggregate_id: UUID, version: int, position: int, topic: str, s
 
     Rows written live and rows folded again both come from here, and so from the very bytes that are stored.
     """
-    data = decode_state(topic, state)
+    data: dict[str, Any] = decode_state(topic, state)
     data.pop("originator_topic", None)
-    return Envelope(aggregate_id, version, position, topic, cast("str", data.pop("timestamp")), data)
+    return Envelope(aggregate_id, version, position, topic, data.pop("timestamp"), data)
 
 
 def to_envelope(row: Mapping[str, object]) -> Envelope:

@@ -54,7 +54,7 @@ _NOT_RUNNING: Row = {"started_at": None, "completed_at": None, "duration_ms": No
 
 def evolve(row: Row | None, event: Envelope) -> Row:
     """Return the columns that the event changes."""
-    changed = _requested(event) if row is None else _changed(row, event)
+    changed = _requested(event) if row is None else _fold_of(event)(row, event)
     changed["updated_at"] = event.at
     return changed
 
@@ -66,39 +66,34 @@ def _requested(event: Envelope) -> Row:
     data = event.data
     return {
         "job_definition_id": data["definition_id"],
+        "slug": data["slug"],
+        "definition_version": data["definition_version"],
+        "entry_point": data["entry_point"],
         "status": FIRST_STATUS,
+        "parameters": data["parameters"],
+        "context": data["context"],
+        "timeout_ms": data["timeout_ms"],
         "attempt": 1,
+        "max_attempts": data["max_attempts"],
         "execution": 0,
+        "priority": data["priority"],
+        "concurrency_value": data["concurrency_value"],
+        "scheduled_at": data["scheduled_at"],
+        "start_deadline_at": data["start_deadline_at"],
         "created_at": event.at,
+        "idempotency_key": data["idempotency_key"],
+        "requested_by": data["requested_by"],
         "created_position": event.position,
         "personal": data.get("personal"),  # By the id of a subject's key, the parameters that were encrypted by it.
-        **{name: data[name] for name in _TAKEN_FROM_REQUEST},
     }
 
 
-_TAKEN_FROM_REQUEST = (
-    "slug",
-    "definition_version",
-    "entry_point",
-    "parameters",
-    "context",
-    "timeout_ms",
-    "max_attempts",
-    "priority",
-    "concurrency_value",
-    "scheduled_at",
-    "start_deadline_at",
-    "idempotency_key",
-    "requested_by",
-)
-
-
-def _changed(row: Row, event: Envelope) -> Row:
+def _fold_of(event: Envelope) -> Callable[[Row, Envelope], Row]:
     fold = _FOLDS.get(event.topic)
     if fold is None:
         msg = f"job_runs does not know {event.topic}"
         raise ValueError(msg)
-    return fold(row, event)
+    return fold
 
 
 def _started(_: Row, event: Envelope) -> Row:

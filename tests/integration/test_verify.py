@@ -10,6 +10,7 @@ import pytest
 
 from domain.launching import Launch
 from domain.run_states import Report
+from eventlog import schema
 from eventlog.connection import Database
 from eventlog.fold import FoldError
 from eventlog.rebuild import rebuild
@@ -192,6 +193,17 @@ def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(database_url
 
     heads = asyncio.run(scenario())
     assert heads[-1] > heads[0] + 20, "the service did nothing meanwhile"
+
+
+def test_the_log_is_folded_in_the_order_of_its_primary_key_without_sorting_it(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(schema.CREATE_UNARCHIVED)
+        connection.execute("CREATE INDEX ON unarchived (originator_id, originator_version)")
+        connection.execute("SET LOCAL enable_sort = off")  # As if the log were large: whoever can, avoids it.
+        explained = connection.execute(f"EXPLAIN {schema.FOLD_ALL}".encode(), {"prefix": "job_run."}).fetchall()
+    plan = [line.strip() for (line,) in explained]
+    assert plan[0].startswith("Merge Append")
+    assert any(line.startswith("->  Index Scan using jobs_events_pkey") for line in plan), plan
 
 
 def test_a_log_that_cannot_be_folded_is_said_with_the_event(filled_url: str) -> None:
