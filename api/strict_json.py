@@ -12,12 +12,10 @@ from api.auth import principal_of
 from api.context import service_of
 from api.errors import UnsupportedMediaTypeError, failure
 from domain.errors import InvalidInputError, Issue
-from domain.json_values import InvalidJsonError, Json, JsonObject, parse
+from domain.json_values import InvalidJsonError, Json, parse
 
 MAX_BODY_BYTES = 1_048_576
 """Parameters are read with every list of runs; a megabyte is generous, and far from what hurts the log."""
-
-_STATE_KEY = "sent_body"
 
 
 class BodyLimit:
@@ -72,13 +70,9 @@ async def _discard(receive: Receive) -> None:
 class StrictJsonRoute(APIRoute):
     """A route whose body, if it takes one, is parsed by `domain.json_values`."""
 
-    def get_request_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what takes a request whose body is parsed: FastAPI's own handler."""
-        return super().get_route_handler()
-
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler behind our parser."""
-        handle = self.get_request_handler()
+        """Return FastAPI's handler behind our parser."""
+        handle = super().get_route_handler()
         takes_body = self.body_field is not None
 
         async def handle_parsed(request: Request) -> Response:
@@ -93,26 +87,34 @@ class StrictJsonRoute(APIRoute):
 
 class _ParsedRequest(Request):
     async def parse(self) -> None:
-        raw = await self.body()
-        if not raw.strip():
+        self._parsed = await parsed_body(self)
+        if self._parsed is None and not self._body.strip():
             self._body = b""
-            return
-        content_type = self.headers.get("content-type", "")
-        media_type = content_type.partition(";")[0].strip().lower()
-        if media_type != "application/json" and not media_type.endswith("+json"):
-            raise UnsupportedMediaTypeError(content_type)
-        try:
-            self._parsed: Json = parse(raw)
-        except InvalidJsonError as error:
-            raise InvalidInputError([Issue(error.pointer, error.message, "json")]) from None
-        self.scope["state"][_STATE_KEY] = self._parsed
 
     async def json(self) -> Any:
         """Return what `parse` found; FastAPI asks for it."""
         return self._parsed
 
 
-def sent_body(request: Request) -> JsonObject:
-    """Return the body as sent, normalised; `{}` where there was none."""
-    body = request.scope["state"].get(_STATE_KEY)
-    return body if isinstance(body, dict) else {}
+async def parsed_body(request: Request) -> Json:
+    """Return the body as sent, normalised; None where there was none.
+
+    Raises:
+        UnsupportedMediaTypeError: it is not said to be JSON.
+        InvalidInputError: it is no JSON, or none that can be kept.
+    """
+    raw = await request.body()
+    if not raw.strip():
+        return None
+    content_type = request.headers.get("content-type", "")
+    if content_type != _JSON:
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type != _JSON and not media_type.endswith("+json"):
+            raise UnsupportedMediaTypeError(content_type)
+    try:
+        return parse(raw)
+    except InvalidJsonError as error:
+        raise InvalidInputError([Issue(error.pointer, error.message, "json")]) from None
+
+
+_JSON = "application/json"
