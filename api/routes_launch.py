@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.answers import Data, JsonAnswer, Run, data, failures
+from api.auth import header
 from api.bodies import LaunchBody
 from api.context import idempotency_key, origin_of, possible_slug, service_of
 from api.service import Service
@@ -88,7 +89,7 @@ async def _launched(slug: str, request: Request) -> JsonAnswer:
     service, origin = service_of(request), origin_of(request)  # Strangers' bodies are not even looked at.
     sent = await parsed_body(request)
     body = _NOTHING if sent is None else _validated(sent)
-    key = idempotency_key(request.headers.get("idempotency-key"))
+    key = idempotency_key(header(request, b"idempotency-key"))
     launch = body.launch(key, sent if isinstance(sent, dict) else {})
     launched = await service.jobs.launch(possible_slug(slug), launch, origin)
     return data(job_runs.present(await row_of(launched, service)), 202)

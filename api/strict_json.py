@@ -5,10 +5,9 @@ from typing import Any
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth import principal_of
+from api.auth import header, principal_of
 from api.context import service_of
 from api.errors import UnsupportedMediaTypeError, failure
 from domain.errors import InvalidInputError, Issue
@@ -32,24 +31,41 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
+        declared = _declared_length(scope)
+        if declared is None:
+            await self._app(scope, _counting(receive), send)
+        elif declared <= MAX_BODY_BYTES:  # No server hands over more than was declared.
+            await self._app(scope, receive, send)
+        else:
             await _discard(receive)
             await failure(413, "body_too_large", _TOO_LARGE)(scope, receive, send)
-            return
-        received = 0
 
-        async def receive_counting() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
-                if message.get("more_body"):
-                    await _discard(receive)
-                raise HTTPException(413, _TOO_LARGE)
-            return message
 
-        await self._app(scope, receive_counting, send)
+def _declared_length(scope: Scope) -> int | None:
+    """Return how long the body is said to be; None if that is unknown, or another header might overrule it."""
+    declared: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            declared = value
+        elif name == b"transfer-encoding":
+            return None
+    return int(declared) if declared is not None and declared.isdigit() else None
+
+
+def _counting(receive: Receive) -> Receive:
+    received = 0
+
+    async def receive_counting() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            if message.get("more_body"):
+                await _discard(receive)
+            raise HTTPException(413, _TOO_LARGE)
+        return message
+
+    return receive_counting
 
 
 _TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
@@ -106,7 +122,7 @@ async def parsed_body(request: Request) -> Json:
     raw = await request.body()
     if not raw.strip():
         return None
-    content_type = request.headers.get("content-type", "")
+    content_type = header(request, b"content-type") or ""
     if content_type != _JSON:
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type != _JSON and not media_type.endswith("+json"):
