@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Body, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.answers import Data, JsonAnswer, Run, data, failures
@@ -17,7 +18,7 @@ from api.auth import header
 from api.bodies import LaunchBody
 from api.context import idempotency_key, origin_of, possible_slug, service_of
 from api.service import Service
-from api.strict_json import StrictJsonRoute, parsed_body
+from api.strict_json import StrictJsonRoute, parsed_body, read_body
 from domain.application import Launched
 from domain.json_values import Json
 from domain.ports import Row
@@ -50,7 +51,7 @@ class Launches:
         """Answer a launch, or let the application do it."""
         if (slug := _slug_of(scope)) is not None:
             try:
-                answer = await _launched(slug, Request(scope, receive))
+                answer = await _launched(slug, HTTPConnection(scope), receive)
             except Exception as error:  # noqa: BLE001 - whatever it is, the application answers it
                 scope["state"][_FAILURE] = error
             else:
@@ -71,7 +72,8 @@ async def _failed(request: Request) -> Response:
     failure: Exception | None = request.scope["state"].pop(_FAILURE, None)
     if failure is not None:
         raise failure
-    return await _launched(request.path_params["slug"], request)  # The router found a launch where we did not.
+    # The router found a launch where we did not.
+    return await _launched(request.path_params["slug"], request, request.receive)
 
 
 def _slug_of(scope: Scope) -> str | None:
@@ -85,9 +87,9 @@ def _slug_of(scope: Scope) -> str | None:
     return slug if slug and "/" not in slug else None
 
 
-async def _launched(slug: str, request: Request) -> JsonAnswer:
+async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> JsonAnswer:
     service, origin = service_of(request), origin_of(request)  # Strangers' bodies are not even looked at.
-    sent = await parsed_body(request)
+    sent = parsed_body(request, await read_body(receive))
     body = _NOTHING if sent is None else _validated(sent)
     key = idempotency_key(header(request, b"idempotency-key"))
     launch = body.launch(key, sent if isinstance(sent, dict) else {})

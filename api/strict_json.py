@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import header, principal_of
@@ -103,8 +104,9 @@ class StrictJsonRoute(APIRoute):
 
 class _ParsedRequest(Request):
     async def parse(self) -> None:
-        self._parsed = await parsed_body(self)
-        if self._parsed is None and not self._body.strip():
+        raw = await self.body()
+        self._parsed = parsed_body(self, raw)
+        if not raw.strip():
             self._body = b""
 
     async def json(self) -> Any:
@@ -112,14 +114,26 @@ class _ParsedRequest(Request):
         return self._parsed
 
 
-async def parsed_body(request: Request) -> Json:
+async def read_body(receive: Receive) -> bytes:
+    """Return a request's body; it mostly comes in one piece."""
+    pieces: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(pieces)
+
+
+def parsed_body(request: HTTPConnection, raw: bytes) -> Json:
     """Return the body as sent, normalised; None where there was none.
 
     Raises:
         UnsupportedMediaTypeError: it is not said to be JSON.
         InvalidInputError: it is no JSON, or none that can be kept.
     """
-    raw = await request.body()
     if not raw.strip():
         return None
     content_type = header(request, b"content-type") or ""
