@@ -58,9 +58,9 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},  # To look for exporters costs every request.
     )
     app.state.closing = closing
-    app.add_middleware(BodyLimit)
     errors.install(app)
     routes_launch.install(app)
+    app.add_middleware(BodyLimit)  # Around the launches, too.
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
     for part in (
         *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events, routes_subjects),

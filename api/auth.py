@@ -53,7 +53,7 @@ def principal_of(connection: HTTPConnection, tokens: Tokens | None, *, to_write:
     if tokens is None:
         _refuse_foreign_pages(connection)
         return ANONYMOUS
-    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    scheme, _, given = (header(connection, b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer":
         given = connection.query_params.get("token", "")  # Browsers cannot send headers with a WebSocket.
     found = [who for token, who in tokens.items() if hmac.compare_digest(token.encode(), given.encode())]
@@ -66,13 +66,26 @@ def principal_of(connection: HTTPConnection, tokens: Tokens | None, *, to_write:
     return found[0].name
 
 
+def header(connection: HTTPConnection, name: bytes) -> str | None:
+    """Return a header; the framework's own way costs thrice as much, and most where there is none.
+
+    Args:
+        connection: whose it is.
+        name: in lower case.
+    """
+    for key, value in connection.scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
+
+
 def _refuse_foreign_pages(connection: HTTPConnection) -> None:
     """An open API is for its own machine: no web page from elsewhere may use it through somebody's browser."""
-    origin = connection.headers.get("origin")
+    origin = header(connection, b"origin")
     if origin is None:
         return
     page = urlsplit(origin)
-    if page.netloc != connection.headers.get("host") and not _is_loopback(page.hostname or ""):
+    if page.netloc != header(connection, b"host") and not _is_loopback(page.hostname or ""):
         msg = f"pages from {origin} may not use this API while it is open; start it with --tokens-file"
         raise ForbiddenError(msg)
 

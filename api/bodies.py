@@ -138,8 +138,13 @@ class LaunchBody(_Body):
 
     def launch(self, idempotency_key: str | None, sent: JsonObject) -> Launch:
         """Return the command."""
+        if self.model_fields_set <= _PARAMETERS:  # Nearly all.
+            return Launch(parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent)
         given = {name: getattr(self, name) for name in LaunchBody.model_fields if name != "parameters"}
         return Launch(parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent, **given)
+
+
+_PARAMETERS = frozenset({"parameters"})
 
 
 class CancelBody(_Body):

@@ -36,12 +36,54 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """A connection that a response can abort."""
+    """A connection that a response can abort, and on which the answer to a POST is one write."""
 
     def on_message_begin(self) -> None:
         """Tell the request how."""
         super().on_message_begin()
         self.scope["extensions"] = {_ABORT: {"abort": self.transport.abort}}
+
+    def on_headers_complete(self) -> None:
+        """Let the answer's head wait for its body."""
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before and self.scope["method"] == "POST":
+            self.cycle.transport = HeadWithBody(self.transport)
+
+
+class HeadWithBody(asyncio.Transport):
+    """Where an answer is written: its head with its body, for a write is a system call and a packet.
+
+    Only where the body's length is known, and so is that it will follow.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        """Write, or let the head wait."""
+        if self._head is None and _LENGTH in data:
+            self._head = data
+        elif self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        else:
+            self._head = b""
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Return whether nothing can be written any more."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close after all that was written."""
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+
+_LENGTH = b"\r\ncontent-length: "
 
 
 async def abort(scope: Scope, receive: Receive) -> None:

@@ -43,7 +43,7 @@ async def _reader(request: Request, service: ServiceDep) -> str:
     return principal_of(request, service.settings.tokens, to_write=False)
 
 
-def origin_of(request: Request) -> Origin:
+def origin_of(request: HTTPConnection) -> Origin:
     """Name who asks as the actor, and the request as the cause of all that follows."""
     actor = principal_of(request, service_of(request).settings.tokens, to_write=True)
     return Origin(actor, causation_id=uuid4())

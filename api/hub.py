@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from api.catalog_views import CatalogViews
@@ -31,6 +32,13 @@ RETRY_PAUSE_S = 0.5
 
 BACKLOG_CHARACTERS = 1_048_576
 """Clients are given time to read after this much of a backlog, or after a whole chunk of events."""
+
+SKIPS_A_SECOND = 10
+"""How often the hub looks where the log ends while nobody listens: at each of a hundred commits a second it would cost
+launches more than their commits' announcements. Who comes makes it look at once."""
+
+LOOK_S = 0.25
+"""How long who comes waits for that: if the database is away, the end known last will do."""
 
 GLANCE_S, GLANCES = 0.005, 50
 """How often, and how many times at most, a backlog looks whether clients that have much to read already have read some.
@@ -115,6 +123,8 @@ class Hub:
         self._views = views
         self._signal = listener.signal()
         self._subscribers: set[Subscriber] = set()
+        self._joined = asyncio.Event()
+        self._skips: deque[float] = deque([0.0] * SKIPS_A_SECOND, SKIPS_A_SECOND)
         self._task: asyncio.Task[None] | None = None
         self.log_id = ""
         self.head = 0
@@ -138,7 +148,14 @@ class Hub:
         """Tell the subscriber of every event from now on; return the position of the last one before."""
         subscriber.begin_after(self.head)
         self._subscribers.add(subscriber)
+        self._joined.set()
         return self.head
+
+    async def look(self) -> None:
+        """See where the log ends; needed only while nobody listens, for otherwise it is known."""
+        with suppress(LogUnavailableError, TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self._move_on(self._reader.head)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Tell the subscriber nothing more, if it had joined."""
@@ -167,9 +184,19 @@ class Hub:
 
     async def _skip(self) -> None:
         """Move on with the log without reading it, as long as nobody listens."""
-        head = await patiently(self._reader.head)
-        if not self._subscribers:  # Who joined meanwhile was promised all that comes after the old head.
-            self.head = head
+        self._joined.clear()
+        await self._move_on(partial(patiently, self._reader.head))
+        self._skips.append(monotonic())
+        if self._skips[-1] - self._skips[0] < 1.0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1 / SKIPS_A_SECOND):
+                    await self._joined.wait()
+
+    async def _move_on(self, read_head: Callable[[], Awaitable[int]]) -> None:
+        if not self._subscribers:
+            head = await read_head()
+            if not self._subscribers:  # Who joined meanwhile was promised all that comes after the old head.
+                self.head = max(self.head, head)
 
     async def _pass_on(self, steps: list[Step]) -> None:
         told = 0

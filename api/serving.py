@@ -1,7 +1,6 @@
 """The API's process and the worker's process, from start to stop."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ import uvloop
 
 from api.app import build_app
 from api.connections import CLOSE_CLIENTS_S, HttpProtocol, WebSocketProtocol
+from api.garbage import look_seldom
 from api.log_stores import log_keeper
 from api.service import Settings, running
 from eventlog.work import Work
@@ -128,7 +128,7 @@ async def _serve(server: _Server, listening: socket.socket) -> None:
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
     if server.started:
-        gc.freeze()  # What the program consists of never becomes garbage: looking through it would delay all clients.
+        look_seldom()
         shown = f"[{host}]" if ":" in host else host
         print(f"ready http://{shown}:{port}", flush=True)  # noqa: T201 - programs wait for this line
     await serving

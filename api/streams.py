@@ -64,6 +64,8 @@ class Streams:
     @asynccontextmanager
     async def open(self, wanted: Wanted) -> AsyncIterator["Stream"]:
         """Serve a client whose request has been checked."""
+        if wanted.after is None:
+            await self.hub.look()
         subscriber = Subscriber(wanted.selection)
         try:
             yield Stream(self, subscriber, wanted)

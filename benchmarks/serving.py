@@ -1,7 +1,6 @@
 """A server for the endpoints that ours is compared with: the same program, loop, protocol and settings as our API's."""
 
 import asyncio
-import gc
 import socket
 from typing import Any
 
@@ -11,6 +10,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from api.connections import CLOSE_CLIENTS_S, HttpProtocol, WebSocketProtocol
+from api.garbage import look_seldom
 
 
 class Body(BaseModel):
@@ -38,7 +38,7 @@ async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
-    gc.freeze()
+    look_seldom()
     host, port = listening.getsockname()
     print(f"ready http://{host}:{port}", flush=True)
     await serving

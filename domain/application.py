@@ -19,7 +19,7 @@ from domain.errors import ConflictError, InvalidInputError, NotFoundError, Versi
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.json_values import JsonObject
-from domain.launching import Launch, new_run, relaunch, repeated_personal
+from domain.launching import Launch, new_run, relaunch, repeated_personal, request
 from domain.personal import subjects_of
 from domain.ports import Locked, Log, Origin, RandomSource, Row, Saved, Unit
 from domain.run_states import FINAL
@@ -142,10 +142,13 @@ class Jobs(Application[UUID]):
 
     async def _request(self, definition: JobDefinition, launch: Launch, run_id: UUID, origin: Origin) -> Launched:
         """Append a new run, provided that the definition is still the one it was decided on."""
-        launch = replace(launch, parameters=await completed(self, definition, launch))
-        run = new_run(definition, launch, run_id, origin.actor, self.clock())
-        personal = subjects_of(definition.spec.personal, run.parameters)
-        unit = Unit(self.stored_events([run]), origin, {definition.id: definition.version}, personal=personal)
+        parameters = await completed(self, definition, launch)
+        if parameters is not launch.parameters:
+            launch = replace(launch, parameters=parameters)
+        event = request(definition, launch, run_id, origin.actor, self.clock())
+        personal = subjects_of(definition.spec.personal, event.parameters)
+        stored = [self.mapper.to_stored_event(event)]
+        unit = Unit(stored, origin, {definition.id: definition.version}, personal=personal)
         saved = await self.log_port.append(unit)
         return Launched(run_id, saved.rows[run_id])
 

@@ -21,7 +21,7 @@ def cut_to_ms(moment: datetime) -> datetime:
 
 def to_iso(moment: datetime) -> str:
     """Return for example `2026-11-24T14:31:04.123Z`: always 24 characters, so text order is time order."""
-    return cut_to_ms(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return cut_to_ms(moment).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def from_iso(text: str) -> datetime:

@@ -42,7 +42,7 @@ class Spec:
     start_deadline_ms: int | None = None
     resources: JsonObject | None = None
 
-    @property
+    @cached_property
     def max_attempts(self) -> int:
         """How many attempts a run gets unless its launch says otherwise."""
         return RetryPolicy.from_json(self.retry_policy).max_attempts

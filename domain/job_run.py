@@ -30,7 +30,7 @@ class JobRun(Aggregate):
         erased: those parameters whose values are gone with their subject.
     """
 
-    TOPIC = "job_run"
+    TOPIC = run_events.RUN_TOPIC
 
     Event = run_events.RunEvent
     Requested = run_events.Requested

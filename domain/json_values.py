@@ -9,6 +9,8 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from itertools import repeat
+from typing import cast
 
 import orjson
 
@@ -41,9 +43,7 @@ def parse(raw: bytes) -> Json:
         InvalidJsonError: not UTF-8, not JSON, a repeated key, NaN or Infinity, or what `normalise` refuses.
     """
     try:
-        value: Json = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_without_repeated_keys, parse_constant=_refuse_constant
-        )
+        value = _decoded(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidJsonError("", f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -54,7 +54,7 @@ def parse(raw: bytes) -> Json:
         raise
     except ValueError:  # Python refuses to convert integers of more than 4300 digits.
         raise InvalidJsonError("", "a number has too many digits") from None
-    return normalise(value)
+    return value if _is_normal(value) else normalise(value)
 
 
 def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
@@ -79,6 +79,20 @@ def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
     if isinstance(value, (list, tuple)):
         return [_member(index, item, pointer, depth) for index, item in enumerate(value)]
     raise InvalidJsonError(pointer, f"{type(value).__name__} is no JSON type")
+
+
+def _is_normal(value: Json, depth: int = 0) -> bool:
+    """Return whether `normalise` would certainly return a parsed value as it is; most are, and this is soon seen."""
+    if isinstance(value, str):
+        return value.isascii() and "\x00" not in value
+    if value is None or isinstance(value, bool):
+        return True
+    if isinstance(value, int):
+        return _MIN_INT <= value <= _MAX_INT
+    if isinstance(value, float) or depth >= MAX_DEPTH:
+        return False
+    members = value if isinstance(value, list) else [*value, *value.values()]
+    return all(map(_is_normal, members, repeat(depth + 1)))
 
 
 def _member(key: object, value: object, pointer: str, depth: int) -> Json:
@@ -144,3 +158,13 @@ def _without_repeated_keys(pairs: list[tuple[str, Json]]) -> JsonObject:
 
 def _refuse_constant(name: str) -> Json:
     raise InvalidJsonError("", f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_repeated_keys, parse_constant=_refuse_constant)
+"""Made once: `json.loads` would make one of each call."""
+
+
+def _decoded(text: str) -> Json:
+    if text.startswith("\ufeff"):  # The decoder itself would complain of anything but this.
+        return cast("Json", json.loads(text))
+    return cast("Json", _DECODER.decode(text))

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from domain.clock import cut_to_ms, later
@@ -12,6 +13,7 @@ from domain.job_run import JobRun
 from domain.json_values import JsonObject, canonical
 from domain.parameters import merged, violations
 from domain.personal import subject_issues, subjects_of
+from domain.run_events import Requested, requested
 
 MAX_AHEAD = timedelta(days=3_650)
 """How far ahead a start may lie. A run planned for the year 9999 is a mistake, and overflows what adds to it."""
@@ -43,42 +45,58 @@ class Launch:
 
 
 def new_run(definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime) -> JobRun:
-    """Return the pending run.
+    """Return the pending run; raise what `request` raises."""
+    created_at = cut_to_ms(now)
+    fields = _requested(definition, launch, requested_by, created_at)
+    return JobRun.request(id=run_id, timestamp=created_at, **fields)
+
+
+def request(definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime) -> Requested:
+    """Return the first event of a new run: all that a launch appends.
 
     Raises:
         InvalidInputError: the parameters violate the schema, it is not said whose personal data they are, or the
             wished start is impossible.
     """
+    created_at = cut_to_ms(now)
+    return requested(run_id, created_at, _requested(definition, launch, requested_by, created_at))
+
+
+def _requested(definition: JobDefinition, launch: Launch, requested_by: str, created_at: datetime) -> dict[str, Any]:
+    """Decide on a run's first event; return its fields."""
     spec = definition.spec
     parameters = merged(spec.default_parameters, launch.parameters)
-    created_at = cut_to_ms(now)
     issues = violations(spec.parameters_schema, parameters, "/parameters") + _start_issues(launch, created_at)
     if spec.personal:
         issues += subject_issues(spec.personal, parameters)
     if issues:
         raise InvalidInputError(issues)
-    scheduled_at = max(created_at, launch.scheduled_at or later(created_at, launch.delay_ms or 0))
+    scheduled_at = _scheduled_at(launch, created_at)
     deadline_ms = launch.start_deadline_ms or spec.start_deadline_ms
-    return JobRun.request(
-        id=run_id,
-        timestamp=created_at,
-        definition_id=str(definition.id),
-        definition_version=definition.current,
-        slug=definition.slug,
-        entry_point=spec.entry_point,
-        parameters=parameters,
-        context=launch.context,
-        timeout_ms=launch.timeout_ms or spec.timeout_ms,
-        max_attempts=launch.max_attempts or spec.max_attempts,
-        retry_policy=spec.retry_policy,
-        priority=spec.priority if launch.priority is None else launch.priority,
-        scheduled_at=scheduled_at,
-        start_deadline_at=later(scheduled_at, deadline_ms) if deadline_ms else None,
-        concurrency_value=concurrency_value(spec, parameters),
-        idempotency_key=launch.idempotency_key,
-        request_digest=launch.digest if launch.idempotency_key else None,
-        requested_by=requested_by,
-    )
+    return {
+        "definition_id": str(definition.id),
+        "definition_version": definition.current,
+        "slug": definition.slug,
+        "entry_point": spec.entry_point,
+        "parameters": parameters,
+        "context": launch.context,
+        "timeout_ms": launch.timeout_ms or spec.timeout_ms,
+        "max_attempts": launch.max_attempts or spec.max_attempts,
+        "retry_policy": spec.retry_policy,
+        "priority": spec.priority if launch.priority is None else launch.priority,
+        "scheduled_at": scheduled_at,
+        "start_deadline_at": later(scheduled_at, deadline_ms) if deadline_ms else None,
+        "concurrency_value": concurrency_value(spec, parameters),
+        "idempotency_key": launch.idempotency_key,
+        "request_digest": launch.digest if launch.idempotency_key else None,
+        "requested_by": requested_by,
+    }
+
+
+def _scheduled_at(launch: Launch, created_at: datetime) -> datetime:
+    if launch.scheduled_at is None and not launch.delay_ms:
+        return created_at
+    return max(created_at, launch.scheduled_at or later(created_at, launch.delay_ms or 0))
 
 
 def relaunch(definition: JobDefinition, old: JobRun) -> Launch:

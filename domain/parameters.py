@@ -20,6 +20,8 @@ from domain.schema_budget import MAX_STEPS, OverBudgetError, limited, spend
 from domain.schema_dialects import dialect, shortened
 from domain.schema_keywords import Resolver
 from domain.schema_patterns import PatternError, check_pattern
+from domain.schema_plain import Plain
+from domain.schema_plain import compiled as plain_check
 
 DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -58,15 +60,24 @@ def violations(schema: JsonObject, value: Json, path: str) -> list[Issue]:
 
     A check that takes too much effort is a violation, too.
     """
+    plain, validator = quick_and_thorough(schema)
+    return [] if plain is not None and plain.certainly_allows(value) else thorough_violations(validator, value, path)
+
+
+def thorough_violations(validator: Validator, value: Json, path: str) -> list[Issue]:
+    """Return the same without the quick yes of `schema_plain`."""
     try:
         with limited():
-            return _collect(_validator_of(schema), value, path)
+            return _collect(validator, value, path)
     except OverBudgetError as error:
         return [_too_costly(error, value, path)]
 
 
-def _validator_of(schema: JsonObject) -> Validator:
-    """Return the schema's validator; schemas of definitions that are kept in memory are recognised as objects."""
+_Checks = tuple[Plain | None, Validator]
+
+
+def quick_and_thorough(schema: JsonObject) -> _Checks:
+    """Return what checks by the schema; schemas of definitions that are kept in memory are recognised as objects."""
     known = _recent.get(id(schema))
     if known is None or known[0] is not schema:
         if len(_recent) >= _MAX_RECENT:
@@ -77,16 +88,16 @@ def _validator_of(schema: JsonObject) -> Validator:
 
 _MAX_RECENT = 1_024
 
-_recent: dict[int, tuple[JsonObject, Validator]] = {}
+_recent: dict[int, tuple[JsonObject, _Checks]] = {}
 """By identity, with the object itself, so that no other one can get its identity. Nobody changes a schema."""
 
 
 @lru_cache(maxsize=1024)
-def _compiled(schema_text: bytes) -> Validator:
+def _compiled(schema_text: bytes) -> _Checks:
     schema: JsonObject = orjson.loads(schema_text)
     name = str(schema.get("$schema", DEFAULT_DIALECT))
     resolver = _resolver_of(specification_with(name).create_resource(schema))
-    return cast("Callable[..., Validator]", dialect(name))(schema, _resolver=resolver)
+    return plain_check(schema), cast("Callable[..., Validator]", dialect(name))(schema, _resolver=resolver)
 
 
 def _resolver_of(root: Resource[Json]) -> Resolver:

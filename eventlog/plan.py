@@ -3,8 +3,9 @@
 `eventlog.batch` reads what this needs under the append lock, and writes what comes out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
@@ -12,8 +13,7 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.errors import VersionConflictError
 from domain.identifiers import event_id
-from domain.json_values import JsonObject
-from domain.ports import Origin, Row, Saved, Unit
+from domain.ports import Row, Saved, Unit
 from eventlog import schema
 from projections.envelope import Envelope, bare_envelope
 from projections.table import Table, insert_sql, update_sql
@@ -56,14 +56,12 @@ class Plan:
     """A batch as it is to be written.
 
     Attributes:
-        events: rows of the log, as JSON.
-        positions: where each accepted event stands.
+        events: rows of the log, as JSON; their positions rise.
         rows: the projections' rows as they are after the batch.
     """
 
     found: Found
-    events: list[JsonObject] = field(default_factory=list)
-    positions: dict[Key, int] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
     rows: dict[UUID, Row] = field(default_factory=dict)
     _envelopes: dict[str, list[Envelope]] = field(default_factory=dict)
 
@@ -73,50 +71,44 @@ class Plan:
         Raises:
             VersionConflictError: an event does not follow its aggregate's head, of this batch, too.
         """
-        versions = self._following(unit)
-        traces = _traces(unit, self.found.heads)
-        for aggregate_id, version in versions.items():
-            self.found.heads[aggregate_id].version = version
-        return [self._add(event, unit.origin.actor, traces[key_of(event)]) for event in unit.events]
+        heads = self.found.heads
+        for aggregate_id, version in unit.expects.items():
+            if heads[aggregate_id].version != version:
+                raise VersionConflictError(f"{aggregate_id} no longer has version {version}")
+        own = {aggregate_id: heads[aggregate_id] for aggregate_id in unit.aggregate_ids}
+        keys = [key_of(event) for event in unit.events]
+        versions = _following(keys, own)
+        correlation_id = _correlation_id(unit, heads)
+        for aggregate_id, head in own.items():
+            head.version, head.correlation_id = versions[aggregate_id], correlation_id
+        why = correlation_id, unit.origin.causation_id
+        return [
+            self._add(event, key, unit.origin.actor, why if why[1] else (correlation_id, _previous(key, keys[0])))
+            for event, key in zip(unit.events, keys, strict=True)
+        ]
 
     def statements(self) -> list[Statement]:
         """Fold the events onto their rows; return what writes both, and announces them."""
         written = [(schema.INSERT, orjson.dumps(self.events).decode())]
         for subject, envelopes in self._envelopes.items():
             written += self._project(BY_SUBJECT[subject], envelopes)
-        return [*written, (schema.ANNOUNCE, str(max(self.positions.values())))]
+        return [*written, (schema.ANNOUNCE, str(self.events[-1]["position"]))]
 
-    def _following(self, unit: Unit) -> dict[UUID, int]:
-        heads = self.found.heads
-        for aggregate_id, version in unit.expects.items():
-            if heads[aggregate_id].version != version:
-                raise VersionConflictError(f"{aggregate_id} no longer has version {version}")
-        versions = {aggregate_id: heads[aggregate_id].version for aggregate_id in unit.aggregate_ids}
-        for event in unit.events:
-            aggregate_id, version = key_of(event)
-            if version != versions[aggregate_id] + 1:
-                at = f"{aggregate_id} has version {versions[aggregate_id]}"
-                raise VersionConflictError(f"{at}; version {version} cannot follow")
-            versions[aggregate_id] = version
-        return versions
-
-    def _add(self, event: StoredEvent, actor: str, trace: tuple[UUID, UUID | None]) -> int:
-        aggregate_id, version = key_of(event)
+    def _add(self, event: StoredEvent, key: Key, actor: str, trace: tuple[UUID, UUID | None]) -> int:
+        (aggregate_id, version), (correlation_id, causation_id) = key, trace
         position = self.found.positions[len(self.events)]
-        correlation_id, causation_id = trace
         self.events.append(
             {
-                "id": str(aggregate_id),
+                "id": aggregate_id,
                 "version": version,
                 "position": position,
                 "topic": event.topic,
                 "state": event.state.decode(),
                 "actor": actor,
-                "correlation_id": str(correlation_id),
-                "causation_id": str(causation_id) if causation_id else None,
+                "correlation_id": correlation_id,
+                "causation_id": causation_id,
             }
         )
-        self.positions[aggregate_id, version] = position
         state = self.found.plain.get(aggregate_id, event.state) if version == 1 else event.state
         envelope = bare_envelope(aggregate_id, version, position, event.topic, state)
         self._envelopes.setdefault(envelope.subject, []).append(envelope)
@@ -124,20 +116,21 @@ class Plan:
 
     def _project(self, table: Table, envelopes: list[Envelope]) -> list[Statement]:
         """Fold the events onto their rows; return what writes new rows whole, and of old ones what changed."""
-        new = {envelope.aggregate_id: None for envelope in envelopes if envelope.version == 1}
+        new: dict[UUID, None] = {}
         changes: dict[UUID, Row] = {}
         for envelope in envelopes:
-            row = self.rows.get(envelope.aggregate_id) or self.found.rows.get(envelope.aggregate_id)
+            aggregate_id = envelope.aggregate_id
+            if envelope.version == 1:
+                new[aggregate_id] = None
+                self.rows[aggregate_id] = table.fold(None, envelope)
+                continue
+            row = self.rows.get(aggregate_id) or self.found.rows.get(aggregate_id)
             changed = table.changes(row, envelope)
-            self.rows[envelope.aggregate_id] = {**(row or dict.fromkeys(table.columns)), **changed}
-            changes.setdefault(envelope.aggregate_id, {}).update(changed)
-        by_columns: dict[tuple[str, ...], list[Row]] = {}
-        for aggregate_id, changed in changes.items():
+            self.rows[aggregate_id] = {**(row or dict.fromkeys(table.columns)), **changed}
             if aggregate_id not in new:
-                changed[table.key] = str(aggregate_id)
-                by_columns.setdefault(tuple(sorted(changed)), []).append(changed)
+                changes.setdefault(aggregate_id, {}).update(changed)
         inserts = [(insert_sql(table), _json([self.rows[aggregate_id] for aggregate_id in new]))] if new else []
-        return inserts + [(update_sql(table, columns), _json(rows)) for columns, rows in by_columns.items()]
+        return inserts + _updates(table, changes)
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
         """Return the rows of the unit's aggregates as they are after the whole batch."""
@@ -158,20 +151,28 @@ def key_of(event: StoredEvent) -> Key:
     return (originator_id if isinstance(originator_id, UUID) else UUID(originator_id)), event.originator_version
 
 
-def _traces(unit: Unit, heads: dict[UUID, Head]) -> dict[Key, tuple[UUID, UUID | None]]:
-    """Return why each event came to be, and note it: from its origin, else from the history that it continues."""
-    origin: Origin = unit.origin
+def _following(keys: Sequence[Key], heads: Mapping[UUID, Head]) -> dict[UUID, int]:
+    """Return the versions that the aggregates will have, or raise VersionConflictError."""
+    versions = {aggregate_id: head.version for aggregate_id, head in heads.items()}
+    for aggregate_id, version in keys:
+        if version != versions[aggregate_id] + 1:
+            at = f"{aggregate_id} has version {versions[aggregate_id]}"
+            raise VersionConflictError(f"{at}; version {version} cannot follow")
+        versions[aggregate_id] = version
+    return versions
+
+
+def _correlation_id(unit: Unit, heads: Mapping[UUID, Head]) -> UUID:
+    """Return what the unit's events share with all that led to them: by its origin, else by the history they continue.
+
+    The first of them that has any tells it.
+    """
+    if unit.origin.correlation_id:
+        return unit.origin.correlation_id
     told = [*unit.aggregate_ids, *([unit.continues] if unit.continues else [])]
     known = (heads[aggregate_id].correlation_id for aggregate_id in told)
     inherited = next((correlation_id for correlation_id in known if correlation_id), None)
-    correlation_id = origin.correlation_id or inherited or origin.causation_id or uuid4()
-    traces: dict[Key, tuple[UUID, UUID | None]] = {}
-    first = key_of(unit.events[0])
-    for event in unit.events:
-        traces[key_of(event)] = correlation_id, origin.causation_id or _previous(key_of(event), first)
-    for aggregate_id in unit.aggregate_ids:
-        heads[aggregate_id].correlation_id = correlation_id
-    return traces
+    return inherited or unit.origin.causation_id or uuid4()
 
 
 def _previous(key: Key, first: Key) -> UUID | None:
@@ -183,6 +184,14 @@ def _previous(key: Key, first: Key) -> UUID | None:
     if version > 1:
         return event_id(aggregate_id, version - 1)
     return event_id(*first) if aggregate_id != first[0] else None
+
+
+def _updates(table: Table, changes: Mapping[UUID, Row]) -> list[Statement]:
+    by_columns: dict[tuple[str, ...], list[Row]] = {}
+    for aggregate_id, changed in changes.items():
+        changed[table.key] = str(aggregate_id)
+        by_columns.setdefault(tuple(sorted(changed)), []).append(changed)
+    return [(update_sql(table, columns), _json(rows)) for columns, rows in by_columns.items()]
 
 
 def _json(rows: Iterable[Row]) -> str:

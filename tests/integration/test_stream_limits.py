@@ -174,3 +174,19 @@ def test_a_client_may_know_more_than_the_hub(
         for one, after in ((ahead, head), (opened, head - 1), (events, 0)):
             received = [told_of(message) for message in of_events(one.received)]
             assert received == [told for told in everything if told.position > after]
+
+
+def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_notifications(database_url, share=1)
+    monkeypatch.setattr("eventlog.reader.POLL_S", 600)
+    with in_process(database_url, tmp_path / "data") as api:
+        known = api.hub.head
+        register(api)
+        launch(api)
+        head = tell_now(database_url)[-1].position
+        assert api.hub.head == known
+        with stream(api.client) as opened:
+            assert opened.next()["data"]["head"] == head
+            assert api.hub.head == head

@@ -9,7 +9,7 @@ import pytest
 from domain.errors import InvalidInputError
 from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
-from domain.launching import MAX_AHEAD, Launch, new_run, relaunch
+from domain.launching import MAX_AHEAD, Launch, new_run, relaunch, request
 from domain.run_events import Requested
 from tests.unit.given import NOON, RUN_ID, WORKER, at
 
@@ -165,3 +165,16 @@ def test_a_relaunch_of_a_relaunch_names_the_last_one() -> None:
 def test_a_launched_run_can_start() -> None:
     run = new_run(defined(), Launch(parameters={"day": "monday"}), RUN_ID, "anna", NOON)
     assert run.start(WORKER, NOON).execution == 1
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"idempotency_key": "k"}, {"delay_ms": 5, "start_deadline_ms": 7, "context": {}}]
+)
+def test_the_event_made_without_its_run_is_the_very_one_that_makes_the_run(asked: dict[str, Any]) -> None:
+    launch = Launch(**{"parameters": {"day": "monday"}, **asked})
+    event = request(defined(), launch, RUN_ID, "anna", at(1_000.5))
+    assert event == launched(**asked)
+    assert list(vars(event)) == list(vars(launched(**asked))), "stored in this order"
+    run = new_run(defined(), launch, RUN_ID, "anna", at(1_000.5))
+    run.collect_events()
+    assert event.mutate(None) == run
