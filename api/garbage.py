@@ -1,4 +1,4 @@
-"""When Python looks for garbage: seldom, for it hardly finds any here, and looking delays every client."""
+"""When Python looks for garbage: seldom, for it hardly finds any here, and looking delays everybody."""
 
 import gc
 

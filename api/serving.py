@@ -77,6 +77,7 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
             )
             signals.lead_to(worker.stop, worker.stop_now)
             executor.prepare()
+            look_seldom()
             threading.Thread(target=sweep, name="sweep", daemon=True).start()  # No claim waits for a full disk's worth.
             await worker.run()
 

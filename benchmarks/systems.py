@@ -36,7 +36,7 @@ PATH = "/jobs/noop/run"
 
 BODY = b'{"parameters":{"number":1}}'
 
-SLOTS = 16
+SLOTS = 32
 """Attempts at a time: tuned, as the peers are. The default, 4, suits tasks that work; these wait for the log."""
 
 LaunchOne = Callable[[], Awaitable[Any]]

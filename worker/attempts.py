@@ -82,8 +82,7 @@ class Attempts:
     def renew(self, until: float) -> None:
         """Let all attempts go on until this moment of the monotonic clock."""
         self._lease_until = until
-        for attempt in self._running.values():
-            attempt.renew(until)
+        self._executor.renew(until)
 
     def cancel(self, run_ids: Sequence[UUID], grace_s: float) -> None:
         """Ask the handlers of these runs to stop, once."""

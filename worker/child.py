@@ -1,11 +1,13 @@
 """The process that runs handlers, one attempt after the other. Started by `worker.supervisor`.
 
 Standard output and error lead to the attempt's log already, and standard input is empty. Arguments: where handlers come
-from, then the descriptors of tasks (JSON lines), of reports, and of the word that an attempt is done.
+from, then the descriptors of tasks and of reports, both JSON lines: `ready` once, and of each attempt its updates, its
+end, and `done` with what it used and left.
 """
 
 import asyncio
 import ctypes
+import gc
 import inspect
 import json
 import logging
@@ -15,51 +17,56 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 from worker.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
-from worker.hygiene import Cleaner, Usage, memory_mb
+from worker.hygiene import Cleaner, Usage, cpu_s
+from worker.place import Place
 from worker.registry import HandlerSource, load_handlers
 
 
 def main() -> None:
     """Load the handlers, and run what comes until an attempt leaves something behind."""
-    tasks, reports, done = (
+    tasks, reports = (
         cast("BinaryIO", os.fdopen(int(number), mode)) for number, mode in zip(sys.argv[2:], _MODES, strict=True)
     )
     for descriptor in sys.argv[2:]:
         os.set_inheritable(int(descriptor), False)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # A cancel that comes when the attempt is over is for nobody.
     handlers = load_handlers(HandlerSource(**json.loads(sys.argv[1])))
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    place, usage = Place(os.getcwd()), Usage()  # noqa: PTH109
     cleaner = Cleaner()
+    gc.freeze()  # What is here now never becomes garbage, and need not be looked through again and again.
+    reports.write(_line({"type": "ready", "cpuTotal": cpu_s()}))
+    reports.flush()
     while line := tasks.readline():
-        usage = Usage()
-        _run(handlers, json.loads(line), reports)
+        place.enter()
+        usage.begin()
+        said = _run(handlers, json.loads(line), reports)
         _flush()
-        holds_mb, peak_mb = memory_mb()
-        measured = usage.measured(peak_mb)
-        fit = cleaner.clean_up(holds_mb)
-        done.write(json.dumps({"fit": fit, **measured}).encode() + b"\n")
-        done.flush()
+        measured = usage.measured()
+        fit, left_files = cleaner.clean_up(), place.leave()
+        done = {"type": "done", "fit": fit, "clear": fit and place.printed_nothing, "leftFiles": left_files, **measured}
+        reports.write(said + _line(done))
+        reports.flush()
         if not fit:
             signal.pause()  # The supervisor ends this process; threads that the handler left must not go on alone.
 
 
-_MODES = ("rb", "wb", "wb")
+_MODES = ("rb", "wb")
 
 
-def _run(handlers: Mapping[str, Handler], task: Mapping[str, Any], reports: BinaryIO) -> None:
-    os.mkdir(task["workdir"])  # noqa: PTH102 - as short as it can be: this is on every run's way
-    os.chdir(task["workdir"])
-    os.environ.update(HOME=task["workdir"], TMPDIR=task["workdir"])
+def _run(handlers: Mapping[str, Handler], task: Mapping[str, Any], reports: BinaryIO) -> bytes:
+    """Return how the handler ended, as a line."""
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
     lock = threading.Lock()  # A thread that the handler left may still be reporting.
     outcome = _outcome(handlers[task["entryPoint"]], task, reports, lock, cancelled)
     with lock:
-        _send(reports, outcome)
+        return _line(outcome)
 
 
 def _flush() -> None:
@@ -77,11 +84,12 @@ def _outcome(
 ) -> Mapping[str, Any]:
     def send_report(report: Mapping[str, Any]) -> None:
         with lock:
-            _send(reports, {"type": "update", **report})
+            reports.write(_line({"type": "update", **report}))
+            reports.flush()
 
     try:
         result = _call(handler, _context(task, cancelled, send_report)) or JobResult()
-        return {"type": "result", **asdict(result)}
+        return {"type": "result", **vars(result)}
     except Exception as error:  # noqa: BLE001 - whatever a handler raises is the attempt's end, by contract
         traceback.print_exc()
         return {
@@ -101,7 +109,6 @@ def _call(handler: Handler, context: JobRunContext) -> JobResult | None:
 
 
 def _context(task: Mapping[str, Any], cancelled: threading.Event, send_report: Any) -> JobRunContext:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     deadline = task["deadline"]
     return JobRunContext(
         definition=task["definition"],
@@ -116,13 +123,22 @@ def _context(task: Mapping[str, Any], cancelled: threading.Event, send_report: A
     )
 
 
-def _send(reports: BinaryIO, message: Mapping[str, Any]) -> None:
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    msg = f"Object of type {type(value).__name__} is not JSON serializable"
+    raise TypeError(msg)
+
+
+_ENCODER = json.JSONEncoder(default=_plain)
+
+
+def _line(message: Mapping[str, Any]) -> bytes:
     try:
-        text = json.dumps(message)
+        text = _ENCODER.encode(message)
     except (TypeError, ValueError, RecursionError) as error:
         text = json.dumps({"type": "invalid", "message": f"the handler's result or report is no JSON: {error}"})
-    reports.write(text.encode() + b"\n")
-    reports.flush()
+    return text.encode() + b"\n"
 
 
 if __name__ == "__main__":

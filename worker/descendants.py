@@ -8,7 +8,6 @@ import time
 from contextlib import suppress
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def descendants() -> list[int]:
@@ -61,13 +60,6 @@ def _listed(pid: int) -> list[bytes]:
 def _stat(pid: int) -> list[bytes]:
     with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
         return file.read().rpartition(b")")[2].split()
-
-
-def cpu_s(pid: int) -> float:
-    """Return what the process and the children that it waited for have used."""
-    with suppress(OSError):
-        return sum(int(ticks) for ticks in _stat(pid)[11:15]) / _TICKS_A_SECOND
-    return 0.0
 
 
 def memory_mb() -> float:

@@ -55,9 +55,6 @@ class Attempt(Protocol):
     async def outcome(self) -> Outcome:
         """Wait for the end; nothing of the attempt runs any more then."""
 
-    def renew(self, until: float) -> None:
-        """Let it go on until this moment of the host's monotonic clock; without renewal it ends by itself."""
-
     def cancel(self, grace_s: float) -> None:
         """Ask it to stop, and kill it after the grace time."""
 
@@ -70,6 +67,9 @@ class Executor(Protocol):
 
     async def aclose(self) -> None:
         """End what was started ahead of tasks that never came."""
+
+    def renew(self, until: float) -> None:
+        """Let what runs go on until this moment of the host's monotonic clock; without renewal it ends by itself."""
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
         """Start an attempt that goes on until the given moment of the monotonic clock unless it is renewed."""

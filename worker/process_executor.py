@@ -1,22 +1,24 @@
-"""Runs attempts on this host: in warm processes, each under a supervisor that ends an attempt with all descendants."""
+"""Runs attempts on this host: in warm processes, each with a supervisor that ends an attempt with all descendants."""
 
 import asyncio
-import json
 import signal
 from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any, Protocol
 
 from worker.executor import OnUpdate, Outcome, Task
+from worker.pace import Pace
 from worker.registry import HandlerSource
-from worker.slots import REPORT_LIMIT_BYTES, Slot, start_slot
+from worker.slots import Slot, start_slot
 from worker.workdirs import remove
 from worker.workplace import Workplace
 
 FAREWELL_S = 1.0
 """How long a process may still be heard whose supervisor was killed."""
+
+UNWATCHED_S = 0.02
+"""How long an attempt may go on, and what it prints wait, before its supervisor hears of it."""
 
 LOG_LIMIT_BYTES = 10 * 1_048_576
 """What is kept of what one execution prints."""
@@ -30,9 +32,12 @@ class ProcessExecutor:
         self._workplace = Workplace()
         self._size = size
         self._ready: deque[Slot] = deque()
-        self._busy = 0
+        self._pace = Pace()
+        self._running: dict[ProcessAttempt, Callable[[], None]] = {}
+        self._starting = 0
         self._refilling: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
+        self._lease_until = 0.0
         self._closed = False
 
     async def aclose(self) -> None:
@@ -49,93 +54,110 @@ class ProcessExecutor:
         if self._refilling is None or self._refilling.done():
             self._refilling = asyncio.create_task(self._start_missing(), name="warm processes")
 
+    @property
+    def _missing(self) -> int:
+        return self._size - len(self._ready) - len(self._running) - self._starting
+
     async def _start_missing(self) -> None:
-        while len(self._ready) + self._busy < self._size and not self._closed:
-            self._ready.append(await start_slot(self._source, self._workplace.new_directory()))
+        while self._missing > 0 and not self._closed:
+            self._ready.append(await self._start())
+
+    async def _start(self) -> Slot:
+        slot = await start_slot(self._source, self._workplace.new_directory())
+        if self._lease_until:
+            slot.renew(self._lease_until)
+        return slot
 
     async def _take(self) -> Slot:
         """Return a slot that still lives; a fresh one where none is ready."""
         while self._ready:
-            slot = self._ready.popleft()
+            slot = self._ready.pop()  # The last one used: most of it is still in the processor's caches.
             if slot.lives:
                 return slot
-            await slot.discard()
-        return await start_slot(self._source, self._workplace.new_directory())
-
-    async def submit(self, task: Task, on_update: OnUpdate, until: float) -> "ProcessAttempt":
-        """See the port."""
-        task.log_path.parent.mkdir(parents=True, exist_ok=True)
-        self._busy += 1
+            self._discard(slot)
+        self._starting += 1
         try:
-            attempt = ProcessAttempt(await self._take(), self._give_back)
-        except BaseException:
-            self._busy -= 1
-            raise
-        try:
-            await attempt.begin(task, on_update, until)
-        except BaseException:
-            attempt.abandon()  # Else it would run on without anybody who knows of it.
-            raise
-        return attempt
-
-    def _give_back(self, slot: Slot, *, lives_on: bool) -> None:
-        """Keep the slot for another attempt, or end it and start another one."""
-        self._busy -= 1
-        wanted = len(self._ready) + self._busy < self._size and not self._closed
-        if lives_on and slot.lives and wanted:
-            self._ready.append(slot)
-            return
-        slot.hang_up()
-        self._leaving.add(leaving := asyncio.create_task(slot.discard(), name="ended process"))
-        leaving.add_done_callback(self._leaving.discard)
-        if not self._closed:
-            self.prepare()
-
-
-class ProcessAttempt:
-    """An attempt, seen through its supervisor."""
-
-    def __init__(self, slot: Slot, give_back: "_GiveBack") -> None:
-        self._slot = slot
-        self._give_back = give_back
-        self._workdir = slot.new_workdir()
-        self._over = False
-        self._conversation: asyncio.Task[Mapping[str, Any] | None] | None = None
-
-    @property
-    def supervisor_pid(self) -> int:
-        """Return the process that guards it."""
-        return self._slot.process.pid
-
-    async def begin(self, task: Task, on_update: OnUpdate, until: float) -> None:
-        """Give the order and start to listen."""
-        self._conversation = asyncio.create_task(self._listen(on_update))
-        self._slot.tell(_order(task, self._workdir, until))
-        if self._slot.process.stdin is not None:
-            with suppress(ConnectionError):
-                await self._slot.process.stdin.drain()
-
-    async def outcome(self) -> Outcome:
-        """See the port."""
-        lives_on = False
-        try:
-            said = await self._slot.process.stdout.readline() if self._slot.process.stdout else b""
-            ended: Mapping[str, Any] | None = json.loads(said) if said else None
-            message = await self._last_word(ended)
-            # After a message that nobody can read, whatever follows would be taken for the next attempt's.
-            understood = message is not None and message["type"] != "invalid"
-            lives_on = ended is not None and bool(ended["livesOn"]) and understood
+            return await self._start()
         finally:
-            self._leave(lives_on=lives_on)
-        try:
-            self._workdir.rmdir()  # Empty, mostly: no thread is worth it.
-        except OSError:
-            await asyncio.to_thread(remove, self._workdir)
-        return _outcome(message, ended)
+            self._starting -= 1
 
     def renew(self, until: float) -> None:
         """See the port."""
-        self._tell({"renew": until})
+        self._lease_until = until
+        for slot in self._ready:
+            slot.renew(until)
+        for attempt in self._running:
+            attempt.renew(until)
+
+    async def submit(self, task: Task, on_update: OnUpdate, until: float) -> "ProcessAttempt":
+        """See the port."""
+        began = await self._pace.turn()
+        try:
+            slot = await self._take()
+        except BaseException:
+            began()
+            raise
+        slot.renew(max(until, self._lease_until))
+        attempt = ProcessAttempt(slot, task, on_update, self._give_back)
+        self._running[attempt] = began
+        return attempt
+
+    def _give_back(self, attempt: "ProcessAttempt", slot: Slot, *, lives_on: bool) -> None:
+        """Keep the slot for another attempt, or end it and start another one."""
+        self._running.pop(attempt)()
+        if lives_on and slot.lives and self._missing > 0 and not self._closed:
+            self._ready.append(slot)
+            return
+        self._discard(slot)
+        if not self._closed:
+            self.prepare()
+
+    def _discard(self, slot: Slot) -> None:
+        slot.hang_up()
+        self._leaving.add(leaving := asyncio.create_task(slot.discard(), name="ended process"))
+        leaving.add_done_callback(self._leaving.discard)
+
+
+class ProcessAttempt:
+    """An attempt in a slot. Its supervisor hears of it if it goes on for a moment, prints, or leaves something behind.
+
+    Implements `worker.slots.Listener`.
+    """
+
+    def __init__(self, slot: Slot, task: Task, on_update: OnUpdate, give_back: "_GiveBack") -> None:
+        loop = asyncio.get_running_loop()
+        self._slot = slot
+        self._task = task
+        self._on_update = on_update
+        self._give_back = give_back
+        self._workdir = slot.next_workdir()
+        self._message: Mapping[str, Any] | None = None
+        self._ended: Mapping[str, Any] | None = None
+        self._heard_all = False
+        self._left_files = True
+        self._over: asyncio.Future[Mapping[str, Any] | None] = loop.create_future()
+        self._deadline = None if task.timeout_ms is None else monotonic() + task.timeout_ms / 1000
+        self._watched = False
+        self._soon = loop.call_later(UNWATCHED_S, self._have_watched)
+        slot.listener = self
+        slot.give(_described(task))
+
+    @property
+    def supervisor_pid(self) -> int:
+        """Return the process that watches it."""
+        return self._slot.process.pid
+
+    async def outcome(self) -> Outcome:
+        """See the port."""
+        ended = await self._over
+        if self._left_files:
+            await asyncio.to_thread(remove, self._workdir)
+        return _outcome(self._message, ended)
+
+    def renew(self, until: float) -> None:
+        """See the port."""
+        if not self._over.done():
+            self._slot.renew(until)
 
     def cancel(self, grace_s: float) -> None:
         """See the port."""
@@ -145,56 +167,63 @@ class ProcessAttempt:
         """See the port."""
         self._tell({"stop": True})
 
-    def abandon(self) -> None:
-        """End it, with its process and its supervisor; nobody will ask for its outcome."""
-        self._leave(lives_on=False)
+    def reported(self, message: Mapping[str, Any]) -> None:
+        """See `Listener`."""
+        kind = message["type"]
+        if self._message is None and kind != "update":
+            self._message = message
+        elif self._message is None:
+            self._on_update(message)
+        elif kind == "done":
+            self._done(message)
+        if "invalid" in (kind, (self._message or message)["type"]):
+            self.stop()  # It may still be writing what nobody reads any more.
 
-    def _leave(self, *, lives_on: bool) -> None:
-        self._over = True  # The slot may be another attempt's from here on.
-        self._give_back(self._slot, lives_on=lives_on)
+    def _done(self, said: Mapping[str, Any]) -> None:
+        self._left_files = bool(said["leftFiles"])
+        if said["clear"] and not self._watched:
+            self._end({**said, "cause": "exit", "livesOn": True})
+        else:
+            self._tell({"over": said})
+
+    def reports_ended(self) -> None:
+        """See `Listener`."""
+        self._heard_all = True
+        if self._ended is not None:
+            self._end(self._ended)
+        else:
+            self._have_watched()  # It knows more of how the process ended.
+
+    def supervisor_said(self, ended: Mapping[str, Any] | None) -> None:
+        """See `Listener`."""
+        self._ended = self._ended or ended
+        if self._heard_all or (ended is not None and ended["livesOn"]):
+            self._end(self._ended)
+        else:  # The last word may be on its way; but those that a killed supervisor left may hold the pipe for ever.
+            asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._ended)
+
+    def _have_watched(self) -> None:
+        """Let the supervisor know of the attempt, once."""
+        if not self._watched:
+            self._watched = True
+            self._slot.tell(_order(self._task, self._deadline, self._slot.cpu_s))
 
     def _tell(self, command: Mapping[str, Any]) -> None:
-        if not self._over:
+        if not self._over.done():  # Else the slot may be another attempt's.
+            self._have_watched()
             self._slot.tell(command)
 
-    async def _last_word(self, ended: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """Return what the process said last: before it was done, or before it ended."""
-        if self._conversation is None:
-            return None
-        if ended is None:  # The supervisor was killed; who was left behind may hold the pipe open for ever.
-            await asyncio.wait({self._conversation}, timeout=FAREWELL_S)
-            if not self._conversation.done():
-                self._conversation.cancel()
-                return None
-        return await self._conversation
-
-    async def _listen(self, on_update: OnUpdate) -> Mapping[str, Any] | None:
-        message = await _until_the_end(self._slot.reports, on_update)
-        if message is not None and message["type"] == "invalid":
-            self.stop()  # It may still be writing what nobody reads any more.
-        return message
+    def _end(self, ended: Mapping[str, Any] | None) -> None:
+        if self._over.done():
+            return
+        self._soon.cancel()
+        self._slot.listener = None
+        self._give_back(self, self._slot, lives_on=ended is not None and bool(ended["livesOn"]))
+        self._over.set_result(ended)
 
 
 class _GiveBack(Protocol):
-    def __call__(self, slot: Slot, *, lives_on: bool) -> None: ...
-
-
-async def _until_the_end(reader: asyncio.StreamReader, on_update: OnUpdate) -> Mapping[str, Any] | None:
-    """Pass updates on, and return the message that ends the conversation, or None where it broke off."""
-    while True:
-        try:
-            line = await reader.readline()
-        except ValueError:
-            return {"type": "invalid", "message": f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"}
-        if not line.endswith(b"\n"):
-            return None
-        try:
-            message: Mapping[str, Any] = json.loads(line)
-        except ValueError:
-            return {"type": "invalid", "message": "a result or report that is no JSON"}
-        if message["type"] != "update":
-            return message
-        on_update(message)
+    def __call__(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None: ...
 
 
 def _outcome(message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> Outcome:
@@ -219,21 +248,25 @@ def _signal_name(code: int) -> str:
         return str(-code)
 
 
-def _order(task: Task, workdir: Path, until: float) -> Mapping[str, Any]:
+def _order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Mapping[str, Any]:
+    """Return what the supervisor is told."""
     return {
         "log": str(task.log_path),
         "logLimitBytes": LOG_LIMIT_BYTES,
-        "timeoutMs": task.timeout_ms,
+        "deadline": deadline,
         "memoryMb": task.memory_mb,
-        "leaseUntil": until,
-        "task": {
-            "workdir": str(workdir),
-            "run": task.run,
-            "definition": task.definition,
-            "entryPoint": task.entry_point,
-            "parameters": task.parameters,
-            "inputs": task.inputs,
-            "settings": task.settings,
-            "deadline": task.deadline,
-        },
+        "cpuBefore": cpu_before_s,
+    }
+
+
+def _described(task: Task) -> Mapping[str, Any]:
+    """Return what the process is told."""
+    return {
+        "run": task.run,
+        "definition": task.definition,
+        "entryPoint": task.entry_point,
+        "parameters": task.parameters,
+        "inputs": task.inputs,
+        "settings": task.settings,
+        "deadline": task.deadline,
     }

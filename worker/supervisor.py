@@ -1,23 +1,26 @@
-"""The guard of attempts, one at a time: a small process without user code between the worker and handlers' process.
+"""The supervisor of attempts, one at a time: a small process without user code beside the handlers' process.
 
-It starts the handlers' process, keeps what each attempt prints, and ends an attempt with every descendant: when its
-time is over, when the worker says so, when the worker is gone, and when the worker's lease is over while the worker is
-frozen. As a subreaper it inherits what an attempt's descendants leave behind, so nothing can hide in a session of its
-own. An attempt that ended by itself and left nothing behind leaves its process to the next one; otherwise both end.
+It starts the handlers' process, which takes tasks from the worker and answers it directly. Of an attempt that is over
+in a moment, prints nothing and leaves nothing behind, the supervisor need not hear; of every other it is told. Then it
+keeps what is printed, and ends the attempt with every descendant: when its time is over, beyond its memory, and when
+the worker says so. In any case it ends everything when the worker is gone, and when the worker's lease is over while
+the worker is frozen. It and the handlers' process are subreapers, so nothing can hide in a session of its own. An
+attempt that ended by itself and left nothing behind leaves its process to the next one; otherwise both end.
 
 Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of ours. The handlers'
 process is started at once, ahead of its first task, so that it has imported all it needs when the task comes.
-Arguments: the descriptor for reports, then the command of the handlers' process. Standard input: JSON lines, for each
-attempt first the order (log, limits, task), then `{"renew": deadline}`, `{"cancel": grace_s}` or `{"stop": true}`.
-Standard output: a JSON line at each attempt's end, why and how it ended. Deadlines are of CLOCK_MONOTONIC, which all
-processes of a host share.
+Arguments: the descriptors for tasks and for reports, then the command of the handlers' process. Standard input: JSON
+lines, `{"renew": moment}` at any time, and of an attempt first the order (`{"log": …}` and limits), then
+`{"cancel": grace_s}`, `{"stop": true}` or, once its process says that it is done, `{"over": …}`. Standard output: a
+JSON line at the end of each attempt of which it was told. Moments are of CLOCK_MONOTONIC, which all processes of a host
+share.
 """
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
+import math
 import os
 import select
 import signal
@@ -27,19 +30,20 @@ from contextlib import suppress
 
 sys.path.append(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120 - isolated: nothing of ours is found yet
 
-from worker.descendants import cpu_s, is_only_descendant, kill_descendants, memory_mb
+from worker.child_process import Child, become_subreaper
+from worker.descendants import is_only_descendant, kill_descendants, memory_mb
 
 TYPE_CHECKING = False  # Type checkers know the name; importing typing would cost a third of the start.
 if TYPE_CHECKING:
     from resource import struct_rusage
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-
 CHUNK_BYTES = 65_536
 
 TICK_S = 0.1
 """How often memory is looked at, and the longest that a passed deadline goes unnoticed."""
+
+LOOK_AGAIN_S = 3_600.0
+"""How long to wait for the worker's word at a time: the system's clocks for it know no more than some weeks."""
 
 MARKER = b"[the output beyond %d bytes is not kept]\n"
 
@@ -48,6 +52,7 @@ class Log:
     """The attempt's log: stamps each line, and keeps only so many bytes."""
 
     def __init__(self, path: str, limit: int) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - pathlib would double the start's time
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         with suppress(OSError):  # Some file systems have no locks.
             fcntl.flock(self._file, fcntl.LOCK_EX)  # Tells whoever finds the file that it still grows.
@@ -81,47 +86,12 @@ class Log:
         os.close(self._file)
 
 
-class Child:
-    """The handlers' process: reads tasks, prints, and says when one is done."""
-
-    def __init__(self, command: list[str], reports: int) -> None:
-        tasks, self.tasks = os.pipe()
-        os.set_blocking(self.tasks, False)
-        self._rest = b""
-        self.output, writing = os.pipe()
-        self.done, saying_done = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            os.setpgid(0, 0)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.dup2(writing, 1)
-            os.dup2(writing, 2)
-            for descriptor in (tasks, reports, saying_done):
-                os.set_inheritable(descriptor, True)
-            arguments = [*command, str(tasks), str(reports), str(saying_done)]
-            os.execv(command[0], arguments)  # noqa: S606 - the worker's own interpreter
-        for descriptor in (tasks, writing, reports, saying_done):
-            os.close(descriptor)
-
-    def give(self, task: object) -> None:
-        """Have a task, one line, ready to be handed over."""
-        self._rest = json.dumps(task).encode() + b"\n"
-
-    def give_on(self) -> bool:
-        """Hand over what the pipe takes: a child may never read. Return whether there is nothing left to do."""
-        try:
-            self._rest = self._rest[os.write(self.tasks, self._rest) :]
-        except OSError as error:  # The pipe is full, or nobody reads it any more.
-            return isinstance(error, BrokenPipeError)
-        return not self._rest
-
-
 class Control:
-    """What the worker says."""
+    """What the worker says, and until when its word holds."""
 
     def __init__(self) -> None:
         self.descriptor = sys.stdin.fileno()
+        self.lease_until = math.inf
         self._received = b""
 
     def read(self) -> list[dict[str, object]] | None:
@@ -130,7 +100,16 @@ class Control:
         if not chunk:
             return None
         *lines, self._received = (self._received + chunk).split(b"\n")
-        return [json.loads(line) for line in lines]
+        commands: list[dict[str, object]] = [json.loads(line) for line in lines]
+        for command in commands:
+            if "renew" in command:
+                self.lease_until = _number(command["renew"]) or 0.0
+        return commands
+
+    @property
+    def lease_is_over(self) -> bool:
+        """Return whether others may take the worker for dead from now on."""
+        return time.monotonic() > self.lease_until
 
 
 class Attempt:
@@ -139,31 +118,32 @@ class Attempt:
     def __init__(self, child: Child, control: Control, order: dict[str, object]) -> None:
         self._log = Log(str(order["log"]), int(str(order["logLimitBytes"])))
         self._memory_limit = _number(order["memoryMb"])
-        self._lease_until = _number(order["leaseUntil"]) or 0.0
-        timeout_ms = _number(order["timeoutMs"])
-        self._deadline = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
+        self._deadline = _number(order["deadline"])
+        self._cpu_before_s = _number(order["cpuBefore"]) or 0.0
         self._cancel_until: float | None = None
         self._cause: str | None = None
         self._peak_mb = 0.0
         self._control = control
         self._child = child
-        self._done = b""
-        self._cpu_before_s = cpu_s(child.pid)
-        child.give(order["task"])
+        self._over: dict[str, object] | None = None
 
-    def run(self, commands: list[dict[str, object]]) -> dict[str, object]:
+    def run(self, commands: list[dict[str, object]], woken: int) -> dict[str, object]:
         """Watch until the end; return how it was, and whether the child lives on."""
         self._obey(commands)
-        status, usage = self._watch()
-        said = json.loads(self._done) if usage is None else {}
-        lives_on = bool(said.get("fit")) and is_only_descendant(self._child.pid)
+        status, usage = self._watch(woken)
+        said = self._over or {}
+        lives_on = usage is None and bool(said.get("fit")) and is_only_descendant(self._child.pid)
         if not lives_on:
             kill_descendants()
         self._drain()
         self._log.close()
         code = os.waitstatus_to_exitcode(status)
-        used_s = said["cpuSeconds"] if usage is None else usage.ru_utime + usage.ru_stime - self._cpu_before_s
-        peak_mb = said["peakMemoryMb"] if usage is None else usage.ru_maxrss / 1024
+        used_s = (
+            (_number(said["cpuSeconds"]) or 0.0)
+            if usage is None
+            else usage.ru_utime + usage.ru_stime - self._cpu_before_s
+        )
+        peak_mb = (_number(said["peakMemoryMb"]) or 0.0) if usage is None else usage.ru_maxrss / 1024
         return {
             "cause": self._cause or ("signal" if code < 0 else "exit"),
             "code": code,
@@ -172,17 +152,16 @@ class Attempt:
             "livesOn": lives_on,
         }
 
-    def _watch(self) -> tuple[int, struct_rusage | None]:
-        """Return the exit status and usage of a child that ended, (0, None) if it says that it is done."""
+    def _watch(self, woken: int) -> tuple[int, struct_rusage | None]:
+        """Return the exit status and usage of a child that ended, (0, None) if it said that it is done."""
         poller = select.poll()
-        poller.register(self._child.tasks, select.POLLOUT)
-        for descriptor in (self._control.descriptor, self._child.output, self._child.done):
+        for descriptor in (self._control.descriptor, self._child.output, woken):
             poller.register(descriptor, select.POLLIN)
         while True:
             pid, status, usage = os.wait4(self._child.pid, os.WNOHANG)
             if pid:
                 return status, usage
-            if self._done.endswith(b"\n") and self._cause is None:
+            if self._over is not None and self._cause is None:
                 return 0, None
             for descriptor, _ in poller.poll(TICK_S * 1000):
                 self._heed(descriptor, poller)
@@ -196,32 +175,28 @@ class Attempt:
                 self._end("stopped")
             self._obey(commands or [])
             return
-        if descriptor == self._child.tasks:
-            if self._child.give_on():
-                poller.unregister(descriptor)
-            return
         chunk = os.read(descriptor, CHUNK_BYTES)
-        if not chunk:
-            poller.unregister(descriptor)
-        elif descriptor == self._child.output:
+        if descriptor != self._child.output:
+            return  # It only says that some process has ended.
+        if chunk:
             self._log.add(chunk)
         else:
-            self._done += chunk
+            poller.unregister(descriptor)
 
     def _obey(self, commands: list[dict[str, object]]) -> None:
         for command in commands:
-            if "renew" in command:
-                self._lease_until = _number(command["renew"]) or 0.0
-            elif "cancel" in command:
+            if "cancel" in command:
                 self._cancel_until = time.monotonic() + (_number(command["cancel"]) or 0.0)
                 with suppress(ProcessLookupError):
                     os.kill(self._child.pid, signal.SIGTERM)
             elif "stop" in command:
                 self._end("stopped")
+            elif isinstance(over := command.get("over"), dict):
+                self._over = over
 
     def _check_limits(self) -> None:
         now = time.monotonic()
-        if now > self._lease_until:
+        if self._control.lease_is_over:
             self._end("lease")
         if self._deadline is not None and now >= self._deadline:
             self._end("timeout")
@@ -245,11 +220,6 @@ class Attempt:
         os.set_blocking(self._child.output, True)
 
 
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(option, value)
-
-
 def _stamp() -> bytes:
     now = time.time()
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode() + b".%03dZ " % (now % 1 * 1000)
@@ -265,30 +235,46 @@ def _number(value: object) -> float | None:
     return None if value is None else float(str(value))
 
 
-def _next_order(child: Child, control: Control) -> list[dict[str, object]]:
-    """Wait for an order, with whatever was said in one breath; empty once the worker or the child is gone."""
+def _next_order(control: Control) -> list[dict[str, object]]:
+    """Wait for an order, with whatever was said in one breath; empty once the worker or its lease is gone.
+
+    Until then an attempt may be under way of which nobody has told yet, or the child has ended in the middle of one.
+    """
     poller = select.poll()
     poller.register(control.descriptor, select.POLLIN)
-    poller.register(child.done, select.POLLIN)
-    while True:
-        for descriptor, _ in poller.poll():
-            commands = control.read() if descriptor == control.descriptor else None
-            if commands is None:
-                return []
-            # What is no order was said to the attempt before, which had ended already.
-            orders = [index for index, command in enumerate(commands) if "task" in command]
-            if orders:
-                return commands[orders[0] :]
+    while not control.lease_is_over:
+        left_s = control.lease_until - time.monotonic()
+        if not poller.poll(min(max(left_s, 0.0), LOOK_AGAIN_S) * 1000 + 1):
+            continue
+        commands = control.read()
+        if commands is None:
+            break
+        # What is no order was said to the attempt before, which had ended already.
+        orders = [index for index, command in enumerate(commands) if "log" in command]
+        if orders:
+            return commands[orders[0] :]
+    return []
+
+
+def _woken_by_children() -> int:
+    """Return a descriptor that can be read whenever a process below this one has ended."""
+    woken, waking = os.pipe()
+    for descriptor in (woken, waking):
+        os.set_blocking(descriptor, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+    return woken
 
 
 def main() -> None:
-    """Start the handlers' process, and guard one attempt after the other while it is fit for them."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    """Start the handlers' process, and watch one attempt after the other while it is fit for them."""
+    become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    child, control = Child(sys.argv[2:], int(sys.argv[1])), Control()
-    while commands := _next_order(child, control):
-        ended = Attempt(child, control, commands[0]).run(commands[1:])
+    child, control = Child(sys.argv[3:], int(sys.argv[1]), int(sys.argv[2])), Control()
+    woken = _woken_by_children()
+    while commands := _next_order(control):
+        ended = Attempt(child, control, commands[0]).run(commands[1:], woken)
         with suppress(BrokenPipeError):
             _write(sys.stdout.fileno(), json.dumps(ended).encode() + b"\n")
         if not ended["livesOn"]:

@@ -9,6 +9,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import pytest
+
+from worker import process_executor
 from worker.executor import Task
 from worker.process_executor import ProcessAttempt, ProcessExecutor
 from worker.registry import HandlerSource
@@ -111,3 +114,74 @@ def test_as_many_run_at_once_as_are_asked_for_and_slots_are_used_again(tmp_path:
             assert set(later) <= set(pids)
 
     asyncio.run(main())
+
+
+def test_of_an_attempt_that_is_over_in_a_moment_and_silent_nobody_hears(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with executor() as slots:
+            first = await (await submit(slots, tmp_path / "warm", "noop")).outcome()
+            log = tmp_path / "logs" / "1"
+            outcome = await (await submit(slots, log, "noop")).outcome()
+            assert (first.kind, outcome.kind) == ("result", "result")
+            assert not log.parent.exists()
+            assert outcome.metrics.keys() == {"cpuSeconds", "peakMemoryMb"}
+
+    asyncio.run(main())
+
+
+def test_what_short_attempts_print_is_whole_and_in_their_own_logs(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with executor() as slots:
+            for number in range(20):
+                log = tmp_path / f"{number}" / "log"
+                handler = "echo" if number % 2 else "noop"
+                outcome = await (await submit(slots, log, handler, number=number)).outcome()
+                assert outcome.kind == "result"
+                if number % 2:
+                    lines = [line.split(" ", 1)[1] for line in log.read_text().splitlines()]
+                    assert lines == ["printed by the handler", "INFO logged by the handler"]
+                else:
+                    assert number == 0 or not log.exists()
+
+    asyncio.run(main())
+
+
+def test_a_crash_in_the_first_moment_is_told_as_what_it_was(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with executor() as slots:
+            await (await submit(slots, tmp_path / "warm", "noop")).outcome()
+            outcome = await (await submit(slots, tmp_path / "1", "segfault")).outcome()
+            assert outcome.kind == "signal"
+            assert "SIGSEGV" in outcome.message["message"]
+            again = await (await submit(slots, tmp_path / "2", "noop")).outcome()
+            assert again.kind == "result"
+
+    asyncio.run(main())
+
+
+def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_executor, "UNWATCHED_S", 3_600.0)
+
+    async def main() -> None:
+        async with executor() as slots:
+            await (await submit(slots, tmp_path / "warm", "noop")).outcome()
+            file = tmp_path / "signs"
+            attempt = await submit(slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000)
+            while not (file.exists() and file.read_text().endswith("\n")):
+                await asyncio.sleep(0.01)
+            slots.renew(monotonic() + 0.2)
+            outcome = await asyncio.wait_for(attempt.outcome(), 30)
+            assert outcome.kind == "signal"
+            pids = {int(line.split()[0]) for line in file.read_text().splitlines()}
+            assert not [pid for pid in pids if _runs(pid)]
+
+    asyncio.run(main())
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
