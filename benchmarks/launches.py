@@ -7,6 +7,7 @@ Each measurement has a new server, worker and database, so nobody works off what
 
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 from uuid import uuid4
 
 from benchmarks.measuring import Bench, Reference, Row, in_turns, run_alone
@@ -21,12 +22,14 @@ def measure(bench: Bench) -> list[Row]:
     """Measure all in turns."""
     peers = installed_peers(bench)
     measures: dict[str, Callable[[], float]] = {BARE: partial(_bare, bench)}
-    measures |= {system.label: partial(_launches, bench, system) for system in (OURS, *peers)}
+    executed: dict[str, list[float]] = {system.label: [] for system in (OURS, *peers)}
+    measures |= {system.label: partial(_launches, bench, system, executed) for system in (OURS, *peers)}
     figures = in_turns(bench, measures)
     references = [Reference(BARE, figures[BARE], goal=0.5)]
     references += [Reference(peer.label, figures[peer.label]) for peer in peers]
     title = f"launches over HTTP, {CONNECTIONS} connections, a worker beside"
-    return [Row("launches", title, "/s", figures[OURS.label], references, notes=[f"load by {generator()}"])]
+    more = {f"{label} executed meanwhile, /s": median(rates) for label, rates in executed.items()}
+    return [Row("launches", title, "/s", figures[OURS.label], references, more=more, notes=[f"load by {generator()}"])]
 
 
 def _bare(bench: Bench) -> float:
@@ -35,11 +38,12 @@ def _bare(bench: Bench) -> float:
         return _rate(bench, ready_url(log, process) + PATH)
 
 
-def _launches(bench: Bench, system: System) -> float:
+def _launches(bench: Bench, system: System, executed: dict[str, list[float]]) -> float:
     with site(bench, system) as own, own.api() as url, own.worker():
         post(url)
         own.wait_for_completed(1)  # The worker is at work.
         figure = _rate(bench, url)
+        executed[system.label].append(own.completed() / (bench.effort.warm_up_s + bench.effort.seconds))
         _check(system, own.launched(), figure * bench.effort.seconds)
     return figure
 

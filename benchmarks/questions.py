@@ -257,7 +257,7 @@ def _workers(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     beats = Heartbeats(pool)
 
     async def lives(connection: Connection) -> object:
-        return await heartbeats.lives(connection, "worker-1")
+        return await (await connection.execute(heartbeats.LIVES, ("worker-1",))).fetchone()
 
     now = datetime.now(UTC)
     return [

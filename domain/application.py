@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from eventsourcing.application import Application, project_aggregate
+from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment
@@ -21,7 +21,7 @@ from domain.job_run import JobRun
 from domain.json_values import JsonObject
 from domain.launching import Launch, new_run, relaunch, repeated_personal, request
 from domain.personal import subjects_of
-from domain.ports import Locked, Log, Origin, RandomSource, Row, Saved, Unit
+from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Row, Saved, Unit
 from domain.run_states import FINAL
 
 A = TypeVar("A", bound=Aggregate)
@@ -230,23 +230,30 @@ class Jobs(Application[UUID]):
         return await self.save(*await decide(), origin=origin)
 
     async def save_under_lock(
-        self, decide: Callable[[Locked], Awaitable[Sequence[Aggregate]]], origin: Origin
+        self,
+        decide: Callable[[Locked], Awaitable[Sequence[Aggregate]]],
+        origin: Origin,
+        claimant: Claimant | None = None,
     ) -> Saved:
-        """Run a decision that must see everything and be overtaken by nothing."""
+        """Run a decision that must see everything and be overtaken by nothing; see `domain.ports.Log`."""
 
         async def decide_events(locked: Locked) -> Sequence[StoredEvent]:
             return self.stored_events(await decide(locked))
 
-        return await self.log_port.append_under_lock(decide_events, origin)
+        return await self.log_port.append_under_lock(decide_events, origin, claimant)
 
     async def load(self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class, folded from their events."""
         histories = await (locked or self.log_port).events_of(ids)
-        folded: dict[UUID, Aggregate | None] = {
-            aggregate_id: project_aggregate(None, map(self.mapper.to_domain_event, history))
-            for aggregate_id, history in histories.items()
-        }
+        folded = {aggregate_id: self._folded(history) for aggregate_id, history in histories.items()}
         return {key: aggregate for key, aggregate in folded.items() if isinstance(aggregate, aggregate_class)}
+
+    def _folded(self, history: Iterable[StoredEvent]) -> Aggregate | None:
+        """Return what the library's `project_aggregate` does, which asks of each event anew whether it is one."""
+        aggregate: Aggregate | None = None
+        for event in map(self.mapper.to_domain_event, history):
+            aggregate = cast("Aggregate.Event", event).mutate(aggregate)
+        return aggregate
 
     def stored_events(self, aggregates: Iterable[Aggregate]) -> list[StoredEvent]:
         """Collect the aggregates' new events, encoded."""

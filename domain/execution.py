@@ -16,7 +16,7 @@ from domain.job_definition import JobDefinition, Spec
 from domain.job_run import JobRun
 from domain.json_values import Json, JsonObject, canonical
 from domain.parameters import violations
-from domain.ports import Locked, Origin
+from domain.ports import Claimant, Locked, Origin
 from domain.run_states import Failure, Holder, Report
 
 MAX_RESULT_BYTES = 1_048_576
@@ -59,9 +59,10 @@ class Executions:
         claims: list[Claim] = []
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            if not await locked.worker_lives(worker_id):
+            run_ids = await locked.claimable_run_ids()
+            if run_ids is None:
                 raise WorkerBuriedError(worker_id)
-            due = await self._jobs.load(JobRun, await locked.due_run_ids(slots), locked)
+            due = await self._jobs.load(JobRun, run_ids, locked)
             runs = list(due.values())
             claims[:] = [await self._claim(run, worker_id, locked) for run in runs if not run.erased]
             for run in runs:
@@ -69,7 +70,7 @@ class Executions:
                     self._give_up(run, worker_id, locked.now)
             return await with_catalog(self._jobs, runs, (), locked)
 
-        await self._jobs.save_under_lock(decide, _by(worker_id))
+        await self._jobs.save_under_lock(decide, _by(worker_id), Claimant(worker_id, slots))
         self._held = {
             run_id: run for run_id, run in self._held.items() if run.holder and run.holder.worker_id == worker_id
         }

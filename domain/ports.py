@@ -68,6 +68,14 @@ class Saved:
     rows: Mapping[UUID, Row] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Claimant:
+    """A worker, and how many runs it has room for."""
+
+    worker_id: str
+    slots: int
+
+
 class RandomSource(Protocol):
     """Where jitter and ids take their randomness from."""
 
@@ -88,17 +96,17 @@ class Locked(Protocol):
     async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
         """Return the history of each of these aggregates; an unknown one is left out."""
 
-    async def due_run_ids(self, limit: int) -> list[UUID]:
-        """Return pending runs that may start now, the most urgent first, no limit of concurrency broken by them."""
+    async def claimable_run_ids(self) -> list[UUID] | None:
+        """Return pending runs that the claimant may start now, the most urgent first, no more than it has slots for.
+
+        No limit of concurrency is broken by them. None: the claimant has been declared dead, or there is none.
+        """
 
     async def overdue_run_ids(self, limit: int) -> list[UUID]:
         """Return pending runs that never started and whose start deadline is over."""
 
     async def orphaned_run_ids(self, limit: int) -> list[UUID]:
         """Return running runs whose worker is not among the living."""
-
-    async def worker_lives(self, worker_id: str) -> bool:
-        """Return whether the worker is registered and has not been declared dead."""
 
     async def subject_key(self, subject: str) -> UUID | None:
         """Return the id of the key by which this subject's data are encrypted, None where there are none.
@@ -132,9 +140,15 @@ class Log(Protocol):
         """
 
     async def append_under_lock(
-        self, decide: Callable[[Locked], Awaitable[Sequence[StoredEvent]]], origin: Origin
+        self,
+        decide: Callable[[Locked], Awaitable[Sequence[StoredEvent]]],
+        origin: Origin,
+        claimant: Claimant | None = None,
     ) -> Saved:
-        """Append what `decide` returns while it holds the log's lock. Raises what `append` raises."""
+        """Append what `decide` returns while it holds the log's lock. Raises what `append` raises.
+
+        The claimant is who claims runs, if that is what is decided.
+        """
 
     async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
         """Return the history of each of these aggregates; an unknown one is left out."""

@@ -11,14 +11,16 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.clock import from_iso
 from domain.errors import VersionConflictError
-from domain.ports import Locked, Row, Saved, Unit
+from domain.ports import Claimant, Locked, Saved, Unit
 from eventlog import schema
 from eventlog.archived import resolved
-from eventlog.decryption import plain_states
-from eventlog.locked import LockedLog
-from eventlog.plan import Found, Head, Plan, Statement, key_of, outcome
-from projections.table import Connection, fetch_rows, select_sql
-from projections.tables import BY_SUBJECT
+from eventlog.finding import Finder
+from eventlog.locked import Claim, LockedLog
+from eventlog.plan import Plan, Statement, key_of, outcome
+from eventlog.round_trip import RoundTrip, roll_back
+from eventlog.running_rows import RunningRows
+from projections import run_claims
+from projections.table import Connection, fetch_rows
 
 DecideEvents = Callable[[Locked], Awaitable[Sequence[StoredEvent]]]
 
@@ -29,11 +31,13 @@ class Request:
 
     Attributes:
         unit: the events; set by the batch where `decide` makes them.
+        claimant: who claims runs, if that is what is decided.
         outcome: filled by the batch: what was saved, or why this unit alone was refused.
     """
 
     unit: Unit
     decide: DecideEvents | None = None
+    claimant: Claimant | None = None
     outcome: Saved | VersionConflictError | None = None
 
     @property
@@ -42,21 +46,25 @@ class Request:
         return isinstance(self.outcome, Saved) and bool(self.outcome.positions)
 
 
-async def prepare(connection: Connection, requests: list[Request]) -> list[Statement]:
+async def prepare(connection: Connection, requests: list[Request], running: RunningRows) -> list[Statement]:
     """Lock, decide, set each request's outcome; return what is to be written. Nothing: the transaction is over."""
     for request in requests:
         request.outcome = None
-    deciding = [request for request in requests if request.decide is not None]
-    if deciding:
-        await _decide(connection, deciding)
-    found = await _find(connection, [request.unit for request in requests], begin=not deciding)
-    plan = Plan(found)
-    # Decisions first: what they saw is what they follow. Commands that they overtake decide again.
+    deciding = next((request for request in requests if request.decide is not None), None)
+    finder = Finder(connection, running)
+    units = [request.unit for request in requests if request is not deciding]
+    locked = await _begin(connection, finder, units, deciding)
+    if deciding is not None and deciding.decide is not None and locked is not None:
+        deciding.unit = Unit(await deciding.decide(locked), deciding.unit.origin)
+        units = [deciding.unit, *units]
+    await finder.find(units)
+    plan = Plan(finder.found)
+    # The decision first: what it saw is what it follows. Commands that it overtakes decide again.
     for request in sorted(requests, key=lambda request: request.decide is None):
         request.outcome = outcome(plan, request.unit) if request.unit.events else Saved()
     if not plan.events:
-        # A decision may have done something beside the log, such as declaring an idle worker dead.
-        await connection.execute("COMMIT" if deciding else "ROLLBACK")
+        # It may have done something beside the log, such as declaring an idle worker dead.
+        await (commit(connection, []) if deciding else roll_back(connection))
         return []
     statements = plan.statements()
     for request in requests:
@@ -67,10 +75,11 @@ async def prepare(connection: Connection, requests: list[Request]) -> list[State
 
 async def commit(connection: Connection, statements: Iterable[Statement]) -> None:
     """Write and commit in one go: an error before the COMMIT means that there was none."""
-    async with connection.pipeline():
-        for statement, parameter in statements:
-            await connection.execute(statement, (parameter,))
-        await connection.execute("COMMIT")
+    trip = RoundTrip(connection)
+    for statement, parameter in statements:
+        trip.ask(statement, (parameter,))
+    trip.ask("COMMIT")
+    await trip.go()
 
 
 async def committed(connection: Connection, requests: Iterable[Request]) -> bool:
@@ -83,58 +92,23 @@ async def committed(connection: Connection, requests: Iterable[Request]) -> bool
     await connection.execute(schema.BEGIN_LOCKED)
     values = {"ids": [key[0] for key in wanted], "versions": [key[1] for key in wanted]}
     found = await resolved(connection, await fetch_rows(connection, schema.READ_BACK, values))
-    await connection.execute("ROLLBACK")
+    await roll_back(connection)
     stored = {
         (UUID(row["originator_id"]), row["originator_version"]): (row["topic"], bytes(row["state"])) for row in found
     }
     return all(stored.get(key) == (event.topic, event.state) for key, event in wanted.items())
 
 
-async def _decide(connection: Connection, requests: Iterable[Request]) -> None:
-    """Begin, and let the requests decide under the lock, one after the other."""
-    async with connection.pipeline():
-        await connection.execute(schema.BEGIN)
-        await connection.execute(schema.LOCK)
-        time = await connection.execute(schema.NOW)
-    now = from_iso(str((await time.fetchall())[0]["now"]))
-    for request in requests:
-        if request.decide is not None:
-            request.unit = Unit(await request.decide(LockedLog(connection, now)), request.unit.origin)
-
-
-async def _find(connection: Connection, units: Sequence[Unit], *, begin: bool) -> Found:
-    """Read what accepting the units takes, after beginning if need be, in one round trip."""
-    ids = dict.fromkeys(aggregate_id for unit in units for aggregate_id in (*unit.aggregate_ids, *unit.expects))
-    ids |= dict.fromkeys(unit.continues for unit in units if unit.continues is not None)
-    events = [event for unit in units for event in unit.events]
-    async with connection.pipeline():
-        if begin:
-            await connection.execute(schema.BEGIN)
-            await connection.execute(schema.LOCK)
-        heads = await connection.execute(schema.HEADS, {"ids": list(ids)})
-        positions = await connection.execute(schema.DRAW_POSITIONS, (len(events),))
-        tables = [
-            (BY_SUBJECT[subject], await connection.execute(select_sql(BY_SUBJECT[subject]), (old,)))
-            for subject, old in _old_by_subject(events).items()
-        ]
-    drawn = [row["position"] for row in await positions.fetchall()]
-    plain = await plain_states(connection, ((*key_of(event), event.state) for event in events))
-    found = Found({aggregate_id: Head() for aggregate_id in ids}, {}, drawn, plain)
-    for row in await heads.fetchall():
-        correlation_id = row["correlation_id"]
-        head = Head(row["originator_version"], UUID(correlation_id) if correlation_id else None)
-        found.heads[UUID(row["originator_id"])] = head
-    for table, cursor in tables:
-        for row in await cursor.fetchall():
-            found.rows[UUID(row[table.key])] = row
-    return found
-
-
-def _old_by_subject(events: Iterable[StoredEvent]) -> dict[str, list[UUID]]:
-    """Return, by the first word of their topics, the aggregates whose rows exist already."""
-    old: dict[str, dict[UUID, Row | None]] = {}
-    for event in events:
-        aggregate_id, version = key_of(event)
-        if version > 1:
-            old.setdefault(event.topic.partition(".")[0], {})[aggregate_id] = None
-    return {subject: list(ids) for subject, ids in old.items()}
+async def _begin(
+    connection: Connection, finder: Finder, units: Sequence[Unit], deciding: Request | None
+) -> LockedLog | None:
+    """Take the lock, and in the same round trip find what the units need, and what the decision will ask first."""
+    trip = RoundTrip(connection)
+    trip.ask(schema.BEGIN)
+    trip.ask(schema.LOCK)
+    time = trip.ask(run_claims.PRESENT) if deciding else None
+    claim = Claim.ask(trip, deciding.claimant) if deciding and deciding.claimant else None
+    finder.ask(trip, finder.needs_of(units))
+    await trip.go()
+    finder.take()
+    return LockedLog(connection, from_iso(time.rows[0]["now"]), finder, claim) if time else None

@@ -73,10 +73,8 @@ async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
     return cursor.rowcount == 1
 
 
-async def lives(connection: Connection, worker_id: str) -> bool:
-    """Return whether a worker is registered and not declared dead; burials wait until the transaction's end."""
-    cursor = await connection.execute("SELECT 1 FROM workers WHERE id = %s AND dead_at IS NULL FOR SHARE", (worker_id,))
-    return await cursor.fetchone() is not None
+LIVES = "SELECT 1 FROM workers WHERE id = %s AND dead_at IS NULL FOR SHARE"
+"""Whether a worker is registered and not declared dead; burials wait until the transaction's end."""
 
 
 _ORPHANED = """

@@ -9,7 +9,7 @@ import psycopg
 
 from domain.tasks import end
 from eventlog.connection import Database
-from eventlog.schema import CHANNEL
+from eventlog.schema import CHANNEL, PENDING
 from projections.table import Connection
 
 logger = logging.getLogger(__name__)
@@ -28,17 +28,22 @@ class Signal:
     def __init__(self, listener: "Listener") -> None:
         self._listener = listener
         self._event = asyncio.Event()
+        self._pending = False
 
-    def set(self) -> None:
-        """Wake the waiter, now or when it next waits."""
+    def set(self, *, pending: bool = False) -> None:
+        """Wake the waiter, now or when it next waits; `pending`: a run has come to wait for a worker."""
         self._event.set()
+        self._pending = self._pending or pending
 
-    async def wait(self, timeout_s: float) -> None:
-        """Wait for a notification, a reconnect, or until the time is over, whichever is first."""
-        limit = timeout_s if self._listener.hears else min(timeout_s, DEAF_POLL_S)
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for a notification, a reconnect, or until the time is over; return whether one told of pending runs."""
+        limit_s = timeout_s if self._listener.hears else min(timeout_s, DEAF_POLL_S)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), limit)
+            async with asyncio.timeout(limit_s):
+                await self._event.wait()
         self._event.clear()
+        pending, self._pending = self._pending, False
+        return pending
 
 
 class Listener:
@@ -90,12 +95,12 @@ class Listener:
                 DEAF_POLL_S,
             )
         self._wake()  # Something may have been appended before we listened.
-        async for _ in connection.notifies():
-            self._wake()
+        async for told in connection.notifies():
+            self._wake(pending=told.payload.endswith(PENDING))
 
-    def _wake(self) -> None:
+    def _wake(self, *, pending: bool = False) -> None:
         for signal in self._signals:
-            signal.set()
+            signal.set(pending=pending)
 
 
 async def _hears_itself(connection: Connection) -> bool:

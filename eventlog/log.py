@@ -6,7 +6,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 from psycopg_pool import AsyncConnectionPool
 
-from domain.ports import Origin, Saved, Unit
+from domain.ports import Claimant, Origin, Saved, Unit
 from eventlog.batch import DecideEvents
 from eventlog.connection import borrowed
 from eventlog.locked import read_histories
@@ -29,9 +29,9 @@ class PostgresLog:
                 unit = await encrypted_unit(connection, unit)
         return await self._writer.append(unit)
 
-    async def append_under_lock(self, decide: DecideEvents, origin: Origin) -> Saved:
+    async def append_under_lock(self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None) -> Saved:
         """See the port."""
-        return await self._writer.append_under_lock(decide, origin)
+        return await self._writer.append_under_lock(decide, origin, claimant)
 
     async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
         """See the port."""

@@ -16,6 +16,7 @@ from domain.identifiers import event_id
 from domain.ports import Row, Saved, Unit
 from eventlog import schema
 from projections.envelope import Envelope, bare_envelope
+from projections.job_runs import FIRST_STATUS
 from projections.table import Table, insert_sql, update_sql
 from projections.tables import BY_SUBJECT
 
@@ -47,7 +48,7 @@ class Found:
 
     heads: dict[UUID, Head]
     rows: dict[UUID, Row]
-    positions: Sequence[int]
+    positions: list[int]
     plain: dict[UUID, bytes]
 
 
@@ -92,7 +93,8 @@ class Plan:
         written = [(schema.INSERT, orjson.dumps(self.events).decode())]
         for subject, envelopes in self._envelopes.items():
             written += self._project(BY_SUBJECT[subject], envelopes)
-        return [*written, (schema.ANNOUNCE, str(self.events[-1]["position"]))]
+        pending = schema.PENDING if any(row.get("status") == FIRST_STATUS for row in self.rows.values()) else ""
+        return [*written, (schema.ANNOUNCE, f"{self.events[-1]['position']}{pending}")]
 
     def _add(self, event: StoredEvent, key: Key, actor: str, trace: tuple[UUID, UUID | None]) -> int:
         (aggregate_id, version), (correlation_id, causation_id) = key, trace

@@ -57,6 +57,9 @@ costs the writer a quarter of what seven arrays do."""
 
 ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', %s)"
 
+PENDING = " pending"
+"""What an announcement ends with whose events have left runs for workers to start: as much a hint as the rest of it."""
+
 ENVELOPE_COLUMNS = """originator_id, originator_version, notification_id, topic, state,
     recorded_at, actor, correlation_id, causation_id"""
 

@@ -21,9 +21,9 @@ class Work:
         self._signal = listener.signal()
         self._checkpoints = Checkpoints(pool)
 
-    async def wait(self, timeout_s: float) -> None:
-        """Wait for news of the log or for `wake`, but no longer than this."""
-        await self._signal.wait(timeout_s)
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for news of the log or for `wake`, but no longer than this; return whether they tell of pending runs."""
+        return await self._signal.wait(timeout_s)
 
     def wake(self) -> None:
         """End the wait, or the next one."""

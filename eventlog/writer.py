@@ -19,11 +19,13 @@ from domain.errors import (
     SubjectKeysUnavailableError,
     VersionConflictError,
 )
-from domain.ports import Origin, Saved, Unit
+from domain.ports import Claimant, Origin, Saved, Unit
 from domain.tasks import end
 from eventlog.archive_files import ArchiveError
 from eventlog.batch import DecideEvents, Request, commit, committed, prepare
 from eventlog.connection import Database, is_away
+from eventlog.round_trip import is_sound, roll_back
+from eventlog.running_rows import RunningRows
 from projections.table import Connection
 
 logger = logging.getLogger(__name__)
@@ -51,7 +53,10 @@ class Patience:
     settle_s: float = 20.0
 
 
-_PASSING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure, errors.QueryCanceled)
+_PASSING = (
+    *(errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure, errors.QueryCanceled),
+    errors.InvalidSqlStatementName,  # Somebody between us and the server has made it forget what was prepared.
+)
 """What another try may well find gone; the transaction is certainly undone."""
 
 _Waiting = tuple[Request, "asyncio.Future[Saved]"]
@@ -65,6 +70,7 @@ class Writer:
         self._patience = patience or Patience()
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
         self._connection: Connection | None = None
+        self._running = RunningRows()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -88,9 +94,9 @@ class Writer:
         """Append a unit; see `domain.ports.Log.append`."""
         return await self._submit(Request(unit))
 
-    async def append_under_lock(self, decide: DecideEvents, origin: Origin) -> Saved:
+    async def append_under_lock(self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None) -> Saved:
         """Append what `decide` returns; see `domain.ports.Log.append_under_lock`."""
-        return await self._submit(Request(Unit((), origin), decide))
+        return await self._submit(Request(Unit((), origin), decide, claimant))
 
     async def _submit(self, request: Request) -> Saved:
         if self._closing:
@@ -148,9 +154,10 @@ class Writer:
             committing = False
             try:
                 connection = await self._connected()
-                if statements := await prepare(connection, requests):
+                if statements := await prepare(connection, requests, self._running):
                     committing = True
                     await commit(connection, statements)
+                    self._note(requests)
             except psycopg.Error as error:
                 if isinstance(error, _PASSING):
                     await self._rollback()
@@ -165,6 +172,11 @@ class Writer:
                         return
             else:
                 return
+
+    def _note(self, requests: list[Request]) -> None:
+        for request in requests:
+            if isinstance(request.outcome, Saved):
+                self._running.note(request.outcome.rows)
 
     async def _settled(self, requests: list[Request]) -> bool:
         """Return whether a batch whose commit got no answer is in the log."""
@@ -184,12 +196,17 @@ class Writer:
         return self._connection
 
     async def _rollback(self) -> None:
+        connection = self._connection
         try:
-            await (await self._connected()).execute("ROLLBACK")
-        except psycopg.Error:
-            await self._disconnect()
+            if connection is not None and is_sound(connection):
+                await roll_back(connection)
+                return
+        except psycopg.Error as error:
+            logger.info("cannot undo a transaction, so its session ends: %s", error)
+        await self._disconnect()
 
     async def _disconnect(self) -> None:
+        self._running.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()

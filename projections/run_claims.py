@@ -14,6 +14,12 @@ from domain.json_values import Json
 from domain.ports import Row
 from projections.table import Connection, fetch_rows
 
+PRESENT = """
+    SELECT now, set_config('apphub.now', now::text, true)
+    FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) AS present
+"""
+"""The database's present, kept for the rest of the transaction: what is asked in the same breath can refer to it."""
+
 FRONT, FRONT_OF_JOB = 12, 8
 """Runs looked at beyond a few for each free slot, of the queue and then of each job."""
 
@@ -73,6 +79,15 @@ def front_of_queue(limit: int) -> str:
     plan takes six times as long as to look.
     """
     return FRONT_OF_QUEUE.replace("%(limit)s", str(limit))
+
+
+def first_questions(slots: int) -> tuple[str, str]:
+    """Return what `candidates` looks at first, without parameters: the limits, and the front as of `PRESENT`."""
+    return _LIMITED, front_of_queue(_in_front(slots)).replace("%(now)s", "current_setting('apphub.now')")
+
+
+def _in_front(slots: int) -> int:
+    return 2 * (1 << (slots - 1).bit_length()) + FRONT  # Few different limits, and so few plans.
 
 
 _BY_JOB = f"ORDER BY job_definition_id, {_KEYED}, priority DESC, scheduled_at, id LIMIT 1"
@@ -171,13 +186,18 @@ class _Limits:
 
 async def claim_candidates(connection: Connection, now: datetime, limit: int) -> list[UUID]:
     """Return the due runs to start now. Exact only under the log's lock."""
-    in_front = 2 * (1 << (limit - 1).bit_length()) + FRONT  # Few different limits, and so few plans.
     async with connection.pipeline():
-        asked_limits = await connection.execute(_LIMITED)
-        asked_front = await connection.execute(front_of_queue(in_front), {"now": now})
-    limited, front = await asked_limits.fetchall(), await asked_front.fetchall()
+        limits = await connection.execute(_LIMITED)
+        front = await connection.execute(front_of_queue(_in_front(limit)), {"now": now})
+    return await candidates(connection, now, limit, await limits.fetchall(), await front.fetchall())
+
+
+async def candidates(
+    connection: Connection, now: datetime, limit: int, limited: list[Row], front: list[Row]
+) -> list[UUID]:
+    """Return the same, by the answers to `first_questions`."""
     picked = _Limits(limited).pick(front, limit)
-    if len(picked) == limit or len(front) < in_front:
+    if len(picked) == limit or len(front) < _in_front(limit):
         return picked
     limits = _Limits(limited)
     waiting = [str(job["job_id"]) for job in await fetch_rows(connection, JOBS, {})]

@@ -43,8 +43,8 @@ class Heartbeats(Protocol):
 class Work(Protocol):
     """What is there to do."""
 
-    async def wait(self, timeout_s: float) -> None:
-        """Wait for news, or for `wake`, but no longer than this."""
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for news, or for `wake`, but no longer than this; return whether the news is of pending runs."""
 
     def wake(self) -> None:
         """End the wait, or the next one."""

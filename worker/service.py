@@ -144,35 +144,45 @@ class Worker:
                 return
 
     async def _claim_until_stopped(self) -> None:
+        told = False
         while not self._stopping:
             try:
-                pause_s = await self._claim_due()
+                pause_s = await self._claim_due(told=told)
             except (WorkerBuriedError, OutcomeUnknownError) as error:
                 # Runs may have been claimed that nobody knows of here: only a new life makes them free again.
                 raise _BuriedError(f"a claim went wrong: {error!r}") from error
             except AWAY as error:
                 logger.warning("cannot claim at the moment: %s", error)
                 pause_s = self._settings.poll_s
-            await self._work.wait(pause_s)
+            told = await self._work.wait(pause_s)
 
-    async def _claim_due(self) -> float:
-        """Claim for every free slot; return how long to wait unless there is news."""
+    async def _claim_due(self, *, told: bool) -> float:
+        """Claim for every free slot; return how long to wait unless there is news.
+
+        Args:
+            told: whether news came of pending runs: then nobody need be asked whether any is due.
+        """
         free = self._attempts.free
         if not free:
             return self._settings.poll_s
-        if not self._more_due:
-            due_in_s = await self._work.due_in_s()
-            if due_in_s is None:
-                return self._settings.poll_s
-            if due_in_s > 0:
-                return min(due_in_s, self._settings.poll_s)
+        if not (self._more_due or told) and (pause_s := await self._until_due_s()) > 0:
+            return pause_s
         claims = await self._executions.claim(self.worker_id, free)
         self._more_due = len(claims) == free
         for claim in claims:
             self._attempts.start(claim)
-        if not claims:  # What is due waits for others to end; asking at every event would only slow those down.
+        if claims:
+            return self._settings.poll_s
+        pause_s = await self._until_due_s()
+        if not pause_s:  # What is due waits for others to end; asking at every event would only slow those down.
             await asyncio.sleep(CROWDED_PAUSE_S)
-        return self._settings.poll_s
+        return pause_s or self._settings.poll_s
+
+    async def _until_due_s(self) -> float:
+        """Return for how long no run is due, as far as is worth waiting at a time."""
+        due_in_s = await self._work.due_in_s()
+        poll_s = self._settings.poll_s
+        return poll_s if due_in_s is None else min(max(due_in_s, 0.0), poll_s)
 
     async def _keep_lease(self) -> None:
         """Beat several times a lease, and renew the attempts' own deadline; give up before others do."""

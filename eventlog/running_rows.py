@@ -1,0 +1,43 @@
+"""The rows of runs that this process has started, as it left them: each is needed once more, when the run ends."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from domain.ports import Row
+
+MOST = 4_096
+"""Rows to be kept, far more than any worker has slots: those beyond belong to runs that others have ended."""
+
+
+class RunningRows:
+    """Rows of `job_runs` to be folded on, instead of being read again.
+
+    A row says of which version of its run it is, and the version is read under the lock; so none is taken for what it
+    is no more. Rows with personal data are not kept: an erasure changes them without an event of theirs.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[UUID, Row] = {}
+
+    def note(self, rows: Mapping[UUID, Row]) -> None:
+        """Take in rows as a transaction that is committed has left them."""
+        for aggregate_id, row in rows.items():
+            if row.get("status") == "running" and "worker_id" in row and row["personal"] is None:
+                self._rows[aggregate_id] = row
+            else:
+                self._rows.pop(aggregate_id, None)
+        while len(self._rows) > MOST:
+            del self._rows[next(iter(self._rows))]
+
+    def knows(self, aggregate_id: UUID) -> bool:
+        """Return whether there is a row."""
+        return aggregate_id in self._rows
+
+    def row(self, aggregate_id: UUID, version: int) -> Row | None:
+        """Return the row, if it is of this version."""
+        row = self._rows.get(aggregate_id)
+        return row if row is not None and row["aggregate_version"] == version else None
+
+    def clear(self) -> None:
+        """Forget all: what was lost with a connection may have been more than the connection."""
+        self._rows.clear()
