@@ -1,6 +1,7 @@
 """One transaction of the writer, in two round trips: what is needed is read under the lock, then all is written.
 
-What follows from the one for the other is `eventlog.plan`; which errors mean what is the writer's business.
+Where something is decided under the lock, what the decision reads lies in between: one round trip for a claim. What is
+to be written follows from what was read by `eventlog.plan`; which errors mean what is the writer's business.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
