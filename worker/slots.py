@@ -115,6 +115,8 @@ class Slot:
         self._lives = False
         if self.listener is not None:
             self.listener.reports_ended()
+        else:  # It ended with nothing to do, and its supervisor need not wait for what could be said of it.
+            self.hang_up()
 
     async def _hear_supervisor(self) -> None:
         while line := await self.process.stdout.readline() if self.process.stdout else b"":
