@@ -159,7 +159,8 @@ async def test_a_store_that_is_away_is_told_before_the_answer_begins_and_borne_w
     s3_endpoint: str, run_id: str
 ) -> None:
     with s3.Gate(s3_endpoint) as gate:
-        logs = ObjectLogs(s3.store(gate.endpoint, str(uuid4())))
+        prefix = str(uuid4())
+        logs, writer = ObjectLogs(s3.store(gate.endpoint, prefix)), ObjectLogs(s3.store(s3_endpoint, prefix))
         reader, name, over = RunLogs(logs), log_name(run_id, 1, 1), asyncio.Event()
         await logs.put_chunk(name, 0, b"before ")
         following = await reader.follow(run_id, 1, 0, _asks(over.is_set))
@@ -173,8 +174,8 @@ async def test_a_store_that_is_away_is_told_before_the_answer_begins_and_borne_w
         over.set()
         await asyncio.wait([rest], timeout=2)
         assert not rest.done()
+        await writer.put(name, b"before and after")  # Before anybody can look: the attempt is over already.
         gate.open()
-        await logs.put(name, b"before and after")
         assert await rest == b"and after"
 
 
