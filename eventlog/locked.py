@@ -72,6 +72,8 @@ class LockedLog:
         if self._sought is None:
             return await read_histories(self._connection, ids)
         sought, self._sought, wanted = self._sought, None, list(ids)
+        if not wanted:  # Nobody can be claimed: the lock need not be held for an answer that is known.
+            return {}
         trip = RoundTrip(self._connection)
         asked = trip.ask(schema.READ_SUBJECTS, {"ids": wanted})
         self._finder.ask(trip, sought)
