@@ -121,7 +121,7 @@ class Executions:
         )
 
     async def hand_back(self, run_id: UUID, holder: Holder) -> None:
-        """Return a run because the worker stops."""
+        """Return a run because the worker stops, or its lease is over."""
         await self._command(run_id, holder, lambda run: run.hand_back(holder, self._jobs.clock()))
 
     async def expire_overdue(self) -> int:

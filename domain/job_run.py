@@ -201,7 +201,7 @@ class JobRun(Aggregate):
         )
 
     def hand_back(self, holder: Holder, now: datetime) -> None:
-        """Return the run to pending, its attempt unspent, because the worker stops."""
+        """Return the run to pending, its attempt unspent, because the worker stops or its lease is over."""
         self._check_holder(holder)
         if self.cancel_requested:
             self._cancel(now, None, holder, Report())

@@ -42,6 +42,7 @@ class Finder:
         self.found = Found({}, {}, [], {})
         self._running = running
         self._kept: list[UUID] = []
+        self._read: set[UUID] = set()
         self._connection = connection
         self._heads = self._positions = Answer()
         self._tables: list[tuple[Table, Answer]] = []
@@ -55,7 +56,7 @@ class Finder:
         rows = {
             subject: missing
             for subject, old in _old_by_subject(events).items()
-            if (missing := [aggregate_id for aggregate_id in old if aggregate_id not in self.found.rows])
+            if (missing := [id_ for id_ in old if id_ not in self.found.rows and id_ not in self._read])
         }
         heads = [aggregate_id for aggregate_id in ids if aggregate_id not in self.found.heads]
         return Needs(heads, rows, len(events) - len(self.found.positions))
@@ -76,6 +77,7 @@ class Finder:
             ]
             self._kept += kept
             if unknown := [aggregate_id for aggregate_id in ids if aggregate_id not in kept]:
+                self._read.update(unknown)  # The table's answer is final, also where it has no such row.
                 table = BY_SUBJECT[subject]
                 self._tables.append((table, trip.ask(select_sql(table), (unknown,))))
 
@@ -97,8 +99,11 @@ class Finder:
         self._tables.clear()
 
     async def find(self, units: Sequence[Unit]) -> None:
-        """Find whatever these units need that is not known yet, their encrypted events' plain states among it."""
-        if needs := self.needs_of(units):
+        """Find whatever these units need that is not known yet, their encrypted events' plain states among it.
+
+        A kept row may turn out to be outdated, and is then needed from its table: so ask until nothing is needed.
+        """
+        while needs := self.needs_of(units):
             trip = RoundTrip(self._connection)
             self.ask(trip, needs)
             await trip.go()

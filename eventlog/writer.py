@@ -13,11 +13,13 @@ import psycopg
 from psycopg import errors
 
 from domain.errors import (
+    DomainError,
     LogUnavailableError,
     OutcomeUnknownError,
     OverloadedError,
     SubjectKeysUnavailableError,
     VersionConflictError,
+    WorkerBuriedError,
 )
 from domain.ports import Claimant, Origin, Saved, Unit
 from domain.tasks import end
@@ -58,6 +60,9 @@ _PASSING = (
     errors.InvalidSqlStatementName,  # Somebody between us and the server has made it forget what was prepared.
 )
 """What another try may well find gone; the transaction is certainly undone."""
+
+_REFUSALS = (DomainError, WorkerBuriedError, SubjectKeysUnavailableError, ArchiveError)
+"""What a decision may well answer; anything else is a defect, of which nobody would know more than its caller."""
 
 _Waiting = tuple[Request, "asyncio.Future[Saved]"]
 
@@ -144,7 +149,10 @@ class Writer:
             for one in live:
                 await self._write([one])
             return
-        logger.info("an append was refused: %r", error)
+        if isinstance(error, _REFUSALS):
+            logger.info("an append was refused: %r", error)
+        else:
+            logger.error("an append failed: %r", error, exc_info=error)
         _fail_all(live, error)
 
     async def _commit(self, requests: list[Request]) -> None:

@@ -24,7 +24,7 @@ from worker.run_logs import LogKeeper, log_name
 logger = logging.getLogger(__name__)
 
 BURIAL_S = 5.0
-"""How long killed attempts may take to be cleaned up before the worker begins anew without that."""
+"""How long killed attempts may take to be cleaned up and recorded before the worker begins anew without that."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Attempts:
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._cancelled: set[UUID] = set()
         self._buried: set[str] = set()
+        self._unrecorded: set[str] = set()
         self._handing_back = False
         self._lease_until = 0.0
 
@@ -74,6 +75,10 @@ class Attempts:
     def any_running(self) -> bool:
         """Return whether there is anything that could be canceled."""
         return bool(self._running)
+
+    def unrecorded(self, worker_id: str) -> bool:
+        """Return whether this life holds a run whose end the log would not take: only others can free it now."""
+        return worker_id in self._unrecorded
 
     def start(self, claim: Claim) -> None:
         """Execute a claimed run in the background."""
@@ -106,7 +111,11 @@ class Attempts:
             attempt.stop()
 
     async def bury(self, worker_id: str) -> None:
-        """Kill all attempts of a worker's life that is over; their outcome is others' to record now."""
+        """Kill all attempts of a worker's life that is over, and record what they came to: most runs are handed back.
+
+        The fence refuses what others have recovered already. What cannot be recorded in time is theirs as well: this
+        life beats no more, so watchers find its runs with a worker that is not among the living.
+        """
         self._buried.add(worker_id)
         for attempt in self._running.values():
             attempt.stop()
@@ -124,13 +133,24 @@ class Attempts:
                 await self._fail(claim, Failure(message, "no_handler", permanent=True))
         except Exception as error:
             logger.exception("run %s could not be executed", run_id)
-            await self._fail(claim, Failure(f"the worker could not execute the run: {error}"))
+            await self._give_up(claim, error)
         finally:
             if self._tasks.get(run_id) is asyncio.current_task():  # Else a later execution has taken its place.
                 del self._tasks[run_id]
                 self._running.pop(run_id, None)
                 self._cancelled.discard(run_id)
             self._slot_freed()
+
+    async def _give_up(self, claim: Claim, error: Exception) -> None:
+        """End an attempt that this worker could not go through with; where even that fails, its life has to end."""
+        try:
+            if claim.holder.worker_id in self._buried:  # The end of the lease made it fail, not the run.
+                await record(self._executions, claim, Outcome("stopped"))
+            else:
+                await self._fail(claim, Failure(f"the worker could not execute the run: {error}"))
+        except Exception:
+            logger.exception("the end of run %s cannot be recorded", claim.run.id)
+            self._unrecorded.add(claim.holder.worker_id)
 
     async def _fail(self, claim: Claim, failure: Failure) -> None:
         run_id = claim.run.id
@@ -148,10 +168,9 @@ class Attempts:
             if self._handing_back or claim.holder.worker_id in self._buried:
                 attempt.stop()
             outcome = await attempt.outcome()
+            self._running.pop(claim.run.id, None)  # Handed back, it may run here again before this one is through.
             ran_s = monotonic() - began
         unsent = await progress.finish()
-        if claim.holder.worker_id in self._buried or outcome.kind == "lease":
-            return  # Others recover the run; what it came to here is not ours to say.
         said = outcome.message
         metrics = {**_measured(claim, outcome, ran_s), **unsent.metrics, **(said.get("metrics") or {})}
         context = {**unsent.context, **(said.get("context") or {})}

@@ -152,6 +152,8 @@ class ProcessAttempt:
         ended = await self._over
         if self._left_files:
             await asyncio.to_thread(remove, self._workdir)
+        if ended is None and self._message is None and self._slot.lapsed:
+            return Outcome("lease")
         return _outcome(self._message, ended)
 
     def renew(self, until: float) -> None:

@@ -7,7 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from domain.catalog import Effect
-from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError, StaleExecutionError
+from domain.errors import (
+    LogUnavailableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    StaleExecutionError,
+    VersionConflictError,
+)
 from domain.execution import Claim, Executions
 from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
 from domain.run_states import Failure, FailureReason, Report
@@ -36,7 +42,7 @@ async def persist(what: str, command: Callable[[], Awaitable[None]]) -> bool:
         except StaleExecutionError as error:
             logger.warning("%s refused: %s", what, error)
             return False
-        except (LogUnavailableError, OutcomeUnknownError, OverloadedError) as error:
+        except (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError) as error:
             # A command that did get through before its answer was lost is refused as stale the second time.
             logger.warning("%s must wait: %s", what, error)
             await asyncio.sleep(RETRY_PAUSE_S)

@@ -108,18 +108,18 @@ class Worker:
 
     async def _live(self) -> None:
         """Live one life under one id."""
-        await self._register()
+        good_until = await self._register()
         watcher = Watcher(f"worker {self.worker_id}", self._executions, self._heartbeats, self._work)
         tasks = [
             asyncio.create_task(self._claim_and_drain(), name="claims"),
-            asyncio.create_task(self._keep_lease(), name="lease"),
+            asyncio.create_task(self._keep_lease(good_until), name="lease"),
             asyncio.create_task(watcher.run(), name="watcher"),
             asyncio.create_task(self._find_cancels(), name="cancels"),
         ]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await end(*tasks)
+        finally:  # What ended by itself is raised below; to tell of it here as well would only repeat it.
+            await end(*(task for task in tasks if not task.done()))
         for task in ended:  # Only the first ends without an error, once the worker is asked to stop.
             task.result()
 
@@ -127,10 +127,13 @@ class Worker:
         await self._claim_until_stopped()
         await self._attempts.drain(self._settings.stop_grace_s)
 
-    async def _register(self) -> None:
+    async def _register(self) -> float:
+        """Announce this life; return until when it is good, counted from before it was announced."""
         lease_ms = int(self._settings.lease_s * 1000)
-        while not self._stopping:
-            sent = monotonic()
+        while True:
+            good_until = monotonic() + self._settings.lease_s
+            if self._stopping:
+                return good_until
             try:
                 await self._heartbeats.register(
                     self.worker_id, socket.gethostname(), os.getpid(), self._settings.slots, lease_ms
@@ -139,9 +142,9 @@ class Worker:
                 logger.warning("cannot register, trying again: %s", error)
                 await asyncio.sleep(self._settings.poll_s)
             else:
-                self._attempts.renew(sent + self._settings.lease_s)
+                self._attempts.renew(good_until)
                 logger.info("worker %s is ready with %d slots", self.worker_id, self._settings.slots)
-                return
+                return good_until
 
     async def _claim_until_stopped(self) -> None:
         told = False
@@ -153,6 +156,9 @@ class Worker:
                 raise _BuriedError(f"a claim went wrong: {error!r}") from error
             except AWAY as error:
                 logger.warning("cannot claim at the moment: %s", error)
+                pause_s = self._settings.poll_s
+            except Exception:  # Nothing was claimed. Whichever run it is about, this worker's others go on.
+                logger.exception("cannot claim")
                 pause_s = self._settings.poll_s
             told = await self._work.wait(pause_s)
 
@@ -184,12 +190,19 @@ class Worker:
         poll_s = self._settings.poll_s
         return poll_s if due_in_s is None else min(max(due_in_s, 0.0), poll_s)
 
-    async def _keep_lease(self) -> None:
-        """Beat several times a lease, and renew the attempts' own deadline; give up before others do."""
+    async def _keep_lease(self, good_until: float) -> None:
+        """Beat several times a lease, and renew the attempts' own deadline; give up before others do.
+
+        A worker that was frozen past its lease must not beat again: its attempts have been ended, and others, whom the
+        beat would tell that all is well, would never recover their runs.
+        """
         lease_s = self._settings.lease_s
-        good_until = monotonic() + lease_s
         while True:
             sent = monotonic()
+            if sent > good_until:
+                raise _BuriedError("it was silent for longer than its lease")
+            if self._attempts.unrecorded(self.worker_id):
+                raise _BuriedError("how a run ended could not be recorded")
             try:
                 async with asyncio.timeout(lease_s / 3):
                     alive = await self._heartbeats.beat(self.worker_id)

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 from worker import supervisor
@@ -50,7 +52,8 @@ class Slot:
         self.listener: Listener | None = None
         self.cpu_s: float | None = None
         self._tasks: asyncio.WriteTransport | None = None
-        self._lease_until = 0.0
+        self._lease_until = math.inf
+        self._lapsed = False
         self._attempts = 0
         self._lives = True
         self._hearing: asyncio.Task[None] | None = None
@@ -66,7 +69,12 @@ class Slot:
     @property
     def lives(self) -> bool:
         """Return whether it can take an attempt."""
-        return self._lives and self.process.returncode is None
+        return self._lives and not self.lapsed and self.process.returncode is None
+
+    @property
+    def lapsed(self) -> bool:
+        """Return whether its lease was ever over: then its supervisor may have ended for that, without a word."""
+        return self._lapsed or monotonic() > self._lease_until
 
     def next_workdir(self) -> Path:
         """Return where the next attempt works: the process counts its directories in the same way."""
@@ -86,6 +94,7 @@ class Slot:
     def renew(self, until: float) -> None:
         """Let whatever runs here go on until this moment."""
         if until != self._lease_until:
+            self._lapsed = self.lapsed
             self._lease_until = until
             self.tell({"renew": until})
 

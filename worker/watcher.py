@@ -5,6 +5,7 @@ It also keeps the checkpoints of time travel up with the log, as that, too, must
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError
@@ -34,15 +35,11 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch for ever; a database that is away is waited for."""
+        duties = (self._recover_lost, self._expire_overdue, self._work.keep_checkpoints)  # The last may take a moment.
         while True:
-            try:
-                await self._recover_lost()
-                deadline_in_s = await self._work.deadline_in_s()
-                if deadline_in_s is not None and deadline_in_s <= 0:
-                    logger.info("expired %d runs that had not started in time", await self._executions.expire_overdue())
-                await self._work.keep_checkpoints()  # Last, for it may take a moment.
-            except PASSING as error:
-                logger.warning("cannot watch at the moment: %s", error)
+            for duty in duties:
+                if not await _done(duty):
+                    break
             await asyncio.sleep(WATCH_EVERY_S)
 
     async def _recover_lost(self) -> None:
@@ -59,9 +56,29 @@ class Watcher:
             gone = ", ".join(worker_id for worker_id, _ in silent) or "none new"
             logger.warning("dead workers: %s; recovered runs: %s", gone, [str(run_id) for run_id in lost] or "none")
 
+    async def _expire_overdue(self) -> None:
+        deadline_in_s = await self._work.deadline_in_s()
+        if deadline_in_s is not None and deadline_in_s <= 0 and (expired := await self._executions.expire_overdue()):
+            logger.info("expired %d runs that had not started in time", expired)
+
     def _silent_for_s(self, worker: Beat, now: float) -> float:
         sequence, since = self._seen.setdefault(worker.worker_id, (worker.sequence, now))
         if sequence != worker.sequence:
             self._seen[worker.worker_id] = (worker.sequence, now)
             return 0.0
         return now - since
+
+
+async def _done(duty: Callable[[], Awaitable[None]]) -> bool:
+    """Do one duty; return False if the database is away, and with it whatever the others need.
+
+    A defect is written down and ends neither the watch nor the other duties: nobody else would do them.
+    """
+    try:
+        await duty()
+    except PASSING as error:
+        logger.warning("cannot watch at the moment: %s", error)
+        return False
+    except Exception:
+        logger.exception("cannot watch over everything")
+    return True

@@ -173,7 +173,7 @@ def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_lease(
                 await asyncio.sleep(0.01)
             slots.renew(monotonic() + 0.2)
             outcome = await asyncio.wait_for(attempt.outcome(), 30)
-            assert outcome.kind == "signal"
+            assert outcome.kind == "lease"
             pids = {int(line.split()[0]) for line in file.read_text().splitlines()}
             assert not [pid for pid in pids if _runs(pid)]
 

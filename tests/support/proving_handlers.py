@@ -1,0 +1,27 @@
+"""Handlers that leave proof of each execution in files: `--handlers tests.support.proving_handlers`."""
+
+import fcntl
+import time
+from pathlib import Path
+
+from worker.contract import Handler, JobResult, JobRunContext
+
+
+def prove(context: JobRunContext) -> JobResult:
+    """Hold this run's file, which the kernel gives to one process at a time, until the file `go` is there."""
+    directory = Path(context.parameters["directory"])
+    with (directory / str(context.run["id"])).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            (directory / "twice").touch()
+            raise
+        file.write("began\n")
+        file.flush()
+        while not (directory / "go").exists():
+            time.sleep(0.02)
+        file.write("ended\n")
+    return JobResult(result="proved")
+
+
+HANDLERS: dict[str, Handler] = {"test.prove": prove}
