@@ -60,6 +60,7 @@ class EmbeddedPostgres:
         self._home = Path()
         self._seat: IO[bytes] | None = None
         self._leaving = threading.Event()
+        self._group: int | None = None
 
     @property
     def _cluster(self) -> Path:
@@ -119,11 +120,19 @@ class EmbeddedPostgres:
         while not self._leaving.wait(WATCH_EVERY_S):
             if self._runs():
                 continue
+            self._clear_away()
             with self._door():
                 if not self._leaving.is_set():
                     # Tried again in a second; the server's log says why.
                     with suppress(EmbeddedPostgresError, PlacementError, OSError, subprocess.SubprocessError):
                         self._ensure()
+
+    def _clear_away(self) -> None:
+        """Let a server that is ending not stay as a zombie, where a worker has adopted it."""
+        if self._group is not None:
+            with suppress(ChildProcessError):
+                os.waitpid(-self._group, 0)
+            self._group = None
 
     def _ensure(self) -> str:
         """Return the URL of the running server, started if need be."""
@@ -203,17 +212,20 @@ class EmbeddedPostgres:
         command: list[str | Path] = [binaries(self._user) / "postgres", "-D", self._cluster, *options]
         with self._log.open("ab") as log:
             # By a shell that leaves at once: the server is nobody's child, for it may outlive whoever started it.
-            subprocess.run(  # noqa: S603
+            shell = subprocess.Popen(  # noqa: S603
                 ["/bin/sh", "-c", '"$@" &', "sh", *command],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 pass_fds=(lock,),
-                start_new_session=True,  # Ctrl-C in the terminal is for us; the server is stopped in its turn.
-                check=True,
+                # Ctrl-C in the terminal is for us; the server is stopped in its turn. It stays in our session, though:
+                # a worker takes what has become its child in another one for what a supervisor left, and kills it.
+                process_group=0,
                 **self._as_user(),
             )
+        shell.wait()
+        self._group = shell.pid
 
     def _shut_down(self) -> None:
         pid = self._postmaster()

@@ -18,6 +18,7 @@ from api.garbage import look_seldom
 from api.log_stores import log_keeper
 from api.service import Settings, running
 from eventlog.work import Work
+from worker.orphans import Orphans
 from worker.process_executor import ProcessExecutor
 from worker.registry import HandlerSource, load_handlers
 from worker.service import Worker, WorkerSettings
@@ -60,7 +61,7 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
 
     async def main() -> None:
         signals = _StopSignals()
-        executor = ProcessExecutor(source, worker_settings.slots)
+        executor = ProcessExecutor(source, worker_settings.slots, Orphans())
         async with (
             running(settings) as service,
             aclosing(executor),

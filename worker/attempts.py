@@ -1,6 +1,7 @@
 """The attempts of a worker: from a claim to its recorded end, in so many slots."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ logger = logging.getLogger(__name__)
 
 BURIAL_S = 5.0
 """How long killed attempts may take to be cleaned up and recorded before the worker begins anew without that."""
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+NO_ROOM_PAUSE_S = 2.0
+"""How long a slot rests that found no room on the disk, before its run is handed back and others may try."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +151,22 @@ class Attempts:
     async def _give_up(self, claim: Claim, error: Exception) -> None:
         """End an attempt that this worker could not go through with; where even that fails, its life has to end."""
         try:
-            if claim.holder.worker_id in self._buried:  # The end of the lease made it fail, not the run.
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                await self._hand_back_later(claim, error)
+            elif claim.holder.worker_id in self._buried:  # The end of the lease made it fail, not the run.
                 await record(self._executions, claim, Outcome("stopped"))
             else:
                 await self._fail(claim, Failure(f"the worker could not execute the run: {error}"))
         except Exception:
             logger.exception("the end of run %s cannot be recorded", claim.run.id)
             self._unrecorded.add(claim.holder.worker_id)
+
+    async def _hand_back_later(self, claim: Claim, error: OSError) -> None:
+        """Return a run that could not begin for want of room; at once, it would be claimed and returned without end."""
+        run_id = claim.run.id
+        logger.error("run %s could not begin, and is handed back: %s", run_id, error)
+        await asyncio.sleep(NO_ROOM_PAUSE_S)
+        await persist(f"return of run {run_id}", lambda: self._executions.hand_back(run_id, claim.holder))
 
     async def _fail(self, claim: Claim, failure: Failure) -> None:
         run_id = claim.run.id

@@ -49,6 +49,7 @@ def main() -> None:
         _flush()
         measured = usage.measured()
         fit, left_files = cleaner.clean_up(), place.leave()
+        fit = fit and place.is_ready
         done = {"type": "done", "fit": fit, "clear": fit and place.printed_nothing, "leftFiles": left_files, **measured}
         reports.write(said + _line(done))
         reports.flush()

@@ -1,4 +1,4 @@
-"""Finding and ending every process below this one, by what Linux tells in /proc. Imported by `worker.supervisor`."""
+"""Finding and ending every process below this one, by what Linux tells in /proc. `worker.supervisor` imports it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,27 @@ from contextlib import suppress
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def descendants() -> list[int]:
-    """Return every process below this one, whatever session it is in."""
-    parents: dict[int, int] = {}
+def parents() -> dict[int, int]:
+    """Return every process there is, with its parent."""
+    found: dict[int, int] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib would double the start's time
         if name.isdigit():
             with suppress(OSError):
-                parents[int(name)] = int(_stat(int(name))[1])
-    found = [os.getpid()]
+                found[int(name)] = int(_stat(int(name))[1])
+    return found
+
+
+def below(tops: list[int], parent_of: dict[int, int]) -> list[int]:
+    """Return every process below these, whatever session it is in."""
+    found = list(tops)
     for above in found:
-        found += [pid for pid, parent in parents.items() if parent == above]
-    return found[1:]
+        found += [pid for pid, parent in parent_of.items() if parent == above]
+    return found[len(tops) :]
+
+
+def descendants() -> list[int]:
+    """Return every process below this one."""
+    return below([os.getpid()], parents())
 
 
 def kill_descendants() -> None:

@@ -13,12 +13,16 @@ class Place:
 
     The worker counts along. A directory that was left as it was made is renamed for the next attempt, which costs a
     tenth of another one; the worker removes any other.
+
+    Attributes:
+        is_ready: whether there is a directory for the next attempt.
     """
 
     def __init__(self, base: str) -> None:
         self._base = base
         self._number = 1
         self._output = os.dup(1)
+        self.is_ready = True
         os.set_inheritable(self._output, False)
         self._make()
 
@@ -39,7 +43,7 @@ class Place:
         if untouched:
             os.rename(left, self._path)  # noqa: PTH104 - as short as it can be: this is on every run's way
         else:
-            self._make()
+            self._try_to_make()
         return not untouched
 
     @property
@@ -51,6 +55,13 @@ class Place:
         if sys.platform != "linux":
             return False
         return int.from_bytes(fcntl.ioctl(self._output, termios.FIONREAD, _INT), sys.byteorder) == 0
+
+    def _try_to_make(self) -> None:
+        """Make the next directory; on a full disk that must not cost the attempt that has just ended."""
+        try:
+            self._make()
+        except OSError:
+            self.is_ready = False
 
     def _make(self) -> None:
         os.mkdir(self._path)  # noqa: PTH102

@@ -1,6 +1,7 @@
 """Runs attempts on this host: in warm processes, each with a supervisor that ends an attempt with all descendants."""
 
 import asyncio
+import logging
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -8,11 +9,14 @@ from time import monotonic
 from typing import Any, Protocol
 
 from worker.executor import OnUpdate, Outcome, Task
+from worker.orphans import Orphans
 from worker.pace import Pace
 from worker.registry import HandlerSource
 from worker.slots import Slot, start_slot
 from worker.workdirs import remove
 from worker.workplace import Workplace
+
+logger = logging.getLogger(__name__)
 
 FAREWELL_S = 1.0
 """How long a process may still be heard whose supervisor was killed."""
@@ -27,8 +31,13 @@ LOG_LIMIT_BYTES = 10 * 1_048_576
 class ProcessExecutor:
     """Implements `worker.executor.Executor`: warm processes, as many as attempts may run, each under a supervisor."""
 
-    def __init__(self, source: HandlerSource, size: int) -> None:
+    def __init__(self, source: HandlerSource, size: int, orphans: Orphans | None = None) -> None:
+        """Take what attempts run, how many at a time, and who ends what a killed supervisor leaves.
+
+        Without the last, nobody does: it is for a process of which all children are known.
+        """
         self._source = source
+        self._orphans = orphans
         self._workplace = Workplace()
         self._size = size
         self._ready: deque[Slot] = deque()
@@ -59,11 +68,14 @@ class ProcessExecutor:
         return self._size - len(self._ready) - len(self._running) - self._starting
 
     async def _start_missing(self) -> None:
-        while self._missing > 0 and not self._closed:
-            self._ready.append(await self._start())
+        try:
+            while self._missing > 0 and not self._closed:
+                self._ready.append(await self._start())
+        except OSError as error:  # Attempts that find none ready try again, and tell.
+            logger.warning("cannot start processes ahead of attempts: %s", error)
 
     async def _start(self) -> Slot:
-        slot = await start_slot(self._source, self._workplace.new_directory())
+        slot = await start_slot(self._source, self._workplace.new_directory(), self._orphans)
         if self._lease_until:
             slot.renew(self._lease_until)
         return slot
@@ -199,6 +211,8 @@ class ProcessAttempt:
     def supervisor_said(self, ended: Mapping[str, Any] | None) -> None:
         """See `Listener`."""
         self._ended = self._ended or ended
+        if ended is not None and ended["logLost"]:
+            logger.warning("%s lacks %d bytes, which could not be written", self._task.log_path, ended["logLost"])
         if self._heard_all or (ended is not None and ended["livesOn"]):
             self._end(self._ended)
         else:  # The last word may be on its way; but those that a killed supervisor left may hold the pipe for ever.

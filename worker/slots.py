@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from worker import supervisor
 from worker.lines import LineReader
+from worker.orphans import Orphans
 from worker.registry import HandlerSource
 from worker.workdirs import remove
 
@@ -46,9 +47,10 @@ class Slot:
         cpu_s: what the process had used when it was last heard of.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, workdir: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, workdir: Path, orphans: Orphans | None) -> None:
         self.process = process
         self.workdir = workdir
+        self._orphans = orphans
         self.listener: Listener | None = None
         self.cpu_s: float | None = None
         self._tasks: asyncio.WriteTransport | None = None
@@ -132,6 +134,9 @@ class Slot:
             if self.listener is not None:
                 self.listener.supervisor_said(json.loads(line))
         self._lives = False
+        # By itself it ends with 0, once nothing is left below it.
+        if await self.process.wait() != 0 and self._orphans is not None:
+            await self._orphans.end()
         if self.listener is not None:
             self.listener.supervisor_said(None)
 
@@ -146,12 +151,12 @@ def _message(line: bytes | None) -> Mapping[str, Any]:
     return {"type": "invalid", "message": "a result or report that is no JSON"}
 
 
-async def start_slot(source: HandlerSource, workdir: Path) -> Slot:
+async def start_slot(source: HandlerSource, workdir: Path, orphans: Orphans | None) -> Slot:
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
     tasks, giving = os.pipe()
     receiving, reports = os.pipe()
     try:
-        slot = Slot(await _spawn(workdir, tasks, reports, source), workdir)
+        slot = Slot(await _spawn(workdir, tasks, reports, source, orphans), workdir, orphans)
     except BaseException:
         os.close(giving)
         os.close(receiving)
@@ -164,7 +169,9 @@ async def start_slot(source: HandlerSource, workdir: Path) -> Slot:
     return slot
 
 
-async def _spawn(workdir: Path, tasks: int, reports: int, source: HandlerSource) -> asyncio.subprocess.Process:
+async def _spawn(
+    workdir: Path, tasks: int, reports: int, source: HandlerSource, orphans: Orphans | None
+) -> asyncio.subprocess.Process:
     # -P: the working directory is the run's, and no place to import from.
     child = (sys.executable, "-P", "-m", "worker.child", json.dumps(asdict(source)))
     # Shielded: a process that starts while its task is cancelled must still be found and ended.
@@ -179,6 +186,8 @@ async def _spawn(workdir: Path, tasks: int, reports: int, source: HandlerSource)
             start_new_session=True,
         )
     )
+    if orphans is not None:
+        orphans.expect(starting)
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:

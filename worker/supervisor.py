@@ -18,7 +18,6 @@ share.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -30,7 +29,8 @@ from contextlib import suppress
 
 sys.path.append(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120 - isolated: nothing of ours is found yet
 
-from worker.child_process import Child, become_subreaper
+from worker.attempt_log import Log
+from worker.child_process import Child, become_subreaper, close_all_but
 from worker.descendants import is_only_descendant, kill_descendants, memory_mb
 
 TYPE_CHECKING = False  # Type checkers know the name; importing typing would cost a third of the start.
@@ -44,46 +44,6 @@ TICK_S = 0.1
 
 LOOK_AGAIN_S = 3_600.0
 """How long to wait for the worker's word at a time: the system's clocks for it know no more than some weeks."""
-
-MARKER = b"[the output beyond %d bytes is not kept]\n"
-
-
-class Log:
-    """The attempt's log: stamps each line, and keeps only so many bytes."""
-
-    def __init__(self, path: str, limit: int) -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - pathlib would double the start's time
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        with suppress(OSError):  # Some file systems have no locks.
-            fcntl.flock(self._file, fcntl.LOCK_EX)  # Tells whoever finds the file that it still grows.
-        self._room = limit
-        self._limit = limit
-        self._at_line_start = True
-        self._dropped = 0
-
-    def add(self, output: bytes) -> None:
-        """Keep what was printed, line by line."""
-        if self._room <= 0:
-            self._dropped += len(output)
-            return
-        stamp = _stamp()
-        # Only the newline ends a line: progress bars return to its start a thousand times.
-        *ended, rest = output.split(b"\n")
-        lines = [line + b"\n" for line in ended] + ([rest] if rest else [])
-        stamped = b"".join((stamp + line if index or self._at_line_start else line) for index, line in enumerate(lines))
-        self._at_line_start = output.endswith(b"\n")
-        kept, dropped = stamped[: self._room], stamped[self._room :]
-        self._room -= len(kept)
-        self._dropped += len(dropped)
-        _write(self._file, kept)
-        if self._room <= 0:
-            _write(self._file, (b"" if kept.endswith(b"\n") else b"\n") + MARKER % self._limit)
-
-    def close(self) -> None:
-        """Say how much was left out, if any was."""
-        if self._dropped:
-            _write(self._file, b"[%d bytes were left out]\n" % self._dropped)
-        os.close(self._file)
 
 
 class Control:
@@ -150,6 +110,7 @@ class Attempt:
             "cpuSeconds": round(max(used_s, 0.0), 3),
             "peakMemoryMb": round(max(self._peak_mb, peak_mb), 1),
             "livesOn": lives_on,
+            "logLost": self._log.lost,
         }
 
     def _watch(self, woken: int) -> tuple[int, struct_rusage | None]:
@@ -220,11 +181,6 @@ class Attempt:
         os.set_blocking(self._child.output, True)
 
 
-def _stamp() -> bytes:
-    now = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode() + b".%03dZ " % (now % 1 * 1000)
-
-
 def _write(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
@@ -268,10 +224,21 @@ def _woken_by_children() -> int:
 
 def main() -> None:
     """Start the handlers' process, and watch one attempt after the other while it is fit for them."""
+    tasks, reports = int(sys.argv[1]), int(sys.argv[2])
+    close_all_but(0, 1, 2, tasks, reports)  # Event loops leave copies of pipes here that the worker takes for ours.
     become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    child, control = Child(sys.argv[3:], int(sys.argv[1]), int(sys.argv[2])), Control()
+    child = Child(sys.argv[3:], tasks, reports)
+    try:
+        _watch_attempts(child, Control())
+    except BaseException:  # Whatever it is, nobody would end the processes once this one is gone.
+        kill_descendants()
+        raise
+
+
+def _watch_attempts(child: Child, control: Control) -> None:
+    """Return once nothing is left below this process."""
     woken = _woken_by_children()
     while commands := _next_order(control):
         ended = Attempt(child, control, commands[0]).run(commands[1:], woken)

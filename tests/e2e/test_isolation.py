@@ -121,3 +121,27 @@ def test_nothing_of_an_attempt_runs_when_another_worker_starts_it_again(
             assert workers >= 2
             first.popen.send_signal(signal.SIGTERM)
             assert first.popen.wait(30) == 0
+
+
+@pytest.mark.usefixtures("api")
+def test_a_handler_holds_nothing_that_is_its_supervisors(
+    client: httpx.Client, database_url: str, tmp_path: Path
+) -> None:
+    handlers = ("--handlers", "tests.support.isolation_handlers")
+    register(client, "descriptors", "isolation.show_descriptors")
+    with started(
+        *("worker", "--data-dir", str(tmp_path / "data"), *handlers), APPHUB_DATABASE_URL=database_url
+    ) as worker:
+        seen = wait_for_run(client, launch(client, "descriptors"))["result"]
+        opened = {path.name: str(path.readlink()) for path in Path(f"/proc/{seen['supervisor']}/fd").iterdir()}
+        assert opened["2"] == str(Path(f"/proc/{worker.popen.pid}/fd/2").readlink())
+        said, heard, log = (opened.pop(name) for name in "012")
+        # Also the supervisor has no second one of those that the worker takes for its own.
+        assert not {said, heard, log} & set(opened.values())
+        assert not {said, heard, log} & set(seen["own"].values())
+    assert set(seen["child"]) == {"0", "1", "2"}
+    assert seen["own"]["0"] == "/dev/null"
+    # What it prints to, its tasks and its reports; the others are its own figures in /proc.
+    others = [target for name, target in seen["own"].items() if name not in "012" and target != seen["own"]["1"]]
+    assert seen["own"]["1"] == seen["own"]["2"]
+    assert [target.partition(":")[0] for target in others if not target.startswith("/proc/")] == ["pipe", "pipe"]

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from worker.attempt_log import Log
 from worker.log_spool import Spool
-from worker.supervisor import Log
 
 HOLDER = """
 import sys
 from pathlib import Path
+from worker.attempt_log import Log
 from worker.log_spool import Spool
-from worker.supervisor import Log
 
 spool = Spool.create(Path(sys.argv[1]))
 spool.path("a/b/run.log").write_bytes(b"left behind")

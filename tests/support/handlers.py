@@ -213,6 +213,8 @@ def leave_daemon(context: JobRunContext) -> JobResult:
         os._exit(0)
     while not Path(context.parameters["file"]).exists():
         time.sleep(0.01)
+    for _ in range(context.parameters.get("lines", 0)):
+        print("x" * 1_000)
     return wait(context)
 
 

@@ -1,0 +1,21 @@
+"""Disks that are full in no time."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def small_disk(directory: Path, option: str) -> Iterator[None]:
+    """Let a directory be a disk of its own, as small as an option of tmpfs says; skip the test where nobody may."""
+    directory.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", option, "none", str(directory)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
