@@ -76,6 +76,7 @@ def test_a_worker_that_has_adopted_the_private_server_does_not_end_it_with_what_
     ):
         worker.wait_for_line("is ready with", errors=True)
         server = _adopted_server(data_dir, worker, api)
+        eventually(lambda: client.get("/jobs").status_code == 200, what="a server that has recovered")
         run_id, daemon = _running_with_a_daemon(client, tmp_path / "signs")
         os.kill(_parent(_parent(daemon)), signal.SIGKILL)
         assert wait_for_run(client, run_id)["status"] == "succeeded"
