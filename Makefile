@@ -23,27 +23,27 @@ test: $(VENV)/.dev ## Run all tests, on a real PostgreSQL and real processes
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(ARGS)
 
 race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
-	APPHUB_RACE_S=180 $(BIN)/python -m pytest tests/integration/test_races.py --timeout 600
+	APPHUB_RACE_S=180 $(BIN)/python -m pytest tests/integration/claims/test_races.py --timeout 600
 
 crash: $(VENV)/.dev ## Kill -9 everything at random moments, forty times
-	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/integration/test_sealer.py \
+	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/integration/seal/test_sealer.py \
 		-k "crash or kill_9" --timeout 1200
 
 stream: $(VENV)/.dev ## Cut off clients of the stream at random during a hundred thousand events
-	APPHUB_STREAM_EVENTS=100000 $(BIN)/python -m pytest tests/integration/test_stream_property.py
+	APPHUB_STREAM_EVENTS=100000 $(BIN)/python -m pytest tests/integration/stream/test_stream_property.py
 
 chaos: $(VENV)/.dev ## Kill and freeze workers at random during two thousand runs
 	APPHUB_CHAOS_RUNS=2000 $(BIN)/python -m pytest tests/e2e/test_many_workers.py -k killed --timeout 3000
 
 asof-check: $(VENV)/.dev ## Ask about the past of a million runs, compare with the log, show plans' times
-	APPHUB_ASOF_RUNS=1000000 $(BIN)/python -m pytest tests/integration/test_plans_of_the_past.py -s
+	APPHUB_ASOF_RUNS=1000000 $(BIN)/python -m pytest tests/integration/history/test_plans_of_the_past.py -s
 
 rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches a second; kill rebuilds twenty times
 	APPHUB_REBUILD_RUNS=500000 APPHUB_REBUILD_SPOILED=2000 APPHUB_REBUILD_LAUNCHES=200 APPHUB_REBUILD_HOLD_MS=50 \
-		APPHUB_REBUILD_KILLS=20 $(BIN)/python -m pytest tests/integration/test_rebuild.py -s --timeout 1800
+		APPHUB_REBUILD_KILLS=20 $(BIN)/python -m pytest tests/integration/rebuild/test_rebuild.py -s --timeout 1800
 
 rebuild-bench: $(VENV)/.dev ## Measure verify and rebuild of a million events against a bare COPY
-	$(BIN)/python -m benchmarks.rebuild
+	$(BIN)/python -m benchmarks.rows.rebuild
 
 bench: ## Measure everything beside its peers, and write the README's table (10 minutes; ARGS=--quick: 2)
 	@command -v wrk >/dev/null || echo "wrk is not installed (Debian: apt-get install wrk): a client in Python makes the load"
@@ -51,7 +51,7 @@ bench: ## Measure everything beside its peers, and write the README's table (10 
 	$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)
 
 growth: $(VENV)/.dev ## Measure everything at 10 000, a million and five million runs; keep figures and plans in docs/
-	$(BIN)/python -m benchmarks.growth --sizes $(SIZES) --json docs/benchmarks/growth.json --plans docs/plans
+	$(BIN)/python -m benchmarks.growth.__main__ --sizes $(SIZES) --json docs/benchmarks/growth.json --plans docs/plans
 
 memory: $(VENV)/.dev ## Measure the memory of API and worker while a million events stream past
 	$(BIN)/python -m benchmarks.memory --json docs/benchmarks/memory.json

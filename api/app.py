@@ -10,28 +10,20 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import (
-    asyncapi,
-    errors,
-    routes_apps,
-    routes_builds,
-    routes_events,
-    routes_jobs,
-    routes_launch,
-    routes_runs,
-    routes_subjects,
-    server_sent_events,
-    websocket,
-)
-from api.answers import Health, JsonAnswer
-from api.hub import Hub
-from api.service import Service, Settings, running
-from api.streams import Streams
-from api.strict_json import BodyLimit
-from domain.tasks import end
-from eventlog.sealer import Sealer
-from eventlog.work import Work
-from worker.watcher import Watcher
+from api.bootstrap.service import Service, running
+from api.bootstrap.settings import Settings
+from api.http import errors
+from api.http.json_answer import JsonAnswer
+from api.http.strict_json import BodyLimit
+from api.routes import apps, builds, events, jobs, launches, runs, subjects
+from api.shapes.base import Health
+from api.stream import asyncapi, server_sent_events, websocket
+from api.stream.hub import Hub
+from api.stream.sessions import Streams
+from eventlog.seal.sealer import Sealer
+from eventlog.workers.pending_work import Work
+from runtime.background_tasks import end
+from worker.lifecycle.watcher import Watcher
 
 VERSION = "0.1.0"
 
@@ -59,11 +51,11 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     )
     app.state.closing = closing
     errors.install(app)
-    routes_launch.install(app)
+    launches.install(app)
     app.add_middleware(BodyLimit)  # Around the launches, too.
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
     for part in (
-        *(routes_jobs, routes_runs, routes_apps, routes_builds, routes_events, routes_subjects),
+        *(jobs, runs, apps, builds, events, subjects),
         *(websocket, server_sent_events, asyncapi),
     ):
         app.include_router(part.router)

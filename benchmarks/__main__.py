@@ -16,21 +16,22 @@ from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.growth_result import growth_rows, memory_rows
-from benchmarks.machine import described
-from benchmarks.measuring import Row, from_json, own_directory
-from benchmarks.plot import draw
-from benchmarks.processes import ROOT, python
-from benchmarks.table import as_markdown, as_text, notes, put_between_marks
+from benchmarks.harness.alone import own_directory
+from benchmarks.harness.machine import described
+from benchmarks.harness.plot import draw
+from benchmarks.harness.processes import ROOT, python
+from benchmarks.harness.results import Row, from_json
+from benchmarks.harness.table import as_markdown, as_text, notes, put_between_marks
+from benchmarks.rows.growth_result import growth_rows, memory_rows
 from tests.support import databases
 
 MEASUREMENTS = {
-    "launches": "benchmarks.launches",
-    "saves": "benchmarks.saves",
-    "noop": "benchmarks.noop_runs",
-    "starts": "benchmarks.starts",
-    "stream": "benchmarks.streaming",
-    "rebuild": "benchmarks.rebuilding",
+    "launches": "benchmarks.rows.launches",
+    "saves": "benchmarks.rows.saves",
+    "noop": "benchmarks.rows.noop_runs",
+    "starts": "benchmarks.rows.starts",
+    "stream": "benchmarks.rows.streaming",
+    "rebuild": "benchmarks.rows.rebuilding",
 }
 
 FEWEST_ROUNDS = 3

@@ -2,7 +2,7 @@
 
 import time
 
-from worker.contract import Handler, JobResult, JobRunContext
+from apphub_jobs.contract import Handler, JobResult, JobRunContext
 
 
 def noop(_: JobRunContext) -> None:

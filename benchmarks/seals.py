@@ -19,12 +19,12 @@ from pathlib import Path
 
 import psycopg
 
-from domain.launching import Launch
-from eventlog.connection import Database
-from eventlog.listener import Listener
-from eventlog.seal_tip import Sealing
-from eventlog.seal_verification import verify_seals
-from eventlog.sealer import Sealer
+from domain.jobs.launching import Launch
+from eventlog.database.connection import Database
+from eventlog.database.listener import Listener
+from eventlog.seal.sealer import Sealer
+from eventlog.seal.tip import Sealing
+from eventlog.seal.verification.verify import verify_seals
 from tests.e2e.support import server_pids
 from tests.support import databases
 from tests.support.logs import TESTER, parts, query, registered

@@ -7,7 +7,8 @@ from domain.clock import from_iso, ms_between
 from domain.json_values import JsonObject
 from domain.ports import Row
 from projections.envelope import Envelope
-from projections.table import COMMON_COLUMNS, Connection, Table, fetch_rows, rows_by_id
+from projections.rows import Connection, fetch_rows
+from projections.table import COMMON_COLUMNS, Table, rows_by_id
 
 COLUMNS: dict[str, str] = {
     "id": "uuid",

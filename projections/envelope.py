@@ -9,16 +9,18 @@ from uuid import UUID
 import orjson
 from eventsourcing.utils import resolve_topic
 
-from domain import (  # noqa: F401 - importing them registers their topics
-    build,
-    job_definition,
-    job_run,
-    log_archive,
-    repository,
-    subject,
+from domain import log_archive  # noqa: F401 - importing them registers their topics
+from domain.catalog import (
+    build,  # noqa: F401 - importing them registers their topics
+    repository,  # noqa: F401 - importing them registers their topics
 )
 from domain.identifiers import event_id
+from domain.jobs import (
+    definition,  # noqa: F401 - importing them registers their topics
+    run,  # noqa: F401 - importing them registers their topics
+)
 from domain.json_values import JsonObject
+from domain.personal import subject  # noqa: F401 - importing them registers their topics
 
 
 @dataclass(slots=True)

@@ -5,7 +5,8 @@ from typing import cast
 from domain.json_values import JsonObject
 from domain.ports import Row
 from projections.envelope import Envelope
-from projections.table import COMMON_COLUMNS, Connection, Table, fetch_rows
+from projections.rows import Connection, fetch_rows
+from projections.table import COMMON_COLUMNS, Table
 
 COLUMNS: dict[str, str] = {
     "id": "uuid",

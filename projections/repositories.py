@@ -7,7 +7,8 @@ from domain.identifiers import event_id
 from domain.json_values import JsonObject
 from domain.ports import Row
 from projections.envelope import Envelope
-from projections.table import COMMON_COLUMNS, Connection, Table, fetch_rows
+from projections.rows import Connection, fetch_rows
+from projections.table import COMMON_COLUMNS, Table
 
 COLUMNS: dict[str, str] = {
     "aggregate_id": "uuid",

@@ -3,19 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 from uuid import UUID
-
-from psycopg import AsyncConnection
 
 from domain.ports import Row
 from projections.envelope import Envelope
+from projections.rows import Connection
 
 Evolve = Callable[[Row | None, Envelope], Row]
 """From the row before an event (None where there is none) to the columns that the event changes."""
-
-Connection = AsyncConnection[dict[str, Any]]
-"""A connection set up by `eventlog.connection`: rows are dictionaries in plain JSON."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class Table:
         columns: every column, with its PostgreSQL type.
         evolve: the fold.
         version: to be raised by one whenever `evolve` or `columns` change what a row says for the same events. Tables
-            written by another version are rebuilt, or the operator is told to (`eventlog.rebuild`).
+            written by another version are rebuilt, or the operator is told to (`eventlog.rebuild.rebuild`).
     """
 
     name: str
@@ -62,12 +57,6 @@ class Table:
 
 COMMON_COLUMNS: dict[str, str] = {"aggregate_version": "bigint", "position": "bigint"}
 """In every projected table: the version of the aggregate and the place of its last event that the row shows."""
-
-
-async def fetch_rows(connection: Connection, query: Any, parameters: Mapping[str, Any]) -> list[Row]:
-    """Return the rows of a query."""
-    cursor = await connection.execute(query, parameters)
-    return await cursor.fetchall()
 
 
 async def rows_by_id(connection: Connection, table: Table, ids: list[UUID]) -> dict[UUID, Row]:

@@ -15,8 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from api.embedded_placement import passable
+from api.embedded.placement import passable
+from api.embedded.server import EmbeddedPostgres, EmbeddedPostgresError
 from tests.e2e.support import kill, server_pids
 from tests.support.processes import eventually
 
@@ -73,7 +73,7 @@ def _count_if_up(url: str) -> int | None:
 
 def test_a_server_that_outlived_its_users_is_adopted_and_later_stopped(data_dir: Path) -> None:
     script = (
-        "import sys, os; from pathlib import Path; from api.embedded import EmbeddedPostgres;"
+        "import sys, os; from pathlib import Path; from api.embedded.server import EmbeddedPostgres;"
         "EmbeddedPostgres(Path(sys.argv[1])).start(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script, str(data_dir)], check=False, timeout=60)
@@ -108,7 +108,7 @@ def test_a_frozen_server_is_named_instead_of_waited_for_without_end(
     user.start()
     postmaster = _postmaster(data_dir)
     os.kill(postmaster, signal.SIGSTOP)
-    monkeypatch.setattr("api.embedded.START_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("api.embedded.server.START_TIMEOUT_S", 1.0)
     with pytest.raises(EmbeddedPostgresError, match=r"process \d+\) holds"):
         EmbeddedPostgres(data_dir).start()
     os.kill(postmaster, signal.SIGCONT)
@@ -143,7 +143,7 @@ def test_it_works_as_an_ordinary_user_too() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         os.chown(directory, nobody.pw_uid, nobody.pw_gid)
         script = (
-            "import sys; from pathlib import Path; from api.embedded import EmbeddedPostgres; import psycopg;"
+            "import sys; from pathlib import Path; from api.embedded.server import EmbeddedPostgres; import psycopg;"
             "user = EmbeddedPostgres(Path(sys.argv[1])); url = user.start();"
             "print(psycopg.connect(url).execute('SELECT 42').fetchone()[0]); user.stop()"
         )

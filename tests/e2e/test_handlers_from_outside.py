@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, started, wait_for_run
-from worker.registry import DuplicateHandlerError, HandlerSource, load_handlers
+from worker.handlers.registry import DuplicateHandlerError, HandlerSource, load_handlers
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example_handlers"
 

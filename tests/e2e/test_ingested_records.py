@@ -185,7 +185,7 @@ def records(
     database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[dict[str, Json], httpx.Client]]:
     """Ingest all repositories at once, and give the apps' records."""
-    from tests.support import databases  # noqa: PLC0415 - beside the fixtures that it stands in for
+    from tests.support import databases  # noqa: PLC0415 - beside the fixtures that it stands in for  # noqa: PLC0415 - beside the fixtures that it stands in for
 
     base = tmp_path_factory.mktemp("repositories")
     with databases.clone(database_server, databases.template(database_server, shared_dir)) as database_url:

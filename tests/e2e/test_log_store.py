@@ -17,7 +17,7 @@ from obstore.store import S3Store
 from tests.e2e.support import events, launch, register, topics
 from tests.support import s3
 from tests.support.processes import Process, eventually, started, wait_for_run
-from worker.run_logs import log_name
+from worker.logs.run_logs import log_name
 
 
 @dataclass(frozen=True)

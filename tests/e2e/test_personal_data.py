@@ -11,7 +11,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.cli import app
+from api.cli.main import app
 from tests.integration.shared_api import check_failure, issues_of, job_body
 from tests.integration.streams import server_sent, stream
 from tests.support.archives import make_role

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.cli import app
+from api.cli.main import app
 from tests.e2e.support import launch, register
 from tests.support.logs import query
 from tests.support.processes import eventually, started

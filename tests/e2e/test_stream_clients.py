@@ -9,10 +9,10 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import apphub_stream
 import httpx
 import pytest
 
+import apphub_jobs.stream as apphub_stream
 from tests.e2e.support import launch, register
 from tests.support.cutting import CuttingProxy
 from tests.support.processes import Process, started

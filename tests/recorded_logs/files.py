@@ -9,8 +9,9 @@ import orjson
 import psycopg
 
 from domain.ports import Row
-from eventlog.connection import Database
-from projections.table import Table, fetch_rows
+from eventlog.database.connection import Database
+from projections.rows import fetch_rows
+from projections.table import Table
 from projections.tables import TABLES
 
 HERE = Path(__file__).parent

@@ -12,8 +12,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from eventlog.connection import Database
-from eventlog.rebuild import rebuild
+from eventlog.database.connection import Database
+from eventlog.rebuild.rebuild import rebuild
 from projections.tables import TABLES
 from tests.recorded_logs import files, scenario
 from tests.support import databases

@@ -6,18 +6,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
-from domain.build import Wanted
-from domain.catalog import BUILT, COMMIT_METRIC, INGESTED, Effect
-from domain.catalog_commands import Catalog
-from domain.job_definition import Spec
+from domain.catalog.build import Wanted
+from domain.catalog.effects import BUILT, COMMIT_METRIC, INGESTED, Effect
+from domain.catalog.repository import App
+from domain.commands.catalog import Catalog
+from domain.jobs.definition import Spec
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Failure, Holder, Report
 from domain.json_values import Json
-from domain.launching import Launch
 from domain.log_archive import ArchivedEvents, LogArchive
-from domain.repository import App
-from domain.run_states import Failure, Holder, Report
-from eventlog import schema
-from eventlog.archive_move import ACTOR, APPEND
-from projections.table import fetch_rows
+from eventlog.archive.move import ACTOR, APPEND
+from eventlog.database import sql
+from projections.rows import fetch_rows
 from tests.support.logs import TESTER, Parts, parts
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -140,8 +140,8 @@ async def _subjects(part: Parts) -> None:
         "friend": {"type": "string", "x-subject": "friend"},
         "day": {"type": "string"},
     }
-    schema: dict[str, Json] = {"type": "object", "properties": properties}
-    spec = Spec(name="Letter", type="batch", entry_point="example.letter", parameters_schema=schema)
+    sql: dict[str, Json] = {"type": "object", "properties": properties}
+    spec = Spec(name="Letter", type="batch", entry_point="example.letter", parameters_schema=sql)
     await part.jobs.register_job("letter", spec, 1, TESTER)
     worker = await part.worker("worker-c")
     given: dict[str, Json] = {"customerId": 7, "address": {"street": "Elm Street"}, "friend": "bo", "day": "monday"}
@@ -154,7 +154,7 @@ async def _subjects(part: Parts) -> None:
 async def _archive(part: Parts) -> None:
     """Record an archive, as an export has it: a log that is restored from one holds all events in its table again."""
     async with part.pool.connection() as connection:
-        [log] = await fetch_rows(connection, schema.LOG_ID, {})
+        [log] = await fetch_rows(connection, sql.LOG_ID, {})
         what = ArchivedEvents(
             number=1,
             file=f"{log['id']}-000001-{SHA[:12]}.jsonl.gz",

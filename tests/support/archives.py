@@ -9,9 +9,9 @@ from pathlib import Path
 
 import orjson
 
-from eventlog.archiving import Archived, archiver
-from eventlog.archivist import ensure_archivist
-from eventlog.connection import Database
+from eventlog.archive.archiver import Archived, archiver
+from eventlog.archive.role import ensure_archivist
+from eventlog.database.connection import Database
 from tests.support.processes import Process, started
 
 NOW = timedelta(0)

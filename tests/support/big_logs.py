@@ -5,8 +5,8 @@ from uuid import UUID
 
 import psycopg
 
-from domain.launching import Launch
-from domain.run_states import Report
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Report
 from projections.job_runs import TABLE
 from tests.support.logs import TESTER, parts, query, registered
 

@@ -20,12 +20,12 @@ from typing import Any
 import pytest
 
 from tests.support.processes import eventually
-from worker.executor import Attempt, Outcome, Task
-from worker.handlers.builders.buildah import Buildah, current_limits
-from worker.handlers.builders.builder import BuildSettings, UnusableError
-from worker.process_executor import ProcessExecutor
-from worker.registry import HandlerSource
-from worker.workdirs import remove
+from worker.executors.local.executor import ProcessExecutor
+from worker.executors.local.removal import remove
+from worker.executors.port import Attempt, Outcome, Task
+from worker.handlers.building.builders.buildah import Buildah, current_limits
+from worker.handlers.building.builders.builder import BuildSettings, UnusableError
+from worker.handlers.registry import HandlerSource
 
 BUSYBOX = Path("/bin/busybox")
 

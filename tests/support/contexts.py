@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from worker.contract import JobRunContext
+from apphub_jobs.contract import JobRunContext
 
 
 class Reports(list[dict[str, Any]]):

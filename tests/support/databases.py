@@ -11,7 +11,7 @@ from uuid import uuid4
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from api.embedded import EmbeddedPostgres
+from api.embedded.server import EmbeddedPostgres
 from migrations import runner
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from worker.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
+from apphub_jobs.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
 
 
 def noop(_: JobRunContext) -> None:

@@ -2,7 +2,7 @@
 
 import time
 
-from worker.contract import Handler
+from apphub_jobs.contract import Handler
 
 time.sleep(3_600)
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from random import Random
 from uuid import UUID
 
+from domain.commands.executions import Claim
 from domain.errors import ConflictError, InvalidInputError, VersionConflictError, WorkerBuriedError
-from domain.execution import Claim
-from domain.launching import Launch
-from domain.run_states import Failure, Report
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Failure, Report
 from tests.support.logs import TESTER, Parts, registered
 
 SLUGS = ("Alpha", "beta", "beta-2", "Gamma_3")

@@ -13,9 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import build_app
-from api.connections import HttpProtocol, WebSocketProtocol
-from api.hub import Hub
-from api.service import Settings
+from api.bootstrap.settings import Settings
+from api.http.protocols import HttpProtocol, WebSocketProtocol
+from api.stream.hub import Hub
 
 READY_TIMEOUT_S = 60.0
 

@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 
+from apphub_jobs.contract import Handler, JobResult, JobRunContext
 from tests.support.handlers import leave_daemon
-from worker.contract import Handler, JobResult, JobRunContext
 
 
 def leave_daemon_at_first(context: JobRunContext) -> JobResult:

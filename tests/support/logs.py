@@ -11,20 +11,20 @@ from typing import Any
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from domain.application import Jobs
-from domain.erasure import Subjects
-from domain.execution import Executions
-from domain.job_definition import Spec
+from domain.commands.executions import Executions
+from domain.commands.jobs import Jobs
+from domain.commands.subjects import Subjects
+from domain.jobs.definition import Spec
 from domain.ports import Origin
-from eventlog.clock import DatabaseClock
-from eventlog.connection import Database
-from eventlog.heartbeats import Heartbeats
-from eventlog.log import PostgresLog
-from eventlog.master_keys import MasterKeyFile
-from eventlog.reader import Reader
-from eventlog.recorder import LogFactory
-from eventlog.writer import Patience, Writer
-from projections.table import Connection
+from eventlog.append.postgres_log import PostgresLog
+from eventlog.append.recorder import LogFactory
+from eventlog.append.writer import Patience, Writer
+from eventlog.database.clock import DatabaseClock
+from eventlog.database.connection import Database
+from eventlog.history.reader import Reader
+from eventlog.keys.master import MasterKeyFile
+from eventlog.workers.heartbeats import Heartbeats
+from projections.rows import Connection
 
 TESTER = Origin(actor="tester")
 

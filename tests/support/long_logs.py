@@ -2,8 +2,8 @@
 
 import psycopg
 
-from domain.launching import Launch
-from domain.run_states import Failure, Report
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Failure, Report
 from tests.support.logs import TESTER, Parts, parts, registered
 
 JOBS = 50

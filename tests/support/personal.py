@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from domain.personal import ERASED
-from worker.contract import Handler, JobResult, JobRunContext
+from apphub_jobs.contract import Handler, JobResult, JobRunContext
+from domain.personal.marks import ERASED
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -4,7 +4,7 @@ import fcntl
 import time
 from pathlib import Path
 
-from worker.contract import Handler, JobResult, JobRunContext
+from apphub_jobs.contract import Handler, JobResult, JobRunContext
 
 
 def prove(context: JobRunContext) -> JobResult:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from worker.contract import JobRunContext
+from apphub_jobs.contract import JobRunContext
 
 Files = Mapping[str, str | bytes]
 

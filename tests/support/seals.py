@@ -11,20 +11,23 @@ from uuid import uuid4
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from eventlog import schema, stored_events
-from eventlog.connection import Database
-from eventlog.listener import Listener
-from eventlog.merkle import Frontier
-from eventlog.seal_files import KeptHead, read_kept
-from eventlog.seal_findings import Report
-from eventlog.seal_keys import SealKeys, create_keys, read_keys
-from eventlog.seal_proofs import Prover
-from eventlog.seal_rows import all_seals, judge
-from eventlog.seal_tip import Sealing
-from eventlog.seal_verification import verify_seals
-from eventlog.sealer import Sealer
-from eventlog.seals import NOTHING_BEFORE, Seal, SignedHead, entries_hash, sign, to_runs
-from projections.table import Connection
+from eventlog.database import sql
+from eventlog.database.connection import Database
+from eventlog.database.listener import Listener
+from eventlog.encoding import columns
+from eventlog.keys.sealing import SealKeys, create_keys, read_keys
+from eventlog.seal import leaves as stored_events
+from eventlog.seal import statements as seal_statements
+from eventlog.seal.head_files import KeptHead, read_kept
+from eventlog.seal.merkle import Frontier
+from eventlog.seal.proofs import Prover
+from eventlog.seal.rows import all_seals, judge
+from eventlog.seal.seal import NOTHING_BEFORE, Seal, SignedHead, entries_hash, sign, to_runs
+from eventlog.seal.sealer import Sealer
+from eventlog.seal.tip import Sealing
+from eventlog.seal.verification.findings import Report
+from eventlog.seal.verification.verify import verify_seals
+from projections.rows import Connection
 from tests.support.logs import query
 
 APPEND = """
@@ -171,13 +174,13 @@ def rewrite_seals(url: str, forger: SealKeys, real: SealKeys, first: int = 1) ->
     async def run() -> None:
         async with pool(url) as connections, connections.connection() as connection, connection.transaction():
             await connection.execute("SET LOCAL session_replication_role = replica")
-            [row] = await (await connection.execute(schema.LOG_ID)).fetchall()
+            [row] = await (await connection.execute(sql.LOG_ID)).fetchall()
             seals = [judge(one, real, row["id"]) async for one in all_seals(connection)]
-            cursor = stored_events.raw_cursor(connection)
-            await cursor.execute(stored_events.ALL, binary=True)
+            cursor = columns.raw_cursor(connection)
+            await cursor.execute(columns.ALL, binary=True)
             leaves = stored_events.to_leaves(await cursor.fetchall())
             await connection.execute("DELETE FROM log_seals WHERE number >= %s", (first,))
-            tree, before, after = Frontier(), NOTHING_BEFORE, stored_events.FIRST
+            tree, before, after = Frontier(), NOTHING_BEFORE, columns.FIRST
             for seal in seals:
                 assert seal.signed is not None
                 own = [leaf for leaf in leaves if after < leaf[0] <= seal.signed.head.position]
@@ -209,7 +212,7 @@ async def _forged(
         key=forger.id,
     )
     signed = sign(forger, head)
-    await connection.execute(schema.INSERT_SEAL, Seal(signed, runs, hashes, b"".join(tree.peaks)).row())
+    await connection.execute(seal_statements.INSERT_SEAL, Seal(signed, runs, hashes, b"".join(tree.peaks)).row())
     return signed
 
 

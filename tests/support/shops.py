@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from domain.launching import Launch
-from eventlog.connection import Database
-from eventlog.master_keys import MasterKeyFile
-from eventlog.rebuild import Rebuilt, rebuild
-from eventlog.verify import verify
+from domain.jobs.launching import Launch
+from eventlog.database.connection import Database
+from eventlog.keys.master import MasterKeyFile
+from eventlog.rebuild.rebuild import Rebuilt, rebuild
+from eventlog.rebuild.verify import verify
 from projections import job_runs
 from projections.tables import TABLES
 from tests.support.logs import TESTER, Parts, parts, query, registered

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from eventlog.connection import Database
-from eventlog.reader import Reader
-from eventlog.replay import Replay
-from projections.feed import messages
+from eventlog.database.connection import Database
+from eventlog.history.reader import Reader
+from eventlog.history.steps import Replay
+from projections.messages import messages
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from eventsourcing.domain import Aggregate
 from eventsourcing.utils import get_topic
 
 from domain.clock import to_iso
-from domain.job_run import JobRun
-from domain.run_states import Failure, Holder, Report
-from eventlog.codec import PlainMapper, PlainTranscoder
+from domain.jobs.run import JobRun
+from domain.jobs.run_values import Failure, Holder, Report
+from eventlog.encoding.codec import PlainMapper, PlainTranscoder
 from projections.envelope import Envelope, to_envelope
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -1,9 +1,10 @@
-"""The handlers that come with the service, by their entry points. They know `worker.contract` alone."""
+"""The handlers that come with the service, by their entry points. They know `apphub_jobs.contract` alone."""
 
-from worker.contract import Handler
-from worker.handlers import build, ingestion
+from apphub_jobs.contract import Handler
+from worker.handlers.building import handler
+from worker.handlers.ingestion import handler as ingestion
 
 HANDLERS: dict[str, Handler] = {
     "catalog.ingestion.processRepository": ingestion.execute,
-    "catalog.build.run": build.execute,
+    "catalog.build.run": handler.execute,
 }

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from worker.contract import Handler, JobResult, JobRunContext
+from apphub_jobs.contract import Handler, JobResult, JobRunContext
 
 
 def command_handler(argv: Sequence[str]) -> Handler:

@@ -1,0 +1,117 @@
+"""What the operator decides about repositories and builds: `APPHUB_…` variables, for the handlers and for the API."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from domain.jobs.reserved import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
+from domain.json_values import Json, JsonObject
+
+BUILDERS = ("auto", "docker", "podman", "buildah")
+
+
+def local_repositories(environment: Mapping[str, str]) -> bool:
+    """Return whether apps may name repositories on the workers' own file system.
+
+    Raises:
+        ValueError: the variable says something else than true or false.
+    """
+    return _flag(environment, "APPHUB_LOCAL_REPOSITORIES", default=True)
+
+
+def handler_settings(environment: Mapping[str, str], data_dir: Path) -> Mapping[str, JsonObject]:
+    """Return what the built-in handlers are told, by entry point.
+
+    Raises:
+        ValueError: a variable has a value that it cannot have; the message names it.
+        OSError: a file of credentials or secrets cannot be read.
+    """
+    git: JsonObject = {
+        "allowLocalPaths": local_repositories(environment),
+        "credentials": _credentials(environment),
+        **_clone_limits(environment),
+    }
+    return {INGEST_ENTRY_POINT: git, BUILD_ENTRY_POINT: {**git, **_build_settings(environment, data_dir)}}
+
+
+def _build_settings(environment: Mapping[str, str], data_dir: Path) -> JsonObject:
+    builder = environment.get("APPHUB_BUILDER") or "auto"
+    if builder not in BUILDERS:
+        msg = f"APPHUB_BUILDER is {builder!r}; it must be one of {', '.join(BUILDERS)}"
+        raise ValueError(msg)
+    registry = environment.get("APPHUB_REGISTRY") or None
+    # An image that nobody keeps is no image: where it is not pushed, it is kept here.
+    kept = _flag(environment, "APPHUB_KEEP_IMAGES", default=registry is None)
+    return {
+        "builder": builder,
+        "registry": registry,
+        "registryAuthFile": environment.get("APPHUB_REGISTRY_AUTH_FILE") or None,
+        "registryTlsVerify": _flag(environment, "APPHUB_REGISTRY_TLS_VERIFY", default=True),
+        "ociDir": str(data_dir / "images") if kept else None,
+        "baseImages": environment.get("APPHUB_BASE_IMAGES") or None,
+        "dockerHost": environment.get("DOCKER_HOST") or None,
+    }
+
+
+def _clone_limits(environment: Mapping[str, str]) -> JsonObject:
+    """Return those limits that the operator sets; the handlers have their own for the others."""
+    limits: JsonObject = {}
+    for name, variable in _LIMITS.items():
+        value = environment.get(variable, "").strip()
+        if value and not (value.isascii() and value.isdigit() and int(value) > 0):
+            msg = f"{variable} is {value!r}; it must be a whole number above 0"
+            raise ValueError(msg)
+        if value:
+            limits[name] = int(value)
+    return limits
+
+
+_LIMITS = {
+    "cloneTimeoutMs": "APPHUB_CLONE_TIMEOUT_MS",
+    "cloneMaxBytes": "APPHUB_CLONE_MAX_BYTES",
+    "cloneMaxEntries": "APPHUB_CLONE_MAX_ENTRIES",
+}
+
+
+def _credentials(environment: Mapping[str, str]) -> JsonObject:
+    """Read `{"HOST": {"username": …, "password": {"env": NAME} or {"file": PATH}} or {"sshKeyFile": PATH}}`."""
+    path = environment.get("APPHUB_GIT_CREDENTIALS")
+    if not path:
+        return {}
+    try:
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {host.lower(): _entry(entry, environment) for host, entry in entries.items()}
+    except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        msg = (
+            f'{path} must hold {{"HOST": {{"username": "name", "password": {{"env": "VARIABLE"}}}}}},'
+            f' with {{"file": "PATH"}} for the password or {{"sshKeyFile": "PATH"}} for all of it: {error!r}'
+        )
+        raise ValueError(msg) from None
+
+
+def _entry(entry: Mapping[str, Json], environment: Mapping[str, str]) -> JsonObject:
+    if "sshKeyFile" in entry:
+        return dict(entry)
+    return {**entry, "username": str(entry["username"]), "password": _secret(entry["password"], environment)}
+
+
+def _secret(source: Json, environment: Mapping[str, str]) -> str:
+    if not isinstance(source, dict):
+        msg = 'a password is named by {"env": "VARIABLE"} or {"file": "PATH"}, not written down'
+        raise TypeError(msg)
+    if "file" in source:
+        return Path(str(source["file"])).read_text(encoding="utf-8").strip()
+    return environment[str(source["env"])]
+
+
+def _flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = environment.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value not in _FLAGS:
+        msg = f"{name} is {value!r}; it must be true or false"
+        raise ValueError(msg)
+    return _FLAGS[value]
+
+
+_FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}

@@ -1,0 +1,46 @@
+"""Which store of run logs a process uses: the data directory, or an object store that API and workers share."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from worker.logs.directory import DirectoryLogs
+from worker.logs.object_store import LogStoreError, ObjectLogs, open_store
+from worker.logs.run_logs import LogKeeper, RunLogs, RunLogsUnavailableError
+from worker.logs.shipping import shipping
+
+DIRECTORY = "run-logs"
+SPOOLS = "run-logs-spool"
+
+
+def run_logs(url: str | None, data_dir: Path) -> RunLogs:
+    """Return where logs are read."""
+    return RunLogs(DirectoryLogs(data_dir / DIRECTORY) if url is None else ObjectLogs(open_store(url)))
+
+
+@asynccontextmanager
+async def log_keeper(url: str | None, data_dir: Path) -> AsyncIterator[LogKeeper]:
+    """Give where logs are written."""
+    if url is None:
+        yield DirectoryLogs(data_dir / DIRECTORY)
+    else:
+        async with shipping(ObjectLogs(open_store(url)), data_dir / SPOOLS) as shipper:
+            yield shipper
+
+
+def check_log_store(url: str, *, to_write: bool) -> None:
+    """Ask the store once.
+
+    Raises:
+        LogStoreError: it cannot be used; the message says what to do.
+    """
+    logs = ObjectLogs(open_store(url))
+    try:
+        logs.check(to_write=to_write)
+    except RunLogsUnavailableError as error:
+        msg = (
+            f"cannot {'write to' if to_write else 'read'} the store of logs {url}: {error}\n"
+            "Check --logs-store, and for s3:// the variables AWS_ENDPOINT_URL (where it is not Amazon's), AWS_REGION,"
+            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; the bucket must exist."
+        )
+        raise LogStoreError(msg) from error

@@ -1,0 +1,83 @@
+"""The composition root: everything a process needs, put together in one place and handed down."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from psycopg_pool import AsyncConnectionPool
+
+from api.bootstrap.log_stores import run_logs
+from api.bootstrap.settings import Settings
+from api.views.build_logs import BuildLogs
+from api.views.catalog import CatalogViews
+from domain.commands.catalog import Catalog
+from domain.commands.executions import Executions
+from domain.commands.jobs import Jobs
+from domain.commands.subjects import Subjects
+from eventlog.append.postgres_log import PostgresLog
+from eventlog.append.recorder import LogFactory
+from eventlog.append.writer import Writer
+from eventlog.database.clock import DatabaseClock
+from eventlog.database.listener import Listener
+from eventlog.history.audit import Audit
+from eventlog.history.reader import Reader
+from eventlog.rebuild.rebuild import catch_up
+from eventlog.workers.heartbeats import Heartbeats
+from projections.rows import Connection
+from worker.logs.run_logs import RunLogs
+
+POOL_SIZE = 16
+"""Query connections of a process; a query takes well under a millisecond, so this serves thousands a second."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process's running parts."""
+
+    settings: Settings
+    pool: AsyncConnectionPool[Connection]
+    jobs: Jobs
+    catalog: Catalog
+    subjects: Subjects
+    executions: Executions
+    reader: Reader
+    listener: Listener
+    heartbeats: Heartbeats
+    run_logs: RunLogs
+    build_logs: BuildLogs
+    views: CatalogViews
+    audit: Audit
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Service]:
+    """Start the parts in order, and stop them in the opposite one."""
+    database = settings.database
+    await catch_up(database)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(database.pool(POOL_SIZE))
+        clock, writer, listener = DatabaseClock(pool), Writer(database), Listener(database)
+        for part in (clock, writer, listener):
+            await part.start()
+            stack.push_async_callback(part.stop)
+        jobs = Jobs(LogFactory(database.conninfo, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
+        stack.callback(jobs.close)
+        await jobs.seed()
+        logs = run_logs(settings.logs_store, settings.data_dir)
+        build_logs = BuildLogs(logs)
+        yield Service(
+            settings=settings,
+            pool=pool,
+            jobs=jobs,
+            catalog=Catalog(jobs),
+            subjects=Subjects(jobs),
+            executions=Executions(jobs),
+            reader=Reader(pool),
+            listener=listener,
+            heartbeats=Heartbeats(pool),
+            run_logs=logs,
+            build_logs=build_logs,
+            views=CatalogViews(pool, build_logs),
+            audit=Audit(pool),
+        )

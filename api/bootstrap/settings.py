@@ -1,0 +1,43 @@
+"""What an operator decides, read by the command line and passed down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.access.principals import Tokens
+from eventlog.database.connection import Database
+from eventlog.keys.master import MasterKeyFile
+from eventlog.seal.tip import Sealing
+
+SUBJECT_KEY_NAME = "subjects.key"
+"""The master key of personal data, in the data directory unless the operator says otherwise."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator decides. The command line reads it, this module passes it on, nobody else looks it up.
+
+    Attributes:
+        database_url: any libpq connection string.
+        data_dir: where logs of runs lie, or wait for their store, and the embedded server if there is one.
+        archive: where files of archived events lie; None leaves them unreadable.
+        logs_store: URL of the object store of logs; None keeps them in the data directory.
+        tokens: who may do what; None leaves the API open (for a machine of one's own).
+        sealing: how this process seals the log; None leaves that to others.
+        subject_key: file of the master key of personal data; None means `subjects.key` in the data directory.
+        local_repositories: whether apps may name repositories on the workers' own file system.
+    """
+
+    database_url: str
+    data_dir: Path
+    archive: Path | None = None
+    tokens: Tokens | None = None
+    local_repositories: bool = True
+    logs_store: str | None = None
+    sealing: Sealing | None = None
+    subject_key: Path | None = None
+
+    @property
+    def database(self) -> Database:
+        """The database, with what opens the personal data in it, and the archived part of its log."""
+        key = MasterKeyFile(self.subject_key or self.data_dir / SUBJECT_KEY_NAME)
+        return Database(self.database_url, master_keys=key, archive=self.archive)

@@ -1,0 +1,126 @@
+"""What routes ask for: the service's parts, who asks, and pages."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, cast
+from uuid import UUID, uuid4
+
+from fastapi import Depends, Query, Request
+from starlette.requests import HTTPConnection
+
+from api.access.principals import principal_of
+from api.bootstrap.service import Service
+from domain.errors import InvalidInputError, Issue, NotFoundError
+from domain.jobs.run_values import STATUSES
+from domain.ports import Origin, Row
+from projections import job_definitions
+from projections.rows import Connection
+
+MAX_SEARCH = 200
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """Return the process's service."""
+    return cast("Service", connection.app.state.service)
+
+
+# Dependencies are coroutines although they wait for nothing: FastAPI sends plain functions to a pool of threads, and
+# four hand-overs a launch took a tenth of its processor time.
+
+
+async def _service(connection: HTTPConnection) -> Service:
+    return service_of(connection)
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+
+
+async def _connection(service: ServiceDep) -> AsyncIterator[Connection]:
+    async with service.pool.connection() as connection:
+        yield connection
+
+
+async def _reader(request: Request, service: ServiceDep) -> str:
+    return principal_of(request, service.settings.tokens, to_write=False)
+
+
+def origin_of(request: HTTPConnection) -> Origin:
+    """Name who asks as the actor, and the request as the cause of all that follows."""
+    actor = principal_of(request, service_of(request).settings.tokens, to_write=True)
+    return Origin(actor, causation_id=uuid4())
+
+
+async def _origin(request: Request) -> Origin:
+    return origin_of(request)
+
+
+ConnectionDep = Annotated[Connection, Depends(_connection, scope="function")]
+OriginDep = Annotated[Origin, Depends(_origin)]
+MayRead = Depends(_reader)
+
+Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
+RunsLimit = Annotated[int, Query(ge=1, le=50)]
+
+
+async def _statuses(
+    status: Annotated[str | None, Query(description="one status, or several with commas")] = None,
+) -> list[str]:
+    wanted = [part.strip() for part in (status or "").split(",") if part.strip()]
+    unknown = [part for part in wanted if part not in STATUSES]
+    if unknown:
+        message = f"unknown status {unknown[0]!r}; there are {', '.join(STATUSES)}"
+        raise InvalidInputError([Issue("/status", message, "enum")])
+    return wanted
+
+
+def idempotency_key(given: str | None) -> str | None:
+    """Return the header's value, or raise InvalidInputError."""
+    if given is None:
+        return None
+    printable = given.isascii() and given.isprintable()
+    if not (printable and 1 <= len(given) <= 255):  # noqa: PLR2004 - the contract's number
+        message = "must be 1 to 255 printable ASCII characters"
+        raise InvalidInputError([Issue("/Idempotency-Key", message, "pattern")])
+    return given
+
+
+def storable(text: str, path: str) -> str:
+    """Return a query parameter's text, or raise InvalidInputError: no database holds a NUL character."""
+    if "\x00" in text:
+        raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
+    return text
+
+
+StatusesDep = Annotated[list[str], Depends(_statuses)]
+
+
+def run_id_of(text: str) -> UUID:
+    """Return a run's id, or raise NotFoundError: what is no id names no run."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise run_not_found() from None
+
+
+def run_not_found() -> NotFoundError:
+    """Return the answer to an unknown run."""
+    return NotFoundError("run_not_found", "job run not found")
+
+
+async def known_job(connection: Connection, slug: str) -> Row:
+    """Return a job's row, or raise NotFoundError `job_not_found`."""
+    job = await job_definitions.by_slug(connection, possible_slug(slug))
+    if job is None:
+        raise job_not_found()
+    return job
+
+
+def possible_slug(text: str) -> str:
+    """Return the text, or raise NotFoundError: case is ignored in ASCII alone, so KELVIN SIGN is no `k`."""
+    if not text.isascii() or "\x00" in text:
+        raise job_not_found()
+    return text
+
+
+def job_not_found() -> NotFoundError:
+    """Return the answer to an unknown job."""
+    return NotFoundError("job_not_found", "job not found")

@@ -1,0 +1,150 @@
+"""JSON bodies as the contract wants them: JSON by its name, normalised or refused, before any model sees them."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.access.principals import header, principal_of
+from api.http.dependencies import service_of
+from api.http.errors import UnsupportedMediaTypeError, failure
+from domain.errors import InvalidInputError, Issue
+from domain.json_values import InvalidJsonError, Json, parse
+
+MAX_BODY_BYTES = 1_048_576
+"""Parameters are read with every list of runs; a megabyte is generous, and far from what hurts the log."""
+
+
+class BodyLimit:
+    """Refuses longer bodies as the contract words it, before they are read or while they come.
+
+    FastAPI's own limit answers a declared length with plain text.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = _declared_length(scope)
+        if declared is None:
+            await self._app(scope, _counting(receive), send)
+        elif declared <= MAX_BODY_BYTES:  # No server hands over more than was declared.
+            await self._app(scope, receive, send)
+        else:
+            await _discard(receive)
+            await failure(413, "body_too_large", _TOO_LARGE)(scope, receive, send)
+
+
+def _declared_length(scope: Scope) -> int | None:
+    """Return how long the body is said to be; None if that is unknown, or another header might overrule it."""
+    declared: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            declared = value
+        elif name == b"transfer-encoding":
+            return None
+    return int(declared) if declared is not None and declared.isdigit() else None
+
+
+def _counting(receive: Receive) -> Receive:
+    received = 0
+
+    async def receive_counting() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            if message.get("more_body"):
+                await _discard(receive)
+            raise HTTPException(413, _TOO_LARGE)
+        return message
+
+    return receive_counting
+
+
+_TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
+
+_DISCARDED_BYTES = 8 * MAX_BODY_BYTES
+"""A client that is still sending when it is answered may see a reset connection instead of the answer."""
+
+
+async def _discard(receive: Receive) -> None:
+    discarded = 0
+    while discarded < _DISCARDED_BYTES:
+        message = await receive()
+        discarded += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
+
+
+class StrictJsonRoute(APIRoute):
+    """A route whose body, if it takes one, is parsed by `domain.json_values`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return FastAPI's handler behind our parser."""
+        handle = super().get_route_handler()
+        takes_body = self.body_field is not None
+
+        async def handle_parsed(request: Request) -> Response:
+            if takes_body:  # Strangers' bodies are not even looked at; all that takes a body writes.
+                principal_of(request, service_of(request).settings.tokens, to_write=True)
+                request = _ParsedRequest(request.scope, request.receive)
+                await request.parse()
+            return await handle(request)
+
+        return handle_parsed
+
+
+class _ParsedRequest(Request):
+    async def parse(self) -> None:
+        raw = await self.body()
+        self._parsed = parsed_body(self, raw)
+        if not raw.strip():
+            self._body = b""
+
+    async def json(self) -> Any:
+        """Return what `parse` found; FastAPI asks for it."""
+        return self._parsed
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return a request's body; it mostly comes in one piece."""
+    pieces: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(pieces)
+
+
+def parsed_body(request: HTTPConnection, raw: bytes) -> Json:
+    """Return the body as sent, normalised; None where there was none.
+
+    Raises:
+        UnsupportedMediaTypeError: it is not said to be JSON.
+        InvalidInputError: it is no JSON, or none that can be kept.
+    """
+    if not raw.strip():
+        return None
+    content_type = header(request, b"content-type") or ""
+    if content_type != _JSON:
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type != _JSON and not media_type.endswith("+json"):
+            raise UnsupportedMediaTypeError(content_type)
+    try:
+        return parse(raw)
+    except InvalidJsonError as error:
+        raise InvalidInputError([Issue(error.pointer, error.message, "json")]) from None
+
+
+_JSON = "application/json"

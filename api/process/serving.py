@@ -1,0 +1,174 @@
+"""The API's process and the worker's process, from start to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
+
+import uvicorn
+import uvloop
+
+from api.app import build_app
+from api.bootstrap.log_stores import log_keeper
+from api.bootstrap.service import running
+from api.bootstrap.settings import Settings
+from api.http.protocols import CLOSE_CLIENTS_S, HttpProtocol, WebSocketProtocol
+from eventlog.workers.pending_work import Work
+from runtime.garbage import look_seldom
+from worker.executors.local.executor import ProcessExecutor
+from worker.executors.local.orphans import Orphans
+from worker.executors.local.workplace import sweep
+from worker.handlers.registry import HandlerSource, load_handlers
+from worker.lifecycle.worker import Worker, WorkerSettings
+
+LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
+"""Names the descriptor whose end tells a child of `up` that its parent is gone."""
+
+
+class PortTakenError(Exception):
+    """The port is in use; the message says what to do."""
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve the API until SIGINT or SIGTERM; print `ready http://HOST:PORT` once it answers.
+
+    Raises:
+        PortTakenError: somebody else listens there.
+    """
+    listening = _bind(host, port)
+    closing = asyncio.Event()
+    config = uvicorn.Config(
+        build_app(settings, closing),
+        access_log=False,
+        log_config=None,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        timeout_graceful_shutdown=CLOSE_CLIENTS_S,
+    )
+    server = _Server(config, closing)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(server, listening))
+    if not (server.started or server.asked_to_stop):
+        raise SystemExit(1)
+
+
+def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSource) -> None:
+    """Work until SIGINT or SIGTERM; a second signal hands back at once what runs."""
+    handlers = load_handlers(source)
+
+    async def main() -> None:
+        signals = _StopSignals()
+        executor = ProcessExecutor(source, worker_settings.slots, Orphans())
+        async with (
+            running(settings) as service,
+            aclosing(executor),
+            log_keeper(settings.logs_store, settings.data_dir) as logs,
+        ):
+            worker = Worker(
+                worker_settings,
+                service.executions,
+                service.heartbeats,
+                Work(service.pool, service.listener),
+                executor,
+                handlers,
+                logs,
+            )
+            signals.lead_to(worker.stop, worker.stop_now)
+            executor.prepare()
+            look_seldom()
+            threading.Thread(target=sweep, name="sweep", daemon=True).start()  # No claim waits for a full disk's worth.
+            await worker.run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def watch_lifeline() -> None:
+    """Stop this process in good order when its parent dies, if it was started by `up`."""
+    descriptor = os.environ.pop(LIFELINE_VARIABLE, None)
+    if descriptor is None:
+        return
+
+    def watch() -> None:
+        with suppress(OSError):
+            os.read(int(descriptor), 1)
+        logging.getLogger(__name__).warning("the parent process is gone; stopping")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with our signals: its own way ends the process before others could clean up."""
+
+    asked_to_stop = False
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.asked_to_stop = True
+        self._closing.set()  # uvicorn would wait for streams that have no end.
+        self.should_exit = True
+
+    def stop_now(self) -> None:
+        self.force_exit = True
+
+
+async def _serve(server: _Server, listening: socket.socket) -> None:
+    _StopSignals().lead_to(server.stop, server.stop_now)
+    host, port = listening.getsockname()[:2]
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started and not serving.done():
+        await asyncio.wait([serving], timeout=0.01)
+    if server.started:
+        look_seldom()
+        shown = f"[{host}]" if ":" in host else host
+        print(f"ready http://{shown}:{port}", flush=True)  # noqa: T201 - programs wait for this line
+    await serving
+
+
+class _StopSignals:
+    """SIGINT and SIGTERM, counted from the start: one that comes before there is anything to stop is not lost."""
+
+    def __init__(self) -> None:
+        self._received = 0
+        self._callbacks: list[Callable[[], None]] = []
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._note)
+
+    def lead_to(self, first: Callable[[], None], second: Callable[[], None]) -> None:
+        """Call one function at the first signal, another one at each that follows."""
+        self._callbacks = [first, second]
+        for number in range(self._received):
+            self._callbacks[min(number, 1)]()
+
+    def _note(self) -> None:
+        self._received += 1
+        if self._callbacks:
+            self._callbacks[min(self._received, 2) - 1]()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        msg = f"cannot listen on {host}:{port}: {error.strerror}; choose another --port, or 0 for any free one"
+        raise PortTakenError(msg) from None
+    listening.listen(2048)
+    listening.set_inheritable(False)
+    return listening

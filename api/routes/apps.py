@@ -1,0 +1,145 @@
+"""`/apps`: the catalog, whose apps the built-in jobs ingest and build."""
+
+from typing import Annotated, get_args
+
+from fastapi import APIRouter, Body, Query
+
+from api.http.dependencies import MAX_SEARCH, ConnectionDep, MayRead, Offset, OriginDep, ServiceDep, storable
+from api.http.json_answer import JsonAnswer, data
+from api.http.strict_json import StrictJsonRoute
+from api.shapes.base import Data, Page, failures
+from api.shapes.catalog import AppBody, AppShape, BuildBody, BuildShape, CountedPageMeta, IngestionEvent
+from domain.catalog.build import Wanted
+from domain.catalog.repository import IngestStatus
+from domain.errors import InvalidInputError, Issue, NotFoundError
+from domain.identifiers import repository_id
+from domain.json_values import JsonObject
+from domain.ports import Row
+from projections import builds, repositories
+from projections.repositories import AppFilter
+from projections.rows import Connection
+
+router = APIRouter(prefix="/apps", route_class=StrictJsonRoute, tags=["apps"])
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+@router.get("", response_model=Page[list[AppShape], CountedPageMeta], responses=failures(400), dependencies=[MayRead])
+async def list_apps(  # noqa: PLR0913 - one for each query parameter
+    connection: ConnectionDep,
+    service: ServiceDep,
+    q: Annotated[str, Query(max_length=MAX_SEARCH, description="part of id, name, description or URL")] = "",
+    tags: Annotated[str, Query(max_length=2_000, description="`key:value` or `key`, several with commas")] = "",
+    status: Annotated[str, Query(description="one ingestion status, or several with commas")] = "",
+    limit: Annotated[int | None, Query(ge=1, le=100, description="all if left out")] = None,
+    offset: Offset = 0,
+) -> JsonAnswer:
+    """List apps, ordered by id."""
+    wanted = AppFilter(
+        text=storable(q, "/q"),
+        tags=_parts(storable(tags, "/tags")),
+        statuses=_known_statuses(_parts(status)),
+    )
+    rows, total = await repositories.list_apps(connection, wanted, limit, offset)
+    return _page(await service.views.apps(connection, rows), total, limit, offset)
+
+
+@router.post("", status_code=201, response_model=Data[AppShape], responses=failures(400, 409, 413, 415, 429))
+async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+    """Add an app and launch its ingestion; the answer does not wait for it."""
+    app = body.app()
+    if app.is_local and not service.settings.local_repositories:
+        message = "repositories of the server's own file system are switched off; give a URL"
+        raise InvalidInputError([Issue("/repoUrl", message, "pattern")])
+    return data(repositories.present(await service.catalog.add_app(app, origin), None), 201)
+
+
+@router.get("/{app_id}", response_model=Data[AppShape], responses=failures(404), dependencies=[MayRead])
+async def get_app(app_id: str, connection: ConnectionDep, service: ServiceDep) -> JsonAnswer:
+    """Show an app."""
+    return data((await service.views.apps(connection, [await _known_app(connection, app_id)]))[0])
+
+
+@router.get(
+    "/{app_id}/history", response_model=Data[list[IngestionEvent]], responses=failures(404), dependencies=[MayRead]
+)
+async def get_history(app_id: str, service: ServiceDep) -> JsonAnswer:
+    """Show the steps of an app's ingestions, newest first, straight from the log."""
+    events = await service.reader.histories([repository_id(app_id)])
+    if not events:
+        raise _app_not_found()
+    entries = [entry for event in events if (entry := repositories.history_entry(event, app_id))]
+    return data([*reversed(entries)])
+
+
+@router.post("/{app_id}/retry", status_code=202, response_model=Data[AppShape], responses=failures(400, 404, 409, 429))
+async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+    """Launch another ingestion."""
+    return data(await service.views.app(await service.catalog.retry_ingestion(app_id, origin)), 202)
+
+
+@router.get(
+    "/{app_id}/builds",
+    response_model=Page[list[BuildShape], CountedPageMeta],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
+)
+async def list_builds(
+    app_id: str, connection: ConnectionDep, service: ServiceDep, limit: Limit = 10, offset: Offset = 0
+) -> JsonAnswer:
+    """List an app's builds, newest first."""
+    await _known_app(connection, app_id)
+    rows, total = await builds.list_builds(connection, app_id, limit, offset)
+    return _page(await service.views.builds(rows), total, limit, offset)
+
+
+@router.post(
+    "/{app_id}/builds",
+    status_code=202,
+    response_model=Data[BuildShape],
+    responses=failures(400, 404, 413, 415, 429),
+)
+async def request_build(
+    app_id: str, service: ServiceDep, origin: OriginDep, body: Annotated[BuildBody | None, Body()] = None
+) -> JsonAnswer:
+    """Launch a build; builds of one app take turns."""
+    row = await service.catalog.request_build(app_id, body.wanted() if body else Wanted(), origin)
+    return data((await service.views.builds([row]))[0], 202)
+
+
+async def _known_app(connection: Connection, app_id: str) -> Row:
+    app = await repositories.by_client_id(connection, app_id) if "\x00" not in app_id else None
+    if app is None:
+        raise _app_not_found()
+    return app
+
+
+def _app_not_found() -> NotFoundError:
+    return NotFoundError("app_not_found", "app not found")
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _known_statuses(statuses: list[str]) -> list[str]:
+    known = get_args(IngestStatus)
+    for status in statuses:
+        if status not in known:
+            raise InvalidInputError(
+                [Issue("/status", f"unknown status {status!r}; there are {', '.join(known)}", "enum")]
+            )
+    return statuses
+
+
+def _page(items: list[JsonObject], total: int, limit: int | None, offset: int) -> JsonAnswer:
+    has_more = offset + len(items) < total and bool(items)
+    meta = {
+        "total": total,
+        "count": len(items),
+        "limit": limit,
+        "offset": offset,
+        "nextOffset": offset + len(items) if has_more else None,
+        "hasMore": has_more,
+    }
+    return JsonAnswer({"data": items, "meta": meta})

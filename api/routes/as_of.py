@@ -1,0 +1,51 @@
+"""`asOf`: routes that show runs and jobs ask a view, which is the present or the past, and need not know which."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from api.http.dependencies import job_not_found, possible_slug, run_id_of, run_not_found
+from api.views.runs import View
+from domain.clock import from_iso
+from domain.errors import InvalidInputError, Issue
+from domain.ports import Row
+
+_DESCRIPTION = (
+    "show what there was then: a position of the log, or an ISO 8601 time, which means the last position recorded at"
+    " or before it"
+)
+
+
+async def _as_of(
+    as_of: Annotated[str | None, Query(alias="asOf", max_length=40, description=_DESCRIPTION)] = None,
+) -> int | datetime | None:
+    if as_of is None:
+        return None
+    if as_of.isascii() and as_of.isdigit():
+        return int(as_of)
+    try:
+        return from_iso(as_of)
+    except (ValueError, OverflowError):
+        hint = "; write + as %2B" if " " in as_of else ""
+        message = f"must be a position (0, 1, 2, …) or a time with an offset, such as 2026-11-24T14:31:04.123Z{hint}"
+        raise InvalidInputError([Issue("/asOf", message, "format")]) from None
+
+
+AsOfDep = Annotated[int | datetime | None, Depends(_as_of)]
+
+
+async def job_in(seen: View, slug: str) -> Row:
+    """Return a job, or raise NotFoundError `job_not_found`."""
+    job = await seen.job(possible_slug(slug))
+    if job is None:
+        raise job_not_found()
+    return job
+
+
+async def run_in(seen: View, run_id: str) -> Row:
+    """Return a run, or raise NotFoundError `run_not_found`."""
+    run = await seen.run(run_id_of(run_id))
+    if run is None:
+        raise run_not_found()
+    return run

@@ -1,0 +1,43 @@
+"""`/events`: the log itself, by position, for auditors."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.http.dependencies import MayRead, ServiceDep
+from api.http.json_answer import JsonAnswer
+from api.http.strict_json import StrictJsonRoute
+from api.shapes.base import Page, failures
+from api.shapes.events import Event, EventPageMeta
+from eventlog.history.event_filter import EventFilter
+
+router = APIRouter(prefix="/events", route_class=StrictJsonRoute, tags=["events"])
+
+MAX_POSITION = 2**63 - 1
+
+
+@router.get("", response_model=Page[list[Event], EventPageMeta], responses=failures(400), dependencies=[MayRead])
+async def list_events(  # noqa: PLR0913 - one for each query parameter
+    service: ServiceDep,
+    after: Annotated[int, Query(ge=0, le=MAX_POSITION, description="position of the last event seen")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    type: Annotated[  # noqa: A002 - the contract's name
+        str, Query(max_length=1_000, description="`job_run.started` or `job_run.*`, several with commas")
+    ] = "",
+    subject: Annotated[
+        str,
+        Query(
+            max_length=300, description="an id, or `job_run:ID`, `job_definition:SLUG`, `repository:APP`, `build:ID`"
+        ),
+    ] = "",
+    actor: Annotated[str, Query(max_length=300)] = "",
+    correlation: Annotated[str, Query(max_length=36, description="a `correlationId`")] = "",
+    since: Annotated[str, Query(max_length=40, description="ISO 8601")] = "",
+    until: Annotated[str, Query(max_length=40, description="ISO 8601")] = "",
+) -> JsonAnswer:
+    """List events in log order. `meta.next` is the `after` of the next page, null at the log's end."""
+    wanted = EventFilter.parse(
+        types=type, subject=subject, actor=actor, correlation=correlation, since=since, until=until
+    )
+    page = await service.audit.page(wanted, after, limit)
+    return JsonAnswer({"data": [event.present() for event in page.events], "meta": {"next": page.next}})

@@ -1,0 +1,177 @@
+"""`/job-runs`: lists, single runs, their events, attempts and logs, cancel and retry."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Query
+from fastapi.responses import StreamingResponse
+
+from api.bootstrap.service import Service
+from api.http.cursors import next_cursor, position_of
+from api.http.dependencies import (
+    MAX_SEARCH,
+    ConnectionDep,
+    MayRead,
+    Offset,
+    OriginDep,
+    RunsLimit,
+    ServiceDep,
+    StatusesDep,
+    run_id_of,
+    run_not_found,
+    storable,
+)
+from api.http.json_answer import JsonAnswer, data
+from api.http.strict_json import StrictJsonRoute
+from api.routes.as_of import AsOfDep, run_in
+from api.routes.launches import row_of
+from api.shapes.base import Data, Page, failures
+from api.shapes.events import Event
+from api.shapes.runs import AttemptEntry, CancelBody, CountsMeta, Run, RunCounts, RunPageMeta, RunWithJob
+from api.views.runs import Present, meta_of, view, with_jobs
+from domain.errors import NotFoundError
+from domain.jobs.run_values import FINAL, STATUSES
+from domain.ports import Row
+from eventlog.history.as_of import opened
+from projections import job_definitions, job_runs
+from projections.envelope import Envelope
+from projections.rows import Connection
+from projections.runs.attempts import attempts
+from projections.runs.lists import RunFilter
+
+router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
+
+
+@router.get("", response_model=Page[list[RunWithJob], RunPageMeta], responses=failures(400), dependencies=[MayRead])
+async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
+    connection: ConnectionDep,
+    statuses: StatusesDep,
+    as_of: AsOfDep,
+    job: Annotated[str | None, Query(description="a job's slug")] = None,
+    search: Annotated[str | None, Query(max_length=MAX_SEARCH)] = None,
+    limit: RunsLimit = 25,
+    offset: Offset = 0,
+    cursor: Annotated[str | None, Query(description="`nextCursor` of the page before")] = None,
+) -> JsonAnswer:
+    """List runs of all jobs, newest first."""
+    definition_id, known = await _definition_id(connection, job)
+    wanted = RunFilter(
+        definition_id=definition_id,
+        statuses=statuses,
+        search=storable(search, "/search") if search else None,
+        before_position=None if cursor is None else position_of(cursor),
+    )
+    async with view(connection, as_of) as seen:
+        runs, has_more = await seen.runs(wanted, limit, offset) if known else ([], False)
+        items = await with_jobs(seen, runs)
+        meta = {
+            "limit": limit,
+            "offset": offset,
+            "hasMore": has_more,
+            "nextOffset": offset + limit if has_more else None,
+            "nextCursor": next_cursor(runs, has_more),
+            **meta_of(seen),
+        }
+        return JsonAnswer({"data": items, "meta": meta})
+
+
+@router.get("/counts", response_model=Page[RunCounts, CountsMeta], responses=failures(400), dependencies=[MayRead])
+async def count_runs(
+    connection: ConnectionDep,
+    as_of: AsOfDep,
+    job: Annotated[str | None, Query(description="a job's slug")] = None,
+) -> JsonAnswer:
+    """Count the runs in each status. `meta.position` is the place in the log that the counts are exact for."""
+    definition_id, known = await _definition_id(connection, job)
+    async with opened(connection, as_of) as past:
+        counts = await past.counts(definition_id) if known else dict.fromkeys(STATUSES, 0)
+        meta = {"position": past.position, **({} if as_of is None else meta_of(past))}
+        return JsonAnswer({"data": counts, "meta": meta})
+
+
+@router.get("/{run_id}", response_model=Data[RunWithJob], responses=failures(400, 404), dependencies=[MayRead])
+async def get_run(run_id: str, connection: ConnectionDep, as_of: AsOfDep) -> JsonAnswer:
+    """Show a run and its job in brief."""
+    async with view(connection, as_of) as seen:
+        return data((await with_jobs(seen, [await run_in(seen, run_id)]))[0])
+
+
+@router.get("/{run_id}/events", response_model=Data[list[Event]], responses=failures(404), dependencies=[MayRead])
+async def get_run_events(run_id: str, service: ServiceDep) -> JsonAnswer:
+    """Show a run's whole history, straight from the log."""
+    return data([event.present() for event in await _history(service, run_id)])
+
+
+@router.get(
+    "/{run_id}/attempts", response_model=Data[list[AttemptEntry]], responses=failures(404), dependencies=[MayRead]
+)
+async def get_run_attempts(run_id: str, service: ServiceDep) -> JsonAnswer:
+    """Show each execution of a run: when, by which worker, and how it ended; none if it never started."""
+    return data([*attempts(await _history(service, run_id))])
+
+
+@router.post(
+    "/{run_id}/cancel", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 413, 415, 429)
+)
+async def cancel_run(
+    run_id: str, service: ServiceDep, origin: OriginDep, body: Annotated[CancelBody | None, Body()] = None
+) -> JsonAnswer:
+    """Cancel a run: at once while pending, else as soon as what runs has stopped."""
+    await service.jobs.cancel(run_id_of(run_id), body.reason if body else None, origin)
+    return data(job_runs.present(await _read_run(service, run_id)), 202)
+
+
+@router.post("/{run_id}/retry", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 429))
+async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+    """Launch an ended run anew; the new run's `context.retryOf` names the old one."""
+    launched = await service.jobs.retry(run_id_of(run_id), origin)
+    return data(job_runs.present(await row_of(launched, service)), 202)
+
+
+@router.get(
+    "/{run_id}/logs",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/plain": {}}}, **failures(400, 404)},
+    dependencies=[MayRead],
+)
+async def get_run_logs(
+    run_id: str,
+    service: ServiceDep,
+    attempt: Annotated[int | None, Query(ge=1, le=1_000, description="of the last attempt if left out")] = None,
+    offset: Annotated[int, Query(ge=0, le=2**40, description="bytes to skip")] = 0,
+    follow: Annotated[bool, Query(description="go on until the attempt is over")] = False,  # noqa: FBT002
+) -> StreamingResponse:
+    """Show what an attempt printed; empty if it printed nothing or never started."""
+    row = await _read_run(service, run_id)
+    wanted = attempt if attempt is not None else int(str(row["attempt"]))
+    if wanted > int(str(row["attempt"])):
+        raise NotFoundError("attempt_not_found", f"the job run has had no attempt {wanted}")
+
+    async def is_over() -> bool:
+        now = await _read_run(service, run_id)
+        return int(str(now["attempt"])) > wanted or now["status"] in FINAL
+
+    logs, known_id = service.run_logs, str(row["id"])
+    text = await (logs.follow(known_id, wanted, offset, is_over) if follow else logs.read(known_id, wanted, offset))
+    return StreamingResponse(text, media_type="text/plain; charset=utf-8")
+
+
+async def _history(service: Service, run_id: str) -> list[Envelope]:
+    events = await service.reader.histories([run_id_of(run_id)])
+    if not events or events[0].subject != "job_run":
+        raise run_not_found()
+    return events
+
+
+async def _read_run(service: Service, run_id: str) -> Row:
+    async with service.pool.connection() as connection:
+        return await run_in(Present(connection), run_id)
+
+
+async def _definition_id(connection: Connection, slug: str | None) -> tuple[UUID | None, bool]:
+    """Return the id of the job whose runs are wanted, None for all, and whether there is such a job."""
+    if slug is None:
+        return None, True
+    slug = storable(slug, "/job")
+    definition = await job_definitions.by_slug(connection, slug) if slug.isascii() else None
+    return (None, False) if definition is None else (UUID(str(definition["id"])), True)

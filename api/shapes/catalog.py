@@ -1,0 +1,172 @@
+"""The shapes of the catalog's answers, for OpenAPI: apps and builds."""
+
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
+
+from api.shapes.base import Shape
+from api.shapes.fields import Name, _Body
+from domain.catalog.build import Wanted
+from domain.catalog.repository import App
+
+
+class TagShape(Shape):
+    """A tag of an app."""
+
+    key: str
+    value: str
+
+
+class BuildShape(Shape):
+    """A build of an app's image."""
+
+    id: str
+    repository_id: str
+    status: Literal["pending", "running", "succeeded", "failed", "canceled"]
+    image_tag: str | None
+    image_digest: str | None
+    error_message: str | None
+    commit_sha: str | None
+    git_branch: str | None
+    git_ref: str | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    started_at: AwareDatetime | None
+    completed_at: AwareDatetime | None
+    duration_ms: int | None
+    logs_preview: str
+    logs_truncated: bool
+    has_logs: bool
+    logs_size: int
+    job_run_id: str | None
+
+
+class BuildLog(Shape):
+    """All that a build printed."""
+
+    id: str
+    repository_id: str
+    logs: str
+    size: int
+    updated_at: AwareDatetime
+
+
+class CountedPageMeta(Shape):
+    """Where in a list its page lies."""
+
+    total: int
+    count: int
+    limit: int | None
+    offset: int
+    next_offset: int | None
+    has_more: bool
+
+
+class AppShape(Shape):
+    """An app of the catalog."""
+
+    id: str
+    name: str
+    description: str
+    repo_url: str
+    dockerfile_path: str
+    updated_at: AwareDatetime
+    tags: list[TagShape]
+    ingest_status: Literal["seed", "pending", "processing", "ready", "failed"]
+    ingest_error: str | None
+    ingest_attempts: int
+    latest_build: BuildShape | None
+    latest_launch: None
+    preview_tiles: list[JsonValue]
+    launch_env_templates: list[JsonValue]
+
+
+class IngestionEvent(Shape):
+    """A step of an app's ingestion."""
+
+    id: str
+    repository_id: str
+    status: str
+    message: str
+    attempt: int | None
+    commit_sha: str | None
+    duration_ms: int | None
+    job_run_id: str
+    created_at: AwareDatetime
+
+
+class TagBody(_Body):
+    """A tag."""
+
+    key: Annotated[str, Field(min_length=1, max_length=100)]
+    value: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+_SCHEMES = frozenset({"file", "http", "https", "git", "ssh"})
+
+
+def _repo_url(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        msg = "must hold no control characters and no spaces around it"  # `urlsplit` passes over them, git does not.
+        raise ValueError(msg)
+    if value.startswith("/"):
+        return value
+    parts = urlsplit(value)
+    has_place = bool(parts.netloc) or (parts.scheme == "file" and bool(parts.path))
+    if parts.scheme not in _SCHEMES or not has_place:
+        msg = "must be an absolute path or a file:, http:, https:, git: or ssh: URL"
+        raise ValueError(msg)
+    return _without_password(parts) if "@" in parts.netloc else value
+
+
+def _without_password(parts: SplitResult) -> str:
+    """Leave out what may be a secret: the log keeps all for ever. Credentials are the operator's to configure."""
+    userinfo, _, place = parts.netloc.rpartition("@")
+    user = userinfo.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}@{place}" if parts.scheme == "ssh" and user else place))
+
+
+def _git_name(value: str) -> str:
+    # Git's own rules (git-check-ref-format), as far as they keep a name from being an option, a range or a path.
+    odd = any(character in " ~^:?*[\\" or not character.isprintable() for character in value)
+    if odd or value.startswith(("-", "/")) or value.endswith(("/", ".", ".lock")) or ".." in value or "@{" in value:
+        msg = "must be the name of a branch, a tag or a commit"
+        raise ValueError(msg)
+    return value
+
+
+class AppBody(_Body):
+    """An app to add to the catalog."""
+
+    id: Annotated[str, Field(pattern=r"^[^\s/\x00-\x1f\x7f?#][^/\x00-\x1f\x7f?#]*$", min_length=1, max_length=100)]
+    name: Name
+    description: Annotated[str, Field(max_length=10_000)] | None = None
+    repo_url: Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_repo_url)]
+    dockerfile_path: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    tags: Annotated[list[TagBody], Field(max_length=100)] | None = None
+
+    def app(self) -> App:
+        """Return the command's content."""
+        return App(
+            id=self.id,
+            name=self.name,
+            description=self.description or "",
+            repo_url=self.repo_url,
+            dockerfile_path=self.dockerfile_path or "Dockerfile",
+            tags=[tag.model_dump() for tag in self.tags or []],
+        )
+
+
+GitName = Annotated[str, Field(min_length=1, max_length=250), AfterValidator(_git_name)]
+
+
+class BuildBody(_Body):
+    """What to build; the newest commit of the default branch if nothing is said."""
+
+    branch: GitName | None = None
+    ref: GitName | None = None
+
+    def wanted(self) -> Wanted:
+        """Return the command's content."""
+        return Wanted(git_branch=self.branch, git_ref=self.ref)

@@ -1,0 +1,129 @@
+"""Job definitions: what clients send and what they see."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue, field_validator
+
+from api.shapes.base import Shape
+from api.shapes.fields import _MAX_INT, _YEAR_MS, Attempts, DelayMs, JsonObject, Name, Priority, Slug, TimeoutMs, _Body
+from api.shapes.runs import Run
+from domain.jobs.definition import Spec
+
+
+class Definition(Shape):
+    """A job definition, as its newest version says."""
+
+    id: str
+    slug: str
+    name: str
+    version: int
+    type: str
+    runtime: str
+    entry_point: str
+    parameters_schema: dict[str, JsonValue]
+    default_parameters: dict[str, JsonValue]
+    output_schema: dict[str, JsonValue] | None
+    timeout_ms: int | None
+    retry_policy: dict[str, JsonValue] | None
+    metadata: JsonValue
+    priority: int
+    max_concurrent_runs: int | None
+    concurrency_key: str | None
+    start_deadline_ms: int | None
+    resources: dict[str, JsonValue] | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class JobWithRuns(Shape):
+    """A job and a page of its runs."""
+
+    job: Definition
+    runs: list[Run]
+
+
+class RetryPolicyBody(_Body):
+    """When failed attempts are tried again."""
+
+    max_attempts: Attempts | None = None
+    strategy: Literal["none", "fixed", "exponential"] | None = None
+    initial_delay_ms: DelayMs | None = None
+    max_delay_ms: DelayMs | None = None
+    jitter: Literal["none", "full", "equal"] | None = None
+
+
+class ResourcesBody(_Body):
+    """What an attempt may use."""
+
+    cpus: Annotated[float, Field(gt=0, le=1_024)] | None = None
+    memory_mb: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    gpus: Annotated[int, Field(ge=0, le=1_024)] | None = None
+
+
+class _DefinitionFields(_Body):
+    parameters_schema: JsonObject | None = None
+    default_parameters: JsonObject | None = None
+    timeout_ms: TimeoutMs | None = None
+    retry_policy: RetryPolicyBody | None = None
+    metadata: Any = None
+    runtime: Literal["python", "node", "docker", "module"] | None = None
+    output_schema: JsonObject | None = None
+    priority: Priority | None = None
+    max_concurrent_runs: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    concurrency_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    start_deadline_ms: Annotated[int, Field(ge=1, le=_YEAR_MS)] | None = None
+    resources: ResourcesBody | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that were given, by `Spec`'s names; null has become the field's default."""
+        given = {name: getattr(self, name) for name in self.model_fields_set if name not in {"slug", "version"}}
+        for name in ("retry_policy", "resources"):
+            part = given.get(name)
+            if isinstance(part, BaseModel):
+                given[name] = part.model_dump(by_alias=True, exclude_none=True)
+        return {name: _default(name) if value is None else value for name, value in given.items()}
+
+
+Version = Annotated[int, Field(ge=1, le=_MAX_INT)]
+
+
+EntryPoint = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+JobType = Literal["batch", "service-triggered", "manual"]
+
+
+class JobBody(_DefinitionFields):
+    """A job to register."""
+
+    slug: Slug
+    name: Name
+    version: Version | None = None
+    type: JobType
+    entry_point: EntryPoint
+
+    def spec(self) -> Spec:
+        """Return the definition's content."""
+        return Spec(**self.changes())
+
+
+class JobPatch(_DefinitionFields):
+    """Fields of a job to change; each given one replaces the old."""
+
+    name: Name | None = None
+    version: Version | None = None
+    type: JobType | None = None
+    entry_point: EntryPoint | None = None
+
+    @field_validator("name", "type", "entry_point", mode="before")
+    @classmethod
+    def _stays(cls, value: object) -> object:
+        if value is None:
+            msg = "cannot be null: every job needs one"
+            raise ValueError(msg)
+        return value
+
+
+def _default(name: str) -> Any:
+    field = Spec.__dataclass_fields__[name]
+    return field.default_factory() if callable(field.default_factory) else field.default

@@ -1,0 +1,138 @@
+"""Runs of jobs: what clients send and what they see."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from api.shapes.base import PageMeta, Shape
+from api.shapes.fields import _YEAR_MS, Attempts, JsonObject, Priority, Time, TimeoutMs, _Body
+from domain.jobs.launching import Launch
+
+
+class Run(Shape):
+    """A run of a job."""
+
+    id: str
+    job_definition_id: str
+    slug: str
+    definition_version: int
+    status: Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
+    parameters: dict[str, JsonValue]
+    result: JsonValue
+    error_message: str | None
+    failure_reason: str | None
+    logs_url: str | None
+    metrics: dict[str, JsonValue] | None
+    context: dict[str, JsonValue] | None
+    timeout_ms: int | None
+    attempt: int
+    max_attempts: int
+    duration_ms: int | None
+    priority: int
+    scheduled_at: AwareDatetime
+    started_at: AwareDatetime | None
+    completed_at: AwareDatetime | None
+    cancel_requested_at: AwareDatetime | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    idempotency_key: str | None
+    requested_by: str
+
+
+class AttemptEntry(Shape):
+    """One execution of a run; an attempt that was handed back has several."""
+
+    attempt: int
+    execution: int
+    worker_id: str
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    duration_ms: int | None
+    outcome: Literal["running", "succeeded", "failed", "timed_out", "lost", "handed_back", "canceled", "expired"]
+    error_message: str | None
+    failure_reason: str | None
+    retry_at: AwareDatetime | None = Field(description="when the next attempt is due; null where none follows")
+    logs_url: str
+
+
+class JobBrief(Shape):
+    """What a list of runs says of their job."""
+
+    id: str
+    slug: str
+    name: str
+    version: int
+    type: str
+
+
+class RunWithJob(Shape):
+    """A run and its job in brief."""
+
+    run: Run
+    job: JobBrief
+
+
+class JobRunsMeta(PageMeta):
+    """Where a page of a job's runs lies; asked with a `cursor`, also how to get the next one."""
+
+    has_more: bool | None = None
+    next_cursor: str | None = None
+
+
+class RunPageMeta(PageMeta):
+    """Where a page of runs lies, and how to get the next one; `nextCursor` stays fast however far you go."""
+
+    has_more: bool
+    next_offset: int | None
+    next_cursor: str | None
+
+
+class RunCounts(BaseModel):
+    """How many runs there are in each status."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    canceled: int
+    expired: int
+
+
+class CountsMeta(BaseModel):
+    """The place in the log that counts are exact for; with `asOf` under both names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    position: int
+    asOf: int | None = None  # noqa: N815 - the contract's name
+
+
+class LaunchBody(_Body):
+    """A run to launch; what is left out is as the definition says."""
+
+    parameters: JsonObject | None = None
+    timeout_ms: TimeoutMs | None = None
+    max_attempts: Attempts | None = None
+    context: JsonObject | None = None
+    scheduled_at: Time | None = None
+    delay_ms: Annotated[int, Field(ge=0, le=10 * _YEAR_MS)] | None = None
+    start_deadline_ms: Annotated[int, Field(ge=1, le=_YEAR_MS)] | None = None
+    priority: Priority | None = None
+
+    def launch(self, idempotency_key: str | None, sent: JsonObject) -> Launch:
+        """Return the command."""
+        if self.model_fields_set <= _PARAMETERS:  # Nearly all.
+            return Launch(parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent)
+        given = {name: getattr(self, name) for name in LaunchBody.model_fields if name != "parameters"}
+        return Launch(parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent, **given)
+
+
+_PARAMETERS = frozenset({"parameters"})
+
+
+class CancelBody(_Body):
+    """Why to cancel."""
+
+    reason: Annotated[str, Field(max_length=1_000)] | None = None

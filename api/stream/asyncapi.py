@@ -1,0 +1,147 @@
+"""`GET /asyncapi.json`: the stream's messages, described for programs as OpenAPI describes the rest."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.http.json_answer import JsonAnswer
+from api.shapes.catalog import AppShape, BuildShape, IngestionEvent
+from api.shapes.jobs import Definition
+from api.shapes.runs import Run
+from api.shapes.subjects import ErasedSubject
+from api.stream.request import TYPES
+
+router = APIRouter()
+
+Schema = dict[str, Any]
+
+_SHAPES: dict[str, tuple[str, type[BaseModel]]] = {
+    "job.definition": ("job", Definition),
+    "job.run": ("run", Run),
+    "repository.updated": ("repository", AppShape),
+    "repository.ingestion-event": ("event", IngestionEvent),
+    "build": ("build", BuildShape),
+    "subject.erased": ("subject", ErasedSubject),
+}
+"""What messages carry, by the beginning of their type."""
+
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_POSITION: Schema = {"type": "integer", "minimum": 0, "description": "An event's place in the log."}
+
+_QUERY: dict[str, Schema] = {
+    "after": {**_POSITION, "description": "Resume from this position; 0 is the beginning. Left out: from now on."},
+    "logId": {"type": "string", "description": "The log that the position belongs to; another one is refused."},
+    "types": {"type": "string", "description": "Only these types, with commas; `job.run.*` are several."},
+    "job": {"type": "string", "description": "A slug: only this job's runs and definitions."},
+    "token": {"type": "string", "description": "The API token, where no Authorization header can be sent."},
+}
+
+_ABOUT = """Every event of the log, in its order, as messages: from a position that you name, or from now on.
+
+A position may yield several messages, or none where the event only says that older ones were archived. All but its last
+carry `more: true`; resume with `after` = the last position that you have seen without it, heartbeats included. A
+position beyond the head, one of another log and what cannot be meant are refused: `/ws` closes with code 1008 and a
+reason, `/events/stream` answers 400 or 409. A client that is too slow is closed with code 1013, or its response ends:
+connect again and resume, nothing is lost."""
+
+
+@router.get("/asyncapi.json", include_in_schema=False)
+async def describe(request: Request) -> JsonAnswer:
+    """Describe the stream of this server."""
+    return JsonAnswer(document(request.url.netloc, request.app.version))
+
+
+def document(host: str, version: str) -> Schema:
+    """Return the AsyncAPI document."""
+    of_events = [*TYPES, "connection.ack", "heartbeat"]
+    _, shapes = models_json_schema(
+        [(model, "serialization") for _, model in _SHAPES.values()], ref_template="#/components/schemas/{model}"
+    )
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "AppHub Jobs: the event stream", "version": version, "description": _ABOUT},
+        "defaultContentType": "application/json",
+        "servers": {protocol: {"host": host, "protocol": protocol} for protocol in ("ws", "http")},
+        "channels": {
+            "ws": _channel("/ws", "ws", [*of_events, "ping", "pong"], {"ws": _binding("0.1.0")}),
+            "events": _channel("/events/stream", "http", of_events, {}),
+        },
+        "operations": {
+            "tell": _operation("send", "ws", of_events),
+            "hearPing": {
+                **_operation("receive", "ws", ["ping"]),
+                "reply": {"channel": {"$ref": "#/channels/ws"}, "messages": [_message_ref("ws", "pong")]},
+            },
+            "tellServerSent": {
+                **_operation("send", "events", of_events),
+                "summary": "Each message is one server-sent event: its type is `event`, its JSON is `data`; `id` is"
+                " the position, where it can be resumed from. The header Last-Event-ID is stronger than `after`.",
+                "bindings": {"http": _binding("0.3.0")},
+            },
+        },
+        "components": {"messages": _messages(), "schemas": shapes["$defs"]},
+    }
+
+
+def _messages() -> dict[str, Schema]:
+    now = _object({"now": _TIME})
+    log = {"now": _TIME, "logId": {"type": "string", "format": "uuid"}, "head": _POSITION}
+    ack = _object({**log, "after": _POSITION}, optional=("after",))
+    return {
+        **{kind: _message(kind, _event(kind)) for kind in TYPES},
+        "connection.ack": _message("connection.ack", _told("connection.ack", ack)),
+        "heartbeat": _message("heartbeat", _told("heartbeat", now, position=_POSITION)),
+        "pong": _message("pong", _told("pong", now, position=_POSITION)),
+        "ping": {"name": "ping", "contentType": "text/plain", "payload": {"type": "string", "const": "ping"}},
+    }
+
+
+def _event(kind: str) -> Schema:
+    field, model = next(shape for start, shape in _SHAPES.items() if kind.startswith(start))
+    data = _object({field: {"$ref": f"#/components/schemas/{model.__name__}"}})
+    return _told(
+        kind,
+        data,
+        position=_POSITION,
+        eventId={"type": "string", "format": "uuid"},
+        occurredAt=_TIME,
+        more={"const": True, "description": "More messages of the same position follow."},
+    )
+
+
+def _told(kind: str, data: Schema, **fields: Schema) -> Schema:
+    common = {"type": {"type": "string", "const": kind}, "data": data, "emittedAt": _TIME}
+    return _object({**common, **fields}, optional=("more",))
+
+
+def _object(properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _message(kind: str, payload: Schema) -> Schema:
+    return {"name": kind, "payload": payload}
+
+
+def _channel(address: str, protocol: str, kinds: list[str], bindings: Schema) -> Schema:
+    return {
+        "address": address,
+        "servers": [{"$ref": f"#/servers/{protocol}"}],
+        "messages": {kind: {"$ref": f"#/components/messages/{kind}"} for kind in kinds},
+        "bindings": bindings,
+    }
+
+
+def _operation(action: str, channel: str, kinds: list[str]) -> Schema:
+    messages = [_message_ref(channel, kind) for kind in kinds]
+    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "messages": messages}
+
+
+def _message_ref(channel: str, kind: str) -> Schema:
+    return {"$ref": f"#/channels/{channel}/messages/{kind}"}
+
+
+def _binding(version: str) -> Schema:
+    return {"method": "GET", "query": {"type": "object", "properties": _QUERY}, "bindingVersion": version}

@@ -1,0 +1,238 @@
+"""One tailing reader for all of a process's stream clients: encodes each event once, and fans it out."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from typing import TypeVar
+
+from api.stream.frames import Delivery, Frame, encode
+from api.stream.request import Selection
+from api.views.catalog import CatalogViews
+from domain.errors import LogUnavailableError
+from eventlog.database.listener import Listener
+from eventlog.history.reader import CHUNK, Reader
+from eventlog.history.steps import Replay, Step
+from runtime.background_tasks import end
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_BEHIND = 1_000
+"""Events that may wait for one client. A browser that renders each of them keeps up; beyond, it has stopped reading."""
+
+MAX_BEHIND_CHARACTERS = 8_388_608
+"""The same, by size: a run's parameters may make one event a megabyte long, twice."""
+
+RETRY_PAUSE_S = 0.5
+
+BACKLOG_CHARACTERS = 1_048_576
+"""Clients are given time to read after this much of a backlog, or after a whole chunk of events."""
+
+SKIPS_A_SECOND = 10
+"""How often the hub looks where the log ends while nobody listens: at each of a hundred commits a second it would cost
+launches more than their commits' announcements. Who comes makes it look at once."""
+
+LOOK_S = 0.25
+"""How long who comes waits for that: if the database is away, the end known last will do."""
+
+GLANCE_S, GLANCES = 0.005, 50
+"""How often, and how many times at most, a backlog looks whether clients that have much to read already have read some.
+Without a backlog nobody waits for anybody."""
+
+
+class Subscriber:
+    """One client's share: a bounded queue of what is still to be sent to it."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._waiting: deque[tuple[int, list[Frame]]] = deque()
+        self._characters = 0
+        self._news = asyncio.Event()
+        self._too_slow = asyncio.Event()
+        self._passed = 0
+        self._served = 0
+        self._in_hand: int | None = None
+
+    @property
+    def position(self) -> int:
+        """The last position up to which the client has all that it wants."""
+        idle = self._in_hand is None and not self._waiting and not self._too_slow.is_set()
+        return self._passed if idle else self._served
+
+    def begin_after(self, position: int) -> None:
+        """Leave out what comes up to this position: the client has it."""
+        while self._waiting and self._waiting[0][0] <= position:
+            self._characters -= _size(self._waiting.popleft()[1])
+        self._served = position
+        self._passed = max(self._passed, position)
+
+    def offer(self, delivery: Delivery) -> None:
+        """Queue an event's messages; a client that is too far behind gets no more and must leave."""
+        if self._too_slow.is_set() or delivery.position <= self._passed:
+            return
+        frames = delivery.frames(self._selection.accepts)
+        if frames and self.is_full():
+            self._served = self.position
+            self._too_slow.set()
+            self._waiting.clear()
+        elif frames:
+            self._served = self.position
+            self._waiting.append((delivery.position, frames))
+            self._characters += _size(frames)
+            self._news.set()
+        self._passed = delivery.position
+
+    def is_full(self, share: float = 1.0) -> bool:
+        """Return whether this share of the queue is in use."""
+        return len(self._waiting) >= MAX_BEHIND * share or self._characters > MAX_BEHIND_CHARACTERS * share
+
+    async def next(self, timeout_s: float) -> list[Frame]:
+        """Return the next event's messages, nothing if there are none for so long; what was given before is sent."""
+        if self._in_hand is not None:
+            self._served, self._in_hand = self._in_hand, None
+        if not self._waiting:
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._news.wait()
+        if not self._waiting:
+            return []
+        self._in_hand, frames = self._waiting.popleft()
+        self._characters -= _size(frames)
+        return frames
+
+    async def fell_behind(self) -> None:
+        """Wait until the client is too slow, perhaps for ever."""
+        await self._too_slow.wait()
+
+
+def _size(frames: list[Frame]) -> int:
+    return sum(len(frame.text) for frame in frames)
+
+
+class Hub:
+    """Follows the log and tells every subscriber."""
+
+    def __init__(self, reader: Reader, listener: Listener, views: CatalogViews) -> None:
+        self._reader = reader
+        self._views = views
+        self._signal = listener.signal()
+        self._subscribers: set[Subscriber] = set()
+        self._joined = asyncio.Event()
+        self._skips: deque[float] = deque([0.0] * SKIPS_A_SECOND, SKIPS_A_SECOND)
+        self._task: asyncio.Task[None] | None = None
+        self.log_id = ""
+        self.head = 0
+
+    @property
+    def subscribers(self) -> int:
+        """How many clients are told."""
+        return len(self._subscribers)
+
+    async def start(self) -> None:
+        """Begin to follow, from the log's present end."""
+        self.log_id = await self._reader.log_id()
+        self.head = await self._reader.head()
+        self._task = asyncio.create_task(self._run(), name="stream hub")
+
+    async def stop(self) -> None:
+        """Stop following."""
+        await end(self._task)
+
+    def join(self, subscriber: Subscriber) -> int:
+        """Tell the subscriber of every event from now on; return the position of the last one before."""
+        subscriber.begin_after(self.head)
+        self._subscribers.add(subscriber)
+        self._joined.set()
+        return self.head
+
+    async def look(self) -> None:
+        """See where the log ends; needed only while nobody listens, for otherwise it is known."""
+        with suppress(LogUnavailableError, TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self._move_on(self._reader.head)
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Tell the subscriber nothing more, if it had joined."""
+        self._subscribers.discard(subscriber)
+
+    async def _run(self) -> None:
+        """Follow the log, also after a failure: silence would look as if nothing happened."""
+        while True:
+            following = asyncio.create_task(self._follow(), name="stream hub's reader")
+            try:
+                await asyncio.wait([following])
+            finally:
+                await end(following)
+            await asyncio.sleep(RETRY_PAUSE_S)
+
+    async def _follow(self) -> None:
+        replay = Replay(self._reader)
+        while True:
+            if not self._subscribers:
+                await self._skip()
+                replay = Replay(self._reader)  # Rows that nobody needs may be of subjects that are being erased.
+            elif events := await patiently(partial(self._reader.after, self.head)):
+                await self._pass_on(await patiently(partial(replay.steps, events)))
+                continue
+            await self._reader.news(self._signal)
+
+    async def _skip(self) -> None:
+        """Move on with the log without reading it, as long as nobody listens."""
+        self._joined.clear()
+        await self._move_on(partial(patiently, self._reader.head))
+        self._skips.append(monotonic())
+        if self._skips[-1] - self._skips[0] < 1.0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1 / SKIPS_A_SECOND):
+                    await self._joined.wait()
+
+    async def _move_on(self, read_head: Callable[[], Awaitable[int]]) -> None:
+        if not self._subscribers:
+            head = await read_head()
+            if not self._subscribers:  # Who joined meanwhile was promised all that comes after the old head.
+                self.head = max(self.head, head)
+
+    async def _pass_on(self, steps: list[Step]) -> None:
+        told = 0
+        for step in steps:
+            if told > BACKLOG_CHARACTERS:
+                await self._let_clients_read()
+                told = 0
+            told += await self._tell(step)
+        if len(steps) == CHUNK:
+            await self._let_clients_read()
+
+    async def _tell(self, step: Step) -> int:
+        """Tell all subscribers of an event; return how many characters that is for each."""
+        size = 0
+        if self._subscribers:
+            delivery = encode(step, await patiently(partial(self._views.beside, step)))
+            size = delivery.size
+            for subscriber in self._subscribers:
+                subscriber.offer(delivery)
+        self.head = step.event.position
+        return size
+
+    async def _let_clients_read(self) -> None:
+        """Wait a moment for clients that would be overrun though they read: the log is faster than any socket."""
+        await asyncio.sleep(0)
+        for _ in range(GLANCES):
+            if not any(subscriber.is_full(0.5) for subscriber in self._subscribers):
+                break
+            await asyncio.sleep(GLANCE_S)
+
+
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Wait for the database if it is away: what was read already must reach the clients all the same."""
+    while True:
+        try:
+            return await read()
+        except LogUnavailableError as error:
+            logger.warning("cannot read the log, trying again: %s", error)
+            await asyncio.sleep(RETRY_PAUSE_S)

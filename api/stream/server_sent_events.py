@@ -1,0 +1,84 @@
+"""`GET /events/stream`: the event stream as server-sent events, which resume by themselves (contract, section 5)."""
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api.http.dependencies import MayRead
+from api.http.protocols import LAST_WORDS_S, abort
+from api.shapes.base import failures
+from api.stream.request import Wanted, wanted_of
+from api.stream.sessions import Stream, Streams
+from runtime.background_tasks import until_one_ends
+
+router = APIRouter(tags=["stream"])
+
+RECONNECT_MS = 1_000
+"""How long browsers wait before they connect again."""
+
+
+class EventStream(Response):
+    """The body: events until the client leaves, is too slow, or the server stops."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, streams: Streams, wanted: Wanted, closing: asyncio.Event) -> None:
+        # Proxies must neither keep the stream for others nor gather it up.
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["Content-Length"]
+        self._streams = streams
+        self._wanted = wanted
+        self._closing = closing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the client; it connects again by itself however this ends."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async with self._streams.open(self._wanted) as stream:
+            await until_one_ends(_send(stream, send), _left(receive), stream.fell_behind(), self._closing.wait())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await send(_chunk(b"", more=False))
+                return
+        await abort(scope, receive)
+
+
+async def _send(stream: Stream, send: Send) -> None:
+    await send(_chunk(f"retry: {RECONNECT_MS}\n".encode() + stream.ack.server_sent))
+    async with aclosing(stream.messages()) as messages:
+        async for frames in messages:
+            await send(_chunk(b"".join(frame.server_sent for frame in frames)))
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _chunk(body: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+@router.get(
+    "/events/stream",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}, **failures(400, 409)},
+    dependencies=[MayRead],
+)
+async def stream_events(  # noqa: PLR0913 - one for each parameter
+    request: Request,
+    after: Annotated[str | None, Query(description="the position to resume from; 0 is the beginning")] = None,
+    log_id: Annotated[str | None, Query(alias="logId", description="the log that this position belongs to")] = None,
+    types: Annotated[str | None, Query(description="only these types, with commas; `job.run.*` are several")] = None,
+    job: Annotated[str | None, Query(description="a slug: only this job's runs and definitions")] = None,
+    last_event_id: Annotated[str | None, Header(description="the same as `after`, and stronger")] = None,
+) -> EventStream:
+    """Stream every event from now on, or from a position: the messages of `/ws`, described in `/asyncapi.json`."""
+    del after, log_id, types, job  # Read from the query below, as `/ws` does; named here for OpenAPI.
+    wanted = wanted_of(request.query_params, last_event_id)
+    streams = cast("Streams", request.app.state.streams)
+    await streams.check(wanted)
+    return EventStream(streams, wanted, cast("asyncio.Event", request.app.state.closing))

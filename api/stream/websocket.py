@@ -1,0 +1,92 @@
+"""`/ws`: the event stream over a WebSocket (contract, section 5)."""
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import cast
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from api.access.principals import ForbiddenError, UnauthenticatedError, principal_of
+from api.http.dependencies import service_of
+from api.http.protocols import LAST_WORDS_S
+from api.stream.frames import Frame, pong
+from api.stream.request import wanted_of
+from api.stream.sessions import Stream, Streams
+from domain.errors import ConflictError, InvalidInputError, LogUnavailableError
+from runtime.background_tasks import until_one_ends
+
+router = APIRouter()
+
+POLICY_VIOLATION = 1008
+TRY_AGAIN_LATER = 1013
+
+_CLOSED = RuntimeError
+"""Starlette's word for a socket that has been closed meanwhile."""
+
+MAX_REASON_BYTES = 123
+"""What fits into the frame that closes a WebSocket."""
+
+
+@router.websocket("/ws")
+async def stream(websocket: WebSocket) -> None:
+    """Send the events that the client wants, until it leaves or falls too far behind."""
+    try:
+        principal_of(websocket, service_of(websocket).settings.tokens, to_write=False)
+    except (UnauthenticatedError, ForbiddenError) as error:
+        await websocket.close(POLICY_VIOLATION, str(error))
+        return
+    await websocket.accept()  # Also those that are refused below: of a refused handshake browsers tell nothing.
+    with suppress(WebSocketDisconnect):
+        await _close(websocket, *await _serve(websocket, cast("Streams", websocket.app.state.streams)))
+
+
+async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
+    """Serve the client as long as possible; return with which code and reason to close."""
+    try:
+        wanted = wanted_of(websocket.query_params)
+        await streams.check(wanted)
+    except InvalidInputError as error:
+        return POLICY_VIOLATION, str(error).removeprefix("/")
+    except ConflictError as error:
+        return POLICY_VIOLATION, error.message
+    except LogUnavailableError:
+        return TRY_AGAIN_LATER, "the log cannot be read at the moment: connect again"
+    async with streams.open(wanted) as opened:
+        connection = _Connection(websocket, opened)
+        await connection.send([opened.ack])
+        await until_one_ends(connection.send_messages(), connection.answer_pings(), opened.fell_behind())
+        return TRY_AGAIN_LATER, f"too slow: connect again with after={opened.position}"
+
+
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    with suppress(TimeoutError, _CLOSED):
+        async with asyncio.timeout(LAST_WORDS_S):
+            await websocket.close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+
+
+class _Connection:
+    """A client's socket. What belongs together is sent without anything in between."""
+
+    def __init__(self, websocket: WebSocket, opened: Stream) -> None:
+        self._websocket = websocket
+        self._stream = opened
+        self._sending = asyncio.Lock()
+
+    async def send(self, frames: list[Frame]) -> None:
+        try:
+            for frame in frames:
+                await self._websocket.send_text(frame.text)
+        except _CLOSED as error:
+            raise WebSocketDisconnect from error
+
+    async def send_messages(self) -> None:
+        async with aclosing(self._stream.messages()) as messages:
+            async for frames in messages:
+                async with self._sending:
+                    await self.send(frames)
+
+    async def answer_pings(self) -> None:
+        while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
+            if message.get("text") == "ping":  # Anything else, binary frames included, is not for us.
+                async with self._sending:
+                    await self.send([pong(self._stream.position)])

@@ -1,0 +1,90 @@
+"""Runs as they are now or were at a position, for routes that show either."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.json_values import JsonObject
+from domain.ports import Row
+from eventlog.history.as_of import opened
+from projections import job_definitions, job_runs
+from projections.rows import Connection
+from projections.runs import lists
+from projections.runs.lists import RunFilter
+from projections.table import rows_by_id
+
+
+class View(Protocol):
+    """What can be seen of runs and jobs."""
+
+    async def run(self, run_id: UUID) -> Row | None:
+        """Return the run, or None."""
+
+    async def job(self, slug: str) -> Row | None:
+        """Return the definition with this slug, ignoring case, or None."""
+
+    async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, Row]:
+        """Return those of the definitions that there are."""
+
+    async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
+        """Return a page of runs, newest first, and whether more follow."""
+
+    @property
+    def position(self) -> int | None:
+        """Return where in the log one looks from, None for the present."""
+
+
+class Present:
+    """The tables as they stand."""
+
+    position: int | None = None
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def run(self, run_id: UUID) -> Row | None:
+        """See `View`."""
+        return await lists.by_id(self._connection, run_id)
+
+    async def job(self, slug: str) -> Row | None:
+        """See `View`."""
+        return await job_definitions.by_slug(self._connection, slug)
+
+    async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, Row]:
+        """See `View`."""
+        return await rows_by_id(self._connection, job_definitions.TABLE, list(ids))
+
+    async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
+        """See `View`."""
+        return await lists.list_runs(self._connection, wanted, limit, offset)
+
+
+@asynccontextmanager
+async def view(connection: Connection, as_of: int | datetime | None) -> AsyncIterator[View]:
+    """Open the view that a request asks for.
+
+    Raises:
+        InvalidInputError: it lies in the future.
+    """
+    if as_of is None:
+        yield Present(connection)
+        return
+    async with opened(connection, as_of) as past:
+        yield past
+
+
+def meta_of(seen: View) -> JsonObject:
+    """Return what the `meta` of an answer says of the view: nothing of the present."""
+    return {} if seen.position is None else {"asOf": seen.position}
+
+
+async def with_jobs(seen: View, runs: Sequence[Row]) -> list[JsonObject]:
+    """Return the runs as clients see them, each with its job in brief."""
+    jobs = await seen.jobs(list({UUID(str(run["job_definition_id"])) for run in runs}))
+    return [{"run": job_runs.present(run), "job": _brief(jobs[UUID(str(run["job_definition_id"]))])} for run in runs]
+
+
+def _brief(job: Row) -> JsonObject:
+    return {name: job[name] for name in ("id", "slug", "name", "version", "type")}

@@ -1,0 +1,44 @@
+"""A server for the endpoints that ours is compared with: the same program, loop, protocol and settings as our API's."""
+
+import asyncio
+import socket
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from api.http.protocols import CLOSE_CLIENTS_S, HttpProtocol, WebSocketProtocol
+from runtime.garbage import look_seldom
+
+
+class Body(BaseModel):
+    """What a launch says; the same for all."""
+
+    parameters: dict[str, Any] | None = None
+
+
+def serve(app: FastAPI) -> None:
+    """Serve as `api.process.serving` does, until SIGINT or SIGTERM; print `ready http://HOST:PORT` once it answers."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        timeout_graceful_shutdown=CLOSE_CLIENTS_S,
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(uvicorn.Server(config), listening))
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started and not serving.done():
+        await asyncio.wait([serving], timeout=0.01)
+    look_seldom()
+    host, port = listening.getsockname()
+    print(f"ready http://{host}:{port}", flush=True)
+    await serving

@@ -1,0 +1,215 @@
+"""The systems that are compared: how each is installed, served, worked for, and asked what it has done."""
+
+import importlib
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from benchmarks.harness.processes import (
+    BrokenError,
+    count,
+    libpq_variables,
+    program,
+    python,
+    ready_url,
+    run,
+    running,
+    wait_for_count,
+)
+from benchmarks.harness.results import Bench
+from domain.jobs.definition import Spec
+from domain.jobs.launching import Launch
+from tests.support import databases
+from tests.support.logs import TESTER, parts
+
+PATH = "/jobs/noop/run"
+
+BODY = b'{"parameters":{"number":1}}'
+
+SLOTS = 32
+"""Attempts at a time: tuned, as the peers are. The default, 4, suits tasks that work; these wait for the log."""
+
+LaunchOne = Callable[[], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class System:
+    """One of those that are compared.
+
+    Attributes:
+        package: what must be installed for it.
+        install: commands that make its tables; ours come from the template of the tests.
+        launched: counts what was launched.
+        completed: counts what was executed with success.
+        launching: gives, without HTTP, what launches one run in the environment's database.
+    """
+
+    label: str
+    package: str
+    install: Sequence[Sequence[str]]
+    api: Sequence[str]
+    worker: Sequence[str]
+    launched: str
+    completed: str
+    launching: Callable[[str], AbstractAsyncContextManager[LaunchOne]]
+
+
+def _of_module(name: str) -> Callable[[str], AbstractAsyncContextManager[LaunchOne]]:
+    @asynccontextmanager
+    async def launching(url: str) -> AsyncIterator[LaunchOne]:
+        with patch.dict("os.environ", libpq_variables(url)):
+            async with importlib.import_module(name).launching() as launch:
+                yield launch
+
+    return launching
+
+
+@asynccontextmanager
+async def _our_launching(url: str) -> AsyncIterator[LaunchOne]:
+    async with parts(url) as part:
+        await part.jobs.register_job("noop", Spec(name="noop", type="batch", entry_point="bench.noop"), 1, TESTER)
+        yield lambda: part.jobs.launch("noop", Launch(parameters={"number": 1}), TESTER)
+
+
+OURS = System(
+    label="AppHub Jobs",
+    package="fastapi",
+    install=(),
+    api=python("api.cli", "serve", "--port", "0"),
+    worker=python("api.cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS)),
+    launched="SELECT count(*) FROM job_runs",
+    completed="SELECT count(*) FROM job_runs WHERE status = 'succeeded'",
+    launching=_our_launching,
+)
+
+_CONCURRENCY = 5
+"""Tasks at a time of Procrastinate's worker: the fastest of those tried, 1 (its default), 5, 10 and 30."""
+
+_PROCRASTINATE = program("procrastinate", "--app", "benchmarks.against.peers.procrastinate_app.queue")
+
+PROCRASTINATE = System(
+    label="Procrastinate",
+    package="procrastinate",
+    install=[[*_PROCRASTINATE, "schema", "--apply"]],
+    api=python("benchmarks.against.peers.procrastinate_app"),
+    worker=[*_PROCRASTINATE, "worker", "--concurrency", str(_CONCURRENCY)],
+    launched="SELECT count(*) FROM procrastinate_jobs",
+    completed="SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'",
+    launching=_of_module("benchmarks.against.peers.procrastinate_app"),
+)
+
+PGQUEUER = System(
+    label="PgQueuer",
+    package="pgqueuer",
+    install=[program("pgq", "install"), program("pgq", "autovac")],
+    api=python("benchmarks.against.peers.pgqueuer_app"),
+    worker=python("benchmarks.against.peers.pgqueuer_app", "work"),
+    launched="SELECT count(DISTINCT job_id) FROM pgqueuer_log",
+    completed="SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'",
+    launching=_of_module("benchmarks.against.peers.pgqueuer_app"),
+)
+
+
+def installed_peers(bench: Bench) -> list[System]:
+    """Return the peers that this environment has; say which are missing."""
+    peers = [PROCRASTINATE, PGQUEUER]
+    for peer in peers:
+        if find_spec(peer.package) is None:
+            bench.say(f"{peer.label} is not installed, so nothing is compared with it; `make bench` installs it")
+    return [peer for peer in peers if find_spec(peer.package) is not None]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A system with a database of its own."""
+
+    system: System
+    url: str
+    directory: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Return the environment of the system's processes."""
+        ours = {"APPHUB_DATABASE_URL": self.url, "APPHUB_DATA_DIR": str(self.directory / "data")}
+        return ours if self.system is OURS else libpq_variables(self.url)
+
+    @contextmanager
+    def api(self) -> Iterator[str]:
+        """Serve the endpoint; give its URL."""
+        log = self.directory / "api.log"
+        with running(self.system.api, self.env, log) as process:
+            url = ready_url(log, process)
+            if self.system is OURS:
+                register(url, "noop", "bench.noop")
+            yield url + PATH
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """Run a worker."""
+        with running(self.system.worker, self.env, self.directory / "worker.log"):
+            yield
+
+    def launched(self) -> int:
+        """Return how many runs were launched."""
+        return count(self.url, self.system.launched)
+
+    def completed(self) -> int:
+        """Return how many runs were executed."""
+        return count(self.url, self.system.completed)
+
+    def wait_for_completed(self, at_least: int) -> None:
+        """Wait until so many runs were executed."""
+        try:
+            wait_for_count(self.url, self.system.completed, at_least)
+        except BrokenError as error:
+            log = self.directory / "worker.log"
+            raise BrokenError(f"{error}; the worker said: {log.read_text()}") from error
+
+
+@contextmanager
+def site(bench: Bench, system: System) -> Iterator[Site]:
+    """Give a system a new database, which is gone afterwards."""
+    directory = bench.directory / uuid4().hex
+    directory.mkdir(parents=True)
+    with databases.clone(bench.server, _template(bench, system)) as url:
+        yield Site(system, url, directory)
+
+
+def _template(bench: Bench, system: System) -> str:
+    """Return the name of a database with the system's tables, made once."""
+    if system is OURS:
+        return databases.template(bench.server, bench.directory)
+    name = f"template_{system.package}"
+    made = bench.directory / f"{name}.made"
+    if not made.exists():
+        url = make_conninfo(bench.server, dbname=name)
+        with psycopg.connect(bench.server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name}".encode())
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        for command in system.install:
+            run(command, libpq_variables(url))
+        made.touch()
+    return name
+
+
+def register(url: str, slug: str, entry_point: str) -> None:
+    """Register a job with our API."""
+    body = json.dumps({"slug": slug, "name": slug, "type": "batch", "entryPoint": entry_point}).encode()
+    post(f"{url}/jobs", body)
+
+
+def post(url: str, body: bytes = BODY) -> Any:
+    """Post one request; return the answer."""
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)

@@ -1,0 +1,102 @@
+"""The table of results: at a terminal, and in Markdown between two marks of a document."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.results import Reference, Row, is_met, ratio
+
+BEGIN = "<!-- benchmarks: begin -->"
+
+END = "<!-- benchmarks: end -->"
+
+HEADINGS = ("what", "AppHub Jobs", "against", "its figure", "ratio", "goal", "met")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table, as text."""
+
+    what: str
+    ours: str
+    against: str
+    theirs: str
+    ratio: str
+    goal: str
+    met: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Return its cells in order."""
+        return (self.what, self.ours, self.against, self.theirs, self.ratio, self.goal, self.met)
+
+
+MOST_MORE = 4
+"""Further figures of a row that are worth a line each; where there are more, they are in the file of results."""
+
+
+def lines(rows: Sequence[Row]) -> Iterator[Line]:
+    """Yield a line for each reference of each row, and one for each limit of our own."""
+    for row in rows:
+        what, ours = row.title, figure(row.value, row.unit)
+        if row.limit is not None or not row.references:
+            goal = "" if row.limit is None else f"≤ {figure(row.limit, row.unit)}"
+            yield Line(what, ours, "", "", "", goal, _yes(is_met(row, None)))
+            what = ours = ""
+        for reference in row.references:
+            yield _line(row, reference, what, ours)
+            what = ours = ""
+
+
+def _line(row: Row, reference: Reference, what: str, ours: str) -> Line:
+    sign = "≤" if row.lower_is_better else "≥"
+    goal = "" if reference.goal is None else f"{sign} {reference.goal:g} ×"  # noqa: RUF001 - a sign for people
+    theirs = figure(Row("", "", row.unit, reference.rounds).value, row.unit)
+    return Line(what, ours, reference.label, theirs, f"{ratio(row, reference):.2f}", goal, _yes(is_met(row, reference)))
+
+
+def figure(value: float, unit: str) -> str:
+    """Return a figure with as many digits as say something."""
+    digits = 0 if value == int(value) or abs(value) >= 100 else 1 if abs(value) >= 10 else 2  # noqa: PLR2004
+    number = f"{value:,.{digits}f}".replace(",", " ")
+    return f"{number}{'' if unit.startswith('/') else ' '}{unit}".strip()
+
+
+def _yes(met: bool | None) -> str:  # noqa: FBT001 - one of three answers
+    return "" if met is None else "yes" if met else "no"
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """Return the table for a terminal, with the notes below it."""
+    cells = [HEADINGS, *(line.cells for line in lines(rows))]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([*table, "", *notes(rows)])
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """Return what is to be said beside the table."""
+    told = [f"{row.title}: {note}" for row in rows for note in row.notes]
+    short = [row for row in rows if len(row.more) <= MOST_MORE]
+    more = [f"{row.title}: {what}: {figure(value, '')}" for row in short for what, value in row.more.items()]
+    return told + more
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """Return the table as Markdown."""
+    cells = [HEADINGS, ("---",) * len(HEADINGS), *(line.cells for line in lines(rows))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells)
+
+
+def put_between_marks(document: Path, text: str) -> None:
+    """Replace what stands between the two marks of a document.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    content = document.read_text()
+    before, begin, rest = content.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{document.name} has no place for the results: {BEGIN} … {END}")
+    document.write_text(f"{before}{BEGIN}\n{text.strip()}\n{END}{after}")

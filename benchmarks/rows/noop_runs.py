@@ -1,0 +1,158 @@
+"""Runs that do nothing, from launch to success: ours, each in an isolated process and with its full history, and peers.
+
+    python -m benchmarks.rows.noop_runs [--quick] [--rounds N] [--seconds S] [--json FILE]
+
+Twice: a worker works off what was launched before; and a worker works while runs are launched, always so many that
+some wait. Launched without HTTP, one at a time as a service would, by 64 callers. Counted is what the tables show as
+succeeded.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from time import perf_counter, sleep
+from typing import TypeVar
+
+import psycopg
+import uvloop
+
+from benchmarks.harness.alone import run_alone
+from benchmarks.harness.processes import READY_S, BrokenError
+from benchmarks.harness.results import Bench, Reference, Row, in_turns
+from benchmarks.harness.systems import OURS, PGQUEUER, PROCRASTINATE, LaunchOne, Site, System, installed_peers, site
+
+T = TypeVar("T")
+
+GOALS = {PROCRASTINATE.label: 3.0, PGQUEUER.label: 1.0}
+
+BACKLOG_A_SECOND = 2_500
+"""More than any of them executes."""
+
+WAITING = 500
+"""Beyond these nobody launches; enough for a look at the tables ten times a second to be often enough."""
+
+CALLERS = 64
+
+LOOK_EVERY_S = 0.1
+
+FIRST = 20
+"""Runs that a worker executes before the clock starts."""
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measure both, all in turns."""
+    systems = (OURS, *installed_peers(bench))
+    rows = []
+    for name, title, figure in (
+        ("backlog", "no-op runs, launched before", _backlog),
+        ("noop", "no-op runs, launched meanwhile", _meanwhile),
+    ):
+        bench.say(title)
+        figures = in_turns(bench, {system.label: partial(figure, bench, system) for system in systems})
+        ours = figures.pop(OURS.label)
+        references = [Reference(label, rounds, GOALS[label]) for label, rounds in figures.items()]
+        rows.append(Row(name, title, "/s", ours, references))
+    return rows
+
+
+def _backlog(bench: Bench, system: System) -> float:
+    launches = max(200, round(BACKLOG_A_SECOND * bench.effort.seconds))
+    with site(bench, system) as own:
+        _run(_launch(own.url, system, launches))
+        _analyze(own.url)
+        with own.worker():
+            own.wait_for_completed(FIRST)
+            return _watch(own, bench.effort.seconds, launches)
+
+
+def _analyze(url: str) -> None:
+    """Let the planner know the tables, as it does in a service that has run for a while."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+
+
+def _watch(own: Site, seconds: float, launches: int) -> float:
+    """Return how many runs end a second, until the time is over or all have ended."""
+    with psycopg.connect(own.url, autocommit=True) as connection:
+        began, before = perf_counter(), _completed(connection, own.system)
+        while True:
+            sleep(LOOK_EVERY_S)
+            now, completed = perf_counter(), _completed(connection, own.system)
+            if _is_enough(own.system, now - began, seconds, completed - before) or completed >= launches:
+                return (completed - before) / (now - began)
+
+
+def _is_enough(system: System, took: float, seconds: float, completed: int) -> bool:
+    """Return whether the time is over; a rate needs one more run than none, however slow the machine."""
+    if took > seconds + READY_S:
+        raise BrokenError(f"{system.label} executed nothing in {took:.0f} s")
+    return took >= seconds and completed > 0
+
+
+def _completed(connection: psycopg.Connection, system: System) -> int:
+    row = connection.execute(system.completed.encode()).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def _launch(url: str, system: System, launches: int) -> None:
+    async with system.launching(url) as launch:
+        await _launch_more(launch, launches)
+
+
+async def _launch_more(launch: LaunchOne, launches: int) -> None:
+    """Launch so many, by all callers together."""
+    left = iter(range(launches))
+
+    async def call() -> None:
+        for _ in left:
+            await launch()
+
+    await asyncio.gather(*(call() for _ in range(CALLERS)))
+
+
+def _meanwhile(bench: Bench, system: System) -> float:
+    with site(bench, system) as own, own.worker():
+        return _run(_launch_and_watch(own, bench.effort.seconds))
+
+
+async def _launch_and_watch(own: Site, seconds: float) -> float:
+    """Keep some waiting; return how many end a second."""
+    async with own.system.launching(own.url) as launch:
+        launched = completed = 0
+        stopped = False
+
+        async def call() -> None:
+            nonlocal launched
+            while not stopped:
+                if launched - completed < WAITING:
+                    launched += 1
+                    await launch()
+                else:
+                    await asyncio.sleep(LOOK_EVERY_S / 10)
+
+        callers = asyncio.gather(*(call() for _ in range(CALLERS)))
+        start: tuple[float, int] | None = None
+        async with await psycopg.AsyncConnection.connect(own.url, autocommit=True) as connection:
+            while True:
+                await asyncio.wait({callers}, timeout=LOOK_EVERY_S)
+                if callers.done():
+                    await callers
+                cursor = await connection.execute(own.system.completed.encode())
+                row = await cursor.fetchone()
+                now, completed = perf_counter(), 0 if row is None else int(row[0])
+                if start is None:
+                    start = (now, completed) if completed >= FIRST else None
+                elif _is_enough(own.system, now - start[0], seconds, completed - start[1]):
+                    break
+        stopped = True
+        await callers
+        return (completed - start[1]) / (now - start[0])
+
+
+def _run(main: Coroutine[None, None, T]) -> T:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+if __name__ == "__main__":
+    run_alone(measure, __doc__)

@@ -1,0 +1,131 @@
+"""From an event's commit to 100 clients of `/ws`; and what 1 000 clients miss.
+
+    python -m benchmarks.rows.streaming [--quick] [--rounds N] [--seconds S] [--json FILE]
+
+Launches come at a steady rate over HTTP. Counted is from the moment at which the event was inserted, by the server's
+clock, so that its commit counts as well: the figures are a little too high. The clients share one process with the
+launcher, and the two processors with all else.
+"""
+
+import asyncio
+import math
+import resource
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic, perf_counter
+
+import psycopg
+import uvloop
+
+from benchmarks.harness.alone import run_alone
+from benchmarks.harness.listening import Client, clients
+from benchmarks.harness.results import Bench, Row
+from benchmarks.harness.systems import OURS, PATH, site
+from tests.support.http_wire import Poster
+
+CLIENTS = 100
+
+LAUNCHES_A_SECOND = 50
+
+CROWD_LAUNCHES_A_SECOND = 10
+"""Ten thousand messages a second, with a thousand clients."""
+
+SETTLE_S = 30.0
+
+LAUNCHED = """
+    SELECT notification_id, extract(epoch FROM recorded_at)::float8 FROM jobs_events WHERE notification_id > %s
+"""
+
+HEAD = "SELECT max(notification_id) FROM jobs_events"
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measure the times, then count what a crowd has missed."""
+    _allow_files()
+    number = min(CLIENTS, bench.effort.clients)
+    rounds, medians = [], []
+    for _ in range(bench.effort.rounds):
+        delays, _ = _round(bench, number, LAUNCHES_A_SECOND)
+        rounds.append(_quantile(delays, 0.99))
+        medians.append(_quantile(delays, 0.5))
+        bench.say(f"{len(delays):,} events heard: p99 {rounds[-1]:.1f} ms")
+    delays, missed = _round(bench, bench.effort.clients, CROWD_LAUNCHES_A_SECOND)
+    bench.say(f"{bench.effort.clients:,} clients: {missed} of {len(delays) + missed:,} events missed")
+    return [
+        Row(
+            name="stream",
+            title=f"commit → WebSocket client, p99 with {number} clients",
+            unit="ms",
+            rounds=rounds,
+            lower_is_better=True,
+            limit=20.0,
+            more={"median, ms": _quantile(medians, 0.5)},
+            notes=[f"{LAUNCHES_A_SECOND} launches a second; from the insert, so the commit itself counts"],
+        ),
+        Row(
+            name="crowd",
+            title=f"events that {bench.effort.clients} clients miss, in all",
+            unit="",
+            rounds=[missed],
+            lower_is_better=True,
+            limit=0.0,
+            more={"events times clients": len(delays) + missed, "p99, ms": _quantile(delays, 0.99)},
+        ),
+    ]
+
+
+def _allow_files() -> None:
+    """Let this process and those it starts hold as many connections as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _round(bench: Bench, number: int, a_second: float) -> tuple[list[float], int]:
+    """Return each message's delay in milliseconds, and how many were missed."""
+    with (
+        site(bench, OURS) as own,
+        own.api() as url,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        psycopg.connect(own.url, autocommit=True) as connection,
+    ):
+        before = connection.execute(HEAD).fetchone()
+        launches = max(3, round(a_second * bench.effort.seconds))
+        listeners = runner.run(_listen(url.removesuffix(PATH), number, launches, 1 / a_second))
+        launched = connection.execute(LAUNCHED, before).fetchall()
+    recorded = {int(position): float(at) for position, at in launched}
+    arrivals = [client.arrivals() for client in listeners]
+    missed = sum(len(recorded.keys() - seen.keys()) for seen in arrivals)
+    delays = [(at - recorded[position]) * 1_000 for seen in arrivals for position, at in seen.items()]
+    return delays, missed
+
+
+async def _listen(url: str, number: int, launches: int, pause_s: float) -> Sequence[Client]:
+    """Launch at a steady rate while so many listen; wait until all have heard all, or no longer than some time."""
+    async with clients(url, number) as listeners:
+        poster = Poster(url, 16)
+        due = perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(launches):
+                group.create_task(poster.post(PATH, {"parameters": {"number": 1}}))
+                due += pause_s
+                await asyncio.sleep(max(0.0, due - perf_counter()))
+        await _settle(listeners, launches)
+        await poster.close()
+        return listeners
+
+
+async def _settle(listeners: Sequence[Client], events: int) -> None:
+    """Wait until all have heard of so many events; some have several messages."""
+    deadline, behind = monotonic() + SETTLE_S, list(listeners)
+    while behind and monotonic() < deadline:
+        await asyncio.sleep(0.2)
+        behind = [client for client in behind if len(client.arrivals()) < events]
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, math.ceil(share * len(values)) - 1)] if values else math.nan
+
+
+if __name__ == "__main__":
+    run_alone(measure, __doc__)

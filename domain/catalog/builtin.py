@@ -1,0 +1,35 @@
+"""The definitions that come with the service; the contract's section 8 is their source."""
+
+from domain.jobs.definition import Spec
+from domain.jobs.reserved import BUILD_ENTRY_POINT, BUILD_SLUG, INGEST_ENTRY_POINT, INGEST_SLUG
+from domain.json_values import JsonObject
+
+_ID: JsonObject = {"type": "string", "minLength": 1}
+
+BUILTIN_SPECS: dict[str, Spec] = {
+    INGEST_SLUG: Spec(
+        name="Repository Ingestion",
+        type="batch",
+        entry_point=INGEST_ENTRY_POINT,
+        parameters_schema={"type": "object", "properties": {"repositoryId": {**_ID}}, "required": ["repositoryId"]},
+        default_parameters={"repositoryId": None},
+        timeout_ms=900_000,
+        retry_policy={"maxAttempts": 3, "strategy": "exponential", "initialDelayMs": 10_000},
+        # Two ingestions of one app at a time would overwrite each other's findings.
+        concurrency_key="repositoryId",
+    ),
+    BUILD_SLUG: Spec(
+        name="Repository Build",
+        type="batch",
+        entry_point=BUILD_ENTRY_POINT,
+        parameters_schema={
+            "type": "object",
+            "properties": {"buildId": {**_ID}, "repositoryId": {**_ID}},
+            "required": ["buildId"],
+        },
+        default_parameters={"buildId": None},
+        timeout_ms=1_800_000,
+        retry_policy={"maxAttempts": 1},
+        concurrency_key="repositoryId",
+    ),
+}

@@ -1,0 +1,97 @@
+"""What the built-in jobs are called, whom their runs concern, and what their results may tell the catalog."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.errors import Issue
+from domain.identifiers import repository_id
+from domain.jobs.reserved import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
+from domain.jobs.run import JobRun
+from domain.json_values import Json, JsonObject
+from domain.schema.validation import violations
+
+INGESTED = "repository.ingested"
+"""The effect that a successful ingestion carries; its data are the fields of `Ingested`."""
+
+BUILT = "build.finished"
+"""The effect that a successful build carries."""
+
+COMMIT_METRIC = "commitSha"
+"""The metric in which both jobs report the commit they work on (contract, section 9)."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a run's result does beyond the run; appended in one unit with it, or not at all."""
+
+    kind: str
+    data: Mapping[str, Json]
+
+
+def _object(**properties: Json) -> JsonObject:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+_TEXT: JsonObject = {"type": "string"}
+_TEXT_OR_NULL: JsonObject = {"type": ["string", "null"]}
+_PAIRS: JsonObject = {"type": "array", "items": _object(key=_TEXT, value=_TEXT)}
+
+_SHAPES: dict[str, JsonObject] = {
+    INGESTED: _object(
+        commit_sha=_TEXT,
+        name={**_TEXT, "minLength": 1},
+        description=_TEXT,
+        dockerfile_path={**_TEXT, "minLength": 1},
+        tags=_PAIRS,
+        preview_tiles={"type": "array", "maxItems": 6, "items": {"type": "object"}},
+    ),
+    BUILT: _object(
+        commit_sha=_TEXT,
+        git_branch=_TEXT_OR_NULL,
+        image_tag={**_TEXT, "minLength": 1},
+        image_digest=_TEXT_OR_NULL,
+        launch_env_templates={**_PAIRS, "maxItems": 32},
+    ),
+}
+
+
+def effect_issues(effects: Sequence[Effect]) -> list[Issue]:
+    """Return what is wrong with a result's effects: one that nobody knows, or data that are not as they should be."""
+    issues: list[Issue] = []
+    for index, effect in enumerate(effects):
+        path = f"/effects/{index}"
+        if effect.kind in _SHAPES:
+            issues += violations(_SHAPES[effect.kind], dict(effect.data), f"{path}/data")
+        else:
+            issues.append(Issue(f"{path}/kind", f"unknown effect {effect.kind!r}", "enum"))
+    return issues
+
+
+def repository_of(run: JobRun) -> UUID | None:
+    """Return the aggregate id of the repository that this run ingests; None for every other run."""
+    client_id = run.parameters.get("repositoryId")
+    if run.entry_point != INGEST_ENTRY_POINT or not isinstance(client_id, str):
+        return None
+    return repository_id(client_id)
+
+
+def build_of(run: JobRun) -> UUID | None:
+    """Return the id of the build that this run executes; None for every other run."""
+    return named_build(run.entry_point, run.parameters)
+
+
+def named_build(entry_point: str, parameters: JsonObject) -> UUID | None:
+    """Return the build that these parameters name to the build's handler, if they name any."""
+    build_id = parameters.get("buildId")
+    if entry_point != BUILD_ENTRY_POINT or not isinstance(build_id, str):
+        return None
+    try:
+        return UUID(build_id)
+    except ValueError:
+        return None

@@ -1,0 +1,119 @@
+"""How the catalog follows its runs: each event of a run moves its repository or its build, in the same unit.
+
+So their status cannot disagree with the run, whoever ended the run and however: the handler, a timeout, a cancel or a
+dead worker. All of this is pure; `domain.catalog.units` finds the aggregates.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from domain.catalog.build import ENDED, Build
+from domain.catalog.effects import BUILT, COMMIT_METRIC, INGESTED, Effect
+from domain.catalog.repository import Ingested, Repository
+from domain.clock import cut_to_ms, ms_between
+from domain.jobs import run_events as events
+from domain.jobs.run import JobRun
+from domain.json_values import JsonObject
+
+NOTHING_SAID = "the run ended without saying what came of it"
+
+
+def follow_ingestion(run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime) -> Ingested | None:
+    """Let the repository follow what the run's pending events say; return what was found, if that is among it."""
+    found: Ingested | None = None
+    for event in run.pending_events:
+        at = max(cut_to_ms(now), event.timestamp)
+        if isinstance(event, events.Started):
+            repository.start_ingestion(str(run.id), event.attempt, at)
+        elif repository.run_id == str(run.id):  # Else a newer ingestion has taken over, and this is history.
+            found = _follow_ingestion(event, run, repository, effects, at) or found
+    return found
+
+
+def follow_build(
+    run: JobRun, build: Build, repository: Repository | None, effects: Sequence[Effect], now: datetime
+) -> None:
+    """Let the build follow what the run's pending events say, and the repository learn what a success tells of it."""
+    for event in run.pending_events:
+        at = max(cut_to_ms(now), event.timestamp)
+        if isinstance(event, events.Started):
+            build.start(str(run.id), event.attempt, at)
+        elif build.run_id == str(run.id) and build.status not in ENDED:
+            _follow_build(event, run, build, repository, effects, at)
+
+
+def _follow_ingestion(
+    event: object, run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime
+) -> Ingested | None:
+    run_id, duration_ms = str(run.id), _duration_ms(run, now)
+    match event:
+        case events.Succeeded():
+            data = _data_of(effects, INGESTED)
+            if data is None:
+                repository.fail_ingestion(run_id, run.attempt, NOTHING_SAID, duration_ms, now)
+                return None
+            found = Ingested(**data)  # type: ignore[arg-type]  # `effect_issues` saw to it
+            repository.finish_ingestion(run_id, run.attempt, found, duration_ms, now)
+            return found
+        case events.AttemptFailed() | events.AttemptTimedOut() | events.AttemptLost():
+            if event.retry_at is None:
+                repository.fail_ingestion(run_id, event.attempt, event.error_message, duration_ms, now)
+            else:
+                repository.retry_ingestion(run_id, event.attempt, event.error_message, duration_ms, now)
+        case events.HandedBack():
+            repository.retry_ingestion(run_id, run.attempt, "the worker stopped", duration_ms, now)
+        case events.Canceled():
+            duration_ms = None if event.execution is None else duration_ms
+            repository.fail_ingestion(run_id, run.attempt, event.reason or "canceled", duration_ms, now)
+        case events.StartDeadlinePassed():
+            repository.fail_ingestion(run_id, run.attempt, "not started in time", None, now)
+        case _:
+            pass
+    return None
+
+
+def _follow_build(  # noqa: PLR0913 - the event, and all that it may concern
+    event: object,
+    run: JobRun,
+    build: Build,
+    repository: Repository | None,
+    effects: Sequence[Effect],
+    now: datetime,
+) -> None:
+    if isinstance(event, events.ReportedEvent) and isinstance(commit_sha := event.metrics.get(COMMIT_METRIC), str):
+        build.check_out(commit_sha, now)
+    match event:
+        case events.Succeeded():
+            _finish(build, repository, _data_of(effects, BUILT), now)
+        case events.AttemptFailed() | events.AttemptTimedOut() | events.AttemptLost():
+            if event.retry_at is None:
+                build.fail(event.error_message, now)
+            else:
+                build.retry_later(event.attempt, event.error_message, now)
+        case events.HandedBack():
+            build.retry_later(run.attempt, "the worker stopped", now)
+        case events.Canceled():
+            build.cancel(event.reason or "canceled", now)
+        case events.StartDeadlinePassed():
+            build.fail("not started in time", now)
+        case _:
+            pass
+
+
+def _finish(build: Build, repository: Repository | None, image: JsonObject | None, now: datetime) -> None:
+    if image is None:
+        build.fail(NOTHING_SAID, now)
+        return
+    templates = image.pop("launch_env_templates")
+    build.succeed(image, now)
+    if repository is not None:
+        repository.read_env_templates(str(build.id), cast("list[JsonObject]", templates), now)
+
+
+def _data_of(effects: Sequence[Effect], kind: str) -> JsonObject | None:
+    return next((dict(effect.data) for effect in effects if effect.kind == kind), None)
+
+
+def _duration_ms(run: JobRun, now: datetime) -> int | None:
+    return ms_between(run.started_at, now) if run.started_at else None

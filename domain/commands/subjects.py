@@ -1,0 +1,64 @@
+"""Erasing a subject: the one command that takes something away, and yet leaves the log as it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.commands.jobs import Jobs
+from domain.errors import ConflictError, NotFoundError
+from domain.personal.subject import Subject
+from domain.ports import Locked, Origin, Row
+
+NAMED_RUNS = 10
+"""Runs that a refusal names."""
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What an erasure did.
+
+    Attributes:
+        position: its event's place in the log.
+        row: the row of `erased_subjects`.
+    """
+
+    position: int
+    row: Row
+
+
+class Subjects:
+    """What may be done to subjects."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def erase(self, subject: str, reason: str | None, origin: Origin) -> Erasure:
+        """Destroy the subject's key and rewrite the rows that hold its data, in the transaction of the event.
+
+        Raises:
+            NotFoundError: `subject_not_found`, nothing is kept under this name; it may have been erased before.
+            ConflictError: `subject_has_unfinished_runs`, which need its data.
+            SubjectKeysUnavailableError: the name cannot be looked up without the master key.
+        """
+        erased: list[UUID] = []
+
+        async def decide(locked: Locked) -> Sequence[Aggregate]:
+            key_id = await locked.subject_key(subject)
+            if key_id is None:
+                raise NotFoundError("subject_not_found", "no personal data of this subject are kept")
+            _refuse_unfinished(await locked.unfinished_runs_of(key_id))
+            erased[:] = [key_id]
+            return [Subject.erase(key_id, reason, await locked.erase_subject(key_id), locked.now)]
+
+        saved = await self._jobs.save_under_lock(decide, origin)
+        return Erasure(saved.positions[0], saved.rows[erased[0]])
+
+
+def _refuse_unfinished(run_ids: Sequence[UUID]) -> None:
+    if run_ids:
+        named = ", ".join(str(run_id) for run_id in run_ids[:NAMED_RUNS])
+        more = f" and {len(run_ids) - NAMED_RUNS} more" if len(run_ids) > NAMED_RUNS else ""
+        message = f"runs of this subject are pending or running; cancel them first: {named}{more}"
+        raise ConflictError("subject_has_unfinished_runs", message)

@@ -1,0 +1,168 @@
+"""A job: what may be launched, with which parameters, time and retries. Each revision keeps its version."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from eventsourcing.domain import Aggregate
+
+from domain.clock import cut_to_ms
+from domain.errors import InvalidInputError, Issue
+from domain.identifiers import definition_id
+from domain.jobs.reserved import BUILD_SLUG, INGEST_SLUG
+from domain.jobs.retry_policy import RetryPolicy, policy_issues
+from domain.json_values import Json, JsonObject, canonical
+from domain.personal.marks import MARK, mark_issues, marks
+from domain.schema.validation import schema_issues
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What a version of a definition says. The contract's section 2 gives each field's rule.
+
+    JSON parts (`parameters_schema`, `retry_policy`, …) are normalised and keep the clients' camelCase keys.
+    """
+
+    name: str
+    type: str
+    entry_point: str
+    parameters_schema: JsonObject = field(default_factory=dict)
+    default_parameters: JsonObject = field(default_factory=dict)
+    timeout_ms: int | None = None
+    retry_policy: JsonObject | None = None
+    metadata: Json = None
+    runtime: str = "python"
+    output_schema: JsonObject | None = None
+    priority: int = 0
+    max_concurrent_runs: int | None = None
+    concurrency_key: str | None = None
+    start_deadline_ms: int | None = None
+    resources: JsonObject | None = None
+
+    @cached_property
+    def max_attempts(self) -> int:
+        """How many attempts a run gets unless its launch says otherwise."""
+        return RetryPolicy.from_json(self.retry_policy).max_attempts
+
+    @cached_property
+    def personal(self) -> dict[str, str]:
+        """The parameters that are personal data, each with the parameter that names its subject."""
+        return marks(self.parameters_schema)
+
+    def issues(self) -> list[Issue]:
+        """Return what is wrong beyond the ranges of single fields."""
+        found = schema_issues(self.parameters_schema, "/parametersSchema")
+        if self.output_schema is not None:
+            found += schema_issues(self.output_schema, "/outputSchema")
+        found += mark_issues(self.parameters_schema, self.default_parameters, self.concurrency_key)
+        return found + policy_issues(self.retry_policy)
+
+
+class JobDefinition(Aggregate):
+    """Aggregate of a definition: its current and all its earlier versions, for the runs pinned to them."""
+
+    TOPIC = "job_definition"
+
+    class Event(Aggregate.Event):
+        """Base of the definition's events."""
+
+        TOPIC = "job_definition.event"
+
+    class Registered(Event, Aggregate.Created):
+        """The job exists from now on."""
+
+        TOPIC = "job_definition.registered"
+        slug: str
+        version: int
+        spec: dict[str, Any]
+
+    class Revised(Event):
+        """The job has a new version; `changes` holds the fields that differ from the last one."""
+
+        TOPIC = "job_definition.revised"
+        version: int
+        changes: dict[str, Any]
+
+        def apply(self, aggregate: JobDefinition) -> None:
+            aggregate.specs[self.version] = replace(aggregate.spec, **self.changes)
+            aggregate.current = self.version
+
+    def __init__(self, slug: str, version: int, spec: dict[str, Any]) -> None:
+        self.slug = slug
+        self.current = version
+        self.specs = {version: Spec(**spec)}
+
+    @property
+    def spec(self) -> Spec:
+        """The current version's content."""
+        return self.specs[self.current]
+
+    @classmethod
+    def register(cls, slug: str, spec: Spec, version: int, now: datetime) -> JobDefinition:
+        """Register a job. That its slug is free is decided by the log, for the id is derived from the slug.
+
+        Raises:
+            InvalidInputError: a schema is none, or the retry policy contradicts itself.
+        """
+        _refuse(spec.issues() + _catalog_issues(slug, spec))
+        return cls._create(
+            cls.Registered,
+            id=definition_id(slug),
+            timestamp=cut_to_ms(now),
+            slug=slug,
+            version=version,
+            spec=asdict(spec),
+        )
+
+    def revise(self, changes: dict[str, Any], version: int | None, now: datetime) -> None:
+        """Make a new version, unless nothing would change.
+
+        Args:
+            changes: the given fields of `Spec`.
+            version: its number, or None for the next one.
+            now: the database's present.
+
+        Raises:
+            InvalidInputError: the version is not above the current one, or the new content is wrong.
+        """
+        if version is not None and version <= self.current:
+            message = f"must be above the current version, {self.current}"
+            raise InvalidInputError([Issue("/version", message, "exclusiveMinimum")])
+        old = asdict(self.spec)
+        differing = {name: new for name, new in changes.items() if canonical(new) != canonical(old[name])}
+        if not differing and version is None:
+            return
+        new = replace(self.spec, **differing)
+        _refuse(new.issues() + _catalog_issues(self.slug, new))
+        self.trigger_event(
+            self.Revised,
+            timestamp=max(cut_to_ms(now), self.modified_on),
+            version=version or self.current + 1,
+            changes=differing,
+        )
+
+    def as_pinned(self, version: int) -> Spec:
+        """Return the content that runs launched under this version obey."""
+        return self.specs[version]
+
+
+def concurrency_value(spec: Spec, parameters: JsonObject) -> str | None:
+    """Return what runs of one job must not share while running, as canonical JSON; None where nothing binds them."""
+    if spec.concurrency_key is None or spec.concurrency_key not in parameters:
+        return None
+    return canonical(parameters[spec.concurrency_key]).decode()
+
+
+def _catalog_issues(slug: str, spec: Spec) -> list[Issue]:
+    # Their runs are launched by the service itself, with ids of apps and builds.
+    if spec.personal and slug.lower() in {INGEST_SLUG, BUILD_SLUG}:
+        return [Issue("/parametersSchema", f"the parameters of {slug} are no personal data", MARK)]
+    return []
+
+
+def _refuse(issues: list[Issue]) -> None:
+    if issues:
+        raise InvalidInputError(issues)

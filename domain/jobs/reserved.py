@@ -1,0 +1,12 @@
+"""The slugs and entry points that belong to the built-in jobs."""
+
+INGEST_SLUG = "repository-ingest"
+
+
+INGEST_ENTRY_POINT = "catalog.ingestion.processRepository"
+
+
+BUILD_SLUG = "repository-build"
+
+
+BUILD_ENTRY_POINT = "catalog.build.run"

@@ -1,0 +1,140 @@
+"""Regular expressions of clients: searched for a limited time, and refused where compiling them would take too much.
+
+The engine is `regex`, for it can be stopped. What it understands beyond the standard library's syntax changes the
+meaning of honest patterns (`x{e}` would be x with a mistake) or makes them costly, so each pattern is read here first:
+it is refused, or rewritten so that both engines read it alike.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from time import process_time
+
+import regex
+
+from domain.schema.budget import OverBudgetError, budget, spend
+
+MAX_PATTERN_LENGTH = 4_096
+
+MAX_PATTERN_SIZE = 5_000
+"""The engine copies what must occur n times n times, so that `((a{99}){99}){99}` would fill the memory."""
+
+MAX_PATTERN_NESTING = 50
+
+_TOKEN = re.compile(
+    r"""
+      (?P<escape> \\[pPN]\{[^}]*\} | \\. )
+    | (?P<set>    \[\^?\]?(?:\\.|[^\]\\])*\] )
+    | (?P<open>   \((?!\?) | \(\?(?: [:=!>] | <[=!] | P?<[^\W\d]\w*> | [aimsu]*(?:-[ims]+)?: | \(\w+\) ) )
+    | (?P<inline> \(\?(?: P=\w+ | [aimsu]+ )\) )
+    | (?P<close>  \) )
+    | (?P<repeat> [*+?] | \{\d*,\d*\} | \{\d+\} )
+    | (?P<other>  [^\\\[(] )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class PatternError(ValueError):
+    """This is no regular expression, or none that can be used."""
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """A compiled pattern and the steps that compiling it took."""
+
+    expression: regex.Pattern[str]
+    steps: int
+
+
+def check_pattern(source: str) -> None:
+    """Raise PatternError where the pattern cannot be used."""
+    _paid(source)
+
+
+def found(source: str, text: str) -> bool:
+    """Return whether the pattern is found in the text.
+
+    Raises:
+        OverBudgetError: it takes too long.
+        PatternError: it cannot be used.
+    """
+    expression, left = _paid(source), budget()
+    began = process_time()  # The clock that the engine goes by.
+    try:
+        match = expression.search(text, timeout=max(left.pattern_s, 0.0))
+    except TimeoutError:
+        raise OverBudgetError(source, text) from None
+    left.pattern_s -= process_time() - began
+    return match is not None
+
+
+def _paid(source: str) -> regex.Pattern[str]:
+    """Return the compiled pattern. A cached one costs the same, for a verdict must not depend on what was before."""
+    pattern, known = _compiled(source), budget().patterns
+    if source not in known:
+        known.add(source)
+        spend(pattern.steps)
+    spend(1)
+    return pattern.expression
+
+
+@lru_cache(maxsize=256)
+def _compiled(source: str) -> _Pattern:
+    if len(source) > MAX_PATTERN_LENGTH:
+        raise PatternError(f"longer than {MAX_PATTERN_LENGTH} characters")
+    rewritten, size = _read(source)
+    try:
+        expression = regex.compile(rewritten, regex.V0)
+    except (regex.error, ValueError, LookupError, OverflowError, RecursionError) as error:
+        raise PatternError(str(error)) from None
+    finally:
+        regex.purge()  # Its own cache would keep every pattern a second time.
+    return _Pattern(expression, 5 * len(source) + size)
+
+
+def _read(source: str) -> tuple[str, int]:
+    """Return the pattern without what only `regex` would understand, and its size when everything is written out."""
+    rewritten: list[str] = []
+    groups = [[0, 0]]  # For each open group, the outermost first: its size so far, and the size of its last part.
+    for kind, token in _tokens(source):
+        rewritten.append(_rewritten(kind, token))
+        if kind == "open":
+            groups.append([1, 0])
+        elif kind == "close":
+            if len(groups) == 1:
+                raise PatternError("unbalanced parenthesis")
+            part = sum(groups.pop())
+            groups[-1] = [sum(groups[-1]), part]
+        elif kind == "repeat":
+            groups[-1][1] *= _least(token) + 1
+        else:
+            groups[-1] = [sum(groups[-1]), 1]
+        if len(groups) > MAX_PATTERN_NESTING or sum(groups[-1]) > MAX_PATTERN_SIZE:
+            raise PatternError("too many repetitions inside of repetitions, or too many groups inside of groups")
+    return "".join(rewritten), sum(groups[0])
+
+
+def _tokens(source: str) -> Iterator[tuple[str, str]]:
+    position = 0
+    while position < len(source):
+        token = _TOKEN.match(source, position)
+        if token is None:
+            raise PatternError(f"something unknown or unfinished at position {position}")
+        yield str(token.lastgroup), token[0]
+        position = token.end()
+
+
+def _rewritten(kind: str, token: str) -> str:
+    if kind == "set":
+        return "[" + re.sub(r"\\.|\[", lambda part: part[0] if len(part[0]) > 1 else r"\[", token[1:], flags=re.DOTALL)
+    return token.replace("{", r"\{") if kind == "other" else token
+
+
+def _least(repeat: str) -> int:
+    """Return how often at least the part before must occur."""
+    if repeat in "*?":
+        return 0
+    digits = repeat.strip("{}").partition(",")[0] if repeat != "+" else "1"
+    return int(digits[:6] or 0)  # Six digits are too many already.

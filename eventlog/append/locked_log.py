@@ -1,0 +1,99 @@
+"""The log and its tables as a command sees them that holds the append lock."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+
+from domain.ports import Claimant
+from eventlog.append.lookups import Finder, Needs
+from eventlog.database.pipeline import Answer, RoundTrip
+from eventlog.history import statements as history_statements
+from eventlog.history.aggregates import _histories, read_histories
+from eventlog.personal import writing
+from eventlog.workers import heartbeats
+from projections.rows import Connection
+from projections.runs import claims, due
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a claimant needs to know first; the answers are on their way."""
+
+    lives: Answer
+    limits: Answer
+    front: Answer
+    limit: int
+
+    @classmethod
+    def ask(cls, trip: RoundTrip, claimant: Claimant) -> "Claim":
+        """Ask, after `run_claims.PRESENT`."""
+        lives = trip.ask(heartbeats.LIVES, (claimant.worker_id,))
+        limits, front = (trip.ask(query) for query in claims.first_questions(claimant.slots))
+        return cls(lives, limits, front, claimant.slots)
+
+
+class LockedLog:
+    """Implements `domain.ports.Locked` inside the writer's transaction."""
+
+    def __init__(self, connection: Connection, now: datetime, finder: Finder, claim: Claim | None) -> None:
+        self._connection = connection
+        self._now = now
+        self._finder = finder
+        self._claim = claim
+        self._sought: Needs | None = None  # What claimed runs will need, to be asked together with their histories.
+
+    @property
+    def now(self) -> datetime:
+        """The database's present."""
+        return self._now
+
+    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
+        """See the port."""
+        if self._sought is None:
+            return await read_histories(self._connection, ids)
+        sought, self._sought, wanted = self._sought, None, list(ids)
+        if not wanted:  # Nobody can be claimed: the lock need not be held for an answer that is known.
+            return {}
+        trip = RoundTrip(self._connection)
+        asked = trip.ask(history_statements.READ_SUBJECTS, {"ids": wanted})
+        self._finder.ask(trip, sought)
+        await trip.go()
+        self._finder.take()
+        return await _histories(self._connection, wanted, asked.rows)
+
+    async def claimable_run_ids(self) -> list[UUID] | None:
+        """See the port."""
+        claim = self._claim
+        if claim is None or not claim.lives.rows:
+            return None
+        limits, front = claim.limits.rows, claim.front.rows
+        run_ids = await claims.candidates(self._connection, self._now, claim.limit, limits, front)
+        self._sought = Needs(run_ids, {"job_run": run_ids} if run_ids else {}, len(run_ids))
+        return run_ids
+
+    async def overdue_run_ids(self, limit: int) -> list[UUID]:
+        """See the port."""
+        return await due.overdue(self._connection, self._now, limit)
+
+    async def orphaned_run_ids(self, limit: int) -> list[UUID]:
+        """See the port."""
+        return await heartbeats.orphaned(self._connection, limit)
+
+    async def subject_key(self, subject: str) -> UUID | None:
+        """See the port."""
+        return await writing.key_id_of(self._connection, subject)
+
+    async def unfinished_runs_of(self, key_id: UUID) -> list[UUID]:
+        """See the port."""
+        return await writing.unfinished_runs(self._connection, key_id)
+
+    async def erase_subject(self, key_id: UUID) -> int:
+        """See the port."""
+        return await writing.erase(self._connection, key_id)
+
+    async def bury_worker(self, worker_id: str, sequence: int) -> bool:
+        """See the port."""
+        return await heartbeats.bury(self._connection, worker_id, sequence)

@@ -1,0 +1,39 @@
+"""The domain's log on PostgreSQL: writes through the writer, reads through the pool."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+from psycopg_pool import AsyncConnectionPool
+
+from domain.ports import Claimant, Origin, Saved, Unit
+from eventlog.append.batch import DecideEvents
+from eventlog.append.writer import Writer
+from eventlog.database.connection import borrowed
+from eventlog.history.aggregates import read_histories
+from eventlog.personal.writing import encrypted_unit
+from projections.rows import Connection
+
+
+class PostgresLog:
+    """Implements `domain.ports.Log`."""
+
+    def __init__(self, writer: Writer, pool: AsyncConnectionPool[Connection]) -> None:
+        self._writer = writer
+        self._pool = pool
+
+    async def append(self, unit: Unit) -> Saved:
+        """See the port."""
+        if unit.personal:
+            async with borrowed(self._pool) as connection:
+                unit = await encrypted_unit(connection, unit)
+        return await self._writer.append(unit)
+
+    async def append_under_lock(self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None) -> Saved:
+        """See the port."""
+        return await self._writer.append_under_lock(decide, origin, claimant)
+
+    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
+        """See the port."""
+        async with borrowed(self._pool) as connection:
+            return await read_histories(connection, ids)

@@ -1,0 +1,152 @@
+"""The library's recorder and factory on our settings: read through the library, written by the group-commit writer."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from eventsourcing.persistence import InfrastructureFactory, Mapper, Notification, StoredEvent, Transcoder
+from eventsourcing.postgres import (
+    ConnectionPool,
+    PostgresApplicationRecorder,
+    PostgresDatastore,
+    PostgresFactory,
+)
+from eventsourcing.utils import Environment
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+
+from domain.ports import Origin, Unit
+from eventlog.append.writer import Writer
+from eventlog.archive.reading import first_between
+from eventlog.database.sql import EVENTS_TABLE
+from eventlog.encoding.codec import PlainMapper, PlainTranscoder
+from eventlog.encoding.columns import FIRST
+from eventlog.history.aggregates import read_histories
+
+T = TypeVar("T")
+
+
+class UrlDatastore(PostgresDatastore):
+    """A datastore that keeps every option of its URL, and connects only once somebody reads."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(dbname="", host="", port="", user="", password="")
+        self.pool = ConnectionPool(
+            url,
+            connection_class=Connection[DictRow],
+            kwargs={"row_factory": dict_row},
+            min_size=1,
+            max_size=5,
+            open=False,
+            configure=self.after_connect_func(),
+        )
+
+    def register_type_adapters(self) -> None:
+        """Do nothing: our inserts use no composite type, and construction must not connect."""
+
+
+class LogRecorder(PostgresApplicationRecorder):
+    """The library's recorder, whose inserts go the one way that events are written here."""
+
+    def __init__(self, datastore: PostgresDatastore, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(datastore, events_table_name=EVENTS_TABLE)
+        self._writer = writer
+        self._database = writer.database
+        self._loop = loop
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+        """Append through the writer and wait. Call it from another thread than the writer's loop.
+
+        The library's own version retries blindly ten times, which turns a commit whose answer was lost into a
+        conflict; and its hook for extra writes runs before positions exist.
+        """
+        origin: Origin = kwargs.get("origin", Origin(actor="system"))
+        unit = Unit(stored_events, origin)
+        return asyncio.run_coroutine_threadsafe(self._writer.append(unit), self._loop).result().positions
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """Read a history, wherever it lies. Call it from another thread than the writer's loop."""
+        found: Sequence[StoredEvent] = super().select_events(originator_id, gt=gt, lte=lte, desc=desc, limit=limit)
+        if found:  # A history is in one place.
+            return found
+        run_id = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
+        events = [
+            event
+            for event in self._wait_for(self._history(run_id))
+            if event.originator_version > (gt or 0) and (lte is None or event.originator_version <= lte)
+        ]
+        return (events[::-1] if desc else events)[:limit]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Read the log by position, archived events among the others. Call it from another thread, too."""
+        found = super().select_notifications(start, limit, stop, topics, inclusive_of_start=inclusive_of_start)
+        after = FIRST if start is None else start - inclusive_of_start
+        until = found[-1].id if len(found) == limit else stop
+        archived = self._wait_for(self._between(after, until, limit, topics))
+        together = {one.id: one for one in (*archived, *found)}
+        return [together[position] for position in sorted(together)][:limit]
+
+    async def _history(self, run_id: UUID) -> list[StoredEvent]:
+        async with await self._database.connect() as connection:
+            return (await read_histories(connection, [run_id])).get(run_id, [])
+
+    async def _between(self, after: int, until: int | None, limit: int, topics: Sequence[str]) -> list[Notification]:
+        async with await self._database.connect() as connection:
+            rows = await first_between(
+                connection, after, until, limit, lambda row: not topics or row["topic"] in topics
+            )
+        return [
+            Notification(
+                id=row["notification_id"],
+                originator_id=UUID(row["originator_id"]),
+                originator_version=row["originator_version"],
+                topic=row["topic"],
+                state=row["state"],
+            )
+            for row in rows
+        ]
+
+    def _wait_for(self, reading: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(reading, self._loop).result()
+
+
+class LogFactory(PostgresFactory):
+    """The library's factory, built from our settings; the process's environment changes nothing about it."""
+
+    def __init__(self, url: str, writer: Writer) -> None:
+        InfrastructureFactory.__init__(self, Environment("Jobs", {}))
+        self.datastore = UrlDatastore(url)
+        self._writer = writer
+        self._loop = asyncio.get_running_loop()
+
+    def transcoder(self) -> Transcoder:
+        """Return the codec of events."""
+        return PlainTranscoder()
+
+    def mapper(
+        self, transcoder: Transcoder | None = None, mapper_class: type[Mapper[Any]] | None = None
+    ) -> Mapper[Any]:
+        """Return the mapper of events."""
+        del mapper_class
+        return PlainMapper(transcoder=transcoder or self.transcoder())
+
+    def application_recorder(self) -> LogRecorder:
+        """Return the recorder; alembic made its table."""
+        return LogRecorder(self.datastore, self._writer, self._loop)

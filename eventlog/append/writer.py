@@ -1,0 +1,255 @@
+"""The one writer of a process: gathers what is to be appended and commits it in groups.
+
+While one transaction is under way, requests queue up; the next takes them all. So a lone request waits for nobody, and
+a thousand share a commit.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from time import monotonic
+
+import psycopg
+from psycopg import errors
+
+from domain.errors import (
+    DomainError,
+    LogUnavailableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    SubjectKeysUnavailableError,
+    VersionConflictError,
+    WorkerBuriedError,
+)
+from domain.ports import Claimant, Origin, Saved, Unit
+from eventlog.append.batch import DecideEvents, Request, commit, committed, prepare
+from eventlog.append.running_rows import RunningRows
+from eventlog.archive.files import ArchiveError
+from eventlog.database.connection import Database, is_away
+from eventlog.database.pipeline import is_sound, roll_back
+from projections.rows import Connection
+from runtime.background_tasks import end
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 5_000
+"""Requests that may wait. At a few thousand a second this is a second or two; beyond, a clear 429 is kinder."""
+
+MAX_BATCH = 256
+"""Requests in one transaction: enough to make the commit's cost vanish, few enough to keep the lock for some 50 ms."""
+
+RETRY_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a database that is away.
+
+    Attributes:
+        write_s: before a request is told that nothing was written.
+        settle_s: for the fate of a commit without an answer. A session that was cut off may hold the lock for
+            `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to recover.
+    """
+
+    write_s: float = 5.0
+    settle_s: float = 20.0
+
+
+_PASSING = (
+    *(errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure, errors.QueryCanceled),
+    errors.InvalidSqlStatementName,  # Somebody between us and the server has made it forget what was prepared.
+)
+"""What another try may well find gone; the transaction is certainly undone."""
+
+_REFUSALS = (DomainError, WorkerBuriedError, SubjectKeysUnavailableError, ArchiveError)
+"""What a decision may well answer; anything else is a defect, of which nobody would know more than its caller."""
+
+_Waiting = tuple[Request, "asyncio.Future[Saved]"]
+
+
+class Writer:
+    """Appends units of events with their rows. Start it in the loop that uses it."""
+
+    def __init__(self, database: Database, patience: Patience | None = None) -> None:
+        self.database = database
+        self._patience = patience or Patience()
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
+        self._connection: Connection | None = None
+        self._running = RunningRows()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def start(self) -> None:
+        """Begin to work off the queue."""
+        self._task = asyncio.create_task(self._run(), name="log writer")
+
+    async def stop(self) -> None:
+        """Refuse what is new, finish what waits, and close."""
+        self._closing = True
+        if self._task is not None:
+            emptied = asyncio.create_task(self._queue.join())
+            # A writer that was cancelled from elsewhere will never empty its queue.
+            await asyncio.wait([emptied, self._task], return_when=asyncio.FIRST_COMPLETED)
+            await end(emptied, self._task)
+        while not self._queue.empty():
+            _fail_all([self._queue.get_nowait()], LogUnavailableError("the service has stopped"))
+        await self._disconnect()
+
+    async def append(self, unit: Unit) -> Saved:
+        """Append a unit; see `domain.ports.Log.append`."""
+        return await self._submit(Request(unit))
+
+    async def append_under_lock(self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None) -> Saved:
+        """Append what `decide` returns; see `domain.ports.Log.append_under_lock`."""
+        return await self._submit(Request(Unit((), origin), decide, claimant))
+
+    async def _submit(self, request: Request) -> Saved:
+        if self._closing:
+            raise LogUnavailableError("the service is stopping")
+        future: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait((request, future))
+        except asyncio.QueueFull:
+            raise OverloadedError(f"{MAX_WAITING} appends wait already") from None
+        return await future
+
+    async def _run(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            # Decisions under the lock read the log before the batch's own events: one of them in a batch is exact.
+            decisions = int(batch[0][0].decide is not None)
+            while len(batch) < MAX_BATCH and decisions < 2 and not self._queue.empty():  # noqa: PLR2004
+                batch.append(self._queue.get_nowait())
+                decisions += batch[-1][0].decide is not None
+            held_over = batch.pop() if decisions > 1 else None
+            await self._write(batch)
+            if held_over is not None:
+                await self._write([held_over])
+            for _ in range(len(batch) + (held_over is not None)):
+                self._queue.task_done()
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        """Write a batch and answer everyone in it, whatever happens."""
+        live = [(request, future) for request, future in batch if not future.done()]
+        try:
+            await self._commit([request for request, _ in live])
+        except Exception as error:  # noqa: BLE001 - also a decision's own refusal, or data that cannot be written
+            if _is_settled(error):
+                _fail_all(live, error)
+            else:
+                await self._refuse(live, error)
+        else:
+            for request, future in live:
+                _answer(future, request.outcome)
+
+    async def _refuse(self, live: list[_Waiting], error: Exception) -> None:
+        """Undo what an error has left half done, and tell whom it is about: it must not take the others along."""
+        await self._rollback()
+        if len(live) > 1:
+            for one in live:
+                await self._write([one])
+            return
+        if isinstance(error, _REFUSALS):
+            logger.info("an append was refused: %r", error)
+        else:
+            logger.error("an append failed: %r", error, exc_info=error)
+        _fail_all(live, error)
+
+    async def _commit(self, requests: list[Request]) -> None:
+        """Commit the requests, through lost connections, until it is certain whether they are in the log."""
+        deadline = monotonic() + self._patience.write_s
+        while requests:
+            committing = False
+            try:
+                connection = await self._connected()
+                if statements := await prepare(connection, requests, self._running):
+                    committing = True
+                    await commit(connection, statements)
+                    self._note(requests)
+            except psycopg.Error as error:
+                if isinstance(error, _PASSING):
+                    await self._rollback()
+                    await _pause_or_give_up(deadline, error)
+                elif not is_away(error):
+                    raise
+                else:
+                    await self._disconnect()
+                    if not committing:
+                        await _pause_or_give_up(deadline, error)
+                    elif await self._settled(requests):
+                        return
+            else:
+                return
+
+    def _note(self, requests: list[Request]) -> None:
+        for request in requests:
+            if isinstance(request.outcome, Saved):
+                self._running.note(request.outcome.rows)
+
+    async def _settled(self, requests: list[Request]) -> bool:
+        """Return whether a batch whose commit got no answer is in the log."""
+        deadline = monotonic() + self._patience.settle_s
+        while monotonic() < deadline:
+            try:
+                return await committed(await self._connected(), requests)
+            except (psycopg.Error, ArchiveError) as error:
+                logger.warning("the fate of a commit is unknown, asking again: %s", error)
+                await self._disconnect()
+                await asyncio.sleep(RETRY_PAUSE_S)
+        raise OutcomeUnknownError
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await self.database.connect()
+        return self._connection
+
+    async def _rollback(self) -> None:
+        connection = self._connection
+        try:
+            if connection is not None and is_sound(connection):
+                await roll_back(connection)
+                return
+        except psycopg.Error as error:
+            logger.info("cannot undo a transaction, so its session ends: %s", error)
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        self._running.clear()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+async def _pause_or_give_up(deadline: float, error: psycopg.Error) -> None:
+    if monotonic() >= deadline:
+        raise LogUnavailableError(f"the log cannot be written: {error}") from error
+    await asyncio.sleep(RETRY_PAUSE_S)
+
+
+def _is_settled(error: Exception) -> bool:
+    """Return whether the transaction is over, so that all its requests have the same answer."""
+    # An archive or a key that cannot be read breaks off a decision in its middle.
+    in_the_middle = isinstance(error, ArchiveError | SubjectKeysUnavailableError)
+    return isinstance(error, LogUnavailableError | OutcomeUnknownError) and not in_the_middle
+
+
+def _for_one(error: Exception, request: Request) -> Exception:
+    if isinstance(error, OutcomeUnknownError):
+        # A unit that was refused for itself is certainly not in the log.
+        return OutcomeUnknownError(request.unit.aggregate_ids) if request.appended else VersionConflictError()
+    return error
+
+
+def _fail_all(waiting: list[_Waiting], error: Exception) -> None:
+    for request, future in waiting:
+        if not future.done():
+            future.set_exception(_for_one(error, request))
+
+
+def _answer(future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None) -> None:
+    if future.done():  # The caller went away; what it asked for is in the log all the same.
+        return
+    if isinstance(outcome, Saved):
+        future.set_result(outcome)
+    else:
+        future.set_exception(outcome or VersionConflictError())

@@ -1,0 +1,229 @@
+"""Archiving: whole histories of runs that ended long ago move from the log into a verified file.
+
+The file is written under a temporary name, read back and compared with the log, and given its name. Only then one
+transaction writes the index, takes the events out of the log as the archivist, and appends an event that says so.
+A command that dies leaves all of a file's events in the log, or all of them archived.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+from psycopg import errors
+
+from domain.clock import from_iso
+from domain.json_values import JsonObject
+from domain.log_archive import ArchivedEvents
+from eventlog.archive.candidates import Batch, Limits, count_candidates, next_batch
+from eventlog.archive.files import ArchiveError, ArchiveWriter, read_block
+from eventlog.archive.move import Mover
+from eventlog.archive.role import ensure_archivist
+from eventlog.database import sql
+from eventlog.database.connection import Database
+from eventlog.database.operators import Progress, operator_session
+from eventlog.encoding import columns
+from eventlog.encoding.columns import RawRow
+from eventlog.encoding.document import read_event
+from projections.rows import Connection, fetch_rows
+
+MAX_EVENTS = 100_000
+"""Events in a file, unless a single run has more."""
+
+ROWS_A_READ = 500
+
+ARCHIVE_LOCK = 1_629_350_774_128_005_397
+"""Key of the advisory lock that an archiving session holds, so that there is one at a time."""
+
+PATIENCE = "5s"
+"""How long to wait for another one's session to end: the server needs a moment to notice that one was killed."""
+
+
+class ArchivingUnderWayError(Exception):
+    """Another command archives this log at the moment."""
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A file that now holds events of the log.
+
+    Attributes:
+        longest_hold_ms: how long its transaction held the append lock.
+    """
+
+    file: str
+    events: int
+    runs: int
+    first_position: int
+    last_position: int
+    size_bytes: int
+    longest_hold_ms: float
+
+    def present(self) -> JsonObject:
+        """Return it for programs."""
+        return {"kind": "archived", **vars(self)}
+
+
+class Archiver:
+    """Archives one log. Open it by `archiver`.
+
+    Attributes:
+        leftovers: complete files of this log that no archive refers to: a command was killed just before its
+            transaction, or another copy of this database made them. They are left alone.
+    """
+
+    def __init__(self, connection: Connection, directory: Path, log_id: str) -> None:
+        self._connection = connection
+        self._directory = directory
+        self._log_id = log_id
+        self._mover = Mover(connection)
+        self.leftovers: list[str] = []
+
+    async def clean_up(self) -> None:
+        """Remove what killed commands left unfinished, and look for files that nobody refers to."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for path in self._directory.glob(f".{self._log_id}-*.unfinished"):
+            path.unlink(missing_ok=True)
+        known = {row["file"] for row in await fetch_rows(self._connection, "SELECT file FROM log_archives", {})}
+        complete = sorted(path.name for path in self._directory.glob(f"{self._log_id}-*.jsonl.gz"))
+        self.leftovers = [name for name in complete if name not in known]
+
+    async def archive(
+        self, older_than: timedelta, progress: Progress, max_events: int = MAX_EVENTS
+    ) -> AsyncGenerator[Archived]:
+        """Archive all runs that ended longer ago, file by file; yield each file once its events are in it for good.
+
+        Raises:
+            FoldError: a run's events cannot be folded.
+            ArchiveError: a file cannot be written as the log is.
+            OSError: the same, because of the disk.
+        """
+        limits = await self._limits(older_than)
+        total, done = await count_candidates(self._connection, limits), 0
+        batch = await next_batch(self._connection, limits, 0, max_events)
+        while batch.runs:
+            told = _part(progress, done, batch, total)
+            yield await self._archive(batch, limits, told)
+            done += len(batch.runs)
+            batch = await next_batch(self._connection, limits, batch.after, max_events)
+        progress("archiving", done, done)
+
+    async def _limits(self, older_than: timedelta) -> Limits:
+        [row] = await fetch_rows(self._connection, _LIMITS, {})
+        return Limits(from_iso(str(row["now"])) - older_than, cast("int", row["last"]))
+
+    async def _archive(self, batch: Batch, limits: Limits, progress: Callable[[float], None]) -> Archived:
+        [row] = await fetch_rows(self._connection, "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives", {})
+        number = int(str(row["next"]))
+        writer = ArchiveWriter(self._directory, self._log_id, number)
+        try:
+            async for rows in self._rows(batch):
+                writer.add(rows)
+                progress(0.4 * writer.events / batch.events)
+            writer.finish()
+            await self._compare(batch, writer, progress)
+        except BaseException:
+            writer.discard()
+            raise
+        path = writer.publish()
+        what = _recorded(number, batch, limits, writer)
+        try:
+            hold_s = await self._mover.move(batch, what, writer.blocks, self._log_id)
+        except (errors.Error, ArchiveError) as error:
+            if isinstance(error, ArchiveError) or error.sqlstate is not None:
+                path.unlink()  # It was refused, not cut off: certainly nothing refers to the file.
+            raise
+        progress(1)
+        return Archived(
+            what.file,
+            what.events,
+            what.runs,
+            what.first_position,
+            what.last_position,
+            what.size_bytes,
+            round(hold_s * 1000, 1),
+        )
+
+    async def _rows(self, batch: Batch) -> AsyncGenerator[list[RawRow]]:
+        """Yield the batch's events in the order of positions, byte by byte as they are stored."""
+        async with self._connection.transaction():
+            await self._connection.execute(columns.UTF8)
+            async with columns.raw_stream(self._connection, "archived") as cursor:
+                await cursor.execute(_EVENTS, (list(batch.runs),), binary=True)
+                while rows := await cursor.fetchmany(ROWS_A_READ):
+                    yield rows
+
+    async def _compare(self, batch: Batch, writer: ArchiveWriter, progress: Callable[[float], None]) -> None:
+        """Read the file back, and compare it with the log event by event."""
+        blocks = iter(writer.blocks)
+        kept: list[RawRow] = []
+        compared = 0
+        async for rows in self._rows(batch):
+            while len(kept) < len(rows) and (block := next(blocks, None)) is not None:
+                written = replace(block, file=writer.path.name)
+                kept += map(read_event, read_block(self._directory, written))
+            if kept[: len(rows)] != [tuple(row) for row in rows]:
+                raise ArchiveError(writer.path, "did not keep what the log holds; nothing was archived")
+            del kept[: len(rows)]
+            compared += len(rows)
+            progress(0.4 + 0.5 * compared / batch.events)
+        if kept or compared != batch.events or next(blocks, None) is not None:
+            raise ArchiveError(writer.path, "has not as many events as the log; nothing was archived")
+
+
+_LIMITS = """
+    SELECT clock_timestamp() AS now, coalesce((SELECT max(position) FROM log_seals), 9223372036854775807) AS last
+"""
+
+_EVENTS = f"""
+    SELECT {columns.COLUMNS} FROM {sql.EVENTS_TABLE} WHERE originator_id = ANY(%s) ORDER BY notification_id
+"""
+
+
+def _part(progress: Progress, done: int, batch: Batch, total: int) -> Callable[[float], None]:
+    """Return how to tell which share of a batch is done."""
+    return lambda share: progress("archiving runs", done + int(share * len(batch.runs)), max(total, done))
+
+
+def _recorded(number: int, batch: Batch, limits: Limits, writer: ArchiveWriter) -> ArchivedEvents:
+    return ArchivedEvents(
+        number=number,
+        file=writer.file,
+        sha256=writer.sha256,
+        size_bytes=writer.size_bytes,
+        events=writer.events,
+        runs=len(batch.runs),
+        first_position=writer.blocks[0].first_position,
+        last_position=writer.blocks[-1].last_position,
+        ended_before=limits.ended_before,
+    )
+
+
+@asynccontextmanager
+async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Archiver]:
+    """Open a log for archiving.
+
+    Args:
+        database: its `archive` says where the files go.
+        make_role: whether to make the archivist's role if it is missing.
+
+    Raises:
+        ArchivingUnderWayError: another command is at it.
+        ArchivistMissingError: the archivist's role cannot be used.
+    """
+    if database.archive is None:
+        raise ArchiveError("directory", "is not given")
+    async with operator_session(database) as session:
+        try:
+            await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{PATIENCE}'")
+            await session.execute(f"SELECT pg_advisory_lock({ARCHIVE_LOCK}); COMMIT")
+        except errors.LockNotAvailable:
+            await session.execute("ROLLBACK")
+            raise ArchivingUnderWayError("another command is archiving this log at the moment") from None
+        await ensure_archivist(session, make=make_role)
+        [log] = await fetch_rows(session, sql.LOG_ID, {})
+        opened = Archiver(session, database.archive, str(log["id"]))
+        await opened.clean_up()
+        yield opened

@@ -1,0 +1,60 @@
+"""Are the archives what was written? And: their events beside those of the log, for who folds all of it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from domain.json_values import JsonObject
+from eventlog.archive.files import file_problem
+from eventlog.database import sql
+from eventlog.database.connection import Database, archive_of
+from projections.envelope import decode_state
+from projections.rows import Connection, fetch_rows
+
+
+@dataclass(frozen=True)
+class CheckedArchive:
+    """What came out for an archive.
+
+    Attributes:
+        problem: what is wrong, None if it is what was written.
+    """
+
+    file: str
+    events: int
+    runs: int
+    problem: str | None
+
+    def present(self) -> JsonObject:
+        """Return it for programs."""
+        return {"kind": "archive", **vars(self)}
+
+
+_ARCHIVES = f"""
+    SELECT archive.*, event.topic, event.state FROM log_archives AS archive
+    LEFT JOIN {sql.EVENTS_TABLE} AS event ON event.originator_id = archive.id AND event.originator_version = 1
+    ORDER BY number
+"""
+
+
+async def check_archives(database: Database) -> AsyncGenerator[CheckedArchive]:
+    """Compare each archive's file and entry with what the log's event says of them. Use it in `aclosing`."""
+    async with await database.connect() as connection:
+        rows: list[dict[str, Any]] = await fetch_rows(connection, _ARCHIVES, {})
+        for row in rows:
+            yield CheckedArchive(row["file"], row["events"], row["runs"], await _problem(connection, row))
+
+
+async def _problem(connection: Connection, row: dict[str, Any]) -> str | None:
+    if row["topic"] is None:
+        return f"archive file {row['file']}: the log has no event that records it"
+    recorded = decode_state(row["topic"], row["state"])
+    names = {"bytes": "size_bytes"}
+    told = ("number", "file", "sha256", "bytes", "events", "runs", "first_position", "last_position")
+    for name in told:
+        if row[name] != recorded.get(names.get(name, name)):
+            return f"archive file {row['file']}: the index's {name} is not what the log's event says"
+    directory = archive_of(connection)
+    found = await asyncio.to_thread(file_problem, directory, row["file"], row["bytes"], row["sha256"])
+    return None if found is None else str(found)

@@ -1,0 +1,220 @@
+"""Archive files: events as JSON Lines in blocks, each compressed by itself, so that one can be read without the others.
+
+Together the blocks are an ordinary gzip file: `zcat` shows a line about the archive, and then every event, in the order
+of positions, with exactly what the log's columns held (`shown_events`).
+"""
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from domain.errors import LogUnavailableError
+from eventlog.encoding.columns import LogRow, RawRow
+from eventlog.encoding.document import show_event
+from eventlog.seal.seal import SealError
+
+FORMAT = "apphub-jobs archive 1"
+
+EVENTS_A_BLOCK = 256
+BYTES_A_BLOCK = 262_144
+"""A block ends with whichever comes first: what is read where a single event is wanted."""
+
+HASHED_AT_ONCE = 1_048_576
+
+Document = dict[str, Any]
+"""An event as it stands in the file; see `shown_events`."""
+
+
+class ArchiveError(LogUnavailableError):
+    """Events that are archived cannot be read; the message says which file, and what to do."""
+
+    def __init__(self, file: Path | str, problem: str) -> None:
+        super().__init__(f"archive file {file} {problem}")
+        self.file = Path(file).name
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where some events stand in a file.
+
+    Attributes:
+        file: its name.
+        first_position: the first event's.
+        last_position: the last one's.
+        place: bytes before it in the file.
+        length: its compressed bytes.
+        sha256: of these bytes.
+    """
+
+    file: str
+    first_position: int
+    last_position: int
+    place: int
+    length: int
+    sha256: bytes
+
+
+class ArchiveWriter:
+    """Writes a file under a temporary name; nobody sees it as an archive before `publish`."""
+
+    def __init__(self, directory: Path, log_id: str, number: int) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._stem = f"{log_id}-{number:06}"
+        self.path = directory / f".{self._stem}.unfinished"
+        self.blocks: list[Block] = []
+        self.size_bytes = 0
+        self.events = 0
+        self._hash = sha256()
+        self._lines: list[bytes] = []
+        self._positions: list[int] = []
+        self._held = 0
+        self._output: BinaryIO = self.path.open("wb")
+        self._put(_compressed([orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})]))
+
+    @property
+    def file(self) -> str:
+        """The file's name once it is published. It tells what is in it, so no other archive ever has the same."""
+        return f"{self._stem}-{self.sha256[:12]}.jsonl.gz"
+
+    @property
+    def sha256(self) -> str:
+        """The hash of all that was written."""
+        return self._hash.hexdigest()
+
+    def add(self, rows: Iterable[RawRow]) -> None:
+        """Write events, which must come in the order of their positions.
+
+        Raises:
+            ArchiveError: one holds what no event of this program holds.
+        """
+        for row in rows:
+            try:
+                document = show_event(row)
+            except SealError as error:
+                raise ArchiveError(self.path, f"cannot take an event: {error}") from None
+            self._lines.append(orjson.dumps(document))
+            self._positions.append(document["position"])
+            self._held += len(self._lines[-1])
+            if len(self._lines) >= EVENTS_A_BLOCK or self._held >= BYTES_A_BLOCK:
+                self._end_block()
+
+    def finish(self) -> None:
+        """Write what is left, and wait until the disk has all of it."""
+        self._end_block()
+        self._output.flush()
+        os.fsync(self._output.fileno())
+        self._output.close()
+
+    def publish(self) -> Path:
+        """Give the file its name, and wait until the disk has that, too."""
+        final = self._directory / self.file
+        self.path.rename(final)
+        directory = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        return final
+
+    def discard(self) -> None:
+        """Remove the unfinished file, if there is one."""
+        self._output.close()
+        with suppress(FileNotFoundError):
+            self.path.unlink()
+
+    def _end_block(self) -> None:
+        if not self._lines:
+            return
+        data = _compressed(self._lines)
+        first, last, place = self._positions[0], self._positions[-1], self.size_bytes
+        # The name comes with the last byte: until then blocks have none.
+        self.blocks.append(Block("", first, last, place, len(data), sha256(data).digest()))
+        self.events += len(self._lines)
+        self._lines, self._positions, self._held = [], [], 0
+        self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        self._output.write(data)
+        self._hash.update(data)
+        self.size_bytes += len(data)
+
+
+def _compressed(lines: Sequence[bytes]) -> bytes:
+    return gzip.compress(b"\n".join(lines) + b"\n", compresslevel=6, mtime=0)
+
+
+def read_block(directory: Path | None, block: Block) -> list[Document]:
+    """Return a block's events. It reads a file: not for the event loop.
+
+    Raises:
+        ArchiveError: the file is missing, or is not what was written.
+    """
+    if directory is None:
+        raise ArchiveError(block.file, "is needed, and this process was given no archive directory")
+    path = directory / block.file
+    try:
+        with path.open("rb") as file:
+            file.seek(block.place)
+            data = file.read(block.length)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if sha256(data).digest() != block.sha256:
+        raise damaged(path, f"the {block.length} bytes after byte {block.place} are not what was written")
+    try:
+        return [orjson.loads(line) for line in gzip.decompress(data).splitlines()]
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise damaged(path, f"byte {block.place}: {error}") from None
+
+
+def file_problem(directory: Path | None, file: str, size_bytes: int, hexdigest: str) -> ArchiveError | None:
+    """Return what is wrong with a file as a whole, None if it is what was written. It reads all of it."""
+    if directory is None:
+        return ArchiveError(file, "cannot be looked at: no archive directory is given")
+    path, found, size = directory / file, sha256(), 0
+    try:
+        with path.open("rb") as opened:
+            while chunk := opened.read(HASHED_AT_ONCE):
+                found.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        return unreadable(path, error)
+    if size != size_bytes:
+        return damaged(path, f"it has {size} bytes, not {size_bytes}")
+    if found.hexdigest() != hexdigest:
+        return damaged(path, f"its SHA-256 is {found.hexdigest()}, not {hexdigest}")
+    return None
+
+
+def unreadable(path: Path, error: OSError) -> ArchiveError:
+    """Return what to say of a file that cannot be opened or read."""
+    problem = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+    return ArchiveError(path, f"{problem}: put it back from a copy, or name its directory by --archive")
+
+
+def damaged(path: Path, how: str) -> ArchiveError:
+    """Return what to say of a file that is not what was written."""
+    return ArchiveError(path, f"is damaged ({how}): put it back from a copy")
+
+
+def to_row(document: Document) -> LogRow:
+    """Return the event as a row of the log."""
+    return {
+        "notification_id": document["position"],
+        "originator_id": document["aggregateId"],
+        "originator_version": document["version"],
+        "topic": document["topic"],
+        "state": document["state"].encode(),
+        "recorded_at": f"{document['recordedAt'][:23]}Z",
+        "actor": document["actor"],
+        "correlation_id": document["correlationId"],
+        "causation_id": document["causationId"],
+    }

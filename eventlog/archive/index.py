@@ -1,0 +1,100 @@
+"""The index of archives: which block of which file holds an event. Its tables are written once and never changed.
+
+Events only ever move from the log into a file, in one transaction with their entries here. So whoever reads the log
+first and this index afterwards misses nothing, and at worst sees an event in both.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from eventlog.archive.files import Block
+from projections.rows import Connection, fetch_rows
+
+_BLOCK = "archive.file, block.first_position, block.last_position, block.place, block.length, block.sha256"
+
+_BLOCKS = "archived_blocks AS block JOIN log_archives AS archive ON archive.number = block.archive"
+
+_SPAN = "int8range(block.first_position, block.last_position, '[]')"
+
+BLOCKS_A_READ = 100
+
+_AROUND = f"SELECT {_BLOCK} FROM {_BLOCKS} WHERE {_SPAN} @> %(position)s::bigint"
+
+_NEXT = f"""
+    SELECT {_BLOCK} FROM {_BLOCKS}
+    WHERE block.first_position > %(after)s AND (%(until)s::bigint IS NULL OR block.first_position <= %(until)s)
+    ORDER BY block.first_position LIMIT {BLOCKS_A_READ}
+"""
+
+_HOLDING = f"""
+    SELECT DISTINCT {_BLOCK}
+    FROM unnest(%(archives)s::bigint[], %(positions)s::bigint[]) AS wanted (archive, position)
+    CROSS JOIN LATERAL (
+        SELECT * FROM archived_blocks AS one
+        WHERE one.archive = wanted.archive AND one.first_position <= wanted.position
+        ORDER BY one.first_position DESC LIMIT 1
+    ) AS block
+    JOIN log_archives AS archive ON archive.number = block.archive
+    ORDER BY block.first_position
+"""
+
+_LAST_BEFORE = f"""
+    SELECT {_BLOCK} FROM {_BLOCKS} WHERE block.last_position <= %(position)s
+    ORDER BY block.last_position DESC LIMIT 1
+"""
+
+_RUNS = "SELECT archive, positions FROM archived_runs WHERE"
+
+_RUN = f"{_RUNS} id = %(id)s"
+
+_STORY = f"{_RUNS} first_correlation_id = %(id)s"
+
+
+async def blocks_between(connection: Connection, after: int, until: int | None) -> AsyncIterator[Block]:
+    """Yield the blocks that may hold events in (after, until], by their first position."""
+    for block in _blocks(await fetch_rows(connection, _AROUND, {"position": after})):
+        if block.last_position > after:
+            yield block
+    while blocks := _blocks(await fetch_rows(connection, _NEXT, {"after": after, "until": until})):
+        for block in blocks:
+            yield block
+        after = blocks[-1].first_position
+
+
+async def blocks_around(connection: Connection, position: int) -> list[Block]:
+    """Return the blocks that may hold the event at a position."""
+    return _blocks(await fetch_rows(connection, _AROUND, {"position": position}))
+
+
+async def blocks_up_to(connection: Connection, position: int) -> list[Block]:
+    """Return the blocks one of which holds the last archived event up to a position; none if there is no such event."""
+    before = await fetch_rows(connection, _LAST_BEFORE, {"position": position})
+    return [*_blocks(before), *await blocks_around(connection, position)]
+
+
+async def blocks_holding(connection: Connection, places: Mapping[int, Sequence[int]]) -> list[Block]:
+    """Return the blocks that hold these positions, given by the number of their archive."""
+    pairs = [(archive, position) for archive, positions in places.items() for position in positions]
+    values = {"archives": [archive for archive, _ in pairs], "positions": [position for _, position in pairs]}
+    return _blocks(await fetch_rows(connection, _HOLDING, values))
+
+
+async def run_places(connection: Connection, run_id: object) -> dict[int, list[int]]:
+    """Return where a run's events lie, nothing if it is not archived."""
+    return _places(await fetch_rows(connection, _RUN, {"id": run_id}))
+
+
+async def story_places(connection: Connection, correlation_id: object) -> dict[int, list[int]]:
+    """Return where the events lie of all archived runs that go back to one request."""
+    return _places(await fetch_rows(connection, _STORY, {"id": correlation_id}))
+
+
+def _places(rows: Sequence[Mapping[str, Any]]) -> dict[int, list[int]]:
+    places: dict[int, list[int]] = {}
+    for row in rows:
+        places.setdefault(row["archive"], []).extend(row["positions"])
+    return places
+
+
+def _blocks(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+    return [Block(**row) for row in rows]

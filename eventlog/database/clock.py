@@ -1,0 +1,58 @@
+"""The database's clock, kept at hand: skewed hosts agree, and no command pays a round trip for the time."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+from psycopg_pool import AsyncConnectionPool
+
+from domain.clock import from_iso
+from domain.errors import LogUnavailableError
+from eventlog.database.connection import borrowed
+from eventlog.database.sql import NOW
+from projections.rows import Connection, fetch_rows
+from runtime.background_tasks import end
+
+logger = logging.getLogger(__name__)
+
+SYNC_EVERY_S = 10.0
+"""Host clocks drift by some 10 µs a second at worst, so this keeps within a fraction of a millisecond."""
+
+
+class DatabaseClock:
+    """Tells the database's time from the monotonic clock and the offset last measured."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+        self._epoch = datetime.now(UTC) - timedelta(seconds=monotonic())
+        self._task: asyncio.Task[None] | None = None
+
+    def __call__(self) -> datetime:
+        """Return the database's present."""
+        return self._epoch + timedelta(seconds=monotonic())
+
+    async def start(self) -> None:
+        """Measure once, then go on measuring."""
+        await self.sync()
+        self._task = asyncio.create_task(self._run(), name="database clock")
+
+    async def stop(self) -> None:
+        """Stop measuring."""
+        await end(self._task)
+
+    async def sync(self) -> None:
+        """Measure the offset: the answer's time belongs to the middle of its round trip."""
+        async with borrowed(self._pool) as connection:
+            before = monotonic()
+            now = from_iso(str((await fetch_rows(connection, NOW, {}))[0]["now"]))
+            after = monotonic()
+        self._epoch = now - timedelta(seconds=(before + after) / 2)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_EVERY_S)
+            try:
+                await self.sync()
+            except LogUnavailableError as error:
+                logger.warning("cannot read the database's clock, going on with the last offset: %s", error)

@@ -1,0 +1,196 @@
+"""Connections of the service: what every session sets, and values read as plain JSON."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import orjson
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg.types.string import TextLoader
+from psycopg_pool import AsyncConnectionPool
+
+from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
+from eventlog.keys.master import MasterKeyFile
+from projections.rows import Connection
+
+CONNECT_TIMEOUT_S = 5
+
+RECONNECT_S = 1.0
+
+LOCK_TIMEOUT_MS = 10_000
+"""Longest wait for the append lock. Above the idle time below, so that a session that was cut off while it held the
+lock is gone before those that wait for it give up."""
+
+IDLE_IN_TRANSACTION_MS = 5_000
+"""A writer that stalls this long inside its transaction loses it. Below every lease, so that nobody is declared dead
+because of somebody else's stall."""
+
+
+_KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3", "tcp_user_timeout": "10000"}
+"""So that a peer that vanished without a word is noticed within about ten seconds. The URL may say otherwise."""
+
+
+class LogConnection(AsyncConnection[dict[str, Any]]):
+    """A session that brings along what whoever reads the log through it may need.
+
+    Attributes:
+        master_keys: where the master key of personal data is; None where none will be read.
+        archive: the directory of archive files, if there is one.
+    """
+
+    master_keys: MasterKeyFile | None = None
+    archive: Path | None = None
+
+
+def archive_of(connection: Connection) -> Path | None:
+    """Return the archive directory of a session's log, None if it was given none."""
+    return connection.archive if isinstance(connection, LogConnection) else None
+
+
+@dataclass(frozen=True)
+class Database:
+    """How to reach the log: PostgreSQL, and the files of what was archived. All options of the URL hold.
+
+    Attributes:
+        url: `postgresql://…`, or any other form of a libpq connection string.
+        master_keys: where the master key of personal data is; None where none will be read.
+        archive: the directory of archive files; only logs with archives need it.
+    """
+
+    url: str
+    master_keys: MasterKeyFile | None = None
+    archive: Path | None = None
+
+    @property
+    def conninfo(self) -> str:
+        """Return the URL with our defaults for what it leaves open."""
+        given = conninfo_to_dict(self.url)
+        defaults = {**_KEEPALIVE, "connect_timeout": str(CONNECT_TIMEOUT_S)}
+        return make_conninfo(self.url, **{name: value for name, value in defaults.items() if name not in given})
+
+    async def connect(self) -> Connection:
+        """Open a connection for the log's writer or reader."""
+        connection = await LogConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
+        try:
+            await self._configure(connection)
+        except BaseException:  # Whoever stops waiting for it will not close it either.
+            await connection.close()
+            raise
+        return connection
+
+    def pool(self, size: int) -> AsyncConnectionPool[Connection]:
+        """Return a pool of connections for queries; open it in the running loop."""
+        return AsyncConnectionPool(
+            self.conninfo,
+            connection_class=LogConnection,
+            min_size=1,
+            max_size=size,
+            open=False,
+            kwargs={"autocommit": True, "row_factory": dict_row},
+            configure=self._configure,
+            check=_check,
+            reset=_note_use,
+            timeout=CONNECT_TIMEOUT_S,
+            # The pool's own back-off would go on sleeping for half a minute after the database is back.
+            reconnect_timeout=RECONNECT_S,
+            name="queries",
+        )
+
+    async def _configure(self, connection: Connection) -> None:
+        if isinstance(connection, LogConnection):
+            connection.master_keys, connection.archive = self.master_keys, self.archive
+        await configure(connection)
+
+
+def known_file(connection: Connection) -> MasterKeyFile | None:
+    """Return where the master key of personal data is; None if the connection was opened to read no such data."""
+    return connection.master_keys if isinstance(connection, LogConnection) else None
+
+
+def master_key_file(connection: Connection) -> MasterKeyFile:
+    """Return the same, or raise SubjectKeysUnavailableError."""
+    file = known_file(connection)
+    if file is None:
+        raise SubjectKeysUnavailableError("personal data are encrypted here, and no master key was named to read them")
+    return file
+
+
+TRUSTED_S = 0.25
+"""For how long after its last use a connection is lent again without asking the server whether it is still there: the
+question would double the round trips of a busy process."""
+
+_used_at: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
+
+
+async def _note_use(connection: AsyncConnection[Any]) -> None:
+    _used_at[connection] = monotonic()
+
+
+async def _check(connection: AsyncConnection[Any]) -> None:
+    if monotonic() - _used_at.get(connection, 0.0) > TRUSTED_S:
+        await AsyncConnectionPool.check_connection(connection)
+
+
+@asynccontextmanager
+async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
+    """Lend a connection for reading.
+
+    Raises:
+        LogUnavailableError: the database is away, whether from the start or while reading.
+    """
+    try:
+        async with pool.connection() as connection:
+            yield connection
+    except psycopg.Error as error:
+        if not is_away(error):
+            raise
+        raise LogUnavailableError(f"the database cannot be read: {error}") from error
+
+
+_AWAY_STATES = ("08", "53", "57P0", "25P03", "25006")
+"""Classes and codes of SQLSTATE: connection lost, out of resources, shut down, idle too long in a transaction, and
+read-only after a failover. Some of them are no `OperationalError`, while some errors in the data are one."""
+
+
+def is_away(error: psycopg.Error) -> bool:
+    """Return whether the error speaks of the server or the connection, rather than of what was asked."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate.startswith(_AWAY_STATES)
+
+
+async def configure(connection: AsyncConnection[Any]) -> None:
+    """Set up a session: UTC, timeouts, and loaders that return ids and times as text, JSON as plain values."""
+    adapt(connection)
+    await connection.execute(
+        "SELECT set_config('TimeZone', 'UTC', false),"
+        " set_config('lock_timeout', %s, false),"
+        " set_config('idle_in_transaction_session_timeout', %s, false)",
+        (f"{LOCK_TIMEOUT_MS}ms", f"{IDLE_IN_TRANSACTION_MS}ms"),
+    )
+
+
+def adapt(connection: psycopg.BaseConnection[Any]) -> None:
+    """Make the connection read ids of rows and times as text, and JSON by the codec that wrote it."""
+    connection.adapters.register_loader("timestamptz", _IsoLoader)
+    connection.adapters.register_loader("uuid", TextLoader)
+    set_json_loads(orjson.loads, connection)
+    set_json_dumps(orjson.dumps, connection)
+
+
+class _IsoLoader(Loader):
+    """Reads `2026-11-24 14:31:04.1+00` as `2026-11-24T14:31:04.100Z`; the session's time zone is UTC."""
+
+    def load(self, data: bytes | bytearray | memoryview) -> str:
+        text = bytes(data).decode().removesuffix("+00")
+        seconds, _, fraction = text.partition(".")
+        return f"{seconds.replace(' ', 'T', 1)}.{fraction[:3]:0<3}Z"

@@ -1,0 +1,75 @@
+"""A stored event as JSON that people can read and from which the very bytes follow again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from eventlog.encoding.columns import RawRow
+from eventlog.seal.seal import SealError
+
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""From here PostgreSQL counts microseconds."""
+
+
+def show_event(row: RawRow) -> dict[str, Any]:
+    """Return the event as JSON.
+
+    Raises:
+        SealError: it holds what no event of this program holds.
+    """
+    position, aggregate_id, version, topic, state, recorded_at, actor, correlation_id, causation_id = row
+    try:
+        return {
+            "position": _number(position),
+            "aggregateId": _id(aggregate_id),
+            "version": _number(version),
+            "topic": _text(topic),
+            "state": _text(state),
+            "recordedAt": _time(recorded_at),
+            "actor": _text(actor),
+            "correlationId": _id(correlation_id),
+            "causationId": _id(causation_id),
+        }
+    except (OverflowError, TypeError, ValueError) as error:
+        raise SealError(f"the event cannot be shown: {error}") from None
+
+
+def read_event(document: dict[str, Any]) -> RawRow:
+    """Return the columns in binary form.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: it is not an event that `show_event` returned.
+    """
+    since_epoch = datetime.fromisoformat(document["recordedAt"]) - EPOCH
+    return (
+        _int8(document["position"]),
+        UUID(document["aggregateId"]).bytes,
+        _int8(document["version"]),
+        document["topic"].encode(),
+        document["state"].encode(),
+        _int8(since_epoch // timedelta(microseconds=1)),
+        *(None if text is None else text.encode() for text in (document["actor"],)),
+        *(None if text is None else UUID(text).bytes for text in (document["correlationId"], document["causationId"])),
+    )
+
+
+def _int8(number: int) -> bytes:
+    return number.to_bytes(8, "big", signed=True)
+
+
+def _number(field: bytes | None) -> int:
+    if field is None:
+        raise TypeError("a number is missing")
+    return int.from_bytes(field, "big", signed=True)
+
+
+def _text(field: bytes | None) -> str | None:
+    return None if field is None else field.decode()
+
+
+def _id(field: bytes | None) -> str | None:
+    return None if field is None else str(UUID(bytes=field))
+
+
+def _time(field: bytes | None) -> str:
+    return (EPOCH + timedelta(microseconds=_number(field))).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,107 @@
+"""The one tailing reader of a process: every event once, in log order, as envelopes.
+
+Positions appear in commit order (the append lock sees to it), so "after the last one" passes over nothing. The gaps
+that rollbacks leave are never filled later.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import cast
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from eventlog.archive.reading import first_between, merged, resolved
+from eventlog.database import sql
+from eventlog.database.connection import borrowed
+from eventlog.database.listener import Signal
+from eventlog.encoding.columns import LogRow
+from eventlog.history import statements
+from eventlog.personal import statements as personal_statements
+from eventlog.personal.reading import envelopes
+from projections.envelope import Envelope
+from projections.rows import Connection, fetch_rows
+
+CHUNK = 500
+"""Events read at a time: bounds memory, and how long the loop is busy decoding."""
+
+CHUNK_BYTES = 4_194_304
+"""The same, by the size of their states: one may be a megabyte long."""
+
+POLL_S = 1.0
+"""The longest an event stays unseen when its notification is lost."""
+
+
+class Reader:
+    """Reads the log."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    async def log_id(self) -> str:
+        """Return the name of this log; a restored or replaced one has another."""
+        async with borrowed(self._pool) as connection:
+            return str((await fetch_rows(connection, sql.LOG_ID, {}))[0]["id"])
+
+    async def head(self) -> int:
+        """Return the last position, 0 for an empty log."""
+        async with borrowed(self._pool) as connection:
+            head = (await fetch_rows(connection, sql.HEAD, {}))[0]["head"]
+        return head if isinstance(head, int) else 0
+
+    async def after(self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES) -> list[Envelope]:
+        """Return the next events after a position, at least one where there is any."""
+        values = {"after": position, "limit": limit, "max_bytes": max_bytes}
+        async with borrowed(self._pool) as connection:
+            rows = await fetch_rows(connection, statements.READ_AFTER, values)
+            archived_to = rows[0]["archived_to"] if rows else None
+            if isinstance(archived_to, int) and archived_to > position:
+                until = cast("int", rows[-1]["notification_id"])
+                archived = await first_between(connection, position, until, limit, max_bytes=max_bytes)
+                rows = _within(merged(rows, archived, limit), max_bytes)
+            return await envelopes(connection, rows)
+
+    async def news(self, signal: Signal) -> None:
+        """Wait until the log is said to have moved on, or may have without a word."""
+        await signal.wait(POLL_S)
+
+    async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
+        """Return every event of these aggregates, one aggregate after the other, each in order."""
+        async with borrowed(self._pool) as connection:
+            rows = await fetch_rows(connection, statements.READ_SUBJECTS, {"ids": list(ids)})
+            return await envelopes(connection, await resolved(connection, rows))
+
+    async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
+        """Return the next events of each of these aggregates between two versions; some of each, but few in all."""
+        limit = max(1, CHUNK // len(wanted))
+        values = {
+            "ids": list(wanted),
+            "after": [after for after, _ in wanted.values()],
+            "before": [before for _, before in wanted.values()],
+            "limit": limit,
+        }
+
+        def part(mark: LogRow) -> Sequence[int]:
+            after, before = wanted[UUID(mark["originator_id"])]
+            return cast("list[int]", mark["positions"][after : min(before - 1, after + limit)])
+
+        async with borrowed(self._pool) as connection:
+            rows = await resolved(connection, await fetch_rows(connection, statements.READ_PARTS, values), part)
+            return await envelopes(connection, rows)
+
+    async def living_keys(self, ids: Collection[str]) -> set[str]:
+        """Return those of the subjects' keys that have not been destroyed."""
+        async with borrowed(self._pool) as connection:
+            rows = await fetch_rows(connection, personal_statements.SUBJECT_KEYS, {"ids": list(ids)})
+        return {str(row["key_id"]) for row in rows}
+
+
+def _within(rows: Sequence[LogRow], max_bytes: int) -> list[LogRow]:
+    """Return the rows that begin within so many bytes."""
+    taken: list[LogRow] = []
+    size = 0
+    for row in rows:
+        if size >= max_bytes:
+            break
+        taken.append(row)
+        size += len(row["state"])
+    return taken

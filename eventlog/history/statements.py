@@ -1,0 +1,59 @@
+"""The SQL that reads events of the log."""
+
+from eventlog.database.sql import _IDS, _MARK, _NO_MARK, ARCHIVED_TO, ENVELOPE_COLUMNS, EVENTS_TABLE
+
+READ_SUBJECTS = f"""
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (SELECT DISTINCT unnest({_IDS})) AS wanted (id)
+    CROSS JOIN LATERAL (SELECT * FROM {EVENTS_TABLE} WHERE originator_id = wanted.id OFFSET 0) AS event
+    UNION ALL {_MARK} WHERE id = ANY({_IDS}::uuid[])
+    ORDER BY originator_id, originator_version
+"""
+
+
+READ_AFTER = f"""
+    SELECT {ENVELOPE_COLUMNS}, {ARCHIVED_TO} AS archived_to FROM (
+        SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
+        FROM (
+            SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
+            WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
+        ) AS next
+    ) AS measured
+    WHERE bytes_before < %(max_bytes)s ORDER BY notification_id
+"""
+
+
+HISTORIES_UP_TO = f"""
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
+    WHERE originator_id = ANY(%(ids)s) AND notification_id <= %(position)s
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s) AND first_position <= %(position)s
+    ORDER BY originator_id, originator_version
+"""
+
+
+LAST_UP_TO = f"""
+    SELECT notification_id, recorded_at, {ARCHIVED_TO} AS archived_to FROM {EVENTS_TABLE}
+    WHERE notification_id <= %(position)s ORDER BY notification_id DESC LIMIT 1
+"""
+
+
+NTH_AFTER = f"""
+    (SELECT notification_id AS position FROM {EVENTS_TABLE}
+     WHERE notification_id > %(after)s ORDER BY notification_id OFFSET %(skipped)s LIMIT 1)
+    UNION ALL
+    (SELECT first_position FROM archived_blocks
+     WHERE first_position > %(after)s ORDER BY first_position OFFSET %(skipped_blocks)s LIMIT 1)
+    ORDER BY position LIMIT 1
+"""
+
+
+READ_PARTS = f"""
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK}
+    FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(before)s::bigint[]) AS wanted (id, after, before),
+    LATERAL (
+        SELECT * FROM {EVENTS_TABLE}
+        WHERE originator_id = wanted.id AND originator_version > wanted.after AND originator_version < wanted.before
+        ORDER BY originator_version LIMIT %(limit)s
+    ) AS part
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s)
+    ORDER BY originator_id, originator_version
+"""

@@ -1,0 +1,61 @@
+"""Events as they are read: decrypted by the keys that there still are, all of a page by one query.
+
+This is the only way from stored states to envelopes and aggregates, so whatever has been erased is erased for all.
+Where nothing is encrypted it costs a look at each run's first event.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+from uuid import UUID
+
+from domain.json_values import Json, JsonObject
+from domain.ports import Row
+from eventlog.personal import statements
+from eventlog.personal.cipher import MARK, decrypt, encrypted_part
+from eventlog.personal.subject_keys import keys_by_id
+from projections.envelope import Envelope, to_envelope
+from projections.rows import Connection, fetch_rows
+
+
+async def plain_states(connection: Connection, events: Iterable[tuple[UUID, int, bytes]]) -> dict[UUID, bytes]:
+    """Return the states of those events that are encrypted, decrypted, by aggregate: it is always its first event.
+
+    Args:
+        connection: where the events were read, in the same snapshot or afterwards.
+        events: aggregate's id, version and stored state of each.
+
+    Raises:
+        SubjectKeysUnavailableError: keys cannot be unwrapped.
+        CiphertextError: somebody has changed what was stored.
+    """
+    parts: dict[UUID, tuple[JsonObject, Sequence[str]]] = {}
+    for aggregate_id, version, state in events:
+        if version == 1 and (part := encrypted_part(version, state)) is not None:
+            parts[aggregate_id] = part
+    if not parts:
+        return {}
+    keys = await keys_by_id(connection, {key_id for _, ids in parts.values() for key_id in ids})
+    return {aggregate_id: decrypt(aggregate_id, fields, keys) for aggregate_id, (fields, _) in parts.items()}
+
+
+async def envelopes(connection: Connection, rows: Sequence[Row]) -> list[Envelope]:
+    """Return the envelopes of rows of the log; see `plain_states`."""
+    suspects = [row for row in rows if row["originator_version"] == 1 and cast("bytes", row["state"]).startswith(MARK)]
+    if suspects:
+        plain = await plain_states(connection, map(event_of, suspects))
+        for row in suspects:
+            state = plain.get(UUID(str(row["originator_id"])))
+            if state is not None:
+                row["state"] = cast("Json", state)  # Rows of the log hold bytes, unlike those of tables.
+    return [to_envelope(row) for row in rows]
+
+
+async def first_plain_states(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """Return the same as `plain_states` of these aggregates' first events, unless they are archived."""
+    rows = await fetch_rows(connection, statements.FIRST_ENCRYPTED, {"ids": ids, "mark": MARK}) if ids else []
+    return await plain_states(connection, map(event_of, rows))
+
+
+def event_of(row: Row) -> tuple[UUID, int, bytes]:
+    """Return of a row of the log what `plain_states` looks at."""
+    return UUID(str(row["originator_id"])), cast("int", row["originator_version"]), cast("bytes", row["state"])

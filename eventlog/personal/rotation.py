@@ -1,0 +1,60 @@
+"""Changing the master key, while the service works.
+
+The new key comes into the file before the former one, which stays until the last subject's key is wrapped anew: so a
+rotation may end at any moment, and the next one goes on where it ended.
+"""
+
+import secrets
+from collections.abc import Callable
+
+from domain.errors import SubjectKeysUnavailableError
+from eventlog.database.connection import master_key_file
+from eventlog.keys.master import KEY_BYTES, MasterKey
+from eventlog.personal import statements
+from eventlog.personal.subject_keys import unwrapped
+from projections.rows import Connection, fetch_rows
+
+AT_ONCE = 500
+"""Keys wrapped anew in one transaction: an erasure waits no longer than that for its key."""
+
+
+async def rotate(connection: Connection, progress: Callable[[int], None]) -> MasterKey | None:
+    """Wrap all subjects' keys by a new master key, and destroy the former; None if there is none to change.
+
+    Args:
+        connection: a session for this alone.
+        progress: told how many are done.
+
+    Raises:
+        SubjectKeysUnavailableError: the present key is not in the file, or the file cannot be written.
+    """
+    # One at a time. Another one waits here, and then changes the key once more; the lock goes with the session.
+    await connection.execute(f"SET lock_timeout = 0; SELECT pg_advisory_lock({statements.ROTATION_LOCK})")
+    rows = await fetch_rows(connection, statements.MASTER, {})
+    if not rows:
+        return None
+    file = master_key_file(connection)
+    present = file.known(str(rows[0]["id"]))
+    others = [key for key in file.reload() if key.id != present.id]
+    new = MasterKey(secrets.token_bytes(KEY_BYTES))
+    file.write([new, present, *others])
+    await connection.execute(statements.CHANGE_MASTER, (new.id,))
+    done = 0
+    while wrapped := await _wrap_some(connection, new):
+        done += wrapped
+        progress(done)
+    if [key.id for key in file.reload()][:1] != [new.id]:
+        raise SubjectKeysUnavailableError(f"{file.path} was changed by somebody else meanwhile")
+    file.write([new])
+    return new
+
+
+async def _wrap_some(connection: Connection, new: MasterKey) -> int:
+    async with connection.transaction():
+        values = {"master": new.id, "limit": AT_ONCE}
+        rows = await fetch_rows(connection, statements.WRAPPED_BY_OTHERS, values)
+        for row in rows:
+            key_id, key, subject = unwrapped(connection, row)
+            changed = (new.lookup(subject), new.wrap(key_id, key, subject), new.id, key_id)
+            await connection.execute(statements.WRAP_ANEW, changed)
+    return len(rows)

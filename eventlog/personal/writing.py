@@ -1,0 +1,56 @@
+"""Personal data on their way into the log, and out of it for good."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from domain.errors import VersionConflictError
+from domain.personal.marks import ERASED
+from domain.ports import Unit
+from eventlog.personal import statements
+from eventlog.personal.cipher import encrypt
+from eventlog.personal.subject_keys import SubjectKey, find, find_or_make, keys_by_id
+from projections.rows import Connection, fetch_rows
+
+
+async def encrypted_unit(connection: Connection, unit: Unit) -> Unit:
+    """Return the unit with its personal data encrypted. It expects that none of its subjects is erased before.
+
+    Keys are made, and committed, before the unit is: one that nothing was encrypted by does no harm.
+
+    Raises:
+        VersionConflictError: a key that it names is gone.
+        SubjectKeysUnavailableError: the master key is not at hand.
+    """
+    known: dict[str | UUID, SubjectKey] = {}
+    for whose in dict.fromkeys(unit.personal.values()):
+        known[whose] = await (_by_id(connection, whose) if isinstance(whose, UUID) else find_or_make(connection, whose))
+    first, *others = unit.events
+    event = encrypt(first, {name: known[whose] for name, whose in unit.personal.items()})
+    expects = {**unit.expects, **{key_id: 0 for key_id, _ in known.values()}}
+    return replace(unit, events=[event, *others], expects=expects, personal={})
+
+
+async def key_id_of(connection: Connection, subject: str) -> UUID | None:
+    """Return the id of the subject's key, None if it has none; see `find`."""
+    found = await find(connection, subject)
+    return None if found is None else found[0]
+
+
+async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
+    """Return the pending and running runs that hold data encrypted by this key."""
+    rows = await fetch_rows(connection, statements.UNFINISHED_RUNS_OF, {"key_id": str(key_id)})
+    return [UUID(str(row["id"])) for row in rows]
+
+
+async def erase(connection: Connection, key_id: UUID) -> int:
+    """Destroy the key in this transaction, and rewrite the rows with data encrypted by it; return how many."""
+    await connection.execute(statements.DELETE_SUBJECT_KEY, (key_id,))
+    cursor = await connection.execute(statements.ERASE_ROWS, {"key_id": str(key_id), "erased": ERASED})
+    return cursor.rowcount
+
+
+async def _by_id(connection: Connection, key_id: UUID) -> SubjectKey:
+    key = (await keys_by_id(connection, [str(key_id)])).get(str(key_id))
+    if key is None:
+        raise VersionConflictError(f"the subject of key {key_id} was erased")
+    return key_id, key

@@ -1,0 +1,151 @@
+"""Makes a table equal to the log while the service works.
+
+The table is compared with its log in one snapshot, the rows that differ are mended in place in small batches, and then
+it is verified. Nothing is appended or announced, no table is locked, renamed or swapped. A rebuild may end at any
+moment, in any way: the rows mended so far stay mended, its temporary tables and its lock go with its session, and
+the next one begins anew.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from psycopg import errors
+
+from eventlog.archive.files import ArchiveError
+from eventlog.database import sql
+from eventlog.database.connection import Database
+from eventlog.database.operators import Progress, operator_session
+from eventlog.history.checkpoints import forget_checkpoints
+from eventlog.rebuild import staging, statements
+from eventlog.rebuild.repair import Mender
+from eventlog.rebuild.verify import Checked, Difference, snapshot, stage, verify
+from eventlog.rebuild.versions import forget_version, has_version, record_version, stale_tables
+from projections import job_runs
+from projections.folder import FoldError
+from projections.rows import Connection, fetch_rows
+from projections.table import Table
+
+logger = logging.getLogger(__name__)
+
+SMALL_LOG = 10_000
+"""Events that a start-up folds by itself: a fraction of a second."""
+
+PATIENCE = "5s"
+"""How long to wait for another rebuild's session to end: the server needs a moment to notice that one was killed."""
+
+
+class RebuildUnderWayError(Exception):
+    """Another rebuild of this database is at work."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a rebuild did.
+
+    Attributes:
+        mended: rows that differed, were missing or extra.
+        longest_hold_ms: the longest time that it held the append lock.
+        checked: the last comparison; without differences unless something else writes to the table.
+    """
+
+    mended: int
+    longest_hold_ms: float
+    checked: Checked
+
+
+async def rebuild(
+    database: Database, table: Table, report: Callable[[Difference], None], progress: Progress
+) -> Rebuilt:
+    """Rebuild the table; report what differs even then.
+
+    Raises:
+        RebuildUnderWayError: there is one already.
+        FoldError: the log cannot be folded.
+        ArchiveError: an archive cannot be read.
+    """
+    async with _only_rebuild(database, table) as session:
+        checked = await _compare(database, session, table, progress)
+        differed, was_unfinished = checked.differences, not await has_version(session, table)
+        mender = Mender(session, table, checked.position)
+        if differed:
+            await forget_version(session, table)
+            await mender.mend(lambda done: progress(f"{table.name}: mending", done, differed))
+        if table.name == job_runs.TABLE.name and (differed or was_unfinished):
+            # What was derived from wrong rows may be wrong, also if it was another rebuild that began to mend them.
+            await forget_checkpoints(session)
+        if differed:
+            [checked] = await verify(database, [table], report, progress)
+        if not checked.differences:
+            # The first commit that waits for the disk; all before it are on the disk with it.
+            await session.execute("SET synchronous_commit = on")
+            await record_version(session, table)
+        return Rebuilt(differed, mender.longest_hold_s * 1000, checked)
+
+
+async def catch_up(database: Database) -> None:
+    """Rebuild tables that another version of their fold has written, or say how to, where the log is large."""
+    async with await database.connect() as connection:
+        stale = await stale_tables(connection)
+        head = (await fetch_rows(connection, sql.HEAD, {}))[0]["head"] if stale else 0
+    for one in stale:
+        command = f"apphub-jobs projections rebuild {one.table.name}"
+        if cast("int", head) > SMALL_LOG:
+            logger.warning("%s: its older rows may lack something. While the service works, run: %s", one, command)
+            continue
+        try:
+            rebuilt = await rebuild(database, one.table, logger.error, _in_silence)
+        except (RebuildUnderWayError, FoldError, ArchiveError) as error:
+            logger.warning("%s, and was not rebuilt: %s. Later, run: %s", one, error, command)
+        else:
+            logger.info("%s: rebuilt, %d rows changed", one, rebuilt.mended)
+
+
+def _in_silence(what: str, done: int, total: int) -> None:
+    del what, done, total
+
+
+@asynccontextmanager
+async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Connection]:
+    async with operator_session(database) as session:
+        name = f"apphub-jobs rebuild of {table.name}"
+        # A commit that a crash undoes is mended by the next rebuild, so no batch waits for the disk with the lock held.
+        await session.execute("SET synchronous_commit = off")
+        await session.execute("SELECT set_config('application_name', %s, false)", (name,))
+        try:
+            await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{PATIENCE}'")
+            await session.execute(f"SELECT pg_advisory_lock({statements.REBUILD_LOCK}); COMMIT")
+        except errors.LockNotAvailable:
+            await session.execute("ROLLBACK")
+            raise RebuildUnderWayError(await _who(session)) from None
+        yield session
+
+
+async def _who(session: Connection) -> str:
+    rows = await fetch_rows(
+        session, _HOLDER, {"high": statements.REBUILD_LOCK >> 32, "low": statements.REBUILD_LOCK % 2**32}
+    )
+    if not rows:
+        return "another rebuild was at work, and has just ended: try again"
+    return f"a rebuild is at work already: {rows[0]['application_name']}, since {rows[0]['backend_start']}"
+
+
+_HOLDER = """
+    SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND classid = %(high)s AND objid = %(low)s AND objsubid = 1 AND granted
+        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+async def _compare(database: Database, session: Connection, table: Table, progress: Progress) -> Checked:
+    """Note in the session which rows differ."""
+    async with operator_session(database) as log, snapshot(database, log, session, [table]) as moment:
+        events, rows = await stage(moment, table, progress)
+        progress(f"{table.name}: comparing", 0, rows)
+        cursor = await session.execute(staging.note_differing_sql(table))
+        progress(f"{table.name}: comparing", rows, rows)
+        checked = Checked(table.name, moment.position, events, rows, cursor.rowcount)
+    await session.execute(f"DROP TABLE {staging.expected(table)}; ANALYZE {staging.differing(table)}")
+    return checked

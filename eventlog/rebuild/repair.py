@@ -1,0 +1,246 @@
+"""Mends rows that are not what their events say, a few at a time, under the append lock.
+
+What a row must be has been folded before and lies beside the table, so with the lock held nothing is left to do but to
+copy it, provided that no event came after it: a row that moved on meanwhile is left alone, folded on to its present and
+tried again. All statements of a batch are sent at once, the commit among them, so the lock never waits for this
+process, be it slow, frozen or killed. A reader sees each row as it was or as it must be.
+
+A row with personal data moves on, too, when a subject of it is erased; no event of its own says so. Such a row is left
+alone and folded anew, so that what was staged before cannot bring back what is erased.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from uuid import UUID
+
+import psycopg
+from psycopg import errors
+
+from domain.ports import Row
+from eventlog.archive.reading import resolved
+from eventlog.database import sql
+from eventlog.encoding.columns import LogRow
+from eventlog.personal.cipher import CiphertextError
+from eventlog.personal.reading import event_of, first_plain_states, plain_states
+from eventlog.rebuild import staging
+from eventlog.rebuild import statements as rebuild_statements
+from projections.folder import FoldError, _after, topic_prefix
+from projections.rows import Connection, fetch_rows
+from projections.table import Table
+
+TARGET_HOLD_S = 0.010
+"""How long a batch may hold the append lock; the batches' size follows what they took."""
+
+FIRST_BATCH, LARGEST_BATCH = 16, 1_000
+
+MAX_COLLISIONS = 10
+"""After the second only rows that move on at this very moment are still in the way."""
+
+
+class Mender:
+    """Mends one table, whose wrong rows `staging.differing` has as they must be.
+
+    Attributes:
+        longest_hold_s: the longest time that a batch held the append lock, its commit included, by the server's clock.
+    """
+
+    def __init__(self, connection: Connection, table: Table, position: int) -> None:
+        self._connection = connection
+        self._table = table
+        self._position = self._seen = position
+        self._staged = staging.differing(table)
+        self._size = FIRST_BATCH
+        self._pause_s = 0.0
+        self.longest_hold_s = 0.0
+
+    async def mend(self, progress: Callable[[int], None]) -> None:
+        """Mend every row; tell how many are done.
+
+        Raises:
+            FoldError: the log cannot be folded.
+        """
+        done, last = 0, None
+        while keys := await self._keys_after(last):
+            await self._batch(keys)
+            done, last = done + len(keys), keys[-1]
+            progress(done)
+
+    async def _keys_after(self, last: UUID | None) -> list[UUID]:
+        key = self._table.key
+        query = f"SELECT {key} AS key FROM {self._staged} WHERE {key} > %(last)s OR %(last)s IS NULL"
+        page = f"{query} ORDER BY {key} LIMIT %(limit)s"
+        return _keys(await fetch_rows(self._connection, page, {"last": last, "limit": self._size}))
+
+    async def _batch(self, keys: Sequence[UUID]) -> None:
+        """Mend these rows, however often they move on or are in each other's way."""
+        collisions, self._seen = 0, self._position
+        while keys:
+            await asyncio.sleep(self._pause_s)  # As long for the others as for us.
+            try:
+                written = await self._write(keys, leave_first=collisions > 0)
+            except errors.LockNotAvailable:  # Somebody held the lock for long. Our turn will come.
+                continue
+            except errors.UniqueViolation:
+                # A wrong row sits on what belongs to another one: all of them leave, then all come back as they must.
+                collisions += 1
+                if collisions > MAX_COLLISIONS:
+                    raise
+                keys = list(dict.fromkeys([*keys, *await self._rivals(keys)]))
+                await self._fold_on(keys)
+            else:
+                keys = await self._fold_on([key for key in keys if key not in written])
+
+    async def _write(self, keys: Sequence[UUID], *, leave_first: bool) -> Collection[UUID]:
+        """Make these rows what they must be, in one transaction; return those that had not moved on."""
+        table, connection = self._table, self._connection
+        try:
+            async with connection.pipeline():
+                await connection.execute(sql.BEGIN)
+                await connection.execute(sql.LOCK)
+                begun = await connection.execute(_MOMENT)
+                values = {"keys": keys, "seen": self._seen}
+                await connection.execute(_delete_sql(table, all_rows=leave_first), values)
+                written = await connection.execute(_upsert_sql(table), values)
+                await connection.execute("COMMIT")
+                ended = await connection.execute(_MOMENT)
+        except psycopg.Error:
+            await connection.execute("ROLLBACK")
+            raise
+        [first], [last] = await begun.fetchall(), await ended.fetchall()
+        self._note_hold(last["s"] - first["s"])
+        return set(_keys(await written.fetchall()))
+
+    def _note_hold(self, hold_s: float) -> None:
+        self._pause_s = hold_s
+        self.longest_hold_s = max(self.longest_hold_s, hold_s)
+        grown = self._size * min(TARGET_HOLD_S / max(hold_s, 1e-6), 2)
+        self._size = min(max(round(grown), 1), LARGEST_BATCH)
+
+    async def _fold_on(self, keys: Sequence[UUID]) -> list[UUID]:
+        """Stage these rows as they must be now; return those that must be."""
+        if not keys:
+            return []
+        table, connection = self._table, self._connection
+        [head] = await fetch_rows(connection, sql.HEAD, {})
+        self._seen = int(str(head["head"]))  # Before any key is read: later erasures are in the rows or are noticed.
+        query = f"SELECT * FROM {self._staged} WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0"
+        staged = await fetch_rows(connection, query, {"keys": keys})
+        # What has personal data is folded from its beginning: the row beside may hold what is erased meanwhile.
+        kept = {UUID(str(row[table.key])): row for row in staged if row.get("personal") is None}
+        rows = await fold_on(connection, table, keys, kept)
+        await connection.execute(f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)", (keys,))
+        line = staging.copy_line(table)
+        async with connection.cursor().copy(staging.copy_sql(table, self._staged)) as copy:
+            await copy.write("".join(map(line, rows.values())))
+        leaving = f"INSERT INTO {self._staged} ({table.key}, aggregate_version) SELECT unnest(%s::uuid[]), 0"
+        await connection.execute(leaving, ([key for key in keys if key not in rows],))
+        return list(rows)
+
+    async def _rivals(self, keys: Sequence[UUID]) -> list[UUID]:
+        """Return the rows that hold what a unique index reserves for these rows."""
+        table = self._table
+        found: list[UUID] = []
+        for index in await fetch_rows(self._connection, _UNIQUE, {"table": table.name}):
+            wanted = f"SELECT {index['columns']} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
+            query = f"SELECT {table.key} AS key FROM {table.name} WHERE ({index['columns']}) IN ({wanted})"
+            found += _keys(await fetch_rows(self._connection, query, {"keys": keys}))
+        return list(dict.fromkeys(found))
+
+
+_MOMENT = "SELECT extract(epoch FROM clock_timestamp())::float8 AS s"
+
+_UNIQUE = """
+    SELECT string_agg(pg_get_indexdef(indexrelid, place, true), ', ' ORDER BY place) AS columns
+    FROM pg_index, generate_series(1, indnkeyatts) AS place
+    WHERE indrelid = %(table)s::regclass AND indisunique AND NOT indisprimary
+    GROUP BY indexrelid
+"""
+
+
+def _delete_sql(table: Table, *, all_rows: bool) -> str:
+    """Return the statement that removes the rows that must not be, or all, so that they can come back."""
+    which = "true" if all_rows else "wanted.aggregate_version = 0"
+    chosen = f"wanted.{table.key} = ANY(%(keys)s) AND {which}"
+    return f"""
+        DELETE FROM {table.name} AS held USING {staging.differing(table)} AS wanted
+        WHERE held.{table.key} = wanted.{table.key} AND {chosen} AND {_unmoved(table)}
+    """
+
+
+def _upsert_sql(table: Table) -> str:
+    names = ", ".join(table.columns)
+    settings = ", ".join(f"{name} = excluded.{name}" for name in table.columns if name != table.key)
+    return f"""
+        INSERT INTO {table.name} ({names})
+        SELECT {names} FROM {staging.differing(table)} AS wanted
+        WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0 AND {_unmoved(table)}
+        ON CONFLICT ({table.key}) DO UPDATE SET {settings}
+        RETURNING {table.key} AS key
+    """
+
+
+def _unmoved(table: Table) -> str:
+    return f"""NOT EXISTS (
+        SELECT 1 FROM {sql.EVENTS_TABLE}
+        WHERE originator_id = wanted.{table.key} AND originator_version > wanted.aggregate_version
+            AND topic ^@ '{topic_prefix(table)}'
+    ) AND NOT EXISTS (
+        SELECT 1 FROM archived_runs AS run WHERE run.id = wanted.{table.key} AND head_version > wanted.aggregate_version
+    ){_unerased() if "personal" in table.columns else ""}"""
+
+
+def _unerased() -> str:
+    return f""" AND NOT EXISTS (
+        SELECT 1 FROM {sql.EVENTS_TABLE} JOIN jsonb_object_keys(wanted.personal) AS key_id
+            ON originator_id = key_id::uuid
+        WHERE notification_id > %(seen)s
+    )"""
+
+
+def _keys(rows: list[Row]) -> list[UUID]:
+    return [UUID(str(row["key"])) for row in rows]
+
+
+async def fold_on(
+    connection: Connection, table: Table, ids: Iterable[UUID], rows: Mapping[UUID, Row]
+) -> dict[UUID, Row]:
+    """Return these aggregates' rows as they must be now: `rows`, carried on by the events that came after them.
+
+    An aggregate without events has no row.
+
+    Raises:
+        FoldError: see `Folder.add`.
+    """
+    folded = {aggregate_id: dict(row) for aggregate_id, row in rows.items()}
+    asked = list(ids)
+    plain = await _decrypted(first_plain_states(connection, [key for key in asked if key not in folded]))
+    versions = [folded[aggregate_id]["aggregate_version"] if aggregate_id in folded else 0 for aggregate_id in asked]
+    async with connection.cursor() as cursor:
+        # Event by event: a run may have reported its progress a hundred thousand times.
+        values = {"ids": asked, "versions": versions, "prefix": topic_prefix(table)}
+        marks: list[LogRow] = []
+        async for row in cursor.stream(rebuild_statements.FOLD_SOME, values):
+            if row["archive"] is None:
+                _fold_row(table, folded, row, plain)
+            else:
+                marks.append(row)
+    for mark in marks:
+        rows_of_run = await resolved(connection, [mark], lambda mark: mark["positions"][mark["version"] :])
+        plain = await _decrypted(plain_states(connection, map(event_of, rows_of_run)))
+        for row in rows_of_run:
+            _fold_row(table, folded, row, plain)
+    return folded
+
+
+async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
+    try:
+        return await states
+    except CiphertextError as error:
+        raise FoldError(f"the log cannot be folded: {error}") from None
+
+
+def _fold_row(table: Table, folded: dict[UUID, Row], row: LogRow, plain: Mapping[UUID, bytes]) -> None:
+    aggregate_id, version = UUID(row["originator_id"]), row["originator_version"]
+    state = plain.get(aggregate_id) if version == 1 else None
+    event = (aggregate_id, version, row["notification_id"], row["topic"], state or row["state"])
+    folded[aggregate_id] = _after(table, folded.get(aggregate_id), event)

@@ -1,0 +1,46 @@
+"""The SQL that folds the whole log, or some of its aggregates."""
+
+from eventlog.database.sql import _MARK, _NO_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE
+
+_FOLDED = "originator_id, originator_version, notification_id, topic, state"
+
+
+CREATE_UNARCHIVED = f"CREATE TEMPORARY TABLE unarchived AS SELECT {_FOLDED} FROM {EVENTS_TABLE} LIMIT 0"
+"""Where a session that folds the whole log lays the events of the archives beside those of the log."""
+
+
+COPY_UNARCHIVED = f"COPY unarchived ({_FOLDED}) FROM STDIN"
+
+
+FOLD_ALL = f"""
+    SELECT {_FOLDED} FROM (
+        SELECT {_FOLDED} FROM {EVENTS_TABLE} UNION ALL SELECT {_FOLDED} FROM unarchived
+    ) AS event
+    WHERE topic ^@ %(prefix)s ORDER BY originator_id, originator_version
+"""
+"""The union stands in a subquery, so that the log can be read in the order of its primary key and the archives merged
+in. A union at the top is always sorted: on the disk, and before the first event comes out."""
+
+
+FOLD_SOME = f"""
+    SELECT {_FOLDED}, NULL::bigint AS archive, NULL::bigint[] AS positions, known.version
+    FROM {EVENTS_TABLE} JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version)
+      ON originator_id = known.id AND originator_version > known.version
+    WHERE topic ^@ %(prefix)s
+    UNION ALL
+    SELECT id, head_version, NULL, NULL, NULL, archive, positions, known.version
+    FROM archived_runs JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version) USING (id)
+    ORDER BY originator_id, originator_version
+"""
+
+
+PLACES = f"""
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
+    WHERE originator_id = ANY(%(ids)s::uuid[]) AND topic ^@ %(prefix)s
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s::uuid[])
+    ORDER BY originator_id, originator_version
+"""
+
+
+REBUILD_LOCK = 5_518_902_447_613_390_126
+"""Key of the advisory lock that a rebuild's session holds, so that there is one at a time."""

@@ -1,0 +1,245 @@
+"""Proves that the tables equal the log: both are read in one snapshot, however busily the service goes on writing."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+from uuid import UUID
+
+from psycopg.rows import tuple_row
+
+from domain.json_values import JsonObject
+from eventlog.archive.files import ArchiveError
+from eventlog.archive.reading import events_between, resolved
+from eventlog.database import sql
+from eventlog.database.connection import Database
+from eventlog.database.operators import Progress, operator_session
+from eventlog.personal.cipher import MARK
+from eventlog.rebuild import staging, statements
+from eventlog.rebuild import statements as rebuild_statements
+from eventlog.rebuild.snapshot_keys import SnapshotKeys
+from projections import job_runs
+from projections.folder import Folder, Stored, topic_prefix
+from projections.rows import Connection, fetch_rows
+from projections.table import Table
+
+ROWS_A_WRITE = 500
+EVENTS_A_READ = 100
+"""Events read and rows written at a time. An event may have a megabyte, so this bounds memory."""
+
+DIFFERENCES_CHUNK = 50
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row that is not what its events say.
+
+    Attributes:
+        key: the aggregate's id.
+        columns: what differs, as the database writes it: expected and found; None is SQL's NULL. Empty where the row
+            is missing or extra.
+        events: position and topic of each event behind it, in order.
+    """
+
+    table: str
+    key: str
+    kind: Literal["missing", "extra", "differs"]
+    columns: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    events: Sequence[tuple[int, str]] = ()
+
+    def present(self) -> JsonObject:
+        """Return the difference for programs."""
+        return {
+            "table": self.table,
+            "key": self.key,
+            "kind": self.kind,
+            "columns": {name: {"expected": wanted, "found": held} for name, (wanted, held) in self.columns.items()},
+            "events": [{"position": position, "type": topic} for position, topic in self.events],
+        }
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came out for a table.
+
+    Attributes:
+        position: the log's last position in the snapshot.
+        events: folded for it.
+        rows: that it must have.
+        differences: how many rows are not as they must be.
+    """
+
+    table: str
+    position: int
+    events: int
+    rows: int
+    differences: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One moment of the database, seen by two sessions: log and tables agree in it unless something is wrong.
+
+    Attributes:
+        log: streams the events.
+        tables: takes the expected rows meanwhile, and compares.
+        keys: decrypts personal data.
+    """
+
+    log: Connection
+    tables: Connection
+    position: int
+    keys: SnapshotKeys
+
+
+async def verify(
+    database: Database, tables: Sequence[Table], report: Callable[[Difference], None], progress: Progress
+) -> list[Checked]:
+    """Compare the tables with the log, report each difference, and return what came out for each table.
+
+    Raises:
+        FoldError: the log cannot be folded.
+        ArchiveError: an archive cannot be read.
+    """
+    async with (
+        operator_session(database) as log,
+        operator_session(database) as session,
+        snapshot(database, log, session, tables) as moment,
+    ):
+        return [await _check(moment, table, report, progress) for table in tables]
+
+
+@asynccontextmanager
+async def snapshot(
+    database: Database, log: Connection, session: Connection, tables: Sequence[Table]
+) -> AsyncIterator[Snapshot]:
+    """Hold one moment of the database in both sessions.
+
+    Raises:
+        ArchiveError: an archive cannot be read.
+    """
+    for table in tables:
+        await session.execute(staging.create_sql(table))
+    await log.execute(statements.CREATE_UNARCHIVED)
+    await log.execute(f"{_BEGIN}; {_MAY_IDLE}")
+    [exported] = await fetch_rows(log, "SELECT pg_export_snapshot() AS id", {})
+    await session.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported['id']}'; {_MAY_IDLE}")
+    [head] = await fetch_rows(log, sql.HEAD, {})
+    if any(table.name == job_runs.TABLE.name for table in tables):  # The events of no other are ever archived.
+        await lay_out_archives(log)
+    keys = SnapshotKeys(database, str(exported["id"]))
+    try:
+        yield Snapshot(log, session, cast("int", head["head"]), keys)
+    finally:
+        await keys.close()
+    await log.execute("COMMIT")
+    await session.execute("COMMIT")
+
+
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+_MAY_IDLE = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
+"""One session waits while the other one works."""
+
+
+async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int, int]:
+    """Fold the table's events into its expected rows; return how many events and rows there are.
+
+    Raises:
+        FoldError: the log cannot be folded.
+    """
+    values = {"prefix": topic_prefix(table)}
+    total = await _estimate(moment.log, statements.FOLD_ALL, values)
+    folder, line = Folder(table), staging.copy_line(table)
+    events = rows = 0
+    lines: list[str] = []
+    async with (
+        moment.log.cursor(row_factory=tuple_row) as cursor,
+        moment.tables.cursor().copy(staging.copy_sql(table, staging.expected(table))) as copy,
+    ):
+        async for event in cursor.stream(statements.FOLD_ALL, values, binary=True, size=EVENTS_A_READ):
+            stored = cast("Stored", event)
+            if stored[1] == 1 and stored[4].startswith(MARK):
+                stored = await moment.keys.plain(stored)
+            row = folder.add(stored)
+            events += 1
+            if row is not None:
+                lines.append(line(row))
+            if len(lines) >= ROWS_A_WRITE:
+                await copy.write("".join(lines))
+                rows += len(lines)
+                lines.clear()
+                progress(f"{table.name}: folding", events, max(events, total))
+        row = folder.end()
+        if row is not None:
+            lines.append(line(row))
+        await copy.write("".join(lines))
+    progress(f"{table.name}: folding", events, events)
+    return events, rows + len(lines)
+
+
+async def _estimate(connection: Connection, query: str, values: dict[str, str]) -> int:
+    """Return how many rows the planner expects: good enough for a bar, and to count a large log takes seconds."""
+    [explained] = await fetch_rows(connection, f"EXPLAIN (FORMAT JSON) {query}", values)
+    plans = cast("list[dict[str, dict[str, int]]]", explained["QUERY PLAN"])
+    return plans[0]["Plan"]["Plan Rows"]
+
+
+async def differences(moment: Snapshot, table: Table) -> AsyncIterator[Difference]:
+    """Yield what differs between the expected rows, which are staged, and the table's."""
+    async with moment.tables.cursor("differences") as cursor:
+        await cursor.execute(staging.differences_sql(table))
+        while chunk := await cursor.fetchmany(DIFFERENCES_CHUNK):
+            keys = [row["key"] for row in chunk]
+            places = await fetch_rows(moment.tables, statements.PLACES, {"ids": keys, "prefix": topic_prefix(table)})
+            events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
+            for place in await resolved(moment.tables, places):
+                events[place["originator_id"]].append((place["notification_id"], place["topic"]))
+            for row in chunk:
+                yield _difference(table, row, events[row["key"]])
+
+
+async def _check(moment: Snapshot, table: Table, report: Callable[[Difference], None], progress: Progress) -> Checked:
+    events, rows = await stage(moment, table, progress)
+    progress(f"{table.name}: comparing", 0, rows)
+    found = 0
+    async for difference in differences(moment, table):
+        report(difference)
+        found += 1
+    progress(f"{table.name}: comparing", rows, rows)
+    return Checked(table.name, moment.position, events, rows, found)
+
+
+def _difference(table: Table, row: dict[str, Any], events: Sequence[tuple[int, str]]) -> Difference:
+    if row["missing"] or row["extra"]:
+        return Difference(table.name, row["key"], "missing" if row["missing"] else "extra", {}, events)
+    columns = {
+        name: (wanted, held)
+        for name, wanted, held in zip(table.columns, row["wanted"], row["held"], strict=True)
+        if wanted != held
+    }
+    return Difference(table.name, row["key"], "differs", columns, events)
+
+
+async def lay_out_archives(connection: Connection) -> None:
+    """Fill the session's temporary table `unarchived` with all archived events, those of its snapshot.
+
+    Raises:
+        ArchiveError: an archive cannot be read.
+    """
+    [told] = await fetch_rows(connection, "SELECT coalesce(sum(events), 0)::bigint AS events FROM log_archives", {})
+    if not told["events"]:
+        return
+    laid = 0
+    # Chunks are read first: a session does one thing at a time, and COPY is one thing.
+    async with aclosing(events_between(connection, 0)) as chunks:
+        async for chunk in chunks:
+            async with connection.cursor().copy(rebuild_statements.COPY_UNARCHIVED) as copy:
+                for event in chunk:
+                    state = event["state"].encode()
+                    key = (UUID(event["aggregateId"]), event["version"], event["position"])
+                    await copy.write_row((*key, event["topic"], state))
+            laid += len(chunk)
+    if laid != told["events"]:
+        raise ArchiveError("index", f"leads to {laid} of {told['events']} archived events: it was edited")
+    await connection.execute("ANALYZE unarchived")

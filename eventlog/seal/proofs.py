@@ -1,0 +1,182 @@
+"""Proofs that need no database to be checked: an event is under a head, or one head's log begins with another's."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from eventlog.archive.reading import event_at
+from eventlog.database import sql
+from eventlog.database.connection import borrowed
+from eventlog.encoding import columns
+from eventlog.encoding.columns import RawRow, encoded
+from eventlog.encoding.document import read_event, show_event
+from eventlog.keys.sealing import SealKeys
+from eventlog.seal.head_files import exported
+from eventlog.seal.merkle import (
+    Range,
+    RangeRoots,
+    consistency_ranges,
+    inclusion_ranges,
+    leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
+from eventlog.seal.rows import all_seals, judge, last_seal, seal_covering
+from eventlog.seal.seal import SealError, SignedHead, presented, split, tree_of, trusted
+from projections.rows import Connection, fetch_rows
+
+INCLUSION = "apphub-jobs inclusion proof 1"
+CONSISTENCY = "apphub-jobs consistency proof 1"
+
+
+class Prover:
+    """Makes proofs from the hashes in the seals. Each is checked before it is handed out."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], keys: SealKeys) -> None:
+        self._pool = pool
+        self._keys = keys
+
+    async def inclusion(self, position: int, head: SignedHead | None = None) -> dict[str, Any]:
+        """Prove that an event is under a head; the log's last one if none is given.
+
+        Raises:
+            SealError: it is not, or the log is not what was sealed.
+        """
+        async with borrowed(self._pool) as connection, connection.transaction():
+            signed = head or await self.last_head(connection)
+            index = await self._index(connection, position)
+            if index is None or index >= signed.head.size:
+                raise SealError(f"seal {signed.head.number} covers no event at position {position}")
+            event = await _event(connection, position)
+            path = await self._roots(connection, inclusion_ranges(index, signed.head.size))
+        proof = {
+            "format": INCLUSION,
+            "event": show_event(event),
+            "index": index,
+            "path": [one.hex() for one in path],
+            "seal": signed.present(),
+        }
+        check_proof(proof, self._keys)
+        return proof
+
+    async def consistency(self, old: SignedHead) -> dict[str, Any]:
+        """Prove that the log under its last head begins with the log under an old one.
+
+        Raises:
+            SealError: it does not.
+        """
+        async with borrowed(self._pool) as connection, connection.transaction():
+            new = await self.last_head(connection)
+            if old.head.size > new.head.size:
+                raise SealError(
+                    f"the log has {new.head.size} sealed events, fewer than the {old.head.size} of that seal"
+                )
+            path = await self._roots(connection, consistency_ranges(old.head.size, new.head.size))
+        proof = {
+            "format": CONSISTENCY,
+            "old": old.present(),
+            "path": [one.hex() for one in path],
+            "new": new.present(),
+        }
+        check_proof(proof, self._keys)
+        return proof
+
+    async def exported(self) -> bytes:
+        """Return the log's last head, as it is kept elsewhere.
+
+        Raises:
+            SealError: there is none, or it is not as it was signed.
+        """
+        async with borrowed(self._pool) as connection:
+            row = await last_seal(connection)
+        if row is None:
+            raise SealError("the log has no seal yet")
+        signed = trusted(self._keys, row.head, row.signature)
+        return exported(signed, tree_of(signed.head, row.peaks))
+
+    async def last_head(self, connection: Connection) -> SignedHead:
+        """Return the log's last head.
+
+        Raises:
+            SealError: there is none, or no trusted key signed it.
+        """
+        row = await last_seal(connection)
+        if row is None:
+            raise SealError("the log has no seal yet")
+        return trusted(self._keys, row.head, row.signature)
+
+    async def _index(self, connection: Connection, position: int) -> int | None:
+        """Return the how many-th event stands at the position, from 0 on, None if none is sealed there."""
+        row = await seal_covering(connection, position)
+        if row is None:
+            return None
+        log_id = str((await fetch_rows(connection, sql.LOG_ID, {}))[0]["id"])
+        seal = judge(row, self._keys, log_id)
+        if seal.signed is None or seal.entries is None:
+            raise SealError(f"{seal.problems[0]}: run `seal verify`")
+        positions = [place for place, _ in seal.entries]
+        return seal.signed.head.size - len(positions) + positions.index(position) if position in positions else None
+
+    async def _roots(self, connection: Connection, ranges: Sequence[Range]) -> list[bytes]:
+        roots = RangeRoots(ranges)
+        async for seal in all_seals(connection):
+            roots.push_all(split(seal.leaves))
+        try:
+            return roots.roots()
+        except ValueError:
+            raise SealError("seals are missing: run `seal verify`") from None
+
+
+def check_proof(proof: Any, keys: SealKeys) -> str:
+    """Check a proof by the public key alone; return what it proves.
+
+    Raises:
+        SealError: it proves nothing.
+    """
+    try:
+        path = [bytes.fromhex(one) for one in proof["path"]]
+        if proof["format"] == INCLUSION:
+            return _check_inclusion(proof, path, keys)
+        if proof["format"] == CONSISTENCY:
+            return _check_consistency(proof, path, keys)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise SealError(f"it is not a proof: {error!r}") from None
+    raise SealError(f"it is not a proof: its format is {proof['format']!r}")
+
+
+def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
+    head = presented(keys, proof["seal"]).head
+    event = proof["event"]
+    leaf = leaf_hash(encoded(read_event(event)))
+    if not verify_inclusion(leaf, proof["index"], head.size, path, bytes.fromhex(head.root)):
+        raise SealError(f"this event is not what was sealed at position {event['position']}: run `seal verify`")
+    return (
+        f"the event at position {event['position']} is event {proof['index'] + 1} of the {head.size}"
+        f" under seal {head.number} of log {head.log_id}, made at {head.sealed_at}"
+    )
+
+
+def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
+    old, new = presented(keys, proof["old"]).head, presented(keys, proof["new"]).head
+    roots = bytes.fromhex(old.root), bytes.fromhex(new.root)
+    if old.log_id != new.log_id:
+        raise SealError(f"these are seals of two logs, {old.log_id} and {new.log_id}")
+    if not verify_consistency(old.size, roots[0], new.size, roots[1], path):
+        raise SealError(f"the log under seal {new.number} does not begin with that under seal {old.number}")
+    return (
+        f"the {new.size} events under seal {new.number} of log {new.log_id}"
+        f" begin with the {old.size} under seal {old.number}"
+    )
+
+
+async def _event(connection: Connection, position: int) -> RawRow:
+    await connection.execute(columns.UTF8)
+    cursor = columns.raw_cursor(connection)
+    await cursor.execute(columns.ONE, (position,), binary=True)
+    row = await cursor.fetchone()
+    if row is None and (archived := await event_at(connection, position)) is not None:
+        return read_event(archived)
+    if row is None:
+        raise SealError(f"the event at position {position} was sealed and is gone: run `seal verify`")
+    return row

@@ -1,0 +1,121 @@
+"""Rows of `log_seals`, none of which is believed before its signature and its hashes were checked."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventlog.keys.sealing import SealKeys
+from eventlog.seal import statements
+from eventlog.seal.leaves import Leaf
+from eventlog.seal.merkle import Frontier
+from eventlog.seal.seal import SealError, SignedHead, entries_hash, entries_of, tree_of, trusted
+from projections.rows import Connection
+
+SEALS_CHUNK = 50
+"""Rows in memory at a time; one has up to 32 kB of hashes."""
+
+
+@dataclass(frozen=True)
+class StoredSeal:
+    """A row as it stands in the table. What an editor made NULL or put in another form is empty here."""
+
+    number: int
+    size: int
+    position: int
+    head: str
+    signature: bytes
+    runs: list[int]
+    leaves: bytes
+    peaks: bytes
+
+
+@dataclass(frozen=True)
+class JudgedSeal:
+    """What of a row can be believed.
+
+    Attributes:
+        number: the row's own number, believed or not.
+        signed: its head, None if that is not a head of this log and number, signed by a trusted key.
+        entries: the events that it lists, None if the list is not the one that was signed.
+        tree: the tree's peaks, None if they are not those of the root.
+        problems: what is wrong with the row.
+    """
+
+    number: int
+    signed: SignedHead | None = None
+    entries: list[Leaf] | None = None
+    tree: Frontier | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+async def last_seal(connection: Connection) -> StoredSeal | None:
+    """Return the last row, None if there is none."""
+    cursor = await connection.execute(statements.LAST_SEAL)
+    row = await cursor.fetchone()
+    return _stored(row) if row else None
+
+
+async def seal_covering(connection: Connection, position: int) -> StoredSeal | None:
+    """Return the row under which a position falls, None if that is not sealed."""
+    cursor = await connection.execute(statements.SEAL_COVERING, (position,))
+    row = await cursor.fetchone()
+    return _stored(row) if row else None
+
+
+async def all_seals(connection: Connection) -> AsyncIterator[StoredSeal]:
+    """Yield every row, by number. It needs a transaction."""
+    async with connection.cursor("seals") as cursor:
+        await cursor.execute(statements.SEALS)
+        while rows := await cursor.fetchmany(SEALS_CHUNK):
+            for row in rows:
+                yield _stored(row)
+
+
+def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
+    """Find out what of a row can be believed."""
+    number = row.number
+    try:
+        signed = trusted(keys, row.head, row.signature)
+    except SealError as error:
+        return JudgedSeal(number, problems=[f"seal {number}: {error}"])
+    head = signed.head
+    if head.log_id != log_id:
+        return JudgedSeal(number, problems=[f"seal {number} was made for another log, {head.log_id}"])
+    if head.number != number:
+        return JudgedSeal(number, problems=[f"what stands as seal {number} was signed as seal {head.number}"])
+    columns = (("size", row.size, head.size), ("position", row.position, head.position))
+    problems = [f"seal {number}: its column {name} was altered" for name, stored, value in columns if stored != value]
+    entries: list[Leaf] | None = None
+    if entries_hash(row.runs, row.leaves) == head.entries:
+        entries = list(entries_of(row.runs, row.leaves))
+    else:
+        problems.append(f"seal {number}: its list of events was altered")
+    tree: Frontier | None = None
+    try:
+        tree = tree_of(head, row.peaks)
+    except SealError as error:
+        problems.append(f"seal {number}: {error}")
+    return JudgedSeal(number, signed, entries, tree, problems)
+
+
+def _stored(row: Mapping[str, Any]) -> StoredSeal:
+    runs = row["runs"] if isinstance(row["runs"], list) else []
+    return StoredSeal(
+        number=_int(row["number"]),
+        size=_int(row["size"]),
+        position=_int(row["position"]),
+        head=str(row["head"]),
+        signature=as_bytes(row["signature"]),
+        runs=runs if all(isinstance(position, int) for position in runs) else [],
+        leaves=as_bytes(row["leaves"]),
+        peaks=as_bytes(row["peaks"]),
+    )
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def as_bytes(value: object) -> bytes:
+    """Return a column's bytes; what an editor put in their place counts as none."""
+    return value if isinstance(value, bytes) else b""

@@ -1,0 +1,143 @@
+"""The sealer: follows the log and writes a signed Merkle head over it, once a second while events arrive.
+
+Each cycle is one short transaction under an advisory lock of its own, from the last seal in the table to the log's
+end: whoever gets the lock seals, the others find it done. Nothing is kept between cycles but the last head, in a file
+outside the database, so a killed sealer, or another process, just goes on. The append lock is never touched.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from domain.clock import to_iso
+from domain.errors import LogUnavailableError
+from eventlog.database.connection import borrowed
+from eventlog.database.listener import Signal
+from eventlog.keys.sealing import SealKeyError, SealKeys
+from eventlog.seal import leaves as stored_events
+from eventlog.seal import statements
+from eventlog.seal.leaves import to_leaves
+from eventlog.seal.merkle import Frontier
+from eventlog.seal.raw_log import raw_after
+from eventlog.seal.seal import NOTHING_BEFORE, Head, Seal, SealError, entries_hash, sign, split, to_runs
+from eventlog.seal.tip import Sealing, Tip, Tips
+from projections.rows import Connection, fetch_rows
+from runtime.background_tasks import end
+
+logger = logging.getLogger(__name__)
+
+MAX_EVENTS = 1_000
+"""Events under one seal: the most that a seal whose own hashes were destroyed leaves in doubt."""
+
+MAX_SEALS = 10
+"""Seals in one transaction, when there is much to catch up with."""
+
+POLL_S = 1.0
+"""The longest an event waits for its cycle to begin when its notification is lost."""
+
+LAST_CYCLE_S = 5.0
+"""How long a stop may take to seal what was appended last."""
+
+
+class Sealer:
+    """One process's sealer. Start it in the loop that the pool belongs to."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], signal: Signal, sealing: Sealing) -> None:
+        self._pool = pool
+        self._signal = signal
+        self._every_s = sealing.every_s
+        self._tips = Tips(sealing)
+        self._task: asyncio.Task[None] | None = None
+        self._complaint = ""
+
+    async def start(self) -> None:
+        """Begin to seal."""
+        self._task = asyncio.create_task(self._run(), name="sealer")
+
+    async def stop(self) -> None:
+        """Seal what was appended last, if the database lets us at once, and stop."""
+        await end(self._task)
+        with suppress(TimeoutError, LogUnavailableError, SealError, SealKeyError, psycopg.Error):
+            async with asyncio.timeout(LAST_CYCLE_S):
+                await self.cycle()
+
+    async def cycle(self) -> bool:
+        """Seal what is not sealed yet; return whether there may be more.
+
+        Raises:
+            LogUnavailableError: the database is away.
+            SealError: the seals in the database cannot be gone on with.
+            SealKeyError: the key cannot be used.
+        """
+        count = 0
+        async with borrowed(self._pool) as connection, connection.transaction():
+            if not (await fetch_rows(connection, statements.TRY_SEAL_LOCK, {}))[0]["held"]:
+                return False
+            tip = await self._tips.read(connection)
+            for _ in range(MAX_SEALS):
+                positions, leaves = await _leaves_after(connection, tip.position)
+                count = len(positions)
+                if positions:
+                    seal, tip = next_seal(self._tips.keys, tip, positions, leaves)
+                    await connection.execute(statements.INSERT_SEAL, seal.row())
+                if count < MAX_EVENTS:
+                    break
+        # Only now: a head that is kept outside must never be ahead of the database.
+        await self._tips.keep(tip)
+        return count == MAX_EVENTS
+
+    async def _run(self) -> None:
+        while True:
+            more = False
+            try:
+                more = await self.cycle()
+            except LogUnavailableError as error:
+                logger.warning("cannot seal at the moment: %s", error)
+            except (SealError, SealKeyError, psycopg.Error) as error:
+                self._complain(str(error))
+            else:
+                self._complaint = ""
+            if not more:
+                await self._signal.wait(POLL_S)
+                await asyncio.sleep(self._every_s)
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            logger.error("the log is not being sealed: %s", complaint)
+        self._complaint = complaint
+
+
+def next_seal(keys: SealKeys, tip: Tip, positions: Sequence[int], leaves: bytes) -> tuple[Seal, Tip]:
+    """Return the seal over the events that follow a tip, and the tip that it is."""
+    tree = Frontier(tip.tree.size, tip.tree.peaks)
+    tree.push_all(split(leaves))
+    runs = to_runs(positions)
+    head = Head(
+        log_id=tip.log_id,
+        number=tip.signed.head.number + 1 if tip.signed else 1,
+        size=tree.size,
+        root=tree.root().hex(),
+        position=positions[-1],
+        entries=entries_hash(runs, leaves),
+        previous=tip.signed.hash if tip.signed else NOTHING_BEFORE,
+        sealed_at=to_iso(datetime.now(UTC)),
+        key=keys.id,
+    )
+    signed = sign(keys, head)
+    return Seal(signed, runs, leaves, b"".join(tree.peaks)), Tip(tip.log_id, signed, tree)
+
+
+async def _leaves_after(connection: Connection, position: int) -> tuple[list[int], bytes]:
+    """Return the positions and leaf hashes of the next events, enough for one seal."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(stored_events.LEAVES_AFTER, {"after": position, "limit": MAX_EVENTS})
+    row = await cursor.fetchone()
+    if row and row["archived_to"] is not None and row["archived_to"] > position:
+        leaves = to_leaves(await raw_after(connection, position, MAX_EVENTS))
+        return [place for place, _ in leaves], b"".join(leaf for _, leaf in leaves)
+    return (row["positions"] or [], row["leaves"] or b"") if row else ([], b"")

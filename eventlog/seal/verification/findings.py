@@ -1,0 +1,106 @@
+"""What a check of the seals found: each thing that is wrong with the first position that it concerns."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from eventlog.seal.seal import SignedHead
+
+MAX_FINDINGS = 100
+"""Findings that are told one by one; the others are counted. Somebody who rewrote a million events did so with all."""
+
+Kind = Literal["altered", "removed", "inserted", "contradicted", "seal"]
+"""What happened: to one event; to events somewhere in a range (`contradicted`); or to the seals themselves."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: what happened.
+        position: the first position that it concerns, or may concern.
+        until: the last such position; the same where the event is known exactly.
+        text: what to tell people.
+    """
+
+    kind: Kind
+    position: int
+    until: int
+    text: str
+
+    def present(self) -> dict[str, Any]:
+        """Return the finding as plain JSON."""
+        return {"kind": self.kind, "position": self.position, "until": self.until, "text": self.text}
+
+    def __str__(self) -> str:
+        where = (
+            f"position {self.position}" if self.until <= self.position else f"positions {self.position}-{self.until}"
+        )
+        return f"{where}: {self.text}"
+
+
+@dataclass
+class Findings:
+    """Gathers findings."""
+
+    told: list[Finding] = field(default_factory=list)
+    untold: int = 0
+    first: Finding | None = None
+
+    def add(self, kind: Kind, position: int, text: str, until: int | None = None) -> None:
+        """Note one thing."""
+        finding = Finding(kind, position, max(position, position if until is None else until), text)
+        # Of two that begin at one position, the one that says more exactly where it ends.
+        if self.first is None or (finding.position, finding.until) < (self.first.position, self.first.until):
+            self.first = finding
+        if len(self.told) < MAX_FINDINGS:
+            self.told.append(finding)
+        else:
+            self.untold += 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of a check.
+
+    Attributes:
+        log_id: the log's name.
+        events: how many events the log has.
+        seals: how many seals were found good.
+        last: the last good one.
+        unsealed: how many events come after it.
+        kept: how many heads that were kept elsewhere the log was compared with.
+        findings: what is wrong, in the order of positions.
+        untold: how many findings more there are.
+        first: the finding with the first position.
+    """
+
+    log_id: str
+    events: int
+    seals: int
+    last: SignedHead | None
+    unsealed: int
+    kept: int
+    findings: list[Finding]
+    untold: int
+    first: Finding | None
+
+    @property
+    def clean(self) -> bool:
+        """Return whether nothing is wrong."""
+        return self.first is None
+
+    def present(self) -> dict[str, Any]:
+        """Return the report as plain JSON."""
+        return {
+            "clean": self.clean,
+            "firstBadPosition": self.first.position if self.first else None,
+            "logId": self.log_id,
+            "events": self.events,
+            "seals": self.seals,
+            "lastSeal": self.last.present() if self.last else None,
+            "unsealedEvents": self.unsealed,
+            "keptHeads": self.kept,
+            "findings": [finding.present() for finding in self.findings],
+            "moreFindings": self.untold,
+        }

@@ -1,0 +1,91 @@
+"""The table `workers`: one row for each start of a worker, with a sequence that grows while it lives.
+
+It is no projection: a heartbeat is not worth an event. That a worker was lost is one (`job_run.attempt_lost`).
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from eventlog.database.connection import borrowed
+from projections.rows import Connection
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """How far a worker's sequence has come, and for how long it may stand still before the worker counts as dead."""
+
+    worker_id: str
+    sequence: int
+    lease_ms: int
+
+
+class Heartbeats:
+    """Reads and writes heartbeats."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    async def register(self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int) -> None:
+        """Announce a worker under an id that nobody had before."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(
+                "INSERT INTO workers (id, host, pid, slots, lease_ms) VALUES (%s, %s, %s, %s, %s)",
+                (worker_id, host, pid, slots, lease_ms),
+            )
+
+    async def beat(self, worker_id: str) -> bool:
+        """Move the worker's sequence on; return False if the worker has been declared dead."""
+        async with borrowed(self._pool) as connection:
+            cursor = await connection.execute(
+                "UPDATE workers SET sequence = sequence + 1, beat_at = clock_timestamp()"
+                " WHERE id = %s AND dead_at IS NULL",
+                (worker_id,),
+            )
+        return cursor.rowcount == 1
+
+    async def leave(self, worker_id: str) -> None:
+        """Note that a worker stopped in good order and holds nothing any more."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(
+                "UPDATE workers SET dead_at = clock_timestamp() WHERE id = %s AND dead_at IS NULL", (worker_id,)
+            )
+
+    async def any_orphaned(self) -> bool:
+        """Return whether any run is held by a worker that does not live."""
+        async with borrowed(self._pool) as connection:
+            return bool(await orphaned(connection, 1))
+
+    async def living(self) -> list[Heartbeat]:
+        """Return every worker that has not been declared dead."""
+        async with borrowed(self._pool) as connection:
+            cursor = await connection.execute("SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL")
+            return [Heartbeat(row["id"], row["sequence"], row["lease_ms"]) for row in await cursor.fetchall()]
+
+
+async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
+    """Declare a worker dead under its row's lock, unless it has beaten since `sequence` was seen."""
+    cursor = await connection.execute(
+        "UPDATE workers SET dead_at = clock_timestamp() WHERE id = %s AND sequence = %s AND dead_at IS NULL",
+        (worker_id, sequence),
+    )
+    return cursor.rowcount == 1
+
+
+LIVES = "SELECT 1 FROM workers WHERE id = %s AND dead_at IS NULL FOR SHARE"
+"""Whether a worker is registered and not declared dead; burials wait until the transaction's end."""
+
+
+_ORPHANED = """
+    SELECT run.id FROM job_runs AS run
+    WHERE run.status = 'running'
+      AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL)
+    LIMIT %s
+"""
+
+
+async def orphaned(connection: Connection, limit: int) -> list[UUID]:
+    """Return running runs whose worker is not among the living."""
+    cursor = await connection.execute(_ORPHANED, (limit,))
+    return [UUID(str(row["id"])) for row in await cursor.fetchall()]

@@ -1,0 +1,57 @@
+"""What a worker asks of the tables between its commands: is anything due, was anything canceled, is there news."""
+
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from domain.clock import from_iso
+from domain.ports import Row
+from eventlog.database.connection import borrowed
+from eventlog.database.listener import Listener
+from eventlog.history.checkpoints import Checkpoints
+from projections.rows import Connection
+from projections.runs import due
+
+
+class Work:
+    """Implements `worker.lifecycle.ports.Work`."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], listener: Listener) -> None:
+        self._pool = pool
+        self._signal = listener.signal()
+        self._checkpoints = Checkpoints(pool)
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for news of the log or for `wake`, but no longer than this; return whether they tell of pending runs."""
+        return await self._signal.wait(timeout_s)
+
+    def wake(self) -> None:
+        """End the wait, or the next one."""
+        self._signal.set()
+
+    async def due_in_s(self) -> float | None:
+        """Return how long until a pending run is due (0 or less: now), None where none is pending."""
+        return _seconds_until("next_at", await self._next_due())
+
+    async def deadline_in_s(self) -> float | None:
+        """Return how long until a pending run's start deadline is over, None where none has one."""
+        return _seconds_until("next_deadline_at", await self._next_due())
+
+    async def cancel_requested(self, worker_id: str) -> list[UUID]:
+        """Return the worker's running runs that somebody asked to cancel."""
+        async with borrowed(self._pool) as connection:
+            return await due.cancel_requested(connection, worker_id)
+
+    async def keep_checkpoints(self) -> None:
+        """Write the next checkpoint of time travel if it is due."""
+        await self._checkpoints.keep_up()
+
+    async def _next_due(self) -> Row:
+        async with borrowed(self._pool) as connection:
+            return await due.next_due(connection)
+
+
+def _seconds_until(column: str, row: Row) -> float | None:
+    if row[column] is None:
+        return None
+    return (from_iso(str(row[column])) - from_iso(str(row["now"]))).total_seconds()

@@ -1,0 +1,248 @@
+"""Which due runs a worker starts now: by priority and then schedule, within every limit of concurrency.
+
+However many runs wait, little of them is read. First a few from the front of the queue. Where these do not suffice,
+because jobs or keys that are full stand in front, each job that has room is asked for its first few. Where these do not
+suffice either, because runs of keys that are full stand in front, that job's keys are asked one by one. Only a job of
+which thousands of keys wait, behind as many runs of a full one, is read from its front for as long as it takes.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from domain.json_values import Json
+from domain.ports import Row
+from projections.rows import Connection, fetch_rows
+
+PRESENT = """
+    SELECT now, set_config('apphub.now', now::text, true)
+    FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) AS present
+"""
+"""The database's present, kept for the rest of the transaction: what is asked in the same breath can refer to it."""
+
+FRONT, FRONT_OF_JOB = 12, 8
+"""Runs looked at beyond a few for each free slot, of the queue and then of each job."""
+
+MAX_KEYS = 2_000
+"""Keys of a job that are looked at one by one; each costs some ten microseconds."""
+
+LEVELS = """
+    WITH RECURSIVE level AS (
+        (SELECT priority FROM job_runs WHERE status = 'pending' ORDER BY priority DESC LIMIT 1)
+        UNION ALL
+        SELECT lower.priority FROM level CROSS JOIN LATERAL (
+            SELECT priority FROM job_runs WHERE status = 'pending' AND priority < level.priority
+            ORDER BY priority DESC LIMIT 1
+        ) AS lower
+    )
+"""
+"""The priorities that wait, a few of two hundred. Among runs of one priority, those that are due are a range of the
+index; among all, they would be sought between those that are planned for later."""
+
+_DUE = """
+    SELECT id, job_definition_id, concurrency_value, priority, scheduled_at FROM job_runs
+    WHERE status = 'pending' AND scheduled_at <= %(now)s
+      AND (execution > 0 OR start_deadline_at IS NULL OR start_deadline_at > %(now)s)
+"""
+
+_IN_ORDER = "ORDER BY priority DESC, scheduled_at, id"
+
+_KEYED = "(concurrency_value IS NOT NULL)::int"
+"""A number, for conditions on truth values are simplified until no index knows them."""
+
+_KEY_RUNS = """
+    SELECT 1 FROM job_runs AS running
+    WHERE running.status = 'running' AND running.job_definition_id = run.job_definition_id
+      AND running.concurrency_value = run.concurrency_value
+"""
+
+_SHOWN = f"""
+    SELECT run.*, run.concurrency_value IS NOT NULL AND EXISTS ({_KEY_RUNS}) AS key_runs
+"""
+
+FRONT_OF_QUEUE = f"""
+    {LEVELS} {_SHOWN} FROM (
+        SELECT run.* FROM level CROSS JOIN LATERAL (
+            {_DUE.replace("%(now)s", "(SELECT %(now)s::timestamptz)")} AND priority = level.priority
+            {_IN_ORDER} LIMIT %(limit)s
+        ) AS run
+        {_IN_ORDER} LIMIT %(limit)s
+    ) AS run
+    {_IN_ORDER}
+"""
+
+
+def front_of_queue(limit: int) -> str:
+    """Return the query for the front of the queue with its limit written out.
+
+    So, and with the present in a subquery, every execution has the same prospects, and PostgreSQL keeps one plan: to
+    plan takes six times as long as to look.
+    """
+    return FRONT_OF_QUEUE.replace("%(limit)s", str(limit))
+
+
+def first_questions(slots: int) -> tuple[str, str]:
+    """Return what `candidates` looks at first, without parameters: the limits, and the front as of `PRESENT`."""
+    return _LIMITED, front_of_queue(_in_front(slots)).replace("%(now)s", "current_setting('apphub.now')")
+
+
+def _in_front(slots: int) -> int:
+    return 2 * (1 << (slots - 1).bit_length()) + FRONT  # Few different limits, and so few plans.
+
+
+_BY_JOB = f"ORDER BY job_definition_id, {_KEYED}, priority DESC, scheduled_at, id LIMIT 1"
+"""The order of the one index that holds nothing but what waits."""
+
+JOBS = f"""
+    WITH RECURSIVE waiting (job_id) AS (
+        (SELECT job_definition_id FROM job_runs WHERE status = 'pending' {_BY_JOB})
+        UNION ALL
+        SELECT next.* FROM waiting CROSS JOIN LATERAL (
+            SELECT job_definition_id FROM job_runs WHERE status = 'pending' AND job_definition_id > job_id {_BY_JOB}
+        ) AS next
+    )
+    SELECT job_id FROM waiting
+"""
+"""The jobs of which a run waits."""
+
+FIRST_OF_JOBS = f"""
+    {_SHOWN} FROM unnest(%(job_ids)s::uuid[]) AS job (id) CROSS JOIN unnest(ARRAY[0, 1]) AS kind (keyed)
+    CROSS JOIN LATERAL (
+        {_DUE} AND job_definition_id = job.id AND {_KEYED} = kind.keyed {_IN_ORDER} LIMIT %(limit)s
+    ) AS run
+"""
+
+KEYS = """
+    WITH RECURSIVE waiting (key) AS (
+        (SELECT concurrency_value FROM job_runs
+         WHERE status = 'pending' AND job_definition_id = %(job_id)s AND concurrency_value IS NOT NULL
+         ORDER BY concurrency_value LIMIT 1)
+        UNION ALL
+        SELECT next.* FROM waiting CROSS JOIN LATERAL (
+            SELECT concurrency_value FROM job_runs
+            WHERE status = 'pending' AND job_definition_id = %(job_id)s AND concurrency_value > key
+            ORDER BY concurrency_value LIMIT 1
+        ) AS next
+    )
+    SELECT key FROM waiting LIMIT %(limit)s
+"""
+"""The keys of a job of which a run waits."""
+
+FIRST_OF_KEYS = f"""
+    {_SHOWN} FROM unnest(%(keys)s::text[]) AS waiting (key) CROSS JOIN LATERAL (
+        {_DUE} AND job_definition_id = %(job_id)s AND concurrency_value = waiting.key {_IN_ORDER} LIMIT 1
+    ) AS run
+"""
+
+FREE_OF_JOB = f"""
+    SELECT run.*, false AS key_runs FROM (
+        {_DUE.replace("FROM job_runs", "FROM job_runs AS run")} AND job_definition_id = %(job_id)s AND {_KEYED} = 1
+          AND NOT concurrency_value = ANY(%(taken)s::text[]) AND NOT EXISTS ({_KEY_RUNS})
+        {_IN_ORDER} LIMIT %(limit)s
+    ) AS run
+"""
+
+_LIMITED = """
+    SELECT definition.id, definition.max_concurrent_runs, count(run.id) AS running
+    FROM job_definitions AS definition
+    LEFT JOIN job_runs AS run ON run.job_definition_id = definition.id AND run.status = 'running'
+    WHERE definition.max_concurrent_runs IS NOT NULL
+    GROUP BY definition.id
+"""
+
+
+class _Limits:
+    """How much of each job's concurrency is left, as the claim goes along."""
+
+    def __init__(self, limited: list[Row]) -> None:
+        self._left = {str(job["id"]): _whole(job["max_concurrent_runs"]) - _whole(job["running"]) for job in limited}
+        self._taken: set[tuple[str, Json]] = set()
+
+    def is_full(self, job_id: str) -> bool:
+        """Return whether no run of the job may start any more."""
+        return self._left.get(job_id, 1) <= 0
+
+    def pick(self, runs: Iterable[Row], limit: int) -> list[UUID]:
+        """Admit the first runs that have room, up to the limit."""
+        picked: list[UUID] = []
+        for run in runs:
+            if len(picked) == limit:
+                break
+            if self._admit(run):
+                picked.append(UUID(str(run["id"])))
+        return picked
+
+    def _admit(self, run: Row) -> bool:
+        """Count the run in, if its job and its key have room."""
+        job, key = str(run["job_definition_id"]), run["concurrency_value"]
+        if run["key_runs"] or self.is_full(job) or (job, key) in self._taken:
+            return False
+        if job in self._left:
+            self._left[job] -= 1
+        if key is not None:
+            self._taken.add((job, key))
+        return True
+
+
+async def claim_candidates(connection: Connection, now: datetime, limit: int) -> list[UUID]:
+    """Return the due runs to start now. Exact only under the log's lock."""
+    async with connection.pipeline():
+        limits = await connection.execute(_LIMITED)
+        front = await connection.execute(front_of_queue(_in_front(limit)), {"now": now})
+    return await candidates(connection, now, limit, await limits.fetchall(), await front.fetchall())
+
+
+async def candidates(
+    connection: Connection, now: datetime, limit: int, limited: list[Row], front: list[Row]
+) -> list[UUID]:
+    """Return the same, by the answers to `first_questions`."""
+    picked = _Limits(limited).pick(front, limit)
+    if len(picked) == limit or len(front) < _in_front(limit):
+        return picked
+    limits = _Limits(limited)
+    waiting = [str(job["job_id"]) for job in await fetch_rows(connection, JOBS, {})]
+    runs = await _first_of_jobs(connection, now, limit, [job for job in waiting if not limits.is_full(job)])
+    return limits.pick(sorted(runs, key=_order), limit)
+
+
+async def _first_of_jobs(connection: Connection, now: datetime, limit: int, jobs: Sequence[str]) -> list[Row]:
+    """Return of each of these jobs the first runs that its keys let start, at least `limit` where there are."""
+    at_most = 2 * limit + FRONT_OF_JOB
+    runs = await fetch_rows(connection, FIRST_OF_JOBS, {"now": now, "limit": at_most, "job_ids": list(jobs)})
+    keyed: dict[str, list[Row]] = {}
+    for run in runs:
+        if run["concurrency_value"] is not None:
+            keyed.setdefault(str(run["job_definition_id"]), []).append(run)
+    for job, first in keyed.items():
+        if len(first) == at_most and _free_keys(first) < limit:
+            runs += await _first_of_keys(connection, now, limit, job)
+    return list({run["id"]: run for run in runs}.values())
+
+
+async def _first_of_keys(connection: Connection, now: datetime, limit: int, job: str) -> list[Row]:
+    """Return a job's first runs of different keys; in front of them there are many whose keys are taken."""
+    keys = await fetch_rows(connection, KEYS, {"job_id": job, "limit": MAX_KEYS + 1})
+    values: dict[str, object] = {"now": now, "limit": limit, "job_id": job}
+    if len(keys) <= MAX_KEYS:
+        return await fetch_rows(connection, FIRST_OF_KEYS, {**values, "keys": [str(row["key"]) for row in keys]})
+    found: list[Row] = []
+    more = True
+    while more and _free_keys(found) < limit:
+        taken = [str(run["concurrency_value"]) for run in found]
+        new = await fetch_rows(connection, FREE_OF_JOB, {**values, "taken": taken})
+        found += new
+        more = bool(new)
+    return found
+
+
+def _free_keys(runs: Sequence[Row]) -> int:
+    """Return how many of a job's runs could start at the same time, as far as their keys go."""
+    return len({str(run["concurrency_value"]) for run in runs if not run["key_runs"]})
+
+
+def _order(run: Row) -> tuple[int, str, str]:
+    return -_whole(run["priority"]), str(run["scheduled_at"]), str(run["id"])
+
+
+def _whole(value: Json) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,274 @@
+"""Reading runs as they were at an earlier position of the log.
+
+What was true at a position stays true: runs that had ended by then never change, and which ones were alive then is
+settled, too. So the queries here need no history; they name runs, and whoever shows one that has moved on since then
+folds its events up to the position.
+
+A checkpoint (table `run_checkpoints`) lists the runs that were pending or running at its own position. What events
+have touched between a checkpoint and the position asked for is given as `Moved`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.jobs.run_values import FINAL, STATUSES
+from domain.ports import Row
+from projections.rows import Connection, fetch_rows
+from projections.runs.lists import RunFilter
+from projections.runs.search import id_range
+
+ALIVE: tuple[str, ...] = tuple(status for status in STATUSES if status not in FINAL)
+ENDED: tuple[str, ...] = tuple(status for status in STATUSES if status in FINAL)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Runs of one job that events have touched since a checkpoint, and that were in one status afterwards.
+
+    Attributes:
+        created: their created positions.
+    """
+
+    job_definition_id: str
+    status: str
+    created: Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Then:
+    """A position of the log, and what is known of the runs that were alive at it.
+
+    Attributes:
+        checkpoint: position of the checkpoint before; 0 where there is none.
+        moved: what events have touched since the checkpoint.
+        job_ids: the jobs that `moved` is about; None means all.
+    """
+
+    position: int
+    checkpoint: int = 0
+    moved: Sequence[Moved] = ()
+    job_ids: Sequence[UUID] | None = None
+
+    def created(self, *statuses: str) -> list[int]:
+        """Return the created positions of moved runs that were in one of these statuses."""
+        return [created for group in self.moved if group.status in statuses for created in group.created]
+
+
+async def checkpoint_before(connection: Connection, position: int) -> int:
+    """Return the position of the last checkpoint at or before this one; 0 where there is none."""
+    query = "SELECT coalesce(max(position), 0) AS position FROM run_checkpoints WHERE position <= %(position)s"
+    return int(str((await fetch_rows(connection, query, {"position": position}))[0]["position"]))
+
+
+async def alive_at_checkpoint(connection: Connection, checkpoint: int) -> int:
+    """Return how many runs a checkpoint lists."""
+    query = """
+        SELECT coalesce(sum(cardinality(pending) + cardinality(running)), 0)::bigint AS alive
+        FROM run_checkpoints WHERE position = %(checkpoint)s
+    """
+    return int(str((await fetch_rows(connection, query, {"checkpoint": checkpoint}))[0]["alive"]))
+
+
+# Lists ----------------------------------------------------------------------------------------------------------
+
+
+def jobs_to_search(runs: RunFilter, found: Sequence[UUID] | None) -> list[UUID] | None:
+    """Return the only jobs whose runs a filter can let pass, or None where it can be any.
+
+    Args:
+        runs: the filter.
+        found: the jobs that its search text matches; None where it has none.
+    """
+    if runs.definition_id is not None:
+        return [runs.definition_id]
+    if found is None or id_range(runs.search or "") != (None, None):
+        return None
+    return list(found)
+
+
+def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
+    """Return the query for a page of runs as of `%(position)s`, newest first: their ids.
+
+    Each status is a branch of its own that stops at the page's end. Ended ones are read off the index (…, status,
+    created_position); pending and running ones come from the checkpoint before and from what has moved since.
+
+    Args:
+        runs: which.
+        one_by_one: whether to look at all runs for those that a search matches, rather than for each job it names.
+    """
+    filters = ["created_position <= %(position)s"]
+    if runs.definition_id is not None:
+        filters.append("job_definition_id = %(definition_id)s")
+    if runs.before_position is not None:
+        filters.append("created_position < %(before_position)s")
+    plain = " AND ".join(filters)
+    if runs.search is not None:
+        filters.append("(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)")
+    condition = " AND ".join(filters)
+    by_job = runs.search is not None and not one_by_one
+    branch = _searched_branch if by_job else _branch
+    wanted = plain if by_job else condition
+    statuses = set(runs.statuses) or set(STATUSES)
+    if statuses == set(STATUSES):
+        branches = [branch(wanted)]
+    else:
+        ended = [
+            branch(f"{wanted} AND status = '{status}' AND completed_position <= %(position)s")
+            for status in ENDED
+            if status in statuses
+        ]
+        branches = ended + [_alive_branch(status, condition) for status in ALIVE if status in statuses]
+    page = " UNION ALL ".join(branches)
+    return f"SELECT id FROM ({page}) AS page ORDER BY created_position DESC OFFSET %(offset)s LIMIT %(limit)s"
+
+
+def _branch(condition: str) -> str:
+    return f"""(
+        SELECT id, created_position FROM job_runs WHERE {condition}
+        ORDER BY created_position DESC LIMIT %(page_end)s)"""
+
+
+def _searched_branch(condition: str) -> str:
+    # OFFSET 0, for the few runs of the range are to be found by it and by nothing else.
+    return f"""(
+        SELECT id, created_position FROM (
+            SELECT part.* FROM unnest(%(found)s::uuid[]) AS job (id)
+            CROSS JOIN LATERAL (
+                SELECT id, created_position FROM job_runs WHERE job_definition_id = job.id AND {condition}
+                ORDER BY created_position DESC LIMIT %(page_end)s
+            ) AS part
+            UNION SELECT id, created_position FROM (
+                SELECT * FROM job_runs WHERE id BETWEEN %(first_id)s AND %(last_id)s OFFSET 0
+            ) AS named
+            WHERE {condition}
+        ) AS either
+        ORDER BY created_position DESC LIMIT %(page_end)s)"""
+
+
+def _alive_branch(status: str, condition: str) -> str:
+    # NOT IN, for PostgreSQL hashes its list whatever it believes of the list's length. LATERAL with a LIMIT, for that
+    # is an index's look-up for each run, as far as the page needs it, and can be planned as nothing else.
+    return f"""(
+        SELECT run.id, run.created_position
+        FROM (
+            SELECT created FROM (
+                SELECT unnest({status}) AS created FROM run_checkpoints
+                WHERE position = %(checkpoint)s AND {_OF_JOBS}
+            ) AS known
+            WHERE created NOT IN (SELECT unnest(%(moved)s::bigint[]))
+            UNION ALL SELECT unnest(%(moved_{status})s::bigint[])
+            ORDER BY created DESC
+        ) AS candidate
+        CROSS JOIN LATERAL (
+            SELECT id, job_definition_id, created_position FROM job_runs
+            WHERE created_position = candidate.created LIMIT 1
+        ) AS run
+        WHERE {condition}
+        ORDER BY candidate.created DESC LIMIT %(page_end)s)"""
+
+
+_OF_JOBS = "(%(job_ids)s::uuid[] IS NULL OR job_definition_id = ANY(%(job_ids)s::uuid[]))"
+
+
+def page_values(
+    then: Then, runs: RunFilter, found: Sequence[UUID] | None, limit: int, offset: int
+) -> dict[str, object]:
+    """Return the parameters of `newest_first`; one run more than the limit tells whether more follow."""
+    first_id, last_id = id_range(runs.search or "")
+    return {
+        "position": then.position,
+        "checkpoint": then.checkpoint,
+        "job_ids": None if then.job_ids is None else list(then.job_ids),
+        "moved": then.created(*STATUSES),
+        **{f"moved_{status}": then.created(status) for status in ALIVE},
+        "definition_id": runs.definition_id,
+        "before_position": runs.before_position,
+        "found": list(found or ()),
+        "first_id": first_id,
+        "last_id": last_id,
+        "page_end": offset + limit + 1,
+        "offset": offset,
+        "limit": limit + 1,
+    }
+
+
+async def jobs_changed_after(connection: Connection, position: int) -> list[UUID]:
+    """Return the jobs whose row shows more than there was at the position."""
+    rows = await fetch_rows(
+        connection, "SELECT id FROM job_definitions WHERE position > %(position)s", {"position": position}
+    )
+    return [UUID(str(row["id"])) for row in rows]
+
+
+_NAMED_LIKE = """
+    SELECT id FROM (
+        SELECT id, slug, name FROM job_definitions WHERE position <= %(position)s
+        UNION ALL
+        SELECT * FROM unnest(%(ids)s::uuid[], %(slugs)s::text[], %(names)s::text[])
+    ) AS job (id, slug, name)
+    WHERE strpos(lower(slug), lower(%(search)s)) > 0 OR strpos(lower(name), lower(%(search)s)) > 0
+"""
+
+
+async def jobs_named_like(connection: Connection, search: str, position: int, changed: Sequence[Row]) -> list[UUID]:
+    """Return the jobs whose slug or name held a text at the position, in any case.
+
+    Jobs that have changed since are given as they were (`changed`).
+    """
+    values = {
+        "search": search,
+        "position": position,
+        "ids": [str(job["id"]) for job in changed],
+        "slugs": [str(job["slug"]) for job in changed],
+        "names": [str(job["name"]) for job in changed],
+    }
+    return [UUID(str(row["id"])) for row in await fetch_rows(connection, _NAMED_LIKE, values)]
+
+
+# Counts ---------------------------------------------------------------------------------------------------------
+
+_COUNTS = f"""
+    SELECT
+        {", ".join(f"coalesce(sum(cardinality({status})), 0)::bigint AS {status}" for status in ALIVE)},
+        {", ".join(f"coalesce(sum({status}), 0)::bigint AS {status}" for status in ENDED)}
+    FROM run_checkpoints WHERE position = %(checkpoint)s AND {_OF_JOBS}
+"""
+
+_RUNNING = f"""
+    SELECT unnest(running) AS created FROM run_checkpoints WHERE position = %(checkpoint)s AND {_OF_JOBS}
+"""
+
+
+async def counts(connection: Connection, then: Then) -> dict[str, int]:
+    """Return how many runs there were in each status."""
+    values = {"checkpoint": then.checkpoint, "job_ids": None if then.job_ids is None else list(then.job_ids)}
+    [before] = await fetch_rows(connection, _COUNTS, values)
+    running = await fetch_rows(connection, _RUNNING, values)
+    return counted(
+        {status: int(str(count)) for status, count in before.items()},
+        {int(str(row["created"])) for row in running},
+        then,
+    )
+
+
+def counted(before: Mapping[str, int], were_running: Iterable[int], then: Then) -> dict[str, int]:
+    """Return the counts of a checkpoint, moved on.
+
+    Args:
+        before: the checkpoint's counts by status.
+        were_running: created positions of the runs that were running at the checkpoint.
+        then: what has moved since.
+    """
+    now = Counter(before)
+    running = set(were_running)
+    for group in then.moved:
+        now[group.status] += len(group.created)
+        # Only what was alive can move: what was not running then, but there, was pending.
+        now.subtract("running" if created in running else "pending" for created in _older(group, then.checkpoint))
+    return {status: now[status] for status in STATUSES}
+
+
+def _older(group: Moved, checkpoint: int) -> list[int]:
+    return [created for created in group.created if created <= checkpoint]

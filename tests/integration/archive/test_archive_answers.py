@@ -1,0 +1,207 @@
+"""What is archived is still answered: every reader says the same before and after, but for the archive's own events."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.clock import from_iso
+from domain.jobs.run import JobRun
+from domain.jobs.run_values import FINAL
+from eventlog.database.connection import Database
+from eventlog.history.as_of import opened
+from eventlog.history.audit import Audit
+from eventlog.history.checkpoints import Checkpoints
+from eventlog.history.event_filter import EventFilter
+from eventlog.history.steps import Replay
+from eventlog.rebuild.verify import Difference, verify
+from projections.envelope import Envelope
+from projections.messages import messages
+from projections.runs.lists import RunFilter
+from projections.tables import TABLES
+from tests.support.archives import archive_now, files_in
+from tests.support.histories import SLUGS, make_history
+from tests.support.logs import TESTER, Parts, parts, query
+from tests.support.seals import SealedLog
+
+STEPS = 1_600
+
+OF_ARCHIVES = "log_archive.archived"
+
+
+def no_archives(events: Sequence[Envelope]) -> list[Envelope]:
+    return [event for event in events if event.topic != OF_ARCHIVES]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is asked, twice."""
+
+    positions: list[int]
+    run_ids: list[UUID]
+    times: list[datetime]
+    correlations: list[str]
+    head: int
+
+
+async def think(part: Parts, random: Random) -> Questions:
+    head = await part.reader.head()
+    rows = query(part.url, "SELECT id FROM job_runs ORDER BY created_position")
+    run_ids = [row[0] for row in rows]
+    times = query(part.url, "SELECT recorded_at FROM jobs_events ORDER BY random() LIMIT 25")
+    stories = query(part.url, "SELECT correlation_id::text FROM jobs_events ORDER BY random() LIMIT 15")
+    return Questions(
+        positions=[0, 1, head, *(random.randint(0, head) for _ in range(60))],
+        run_ids=run_ids,
+        times=[from_iso(row[0].isoformat()) for row in times],
+        correlations=[row[0] for row in stories],
+        head=head,
+    )
+
+
+async def answers(part: Parts, asked: Questions) -> dict[str, Any]:
+    """Ask everything that the log answers."""
+    audit = Audit(part.pool)
+    return {
+        "log": await _log(part),
+        "histories": no_archives(await part.reader.histories(asked.run_ids)),
+        "parts": await part.reader.parts(dict.fromkeys(asked.run_ids[:150], (1, 4))),
+        "aggregates": {
+            key: (run.status, run.version) for key, run in (await part.jobs.load(JobRun, asked.run_ids)).items()
+        },
+        "filtered": {name: await _export(audit, wanted) for name, wanted in _filters(asked).items()},
+        "times": [await audit.position_at(moment) for moment in asked.times],
+        "since": [await _export(audit, EventFilter(since=moment)) for moment in asked.times[:5]],
+        "past": [await _past(part, position, asked) for position in asked.positions],
+        "stream": await _stream(part, asked.positions[:8]),
+    }
+
+
+async def _log(part: Parts) -> list[Envelope]:
+    events: list[Envelope] = []
+    while chunk := await part.reader.after(events[-1].position if events else 0, 37, 20_000):
+        events += chunk
+    return no_archives(events)
+
+
+def _filters(asked: Questions) -> dict[str, EventFilter]:
+    parse = EventFilter.parse
+    return {
+        "type": parse(types="job_run.started, job_run.attempt_*"),
+        "kind": parse(subject="job_run"),
+        "definitions": parse(subject="job_definition"),
+        "actor": parse(actor="tester", types="job_run.*"),
+        "worker": parse(actor="worker:driver-1-1"),
+        "until": EventFilter(until=asked.times[0]),
+        **{str(run_id): parse(subject=str(run_id)) for run_id in asked.run_ids[:20]},
+        **{text: parse(correlation=text) for text in asked.correlations},
+    }
+
+
+async def _export(audit: Audit, wanted: EventFilter) -> list[Envelope]:
+    found: list[Envelope] = []
+    position: int | None = 0
+    while position is not None:
+        page = await audit.page(wanted, position, 29)
+        found += page.events
+        position = page.next
+    return no_archives(found)
+
+
+async def _past(part: Parts, position: int, asked: Questions) -> dict[str, Any]:
+    random = Random(position)
+    statuses = random.sample(("pending", "running", *sorted(FINAL)), 2)
+    async with part.pool.connection() as connection, opened(connection, position) as past:
+        return {
+            "counts": await past.counts(None),
+            "page": await past.runs(RunFilter(), 40, 0),
+            "filtered": await past.runs(RunFilter(statuses=statuses), 20, 3),
+            "runs": [await past.run(run_id) for run_id in random.sample(asked.run_ids, 5)],
+            "job": await past.job(SLUGS[position % len(SLUGS)]),
+        }
+
+
+async def _stream(part: Parts, positions: Sequence[int]) -> list[Any]:
+    told = []
+    for position in positions:
+        replay, after = Replay(part.reader, 20), position
+        while events := await part.reader.after(after, 50):
+            after = events[-1].position
+            told += [
+                (step.event, [(one.type, one.data) for one in messages(step.event, step.before, step.after)])
+                for step in await replay.steps(events)
+                if step.event.topic != OF_ARCHIVES
+            ]
+    return told
+
+
+@pytest.mark.timeout(300)
+def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_path: Path) -> None:
+    random, directory = Random(7), tmp_path / "archive"
+    log = SealedLog(database_url, tmp_path, directory)
+
+    async def before() -> tuple[Questions, dict[str, Any]]:
+        async with parts(database_url, archive=directory) as part:
+            await make_history(part, random, STEPS)
+            await Checkpoints(part.pool, every=300).recompute()
+            asked = await think(part, random)
+            return asked, await answers(part, asked)
+
+    async def after(asked: Questions, rounds: int) -> dict[str, Any]:
+        async with parts(database_url, archive=directory) as part:
+            assert await part.reader.head() == asked.head + rounds
+            found = await answers(part, asked)
+            await Checkpoints(part.pool, every=300).recompute()
+            assert await answers(part, asked) == found
+            return found
+
+    async def verified() -> None:
+        found: list[Difference] = []
+        await verify(Database(database_url, archive=directory), TABLES, found.append, lambda *_: None)
+        assert found == []
+
+    asked, known = asyncio.run(before())
+    log.seal()
+    files = asyncio.run(archive_now(database_url, directory, max_events=400))
+    archived = sum(file.runs for file in files)
+    assert archived > 150
+    assert len(files) > 2
+    ended = "SELECT count(*) FROM job_runs WHERE status IN ('succeeded', 'failed', 'canceled', 'expired')"
+    assert query(database_url, ended) == [(archived,)]
+    left = query(database_url, "SELECT count(*) FROM jobs_events WHERE topic <> %s", OF_ARCHIVES)
+    assert left == [(len(known["log"]) - sum(file.events for file in files),)]
+    found = asyncio.run(after(asked, len(files)))
+    assert set(found) == set(known)
+    for name, answer in known.items():
+        assert found[name] == answer, name
+    asyncio.run(verified())
+    assert log.verify().clean
+    assert len(files_in(directory)) == len(files)
+
+
+@pytest.mark.timeout(300)
+def test_a_second_archive_takes_what_has_ended_since(database_url: str, tmp_path: Path) -> None:
+    random, directory = Random(8), tmp_path / "archive"
+
+    async def scenario() -> None:
+        async with parts(database_url, archive=directory) as part:
+            await make_history(part, random, 300)
+            first = await archive_now(database_url, directory)
+            for run_id in [row[0] for row in query(database_url, "SELECT id FROM job_runs WHERE status = 'pending'")]:
+                await part.jobs.cancel(run_id, None, TESTER)
+            asked = await think(part, random)
+            known = await answers(part, asked)
+            second = await archive_now(database_url, directory, max_events=50)
+            assert len(first) == 1
+            assert second
+            assert second[0].first_position < first[0].last_position, "the files overlap"
+            assert await archive_now(database_url, directory) == []
+            assert await answers(part, asked) == known
+
+    asyncio.run(scenario())

@@ -1,0 +1,105 @@
+"""Archive files that are well are served; those that are missing or damaged are named by whatever needs them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.archive.test_archiving import ended_run
+from tests.support.archives import archive, files_in, run_command
+from tests.support.logs import parts
+from tests.support.processes import started
+
+
+@pytest.fixture
+def damaged(database_url: str, tmp_path: Path) -> tuple[str, Path, str]:
+    """Give a database with an archived run, its file, and the run's id."""
+
+    async def run() -> str:
+        async with parts(database_url) as part:
+            return str(await ended_run(part))
+
+    run_id = asyncio.run(run())
+    archive(database_url, tmp_path / "data" / "archive")
+    return database_url, files_in(tmp_path / "data" / "archive")[0], run_id
+
+
+DAMAGE: dict[str, Any] = {
+    "is missing": lambda path: path.unlink(),
+    "is damaged": lambda path: path.write_bytes(path.read_bytes()[:-30] + bytes(30)),
+    "is damaged (it has": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_file_that_is_not_what_was_written_is_named(
+    damaged: tuple[str, Path, str], tmp_path: Path, damage: str
+) -> None:
+    url, path, run_id = damaged
+    DAMAGE[damage](path)
+    for extra in ((), ("--json",)):
+        found = run_command(url, tmp_path, "verify", *extra)
+        assert found.popen.returncode == 1
+        [line] = found.lines
+        assert f"{path} {damage}" in line
+        assert "put it back" in line
+    if damage.endswith("has"):
+        return
+    rebuilt = run_command(url, tmp_path, "projections", "rebuild", "job_runs")
+    assert rebuilt.popen.returncode == 1
+    assert f"archive file {path} {damage}" in rebuilt.errors[-1]
+    exported = run_command(url, tmp_path, "events", "export")
+    assert exported.popen.returncode == 1
+    assert f"archive file {path} {damage}" in exported.errors[-1]
+    with (
+        started("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url) as process,
+        httpx.Client(base_url=process.url(), timeout=30) as client,
+    ):
+        for call in (f"/job-runs/{run_id}/events", f"/job-runs/{run_id}/attempts", "/events?after=0"):
+            answer = client.get(call)
+            assert answer.status_code == 503, answer.text
+            assert answer.json()["code"] == "archive_unavailable"
+            assert path.name in answer.json()["error"]
+        assert client.get(f"/job-runs/{run_id}").status_code == 200
+
+
+def test_the_api_serves_what_is_archived(damaged: tuple[str, Path, str], tmp_path: Path) -> None:
+    url, path, run_id = damaged
+    elsewhere = tmp_path / "elsewhere"
+    path.parent.rename(elsewhere)
+    arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--archive", str(elsewhere))
+    with (
+        started(*arguments, APPHUB_DATABASE_URL=url) as process,
+        httpx.Client(base_url=process.url(), timeout=30) as client,
+    ):
+        events = client.get("/events").json()["data"]
+        recorded = [event for event in events if event["type"] == "log_archive.archived"]
+        assert [event["data"]["file"] for event in recorded] == [path.name]
+        history = client.get(f"/job-runs/{run_id}/events").json()["data"]
+        assert history == [event for event in events if event["subject"]["id"] == run_id]
+        [attempt] = client.get(f"/job-runs/{run_id}/attempts").json()["data"]
+        assert attempt["outcome"] == "succeeded"
+        statuses = [
+            client.get(f"/job-runs/{run_id}", params={"asOf": event["position"]}).json()["data"]["run"]["status"]
+            for event in history
+        ]
+        assert statuses == ["pending", "running", "succeeded"]
+        of_archives = client.get("/events", params={"subject": "log_archive"}).json()["data"]
+        assert of_archives == recorded
+        told = []
+        with client.stream("GET", "/events/stream", params={"after": 0}) as stream:
+            for line in stream.iter_lines():
+                told += [line] if line.startswith("event: ") else []
+                if line == "event: job.run.succeeded":
+                    break
+        assert told[-5:] == [
+            "event: job.run.pending",
+            "event: job.run.updated",
+            "event: job.run.running",
+            "event: job.run.updated",
+            "event: job.run.succeeded",
+        ]
+        assert client.post(f"/job-runs/{run_id}/cancel").status_code == 409
+        assert client.post(f"/job-runs/{run_id}/retry").status_code == 202

@@ -1,0 +1,260 @@
+"""What archiving takes, what it leaves, and that nobody else can take or add anything."""
+
+import asyncio
+import gzip
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import orjson
+import psycopg
+import pytest
+from psycopg import errors
+
+from domain.errors import ConflictError
+from domain.jobs.launching import Launch
+from domain.jobs.run import JobRun
+from domain.jobs.run_values import Report
+from eventlog.archive import role
+from eventlog.database.connection import Database
+from eventlog.rebuild.rebuild import rebuild
+from eventlog.rebuild.verify import Difference, verify
+from eventlog.seal.proofs import Prover, check_proof
+from migrations import runner
+from projections import job_runs
+from projections.tables import TABLES
+from tests.support.archives import archive, archive_now, files_in, make_role
+from tests.support.big_logs import fill, sabotage
+from tests.support.logs import TESTER, Parts, parts, query, registered
+from tests.support.seals import SealedLog, edit, pool
+
+EVENT = """
+    INSERT INTO jobs_events (notification_id, originator_id, originator_version, topic, state)
+    SELECT coalesce({position}, nextval('jobs_events_notification_id_seq')), '{run_id}', {version}, 'job_run.x', ''
+"""
+
+ONE = Launch(parameters={"a": 1}, idempotency_key="one", body={"parameters": {"a": 1}})
+
+
+def equal_to_log(url: str, directory: Path) -> bool:
+    found: list[Difference] = []
+    checked = asyncio.run(verify(Database(url, archive=directory), TABLES, found.append, lambda *_: None))
+    return found == [] and checked[0].events > 0
+
+
+async def ended_run(part: Parts, launch: Launch = ONE) -> UUID:
+    if not query(part.url, "SELECT 1 FROM job_definitions WHERE slug = 'job'"):
+        await registered(part.jobs, "job")
+        await part.worker("worker")
+    run_id = (await part.jobs.launch("job", launch, TESTER)).run_id
+    [claim] = await part.executions.claim("worker", 1)
+    await part.executions.succeed(run_id, claim.holder, {"fine": True}, Report())
+    return run_id
+
+
+@pytest.fixture
+def archived(database_url: str, tmp_path: Path) -> tuple[str, Path, UUID]:
+    """Give a database with a run that is archived, and one that is not; the directory, and the archived run."""
+    directory = tmp_path / "archive"
+
+    async def scenario() -> UUID:
+        async with parts(database_url, archive=directory) as part:
+            run_id = await ended_run(part)
+            await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)
+            [file] = await archive_now(database_url, directory)
+            assert (file.runs, file.events) == (1, 3)
+            return run_id
+
+    return database_url, directory, asyncio.run(scenario())
+
+
+def test_the_same_key_leads_to_the_archived_run(archived: tuple[str, Path, UUID]) -> None:
+    url, directory, run_id = archived
+
+    async def scenario() -> None:
+        async with parts(url, archive=directory) as part:
+            again = await part.jobs.launch("job", ONE, TESTER)
+            assert (again.run_id, again.row) == (run_id, None)
+            with pytest.raises(ConflictError, match="another body"):
+                await part.jobs.launch("job", Launch(idempotency_key="one", body={"other": 1}), TESTER)
+            with pytest.raises(ConflictError, match="already succeeded"):
+                await part.jobs.cancel(run_id, None, TESTER)
+            retried = await part.jobs.retry(run_id, TESTER)
+            assert retried.row is not None
+            assert retried.row["context"] == {"retryOf": str(run_id)}
+            old, new = await part.reader.histories([run_id]), await part.reader.histories([retried.run_id])
+            assert new[0].correlation_id == old[0].correlation_id
+            loaded: JobRun = await asyncio.to_thread(part.jobs.repository.get, run_id)
+            assert (loaded.status, loaded.version) == ("succeeded", 3)
+            notifications = await asyncio.to_thread(part.jobs.notification_log.select, 1, 10)
+            head = await part.reader.head()
+            assert [one.id for one in notifications] == [one.position for one in await part.reader.after(0)]
+            assert notifications[-1].id == head
+
+    asyncio.run(scenario())
+
+
+def attempt(url: str, *statements: str) -> None:
+    """Run statements in a transaction that is undone."""
+    with psycopg.connect(url) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+        connection.rollback()
+
+
+def event(run_id: UUID, version: int, position: str = "NULL") -> str:
+    return EVENT.format(run_id=run_id, version=version, position=position)
+
+
+@pytest.mark.parametrize("version", [1, 3, 4])
+def test_no_version_of_an_archived_run_can_be_inserted_again(archived: tuple[str, Path, UUID], version: int) -> None:
+    url, _, run_id = archived
+    with pytest.raises(errors.UniqueViolation, match="this run is archived"):
+        attempt(url, event(run_id, version))
+
+
+def test_nor_can_a_position_or_an_older_snapshot_be_used(archived: tuple[str, Path, UUID]) -> None:
+    url, _, run_id = archived
+    with pytest.raises(errors.UniqueViolation, match="positions up to"):
+        attempt(url, event(uuid4(), 1, "4"))
+    for level in ("REPEATABLE READ", "SERIALIZABLE"):
+        with pytest.raises(errors.InvalidTransactionState):
+            attempt(url, f"SET TRANSACTION ISOLATION LEVEL {level}", event(run_id, 1))
+    attempt(url, event(uuid4(), 1))
+
+
+def test_only_the_archivist_may_remove_and_only_what_is_archived(archived: tuple[str, Path, UUID]) -> None:
+    url, _, _ = archived
+    name = f"somebody_{uuid4().hex}"
+    somebody = f"CREATE ROLE {name}; GRANT ALL ON jobs_events TO {name}; SET LOCAL ROLE {name}"
+    for who in ("SELECT 1", somebody):  # The first is the superuser.
+        with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
+            attempt(url, who, "DELETE FROM jobs_events")
+    for what in ("DELETE FROM jobs_events", "DELETE FROM jobs_events WHERE originator_version = 1"):
+        with pytest.raises(errors.InsufficientPrivilege, match="only whole histories"):
+            attempt(url, role.ASSUME, what)
+    for what in ("UPDATE jobs_events SET actor = 'x'", "TRUNCATE jobs_events", event(uuid4(), 1)):
+        with pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
+            attempt(url, role.ASSUME, what)
+
+
+@pytest.mark.parametrize("table", ["log_archives", "archived_blocks", "archived_runs"])
+def test_the_index_only_grows(archived: tuple[str, Path, UUID], table: str) -> None:
+    url, _, _ = archived
+    for change in (f"DELETE FROM {table}", f"UPDATE {table} SET first_position = 2", f"TRUNCATE {table}"):
+        with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
+            attempt(url, change)
+
+
+def test_the_file_can_be_read_by_anybody(archived: tuple[str, Path, UUID]) -> None:
+    url, directory, run_id = archived
+    [path] = files_in(directory)
+    header, *events = [orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    [(log_id,)] = query(url, "SELECT id::text FROM log_identity")
+    assert header == {"format": "apphub-jobs archive 1", "logId": log_id, "number": 1}
+    assert [(one["aggregateId"], one["version"]) for one in events] == [(str(run_id), number) for number in (1, 2, 3)]
+    assert orjson.loads(events[2]["state"])["result"] == {"fine": True}
+    [(state, actor)] = query(url, "SELECT state, actor FROM jobs_events WHERE topic = 'log_archive.archived'")
+    recorded = orjson.loads(state)
+    assert (recorded["file"], recorded["events"], recorded["runs"], actor) == (path.name, 3, 1, "system")
+    assert recorded["size_bytes"] == path.stat().st_size
+
+
+def test_what_has_not_ended_long_ago_stays(database_url: str, tmp_path: Path) -> None:
+    directory = tmp_path / "archive"
+
+    async def scenario() -> None:
+        async with parts(database_url, archive=directory) as part:
+            await ended_run(part)
+            pending = (await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)).run_id
+            assert await archive_now(database_url, directory, older_than=timedelta(hours=1)) == []
+            # The table says that it has ended; its events do not.
+            lie = "UPDATE job_runs SET status = 'canceled', completed_at = '2026-01-01' WHERE id = %s RETURNING 1"
+            query(database_url, lie, pending)
+            [file] = await archive_now(database_url, directory)
+            assert file.runs == 1
+            assert await part.reader.histories([pending]) != []
+            assert query(database_url, "SELECT count(*) FROM jobs_events WHERE originator_id = %s", pending) == [(1,)]
+
+    asyncio.run(scenario())
+    assert files_in(directory) != []
+
+
+def test_of_a_sealed_log_only_what_is_sealed_is_archived(database_url: str, tmp_path: Path) -> None:
+    log = SealedLog(database_url, tmp_path, tmp_path / "archive")
+    assert log.archive is not None
+
+    async def run() -> UUID:
+        async with parts(database_url, archive=log.archive) as part:
+            return await ended_run(part, Launch())
+
+    first = asyncio.run(run())
+    log.seal()
+    asyncio.run(run())
+    [file] = archive(database_url, log.archive)
+    assert file.runs == 1
+    assert query(database_url, "SELECT id FROM archived_runs") == [(first,)]
+    log.seal()
+    [second] = archive(database_url, log.archive)
+    assert second.runs == 1
+    log.seal()
+    report = log.verify()
+    assert (report.clean, report.unsealed) == (True, 0)
+
+    async def prove(position: int) -> None:
+        async with pool(database_url, log.archive) as connections:
+            check_proof(await Prover(connections, log.keys).inclusion(position), log.keys)
+
+    asyncio.run(prove(second.first_position))
+    edit(database_url, "UPDATE archived_blocks SET place = place + 1 WHERE archive = 2")
+    with pytest.raises(Exception, match="is damaged"):
+        log.verify()
+
+
+def test_a_log_that_is_sealed_for_the_first_time_after_archiving(database_url: str, tmp_path: Path) -> None:
+    log = SealedLog(database_url, tmp_path, tmp_path / "archive")
+    assert log.archive is not None
+    fill(database_url, 2_000)
+    files = archive(database_url, log.archive, max_events=1_500)
+    assert len(files) == 3
+    log.append(7)
+    log.seal()
+    report = log.verify()
+    [(stored,)] = query(database_url, "SELECT count(*) FROM jobs_events")
+    assert (report.clean, report.unsealed, report.events) == (True, 0, stored + sum(file.events for file in files))
+
+
+def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_path: Path) -> None:
+    directory = tmp_path / "archive"
+    fill(database_url, 400, succeeded=True)
+    archive(database_url, directory)
+    spoiled = [str(run_id) for run_id in sabotage(database_url, 40)]
+    found: list[Difference] = []
+    asyncio.run(verify(Database(database_url, archive=directory), [job_runs.TABLE], found.append, lambda *_: None))
+    named = {one.key: one for one in found if one.kind != "extra"}
+    assert set(named) == set(spoiled)
+    assert all(len(one.events) == 3 for one in named.values())
+    asyncio.run(rebuild(Database(database_url, archive=directory), job_runs.TABLE, found.append, lambda *_: None))
+    assert equal_to_log(database_url, directory)
+
+
+def test_the_schema_goes_down_only_while_nothing_is_archived(archived: tuple[str, Path, UUID]) -> None:
+    url, _, _ = archived
+    with pytest.raises(runner.SchemaError, match="3 events of the log lie in archive files"):
+        runner.downgrade(url, "0008")
+    assert runner.current(url) == runner.HEAD
+
+
+def test_the_schema_goes_down_and_up_with_the_role_in_place(database_url: str) -> None:
+    make_role(database_url)
+    runner.downgrade(database_url, "0008")
+    runner.upgrade(database_url)
+    granted = "SELECT has_table_privilege(%s, 'jobs_events', 'DELETE')"
+    assert query(database_url, granted, role.ROLE) == [(False,)]
+    make_role(database_url)
+    assert query(database_url, granted, role.ROLE) == [(True,)]
+
+
+def test_the_migration_knows_the_role_by_the_same_name() -> None:
+    text = (Path(runner.__file__).parent / "versions" / "0009_archive.py").read_text()
+    assert f'ROLE = "{role.ROLE}"' in text

@@ -1,0 +1,84 @@
+"""The population that growth is measured with agrees with its log; no question about it reads the whole of a table."""
+
+import asyncio
+import io
+import json
+from pathlib import Path
+from time import time
+
+import pytest
+
+from benchmarks.growth import __main__ as growth
+from benchmarks.growth import asking, lives, writing
+from benchmarks.growth.filling import fill
+from benchmarks.growth.population import Population
+from benchmarks.growth.questions import backlog_questions, look_around, questions
+from eventlog.database.connection import Database
+from eventlog.history.checkpoints import Checkpoints
+from eventlog.rebuild.verify import verify
+from projections.tables import TABLES
+from tests.support import databases
+from tests.support.logs import parts
+
+RUNS = 20_000
+
+
+def _fill(url: str, runs: int, pending_share: float = 0.0) -> None:
+    fill(url, Population(runs, int(time() * 1_000) - 60_000, pending_share), lambda _: None)
+
+
+def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
+    async def scenario() -> None:
+        async with parts(database_url) as part:
+            assert await Checkpoints(part.pool).recompute()
+        checked = await verify(Database(database_url), TABLES, print, lambda *_: None)
+        assert [table.differences for table in checked] == [0] * len(TABLES)
+        assert sum(table.rows for table in checked) > RUNS
+        connection = await asking.recording(database_url)
+        async with connection:
+            for question in questions(await look_around(connection), connection):
+                found = await asking.plans(connection, question)
+                read = set(asking.scans(found)) - {"run_checkpoints"}  # Which is small here.
+                assert not read, (question.name, found)
+
+    _fill(database_url, RUNS)
+    asyncio.run(scenario())
+
+
+def test_a_backlog_is_claimed_from_without_reading_it(database_url: str) -> None:
+    async def scenario() -> None:
+        connection = await asking.recording(database_url)
+        async with connection:
+            for suffix in ("", "full ones in front"):
+                for question in backlog_questions(suffix):
+                    found = await asking.plans(connection, question)
+                    assert not asking.scans(found), (question.name, found)
+                await connection.execute(lives.SPOIL_BACKLOG)
+                await connection.execute("VACUUM (ANALYZE) job_runs")
+
+    _fill(database_url, RUNS // 2, 1.0)
+    asyncio.run(scenario())
+
+
+def test_the_benchmark_measures_and_tells(
+    database_server: str, shared_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name, value in (
+        (asking, "LEAST", 1),
+        (asking, "WARM", 1),
+        (asking, "LONG_S", 0.0),
+        (writing, "ROUND_S", 0.05),
+        (writing, "ROUNDS", 1),
+        (writing, "SINGLE", 3),
+        (writing, "CLAIMS", 2),
+        (growth, "VERIFIED", 500),
+    ):
+        monkeypatch.setattr(module, name, value)
+    where = (database_server, databases.template(database_server, shared_dir))
+    results = growth.Results()
+    growth.measure([500, 1_000], where, results, tmp_path)
+    growth.show(results)
+    told = json.load(io.StringIO(json.dumps(results.present())))
+    assert set(told["sizes"]) == {"500", "1000"}
+    assert all(set(row["ms"]) == {"500", "1000"} and row["ratio"] > 0 for row in told["rows"])
+    assert "GET /job-runs?search, without a hit" in (tmp_path / "1000.txt").read_text()

@@ -1,0 +1,265 @@
+"""Images are really built, with Buildah, by the handler in a process of its own under the worker's supervisor."""
+
+import asyncio
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.builds import Builds, Built, image_in, log_says, made_base_images, need_builder, pulled
+from tests.support.image_registry import PASSWORD, image_registry, write_credentials
+from tests.support.origins import commit, git, made
+from worker.executors.local.removal import remove
+from worker.executors.port import Attempt
+
+SCRATCH = {"Dockerfile": "FROM scratch\nCOPY greeting /\n", "greeting": "hello"}
+LONG = (
+    "FROM localhost/busybox\n"
+    "RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/scratch --mount=type=bind,target=/context "
+    "mkdir -p /shut/inner && touch /shut/inner/file && chown -R 7:7 /shut/inner && chmod 500 /shut/inner /shut && "
+    "(i=0; while [ $i -lt 1200 ]; do mkdir d; cd d; i=$((i+1)); done) && "
+    "(setsid sleep 300 &) && echo now it $((1 + 1)) runs && sleep 300\n"
+)
+RUNS = "now it 2 runs"
+
+
+@pytest.fixture(scope="session")
+def base_images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a store of base images."""
+    need_builder()
+    directory = tmp_path_factory.mktemp("base-images")
+    yield made_base_images(directory)
+    remove(directory)  # As an ordinary user, pytest could not.
+
+
+@pytest.fixture
+def builds(base_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
+    """Give a place where builds run."""
+    builds = Builds(
+        tmp_path, {"builder": "buildah", "baseImages": str(base_images), "ociDir": str(tmp_path / "images")}
+    )
+    monkeypatch.setattr(tempfile, "tempdir", str(builds.attempts))
+    yield builds
+    remove(builds.attempts)  # Where a test fails, pytest could not.
+
+
+def tag_of(sha: str, name: str = "shop") -> str:
+    return f"apphub/{name}:{sha[:12]}"
+
+
+def test_an_image_from_nothing_is_built_and_everything_is_told(builds: Builds, tmp_path: Path) -> None:
+    env = 'export A="1" # one\nB=two\n'
+    origin = made(tmp_path / "origin", {**SCRATCH, ".env.template": env})
+    sha = git(origin, "rev-parse", "HEAD")
+    built = builds.run(origin)
+    digest, files = image_in(tmp_path / "images", tag_of(sha))
+    assert files == {"greeting": b"hello"}
+    assert built.result["result"] == {
+        "buildId": "b",
+        "repositoryId": "Shop",
+        "imageTag": tag_of(sha),
+        "commitSha": sha,
+        "imageDigest": digest,
+    }
+    metrics = built.result["metrics"]
+    assert metrics.pop("durationMs") > 0
+    assert metrics == {"buildId": "b", "status": "succeeded", "commitSha": sha, "imageTag": tag_of(sha)}
+    assert built.result["effects"] == [
+        {
+            "kind": "build.finished",
+            "data": {
+                "image_tag": tag_of(sha),
+                "image_digest": digest,
+                "commit_sha": sha,
+                "launch_env_templates": [{"key": "A", "value": "1"}, {"key": "B", "value": "two"}],
+                "git_branch": "main",
+            },
+        }
+    ]
+    assert [update["metrics"] for update in built.updates] == [{"buildId": "b", "status": "running", "commitSha": sha}]
+    assert "STEP 2/2: COPY greeting /" in built.log
+    assert pulled(tmp_path / "store", f"oci:{tmp_path / 'images'}:{tag_of(sha)}")
+
+
+def test_steps_run_on_a_base_image_and_a_stage_copies_from_another(builds: Builds, tmp_path: Path) -> None:
+    dockerfile = (
+        "FROM localhost/busybox AS made\n"
+        "COPY . /source\n"
+        "RUN tr a-z A-Z </source/greeting >/loud && echo made by a step\n"
+        "FROM scratch\n"
+        "COPY --from=made /loud /loud\n"
+    )
+    origin = made(tmp_path / "origin", {**SCRATCH, "docker/Dockerfile": dockerfile})
+    built = builds.run(origin, app={"dockerfilePath": "docker/Dockerfile"})
+    digest, files = image_in(tmp_path / "images", built.result["result"]["imageTag"])
+    assert files == {"loud": b"HELLO"}
+    assert built.result["result"]["imageDigest"] == digest
+    assert "made by a step" in built.log
+
+
+def test_a_step_that_fails_is_named_and_what_it_printed_is_kept(builds: Builds, tmp_path: Path) -> None:
+    dockerfile = "FROM localhost/busybox\nRUN echo so far so good && echo this went wrong >&2 && exit 7\n"
+    origin = made(tmp_path / "origin", {"Dockerfile": dockerfile})
+    built = builds.run(origin)
+    assert built.error.startswith('buildah: building at STEP "RUN echo so far')
+    assert built.error.endswith("exit status 7")
+    assert "so far so good" in built.log
+    assert "this went wrong" in built.log
+    assert built.outcome.message["permanent"] is False
+    last = built.updates[-1]["metrics"]
+    assert (last["status"], last["commitSha"]) == ("failed", git(origin, "rev-parse", "HEAD"))
+    assert not (tmp_path / "images").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("Dockerfile", "Dockerfile not found, unable to launch app"),
+        ("directory", "Dockerfile not found, unable to launch app"),
+        ("x" * 300, "Dockerfile not found, unable to launch app"),
+        ("circle", "Dockerfile not found, unable to launch app"),
+        ("link", "the Dockerfile link leads out of the repository"),
+        ("../outside", "the Dockerfile ../outside leads out of the repository"),
+        ("/etc/hostname", "the Dockerfile /etc/hostname leads out of the repository"),
+        ("through/hostname", "the Dockerfile through/hostname leads out of the repository"),
+        ("Dockerfile.in", "a Dockerfile whose name ends in .in is not built"),
+    ],
+)
+def test_only_a_file_of_the_repository_is_a_dockerfile(builds: Builds, tmp_path: Path, path: str, message: str) -> None:
+    origin = made(tmp_path / "origin", {"directory/file": "", "Dockerfile.in": '#include "/etc/hostname"\n'})
+    (origin / "link").symlink_to("/etc/hostname")
+    (origin / "through").symlink_to("/etc")
+    (origin / "circle").symlink_to("circle")
+    commit(origin, {})
+    built = builds.run(origin, app={"dockerfilePath": path})
+    assert built.error == message
+    assert built.updates[-1]["metrics"]["status"] == "failed"
+
+
+def test_branches_tags_and_commits_are_built(builds: Builds, tmp_path: Path) -> None:
+    origin = made(tmp_path / "origin", {**SCRATCH, "greeting": "first"})
+    first = git(origin, "rev-parse", "HEAD")
+    git(origin, "tag", "-a", "v1", "-m", "first version")
+    git(origin, "switch", "-q", "-c", "feature/x")
+    second = commit(origin, {"greeting": "second"})
+    git(origin, "switch", "-q", "main")
+    third = commit(origin, {"greeting": "third"})
+    wanted: list[tuple[dict[str, Any], str, str, str | None]] = [
+        ({}, third, "third", "main"),
+        ({"gitBranch": "feature/x"}, second, "second", "feature/x"),
+        ({"gitRef": "v1"}, first, "first", None),
+        ({"gitRef": first}, first, "first", None),
+        ({"commitSha": second}, second, "second", None),
+    ]
+    for build, sha, greeting, branch in wanted:
+        built = builds.run(origin, build=build)
+        assert built.result["result"]["commitSha"] == sha
+        assert built.result["effects"][0]["data"]["git_branch"] == branch
+        assert image_in(tmp_path / "images", tag_of(sha))[1] == {"greeting": greeting.encode()}
+
+
+def test_links_of_the_repository_lead_nothing_of_the_host_into_an_image(builds: Builds, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    dockerfile = "FROM localhost/busybox\nCOPY . /copied/\nRUN cat /copied/file || cat /copied/directory/secret\n"
+    origin = made(tmp_path / "origin", {"Dockerfile": dockerfile})
+    (origin / "file").symlink_to(tmp_path / "secret")
+    (origin / "directory").symlink_to(tmp_path)
+    commit(origin, {})
+    assert "exit status 1" in builds.run(origin).error
+    copies = made(tmp_path / "copies", {"Dockerfile": "FROM scratch\nCOPY directory/secret /\n"})
+    (copies / "directory").symlink_to(tmp_path)
+    commit(copies, {})
+    assert "no such file" in builds.run(copies).error
+
+
+@pytest.mark.parametrize("instruction", ["FROM {}", "FROM scratch\nCOPY --from={} /greeting /", "FROM {} AS x"])
+def test_no_image_file_of_the_host_is_a_base_image(builds: Builds, tmp_path: Path, instruction: str) -> None:
+    tag = builds.run(made(tmp_path / "other", SCRATCH)).result["result"]["imageTag"]
+    dockerfile = instruction.format(f"oci:{tmp_path / 'images'}:{tag}")
+    built = builds.run(made(tmp_path / "origin", {"Dockerfile": dockerfile}), app={"id": "thief"})
+    assert "rejected by policy" in built.error or "no stage or image found" in built.error
+    assert [
+        entry["annotations"] for entry in json.loads((tmp_path / "images/index.json").read_text())["manifests"]
+    ] == [{"org.opencontainers.image.ref.name": tag}]
+
+
+def test_a_cancel_during_a_step_ends_the_build_at_once(builds: Builds, tmp_path: Path) -> None:
+    async def cancel(attempt: Attempt, log: Path) -> None:
+        await log_says(log, RUNS)
+        attempt.cancel(60.0)  # Longer than the test may take: it must end by itself.
+
+    built = builds.run(made(tmp_path / "origin", {"Dockerfile": LONG}), during=cancel)
+    assert (built.result["status"], built.result["error_message"]) == ("canceled", "canceled while building")
+    assert built.result["metrics"]["status"] == "canceled"
+
+
+async def _stop(attempt: Attempt, log: Path) -> None:
+    await log_says(log, RUNS)
+    attempt.stop()
+
+
+def test_a_kill_of_everything_during_a_step_leaves_nothing(builds: Builds, tmp_path: Path) -> None:
+    built = builds.run(made(tmp_path / "origin", {"Dockerfile": LONG}), during=_stop)
+    assert built.outcome.kind == "stopped"
+    assert not (tmp_path / "images").exists()
+
+
+def test_a_timeout_leaves_nothing(builds: Builds, tmp_path: Path) -> None:
+    built = builds.run(made(tmp_path / "origin", {"Dockerfile": LONG}), timeout_ms=5_000)
+    assert built.outcome.kind == "timeout"
+
+
+def test_a_step_may_leave_a_process_in_the_background(builds: Builds, tmp_path: Path) -> None:
+    dockerfile = "FROM localhost/busybox\nRUN setsid sleep 300 & echo left one\n"
+    assert builds.run(made(tmp_path / "origin", {"Dockerfile": dockerfile})).result["status"] == "succeeded"
+
+
+def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_path: Path) -> None:
+    origins = [made(tmp_path / f"origin{number}", {**SCRATCH, "greeting": str(number)}) for number in range(4)]
+
+    async def all_at_once() -> list[Built]:
+        one = (builds.one(str(origin), {}, {"id": origin.name}, None, None, {}) for origin in origins)
+        return await asyncio.gather(*one)
+
+    for number, built in enumerate(asyncio.run(all_at_once())):
+        digest, files = image_in(tmp_path / "images", built.result["result"]["imageTag"])
+        assert (digest, files) == (built.result["result"]["imageDigest"], {"greeting": str(number).encode()})
+    builds.check_nothing_is_left()
+
+
+def test_an_image_that_nobody_wants_to_keep_is_built_and_said_to_be_gone(builds: Builds, tmp_path: Path) -> None:
+    built = builds.run(made(tmp_path / "origin", SCRATCH), settings={"ociDir": None})
+    assert built.result["result"]["imageDigest"].startswith("sha256:")
+    assert "the image was built and is not kept" in built.log
+
+
+def test_an_unusable_place_for_images_is_named(builds: Builds, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    origin = made(tmp_path / "origin", SCRATCH)
+    assert (
+        f"the image cannot be kept in {tmp_path}/file"
+        in builds.run(origin, settings={"ociDir": str(tmp_path / "file")}).error
+    )
+    empty = f"{tmp_path}/nowhere holds no base images (see docs/building.md)"
+    assert builds.run(origin, settings={"baseImages": str(tmp_path / "nowhere")}).error == empty
+
+
+def test_an_image_is_pushed_with_the_operators_credentials(builds: Builds, tmp_path: Path) -> None:
+    origin = made(tmp_path / "origin", SCRATCH)
+    with image_registry() as registry:
+        settings = {"registry": f"{registry.address}/team/", "registryTlsVerify": False}
+        assert "authentication required" in builds.run(origin, settings=settings).error
+        credentials = write_credentials(tmp_path / "credentials.json", registry.address)
+        built = builds.run(origin, settings={**settings, "registryAuthFile": str(credentials)})
+        result = built.result["result"]
+        manifest = registry.manifests[f"team/{result['imageTag']}"]
+    assert result["imageDigest"] == f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+    # The layout holds the same image, so that one digest names both.
+    assert image_in(tmp_path / "images", result["imageTag"])[0] == result["imageDigest"]
+    parts = json.loads(manifest)
+    assert {parts["config"]["digest"], *(layer["digest"] for layer in parts["layers"])} <= set(registry.blobs)
+    assert PASSWORD not in built.log

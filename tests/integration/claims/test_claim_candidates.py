@@ -1,0 +1,138 @@
+"""Whom a claim picks, of many that wait: the same as by looking at every one of them, whichever way it is found."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+
+from projections.rows import Connection, fetch_rows
+from projections.runs import claims
+from projections.runs.due import next_due
+from tests.support.logs import Parts, parts, registered
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+JOBS: dict[str, dict[str, Any]] = {
+    "free": {},
+    "limited": {"max_concurrent_runs": 2},
+    "full": {"max_concurrent_runs": 1},
+    "keyed": {"concurrency_key": "k"},
+    "both": {"concurrency_key": "k", "max_concurrent_runs": 3},
+}
+
+INSERT = """
+    INSERT INTO job_runs (id, job_definition_id, slug, definition_version, entry_point, status, parameters, attempt,
+        max_attempts, execution, priority, concurrency_value, scheduled_at, start_deadline_at, created_at, updated_at,
+        requested_by, created_position, aggregate_version, position)
+    SELECT new.id, job.id, job.slug, 1, '', new.status, '{}', 1, 1, new.execution, new.priority, new.concurrency_value,
+        new.scheduled_at, new.start_deadline_at, now(), now(), '', 0, 1, 0
+    FROM jsonb_to_recordset(%s::jsonb) AS new (id uuid, slug text, status text, execution integer, priority integer,
+        concurrency_value text, scheduled_at timestamptz, start_deadline_at timestamptz)
+    JOIN job_definitions AS job ON job.slug = new.slug
+"""
+
+
+def _crowd(random: Random, runs: int, keys: int) -> list[dict[str, Any]]:
+    """Make up runs; those of `full` and of the first key are many and come first."""
+
+    def run() -> dict[str, Any]:
+        slug = random.choice([*JOBS, "full", "keyed"])
+        key = f'"{min(int(random.expovariate(4) * keys), keys)}"' if slug in {"keyed", "both"} else None
+        key = None if random.random() < 0.1 else key
+        in_front = slug == "full" or key == '"0"'
+        minutes = random.randrange(-9, -5) if in_front else random.randrange(-5, 3)
+        deadline = (NOW + timedelta(minutes=random.randrange(-1, 2))).isoformat() if random.random() < 0.1 else None
+        return {
+            "id": str(UUID(int=random.getrandbits(128))),
+            "slug": slug,
+            "status": "running" if random.random() < 4 / runs else "pending",
+            "execution": random.randrange(2),
+            "priority": random.choice([-1, 0, 0, 7]) + 3 * in_front,
+            "concurrency_value": key,
+            "scheduled_at": (NOW + timedelta(minutes=minutes)).isoformat(),
+            "start_deadline_at": deadline,
+        }
+
+    return [run() for _ in range(runs)]
+
+
+def _expected(runs: list[dict[str, Any]], limit: int) -> list[str]:
+    """Pick by looking at every run."""
+    running = [run for run in runs if run["status"] == "running"]
+    counts = {slug: sum(run["slug"] == slug for run in running) for slug in JOBS}
+    keys = {(run["slug"], run["concurrency_value"]) for run in running if run["concurrency_value"] is not None}
+    picked: list[str] = []
+    for run in sorted(runs, key=lambda run: (-run["priority"], run["scheduled_at"], run["id"])):
+        key, deadline = (run["slug"], run["concurrency_value"]), run["start_deadline_at"]
+        too_late = run["execution"] == 0 and deadline is not None and deadline <= NOW.isoformat()
+        most = JOBS[run["slug"]].get("max_concurrent_runs", 10**9)
+        if run["status"] != "pending" or run["scheduled_at"] > NOW.isoformat() or too_late:
+            continue
+        if len(picked) == limit or counts[run["slug"]] >= most or key in keys:
+            continue
+        picked.append(run["id"])
+        counts[run["slug"]] += 1
+        if key[1] is not None:
+            keys.add(key)
+    return picked
+
+
+async def _check(connection: Connection, random: Random, limit: int) -> None:
+    runs = _crowd(random, random.choice([3, 30, 300]), random.choice([2, 10, 100]))
+    await connection.execute("DELETE FROM job_runs")
+    await connection.execute(INSERT, (_json(runs),))
+    found = await claims.claim_candidates(connection, NOW, limit)
+    assert [str(run_id) for run_id in found] == _expected(runs, limit)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def _registered_jobs(part: Parts) -> None:
+    for slug, spec in JOBS.items():
+        await registered(part.jobs, slug, **spec)
+
+
+@pytest.mark.parametrize(("front", "of_job", "max_keys"), [(12, 8, 2_000), (0, 0, 2_000), (0, 0, 1)])
+def test_a_claim_picks_what_looking_at_every_run_would_pick(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, front: int, of_job: int, max_keys: int
+) -> None:
+    monkeypatch.setattr(claims, "FRONT", front)
+    monkeypatch.setattr(claims, "FRONT_OF_JOB", of_job)
+    monkeypatch.setattr(claims, "MAX_KEYS", max_keys)
+
+    async def scenario() -> None:
+        async with parts(database_url) as part, part.pool.connection() as connection:
+            await _registered_jobs(part)
+            for seed in range(60):
+                await _check(connection, Random(seed), limit=1 + seed % 5)
+
+    asyncio.run(scenario())
+
+
+PLANNED = """
+    UPDATE job_runs SET priority = 100, scheduled_at = scheduled_at + interval '1 year'
+    WHERE id IN (SELECT id FROM job_runs WHERE slug = 'free' LIMIT 50)
+"""
+
+
+def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(database_url: str) -> None:
+    async def scenario() -> None:
+        async with parts(database_url) as part, part.pool.connection() as connection:
+            await _registered_jobs(part)
+            await connection.execute(INSERT, (_json(_crowd(Random(1), 300, 10)),))
+            await connection.execute(PLANNED)
+            assert await claims.claim_candidates(connection, NOW, 4)
+            [first] = await fetch_rows(
+                connection, "SELECT min(scheduled_at) AS at FROM job_runs WHERE status = 'pending'", {}
+            )
+            assert (await next_due(connection))["next_at"] == first["at"]
+            await connection.execute("DELETE FROM job_runs")
+            assert (await next_due(connection))["next_at"] is None
+
+    asyncio.run(scenario())

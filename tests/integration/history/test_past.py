@@ -1,0 +1,207 @@
+"""The past as it is answered, against a fold of the whole log up to the same position."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.jobs.run_values import STATUSES
+from domain.ports import Row
+from eventlog.history.as_of import opened
+from eventlog.history.checkpoints import Checkpoints
+from projections.envelope import Envelope
+from projections.runs.lists import RunFilter
+from projections.tables import BY_SUBJECT
+from tests.support.histories import SLUGS, WORDS, make_history
+from tests.support.logs import Parts, parts, query
+
+STEPS = 900
+
+POSITIONS = 200
+
+TOPICS = {
+    f"job_run.{name}"
+    for name in (
+        "requested",
+        "started",
+        "progressed",
+        "succeeded",
+        "attempt_failed",
+        "attempt_timed_out",
+        "attempt_lost",
+        "handed_back",
+        "start_deadline_passed",
+        "cancel_requested",
+        "canceled",
+    )
+}
+
+
+class World:
+    """All rows, folded from the log's first event on."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[UUID, Row]] = {"job_run": {}, "job_definition": {}}
+
+    def take_in(self, event: Envelope) -> None:
+        rows = self.rows.setdefault(event.subject, {})
+        rows[event.aggregate_id] = BY_SUBJECT[event.subject].fold(rows.get(event.aggregate_id), event)
+
+    def counts(self, definition_id: UUID | None) -> dict[str, int]:
+        found = Counter(str(run["status"]) for run in self._runs(RunFilter(definition_id=definition_id)))
+        return {status: found[status] for status in STATUSES}
+
+    def page(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
+        runs = self._runs(wanted)[offset:]
+        return runs[:limit], len(runs) > limit
+
+    def _runs(self, wanted: RunFilter) -> list[Row]:
+        newest_first = sorted(self.rows["job_run"].values(), key=_created, reverse=True)
+        return [run for run in newest_first if self._passes(run, wanted)]
+
+    def _passes(self, run: Row, wanted: RunFilter) -> bool:
+        job = self.rows["job_definition"][UUID(str(run["job_definition_id"]))]
+        text = (wanted.search or "").lower()
+        return (
+            (not wanted.statuses or run["status"] in wanted.statuses)
+            and (wanted.definition_id is None or run["job_definition_id"] == str(wanted.definition_id))
+            and (wanted.before_position is None or _created(run) < wanted.before_position)
+            and (
+                text in str(job["slug"]).lower() or text in str(job["name"]).lower() or str(run["id"]).startswith(text)
+            )
+        )
+
+
+def _created(run: Row) -> int:
+    assert isinstance(run["created_position"], int)
+    return run["created_position"]
+
+
+@dataclass
+class Question:
+    """What is asked about a position, and what the answers were."""
+
+    position: int
+    pages: list[tuple[RunFilter, int, int]]
+    run_ids: list[UUID]
+    slug: str
+    definition_id: UUID
+    answers: dict[str, Any] = field(default_factory=dict)
+
+
+class Asker:
+    """Thinks of questions, and asks them."""
+
+    def __init__(self, part: Parts, random: Random) -> None:
+        self._part = part
+        self._random = random
+
+    async def ask(self) -> Question:
+        head = await self._part.reader.head()
+        async with self._part.pool.connection() as connection:
+            cursor = await connection.execute("SELECT id, job_definition_id, created_position, slug FROM job_runs")
+            runs = await cursor.fetchall()
+            question = self._question(head, runs)
+            async with opened(connection, question.position) as past:
+                assert past.position == question.position
+                question.answers = {
+                    "counts": await past.counts(None),
+                    "counts of a job": await past.counts(question.definition_id),
+                    "job": await past.job(question.slug.swapcase()),
+                    "runs": [await past.run(run_id) for run_id in question.run_ids],
+                    "pages": [await past.runs(*page) for page in question.pages],
+                }
+        return question
+
+    def _question(self, head: int, runs: list[Row]) -> Question:
+        random = self._random
+        one = random.choice(runs)
+        definition_id = UUID(str(one["job_definition_id"]))
+        pages = []
+        for _ in range(2):
+            wanted = RunFilter(
+                definition_id=definition_id if random.random() < 0.3 else None,
+                statuses=random.sample(STATUSES, random.choice((0, 1, 1, 2, 3, 6))),
+                search=self._search(runs) if random.random() < 0.3 else None,
+                before_position=random.choice(runs)["created_position"] if random.random() < 0.3 else None,  # type: ignore[arg-type]
+            )
+            pages.append((wanted, random.choice((1, 7, 50)), random.choice((0, 0, 1, 10))))
+        return Question(
+            position=random.randint(0, head),
+            pages=pages,
+            run_ids=[*(UUID(str(run["id"])) for run in random.sample(runs, 3)), uuid4()],
+            slug=str(one["slug"]),
+            definition_id=definition_id,
+        )
+
+    def _search(self, runs: list[Row]) -> str:
+        random = self._random
+        text = random.choice((*WORDS, *SLUGS, "b", "%", str(random.choice(runs)["id"])[: random.choice((1, 8, 9, 36))]))
+        return random.choice((text, text.upper(), text.lower()))
+
+
+async def _check(part: Parts, questions: Sequence[Question]) -> World:
+    """Compare every answer with a fold of the log up to its position; return the world as it is at the log's end."""
+    world = World()
+    waiting = sorted(questions, key=lambda question: question.position)
+    position = 0
+    while events := await part.reader.after(position):
+        for event in events:
+            while waiting and waiting[0].position < event.position:
+                _compare(world, waiting.pop(0))
+            world.take_in(event)
+        position = events[-1].position
+    for question in waiting:
+        _compare(world, question)
+    return world
+
+
+def _compare(world: World, question: Question) -> None:
+    answers, jobs = question.answers, world.rows["job_definition"].values()
+    assert answers["counts"] == world.counts(None), question.position
+    assert answers["counts of a job"] == world.counts(question.definition_id), question.position
+    assert answers["job"] == next((job for job in jobs if job["slug"] == question.slug), None), question.position
+    assert answers["runs"] == [world.rows["job_run"].get(run_id) for run_id in question.run_ids], question.position
+    for page, answer in zip(question.pages, answers["pages"], strict=True):
+        assert answer == world.page(*page), (question.position, page)
+
+
+@pytest.mark.timeout(300)
+def test_answers_about_200_random_positions_equal_a_fold_of_the_log(database_url: str) -> None:
+    random = Random(5)
+
+    async def scenario() -> None:
+        async with parts(database_url) as part:
+            asker, checkpoints = Asker(part, random), Checkpoints(part.pool, every=40)
+            questions: list[Question] = []
+
+            async def meanwhile() -> None:
+                # What was so at a position stays so: answers that were given while the log grew count as well.
+                while True:
+                    await asyncio.sleep(0)
+                    if random.random() < 0.3:
+                        await checkpoints.keep_up()
+                    elif query(database_url, "SELECT count(*) FROM job_runs")[0][0] > 10:
+                        questions.append(await asker.ask())
+
+            asking = asyncio.create_task(meanwhile())
+            await make_history(part, random, STEPS)
+            asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await asking
+            assert questions
+            assert query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[0][0] > 1
+            questions += [await asker.ask() for _ in range(POSITIONS)]
+            query(database_url, "DELETE FROM run_checkpoints RETURNING 1")
+            questions += [await asker.ask() for _ in range(POSITIONS // 2)]
+            world = await _check(part, questions)
+            assert {status for status, count in world.counts(None).items() if count} == set(STATUSES)
+            assert {topic for (topic,) in query(database_url, "SELECT DISTINCT topic FROM jobs_events")} >= TOPICS
+
+    asyncio.run(scenario())

@@ -1,0 +1,125 @@
+"""Look-ups at 100 000 runs read an index, never the table."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from domain.jobs.launching import Launch
+from projections import job_definitions
+from projections.runs import claims, due, lists
+from projections.runs.lists import RunFilter, newest_first
+from tests.support.logs import TESTER, parts, query, registered
+
+RUNS = 100_000
+
+FILL_RUNS = """
+    INSERT INTO job_runs SELECT filled.*
+    FROM job_runs AS run, generate_series(1, %s) AS n, LATERAL jsonb_populate_record(run, jsonb_build_object(
+        'id', gen_random_uuid(),
+        -- Nearly all runs have succeeded, as in life; each other status has one in a hundred.
+        'status', coalesce((ARRAY['pending', 'running', 'failed', 'canceled', 'expired'])[1 + n %% 100], 'succeeded'),
+        'job_definition_id', (ARRAY(SELECT id FROM job_definitions))[1 + n %% 50],
+        'created_position', 1000 + n,
+        'scheduled_at', clock_timestamp() + (n %% 3600 - 1800) * interval '1 second')) AS filled
+"""
+
+MORE_JOBS = """
+    INSERT INTO job_definitions SELECT filled.*
+    FROM job_definitions AS job, generate_series(1, 100) AS n, LATERAL jsonb_populate_record(job, jsonb_build_object(
+        'id', gen_random_uuid(), 'slug', job.slug || '-' || n)) AS filled
+"""
+
+
+@pytest.fixture
+def filled_url(database_url: str) -> str:
+    """Return a database with 50 jobs and 100 000 runs of all statuses."""
+
+    async def fill() -> None:
+        async with parts(database_url) as part:
+            for number in range(50):
+                await registered(part.jobs, f"Job-{number}")
+            await part.jobs.launch("job-1", Launch(), TESTER)
+
+    asyncio.run(fill())
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(FILL_RUNS, (RUNS,))
+        connection.execute("VACUUM (ANALYZE) job_runs")
+        connection.execute("ANALYZE job_definitions")
+    return database_url
+
+
+def _plan(url: str, sql: str, **values: Any) -> dict[str, Any]:
+    defaults = {"page_end": 26, "offset": 0, "limit": 26, "search": None, "first_id": None, "last_id": None}
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql, {**defaults, **values}).fetchone()
+    assert row is not None
+    plan: dict[str, Any] = row[0][0]["Plan"]
+    return plan
+
+
+def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", ()) for node in _nodes(child))]
+
+
+def _check(plan: dict[str, Any], index: str) -> None:
+    nodes = _nodes(plan)
+    assert index in {node.get("Index Name") for node in nodes}, plan
+    scans = [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Relation Name"] == "job_runs"]
+    assert not scans, plan
+    # No more rows are read than a page has, for each branch of the query.
+    read = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes if "Index Name" in node]
+    assert max(read) <= 60, plan
+
+
+def test_every_look_up_and_list_uses_its_index(filled_url: str) -> None:
+    [(definition_id,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
+    [(run_id,)] = query(filled_url, "SELECT id FROM job_runs OFFSET 777 LIMIT 1")
+    assert isinstance(definition_id, UUID)
+    _check(_plan(filled_url, lists.BY_ID, id=run_id), "job_runs_pkey")
+    _check(_plan(filled_url, newest_first(RunFilter())), "job_runs_newest")
+    _check(
+        _plan(filled_url, newest_first(RunFilter(before_position=50_000)), before_position=50_000), "job_runs_newest"
+    )
+    status = RunFilter(statuses=["failed"])
+    _check(_plan(filled_url, newest_first(status), status_0="failed"), "job_runs_by_status")
+    several = RunFilter(statuses=["failed", "expired"])
+    _check(_plan(filled_url, newest_first(several), status_0="failed", status_1="expired"), "job_runs_by_status")
+    job = RunFilter(definition_id=definition_id)
+    _check(_plan(filled_url, newest_first(job), definition_id=definition_id), "job_runs_by_definition")
+    both = RunFilter(definition_id=definition_id, statuses=["failed"])
+    values = {"definition_id": definition_id, "status_0": "failed"}
+    _check(_plan(filled_url, newest_first(both), **values), "job_runs_by_definition_and_status")
+
+
+def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        connection.execute(MORE_JOBS)
+        connection.execute("ANALYZE job_definitions")
+    plan = _plan(filled_url, job_definitions.BY_SLUG, slug="JOB-7")
+    assert "job_definitions_slug_ignoring_case" in {node.get("Index Name") for node in _nodes(plan)}, plan
+
+
+def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled_url: str) -> None:
+    async def scenario() -> None:
+        async with parts(filled_url) as part, part.pool.connection() as connection:
+            row = await due.next_due(connection)
+            assert row["next_at"] is not None
+
+    asyncio.run(scenario())
+    _check(_plan(filled_url, claims.FRONT_OF_QUEUE, now="now", limit=20), "job_runs_due")
+    _check(_plan(filled_url, claims.front_of_queue(20), now="now"), "job_runs_due")
+    [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
+    _check(_plan(filled_url, claims.JOBS), "job_runs_waiting")
+    _check(_plan(filled_url, claims.FIRST_OF_JOBS, now="now", limit=20, job_ids=[keyed]), "job_runs_waiting")
+
+
+def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(filled_url: str) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        connection.execute("UPDATE job_runs SET start_deadline_at = scheduled_at WHERE created_position % 5000 < 50")
+        connection.execute("UPDATE job_runs SET cancel_requested_at = now() WHERE created_position % 5000 < 50")
+        connection.execute("VACUUM (ANALYZE) job_runs")
+    _check(_plan(filled_url, due.OVERDUE, now="now", limit=20), "job_runs_start_deadline")
+    _check(_plan(filled_url, due.CANCEL_REQUESTED, worker_id="worker"), "job_runs_to_cancel")

@@ -1,0 +1,100 @@
+"""What the writer asks and writes under the append lock goes by indexes, and is planned once, however small the tables.
+
+Plans are kept: those that are made in a service's first minute must suit a table that has grown a thousandfold since.
+"""
+
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Report
+from eventlog.append import statements as append_statements
+from eventlog.database import sql
+from eventlog.history import statements as history_statements
+from projections.job_runs import TABLE
+from projections.runs import claims as run_claims
+from projections.table import select_sql, update_sql
+from tests.support.logs import TESTER, parts, registered
+
+ID = str(UUID(int=7))
+
+IDS = f"'{{{ID}}}'"
+
+STATEMENTS = {
+    "heads": (append_statements.HEADS, IDS, "jobs_events_pkey"),
+    "histories": (history_statements.READ_SUBJECTS, IDS, "jobs_events_pkey"),
+    "rows": (select_sql(TABLE), IDS, "job_runs_pkey"),
+    "changes": (update_sql(TABLE, ["id", "status"]), f"""'[{{"id": "{ID}", "status": "failed"}}]'""", "job_runs_pkey"),
+    "whom to start": (run_claims.front_of_queue(20), "'now'", "job_runs_due"),
+}
+
+
+@pytest.fixture
+def small_url(database_url: str) -> str:
+    """Return a database with a few runs, of whose smallness PostgreSQL knows."""
+
+    async def fill() -> None:
+        async with parts(database_url) as part:
+            await registered(part.jobs)
+            for _ in range(3):
+                await part.jobs.launch("job", Launch(), TESTER)
+
+    asyncio.run(fill())
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE)")
+    return database_url
+
+
+def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", ()) for node in _nodes(child))]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(small_url: str, name: str) -> None:
+    statement, value, index = STATEMENTS[name]
+    for parameter in ("%(ids)s", "%(now)s", "%s"):
+        statement = statement.replace(parameter, "$1")
+    with psycopg.connect(small_url) as connection:
+        connection.execute(sql.LOCK)
+        connection.execute(f"PREPARE kept AS {statement}".encode())
+        connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        row = connection.execute(f"EXPLAIN (FORMAT JSON) EXECUTE kept ({value})".encode()).fetchone()
+    assert row is not None
+    nodes = _nodes(row[0][0]["Plan"])
+    scans = [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Relation Name"] != "archived_runs"]
+    assert not scans, nodes
+    looked_up = [node for node in nodes if node.get("Index Name") == index and "Index Cond" in node]
+    assert looked_up, nodes
+
+
+def test_the_writer_keeps_its_plans(small_url: str) -> None:
+    async def scenario() -> list[str]:
+        async with parts(small_url) as part:
+            await part.worker("worker")
+            for slots in (1, 2, 3, 4) * 5:
+                await asyncio.gather(*(part.jobs.launch("job", Launch(), TESTER) for _ in range(slots)))
+                claims = await part.executions.claim("worker", slots)
+                results = (part.executions.succeed(one.run.id, one.holder, None, Report()) for one in claims)
+                await asyncio.gather(*results)
+            connection = part.writer._connection
+            assert connection is not None
+            cursor = await connection.execute(
+                "SELECT statement FROM pg_prepared_statements WHERE generic_plans = 0 AND custom_plans > 20"
+            )
+            return [row["statement"] for row in await cursor.fetchall()]
+
+    assert asyncio.run(scenario()) == []
+
+
+def test_a_history_is_read_once_however_often_it_is_asked_for(small_url: str) -> None:
+    with psycopg.connect(small_url) as connection:
+        row = connection.execute("SELECT id FROM job_runs LIMIT 1").fetchone()
+        assert row is not None
+        for ids, expected in (([], 0), ([uuid4()], 0), ([row[0], uuid4(), row[0]], 1)):
+            assert (
+                len(connection.execute(history_statements.READ_SUBJECTS.encode(), {"ids": ids}).fetchall()) == expected
+            )

@@ -1,0 +1,91 @@
+"""Statements go together and their rows come back, and a session survives what goes wrong on the way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+from psycopg import errors
+
+from eventlog.database.connection import Database
+from eventlog.database.pipeline import RoundTrip, is_sound, roll_back
+from projections.rows import Connection
+
+
+def _run(url: str, scenario: Callable[[Connection], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with await Database(url).connect() as connection:
+            await scenario(connection)
+
+    asyncio.run(main())
+
+
+def test_answers_come_in_order_typed_as_everywhere(database_url: str) -> None:
+    async def scenario(connection: Connection) -> None:
+        ids = [uuid4(), uuid4()]
+        for _ in range(3):  # Prepared once, used again.
+            trip = RoundTrip(connection)
+            texts = trip.ask("SELECT %s::text AS one, %s::integer AS two", ("a'b\\c", 7))
+            found = trip.ask(
+                "SELECT id FROM unnest(%(ids)s::uuid[]) AS id WHERE %(ids)s::uuid[] IS NOT NULL", {"ids": ids}
+            )
+            time = trip.ask("SELECT timestamptz '2026-11-25 01:02:03.4Z' AS at, '{\"a\": 1}'::jsonb AS value")
+            nothing = trip.ask("SELECT 1 AS one WHERE false")
+            await trip.go()
+            assert texts.rows == [{"one": "a'b\\c", "two": 7}]
+            assert [row["id"] for row in found.rows] == [str(one) for one in ids]
+            assert time.rows == [{"at": "2026-11-25T01:02:03.400Z", "value": {"a": 1}}]
+            assert nothing.rows == []
+
+    _run(database_url, scenario)
+
+
+def test_what_follows_an_error_is_not_done_and_the_session_can_go_on(database_url: str) -> None:
+    async def scenario(connection: Connection) -> None:
+        await connection.execute("CREATE TEMPORARY TABLE kept (number integer)")
+        trip = RoundTrip(connection)
+        trip.ask("BEGIN")
+        trip.ask("INSERT INTO kept VALUES (1)")
+        trip.ask("SELECT 1 / %s::integer", (0,))
+        trip.ask("COMMIT")
+        with pytest.raises(errors.DivisionByZero):
+            await trip.go()
+        assert not is_sound(connection)
+        await roll_back(connection)
+        again = RoundTrip(connection)
+        counted = again.ask("SELECT count(*) AS count FROM kept")
+        await again.go()
+        assert counted.rows == [{"count": 0}]
+        assert is_sound(connection)
+
+    _run(database_url, scenario)
+
+
+def test_what_somebody_made_the_session_forget_is_prepared_anew(database_url: str) -> None:
+    async def scenario(connection: Connection) -> None:
+        async def ask() -> list[dict[str, object]]:
+            trip = RoundTrip(connection)
+            answer = trip.ask("SELECT 1 AS one")
+            await trip.go()
+            return answer.rows
+
+        await ask()
+        await connection.execute("DEALLOCATE ALL")
+        with pytest.raises(errors.InvalidSqlStatementName):
+            await ask()
+        assert await ask() == [{"one": 1}]
+
+    _run(database_url, scenario)
+
+
+def test_a_session_that_is_cut_off_says_so(database_url: str) -> None:
+    async def scenario(connection: Connection) -> None:
+        trip = RoundTrip(connection)
+        trip.ask("SELECT pg_terminate_backend(pg_backend_pid())")
+        trip.ask("SELECT 1")
+        with pytest.raises((errors.AdminShutdown, errors.OperationalError)):
+            await trip.go()
+        with pytest.raises(errors.OperationalError):
+            await roll_back(connection)
+
+    _run(database_url, scenario)

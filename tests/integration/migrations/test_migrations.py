@@ -1,0 +1,98 @@
+"""Migrations own every table, go both ways, and leave what the code expects."""
+
+import asyncio
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from domain.jobs.launching import Launch
+from eventlog.database import sql
+from migrations import runner
+from projections.table import Table
+from projections.tables import TABLES
+from tests.support.logs import TESTER, parts, query, registered
+
+OURS = """
+    SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = 'public' AND relkind IN ('r', 'v', 'S', 'm')
+    UNION ALL SELECT proname FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname = 'public'
+    ORDER BY 1
+"""
+
+SHAPE = """
+    SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
+    WHERE table_schema = 'public' ORDER BY 1, 2
+"""
+
+INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+
+
+def test_up_down_to_nothing_and_up_again_on_a_database_with_data(database_url: str) -> None:
+    async def fill() -> None:
+        async with parts(database_url) as part:
+            await part.jobs.seed()
+            slug = await registered(part.jobs)
+            await asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(20)))
+
+    asyncio.run(fill())
+    before = query(database_url, SHAPE), query(database_url, INDEXES)
+    runner.downgrade(database_url, "base")
+    assert query(database_url, OURS) == [("alembic_version",)]
+    runner.upgrade(database_url)
+    assert (query(database_url, SHAPE), query(database_url, INDEXES)) == before
+    asyncio.run(fill())
+
+
+def test_each_step_goes_down_and_up_again(database_url: str) -> None:
+    steps = sorted(path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py"))
+    after = query(database_url, SHAPE)
+    for below in [*reversed(steps[:-1]), "base"]:
+        runner.downgrade(database_url, below)
+        assert (runner.current(database_url) or "base") == below
+        runner.upgrade(database_url)
+        assert query(database_url, SHAPE) == after
+
+
+def test_the_code_expects_the_newest_migration() -> None:
+    versions = [path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py")]
+    assert max(versions) == runner.HEAD
+
+
+def test_the_trigger_takes_the_lock_that_the_writer_takes() -> None:
+    text = (Path(runner.__file__).parent / "versions" / "0001_log.py").read_text()
+    found = re.search(r"APPEND_LOCK = ([\d_]+)", text)
+    assert found is not None
+    assert int(found[1].replace("_", "")) == sql.APPEND_LOCK
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_the_migrated_tables_are_what_the_folds_write(database_url: str, table: Table) -> None:
+    types = {"timestamp with time zone": "timestamptz"}
+    rows = query(
+        database_url,
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s",
+        table.name,
+    )
+    assert {name: types.get(kind, kind) for name, kind in rows} == dict(table.columns)
+
+
+def test_processes_that_start_at_once_migrate_once(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(runner.upgrade, [empty_database_url] * 4))
+    assert runner.current(empty_database_url) == runner.HEAD
+
+
+def test_a_database_newer_than_the_code_is_refused(database_url: str) -> None:
+    query(database_url, "UPDATE alembic_version SET version_num = '9999' RETURNING 1")
+    with pytest.raises(runner.SchemaError, match="newer"):
+        runner.upgrade(database_url)
+
+
+def test_each_log_has_an_identity_of_its_own(database_url: str) -> None:
+    [(first,)] = query(database_url, sql.LOG_ID)
+    runner.downgrade(database_url, "base")
+    runner.upgrade(database_url)
+    [(second,)] = query(database_url, sql.LOG_ID)
+    assert first != second

@@ -1,0 +1,151 @@
+"""Tables that another version of their fold has written are noticed, and rebuilt or named."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from domain.ports import Row
+from eventlog.database.connection import Database
+from eventlog.rebuild import rebuild
+from eventlog.rebuild.rebuild import catch_up
+from eventlog.rebuild.repair import Mender
+from eventlog.rebuild.verify import verify
+from eventlog.rebuild.versions import stale_tables
+from projections import job_runs
+from projections.envelope import Envelope
+from projections.table import Table
+from projections.tables import TABLES
+from tests.recorded_logs import files, record
+from tests.support.logs import query
+from tests.support.processes import started
+
+
+def stale(url: str) -> list[tuple[str, int | None]]:
+    async def read() -> list[tuple[str, int | None]]:
+        async with await Database(url).connect() as connection:
+            return [(one.table.name, one.written_by) for one in await stale_tables(connection)]
+
+    return asyncio.run(read())
+
+
+def find(url: str, table: Table) -> int:
+    [checked] = asyncio.run(verify(Database(url), [table], lambda _: None, lambda *_: None))
+    return checked.differences
+
+
+@pytest.fixture
+def outdated_url(database_url: str) -> str:
+    """Return a database whose runs an older version wrote, which knew nothing of who requested them."""
+    record.fold(database_url, files.HERE / "0.1.0")
+    query(database_url, "UPDATE job_runs SET requested_by = 'somebody' RETURNING 1")
+    query(database_url, "UPDATE projection_versions SET version = 0 WHERE name = 'job_runs' RETURNING 1")
+    return database_url
+
+
+def test_a_new_database_has_todays_versions(database_url: str) -> None:
+    assert stale(database_url) == []
+    assert query(database_url, "SELECT name, version FROM projection_versions ORDER BY 1") == sorted(
+        (table.name, table.version) for table in TABLES
+    )
+
+
+def test_at_start_a_small_table_is_rebuilt(outdated_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert stale(outdated_url) == [("job_runs", 0)]
+    asyncio.run(catch_up(Database(outdated_url)))
+    assert stale(outdated_url) == []
+    assert find(outdated_url, job_runs.TABLE) == 0
+    [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
+    assert said == "job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows changed"
+
+
+def test_at_start_a_large_table_is_named_with_the_command_to_run(
+    outdated_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "SMALL_LOG", 10)
+    asyncio.run(catch_up(Database(outdated_url)))
+    assert stale(outdated_url) == [("job_runs", 0)]
+    [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
+    assert said.startswith("job_runs was written by version 0 of its fold, not by 2")
+    assert said.endswith("run: apphub-jobs projections rebuild job_runs")
+
+
+def test_the_service_looks_when_it_starts(outdated_url: str, tmp_path: Path) -> None:
+    arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    with started(*arguments, APPHUB_DATABASE_URL=outdated_url) as api:
+        api.url()
+        api.wait_for_line("job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows", errors=True)
+    assert stale(outdated_url) == []
+
+
+def test_a_step_back_to_an_older_version_is_noticed_too(database_url: str) -> None:
+    query(database_url, "UPDATE projection_versions SET version = 9 WHERE name = 'builds' RETURNING 1")
+    query(database_url, "DELETE FROM projection_versions WHERE name = 'repositories' RETURNING 1")
+    assert stale(database_url) == [("repositories", None), ("builds", 9)]
+
+
+def test_a_rebuild_that_did_not_come_to_its_end_is_noticed_and_drops_checkpoints_when_run_again(
+    outdated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = "INSERT INTO run_checkpoints VALUES (1, gen_random_uuid(), '{}', '{}', 0, 0, 0, 0) RETURNING 1"
+    query(outdated_url, checkpoint)
+    mend = Mender.mend
+
+    async def mend_and_die(self: Mender, progress: Callable[[int], None]) -> None:
+        await mend(self, progress)
+        raise KeyboardInterrupt
+
+    async def rebuild_runs() -> int:
+        rebuilt = await rebuild.rebuild(Database(outdated_url), job_runs.TABLE, lambda _: None, lambda *_: None)
+        return rebuilt.mended
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Mender, "mend", mend_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(rebuild_runs())
+    assert stale(outdated_url) == [("job_runs", None)]
+    assert find(outdated_url, job_runs.TABLE) == 0
+    assert query(outdated_url, "SELECT position FROM run_checkpoints") == [(1,)]
+    assert asyncio.run(rebuild_runs()) == 0
+    assert stale(outdated_url) == []
+    assert query(outdated_url, "SELECT position FROM run_checkpoints") == []
+    query(outdated_url, checkpoint)
+    assert asyncio.run(rebuild_runs()) == 0
+    assert query(outdated_url, "SELECT position FROM run_checkpoints") == [(1,)], "nothing was wrong"
+
+
+def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
+    record.fold(database_url, files.HERE / "0.1.0")
+
+    def evolve(row: Row | None, event: Envelope) -> Row:
+        changed = job_runs.evolve(row, event)
+        seen = row["events_seen"] if row else 0
+        return {**changed, "events_seen": seen + 1 if isinstance(seen, int) else None}
+
+    columns = {**job_runs.COLUMNS, "events_seen": "integer"}
+    table = replace(job_runs.TABLE, columns=columns, evolve=evolve, version=3)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE job_runs ADD COLUMN events_seen integer")
+    runs = query(database_url, "SELECT count(*) FROM job_runs")[0][0]
+    assert find(database_url, table) == runs
+    rebuilt = asyncio.run(rebuild.rebuild(Database(database_url), table, lambda _: None, lambda *_: None))
+    assert rebuilt.mended == runs
+    assert find(database_url, table) == 0
+    assert query(database_url, "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version") == [(0,)]
+    assert stale(database_url) == [("job_runs", 3)]
+
+
+def test_a_table_that_still_differs_gets_no_version(outdated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def mends_nothing(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(Mender, "mend", mends_nothing)
+    found: list[object] = []
+    rebuilt = asyncio.run(rebuild.rebuild(Database(outdated_url), job_runs.TABLE, found.append, lambda *_: None))
+    assert rebuilt.checked.differences == len(found) == 16
+    assert stale(outdated_url) == [("job_runs", None)]

@@ -1,0 +1,266 @@
+"""`verify` finds every difference between tables and log, and nothing else, however busy the service is."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Report
+from eventlog.database.connection import Database
+from eventlog.rebuild import statements as rebuild_statements
+from eventlog.rebuild.rebuild import rebuild
+from eventlog.rebuild.verify import Checked, Difference, verify
+from projections.folder import FoldError
+from projections.table import Table
+from projections.tables import TABLES
+from tests.recorded_logs import files, record
+from tests.support.logs import TESTER, parts, query, registered
+from tests.support.processes import Process, started
+
+RECORDING = files.HERE / "0.1.0"
+
+Found = list[Difference]
+
+
+async def differences(url: str, tables: Sequence[Table] = TABLES) -> tuple[Found, list[Checked]]:
+    found: Found = []
+    checked = await verify(Database(url), tables, found.append, lambda *_: None)
+    assert sum(one.differences for one in checked) == len(found)
+    return found, checked
+
+
+def fail(difference: Difference) -> None:
+    raise AssertionError(difference)
+
+
+def find(url: str, tables: Sequence[Table] = TABLES) -> Found:
+    return asyncio.run(differences(url, tables))[0]
+
+
+def run_command(url: str, tmp_path: Any, *arguments: str) -> Process:
+    with started(*arguments, "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url) as process:
+        process.popen.wait(60)
+    return process
+
+
+@pytest.fixture
+def filled_url(database_url: str) -> str:
+    """Return a database with something of everything in its tables."""
+    record.fold(database_url, RECORDING)
+    return database_url
+
+
+CORRUPT = {
+    "integer": "coalesce({column}, 0) + 1",
+    "bigint": "coalesce({column}, 0) + 1",
+    "text": "coalesce({column}, '') || 'x'",
+    "timestamptz": "coalesce({column}, '2026-01-01') + interval '1 microsecond'",
+    "uuid": "gen_random_uuid()",
+    "jsonb": """'{{"corrupt": [true]}}'""",
+}
+
+STATUSES = {
+    ("job_runs", "status"): "CASE {column} WHEN 'failed' THEN 'expired' ELSE 'failed' END",
+    ("builds", "status"): "CASE {column} WHEN 'failed' THEN 'canceled' ELSE 'failed' END",
+    ("repositories", "ingest_status"): "CASE {column} WHEN 'failed' THEN 'ready' ELSE 'failed' END",
+}
+"""The columns for which the database itself refuses nonsense."""
+
+
+CLONE = """
+    WITH clone AS MATERIALIZED (SELECT gen_random_uuid() AS id FROM generate_series(1, %(times)s))
+    INSERT INTO jobs_events (originator_id, originator_version, topic, state)
+    SELECT clone.id, originator_version, topic, state FROM clone, jobs_events
+    WHERE originator_id = (SELECT {key} FROM {table} ORDER BY 1 LIMIT 1) ORDER BY 1, 2
+    RETURNING originator_id
+"""
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_a_corrupted_value_is_found_in_every_column(filled_url: str, table: Table) -> None:
+    columns = [column for column in table.columns if column != table.key]
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        for (index,) in connection.execute(UNIQUE, (table.name,)).fetchall():
+            connection.execute(f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {index}")
+            connection.execute(f"DROP INDEX IF EXISTS {index}")
+        clone = CLONE.format(table=table.name, key=table.key)
+        ids = {row[0] for row in connection.execute(clone, {"times": len(columns)}).fetchall()}
+    asyncio.run(rebuild(Database(filled_url), table, fail, lambda *_: None))
+    corrupted = {}
+    for key, column in zip(sorted(ids), columns, strict=True):
+        value = STATUSES.get((table.name, column), CORRUPT[table.columns[column]]).format(column=column)
+        query(filled_url, f"UPDATE {table.name} SET {column} = {value} WHERE {table.key} = %s RETURNING 1", key)
+        corrupted[str(key)] = [column]
+    found = find(filled_url)
+    assert {one.key: list(one.columns) for one in found} == corrupted
+    assert {(one.table, one.kind) for one in found} == {(table.name, "differs")}
+
+
+UNIQUE = (
+    "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = %s::regclass AND indisunique AND NOT indisprimary"
+)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_missing_and_extra_rows_are_found_with_the_events_behind_them(filled_url: str, table: Table) -> None:
+    [(missing,)] = query(
+        filled_url,
+        f"DELETE FROM {table.name} WHERE {table.key} = (SELECT min({table.key}::text)::uuid FROM {table.name})"
+        f" RETURNING {table.key}::text",
+    )
+    [(moved, extra)] = query(
+        filled_url,
+        f"WITH old AS (SELECT {table.key} AS key FROM {table.name} LIMIT 1)"
+        f" UPDATE {table.name} SET {table.key} = gen_random_uuid() FROM old WHERE {table.key} = old.key"
+        f" RETURNING old.key::text, {table.key}::text",
+    )
+    found = {one.key: one for one in find(filled_url)}
+    assert {key: one.kind for key, one in found.items()} == {missing: "missing", moved: "missing", extra: "extra"}
+    assert found[extra].events == []
+    log = list(files.read_lines(RECORDING / "events.jsonl"))
+    for key in (missing, moved):
+        behind = [(one["notification_id"], one["topic"]) for one in log if one["originator_id"] == key]
+        assert list(found[key].events) == behind != []
+
+
+JSON_CHANGES = [
+    ("NULL", "'null'", True),
+    ("""'{"b": 1, "a": [2]}'""", """'{"a":[2],  "b":1}'""", False),
+    ("'1'", "'1.0'", True),
+    ("""'{"a": 1}'""", """'{"a": "1"}'""", True),
+    ("'[1, 2]'", "'[2, 1]'", True),
+    ("'true'", """'"true"'""", True),
+    ("""'{"a": null}'""", "'{}'", True),
+    ("'100'", "'1e2'", False),
+    ("""'"a"'""", """'"A"'""", True),
+]
+"""A result as the service writes it, what is written over it, and whether that is another value."""
+
+
+def test_json_is_compared_as_json_and_null_is_not_null(database_url: str) -> None:
+    async def run_with(results: list[Any]) -> None:
+        async with parts(database_url) as part:
+            slug, worker = await registered(part.jobs), await part.worker("worker")
+            for result in results:
+                await part.jobs.launch(slug, Launch(), TESTER)
+                [claim] = await part.executions.claim(worker, 1)
+                await part.executions.succeed(claim.run.id, claim.holder, result, Report())
+
+    values = [query(database_url, f"SELECT {before}::jsonb::text")[0][0] for before, _, _ in JSON_CHANGES]
+    asyncio.run(run_with([None if value is None else orjson.loads(value) for value in values]))
+    assert find(database_url) == []
+    runs = query(database_url, "SELECT id::text, result::text FROM job_runs ORDER BY created_position")
+    assert [value for _, value in runs] == values
+    expected = {}
+    for (key, before), (_, after, differs) in zip(runs, JSON_CHANGES, strict=True):
+        query(database_url, f"UPDATE job_runs SET result = {after} WHERE id = %s RETURNING 1", key)
+        if differs:
+            expected[key] = {"result": (before, query(database_url, f"SELECT {after}::jsonb::text")[0][0])}
+    assert {one.key: one.columns for one in find(database_url)} == expected
+
+
+def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(database_url: str) -> None:
+    async def work(part: Any, over: asyncio.Event) -> None:
+        worker = await part.worker("worker")
+        while not over.is_set():
+            for claim in await part.executions.claim(worker, 5):
+                await part.executions.progress(
+                    claim.run.id, claim.holder, Report({"big": 1e22, "half": 0.5}, {"ü": "\\"})
+                )
+                await part.executions.succeed(claim.run.id, claim.holder, [1e300, -0.25, "\t"], Report({"big": 2**63}))
+
+    async def launch(part: Any, slug: str, over: asyncio.Event) -> None:
+        while not over.is_set():
+            await part.jobs.launch(slug, Launch(parameters={"text": 'a\\b\n"c"', "number": 1e-7}), TESTER)
+
+    async def scenario() -> list[int]:
+        async with parts(database_url) as part, parts(database_url) as other:
+            slug, over = await registered(part.jobs), asyncio.Event()
+            heads: list[int] = []
+            async with asyncio.TaskGroup() as group:
+                for task in (work(part, over), launch(part, slug, over), launch(other, slug, over)):
+                    group.create_task(task)
+                while len(heads) < 8:
+                    found, checked = await differences(database_url)
+                    assert found == []
+                    heads.append(checked[0].position)
+                over.set()
+            return heads
+
+    heads = asyncio.run(scenario())
+    assert heads[-1] > heads[0] + 20, "the service did nothing meanwhile"
+
+
+def test_the_log_is_folded_in_the_order_of_its_primary_key_without_sorting_it(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(rebuild_statements.CREATE_UNARCHIVED)
+        connection.execute("CREATE INDEX ON unarchived (originator_id, originator_version)")
+        connection.execute("SET LOCAL enable_sort = off")  # As if the log were large: whoever can, avoids it.
+        explained = connection.execute(
+            f"EXPLAIN {rebuild_statements.FOLD_ALL}".encode(), {"prefix": "job_run."}
+        ).fetchall()
+    plan = [line.strip() for (line,) in explained]
+    assert plan[0].startswith("Merge Append")
+    assert any(line.startswith("->  Index Scan using jobs_events_pkey") for line in plan), plan
+
+
+def test_a_log_that_cannot_be_folded_is_said_with_the_event(filled_url: str) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE jobs_events DISABLE TRIGGER USER")
+        connection.execute("UPDATE jobs_events SET state = '{}' WHERE topic = 'job_run.attempt_lost'")
+        with pytest.raises(FoldError, match=r"job_run\.attempt_lost, version 3 of .*KeyError"):
+            find(filled_url)
+        connection.execute("DELETE FROM jobs_events WHERE topic = 'job_run.attempt_lost'")
+        connection.execute("DELETE FROM jobs_events WHERE topic = 'job_run.cancel_requested'")
+        with pytest.raises(FoldError, match=r"job_run\.canceled, version 4 of .* what comes before it has version 2"):
+            find(filled_url)
+
+
+def test_the_command_tells_people_and_programs_and_exits_with_1(filled_url: str, tmp_path: Any) -> None:
+    clean = run_command(filled_url, tmp_path, "verify")
+    assert clean.popen.returncode == 0
+    assert [line.partition(":")[0] for line in clean.lines] == [table.name for table in TABLES]
+    assert all(line.endswith(": equal to the log") for line in clean.lines)
+    [(key,)] = query(
+        filled_url,
+        "UPDATE job_definitions SET name = 'other', metadata = NULL WHERE slug = 'Report' RETURNING id::text",
+    )
+    told = run_command(filled_url, tmp_path, "verify", "job_definitions")
+    assert told.popen.returncode == 1
+    text = "\n".join(told.lines)
+    assert f"job_definitions {key}: differs" in text
+    assert "name: expected 'Daily report', found 'other'" in text
+    assert """metadata: expected '{"team": "data"}', found NULL""" in text
+    assert "events: 3 job_definition.registered, 4 job_definition.revised" in text
+    assert "apphub-jobs projections rebuild job_definitions" in text
+    machine = run_command(filled_url, tmp_path, "verify", "--json")
+    assert machine.popen.returncode == 1
+    difference, *tables = map(orjson.loads, machine.lines)
+    assert difference == {
+        "table": "job_definitions",
+        "key": key,
+        "kind": "differs",
+        "columns": {
+            "name": {"expected": "Daily report", "found": "other"},
+            "metadata": {"expected": '{"team": "data"}', "found": None},
+        },
+        "events": [
+            {"position": 3, "type": "job_definition.registered"},
+            {"position": 4, "type": "job_definition.revised"},
+        ],
+    }
+    assert [(one["kind"], one["table"], one["differences"]) for one in tables] == [
+        ("table", table.name, int(table.name == "job_definitions")) for table in TABLES
+    ]
+    assert run_command(filled_url, tmp_path, "verify", "nonsense").popen.returncode == 2
+
+
+def test_verify_migrates_nothing(empty_database_url: str, tmp_path: Any) -> None:
+    refused = run_command(empty_database_url, tmp_path, "verify")
+    assert refused.popen.returncode == 1
+    assert "run: apphub-jobs migrate" in refused.errors[-1]
+    assert query(empty_database_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]

@@ -1,0 +1,188 @@
+"""Reading logs from a directory and from object stores: the same text, whatever lies where, and whatever moves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from uuid import uuid4
+
+import obstore
+import pytest
+from obstore.store import LocalStore, ObjectStore
+
+from tests.support import s3
+from worker.logs.directory import DirectoryLogs
+from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
+from worker.logs.run_logs import RunLogs, RunLogsUnavailableError, log_name
+
+TEXT = b"".join(b"%09d\n" % number for number in range(3 * CHUNK_BYTES // 10))
+"""More than two full chunks, and no two lines alike."""
+
+pytestmark = pytest.mark.anyio
+
+SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, len(TEXT)]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def run_id() -> str:
+    return str(uuid4())
+
+
+@pytest.fixture(params=["s3", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "file":
+        return LocalStore(tmp_path / "store", mkdir=True, automatic_cleanup=True)
+    return s3.store(request.getfixturevalue("s3_endpoint"), f"below/{uuid4()}")
+
+
+@pytest.fixture
+def logs(store: ObjectStore) -> ObjectLogs:
+    return ObjectLogs(store)
+
+
+async def _put_chunks(logs: ObjectLogs, name: str, text: bytes) -> None:
+    for start in range(0, len(text), CHUNK_BYTES):
+        await logs.put_chunk(name, start, text[start : start + CHUNK_BYTES])
+
+
+async def _all(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_chunks_read_as_the_whole_log_does(logs: ObjectLogs, run_id: str, size: int) -> None:
+    text, name, reader = TEXT[:size], log_name(run_id, 1, 1), RunLogs(logs)
+    await _put_chunks(logs, name, text)
+    await _check_reading(reader, run_id, text)
+    await logs.put(name, text)
+    await _check_reading(reader, run_id, text)
+    await logs.remove_chunks(name, size)
+    await _check_reading(reader, run_id, text)
+
+
+async def test_a_directory_reads_the_same(run_id: str, tmp_path: Path) -> None:
+    logs = DirectoryLogs(tmp_path)
+    async with logs.keeping(log_name(run_id, 1, 1)) as path:
+        path.parent.mkdir(parents=True)
+        for size in SIZES:
+            path.write_bytes(TEXT[:size])
+            await _check_reading(RunLogs(logs), run_id, TEXT[:size])
+
+
+async def _check_reading(reader: RunLogs, run_id: str, text: bytes) -> None:
+    assert await reader.size(run_id, 1) == len(text)
+    for offset in {0, 1, len(text) // 2, CHUNK_BYTES, max(0, len(text) - 1), len(text), len(text) + 1}:
+        assert await _all(await reader.read(run_id, 1, offset)) == text[offset:]
+    for last in (1, 4_000, len(text) + 1):
+        assert await reader.tail(run_id, 1, last) == (text[-last:], len(text))
+
+
+async def test_the_executions_of_an_attempt_are_one_text_and_those_of_others_are_not_in_it(
+    logs: ObjectLogs, store: ObjectStore, run_id: str
+) -> None:
+    await logs.put(log_name(run_id, 1, 1), b"first attempt\n")
+    await logs.put(log_name(run_id, 2, 2), b"handed back\n")
+    await logs.put(log_name(run_id, 2, 10), b"and again\n")
+    await logs.put_chunk(log_name(run_id, 2, 11), 0, b"running")
+    await obstore.put_async(store, f"{log_name(run_id, 2, 12)}.of somebody else", b"no log of ours")
+    reader, text = RunLogs(logs), b"handed back\nand again\nrunning"
+    assert await _all(await reader.read(run_id, 2)) == text
+    assert await _all(await reader.read(run_id, 2, 14)) == text[14:]
+    assert await reader.tail(run_id, 2, 12) == (text[-12:], len(text))
+    assert await _all(await reader.read(run_id, 1)) == b"first attempt\n"
+    assert await reader.tail(run_id, 3, 100) == (b"", 0)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+async def test_a_reader_on_its_way_through_the_chunks_goes_on_in_the_whole_log(
+    logs: ObjectLogs, run_id: str, after: int
+) -> None:
+    name = log_name(run_id, 1, 1)
+    await _put_chunks(logs, name, TEXT)
+    reading = await RunLogs(logs).read(run_id, 1)
+    seen = [await anext(reading) for _ in range(after)]
+    await logs.put(name, TEXT + b"the end\n")
+    await logs.remove_chunks(name, len(TEXT))
+    seen += [chunk async for chunk in reading]
+    assert b"".join(seen) == TEXT
+
+
+async def test_readers_see_all_while_the_whole_log_takes_the_place_of_the_chunks(logs: ObjectLogs) -> None:
+    async def read_again_and_again(run_id: str, over: asyncio.Event) -> int:
+        reads = 0
+        while not over.is_set():
+            assert await _all(await RunLogs(logs).read(run_id, 1)) == TEXT
+            reads += 1
+        return reads
+
+    for _ in range(10):
+        run_id, over = str(uuid4()), asyncio.Event()
+        name = log_name(run_id, 1, 1)
+        await _put_chunks(logs, name, TEXT)
+        readers = [asyncio.create_task(read_again_and_again(run_id, over)) for _ in range(3)]
+        await logs.put(name, TEXT)
+        await logs.remove_chunks(name, len(TEXT))
+        over.set()
+        assert min(await asyncio.gather(*readers)) >= 1
+
+
+async def test_a_follower_waits_for_the_rest_of_an_execution_before_it_shows_the_next(
+    logs: ObjectLogs, run_id: str
+) -> None:
+    first, second = log_name(run_id, 1, 1), log_name(run_id, 1, 2)
+    await logs.put_chunk(first, 0, b"one ")
+    await logs.put_chunk(second, 0, b"three ")
+    over = asyncio.Event()
+    following = await RunLogs(logs).follow(run_id, 1, 2, _asks(over.is_set))
+    assert await anext(following) == b"e "
+    rest = asyncio.create_task(_all(following))
+    await logs.put(first, b"one two ")
+    await logs.remove_chunks(first, 4)
+    await logs.put_chunk(second, 0, b"three four")
+    await logs.put(second, b"three four.")
+    over.set()
+    assert await rest == b"two three four."
+
+
+async def test_a_follower_shows_what_there_is_when_the_rest_never_came(logs: ObjectLogs, run_id: str) -> None:
+    await logs.put_chunk(log_name(run_id, 1, 1), 0, b"lost after this ")
+    await logs.put(log_name(run_id, 1, 2), b"the end")
+    following = await RunLogs(logs).follow(run_id, 1, 0, _asks(lambda: True))
+    assert await _all(following) == b"lost after this the end"
+
+
+async def test_a_store_that_is_away_is_told_before_the_answer_begins_and_borne_while_following(
+    s3_endpoint: str, run_id: str
+) -> None:
+    with s3.Gate(s3_endpoint) as gate:
+        prefix = str(uuid4())
+        logs, writer = ObjectLogs(s3.store(gate.endpoint, prefix)), ObjectLogs(s3.store(s3_endpoint, prefix))
+        reader, name, over = RunLogs(logs), log_name(run_id, 1, 1), asyncio.Event()
+        await logs.put_chunk(name, 0, b"before ")
+        following = await reader.follow(run_id, 1, 0, _asks(over.is_set))
+        assert await anext(following) == b"before "
+        gate.close("refused")
+        with pytest.raises(RunLogsUnavailableError):
+            await reader.read(run_id, 1)
+        with pytest.raises(RunLogsUnavailableError):
+            await reader.follow(run_id, 1, 0, _asks(over.is_set))
+        rest = asyncio.create_task(_all(following))
+        over.set()
+        await asyncio.wait([rest], timeout=2)
+        assert not rest.done()
+        await writer.put(name, b"before and after")  # Before anybody can look: the attempt is over already.
+        gate.open()
+        assert await rest == b"and after"
+
+
+def _asks(condition: Callable[[], bool]) -> "Callable[[], asyncio.Future[bool]]":
+    def ask() -> "asyncio.Future[bool]":
+        answer = asyncio.get_running_loop().create_future()
+        answer.set_result(condition())
+        return answer
+
+    return ask

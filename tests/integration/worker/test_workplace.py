@@ -1,0 +1,149 @@
+"""Whose a working directory is, decided by the kernel's locks: real directories, real locks, real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from worker.executors.local.workplace import Workplace, sweep
+
+OWNER = """
+import subprocess, time
+from worker.executors.local.workplace import Workplace
+workplace = Workplace()
+child = subprocess.Popen(["sleep", "600"], close_fds=False, stdout=subprocess.DEVNULL)
+print(child.pid, workplace.new_directory(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let this test's processes use a temporary directory of their own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that has a workplace, one of its directories, and a process that it started."""
+
+    process: "subprocess.Popen[str]"
+    directory: Path
+    child: int
+
+
+@pytest.fixture
+def owner(temporary: Path) -> Iterator[Owner]:
+    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child, _, directory = process.stdout.readline().strip().partition(" ")
+        assert Path(directory).parent.parent == temporary
+        try:
+            yield Owner(process, Path(directory), int(child))
+        finally:
+            process.kill()
+            os.kill(int(child), signal.SIGKILL)
+
+
+def test_a_workplace_is_swept_once_its_process_is_gone_whatever_that_had_started(owner: Owner) -> None:
+    (owner.directory / "deep").mkdir()
+    (owner.directory / "deep" / "file").write_text("left")
+    sweep()
+    owner.process.send_signal(signal.SIGSTOP)
+    sweep()
+    assert (owner.directory / "deep" / "file").exists()
+    owner.process.kill()
+    owner.process.wait(30)
+    os.kill(owner.child, 0)
+    sweep()
+    assert not owner.directory.parent.exists()
+
+
+def test_nothing_else_is_swept(temporary: Path) -> None:
+    elsewhere = temporary / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    (temporary / "apphub-work-link").symlink_to(elsewhere)
+    (temporary / "apphub-work-file").touch()
+    (temporary / "apphub-run-old").mkdir()
+    (temporary / "apphub-work-gone").mkdir()
+    sweep()
+    assert sorted(path.name for path in temporary.iterdir()) == [
+        *("apphub-run-old", "apphub-work-file", "apphub-work-link", "elsewhere")
+    ]
+    assert (elsewhere / "kept").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_another_users_workplace_is_left_alone_even_by_root(temporary: Path) -> None:
+    (temporary / "apphub-work-theirs").mkdir()
+    os.chown(temporary / "apphub-work-theirs", 65_534, 65_534)
+    sweep()
+    assert (temporary / "apphub-work-theirs").exists()
+
+
+def test_a_workplace_goes_with_its_owner(temporary: Path) -> None:
+    workplace = Workplace()
+    (workplace.new_directory() / "file").touch()
+    workplace.close()
+    assert list(temporary.iterdir()) == []
+
+
+def test_directories_deeper_than_python_follows_are_removed(temporary: Path) -> None:
+    workplace = Workplace()
+    here = os.open(workplace.new_directory(), os.O_RDONLY)
+    for _ in range(1_500):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    workplace.close()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_workplace_that_a_cleaner_took_away_is_replaced(temporary: Path) -> None:
+    workplace = Workplace()
+    workplace.new_directory().rmdir()
+    [taken] = temporary.iterdir()
+    taken.rmdir()
+    directory = workplace.new_directory()
+    sweep()
+    assert directory.exists()
+    workplace.close()
+    assert list(temporary.iterdir()) == []
+
+
+def test_sweeping_never_takes_a_workplace_that_is_being_made(temporary: Path) -> None:
+    over = Event()
+
+    def sweep_on() -> int:
+        count = 0
+        while not over.is_set():
+            sweep()
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(3) as sweepers:
+        sweeping = [sweepers.submit(sweep_on) for _ in range(3)]
+        try:
+            for _ in range(500):
+                workplace = Workplace()
+                directory = workplace.new_directory()
+                sweep()
+                assert directory.exists()
+                workplace.close()
+        finally:
+            over.set()
+        assert all(sweeper.result() > 0 for sweeper in sweeping)
+    assert list(temporary.iterdir()) == []

@@ -1,0 +1,41 @@
+"""What a result may tell the catalog, and what it must not."""
+
+from typing import Any
+
+import pytest
+
+from domain.catalog import effects
+from domain.catalog.effects import BUILT, INGESTED, Effect
+from tests.unit.domain.catalog.test_catalog import FINDINGS, FOUND
+
+BUILD: dict[str, Any] = {
+    "commit_sha": "0" * 40,
+    "git_branch": None,
+    "image_tag": "apphub/shop:000000000000",
+    "image_digest": "sha256:0",
+    "launch_env_templates": [{"key": "PORT", "value": "80"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("effect", "path"),
+    [
+        (Effect("repository.deleted", FOUND), "/effects/1/kind"),
+        (Effect(INGESTED, {**FOUND, "more": 1}), "/effects/1/data"),
+        (Effect(INGESTED, {key: value for key, value in FOUND.items() if key != "tags"}), "/effects/1/data/tags"),
+        (Effect(INGESTED, {**FOUND, "name": ""}), "/effects/1/data/name"),
+        (Effect(INGESTED, {**FOUND, "tags": ["a:b"]}), "/effects/1/data/tags/0"),
+        (Effect(INGESTED, {**FOUND, "preview_tiles": [{}] * 7}), "/effects/1/data/preview_tiles"),
+        (Effect(BUILT, {**BUILD, "image_tag": None}), "/effects/1/data/image_tag"),
+        (
+            Effect(BUILT, {**BUILD, "launch_env_templates": [{"key": "A"}]}),
+            "/effects/1/data/launch_env_templates/0/value",
+        ),
+    ],
+)
+def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(effect: Effect, path: str) -> None:
+    assert [issue.path for issue in effects.effect_issues([*FINDINGS, effect])] == [path]
+
+
+def test_the_effects_of_both_jobs_are_known() -> None:
+    assert effects.effect_issues([*FINDINGS, Effect(BUILT, BUILD)]) == []

@@ -1,0 +1,163 @@
+"""A job's versions: what makes a new one, how it is numbered, and what the runs of old ones obey."""
+
+from typing import Any
+
+import pytest
+
+from domain.errors import InvalidInputError
+from domain.identifiers import definition_id
+from domain.jobs.definition import JobDefinition, Spec, concurrency_value
+from tests.unit.given import NOON, at, new_topics
+
+SPEC = Spec(
+    name="Report",
+    type="batch",
+    entry_point="test.report",
+    parameters_schema={"type": "object"},
+    default_parameters={"day": "monday"},
+    retry_policy={"maxAttempts": 3},
+)
+
+
+def registered(version: int = 1, spec: Spec = SPEC) -> JobDefinition:
+    definition = JobDefinition.register("report", spec, version, NOON)
+    definition.collect_events()
+    return definition
+
+
+def refused(changes: dict[str, Any], version: int | None = None) -> list[tuple[str, str]]:
+    definition = registered(version=3)
+    with pytest.raises(InvalidInputError) as error:
+        definition.revise(changes, version, at(1))
+    assert definition.pending_events == []
+    return [(issue.path, issue.keyword) for issue in error.value.issues]
+
+
+def test_registering_makes_the_given_version() -> None:
+    definition = JobDefinition.register("Report", SPEC, 7, at(0.9))
+    assert (definition.id, definition.slug, definition.current) == (definition_id("report"), "Report", 7)
+    assert definition.spec == definition.as_pinned(7) == SPEC
+    assert definition.modified_on == NOON
+    assert new_topics(definition) == ["job_definition.registered"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"parameters_schema": {"type": "nothing"}}, "/parametersSchema/type"),
+        ({"output_schema": {"type": "nothing"}}, "/outputSchema/type"),
+        ({"retry_policy": {"initialDelayMs": 2, "maxDelayMs": 1}}, "/retryPolicy/initialDelayMs"),
+    ],
+)
+def test_wrong_content_is_refused_at_both_doors(changes: dict[str, Any], path: str) -> None:
+    assert [where for where, _ in refused(changes)] == [path]
+    with pytest.raises(InvalidInputError) as error:
+        JobDefinition.register("report", Spec(name="x", type="batch", entry_point="x", **changes), 1, NOON)
+    assert [issue.path for issue in error.value.issues] == [path]
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    changes = {"parameters_schema": {"type": "x"}, "output_schema": {"type": "y"}}
+    assert [path for path, _ in refused(changes)] == ["/parametersSchema/type", "/outputSchema/type"]
+
+
+def test_a_revision_adds_one_to_the_version() -> None:
+    definition = registered(version=3)
+    definition.revise({"name": "Better report"}, None, at(5))
+    (event,) = definition.pending_events
+    assert isinstance(event, JobDefinition.Revised)
+    assert (event.version, event.changes, event.timestamp) == (4, {"name": "Better report"}, at(5))
+
+
+def test_a_revision_may_skip_versions() -> None:
+    definition = registered(version=3)
+    definition.revise({"name": "Better report"}, 10, at(5))
+    assert definition.current == 10
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_version_not_above_the_current_one_is_refused(version: int) -> None:
+    assert refused({"name": "Better report"}, version) == [("/version", "exclusiveMinimum")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"name": "Report"},
+        {"default_parameters": {"day": "monday"}, "retry_policy": {"maxAttempts": 3}},
+        {"timeout_ms": None, "priority": 0},
+    ],
+)
+def test_what_changes_nothing_makes_no_version(changes: dict[str, Any]) -> None:
+    definition = registered()
+    definition.revise(changes, None, at(5))
+    assert (definition.pending_events, definition.current) == ([], 1)
+
+
+def test_an_order_of_keys_is_no_change() -> None:
+    definition = registered(spec=Spec(name="x", type="batch", entry_point="x", metadata={"a": 1, "b": 2}))
+    definition.revise({"metadata": {"b": 2, "a": 1}}, None, at(5))
+    assert definition.pending_events == []
+
+
+@pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), ({}, None), ([1, 2], [2, 1])])
+def test_values_that_only_python_takes_for_equal_differ(old: Any, new: Any) -> None:
+    definition = registered(spec=Spec(name="x", type="batch", entry_point="x", metadata=old))
+    definition.revise({"metadata": new}, None, at(5))
+    assert new_topics(definition) == ["job_definition.revised"]
+    assert definition.spec.metadata is new
+
+
+def test_an_explicit_higher_version_is_a_version_even_without_a_change() -> None:
+    definition = registered()
+    definition.revise({"name": "Report"}, 2, at(5))
+    (event,) = definition.pending_events
+    assert isinstance(event, JobDefinition.Revised)
+    assert (event.version, event.changes) == (2, {})
+
+
+def test_a_revision_keeps_only_what_differs() -> None:
+    definition = registered()
+    definition.revise({"name": "Report", "priority": 5}, None, at(5))
+    (event,) = definition.pending_events
+    assert isinstance(event, JobDefinition.Revised)
+    assert event.changes == {"priority": 5}
+
+
+def test_earlier_versions_stay_for_the_runs_pinned_to_them() -> None:
+    definition = registered()
+    definition.revise({"name": "Second", "timeout_ms": 2_000}, None, at(5))
+    definition.revise({"timeout_ms": None}, 9, at(6))
+    assert definition.as_pinned(1) == SPEC
+    assert (definition.as_pinned(2).name, definition.as_pinned(2).timeout_ms) == ("Second", 2_000)
+    assert (definition.as_pinned(9).name, definition.as_pinned(9).timeout_ms) == ("Second", None)
+    assert definition.spec == definition.as_pinned(9)
+
+
+def test_a_revision_by_a_slow_clock_is_not_earlier_than_the_last_event() -> None:
+    definition = registered()
+    definition.revise({"priority": 1}, None, at(-1_000))
+    assert definition.pending_events[0].timestamp == NOON
+
+
+@pytest.mark.parametrize(
+    ("key", "parameters", "value"),
+    [
+        (None, {"app": "x"}, None),
+        ("app", {}, None),
+        ("app", {"app": "x"}, '"x"'),
+        ("app", {"app": None}, "null"),
+        ("app", {"app": {"b": 1, "a": 2}}, '{"a":2,"b":1}'),
+    ],
+)
+def test_runs_with_the_same_value_of_the_concurrency_key_share_its_canonical_text(
+    key: str | None, parameters: dict[str, Any], value: str | None
+) -> None:
+    spec = Spec(name="x", type="batch", entry_point="x", concurrency_key=key)
+    assert concurrency_value(spec, parameters) == value
+
+
+def test_without_a_policy_a_run_gets_one_attempt() -> None:
+    assert Spec(name="x", type="batch", entry_point="x").max_attempts == 1
+    assert SPEC.max_attempts == 3

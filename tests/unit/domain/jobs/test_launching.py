@@ -1,0 +1,180 @@
+"""From a request and a definition to a pending run."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain.errors import InvalidInputError
+from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.launching import MAX_AHEAD, Launch, new_run, relaunch, request
+from domain.jobs.run import JobRun
+from domain.jobs.run_events import Requested
+from tests.unit.given import NOON, RUN_ID, WORKER, at
+
+SPEC = Spec(
+    name="Report",
+    type="batch",
+    entry_point="test.report",
+    parameters_schema={"properties": {"day": {"type": "string"}}, "required": ["day"]},
+    default_parameters={"day": None, "options": {"deep": True, "wide": True}},
+    timeout_ms=5_000,
+    retry_policy={"maxAttempts": 3},
+    priority=4,
+)
+
+
+def defined(**changes: Any) -> JobDefinition:
+    return JobDefinition.register("Report", replace(SPEC, **changes), 2, NOON)
+
+
+def launched(definition: JobDefinition | None = None, **asked: Any) -> Requested:
+    launch = Launch(**{"parameters": {"day": "monday"}, **asked})
+    run = new_run(definition or defined(), launch, RUN_ID, "anna", at(1_000.5))
+    (event,) = run.pending_events
+    assert isinstance(event, Requested)
+    return event
+
+
+def refusals(definition: JobDefinition | None = None, **asked: Any) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidInputError) as refused:
+        launched(definition, **asked)
+    return [(issue.path, issue.keyword) for issue in refused.value.issues]
+
+
+def test_a_run_takes_from_the_definition_what_the_launch_leaves_open() -> None:
+    run = launched()
+    assert (run.slug, run.definition_version, run.entry_point) == ("Report", 2, "test.report")
+    assert (run.timeout_ms, run.max_attempts, run.priority) == (5_000, 3, 4)
+    assert run.retry_policy == {"maxAttempts": 3}
+    assert run.requested_by == "anna"
+    assert run.context is None
+
+
+def test_the_launch_overrides_the_definition() -> None:
+    run = launched(timeout_ms=9_000, max_attempts=1, priority=0, context={"a": 1})
+    assert (run.timeout_ms, run.max_attempts, run.priority, run.context) == (9_000, 1, 0, {"a": 1})
+
+
+def test_a_run_of_a_job_without_limits_has_none() -> None:
+    run = launched(defined(timeout_ms=None, retry_policy=None))
+    assert (run.timeout_ms, run.max_attempts) == (None, 1)
+
+
+def test_given_parameters_replace_defaults_at_the_top_level_alone() -> None:
+    run = launched(parameters={"day": "monday", "options": {"deep": False}})
+    assert run.parameters == {"day": "monday", "options": {"deep": False}}
+    assert launched().parameters == {"day": "monday", "options": {"deep": True, "wide": True}}
+
+
+def test_defaults_that_violate_the_schema_alone_must_be_overridden() -> None:
+    assert refusals(parameters={}) == [("/parameters/day", "type")]
+
+
+def test_a_missing_parameter_is_pointed_at() -> None:
+    assert refusals(defined(default_parameters={}), parameters={}) == [("/parameters/day", "required")]
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    assert refusals(parameters={"day": 1}, scheduled_at=NOON, delay_ms=1) == [
+        ("/parameters/day", "type"),
+        ("/delayMs", "oneOf"),
+    ]
+
+
+def test_a_run_is_due_at_once_unless_planned() -> None:
+    run = launched()
+    assert run.timestamp == run.scheduled_at == at(1_000)
+
+
+def test_a_delay_counts_from_the_launch() -> None:
+    assert launched(delay_ms=250).scheduled_at == at(1_250)
+
+
+def test_a_planned_start_is_kept() -> None:
+    assert launched(scheduled_at=at(9_000)).scheduled_at == at(9_000)
+
+
+def test_a_start_planned_in_the_past_is_now() -> None:
+    assert launched(scheduled_at=at(-9_000)).scheduled_at == at(1_000)
+
+
+def test_a_start_beyond_all_plans_is_refused() -> None:
+    assert launched(scheduled_at=at(1_000) + MAX_AHEAD).scheduled_at == at(1_000) + MAX_AHEAD
+    late = at(1_000) + MAX_AHEAD + timedelta(milliseconds=1)
+    assert refusals(scheduled_at=late) == [("/scheduledAt", "maximum")]
+
+
+def test_a_start_deadline_counts_from_the_planned_start() -> None:
+    definition = defined(start_deadline_ms=500)
+    assert launched(definition, delay_ms=250).start_deadline_at == at(1_750)
+    assert launched(definition, start_deadline_ms=100).start_deadline_at == at(1_100)
+    assert launched(start_deadline_ms=100).start_deadline_at == at(1_100)
+    assert launched().start_deadline_at is None
+
+
+def test_the_concurrency_value_is_that_of_the_runs_own_parameter() -> None:
+    assert launched(defined(concurrency_key="day")).concurrency_value == '"monday"'
+    assert launched().concurrency_value is None
+
+
+def test_only_a_launch_under_a_key_keeps_its_digest() -> None:
+    keyed = launched(idempotency_key="k1", body={"a": 1})
+    assert (keyed.idempotency_key, keyed.request_digest) == ("k1", Launch(body={"a": 1}).digest)
+    assert launched(body={"a": 1}).request_digest is None
+
+
+def test_a_digest_is_that_of_the_canonical_body_alone() -> None:
+    digest = Launch(body={"a": 1, "b": {"c": 2, "d": 3}}).digest
+    assert Launch(body={"b": {"d": 3, "c": 2}, "a": 1}, parameters={"x": 1}, idempotency_key="k").digest == digest
+    assert Launch(body={"a": 1, "b": {"c": 2}}).digest != digest
+    assert Launch(body={"a": True, "b": {"c": 2, "d": 3}}).digest != digest
+
+
+def ended(definition: JobDefinition, **asked: Any) -> JobRun:
+    run = new_run(definition, Launch(**{"parameters": {"day": "monday"}, **asked}), RUN_ID, "anna", NOON)
+    run.request_cancel(at(1), None)
+    return run
+
+
+def test_a_relaunch_repeats_parameters_context_and_overrides() -> None:
+    definition = defined()
+    again = relaunch(definition, ended(definition, context={"why": "test"}, timeout_ms=9_000, max_attempts=1))
+    assert again.parameters["day"] == "monday"
+    assert again.context == {"why": "test", "retryOf": str(RUN_ID)}
+    assert (again.timeout_ms, again.max_attempts, again.priority) == (9_000, 1, None)
+
+
+def test_a_relaunch_obeys_the_job_as_it_is_today() -> None:
+    definition = defined()
+    old = ended(definition)
+    definition.revise({"timeout_ms": 7_000, "priority": -3, "retry_policy": {"maxAttempts": 9}}, None, at(2))
+    event = new_run(definition, relaunch(definition, old), RUN_ID, "ben", at(3)).pending_events[0]
+    assert isinstance(event, Requested)
+    assert (event.timeout_ms, event.max_attempts, event.priority) == (7_000, 9, -3)
+    assert event.definition_version == 3
+
+
+def test_a_relaunch_of_a_relaunch_names_the_last_one() -> None:
+    definition = defined()
+    again = relaunch(definition, ended(definition, context={"retryOf": "older"}))
+    assert again.context == {"retryOf": str(RUN_ID)}
+
+
+def test_a_launched_run_can_start() -> None:
+    run = new_run(defined(), Launch(parameters={"day": "monday"}), RUN_ID, "anna", NOON)
+    assert run.start(WORKER, NOON).execution == 1
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"idempotency_key": "k"}, {"delay_ms": 5, "start_deadline_ms": 7, "context": {}}]
+)
+def test_the_event_made_without_its_run_is_the_very_one_that_makes_the_run(asked: dict[str, Any]) -> None:
+    launch = Launch(**{"parameters": {"day": "monday"}, **asked})
+    event = request(defined(), launch, RUN_ID, "anna", at(1_000.5))
+    assert event == launched(**asked)
+    assert list(vars(event)) == list(vars(launched(**asked))), "stored in this order"
+    run = new_run(defined(), launch, RUN_ID, "anna", at(1_000.5))
+    run.collect_events()
+    assert event.mutate(None) == run

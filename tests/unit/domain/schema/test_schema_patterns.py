@@ -1,0 +1,117 @@
+"""Patterns of clients: what is too large is refused, what is honest is taken, and means what it always meant."""
+
+import re
+import warnings
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.json_values import JsonObject
+from domain.schema.budget import limited
+from domain.schema.patterns import PatternError, check_pattern, found
+from domain.schema.validation import schema_issues
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "((a{99}){99}){99}",
+        "(?:" * 30 + "a" + ")+" * 30,
+        "a{99999}",
+        "(?:(?:a{1000}){1000})",
+        "[(]((a{99}[)]){99}){99}",
+        r"\(((a{99}\)){99}){99}",
+        "a" * 5_000,
+        "(" * 60 + ")" * 60,
+        "(?#[)a{9999999}",
+        "(?x)a #[\n{9999999}",
+        "(?R)",
+        "(?:a){e<=3}(?P>a)",
+        r"\L<a>",
+        "(?V1)a",
+        "[a",
+        "a)",
+        "\\",
+    ],
+)
+def test_a_pattern_too_large_or_unknown_is_refused_at_once(pattern: str) -> None:
+    with pytest.raises(PatternError):
+        check_pattern(pattern)
+    (issue,) = schema_issues({"properties": {"a": {"pattern": pattern}}}, "/parametersSchema")
+    assert issue.path == "/parametersSchema/properties/a/pattern"
+
+
+def test_the_refusal_of_a_pattern_says_why() -> None:
+    (issue,) = schema_issues({"pattern": "a" * 5_000}, "/parametersSchema")
+    assert "longer than 4096 characters" in issue.message
+
+
+def test_many_patterns_that_are_costly_to_compile_are_refused() -> None:
+    words = "|".join(f"word{n}" for n in range(500))
+    schema: JsonObject = {"patternProperties": {f"{words}|{n}": True for n in range(100)}}
+    (issue,) = schema_issues(schema, "/parametersSchema")
+    assert issue.keyword == "maxSteps"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$",
+        "^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$",
+        "^.{1,100000}$",
+        "^[A-Za-z0-9+/]{1000,}={0,2}$",
+        r"^(?!.*\.\.)(?P<name>[a-z0-9.-]+)(?<!-)@(?P=name)$",
+        r"^\p{Lu}\p{L}*$",
+        "^(?i:a|b)(?>c)(?(1)d|e)(f)$",
+    ],
+)
+def test_honest_patterns_are_taken(pattern: str) -> None:
+    assert schema_issues({"pattern": pattern}, "/parametersSchema") == []
+
+
+_PARTS = [
+    *"abc.^$|-_:,}{ \n",
+    "[ab]",
+    "[^a]",
+    r"\d",
+    r"\w",
+    r"\b",
+    "(a|b)",
+    "(?:ab)",
+    "(?=a)",
+    "(?!b)",
+    "(?<=a)",
+    "(a)\\1",
+]
+_PARTS += [
+    "x{e}",
+    "{e<=1}",
+    "[[]",
+    "[]a]",
+    "[[:alpha:]]",
+    "[a--b]",
+    "[&&a]",
+    r"[\[a]",
+    r"\[",
+    r"\{",
+    "{1",
+    "é",
+    "(?i:A)",
+]
+_REPEATS = ["", "", "*", "+", "?", "*?", "+?", "{2}", "{,2}", "{1,2}", "*+"]
+_PATTERNS = st.lists(st.tuples(st.sampled_from(_PARTS), st.sampled_from(_REPEATS)), min_size=1, max_size=4)
+
+
+@given(parts=_PATTERNS, texts=st.lists(st.text("aabcxe_ {}[]:-1é\n", max_size=6), min_size=3, max_size=3))
+def test_patterns_mean_what_they_mean_to_the_standard_library(parts: list[tuple[str, str]], texts: list[str]) -> None:
+    source = "".join(part + repeat for part, repeat in parts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # That `[[` may mean something else one day.
+        try:
+            expression = re.compile(source)
+        except re.error:
+            return
+    for text in texts:
+        with limited():
+            assert found(source, text) == (expression.search(text) is not None)

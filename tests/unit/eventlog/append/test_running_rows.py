@@ -1,0 +1,55 @@
+"""A row is folded on without being read only if it is certainly the one that stands in the table."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.ports import Row
+from eventlog.append import running_rows
+from eventlog.append.running_rows import RunningRows
+
+
+def _row(**changes: object) -> Row:
+    row = {"status": "running", "worker_id": "w", "personal": None, "aggregate_version": 2}
+    return {**row, **changes}  # type: ignore[dict-item]
+
+
+def _noted(row: Row) -> tuple[RunningRows, UUID]:
+    rows, run_id = RunningRows(), uuid4()
+    rows.note({run_id: row})
+    return rows, run_id
+
+
+def test_a_running_run_is_kept_for_its_version_alone() -> None:
+    rows, run_id = _noted(_row())
+    assert rows.row(run_id, 2) == _row()
+    assert rows.row(run_id, 3) is None
+
+
+@pytest.mark.parametrize("changes", [{"status": "pending"}, {"status": "succeeded"}, {"personal": {"key": ["name"]}}])
+def test_what_waits_has_ended_or_can_be_erased_is_not_kept(changes: dict[str, object]) -> None:
+    rows, run_id = _noted(_row(**changes))
+    assert not rows.knows(run_id)
+
+
+def test_a_run_that_ends_is_forgotten_and_so_is_all_with_a_connection() -> None:
+    rows, run_id = _noted(_row())
+    rows.note({run_id: _row(status="succeeded")})
+    assert not rows.knows(run_id)
+    rows, run_id = _noted(_row())
+    rows.clear()
+    assert not rows.knows(run_id)
+
+
+def test_a_build_that_runs_is_no_run() -> None:
+    rows, build_id = RunningRows(), uuid4()
+    rows.note({build_id: {"status": "running", "aggregate_version": 2}})
+    assert not rows.knows(build_id)
+
+
+def test_no_more_are_kept_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_rows, "MOST", 3)
+    rows, ids = RunningRows(), [uuid4() for _ in range(5)]
+    for run_id in ids:
+        rows.note({run_id: _row()})
+    assert [rows.knows(run_id) for run_id in ids] == [False, False, True, True, True]

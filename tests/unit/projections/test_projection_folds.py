@@ -1,0 +1,287 @@
+"""What clients see of jobs and apps after each event, and what the stream tells of it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain.catalog.repository import App, Ingested, Repository
+from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.run import JobRun
+from domain.jobs.run_values import Report
+from domain.json_values import JsonObject
+from domain.ports import Row
+from projections import job_definitions, job_runs, repositories
+from projections import messages as feed
+from projections.envelope import Envelope
+from projections.table import Table
+from projections.tables import BY_SUBJECT
+from tests.unit.given import RUN_ID, WORKER, a_run, at, failing, iso, stored
+
+SPEC = Spec(
+    name="Report",
+    type="batch",
+    entry_point="test.report",
+    parameters_schema={"type": "object"},
+    default_parameters={"day": None},
+    timeout_ms=5_000,
+    metadata=[1, None],
+)
+
+APP = App(
+    id="Shop",
+    name="Shop",
+    description="Sells things",
+    repo_url="/srv/git/shop",
+    dockerfile_path="Dockerfile",
+    tags=[{"key": "team", "value": "web"}],
+)
+
+ADDED: JsonObject = {
+    "id": "Shop",
+    "name": "Shop",
+    "description": "Sells things",
+    "repoUrl": "/srv/git/shop",
+    "dockerfilePath": "Dockerfile",
+    "updatedAt": iso(0),
+    "tags": [{"key": "team", "value": "web"}],
+    "ingestStatus": "seed",
+    "ingestError": None,
+    "ingestAttempts": 0,
+    "latestBuild": None,
+    "latestLaunch": None,
+    "previewTiles": [],
+    "launchEnvTemplates": [],
+}
+
+FOUND = Ingested(
+    commit_sha="c0ffee",
+    name="shop-frontend",
+    description="The shop",
+    dockerfile_path="docker/Dockerfile",
+    tags=[{"key": "framework", "value": "vue"}],
+    preview_tiles=[{"kind": "image"}],
+)
+
+
+def steps(table: Table, events: list[Envelope]) -> list[tuple[Envelope, Row | None, Row]]:
+    """Return each event with the row before and after it."""
+    seen: list[tuple[Envelope, Row | None, Row]] = []
+    row: Row | None = None
+    for event in events:
+        after = table.fold(row, event)
+        assert set(after) == set(table.columns)
+        seen.append((event, row, after))
+        row = after
+    return seen
+
+
+def told(events: list[Envelope]) -> list[list[tuple[str, JsonObject]]]:
+    """Return the messages of each event."""
+    table = BY_SUBJECT[events[0].subject]
+    return [[(message.type, message.data) for message in feed.messages(*step)] for step in steps(table, events)]
+
+
+def told_types(run: JobRun) -> list[list[str]]:
+    return [[kind for kind, _ in messages] for messages in told(stored(run))]
+
+
+# Definitions --------------------------------------------------------------------------------------------------------
+
+
+def definition_events() -> list[Envelope]:
+    definition = JobDefinition.register("Report", SPEC, 1, at(0))
+    definition.revise({"timeout_ms": None, "retry_policy": {"maxAttempts": 2}, "metadata": "x"}, 5, at(10))
+    return stored(definition)
+
+
+def registered() -> JsonObject:
+    return {
+        "id": str(definition_events()[0].aggregate_id),
+        "slug": "Report",
+        "name": "Report",
+        "version": 1,
+        "type": "batch",
+        "runtime": "python",
+        "entryPoint": "test.report",
+        "parametersSchema": {"type": "object"},
+        "defaultParameters": {"day": None},
+        "outputSchema": None,
+        "timeoutMs": 5_000,
+        "retryPolicy": None,
+        "metadata": [1, None],
+        "priority": 0,
+        "maxConcurrentRuns": None,
+        "concurrencyKey": None,
+        "startDeadlineMs": None,
+        "resources": None,
+        "createdAt": iso(0),
+        "updatedAt": iso(0),
+    }
+
+
+def revised() -> JsonObject:
+    changes: JsonObject = {"timeoutMs": None, "retryPolicy": {"maxAttempts": 2}, "metadata": "x"}
+    return {**registered(), **changes, "version": 5, "updatedAt": iso(10)}
+
+
+def test_a_job_is_shown_as_registered_and_as_revised() -> None:
+    seen = [job_definitions.present(after) for _, _, after in steps(job_definitions.TABLE, definition_events())]
+    assert seen == [registered(), revised()]
+
+
+def test_each_version_of_a_job_is_told() -> None:
+    assert told(definition_events()) == [
+        [("job.definition.updated", {"job": registered()})],
+        [("job.definition.updated", {"job": revised()})],
+    ]
+
+
+# Repositories -------------------------------------------------------------------------------------------------------
+
+
+def repository_events() -> list[Envelope]:
+    repository = Repository.add(APP, at(0))
+    run = str(RUN_ID)
+    repository.request_ingestion(run, at(1))
+    repository.start_ingestion(run, 1, at(2))
+    repository.retry_ingestion(run, 1, "boom", 40, at(3))
+    repository.start_ingestion(run, 2, at(4))
+    repository.fail_ingestion(run, 2, "no Dockerfile", 50, at(5))
+    repository.request_ingestion("second", at(6))
+    repository.start_ingestion("second", 1, at(7))
+    repository.finish_ingestion("second", 1, FOUND, 60, at(8))
+    repository.read_env_templates("build", [{"key": "A", "value": ""}], at(9))
+    return stored(repository)
+
+
+FINDINGS: JsonObject = {
+    "name": "shop-frontend",
+    "description": "The shop",
+    "dockerfilePath": "docker/Dockerfile",
+    "tags": [{"key": "framework", "value": "vue"}],
+    "previewTiles": [{"kind": "image"}],
+}
+
+REPOSITORY_STEPS: list[JsonObject] = [
+    {},
+    {"ingestStatus": "pending"},
+    {"ingestStatus": "processing", "ingestAttempts": 1},
+    {"ingestStatus": "pending", "ingestAttempts": 1, "ingestError": "boom"},
+    {"ingestStatus": "processing", "ingestAttempts": 2, "ingestError": None},
+    {"ingestStatus": "failed", "ingestAttempts": 2, "ingestError": "no Dockerfile"},
+    {"ingestStatus": "pending", "ingestAttempts": 2},
+    {"ingestStatus": "processing", "ingestAttempts": 3},
+    {"ingestStatus": "ready", "ingestAttempts": 3, **FINDINGS},
+    {"ingestStatus": "ready", "ingestAttempts": 3, **FINDINGS, "launchEnvTemplates": [{"key": "A", "value": ""}]},
+]
+
+
+def shown_steps() -> list[JsonObject]:
+    return [{**ADDED, **step, "updatedAt": iso(ms)} for ms, step in enumerate(REPOSITORY_STEPS)]
+
+
+def test_an_app_is_shown_whole_after_each_step_of_its_ingestions() -> None:
+    seen = steps(repositories.TABLE, repository_events())
+    assert [repositories.present(after, None) for _, _, after in seen] == shown_steps()
+    assert seen[-1][2]["commit_sha"] == "c0ffee"
+
+
+HISTORY: list[tuple[Any, ...]] = [
+    ("pending", "ingestion requested", None, None, None, str(RUN_ID)),
+    ("processing", "ingestion started", 1, None, None, str(RUN_ID)),
+    ("pending", "boom", 1, None, 40, str(RUN_ID)),
+    ("processing", "ingestion started", 2, None, None, str(RUN_ID)),
+    ("failed", "no Dockerfile", 2, None, 50, str(RUN_ID)),
+    ("pending", "ingestion requested", None, None, None, "second"),
+    ("processing", "ingestion started", 1, None, None, "second"),
+    ("ready", "ingestion finished", 1, "c0ffee", 60, "second"),
+]
+"""The tenth event is no step of an ingestion."""
+
+
+def test_each_step_of_an_ingestion_is_in_its_history() -> None:
+    events = repository_events()
+    assert repositories.history_entry(events[0], "Shop") is None
+    assert repositories.history_entry(events[9], "Shop") is None
+    entries = [repositories.history_entry(event, "Shop") for event in events[1:9]]
+    names = ("status", "message", "attempt", "commitSha", "durationMs", "jobRunId")
+    assert [tuple(entry[name] for name in names) for entry in entries if entry] == HISTORY
+    assert [entry["createdAt"] for entry in entries if entry] == [iso(ms) for ms in range(1, 9)]
+    assert {entry["repositoryId"] for entry in entries if entry} == {"Shop"}
+    assert [entry["id"] for entry in entries if entry] == [event.present()["eventId"] for event in events[1:9]]
+
+
+def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None:
+    events = repository_events()
+    messages = told(events)
+    shown = shown_steps()
+    assert messages[0] == [("repository.updated", {"repository": shown[0]})]
+    assert messages[9] == [("repository.updated", {"repository": shown[9]})]
+    assert messages[1:9] == [
+        [
+            ("repository.ingestion-event", {"event": repositories.history_entry(event, "Shop")}),
+            ("repository.updated", {"repository": after}),
+        ]
+        for event, after in zip(events[1:9], shown[1:9], strict=True)
+    ]
+
+
+# Runs on the stream -------------------------------------------------------------------------------------------------
+
+
+def test_a_change_of_status_is_told_by_its_name_and_as_a_change() -> None:
+    run = a_run()
+    failing(run, run.start(WORKER, at(1)), 2)
+    run.hand_back(run.start(WORKER, at(2_000)), at(2_001))
+    run.succeed(run.start(WORKER, at(2_002)), at(2_003), None, Report())
+    assert told_types(run) == [
+        ["job.run.pending", "job.run.updated"],
+        ["job.run.running", "job.run.updated"],
+        ["job.run.pending", "job.run.updated"],
+        ["job.run.running", "job.run.updated"],
+        ["job.run.pending", "job.run.updated"],
+        ["job.run.running", "job.run.updated"],
+        ["job.run.succeeded", "job.run.updated"],
+    ]
+
+
+def test_a_change_of_something_else_is_told_as_a_change_alone() -> None:
+    run = a_run()
+    holder = run.start(WORKER, at(1))
+    run.progress(holder, at(2), Report({"rows": 1}))
+    run.request_cancel(at(3), None)
+    run.confirm_cancel(holder, at(4), None, Report())
+    assert told_types(run)[2:] == [
+        ["job.run.updated"],
+        ["job.run.updated"],
+        ["job.run.canceled", "job.run.updated"],
+    ]
+
+
+@pytest.mark.parametrize("status", ["failed", "expired"])
+def test_each_final_status_has_a_message(status: str) -> None:
+    run = a_run(max_attempts=1)
+    holder = run.start(WORKER, at(1))
+    if status == "failed":
+        failing(run, holder, 2)
+    else:
+        run.expire(holder, at(2), "too old", Report())
+    assert told_types(run)[-1] == [f"job.run.{status}", "job.run.updated"]
+
+
+def test_a_message_holds_the_run_as_its_own_event_left_it() -> None:
+    run = a_run()
+    run.succeed(run.start(WORKER, at(1)), at(9), "done", Report())
+    events = stored(run)
+    rows = [job_runs.present(after) for _, _, after in steps(job_runs.TABLE, events)]
+    assert [[data for _, data in messages] for messages in told(events)] == [[{"run": row}] * 2 for row in rows]
+    assert [row["status"] for row in rows] == ["pending", "running", "succeeded"]
+
+
+@pytest.mark.parametrize("events", [definition_events, repository_events])
+def test_an_unknown_event_is_no_silence(events: Any) -> None:
+    first, second, *_ = events()
+    table = BY_SUBJECT[first.subject]
+    with pytest.raises(ValueError, match=r"\.odd"):
+        table.fold(table.fold(None, first), replace(second, topic=f"{first.subject}.odd"))

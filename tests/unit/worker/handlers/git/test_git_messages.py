@@ -1,0 +1,60 @@
+"""What git says when it fails, and what people are told."""
+
+import pytest
+
+from worker.handlers.git.client import GitError, RefusedError
+from worker.handlers.git.messages import failure, lines_of, warnings
+
+LOGIN = "fatal: could not read Username for 'https://example.org': terminal prompts disabled"
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        (LOGIN, "the server demands a user and password that this service lacks; the operator can give them"),
+        ("fatal: Authentication failed for 'https://x.org/'", "the server demands a user and password"),
+        ("fatal: unable to access 'x': The requested URL returned error: 401", "the server demands a user"),
+        ("fatal: unable to access 'x': The requested URL returned error: 403", "the server refuses access"),
+        ("fatal: unable to access 'x': The requested URL returned error: 302", "the server redirects"),
+        ("Host key verification failed.", "the operator has given no key to recognise this ssh server by"),
+        ("git@x: Permission denied (publickey).", "the ssh server demands a key that this service lacks"),
+        ("error: invalid path '../x'", "the repository holds a path that cannot be checked out"),
+        ("fatal: Out of memory, malloc failed (tried to allocate 9 bytes)", "takes more memory than a clone may use"),
+    ],
+)
+def test_what_another_attempt_would_meet_too_is_explained_and_final(said: str, meaning: str) -> None:
+    error = failure("clone", 128, said, authenticated=False)
+    assert isinstance(error, RefusedError)
+    assert str(error).startswith("git clone failed: ")
+    assert meaning in str(error)
+    assert str(error).endswith(said)
+
+
+def test_with_credentials_it_is_those_that_are_not_taken() -> None:
+    told = str(failure("clone", 128, LOGIN, authenticated=True))
+    assert "a user and password other than the operator's" in told
+
+
+@pytest.mark.parametrize("said", ["fatal: early EOF", "fatal: Could not resolve host: x.org", ""])
+def test_all_else_is_told_as_it_is_and_tried_again(said: str) -> None:
+    error = failure("clone", 128, said, authenticated=False)
+    assert type(error) is GitError
+    assert str(error) == f"git clone failed: {said or 'exit code 128'}"
+
+
+def test_only_the_last_words_are_told_without_credentials_and_without_control_characters() -> None:
+    said = (
+        "".join(f"remote: {number}\n" for number in range(100))
+        + "fatal: https://anna:s3cret@x.org/\x1b[2J "
+        + "y" * 900
+    )
+    told = str(failure("clone", 1, said, authenticated=False))
+    assert told.startswith("git clone failed: remote: 93\n")
+    assert "fatal: https://x.org/\ufffd[2J yyy" in told
+    assert len(told) < 500
+
+
+def test_warnings_are_told_apart() -> None:
+    said = "Cloning into 'x'...\nwarning: redirecting to https://anna@x.org/\nremote: hello\n"
+    assert warnings(said) == ["warning: redirecting to https://x.org/"]
+    assert lines_of("") == []

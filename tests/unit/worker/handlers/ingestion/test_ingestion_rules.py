@@ -1,0 +1,290 @@
+"""What a repository's files say of its app (contract, section 9), on trees of real files."""
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.handlers.ingestion.tags import (
+    Tag,
+    dockerfile_tags,
+    file_tags,
+    find_dockerfile,
+    merge_tags,
+    package_manifest,
+    package_tags,
+    readme_summary,
+)
+from worker.handlers.untrusted.texts import storable
+from worker.handlers.untrusted.tree import MAX_ENTRIES, MAX_TEXT_BYTES, Tree
+
+Plant = Callable[..., Tree]
+
+LOG = logging.getLogger("tests.ingestion")
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Plant:
+    """Give a way to make a tree of files: their contents by path."""
+
+    def make(files: dict[str, str | bytes]) -> Tree:
+        root = tmp_path / "clone"
+        root.mkdir(exist_ok=True)
+        for name, content in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return Tree(root)
+
+    return make
+
+
+# package.json -------------------------------------------------------------------------------------------------------
+
+
+def of_package(plant: Plant, manifest: object, *more: str) -> list[Tag]:
+    tree = plant({"package.json": json.dumps(manifest), **dict.fromkeys(more, "{}")})
+    return package_tags(package_manifest(tree, LOG), tree)
+
+
+@pytest.mark.parametrize(
+    ("dependency", "tag"),
+    [
+        ("next", ("framework", "nextjs")),
+        ("astro", ("framework", "astro")),
+        ("remix", ("framework", "remix")),
+        ("@remix-run/react", ("framework", "remix")),
+        ("@remix-run/node", ("framework", "remix")),
+        ("react", ("library", "react")),
+        ("vue", ("framework", "vue")),
+        ("nuxt", ("framework", "vue")),
+        ("svelte", ("framework", "svelte")),
+        ("sveltekit", ("framework", "svelte")),
+        ("@sveltejs/kit", ("framework", "svelte")),
+        ("typescript", ("language", "typescript")),
+    ],
+)
+@pytest.mark.parametrize("part", ["dependencies", "devDependencies", "peerDependencies"])
+def test_a_dependency_gives_its_tag(plant: Plant, part: str, dependency: str, tag: Tag) -> None:
+    assert of_package(plant, {part: {dependency: "^1.0.0", "left-pad": "1"}}) == [tag]
+
+
+def test_a_tsconfig_gives_the_language_without_a_dependency(plant: Plant) -> None:
+    assert package_tags({}, plant({"tsconfig.json": ""})) == [("language", "typescript")]
+    assert of_package(plant, {"devDependencies": {"typescript": "5"}}, "tsconfig.json") == [("language", "typescript")]
+
+
+@pytest.mark.parametrize(("wanted", "runtime"), [("20", "node20"), (">=18.3", "node18"), ("^22.1 || 24", "node22")])
+def test_the_engine_gives_the_runtimes_major_version(plant: Plant, wanted: str, runtime: str) -> None:
+    assert of_package(plant, {"engines": {"node": wanted}}) == [("runtime", runtime)]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        [],
+        "text",
+        {"dependencies": ["next"]},
+        {"dependencies": None},
+        {"engines": "20"},
+        {"engines": {"node": 20}},
+        {"engines": {"node": "lts"}},
+    ],
+)
+def test_an_odd_manifest_gives_no_tags(plant: Plant, manifest: object) -> None:
+    assert of_package(plant, manifest) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"name": ', "[" * 100_000])
+def test_a_broken_manifest_is_none(plant: Plant, text: str) -> None:
+    assert package_manifest(plant({"package.json": text}), LOG) == {}
+
+
+def test_a_missing_manifest_is_none(plant: Plant) -> None:
+    assert package_manifest(plant({}), LOG) == {}
+
+
+# Tags files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "tags"),
+    [
+        ("tags.yaml", "team: web\ntier: 1\nlive: true\n", [("team", "web"), ("tier", "1"), ("live", "true")]),
+        ("tags.yml", "stack: [vue, vite]\n", [("stack", "vue"), ("stack", "vite")]),
+        ("tags.yaml", "team: {value: web}\nx: [{value: 3.10}]\n", [("team", "web"), ("x", "3.10")]),
+        ("tags.yaml", "- team:web\n- 'url: http://x'\n- key: a\n  value: b\n", [
+            *(("team", "web"), ("url", "http://x"), ("a", "b")),
+        ]),
+        ("tags.json", '{\n\t"team": "web",\n\t"stack": ["vue"]\n}', [("team", "web"), ("stack", "vue")]),
+        ("tags.json", '["team:web", {"key": "a", "value": 1}]', [("team", "web"), ("a", "1")]),
+    ],
+)  # fmt: skip
+def test_a_tags_file_may_be_a_map_or_a_list(plant: Plant, name: str, text: str, tags: list[Tag]) -> None:
+    assert file_tags(plant({name: text}), LOG) == tags
+
+
+def test_the_first_tags_file_is_the_only_one(plant: Plant) -> None:
+    tree = plant({"tags.json": '{"from": "json"}', "tags.yml": "from: yml", "tags.yaml": "from: yaml"})
+    assert file_tags(tree, LOG) == [("from", "yaml")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "a: [", "text", "5", "? [a]\n: b", "[" * 9_000),
+        "- no colon\n- ':x'\n- 'x:'\n- 7",
+        "a: null\nb: {c: d}\nc: [[x]]",
+    ],
+)
+def test_what_is_no_tag_is_left_out(plant: Plant, text: str) -> None:
+    assert file_tags(plant({"tags.yaml": text}), LOG) == []
+
+
+def test_yaml_that_would_build_objects_builds_none(plant: Plant, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    assert file_tags(plant({"tags.yaml": f"a: !!python/object/apply:os.mkdir ['{made}']"}), LOG) == []
+    assert not made.exists()
+
+
+# Dockerfiles --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("FROM node:20-alpine", [("runtime", "node20"), ("language", "javascript")]),
+        ("FROM node:18.2", [("runtime", "node182"), ("language", "javascript")]),
+        ("FROM node", [("language", "javascript")]),
+        ("from --platform=$X docker.io/library/python:3.11-slim AS b", [
+            *(("language", "python"), ("runtime", "python311")),
+        ]),
+        ("FROM localhost:5000/python@sha256:0123", [("language", "python")]),
+        ("FROM nginx:1.27\nRUN x", [("runtime", "nginx")]),
+        ("FROM mynode:20\nFROM scratch", []),
+        ("# FROM node:20\nRUN echo FROM python:3", []),
+        ('CMD ["streamlit", "run"]', [("framework", "streamlit")]),
+        ("CMD Uvicorn app:app", [("framework", "fastapi")]),
+        ("FROM node:20\nFROM nginx", [("runtime", "node20"), ("language", "javascript"), ("runtime", "nginx")]),
+    ],
+)  # fmt: skip
+def test_a_dockerfile_gives_the_tags_of_its_images_and_servers(text: str, tags: list[Tag]) -> None:
+    assert dockerfile_tags(text) == tags
+
+
+SKIPPED = (".git", ".hg", ".svn", "node_modules", ".next", "dist", "build", "out", ".cache")
+
+USUAL = (
+    "Dockerfile",
+    "docker/Dockerfile",
+    "deploy/Dockerfile",
+    "ops/Dockerfile",
+    "Dockerfile.prod",
+    "Dockerfile.release",
+    "Containerfile",
+)
+
+
+@pytest.mark.parametrize("rank", range(len(USUAL)))
+def test_usual_places_come_in_their_order(plant: Plant, rank: int) -> None:
+    tree = plant(dict.fromkeys([*USUAL[rank:], "a/Dockerfile"], "FROM x"))
+    assert find_dockerfile(tree, "none") == USUAL[rank]
+
+
+def test_the_apps_own_path_comes_first(plant: Plant) -> None:
+    tree = plant(dict.fromkeys(["Dockerfile", "build/image"], "FROM x"))
+    assert find_dockerfile(tree, "build/image") == "build/image"
+
+
+@pytest.mark.parametrize("own", ["", ".", "docker", "../outside", "/etc/passwd", "a\x00b", "x" * 300])
+def test_an_own_path_that_is_no_file_inside_is_passed_over(plant: Plant, tmp_path: Path, own: str) -> None:
+    (tmp_path / "outside").write_text("FROM x")
+    assert find_dockerfile(plant({"docker/Dockerfile": "FROM x"}), own) == "docker/Dockerfile"
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["b/Dockerfile", "a/x/Dockerfile"], "b/Dockerfile"),
+        (["b/Dockerfile", "a/Dockerfile.dev"], "a/Dockerfile.dev"),
+        (["web.dockerfile", "a/Dockerfile"], "web.dockerfile"),
+        (["x/Containerfile"], "x/Containerfile"),
+        (["1/2/3/4/5/6/Dockerfile"], "1/2/3/4/5/6/Dockerfile"),
+        (["1/2/3/4/5/6/7/Dockerfile"], None),
+        ([f"{name}/Dockerfile" for name in SKIPPED], None),
+        (["a/node_modules/Dockerfile", "builds/Dockerfile", "z/Dockerfile"], "builds/Dockerfile"),
+        (["Dockerfiles", "MyDockerfile", "dockerfile.txt"], None),
+    ],
+)
+def test_else_a_search_goes_breadth_first_and_alphabetically(plant: Plant, files: list[str], found: str | None) -> None:
+    assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), "none") == found
+
+
+def test_a_search_ends_after_so_many_entries(plant: Plant) -> None:
+    tree = plant({**{f"a{number:05}": "" for number in range(MAX_ENTRIES)}, "z.dockerfile": "FROM x"})
+    assert find_dockerfile(tree, "none") is None
+    (tree.root / "a00000").unlink()
+    assert find_dockerfile(tree, "none") == "z.dockerfile"
+
+
+def test_a_name_that_no_store_holds_is_not_found(plant: Plant) -> None:
+    tree = plant({"b/Dockerfile.ok": "FROM x"})
+    (tree.root / os.fsdecode(b"Dockerfile.\xff")).write_text("FROM x")
+    assert find_dockerfile(tree, "none") == "b/Dockerfile.ok"
+
+
+# README and merging -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "summary"),
+    [
+        ("# Shop\n\nSells *things*.\nMore.", "Sells *things*."),
+        ("\ufeff# Shop\r\n\r\n  Sells things.  \r\n", "Sells things."),
+        ("Shop\n====\nSells things.", "Sells things."),
+        ("Shop\n----\n\n---\nSells things.", "Sells things."),
+        ("# Shop\n## Use\n\n", None),
+        ("", None),
+        ("x" * 5_000, "x" * 1_000),
+    ],
+)
+def test_the_first_line_that_is_no_heading_describes_the_app(plant: Plant, text: str, summary: str | None) -> None:
+    assert readme_summary(plant({"README.md": text})) == summary
+
+
+def test_tags_merge_in_order_and_the_first_spelling_wins() -> None:
+    merged = merge_tags([("Team", "Web")], [("team", "WEB"), ("a", "1")], [("A", "2"), ("x" * 201, "y"), ("z", "\x00")])
+    assert merged == [{"key": "Team", "value": "Web"}, {"key": "a", "value": "1"}, {"key": "A", "value": "2"}]
+
+
+@pytest.mark.parametrize(("text", "kept"), [("größe 😀", True), ("", True), ("a\x00", False), ("\ud800", False)])
+def test_a_text_is_storable_if_every_store_holds_it(text: str, kept: Any) -> None:
+    assert storable(text) is kept
+
+
+# The tree's bounds --------------------------------------------------------------------------------------------------
+
+
+def test_a_link_out_of_the_tree_is_not_read(plant: Plant, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("root:x:0:0")
+    tree = plant({"inner": "inside"})
+    (tree.root / "README.md").symlink_to(tmp_path / "secret")
+    (tree.root / "up").symlink_to(tmp_path)
+    (tree.root / "good").symlink_to("inner")
+    (tree.root / "circle").symlink_to("circle")
+    assert [tree.text(name) for name in ("README.md", "up/secret", "../secret", "circle")] == [None] * 4
+    assert tree.text("good") == "inside"
+    assert list(tree.walk()) == ["inner"]
+
+
+@pytest.mark.parametrize(("size", "read"), [(MAX_TEXT_BYTES, True), (MAX_TEXT_BYTES + 1, False)])
+def test_a_file_over_the_bound_is_not_read(plant: Plant, size: int, read: Any) -> None:
+    assert (plant({"README.md": "x" * size}).text("README.md") is not None) is read
+
+
+def test_what_is_no_utf8_is_replaced_and_nul_is_dropped(plant: Plant) -> None:
+    assert plant({"a": b"x\xff\x00y"}).text("a") == "x\ufffdy"

@@ -1,0 +1,65 @@
+"""A disk without room costs an attempt neither its beginning nor its end."""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+from uuid import UUID
+
+import pytest
+
+from apphub_jobs.process.attempt_directory import Place
+from worker.lifecycle import attempts
+from worker.lifecycle.attempts import Attempts, AttemptSettings
+
+
+@pytest.mark.parametrize(("number", "command"), [(errno.ENOSPC, "hand_back"), (errno.EACCES, "fail")])
+def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
+    monkeypatch: pytest.MonkeyPatch, number: int, command: str
+) -> None:
+    monkeypatch.setattr(attempts, "NO_ROOM_PAUSE_S", 0.0)
+    called: list[str] = []
+    executions: Any = Mock()
+    for name in ("hand_back", "fail"):
+        getattr(executions, name).side_effect = AsyncMock(side_effect=lambda *_, name=name: called.append(name))
+    executor: Any = Mock()
+    executor.submit = AsyncMock(side_effect=OSError(number, os.strerror(number)))
+
+    async def main() -> None:
+        freed = asyncio.Event()
+        made = Attempts(AttemptSettings(1, {}), executions, executor, {"it": Mock()}, _Logs(), freed.set)
+        made.start(_claim())
+        await asyncio.wait_for(freed.wait(), 10)
+        assert made.free == 1
+
+    asyncio.run(main())
+    assert called == [command]
+
+
+class _Logs:
+    @asynccontextmanager
+    async def keeping(self, name: str) -> AsyncIterator[Path]:
+        yield Path(name)
+
+
+def _claim() -> Any:
+    run = Mock(id=UUID(int=1), slug="it", entry_point="it", attempt=1, max_attempts=1, timeout_ms=None)
+    spec = Mock(resources={})
+    return SimpleNamespace(run=run, spec=spec, inputs={}, holder=Mock(worker_id="w", execution=1))
+
+
+def test_an_attempt_has_ended_though_the_next_one_has_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    place = Place(str(tmp_path))
+    place.enter()
+    (tmp_path / "1" / "left").touch()
+    (tmp_path / "2").touch()  # The directory cannot be made.
+    assert place.leave()
+    assert not place.is_ready

@@ -1,0 +1,82 @@
+"""What supervisors that were killed left behind becomes this process's own, and is ended by it."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from worker.executors.local.descendants import below, parents
+from worker.executors.local.spawn import become_subreaper
+
+LOOK_AGAIN_S = 0.005
+
+
+class Orphans:
+    """For a process that runs attempts and little else: it adopts what below it has lost its parent.
+
+    An orphan is a child of this process in another session that is no supervisor. Supervisors are the only processes
+    that this one starts in sessions of their own, and nobody can enter a session that exists. So whatever else was
+    started here (what removes directories, the embedded PostgreSQL) is never taken for an orphan, and no daemon can
+    look like that, whatever it does to its environment, name, directory, group or session.
+    """
+
+    def __init__(self) -> None:
+        become_subreaper()
+        self._supervisors: set[asyncio.subprocess.Process] = set()
+        self._starting: set[asyncio.Future[asyncio.subprocess.Process]] = set()
+
+    def expect(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
+        """Know a supervisor that is being started, and may be running already, for as long as it runs."""
+        self._starting.add(starting)
+        starting.add_done_callback(self._started)
+
+    def _started(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
+        self._starting.discard(starting)
+        self._supervisors = {process for process in self._supervisors if process.returncode is None}
+        if not starting.cancelled() and starting.exception() is None:
+            self._supervisors.add(starting.result())
+
+    def _living(self) -> set[int]:
+        return {process.pid for process in self._supervisors if process.returncode is None}
+
+    async def end(self) -> None:
+        """Kill every orphan with all that is below it; return once all are gone, and none is left as a zombie.
+
+        An orphan stays this process's child until it is awaited here, and what it leaves becomes this process's child
+        before that. So while there are any at all, one of them is found.
+        """
+        known = self._living()
+        if sys.platform != "linux":
+            return  # Nothing is adopted there.
+        while found := _children_elsewhere() - known:
+            if self._starting:  # One of those found may be a supervisor whose number is not known yet.
+                await asyncio.wait(self._starting)
+            found -= self._living()
+            if found:
+                _kill(found)
+                await asyncio.sleep(LOOK_AGAIN_S)
+            known = self._living()
+
+
+def _children_elsewhere() -> set[int]:
+    own, session = os.getpid(), os.getsid(0)
+    return {pid for pid, parent in parents().items() if parent == own and _session(pid) not in (session, None)}
+
+
+def _session(pid: int) -> int | None:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return None
+
+
+def _kill(orphans: set[int]) -> None:
+    """Kill them and all below, and clear away those that have ended."""
+    parent_of, own = parents(), os.getpid()
+    still = [pid for pid in orphans if parent_of.get(pid) == own]  # Else the number may be anybody's by now.
+    for pid in [*still, *below(still, parent_of)]:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    for pid in still:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,206 @@
+"""A slot for attempts: a handlers' process with its supervisor, started ahead of its first task."""
+
+import asyncio
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+from worker.executors.local import supervisor
+from worker.executors.local.line_reader import LineReader
+from worker.executors.local.orphans import Orphans
+from worker.executors.local.removal import remove
+from worker.handlers.registry import HandlerSource
+
+REPORT_LIMIT_BYTES = 8 * 1_048_576
+"""The longest message an attempt may send. Above the domain's limit of a result, which answers more kindly."""
+
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+_ENVIRONMENT_PREFIXES = ("SSL_CERT_", "GIT_SSL_")
+"""What an attempt gets of the worker's environment: none of the service's settings or secrets."""
+
+
+class Listener(Protocol):
+    """Whoever runs an attempt in a slot."""
+
+    def reported(self, message: Mapping[str, Any]) -> None:
+        """Hear what the process says."""
+
+    def reports_ended(self) -> None:
+        """Hear that the process, and whoever else could have spoken for it, is gone."""
+
+    def supervisor_said(self, ended: Mapping[str, Any] | None) -> None:
+        """Hear how the supervisor saw the attempt end; None: the supervisor itself is gone."""
+
+
+class Slot:
+    """A supervisor and its handlers' process: runs one attempt at a time, and is gone with one that went wrong.
+
+    Attributes:
+        listener: whose attempt it is at the moment.
+        cpu_s: what the process had used when it was last heard of.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, workdir: Path, orphans: Orphans | None) -> None:
+        self.process = process
+        self.workdir = workdir
+        self._orphans = orphans
+        self.listener: Listener | None = None
+        self.cpu_s: float | None = None
+        self._tasks: asyncio.WriteTransport | None = None
+        self._lease_until = math.inf
+        self._lapsed = False
+        self._attempts = 0
+        self._lives = True
+        self._hearing: asyncio.Task[None] | None = None
+
+    async def connect(self, giving: int, receiving: int) -> None:
+        """Start to give tasks and to listen."""
+        loop = asyncio.get_running_loop()
+        reports = LineReader(REPORT_LIMIT_BYTES, self._reported, self._reports_ended)
+        await loop.connect_read_pipe(lambda: reports, os.fdopen(receiving, "rb", buffering=0))
+        self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(giving, "wb", buffering=0))
+        self._hearing = asyncio.create_task(self._hear_supervisor(), name="supervisor")
+
+    @property
+    def lives(self) -> bool:
+        """Return whether it can take an attempt."""
+        return self._lives and not self.lapsed and self.process.returncode is None
+
+    @property
+    def lapsed(self) -> bool:
+        """Return whether its lease was ever over: then its supervisor may have ended for that, without a word."""
+        return self._lapsed or monotonic() > self._lease_until
+
+    def next_workdir(self) -> Path:
+        """Return where the next attempt works: the process counts its directories in the same way."""
+        self._attempts += 1
+        return self.workdir / str(self._attempts)
+
+    def give(self, task: Mapping[str, Any]) -> None:
+        """Give the process a task."""
+        if self._tasks is not None and not self._tasks.is_closing():
+            self._tasks.write(json.dumps(task).encode() + b"\n")
+
+    def tell(self, command: Mapping[str, Any]) -> None:
+        """Say something to the supervisor."""
+        if self.process.stdin is not None and not self.process.stdin.is_closing():
+            self.process.stdin.write(json.dumps(command).encode() + b"\n")
+
+    def renew(self, until: float) -> None:
+        """Let whatever runs here go on until this moment."""
+        if until != self._lease_until:
+            self._lapsed = self.lapsed
+            self._lease_until = until
+            self.tell({"renew": until})
+
+    def hang_up(self) -> None:
+        """End whatever still runs: to the supervisor, the end of its input is the end of the worker."""
+        self._lives = False
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        if self._tasks is not None and not self._tasks.is_closing():
+            self._tasks.abort()
+
+    async def discard(self) -> None:
+        """End it for good."""
+        self.hang_up()
+        await self.process.wait()
+        if self._hearing is not None:
+            await self._hearing
+        await asyncio.to_thread(remove, self.workdir)
+
+    def _reported(self, line: bytes | None) -> None:
+        message = _message(line)
+        self.cpu_s = message.get("cpuTotal", self.cpu_s)
+        if self.listener is not None and message["type"] != "ready":
+            self.listener.reported(message)
+
+    def _reports_ended(self) -> None:
+        self._lives = False
+        if self.listener is not None:
+            self.listener.reports_ended()
+        else:  # It ended with nothing to do, and its supervisor need not wait for what could be said of it.
+            self.hang_up()
+
+    async def _hear_supervisor(self) -> None:
+        while line := await self.process.stdout.readline() if self.process.stdout else b"":
+            if self.listener is not None:
+                self.listener.supervisor_said(json.loads(line))
+        self._lives = False
+        # By itself it ends with 0, once nothing is left below it.
+        if await self.process.wait() != 0 and self._orphans is not None:
+            await self._orphans.end()
+        if self.listener is not None:
+            self.listener.supervisor_said(None)
+
+
+def _message(line: bytes | None) -> Mapping[str, Any]:
+    if line is None:
+        return {"type": "invalid", "message": f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"}
+    with suppress(ValueError):
+        message = json.loads(line)
+        if isinstance(message, dict) and "type" in message:
+            return message
+    return {"type": "invalid", "message": "a result or report that is no JSON"}
+
+
+async def start_slot(source: HandlerSource, workdir: Path, orphans: Orphans | None) -> Slot:
+    """Start a supervisor and its handlers' process, whose attempts work below this directory."""
+    tasks, giving = os.pipe()
+    receiving, reports = os.pipe()
+    try:
+        slot = Slot(await _spawn(workdir, tasks, reports, source, orphans), workdir, orphans)
+    except BaseException:
+        os.close(giving)
+        os.close(receiving)
+        remove(workdir)
+        raise
+    finally:
+        os.close(tasks)
+        os.close(reports)
+    await slot.connect(giving, receiving)
+    return slot
+
+
+async def _spawn(
+    workdir: Path, tasks: int, reports: int, source: HandlerSource, orphans: Orphans | None
+) -> asyncio.subprocess.Process:
+    # -P: the working directory is the run's, and no place to import from.
+    child = (sys.executable, "-P", "-m", "apphub_jobs.process.program", json.dumps(asdict(source)))
+    # Shielded: a process that starts while its task is cancelled must still be found and ended.
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", supervisor.__file__, str(tasks), str(reports), *child),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=(tasks, reports),
+            cwd=workdir,
+            env=_environment(workdir),
+            start_new_session=True,
+        )
+    )
+    if orphans is not None:
+        orphans.expect(starting)
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        if process.stdin is not None:
+            process.stdin.close()
+        raise
+
+
+def _environment(workdir: Path) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+    }
+    return {**kept, "HOME": str(workdir), "TMPDIR": str(workdir), "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,253 @@
+"""The supervisor of attempts, one at a time: a small process without user code beside the handlers' process.
+
+It starts the handlers' process, which takes tasks from the worker and answers it directly. Of an attempt that is over
+in a moment, prints nothing and leaves nothing behind, the supervisor need not hear; of every other it is told. Then it
+keeps what is printed, and ends the attempt with every descendant: when its time is over, beyond its memory, and when
+the worker says so. In any case it ends everything when the worker is gone, and when the worker's lease is over while
+the worker is frozen. It and the handlers' process are subreapers, so nothing can hide in a session of its own. An
+attempt that ended by itself and left nothing behind leaves its process to the next one; otherwise both end.
+
+Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of ours. The handlers'
+process is started at once, ahead of its first task, so that it has imported all it needs when the task comes.
+Arguments: the descriptors for tasks and for reports, then the command of the handlers' process. Standard input: JSON
+lines, `{"renew": moment}` at any time, and of an attempt first the order (`{"log": …}` and limits), then
+`{"cancel": grace_s}`, `{"stop": true}` or, once its process says that it is done, `{"over": …}`. Standard output: a
+JSON line at the end of each attempt of which it was told. Moments are of CLOCK_MONOTONIC, which all processes of a host
+share.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+
+sys.path.append(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120 - isolated: nothing of ours is found yet
+
+from worker.executors.local.attempt_log import Log
+from worker.executors.local.descendants import is_only_descendant, kill_descendants, memory_mb
+from worker.executors.local.spawn import Child, become_subreaper, close_all_but
+
+TYPE_CHECKING = False  # Type checkers know the name; importing typing would cost a third of the start.
+if TYPE_CHECKING:
+    from resource import struct_rusage
+
+CHUNK_BYTES = 65_536
+
+TICK_S = 0.1
+"""How often memory is looked at, and the longest that a passed deadline goes unnoticed."""
+
+LOOK_AGAIN_S = 3_600.0
+"""How long to wait for the worker's word at a time: the system's clocks for it know no more than some weeks."""
+
+
+class Control:
+    """What the worker says, and until when its word holds."""
+
+    def __init__(self) -> None:
+        self.descriptor = sys.stdin.fileno()
+        self.lease_until = math.inf
+        self._received = b""
+
+    def read(self) -> list[dict[str, object]] | None:
+        """Return the commands that there are; None once the worker is gone for good."""
+        chunk = os.read(self.descriptor, CHUNK_BYTES)
+        if not chunk:
+            return None
+        *lines, self._received = (self._received + chunk).split(b"\n")
+        commands: list[dict[str, object]] = [json.loads(line) for line in lines]
+        for command in commands:
+            if "renew" in command:
+                self.lease_until = _number(command["renew"]) or 0.0
+        return commands
+
+    @property
+    def lease_is_over(self) -> bool:
+        """Return whether others may take the worker for dead from now on."""
+        return time.monotonic() > self.lease_until
+
+
+class Attempt:
+    """Watches over one attempt until nothing of it is left, but for a child that is fit for the next one."""
+
+    def __init__(self, child: Child, control: Control, order: dict[str, object]) -> None:
+        self._log = Log(str(order["log"]), int(str(order["logLimitBytes"])))
+        self._memory_limit = _number(order["memoryMb"])
+        self._deadline = _number(order["deadline"])
+        self._cpu_before_s = _number(order["cpuBefore"]) or 0.0
+        self._cancel_until: float | None = None
+        self._cause: str | None = None
+        self._peak_mb = 0.0
+        self._control = control
+        self._child = child
+        self._over: dict[str, object] | None = None
+
+    def run(self, commands: list[dict[str, object]], woken: int) -> dict[str, object]:
+        """Watch until the end; return how it was, and whether the child lives on."""
+        self._obey(commands)
+        status, usage = self._watch(woken)
+        said = self._over or {}
+        lives_on = usage is None and bool(said.get("fit")) and is_only_descendant(self._child.pid)
+        if not lives_on:
+            kill_descendants()
+        self._drain()
+        self._log.close()
+        code = os.waitstatus_to_exitcode(status)
+        used_s = (
+            (_number(said["cpuSeconds"]) or 0.0)
+            if usage is None
+            else usage.ru_utime + usage.ru_stime - self._cpu_before_s
+        )
+        peak_mb = (_number(said["peakMemoryMb"]) or 0.0) if usage is None else usage.ru_maxrss / 1024
+        return {
+            "cause": self._cause or ("signal" if code < 0 else "exit"),
+            "code": code,
+            "cpuSeconds": round(max(used_s, 0.0), 3),
+            "peakMemoryMb": round(max(self._peak_mb, peak_mb), 1),
+            "livesOn": lives_on,
+            "logLost": self._log.lost,
+        }
+
+    def _watch(self, woken: int) -> tuple[int, struct_rusage | None]:
+        """Return the exit status and usage of a child that ended, (0, None) if it said that it is done."""
+        poller = select.poll()
+        for descriptor in (self._control.descriptor, self._child.output, woken):
+            poller.register(descriptor, select.POLLIN)
+        while True:
+            pid, status, usage = os.wait4(self._child.pid, os.WNOHANG)
+            if pid:
+                return status, usage
+            if self._over is not None and self._cause is None:
+                return 0, None
+            for descriptor, _ in poller.poll(TICK_S * 1000):
+                self._heed(descriptor, poller)
+            self._check_limits()
+
+    def _heed(self, descriptor: int, poller: select.poll) -> None:
+        if descriptor == self._control.descriptor:
+            commands = self._control.read()
+            if commands is None:  # The worker is gone.
+                poller.unregister(descriptor)
+                self._end("stopped")
+            self._obey(commands or [])
+            return
+        chunk = os.read(descriptor, CHUNK_BYTES)
+        if descriptor != self._child.output:
+            return  # It only says that some process has ended.
+        if chunk:
+            self._log.add(chunk)
+        else:
+            poller.unregister(descriptor)
+
+    def _obey(self, commands: list[dict[str, object]]) -> None:
+        for command in commands:
+            if "cancel" in command:
+                self._cancel_until = time.monotonic() + (_number(command["cancel"]) or 0.0)
+                with suppress(ProcessLookupError):
+                    os.kill(self._child.pid, signal.SIGTERM)
+            elif "stop" in command:
+                self._end("stopped")
+            elif isinstance(over := command.get("over"), dict):
+                self._over = over
+
+    def _check_limits(self) -> None:
+        now = time.monotonic()
+        if self._control.lease_is_over:
+            self._end("lease")
+        if self._deadline is not None and now >= self._deadline:
+            self._end("timeout")
+        if self._cancel_until is not None and now >= self._cancel_until:
+            self._end("canceled")
+        if self._memory_limit is not None:
+            self._peak_mb = max(self._peak_mb, memory_mb())
+            if self._peak_mb > self._memory_limit:
+                self._end("out_of_memory")
+
+    def _end(self, cause: str) -> None:
+        self._cause = self._cause or cause
+        with suppress(ProcessLookupError):
+            os.kill(self._child.pid, signal.SIGKILL)
+
+    def _drain(self) -> None:
+        os.set_blocking(self._child.output, False)
+        with suppress(BlockingIOError):
+            while output := os.read(self._child.output, CHUNK_BYTES):
+                self._log.add(output)
+        os.set_blocking(self._child.output, True)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(str(value))
+
+
+def _next_order(control: Control) -> list[dict[str, object]]:
+    """Wait for an order, with whatever was said in one breath; empty once the worker or its lease is gone.
+
+    Until then an attempt may be under way of which nobody has told yet, or the child has ended in the middle of one.
+    """
+    poller = select.poll()
+    poller.register(control.descriptor, select.POLLIN)
+    while not control.lease_is_over:
+        left_s = control.lease_until - time.monotonic()
+        if not poller.poll(min(max(left_s, 0.0), LOOK_AGAIN_S) * 1000 + 1):
+            continue
+        commands = control.read()
+        if commands is None:
+            break
+        # What is no order was said to the attempt before, which had ended already.
+        orders = [index for index, command in enumerate(commands) if "log" in command]
+        if orders:
+            return commands[orders[0] :]
+    return []
+
+
+def _woken_by_children() -> int:
+    """Return a descriptor that can be read whenever a process below this one has ended."""
+    woken, waking = os.pipe()
+    for descriptor in (woken, waking):
+        os.set_blocking(descriptor, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+    return woken
+
+
+def main() -> None:
+    """Start the handlers' process, and watch one attempt after the other while it is fit for them."""
+    tasks, reports = int(sys.argv[1]), int(sys.argv[2])
+    close_all_but(0, 1, 2, tasks, reports)  # Event loops leave copies of pipes here that the worker takes for ours.
+    become_subreaper()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    child = Child(sys.argv[3:], tasks, reports)
+    try:
+        _watch_attempts(child, Control())
+    except BaseException:  # Whatever it is, nobody would end the processes once this one is gone.
+        kill_descendants()
+        raise
+
+
+def _watch_attempts(child: Child, control: Control) -> None:
+    """Return once nothing is left below this process."""
+    woken = _woken_by_children()
+    while commands := _next_order(control):
+        ended = Attempt(child, control, commands[0]).run(commands[1:], woken)
+        with suppress(BrokenPipeError):
+            _write(sys.stdout.fileno(), json.dumps(ended).encode() + b"\n")
+        if not ended["livesOn"]:
+            return
+    kill_descendants()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Where attempts work: directories below one that belongs to this process, and is swept away when it is gone.
+
+A killed worker cannot clean up, so the next one does it. Whose a directory is tells a lock of the kernel on the
+directory itself: held for as long as its worker lives, frozen or not, and released with its process. Cleaners of
+temporary directories that know such locks (systemd's does) leave it alone, too.
+"""
+
+import fcntl
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+from worker.executors.local.removal import remove
+
+logger = logging.getLogger(__name__)
+
+_PREFIX = "apphub-work-"
+
+
+class Workplace:
+    """One process's directory for its attempts."""
+
+    def __init__(self) -> None:
+        self._path, self._lock = _claimed()
+
+    def new_directory(self) -> Path:
+        """Make an empty directory that nobody else uses."""
+        if not self._path.exists():  # Some cleaner knows no locks.
+            os.close(self._lock)
+            self._path, self._lock = _claimed()
+        return Path(tempfile.mkdtemp(prefix="run-", dir=self._path))
+
+    def close(self) -> None:
+        """Remove everything, and give up the lock."""
+        remove(self._path)
+        os.close(self._lock)
+
+
+def sweep() -> None:
+    """Remove the workplaces of this user's processes that are gone."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:  # No directory, somebody else's, or gone by now.
+            continue
+        try:
+            if os.fstat(lock).st_uid == os.geteuid() and _locked(path, lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                remove(path)
+                logger.info("removed %s, left by a worker that is gone", path)
+        except BlockingIOError:
+            pass  # Its worker lives, or another one sweeps it.
+        finally:
+            os.close(lock)
+
+
+def _claimed() -> tuple[Path, int]:
+    """Return a new directory and the descriptor that holds its lock; no process that is started inherits it."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # Swept before it could be locked, as below.
+        if _locked(path, lock, fcntl.LOCK_EX):
+            return path, lock
+        os.close(lock)
+
+
+def _locked(path: Path, lock: int, operation: int) -> bool:
+    """Lock an open directory; return False where it was removed or replaced before that."""
+    fcntl.flock(lock, operation)
+    try:
+        return os.path.samestat(os.fstat(lock), path.lstat())
+    except FileNotFoundError:
+        return False

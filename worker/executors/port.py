@@ -1,0 +1,75 @@
+"""Where attempts run: the port, and what goes through it. `worker.executors.local.executor` is the local one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+OnUpdate = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """All that an attempt's process is told.
+
+    Attributes:
+        memory_mb: what the attempt and all its descendants may use together; None for no limit.
+    """
+
+    run: Mapping[str, Any]
+    definition: Mapping[str, Any]
+    entry_point: str
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    timeout_ms: int | None
+    memory_mb: int | None
+    deadline: str | None
+    log_path: Path
+
+
+Kind = Literal[
+    "result", "error", "invalid", "exit", "signal", "out_of_memory", "timeout", "canceled", "stopped", "lease"
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended.
+
+    Attributes:
+        kind: `result` and `error` as the handler ended; `invalid` where it said what nobody can read; `exit` and
+            `signal` where the process ended by itself without a word; the others where it was ended.
+        message: the last message of the process, or what there is to say.
+        metrics: what the attempt used: `cpuSeconds`, `peakMemoryMb`.
+    """
+
+    kind: Kind
+    message: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Attempt(Protocol):
+    """A running attempt."""
+
+    async def outcome(self) -> Outcome:
+        """Wait for the end; nothing of the attempt runs any more then."""
+
+    def cancel(self, grace_s: float) -> None:
+        """Ask it to stop, and kill it after the grace time."""
+
+    def stop(self) -> None:
+        """Kill it because the worker stops."""
+
+
+class Executor(Protocol):
+    """Where attempts run."""
+
+    async def aclose(self) -> None:
+        """End what was started ahead of tasks that never came."""
+
+    def renew(self, until: float) -> None:
+        """Let what runs go on until this moment of the host's monotonic clock; without renewal it ends by itself."""
+
+    async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
+        """Start an attempt that goes on until the given moment of the monotonic clock unless it is renewed."""

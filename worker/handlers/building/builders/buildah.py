@@ -1,0 +1,135 @@
+"""Buildah and Podman, which are one family: no daemon, all they make is below the attempt's directory.
+
+So nothing has to be cleaned up, however the build ends: a killed builder's storage goes with that directory, `vfs`
+mounts nothing, and what `RUN` mounts is in a mount namespace that ends with its processes.
+"""
+
+import os
+import resource
+import shutil
+from pathlib import Path
+
+from worker.handlers.building.builders import advice, oci_layout
+from worker.handlers.building.builders.builder import BuildError, BuildSettings, Order, UnusableError
+from worker.handlers.building.builders.commands import ask, show
+from worker.handlers.building.builders.policy import OPERATORS, write_policy
+
+
+class Buildah:
+    """Builds with `buildah`."""
+
+    name = "buildah"
+    _install = advice.INSTALL_BUILDAH
+
+    def __init__(self, settings: BuildSettings) -> None:
+        self._settings = settings
+
+    def check(self) -> str:
+        """See the port."""
+        if shutil.which(self.name) is None:
+            raise UnusableError(f"{self.name} is not installed: {self._install}")
+        if os.geteuid() != 0 and shutil.which("newuidmap") is None:
+            raise UnusableError(f"{self.name} needs newuidmap here: {advice.INSTALL_UIDMAP}")
+        try:
+            return ask([self.name, "--version"], os.environ)
+        except BuildError as error:
+            raise UnusableError(f"{self.name} does not start: {error}") from None
+
+    def build(self, order: Order) -> str:
+        """See the port."""
+        if order.dockerfile.name.endswith(".in"):
+            # It would go through the host's C preprocessor, whose #include reads any file.
+            raise BuildError("a Dockerfile whose name ends in .in is not built")
+        self._prepare(order)
+        image_id = self._build(order)
+        layout = order.work / "image"
+        self._push(order, image_id, f"oci:{layout}")
+        digest = str(oci_layout.image_of(layout)["digest"])
+        if self._settings.oci_dir is not None:
+            oci_layout.add_image(order.context, layout, self._settings.oci_dir, order.tag)
+            order.context.logger.info("the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag)
+        if self._settings.registry is not None:
+            digest = self._push_to_registry(order, image_id)
+        if self._settings.oci_dir is None and self._settings.registry is None:
+            order.context.logger.info(
+                "neither a registry nor an OCI layout is configured: the image was built and is not kept"
+            )
+        return digest
+
+    def _prepare(self, order: Order) -> None:
+        base_images = self._settings.base_images
+        if base_images is not None and not (base_images / "vfs-images").is_dir():
+            raise BuildError(f"{base_images} holds no base images (see docs/building.md)")
+        for name in ("runtime", "home"):
+            (order.work / name).mkdir(mode=0o700)
+        try:
+            write_policy(order.work / "policy.json")
+        except (ValueError, AttributeError) as error:
+            raise BuildError(f"{OPERATORS} cannot be read: {error}") from None
+
+    def _build(self, order: Order) -> str:
+        id_file = order.work / "image-id"
+        show(
+            order.context,
+            [
+                *self._command(order, "build"),
+                *("--isolation", "chroot", *current_limits()),
+                *("--format", "oci", "--layers=false"),
+                *("--iidfile", str(id_file), "--tag", f"localhost/{order.tag}"),
+                *("--file", str(order.dockerfile), str(order.source)),
+            ],
+            _environment(order.work),
+        )
+        return id_file.read_text().strip()
+
+    def _push_to_registry(self, order: Order, image_id: str) -> str:
+        reference = f"{self._settings.registry}/{order.tag}"
+        options = [] if self._settings.registry_tls_verify else ["--tls-verify=false"]
+        if self._settings.registry_auth_file is not None:
+            options += ["--authfile", str(self._settings.registry_auth_file)]
+        digest_file = order.work / "registry-digest"
+        self._push(order, image_id, f"docker://{reference}", *options, "--digestfile", str(digest_file))
+        order.context.logger.info("the image is in the registry as %s", reference)
+        return digest_file.read_text().strip()
+
+    def _push(self, order: Order, image_id: str, target: str, *options: str) -> None:
+        show(order.context, [*self._command(order, "push"), *options, image_id, target], _environment(order.work))
+
+    def _command(self, order: Order, name: str) -> list[str]:
+        base_images = self._settings.base_images
+        return [
+            self.name,
+            *("--root", str(order.work / "storage"), "--runroot", str(order.work / "run")),
+            *("--storage-driver", "vfs"),
+            *(() if base_images is None else ("--storage-opt", f"vfs.imagestore={base_images}")),
+            *self._more_options(order.work),
+            name,
+            *("--signature-policy", str(order.work / "policy.json")),
+        ]
+
+    def _more_options(self, work: Path) -> tuple[str, ...]:
+        del work
+        return ()
+
+
+class Podman(Buildah):
+    """Builds with `podman`."""
+
+    name = "podman"
+    _install = advice.INSTALL_PODMAN
+
+    def _more_options(self, work: Path) -> tuple[str, ...]:
+        return ("--tmpdir", str(work / "libpod"))  # Else its state would be in /run, and outlive the build.
+
+
+def current_limits() -> list[str]:
+    """Return options for the limits as they are: without them the builder tries to raise them, and may not."""
+    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    found = {name: resource.getrlimit(number) for name, number in limits.items()}
+    return [part for name, (soft, hard) in found.items() for part in ("--ulimit", f"{name}={soft}:{hard}")]
+
+
+def _environment(work: Path) -> dict[str, str]:
+    home, runtime = str(work / "home"), str(work / "runtime")
+    private = {"XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home, "XDG_CACHE_HOME": home, "XDG_RUNTIME_DIR": runtime}
+    return {**os.environ, **private, "HOME": home, "TMPDIR": str(work)}

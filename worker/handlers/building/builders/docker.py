@@ -1,0 +1,97 @@
+"""Docker: the daemon builds, and keeps the image under its tag."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from worker.handlers.building.builders import oci_layout
+from worker.handlers.building.builders.builder import BuildError, BuildSettings, Order, UnusableError
+from worker.handlers.building.builders.commands import ask, show
+
+
+class Docker:
+    """Builds with `docker`."""
+
+    name = "docker"
+
+    def __init__(self, settings: BuildSettings) -> None:
+        self._settings = settings
+        self._command = ["docker", *(("--host", settings.docker_host) if settings.docker_host else ())]
+
+    def check(self) -> str:
+        """See the port. The command alone proves nothing: its daemon must answer."""
+        if shutil.which("docker") is None:
+            raise UnusableError("docker is not installed: see https://docs.docker.com/engine/install")
+        try:
+            version = ask([*self._command, "version", "--format", "{{.Server.Version}}"], os.environ)
+        except BuildError as error:
+            raise UnusableError(
+                f"docker's daemon does not answer ({error}): start it, and let the worker's user reach its socket"
+            ) from None
+        return f"docker version {version}"
+
+    def build(self, order: Order) -> str:
+        """See the port."""
+        digest = self._build(order)
+        if self._settings.oci_dir is not None:
+            digest = self._keep(order, self._settings.oci_dir)
+            order.context.logger.info("the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag)
+        if self._settings.registry is not None:
+            digest = self._push(order, self._settings.registry)
+        order.context.logger.info("the image is in docker's own store as %s", order.tag)
+        return digest
+
+    def _build(self, order: Order) -> str:
+        id_file = order.work / "image-id"
+        show(
+            order.context,
+            [
+                *self._command,
+                "build",
+                "--force-rm",
+                *("--iidfile", str(id_file), "--tag", order.tag),
+                *("--file", str(order.dockerfile), str(order.source)),
+            ],
+            {**os.environ, "BUILDKIT_PROGRESS": "plain"},
+        )
+        return id_file.read_text().strip()
+
+    def _keep(self, order: Order, oci_dir: Path) -> str:
+        archive, layout = order.work / "image.tar", order.work / "image"
+        show(order.context, [*self._command, "save", "--output", str(archive), order.tag], os.environ)
+        layout.mkdir()
+        show(order.context, ["tar", "--extract", "--file", str(archive), "--directory", str(layout)], os.environ)
+        archive.unlink()
+        if not (layout / "index.json").exists():
+            raise BuildError("docker 25 or newer is needed to keep images in an OCI layout")
+        oci_layout.add_image(order.context, layout, oci_dir, order.tag)
+        return str(oci_layout.image_of(layout)["digest"])
+
+    def _push(self, order: Order, registry: str) -> str:
+        reference = f"{registry}/{order.tag}"
+        environment = self._with_credentials(order.work)
+        show(order.context, [*self._command, "tag", order.tag, reference], environment)
+        show(order.context, [*self._command, "push", reference], environment)
+        order.context.logger.info("the image is in the registry as %s", reference)
+        said = ask([*self._command, "image", "inspect", "--format", "{{json .RepoDigests}}", reference], environment)
+        return _digest(json.loads(said) or [], reference.rpartition(":")[0])
+
+    def _with_credentials(self, work: Path) -> Mapping[str, str]:
+        if self._settings.registry_auth_file is None:
+            return os.environ
+        directory = work / "docker"
+        directory.mkdir(mode=0o700)
+        (directory / "config.json").symlink_to(self._settings.registry_auth_file.absolute())
+        return {**os.environ, "DOCKER_CONFIG": str(directory)}
+
+
+def _digest(entries: list[str], repository: str) -> str:
+    """Return the digest that a registry gave the image, from entries `REPOSITORY@DIGEST`."""
+    known = dict(entry.split("@", 1) for entry in entries)
+    # Docker leaves out the name of its own registry.
+    found = known.get(repository) or known.get(repository.removeprefix("docker.io/"))
+    if found is None:
+        raise BuildError(f"docker does not say under which digest it pushed to {repository}")
+    return found

@@ -1,0 +1,153 @@
+"""Where a repository lies: its address, checked and rebuilt, and what the operator lets git show there.
+
+Git is given an address that is put together from the parts that were checked, so that git and this service cannot
+disagree about the host. It never carries a password.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import quote, unquote, urlsplit
+
+from apphub_jobs.contract import Json
+from worker.handlers.git.errors import RefusedError
+from worker.handlers.untrusted.texts import redacted
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "git": 9418, "ssh": 22}
+_HOST = re.compile(r"\w[\w.-]*|\[[0-9a-f:.]+\]")
+
+NO_ADDRESS = "the repository's address is neither an absolute path nor a file:, http:, https:, git: or ssh: URL"
+NO_LOCAL_PATHS = "repositories at local paths are switched off here; give an https:, ssh:, http: or git: URL"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A checked address.
+
+    Attributes:
+        url: what git is given: no password, and a user only for ssh.
+        host: in lower case, an IPv6 address in brackets; "" for a file.
+        port: the one that is used, given or not; 0 for a file.
+    """
+
+    url: str
+    scheme: str
+    host: str = ""
+    port: int = 0
+
+    @property
+    def shown(self) -> str:
+        """The address for people: without a user, too."""
+        return redacted(self.url)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether what is sent stays on this machine."""
+        try:
+            return ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+@dataclass(frozen=True)
+class Password:
+    """What the operator gave for a host over HTTP."""
+
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
+class SshKey:
+    """What the operator gave for a host over ssh."""
+
+    key_file: str
+    known_hosts_file: str | None
+
+
+def origin_of(repo_url: str, settings: Mapping[str, Json]) -> Origin:
+    """Check an address.
+
+    Raises:
+        RefusedError: of no kind that is read, or of one that is switched off.
+    """
+    if not repo_url.isprintable() or repo_url != repo_url.strip():
+        raise RefusedError(NO_ADDRESS)
+    scheme, _, rest = repo_url.partition(":")
+    if repo_url.startswith("/") or scheme.lower() == "file":
+        if not settings.get("allowLocalPaths", True):
+            raise RefusedError(NO_LOCAL_PATHS)
+        return _local(repo_url if repo_url.startswith("/") else _path_of_file_url(rest))
+    return _remote(repo_url)
+
+
+def _path_of_file_url(rest: str) -> str:
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        if host not in {"", "localhost"}:
+            raise RefusedError(NO_ADDRESS)
+        rest = slash + path
+    return unquote(rest)
+
+
+def _local(path: str) -> Origin:
+    if not path.startswith("/"):
+        raise RefusedError(NO_ADDRESS)
+    # A file: URL, because git ignores the depth of a plain path, and links its files instead of reading them.
+    return Origin(f"file://{quote(path)}", "file")
+
+
+def _remote(repo_url: str) -> Origin:
+    try:
+        parts = urlsplit(repo_url)
+        port = parts.port
+    except ValueError:
+        raise RefusedError(NO_ADDRESS) from None
+    userinfo, _, place = parts.netloc.rpartition("@")
+    host = (place if port is None else place.rpartition(":")[0]).rstrip(":").lower()
+    if parts.scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host):
+        raise RefusedError(NO_ADDRESS)
+    user = userinfo.partition(":")[0] if parts.scheme == "ssh" else ""
+    url = f"{parts.scheme}://{user}{'@' if user else ''}{host}{'' if port is None else f':{port}'}{parts.path}"
+    query = f"?{parts.query}" if parts.query else ""
+    return Origin(url + query, parts.scheme, host, _DEFAULT_PORTS[parts.scheme] if port is None else port)
+
+
+def credentials_for(origin: Origin, settings: Mapping[str, Json], log: logging.Logger) -> Password | SshKey | None:
+    """Return what the operator gave for exactly this host, port and kind of connection; None where nothing fits.
+
+    Raises:
+        RefusedError: the entry for it is not as it should be.
+    """
+    entry = _entry_for(origin, settings)
+    if entry is None:
+        return None
+    if origin.scheme == "ssh" and "sshKeyFile" in entry:
+        known_hosts = entry.get("knownHostsFile")
+        return SshKey(
+            _text(origin, entry, "sshKeyFile"), None if known_hosts is None else _text(origin, entry, "knownHostsFile")
+        )
+    if origin.scheme not in {"http", "https"} or "password" not in entry:
+        return None
+    if origin.scheme == "http" and not origin.loopback and entry.get("allowHttp") is not True:
+        log.warning("the credentials for %s are not used: http would show them to everybody on the way", origin.host)
+        return None
+    return Password(_text(origin, entry, "username"), _text(origin, entry, "password"))
+
+
+def _entry_for(origin: Origin, settings: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """Return the entry HOST:PORT; HOST alone stands for the usual port only."""
+    wanted = {f"{origin.host}:{origin.port}"}
+    if origin.port == _DEFAULT_PORTS.get(origin.scheme):
+        wanted.add(origin.host)
+    entries = settings.get("credentials") or {}
+    return next((entry for name, entry in entries.items() if str(name).lower() in wanted), None)
+
+
+def _text(origin: Origin, entry: Mapping[str, Json], field: str) -> str:
+    value = entry.get(field)
+    if not isinstance(value, str) or not value or "\n" in value or "\r" in value or "\x00" in value:
+        raise RefusedError(f"the operator's credentials for {origin.host} lack a usable {field}")
+    return value

@@ -1,0 +1,237 @@
+"""Git as a service must run it: within bounds of time, disk and memory, and stopped at once with all its helpers."""
+
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+
+from apphub_jobs.contract import JobRunContext
+from worker.handlers.git import home as git_home
+from worker.handlers.git.errors import CanceledError, GitError, RefusedError
+from worker.handlers.git.messages import failure, warnings
+from worker.handlers.git.origin import Origin, Password, SshKey, credentials_for, origin_of
+
+TIME_LIMIT_S = 600
+"""Of all that git does for one clone. An ingestion may take 900 s, and has to read the files yet."""
+
+DEADLINE_SHARE = 0.9
+"""Of the attempt's remaining time, where that is less: so that the attempt can say itself what took so long."""
+
+BYTES_LIMIT = 2_000_000_000
+"""Of a clone on disk: what each of a worker's slots may take of it."""
+
+ENTRIES_LIMIT = 200_000
+"""Of files and directories. Each takes a block of the disk, usually 4 KB, even if it is nearly empty: 800 MB."""
+
+GITS_ENTRIES = 10_000
+"""Git's own files, which come on top: a few dozen, and one for each object if the server is a plain web server."""
+
+MEMORY_LIMIT_BYTES = 2_147_483_648
+"""Of each of git's processes: a pack of sixteen kilobytes can unpack to eight gigabytes."""
+
+TICK_S = 0.1
+"""How soon a cancel or a passed deadline is noticed."""
+
+LOOK_S = 0.25
+LOOK_SHARE = 10
+"""How often the clone is measured: never for more than a tenth of the time."""
+
+KEPT_BYTES = 16_384
+"""Of what git says; a server can make it say anything, for ever."""
+
+CHUNK_BYTES = 65_536
+
+Feed = Callable[[bytes], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one clone may take; the operator's settings `cloneTimeoutMs`, `cloneMaxBytes`, `cloneMaxEntries`."""
+
+    time_s: float
+    bytes: int
+    entries: int
+
+    @classmethod
+    def of(cls, context: JobRunContext) -> "Limits":
+        """Return the operator's limits, or else ours; never more time than the attempt has."""
+        settings = context.settings
+        time_s = settings.get("cloneTimeoutMs", TIME_LIMIT_S * 1000) / 1000
+        if context.deadline is not None:
+            left_s = (context.deadline - datetime.now(context.deadline.tzinfo)).total_seconds()
+            time_s = max(0, min(time_s, left_s * DEADLINE_SHARE))
+        return cls(time_s, settings.get("cloneMaxBytes", BYTES_LIMIT), settings.get("cloneMaxEntries", ENTRIES_LIMIT))
+
+
+@contextmanager
+def git_for(context: JobRunContext, repo_url: str) -> Iterator["Git"]:
+    """Give a git that knows this address alone, and its credentials; they are gone afterwards.
+
+    Raises:
+        RefusedError: the address is not read here.
+    """
+    origin = origin_of(repo_url, context.settings)
+    credentials = credentials_for(origin, context.settings, context.logger)
+    with tempfile.TemporaryDirectory(prefix="git-", dir=Path.cwd()) as home:
+        try:
+            yield Git(context, origin, credentials, Path(home))
+        finally:
+            git_home.clear(Path(home))
+
+
+class Git:
+    """Runs git's commands for one origin, all within the same span of time."""
+
+    def __init__(
+        self, context: JobRunContext, origin: Origin, credentials: Password | SshKey | None, home: Path
+    ) -> None:
+        self.origin = origin
+        self.limits = Limits.of(context)
+        self._context = context
+        self._credentials = credentials
+        self._environment = git_home.furnish(home, origin, credentials)
+        self._until = monotonic() + self.limits.time_s
+
+    def run(self, command: str, *arguments: str, repository: Path | None = None, watched: Path | None = None) -> str:
+        """Run a command and return what it printed.
+
+        Args:
+            command: such as `clone`.
+            *arguments: what follows it.
+            repository: the clone that it works in.
+            watched: the directory that must not outgrow the limits meanwhile.
+
+        Raises:
+            GitError: it failed, or took too long.
+            RefusedError: the directory outgrew the limits; or git failed in a way that it will again.
+            CanceledError: somebody asked to cancel.
+        """
+        printed = _Tail()
+        self.stream(printed.feed, command, *arguments, repository=repository, watched=watched)
+        return printed.text()
+
+    def stream(
+        self, feed: Feed, command: str, *arguments: str, repository: Path | None = None, watched: Path | None = None
+    ) -> None:
+        """Like `run`, but hand over what is printed as it comes; an exception of `feed` ends the command."""
+        place = () if repository is None else (f"--git-dir={repository / '.git'}", f"--work-tree={repository}")
+        said = _Tail()
+        # A shell, because only it can lower a limit between fork and exec; all that is given to it are arguments.
+        limited = ("sh", "-c", 'ulimit -S -d "$0"; exec "$@"', str(MEMORY_LIMIT_BYTES // 1024))
+        process = subprocess.Popen(  # noqa: S603 - "--" ends the options before the URL
+            [*limited, "git", *place, command, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environment,
+            start_new_session=True,
+        )
+        try:
+            self._attend(process, feed, said.feed, _Watch(watched, self.limits))
+        finally:
+            _end(process)
+        if process.returncode != 0:
+            raise failure(command, process.returncode, said.text(), authenticated=self._credentials is not None)
+        for line in warnings(said.text()):
+            self._context.logger.info("git: %s", line)
+
+    def _attend(self, process: "subprocess.Popen[bytes]", feed: Feed, hear: Feed, watch: "_Watch") -> None:
+        """Read both pipes until the process has ended, and stop it where a limit is reached."""
+        with selectors.DefaultSelector() as selector:
+            for pipe, take in ((process.stdout, feed), (process.stderr, hear)):
+                if pipe is not None:
+                    selector.register(pipe, selectors.EVENT_READ, take)
+            while True:
+                ready = selector.select(TICK_S) if selector.get_map() else []
+                for key, _ in ready:
+                    chunk = os.read(key.fd, CHUNK_BYTES)
+                    if chunk:
+                        key.data(chunk)
+                    else:
+                        selector.unregister(key.fileobj)
+                self._check(watch)
+                if not selector.get_map():
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(TICK_S)
+                # A helper left behind may hold a pipe open: silence after the end is the end, too.
+                if not ready and process.poll() is not None:
+                    return
+
+    def _check(self, watch: "_Watch") -> None:
+        if self._context.cancelled.is_set():
+            raise CanceledError
+        if monotonic() > self._until:
+            raise GitError(f"git took longer than {self.limits.time_s:g} s and was stopped")
+        watch.look()
+
+
+class _Tail:
+    """The last of what was printed."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        self._kept += chunk
+        del self._kept[:-KEPT_BYTES]
+
+    def text(self) -> str:
+        return self._kept.decode("utf-8", "replace")
+
+
+class _Watch:
+    """Measures a directory while it grows, now and then."""
+
+    def __init__(self, directory: Path | None, limits: Limits) -> None:
+        self._directory = directory
+        self._limits = limits
+        self._next = 0.0
+
+    def look(self) -> None:
+        """Raise RefusedError where the directory has outgrown the limits."""
+        started = monotonic()
+        if self._directory is None or started < self._next:
+            return
+        most = self._limits.entries + GITS_ENTRIES
+        size, entries = measured(self._directory, most)
+        check_size(size, self._limits)
+        if entries > most:
+            raise RefusedError(f"the clone holds more than {most} files and directories")
+        ended = monotonic()
+        self._next = ended + max(LOOK_S, LOOK_SHARE * (ended - started))
+
+
+def check_size(size: int, limits: Limits) -> None:
+    """Raise RefusedError if a clone of so many bytes is too large."""
+    if size > limits.bytes:
+        raise RefusedError(f"the repository takes more than {limits.bytes / 1_000_000:g} MB")
+
+
+def measured(directory: Path, most: int) -> tuple[int, int]:
+    """Return the bytes and the number of files and directories below; counting ends beyond `most`."""
+    size, entries, waiting = 0, 0, [str(directory)]
+    while waiting and entries <= most:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as found:
+            for entry in found:
+                entries += 1
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    with suppress(FileNotFoundError):  # Git renames its files when they are whole.
+                        size += entry.stat(follow_symlinks=False).st_size
+    return size, entries
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill what is left of the command and its helpers: they share a session of their own."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with process:  # Waits, and closes the pipes.
+        pass

@@ -1,0 +1,82 @@
+"""`repository-ingest`: reads a repository and tells the catalog what it found (contract, section 9)."""
+
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from apphub_jobs.contract import Effect, JobResult, JobRunContext, PermanentError
+from worker.handlers.git.client import CanceledError, GitError, clone
+from worker.handlers.ingestion import tags
+from worker.handlers.ingestion.previews import preview_tiles
+from worker.handlers.untrusted.texts import one_line, shown
+from worker.handlers.untrusted.tree import Tree
+
+NO_DOCKERFILE = "Dockerfile not found, unable to launch app"
+
+MAX_TAGS = 200
+"""Of an app; the author's own come first, and are fewer. They are kept for ever, and shown in every list."""
+
+
+def execute(context: JobRunContext) -> JobResult:
+    """Clone the app's repository, and return what its record should say."""
+    repository = context.inputs.get("repository")
+    if repository is None:
+        context.logger.info("the app is gone; nothing to do")
+        return JobResult(result={"skipped": True})
+    started = monotonic()
+    try:
+        commit_sha = clone(context, repository["repoUrl"], Path("clone"))
+    except CanceledError:
+        return JobResult(status="canceled", error_message="canceled while cloning")
+    except GitError:
+        context.update(metrics=_metrics(repository, "failed", started, None))
+        raise
+    context.logger.info("at commit %s", commit_sha)
+    tree = Tree(Path("clone"))
+    dockerfile = tags.find_dockerfile(tree, repository["dockerfilePath"])
+    if dockerfile is None:
+        context.update(metrics=_metrics(repository, "failed", started, commit_sha))
+        raise PermanentError(NO_DOCKERFILE)
+    found = _found(context, tree, commit_sha, dockerfile)
+    _tell(context, found)
+    return JobResult(
+        result={"repositoryId": repository["id"], "commitSha": commit_sha, "dockerfilePath": dockerfile},
+        metrics=_metrics(repository, "ready", started, commit_sha),
+        effects=[Effect("repository.ingested", found)],
+    )
+
+
+def _found(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str) -> dict[str, Any]:
+    repository, log = context.inputs["repository"], context.logger
+    manifest = tags.package_manifest(tree, log)
+    package_name = manifest.get("name")
+    named = one_line(package_name, 200) if isinstance(package_name, str) else None
+    merged = tags.merge_tags(
+        [(tag["key"], tag["value"]) for tag in repository["authorTags"]],
+        tags.package_tags(manifest, tree),
+        tags.file_tags(tree, log),
+        tags.dockerfile_tags(tree.text(dockerfile) or ""),
+    )
+    if len(merged) > MAX_TAGS:
+        log.warning("%d of %d tags are left out", len(merged) - MAX_TAGS, len(merged))
+    return {
+        "commit_sha": commit_sha,
+        "name": named or repository["name"],
+        "description": tags.readme_summary(tree) or repository["description"],
+        "dockerfile_path": dockerfile,
+        "tags": merged[:MAX_TAGS],
+        "preview_tiles": preview_tiles(tree, repository["repoUrl"], commit_sha, log),
+    }
+
+
+def _tell(context: JobRunContext, found: dict[str, Any]) -> None:
+    for field in ("name", "description", "dockerfile_path"):
+        context.logger.info("%s: %s", field.replace("_", " "), shown(found[field]))
+    listed = ", ".join(f"{tag['key']}:{tag['value']}" for tag in found["tags"])
+    context.logger.info("tags: %s", shown(listed, 1_000) or "none")
+    context.logger.info("preview tiles: %d", len(found["preview_tiles"]))
+
+
+def _metrics(repository: Any, status: str, started: float, commit_sha: str | None) -> dict[str, Any]:
+    duration_ms = int((monotonic() - started) * 1000)
+    return {"repositoryId": repository["id"], "status": status, "durationMs": duration_ms, "commitSha": commit_sha}

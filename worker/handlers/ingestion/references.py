@@ -1,0 +1,140 @@
+"""What an author's reference to a picture or page becomes: an address that any browser can open, or nothing.
+
+Only http: and https: lead out of a repository. A file of the repository is shown by its code host, where that is one of
+the three big ones, or else becomes part of the app's record as a `data:` URL.
+"""
+
+import base64
+import posixpath
+import re
+from urllib.parse import quote, unquote, urlsplit
+
+from worker.handlers.untrusted.texts import redacted, storable
+from worker.handlers.untrusted.tree import Tree
+
+MAX_URL = 2_000
+
+MAX_INLINE_BYTES = 1_500_000
+"""Of an image that becomes a `data:` URL (contract, section 9)."""
+
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+
+_HOSTS = {  # By the names under which a repository may be reached.
+    "github.com": "https://raw.githubusercontent.com/{repository}/{commit}/",
+    "ssh.github.com": "https://raw.githubusercontent.com/{repository}/{commit}/",
+    "gitlab.com": "https://gitlab.com/{repository}/-/raw/{commit}/",
+    "altssh.gitlab.com": "https://gitlab.com/{repository}/-/raw/{commit}/",
+    "bitbucket.org": "https://bitbucket.org/{repository}/raw/{commit}/",
+    "altssh.bitbucket.org": "https://bitbucket.org/{repository}/raw/{commit}/",
+}
+
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+
+
+class ReferenceUnusableError(ValueError):
+    """The reference leads nowhere; the message tells why."""
+
+
+class References:
+    """Resolves the references of one clone."""
+
+    def __init__(self, tree: Tree, repo_url: str, commit_sha: str) -> None:
+        self._tree = tree
+        self._raw_base = raw_base(repo_url, commit_sha)
+
+    def page(self, reference: str) -> str:
+        """Return the address of a page, which must be an absolute one.
+
+        Raises:
+            ReferenceUnusableError: it is not.
+        """
+        return absolute(reference)
+
+    def media(self, reference: str, base: str = "") -> str:
+        """Return the address of an image or video.
+
+        Args:
+            reference: absolute, or relative to the repository's root or else to `base`.
+            base: the directory of the file that it stands in.
+
+        Raises:
+            ReferenceUnusableError: it is neither an http(s) URL nor an existing file that can be shown.
+        """
+        if reference.startswith("//") or _SCHEME.match(reference):
+            return absolute(reference)
+        path = self._existing(reference, base)
+        if self._raw_base is not None:
+            return self._raw_base + quote(path)
+        return self._inlined(path)
+
+    def _existing(self, reference: str, base: str) -> str:
+        """Return the path of the file in the repository that is meant."""
+        without_query = re.split(r"[?#]", reference, maxsplit=1)[0]
+        for spelled in dict.fromkeys((unquote(without_query), reference)):
+            for start in dict.fromkeys(("", base)):
+                path = posixpath.normpath(posixpath.join(start, spelled.lstrip("/")))
+                if storable(path) and not path.startswith("../") and self._tree.inside(path) is not None:
+                    return path
+        raise ReferenceUnusableError("no such file in the repository")
+
+    def _inlined(self, path: str) -> str:
+        content = self._tree.content(path, MAX_INLINE_BYTES)
+        if content is None:
+            raise ReferenceUnusableError(f"larger than {MAX_INLINE_BYTES} bytes")
+        media_type = image_type(path, content)
+        if media_type is None:
+            raise ReferenceUnusableError("no image of a known kind")
+        return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def absolute(reference: str) -> str:
+    """Return an http(s) URL without user and password; one without a scheme gets https.
+
+    Raises:
+        ReferenceUnusableError: it is none.
+    """
+    url = f"https:{reference}" if reference.startswith("//") else reference
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ReferenceUnusableError("no URL") from None
+    # A browser passes over spaces and control characters, and so would see another scheme than we do.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isprintable() or " " in url:
+        raise ReferenceUnusableError("no http: or https: URL")
+    if len(url) > MAX_URL:
+        raise ReferenceUnusableError(f"longer than {MAX_URL} characters")
+    return redacted(url)
+
+
+def raw_base(repo_url: str, commit_sha: str) -> str | None:
+    """Return the address below which the code host shows a commit's files; None if it is none of the big three."""
+    try:
+        parts = urlsplit(repo_url)
+        usual_port = parts.scheme == "ssh" or parts.port is None
+    except ValueError:
+        return None
+    template = _HOSTS.get((parts.hostname or "").removeprefix("www."))
+    path = unquote(parts.path).strip("/").removesuffix(".git")
+    if template is None or not usual_port or "/" not in path:
+        return None
+    return template.format(repository=quote(path), commit=commit_sha)
+
+
+def image_type(path: str, content: bytes) -> str | None:
+    """Return the media type that the content shows, None if it is no image that browsers know."""
+    for signature, media_type in _SIGNATURES.items():
+        if content.startswith(signature):
+            return media_type
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    if content[4:12] in {b"ftypavif", b"ftypavis"}:
+        return "image/avif"
+    start = content[:4_096].decode("utf-8-sig", "replace").lstrip()
+    if path.lower().endswith(".svg") and start.startswith("<") and "<svg" in start:
+        return "image/svg+xml"
+    return None

@@ -1,0 +1,123 @@
+"""Small JSON and YAML files, as plain values and within bounds.
+
+Of YAML only what a list of a few things needs is read: maps, lists and scalars, these as they are written. Nothing is
+constructed from a tag, and no alias is followed: that is how a small file becomes a huge value.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+
+import yaml
+
+from worker.handlers.untrusted.texts import shown
+from worker.handlers.untrusted.tree import Tree
+
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+"""What a manifest holds. YAML's scalars are texts, as they are written, so that 3.10 stays 3.10."""
+
+MAX_MANIFEST_BYTES = 65_536
+"""A list of a few tags or pictures has a few hundred. So much YAML takes up to half a second."""
+
+MAX_DEPTH = 32
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
+
+
+class ManifestError(ValueError):
+    """The text cannot be read; the message tells why."""
+
+
+def first_manifest(
+    tree: Tree, names: Sequence[str], log: logging.Logger, most_bytes: int = MAX_MANIFEST_BYTES
+) -> Plain:
+    """Return the content of the first of these files that is there; None where there is none, or it is broken."""
+    name = next((name for name in names if tree.inside(name) is not None), None)
+    if name is None:
+        return None
+    text = tree.text(name, most_bytes)
+    if text is None:
+        log.warning("%s is passed over: it is larger than %d bytes", name, most_bytes)
+        return None
+    try:
+        # YAML refuses JSON that is indented with tabs.
+        return read_json(text) if name.endswith(".json") else read_yaml(text)
+    except ManifestError as error:
+        log.warning("%s is passed over: %s", name, shown(str(error)))
+        return None
+
+
+MAX_JSON_DEPTH = 100
+"""Counted beforehand: how deep the standard library reads depends on the version of Python, and on who calls it."""
+
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""Texts as a whole, closed or not, and brackets outside of them."""
+
+
+def read_json(text: str) -> Plain:
+    """Read a JSON text.
+
+    Raises:
+        ManifestError: it is none, or too deep.
+    """
+    depth = 0
+    for mark in _STRUCTURE.finditer(text):
+        depth += (mark.group() in "[{") - (mark.group() in "]}")
+        if depth > MAX_JSON_DEPTH:
+            raise ManifestError("it is nested too deeply")
+    try:
+        value: Plain = json.loads(text)
+    except ValueError as error:
+        raise ManifestError(f"it is no JSON: {error}") from None
+    return value
+
+
+def read_yaml(text: str) -> Plain:
+    """Read the first document of a YAML text.
+
+    Raises:
+        ManifestError: it is none, is too deep, or has aliases or tags of its own.
+    """
+    events = yaml.parse(text, Loader=yaml.SafeLoader)
+    try:
+        for event in events:
+            if isinstance(event, yaml.StreamEndEvent):
+                break
+            if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+                value = _value(events, event, 0)
+                next(events)  # The document's end.
+                next(events)  # What follows it: garbage is no YAML.
+                return value
+    except ManifestError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
+        raise ManifestError(f"it is no YAML: {error.problem}{line}") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # Characters that cannot be, or have no number.
+        raise ManifestError(f"it is no YAML: {error}") from None
+    return None
+
+
+def _value(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Plain:
+    if depth > MAX_DEPTH:
+        raise ManifestError(f"it is nested deeper than {MAX_DEPTH} levels")
+    if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+        raise ManifestError("aliases are not followed")
+    if event.tag is not None and event.tag not in _PLAIN_TAGS:
+        raise ManifestError(f"the tag {event.tag} is not known here")
+    if isinstance(event, yaml.ScalarEvent):
+        without_quotes = event.implicit[0]
+        return None if without_quotes and event.value in _NULLS else event.value
+    parts = [_value(events, part, depth + 1) for part in _until_end(events)]
+    if isinstance(event, yaml.SequenceStartEvent):
+        return parts
+    return {key: value for key, value in zip(parts[::2], parts[1::2], strict=True) if isinstance(key, str)}
+
+
+def _until_end(events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            return
+        yield event

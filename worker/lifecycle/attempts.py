@@ -1,0 +1,235 @@
+"""The attempts of a worker: from a claim to its recorded end, in so many slots."""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from apphub_jobs.contract import Handler
+from domain.clock import later, ms_between, to_iso
+from domain.commands.executions import Claim, Executions
+from domain.jobs.definition import Spec
+from domain.jobs.run_values import Failure, Report
+from domain.json_values import JsonObject
+from runtime.background_tasks import end
+from worker.executors.port import Attempt, Executor, Outcome, Task
+from worker.lifecycle.outcomes import persist, record
+from worker.lifecycle.progress import Progress
+from worker.logs.run_logs import LogKeeper, log_name
+
+logger = logging.getLogger(__name__)
+
+BURIAL_S = 5.0
+"""How long killed attempts may take to be cleaned up and recorded before the worker begins anew without that."""
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+NO_ROOM_PAUSE_S = 2.0
+"""How long a slot rests that found no room on the disk, before its run is handed back and others may try."""
+
+
+@dataclass(frozen=True)
+class AttemptSettings:
+    """What attempts are run with.
+
+    Attributes:
+        slots: how many run at a time.
+        handler_settings: what the operator decided for handlers, by entry point; no other handler sees it.
+    """
+
+    slots: int
+    handler_settings: Mapping[str, JsonObject]
+
+
+class Attempts:
+    """Runs claimed runs and records how they end."""
+
+    def __init__(  # noqa: PLR0913 - its ports
+        self,
+        settings: AttemptSettings,
+        executions: Executions,
+        executor: Executor,
+        handlers: Mapping[str, Handler],
+        logs: LogKeeper,
+        slot_freed: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._executions = executions
+        self._executor = executor
+        self._handlers = handlers
+        self._logs = logs
+        self._slot_freed = slot_freed
+        self._running: dict[UUID, Attempt] = {}
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._cancelled: set[UUID] = set()
+        self._buried: set[str] = set()
+        self._unrecorded: set[str] = set()
+        self._handing_back = False
+        self._lease_until = 0.0
+
+    @property
+    def free(self) -> int:
+        """Return how many more runs may be claimed."""
+        return self._settings.slots - len(self._tasks)
+
+    @property
+    def any_running(self) -> bool:
+        """Return whether there is anything that could be canceled."""
+        return bool(self._running)
+
+    def unrecorded(self, worker_id: str) -> bool:
+        """Return whether this life holds a run whose end the log would not take: only others can free it now."""
+        return worker_id in self._unrecorded
+
+    def start(self, claim: Claim) -> None:
+        """Execute a claimed run in the background."""
+        self._tasks[claim.run.id] = asyncio.create_task(self._execute(claim), name=f"run {claim.run.id}")
+
+    def renew(self, until: float) -> None:
+        """Let all attempts go on until this moment of the monotonic clock."""
+        self._lease_until = until
+        self._executor.renew(until)
+
+    def cancel(self, run_ids: Sequence[UUID], grace_s: float) -> None:
+        """Ask the handlers of these runs to stop, once."""
+        for run_id in set(run_ids) - self._cancelled:
+            if run_id in self._running:
+                self._cancelled.add(run_id)
+                self._running[run_id].cancel(grace_s)
+
+    async def drain(self, grace_s: float) -> None:
+        """Let what runs end by itself, then hand back what is left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=grace_s)
+        self.hand_back()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    def hand_back(self) -> None:
+        """Kill what runs, and what is about to; its runs become pending again."""
+        self._handing_back = True
+        for attempt in self._running.values():
+            attempt.stop()
+
+    async def bury(self, worker_id: str) -> None:
+        """Kill all attempts of a worker's life that is over, and record what they came to: most runs are handed back.
+
+        The fence refuses what others have recovered already. What cannot be recorded in time is theirs as well: this
+        life beats no more, so watchers find its runs with a worker that is not among the living.
+        """
+        self._buried.add(worker_id)
+        for attempt in self._running.values():
+            attempt.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=BURIAL_S)
+        await end(*self._tasks.values())
+
+    async def _execute(self, claim: Claim) -> None:
+        run_id = claim.run.id
+        try:
+            if claim.run.entry_point in self._handlers:
+                await self._run_attempt(claim)
+            else:
+                message = f"No handler registered for job {claim.run.slug}"
+                await self._fail(claim, Failure(message, "no_handler", permanent=True))
+        except Exception as error:
+            logger.exception("run %s could not be executed", run_id)
+            await self._give_up(claim, error)
+        finally:
+            if self._tasks.get(run_id) is asyncio.current_task():  # Else a later execution has taken its place.
+                del self._tasks[run_id]
+                self._running.pop(run_id, None)
+                self._cancelled.discard(run_id)
+            self._slot_freed()
+
+    async def _give_up(self, claim: Claim, error: Exception) -> None:
+        """End an attempt that this worker could not go through with; where even that fails, its life has to end."""
+        try:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                await self._hand_back_later(claim, error)
+            elif claim.holder.worker_id in self._buried:  # The end of the lease made it fail, not the run.
+                await record(self._executions, claim, Outcome("stopped"))
+            else:
+                await self._fail(claim, Failure(f"the worker could not execute the run: {error}"))
+        except Exception:
+            logger.exception("the end of run %s cannot be recorded", claim.run.id)
+            self._unrecorded.add(claim.holder.worker_id)
+
+    async def _hand_back_later(self, claim: Claim, error: OSError) -> None:
+        """Return a run that could not begin for want of room; at once, it would be claimed and returned without end."""
+        run_id = claim.run.id
+        logger.error("run %s could not begin, and is handed back: %s", run_id, error)
+        await asyncio.sleep(NO_ROOM_PAUSE_S)
+        await persist(f"return of run {run_id}", lambda: self._executions.hand_back(run_id, claim.holder))
+
+    async def _fail(self, claim: Claim, failure: Failure) -> None:
+        run_id = claim.run.id
+        await persist(
+            f"failure of run {run_id}", lambda: self._executions.fail(run_id, claim.holder, failure, Report())
+        )
+
+    async def _run_attempt(self, claim: Claim) -> None:
+        progress = Progress(self._executions, claim)
+        began = monotonic()
+        name = log_name(str(claim.run.id), claim.run.attempt, claim.holder.execution)
+        async with self._logs.keeping(name) as log_path:
+            attempt = await self._executor.submit(self._task(claim, log_path), progress.add, self._lease_until)
+            self._running[claim.run.id] = attempt
+            if self._handing_back or claim.holder.worker_id in self._buried:
+                attempt.stop()
+            outcome = await attempt.outcome()
+            self._running.pop(claim.run.id, None)  # Handed back, it may run here again before this one is through.
+            ran_s = monotonic() - began
+        unsent = await progress.finish()
+        said = outcome.message
+        metrics = {**_measured(claim, outcome, ran_s), **unsent.metrics, **(said.get("metrics") or {})}
+        context = {**unsent.context, **(said.get("context") or {})}
+        message = {**said, "metrics": metrics, "context": context}
+        await record(self._executions, claim, Outcome(outcome.kind, message))
+
+    def _task(self, claim: Claim, log_path: Path) -> Task:
+        run = claim.run
+        memory_mb = (claim.spec.resources or {}).get("memoryMb")
+        return Task(
+            run={
+                "id": str(run.id),
+                "slug": run.slug,
+                "attempt": run.attempt,
+                "maxAttempts": run.max_attempts,
+                "context": run.context,
+            },
+            definition={"slug": run.slug, "version": run.definition_version, **_shown(claim.spec)},
+            entry_point=run.entry_point,
+            parameters=run.parameters,
+            inputs=claim.inputs,
+            settings=self._settings.handler_settings.get(run.entry_point, {}),
+            timeout_ms=run.timeout_ms,
+            memory_mb=memory_mb if isinstance(memory_mb, int) else None,
+            deadline=None if run.timeout_ms is None else to_iso(later(run.modified_on, run.timeout_ms)),
+            log_path=log_path,
+        )
+
+
+def _measured(claim: Claim, outcome: Outcome, ran_s: float) -> dict[str, Any]:
+    run = claim.run
+    queued_ms = ms_between(run.scheduled_at, run.started_at) if run.started_at else None
+    return {"queuedMs": queued_ms, "runMs": int(ran_s * 1000), "exitCause": outcome.kind, **outcome.metrics}
+
+
+def _shown(spec: Spec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "type": spec.type,
+        "runtime": spec.runtime,
+        "entryPoint": spec.entry_point,
+        "timeoutMs": spec.timeout_ms,
+        "retryPolicy": spec.retry_policy,
+        "metadata": spec.metadata,
+        "resources": spec.resources,
+    }

@@ -1,0 +1,66 @@
+"""Gathers what a handler reports while it runs, so that a chatty one cannot flood the log."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from domain.commands.executions import Claim, Executions
+from domain.jobs.run_values import Report
+from domain.json_values import InvalidJsonError
+from runtime.background_tasks import end
+from worker.lifecycle.outcomes import logger, persist, report_of
+
+GATHER_S = 0.25
+"""How often an attempt's progress becomes an event at first: as live as eyes can follow."""
+
+GATHER_AT_MOST_S = 5.0
+"""How often at last. A handler that reports all day makes some hundred events an hour, not thousands."""
+
+
+class Progress:
+    """One attempt's reports on their way to the log."""
+
+    def __init__(self, executions: Executions, claim: Claim) -> None:
+        self._executions = executions
+        self._claim = claim
+        self._gathered: Report | None = None
+        self._sending: Report | None = None
+        self._sender: asyncio.Task[None] | None = None
+
+    def add(self, message: Mapping[str, Any]) -> None:
+        """Merge a report into what is not yet sent."""
+        try:
+            new = report_of(message, self._claim.run.id, self._claim.run.attempt)
+        except InvalidJsonError as error:
+            logger.warning("a report of run %s is left out: %s", self._claim.run.id, error)
+            return
+        self._gathered = _merged(self._gathered, new)
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send())
+
+    async def finish(self) -> Report:
+        """Stop sending; return what is not known to be in the log, for the attempt's last event to carry.
+
+        A report that is on its way may arrive as well: merging it twice changes nothing.
+        """
+        await end(self._sender)
+        return _merged(self._sending, self._gathered)
+
+    async def _send(self) -> None:
+        pause_s = GATHER_S
+        while self._gathered is not None:
+            self._sending, self._gathered = self._gathered, None
+            await self._append(self._sending)
+            self._sending = None
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, GATHER_AT_MOST_S)
+        self._sender = None
+
+    async def _append(self, report: Report) -> None:
+        run_id, holder = self._claim.run.id, self._claim.holder
+        await persist(f"progress of run {run_id}", lambda: self._executions.progress(run_id, holder, report))
+
+
+def _merged(old: Report | None, new: Report | None) -> Report:
+    old, new = old or Report(), new or Report()
+    return Report({**old.metrics, **new.metrics}, {**old.context, **new.context}, new.logs_url or old.logs_url)

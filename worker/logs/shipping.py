@@ -1,0 +1,148 @@
+"""Brings what runs print from the worker's spool to an object store: by chunks while they run, whole at their end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from runtime.background_tasks import end
+from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
+from worker.logs.run_logs import RunLogsUnavailableError
+from worker.logs.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+GATHER_S = (1.0, 10.0)
+"""How long output is gathered for a chunk: at first, and at most."""
+
+GATHER_LONGER = 1.3
+
+END_S = 3.0
+"""How long the end of an attempt, and that of a worker, waits for a store that is away."""
+
+AGAIN_S = (1.0, 10.0)
+"""How soon what could not be brought is tried again: at first, and at most."""
+
+
+class Shipper:
+    """Implements `worker.logs.run_logs.LogKeeper`."""
+
+    def __init__(self, store: ObjectLogs, spools: Path) -> None:
+        self._store = store
+        self._spools = spools
+        self._spool = Spool.create(spools)
+        self._taken_over: list[Spool] = []
+        self._shipping: dict[str, asyncio.Task[None]] = {}
+
+    @asynccontextmanager
+    async def keeping(self, name: str) -> AsyncIterator[Path]:
+        """See the port."""
+        over = asyncio.Event()
+        shipping = asyncio.create_task(self._ship_as_it_grows(name, over), name=f"shipping {name}")
+        self._shipping[name] = shipping
+        shipping.add_done_callback(lambda _: self._shipping.pop(name))
+        try:
+            yield self._spool.path(name)
+        finally:
+            over.set()
+        await asyncio.wait([shipping], timeout=END_S)
+        if not shipping.done():
+            logger.warning("%s will be in its store later: no answer in time", name)
+
+    async def run(self) -> None:
+        """Bring, again and again, what could not be brought, and what workers that were killed have left."""
+        pause_s = AGAIN_S[0]
+        while True:
+            try:
+                await self._ship_rest()
+                pause_s = AGAIN_S[0]
+            except (RunLogsUnavailableError, OSError) as error:
+                logger.warning("logs of runs wait for their store: %s", error)
+                pause_s = min(AGAIN_S[1], pause_s * 2)
+            await asyncio.sleep(pause_s)
+
+    async def aclose(self) -> None:
+        """Try a last time, and leave what remains to the next worker on this data directory."""
+        try:
+            async with asyncio.timeout(END_S):
+                if self._shipping:
+                    await asyncio.wait(self._shipping.values())
+                await self._ship_rest()
+        except (RunLogsUnavailableError, OSError) as error:
+            logger.warning("logs of runs are left to the next worker with this data directory: %r", error)
+        await end(*self._shipping.values())
+        for spool in [self._spool, *self._taken_over]:
+            spool.close()
+
+    async def _ship_as_it_grows(self, name: str, over: asyncio.Event) -> None:
+        """Bring a log while it is written, and whole once that is over; what fails then is left to `run`."""
+        try:
+            had_chunks = await self._ship_chunks(name, over)
+            await self._ship(self._spool, name, had_chunks=had_chunks)
+        except (RunLogsUnavailableError, OSError) as error:
+            logger.warning("%s will be in its store later: %s", name, error)
+
+    async def _ship_chunks(self, name: str, over: asyncio.Event) -> bool:
+        """Bring what is new until the attempt is over; return whether there may be any chunk."""
+        shipped, gather_s, tried = 0, GATHER_S[0], False
+        wait_s = gather_s
+        while not await _is_set(over, wait_s):
+            wait_s = gather_s
+            start = shipped - shipped % CHUNK_BYTES
+            content = await asyncio.to_thread(self._spool.read, name, start, CHUNK_BYTES)
+            if start + len(content) <= shipped:
+                continue
+            tried = True
+            try:
+                await self._store.put_chunk(name, start, content)
+            except RunLogsUnavailableError as error:
+                logger.warning("what %s prints does not reach its store for now: %s", name, error)
+                continue
+            shipped = start + len(content)
+            if len(content) == CHUNK_BYTES:
+                wait_s = 0  # There may be more already.
+            gather_s = min(GATHER_S[1], gather_s * GATHER_LONGER)
+        return tried
+
+    async def _ship(self, spool: Spool, name: str, *, had_chunks: bool = True) -> None:
+        content = await asyncio.to_thread(spool.read_ended, name)
+        if content is None:
+            return
+        if content:
+            await self._store.put(name, content)
+            if had_chunks:
+                await self._store.remove_chunks(name, len(content))
+        spool.remove(name)
+
+    async def _ship_rest(self) -> None:
+        """Bring the logs of ended attempts that are still here."""
+        self._taken_over += Spool.take_over(self._spools)
+        for spool in [self._spool, *self._taken_over]:
+            for name in spool.names():
+                if spool is not self._spool or name not in self._shipping:
+                    await self._ship(spool, name)
+        for spool in [spool for spool in self._taken_over if not spool.names()]:
+            self._taken_over.remove(spool)
+            spool.close()
+
+
+async def _is_set(event: asyncio.Event, within_s: float) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def shipping(store: ObjectLogs, spools: Path) -> AsyncIterator[Shipper]:
+    """Run a shipper."""
+    shipper = Shipper(store, spools)
+    again = asyncio.create_task(shipper.run(), name="logs that wait")
+    try:
+        yield shipper
+    finally:
+        await end(again)
+        await shipper.aclose()
