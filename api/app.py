@@ -47,7 +47,8 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
         description=_ABOUT,
         lifespan=_lifespan(settings),
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # To look for exporters costs every request.
+        # To look for exporters costs every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.closing = closing
     errors.install(app)
@@ -71,7 +72,12 @@ async def _health() -> JsonAnswer:
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings) as service, _hub(service) as hub, _watcher(service), _sealer(service):
+        async with (
+            running(settings) as service,
+            _hub(service) as hub,
+            _watcher(service),
+            _sealer(service),
+        ):
             app.state.service = service
             app.state.streams = Streams(hub, service.reader, service.views)
             yield
@@ -94,7 +100,9 @@ async def _watcher(service: Service) -> AsyncIterator[None]:
     """Watch over lost and late runs here as well, for there may be no worker left that would."""
     observer = f"api {socket.gethostname()}-{os.getpid()}"
     work = Work(service.pool, service.listener)
-    watching = asyncio.create_task(Watcher(observer, service.executions, service.heartbeats, work).run())
+    watching = asyncio.create_task(
+        Watcher(observer, service.executions, service.heartbeats, work).run()
+    )
     try:
         yield
     finally:
@@ -120,7 +128,9 @@ def _describe(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schema = get_openapi(title=app.title, version=app.version, description=_ABOUT, routes=app.routes)
+            schema = get_openapi(
+                title=app.title, version=app.version, description=_ABOUT, routes=app.routes
+            )
             for operations in schema["paths"].values():
                 for operation in operations.values():
                     operation["responses"].pop("422", None)

@@ -1,7 +1,7 @@
 """The contract between the service and a handler: `execute(JobRunContext) -> JobResult`.
 
-This is all that a handler may know of the service. It runs in a process that runs nothing else meanwhile, in a working
-directory of its own that is removed afterwards.
+This is all that a handler may know of the service. It runs in a process that runs nothing else
+meanwhile, in a working directory of its own that is removed afterwards.
 """
 
 import logging
@@ -57,7 +57,9 @@ class PermanentError(Exception):
 class RetryAfter(Exception):  # noqa: N818 - it reads as what it asks for
     """Raise it to choose the wait before the next attempt oneself."""
 
-    def __init__(self, delay_ms: int, message: str = "the handler asks for another attempt") -> None:
+    def __init__(
+        self, delay_ms: int, message: str = "the handler asks for another attempt"
+    ) -> None:
         super().__init__(message)
         self.delay_ms = delay_ms
 
@@ -67,7 +69,8 @@ class JobRunContext:
     """What a handler is given.
 
     Attributes:
-        definition: the job's definition in the version that the run is pinned to, as clients see it.
+        definition: the job's definition in the version that the run is pinned to, as clients see
+            it.
         run: `id`, `slug`, `attempt`, `maxAttempts`, `context` of the run.
         parameters: the validated parameters.
         inputs: what the service looked up for this job; empty for most.
@@ -95,8 +98,13 @@ class JobRunContext:
         logs_url: str | None = None,
     ) -> None:
         """Show progress while running; each part is merged into what the run has. Frequent calls are gathered."""
-        self.send_report({"metrics": dict(metrics or {}), "context": dict(context or {}), "logsUrl": logs_url})
+        self.send_report(
+            {"metrics": dict(metrics or {}), "context": dict(context or {}), "logsUrl": logs_url}
+        )
 
 
-Handler = Callable[[JobRunContext], JobResult | None] | Callable[[JobRunContext], Awaitable[JobResult | None]]
+Handler = (
+    Callable[[JobRunContext], JobResult | None]
+    | Callable[[JobRunContext], Awaitable[JobResult | None]]
+)
 """A handler; returning None means success without a result."""

@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 Message = dict[str, Any]
 
 SILENCE_S = 45.0
-"""The server breaks every silence after 15 seconds; a connection that stays silent three times as long is dead."""
+"""The server breaks every silence after 15 seconds; a connection that stays silent three times as
+long is dead."""
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 """Between two attempts to connect: twice as long each time, until something comes again."""
@@ -36,8 +37,9 @@ class Stream:
     """A stream that begins after a position, or with the next event, and never ends by itself.
 
     Attributes:
-        position: from where to resume, to be kept if you want to go on after a restart. It moves when you ask for the
-            message after the last one of a position, so what you were given last counts only once you have handled it.
+        position: from where to resume, to be kept if you want to go on after a restart. It moves
+            when you ask for the message after the last one of a position, so what you were given
+            last counts only once you have handled it.
         log_id: the log that the position belongs to; keep it as well.
     """
 
@@ -62,11 +64,14 @@ class Stream:
         """Yield every message of every position in order, each position's only once all of them are here.
 
         Raises:
-            StreamRefusedError: for example, the position is beyond the log's end, or the token is unknown.
+            StreamRefusedError: for example, the position is beyond the log's end, or the token is
+                unknown.
         """
         while True:
             try:
-                async with connect(self._url(), additional_headers=self._headers, max_size=None) as connection:
+                async with connect(
+                    self._url(), additional_headers=self._headers, max_size=None
+                ) as connection:
                     async for messages in self._positions(connection):
                         for message in messages:
                             yield message
@@ -90,7 +95,8 @@ class Stream:
                 self.log_id = message["data"]["logId"]
                 self.position = message["data"]["head"] if self.position is None else self.position
             elif "eventId" not in message:
-                self.position = message.get("position", self.position)  # A heartbeat: filters may pass over much.
+                # A heartbeat: filters may pass over much.
+                self.position = message.get("position", self.position)
             else:
                 messages.append(message)
                 if not message.get("more"):
@@ -101,5 +107,9 @@ class Stream:
 def _raise_if_refused(error: Exception) -> None:
     if isinstance(error, InvalidStatus) and 400 <= error.response.status_code < 500:  # noqa: PLR2004 - HTTP's range
         raise StreamRefusedError(f"HTTP {error.response.status_code}") from error
-    if isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == REFUSED:
+    if (
+        isinstance(error, ConnectionClosed)
+        and error.rcvd is not None
+        and error.rcvd.code == REFUSED
+    ):
         raise StreamRefusedError(error.rcvd.reason) from error

@@ -1,1 +1,1 @@
-"""Measurements: ratios on one machine in one run. None of them is a test."""
+"""Everything measured beside its peers, in one run: `python -m benchmarks`."""

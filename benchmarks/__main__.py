@@ -2,9 +2,9 @@
 
     python -m benchmarks [--quick] [--only NAME …] [--rounds N] [--seconds S] [--no-write] [--again]
 
-`make bench` runs it in an environment of its own, with the peers. Each measurement is a process of its own, so that
-none has another's memory; all share one private PostgreSQL, and each system has its own databases there.
-"""
+`make bench` runs it in an environment of its own, with the peers. Each measurement is a process of
+its own, so that none has another's memory; all share one private PostgreSQL, and each system has
+its own databases there."""
 
 import argparse
 import json
@@ -46,13 +46,23 @@ README = ROOT / "README.md"
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one short round of each; the figures say little")
-    parser.add_argument("--only", choices=MEASUREMENTS, action="append", help="may be given several times")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round of each; the figures say little"
+    )
+    parser.add_argument(
+        "--only", choices=MEASUREMENTS, action="append", help="may be given several times"
+    )
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--no-write", action="store_true", help="print the table and leave all files as they are")
-    parser.add_argument("--again", action="store_true", help="write table and picture anew from the last results")
+    parser.add_argument(
+        "--no-write", action="store_true", help="print the table and leave all files as they are"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="write table and picture anew from the last results"
+    )
     given = parser.parse_args()
     if given.again:
         last = json.loads(RESULTS.read_text())
@@ -62,17 +72,28 @@ def main() -> int:
     names = given.only or list(MEASUREMENTS)
     with own_directory() as directory, databases.server(directory / "postgres") as server:
         machine = described(server)
-        options = [f"--{name}={value}" for name in ("rounds", "seconds") if (value := getattr(given, name)) is not None]
+        options = [
+            f"--{name}={value}"
+            for name in ("rounds", "seconds")
+            if (value := getattr(given, name)) is not None
+        ]
         options += ["--quick"] if given.quick else []
         rows, failed = _measure_all(names, server, directory, options)
     if not given.only:
         rows += [*growth_rows(), *memory_rows()]
     print(as_text(rows))
-    print(f"\nin {(perf_counter() - began) / 60:.1f} minutes: {', '.join(f'{k} {v}' for k, v in machine.items())}")
+    print(
+        f"\nin {(perf_counter() - began) / 60:.1f} minutes: {', '.join(f'{k} {v}' for k, v in machine.items())}"
+    )
     if failed:
         print(f"failed: {', '.join(failed)}; nothing is written", file=sys.stderr)
         return 1
-    if given.no_write or given.quick or given.only or (given.rounds or FEWEST_ROUNDS) < FEWEST_ROUNDS:
+    if (
+        given.no_write
+        or given.quick
+        or given.only
+        or (given.rounds or FEWEST_ROUNDS) < FEWEST_ROUNDS
+    ):
         print("Only a full measurement is written down.")
     else:
         write(rows, machine)
@@ -104,13 +125,18 @@ def write(rows: Sequence[Row], machine: dict[str, str]) -> None:
     RESULTS.write_text(json.dumps(content, indent=1) + "\n")
     drawn = draw(rows, PICTURE)
     put_between_marks(README, section(rows, machine, with_picture=drawn or PICTURE.exists()))
-    print(f"written: README.md, {RESULTS.relative_to(ROOT)}" + (f", {PICTURE.relative_to(ROOT)}" if drawn else ""))
+    print(
+        f"written: README.md, {RESULTS.relative_to(ROOT)}"
+        + (f", {PICTURE.relative_to(ROOT)}" if drawn else "")
+    )
 
 
 def section(rows: Sequence[Row], machine: dict[str, str], *, with_picture: bool) -> str:
     """Return what stands in the README."""
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
-    picture = ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"] if with_picture else []
+    picture = (
+        ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"] if with_picture else []
+    )
     rounds = max(len(row.rounds) for row in rows)
     told = [*notes(rows), f"medians of {rounds} rounds, measured with {facts}"]
     return "\n".join([as_markdown(rows), *picture, "", *(f"- {note}" for note in told)])

@@ -2,11 +2,11 @@
 
     python -m benchmarks.memory [--events 1000000] [--json FILE]
 
-Both are started as users start them. Three events a run are appended, as fast as the clients of the stream take them:
-two follow everything, one a filter that nothing passes. Then the whole log is read by `GET /events`, page by page, and
-replayed to a client from its beginning. Printed is the resident memory of each process: the API's goal is at most
-150 MB, and as much at the end as after the first tenth.
-"""
+Both are started as users start them. Three events a run are appended, as fast as the clients of the
+stream take them: two follow everything, one a filter that nothing passes. Then the whole log is
+read by `GET /events`, page by page, and replayed to a client from its beginning. Printed is the
+resident memory of each process: the API's goal is at most 150 MB, and as much at the end as after
+the first tenth."""
 
 import argparse
 import asyncio
@@ -56,9 +56,14 @@ class Memory:
     def note(self, moment: str) -> None:
         """Look now."""
         held = {name: resident_mb(pid) for name, pid in self.pids.items()}
-        held["the worker's children"] = sum(resident_mb(pid) for pid in descendants(self.pids["worker"]))
+        held["the worker's children"] = sum(
+            resident_mb(pid) for pid in descendants(self.pids["worker"])
+        )
         self.moments.append((moment, held))
-        print(f"{moment:28}" + "   ".join(f"{name} {mb:6.1f} MB" for name, mb in held.items()), flush=True)
+        print(
+            f"{moment:28}" + "   ".join(f"{name} {mb:6.1f} MB" for name, mb in held.items()),
+            flush=True,
+        )
 
     def growth(self) -> dict[str, float]:
         """Return by what factor each process has grown since the first tenth of the events."""
@@ -69,7 +74,9 @@ class Memory:
         """Return all of it, as rows of the table of benchmarks."""
         held = [moment["API"] for _, moment in self.moments]
         shown = f"{events:,}".replace(",", " ")
-        more = {f"{name}, {moment}": mb for moment, each in self.moments for name, mb in each.items()}
+        more = {
+            f"{name}, {moment}": mb for moment, each in self.moments for name, mb in each.items()
+        }
         grown = {f"{name}, end over first tenth": by for name, by in self.growth().items()}
         row: JsonObject = {
             "name": "memory",
@@ -80,7 +87,9 @@ class Memory:
             "lower_is_better": True,
             "limit": GOAL_MB,
             "more": {**more, **grown},
-            "notes": ["resident memory of the process that `apphub-jobs serve` is; three clients follow the stream"],
+            "notes": [
+                "resident memory of the process that `apphub-jobs serve` is; three clients follow the stream"
+            ],
         }
         return [row]
 
@@ -138,7 +147,9 @@ async def stream_past(url: str, base: str, events: int, memory: Memory) -> None:
     original = query_one(url, "SELECT id FROM job_runs LIMIT 1")
     assert isinstance(original, UUID)
     async with AsyncExitStack() as stack:
-        first, second, _ = [await stack.enter_async_context(following(base, query)) for query in FOLLOWERS]
+        first, second, _ = [
+            await stack.enter_async_context(following(base, query)) for query in FOLLOWERS
+        ]
         connection = stack.enter_context(psycopg.connect(url, autocommit=True))
         memory.note("clients connected")
         appended, tenth = 0, 1
@@ -160,7 +171,11 @@ async def read_all(base: str) -> int:
     count, after = 0, 0
     async with httpx.AsyncClient(base_url=base, timeout=60) as client:
         while True:
-            page = (await client.get("/events", params={"after": after, "limit": 1_000})).raise_for_status().json()
+            page = (
+                (await client.get("/events", params={"after": after, "limit": 1_000}))
+                .raise_for_status()
+                .json()
+            )
             count += len(page["data"])
             if page["meta"]["next"] is None:
                 return count
@@ -202,7 +217,9 @@ def measure(url: str, directory: Path, events: int) -> Memory:
     data = ("--data-dir", str(directory / "data"))
     with (
         started("serve", "--port", "0", *data, APPHUB_DATABASE_URL=url) as api,
-        started("worker", "--handlers", "tests.support.handlers", *data, APPHUB_DATABASE_URL=url) as worker,
+        started(
+            "worker", "--handlers", "tests.support.handlers", *data, APPHUB_DATABASE_URL=url
+        ) as worker,
     ):
         worker.wait_for_line("is ready with", errors=True)
         return asyncio.run(watch(url, api, worker, events))
@@ -210,13 +227,18 @@ def measure(url: str, directory: Path, events: int) -> Memory:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with databases.scratch() as url, TemporaryDirectory() as directory:
         memory = measure(url, Path(directory), arguments.events)
-    print("grown since the first tenth: " + ", ".join(f"{name} x {by}" for name, by in memory.growth().items()))
+    print(
+        "grown since the first tenth: "
+        + ", ".join(f"{name} x {by}" for name, by in memory.growth().items())
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(memory.present(arguments.events), indent=1) + "\n")
 

@@ -1,10 +1,11 @@
 """What sealing costs appends, and how fast a log of a million events is sealed and verified.
 
-    python benchmarks/seals.py append [ROUNDS]     launches with and without a sealer in the same process, in turns
-    python benchmarks/seals.py verify [EVENTS]     seal a backlog, then verify it; time and memory
+    python benchmarks/seals.py append [ROUNDS]     launches with and without a sealer in the same
+    process, in turns python benchmarks/seals.py verify [EVENTS]     seal a backlog, then verify it;
+    time and memory
 
-Both need a PostgreSQL of their own: they start the private one in a directory of their own and remove it.
-"""
+Both need a PostgreSQL of their own: they start the private one in a directory of their own and
+remove it."""
 
 import asyncio
 import os
@@ -67,7 +68,8 @@ async def append(log: SealedLog, rounds: int) -> None:
             return launched
 
         for number in range(2 * rounds + 2):
-            sealed = number % 4 in {1, 2}  # Off, on, on, off: what drifts with the size of the log cancels out.
+            # Off, on, on, off: what drifts with the size of the log cancels out.
+            sealed = number % 4 in {1, 2}
             while await catching_up.cycle():
                 pass
             one = Sealer(part.pool, listener.signal(), how)
@@ -86,7 +88,9 @@ async def append(log: SealedLog, rounds: int) -> None:
     for name, values in (("launches/s", rates), ("µs of CPU a launch, service and server", costs)):
         without, with_ = statistics.median(values[False]), statistics.median(values[True])
         ratios = [one / other for one, other in zip(values[True], values[False], strict=True)]
-        print(f"{name}: without {without:,.0f}, with {with_:,.0f}; median ratio {statistics.median(ratios):.3f}")
+        print(
+            f"{name}: without {without:,.0f}, with {with_:,.0f}; median ratio {statistics.median(ratios):.3f}"
+        )
         print(f"  ratios of neighbours: {' '.join(f'{ratio:.2f}' for ratio in sorted(ratios))}")
 
 
@@ -112,16 +116,23 @@ async def verify(log: SealedLog, events: int) -> None:
         while await one.cycle():
             pass
     took, own, cpu = (
-        now - then for now, then in ((time.monotonic(), start), (time.process_time(), own), (cpu_s(log), cpu))
+        now - then
+        for now, then in ((time.monotonic(), start), (time.process_time(), own), (cpu_s(log), cpu))
     )
     print(f"sealed {events:,} events in {took:.1f} s: {events / took:,.0f}/s")
-    print(f"µs of CPU an event: {own / events * 1e6:.1f} in the sealer, {(cpu - own) / events * 1e6:.1f} in the server")
+    print(
+        f"µs of CPU an event: {own / events * 1e6:.1f} in the sealer, {(cpu - own) / events * 1e6:.1f} in the server"
+    )
     start = time.monotonic()
     report = await verify_seals(Database(log.url), log.keys)
     took = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"verified {report.events:,} events in {took:.1f} s: {report.events / took:,.0f}/s, clean: {report.clean}")
-    sizes = query(log.url, "SELECT pg_total_relation_size('log_seals'), pg_total_relation_size('jobs_events')")[0]
+    print(
+        f"verified {report.events:,} events in {took:.1f} s: {report.events / took:,.0f}/s, clean: {report.clean}"
+    )
+    sizes = query(
+        log.url, "SELECT pg_total_relation_size('log_seals'), pg_total_relation_size('jobs_events')"
+    )[0]
     print(f"peak memory {before / 1024:.0f} MB before, {after / 1024:.0f} MB after")
     print(f"log_seals {sizes[0] / 1e6:.1f} MB, jobs_events {sizes[1] / 1e6:.1f} MB")
 

@@ -13,7 +13,9 @@ CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 def anchors(path: Path) -> set[str]:
     """Return the anchors that a Markdown file's headings make."""
     headings = re.findall(r"^#+\s+(.*)$", path.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+    return {
+        re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings
+    }
 
 
 def broken_links(path: Path) -> list[str]:
@@ -39,7 +41,9 @@ def main() -> int:
         text=True,
         check=True,
     )
-    broken = [problem for name in listed.stdout.splitlines() for problem in broken_links(ROOT / name)]
+    broken = [
+        problem for name in listed.stdout.splitlines() for problem in broken_links(ROOT / name)
+    ]
     sys.stderr.write("".join(f"broken link: {problem}\n" for problem in broken))
     return 1 if broken else 0
 

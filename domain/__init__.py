@@ -1,1 +1,5 @@
-"""What is true: aggregates, their events and the commands on them. No input or output happens here."""
+"""What is true: aggregates, their events, and the commands that decide on them. No I/O happens here.
+
+One folder a subject, `commands/` above them all; `ports.py` says what the outside must provide.
+Begin with `jobs/run.py`, then `commands/jobs.py`.
+"""

@@ -37,7 +37,9 @@ class InvalidInputError(DomainError):
     """The input breaks a rule; nothing was written."""
 
     def __init__(self, issues: list[Issue]) -> None:
-        super().__init__("validation_failed", "; ".join(f"{issue.path}: {issue.message}" for issue in issues))
+        super().__init__(
+            "validation_failed", "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
+        )
         self.issues = issues
 
 

@@ -4,7 +4,8 @@ from functools import lru_cache
 from uuid import UUID, uuid5
 
 _NAMESPACE = UUID("6f0a7c52-59a6-5f0c-9b2f-0d9f5a1f8c11")
-"""Root of every derived id. It is part of the on-disk format: changing it orphans all that is stored."""
+"""Root of every derived id. It is part of the on-disk format: changing it orphans all that is
+stored."""
 
 
 @lru_cache(maxsize=4_096)
@@ -20,7 +21,8 @@ def repository_id(client_id: str) -> UUID:
 
 def run_id_for_key(principal: str, slug: str, idempotency_key: str) -> UUID:
     """Return the id of the run that this principal launches of this job under this key."""
-    # The parts may hold any printable character, so their lengths keep ("a", "b:c") and ("a:b", "c") apart.
+    # The parts may hold any printable character, so their lengths keep ("a", "b:c") and ("a:b",
+    # "c") apart.
     lengths = f"{len(principal)}.{len(slug)}"
     return uuid5(_NAMESPACE, f"job-run:{lengths}:{principal}:{_folded(slug)}:{idempotency_key}")
 
@@ -49,5 +51,6 @@ def uuid7(unix_ms: int, random_bytes: bytes) -> UUID:
 
 
 def _folded(slug: str) -> str:
-    # Beyond ASCII some letters, such as the Kelvin sign, would fold onto others; and no slug has any.
+    # Beyond ASCII some letters, such as the Kelvin sign, would fold onto others; and no slug has
+    # any.
     return slug.lower() if slug.isascii() else slug

@@ -1,8 +1,8 @@
 """JSON, normalised once at the command, so that log, tables and messages agree to the byte.
 
-PostgreSQL's jsonb turns 1e5 into 100000 and -0.0 into 0.0, drops repeated keys and refuses NUL characters and lone
-surrogates; the codec refuses integers beyond 64 bits. Whatever would change on its way through is changed or refused
-here, before anything is written.
+PostgreSQL's jsonb turns 1e5 into 100000 and -0.0 into 0.0, drops repeated keys and refuses NUL
+characters and lone surrogates; the codec refuses integers beyond 64 bits. Whatever would change on
+its way through is changed or refused here, before anything is written.
 """
 
 import json
@@ -18,7 +18,8 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 JsonObject = dict[str, Json]
 
 MAX_DEPTH = 64
-"""Nesting beyond this is refused. Real parameters stay below ten; Python's own parser gives up near a thousand."""
+"""Nesting beyond this is refused. Real parameters stay below ten; Python's own parser gives up near
+a thousand."""
 
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 
@@ -40,14 +41,19 @@ def parse(raw: bytes) -> Json:
     """Parse and normalise a JSON text.
 
     Raises:
-        InvalidJsonError: not UTF-8, not JSON, a repeated key, NaN or Infinity, or what `normalise` refuses.
+        InvalidJsonError: not UTF-8, not JSON, a repeated key, NaN or Infinity, or what `normalise`
+            refuses.
     """
     try:
         value = _decoded(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise InvalidJsonError("", f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
+        raise InvalidJsonError(
+            "", f"the body is not UTF-8: {error.reason} at byte {error.start}"
+        ) from None
     except json.JSONDecodeError as error:
-        raise InvalidJsonError("", f"the body is not JSON: {error.msg} at character {error.pos}") from None
+        raise InvalidJsonError(
+            "", f"the body is not JSON: {error.msg} at character {error.pos}"
+        ) from None
     except RecursionError:
         raise InvalidJsonError("", f"nested deeper than {MAX_DEPTH} levels") from None
     except InvalidJsonError:
@@ -75,7 +81,10 @@ def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
     if depth >= MAX_DEPTH:
         raise InvalidJsonError(pointer, f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
-        return {_checked_key(key, pointer): _member(key, item, pointer, depth) for key, item in value.items()}
+        return {
+            _checked_key(key, pointer): _member(key, item, pointer, depth)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_member(index, item, pointer, depth) for index, item in enumerate(value)]
     raise InvalidJsonError(pointer, f"{type(value).__name__} is no JSON type")
@@ -100,7 +109,11 @@ def _member(key: object, value: object, pointer: str, depth: int) -> Json:
     if isinstance(value, str):
         if value.isascii() and "\x00" not in value:
             return value
-    elif value is None or isinstance(value, bool) or (isinstance(value, int) and _MIN_INT <= value <= _MAX_INT):
+    elif (
+        value is None
+        or isinstance(value, bool)
+        or (isinstance(value, int) and _MIN_INT <= value <= _MAX_INT)
+    ):
         return value
     return normalise(value, f"{pointer}/{escape(str(key))}", depth + 1)
 
@@ -136,7 +149,9 @@ def _checked_text(text: str, pointer: str) -> str:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
-            raise InvalidJsonError(pointer, "half a surrogate pair, which is no character") from None
+            raise InvalidJsonError(
+                pointer, "half a surrogate pair, which is no character"
+            ) from None
     return text
 
 
@@ -160,7 +175,9 @@ def _refuse_constant(name: str) -> Json:
     raise InvalidJsonError("", f"{name} is no JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_without_repeated_keys, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_without_repeated_keys, parse_constant=_refuse_constant
+)
 """Made once: `json.loads` would make one of each call."""
 
 

@@ -21,9 +21,10 @@ class Origin:
 
     Attributes:
         actor: the principal of a request, `worker:ID`, or `system`.
-        correlation_id: shared by all that one request set in motion. None: that of the aggregate's history, or, where
-            there is none yet, the cause itself.
-        causation_id: the request, or the `event_id` of the event, that led here. None: the aggregate's last event.
+        correlation_id: shared by all that one request set in motion. None: that of the aggregate's
+            history, or, where there is none yet, the cause itself.
+        causation_id: the request, or the `event_id` of the event, that led here. None: the
+            aggregate's last event.
     """
 
     actor: str
@@ -36,11 +37,14 @@ class Unit:
     """Events that are appended together or not at all.
 
     Attributes:
-        expects: versions that other aggregates must still have, because the decision was made on them.
-        continues: the aggregate whose story this goes on to tell: what is created here shares its correlation id.
-        personal: those parameters of the requested run, the unit's first event, that are personal data: each with its
-            subject's name, or with the id of the key that it was encrypted by before. They are stored encrypted; the
-            unit is refused like one with an outdated `expects` if a subject is erased before it is appended.
+        expects: versions that other aggregates must still have, because the decision was made on
+            them.
+        continues: the aggregate whose story this goes on to tell: what is created here shares its
+            correlation id.
+        personal: those parameters of the requested run, the unit's first event, that are personal
+            data: each with its subject's name, or with the id of the key that it was encrypted by
+            before. They are stored encrypted; the unit is refused like one with an outdated
+            `expects` if a subject is erased before it is appended.
     """
 
     events: Sequence[StoredEvent]
@@ -99,7 +103,8 @@ class Locked(Protocol):
     async def claimable_run_ids(self) -> list[UUID] | None:
         """Return pending runs that the claimant may start now, the most urgent first, no more than it has slots for.
 
-        No limit of concurrency is broken by them. None: the claimant has been declared dead, or there is none.
+        No limit of concurrency is broken by them. None: the claimant has been declared dead, or
+        there is none.
         """
 
     async def overdue_run_ids(self, limit: int) -> list[UUID]:

@@ -8,7 +8,8 @@ HEAD = "0012"
 """The version that this code expects. A test compares it with the newest migration."""
 
 MIGRATION_LOCK = 2_411_950_384_221_077_354
-"""Key of the advisory lock that lets one process migrate at a time; the others wait and then find it done."""
+"""Key of the advisory lock that lets one process migrate at a time; the others wait and then find
+it done."""
 
 
 class SchemaError(Exception):

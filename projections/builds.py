@@ -45,21 +45,34 @@ def _changed(row: Row, event: Envelope) -> Row:
     data = event.data
     match event.topic:
         case "build.requested":
-            given = {name: data[name] for name in ("repository_id", "git_branch", "git_ref", "commit_sha", "retry_of")}
+            given = {
+                name: data[name]
+                for name in ("repository_id", "git_branch", "git_ref", "commit_sha", "retry_of")
+            }
             start: Row = {"job_run_id": data["run_id"], "status": "pending", "attempt": 1}
             return {**given, **start, "created_at": event.at, "created_position": event.position}
         case "build.started":
-            start = {"job_run_id": data["run_id"], "attempt": data["attempt"], "started_at": event.at}
+            start = {
+                "job_run_id": data["run_id"],
+                "attempt": data["attempt"],
+                "started_at": event.at,
+            }
             return {**start, "status": "running", "error_message": None}
         case "build.checked_out":
             return {"commit_sha": data["commit_sha"]}
         case "build.retry_scheduled":
             return {"status": "pending", "started_at": None, "error_message": data["error"]}
         case "build.succeeded":
-            image = {name: data[name] for name in ("commit_sha", "git_branch", "image_tag", "image_digest")}
+            image = {
+                name: data[name]
+                for name in ("commit_sha", "git_branch", "image_tag", "image_digest")
+            }
             return {**image, **_ended(row, event, "succeeded")}
         case "build.failed" | "build.canceled":
-            return {"error_message": data["error"], **_ended(row, event, event.topic.removeprefix("build."))}
+            return {
+                "error_message": data["error"],
+                **_ended(row, event, event.topic.removeprefix("build.")),
+            }
         case _:
             msg = f"builds does not know {event.topic}"
             raise ValueError(msg)
@@ -118,7 +131,9 @@ async def by_id(connection: Connection, build_id: UUID) -> Row | None:
     return (await rows_by_id(connection, TABLE, [build_id])).get(build_id)
 
 
-async def list_builds(connection: Connection, repository_id: str, limit: int, offset: int) -> tuple[list[Row], int]:
+async def list_builds(
+    connection: Connection, repository_id: str, limit: int, offset: int
+) -> tuple[list[Row], int]:
     """Return a page of an app's builds, newest first, and how many it has in all."""
     values = {"repository_id": repository_id, "limit": limit, "offset": offset}
     rows = await fetch_rows(
@@ -128,7 +143,9 @@ async def list_builds(connection: Connection, repository_id: str, limit: int, of
         values,
     )
     [counted] = await fetch_rows(
-        connection, "SELECT count(*) AS total FROM builds WHERE repository_id = %(repository_id)s", values
+        connection,
+        "SELECT count(*) AS total FROM builds WHERE repository_id = %(repository_id)s",
+        values,
     )
     return rows, int(str(counted["total"]))
 

@@ -75,7 +75,8 @@ class Envelope:
 def decode_state(topic: str, state: bytes) -> JsonObject:
     """Return an event's stored fields in today's shape, `timestamp` among them.
 
-    Old shapes are lifted by the event class's `upcast_vX_vY` functions over the plain fields, step by step.
+    Old shapes are lifted by the event class's `upcast_vX_vY` functions over the plain fields, step
+    by step.
     """
     fields: JsonObject = orjson.loads(state)
     version = fields.pop("class_version", 1)
@@ -93,10 +94,13 @@ def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
     return [getattr(event_class, f"upcast_v{version}_v{version + 1}") for version in versions]
 
 
-def bare_envelope(aggregate_id: UUID, version: int, position: int, topic: str, state: bytes) -> Envelope:
+def bare_envelope(
+    aggregate_id: UUID, version: int, position: int, topic: str, state: bytes
+) -> Envelope:
     """Return the envelope of a stored event as folds need it: without who wrote it, when and why.
 
-    Rows written live and rows folded again both come from here, and so from the very bytes that are stored.
+    Rows written live and rows folded again both come from here, and so from the very bytes that are
+    stored.
     """
     data: dict[str, Any] = decode_state(topic, state)
     data.pop("originator_topic", None)

@@ -27,4 +27,9 @@ TABLE = Table("erased_subjects", "subject", "key_id", COLUMNS, evolve)
 
 def present(row: Row) -> JsonObject:
     """Return the erasure as clients see it."""
-    return {"keyId": row["key_id"], "reason": row["reason"], "runs": row["runs"], "erasedAt": row["erased_at"]}
+    return {
+        "keyId": row["key_id"],
+        "reason": row["reason"],
+        "runs": row["runs"],
+        "erasedAt": row["erased_at"],
+    }

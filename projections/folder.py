@@ -1,7 +1,8 @@
 """The fold of the whole log: events in, the rows that the tables must hold out. `verify` and `rebuild` share it.
 
-Events come one aggregate after the other, not in log order: an aggregate's row depends on its own events alone, so one
-row is all that must be kept, however many runs are under way and however large the log is.
+Events come one aggregate after the other, not in log order: an aggregate's row depends on its own
+events alone, so one row is all that must be kept, however many runs are under way and however large
+the log is.
 """
 
 from uuid import UUID
@@ -35,7 +36,8 @@ class Folder:
             FoldError: an event is missing, or the fold does not understand this one.
         """
         finished = None
-        if event[0].int != self._aggregate_id.int:  # To compare the ids themselves is four times as dear.
+        # To compare the ids themselves is four times as dear.
+        if event[0].int != self._aggregate_id.int:
             finished = self.end()
             self._aggregate_id = event[0]
         self._row = _after(self._table, self._row, event)

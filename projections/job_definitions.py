@@ -79,7 +79,9 @@ def present(row: Row) -> JsonObject:
 
 async def all_by_slug(connection: Connection) -> list[Row]:
     """Return every definition, ordered bytewise by slug."""
-    return await fetch_rows(connection, 'SELECT * FROM job_definitions ORDER BY slug COLLATE "C"', {})
+    return await fetch_rows(
+        connection, 'SELECT * FROM job_definitions ORDER BY slug COLLATE "C"', {}
+    )
 
 
 BY_SLUG = "SELECT * FROM job_definitions WHERE lower(slug) = lower(%(slug)s)"

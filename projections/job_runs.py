@@ -49,7 +49,12 @@ COLUMNS: dict[str, str] = {
 FIRST_STATUS = "pending"
 """What every run is by its first event."""
 
-_NOT_RUNNING: Row = {"started_at": None, "completed_at": None, "duration_ms": None, "worker_id": None}
+_NOT_RUNNING: Row = {
+    "started_at": None,
+    "completed_at": None,
+    "duration_ms": None,
+    "worker_id": None,
+}
 
 
 def evolve(row: Row | None, event: Envelope) -> Row:
@@ -84,7 +89,8 @@ def _requested(event: Envelope) -> Row:
         "idempotency_key": data["idempotency_key"],
         "requested_by": data["requested_by"],
         "created_position": event.position,
-        "personal": data.get("personal"),  # By the id of a subject's key, the parameters that were encrypted by it.
+        # By the id of a subject's key, the parameters that were encrypted by it.
+        "personal": data.get("personal"),
     }
 
 
@@ -113,7 +119,11 @@ def _progressed(row: Row, event: Envelope) -> Row:
 
 
 def _succeeded(row: Row, event: Envelope) -> Row:
-    return {**_ended(row, event, "succeeded"), **_reported(row, event.data), "result": event.data["result"]}
+    return {
+        **_ended(row, event, "succeeded"),
+        **_reported(row, event.data),
+        "result": event.data["result"],
+    }
 
 
 def _attempt_failed(row: Row, event: Envelope) -> Row:
@@ -135,7 +145,11 @@ def _handed_back(_: Row, event: Envelope) -> Row:
 
 def _start_deadline_passed(row: Row, event: Envelope) -> Row:
     message = "the run had not started by its start deadline"
-    return {**_ended(row, event, "expired"), "failure_reason": "start_deadline", "error_message": message}
+    return {
+        **_ended(row, event, "expired"),
+        "failure_reason": "start_deadline",
+        "error_message": message,
+    }
 
 
 def _cancel_requested(_: Row, event: Envelope) -> Row:
@@ -180,11 +194,20 @@ def _ended(row: Row, event: Envelope, status: str) -> Row:
 
 def _retried_or_ended(row: Row, event: Envelope, final_status: str) -> Row:
     data = event.data
-    why: Row = {"error_message": data["error_message"], "failure_reason": data.get("failure_reason")}
+    why: Row = {
+        "error_message": data["error_message"],
+        "failure_reason": data.get("failure_reason"),
+    }
     if data["retry_at"] is None:
         return {**_ended(row, event, final_status), **why}
     attempt = cast("int", data["attempt"]) + 1
-    return {**_NOT_RUNNING, **why, "status": "pending", "attempt": attempt, "scheduled_at": data["retry_at"]}
+    return {
+        **_NOT_RUNNING,
+        **why,
+        "status": "pending",
+        "attempt": attempt,
+        "scheduled_at": data["retry_at"],
+    }
 
 
 def _reported(row: Row, data: JsonObject) -> Row:

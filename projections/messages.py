@@ -32,7 +32,9 @@ class Beside:
 NOTHING = Beside()
 
 
-def messages(event: Envelope, before: Row | None, after: Row, beside: Beside = NOTHING) -> list[Message]:
+def messages(
+    event: Envelope, before: Row | None, after: Row, beside: Beside = NOTHING
+) -> list[Message]:
     """Return what clients are told of an event, given its aggregate's row before and after it."""
     match event.subject:
         case "job_run":
@@ -44,7 +46,10 @@ def messages(event: Envelope, before: Row | None, after: Row, beside: Beside = N
             step = [Message("repository.ingestion-event", {"event": entry})] if entry else []
             return [
                 *step,
-                Message("repository.updated", {"repository": repositories.present(after, beside.latest_build)}),
+                Message(
+                    "repository.updated",
+                    {"repository": repositories.present(after, beside.latest_build)},
+                ),
             ]
         case "build":
             return [Message("build.updated", {"build": builds.present(after, beside.log)})]

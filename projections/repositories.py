@@ -44,7 +44,10 @@ def _changed(event: Envelope) -> Row:  # noqa: PLR0911 - one for each event
     data = event.data
     match event.topic:
         case "repository.added":
-            given = {name: data[name] for name in ("name", "description", "repo_url", "dockerfile_path", "tags")}
+            given = {
+                name: data[name]
+                for name in ("name", "description", "repo_url", "dockerfile_path", "tags")
+            }
             start: Row = {
                 "ingest_status": "seed",
                 "ingest_attempts": 0,
@@ -55,11 +58,19 @@ def _changed(event: Envelope) -> Row:  # noqa: PLR0911 - one for each event
         case "repository.ingestion_requested":
             return {"ingest_status": "pending", "ingest_error": None}
         case "repository.ingestion_started":
-            return {"ingest_status": "processing", "ingest_error": None, "ingest_attempts": data["ingest_attempts"]}
+            return {
+                "ingest_status": "processing",
+                "ingest_error": None,
+                "ingest_attempts": data["ingest_attempts"],
+            }
         case "repository.ingestion_retry_scheduled":
             return {"ingest_status": "pending", "ingest_error": data["error"]}
         case "repository.ingestion_succeeded":
-            return {"ingest_status": "ready", "ingest_error": None, **{name: data[name] for name in _FOUND}}
+            return {
+                "ingest_status": "ready",
+                "ingest_error": None,
+                **{name: data[name] for name in _FOUND},
+            }
         case "repository.ingestion_failed":
             return {"ingest_status": "failed", "ingest_error": data["error"]}
         case "repository.env_templates_read":
@@ -146,7 +157,9 @@ _HAS_TAGS = """NOT EXISTS (
 )"""
 
 
-async def list_apps(connection: Connection, apps: AppFilter, limit: int | None, offset: int) -> tuple[list[Row], int]:
+async def list_apps(
+    connection: Connection, apps: AppFilter, limit: int | None, offset: int
+) -> tuple[list[Row], int]:
     """Return a page of apps, ordered bytewise by id, and how many there are in all."""
     values = {"text": apps.text, "tags": list(apps.tags), "statuses": list(apps.statuses)}
     conditions = [
@@ -159,11 +172,15 @@ async def list_apps(connection: Connection, apps: AppFilter, limit: int | None, 
     rows = await fetch_rows(connection, page, {**values, "limit": limit, "offset": offset})
     if limit is None and not offset:
         return rows, len(rows)
-    [counted] = await fetch_rows(connection, f"SELECT count(*) AS total FROM repositories {where}", values)
+    [counted] = await fetch_rows(
+        connection, f"SELECT count(*) AS total FROM repositories {where}", values
+    )
     return rows, int(str(counted["total"]))
 
 
 async def by_client_id(connection: Connection, client_id: str) -> Row | None:
     """Return the app that clients call this, or None."""
-    rows = await fetch_rows(connection, "SELECT * FROM repositories WHERE id = %(id)s", {"id": client_id})
+    rows = await fetch_rows(
+        connection, "SELECT * FROM repositories WHERE id = %(id)s", {"id": client_id}
+    )
     return rows[0] if rows else None

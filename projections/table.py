@@ -23,8 +23,9 @@ class Table:
         key: the column that holds the aggregate's id.
         columns: every column, with its PostgreSQL type.
         evolve: the fold.
-        version: to be raised by one whenever `evolve` or `columns` change what a row says for the same events. Tables
-            written by another version are rebuilt, or the operator is told to (`eventlog.rebuild.rebuild`).
+        version: to be raised by one whenever `evolve` or `columns` change what a row says for the
+            same events. Tables written by another version are rebuilt, or the operator is told to
+            (`eventlog.rebuild.rebuild`).
     """
 
     name: str
@@ -56,7 +57,8 @@ class Table:
 
 
 COMMON_COLUMNS: dict[str, str] = {"aggregate_version": "bigint", "position": "bigint"}
-"""In every projected table: the version of the aggregate and the place of its last event that the row shows."""
+"""In every projected table: the version of the aggregate and the place of its last event that the
+row shows."""
 
 
 async def rows_by_id(connection: Connection, table: Table, ids: list[UUID]) -> dict[UUID, Row]:
@@ -68,8 +70,9 @@ async def rows_by_id(connection: Connection, table: Table, ids: list[UUID]) -> d
 def select_sql(table: Table) -> str:
     """Return the statement that reads whole rows by a list of ids.
 
-    The list is hidden in a subquery, so that each is expected to be of the same length: else every execution is planned
-    anew, for longer than it takes. LATERAL with a LIMIT is a look-up in the index for each, however small the table.
+    The list is hidden in a subquery, so that each is expected to be of the same length: else every
+    execution is planned anew, for longer than it takes. LATERAL with a LIMIT is a look-up in the
+    index for each, however small the table.
     """
     return f"""
         SELECT one.* FROM unnest((SELECT %s::uuid[])) AS wanted (id)
@@ -80,14 +83,17 @@ def select_sql(table: Table) -> str:
 def insert_sql(table: Table) -> str:
     """Return the statement that inserts whole rows, given as one JSON array."""
     names = ", ".join(table.columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_recordset(table, table.columns)}"
+    return (
+        f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_recordset(table, table.columns)}"
+    )
 
 
 def update_sql(table: Table, columns: Iterable[str]) -> str:
     """Return the statement that sets these columns of rows, given as one JSON array.
 
-    PostgreSQL takes any JSON array for a hundred rows, and would hash them and read a whole table of ten thousand for
-    one. What is compared with an array cannot be hashed, so each is looked up in the index.
+    PostgreSQL takes any JSON array for a hundred rows, and would hash them and read a whole table
+    of ten thousand for one. What is compared with an array cannot be hashed, so each is looked up
+    in the index.
     """
     settings = ", ".join(f"{name} = new.{name}" for name in columns if name != table.key)
     changed = _recordset(table, columns)

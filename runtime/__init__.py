@@ -1,0 +1,1 @@
+"""What every process needs whatever it does, independent of all other rooms."""

@@ -13,7 +13,8 @@ CANCEL_AGAIN_S = 0.5
 async def end(*tasks: "asyncio.Task[Any] | None") -> None:
     """Cancel the tasks until all have ended; a failure among them is logged.
 
-    Once is not enough: before Python 3.12, `asyncio.wait_for` swallows a cancel that comes together with its result.
+    Once is not enough: before Python 3.12, `asyncio.wait_for` swallows a cancel that comes together
+    with its result.
     """
     pending = {task for task in tasks if task is not None}
     ended = set(pending)

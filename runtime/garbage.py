@@ -3,8 +3,9 @@
 import gc
 
 GROWTH = 50_000
-"""So many more objects than at the last look lead to the next: some megabytes. Python's own 700 are less than what
-sixty requests under way consist of, so that it would look at them again and again, at a tenth of a launch's cost."""
+"""So many more objects than at the last look lead to the next: some megabytes. Python's own 700 are
+less than what sixty requests under way consist of, so that it would look at them again and again,
+at a tenth of a launch's cost."""
 
 
 def look_seldom() -> None:

@@ -15,7 +15,8 @@ from tests.support.processes import Process, started
 def shared_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Return a directory that all of pytest's workers share."""
     base = tmp_path_factory.getbasetemp()
-    if os.geteuid() == 0:  # Root's servers run as nobody, who must be able to pass; nothing can be listed thereby.
+    # Root's servers run as nobody, who must be able to pass; nothing can be listed thereby.
+    if os.geteuid() == 0:
         for place in (base, base.parent, base.parent.parent):
             if place.name.startswith(("pytest-", "popen-")):
                 place.chmod(0o711)
@@ -80,7 +81,13 @@ def client(api: Process) -> Iterator[httpx.Client]:
 def worker(api: Process, database_url: str, tmp_path: Path) -> Iterator[Process]:
     """Run a worker with the tests' handlers beside the API."""
     del api
-    arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers")
+    arguments = (
+        "worker",
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--handlers",
+        "tests.support.handlers",
+    )
     with started(*arguments, APPHUB_DATABASE_URL=database_url) as process:
         process.wait_for_line("is ready with", errors=True)
         yield process

@@ -32,7 +32,10 @@ def read_tokens(path: Path) -> Tokens:
     """
     try:
         entries = json.loads(path.read_text())
-        return {token: Principal(entry["principal"], _ROLES[entry["role"]]) for token, entry in entries.items()}
+        return {
+            token: Principal(entry["principal"], _ROLES[entry["role"]])
+            for token, entry in entries.items()
+        }
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         msg = f'{path} must hold {{"TOKEN": {{"principal": "name", "role": "read" or "write"}}}}: {error!r}'
         raise ValueError(msg) from None
@@ -46,15 +49,19 @@ def principal_of(connection: HTTPConnection, tokens: Tokens | None, *, to_write:
 
     Raises:
         UnauthenticatedError: no token, or an unknown one.
-        ForbiddenError: the token only allows reading; or, without tokens, a web page from elsewhere asks.
+        ForbiddenError: the token only allows reading; or, without tokens, a web page from elsewhere
+            asks.
     """
     if tokens is None:
         _refuse_foreign_pages(connection)
         return ANONYMOUS
     scheme, _, given = (header(connection, b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer":
-        given = connection.query_params.get("token", "")  # Browsers cannot send headers with a WebSocket.
-    found = [who for token, who in tokens.items() if hmac.compare_digest(token.encode(), given.encode())]
+        # Browsers cannot send headers with a WebSocket.
+        given = connection.query_params.get("token", "")
+    found = [
+        who for token, who in tokens.items() if hmac.compare_digest(token.encode(), given.encode())
+    ]
     if not found:
         msg = "send the header Authorization: Bearer TOKEN with a token that the operator gave out"
         raise UnauthenticatedError(msg)

@@ -31,7 +31,10 @@ def handler_settings(environment: Mapping[str, str], data_dir: Path) -> Mapping[
         "credentials": _credentials(environment),
         **_clone_limits(environment),
     }
-    return {INGEST_ENTRY_POINT: git, BUILD_ENTRY_POINT: {**git, **_build_settings(environment, data_dir)}}
+    return {
+        INGEST_ENTRY_POINT: git,
+        BUILD_ENTRY_POINT: {**git, **_build_settings(environment, data_dir)},
+    }
 
 
 def _build_settings(environment: Mapping[str, str], data_dir: Path) -> JsonObject:
@@ -92,7 +95,11 @@ def _credentials(environment: Mapping[str, str]) -> JsonObject:
 def _entry(entry: Mapping[str, Json], environment: Mapping[str, str]) -> JsonObject:
     if "sshKeyFile" in entry:
         return dict(entry)
-    return {**entry, "username": str(entry["username"]), "password": _secret(entry["password"], environment)}
+    return {
+        **entry,
+        "username": str(entry["username"]),
+        "password": _secret(entry["password"], environment),
+    }
 
 
 def _secret(source: Json, environment: Mapping[str, str]) -> str:
@@ -114,4 +121,13 @@ def _flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
     return _FLAGS[value]
 
 
-_FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_FLAGS = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}

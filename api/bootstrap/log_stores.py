@@ -15,7 +15,9 @@ SPOOLS = "run-logs-spool"
 
 def run_logs(url: str | None, data_dir: Path) -> RunLogs:
     """Return where logs are read."""
-    return RunLogs(DirectoryLogs(data_dir / DIRECTORY) if url is None else ObjectLogs(open_store(url)))
+    return RunLogs(
+        DirectoryLogs(data_dir / DIRECTORY) if url is None else ObjectLogs(open_store(url))
+    )
 
 
 @asynccontextmanager

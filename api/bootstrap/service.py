@@ -28,7 +28,8 @@ from projections.rows import Connection
 from worker.logs.run_logs import RunLogs
 
 POOL_SIZE = 16
-"""Query connections of a process; a query takes well under a millisecond, so this serves thousands a second."""
+"""Query connections of a process; a query takes well under a millisecond, so this serves thousands
+a second."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         for part in (clock, writer, listener):
             await part.start()
             stack.push_async_callback(part.stop)
-        jobs = Jobs(LogFactory(database.conninfo, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
+        jobs = Jobs(
+            LogFactory(database.conninfo, writer),
+            PostgresLog(writer, pool),
+            clock,
+            random.SystemRandom(),
+        )
         stack.callback(jobs.close)
         await jobs.seed()
         logs = run_logs(settings.logs_store, settings.data_dir)

@@ -18,12 +18,14 @@ class Settings:
 
     Attributes:
         database_url: any libpq connection string.
-        data_dir: where logs of runs lie, or wait for their store, and the embedded server if there is one.
+        data_dir: where logs of runs lie, or wait for their store, and the embedded server if there
+            is one.
         archive: where files of archived events lie; None leaves them unreadable.
         logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
         sealing: how this process seals the log; None leaves that to others.
-        subject_key: file of the master key of personal data; None means `subjects.key` in the data directory.
+        subject_key: file of the master key of personal data; None means `subjects.key` in the data
+            directory.
         local_repositories: whether apps may name repositories on the workers' own file system.
     """
 

@@ -20,13 +20,15 @@ from websockets.asyncio.client import ClientConnection, connect
 APP_ID = "demo"
 
 PLAIN_WIDTH = 140
-"""Where the output is no terminal, nobody tells its width; at this one nothing is broken into two lines."""
+"""Where the output is no terminal, nobody tells its width; at this one nothing is broken into two
+lines."""
 
 START_TIMEOUT_S = 60.0
 INGEST_TIMEOUT_S = 120.0
 
 BUILD_PATIENCE_S = 45.0
-"""How long the demonstration watches a build that may have to fetch its base image from afar; then it is canceled."""
+"""How long the demonstration watches a build that may have to fetch its base image from afar; then
+it is canceled."""
 
 HELLO_ID = "hello"
 
@@ -48,7 +50,9 @@ def run_demo(repository: Path) -> int:
 
 async def _demonstrate(repository: Path, console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="apphub-demo-") as data_dir:
-        console.print("[bold]AppHub Jobs[/] starts from nothing: a private PostgreSQL, migrations, API and worker")
+        console.print(
+            "[bold]AppHub Jobs[/] starts from nothing: a private PostgreSQL, migrations, API and worker"
+        )
         async with _service(Path(data_dir)) as url:
             console.print(f"ready at {url}\n")
             async with connect(f"{url.replace('http', 'ws', 1)}/ws") as stream:
@@ -60,17 +64,25 @@ async def _demonstrate(repository: Path, console: Console) -> int:
             if status == "ready":
                 for app_id in (APP_ID, HELLO_ID):
                     await _show_build(url, console, app_id)
-    console.print("stopped; nothing is left behind" if status == "ready" else f"the ingestion ended as {status}")
+    console.print(
+        "stopped; nothing is left behind"
+        if status == "ready"
+        else f"the ingestion ended as {status}"
+    )
     return 0 if status == "ready" else 1
 
 
-async def _add_and_watch(url: str, stream: ClientConnection, console: Console, app_id: str, repository: Path) -> str:
+async def _add_and_watch(
+    url: str, stream: ClientConnection, console: Console, app_id: str, repository: Path
+) -> str:
     """Add an app, print what happens until its build has ended, and return the app's status."""
     app = {"id": app_id, "name": repository.name, "description": "", "repoUrl": str(repository)}
     console.print(f"[bold]POST /apps[/] {json.dumps(app)}\n")
     await asyncio.to_thread(_call, f"{url}/apps", app)
     watch = _Watch(app_id, console)
-    await asyncio.wait_for(watch.until(stream, lambda: watch.status in {"ready", "failed"}), INGEST_TIMEOUT_S)
+    await asyncio.wait_for(
+        watch.until(stream, lambda: watch.status in {"ready", "failed"}), INGEST_TIMEOUT_S
+    )
     if watch.status == "ready":
         try:
             await asyncio.wait_for(watch.until(stream, lambda: watch.build_over), BUILD_PATIENCE_S)
@@ -78,7 +90,9 @@ async def _add_and_watch(url: str, stream: ClientConnection, console: Console, a
             console.print(
                 f"[yellow]still building after {BUILD_PATIENCE_S:.0f} s: canceled, to end the demonstration[/]"
             )
-            await asyncio.to_thread(_call, f"{url}/job-runs/{watch.build_run}/cancel", {"reason": "the demo ends"})
+            await asyncio.to_thread(
+                _call, f"{url}/job-runs/{watch.build_run}/cancel", {"reason": "the demo ends"}
+            )
             await asyncio.wait_for(watch.until(stream, lambda: watch.build_over), INGEST_TIMEOUT_S)
     console.print()
     return watch.status
@@ -90,7 +104,11 @@ def _hello_repository(directory: Path) -> Path:
     for name, content in HELLO.items():
         (directory / name).write_text(content, encoding="utf-8")
     me = ("-c", "user.name=AppHub", "-c", "user.email=demo@apphub.invalid")
-    for arguments in (("init", "-q"), ("add", "."), (*me, "commit", "-q", "-m", "The smallest app there is")):
+    for arguments in (
+        ("init", "-q"),
+        ("add", "."),
+        (*me, "commit", "-q", "-m", "The smallest app there is"),
+    ):
         subprocess.run(["git", *arguments], cwd=directory, check=True)  # noqa: S603, S607 - our own words
     return directory
 
@@ -100,7 +118,17 @@ async def _service(data_dir: Path) -> AsyncIterator[str]:
     """Run `apphub-jobs up` and give its address."""
     with (data_dir / "service.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "api.cli", "up", "--port", "0", "--data-dir", str(data_dir / "data")),
+            *(
+                sys.executable,
+                "-P",
+                "-m",
+                "api.cli",
+                "up",
+                "--port",
+                "0",
+                "--data-dir",
+                str(data_dir / "data"),
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -134,19 +162,29 @@ class _Watch:
         async for text in stream:
             message = json.loads(text)
             if message["type"] == "connection.ack":
-                self._console.print("[bold]GET /ws[/] listening to the log from position", message["data"]["head"])
+                self._console.print(
+                    "[bold]GET /ws[/] listening to the log from position", message["data"]["head"]
+                )
                 continue
             if "eventId" not in message:  # A heartbeat.
                 continue
-            self._console.print(f"[dim]{message['position']:>4}  {message['occurredAt'][11:]}[/]  {_line(message)}")
+            self._console.print(
+                f"[dim]{message['position']:>4}  {message['occurredAt'][11:]}[/]  {_line(message)}"
+            )
             self._note(message)
             if over() and not message.get("more"):
                 return
 
     def _note(self, message: dict[str, Any]) -> None:
-        if message["type"] == "repository.updated" and message["data"]["repository"]["id"] == self._app_id:
+        if (
+            message["type"] == "repository.updated"
+            and message["data"]["repository"]["id"] == self._app_id
+        ):
             self.status = message["data"]["repository"]["ingestStatus"]
-        if message["type"] == "build.updated" and message["data"]["build"]["repositoryId"] == self._app_id:
+        if (
+            message["type"] == "build.updated"
+            and message["data"]["build"]["repositoryId"] == self._app_id
+        ):
             build = message["data"]["build"]
             self.build_run = build["jobRunId"]
             self.build_over = build["status"] in {"succeeded", "failed", "canceled"}
@@ -162,7 +200,9 @@ def _line(message: dict[str, Any]) -> str:
     if "event" in data:
         return f"[green]{kind:<27}[/] {data['event']['message']}"
     if "repository" in data:
-        return f"[green]{kind:<27}[/] {data['repository']['id']}: {data['repository']['ingestStatus']}"
+        return (
+            f"[green]{kind:<27}[/] {data['repository']['id']}: {data['repository']['ingestStatus']}"
+        )
     return f"[cyan]{kind:<27}[/] {data['job']['slug']} version {data['job']['version']}"
 
 

@@ -24,12 +24,19 @@ from eventlog.history.audit import Audit
 from eventlog.history.event_filter import EventFilter
 from projections.envelope import Envelope
 
-events_app = typer.Typer(help="Read the log of events: who did what, when and why.", no_args_is_help=True)
+events_app = typer.Typer(
+    help="Read the log of events: who did what, when and why.", no_args_is_help=True
+)
 
 After = Annotated[int, typer.Option(min=0, help="Begin after this position.")]
-Types = Annotated[str, typer.Option("--type", help="`job_run.started`, `job_run.*`; several with commas.")]
+Types = Annotated[
+    str, typer.Option("--type", help="`job_run.started`, `job_run.*`; several with commas.")
+]
 Subject = Annotated[
-    str, typer.Option(help="An id, `job_run:ID`, `build:ID`, `subject:KEY`, `job_definition:SLUG` or `repository:APP`.")
+    str,
+    typer.Option(
+        help="An id, `job_run:ID`, `build:ID`, `subject:KEY`, `job_definition:SLUG` or `repository:APP`."
+    ),
 ]
 Actor = Annotated[str, typer.Option(help="Who caused the event.")]
 Since = Annotated[str, typer.Option(help="ISO 8601.")]
@@ -39,12 +46,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 POLL_S = 1.0
 
 PLAIN_WIDTH = 240
-"""Where the output is no terminal, nobody tells its width; at this one nothing is broken into two lines."""
+"""Where the output is no terminal, nobody tells its width; at this one nothing is broken into two
+lines."""
 
 
 @events_app.command()
 def export(  # noqa: PLR0913 - one for each option
-    file: Annotated[Path | None, typer.Argument(help="Where to write; standard output if left out.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to write; standard output if left out.")
+    ] = None,
     after: After = 0,
     type_: Types = "",
     subject: Subject = "",
@@ -60,7 +70,10 @@ def export(  # noqa: PLR0913 - one for each option
     wanted = _filter(type_, subject, actor, since, until)
 
     async def run(audit: Audit, _: Listener) -> None:
-        with _output(file) as output, Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as shown:
+        with (
+            _output(file) as output,
+            Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as shown,
+        ):
             task = shown.add_task("events", total=None)
             async for events in audit.everything(wanted, after):
                 for event in events:
@@ -72,7 +85,9 @@ def export(  # noqa: PLR0913 - one for each option
 
 @events_app.command()
 def tail(  # noqa: PLR0913 - one for each option
-    after: Annotated[int | None, typer.Option(min=0, help="Begin after this position; at the end if left out.")] = None,
+    after: Annotated[
+        int | None, typer.Option(min=0, help="Begin after this position; at the end if left out.")
+    ] = None,
     type_: Types = "",
     subject: Subject = "",
     actor: Actor = "",
@@ -92,8 +107,12 @@ def tail(  # noqa: PLR0913 - one for each option
         while True:
             page = await audit.page(wanted, position, 500)
             for event in page.events:
-                console.out(_line(event), end="") if as_json else console.print(_sentence(event), highlight=False)
-            position = page.next or max(page.head, position, *(event.position for event in page.events))
+                console.out(_line(event), end="") if as_json else console.print(
+                    _sentence(event), highlight=False
+                )
+            position = page.next or max(
+                page.head, position, *(event.position for event in page.events)
+            )
             if page.next is None:
                 await signal.wait(POLL_S)
 
@@ -104,9 +123,13 @@ def tail(  # noqa: PLR0913 - one for each option
 def show(  # noqa: PLR0913 - one for each option
     subject: Annotated[
         str,
-        typer.Argument(help="An id, `job_run:ID`, `build:ID`, `subject:KEY`, `job_definition:SLUG`, `repository:APP`."),
+        typer.Argument(
+            help="An id, `job_run:ID`, `build:ID`, `subject:KEY`, `job_definition:SLUG`, `repository:APP`."
+        ),
     ],
-    alone: Annotated[bool, typer.Option("--alone", help="Leave out what else belongs to the same story.")] = False,  # noqa: FBT002
+    alone: Annotated[  # noqa: FBT002
+        bool, typer.Option("--alone", help="Leave out what else belongs to the same story.")
+    ] = False,
     as_json: AsJson = False,  # noqa: FBT002
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -133,7 +156,9 @@ def show(  # noqa: PLR0913 - one for each option
 
 def _filter(types: str, subject: str, actor: str, since: str, until: str) -> EventFilter:
     try:
-        return EventFilter.parse(types=types, subject=subject, actor=actor, since=since, until=until)
+        return EventFilter.parse(
+            types=types, subject=subject, actor=actor, since=since, until=until
+        )
     except InvalidInputError as error:
         [issue] = error.issues
         raise failure(f"--{issue.path.removeprefix('/')}: {issue.message}") from None
@@ -196,9 +221,7 @@ def _console() -> Console:
 
 
 def _sentence(event: Envelope) -> str:
-    return (
-        f"[dim]{event.position:>8}  {event.at}[/]  [cyan]{event.topic:<30}[/] {event.aggregate_id}  {event.actor or ''}"
-    )
+    return f"[dim]{event.position:>8}  {event.at}[/]  [cyan]{event.topic:<30}[/] {event.aggregate_id}  {event.actor or ''}"
 
 
 def _table(events: list[Envelope]) -> Table:
@@ -209,7 +232,14 @@ def _table(events: list[Envelope]) -> Table:
     for event in events:
         cause = named.get(event.causation_id or "")
         because = f"{cause.topic} at {cause.position}" if cause else _request(event)
-        table.add_row(str(event.position), event.at, event.topic, str(event.aggregate_id), event.actor or "", because)
+        table.add_row(
+            str(event.position),
+            event.at,
+            event.topic,
+            str(event.aggregate_id),
+            event.actor or "",
+            because,
+        )
     return table
 
 

@@ -35,13 +35,18 @@ def _age(text: str) -> timedelta:
 @app.command("archive")
 def archive_command(
     older_than: Annotated[
-        timedelta, typer.Option(parser=_age, metavar="AGE", help="How long ago a run must have ended: 90d, 12h.")
+        timedelta,
+        typer.Option(
+            parser=_age, metavar="AGE", help="How long ago a run must have ended: 90d, 12h."
+        ),
     ],
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     archive: Archive = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="JSON Lines: each file, then the sum.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON Lines: each file, then the sum.")
+    ] = False,
 ) -> None:
     """Move the whole histories of runs that ended long ago out of the database, into compressed, verified files.
 
@@ -59,18 +64,28 @@ async def _archive(opened: Database, older_than: timedelta, view: View, *, make_
     files: list[Archived] = []
     async with archiver(opened, make_role=make_role) as one:
         for name in one.leftovers:
-            view.fact({"kind": "leftover", "file": name}, f"{name}: no archive of this log refers to it")
+            view.fact(
+                {"kind": "leftover", "file": name}, f"{name}: no archive of this log refers to it"
+            )
         async with aclosing(one.archive(older_than, view.progress)) as archived:
             async for file in archived:
                 files.append(file)
                 view.fact(file.present(), _sentence(file))
-    total = {name: sum(getattr(file, name) for file in files) for name in ("events", "runs", "size_bytes")}
+    total = {
+        name: sum(getattr(file, name) for file in files)
+        for name in ("events", "runs", "size_bytes")
+    }
     longest = max((file.longest_hold_ms for file in files), default=0.0)
     document: JsonObject = {"kind": "sum", "files": len(files), **total, "longest_hold_ms": longest}
     hold = f"; longest hold of the append lock {longest:.1f} ms" if files else ""
-    view.fact(document, f"archived {total['events']} events of {total['runs']} runs in {len(files)} files{hold}")
+    view.fact(
+        document,
+        f"archived {total['events']} events of {total['runs']} runs in {len(files)} files{hold}",
+    )
 
 
 def _sentence(file: Archived) -> str:
     where = f"positions {file.first_position} to {file.last_position}"
-    return f"{file.file}: {file.events} events of {file.runs} runs, {where}, {file.size_bytes} bytes"
+    return (
+        f"{file.file}: {file.events} events of {file.runs} runs, {where}, {file.size_bytes} bytes"
+    )

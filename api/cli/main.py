@@ -75,7 +75,8 @@ def up(  # noqa: PLR0913 - one for each option
     """Run database, API and worker together until Ctrl-C."""
     check_logs_store(logs_store, to_write=True)
     with database(data_dir, database_url) as (directory, _):
-        read(lambda: handler_settings(os.environ, directory))  # Before anything starts that would fail by it.
+        # Before anything starts that would fail by it.
+        read(lambda: handler_settings(os.environ, directory))
         # By the environment: a command line can be read by everybody on the machine.
         given = {
             "HOST": host,
@@ -92,7 +93,8 @@ def up(  # noqa: PLR0913 - one for each option
             "SUBJECT_KEY": subject_key,
         }
         variables = {f"APPHUB_{name}": str(value) for name, value in given.items() if value}
-        variables |= {"APPHUB_PORT": str(port), "APPHUB_SEAL_EVERY_S": str(seal_every_s)}  # 0 means something here.
+        # 0 means something here.
+        variables |= {"APPHUB_PORT": str(port), "APPHUB_SEAL_EVERY_S": str(seal_every_s)}
         code = Supervisor({**os.environ, **variables}).run()
     raise typer.Exit(code)
 
@@ -172,7 +174,9 @@ def worker_command(  # noqa: PLR0913 - one for each option
 def migrate(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
-    to: Annotated[str, typer.Option(help="Version to go to; `base` removes everything, the log included.")] = "head",
+    to: Annotated[
+        str, typer.Option(help="Version to go to; `base` removes everything, the log included.")
+    ] = "head",
 ) -> None:
     """Bring the database's schema up to date, or down."""
     with database(data_dir, database_url, upgrade=False) as (_, url):
@@ -187,7 +191,9 @@ def migrate(
 
 @app.command()
 def demo(
-    repo: Annotated[Path | None, typer.Argument(help="A git repository; this one if left out.")] = None,
+    repo: Annotated[
+        Path | None, typer.Argument(help="A git repository; this one if left out.")
+    ] = None,
 ) -> None:
     """Show everything at work: start from nothing, ingest a repository, print its events as they arrive."""
     raise typer.Exit(run_demo(repo or Path.cwd()))
@@ -195,14 +201,15 @@ def demo(
 
 def main() -> None:
     """Run the command line."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
     for chatty in ("alembic.runtime.plugins", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # Until a server has its own ways: end by an exception, so that what was started is stopped again.
+    # Until a server has its own ways: end by an exception, so that what was started is stopped
+    # again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     watch_lifeline()
     app()
-
-
-if __name__ == "__main__":
-    main()

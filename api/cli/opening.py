@@ -22,7 +22,9 @@ MINIMUM_SERVER = 150_000
 
 
 @contextmanager
-def database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) -> Iterator[tuple[Path, str]]:
+def database(
+    data_dir: Path | None, url: str | None, *, upgrade: bool = True
+) -> Iterator[tuple[Path, str]]:
     """Give the data directory and the URL of a database whose schema is up to date."""
     directory = directory_of(data_dir)
     embedded: EmbeddedPostgres | None = None
@@ -38,7 +40,9 @@ def database(data_dir: Path | None, url: str | None, *, upgrade: bool = True) ->
     except (EmbeddedPostgresError, PlacementError, runner.SchemaError, OSError) as error:
         raise failure(error) from None
     except psycopg.OperationalError as error:
-        raise failure(f"cannot reach the database: {str(error).strip()}\nCheck --database-url.") from None
+        raise failure(
+            f"cannot reach the database: {str(error).strip()}\nCheck --database-url."
+        ) from None
     finally:
         if embedded is not None:
             embedded.stop()
@@ -54,7 +58,9 @@ def directory_of(data_dir: Path | None) -> Path:
     return (data_dir or _default_data_dir()).resolve()
 
 
-def keyed(directory: Path, url: str, subject_key: Path | None, archive: Path | None = None) -> Database:
+def keyed(
+    directory: Path, url: str, subject_key: Path | None, archive: Path | None = None
+) -> Database:
     """Return the database with the master key of personal data, whose absence is a clear error if it is needed."""
     found = Settings(url, directory, archive=archive, subject_key=subject_key).database
 

@@ -14,10 +14,15 @@ T = TypeVar("T")
 
 
 Host = Annotated[str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")]
-Port = Annotated[int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")]
+Port = Annotated[
+    int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")
+]
 DataDir = Annotated[
     Path | None,
-    typer.Option(envvar="APPHUB_DATA_DIR", help="Where run logs lie, and the private database if no URL is given."),
+    typer.Option(
+        envvar="APPHUB_DATA_DIR",
+        help="Where run logs lie, and the private database if no URL is given.",
+    ),
 ]
 DatabaseUrl = Annotated[
     str | None,
@@ -43,25 +48,38 @@ LogsStore = Annotated[
 ]
 TokensFile = Annotated[
     Path | None,
-    typer.Option(envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."),
+    typer.Option(
+        envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."
+    ),
 ]
 SubjectKey = Annotated[
     Path | None,
     typer.Option(
-        envvar="APPHUB_SUBJECT_KEY", help="The master key of personal data; else subjects.key in the data directory."
+        envvar="APPHUB_SUBJECT_KEY",
+        help="The master key of personal data; else subjects.key in the data directory.",
     ),
 ]
-Slots = Annotated[int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")]
+Slots = Annotated[
+    int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")
+]
 LeaseS = Annotated[
-    float, typer.Option(envvar="APPHUB_LEASE_S", min=1, max=3_600, help="Silence after which a worker counts as dead.")
+    float,
+    typer.Option(
+        envvar="APPHUB_LEASE_S",
+        min=1,
+        max=3_600,
+        help="Silence after which a worker counts as dead.",
+    ),
 ]
 Handlers = Annotated[
-    list[str] | None, typer.Option("--handlers", envvar="APPHUB_HANDLERS", help="Module with a mapping HANDLERS.")
+    list[str] | None,
+    typer.Option("--handlers", envvar="APPHUB_HANDLERS", help="Module with a mapping HANDLERS."),
 ]
 Commands = Annotated[
     Path | None,
     typer.Option(
-        envvar="APPHUB_COMMANDS", help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.'
+        envvar="APPHUB_COMMANDS",
+        help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.',
     ),
 ]
 

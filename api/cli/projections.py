@@ -25,13 +25,19 @@ operators.add_typer(projections, name="projections")
 
 @operators.command("verify")
 def verify_command(  # noqa: PLR0913 - one for each option
-    tables: Annotated[list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")] = None,
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")
+    ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     archive: Archive = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="JSON Lines: each difference, then each table.")] = False,
-    seal: Annotated[bool, typer.Option("--seal", help="Compare the log with its seals as well.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON Lines: each difference, then each table.")
+    ] = False,
+    seal: Annotated[
+        bool, typer.Option("--seal", help="Compare the log with its seals as well.")
+    ] = False,
     root: Roots = None,
     seal_key: SealKey = None,
     public_key: PublicKey = None,
@@ -42,11 +48,15 @@ def verify_command(  # noqa: PLR0913 - one for each option
     with operated(data_dir, database_url, archive) as opened, shown(json=json) as view:
         if not finish(_archives_are_sound(opened, view)):
             raise typer.Exit(1)  # Nothing else can be said: what is missing is a part of the log.
-    if seal or root:  # Before the tables: an event that somebody made unreadable ends the fold, and this names it.
+    # Before the tables: an event that somebody made unreadable ends the fold, and this names it.
+    if seal or root:
         report = report_of(data_dir, database_url, archive, seal_key, public_key, root)
         typer.echo(orjson.dumps({**report.present(), "kind": "seal"}) if json else told(report))
         wrong = not report.clean
-    with operated_with_keys(data_dir, database_url, archive, subject_key) as opened, shown(json=json) as view:
+    with (
+        operated_with_keys(data_dir, database_url, archive, subject_key) as opened,
+        shown(json=json) as view,
+    ):
         checked = finish(verify(opened, chosen, view.difference, view.progress))
         for one in checked:
             view.checked(one)
@@ -73,14 +83,21 @@ def rebuild_command(
 ) -> None:
     """Make tables equal to the log, while the service works; exit with 1 if that did not succeed."""
     chosen = _tables([name] if name else ())
-    with operated_with_keys(data_dir, database_url, archive, subject_key) as opened, shown(json=False) as view:
+    with (
+        operated_with_keys(data_dir, database_url, archive, subject_key) as opened,
+        shown(json=False) as view,
+    ):
         rebuilt = [_rebuild(opened, table, view) for table in chosen]
     raise typer.Exit(int(any(one.checked.differences for one in rebuilt)))
 
 
 def _rebuild(opened: Database, table: Table, view: View) -> Rebuilt:
     rebuilt = finish(rebuild(opened, table, view.difference, view.progress))
-    hold = f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms" if rebuilt.mended else ""
+    hold = (
+        f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"
+        if rebuilt.mended
+        else ""
+    )
     view.line(f"{table.name}: {rebuilt.mended} rows mended{hold}")
     view.checked(rebuilt.checked)
     return rebuilt
@@ -90,5 +107,7 @@ def _tables(names: Sequence[str]) -> list[Table]:
     known = {table.name: table for table in TABLES}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise typer.BadParameter(f"no such table: {', '.join(unknown)}; there are {', '.join(known)}")
+        raise typer.BadParameter(
+            f"no such table: {', '.join(unknown)}; there are {', '.join(known)}"
+        )
     return [known[name] for name in names] or list(TABLES)

@@ -28,7 +28,9 @@ from eventlog.seal.verification.findings import Report
 from eventlog.seal.verification.verify import verify_seals
 from migrations import runner
 
-app = typer.Typer(help="Tamper evidence: signed heads of a Merkle tree over the log.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tamper evidence: signed heads of a Merkle tree over the log.", no_args_is_help=True
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,29 +41,50 @@ PROGRESS_STEP = 5_000
 
 SealKey = Annotated[
     Path | None,
-    typer.Option(envvar="APPHUB_SEAL_KEY", help="The key that seals the log; else seal.key in the data directory."),
+    typer.Option(
+        envvar="APPHUB_SEAL_KEY",
+        help="The key that seals the log; else seal.key in the data directory.",
+    ),
 ]
 SealEveryS = Annotated[
     float,
     typer.Option(
-        envvar="APPHUB_SEAL_EVERY_S", min=0, max=3_600, help="Seconds that an event may wait for its seal; 0: none."
+        envvar="APPHUB_SEAL_EVERY_S",
+        min=0,
+        max=3_600,
+        help="Seconds that an event may wait for its seal; 0: none.",
     ),
 ]
 PublicKey = Annotated[
     Path | None,
-    typer.Option(exists=True, dir_okay=False, help="Trusted keys, if not those of the key that seals the log."),
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Trusted keys, if not those of the key that seals the log.",
+    ),
 ]
 Roots = Annotated[
     list[Path] | None,
-    typer.Option("--root", exists=True, dir_okay=False, help="Heads kept elsewhere; may be given several times."),
+    typer.Option(
+        "--root",
+        exists=True,
+        dir_okay=False,
+        help="Heads kept elsewhere; may be given several times.",
+    ),
 ]
-KeptFile = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A head kept elsewhere.")]
+KeptFile = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="A head kept elsewhere.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def sealing(data_dir: Path, key: Path | None, every_s: float) -> Sealing | None:
     """Return how a process seals, None if it does not."""
-    return Sealing(key or data_dir / "seal.key", _head_file(data_dir), every_s) if every_s > 0 else None
+    return (
+        Sealing(key or data_dir / "seal.key", _head_file(data_dir), every_s)
+        if every_s > 0
+        else None
+    )
 
 
 @app.command()
@@ -82,7 +105,9 @@ def run(
 
 @app.command()
 def export(  # noqa: PLR0913 - one for each option
-    file: Annotated[Path | None, typer.Argument(help="File to append it to; printed if left out.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="File to append it to; printed if left out.")
+    ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     archive: Archive = None,
@@ -111,7 +136,9 @@ def verify(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Compare the stored log with its seals and with heads kept elsewhere; exit code 1 if anything is wrong."""
     report = report_of(data_dir, database_url, archive, seal_key, public_key, root)
-    typer.echo(orjson.dumps(report.present(), option=orjson.OPT_INDENT_2) if as_json else told(report))
+    typer.echo(
+        orjson.dumps(report.present(), option=orjson.OPT_INDENT_2) if as_json else told(report)
+    )
     raise typer.Exit(0 if report.clean else 1)
 
 
@@ -145,7 +172,9 @@ def prove(  # noqa: PLR0913 - one for each option
 
 @app.command("check-proof")
 def check_proof_command(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What `prove` printed.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="What `prove` printed.")
+    ],
     data_dir: DataDir = None,
     seal_key: SealKey = None,
     public_key: PublicKey = None,
@@ -176,15 +205,24 @@ def report_of(  # noqa: PLR0913 - one for each option
 ) -> Report:
     """Verify the log against its seals, the head kept in the data directory, and those kept elsewhere."""
     with _sealed(data_dir, database_url, archive) as (directory, log):
-        return verified(log, _keys(directory, seal_key, public_key), [_head_file(directory), *(roots or [])])
+        return verified(
+            log, _keys(directory, seal_key, public_key), [_head_file(directory), *(roots or [])]
+        )
 
 
 def verified(log: Database, keys: SealKeys, kept_files: Sequence[Path]) -> Report:
     """Verify the log, with a progress bar on a terminal."""
     kept = [head for file in kept_files if file.exists() for head in read_kept(file, keys)]
-    columns = TextColumn("comparing events"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("comparing events"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("")
         shown = 0
 
@@ -199,12 +237,18 @@ def verified(log: Database, keys: SealKeys, kept_files: Sequence[Path]) -> Repor
 
 def told(report: Report) -> str:
     """Return the report for people."""
-    lines = [f"looked at {report.events} events and {report.seals} good seals of log {report.log_id}"]
+    lines = [
+        f"looked at {report.events} events and {report.seals} good seals of log {report.log_id}"
+    ]
     if report.last is not None:
         head = report.last.head
-        lines.append(f"sealed up to position {head.position} (seal {head.number}, {head.sealed_at})")
+        lines.append(
+            f"sealed up to position {head.position} (seal {head.number}, {head.sealed_at})"
+        )
     if report.unsealed:
-        lines.append(f"{report.unsealed} events after that are not sealed: nothing can be said about them")
+        lines.append(
+            f"{report.unsealed} events after that are not sealed: nothing can be said about them"
+        )
     if report.kept:
         lines.append(f"compared with {report.kept} heads that were kept outside the database")
     lines += [str(finding) for finding in report.findings]
@@ -247,12 +291,16 @@ async def _seal(log: Database, how: Sealing) -> None:
 
 
 @contextmanager
-def _sealed(data_dir: Path | None, url: str | None, archive: Path | None) -> Iterator[tuple[Path, Database]]:
+def _sealed(
+    data_dir: Path | None, url: str | None, archive: Path | None
+) -> Iterator[tuple[Path, Database]]:
     """Give the data directory and a log that may have seals; nothing is written to it."""
     with database(data_dir, url, upgrade=False) as (directory, found), _clear_errors():
         version = runner.current(found)
         if version != runner.HEAD:
-            raise failure(f"the database's schema is {version}, not {runner.HEAD}; see `apphub-jobs migrate`")
+            raise failure(
+                f"the database's schema is {version}, not {runner.HEAD}; see `apphub-jobs migrate`"
+            )
         yield directory, Database(found, archive=archive_directory(directory, archive))
 
 

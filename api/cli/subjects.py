@@ -25,7 +25,9 @@ from eventlog.keys.master import MasterKey
 from eventlog.personal.rotation import rotate
 from migrations import runner
 
-app = typer.Typer(help="Personal data: erase a subject, change the key that wraps all keys.", no_args_is_help=True)
+app = typer.Typer(
+    help="Personal data: erase a subject, change the key that wraps all keys.", no_args_is_help=True
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,9 @@ OPERATOR = Origin(actor="operator")
 @app.command()
 def erase(
     subject: Annotated[str, typer.Argument(help="The subject's name, as launches gave it.")],
-    reason: Annotated[str | None, typer.Option(help="Kept in the log for ever: let it name nobody.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Kept in the log for ever: let it name nobody.")
+    ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     subject_key: SubjectKey = None,
@@ -49,11 +53,15 @@ def erase(
     with _opened(data_dir, database_url, subject_key) as opened:
         done = asyncio.run(main(opened))
     runs = done.row["runs"]
-    typer.echo(f"erased: key {done.row['key_id']}, {runs} runs, position {done.position}, {done.row['erased_at']}")
+    typer.echo(
+        f"erased: key {done.row['key_id']}, {runs} runs, position {done.position}, {done.row['erased_at']}"
+    )
 
 
 @app.command("rotate-key")
-def rotate_key(data_dir: DataDir = None, database_url: DatabaseUrl = None, subject_key: SubjectKey = None) -> None:
+def rotate_key(
+    data_dir: DataDir = None, database_url: DatabaseUrl = None, subject_key: SubjectKey = None
+) -> None:
     """Wrap all living keys by a new master key and destroy the former, so that no older copy of them opens anything."""
 
     async def main(opened: Database) -> MasterKey | None:
@@ -64,7 +72,9 @@ def rotate_key(data_dir: DataDir = None, database_url: DatabaseUrl = None, subje
         new = asyncio.run(main(opened))
         if new is None:
             raise failure("this database has no personal data, and so no master key")
-        typer.echo(f"the master key is {new.id} now; give {_file_of(opened)} to all processes that use this database")
+        typer.echo(
+            f"the master key is {new.id} now; give {_file_of(opened)} to all processes that use this database"
+        )
 
 
 def _file_of(opened: Database) -> str:
@@ -77,7 +87,9 @@ def _opened(data_dir: Path | None, url: str | None, subject_key: Path | None) ->
     with database(data_dir, url, upgrade=False) as (directory, found):
         version = runner.current(found)
         if version != runner.HEAD:
-            raise failure(f"the database's schema is {version}, not {runner.HEAD}; see `apphub-jobs migrate`")
+            raise failure(
+                f"the database's schema is {version}, not {runner.HEAD}; see `apphub-jobs migrate`"
+            )
         opened = keyed(directory, found, subject_key)
         try:
             yield opened
@@ -96,6 +108,11 @@ async def _subjects(opened: Database) -> AsyncIterator[Subjects]:
         await clock.sync()
         await writer.start()
         stack.push_async_callback(writer.stop)
-        jobs = Jobs(LogFactory(opened.conninfo, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
+        jobs = Jobs(
+            LogFactory(opened.conninfo, writer),
+            PostgresLog(writer, pool),
+            clock,
+            random.SystemRandom(),
+        )
         stack.callback(jobs.close)
         yield Subjects(jobs)

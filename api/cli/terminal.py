@@ -10,7 +10,14 @@ import orjson
 import typer
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from api.cli.options import failure
 from domain.errors import SubjectKeysUnavailableError
@@ -45,10 +52,13 @@ def finish(main: Coroutine[Any, Any, T]) -> T:
         return await main
 
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop_runner:  # A tenth less work than asyncio's.
+        # A tenth less work than asyncio's.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop_runner:
             return loop_runner.run(watched())
     except asyncio.CancelledError:
-        typer.echo("apphub-jobs: stopped; nothing is half done, and the next run begins anew", err=True)
+        typer.echo(
+            "apphub-jobs: stopped; nothing is half done, and the next run begins anew", err=True
+        )
         raise typer.Exit(128 + stopped_by) from None
     except (FoldError, RebuildUnderWayError, ArchiveError, SubjectKeysUnavailableError) as error:
         raise failure(error) from None
@@ -117,7 +127,12 @@ _KINDS = {"missing": "is missing", "extra": "should not be there", "differs": "d
 def shown(*, json: bool) -> Iterator[View]:
     """Give a view, and take its bar away in the end."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     bars = Progress(
         *columns,
         console=console,

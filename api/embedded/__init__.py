@@ -1,0 +1,1 @@
+"""The private PostgreSQL, for whoever brings none. Begin with `server.py`."""

@@ -1,7 +1,7 @@
 """Where the private PostgreSQL lives, and as whom it runs.
 
-PostgreSQL refuses to run as root. So root lends it to an unprivileged user, and its files must lie where that user can
-reach them, without opening anybody else's directories.
+PostgreSQL refuses to run as root. So root lends it to an unprivileged user, and its files must lie
+where that user can reach them, without opening anybody else's directories.
 """
 
 import os
@@ -19,7 +19,8 @@ ROOTS_PLACE = Path("/var/lib/apphub-jobs")
 """Where root's server goes if the data directory cannot be reached by an unprivileged user."""
 
 SOCKET_PATH_LIMIT = 90
-"""Bytes that a socket's directory may take: the kernel allows some 104 with the socket's own name."""
+"""Bytes that a socket's directory may take: the kernel allows some 104 with the socket's own
+name."""
 
 
 class PlacementError(Exception):
@@ -31,7 +32,8 @@ class ServerUser:
     """As whom the server runs.
 
     Attributes:
-        drop: what `subprocess` needs to become that user; empty for an ordinary user, who stays who they are.
+        drop: what `subprocess` needs to become that user; empty for an ordinary user, who stays who
+            they are.
     """
 
     uid: int
@@ -109,4 +111,6 @@ def binaries(user: ServerUser) -> Path:
 
 def passable(path: Path) -> bool:
     """Return whether everybody may pass through this directory and all above it."""
-    return all(place.stat().st_mode & stat.S_IXOTH for place in (path.resolve(), *path.resolve().parents))
+    return all(
+        place.stat().st_mode & stat.S_IXOTH for place in (path.resolve(), *path.resolve().parents)
+    )

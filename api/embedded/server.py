@@ -1,12 +1,13 @@
 """A private PostgreSQL in the data directory, for everyone who has none to offer.
 
-Any number of processes share one server: whoever comes first starts it, whoever leaves last stops it. Locks of the
-kernel tell who is there, so a process that was killed is never counted. A server that outlived its last user is
-adopted by the next.
+Any number of processes share one server: whoever comes first starts it, whoever leaves last stops
+it. Locks of the kernel tell who is there, so a process that was killed is never counted. A server
+that outlived its last user is adopted by the next.
 
-In the data directory: `postgres` (the server's own directory, or a link to it), `postgres.log`, `postgres.password`,
-and three locks: `postgres.lock` (one at a time starts, joins or leaves), `postgres.users` (shared by all who use the
-server) and `postgres.running` (held by the server itself).
+In the data directory: `postgres` (the server's own directory, or a link to it), `postgres.log`,
+`postgres.password`, and three locks: `postgres.lock` (one at a time starts, joins or leaves),
+`postgres.users` (shared by all who use the server) and `postgres.running` (held by the server
+itself).
 """
 
 import fcntl
@@ -25,7 +26,14 @@ from urllib.parse import quote
 
 import psycopg
 
-from api.embedded.placement import PlacementError, ServerUser, binaries, cluster_home, server_user, socket_directory
+from api.embedded.placement import (
+    PlacementError,
+    ServerUser,
+    binaries,
+    cluster_home,
+    server_user,
+    socket_directory,
+)
 
 DATABASE = "apphub"
 USER = "apphub"
@@ -78,12 +86,14 @@ class EmbeddedPostgres:
         """Join or start the server and return its URL; it is started again whenever it dies, until `stop`.
 
         Raises:
-            EmbeddedPostgresError: it cannot be started, or somebody else's server holds the directory.
+            EmbeddedPostgresError: it cannot be started, or somebody else's server holds the
+                directory.
         """
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self._door():
             self._home = cluster_home(self.data_dir, self._user)
-            # The seat is held for as long as this process lives, and given up by the kernel if it is killed.
+            # The seat is held for as long as this process lives, and given up by the kernel if it
+            # is killed.
             seat = (self.data_dir / "postgres.users").open("ab")
             try:
                 fcntl.flock(seat, fcntl.LOCK_SH)
@@ -124,7 +134,9 @@ class EmbeddedPostgres:
             with self._door():
                 if not self._leaving.is_set():
                     # Tried again in a second; the server's log says why.
-                    with suppress(EmbeddedPostgresError, PlacementError, OSError, subprocess.SubprocessError):
+                    with suppress(
+                        EmbeddedPostgresError, PlacementError, OSError, subprocess.SubprocessError
+                    ):
                         self._ensure()
 
     def _clear_away(self) -> None:
@@ -160,7 +172,8 @@ class EmbeddedPostgres:
         self._password.touch(mode=0o600)
         self._password.write_text(secrets.token_urlsafe(24))
         unfinished = self._home / f"data.{secrets.token_hex(4)}"
-        with tempfile.NamedTemporaryFile("w") as handed_over:  # Mode 0600, and the server's user may not pass ours.
+        # Mode 0600, and the server's user may not pass ours.
+        with tempfile.NamedTemporaryFile("w") as handed_over:
             handed_over.write(self._password.read_text())
             handed_over.flush()
             if self._user.drop:
@@ -180,15 +193,18 @@ class EmbeddedPostgres:
                 command, cwd="/", capture_output=True, check=False, **self._as_user()
             )
         if done.returncode != 0:
-            raise EmbeddedPostgresError(f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
+            raise EmbeddedPostgresError(
+                f"initdb failed: {done.stderr.decode(errors='replace').strip()}"
+            )
         unfinished.rename(self._cluster)
 
     @contextmanager
     def _server_lock(self) -> Iterator[int | None]:
         """Give the descriptor of the lock that a running server holds, or None while one does.
 
-        The server and all its processes inherit the descriptor, so the kernel knows whether any of them still runs:
-        whatever a pid file says, in whatever container they are, and however they ended.
+        The server and all its processes inherit the descriptor, so the kernel knows whether any of
+        them still runs: whatever a pid file says, in whatever container they are, and however they
+        ended.
         """
         with (self.data_dir / "postgres.running").open("ab") as lock:
             try:
@@ -204,14 +220,23 @@ class EmbeddedPostgres:
 
     def _spawn(self, lock: int) -> None:
         sockets = socket_directory(self._home, self._user)
-        # Nobody works here, so what a killed server left says nothing; its pids may be somebody else's by now.
+        # Nobody works here, so what a killed server left says nothing; its pids may be somebody
+        # else's by now.
         for left_over in (self._cluster / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
             left_over.unlink(missing_ok=True)
         settings = {**_SETTINGS, "unix_socket_directories": str(sockets)}
-        options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
-        command: list[str | Path] = [binaries(self._user) / "postgres", "-D", self._cluster, *options]
+        options = [
+            option for name, value in settings.items() for option in ("-c", f"{name}={value}")
+        ]
+        command: list[str | Path] = [
+            binaries(self._user) / "postgres",
+            "-D",
+            self._cluster,
+            *options,
+        ]
         with self._log.open("ab") as log:
-            # By a shell that leaves at once: the server is nobody's child, for it may outlive whoever started it.
+            # By a shell that leaves at once: the server is nobody's child, for it may outlive
+            # whoever started it.
             shell = subprocess.Popen(  # noqa: S603
                 ["/bin/sh", "-c", '"$@" &', "sh", *command],
                 cwd="/",
@@ -219,8 +244,9 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 pass_fds=(lock,),
-                # Ctrl-C in the terminal is for us; the server is stopped in its turn. It stays in our session, though:
-                # a worker takes what has become its child in another one for what a supervisor left, and kills it.
+                # Ctrl-C in the terminal is for us; the server is stopped in its turn. It stays in
+                # our session, though: a worker takes what has become its child in another one for
+                # what a supervisor left, and kills it.
                 process_group=0,
                 **self._as_user(),
             )
@@ -244,9 +270,13 @@ class EmbeddedPostgres:
         password = quote(self._password.read_text(), safe="")
         url = f"postgresql://{USER}:{password}@/{{}}?host={quote(lines[4], safe='')}"
         try:
-            with psycopg.connect(url.format("postgres"), autocommit=True, connect_timeout=5) as connection:
+            with psycopg.connect(
+                url.format("postgres"), autocommit=True, connect_timeout=5
+            ) as connection:
                 connection.execute("SELECT 1")
-                known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+                known = connection.execute(
+                    "SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)
+                ).fetchone()
                 if known is None:
                     connection.execute(f"CREATE DATABASE {DATABASE}")
         except psycopg.OperationalError:
@@ -260,7 +290,11 @@ class EmbeddedPostgres:
             return None
         if Path("/proc/self").exists():
             try:
-                return int(lines[0]) if Path(f"/proc/{lines[0]}/cwd").readlink() == self._cluster else None
+                return (
+                    int(lines[0])
+                    if Path(f"/proc/{lines[0]}/cwd").readlink() == self._cluster
+                    else None
+                )
             except OSError:
                 return None
         return int(lines[0])
@@ -272,4 +306,7 @@ class EmbeddedPostgres:
             return []
 
     def _as_user(self) -> dict[str, Any]:
-        return {**self._user.drop, "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}}
+        return {
+            **self._user.drop,
+            "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        }

@@ -10,14 +10,18 @@ from domain.ports import Row
 
 OptionalCursor = Annotated[
     str | None,
-    Query(description="`nextCursor` of the page before; empty for the first page: then `meta` tells cursors"),
+    Query(
+        description="`nextCursor` of the page before; empty for the first page: then `meta` tells cursors"
+    ),
 ]
 
 
 def position_of(cursor: str) -> int:
     """Return the place in the log before which the page's runs were created, or raise InvalidInputError."""
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):  # noqa: PLR2004 - fits 64 bits
-        raise InvalidInputError([Issue("/cursor", "must be the nextCursor of another page", "pattern")])
+        raise InvalidInputError(
+            [Issue("/cursor", "must be the nextCursor of another page", "pattern")]
+        )
     return int(cursor)
 
 

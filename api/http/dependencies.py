@@ -23,8 +23,8 @@ def service_of(connection: HTTPConnection) -> Service:
     return cast("Service", connection.app.state.service)
 
 
-# Dependencies are coroutines although they wait for nothing: FastAPI sends plain functions to a pool of threads, and
-# four hand-overs a launch took a tenth of its processor time.
+# Dependencies are coroutines although they wait for nothing: FastAPI sends plain functions to a
+# pool of threads, and four hand-overs a launch took a tenth of its processor time.
 
 
 async def _service(connection: HTTPConnection) -> Service:

@@ -37,7 +37,9 @@ class UnsupportedMediaTypeError(Exception):
     """The body is not said to be JSON."""
 
     def __init__(self, content_type: str) -> None:
-        super().__init__(f"send JSON with the header Content-Type: application/json, not {content_type or 'none'!r}")
+        super().__init__(
+            f"send JSON with the header Content-Type: application/json, not {content_type or 'none'!r}"
+        )
 
 
 def install(app: FastAPI) -> None:
@@ -46,7 +48,9 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(error_class, handler)
 
 
-def failure(status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: Any) -> JsonAnswer:
+def failure(
+    status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: Any
+) -> JsonAnswer:
     """Return the body of a failure that is no validation."""
     return JsonAnswer({"error": message, "code": code, **more}, status, headers)
 
@@ -64,7 +68,11 @@ def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
         else:
             form_errors.append(issue.message)
     error = {"formErrors": form_errors, "fieldErrors": field_errors}
-    body = {"error": error, "code": "validation_failed", "issues": [vars(issue) for issue in issues]}
+    body = {
+        "error": error,
+        "code": "validation_failed",
+        "issues": [vars(issue) for issue in issues],
+    }
     return JsonAnswer(body, 400)
 
 
@@ -200,7 +208,10 @@ def _allowed_methods(request: Request) -> set[str]:
     return {
         method.value
         for method in HTTPMethod
-        if any(route.matches({**place, "method": method.value})[0] is Match.FULL for route in request.app.routes)
+        if any(
+            route.matches({**place, "method": method.value})[0] is Match.FULL
+            for route in request.app.routes
+        )
     }
 
 

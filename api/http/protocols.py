@@ -10,7 +10,8 @@ CLOSE_CLIENTS_S = 5
 """How long open requests and streams may take to end once the server stops."""
 
 LAST_WORDS_S = 2
-"""How long a stream's end may take to reach the client; one that reads nothing is cut off instead."""
+"""How long a stream's end may take to reach the client; one that reads nothing is cut off
+instead."""
 
 _ABORT = "apphub.abort"
 """Our extension of ASGI: how a response cuts off a client that does not even take its end."""

@@ -15,7 +15,8 @@ from domain.errors import InvalidInputError, Issue
 from domain.json_values import InvalidJsonError, Json, parse
 
 MAX_BODY_BYTES = 1_048_576
-"""Parameters are read with every list of runs; a megabyte is generous, and far from what hurts the log."""
+"""Parameters are read with every list of runs; a megabyte is generous, and far from what hurts the
+log."""
 
 
 class BodyLimit:
@@ -72,7 +73,8 @@ def _counting(receive: Receive) -> Receive:
 _TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
 
 _DISCARDED_BYTES = 8 * MAX_BODY_BYTES
-"""A client that is still sending when it is answered may see a reset connection instead of the answer."""
+"""A client that is still sending when it is answered may see a reset connection instead of the
+answer."""
 
 
 async def _discard(receive: Receive) -> None:
@@ -93,7 +95,8 @@ class StrictJsonRoute(APIRoute):
         takes_body = self.body_field is not None
 
         async def handle_parsed(request: Request) -> Response:
-            if takes_body:  # Strangers' bodies are not even looked at; all that takes a body writes.
+            # Strangers' bodies are not even looked at; all that takes a body writes.
+            if takes_body:
                 principal_of(request, service_of(request).settings.tokens, to_write=True)
                 request = _ParsedRequest(request.scope, request.receive)
                 await request.parse()

@@ -80,7 +80,8 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
             signals.lead_to(worker.stop, worker.stop_now)
             executor.prepare()
             look_seldom()
-            threading.Thread(target=sweep, name="sweep", daemon=True).start()  # No claim waits for a full disk's worth.
+            # No claim waits for a full disk's worth.
+            threading.Thread(target=sweep, name="sweep", daemon=True).start()
             await worker.run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

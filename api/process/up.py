@@ -50,7 +50,8 @@ class Supervisor:
             [sys.executable, "-P", "-m", "api.cli", name],
             env={**self._environment, LIFELINE_VARIABLE: str(self._lifeline)},
             pass_fds=(self._lifeline,),
-            start_new_session=True,  # Ctrl-C is for this process, which stops its children in order.
+            # Ctrl-C is for this process, which stops its children in order.
+            start_new_session=True,
         )
 
     def _stop(self) -> None:

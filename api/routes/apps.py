@@ -4,11 +4,26 @@ from typing import Annotated, get_args
 
 from fastapi import APIRouter, Body, Query
 
-from api.http.dependencies import MAX_SEARCH, ConnectionDep, MayRead, Offset, OriginDep, ServiceDep, storable
+from api.http.dependencies import (
+    MAX_SEARCH,
+    ConnectionDep,
+    MayRead,
+    Offset,
+    OriginDep,
+    ServiceDep,
+    storable,
+)
 from api.http.json_answer import JsonAnswer, data
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Page, failures
-from api.shapes.catalog import AppBody, AppShape, BuildBody, BuildShape, CountedPageMeta, IngestionEvent
+from api.shapes.catalog import (
+    AppBody,
+    AppShape,
+    BuildBody,
+    BuildShape,
+    CountedPageMeta,
+    IngestionEvent,
+)
 from domain.catalog.build import Wanted
 from domain.catalog.repository import IngestStatus
 from domain.errors import InvalidInputError, Issue, NotFoundError
@@ -24,12 +39,21 @@ router = APIRouter(prefix="/apps", route_class=StrictJsonRoute, tags=["apps"])
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
-@router.get("", response_model=Page[list[AppShape], CountedPageMeta], responses=failures(400), dependencies=[MayRead])
+@router.get(
+    "",
+    response_model=Page[list[AppShape], CountedPageMeta],
+    responses=failures(400),
+    dependencies=[MayRead],
+)
 async def list_apps(  # noqa: PLR0913 - one for each query parameter
     connection: ConnectionDep,
     service: ServiceDep,
-    q: Annotated[str, Query(max_length=MAX_SEARCH, description="part of id, name, description or URL")] = "",
-    tags: Annotated[str, Query(max_length=2_000, description="`key:value` or `key`, several with commas")] = "",
+    q: Annotated[
+        str, Query(max_length=MAX_SEARCH, description="part of id, name, description or URL")
+    ] = "",
+    tags: Annotated[
+        str, Query(max_length=2_000, description="`key:value` or `key`, several with commas")
+    ] = "",
     status: Annotated[str, Query(description="one ingestion status, or several with commas")] = "",
     limit: Annotated[int | None, Query(ge=1, le=100, description="all if left out")] = None,
     offset: Offset = 0,
@@ -44,7 +68,9 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
     return _page(await service.views.apps(connection, rows), total, limit, offset)
 
 
-@router.post("", status_code=201, response_model=Data[AppShape], responses=failures(400, 409, 413, 415, 429))
+@router.post(
+    "", status_code=201, response_model=Data[AppShape], responses=failures(400, 409, 413, 415, 429)
+)
 async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Add an app and launch its ingestion; the answer does not wait for it."""
     app = body.app()
@@ -54,14 +80,19 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
     return data(repositories.present(await service.catalog.add_app(app, origin), None), 201)
 
 
-@router.get("/{app_id}", response_model=Data[AppShape], responses=failures(404), dependencies=[MayRead])
+@router.get(
+    "/{app_id}", response_model=Data[AppShape], responses=failures(404), dependencies=[MayRead]
+)
 async def get_app(app_id: str, connection: ConnectionDep, service: ServiceDep) -> JsonAnswer:
     """Show an app."""
     return data((await service.views.apps(connection, [await _known_app(connection, app_id)]))[0])
 
 
 @router.get(
-    "/{app_id}/history", response_model=Data[list[IngestionEvent]], responses=failures(404), dependencies=[MayRead]
+    "/{app_id}/history",
+    response_model=Data[list[IngestionEvent]],
+    responses=failures(404),
+    dependencies=[MayRead],
 )
 async def get_history(app_id: str, service: ServiceDep) -> JsonAnswer:
     """Show the steps of an app's ingestions, newest first, straight from the log."""
@@ -72,7 +103,12 @@ async def get_history(app_id: str, service: ServiceDep) -> JsonAnswer:
     return data([*reversed(entries)])
 
 
-@router.post("/{app_id}/retry", status_code=202, response_model=Data[AppShape], responses=failures(400, 404, 409, 429))
+@router.post(
+    "/{app_id}/retry",
+    status_code=202,
+    response_model=Data[AppShape],
+    responses=failures(400, 404, 409, 429),
+)
 async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Launch another ingestion."""
     return data(await service.views.app(await service.catalog.retry_ingestion(app_id, origin)), 202)
@@ -85,7 +121,11 @@ async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -
     dependencies=[MayRead],
 )
 async def list_builds(
-    app_id: str, connection: ConnectionDep, service: ServiceDep, limit: Limit = 10, offset: Offset = 0
+    app_id: str,
+    connection: ConnectionDep,
+    service: ServiceDep,
+    limit: Limit = 10,
+    offset: Offset = 0,
 ) -> JsonAnswer:
     """List an app's builds, newest first."""
     await _known_app(connection, app_id)
@@ -100,7 +140,10 @@ async def list_builds(
     responses=failures(400, 404, 413, 415, 429),
 )
 async def request_build(
-    app_id: str, service: ServiceDep, origin: OriginDep, body: Annotated[BuildBody | None, Body()] = None
+    app_id: str,
+    service: ServiceDep,
+    origin: OriginDep,
+    body: Annotated[BuildBody | None, Body()] = None,
 ) -> JsonAnswer:
     """Launch a build; builds of one app take turns."""
     row = await service.catalog.request_build(app_id, body.wanted() if body else Wanted(), origin)
@@ -127,7 +170,13 @@ def _known_statuses(statuses: list[str]) -> list[str]:
     for status in statuses:
         if status not in known:
             raise InvalidInputError(
-                [Issue("/status", f"unknown status {status!r}; there are {', '.join(known)}", "enum")]
+                [
+                    Issue(
+                        "/status",
+                        f"unknown status {status!r}; there are {', '.join(known)}",
+                        "enum",
+                    )
+                ]
             )
     return statuses
 

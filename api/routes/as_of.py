@@ -18,7 +18,9 @@ _DESCRIPTION = (
 
 
 async def _as_of(
-    as_of: Annotated[str | None, Query(alias="asOf", max_length=40, description=_DESCRIPTION)] = None,
+    as_of: Annotated[
+        str | None, Query(alias="asOf", max_length=40, description=_DESCRIPTION)
+    ] = None,
 ) -> int | datetime | None:
     if as_of is None:
         return None

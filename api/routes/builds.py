@@ -20,7 +20,12 @@ from projections import builds
 router = APIRouter(prefix="/builds", route_class=StrictJsonRoute, tags=["builds"])
 
 
-@router.get("/{build_id}/logs", response_model=Data[BuildLog], responses=failures(400, 404), dependencies=[MayRead])
+@router.get(
+    "/{build_id}/logs",
+    response_model=Data[BuildLog],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
+)
 async def get_build_logs(
     build_id: str,
     service: ServiceDep,
@@ -37,12 +42,20 @@ async def get_build_logs(
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
     text = log.decode("utf-8", "replace")
-    shown = {"id": build["id"], "repositoryId": build["repository_id"], "logs": text, "size": len(log)}
+    shown = {
+        "id": build["id"],
+        "repositoryId": build["repository_id"],
+        "logs": text,
+        "size": len(log),
+    }
     return data({**shown, "updatedAt": build["updated_at"]})
 
 
 @router.post(
-    "/{build_id}/retry", status_code=202, response_model=Data[BuildShape], responses=failures(400, 404, 409, 429)
+    "/{build_id}/retry",
+    status_code=202,
+    response_model=Data[BuildShape],
+    responses=failures(400, 404, 409, 429),
 )
 async def retry_build(build_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Build again what failed to build; the answer is the new build."""

@@ -16,18 +16,29 @@ router = APIRouter(prefix="/events", route_class=StrictJsonRoute, tags=["events"
 MAX_POSITION = 2**63 - 1
 
 
-@router.get("", response_model=Page[list[Event], EventPageMeta], responses=failures(400), dependencies=[MayRead])
+@router.get(
+    "",
+    response_model=Page[list[Event], EventPageMeta],
+    responses=failures(400),
+    dependencies=[MayRead],
+)
 async def list_events(  # noqa: PLR0913 - one for each query parameter
     service: ServiceDep,
-    after: Annotated[int, Query(ge=0, le=MAX_POSITION, description="position of the last event seen")] = 0,
+    after: Annotated[
+        int, Query(ge=0, le=MAX_POSITION, description="position of the last event seen")
+    ] = 0,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     type: Annotated[  # noqa: A002 - the contract's name
-        str, Query(max_length=1_000, description="`job_run.started` or `job_run.*`, several with commas")
+        str,
+        Query(
+            max_length=1_000, description="`job_run.started` or `job_run.*`, several with commas"
+        ),
     ] = "",
     subject: Annotated[
         str,
         Query(
-            max_length=300, description="an id, or `job_run:ID`, `job_definition:SLUG`, `repository:APP`, `build:ID`"
+            max_length=300,
+            description="an id, or `job_run:ID`, `job_definition:SLUG`, `repository:APP`, `build:ID`",
         ),
     ] = "",
     actor: Annotated[str, Query(max_length=300)] = "",
@@ -40,4 +51,6 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
         types=type, subject=subject, actor=actor, correlation=correlation, since=since, until=until
     )
     page = await service.audit.page(wanted, after, limit)
-    return JsonAnswer({"data": [event.present() for event in page.events], "meta": {"next": page.next}})
+    return JsonAnswer(
+        {"data": [event.present() for event in page.events], "meta": {"next": page.next}}
+    )

@@ -34,10 +34,17 @@ router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 @router.get("", response_model=Data[list[Definition]], responses=failures(), dependencies=[MayRead])
 async def list_jobs(connection: ConnectionDep) -> JsonAnswer:
     """List every job, ordered by slug."""
-    return data([job_definitions.present(row) for row in await job_definitions.all_by_slug(connection)])
+    return data(
+        [job_definitions.present(row) for row in await job_definitions.all_by_slug(connection)]
+    )
 
 
-@router.post("", status_code=201, response_model=Data[Definition], responses=failures(400, 409, 413, 415, 429))
+@router.post(
+    "",
+    status_code=201,
+    response_model=Data[Definition],
+    responses=failures(400, 409, 413, 415, 429),
+)
 async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Register a job under a slug that is free."""
     row = await service.jobs.register_job(body.slug, body.spec(), body.version or 1, origin)
@@ -63,11 +70,17 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     async with view(connection, as_of) as seen:
         job = await job_in(seen, slug)
         runs, meta = await _page(seen, job, statuses, cursor, limit, offset)
-        return JsonAnswer({"data": {"job": job_definitions.present(job), "runs": runs}, "meta": meta})
+        return JsonAnswer(
+            {"data": {"job": job_definitions.present(job), "runs": runs}, "meta": meta}
+        )
 
 
-@router.patch("/{slug}", response_model=Data[Definition], responses=failures(400, 404, 409, 413, 415, 429))
-async def revise_job(slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+@router.patch(
+    "/{slug}", response_model=Data[Definition], responses=failures(400, 404, 409, 413, 415, 429)
+)
+async def revise_job(
+    slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep
+) -> JsonAnswer:
     """Make a new version of a job, unless nothing would change."""
     changes = {name: value for name, value in body.changes().items() if name != "version"}
     row = await service.jobs.revise_job(possible_slug(slug), changes, body.version, origin)
@@ -78,7 +91,10 @@ async def revise_job(slug: str, body: JobPatch, service: ServiceDep, origin: Ori
 
 
 @router.get(
-    "/{slug}/runs", response_model=Page[list[Run], JobRunsMeta], responses=failures(400, 404), dependencies=[MayRead]
+    "/{slug}/runs",
+    response_model=Page[list[Run], JobRunsMeta],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
 )
 async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     slug: str,
@@ -100,9 +116,13 @@ async def _page(  # noqa: PLR0913 - what makes a page
 ) -> tuple[list[JsonObject], JsonObject]:
     """Return a page of a job's runs and its `meta`, which tells of cursors only whoever asks with one."""
     wanted = RunFilter(
-        definition_id=UUID(str(job["id"])), statuses=statuses, before_position=position_of(cursor) if cursor else None
+        definition_id=UUID(str(job["id"])),
+        statuses=statuses,
+        before_position=position_of(cursor) if cursor else None,
     )
     runs, has_more = await seen.runs(wanted, limit, offset)
-    told: JsonObject = {} if cursor is None else {"hasMore": has_more, "nextCursor": next_cursor(runs, has_more)}
+    told: JsonObject = (
+        {} if cursor is None else {"hasMore": has_more, "nextCursor": next_cursor(runs, has_more)}
+    )
     meta = {"limit": limit, "offset": offset, **told, **meta_of(seen)}
     return [job_runs.present(run) for run in runs], meta

@@ -1,7 +1,8 @@
 """`POST /jobs/{slug}/run`: the one request that comes by the thousand a second.
 
-So it is answered before FastAPI looks at it, whose own way through middleware, routes, dependencies and models took a
-third of a launch's time in a profile. FastAPI documents it, and tells what is wrong with a launch as with all else.
+So it is answered before FastAPI looks at it, whose own way through middleware, routes, dependencies
+and models took a third of a launch's time in a profile. FastAPI documents it, and tells what is
+wrong with a launch as with all else.
 """
 
 from collections.abc import Callable, Coroutine
@@ -35,7 +36,9 @@ _FAILURE = "launch_failure"
 async def launch_run(
     slug: str,
     request: Request,
-    key: Annotated[str | None, Header(alias="Idempotency-Key", description="at most 255 printable ASCII")] = None,
+    key: Annotated[
+        str | None, Header(alias="Idempotency-Key", description="at most 255 printable ASCII")
+    ] = None,
     body: Annotated[LaunchBody | None, Body()] = None,
 ) -> JsonAnswer:
     """Launch a run. With an `Idempotency-Key` a repeated request leads to the first run again."""
@@ -90,7 +93,8 @@ def _slug_of(scope: Scope) -> str | None:
 
 
 async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> JsonAnswer:
-    service, origin = service_of(request), origin_of(request)  # Strangers' bodies are not even looked at.
+    # Strangers' bodies are not even looked at.
+    service, origin = service_of(request), origin_of(request)
     sent = parsed_body(request, await read_body(receive))
     body = _NOTHING if sent is None else _validated(sent)
     key = idempotency_key(header(request, b"idempotency-key"))

@@ -27,7 +27,15 @@ from api.routes.as_of import AsOfDep, run_in
 from api.routes.launches import row_of
 from api.shapes.base import Data, Page, failures
 from api.shapes.events import Event
-from api.shapes.runs import AttemptEntry, CancelBody, CountsMeta, Run, RunCounts, RunPageMeta, RunWithJob
+from api.shapes.runs import (
+    AttemptEntry,
+    CancelBody,
+    CountsMeta,
+    Run,
+    RunCounts,
+    RunPageMeta,
+    RunWithJob,
+)
 from api.views.runs import Present, meta_of, view, with_jobs
 from domain.errors import NotFoundError
 from domain.jobs.run_values import FINAL, STATUSES
@@ -42,7 +50,12 @@ from projections.runs.lists import RunFilter
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
 
 
-@router.get("", response_model=Page[list[RunWithJob], RunPageMeta], responses=failures(400), dependencies=[MayRead])
+@router.get(
+    "",
+    response_model=Page[list[RunWithJob], RunPageMeta],
+    responses=failures(400),
+    dependencies=[MayRead],
+)
 async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     connection: ConnectionDep,
     statuses: StatusesDep,
@@ -75,7 +88,12 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
         return JsonAnswer({"data": items, "meta": meta})
 
 
-@router.get("/counts", response_model=Page[RunCounts, CountsMeta], responses=failures(400), dependencies=[MayRead])
+@router.get(
+    "/counts",
+    response_model=Page[RunCounts, CountsMeta],
+    responses=failures(400),
+    dependencies=[MayRead],
+)
 async def count_runs(
     connection: ConnectionDep,
     as_of: AsOfDep,
@@ -89,21 +107,34 @@ async def count_runs(
         return JsonAnswer({"data": counts, "meta": meta})
 
 
-@router.get("/{run_id}", response_model=Data[RunWithJob], responses=failures(400, 404), dependencies=[MayRead])
+@router.get(
+    "/{run_id}",
+    response_model=Data[RunWithJob],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
+)
 async def get_run(run_id: str, connection: ConnectionDep, as_of: AsOfDep) -> JsonAnswer:
     """Show a run and its job in brief."""
     async with view(connection, as_of) as seen:
         return data((await with_jobs(seen, [await run_in(seen, run_id)]))[0])
 
 
-@router.get("/{run_id}/events", response_model=Data[list[Event]], responses=failures(404), dependencies=[MayRead])
+@router.get(
+    "/{run_id}/events",
+    response_model=Data[list[Event]],
+    responses=failures(404),
+    dependencies=[MayRead],
+)
 async def get_run_events(run_id: str, service: ServiceDep) -> JsonAnswer:
     """Show a run's whole history, straight from the log."""
     return data([event.present() for event in await _history(service, run_id)])
 
 
 @router.get(
-    "/{run_id}/attempts", response_model=Data[list[AttemptEntry]], responses=failures(404), dependencies=[MayRead]
+    "/{run_id}/attempts",
+    response_model=Data[list[AttemptEntry]],
+    responses=failures(404),
+    dependencies=[MayRead],
 )
 async def get_run_attempts(run_id: str, service: ServiceDep) -> JsonAnswer:
     """Show each execution of a run: when, by which worker, and how it ended; none if it never started."""
@@ -111,17 +142,28 @@ async def get_run_attempts(run_id: str, service: ServiceDep) -> JsonAnswer:
 
 
 @router.post(
-    "/{run_id}/cancel", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 413, 415, 429)
+    "/{run_id}/cancel",
+    status_code=202,
+    response_model=Data[Run],
+    responses=failures(400, 404, 409, 413, 415, 429),
 )
 async def cancel_run(
-    run_id: str, service: ServiceDep, origin: OriginDep, body: Annotated[CancelBody | None, Body()] = None
+    run_id: str,
+    service: ServiceDep,
+    origin: OriginDep,
+    body: Annotated[CancelBody | None, Body()] = None,
 ) -> JsonAnswer:
     """Cancel a run: at once while pending, else as soon as what runs has stopped."""
     await service.jobs.cancel(run_id_of(run_id), body.reason if body else None, origin)
     return data(job_runs.present(await _read_run(service, run_id)), 202)
 
 
-@router.post("/{run_id}/retry", status_code=202, response_model=Data[Run], responses=failures(400, 404, 409, 429))
+@router.post(
+    "/{run_id}/retry",
+    status_code=202,
+    response_model=Data[Run],
+    responses=failures(400, 404, 409, 429),
+)
 async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Launch an ended run anew; the new run's `context.retryOf` names the old one."""
     launched = await service.jobs.retry(run_id_of(run_id), origin)
@@ -137,7 +179,9 @@ async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep) -> Json
 async def get_run_logs(
     run_id: str,
     service: ServiceDep,
-    attempt: Annotated[int | None, Query(ge=1, le=1_000, description="of the last attempt if left out")] = None,
+    attempt: Annotated[
+        int | None, Query(ge=1, le=1_000, description="of the last attempt if left out")
+    ] = None,
     offset: Annotated[int, Query(ge=0, le=2**40, description="bytes to skip")] = 0,
     follow: Annotated[bool, Query(description="go on until the attempt is over")] = False,  # noqa: FBT002
 ) -> StreamingResponse:
@@ -152,7 +196,11 @@ async def get_run_logs(
         return int(str(now["attempt"])) > wanted or now["status"] in FINAL
 
     logs, known_id = service.run_logs, str(row["id"])
-    text = await (logs.follow(known_id, wanted, offset, is_over) if follow else logs.read(known_id, wanted, offset))
+    text = await (
+        logs.follow(known_id, wanted, offset, is_over)
+        if follow
+        else logs.read(known_id, wanted, offset)
+    )
     return StreamingResponse(text, media_type="text/plain; charset=utf-8")
 
 

@@ -12,7 +12,9 @@ from projections import erased_subjects
 router = APIRouter(prefix="/subjects", route_class=StrictJsonRoute, tags=["subjects"])
 
 
-@router.post("/erase", response_model=Data[Erasure], responses=failures(400, 404, 409, 413, 415, 429))
+@router.post(
+    "/erase", response_model=Data[Erasure], responses=failures(400, 404, 409, 413, 415, 429)
+)
 async def erase_subject(body: EraseBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Destroy the subject's key: its personal data cannot be read any more, in the log and in all that follows from it.
 

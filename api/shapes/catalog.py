@@ -108,7 +108,8 @@ _SCHEMES = frozenset({"file", "http", "https", "git", "ssh"})
 
 def _repo_url(value: str) -> str:
     if not value.isprintable() or value != value.strip():
-        msg = "must hold no control characters and no spaces around it"  # `urlsplit` passes over them, git does not.
+        # `urlsplit` passes over them, git does not.
+        msg = "must hold no control characters and no spaces around it"
         raise ValueError(msg)
     if value.startswith("/"):
         return value
@@ -124,13 +125,22 @@ def _without_password(parts: SplitResult) -> str:
     """Leave out what may be a secret: the log keeps all for ever. Credentials are the operator's to configure."""
     userinfo, _, place = parts.netloc.rpartition("@")
     user = userinfo.partition(":")[0]
-    return urlunsplit(parts._replace(netloc=f"{user}@{place}" if parts.scheme == "ssh" and user else place))
+    return urlunsplit(
+        parts._replace(netloc=f"{user}@{place}" if parts.scheme == "ssh" and user else place)
+    )
 
 
 def _git_name(value: str) -> str:
-    # Git's own rules (git-check-ref-format), as far as they keep a name from being an option, a range or a path.
+    # Git's own rules (git-check-ref-format), as far as they keep a name from being an option, a
+    # range or a path.
     odd = any(character in " ~^:?*[\\" or not character.isprintable() for character in value)
-    if odd or value.startswith(("-", "/")) or value.endswith(("/", ".", ".lock")) or ".." in value or "@{" in value:
+    if (
+        odd
+        or value.startswith(("-", "/"))
+        or value.endswith(("/", ".", ".lock"))
+        or ".." in value
+        or "@{" in value
+    ):
         msg = "must be the name of a branch, a tag or a commit"
         raise ValueError(msg)
     return value
@@ -139,7 +149,10 @@ def _git_name(value: str) -> str:
 class AppBody(_Body):
     """An app to add to the catalog."""
 
-    id: Annotated[str, Field(pattern=r"^[^\s/\x00-\x1f\x7f?#][^/\x00-\x1f\x7f?#]*$", min_length=1, max_length=100)]
+    id: Annotated[
+        str,
+        Field(pattern=r"^[^\s/\x00-\x1f\x7f?#][^/\x00-\x1f\x7f?#]*$", min_length=1, max_length=100),
+    ]
     name: Name
     description: Annotated[str, Field(max_length=10_000)] | None = None
     repo_url: Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_repo_url)]

@@ -5,7 +5,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field, JsonValue, field_validator
 
 from api.shapes.base import Shape
-from api.shapes.fields import _MAX_INT, _YEAR_MS, Attempts, DelayMs, JsonObject, Name, Priority, Slug, TimeoutMs, _Body
+from api.shapes.fields import (
+    _MAX_INT,
+    _YEAR_MS,
+    Attempts,
+    DelayMs,
+    JsonObject,
+    Name,
+    Priority,
+    Slug,
+    TimeoutMs,
+    _Body,
+)
 from api.shapes.runs import Run
 from domain.jobs.definition import Spec
 
@@ -76,7 +87,11 @@ class _DefinitionFields(_Body):
 
     def changes(self) -> dict[str, Any]:
         """Return the fields that were given, by `Spec`'s names; null has become the field's default."""
-        given = {name: getattr(self, name) for name in self.model_fields_set if name not in {"slug", "version"}}
+        given = {
+            name: getattr(self, name)
+            for name in self.model_fields_set
+            if name not in {"slug", "version"}
+        }
         for name in ("retry_policy", "resources"):
             part = given.get(name)
             if isinstance(part, BaseModel):

@@ -48,10 +48,14 @@ class AttemptEntry(Shape):
     started_at: AwareDatetime
     ended_at: AwareDatetime | None
     duration_ms: int | None
-    outcome: Literal["running", "succeeded", "failed", "timed_out", "lost", "handed_back", "canceled", "expired"]
+    outcome: Literal[
+        "running", "succeeded", "failed", "timed_out", "lost", "handed_back", "canceled", "expired"
+    ]
     error_message: str | None
     failure_reason: str | None
-    retry_at: AwareDatetime | None = Field(description="when the next attempt is due; null where none follows")
+    retry_at: AwareDatetime | None = Field(
+        description="when the next attempt is due; null where none follows"
+    )
     logs_url: str
 
 
@@ -124,9 +128,15 @@ class LaunchBody(_Body):
     def launch(self, idempotency_key: str | None, sent: JsonObject) -> Launch:
         """Return the command."""
         if self.model_fields_set <= _PARAMETERS:  # Nearly all.
-            return Launch(parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent)
-        given = {name: getattr(self, name) for name in LaunchBody.model_fields if name != "parameters"}
-        return Launch(parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent, **given)
+            return Launch(
+                parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent
+            )
+        given = {
+            name: getattr(self, name) for name in LaunchBody.model_fields if name != "parameters"
+        }
+        return Launch(
+            parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent, **given
+        )
 
 
 _PARAMETERS = frozenset({"parameters"})

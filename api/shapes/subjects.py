@@ -11,7 +11,9 @@ from api.shapes.fields import _Body
 class ErasedSubject(Shape):
     """A subject whose personal data cannot be read any more: what a client still holds of them should go, too."""
 
-    key_id: str = Field(description="of the key that is destroyed; events name it where its data were")
+    key_id: str = Field(
+        description="of the key that is destroyed; events name it where its data were"
+    )
     reason: str | None
     runs: int = Field(description="how many runs held its data")
     erased_at: AwareDatetime

@@ -31,11 +31,23 @@ _TIME: Schema = {"type": "string", "format": "date-time"}
 _POSITION: Schema = {"type": "integer", "minimum": 0, "description": "An event's place in the log."}
 
 _QUERY: dict[str, Schema] = {
-    "after": {**_POSITION, "description": "Resume from this position; 0 is the beginning. Left out: from now on."},
-    "logId": {"type": "string", "description": "The log that the position belongs to; another one is refused."},
-    "types": {"type": "string", "description": "Only these types, with commas; `job.run.*` are several."},
+    "after": {
+        **_POSITION,
+        "description": "Resume from this position; 0 is the beginning. Left out: from now on.",
+    },
+    "logId": {
+        "type": "string",
+        "description": "The log that the position belongs to; another one is refused.",
+    },
+    "types": {
+        "type": "string",
+        "description": "Only these types, with commas; `job.run.*` are several.",
+    },
     "job": {"type": "string", "description": "A slug: only this job's runs and definitions."},
-    "token": {"type": "string", "description": "The API token, where no Authorization header can be sent."},
+    "token": {
+        "type": "string",
+        "description": "The API token, where no Authorization header can be sent.",
+    },
 }
 
 _ABOUT = """Every event of the log, in its order, as messages: from a position that you name, or from now on.
@@ -57,11 +69,16 @@ def document(host: str, version: str) -> Schema:
     """Return the AsyncAPI document."""
     of_events = [*TYPES, "connection.ack", "heartbeat"]
     _, shapes = models_json_schema(
-        [(model, "serialization") for _, model in _SHAPES.values()], ref_template="#/components/schemas/{model}"
+        [(model, "serialization") for _, model in _SHAPES.values()],
+        ref_template="#/components/schemas/{model}",
     )
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "AppHub Jobs: the event stream", "version": version, "description": _ABOUT},
+        "info": {
+            "title": "AppHub Jobs: the event stream",
+            "version": version,
+            "description": _ABOUT,
+        },
         "defaultContentType": "application/json",
         "servers": {protocol: {"host": host, "protocol": protocol} for protocol in ("ws", "http")},
         "channels": {
@@ -72,7 +89,10 @@ def document(host: str, version: str) -> Schema:
             "tell": _operation("send", "ws", of_events),
             "hearPing": {
                 **_operation("receive", "ws", ["ping"]),
-                "reply": {"channel": {"$ref": "#/channels/ws"}, "messages": [_message_ref("ws", "pong")]},
+                "reply": {
+                    "channel": {"$ref": "#/channels/ws"},
+                    "messages": [_message_ref("ws", "pong")],
+                },
             },
             "tellServerSent": {
                 **_operation("send", "events", of_events),
@@ -94,7 +114,11 @@ def _messages() -> dict[str, Schema]:
         "connection.ack": _message("connection.ack", _told("connection.ack", ack)),
         "heartbeat": _message("heartbeat", _told("heartbeat", now, position=_POSITION)),
         "pong": _message("pong", _told("pong", now, position=_POSITION)),
-        "ping": {"name": "ping", "contentType": "text/plain", "payload": {"type": "string", "const": "ping"}},
+        "ping": {
+            "name": "ping",
+            "contentType": "text/plain",
+            "payload": {"type": "string", "const": "ping"},
+        },
     }
 
 
@@ -118,7 +142,12 @@ def _told(kind: str, data: Schema, **fields: Schema) -> Schema:
 
 def _object(properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
     required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
 
 
 def _message(kind: str, payload: Schema) -> Schema:
@@ -144,4 +173,8 @@ def _message_ref(channel: str, kind: str) -> Schema:
 
 
 def _binding(version: str) -> Schema:
-    return {"method": "GET", "query": {"type": "object", "properties": _QUERY}, "bindingVersion": version}
+    return {
+        "method": "GET",
+        "query": {"type": "object", "properties": _QUERY},
+        "bindingVersion": version,
+    }

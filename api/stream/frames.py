@@ -22,7 +22,8 @@ class Frame:
     Attributes:
         type: such as `job.run.pending`.
         text: the message as JSON.
-        position: from where to resume once this has been handled; None where more of the same position follow.
+        position: from where to resume once this has been handled; None where more of the same
+            position follow.
     """
 
     type: str
@@ -78,7 +79,9 @@ def encode(step: Step, beside: Beside = NOTHING) -> Delivery:
         "occurredAt": event.at,
     }
     told = messages(event, step.before, step.after, beside)
-    return Delivery(event.position, tuple(Told(message, event.position, common) for message in told))
+    return Delivery(
+        event.position, tuple(Told(message, event.position, common) for message in told)
+    )
 
 
 def job_of(message: Message) -> str | None:
@@ -92,7 +95,9 @@ def ack(log_id: str, head: int, start: int, after: int | None) -> Frame:
     asked: JsonObject = {} if after is None else {"after": after}
     now = _now()
     data: JsonObject = {"now": now, "logId": log_id, "head": head, **asked}
-    return Frame("connection.ack", _text({"type": "connection.ack", "data": data, "emittedAt": now}), start)
+    return Frame(
+        "connection.ack", _text({"type": "connection.ack", "data": data, "emittedAt": now}), start
+    )
 
 
 def heartbeat(position: int) -> Frame:
@@ -107,7 +112,12 @@ def pong(position: int) -> Frame:
 
 def _sign_of_life(kind: str, position: int) -> Frame:
     now = _now()
-    message: JsonObject = {"type": kind, "data": {"now": now}, "emittedAt": now, "position": position}
+    message: JsonObject = {
+        "type": kind,
+        "data": {"now": now},
+        "emittedAt": now,
+        "position": position,
+    }
     return Frame(kind, _text(message), position)
 
 

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_BEHIND = 1_000
-"""Events that may wait for one client. A browser that renders each of them keeps up; beyond, it has stopped reading."""
+"""Events that may wait for one client. A browser that renders each of them keeps up; beyond, it has
+stopped reading."""
 
 MAX_BEHIND_CHARACTERS = 8_388_608
 """The same, by size: a run's parameters may make one event a megabyte long, twice."""
@@ -34,15 +35,16 @@ BACKLOG_CHARACTERS = 1_048_576
 """Clients are given time to read after this much of a backlog, or after a whole chunk of events."""
 
 SKIPS_A_SECOND = 10
-"""How often the hub looks where the log ends while nobody listens: at each of a hundred commits a second it would cost
-launches more than their commits' announcements. Who comes makes it look at once."""
+"""How often the hub looks where the log ends while nobody listens: at each of a hundred commits a
+second it would cost launches more than their commits' announcements. Who comes makes it look at
+once."""
 
 LOOK_S = 0.25
 """How long who comes waits for that: if the database is away, the end known last will do."""
 
 GLANCE_S, GLANCES = 0.005, 50
-"""How often, and how many times at most, a backlog looks whether clients that have much to read already have read some.
-Without a backlog nobody waits for anybody."""
+"""How often, and how many times at most, a backlog looks whether clients that have much to read
+already have read some. Without a backlog nobody waits for anybody."""
 
 
 class Subscriber:
@@ -89,7 +91,10 @@ class Subscriber:
 
     def is_full(self, share: float = 1.0) -> bool:
         """Return whether this share of the queue is in use."""
-        return len(self._waiting) >= MAX_BEHIND * share or self._characters > MAX_BEHIND_CHARACTERS * share
+        return (
+            len(self._waiting) >= MAX_BEHIND * share
+            or self._characters > MAX_BEHIND_CHARACTERS * share
+        )
 
     async def next(self, timeout_s: float) -> list[Frame]:
         """Return the next event's messages, nothing if there are none for so long; what was given before is sent."""
@@ -176,7 +181,8 @@ class Hub:
         while True:
             if not self._subscribers:
                 await self._skip()
-                replay = Replay(self._reader)  # Rows that nobody needs may be of subjects that are being erased.
+                # Rows that nobody needs may be of subjects that are being erased.
+                replay = Replay(self._reader)
             elif events := await patiently(partial(self._reader.after, self.head)):
                 await self._pass_on(await patiently(partial(replay.steps, events)))
                 continue
@@ -195,7 +201,8 @@ class Hub:
     async def _move_on(self, read_head: Callable[[], Awaitable[int]]) -> None:
         if not self._subscribers:
             head = await read_head()
-            if not self._subscribers:  # Who joined meanwhile was promised all that comes after the old head.
+            # Who joined meanwhile was promised all that comes after the old head.
+            if not self._subscribers:
                 self.head = max(self.head, head)
 
     async def _pass_on(self, steps: list[Step]) -> None:

@@ -75,7 +75,9 @@ def _position(text: str | None, path: str) -> int | None:
     if text is None:
         return None
     if not _POSITION.fullmatch(text):
-        raise _invalid(path, "must be a position: a whole number, 0 for the log's beginning", "pattern")
+        raise _invalid(
+            path, "must be a position: a whole number, 0 for the log's beginning", "pattern"
+        )
     return int(text)
 
 
@@ -90,7 +92,9 @@ def _matching(pattern: str) -> frozenset[str]:
     else:
         found = frozenset({pattern} & set(TYPES))
     if not found:
-        message = f"unknown type {pattern!r}; there are {', '.join(TYPES)}, and for example job.run.*"
+        message = (
+            f"unknown type {pattern!r}; there are {', '.join(TYPES)}, and for example job.run.*"
+        )
         raise _invalid("/types", message, "enum")
     return found
 

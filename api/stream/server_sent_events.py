@@ -36,9 +36,13 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the client; it connects again by itself however this ends."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
         async with self._streams.open(self._wanted) as stream:
-            await until_one_ends(_send(stream, send), _left(receive), stream.fell_behind(), self._closing.wait())
+            await until_one_ends(
+                _send(stream, send), _left(receive), stream.fell_behind(), self._closing.wait()
+            )
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await send(_chunk(b"", more=False))
@@ -70,14 +74,25 @@ def _chunk(body: bytes, *, more: bool = True) -> dict[str, Any]:
 )
 async def stream_events(  # noqa: PLR0913 - one for each parameter
     request: Request,
-    after: Annotated[str | None, Query(description="the position to resume from; 0 is the beginning")] = None,
-    log_id: Annotated[str | None, Query(alias="logId", description="the log that this position belongs to")] = None,
-    types: Annotated[str | None, Query(description="only these types, with commas; `job.run.*` are several")] = None,
-    job: Annotated[str | None, Query(description="a slug: only this job's runs and definitions")] = None,
-    last_event_id: Annotated[str | None, Header(description="the same as `after`, and stronger")] = None,
+    after: Annotated[
+        str | None, Query(description="the position to resume from; 0 is the beginning")
+    ] = None,
+    log_id: Annotated[
+        str | None, Query(alias="logId", description="the log that this position belongs to")
+    ] = None,
+    types: Annotated[
+        str | None, Query(description="only these types, with commas; `job.run.*` are several")
+    ] = None,
+    job: Annotated[
+        str | None, Query(description="a slug: only this job's runs and definitions")
+    ] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="the same as `after`, and stronger")
+    ] = None,
 ) -> EventStream:
     """Stream every event from now on, or from a position: the messages of `/ws`, described in `/asyncapi.json`."""
-    del after, log_id, types, job  # Read from the query below, as `/ws` does; named here for OpenAPI.
+    # Read from the query below, as `/ws` does; named here for OpenAPI.
+    del after, log_id, types, job
     wanted = wanted_of(request.query_params, last_event_id)
     streams = cast("Streams", request.app.state.streams)
     await streams.check(wanted)

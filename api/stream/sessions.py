@@ -19,19 +19,22 @@ from projections.messages import messages
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0
-"""The longest silence on a connection. Proxies cut idle ones after a minute, and filtered clients learn how far they
-are."""
+"""The longest silence on a connection. Proxies cut idle ones after a minute, and filtered clients
+learn how far they are."""
 
 NEAR = 500
-"""A client joins the hub once it is this close behind it: half of what may wait for it while it reads the rest."""
+"""A client joins the hub once it is this close behind it: half of what may wait for it while it
+reads the rest."""
 
 READERS = 4
-"""Clients that read the log at the same time; the others wait, so that requests find free connections."""
+"""Clients that read the log at the same time; the others wait, so that requests find free
+connections."""
 
 CHUNK = 100
 CHUNK_BYTES = 1_048_576
 ROWS = 200
-"""What one client that catches up may hold: events, their size in the log, and rows of what still moves."""
+"""What one client that catches up may hold: events, their size in the log, and rows of what still
+moves."""
 
 
 class Streams:
@@ -52,11 +55,13 @@ class Streams:
         """
         if wanted.log_id is not None and wanted.log_id.lower() != self.hub.log_id:
             raise ConflictError(
-                "other_log", f"this is the log {self.hub.log_id}: read anew what you need, begin at its head"
+                "other_log",
+                f"this is the log {self.hub.log_id}: read anew what you need, begin at its head",
             )
         if wanted.after is None or wanted.after <= self.hub.head:
             return
-        head = await self.reader.head()  # The hub may not have read yet what somebody was told of already.
+        # The hub may not have read yet what somebody was told of already.
+        head = await self.reader.head()
         if wanted.after > head:
             message = f"position {wanted.after} is beyond the head {head}: read anew what you need, begin there"
             raise ConflictError("position_beyond_head", message)
@@ -89,7 +94,9 @@ class Stream:
         self._joined_at: int | None = None
         self._is_live = False
         self._join_if_near()
-        self.ack = ack(self._hub.log_id, max(self._hub.head, self._read_up_to), self._read_up_to, wanted.after)
+        self.ack = ack(
+            self._hub.log_id, max(self._hub.head, self._read_up_to), self._read_up_to, wanted.after
+        )
 
     @property
     def position(self) -> int:
@@ -124,7 +131,8 @@ class Stream:
                     yield frames
                     last_sign = monotonic()
                 self._read_up_to = step.event.position
-                await asyncio.sleep(0)  # Others have their turn, also while the socket takes all at once.
+                # Others have their turn, also while the socket takes all at once.
+                await asyncio.sleep(0)
             if monotonic() - last_sign > HEARTBEAT_S:
                 yield [heartbeat(self._read_up_to)]
                 last_sign = monotonic()
@@ -142,7 +150,9 @@ class Stream:
         steps: list[Step] = []
         try:
             async with self._streams.turns:
-                steps = await replay.steps(await self._streams.reader.after(self._read_up_to, CHUNK, CHUNK_BYTES))
+                steps = await replay.steps(
+                    await self._streams.reader.after(self._read_up_to, CHUNK, CHUNK_BYTES)
+                )
         except LogUnavailableError as error:
             logger.warning("cannot read the log for a client, trying again: %s", error)
         if not steps:

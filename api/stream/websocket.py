@@ -35,9 +35,12 @@ async def stream(websocket: WebSocket) -> None:
     except (UnauthenticatedError, ForbiddenError) as error:
         await websocket.close(POLICY_VIOLATION, str(error))
         return
-    await websocket.accept()  # Also those that are refused below: of a refused handshake browsers tell nothing.
+    # Also those that are refused below: of a refused handshake browsers tell nothing.
+    await websocket.accept()
     with suppress(WebSocketDisconnect):
-        await _close(websocket, *await _serve(websocket, cast("Streams", websocket.app.state.streams)))
+        await _close(
+            websocket, *await _serve(websocket, cast("Streams", websocket.app.state.streams))
+        )
 
 
 async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
@@ -54,7 +57,9 @@ async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
     async with streams.open(wanted) as opened:
         connection = _Connection(websocket, opened)
         await connection.send([opened.ack])
-        await until_one_ends(connection.send_messages(), connection.answer_pings(), opened.fell_behind())
+        await until_one_ends(
+            connection.send_messages(), connection.answer_pings(), opened.fell_behind()
+        )
         return TRY_AGAIN_LATER, f"too slow: connect again with after={opened.position}"
 
 
@@ -87,6 +92,7 @@ class _Connection:
 
     async def answer_pings(self) -> None:
         while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
-            if message.get("text") == "ping":  # Anything else, binary frames included, is not for us.
+            # Anything else, binary frames included, is not for us.
+            if message.get("text") == "ping":
                 async with self._sending:
                     await self.send([pong(self._stream.position)])

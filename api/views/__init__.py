@@ -1,0 +1,1 @@
+"""What routes show from more than one place: runs now or as of a position, apps, build logs."""

@@ -32,7 +32,9 @@ class BuildLogs:
         try:
             async with asyncio.timeout(within_s):
                 for attempt in reversed(_attempts(build)):
-                    tail, total = await self._logs.tail(str(build["job_run_id"]), attempt, _PREVIEW_BYTES - len(end))
+                    tail, total = await self._logs.tail(
+                        str(build["job_run_id"]), attempt, _PREVIEW_BYTES - len(end)
+                    )
                     end, size = tail + end, size + total
         except (RunLogsUnavailableError, TimeoutError):
             return NO_LOG  # What a build shows beside must not depend on where its log lies.
@@ -50,7 +52,11 @@ class BuildLogs:
             return b""
         run_id = str(build["job_run_id"])
         return b"".join(
-            [chunk for attempt in _attempts(build) async for chunk in await self._logs.read(run_id, attempt)]
+            [
+                chunk
+                for attempt in _attempts(build)
+                async for chunk in await self._logs.read(run_id, attempt)
+            ]
         )
 
 

@@ -83,7 +83,10 @@ def meta_of(seen: View) -> JsonObject:
 async def with_jobs(seen: View, runs: Sequence[Row]) -> list[JsonObject]:
     """Return the runs as clients see them, each with its job in brief."""
     jobs = await seen.jobs(list({UUID(str(run["job_definition_id"])) for run in runs}))
-    return [{"run": job_runs.present(run), "job": _brief(jobs[UUID(str(run["job_definition_id"]))])} for run in runs]
+    return [
+        {"run": job_runs.present(run), "job": _brief(jobs[UUID(str(run["job_definition_id"]))])}
+        for run in runs
+    ]
 
 
 def _brief(job: Row) -> JsonObject:

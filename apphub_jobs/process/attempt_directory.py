@@ -11,8 +11,8 @@ _INT = bytes(4)
 class Place:
     """Directories below a given one, named by count: an attempt's own, empty when it begins.
 
-    The worker counts along. A directory that was left as it was made is renamed for the next attempt, which costs a
-    tenth of another one; the worker removes any other.
+    The worker counts along. A directory that was left as it was made is renamed for the next
+    attempt, which costs a tenth of another one; the worker removes any other.
 
     Attributes:
         is_ready: whether there is a directory for the next attempt.

@@ -96,7 +96,8 @@ _signal_handler: Callable[[int], Any] = import_module("_signal").getsignal
 
 
 def _environment() -> dict[bytes, bytes]:
-    environment: dict[bytes, bytes] = dict(vars(os.environ)["_data"])  # As `os.environb`, an eighth of its time.
+    # As `os.environb`, an eighth of its time.
+    environment: dict[bytes, bytes] = dict(vars(os.environ)["_data"])
     for name in PLACE:
         environment.pop(name, None)
     return environment

@@ -1,8 +1,8 @@
 """The process that runs handlers, one attempt after the other. Started by `worker.executors.local.supervisor`.
 
-Standard output and error lead to the attempt's log already, and standard input is empty. Arguments: where handlers come
-from, then the descriptors of tasks and of reports, both JSON lines: `ready` once, and of each attempt its updates, its
-end, and `done` with what it used and left.
+Standard output and error lead to the attempt's log already, and standard input is empty. Arguments:
+where handlers come from, then the descriptors of tasks and of reports, both JSON lines: `ready`
+once, and of each attempt its updates, its end, and `done` with what it used and left.
 """
 
 import asyncio
@@ -31,16 +31,19 @@ from worker.handlers.registry import HandlerSource, load_handlers
 def main() -> None:
     """Load the handlers, and run what comes until an attempt leaves something behind."""
     tasks, reports = (
-        cast("BinaryIO", os.fdopen(int(number), mode)) for number, mode in zip(sys.argv[2:], _MODES, strict=True)
+        cast("BinaryIO", os.fdopen(int(number), mode))
+        for number, mode in zip(sys.argv[2:], _MODES, strict=True)
     )
     for descriptor in sys.argv[2:]:
         os.set_inheritable(int(descriptor), False)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # A cancel that comes when the attempt is over is for nobody.
+    # A cancel that comes when the attempt is over is for nobody.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     handlers = load_handlers(HandlerSource(**json.loads(sys.argv[1])))
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     place, usage = Place(os.getcwd()), Usage()  # noqa: PTH109
     cleaner = Cleaner()
-    gc.freeze()  # What is here now never becomes garbage, and need not be looked through again and again.
+    # What is here now never becomes garbage, and need not be looked through again and again.
+    gc.freeze()
     reports.write(_line({"type": "ready", "cpuTotal": cpu_s()}))
     reports.flush()
     while line := tasks.readline():
@@ -51,11 +54,18 @@ def main() -> None:
         measured = usage.measured()
         fit, left_files = cleaner.clean_up(), place.leave()
         fit = fit and place.is_ready
-        done = {"type": "done", "fit": fit, "clear": fit and place.printed_nothing, "leftFiles": left_files, **measured}
+        done = {
+            "type": "done",
+            "fit": fit,
+            "clear": fit and place.printed_nothing,
+            "leftFiles": left_files,
+            **measured,
+        }
         reports.write(said + _line(done))
         reports.flush()
         if not fit:
-            signal.pause()  # The supervisor ends this process; threads that the handler left must not go on alone.
+            # The supervisor ends this process; threads that the handler left must not go on alone.
+            signal.pause()
 
 
 _MODES = ("rb", "wb")
@@ -82,7 +92,11 @@ _C = ctypes.CDLL(None)
 
 
 def _outcome(
-    handler: Handler, task: Mapping[str, Any], reports: BinaryIO, lock: threading.Lock, cancelled: threading.Event
+    handler: Handler,
+    task: Mapping[str, Any],
+    reports: BinaryIO,
+    lock: threading.Lock,
+    cancelled: threading.Event,
 ) -> Mapping[str, Any]:
     def send_report(report: Mapping[str, Any]) -> None:
         with lock:
@@ -110,7 +124,9 @@ def _call(handler: Handler, context: JobRunContext) -> JobResult | None:
     return returned
 
 
-def _context(task: Mapping[str, Any], cancelled: threading.Event, send_report: Any) -> JobRunContext:
+def _context(
+    task: Mapping[str, Any], cancelled: threading.Event, send_report: Any
+) -> JobRunContext:
     deadline = task["deadline"]
     return JobRunContext(
         definition=task["definition"],
@@ -139,7 +155,9 @@ def _line(message: Mapping[str, Any]) -> bytes:
     try:
         text = _ENCODER.encode(message)
     except (TypeError, ValueError, RecursionError) as error:
-        text = json.dumps({"type": "invalid", "message": f"the handler's result or report is no JSON: {error}"})
+        text = json.dumps(
+            {"type": "invalid", "message": f"the handler's result or report is no JSON: {error}"}
+        )
     return text.encode() + b"\n"
 
 

@@ -15,7 +15,8 @@ class Usage:
 
     def begin(self) -> None:
         """Count from here."""
-        if self._peaks is not None:  # Linux forgets the peak so far; elsewhere the process's own peak is shown.
+        # Linux forgets the peak so far; elsewhere the process's own peak is shown.
+        if self._peaks is not None:
             os.write(self._peaks, b"5")
         self._cpu_s = cpu_s()
         self._children_mb = _peak_mb(resource.RUSAGE_CHILDREN)
@@ -27,13 +28,17 @@ class Usage:
         return {
             "cpuSeconds": round(total_s - self._cpu_s, 3),
             "cpuTotal": round(total_s, 3),
-            "peakMemoryMb": round(max(peak_mb, children_mb) if children_mb > self._children_mb else peak_mb, 1),
+            "peakMemoryMb": round(
+                max(peak_mb, children_mb) if children_mb > self._children_mb else peak_mb, 1
+            ),
         }
 
 
 def cpu_s() -> float:
     """Return what this process and the children that it waited for have used."""
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, children = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 

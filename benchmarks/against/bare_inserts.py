@@ -80,7 +80,10 @@ def _array_of(kind: str) -> str:
 def _batches(written: Written) -> Iterator[tuple[list[Sequence[Any]], list[Sequence[Any]]]]:
     for start in range(0, len(written.events[0]), written.batch):
         chosen = slice(start, start + written.batch)
-        yield [column[chosen] for column in written.events], [column[chosen] for column in written.rows]
+        yield (
+            [column[chosen] for column in written.events],
+            [column[chosen] for column in written.rows],
+        )
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:

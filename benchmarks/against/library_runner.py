@@ -55,7 +55,9 @@ def runner_rate(bench: Bench) -> float:
         for _ in range(0, events, 500):
             application.save(*islice(source, 500))
         env = {**application.env, "IS_DAEMON": ""}
-        with ProjectionRunner(application_class=Plain, projection_class=SeenRuns, view_class=View, env=env) as runner:
+        with ProjectionRunner(
+            application_class=Plain, projection_class=SeenRuns, view_class=View, env=env
+        ) as runner:
             view: View = runner.projection.view
             begun = 0
             while not begun:

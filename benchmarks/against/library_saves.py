@@ -60,7 +60,9 @@ def plain(bench: Bench) -> Iterator[Plain]:
 def runs() -> Iterator[JobRun]:
     """Yield new runs without end."""
     now = datetime.now(UTC)
-    definition = JobDefinition.register("noop", Spec(name="noop", type="batch", entry_point="bench.noop"), 1, now)
+    definition = JobDefinition.register(
+        "noop", Spec(name="noop", type="batch", entry_point="bench.noop"), 1, now
+    )
     random = SystemRandom()
     while True:
         run_id = uuid7(int(datetime.now(UTC).timestamp() * 1000), random.randbytes(10))

@@ -1,0 +1,1 @@
+"""Everything measured at ten thousand, a million and five million runs."""

@@ -1,13 +1,14 @@
 """How long lists, look-ups, launches and claims take at 10 000, 1 000 000 and 5 000 000 runs.
 
-    python -m benchmarks.growth.__main__ [--sizes 10000,1000000,5000000] [--json FILE] [--plans DIRECTORY]
+    python -m benchmarks.growth.__main__ [--sizes 10000,1000000,5000000] [--json FILE] [--plans
+    DIRECTORY]
 
-Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py` says what is
-assumed) and held against its log. All are asked everything that clients and workers ask (`questions.py`), then written
-to, both in turns, so that what else the machine does meets all alike. Then backlogs: a fifth as many runs, all due.
-Printed are medians, warm, the median ratio of the largest size to the smallest, whose goal is at most 2, and the pages
-that the answers' plans look at. Plans are kept, so that a reader sees what each answer reads.
-"""
+Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py`
+says what is assumed) and held against its log. All are asked everything that clients and workers
+ask (`questions.py`), then written to, both in turns, so that what else the machine does meets all
+alike. Then backlogs: a fifth as many runs, all due. Printed are medians, warm, the median ratio of
+the largest size to the smallest, whose goal is at most 2, and the pages that the answers' plans
+look at. Plans are kept, so that a reader sees what each answer reads."""
 
 import argparse
 import asyncio
@@ -103,7 +104,11 @@ def measure(sizes: Sequence[int], where: tuple[str, str], results: Results, kept
             population = Population(size, now_ms)
             fill(url, population, _say)
             asyncio.run(_prepare(url, size))
-            results.sizes[size] = {**population.described(), **_bytes(url), "filled_s": round(perf_counter() - started)}
+            results.sizes[size] = {
+                **population.described(),
+                **_bytes(url),
+                "filled_s": round(perf_counter() - started),
+            }
         _run(_ask(urls, results, kept))
         for name, took in _run(writing.measure(urls)).items():
             results.note(name, took)
@@ -146,7 +151,9 @@ async def _verify_sample(url: str) -> tuple[int, int]:
             held = await rows_by_id(connection, table, ids)
             folded = await fold_on(connection, table, ids, {})
             compared += len(held)
-            differing += sum(held[key] != {name: folded[key][name] for name in table.columns} for key in ids)
+            differing += sum(
+                held[key] != {name: folded[key][name] for name in table.columns} for key in ids
+            )
     return compared, differing
 
 
@@ -173,17 +180,23 @@ async def _recording(url: str, stack: AsyncExitStack) -> asking.Recording:
 
 
 async def _ask_all(
-    connections: Mapping[int, asking.Recording], asked: Mapping[int, list[Question]], results: Results, kept: Path
+    connections: Mapping[int, asking.Recording],
+    asked: Mapping[int, list[Question]],
+    results: Results,
+    kept: Path,
 ) -> None:
     for same in zip(*asked.values(), strict=True):
         by_size = dict(zip(asked, same, strict=True))
-        asks = {size: partial(question.ask, connections[size]) for size, question in by_size.items()}
+        asks = {
+            size: partial(question.ask, connections[size]) for size, question in by_size.items()
+        }
         took = await asking.in_turns(asks)
         scanned: list[str] = []
         pages: dict[str, int] = {}
         for size, question in by_size.items():
             found = await asking.plans(connections[size], question)
-            scanned = asking.scans(found)  # Of the largest, which comes last: what is small is best read whole.
+            # Of the largest, which comes last: what is small is best read whole.
+            scanned = asking.scans(found)
             pages[str(size)] = asking.pages(found)
             with (kept / f"{size}.txt").open("a") as plans:
                 plans.write(f"## {question.name}\n\n" + "\n\n".join(found) + "\n\n")
@@ -219,11 +232,21 @@ def _say(text: str) -> None:
 def show(results: Results) -> None:
     """Print the figures."""
     sizes = [str(size) for size in results.sizes]
-    print(f"\n{'median ms, warm':62}" + "".join(f"{int(size):>12,}" for size in sizes) + f"{'ratio':>8}   pages")
+    print(
+        f"\n{'median ms, warm':62}"
+        + "".join(f"{int(size):>12,}" for size in sizes)
+        + f"{'ratio':>8}   pages"
+    )
     for row in results.rows:
         figures = "".join(f"{row['ms'][size]:12.3f}" for size in sizes)
         pages = " ".join(str(count) for count in row.get("pages", {}).values())
-        remark = f"  grows: {row['grows']}" if row.get("grows") else "  > GOAL" if row["ratio"] > GOAL else ""
+        remark = (
+            f"  grows: {row['grows']}"
+            if row.get("grows")
+            else "  > GOAL"
+            if row["ratio"] > GOAL
+            else ""
+        )
         scanned = f"  READS ALL OF {', '.join(row['scanned'])}" if row.get("scanned") else ""
         print(f"{row['name']:62}{figures}{row['ratio']:8.2f}   {pages}{remark}{scanned}")
     for size, described in results.sizes.items():
@@ -232,7 +255,9 @@ def show(results: Results) -> None:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", default=SIZES)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plans", type=Path)

@@ -33,7 +33,9 @@ class Recording(AsyncConnection[dict[str, Any]]):
 
 async def recording(url: str) -> Recording:
     """Connect as the service does."""
-    connection = await Recording.connect(Database(url).conninfo, autocommit=True, row_factory=dict_row)
+    connection = await Recording.connect(
+        Database(url).conninfo, autocommit=True, row_factory=dict_row
+    )
     await configure(connection)
     return connection
 
@@ -72,8 +74,11 @@ async def plan(connection: Recording, query: Any, values: Any) -> str:
     """Return the plan of one statement, executed."""
     cursor = await connection.execute(EXPLAIN + str(query), values)
     lines = [str(row["QUERY PLAN"]) for row in await cursor.fetchall()]
-    # What planning itself reads is the same for all, and depends on what the session has seen before.
-    end = next((number for number, line in enumerate(lines) if line.startswith("Planning")), len(lines))
+    # What planning itself reads is the same for all, and depends on what the session has seen
+    # before.
+    end = next(
+        (number for number, line in enumerate(lines) if line.startswith("Planning")), len(lines)
+    )
     return "\n".join(lines[:end])
 
 

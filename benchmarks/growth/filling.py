@@ -40,7 +40,9 @@ def fill(url: str, population: Population, progress: Progress) -> None:
         for name, definition in indexes:
             connection.execute(definition.encode())
             progress(f"index {name}")
-        connection.execute(f"SELECT setval('{EVENTS_TABLE}_notification_id_seq', {population.position})".encode())
+        connection.execute(
+            f"SELECT setval('{EVENTS_TABLE}_notification_id_seq', {population.position})".encode()
+        )
         connection.execute(WORKERS)
         for table in (EVENTS_TABLE, *(table.name for table in TABLES)):
             connection.execute(f"VACUUM (FREEZE, ANALYZE) {table}".encode())

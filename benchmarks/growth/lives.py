@@ -1,7 +1,7 @@
 """Lives of single runs, as in life: of which job, how large, how long they take, how they end.
 
-What is assumed stands in the constants below and goes into the results of the benchmarks that use it.
-"""
+What is assumed stands in the constants below and goes into the results of the benchmarks that use
+it."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,17 @@ from uuid import UUID
 
 import orjson
 
-from benchmarks.growth.stories import DURATION_S, FOLLOWED, STORIES, WAIT_S, Change, Life, Step, Subject, iso
+from benchmarks.growth.stories import (
+    DURATION_S,
+    FOLLOWED,
+    STORIES,
+    WAIT_S,
+    Change,
+    Life,
+    Step,
+    Subject,
+    iso,
+)
 from domain.catalog.builtin import BUILTIN_SPECS
 from domain.identifiers import definition_id, repository_id, run_id_for_key, uuid7
 from domain.jobs.definition import Spec, concurrency_value
@@ -32,12 +42,14 @@ KINDS: dict[str, int] = {
 """How many of ten thousand runs end in which way, or have not begun."""
 
 RUNNING, DUE = 40, 30
-"""The newest runs of all, however many there are: a service has so many slots, and keeps up with its work."""
+"""The newest runs of all, however many there are: a service has so many slots, and keeps up with
+its work."""
 
 JOBS, APPS, WORKERS = 100, 50, 20
 
 KEYED, WITH_CONTEXT = 0.15, 0.2
-"""Shares of runs with an idempotency key, whose ids are in no order, and of those with a context."""
+"""Shares of runs with an idempotency key, whose ids are in no order, and of those with a
+context."""
 
 MEDIAN_BYTES, SIGMA, MOST_BYTES = 160, 1.1, 16_384
 """Sizes of parameters, log-normal."""
@@ -60,11 +72,23 @@ SPOIL_BACKLOG = """
         status = CASE WHEN id IN (SELECT id FROM holders) THEN 'running' ELSE status END
     WHERE slug IN ('job-000', 'job-001', 'job-002')
 """
-"""Puts a third of a backlog before the rest: runs of a full job, of a key that is taken, and planned for later."""
+"""Puts a third of a backlog before the rest: runs of a full job, of a key that is taken, and
+planned for later."""
 
 _KIND_NAMES = list(KINDS)
 
-_WORDS = ("orders", "invoice", "eu-west-1", "nightly", "customer", "shipment", "2026-11-24", "retry", "ledger", "cache")
+_WORDS = (
+    "orders",
+    "invoice",
+    "eu-west-1",
+    "nightly",
+    "customer",
+    "shipment",
+    "2026-11-24",
+    "retry",
+    "ledger",
+    "cache",
+)
 
 
 def assumed() -> JsonObject:
@@ -99,7 +123,8 @@ class Author:
 
     Attributes:
         runs: how many there will be: the newest are still under way.
-        pending_share: of all runs, how many wait and are due, whatever `KINDS` says; the others live as usual.
+        pending_share: of all runs, how many wait and are due, whatever `KINDS` says; the others
+            live as usual.
     """
 
     random: Random
@@ -112,7 +137,9 @@ class Author:
         # The first is the most frequent; the built-in ones come third and fourth.
         slugs = [*list(specs)[:2], *BUILTIN_SPECS, *list(specs)[2:]]
         specs |= BUILTIN_SPECS
-        self.jobs = [Job(definition_id(slug), slug, specs[slug], specs[slug].max_attempts) for slug in slugs]
+        self.jobs = [
+            Job(definition_id(slug), slug, specs[slug], specs[slug].max_attempts) for slug in slugs
+        ]
         self._weights = list(accumulate(1 / (rank + 1) for rank in range(len(self.jobs))))
         self._kind_weights = list(accumulate(KINDS.values()))
         self._parameters = [self._made_up() for _ in range(PARAMETERS)]
@@ -122,9 +149,21 @@ class Author:
         """Yield the jobs and apps."""
         for job in self.jobs:
             subject = Subject("job_definition", job.id, self._uuid(at_ms))
-            state: JsonObject = {"originator_topic": "job_definition", "slug": job.slug, "version": 1}
+            state: JsonObject = {
+                "originator_topic": "job_definition",
+                "slug": job.slug,
+                "version": 1,
+            }
             yield Step(
-                at_ms, [Change(subject, "job_definition.registered", "admin", {**state, "spec": asdict(job.spec)})]
+                at_ms,
+                [
+                    Change(
+                        subject,
+                        "job_definition.registered",
+                        "admin",
+                        {**state, "spec": asdict(job.spec)},
+                    )
+                ],
             )
         for app in (f"app-{number:02}" for number in range(APPS)):
             subject = Subject("repository", repository_id(app), self._uuid(at_ms))
@@ -202,14 +241,22 @@ class Author:
         build = Subject("build", UUID(str(parameters["buildId"])), life.subject.correlation_id)
         run_id = str(life.subject.id)
         wanted: JsonObject = dict.fromkeys(("git_branch", "git_ref", "commit_sha", "retry_of"))
-        first: JsonObject = {"originator_topic": "build", "repository_id": parameters["repositoryId"], "run_id": run_id}
-        steps[0].changes.append(Change(build, "build.requested", steps[0].changes[0].actor, {**first, **wanted}))
+        first: JsonObject = {
+            "originator_topic": "build",
+            "repository_id": parameters["repositoryId"],
+            "run_id": run_id,
+        }
+        steps[0].changes.append(
+            Change(build, "build.requested", steps[0].changes[0].actor, {**first, **wanted})
+        )
         for step in steps[1:]:
             [change] = step.changes
             followed = FOLLOWED.get(change.topic)
             if followed is not None:
                 topic, state = followed
-                shown: JsonObject = {**state, "run_id": run_id} if topic == "build.started" else state
+                shown: JsonObject = (
+                    {**state, "run_id": run_id} if topic == "build.started" else state
+                )
                 step.changes.append(Change(build, topic, change.actor, shown))
 
     def _made_up(self) -> JsonObject:

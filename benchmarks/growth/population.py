@@ -23,9 +23,7 @@ from projections.tables import BY_SUBJECT
 SPAN_MS = 100 * lives.DAY_MS
 """How long it takes all of them to happen, however many they are."""
 
-EVENT_COLUMNS = (
-    "originator_id, originator_version, topic, state, notification_id, recorded_at, actor, correlation_id, causation_id"
-)
+EVENT_COLUMNS = "originator_id, originator_version, topic, state, notification_id, recorded_at, actor, correlation_id, causation_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,11 @@ class Population:
             if not number % 1_000:
                 self.parameters.append(len(orjson.dumps(steps[0].changes[0].state["parameters"])))
         yield from self._until(self.end_ms)
-        subjects = {id(change.subject): change.subject for _, _, [step, *_] in self._coming for change in step.changes}
+        subjects = {
+            id(change.subject): change.subject
+            for _, _, [step, *_] in self._coming
+            for change in step.changes
+        }
         for subject in subjects.values():
             if subject.row is not None:
                 yield Written("", self._finished(BY_SUBJECT[subject.kind], subject.row))
@@ -78,7 +80,11 @@ class Population:
         """Return what came out, for the results."""
         sizes = sorted(self.parameters)
         quantiles = {f"p{share}": sizes[len(sizes) * share // 100] for share in (10, 50, 90, 99)}
-        return {"events": self.position, "statuses": dict(self.counts), "parameters_bytes": {**quantiles}}
+        return {
+            "events": self.position,
+            "statuses": dict(self.counts),
+            "parameters_bytes": {**quantiles},
+        }
 
     def _until(self, now_ms: int) -> Iterator[Written]:
         while self._coming and self._coming[0][0] <= now_ms:
@@ -92,7 +98,9 @@ class Population:
         at = iso(step.at_ms)
         for change in step.changes:
             line, row = self._event(change, at)
-            yield Written(line, self._finished(BY_SUBJECT[change.subject.kind], row) if is_last else None)
+            yield Written(
+                line, self._finished(BY_SUBJECT[change.subject.kind], row) if is_last else None
+            )
 
     def _finished(self, table: Table, row: Row) -> tuple[Table, Row]:
         if table.name == "job_runs":

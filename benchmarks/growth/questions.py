@@ -54,7 +54,9 @@ class Known:
     at: datetime
 
 
-_SIZE = "SELECT max(notification_id) AS head, (SELECT count(*) FROM job_runs) AS runs FROM jobs_events"
+_SIZE = (
+    "SELECT max(notification_id) AS head, (SELECT count(*) FROM job_runs) AS runs FROM jobs_events"
+)
 
 _MIDDLE = """
     SELECT run.id, run.created_position, run.created_at, event.correlation_id
@@ -110,7 +112,9 @@ def questions(known: Known, connection: Connection) -> list[Question]:
     ]
 
 
-def _list(name: str, limit: int = 25, offset: int = 0, *, grows: str = "", **wanted: Any) -> Question:
+def _list(
+    name: str, limit: int = 25, offset: int = 0, *, grows: str = "", **wanted: Any
+) -> Question:
     async def ask(connection: Connection) -> object:
         seen = Present(connection)
         runs, _ = await seen.runs(RunFilter(**wanted), limit, offset)
@@ -130,15 +134,25 @@ def _jobs(known: Known) -> list[Question]:
         Question("GET /jobs", job_definitions.all_by_slug),
         Question("GET /jobs/{slug}", job),
         _list("GET /jobs/{slug}/runs?status=failed", 10, statuses=["failed"], **of_job),
-        _list("GET /jobs/{slug}/runs?status=failed,canceled", 10, statuses=["failed", "canceled"], **of_job),
-        _list("GET /jobs/{slug}/runs?cursor, the middle", 10, before_position=known.cursor, **of_job),
+        _list(
+            "GET /jobs/{slug}/runs?status=failed,canceled",
+            10,
+            statuses=["failed", "canceled"],
+            **of_job,
+        ),
+        _list(
+            "GET /jobs/{slug}/runs?cursor, the middle", 10, before_position=known.cursor, **of_job
+        ),
         _list(f"GET /jobs/{{slug}}/runs?offset={SHALLOW}", 10, SHALLOW, **of_job),
     ]
 
 
 def _runs(known: Known) -> list[Question]:
     ended = ["succeeded", "failed", "canceled", "expired"]
-    each = [_list(f"GET /job-runs?status={status}", statuses=[status]) for status in ("pending", "running", *ended)]
+    each = [
+        _list(f"GET /job-runs?status={status}", statuses=[status])
+        for status in ("pending", "running", *ended)
+    ]
     middle: dict[str, Any] = {"before_position": known.cursor}
     return [
         _list("GET /job-runs"),
@@ -150,9 +164,18 @@ def _runs(known: Known) -> list[Question]:
         _list("GET /job-runs?cursor, the middle", **middle),
         _list("GET /job-runs?cursor&status=failed", statuses=["failed"], **middle),
         _list("GET /job-runs?cursor&status of those that ended", statuses=ended, **middle),
-        _list("GET /job-runs?cursor&job&status=failed", definition_id=known.job_id, statuses=["failed"], **middle),
+        _list(
+            "GET /job-runs?cursor&job&status=failed",
+            definition_id=known.job_id,
+            statuses=["failed"],
+            **middle,
+        ),
         _list(f"GET /job-runs?offset={SHALLOW}", offset=SHALLOW),
-        _list("GET /job-runs?offset, the middle", offset=known.runs // 2, grows="an offset is counted off one by one"),
+        _list(
+            "GET /job-runs?offset, the middle",
+            offset=known.runs // 2,
+            grows="an offset is counted off one by one",
+        ),
     ]
 
 
@@ -167,7 +190,9 @@ def _searches(known: Known) -> list[Question]:
         _list("GET /job-runs?search, its first 11 characters", search=run_id[:11]),
         _list("GET /job-runs?search, the first 2 of most", search="01"),
         _list("GET /job-runs?search&status=failed", search="job-0", statuses=["failed"]),
-        _list("GET /job-runs?search&cursor, the middle", search="job-01", before_position=known.cursor),
+        _list(
+            "GET /job-runs?search&cursor, the middle", search="job-01", before_position=known.cursor
+        ),
     ]
 
 
@@ -190,7 +215,9 @@ def _single_runs(known: Known, pool: AsyncConnectionPool[Connection]) -> list[Qu
 
 
 def _past(known: Known) -> list[Question]:
-    def question(name: str, ask: Callable[[Any], Awaitable[object]], as_of: int | datetime | None) -> Question:
+    def question(
+        name: str, ask: Callable[[Any], Awaitable[object]], as_of: int | datetime | None
+    ) -> Question:
         async def answer(connection: Connection) -> object:
             async with opened(connection, as_of) as past:
                 return await ask(past)
@@ -219,7 +246,8 @@ def _past(known: Known) -> list[Question]:
 def _events(known: Known, pool: AsyncConnectionPool[Connection]) -> list[Question]:
     audit = Audit(pool)
 
-    # As far before the end as one page looks, so that there is as much to be looked at in every log.
+    # As far before the end as one page looks, so that there is as much to be looked at in every
+    # log.
     far = max(0, known.head - SCAN_LIMIT - 1_000)
 
     def question(name: str, after: int = far, **parts: str) -> Question:
@@ -248,8 +276,14 @@ def _apps(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     reader = Reader(pool)
     return [
         Question("GET /apps", apps),
-        Question("GET /apps/{id}", lambda connection: repositories.by_client_id(connection, "app-03")),
-        Question("GET /apps/{id}/builds", lambda connection: builds.list_builds(connection, "app-03", 10, 0), counted),
+        Question(
+            "GET /apps/{id}", lambda connection: repositories.by_client_id(connection, "app-03")
+        ),
+        Question(
+            "GET /apps/{id}/builds",
+            lambda connection: builds.list_builds(connection, "app-03", 10, 0),
+            counted,
+        ),
         Question("the stream reads on", lambda _: reader.after(1_000)),
     ]
 
@@ -262,11 +296,19 @@ def _workers(pool: AsyncConnectionPool[Connection]) -> list[Question]:
 
     now = datetime.now(UTC)
     return [
-        Question("worker: whom to start", lambda connection: claims.claim_candidates(connection, now, 4)),
+        Question(
+            "worker: whom to start", lambda connection: claims.claim_candidates(connection, now, 4)
+        ),
         Question("worker: when is the next due", due.next_due),
-        Question("worker: what missed its deadline", lambda connection: due.overdue(connection, now, 500)),
-        Question("worker: whose worker is gone", lambda connection: heartbeats.orphaned(connection, 1)),
-        Question("worker: what is to be canceled", lambda one: due.cancel_requested(one, "worker-1")),
+        Question(
+            "worker: what missed its deadline", lambda connection: due.overdue(connection, now, 500)
+        ),
+        Question(
+            "worker: whose worker is gone", lambda connection: heartbeats.orphaned(connection, 1)
+        ),
+        Question(
+            "worker: what is to be canceled", lambda one: due.cancel_requested(one, "worker-1")
+        ),
         Question("worker: who lives", lambda _: beats.living()),
         Question("worker: do I live", lives),
     ]
@@ -277,6 +319,8 @@ def backlog_questions(suffix: str = "") -> list[Question]:
     now = datetime.now(UTC)
     told = f"backlog, {suffix}" if suffix else "backlog"
     return [
-        Question(f"{told}: whom to start", lambda connection: claims.claim_candidates(connection, now, 4)),
+        Question(
+            f"{told}: whom to start", lambda connection: claims.claim_candidates(connection, now, 4)
+        ),
         Question(f"{told}: when is the next due", due.next_due),
     ]

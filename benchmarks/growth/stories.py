@@ -78,7 +78,9 @@ class Life:
         self.at_ms += 1 + int(seconds * 1_000)
 
     def step(self, topic: str, state: JsonObject, actor: str | None = None) -> Step:
-        change = Change(self.subject, f"job_run.{topic}", actor or f"worker:{self.worker_id}", state)
+        change = Change(
+            self.subject, f"job_run.{topic}", actor or f"worker:{self.worker_id}", state
+        )
         return Step(self.at_ms, [change])
 
     def start(self, attempt: int = 1) -> Step:
@@ -91,18 +93,25 @@ class Life:
 
     def report(self, topic: str, **more: Json) -> Step:
         self.after(self.random.lognormvariate(0, 1) * DURATION_S)
-        metrics: JsonObject = {"rows": self.random.randrange(100_000), "seconds": round(self.random.random() * 60, 3)}
+        metrics: JsonObject = {
+            "rows": self.random.randrange(100_000),
+            "seconds": round(self.random.random() * 60, 3),
+        }
         report: JsonObject = {"metrics": metrics, "context": {}, "logs_url": None}
         return self.step(topic, {**self.held(), **report, **more})
 
     def fail(self, attempt: int, retry_ms: int | None) -> Step:
         why: JsonObject = {"error_message": "the upstream answered 503", "failure_reason": "error"}
         failed = self.report("attempt_failed", attempt=attempt, **why, retry_at=None)
-        failed.changes[0].state["retry_at"] = None if retry_ms is None else iso(self.at_ms + retry_ms)
+        failed.changes[0].state["retry_at"] = (
+            None if retry_ms is None else iso(self.at_ms + retry_ms)
+        )
         return failed
 
     def succeed(self) -> Step:
-        return self.report("succeeded", result={"written": self.random.randrange(10_000), "ok": True})
+        return self.report(
+            "succeeded", result={"written": self.random.randrange(10_000), "ok": True}
+        )
 
 
 _Story = Callable[[Life, Change], list[Step]]
@@ -114,12 +123,23 @@ def _from_start(*rest: Callable[[Life], Step]) -> _Story:
 
 def _canceled(life: Life) -> Step:
     life.after(life.random.expovariate(1 / WAIT_S))
-    nobody: JsonObject = {"worker_id": None, "execution": None, "metrics": {}, "context": {}, "logs_url": None}
-    return life.step("canceled", {"reason": "no longer needed", "failure_reason": None, **nobody}, "client-1")
+    nobody: JsonObject = {
+        "worker_id": None,
+        "execution": None,
+        "metrics": {},
+        "context": {},
+        "logs_url": None,
+    }
+    return life.step(
+        "canceled", {"reason": "no longer needed", "failure_reason": None, **nobody}, "client-1"
+    )
 
 
 def _timed_out(life: Life) -> Step:
-    why: JsonObject = {"error_message": "the attempt ran past its timeoutMs", "failure_reason": "execution_timeout"}
+    why: JsonObject = {
+        "error_message": "the attempt ran past its timeoutMs",
+        "failure_reason": "execution_timeout",
+    }
     return life.report("attempt_timed_out", attempt=1, **why, retry_at=None)
 
 
@@ -130,7 +150,9 @@ def _deadline_passed(life: Life) -> Step:
 
 STORIES: dict[str, _Story] = {
     "succeeded": _from_start(Life.start, Life.succeed),
-    "succeeded with progress": _from_start(Life.start, lambda life: life.report("progressed"), Life.succeed),
+    "succeeded with progress": _from_start(
+        Life.start, lambda life: life.report("progressed"), Life.succeed
+    ),
     "succeeded at the second attempt": _from_start(
         Life.start, lambda life: life.fail(1, 1_000), lambda life: life.start(2), Life.succeed
     ),
@@ -149,10 +171,18 @@ FOLLOWED: dict[str, tuple[str, JsonObject]] = {
     "job_run.started": ("build.started", {"attempt": 1}),
     "job_run.succeeded": (
         "build.succeeded",
-        {"commit_sha": _SHA, "git_branch": "main", "image_tag": f"app:{_SHA[:12]}", "image_digest": None},
+        {
+            "commit_sha": _SHA,
+            "git_branch": "main",
+            "image_tag": f"app:{_SHA[:12]}",
+            "image_digest": None,
+        },
     ),
     "job_run.attempt_failed": ("build.failed", {"error": "the upstream answered 503"}),
     "job_run.attempt_timed_out": ("build.failed", {"error": "the attempt ran past its timeoutMs"}),
-    "job_run.start_deadline_passed": ("build.failed", {"error": "the run had not started by its start deadline"}),
+    "job_run.start_deadline_passed": (
+        "build.failed",
+        {"error": "the run had not started by its start deadline"},
+    ),
     "job_run.canceled": ("build.canceled", {"error": "no longer needed"}),
 }

@@ -84,5 +84,7 @@ async def _claim(part: Parts) -> tuple[float, list[Claim]]:
 
 async def _succeed(part: Parts, claim: Claim) -> float:
     started = perf_counter()
-    await part.executions.succeed(claim.run.id, claim.holder, {"rows": 17}, Report({"seconds": 1.5}, {}))
+    await part.executions.succeed(
+        claim.run.id, claim.holder, {"rows": 17}, Report({"seconds": 1.5}, {})
+    )
     return (perf_counter() - started) * 1_000

@@ -1,0 +1,1 @@
+"""Processes, load, results and tables: what all rows are measured with."""

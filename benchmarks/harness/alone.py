@@ -24,7 +24,9 @@ def own_directory() -> Any:
 
 def run_alone(measure: Callable[[Bench], Sequence[Row]], description: str | None) -> None:
     """Run one measurement from the command line: print its rows, or write them as JSON."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, help="how often each side is measured")
     parser.add_argument("--seconds", type=float, help="how long each measurement of a rate lasts")
@@ -43,5 +45,9 @@ def run_alone(measure: Callable[[Bench], Sequence[Row]], description: str | None
 def effort_of(*, quick: bool, rounds: int | None = None, seconds: float | None = None) -> Effort:
     """Return the effort that the command line asks for."""
     base = QUICK if quick else Effort()
-    given = {name: value for name, value in (("rounds", rounds), ("seconds", seconds)) if value is not None}
+    given = {
+        name: value
+        for name, value in (("rounds", rounds), ("seconds", seconds))
+        if value is not None
+    }
     return Effort(**{**asdict(base), **given})

@@ -54,7 +54,15 @@ def _rate_of_wrk(url: str, body: bytes, seconds: float, connections: int) -> flo
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT.replace("{body}", body.decode()))
         script.flush()
-        command = [str(WRK), "-t1", f"-c{connections}", f"-d{round(seconds)}s", "-s", script.name, url]
+        command = [
+            str(WRK),
+            "-t1",
+            f"-c{connections}",
+            f"-d{round(seconds)}s",
+            "-s",
+            script.name,
+            url,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
     if done.returncode or found is None or re.search(r"Non-2xx|Socket errors", done.stdout):

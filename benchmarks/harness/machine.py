@@ -13,7 +13,16 @@ import psycopg
 from benchmarks.harness.load import generator
 from benchmarks.harness.processes import ROOT
 
-PACKAGES = ("eventsourcing", "fastapi", "uvicorn", "uvloop", "psycopg", "procrastinate", "pgqueuer", "asyncpg")
+PACKAGES = (
+    "eventsourcing",
+    "fastapi",
+    "uvicorn",
+    "uvloop",
+    "psycopg",
+    "procrastinate",
+    "pgqueuer",
+    "asyncpg",
+)
 
 SETTINGS = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
 
@@ -52,7 +61,9 @@ def _versions() -> dict[str, str]:
 
 def _commit() -> str:
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         return done.stdout.strip()
 
     changed = " and changes" if git("status", "--porcelain", "--untracked-files=no") else ""
@@ -61,7 +72,9 @@ def _commit() -> str:
 
 def _processor() -> str:
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        found = re.search(
+            r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE
+        )
     except OSError:
         found = None
     return found[1] if found else platform.machine()

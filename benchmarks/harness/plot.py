@@ -29,7 +29,9 @@ def draw(rows: Sequence[Row], target: Path) -> bool:
     rows = [row for row in rows if row.value]  # Of what is nothing there is nothing to see.
     lines = -(-len(rows) // COLUMNS)
     size = (PANEL_WIDTH * COLUMNS, PANEL_HEIGHT * lines)
-    picture, panels = plt.subplots(lines, COLUMNS, figsize=size, squeeze=False, layout="constrained")
+    picture, panels = plt.subplots(
+        lines, COLUMNS, figsize=size, squeeze=False, layout="constrained"
+    )
     for panel in panels.flat[len(rows) :]:
         panel.set_axis_off()
     for panel, row in zip(panels.flat, rows, strict=False):
@@ -60,4 +62,7 @@ def _goals(row: Row) -> list[float | None]:
     """Return where our bar must reach to, or not beyond, for each goal."""
     if row.limit is not None:
         return [row.limit]
-    return [None if each.goal is None else each.goal * row.value / ratio(row, each) for each in row.references]
+    return [
+        None if each.goal is None else each.goal * row.value / ratio(row, each)
+        for each in row.references
+    ]

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 READY_S = 20.0
 
@@ -25,11 +25,18 @@ class BrokenError(Exception):
 
 
 @contextmanager
-def running(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], env: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command with its output in a file."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=_clean(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            command,
+            cwd=ROOT,
+            env=_clean(env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
     try:
         yield process
@@ -48,7 +55,9 @@ def run(command: Sequence[str], env: Mapping[str, str]) -> None:
     Raises:
         BrokenError: it failed.
     """
-    done = subprocess.run(command, cwd=ROOT, env=_clean(env), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=_clean(env), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise BrokenError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
 
@@ -108,7 +117,13 @@ def wait_for_count(url: str, sql: str, at_least: int, timeout_s: float = READY_S
 
 def libpq_variables(url: str) -> dict[str, str]:
     """Return the environment in which libpq and asyncpg connect to this database."""
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    names = {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "user": "PGUSER",
+        "password": "PGPASSWORD",
+        "dbname": "PGDATABASE",
+    }
     given = conninfo_to_dict(url)
     return {names[name]: str(value) for name, value in given.items() if name in names}
 

@@ -119,7 +119,9 @@ def in_turns(bench: Bench, measures: Mapping[str, Callable[[], float]]) -> dict[
         names = list(measures)[:: 1 if number % 2 == 0 else -1]
         for name in names:
             figures[name].append(measures[name]())
-            bench.say(f"round {number + 1} of {bench.effort.rounds}, {name}: {figures[name][-1]:,.6g}")
+            bench.say(
+                f"round {number + 1} of {bench.effort.rounds}, {name}: {figures[name][-1]:,.6g}"
+            )
     return figures
 
 

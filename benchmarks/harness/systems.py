@@ -37,7 +37,8 @@ PATH = "/jobs/noop/run"
 BODY = b'{"parameters":{"number":1}}'
 
 SLOTS = 32
-"""Attempts at a time: tuned, as the peers are. The default, 4, suits tasks that work; these wait for the log."""
+"""Attempts at a time: tuned, as the peers are. The default, 4, suits tasks that work; these wait
+for the log."""
 
 LaunchOne = Callable[[], Awaitable[Any]]
 
@@ -77,7 +78,9 @@ def _of_module(name: str) -> Callable[[str], AbstractAsyncContextManager[LaunchO
 @asynccontextmanager
 async def _our_launching(url: str) -> AsyncIterator[LaunchOne]:
     async with parts(url) as part:
-        await part.jobs.register_job("noop", Spec(name="noop", type="batch", entry_point="bench.noop"), 1, TESTER)
+        await part.jobs.register_job(
+            "noop", Spec(name="noop", type="batch", entry_point="bench.noop"), 1, TESTER
+        )
         yield lambda: part.jobs.launch("noop", Launch(parameters={"number": 1}), TESTER)
 
 
@@ -93,9 +96,12 @@ OURS = System(
 )
 
 _CONCURRENCY = 5
-"""Tasks at a time of Procrastinate's worker: the fastest of those tried, 1 (its default), 5, 10 and 30."""
+"""Tasks at a time of Procrastinate's worker: the fastest of those tried, 1 (its default), 5, 10 and
+30."""
 
-_PROCRASTINATE = program("procrastinate", "--app", "benchmarks.against.peers.procrastinate_app.queue")
+_PROCRASTINATE = program(
+    "procrastinate", "--app", "benchmarks.against.peers.procrastinate_app.queue"
+)
 
 PROCRASTINATE = System(
     label="Procrastinate",
@@ -125,7 +131,9 @@ def installed_peers(bench: Bench) -> list[System]:
     peers = [PROCRASTINATE, PGQUEUER]
     for peer in peers:
         if find_spec(peer.package) is None:
-            bench.say(f"{peer.label} is not installed, so nothing is compared with it; `make bench` installs it")
+            bench.say(
+                f"{peer.label} is not installed, so nothing is compared with it; `make bench` installs it"
+            )
     return [peer for peer in peers if find_spec(peer.package) is not None]
 
 
@@ -204,7 +212,9 @@ def _template(bench: Bench, system: System) -> str:
 
 def register(url: str, slug: str, entry_point: str) -> None:
     """Register a job with our API."""
-    body = json.dumps({"slug": slug, "name": slug, "type": "batch", "entryPoint": entry_point}).encode()
+    body = json.dumps(
+        {"slug": slug, "name": slug, "type": "batch", "entryPoint": entry_point}
+    ).encode()
     post(f"{url}/jobs", body)
 
 

@@ -32,7 +32,8 @@ class Line:
 
 
 MOST_MORE = 4
-"""Further figures of a row that are worth a line each; where there are more, they are in the file of results."""
+"""Further figures of a row that are worth a line each; where there are more, they are in the file
+of results."""
 
 
 def lines(rows: Sequence[Row]) -> Iterator[Line]:
@@ -52,7 +53,15 @@ def _line(row: Row, reference: Reference, what: str, ours: str) -> Line:
     sign = "≤" if row.lower_is_better else "≥"
     goal = "" if reference.goal is None else f"{sign} {reference.goal:g} ×"  # noqa: RUF001 - a sign for people
     theirs = figure(Row("", "", row.unit, reference.rounds).value, row.unit)
-    return Line(what, ours, reference.label, theirs, f"{ratio(row, reference):.2f}", goal, _yes(is_met(row, reference)))
+    return Line(
+        what,
+        ours,
+        reference.label,
+        theirs,
+        f"{ratio(row, reference):.2f}",
+        goal,
+        _yes(is_met(row, reference)),
+    )
 
 
 def figure(value: float, unit: str) -> str:
@@ -70,7 +79,10 @@ def as_text(rows: Sequence[Row]) -> str:
     """Return the table for a terminal, with the notes below it."""
     cells = [HEADINGS, *(line.cells for line in lines(rows))]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    table = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
     return "\n".join([*table, "", *notes(rows)])
 
 
@@ -78,7 +90,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
     """Return what is to be said beside the table."""
     told = [f"{row.title}: {note}" for row in rows for note in row.notes]
     short = [row for row in rows if len(row.more) <= MOST_MORE]
-    more = [f"{row.title}: {what}: {figure(value, '')}" for row in short for what, value in row.more.items()]
+    more = [
+        f"{row.title}: {what}: {figure(value, '')}"
+        for row in short
+        for what, value in row.more.items()
+    ]
     return told + more
 
 

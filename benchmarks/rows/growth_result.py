@@ -1,8 +1,7 @@
 """What was found by measurements of their own, which take too long to be part of every one, if they were run.
 
-`docs/benchmarks/growth.json` is what `benchmarks.growth.__main__` writes; `docs/benchmarks/memory.json` holds rows of this
-table, as `measuring.to_json` writes them.
-"""
+`docs/benchmarks/growth.json` is what `benchmarks.growth.__main__` writes;
+`docs/benchmarks/memory.json` holds rows of this table, as `measuring.to_json` writes them."""
 
 import json
 from pathlib import Path
@@ -25,7 +24,9 @@ def growth_rows(result: Path = RESULT) -> list[Row]:
     if not result.exists():
         return []
     found = json.loads(result.read_text())
-    ratios = {str(row["name"]): float(row["ratio"]) for row in found["rows"] if not row.get("grows")}
+    ratios = {
+        str(row["name"]): float(row["ratio"]) for row in found["rows"] if not row.get("grows")
+    }
     if not ratios:
         return []
     sizes = sorted(int(size) for size in found["sizes"])
@@ -34,5 +35,13 @@ def growth_rows(result: Path = RESULT) -> list[Row]:
     title = f"the slowest list or look-up, {most} runs over {least}"
     note = f"of {len(ratios)} questions, from an earlier run of its own; the slowest: {worst}"
     return [
-        Row("growth", title, "fold", [ratios[worst]], lower_is_better=True, limit=float(found["goal"]), notes=[note])
+        Row(
+            "growth",
+            title,
+            "fold",
+            [ratios[worst]],
+            lower_is_better=True,
+            limit=float(found["goal"]),
+            notes=[note],
+        )
     ]

@@ -2,8 +2,8 @@
 
     python -m benchmarks.rows.launches [--quick] [--rounds N] [--seconds S] [--json FILE]
 
-Each measurement has a new server, worker and database, so nobody works off what another round has left.
-"""
+Each measurement has a new server, worker and database, so nobody works off what another round has
+left."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,13 +24,25 @@ def measure(bench: Bench) -> list[Row]:
     peers = installed_peers(bench)
     measures: dict[str, Callable[[], float]] = {BARE: partial(_bare, bench)}
     executed: dict[str, list[float]] = {system.label: [] for system in (OURS, *peers)}
-    measures |= {system.label: partial(_launches, bench, system, executed) for system in (OURS, *peers)}
+    measures |= {
+        system.label: partial(_launches, bench, system, executed) for system in (OURS, *peers)
+    }
     figures = in_turns(bench, measures)
     references = [Reference(BARE, figures[BARE], goal=0.5)]
     references += [Reference(peer.label, figures[peer.label]) for peer in peers]
     title = f"launches over HTTP, {CONNECTIONS} connections, a worker beside"
     more = {f"{label} executed meanwhile, /s": median(rates) for label, rates in executed.items()}
-    return [Row("launches", title, "/s", figures[OURS.label], references, more=more, notes=[f"load by {generator()}"])]
+    return [
+        Row(
+            "launches",
+            title,
+            "/s",
+            figures[OURS.label],
+            references,
+            more=more,
+            notes=[f"load by {generator()}"],
+        )
+    ]
 
 
 def _bare(bench: Bench) -> float:
@@ -44,7 +56,9 @@ def _launches(bench: Bench, system: System, executed: dict[str, list[float]]) ->
         post(url)
         own.wait_for_completed(1)  # The worker is at work.
         figure = _rate(bench, url)
-        executed[system.label].append(own.completed() / (bench.effort.warm_up_s + bench.effort.seconds))
+        executed[system.label].append(
+            own.completed() / (bench.effort.warm_up_s + bench.effort.seconds)
+        )
         _check(system, own.launched(), figure * bench.effort.seconds)
     return figure
 

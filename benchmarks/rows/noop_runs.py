@@ -2,10 +2,9 @@
 
     python -m benchmarks.rows.noop_runs [--quick] [--rounds N] [--seconds S] [--json FILE]
 
-Twice: a worker works off what was launched before; and a worker works while runs are launched, always so many that
-some wait. Launched without HTTP, one at a time as a service would, by 64 callers. Counted is what the tables show as
-succeeded.
-"""
+Twice: a worker works off what was launched before; and a worker works while runs are launched,
+always so many that some wait. Launched without HTTP, one at a time as a service would, by 64
+callers. Counted is what the tables show as succeeded."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -19,7 +18,16 @@ import uvloop
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import READY_S, BrokenError
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
-from benchmarks.harness.systems import OURS, PGQUEUER, PROCRASTINATE, LaunchOne, Site, System, installed_peers, site
+from benchmarks.harness.systems import (
+    OURS,
+    PGQUEUER,
+    PROCRASTINATE,
+    LaunchOne,
+    Site,
+    System,
+    installed_peers,
+    site,
+)
 
 T = TypeVar("T")
 
@@ -29,7 +37,8 @@ BACKLOG_A_SECOND = 2_500
 """More than any of them executes."""
 
 WAITING = 500
-"""Beyond these nobody launches; enough for a look at the tables ten times a second to be often enough."""
+"""Beyond these nobody launches; enough for a look at the tables ten times a second to be often
+enough."""
 
 CALLERS = 64
 
@@ -48,7 +57,9 @@ def measure(bench: Bench) -> list[Row]:
         ("noop", "no-op runs, launched meanwhile", _meanwhile),
     ):
         bench.say(title)
-        figures = in_turns(bench, {system.label: partial(figure, bench, system) for system in systems})
+        figures = in_turns(
+            bench, {system.label: partial(figure, bench, system) for system in systems}
+        )
         ours = figures.pop(OURS.label)
         references = [Reference(label, rounds, GOALS[label]) for label, rounds in figures.items()]
         rows.append(Row(name, title, "/s", ours, references))
@@ -78,7 +89,10 @@ def _watch(own: Site, seconds: float, launches: int) -> float:
         while True:
             sleep(LOOK_EVERY_S)
             now, completed = perf_counter(), _completed(connection, own.system)
-            if _is_enough(own.system, now - began, seconds, completed - before) or completed >= launches:
+            if (
+                _is_enough(own.system, now - began, seconds, completed - before)
+                or completed >= launches
+            ):
                 return (completed - before) / (now - began)
 
 

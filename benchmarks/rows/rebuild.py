@@ -39,7 +39,11 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
 
 def copy_rows(url: str, lines: Path) -> float:
     """Copy the table's rows from a file into a bare temporary table; return the rows a second."""
-    with psycopg.connect(url) as connection, connection.cursor() as cursor, lines.open("rb") as source:
+    with (
+        psycopg.connect(url) as connection,
+        connection.cursor() as cursor,
+        lines.open("rb") as source,
+    ):
         cursor.execute(staging.create_sql(TABLE))
         started = perf_counter()
         with cursor.copy(staging.copy_sql(TABLE, staging.expected(TABLE))) as copy:
@@ -51,7 +55,11 @@ def copy_rows(url: str, lines: Path) -> float:
 def export_rows(url: str, lines: Path) -> None:
     """Write the table's rows to a file."""
     command = f"COPY {TABLE.name} ({', '.join(TABLE.columns)}) TO STDOUT"
-    with psycopg.connect(url) as connection, connection.cursor().copy(command) as copy, lines.open("wb") as target:
+    with (
+        psycopg.connect(url) as connection,
+        connection.cursor().copy(command) as copy,
+        lines.open("wb") as target,
+    ):
         target.writelines(copy)
 
 
@@ -90,16 +98,25 @@ def measure(url: str, directory: Path, rounds: int) -> None:
         fold, whole = measure_verify(url)
         folds.append(fold)
         wholes.append(whole)
-        print(f"COPY {copied[-1]:9,.0f} rows/s   fold {fold:9,.0f} events/s   fold and compare {whole:9,.0f} events/s")
-    ratios = [median(rate / copy for rate, copy in zip(rates, copied, strict=True)) for rates in (folds, wholes)]
+        print(
+            f"COPY {copied[-1]:9,.0f} rows/s   fold {fold:9,.0f} events/s   fold and compare {whole:9,.0f} events/s"
+        )
+    ratios = [
+        median(rate / copy for rate, copy in zip(rates, copied, strict=True))
+        for rates in (folds, wholes)
+    ]
     print(f"median ratio to COPY: fold {ratios[0]:.2f}, fold and compare {ratios[1]:.2f}")
-    print(f"memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+    print(
+        f"memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB"
+    )
     measure_mending(url)
 
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=333_333)
     parser.add_argument("--random-ids", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)

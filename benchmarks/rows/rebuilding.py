@@ -2,8 +2,8 @@
 
     python -m benchmarks.rows.rebuilding [--quick] [--rounds N] [--json FILE]
 
-See `benchmarks.rows.rebuild` for the same in other sizes. The library's runner reads a short sample of its own log.
-"""
+See `benchmarks.rows.rebuild` for the same in other sizes. The library's runner reads a short sample
+of its own log."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -51,7 +51,14 @@ def measure(bench: Bench) -> list[Row]:
     references = [Reference(COPY, figures[COPY], goal=0.5), Reference(LIBRARY, figures[LIBRARY])]
     title = f"fold and compare {3 * runs:,} events".replace(",", " ")
     return [
-        Row("rebuild", title, "/s", figures[OURS.label], references, notes=["the library's runner: a short sample"]),
+        Row(
+            "rebuild",
+            title,
+            "/s",
+            figures[OURS.label],
+            references,
+            notes=["the library's runner: a short sample"],
+        ),
         Row(
             name="rebuild-memory",
             title="its memory, at most",

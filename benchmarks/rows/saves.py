@@ -2,10 +2,10 @@
 
     python -m benchmarks.rows.saves [--quick] [--rounds N] [--seconds S] [--json FILE]
 
-The bare INSERTs write the very events and rows that our round before has written, into the same tables with the same
-indexes and triggers, in transactions as large as ours became on average: no decision, no fold, no heads read, nobody
-told. The library saves the same aggregates by threads, without rows.
-"""
+The bare INSERTs write the very events and rows that our round before has written, into the same
+tables with the same indexes and triggers, in transactions as large as ours became on average: no
+decision, no fold, no heads read, nobody told. The library saves the same aggregates by threads,
+without rows."""
 
 import asyncio
 from collections.abc import Callable

@@ -2,10 +2,9 @@
 
     python -m benchmarks.rows.starts [--quick] [--rounds N] [--json FILE]
 
-The clock starts when the request is sent over HTTP, on a connection that is open, and stops in the handler's process;
-one run at a time, each after the one before has ended. The reference: one session notifies another, which notifies
-the first.
-"""
+The clock starts when the request is sent over HTTP, on a connection that is open, and stops in the
+handler's process; one run at a time, each after the one before has ended. The reference: one
+session notifies another, which notifies the first."""
 
 import asyncio
 import http.client
@@ -101,11 +100,14 @@ def _over_http_ms(bench: Bench) -> float:
         with closing(http.client.HTTPConnection(address, timeout=DEADLINE_S)) as connection:
 
             def launch() -> str:
-                connection.request("POST", f"/jobs/{SLUG}/run", b"{}", {"Content-Type": "application/json"})
+                connection.request(
+                    "POST", f"/jobs/{SLUG}/run", b"{}", {"Content-Type": "application/json"}
+                )
                 return str(json.loads(connection.getresponse().read())["data"]["id"])
 
             def connect() -> None:
-                connection.close()  # The server has closed it by itself where the run before took seconds.
+                # The server has closed it by itself where the run before took seconds.
+                connection.close()
                 connection.connect()
 
             return _median_ms(bench, own, launch, connect)
@@ -123,10 +125,14 @@ def _in_process_ms(bench: Bench) -> float:
         stack.callback(lambda: runner.run(context.__aexit__(None, None, None)))
         spec = Spec(name=SLUG, type="batch", entry_point=ENTRY_POINT)
         runner.run(part.jobs.register_job(SLUG, spec, 1, TESTER))
-        return _median_ms(bench, own, lambda: str(runner.run(part.jobs.launch(SLUG, Launch(), TESTER)).run_id))
+        return _median_ms(
+            bench, own, lambda: str(runner.run(part.jobs.launch(SLUG, Launch(), TESTER)).run_id)
+        )
 
 
-def _median_ms(bench: Bench, own: Site, launch: LaunchRun, prepare: Callable[[], None] = lambda: None) -> float:
+def _median_ms(
+    bench: Bench, own: Site, launch: LaunchRun, prepare: Callable[[], None] = lambda: None
+) -> float:
     took = []
     with psycopg.connect(own.url, autocommit=True) as connection:
         for number in range(_samples(bench) + 1):

@@ -2,10 +2,9 @@
 
     python -m benchmarks.rows.streaming [--quick] [--rounds N] [--seconds S] [--json FILE]
 
-Launches come at a steady rate over HTTP. Counted is from the moment at which the event was inserted, by the server's
-clock, so that its commit counts as well: the figures are a little too high. The clients share one process with the
-launcher, and the two processors with all else.
-"""
+Launches come at a steady rate over HTTP. Counted is from the moment at which the event was
+inserted, by the server's clock, so that its commit counts as well: the figures are a little too
+high. The clients share one process with the launcher, and the two processors with all else."""
 
 import asyncio
 import math
@@ -50,7 +49,9 @@ def measure(bench: Bench) -> list[Row]:
         medians.append(_quantile(delays, 0.5))
         bench.say(f"{len(delays):,} events heard: p99 {rounds[-1]:.1f} ms")
     delays, missed = _round(bench, bench.effort.clients, CROWD_LAUNCHES_A_SECOND)
-    bench.say(f"{bench.effort.clients:,} clients: {missed} of {len(delays) + missed:,} events missed")
+    bench.say(
+        f"{bench.effort.clients:,} clients: {missed} of {len(delays) + missed:,} events missed"
+    )
     return [
         Row(
             name="stream",
@@ -60,7 +61,9 @@ def measure(bench: Bench) -> list[Row]:
             lower_is_better=True,
             limit=20.0,
             more={"median, ms": _quantile(medians, 0.5)},
-            notes=[f"{LAUNCHES_A_SECOND} launches a second; from the insert, so the commit itself counts"],
+            notes=[
+                f"{LAUNCHES_A_SECOND} launches a second; from the insert, so the commit itself counts"
+            ],
         ),
         Row(
             name="crowd",
@@ -96,7 +99,9 @@ def _round(bench: Bench, number: int, a_second: float) -> tuple[list[float], int
     recorded = {int(position): float(at) for position, at in launched}
     arrivals = [client.arrivals() for client in listeners]
     missed = sum(len(recorded.keys() - seen.keys()) for seen in arrivals)
-    delays = [(at - recorded[position]) * 1_000 for seen in arrivals for position, at in seen.items()]
+    delays = [
+        (at - recorded[position]) * 1_000 for seen in arrivals for position, at in seen.items()
+    ]
     return delays, missed
 
 
@@ -124,7 +129,11 @@ async def _settle(listeners: Sequence[Client], events: int) -> None:
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, math.ceil(share * len(values)) - 1)] if values else math.nan
+    return (
+        sorted(values)[min(len(values) - 1, math.ceil(share * len(values)) - 1)]
+        if values
+        else math.nan
+    )
 
 
 if __name__ == "__main__":

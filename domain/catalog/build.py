@@ -143,7 +143,9 @@ class Build(Aggregate):
         }
 
     @classmethod
-    def request(cls, build_id: UUID, repository_id: str, run_id: UUID | None, wanted: Wanted, now: datetime) -> Build:
+    def request(
+        cls, build_id: UUID, repository_id: str, run_id: UUID | None, wanted: Wanted, now: datetime
+    ) -> Build:
         """Ask for a build of the app that clients call `repository_id`; `run_id` is None where no run can be had."""
         return cls._create(
             cls.Requested,
@@ -163,7 +165,10 @@ class Build(Aggregate):
         if self.status != "failed":
             raise ConflictError("build_not_failed", "only failed builds can be retried")
         return Wanted(
-            git_branch=self.git_branch, git_ref=self.git_ref, commit_sha=self.commit_sha, retry_of=str(self.id)
+            git_branch=self.git_branch,
+            git_ref=self.git_ref,
+            commit_sha=self.commit_sha,
+            retry_of=str(self.id),
         )
 
     def start(self, run_id: str, attempt: int, now: datetime) -> None:

@@ -11,7 +11,11 @@ BUILTIN_SPECS: dict[str, Spec] = {
         name="Repository Ingestion",
         type="batch",
         entry_point=INGEST_ENTRY_POINT,
-        parameters_schema={"type": "object", "properties": {"repositoryId": {**_ID}}, "required": ["repositoryId"]},
+        parameters_schema={
+            "type": "object",
+            "properties": {"repositoryId": {**_ID}},
+            "required": ["repositoryId"],
+        },
         default_parameters={"repositoryId": None},
         timeout_ms=900_000,
         retry_policy={"maxAttempts": 3, "strategy": "exponential", "initialDelayMs": 10_000},

@@ -1,7 +1,8 @@
 """How the catalog follows its runs: each event of a run moves its repository or its build, in the same unit.
 
-So their status cannot disagree with the run, whoever ended the run and however: the handler, a timeout, a cancel or a
-dead worker. All of this is pure; `domain.catalog.units` finds the aggregates.
+So their status cannot disagree with the run, whoever ended the run and however: the handler, a
+timeout, a cancel or a dead worker. All of this is pure; `domain.catalog.units` finds the
+aggregates.
 """
 
 from collections.abc import Sequence
@@ -19,20 +20,27 @@ from domain.json_values import JsonObject
 NOTHING_SAID = "the run ended without saying what came of it"
 
 
-def follow_ingestion(run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime) -> Ingested | None:
+def follow_ingestion(
+    run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime
+) -> Ingested | None:
     """Let the repository follow what the run's pending events say; return what was found, if that is among it."""
     found: Ingested | None = None
     for event in run.pending_events:
         at = max(cut_to_ms(now), event.timestamp)
         if isinstance(event, events.Started):
             repository.start_ingestion(str(run.id), event.attempt, at)
-        elif repository.run_id == str(run.id):  # Else a newer ingestion has taken over, and this is history.
+        elif repository.run_id == str(run.id):
+            # Else a newer ingestion has taken over, and this is history.
             found = _follow_ingestion(event, run, repository, effects, at) or found
     return found
 
 
 def follow_build(
-    run: JobRun, build: Build, repository: Repository | None, effects: Sequence[Effect], now: datetime
+    run: JobRun,
+    build: Build,
+    repository: Repository | None,
+    effects: Sequence[Effect],
+    now: datetime,
 ) -> None:
     """Let the build follow what the run's pending events say, and the repository learn what a success tells of it."""
     for event in run.pending_events:
@@ -58,14 +66,20 @@ def _follow_ingestion(
             return found
         case events.AttemptFailed() | events.AttemptTimedOut() | events.AttemptLost():
             if event.retry_at is None:
-                repository.fail_ingestion(run_id, event.attempt, event.error_message, duration_ms, now)
+                repository.fail_ingestion(
+                    run_id, event.attempt, event.error_message, duration_ms, now
+                )
             else:
-                repository.retry_ingestion(run_id, event.attempt, event.error_message, duration_ms, now)
+                repository.retry_ingestion(
+                    run_id, event.attempt, event.error_message, duration_ms, now
+                )
         case events.HandedBack():
             repository.retry_ingestion(run_id, run.attempt, "the worker stopped", duration_ms, now)
         case events.Canceled():
             duration_ms = None if event.execution is None else duration_ms
-            repository.fail_ingestion(run_id, run.attempt, event.reason or "canceled", duration_ms, now)
+            repository.fail_ingestion(
+                run_id, run.attempt, event.reason or "canceled", duration_ms, now
+            )
         case events.StartDeadlinePassed():
             repository.fail_ingestion(run_id, run.attempt, "not started in time", None, now)
         case _:
@@ -81,7 +95,9 @@ def _follow_build(  # noqa: PLR0913 - the event, and all that it may concern
     effects: Sequence[Effect],
     now: datetime,
 ) -> None:
-    if isinstance(event, events.ReportedEvent) and isinstance(commit_sha := event.metrics.get(COMMIT_METRIC), str):
+    if isinstance(event, events.ReportedEvent) and isinstance(
+        commit_sha := event.metrics.get(COMMIT_METRIC), str
+    ):
         build.check_out(commit_sha, now)
     match event:
         case events.Succeeded():
@@ -101,7 +117,9 @@ def _follow_build(  # noqa: PLR0913 - the event, and all that it may concern
             pass
 
 
-def _finish(build: Build, repository: Repository | None, image: JsonObject | None, now: datetime) -> None:
+def _finish(
+    build: Build, repository: Repository | None, image: JsonObject | None, now: datetime
+) -> None:
     if image is None:
         build.fail(NOTHING_SAID, now)
         return

@@ -208,30 +208,59 @@ class Repository(Aggregate):
         count = self.ingest_attempts + 1
         self._trigger(self.IngestionStarted, run_id, now, attempt=attempt, ingest_attempts=count)
 
-    def retry_ingestion(self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime) -> None:
+    def retry_ingestion(
+        self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime
+    ) -> None:
         """Note that an attempt ended and another will follow."""
-        self._trigger(self.IngestionRetryScheduled, run_id, now, attempt=attempt, error=error, duration_ms=duration_ms)
+        self._trigger(
+            self.IngestionRetryScheduled,
+            run_id,
+            now,
+            attempt=attempt,
+            error=error,
+            duration_ms=duration_ms,
+        )
 
     def finish_ingestion(
         self, run_id: str, attempt: int, found: Ingested, duration_ms: int | None, now: datetime
     ) -> None:
         """Record what the ingestion found."""
-        self._trigger(self.IngestionSucceeded, run_id, now, attempt=attempt, duration_ms=duration_ms, **asdict(found))
+        self._trigger(
+            self.IngestionSucceeded,
+            run_id,
+            now,
+            attempt=attempt,
+            duration_ms=duration_ms,
+            **asdict(found),
+        )
 
-    def fail_ingestion(self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime) -> None:
+    def fail_ingestion(
+        self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime
+    ) -> None:
         """Record that the ingestion ended without success."""
-        self._trigger(self.IngestionFailed, run_id, now, attempt=attempt, error=error, duration_ms=duration_ms)
+        self._trigger(
+            self.IngestionFailed, run_id, now, attempt=attempt, error=error, duration_ms=duration_ms
+        )
 
     def read_env_templates(self, build_id: str, templates: list[JsonObject], now: datetime) -> None:
         """Record which environment variables the app takes, unless that is known already."""
         if templates != self.env_templates:
             at = max(cut_to_ms(now), self.modified_on)
-            self.trigger_event(self.EnvTemplatesRead, timestamp=at, build_id=build_id, launch_env_templates=templates)
+            self.trigger_event(
+                self.EnvTemplatesRead,
+                timestamp=at,
+                build_id=build_id,
+                launch_env_templates=templates,
+            )
 
     def move(self, status: IngestStatus, run_id: str) -> None:
         """Apply where the ingestion stands."""
         self.status = status
         self.run_id = run_id
 
-    def _trigger(self, event_class: type[Repository.Event], run_id: str, now: datetime, **fields: Any) -> None:
-        self.trigger_event(event_class, timestamp=max(cut_to_ms(now), self.modified_on), run_id=run_id, **fields)
+    def _trigger(
+        self, event_class: type[Repository.Event], run_id: str, now: datetime, **fields: Any
+    ) -> None:
+        self.trigger_event(
+            event_class, timestamp=max(cut_to_ms(now), self.modified_on), run_id=run_id, **fields
+        )

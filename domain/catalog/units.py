@@ -34,17 +34,23 @@ class Source(Protocol):
     def new_id(self) -> UUID:
         """Return an id that nobody has."""
 
-    async def load(self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None) -> dict[UUID, A]:
+    async def load(
+        self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None
+    ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class."""
 
 
 async def with_catalog(
-    source: Source, runs: Sequence[JobRun], effects: Sequence[Effect] = (), locked: Locked | None = None
+    source: Source,
+    runs: Sequence[JobRun],
+    effects: Sequence[Effect] = (),
+    locked: Locked | None = None,
 ) -> list[Aggregate]:
     """Return the runs and all that their new events move in the catalog, the runs first."""
     if not runs:
         return []
-    now = max(run.modified_on for run in runs)  # What follows them happens in their moment, not a millisecond later.
+    # What follows them happens in their moment, not a millisecond later.
+    now = max(run.modified_on for run in runs)
     ingested = await _ingestions(source, runs, effects, now, locked)
     return [*runs, *ingested, *await _builds(source, runs, effects, now, locked)]
 
@@ -59,7 +65,9 @@ async def inputs_of(source: Source, run: JobRun, locked: Locked | None = None) -
     build = await _one(source, Build, build_id, locked) if build_id else None
     if build is None:
         return {"build": None, "repository": None}
-    repository = await _one(source, Repository, identifiers.repository_id(build.repository_id), locked)
+    repository = await _one(
+        source, Repository, identifiers.repository_id(build.repository_id), locked
+    )
     return {"build": build.record, "repository": _shown(repository)}
 
 
@@ -81,12 +89,18 @@ async def completed(source: Source, definition: JobDefinition, launch: Launch) -
 
 
 def new_build(  # noqa: PLR0913 - what a build is made of
-    source: Source, definition: JobDefinition, repository_id: str, wanted: Wanted, launch: Launch, requested_by: str
+    source: Source,
+    definition: JobDefinition,
+    repository_id: str,
+    wanted: Wanted,
+    launch: Launch,
+    requested_by: str,
 ) -> tuple[Build, JobRun]:
     """Return a build and the run that executes it.
 
     Raises:
-        InvalidInputError: an operator revised `repository-build`, and it no longer takes a build's parameters.
+        InvalidInputError: an operator revised `repository-build`, and it no longer takes a build's
+            parameters.
     """
     now, run_id, build_id = source.clock(), source.new_id(), source.new_id()
     build = Build.request(build_id, repository_id, run_id, wanted, now)
@@ -96,12 +110,18 @@ def new_build(  # noqa: PLR0913 - what a build is made of
 
 
 async def _ingestions(
-    source: Source, runs: Sequence[JobRun], effects: Sequence[Effect], now: datetime, locked: Locked | None
+    source: Source,
+    runs: Sequence[JobRun],
+    effects: Sequence[Effect],
+    now: datetime,
+    locked: Locked | None,
 ) -> list[Aggregate]:
     followed = [(run, found) for run in runs if (found := catalog.repository_of(run)) is not None]
     if not followed:
         return []
-    repositories = await source.load(Repository, {repository_id for _, repository_id in followed}, locked)
+    repositories = await source.load(
+        Repository, {repository_id for _, repository_id in followed}, locked
+    )
     chained: list[Aggregate] = []
     for run, repository_id in followed:
         if (repository := repositories.get(repository_id)) is not None:
@@ -124,12 +144,19 @@ async def _build_after(
     except InvalidInputError as error:
         now = source.clock()
         build = Build.request(source.new_id(), repository.client_id, None, wanted, now)
-        build.fail(f"the build could not be launched: {error.issues[0].path}: {error.issues[0].message}", now)
+        build.fail(
+            f"the build could not be launched: {error.issues[0].path}: {error.issues[0].message}",
+            now,
+        )
         return [build]
 
 
 async def _builds(
-    source: Source, runs: Sequence[JobRun], effects: Sequence[Effect], now: datetime, locked: Locked | None
+    source: Source,
+    runs: Sequence[JobRun],
+    effects: Sequence[Effect],
+    now: datetime,
+    locked: Locked | None,
 ) -> list[Aggregate]:
     followed = [(run, found) for run in runs if (found := catalog.build_of(run)) is not None]
     if not followed:
@@ -143,9 +170,15 @@ async def _builds(
     return [*builds.values(), *repositories.values()]
 
 
-async def _one(source: Source, aggregate_class: type[A], aggregate_id: UUID, locked: Locked | None) -> A | None:
+async def _one(
+    source: Source, aggregate_class: type[A], aggregate_id: UUID, locked: Locked | None
+) -> A | None:
     return (await source.load(aggregate_class, [aggregate_id], locked)).get(aggregate_id)
 
 
 def _shown(repository: Repository | None) -> JsonObject | None:
-    return None if repository is None else {**repository.record, "authorTags": list(repository.author_tags)}
+    return (
+        None
+        if repository is None
+        else {**repository.record, "authorTags": list(repository.author_tags)}
+    )

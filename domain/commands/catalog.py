@@ -73,7 +73,9 @@ class Catalog:
         caused = Origin(origin.actor, causation_id=identifiers.event_id(build.id, build.version))
         return await self._launch_build(build.repository_id, build.again(), caused, build.id)
 
-    async def _launch_build(self, client_id: str, wanted: Wanted, origin: Origin, continues: UUID | None) -> Row:
+    async def _launch_build(
+        self, client_id: str, wanted: Wanted, origin: Origin, continues: UUID | None
+    ) -> Row:
         definition = await self._jobs.definition(identifiers.definition_id(BUILD_SLUG))
         build, run = new_build(self._jobs, definition, client_id, wanted, Launch(), origin.actor)
         unit = Unit(self._jobs.stored_events([build, run]), origin, continues=continues)

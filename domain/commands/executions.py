@@ -20,10 +20,12 @@ from domain.ports import Claimant, Locked, Origin
 from domain.schema.validation import violations
 
 MAX_RESULT_BYTES = 1_048_576
-"""A result is read with every list of runs; what is larger belongs into a store, and its address into the result."""
+"""A result is read with every list of runs; what is larger belongs into a store, and its address
+into the result."""
 
 SWEEP_LIMIT = 500
-"""How many runs one recovery or expiry moves at a time, so that no append holds the lock for long."""
+"""How many runs one recovery or expiry moves at a time, so that no append holds the lock for
+long."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Executions:
     async def claim(self, worker_id: str, slots: int) -> list[Claim]:
         """Claim up to `slots` due runs, the most urgent first; each `Started` is in the log when this returns.
 
-        Nothing is left to be looked up afterwards: a look-up that failed would leave claimed runs to nobody.
+        Nothing is left to be looked up afterwards: a look-up that failed would leave claimed runs
+        to nobody.
 
         Raises:
             WorkerBuriedError: the worker has been declared dead.
@@ -64,7 +67,9 @@ class Executions:
                 raise WorkerBuriedError(worker_id)
             due = await self._jobs.load(JobRun, run_ids, locked)
             runs = list(due.values())
-            claims[:] = [await self._claim(run, worker_id, locked) for run in runs if not run.erased]
+            claims[:] = [
+                await self._claim(run, worker_id, locked) for run in runs if not run.erased
+            ]
             for run in runs:
                 if run.erased:
                     self._give_up(run, worker_id, locked.now)
@@ -72,52 +77,82 @@ class Executions:
 
         await self._jobs.save_under_lock(decide, _by(worker_id), Claimant(worker_id, slots))
         self._held = {
-            run_id: run for run_id, run in self._held.items() if run.holder and run.holder.worker_id == worker_id
+            run_id: run
+            for run_id, run in self._held.items()
+            if run.holder and run.holder.worker_id == worker_id
         }
         self._held |= {claim.run.id: copy(claim.run) for claim in claims}
         return claims
 
     async def progress(self, run_id: UUID, holder: Holder, report: Report) -> None:
         """Record what the handler reports while it runs."""
-        await self._command(run_id, holder, lambda run: run.progress(holder, self._jobs.clock(), report))
+        await self._command(
+            run_id, holder, lambda run: run.progress(holder, self._jobs.clock(), report)
+        )
 
     async def succeed(
-        self, run_id: UUID, holder: Holder, result: Json, report: Report, effects: Sequence[Effect] = ()
+        self,
+        run_id: UUID,
+        holder: Holder,
+        result: Json,
+        report: Report,
+        effects: Sequence[Effect] = (),
     ) -> None:
         """Record a result with all its effects, or fail the attempt if the result breaks a rule."""
         run = self._held.get(run_id) or await self._jobs.run(run_id)
         spec = await self.pinned_spec(run.definition_id, run.definition_version)
         issues = _result_issues(spec, result, effects)
         if issues:
-            message = "invalid result: " + "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
+            message = "invalid result: " + "; ".join(
+                f"{issue.path}: {issue.message}" for issue in issues
+            )
             await self.fail(run_id, holder, Failure(message, "invalid_result"), report)
             return
         await self._command(
-            run_id, holder, lambda run: run.succeed(holder, self._jobs.clock(), result, report), effects
+            run_id,
+            holder,
+            lambda run: run.succeed(holder, self._jobs.clock(), result, report),
+            effects,
         )
 
     async def fail(self, run_id: UUID, holder: Holder, failure: Failure, report: Report) -> None:
         """End the attempt as failed."""
         random = self._jobs.random.random
-        await self._command(run_id, holder, lambda run: run.fail(holder, self._jobs.clock(), failure, report, random))
+        await self._command(
+            run_id,
+            holder,
+            lambda run: run.fail(holder, self._jobs.clock(), failure, report, random),
+        )
 
     async def time_out(self, run_id: UUID, holder: Holder, report: Report) -> None:
         """End the attempt as timed out."""
         random = self._jobs.random.random
-        await self._command(run_id, holder, lambda run: run.time_out(holder, self._jobs.clock(), report, random))
+        await self._command(
+            run_id, holder, lambda run: run.time_out(holder, self._jobs.clock(), report, random)
+        )
 
     async def expire(self, run_id: UUID, holder: Holder, message: str, report: Report) -> None:
         """End the run as expired because its handler says so."""
-        await self._command(run_id, holder, lambda run: run.expire(holder, self._jobs.clock(), message, report))
+        await self._command(
+            run_id, holder, lambda run: run.expire(holder, self._jobs.clock(), message, report)
+        )
 
     async def confirm_cancel(
-        self, run_id: UUID, holder: Holder, reason: str | None, report: Report, *, by_handler: bool = False
+        self,
+        run_id: UUID,
+        holder: Holder,
+        reason: str | None,
+        report: Report,
+        *,
+        by_handler: bool = False,
     ) -> None:
         """Record that a run to be canceled has really stopped."""
         await self._command(
             run_id,
             holder,
-            lambda run: run.confirm_cancel(holder, self._jobs.clock(), reason, report, by_handler=by_handler),
+            lambda run: run.confirm_cancel(
+                holder, self._jobs.clock(), reason, report, by_handler=by_handler
+            ),
         )
 
     async def hand_back(self, run_id: UUID, holder: Holder) -> None:
@@ -161,18 +196,26 @@ class Executions:
         await self._jobs.save_under_lock(decide, Origin(actor=observer))
         return lost
 
-    async def pinned_spec(self, definition_id: UUID, version: int, locked: Locked | None = None) -> Spec:
+    async def pinned_spec(
+        self, definition_id: UUID, version: int, locked: Locked | None = None
+    ) -> Spec:
         """Return a definition's content as of a version. Versions never change, so they are kept."""
         key = (definition_id, version)
         if key not in self._pinned:
-            definition = (await self._jobs.load(JobDefinition, [definition_id], locked))[definition_id]
+            definition = (await self._jobs.load(JobDefinition, [definition_id], locked))[
+                definition_id
+            ]
             if len(self._pinned) >= 1024:  # noqa: PLR2004 - bounds memory; refilling costs one look-up each
                 self._pinned.clear()
             self._pinned[key] = definition.as_pinned(version)
         return self._pinned[key]
 
     async def _command(
-        self, run_id: UUID, holder: Holder, act: Callable[[JobRun], None], effects: Sequence[Effect] = ()
+        self,
+        run_id: UUID,
+        holder: Holder,
+        act: Callable[[JobRun], None],
+        effects: Sequence[Effect] = (),
     ) -> None:
         """Let the run decide: as this process left it, if it did, and else, or if that is outdated, as the log has it.
 
@@ -210,7 +253,8 @@ class Executions:
 def _allows(run: JobRun, act: Callable[[JobRun], None]) -> bool:
     try:
         act(run)
-    except DomainError:  # Of something that this process has not seen, or rightly: the log's run will tell.
+    except DomainError:
+        # Of something that this process has not seen, or rightly: the log's run will tell.
         return False
     return True
 
@@ -218,7 +262,9 @@ def _allows(run: JobRun, act: Callable[[JobRun], None]) -> bool:
 def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[Issue]:
     if len(canonical(result)) > MAX_RESULT_BYTES:
         return [Issue("/result", f"larger than {MAX_RESULT_BYTES} bytes", "maxLength")]
-    broken = violations(spec.output_schema, result, "/result") if spec.output_schema is not None else []
+    broken = (
+        violations(spec.output_schema, result, "/result") if spec.output_schema is not None else []
+    )
     return broken + effect_issues(effects)
 
 

@@ -27,11 +27,12 @@ from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Row, Saved
 A = TypeVar("A", bound=Aggregate)
 
 MAX_DECISIONS = 20
-"""How often a command decides anew after conflicts. Each conflict means that another command got through, so this
-many in a row on one aggregate is no contention but a fault."""
+"""How often a command decides anew after conflicts. Each conflict means that another command got
+through, so this many in a row on one aggregate is no contention but a fault."""
 
 MAX_REMEMBERED = 1_000
-"""Definitions kept in memory for launches. More jobs than this in use at a time cost a look-up each."""
+"""Definitions kept in memory for launches. More jobs than this in use at a time cost a look-up
+each."""
 
 SYSTEM = Origin(actor="system")
 
@@ -49,7 +50,9 @@ class Jobs(Application[UUID]):
 
     name = "Jobs"
 
-    def __init__(self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource) -> None:
+    def __init__(
+        self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource
+    ) -> None:
         self._given_factory = factory
         self.log_port = log
         self.clock = clock
@@ -81,7 +84,9 @@ class Jobs(Application[UUID]):
             raise ConflictError("job_exists", f"job {slug} already exists") from None
         return saved.rows[definition.id]
 
-    async def revise_job(self, slug: str, changes: JsonObject, version: int | None, origin: Origin) -> Row | None:
+    async def revise_job(
+        self, slug: str, changes: JsonObject, version: int | None, origin: Origin
+    ) -> Row | None:
         """Make a new version of a job; return its row, or None where nothing changed."""
         definition_id = identifiers.definition_id(slug)
 
@@ -126,7 +131,8 @@ class Jobs(Application[UUID]):
         definition_id = identifiers.definition_id(slug)
         known = self._definitions.get(definition_id)
         if known is not None:
-            # What is remembered may be outdated: then the log refuses the unit, or the schema refused in vain.
+            # What is remembered may be outdated: then the log refuses the unit, or the schema
+            # refused in vain.
             with suppress(VersionConflictError, InvalidInputError):
                 return await self._request(known, launch, run_id, origin)
         for _ in range(MAX_DECISIONS):
@@ -140,7 +146,9 @@ class Jobs(Application[UUID]):
                     return earlier
         raise VersionConflictError(f"job {slug} keeps changing")
 
-    async def _request(self, definition: JobDefinition, launch: Launch, run_id: UUID, origin: Origin) -> Launched:
+    async def _request(
+        self, definition: JobDefinition, launch: Launch, run_id: UUID, origin: Origin
+    ) -> Launched:
         """Append a new run, provided that the definition is still the one it was decided on."""
         parameters = await completed(self, definition, launch)
         if parameters is not launch.parameters:
@@ -177,8 +185,8 @@ class Jobs(Application[UUID]):
 
         Raises:
             NotFoundError: `run_not_found`.
-            ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are gone;
-                `parameter_is_personal`, see `repeated_personal`.
+            ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are
+                gone; `parameter_is_personal`, see `repeated_personal`.
             InvalidInputError: the job's schema no longer allows the run's parameters.
         """
         for _ in range(MAX_DECISIONS):
@@ -191,10 +199,14 @@ class Jobs(Application[UUID]):
         if old.status not in FINAL:
             raise ConflictError("run_not_ended", f"job run is still {old.status}")
         if old.erased:
-            message = f"personal data among its parameters have been erased: {', '.join(old.erased)}"
+            message = (
+                f"personal data among its parameters have been erased: {', '.join(old.erased)}"
+            )
             raise ConflictError("run_erased", message)
         definition = await self.definition(old.definition_id)
-        run = new_run(definition, relaunch(definition, old), self.new_id(), origin.actor, self.clock())
+        run = new_run(
+            definition, relaunch(definition, old), self.new_id(), origin.actor, self.clock()
+        )
         caused = Origin(origin.actor, causation_id=identifiers.event_id(old.id, old.version))
         unit = Unit(
             self.stored_events([run]),
@@ -220,7 +232,9 @@ class Jobs(Application[UUID]):
         stored = self.stored_events(objs)
         return await self.log_port.append(Unit(stored, origin)) if stored else Saved()
 
-    async def decide_and_save(self, decide: Callable[[], Awaitable[Sequence[Aggregate]]], origin: Origin) -> Saved:
+    async def decide_and_save(
+        self, decide: Callable[[], Awaitable[Sequence[Aggregate]]], origin: Origin
+    ) -> Saved:
         """Run a decision on fresh aggregates until what it decides can be appended."""
         for _ in range(MAX_DECISIONS - 1):
             try:
@@ -242,11 +256,19 @@ class Jobs(Application[UUID]):
 
         return await self.log_port.append_under_lock(decide_events, origin, claimant)
 
-    async def load(self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None) -> dict[UUID, A]:
+    async def load(
+        self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None
+    ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class, folded from their events."""
         histories = await (locked or self.log_port).events_of(ids)
-        folded = {aggregate_id: self._folded(history) for aggregate_id, history in histories.items()}
-        return {key: aggregate for key, aggregate in folded.items() if isinstance(aggregate, aggregate_class)}
+        folded = {
+            aggregate_id: self._folded(history) for aggregate_id, history in histories.items()
+        }
+        return {
+            key: aggregate
+            for key, aggregate in folded.items()
+            if isinstance(aggregate, aggregate_class)
+        }
 
     def _folded(self, history: Iterable[StoredEvent]) -> Aggregate | None:
         """Return what the library's `project_aggregate` does, which asks of each event anew whether it is one."""
@@ -257,7 +279,11 @@ class Jobs(Application[UUID]):
 
     def stored_events(self, aggregates: Iterable[Aggregate]) -> list[StoredEvent]:
         """Collect the aggregates' new events, encoded."""
-        return [self.mapper.to_stored_event(event) for aggregate in aggregates for event in aggregate.collect_events()]
+        return [
+            self.mapper.to_stored_event(event)
+            for aggregate in aggregates
+            for event in aggregate.collect_events()
+        ]
 
     def new_id(self) -> UUID:
         """Return an id whose order is the order of time."""

@@ -38,7 +38,8 @@ class Subjects:
         """Destroy the subject's key and rewrite the rows that hold its data, in the transaction of the event.
 
         Raises:
-            NotFoundError: `subject_not_found`, nothing is kept under this name; it may have been erased before.
+            NotFoundError: `subject_not_found`, nothing is kept under this name; it may have been
+                erased before.
             ConflictError: `subject_has_unfinished_runs`, which need its data.
             SubjectKeysUnavailableError: the name cannot be looked up without the master key.
         """
@@ -47,7 +48,9 @@ class Subjects:
         async def decide(locked: Locked) -> Sequence[Aggregate]:
             key_id = await locked.subject_key(subject)
             if key_id is None:
-                raise NotFoundError("subject_not_found", "no personal data of this subject are kept")
+                raise NotFoundError(
+                    "subject_not_found", "no personal data of this subject are kept"
+                )
             _refuse_unfinished(await locked.unfinished_runs_of(key_id))
             erased[:] = [key_id]
             return [Subject.erase(key_id, reason, await locked.erase_subject(key_id), locked.now)]

@@ -23,7 +23,8 @@ from domain.schema.validation import schema_issues
 class Spec:
     """What a version of a definition says. The contract's section 2 gives each field's rule.
 
-    JSON parts (`parameters_schema`, `retry_policy`, …) are normalised and keep the clients' camelCase keys.
+    JSON parts (`parameters_schema`, `retry_policy`, …) are normalised and keep the clients'
+    camelCase keys.
     """
 
     name: str
@@ -126,13 +127,16 @@ class JobDefinition(Aggregate):
             now: the database's present.
 
         Raises:
-            InvalidInputError: the version is not above the current one, or the new content is wrong.
+            InvalidInputError: the version is not above the current one, or the new content is
+                wrong.
         """
         if version is not None and version <= self.current:
             message = f"must be above the current version, {self.current}"
             raise InvalidInputError([Issue("/version", message, "exclusiveMinimum")])
         old = asdict(self.spec)
-        differing = {name: new for name, new in changes.items() if canonical(new) != canonical(old[name])}
+        differing = {
+            name: new for name, new in changes.items() if canonical(new) != canonical(old[name])
+        }
         if not differing and version is None:
             return
         new = replace(self.spec, **differing)

@@ -16,7 +16,8 @@ from domain.personal.marks import subject_issues, subjects_of
 from domain.schema.validation import merged, violations
 
 MAX_AHEAD = timedelta(days=3_650)
-"""How far ahead a start may lie. A run planned for the year 9999 is a mistake, and overflows what adds to it."""
+"""How far ahead a start may lie. A run planned for the year 9999 is a mistake, and overflows what
+adds to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,8 @@ class Launch:
     """What a client asks for; None means 'as the definition says'.
 
     Attributes:
-        body: the request as sent, normalised; two requests under one idempotency key must agree in it.
+        body: the request as sent, normalised; two requests under one idempotency key must agree in
+            it.
     """
 
     parameters: JsonObject = field(default_factory=dict)
@@ -44,29 +46,37 @@ class Launch:
         return hashlib.sha256(canonical(self.body)).hexdigest()
 
 
-def new_run(definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime) -> JobRun:
+def new_run(
+    definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
+) -> JobRun:
     """Return the pending run; raise what `request` raises."""
     created_at = cut_to_ms(now)
     fields = _requested(definition, launch, requested_by, created_at)
     return JobRun.request(id=run_id, timestamp=created_at, **fields)
 
 
-def request(definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime) -> Requested:
+def request(
+    definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
+) -> Requested:
     """Return the first event of a new run: all that a launch appends.
 
     Raises:
-        InvalidInputError: the parameters violate the schema, it is not said whose personal data they are, or the
-            wished start is impossible.
+        InvalidInputError: the parameters violate the schema, it is not said whose personal data
+            they are, or the wished start is impossible.
     """
     created_at = cut_to_ms(now)
     return requested(run_id, created_at, _requested(definition, launch, requested_by, created_at))
 
 
-def _requested(definition: JobDefinition, launch: Launch, requested_by: str, created_at: datetime) -> dict[str, Any]:
+def _requested(
+    definition: JobDefinition, launch: Launch, requested_by: str, created_at: datetime
+) -> dict[str, Any]:
     """Decide on a run's first event; return its fields."""
     spec = definition.spec
     parameters = merged(spec.default_parameters, launch.parameters)
-    issues = violations(spec.parameters_schema, parameters, "/parameters") + _start_issues(launch, created_at)
+    issues = violations(spec.parameters_schema, parameters, "/parameters") + _start_issues(
+        launch, created_at
+    )
     if spec.personal:
         issues += subject_issues(spec.personal, parameters)
     if issues:
@@ -115,8 +125,8 @@ def repeated_personal(definition: JobDefinition, old: JobRun, new: JobRun) -> di
     """Return what `Unit.personal` is of a run that repeats another: what was encrypted then is so again.
 
     Raises:
-        ConflictError: `parameter_is_personal`, a later version of the job lets runs take turns by such a parameter,
-            whose value the log would keep in the open.
+        ConflictError: `parameter_is_personal`, a later version of the job lets runs take turns by
+            such a parameter, whose value the log would keep in the open.
     """
     before = {name: UUID(key_id) for key_id, names in old.personal.items() for name in names}
     if definition.spec.concurrency_key in before:

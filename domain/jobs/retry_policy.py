@@ -36,7 +36,9 @@ class RetryPolicy:
         return cls(
             max_attempts=_whole(given.get("maxAttempts"), cls.max_attempts),
             strategy=str(given.get("strategy") or cls.strategy),
-            initial_delay_ms=_whole(given.get("initialDelayMs"), min(cls.initial_delay_ms, max_delay_ms)),
+            initial_delay_ms=_whole(
+                given.get("initialDelayMs"), min(cls.initial_delay_ms, max_delay_ms)
+            ),
             max_delay_ms=max_delay_ms,
             jitter=str(given.get("jitter") or cls.jitter),
         )

@@ -1,7 +1,8 @@
 """One run of a job: its states, and who may move it from one to the next.
 
-`docs/state-machine.md` draws the machine; `tests/unit/domain/jobs/test_state_machine.py` walks every pair of state and command.
-Commands decide and trigger an event; an event's `apply` only moves state. No command reads a clock or makes a random
+`docs/state-machine.md` draws the machine; `tests/unit/domain/jobs/test_state_machine.py` walks
+every pair of state and command. Commands decide and trigger an event; an event's `apply` only moves
+state. No command reads a clock or makes a random
 number: both come in.
 """
 
@@ -10,25 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
-from domain.jobs.retry_policy import MAX_DELAY_MS, RetryPolicy
-from domain.jobs.run_values import FINAL, Failure, FailureReason, Holder, Report, Status
-from domain.json_values import JsonObject
+from domain.jobs.retry_policy import MAX_DELAY_MS
+from domain.jobs.run_state import RunState
+from domain.jobs.run_values import FINAL, Failure, FailureReason, Holder, Report
 
 
-class JobRun(Aggregate):
-    """Aggregate of a run. Attributes are what its decisions need; everything shown is a projection.
-
-    Attributes:
-        personal: by the id of a subject's key, the parameters that were encrypted by it.
-        erased: those parameters whose values are gone with their subject.
-    """
+class JobRun(RunState, Aggregate):
+    """Aggregate of a run. Its state is what its decisions need; everything shown is a projection."""
 
     TOPIC = run_events.RUN_TOPIC
 
@@ -44,49 +39,6 @@ class JobRun(Aggregate):
     StartDeadlinePassed = run_events.StartDeadlinePassed
     CancelRequested = run_events.CancelRequested
     Canceled = run_events.Canceled
-
-    def __init__(  # noqa: PLR0913 - what decisions need of the first event
-        self,
-        slug: str,
-        definition_id: str,
-        definition_version: int,
-        entry_point: str,
-        parameters: JsonObject,
-        context: JsonObject | None,
-        timeout_ms: int | None,
-        max_attempts: int,
-        retry_policy: JsonObject | None,
-        priority: int,
-        scheduled_at: datetime,
-        start_deadline_at: datetime | None,
-        request_digest: str | None,
-        requested_by: str,
-        personal: dict[str, list[str]] | None = None,
-        erased: list[str] | None = None,
-    ) -> None:
-        self.status: Status = "pending"
-        self.slug = slug
-        self.definition_id = UUID(definition_id)
-        self.definition_version = definition_version
-        self.entry_point = entry_point
-        self.parameters = parameters
-        self.context = context
-        self.priority = priority
-        self.timeout_ms = timeout_ms
-        self.max_attempts = max_attempts
-        self.retry_policy = RetryPolicy.from_json(retry_policy)
-        self.scheduled_at = scheduled_at
-        self.start_deadline_at = start_deadline_at
-        self.request_digest = request_digest
-        self.requested_by = requested_by
-        self.personal = personal or {}
-        self.erased = erased or []
-        self.attempt = 1
-        self.execution = 0
-        self.started_at: datetime | None = None
-        self.holder: Holder | None = None
-        self.cancel_requested = False
-        self.cancel_reason: str | None = None
 
     @classmethod
     def request(cls, **fields: Any) -> JobRun:
@@ -125,11 +77,16 @@ class JobRun(Aggregate):
         """Claim the run for a worker.
 
         Raises:
-            ConflictError: `run_not_pending`, or `run_not_due` before its time or after its start deadline.
+            ConflictError: `run_not_pending`, or `run_not_due` before its time or after its start
+                deadline.
         """
         if self.status != "pending":
             raise ConflictError("run_not_pending", f"job run is {self.status}")
-        too_late = self.execution == 0 and self.start_deadline_at is not None and self.start_deadline_at <= now
+        too_late = (
+            self.execution == 0
+            and self.start_deadline_at is not None
+            and self.start_deadline_at <= now
+        )
         if self.scheduled_at > now or too_late:
             raise ConflictError("run_not_due", "job run is not due")
         holder = Holder(worker_id, self.execution + 1)
@@ -145,15 +102,24 @@ class JobRun(Aggregate):
     def progress(self, holder: Holder, now: datetime, report: Report) -> None:
         """Record what the handler reports while it runs."""
         self._check_holder(holder)
-        self.trigger_event(JobRun.Progressed, timestamp=self._at(now), **vars(holder), **vars(report))
+        self.trigger_event(
+            JobRun.Progressed, timestamp=self._at(now), **vars(holder), **vars(report)
+        )
 
     def succeed(self, holder: Holder, now: datetime, result: Any, report: Report) -> None:
         """Record the handler's result."""
         self._check_holder(holder)
-        self.trigger_event(JobRun.Succeeded, timestamp=self._at(now), result=result, **vars(holder), **vars(report))
+        self.trigger_event(
+            JobRun.Succeeded, timestamp=self._at(now), result=result, **vars(holder), **vars(report)
+        )
 
     def fail(
-        self, holder: Holder, now: datetime, failure: Failure, report: Report, random: Callable[[], float]
+        self,
+        holder: Holder,
+        now: datetime,
+        failure: Failure,
+        report: Report,
+        random: Callable[[], float],
     ) -> None:
         """End the attempt as failed: retried by the policy, or final. A requested cancel wins over a retry."""
         self._check_holder(holder)
@@ -166,26 +132,34 @@ class JobRun(Aggregate):
             attempt=self.attempt,
             error_message=failure.message,
             failure_reason=failure.reason,
-            retry_at=None if failure.permanent else self._retry_at(now, random, failure.retry_after_ms),
+            retry_at=None
+            if failure.permanent
+            else self._retry_at(now, random, failure.retry_after_ms),
             **vars(holder),
             **vars(report),
         )
 
-    def time_out(self, holder: Holder, now: datetime, report: Report, random: Callable[[], float]) -> None:
+    def time_out(
+        self, holder: Holder, now: datetime, report: Report, random: Callable[[], float]
+    ) -> None:
         """End the attempt as timed out: retried by the policy, or expired."""
         self._check_holder(holder)
         message = f"the attempt ran past its timeoutMs of {self.timeout_ms}"
         if self.cancel_requested:
             self._cancel(now, message, holder, report)
             return
-        self._time_out(holder, now, message, "execution_timeout", self._retry_at(now, random, None), report)
+        self._time_out(
+            holder, now, message, "execution_timeout", self._retry_at(now, random, None), report
+        )
 
     def expire(self, holder: Holder, now: datetime, message: str, report: Report) -> None:
         """End the run as expired because its handler says so."""
         self._check_holder(holder)
         self._time_out(holder, now, message, "handler", None, report)
 
-    def lose(self, holder: Holder, now: datetime, message: str, random: Callable[[], float]) -> None:
+    def lose(
+        self, holder: Holder, now: datetime, message: str, random: Callable[[], float]
+    ) -> None:
         """End the attempt because its worker is dead: retried by the policy, or failed."""
         self._check_holder(holder)
         if self.cancel_requested:
@@ -209,53 +183,43 @@ class JobRun(Aggregate):
         self.trigger_event(JobRun.HandedBack, timestamp=self._at(now), **vars(holder))
 
     def confirm_cancel(
-        self, holder: Holder, now: datetime, reason: str | None, report: Report, *, by_handler: bool = False
+        self,
+        holder: Holder,
+        now: datetime,
+        reason: str | None,
+        report: Report,
+        *,
+        by_handler: bool = False,
     ) -> None:
         """Record that what ran has stopped: after a requested cancel, or because the handler ended as canceled."""
         self._check_holder(holder)
         if not (self.cancel_requested or by_handler):
             raise ConflictError("cancel_not_requested", "nobody asked to cancel this job run")
-        self._cancel(now, reason, holder, report, "handler" if by_handler and not self.cancel_requested else None)
-
-    # What the events do ---------------------------------------------------------------------------------------
-
-    def begin(self, worker_id: str, execution: int, started_at: datetime) -> None:
-        """Apply a claim."""
-        self.started_at = started_at
-        self.status = "running"
-        self.execution = execution
-        self.holder = Holder(worker_id, execution)
-
-    def release(self) -> None:
-        """Apply that nobody runs it any more, though it has not ended."""
-        self.status = "pending"
-        self.holder = None
-
-    def end(self, status: Status) -> None:
-        """Apply a final status."""
-        self.status = status
-        self.holder = None
-
-    def retry_or_end(self, retry_at: datetime | None, final_status: Status) -> None:
-        """Apply the end of an attempt."""
-        if retry_at is None:
-            self.end(final_status)
-            return
-        self.release()
-        self.attempt += 1
-        self.scheduled_at = retry_at
+        self._cancel(
+            now,
+            reason,
+            holder,
+            report,
+            "handler" if by_handler and not self.cancel_requested else None,
+        )
 
     def _check_holder(self, holder: Holder) -> None:
         if self.status != "running" or self.holder != holder:
             spoken = f"execution {holder.execution} of worker {holder.worker_id}"
-            held = f"{self.holder.execution} of worker {self.holder.worker_id}" if self.holder else "nobody"
+            held = (
+                f"{self.holder.execution} of worker {self.holder.worker_id}"
+                if self.holder
+                else "nobody"
+            )
             raise StaleExecutionError(f"{spoken} is over: the run is {self.status}, held by {held}")
 
     def _at(self, now: datetime) -> datetime:
         # Never before the previous event, however the hosts' clocks are set.
         return max(cut_to_ms(now), self.modified_on)
 
-    def _retry_at(self, now: datetime, random: Callable[[], float], retry_after_ms: int | None) -> datetime | None:
+    def _retry_at(
+        self, now: datetime, random: Callable[[], float], retry_after_ms: int | None
+    ) -> datetime | None:
         if self.attempt >= self.max_attempts:
             return None
         if retry_after_ms is None:
@@ -265,7 +229,13 @@ class JobRun(Aggregate):
         return later(self._at(now), delay_ms)
 
     def _time_out(  # noqa: PLR0913 - the event's fields
-        self, holder: Holder, now: datetime, message: str, reason: str, retry_at: datetime | None, report: Report
+        self,
+        holder: Holder,
+        now: datetime,
+        message: str,
+        reason: str,
+        retry_at: datetime | None,
+        report: Report,
     ) -> None:
         self.trigger_event(
             JobRun.AttemptTimedOut,
@@ -289,7 +259,8 @@ class JobRun(Aggregate):
         self.trigger_event(
             JobRun.Canceled,
             timestamp=self._at(now),
-            reason=self.cancel_reason or reason,  # What the client said tells more than how it then stopped.
+            # What the client said tells more than how it then stopped.
+            reason=self.cancel_reason or reason,
             failure_reason=failure_reason,
             worker_id=holder.worker_id if holder else None,
             execution=holder.execution if holder else None,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
+from domain.jobs.run_state import RunState
 from domain.json_values import JsonObject
-
-if TYPE_CHECKING:
-    from domain.jobs.run import JobRun
-
 
 RUN_TOPIC = "job_run"
 
@@ -54,8 +51,14 @@ def requested(run_id: UUID, at: datetime, fields: dict[str, Any]) -> Requested:
         fields: all that `Requested` names, in that order.
     """
     event = object.__new__(Requested)
-    common = {"originator_id": run_id, "originator_version": 1, "timestamp": at, "originator_topic": RUN_TOPIC}
-    object.__setattr__(event, "__dict__", {**common, **fields})  # The library's way to fill a frozen event.
+    common = {
+        "originator_id": run_id,
+        "originator_version": 1,
+        "timestamp": at,
+        "originator_topic": RUN_TOPIC,
+    }
+    # The library's way to fill a frozen event.
+    object.__setattr__(event, "__dict__", {**common, **fields})
     return event
 
 
@@ -80,7 +83,7 @@ class Started(ExecutionEvent):
     TOPIC = "job_run.started"
     attempt: int
 
-    def apply(self, aggregate: JobRun) -> None:
+    def apply(self, aggregate: RunState) -> None:
         aggregate.begin(self.worker_id, self.execution, self.timestamp)
 
 
@@ -96,7 +99,7 @@ class Succeeded(ReportedEvent):
     TOPIC = "job_run.succeeded"
     result: Any
 
-    def apply(self, aggregate: JobRun) -> None:
+    def apply(self, aggregate: RunState) -> None:
         aggregate.end("succeeded")
 
 
@@ -109,7 +112,7 @@ class AttemptFailed(ReportedEvent):
     failure_reason: str
     retry_at: datetime | None
 
-    def apply(self, aggregate: JobRun) -> None:
+    def apply(self, aggregate: RunState) -> None:
         aggregate.retry_or_end(self.retry_at, "failed")
 
 
@@ -125,7 +128,7 @@ class AttemptTimedOut(ReportedEvent):
     failure_reason: str
     retry_at: datetime | None
 
-    def apply(self, aggregate: JobRun) -> None:
+    def apply(self, aggregate: RunState) -> None:
         aggregate.retry_or_end(self.retry_at, "expired")
 
 
@@ -137,7 +140,7 @@ class AttemptLost(ExecutionEvent):
     error_message: str
     retry_at: datetime | None
 
-    def apply(self, aggregate: JobRun) -> None:
+    def apply(self, aggregate: RunState) -> None:
         aggregate.retry_or_end(self.retry_at, "failed")
 
 
@@ -146,7 +149,7 @@ class HandedBack(ExecutionEvent):
 
     TOPIC = "job_run.handed_back"
 
-    def apply(self, aggregate: JobRun) -> None:
+    def apply(self, aggregate: RunState) -> None:
         aggregate.release()
 
 
@@ -155,7 +158,7 @@ class StartDeadlinePassed(RunEvent):
 
     TOPIC = "job_run.start_deadline_passed"
 
-    def apply(self, aggregate: JobRun) -> None:
+    def apply(self, aggregate: RunState) -> None:
         aggregate.end("expired")
 
 
@@ -165,7 +168,7 @@ class CancelRequested(RunEvent):
     TOPIC = "job_run.cancel_requested"
     reason: str | None
 
-    def apply(self, aggregate: JobRun) -> None:
+    def apply(self, aggregate: RunState) -> None:
         aggregate.cancel_requested = True
         aggregate.cancel_reason = self.reason
 
@@ -173,8 +176,8 @@ class CancelRequested(RunEvent):
 class Canceled(RunEvent):
     """The run is canceled: it was pending, or what ran has stopped.
 
-    `worker_id` and `execution` are null where nothing ran; `failure_reason` is `handler` where the handler itself
-    ended as canceled.
+    `worker_id` and `execution` are null where nothing ran; `failure_reason` is `handler` where the
+    handler itself ended as canceled.
     """
 
     TOPIC = "job_run.canceled"
@@ -186,5 +189,5 @@ class Canceled(RunEvent):
     context: JsonObject
     logs_url: str | None
 
-    def apply(self, aggregate: JobRun) -> None:
+    def apply(self, aggregate: RunState) -> None:
         aggregate.end("canceled")

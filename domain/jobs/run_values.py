@@ -51,7 +51,8 @@ class Failure:
     """Why an attempt failed, and whether another one makes sense.
 
     Attributes:
-        retry_after_ms: the handler's own wish, instead of the policy's back-off; kept within 0 and a day.
+        retry_after_ms: the handler's own wish, instead of the policy's back-off; kept within 0 and
+            a day.
     """
 
     message: str

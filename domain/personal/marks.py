@@ -1,7 +1,8 @@
 """Parameters that are personal data: which ones a job's schema marks as such, and of whom.
 
-A property of the schema that says `"x-subject": "customerId"` holds personal data of the subject whom the parameter
-`customerId` names; it may name itself. Such values are kept encrypted by a key of their subject, until that is erased.
+A property of the schema that says `"x-subject": "customerId"` holds personal data of the subject
+whom the parameter `customerId` names; it may name itself. Such values are kept encrypted by a key
+of their subject, until that is erased.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,14 @@ MARK = "x-subject"
 ERASED = "[erased]"
 """What stands wherever the value was, once its subject has been erased."""
 
-_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
+_NAMED = (
+    "properties",
+    "patternProperties",
+    "$defs",
+    "definitions",
+    "dependentSchemas",
+    "dependencies",
+)
 """Keywords whose members are schemas under names that somebody chose; such a name is no mark."""
 
 _PLAIN = ("const", "enum", "default", "examples")
@@ -27,17 +35,22 @@ def marks(schema: JsonObject) -> dict[str, str]:
     return {
         name: subject
         for name, part in properties.items()
-        if isinstance(part, dict) and isinstance(subject := part.get(MARK), str) and subject in properties
+        if isinstance(part, dict)
+        and isinstance(subject := part.get(MARK), str)
+        and subject in properties
     }
 
 
-def mark_issues(schema: JsonObject, defaults: JsonObject, concurrency_key: str | None) -> list[Issue]:
+def mark_issues(
+    schema: JsonObject, defaults: JsonObject, concurrency_key: str | None
+) -> list[Issue]:
     """Return why the marks cannot be honoured: misplaced, leading nowhere, or the value is wanted in the open.
 
     Args:
         schema: a definition's `parametersSchema`.
         defaults: its `defaultParameters`, which the log keeps in the open.
-        concurrency_key: the parameter by which its runs take turns, which the log keeps in the open, too.
+        concurrency_key: the parameter by which its runs take turns, which the log keeps in the
+            open, too.
     """
     properties = _properties(schema)
     issues = [
@@ -50,7 +63,11 @@ def mark_issues(schema: JsonObject, defaults: JsonObject, concurrency_key: str |
         if isinstance(part, dict) and MARK in part and part[MARK] not in [*properties]
     ]
     issues += [
-        Issue(f"/parametersSchema{pointer}/{MARK}", "is understood in the schema's own properties alone", MARK)
+        Issue(
+            f"/parametersSchema{pointer}/{MARK}",
+            "is understood in the schema's own properties alone",
+            MARK,
+        )
         for pointer in _misplaced(_unmarked(schema), "")
     ]
     message = "is personal data by the schema, and would stay in the log for ever"
@@ -61,7 +78,9 @@ def mark_issues(schema: JsonObject, defaults: JsonObject, concurrency_key: str |
         if defaults.get(name) is not None
     ]
     if concurrency_key in marked:
-        issues.append(Issue("/concurrencyKey", f"its value {message}; name another parameter", MARK))
+        issues.append(
+            Issue("/concurrencyKey", f"its value {message}; name another parameter", MARK)
+        )
     return issues
 
 
@@ -70,7 +89,11 @@ def subjects_of(marked: Mapping[str, str], parameters: JsonObject) -> dict[str, 
 
     The parameters have no `subject_issues`. The integer 7 and the text "7" name the same subject.
     """
-    return {name: str(parameters[subject]) for name, subject in marked.items() if parameters.get(name) is not None}
+    return {
+        name: str(parameters[subject])
+        for name, subject in marked.items()
+        if parameters.get(name) is not None
+    }
 
 
 def subject_issues(marked: Mapping[str, str], parameters: JsonObject) -> list[Issue]:
@@ -97,13 +120,17 @@ def _properties(schema: JsonObject) -> JsonObject:
 
 
 def _names_someone(value: Json) -> bool:
-    return (isinstance(value, str) and value != "") or (isinstance(value, int) and not isinstance(value, bool))
+    return (isinstance(value, str) and value != "") or (
+        isinstance(value, int) and not isinstance(value, bool)
+    )
 
 
 def _unmarked(schema: JsonObject) -> JsonObject:
     """Return the schema without the marks that stand where they belong."""
     properties = {
-        name: {key: value for key, value in part.items() if key != MARK} if isinstance(part, dict) else part
+        name: {key: value for key, value in part.items() if key != MARK}
+        if isinstance(part, dict)
+        else part
         for name, part in _properties(schema).items()
     }
     return {**schema, "properties": properties}

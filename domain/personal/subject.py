@@ -1,7 +1,8 @@
 """A subject: somebody whom personal data are about. The log knows of one only that it was erased.
 
-Its id is that of the key by which its data were encrypted: random, and of no meaning once the key is gone. So version 0
-of this aggregate means that the key is in use, which units that use it expect (`domain.ports.Unit.personal`).
+Its id is that of the key by which its data were encrypted: random, and of no meaning once the key
+is gone. So version 0 of this aggregate means that the key is in use, which units that use it expect
+(`domain.ports.Unit.personal`).
 """
 
 from __future__ import annotations
@@ -38,4 +39,6 @@ class Subject(Aggregate):
     @classmethod
     def erase(cls, key_id: UUID, reason: str | None, runs: int, now: datetime) -> Subject:
         """Record the erasure of the subject whose key this is, and whose data so many runs held."""
-        return cls._create(cls.Erased, id=key_id, timestamp=cut_to_ms(now), reason=reason, runs=runs)
+        return cls._create(
+            cls.Erased, id=key_id, timestamp=cut_to_ms(now), reason=reason, runs=runs
+        )

@@ -1,0 +1,4 @@
+"""JSON Schemas from strangers: checked, and applied within a budget, so that none can stall us.
+
+Uses nothing of the domain but its values. Begin with `validation.py`.
+"""

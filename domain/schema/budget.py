@@ -1,8 +1,9 @@
 """What one check against a schema may cost. A client's schema is a program, and none may run for ever.
 
-Effort is counted in steps of about a microsecond, not in time: the same schema and value are judged alike on a fast
-and on a slow machine. Only regular expressions are stopped by time, for their engine counts nothing else: by the
-processor time that they use, so that a busy machine changes nothing.
+Effort is counted in steps of about a microsecond, not in time: the same schema and value are judged
+alike on a fast and on a slow machine. Only regular expressions are stopped by time, for their
+engine counts nothing else: by the processor time that they use, so that a busy machine changes
+nothing.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 MAX_STEPS = 300_000
-"""A third of a second on an ordinary processor. An array of 90,000 numbers takes as much, or 30,000 small objects."""
+"""A third of a second on an ordinary processor. An array of 90,000 numbers takes as much, or 30,000
+small objects."""
 
 MAX_PATTERN_S = 0.1
 """Processor time for all regular expressions of one check. An honest one takes microseconds."""

@@ -1,6 +1,7 @@
 """The dialects of JSON Schema, bounded: every look at a part of a schema, every keyword and every violation costs.
 
-They take the place of the library's own in this process, so that a `$schema` inside of a schema leads to them, too.
+They take the place of the library's own in this process, so that a `$schema` inside of a schema
+leads to them, too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -60,7 +61,11 @@ def dialect(name: str) -> type[Validator] | None:
 
 def shortened(message: str) -> str:
     """Return the message without its middle where it is long."""
-    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE // 2]} … {message[-MAX_MESSAGE // 2 :]}"
+    return (
+        message
+        if len(message) <= MAX_MESSAGE
+        else f"{message[: MAX_MESSAGE // 2]} … {message[-MAX_MESSAGE // 2 :]}"
+    )
 
 
 def _bounded(library: Any, *, reference_alone: bool) -> type[Validator]:
@@ -71,7 +76,8 @@ def _bounded(library: Any, *, reference_alone: bool) -> type[Validator]:
         reference_alone: whether nothing counts beside a `$ref`.
     """
     keywords = {name: _OURS.get(name, check) for name, check in library.VALIDATORS.items()}
-    create = cast("Callable[..., type[Validator]]", validators.create)  # The stubs know less than its documentation.
+    # The stubs know less than its documentation.
+    create = cast("Callable[..., type[Validator]]", validators.create)
     return create(
         meta_schema=library.META_SCHEMA,
         validators={name: _paying(name, check) for name, check in keywords.items()},
@@ -87,7 +93,9 @@ def _paying(name: str, check: _Keyword) -> _Keyword:
     """Return the keyword such that it pays for the members it may visit, and for each violation it finds."""
     priced_by_key, dynamic = name in {"const", "enum"}, name in {"$dynamicRef", "$recursiveRef"}
 
-    def paying(validator: Checking, value: Json, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
+    def paying(
+        validator: Checking, value: Json, instance: Json, schema: JsonObject
+    ) -> Iterator[ValidationError]:
         steps = 1
         if not priced_by_key:
             steps += _steps_over(value)
@@ -120,7 +128,8 @@ def _steps_over(value: Json) -> int:
 
 
 _SIZED = (dict, list, str)
-"""As a tuple: `dict | list | str` would be put together anew each time, a hundred times a launch."""
+"""As a tuple: `dict | list | str` would be put together anew each time, a hundred times a
+launch."""
 
 
 _BOUNDED = {
@@ -130,4 +139,5 @@ _BOUNDED = {
     _bounded(validators.Draft201909Validator, reference_alone=False),
     _bounded(validators.Draft202012Validator, reference_alone=False),
 }
-"""Without draft 3, which lets through what the library then stumbles over, such as a type that nobody knows."""
+"""Without draft 3, which lets through what the library then stumbles over, such as a type that
+nobody knows."""

@@ -1,8 +1,9 @@
 """A quick yes: schemas of plain keywords, compiled to functions that know when a value certainly satisfies them.
 
-Most launches are valid, and most schemas say little more than names, types and ranges. Whatever is not certain, because
-a keyword is none of those here or a value breaks one, is left to the thorough validator: so it alone decides what is
-wrong, words it, and counts its steps. To be certain includes that its budget would have lasted.
+Most launches are valid, and most schemas say little more than names, types and ranges. Whatever is
+not certain, because a keyword is none of those here or a value breaks one, is left to the thorough
+validator: so it alone decides what is wrong, words it, and counts its steps. To be certain includes
+that its budget would have lasted.
 """
 
 from collections.abc import Callable, Iterable, Sized
@@ -26,8 +27,8 @@ class Plain:
     """A compiled schema.
 
     Attributes:
-        dearest: an upper bound of the steps that any of its parts costs the thorough validator, were it for its own
-            size alone.
+        dearest: an upper bound of the steps that any of its parts costs the thorough validator,
+            were it for its own size alone.
     """
 
     check: _Check
@@ -39,7 +40,8 @@ class Plain:
             size = len(orjson.dumps(value))
         except TypeError:  # It is no JSON.
             return False
-        parts = size // 2 + 1  # Each has a byte at least and a comma, colon or bracket; each is looked at once.
+        # Each has a byte at least and a comma, colon or bracket; each is looked at once.
+        parts = size // 2 + 1
         return parts * (self.dearest + size // 4) <= MAX_STEPS and self.check(value)
 
 
@@ -47,7 +49,8 @@ def compiled(schema: JsonObject) -> Plain | None:
     """Return what knows the values that the schema certainly allows; None if it says more than plain keywords do."""
     costs: list[int] = []
     try:
-        # Its dialect changes nothing here: what differs between them is no plain keyword, or is checked too strictly.
+        # Its dialect changes nothing here: what differs between them is no plain keyword, or is
+        # checked too strictly.
         check = _part({name: said for name, said in schema.items() if name != "$schema"}, costs)
     except _NotPlainError:
         return None
@@ -140,7 +143,8 @@ def _enum(said: Json) -> _Check:
 
 
 _SIMPLE = (str, int, type(None))
-"""What is equal only to its like; true and 1 are told apart by their classes. A tuple is not put together anew."""
+"""What is equal only to its like; true and 1 are told apart by their classes. A tuple is not put
+together anew."""
 
 
 def _const(said: Json) -> _Check:
@@ -221,9 +225,19 @@ _KEYWORDS: dict[str, Callable[[Json], _Check]] = {
 }
 
 _REMARKS: Iterable[str] = (
-    *("title", "description", "$comment", "default", "examples", "deprecated", "readOnly", "writeOnly"),
+    *(
+        "title",
+        "description",
+        "$comment",
+        "default",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+    ),
     *("format", "contentEncoding", "contentMediaType", "x-subject", "$defs", "definitions"),
 )
-"""No dialect checks a value by these. Definitions are for references, and whoever refers is not plain."""
+"""No dialect checks a value by these. Definitions are for references, and whoever refers is not
+plain."""
 
 _UNDERSTOOD = frozenset((*_KEYWORDS, *_REMARKS, "properties", "additionalProperties", "items"))

@@ -1,6 +1,7 @@
 """Keywords of JSON Schema whose effort the library lets grow faster than schema and value, written anew.
 
-Regular expressions go through `schema_patterns`, whole values are compared by a key instead of with each other.
+Regular expressions go through `schema_patterns`, whole values are compared by a key instead of with
+each other.
 """
 
 from collections.abc import Iterable, Iterator
@@ -40,13 +41,19 @@ class Checking(Protocol):
     _resolver: Resolver
 
     def descend(  # noqa: D102
-        self, instance: Json, schema: Json, path: str | int | None = None, schema_path: str | int | None = None
+        self,
+        instance: Json,
+        schema: Json,
+        path: str | int | None = None,
+        schema_path: str | int | None = None,
     ) -> Iterator[ValidationError]: ...
     def is_type(self, instance: Json, type: str) -> bool: ...  # noqa: A002, D102 - the library's name
     def evolve(self, *, schema: Json, _resolver: Resolver) -> "Checking": ...  # noqa: D102
 
 
-def type_(validator: Checking, wanted: Json, instance: Json, _: JsonObject) -> Iterator[ValidationError]:
+def type_(
+    validator: Checking, wanted: Json, instance: Json, _: JsonObject
+) -> Iterator[ValidationError]:
     """Check the type; one is mostly all that is wanted, and needs no list."""
     if isinstance(wanted, str):
         if not validator.is_type(instance, wanted):
@@ -82,7 +89,11 @@ def additional_properties(
         return
     known = cast("JsonObject", schema.get("properties", {}))
     patterns = list(cast("JsonObject", schema.get("patternProperties", {})))
-    extras = [name for name in instance if name not in known and not any(found(wanted, name) for wanted in patterns)]
+    extras = [
+        name
+        for name in instance
+        if name not in known and not any(found(wanted, name) for wanted in patterns)
+    ]
     if allowed is not False:
         for name in extras:
             yield from validator.descend(instance[name], allowed, path=name)
@@ -91,13 +102,19 @@ def additional_properties(
         one = len(extras) == 1
         if patterns:
             regexes = ", ".join(repr(wanted) for wanted in sorted(patterns))
-            yield ValidationError(f"{names} {'does' if one else 'do'} not match any of the regexes: {regexes}")
+            yield ValidationError(
+                f"{names} {'does' if one else 'do'} not match any of the regexes: {regexes}"
+            )
         else:
             verb = "was" if one else "were"
-            yield ValidationError(f"Additional properties are not allowed ({names} {verb} unexpected)")
+            yield ValidationError(
+                f"Additional properties are not allowed ({names} {verb} unexpected)"
+            )
 
 
-def required(_: Checking, names: list[str], instance: Json, __: JsonObject) -> Iterator[ValidationError]:
+def required(
+    _: Checking, names: list[str], instance: Json, __: JsonObject
+) -> Iterator[ValidationError]:
     """Check that properties are there; each that is not is pointed at."""
     if isinstance(instance, dict):
         for name in names:
@@ -105,7 +122,12 @@ def required(_: Checking, names: list[str], instance: Json, __: JsonObject) -> I
                 yield ValidationError(f"{name!r} is a required property", path=(name,))
 
 
-def unique_items(_: Checking, wanted: bool, instance: Json, __: JsonObject) -> Iterator[ValidationError]:  # noqa: FBT001
+def unique_items(
+    _: Checking,
+    wanted: bool,  # noqa: FBT001
+    instance: Json,
+    __: JsonObject,
+) -> Iterator[ValidationError]:
     """Check that no item of a list equals another."""
     if not wanted or not isinstance(instance, list):
         return
@@ -118,7 +140,9 @@ def unique_items(_: Checking, wanted: bool, instance: Json, __: JsonObject) -> I
         seen.add(key)
 
 
-def enum(_: Checking, values: list[Json], instance: Json, __: JsonObject) -> Iterator[ValidationError]:
+def enum(
+    _: Checking, values: list[Json], instance: Json, __: JsonObject
+) -> Iterator[ValidationError]:
     """Check that the value equals one of some."""
     known = budget().members
     if id(values) not in known:

@@ -1,8 +1,9 @@
 """Regular expressions of clients: searched for a limited time, and refused where compiling them would take too much.
 
-The engine is `regex`, for it can be stopped. What it understands beyond the standard library's syntax changes the
-meaning of honest patterns (`x{e}` would be x with a mistake) or makes them costly, so each pattern is read here first:
-it is refused, or rewritten so that both engines read it alike.
+The engine is `regex`, for it can be stopped. What it understands beyond the standard library's
+syntax changes the meaning of honest patterns (`x{e}` would be x with a mistake) or makes them
+costly, so each pattern is read here first: it is refused, or rewritten so that both engines read it
+alike.
 """
 
 import re
@@ -18,7 +19,8 @@ from domain.schema.budget import OverBudgetError, budget, spend
 MAX_PATTERN_LENGTH = 4_096
 
 MAX_PATTERN_SIZE = 5_000
-"""The engine copies what must occur n times n times, so that `((a{99}){99}){99}` would fill the memory."""
+"""The engine copies what must occur n times n times, so that `((a{99}){99}){99}` would fill the
+memory."""
 
 MAX_PATTERN_NESTING = 50
 
@@ -97,7 +99,8 @@ def _compiled(source: str) -> _Pattern:
 def _read(source: str) -> tuple[str, int]:
     """Return the pattern without what only `regex` would understand, and its size when everything is written out."""
     rewritten: list[str] = []
-    groups = [[0, 0]]  # For each open group, the outermost first: its size so far, and the size of its last part.
+    # For each open group, the outermost first: its size so far, and the size of its last part.
+    groups = [[0, 0]]
     for kind, token in _tokens(source):
         rewritten.append(_rewritten(kind, token))
         if kind == "open":
@@ -112,7 +115,9 @@ def _read(source: str) -> tuple[str, int]:
         else:
             groups[-1] = [sum(groups[-1]), 1]
         if len(groups) > MAX_PATTERN_NESTING or sum(groups[-1]) > MAX_PATTERN_SIZE:
-            raise PatternError("too many repetitions inside of repetitions, or too many groups inside of groups")
+            raise PatternError(
+                "too many repetitions inside of repetitions, or too many groups inside of groups"
+            )
     return "".join(rewritten), sum(groups[0])
 
 
@@ -128,7 +133,12 @@ def _tokens(source: str) -> Iterator[tuple[str, str]]:
 
 def _rewritten(kind: str, token: str) -> str:
     if kind == "set":
-        return "[" + re.sub(r"\\.|\[", lambda part: part[0] if len(part[0]) > 1 else r"\[", token[1:], flags=re.DOTALL)
+        return "[" + re.sub(
+            r"\\.|\[",
+            lambda part: part[0] if len(part[0]) > 1 else r"\[",
+            token[1:],
+            flags=re.DOTALL,
+        )
     return token.replace("{", r"\{") if kind == "other" else token
 
 

@@ -1,7 +1,7 @@
 """`unevaluatedItems` and `unevaluatedProperties`: what no other part of a schema has looked at.
 
-The library looks each member up in a list, and follows references without end in sight; here it is sets, and each step
-is paid for.
+The library looks each member up in a list, and follows references without end in sight; here it is
+sets, and each step is paid for.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,11 +22,15 @@ _Here = Callable[[Checking, _Container, JsonObject], set[_Place]]
 """What the keywords that stand in a schema itself look at."""
 
 
-def unevaluated_items(validator: Checking, _: Json, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
+def unevaluated_items(
+    validator: Checking, _: Json, instance: Json, schema: JsonObject
+) -> Iterator[ValidationError]:
     """Check that each item was looked at by something."""
     if isinstance(instance, list):
         seen = _seen(_items_seen, validator, instance, schema)
-        yield from _unexpected("items", [repr(item) for index, item in enumerate(instance) if index not in seen])
+        yield from _unexpected(
+            "items", [repr(item) for index, item in enumerate(instance) if index not in seen]
+        )
 
 
 def unevaluated_properties(
@@ -35,16 +39,22 @@ def unevaluated_properties(
     """Check that each property was looked at by something."""
     if isinstance(instance, dict):
         seen = _seen(_properties_seen, validator, instance, schema)
-        yield from _unexpected("properties", sorted(repr(name) for name in instance if name not in seen))
+        yield from _unexpected(
+            "properties", sorted(repr(name) for name in instance if name not in seen)
+        )
 
 
 def _unexpected(what: str, names: list[str]) -> Iterator[ValidationError]:
     if names:
         verb = "was" if len(names) == 1 else "were"
-        yield ValidationError(f"Unevaluated {what} are not allowed ({', '.join(names)} {verb} unexpected)")
+        yield ValidationError(
+            f"Unevaluated {what} are not allowed ({', '.join(names)} {verb} unexpected)"
+        )
 
 
-def _seen(here: _Here[_Container, _Place], validator: Checking, instance: _Container, schema: Json) -> set[_Place]:
+def _seen(
+    here: _Here[_Container, _Place], validator: Checking, instance: _Container, schema: Json
+) -> set[_Place]:
     """Return the places that a schema, all in it that holds for the instance and all it refers to look at."""
     if not isinstance(schema, dict):
         return set()
@@ -64,16 +74,22 @@ def _items_seen(validator: Checking, instance: list[Json], schema: JsonObject) -
         return set(range(len(instance)))
     seen = set(range(min(len(first), len(instance))))
     for keyword in {"contains", "unevaluatedItems"} & schema.keys():
-        seen.update(index for index, item in enumerate(instance) if _holds(validator, item, schema[keyword]))
+        seen.update(
+            index for index, item in enumerate(instance) if _holds(validator, item, schema[keyword])
+        )
     return seen
 
 
-def _properties_seen(validator: Checking, instance: dict[str, Json], schema: JsonObject) -> set[str]:
+def _properties_seen(
+    validator: Checking, instance: dict[str, Json], schema: JsonObject
+) -> set[str]:
     seen = cast("JsonObject", schema.get("properties", {})).keys() & instance.keys()
     for pattern in cast("JsonObject", schema.get("patternProperties", {})):
         seen.update(name for name in instance if found(pattern, name))
     for keyword in {"additionalProperties", "unevaluatedProperties"} & schema.keys():
-        seen.update(name for name, value in instance.items() if _holds(validator, value, schema[keyword]))
+        seen.update(
+            name for name, value in instance.items() if _holds(validator, value, schema[keyword])
+        )
     return seen
 
 
@@ -97,7 +113,11 @@ def _holding(validator: Checking, instance: Json, schema: JsonObject) -> Iterato
 def _targets(validator: Checking, schema: JsonObject) -> Iterator[tuple[Checking, Json]]:
     """Yield what a schema refers to."""
     resolver = validator._resolver  # noqa: SLF001 - the library lends it to its own keywords only
-    targets = [resolver.lookup(str(schema[keyword])) for keyword in ("$ref", "$dynamicRef") if keyword in schema]
+    targets = [
+        resolver.lookup(str(schema[keyword]))
+        for keyword in ("$ref", "$dynamicRef")
+        if keyword in schema
+    ]
     if "$recursiveRef" in schema:
         targets.append(cast("Callable[[Resolver], Found]", lookup_recursive_ref)(resolver))
     for target in targets:

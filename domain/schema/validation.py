@@ -38,10 +38,18 @@ def schema_issues(schema: JsonObject, path: str) -> list[Issue]:
     """
     name = schema.get("$schema", DEFAULT_DIALECT)
     if not isinstance(name, str) or dialect(name) is None:
-        return [Issue(f"{path}/$schema", f"unknown dialect {name!r}; use for example {DEFAULT_DIALECT}", "$schema")]
+        return [
+            Issue(
+                f"{path}/$schema",
+                f"unknown dialect {name!r}; use for example {DEFAULT_DIALECT}",
+                "$schema",
+            )
+        ]
     try:
         with limited():
-            return _meta_issues(schema, name, path) or list(islice(_Walk(name, path).issues_of(schema), MAX_ISSUES))
+            return _meta_issues(schema, name, path) or list(
+                islice(_Walk(name, path).issues_of(schema), MAX_ISSUES)
+            )
     except OverBudgetError as error:
         return [_too_costly(error, schema, path)]
     except RecursionError:
@@ -61,7 +69,11 @@ def violations(schema: JsonObject, value: Json, path: str) -> list[Issue]:
     A check that takes too much effort is a violation, too.
     """
     plain, validator = quick_and_thorough(schema)
-    return [] if plain is not None and plain.certainly_allows(value) else thorough_violations(validator, value, path)
+    return (
+        []
+        if plain is not None and plain.certainly_allows(value)
+        else thorough_violations(validator, value, path)
+    )
 
 
 def thorough_violations(validator: Validator, value: Json, path: str) -> list[Issue]:
@@ -89,7 +101,8 @@ def quick_and_thorough(schema: JsonObject) -> _Checks:
 _MAX_RECENT = 1_024
 
 _recent: dict[int, tuple[JsonObject, _Checks]] = {}
-"""By identity, with the object itself, so that no other one can get its identity. Nobody changes a schema."""
+"""By identity, with the object itself, so that no other one can get its identity. Nobody changes a
+schema."""
 
 
 @lru_cache(maxsize=1024)
@@ -97,14 +110,17 @@ def _compiled(schema_text: bytes) -> _Checks:
     schema: JsonObject = orjson.loads(schema_text)
     name = str(schema.get("$schema", DEFAULT_DIALECT))
     resolver = _resolver_of(specification_with(name).create_resource(schema))
-    return plain_check(schema), cast("Callable[..., Validator]", dialect(name))(schema, _resolver=resolver)
+    return plain_check(schema), cast("Callable[..., Validator]", dialect(name))(
+        schema, _resolver=resolver
+    )
 
 
 def _resolver_of(root: Resource[Json]) -> Resolver:
     """Return what resolves a schema's references: within it, never by a download; its anchors are found beforehand."""
     base_uri = root.id() or ""
     registry: Registry[Json] = Registry().with_resource(base_uri, root)
-    with suppress(AttributeError):  # The library's, over a list of names among draft 7's `dependencies`.
+    # The library's, over a list of names among draft 7's `dependencies`.
+    with suppress(AttributeError):
         registry = registry.crawl()
     return cast("Resolver", registry.resolver(base_uri))
 
@@ -121,7 +137,13 @@ def _collect(validator: Validator, value: Json, path: str) -> list[Issue]:
     except OverBudgetError:
         raise
     except RecursionError:
-        return [Issue(path, "the schema's references lead too deep, or back to themselves without end", "$ref")]
+        return [
+            Issue(
+                path,
+                "the schema's references lead too deep, or back to themselves without end",
+                "$ref",
+            )
+        ]
     except Exception as error:  # noqa: BLE001 - a schema is a client's program: what breaks in it is the client's to mend
         return [Issue(path, f"the schema cannot be applied: {shortened(str(error))}", "$schema")]
     return issues
@@ -134,7 +156,9 @@ def _meta_issues(schema: Json, name: str, path: str) -> list[Issue]:
 @lru_cache(maxsize=16)
 def _meta_validator(name: str) -> Validator:
     validator_class = cast("type[Validator]", dialect(name))
-    return validator_class(validator_class.META_SCHEMA, format_checker=validator_class.FORMAT_CHECKER)
+    return validator_class(
+        validator_class.META_SCHEMA, format_checker=validator_class.FORMAT_CHECKER
+    )
 
 
 def _issue(error: exceptions.ValidationError, path: str) -> Issue:
@@ -161,7 +185,11 @@ def _place(value: Json, text: str) -> str:
         pointer, found = waiting.popleft()
         if found is text:
             return pointer
-        members = found.items() if isinstance(found, dict) else enumerate(found if isinstance(found, list) else ())
+        members = (
+            found.items()
+            if isinstance(found, dict)
+            else enumerate(found if isinstance(found, list) else ())
+        )
         for key, member in members:
             below = f"{pointer}/{escape(str(key))}"
             if key is text:
@@ -203,13 +231,18 @@ class _Walk:
                     yield from self._behind(keyword, reference, resolver, name)
         for sub in resource.subresources():
             if not isinstance(sub.contents, dict | bool):
-                continue  # A list of names among draft 7's `dependencies`, which the library takes for a schema.
+                # A list of names among draft 7's `dependencies`, which the library takes for a
+                # schema.
+                continue
             yield from self._below(sub, resolver.in_subresource(sub), name)
 
-    def _behind(self, keyword: str, reference: str, resolver: Resolver, name: str) -> Iterator[Issue]:
+    def _behind(
+        self, keyword: str, reference: str, resolver: Resolver, name: str
+    ) -> Iterator[Issue]:
         try:
             found = resolver.lookup(reference)
-        except (Unresolvable, ValueError, AttributeError):  # The last is the library's, over such a list of names.
+        except (Unresolvable, ValueError, AttributeError):
+            # The last is the library's, over such a list of names.
             found = None
         if found is None or not isinstance(found.contents, dict | bool):
             message = f"{reference!r} leads to no schema inside this one; only references within it are followed"
@@ -235,4 +268,8 @@ class _Walk:
             try:
                 check_pattern(pattern)
             except PatternError as error:
-                yield Issue(self._path, f"{shortened(pattern)!r} is not a 'regex': {error}", "patternProperties")
+                yield Issue(
+                    self._path,
+                    f"{shortened(pattern)!r} is not a 'regex': {error}",
+                    "patternProperties",
+                )

@@ -1,7 +1,8 @@
 """One transaction of the writer, in two round trips: what is needed is read under the lock, then all is written.
 
-Where something is decided under the lock, what the decision reads lies in between: one round trip for a claim. What is
-to be written follows from what was read by `eventlog.append.plan`; which errors mean what is the writer's business.
+Where something is decided under the lock, what the decision reads lies in between: one round trip
+for a claim. What is to be written follows from what was read by `eventlog.append.plan`; which
+errors mean what is the writer's business.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -48,7 +49,9 @@ class Request:
         return isinstance(self.outcome, Saved) and bool(self.outcome.positions)
 
 
-async def prepare(connection: Connection, requests: list[Request], running: RunningRows) -> list[Statement]:
+async def prepare(
+    connection: Connection, requests: list[Request], running: RunningRows
+) -> list[Statement]:
     """Lock, decide, set each request's outcome; return what is to be written. Nothing: the transaction is over."""
     for request in requests:
         request.outcome = None
@@ -87,16 +90,22 @@ async def commit(connection: Connection, statements: Iterable[Statement]) -> Non
 async def committed(connection: Connection, requests: Iterable[Request]) -> bool:
     """Find out whether a batch whose commit got no answer is in the log; compare id, version, topic and bytes.
 
-    The append lock comes first: a transaction that still hangs in the server holds it, so once we have it, what we
-    read is final.
+    The append lock comes first: a transaction that still hangs in the server holds it, so once we
+    have it, what we read is final.
     """
-    wanted = {key_of(event): event for request in requests if request.appended for event in request.unit.events}
+    wanted = {
+        key_of(event): event
+        for request in requests
+        if request.appended
+        for event in request.unit.events
+    }
     await connection.execute(sql.BEGIN_LOCKED)
     values = {"ids": [key[0] for key in wanted], "versions": [key[1] for key in wanted]}
     found = await resolved(connection, await fetch_rows(connection, schema.READ_BACK, values))
     await roll_back(connection)
     stored = {
-        (UUID(row["originator_id"]), row["originator_version"]): (row["topic"], bytes(row["state"])) for row in found
+        (UUID(row["originator_id"]), row["originator_version"]): (row["topic"], bytes(row["state"]))
+        for row in found
     }
     return all(stored.get(key) == (event.topic, event.state) for key, event in wanted.items())
 

@@ -38,12 +38,15 @@ class Claim:
 class LockedLog:
     """Implements `domain.ports.Locked` inside the writer's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime, finder: Finder, claim: Claim | None) -> None:
+    def __init__(
+        self, connection: Connection, now: datetime, finder: Finder, claim: Claim | None
+    ) -> None:
         self._connection = connection
         self._now = now
         self._finder = finder
         self._claim = claim
-        self._sought: Needs | None = None  # What claimed runs will need, to be asked together with their histories.
+        # What claimed runs will need, to be asked together with their histories.
+        self._sought: Needs | None = None
 
     @property
     def now(self) -> datetime:
@@ -55,7 +58,8 @@ class LockedLog:
         if self._sought is None:
             return await read_histories(self._connection, ids)
         sought, self._sought, wanted = self._sought, None, list(ids)
-        if not wanted:  # Nobody can be claimed: the lock need not be held for an answer that is known.
+        # Nobody can be claimed: the lock need not be held for an answer that is known.
+        if not wanted:
             return {}
         trip = RoundTrip(self._connection)
         asked = trip.ask(history_statements.READ_SUBJECTS, {"ids": wanted})

@@ -51,13 +51,19 @@ class Finder:
     def needs_of(self, units: Iterable[Unit]) -> Needs:
         """Return what these units need and is not known yet."""
         units = list(units)
-        ids = dict.fromkeys(aggregate_id for unit in units for aggregate_id in (*unit.aggregate_ids, *unit.expects))
+        ids = dict.fromkeys(
+            aggregate_id for unit in units for aggregate_id in (*unit.aggregate_ids, *unit.expects)
+        )
         ids |= dict.fromkeys(unit.continues for unit in units if unit.continues is not None)
         events = [event for unit in units for event in unit.events]
         rows = {
             subject: missing
             for subject, old in _old_by_subject(events).items()
-            if (missing := [id_ for id_ in old if id_ not in self.found.rows and id_ not in self._read])
+            if (
+                missing := [
+                    id_ for id_ in old if id_ not in self.found.rows and id_ not in self._read
+                ]
+            )
         }
         heads = [aggregate_id for aggregate_id in ids if aggregate_id not in self.found.heads]
         return Needs(heads, rows, len(events) - len(self.found.positions))
@@ -78,7 +84,8 @@ class Finder:
             ]
             self._kept += kept
             if unknown := [aggregate_id for aggregate_id in ids if aggregate_id not in kept]:
-                self._read.update(unknown)  # The table's answer is final, also where it has no such row.
+                # The table's answer is final, also where it has no such row.
+                self._read.update(unknown)
                 table = BY_SUBJECT[subject]
                 self._tables.append((table, trip.ask(select_sql(table), (unknown,))))
 
@@ -102,7 +109,8 @@ class Finder:
     async def find(self, units: Sequence[Unit]) -> None:
         """Find whatever these units need that is not known yet, their encrypted events' plain states among it.
 
-        A kept row may turn out to be outdated, and is then needed from its table: so ask until nothing is needed.
+        A kept row may turn out to be outdated, and is then needed from its table: so ask until
+        nothing is needed.
         """
         while needs := self.needs_of(units):
             trip = RoundTrip(self._connection)
@@ -111,7 +119,9 @@ class Finder:
             self.take()
         events = [event for unit in units for event in unit.events]
         self.found.plain.update(
-            await plain_states(self._connection, ((*key_of(event), event.state) for event in events))
+            await plain_states(
+                self._connection, ((*key_of(event), event.state) for event in events)
+            )
         )
 
 

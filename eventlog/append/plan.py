@@ -85,7 +85,12 @@ class Plan:
             head.version, head.correlation_id = versions[aggregate_id], correlation_id
         why = correlation_id, unit.origin.causation_id
         return [
-            self._add(event, key, unit.origin.actor, why if why[1] else (correlation_id, _previous(key, keys[0])))
+            self._add(
+                event,
+                key,
+                unit.origin.actor,
+                why if why[1] else (correlation_id, _previous(key, keys[0])),
+            )
             for event, key in zip(unit.events, keys, strict=True)
         ]
 
@@ -94,10 +99,16 @@ class Plan:
         written = [(schema.INSERT, orjson.dumps(self.events).decode())]
         for subject, envelopes in self._envelopes.items():
             written += self._project(BY_SUBJECT[subject], envelopes)
-        pending = sql.PENDING if any(row.get("status") == FIRST_STATUS for row in self.rows.values()) else ""
+        pending = (
+            sql.PENDING
+            if any(row.get("status") == FIRST_STATUS for row in self.rows.values())
+            else ""
+        )
         return [*written, (schema.ANNOUNCE, f"{self.events[-1]['position']}{pending}")]
 
-    def _add(self, event: StoredEvent, key: Key, actor: str, trace: tuple[UUID, UUID | None]) -> int:
+    def _add(
+        self, event: StoredEvent, key: Key, actor: str, trace: tuple[UUID, UUID | None]
+    ) -> int:
         (aggregate_id, version), (correlation_id, causation_id) = key, trace
         position = self.found.positions[len(self.events)]
         self.events.append(
@@ -132,7 +143,11 @@ class Plan:
             self.rows[aggregate_id] = {**(row or dict.fromkeys(table.columns)), **changed}
             if aggregate_id not in new:
                 changes.setdefault(aggregate_id, {}).update(changed)
-        inserts = [(insert_sql(table), _json([self.rows[aggregate_id] for aggregate_id in new]))] if new else []
+        inserts = (
+            [(insert_sql(table), _json([self.rows[aggregate_id] for aggregate_id in new]))]
+            if new
+            else []
+        )
         return inserts + _updates(table, changes)
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
@@ -151,7 +166,9 @@ def outcome(plan: Plan, unit: Unit) -> Saved | VersionConflictError:
 def key_of(event: StoredEvent) -> Key:
     """Return the event's aggregate and version."""
     originator_id = event.originator_id
-    return (originator_id if isinstance(originator_id, UUID) else UUID(originator_id)), event.originator_version
+    return (
+        originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
+    ), event.originator_version
 
 
 def _following(keys: Sequence[Key], heads: Mapping[UUID, Head]) -> dict[UUID, int]:

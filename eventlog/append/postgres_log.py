@@ -29,7 +29,9 @@ class PostgresLog:
                 unit = await encrypted_unit(connection, unit)
         return await self._writer.append(unit)
 
-    async def append_under_lock(self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None) -> Saved:
+    async def append_under_lock(
+        self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None
+    ) -> Saved:
         """See the port."""
         return await self._writer.append_under_lock(decide, origin, claimant)
 

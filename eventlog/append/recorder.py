@@ -5,7 +5,13 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from eventsourcing.persistence import InfrastructureFactory, Mapper, Notification, StoredEvent, Transcoder
+from eventsourcing.persistence import (
+    InfrastructureFactory,
+    Mapper,
+    Notification,
+    StoredEvent,
+    Transcoder,
+)
 from eventsourcing.postgres import (
     ConnectionPool,
     PostgresApplicationRecorder,
@@ -49,7 +55,9 @@ class UrlDatastore(PostgresDatastore):
 class LogRecorder(PostgresApplicationRecorder):
     """The library's recorder, whose inserts go the one way that events are written here."""
 
-    def __init__(self, datastore: PostgresDatastore, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, datastore: PostgresDatastore, writer: Writer, loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
         self._writer = writer
         self._database = writer.database
@@ -58,12 +66,16 @@ class LogRecorder(PostgresApplicationRecorder):
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
         """Append through the writer and wait. Call it from another thread than the writer's loop.
 
-        The library's own version retries blindly ten times, which turns a commit whose answer was lost into a
-        conflict; and its hook for extra writes runs before positions exist.
+        The library's own version retries blindly ten times, which turns a commit whose answer was
+        lost into a conflict; and its hook for extra writes runs before positions exist.
         """
         origin: Origin = kwargs.get("origin", Origin(actor="system"))
         unit = Unit(stored_events, origin)
-        return asyncio.run_coroutine_threadsafe(self._writer.append(unit), self._loop).result().positions
+        return (
+            asyncio.run_coroutine_threadsafe(self._writer.append(unit), self._loop)
+            .result()
+            .positions
+        )
 
     def select_events(
         self,
@@ -75,14 +87,17 @@ class LogRecorder(PostgresApplicationRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """Read a history, wherever it lies. Call it from another thread than the writer's loop."""
-        found: Sequence[StoredEvent] = super().select_events(originator_id, gt=gt, lte=lte, desc=desc, limit=limit)
+        found: Sequence[StoredEvent] = super().select_events(
+            originator_id, gt=gt, lte=lte, desc=desc, limit=limit
+        )
         if found:  # A history is in one place.
             return found
         run_id = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
         events = [
             event
             for event in self._wait_for(self._history(run_id))
-            if event.originator_version > (gt or 0) and (lte is None or event.originator_version <= lte)
+            if event.originator_version > (gt or 0)
+            and (lte is None or event.originator_version <= lte)
         ]
         return (events[::-1] if desc else events)[:limit]
 
@@ -96,7 +111,9 @@ class LogRecorder(PostgresApplicationRecorder):
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         """Read the log by position, archived events among the others. Call it from another thread, too."""
-        found = super().select_notifications(start, limit, stop, topics, inclusive_of_start=inclusive_of_start)
+        found = super().select_notifications(
+            start, limit, stop, topics, inclusive_of_start=inclusive_of_start
+        )
         after = FIRST if start is None else start - inclusive_of_start
         until = found[-1].id if len(found) == limit else stop
         archived = self._wait_for(self._between(after, until, limit, topics))
@@ -107,7 +124,9 @@ class LogRecorder(PostgresApplicationRecorder):
         async with await self._database.connect() as connection:
             return (await read_histories(connection, [run_id])).get(run_id, [])
 
-    async def _between(self, after: int, until: int | None, limit: int, topics: Sequence[str]) -> list[Notification]:
+    async def _between(
+        self, after: int, until: int | None, limit: int, topics: Sequence[str]
+    ) -> list[Notification]:
         async with await self._database.connect() as connection:
             rows = await first_between(
                 connection, after, until, limit, lambda row: not topics or row["topic"] in topics

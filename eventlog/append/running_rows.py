@@ -6,14 +6,16 @@ from uuid import UUID
 from domain.ports import Row
 
 MOST = 4_096
-"""Rows to be kept, far more than any worker has slots: those beyond belong to runs that others have ended."""
+"""Rows to be kept, far more than any worker has slots: those beyond belong to runs that others have
+ended."""
 
 
 class RunningRows:
     """Rows of `job_runs` to be folded on, instead of being read again.
 
-    A row says of which version of its run it is, and the version is read under the lock; so none is taken for what it
-    is no more. Rows with personal data are not kept: an erasure changes them without an event of theirs.
+    A row says of which version of its run it is, and the version is read under the lock; so none is
+    taken for what it is no more. Rows with personal data are not kept: an erasure changes them
+    without an event of theirs.
     """
 
     def __init__(self) -> None:

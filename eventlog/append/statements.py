@@ -17,8 +17,8 @@ POSITION_SEQUENCE = "jobs_events_notification_id_seq"
 
 
 DRAW_POSITIONS = f"SELECT nextval('{POSITION_SEQUENCE}') AS position FROM generate_series(1, (SELECT %s::integer))"
-"""Drawn under the lock, as many as there are events to append, so that rows can be folded before they are written. What
-is not used is a gap, as after a rollback."""
+"""Drawn under the lock, as many as there are events to append, so that rows can be folded before
+they are written. What is not used is a gap, as after a rollback."""
 
 
 INSERT = f"""
@@ -29,8 +29,8 @@ INSERT = f"""
         id uuid, version bigint, position bigint, topic text, state text, actor text,
         correlation_id uuid, causation_id uuid)
 """
-"""`json`, not `jsonb`: the state is text inside of it, and must come out as the very bytes that went in. One JSON text
-costs the writer a quarter of what seven arrays do."""
+"""`json`, not `jsonb`: the state is text inside of it, and must come out as the very bytes that
+went in. One JSON text costs the writer a quarter of what seven arrays do."""
 
 
 ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', %s)"

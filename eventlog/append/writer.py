@@ -1,7 +1,7 @@
 """The one writer of a process: gathers what is to be appended and commits it in groups.
 
-While one transaction is under way, requests queue up; the next takes them all. So a lone request waits for nobody, and
-a thousand share a commit.
+While one transaction is under way, requests queue up; the next takes them all. So a lone request
+waits for nobody, and a thousand share a commit.
 """
 
 import asyncio
@@ -33,10 +33,12 @@ from runtime.background_tasks import end
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 5_000
-"""Requests that may wait. At a few thousand a second this is a second or two; beyond, a clear 429 is kinder."""
+"""Requests that may wait. At a few thousand a second this is a second or two; beyond, a clear 429
+is kinder."""
 
 MAX_BATCH = 256
-"""Requests in one transaction: enough to make the commit's cost vanish, few enough to keep the lock for some 50 ms."""
+"""Requests in one transaction: enough to make the commit's cost vanish, few enough to keep the lock
+for some 50 ms."""
 
 RETRY_PAUSE_S = 0.1
 
@@ -47,8 +49,9 @@ class Patience:
 
     Attributes:
         write_s: before a request is told that nothing was written.
-        settle_s: for the fate of a commit without an answer. A session that was cut off may hold the lock for
-            `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to recover.
+        settle_s: for the fate of a commit without an answer. A session that was cut off may hold
+            the lock for `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to
+            recover.
     """
 
     write_s: float = 5.0
@@ -56,13 +59,20 @@ class Patience:
 
 
 _PASSING = (
-    *(errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure, errors.QueryCanceled),
-    errors.InvalidSqlStatementName,  # Somebody between us and the server has made it forget what was prepared.
+    *(
+        errors.LockNotAvailable,
+        errors.DeadlockDetected,
+        errors.SerializationFailure,
+        errors.QueryCanceled,
+    ),
+    # Somebody between us and the server has made it forget what was prepared.
+    errors.InvalidSqlStatementName,
 )
 """What another try may well find gone; the transaction is certainly undone."""
 
 _REFUSALS = (DomainError, WorkerBuriedError, SubjectKeysUnavailableError, ArchiveError)
-"""What a decision may well answer; anything else is a defect, of which nobody would know more than its caller."""
+"""What a decision may well answer; anything else is a defect, of which nobody would know more than
+its caller."""
 
 _Waiting = tuple[Request, "asyncio.Future[Saved]"]
 
@@ -99,7 +109,9 @@ class Writer:
         """Append a unit; see `domain.ports.Log.append`."""
         return await self._submit(Request(unit))
 
-    async def append_under_lock(self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None) -> Saved:
+    async def append_under_lock(
+        self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None
+    ) -> Saved:
         """Append what `decide` returns; see `domain.ports.Log.append_under_lock`."""
         return await self._submit(Request(Unit((), origin), decide, claimant))
 
@@ -116,7 +128,8 @@ class Writer:
     async def _run(self) -> None:
         while True:
             batch = [await self._queue.get()]
-            # Decisions under the lock read the log before the batch's own events: one of them in a batch is exact.
+            # Decisions under the lock read the log before the batch's own events: one of them in a
+            # batch is exact.
             decisions = int(batch[0][0].decide is not None)
             while len(batch) < MAX_BATCH and decisions < 2 and not self._queue.empty():  # noqa: PLR2004
                 batch.append(self._queue.get_nowait())
@@ -236,7 +249,11 @@ def _is_settled(error: Exception) -> bool:
 def _for_one(error: Exception, request: Request) -> Exception:
     if isinstance(error, OutcomeUnknownError):
         # A unit that was refused for itself is certainly not in the log.
-        return OutcomeUnknownError(request.unit.aggregate_ids) if request.appended else VersionConflictError()
+        return (
+            OutcomeUnknownError(request.unit.aggregate_ids)
+            if request.appended
+            else VersionConflictError()
+        )
     return error
 
 

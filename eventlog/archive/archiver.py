@@ -1,8 +1,9 @@
 """Archiving: whole histories of runs that ended long ago move from the log into a verified file.
 
-The file is written under a temporary name, read back and compared with the log, and given its name. Only then one
-transaction writes the index, takes the events out of the log as the archivist, and appends an event that says so.
-A command that dies leaves all of a file's events in the log, or all of them archived.
+The file is written under a temporary name, read back and compared with the log, and given its name.
+Only then one transaction writes the index, takes the events out of the log as the archivist, and
+appends an event that says so. A command that dies leaves all of a file's events in the log, or all
+of them archived.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -38,7 +39,8 @@ ARCHIVE_LOCK = 1_629_350_774_128_005_397
 """Key of the advisory lock that an archiving session holds, so that there is one at a time."""
 
 PATIENCE = "5s"
-"""How long to wait for another one's session to end: the server needs a moment to notice that one was killed."""
+"""How long to wait for another one's session to end: the server needs a moment to notice that one
+was killed."""
 
 
 class ArchivingUnderWayError(Exception):
@@ -70,8 +72,8 @@ class Archiver:
     """Archives one log. Open it by `archiver`.
 
     Attributes:
-        leftovers: complete files of this log that no archive refers to: a command was killed just before its
-            transaction, or another copy of this database made them. They are left alone.
+        leftovers: complete files of this log that no archive refers to: a command was killed just
+            before its transaction, or another copy of this database made them. They are left alone.
     """
 
     def __init__(self, connection: Connection, directory: Path, log_id: str) -> None:
@@ -86,7 +88,10 @@ class Archiver:
         self._directory.mkdir(parents=True, exist_ok=True)
         for path in self._directory.glob(f".{self._log_id}-*.unfinished"):
             path.unlink(missing_ok=True)
-        known = {row["file"] for row in await fetch_rows(self._connection, "SELECT file FROM log_archives", {})}
+        known = {
+            row["file"]
+            for row in await fetch_rows(self._connection, "SELECT file FROM log_archives", {})
+        }
         complete = sorted(path.name for path in self._directory.glob(f"{self._log_id}-*.jsonl.gz"))
         self.leftovers = [name for name in complete if name not in known]
 
@@ -114,8 +119,12 @@ class Archiver:
         [row] = await fetch_rows(self._connection, _LIMITS, {})
         return Limits(from_iso(str(row["now"])) - older_than, cast("int", row["last"]))
 
-    async def _archive(self, batch: Batch, limits: Limits, progress: Callable[[float], None]) -> Archived:
-        [row] = await fetch_rows(self._connection, "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives", {})
+    async def _archive(
+        self, batch: Batch, limits: Limits, progress: Callable[[float], None]
+    ) -> Archived:
+        [row] = await fetch_rows(
+            self._connection, "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives", {}
+        )
         number = int(str(row["next"]))
         writer = ArchiveWriter(self._directory, self._log_id, number)
         try:
@@ -155,7 +164,9 @@ class Archiver:
                 while rows := await cursor.fetchmany(ROWS_A_READ):
                     yield rows
 
-    async def _compare(self, batch: Batch, writer: ArchiveWriter, progress: Callable[[float], None]) -> None:
+    async def _compare(
+        self, batch: Batch, writer: ArchiveWriter, progress: Callable[[float], None]
+    ) -> None:
         """Read the file back, and compare it with the log event by event."""
         blocks = iter(writer.blocks)
         kept: list[RawRow] = []
@@ -165,12 +176,16 @@ class Archiver:
                 written = replace(block, file=writer.path.name)
                 kept += map(read_event, read_block(self._directory, written))
             if kept[: len(rows)] != [tuple(row) for row in rows]:
-                raise ArchiveError(writer.path, "did not keep what the log holds; nothing was archived")
+                raise ArchiveError(
+                    writer.path, "did not keep what the log holds; nothing was archived"
+                )
             del kept[: len(rows)]
             compared += len(rows)
             progress(0.4 + 0.5 * compared / batch.events)
         if kept or compared != batch.events or next(blocks, None) is not None:
-            raise ArchiveError(writer.path, "has not as many events as the log; nothing was archived")
+            raise ArchiveError(
+                writer.path, "has not as many events as the log; nothing was archived"
+            )
 
 
 _LIMITS = """
@@ -184,7 +199,9 @@ _EVENTS = f"""
 
 def _part(progress: Progress, done: int, batch: Batch, total: int) -> Callable[[float], None]:
     """Return how to tell which share of a batch is done."""
-    return lambda share: progress("archiving runs", done + int(share * len(batch.runs)), max(total, done))
+    return lambda share: progress(
+        "archiving runs", done + int(share * len(batch.runs)), max(total, done)
+    )
 
 
 def _recorded(number: int, batch: Batch, limits: Limits, writer: ArchiveWriter) -> ArchivedEvents:
@@ -221,7 +238,9 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
             await session.execute(f"SELECT pg_advisory_lock({ARCHIVE_LOCK}); COMMIT")
         except errors.LockNotAvailable:
             await session.execute("ROLLBACK")
-            raise ArchivingUnderWayError("another command is archiving this log at the moment") from None
+            raise ArchivingUnderWayError(
+                "another command is archiving this log at the moment"
+            ) from None
         await ensure_archivist(session, make=make_role)
         [log] = await fetch_rows(session, sql.LOG_ID, {})
         opened = Archiver(session, database.archive, str(log["id"]))

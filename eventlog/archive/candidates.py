@@ -47,7 +47,8 @@ class Limits:
 
     Attributes:
         ended_before: the moment before which a run must have ended.
-        last_position: no later event may be in an archive: what is not sealed yet stays where a sealer finds it.
+        last_position: no later event may be in an archive: what is not sealed yet stays where a
+            sealer finds it.
     """
 
     ended_before: datetime
@@ -83,7 +84,9 @@ async def next_batch(connection: Connection, limits: Limits, after: int, max_eve
     """
     batch = Batch(after)
     while candidates := await fetch_rows(connection, _CANDIDATES, _values(limits, batch.after)):
-        histories = await _ended_histories(connection, [UUID(str(row["id"])) for row in candidates], limits)
+        histories = await _ended_histories(
+            connection, [UUID(str(row["id"])) for row in candidates], limits
+        )
         for row in candidates:
             history = histories.get(UUID(str(row["id"])))
             count = len(history.positions) if history else 0
@@ -105,7 +108,9 @@ def _values(limits: Limits, after: int) -> dict[str, object]:
     }
 
 
-async def _ended_histories(connection: Connection, ids: Sequence[UUID], limits: Limits) -> dict[UUID, History]:
+async def _ended_histories(
+    connection: Connection, ids: Sequence[UUID], limits: Limits
+) -> dict[UUID, History]:
     """Return the histories of those of the runs that really have ended."""
     histories: dict[UUID, History] = {}
     rows: list[Row | None] = []
@@ -116,9 +121,15 @@ async def _ended_histories(connection: Connection, ids: Sequence[UUID], limits: 
             rows.append(folder.add((run_id, version, position, topic, state)))
             history = histories.setdefault(run_id, History())
             history.positions.append(position)
-            history.first_correlation_id = history.first_correlation_id if version > 1 else correlation_id
+            history.first_correlation_id = (
+                history.first_correlation_id if version > 1 else correlation_id
+            )
             history.head_correlation_id = correlation_id
-    ended = {UUID(str(row["id"])) for row in (*rows, folder.end()) if row is not None and _has_ended(row, limits)}
+    ended = {
+        UUID(str(row["id"]))
+        for row in (*rows, folder.end())
+        if row is not None and _has_ended(row, limits)
+    }
     return {run_id: history for run_id, history in histories.items() if run_id in ended}
 
 

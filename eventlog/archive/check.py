@@ -43,7 +43,9 @@ async def check_archives(database: Database) -> AsyncGenerator[CheckedArchive]:
     async with await database.connect() as connection:
         rows: list[dict[str, Any]] = await fetch_rows(connection, _ARCHIVES, {})
         for row in rows:
-            yield CheckedArchive(row["file"], row["events"], row["runs"], await _problem(connection, row))
+            yield CheckedArchive(
+                row["file"], row["events"], row["runs"], await _problem(connection, row)
+            )
 
 
 async def _problem(connection: Connection, row: dict[str, Any]) -> str | None:
@@ -51,10 +53,23 @@ async def _problem(connection: Connection, row: dict[str, Any]) -> str | None:
         return f"archive file {row['file']}: the log has no event that records it"
     recorded = decode_state(row["topic"], row["state"])
     names = {"bytes": "size_bytes"}
-    told = ("number", "file", "sha256", "bytes", "events", "runs", "first_position", "last_position")
+    told = (
+        "number",
+        "file",
+        "sha256",
+        "bytes",
+        "events",
+        "runs",
+        "first_position",
+        "last_position",
+    )
     for name in told:
         if row[name] != recorded.get(names.get(name, name)):
-            return f"archive file {row['file']}: the index's {name} is not what the log's event says"
+            return (
+                f"archive file {row['file']}: the index's {name} is not what the log's event says"
+            )
     directory = archive_of(connection)
-    found = await asyncio.to_thread(file_problem, directory, row["file"], row["bytes"], row["sha256"])
+    found = await asyncio.to_thread(
+        file_problem, directory, row["file"], row["bytes"], row["sha256"]
+    )
     return None if found is None else str(found)

@@ -1,7 +1,7 @@
 """Archive files: events as JSON Lines in blocks, each compressed by itself, so that one can be read without the others.
 
-Together the blocks are an ordinary gzip file: `zcat` shows a line about the archive, and then every event, in the order
-of positions, with exactly what the log's columns held (`shown_events`).
+Together the blocks are an ordinary gzip file: `zcat` shows a line about the archive, and then every
+event, in the order of positions, with exactly what the log's columns held (`shown_events`).
 """
 
 import gzip
@@ -18,8 +18,7 @@ import orjson
 
 from domain.errors import LogUnavailableError
 from eventlog.encoding.columns import LogRow, RawRow
-from eventlog.encoding.document import show_event
-from eventlog.seal.seal import SealError
+from eventlog.encoding.document import UnshowableEventError, show_event
 
 FORMAT = "apphub-jobs archive 1"
 
@@ -78,7 +77,9 @@ class ArchiveWriter:
         self._positions: list[int] = []
         self._held = 0
         self._output: BinaryIO = self.path.open("wb")
-        self._put(_compressed([orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})]))
+        self._put(
+            _compressed([orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})])
+        )
 
     @property
     def file(self) -> str:
@@ -99,7 +100,7 @@ class ArchiveWriter:
         for row in rows:
             try:
                 document = show_event(row)
-            except SealError as error:
+            except UnshowableEventError as error:
                 raise ArchiveError(self.path, f"cannot take an event: {error}") from None
             self._lines.append(orjson.dumps(document))
             self._positions.append(document["position"])
@@ -168,14 +169,18 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
     except OSError as error:
         raise unreadable(path, error) from None
     if sha256(data).digest() != block.sha256:
-        raise damaged(path, f"the {block.length} bytes after byte {block.place} are not what was written")
+        raise damaged(
+            path, f"the {block.length} bytes after byte {block.place} are not what was written"
+        )
     try:
         return [orjson.loads(line) for line in gzip.decompress(data).splitlines()]
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise damaged(path, f"byte {block.place}: {error}") from None
 
 
-def file_problem(directory: Path | None, file: str, size_bytes: int, hexdigest: str) -> ArchiveError | None:
+def file_problem(
+    directory: Path | None, file: str, size_bytes: int, hexdigest: str
+) -> ArchiveError | None:
     """Return what is wrong with a file as a whole, None if it is what was written. It reads all of it."""
     if directory is None:
         return ArchiveError(file, "cannot be looked at: no archive directory is given")
@@ -196,8 +201,14 @@ def file_problem(directory: Path | None, file: str, size_bytes: int, hexdigest: 
 
 def unreadable(path: Path, error: OSError) -> ArchiveError:
     """Return what to say of a file that cannot be opened or read."""
-    problem = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-    return ArchiveError(path, f"{problem}: put it back from a copy, or name its directory by --archive")
+    problem = (
+        "is missing"
+        if isinstance(error, FileNotFoundError)
+        else f"cannot be read ({error.strerror})"
+    )
+    return ArchiveError(
+        path, f"{problem}: put it back from a copy, or name its directory by --archive"
+    )
 
 
 def damaged(path: Path, how: str) -> ArchiveError:

@@ -1,7 +1,8 @@
 """The index of archives: which block of which file holds an event. Its tables are written once and never changed.
 
-Events only ever move from the log into a file, in one transaction with their entries here. So whoever reads the log
-first and this index afterwards misses nothing, and at worst sees an event in both.
+Events only ever move from the log into a file, in one transaction with their entries here. So
+whoever reads the log first and this index afterwards misses nothing, and at worst sees an event in
+both.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -50,7 +51,9 @@ _RUN = f"{_RUNS} id = %(id)s"
 _STORY = f"{_RUNS} first_correlation_id = %(id)s"
 
 
-async def blocks_between(connection: Connection, after: int, until: int | None) -> AsyncIterator[Block]:
+async def blocks_between(
+    connection: Connection, after: int, until: int | None
+) -> AsyncIterator[Block]:
     """Yield the blocks that may hold events in (after, until], by their first position."""
     for block in _blocks(await fetch_rows(connection, _AROUND, {"position": after})):
         if block.last_position > after:
@@ -72,10 +75,15 @@ async def blocks_up_to(connection: Connection, position: int) -> list[Block]:
     return [*_blocks(before), *await blocks_around(connection, position)]
 
 
-async def blocks_holding(connection: Connection, places: Mapping[int, Sequence[int]]) -> list[Block]:
+async def blocks_holding(
+    connection: Connection, places: Mapping[int, Sequence[int]]
+) -> list[Block]:
     """Return the blocks that hold these positions, given by the number of their archive."""
     pairs = [(archive, position) for archive, positions in places.items() for position in positions]
-    values = {"archives": [archive for archive, _ in pairs], "positions": [position for _, position in pairs]}
+    values = {
+        "archives": [archive for archive, _ in pairs],
+        "positions": [position for _, position in pairs],
+    }
     return _blocks(await fetch_rows(connection, _HOLDING, values))
 
 

@@ -53,12 +53,15 @@ class Mover:
         self._connection = connection
         self._mapper = PlainMapper(transcoder=PlainTranscoder())
 
-    async def move(self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], log_id: str) -> float:
+    async def move(
+        self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], log_id: str
+    ) -> float:
         """Make the file the place of these events; return how long the append lock was held, in seconds.
 
         Raises:
             ArchiveError: the log no longer holds what the file was made of.
-            psycopg.Error: the database failed; if it gave no SQLSTATE, whether anything was done is not known.
+            psycopg.Error: the database failed; if it gave no SQLSTATE, whether anything was done is
+            not known.
         """
         for left in reversed(range(TRIES)):
             try:
@@ -68,16 +71,21 @@ class Mover:
                 if not left:
                     raise
                 logger.info("archiving was in somebody's way, trying again: %s", error)
-            except errors.SerializationFailure as error:  # `log_archives_check` found somebody who was faster.
+            except errors.SerializationFailure as error:
+                # `log_archives_check` found somebody who was faster.
                 await self._connection.execute("ROLLBACK")
-                raise ArchiveError(what.file, f"was not made: {error.diag.message_primary}; archive again") from None
+                raise ArchiveError(
+                    what.file, f"was not made: {error.diag.message_primary}; archive again"
+                ) from None
             except (errors.Error, ArchiveError):
                 if not self._connection.closed:
                     await self._connection.execute("ROLLBACK")
                 raise
         raise AssertionError("the last try returns or raises")
 
-    async def _move(self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], log_id: UUID) -> float:
+    async def _move(
+        self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], log_id: UUID
+    ) -> float:
         connection = self._connection
         await connection.execute(sql.BEGIN)
         now = from_iso(str((await fetch_rows(connection, sql.NOW, {}))[0]["now"]))
@@ -88,10 +96,14 @@ class Mover:
         removed = await connection.execute(_REMOVE, (list(batch.runs),))
         await connection.execute(STEP_BACK)
         if removed.rowcount != what.events:
-            raise ArchiveError(what.file, f"has {what.events} events, and the log {removed.rowcount}: archive again")
+            raise ArchiveError(
+                what.file,
+                f"has {what.events} events, and the log {removed.rowcount}: archive again",
+            )
         [event] = [self._mapper.to_stored_event(one) for one in archive.collect_events()]
         appended = (archive.id, 1, event.topic, event.state, ACTOR, uuid4())
-        # Only from here on does anybody wait; and all at once, so that nobody waits for this process.
+        # Only from here on does anybody wait; and all at once, so that nobody waits for this
+        # process.
         async with connection.pipeline():
             await connection.execute(sql.LOCK)
             begun = await connection.execute(_MOMENT)
@@ -102,9 +114,18 @@ class Mover:
         [first], [last] = await begun.fetchall(), await ended.fetchall()
         return float(last["s"] - first["s"])
 
-    async def _write_index(self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], archive_id: UUID) -> None:
+    async def _write_index(
+        self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], archive_id: UUID
+    ) -> None:
         connection, number = self._connection, what.number
-        whole = (what.size_bytes, what.sha256, what.events, what.runs, what.first_position, what.last_position)
+        whole = (
+            what.size_bytes,
+            what.sha256,
+            what.events,
+            what.runs,
+            what.first_position,
+            what.last_position,
+        )
         await connection.execute(_INSERT_ARCHIVE, (number, archive_id, what.file, *whole))
         async with connection.cursor().copy(_COPY_BLOCKS) as copy:
             for one in blocks:
@@ -114,4 +135,12 @@ class Mover:
             for run_id, history in batch.runs.items():
                 positions = history.positions
                 span = (len(positions), positions[0], positions[-1], positions)
-                await copy.write_row((run_id, number, *span, history.first_correlation_id, history.head_correlation_id))
+                await copy.write_row(
+                    (
+                        run_id,
+                        number,
+                        *span,
+                        history.first_correlation_id,
+                        history.head_correlation_id,
+                    )
+                )

@@ -1,8 +1,8 @@
 """Reads archived events as if they still stood in the log. Everything that reads the log reads them through here.
 
-A run's history lies either in the log or in one file, never in both: statements that read histories return a mark for
-a run that is archived (`archived_runs`), and `resolved` puts its events in the mark's place. Whoever reads by position
-reads the log first, and merges what the files hold.
+A run's history lies either in the log or in one file, never in both: statements that read histories
+return a mark for a run that is archived (`archived_runs`), and `resolved` puts its events in the
+mark's place. Whoever reads by position reads the log first, and merges what the files hold.
 """
 
 import asyncio
@@ -29,10 +29,13 @@ def all_positions(mark: LogRow) -> Sequence[int]:
     return positions
 
 
-async def resolved(connection: Connection, rows: Sequence[Row], choose: Choose = all_positions) -> list[LogRow]:
+async def resolved(
+    connection: Connection, rows: Sequence[Row], choose: Choose = all_positions
+) -> list[LogRow]:
     """Return rows of a query about histories with archived events in the place of their marks.
 
-    A mark is a row whose `archive` is the archive's number, and its `positions` those of the run's events.
+    A mark is a row whose `archive` is the archive's number, and its `positions` those of the run's
+    events.
 
     Raises:
         ArchiveError: they cannot be read.
@@ -54,7 +57,9 @@ async def resolved(connection: Connection, rows: Sequence[Row], choose: Choose =
     return result
 
 
-async def events_at(connection: Connection, places: Mapping[int, Sequence[int]]) -> dict[int, Document]:
+async def events_at(
+    connection: Connection, places: Mapping[int, Sequence[int]]
+) -> dict[int, Document]:
     """Return the archived events at these positions, given by the number of their archive.
 
     Raises:
@@ -63,9 +68,12 @@ async def events_at(connection: Connection, places: Mapping[int, Sequence[int]])
     wanted = {position for positions in places.values() for position in positions}
     blocks = await blocks_holding(connection, places)
     found = await asyncio.to_thread(_pick, archive_of(connection), blocks, wanted)
-    for position in wanted - set(found):  # The hashes hold, so only an index that was edited leads here.
+    # The hashes hold, so only an index that was edited leads here.
+    for position in wanted - set(found):
         names = ", ".join(sorted({block.file for block in blocks}))
-        raise ArchiveError(names, f"has no event at position {position}, though the database's index says so")
+        raise ArchiveError(
+            names, f"has no event at position {position}, though the database's index says so"
+        )
     return found
 
 
@@ -148,7 +156,9 @@ async def event_at(connection: Connection, position: int) -> Document | None:
         ArchiveError: it cannot be read.
     """
     blocks = await blocks_around(connection, position)
-    return (await asyncio.to_thread(_pick, archive_of(connection), blocks, {position})).get(position)
+    return (await asyncio.to_thread(_pick, archive_of(connection), blocks, {position})).get(
+        position
+    )
 
 
 async def last_up_to(connection: Connection, position: int) -> LogRow | None:
@@ -160,7 +170,9 @@ async def last_up_to(connection: Connection, position: int) -> LogRow | None:
     blocks = await blocks_up_to(connection, position)
 
     def last() -> Document | None:
-        documents = [document for block in blocks for document in read_block(archive_of(connection), block)]
+        documents = [
+            document for block in blocks for document in read_block(archive_of(connection), block)
+        ]
         before = [document for document in documents if document["position"] <= position]
         return max(before, key=lambda document: int(document["position"]), default=None)
 

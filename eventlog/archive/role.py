@@ -1,7 +1,8 @@
 """The role that alone may take archived events out of the log, and how it is made.
 
-A role belongs to the whole server, so the schema only knows its name. Where the service has the server to itself, it
-makes the role when it first archives; elsewhere it says what the database's owner must run.
+A role belongs to the whole server, so the schema only knows its name. Where the service has the
+server to itself, it makes the role when it first archives; elsewhere it says what the database's
+owner must run.
 """
 
 import psycopg
@@ -39,7 +40,9 @@ async def ensure_archivist(connection: Connection, *, make: bool) -> None:
     problem = await _problem(connection)
     if problem is None:
         return
-    [who] = await fetch_rows(connection, "SELECT current_user AS name, current_schema() AS schema", {})
+    [who] = await fetch_rows(
+        connection, "SELECT current_user AS name, current_schema() AS schema", {}
+    )
     statements = role_sql(connection, str(who["name"]), str(who["schema"]))
     if not make:
         needed = "".join(f"\n    {statement};" for statement in statements)
@@ -49,7 +52,8 @@ async def ensure_archivist(connection: Connection, *, make: bool) -> None:
     for statement in statements:
         try:
             await connection.execute(statement.encode())
-        except (errors.DuplicateObject, errors.UniqueViolation):  # Another database's command was as quick.
+        except (errors.DuplicateObject, errors.UniqueViolation):
+            # Another database's command was as quick.
             continue
     if (problem := await _problem(connection)) is not None:
         raise ArchivistMissingError(f"the role {ROLE} cannot be used: {problem}")
@@ -74,7 +78,10 @@ async def _problem(connection: Connection) -> str | None:
         await connection.execute(_PROBE)
     except psycopg.Error as error:
         await connection.execute("ROLLBACK")
-        if not isinstance(error, errors.InvalidParameterValue | errors.UndefinedObject | errors.InsufficientPrivilege):
+        if not isinstance(
+            error,
+            errors.InvalidParameterValue | errors.UndefinedObject | errors.InsufficientPrivilege,
+        ):
             raise
         return str(error).splitlines()[0]
     return None

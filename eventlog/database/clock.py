@@ -17,7 +17,8 @@ from runtime.background_tasks import end
 logger = logging.getLogger(__name__)
 
 SYNC_EVERY_S = 10.0
-"""Host clocks drift by some 10 µs a second at worst, so this keeps within a fraction of a millisecond."""
+"""Host clocks drift by some 10 µs a second at worst, so this keeps within a fraction of a
+millisecond."""
 
 
 class DatabaseClock:
@@ -55,4 +56,6 @@ class DatabaseClock:
             try:
                 await self.sync()
             except LogUnavailableError as error:
-                logger.warning("cannot read the database's clock, going on with the last offset: %s", error)
+                logger.warning(
+                    "cannot read the database's clock, going on with the last offset: %s", error
+                )

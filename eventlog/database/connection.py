@@ -27,16 +27,22 @@ CONNECT_TIMEOUT_S = 5
 RECONNECT_S = 1.0
 
 LOCK_TIMEOUT_MS = 10_000
-"""Longest wait for the append lock. Above the idle time below, so that a session that was cut off while it held the
-lock is gone before those that wait for it give up."""
+"""Longest wait for the append lock. Above the idle time below, so that a session that was cut off
+while it held the lock is gone before those that wait for it give up."""
 
 IDLE_IN_TRANSACTION_MS = 5_000
-"""A writer that stalls this long inside its transaction loses it. Below every lease, so that nobody is declared dead
-because of somebody else's stall."""
+"""A writer that stalls this long inside its transaction loses it. Below every lease, so that nobody
+is declared dead because of somebody else's stall."""
 
 
-_KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3", "tcp_user_timeout": "10000"}
-"""So that a peer that vanished without a word is noticed within about ten seconds. The URL may say otherwise."""
+_KEEPALIVE = {
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""So that a peer that vanished without a word is noticed within about ten seconds. The URL may say
+otherwise."""
 
 
 class LogConnection(AsyncConnection[dict[str, Any]]):
@@ -75,11 +81,15 @@ class Database:
         """Return the URL with our defaults for what it leaves open."""
         given = conninfo_to_dict(self.url)
         defaults = {**_KEEPALIVE, "connect_timeout": str(CONNECT_TIMEOUT_S)}
-        return make_conninfo(self.url, **{name: value for name, value in defaults.items() if name not in given})
+        return make_conninfo(
+            self.url, **{name: value for name, value in defaults.items() if name not in given}
+        )
 
     async def connect(self) -> Connection:
         """Open a connection for the log's writer or reader."""
-        connection = await LogConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
+        connection = await LogConnection.connect(
+            self.conninfo, autocommit=True, row_factory=dict_row
+        )
         try:
             await self._configure(connection)
         except BaseException:  # Whoever stops waiting for it will not close it either.
@@ -100,7 +110,8 @@ class Database:
             check=_check,
             reset=_note_use,
             timeout=CONNECT_TIMEOUT_S,
-            # The pool's own back-off would go on sleeping for half a minute after the database is back.
+            # The pool's own back-off would go on sleeping for half a minute after the database is
+            # back.
             reconnect_timeout=RECONNECT_S,
             name="queries",
         )
@@ -120,13 +131,15 @@ def master_key_file(connection: Connection) -> MasterKeyFile:
     """Return the same, or raise SubjectKeysUnavailableError."""
     file = known_file(connection)
     if file is None:
-        raise SubjectKeysUnavailableError("personal data are encrypted here, and no master key was named to read them")
+        raise SubjectKeysUnavailableError(
+            "personal data are encrypted here, and no master key was named to read them"
+        )
     return file
 
 
 TRUSTED_S = 0.25
-"""For how long after its last use a connection is lent again without asking the server whether it is still there: the
-question would double the round trips of a busy process."""
+"""For how long after its last use a connection is lent again without asking the server whether it
+is still there: the question would double the round trips of a busy process."""
 
 _used_at: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
 
@@ -157,8 +170,9 @@ async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Conne
 
 
 _AWAY_STATES = ("08", "53", "57P0", "25P03", "25006")
-"""Classes and codes of SQLSTATE: connection lost, out of resources, shut down, idle too long in a transaction, and
-read-only after a failover. Some of them are no `OperationalError`, while some errors in the data are one."""
+"""Classes and codes of SQLSTATE: connection lost, out of resources, shut down, idle too long in a
+transaction, and read-only after a failover. Some of them are no `OperationalError`, while some
+errors in the data are one."""
 
 
 def is_away(error: psycopg.Error) -> bool:

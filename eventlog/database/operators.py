@@ -16,7 +16,9 @@ Progress = Callable[[str, int, int], None]
 async def operator_session(database: Database) -> AsyncIterator[Connection]:
     """Give a session for long statements, whose server notices within a second that the client was killed."""
     async with await database.connect() as connection:
-        await connection.execute("SET statement_timeout = 0; SET work_mem = '64MB'; SET cursor_tuple_fraction = 1")
+        await connection.execute(
+            "SET statement_timeout = 0; SET work_mem = '64MB'; SET cursor_tuple_fraction = 1"
+        )
         with suppress(errors.InvalidParameterValue):  # Only Linux, macOS and the BSDs can tell.
             await connection.execute("SET client_connection_check_interval = '1s'")
         yield connection

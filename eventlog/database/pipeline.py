@@ -1,8 +1,9 @@
 """Several statements to the server and back in one go.
 
-The same as psycopg's pipeline, straight on libpq: a cursor, a conversion and a system call for each statement cost
-three times what is needed. Meant for the few statements that every group of commands takes: each is prepared once a
-session, and parameters go as text, so a statement has to say of what type they are.
+The same as psycopg's pipeline, straight on libpq: a cursor, a conversion and a system call for each
+statement cost three times what is needed. Meant for the few statements that every group of commands
+takes: each is prepared once a session, and parameters go as text, so a statement has to say of what
+type they are.
 """
 
 import re
@@ -50,7 +51,9 @@ class RoundTrip:
     def ask(self, statement: str, parameters: Parameters = ()) -> Answer:
         """Add a statement; its answer is filled by `go`."""
         query, names = _numbered(statement)
-        given = [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
+        given = (
+            [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
+        )
         asked = _Asked(query, [_as_text(value) for value in given], Answer())
         self._asked.append(asked)
         return asked.answer
@@ -61,9 +64,12 @@ class RoundTrip:
             return
         async with self._connection.lock:
             results = await self._connection.wait(self._exchange())
-        failed = next((result for result in results if result.status == ExecStatus.FATAL_ERROR), None)
+        failed = next(
+            (result for result in results if result.status == ExecStatus.FATAL_ERROR), None
+        )
         if failed is not None:
-            _prepared.pop(self._connection, None)  # What was to be prepared was not, or may suit the tables no more.
+            # What was to be prepared was not, or may suit the tables no more.
+            _prepared.pop(self._connection, None)
             raise errors.error_from_result(failed)
         loaded: abc.Transformer = adapt.Transformer(self._connection)
         for asked, result in zip(self._asked, results, strict=True):

@@ -4,16 +4,19 @@ EVENTS_TABLE = "jobs_events"
 """The library's own name for the events of an application called Jobs."""
 
 CHANNEL = "jobs_events"
-"""Where each committed append is announced. Only a hint: whoever listens reads anyway, now and then."""
+"""Where each committed append is announced. Only a hint: whoever listens reads anyway, now and
+then."""
 
 APPEND_LOCK = 7_203_118_305_110_542_671
-"""Key of the advisory lock that makes commit order the order of positions. The log's trigger takes it, too."""
+"""Key of the advisory lock that makes commit order the order of positions. The log's trigger takes
+it, too."""
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 LOCK = f"SELECT pg_advisory_xact_lock({APPEND_LOCK}), set_config('enable_seqscan', 'off', true)"
-"""Under the lock nobody reads a whole table. A session keeps its plans, so one that was made while a table had a page
-would still read all of it when it has thousands: until the next ANALYZE, which is a minute or more."""
+"""Under the lock nobody reads a whole table. A session keeps its plans, so one that was made while
+a table had a page would still read all of it when it has thousands: until the next ANALYZE, which
+is a minute or more."""
 
 BEGIN_LOCKED = f"{BEGIN}; {LOCK}"
 
@@ -25,12 +28,14 @@ ARCHIVED_TO = "(SELECT max(last_position) FROM log_archives)"
 The log always holds a later event, the one that records the archive."""
 
 _IDS = "(SELECT %(ids)s::uuid[])"
-"""A list of ids of unknown length. If PostgreSQL knew how long each list is, it would expect more of a plan for just
-this one than of the one it keeps, and plan anew at every execution, for longer than most of these take."""
+"""A list of ids of unknown length. If PostgreSQL knew how long each list is, it would expect more
+of a plan for just this one than of the one it keeps, and plan anew at every execution, for longer
+than most of these take."""
 
 
 PENDING = " pending"
-"""What an announcement ends with whose events have left runs for workers to start: as much a hint as the rest of it."""
+"""What an announcement ends with whose events have left runs for workers to start: as much a hint
+as the rest of it."""
 
 ENVELOPE_COLUMNS = """originator_id, originator_version, notification_id, topic, state,
     recorded_at, actor, correlation_id, causation_id"""
@@ -43,7 +48,8 @@ _MARK = """
         NULL::uuid AS causation_id, archive, positions
     FROM archived_runs
 """
-"""A run whose history is archived, as one row in the place of all its events; see `archived.resolved`."""
+"""A run whose history is archived, as one row in the place of all its events; see
+`archived.resolved`."""
 
 
 HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"

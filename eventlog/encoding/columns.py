@@ -1,9 +1,10 @@
 """Events as the very bytes that are stored: what is sealed, and what is compared with the seals.
 
-Every column counts in PostgreSQL's binary form and is never interpreted: eight bytes for positions, versions and times
-(microseconds), sixteen for ids, UTF-8 for text. So nothing that an editor could change escapes. The sealer lets the
-server put the bytes together and hash them, which costs the API's process next to nothing; whoever checks has the
-bytes sent and hashes them here, so that the server's word is not taken for it. A test holds the two together.
+Every column counts in PostgreSQL's binary form and is never interpreted: eight bytes for positions,
+versions and times (microseconds), sixteen for ids, UTF-8 for text. So nothing that an editor could
+change escapes. The sealer lets the server put the bytes together and hash them, which costs the
+API's process next to nothing; whoever checks has the bytes sent and hashes them here, so that the
+server's word is not taken for it. A test holds the two together.
 """
 
 from typing import Any, TypeVar
@@ -26,8 +27,8 @@ BINARY_FORMS = {
     "correlation_id": "uuid_send(correlation_id)",
     "causation_id": "uuid_send(causation_id)",
 }
-"""All columns of the log, in the order in which they are hashed, and how the server tells their bytes. A test compares
-them with the table."""
+"""All columns of the log, in the order in which they are hashed, and how the server tells their
+bytes. A test compares them with the table."""
 
 COLUMNS = ", ".join(BINARY_FORMS)
 
@@ -36,7 +37,8 @@ _TYPES = ("int8", "uuid", "text", "bytea", "timestamptz")
 _NULL = b"\xff\xff\xff\xff"
 
 _ENCODED = " || ".join(
-    rf"coalesce(int4send(octet_length({form})) || {form}, '\xffffffff')" for form in BINARY_FORMS.values()
+    rf"coalesce(int4send(octet_length({form})) || {form}, '\xffffffff')"
+    for form in BINARY_FORMS.values()
 )
 
 FIRST = -(2**63)
@@ -52,10 +54,12 @@ ONE = f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE notification_id = %s"
 ALL = f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE notification_id IS NOT NULL ORDER BY notification_id"
 
 WITHOUT_POSITION = f"SELECT count(*) AS events FROM {EVENTS_TABLE} WHERE notification_id IS NULL"
-"""Only an editor who removed the column's constraint first can make such an event. Commands would read it."""
+"""Only an editor who removed the column's constraint first can make such an event. Commands would
+read it."""
 
 UTF8 = "SET LOCAL client_encoding = 'UTF8'"
-"""To be said in the transaction before raw columns are read: the server sends text in the client's encoding."""
+"""To be said in the transaction before raw columns are read: the server sends text in the client's
+encoding."""
 
 RawRow = tuple[bytes | None, ...]
 """A row's columns in binary form, None for NULL."""
@@ -96,4 +100,5 @@ def _raw(cursor: C) -> C:
 
 
 LogRow = dict[str, Any]
-"""A row of the log as the service's sessions read it: ids and times are text, the state is bytes."""
+"""A row of the log as the service's sessions read it: ids and times are text, the state is
+bytes."""

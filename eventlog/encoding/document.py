@@ -5,19 +5,32 @@ from typing import Any
 from uuid import UUID
 
 from eventlog.encoding.columns import RawRow
-from eventlog.seal.seal import SealError
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """From here PostgreSQL counts microseconds."""
+
+
+class UnshowableEventError(ValueError):
+    """A stored event holds what no event of this program holds."""
 
 
 def show_event(row: RawRow) -> dict[str, Any]:
     """Return the event as JSON.
 
     Raises:
-        SealError: it holds what no event of this program holds.
+        UnshowableEventError: it holds what no event of this program holds.
     """
-    position, aggregate_id, version, topic, state, recorded_at, actor, correlation_id, causation_id = row
+    (
+        position,
+        aggregate_id,
+        version,
+        topic,
+        state,
+        recorded_at,
+        actor,
+        correlation_id,
+        causation_id,
+    ) = row
     try:
         return {
             "position": _number(position),
@@ -31,14 +44,15 @@ def show_event(row: RawRow) -> dict[str, Any]:
             "causationId": _id(causation_id),
         }
     except (OverflowError, TypeError, ValueError) as error:
-        raise SealError(f"the event cannot be shown: {error}") from None
+        raise UnshowableEventError(f"the event cannot be shown: {error}") from None
 
 
 def read_event(document: dict[str, Any]) -> RawRow:
     """Return the columns in binary form.
 
     Raises:
-        KeyError, TypeError, ValueError, OverflowError: it is not an event that `show_event` returned.
+        KeyError, TypeError, ValueError, OverflowError: it is not an event that `show_event`
+        returned.
     """
     since_epoch = datetime.fromisoformat(document["recordedAt"]) - EPOCH
     return (
@@ -49,7 +63,10 @@ def read_event(document: dict[str, Any]) -> RawRow:
         document["state"].encode(),
         _int8(since_epoch // timedelta(microseconds=1)),
         *(None if text is None else text.encode() for text in (document["actor"],)),
-        *(None if text is None else UUID(text).bytes for text in (document["correlationId"], document["causationId"])),
+        *(
+            None if text is None else UUID(text).bytes
+            for text in (document["correlationId"], document["causationId"])
+        ),
     )
 
 
@@ -72,4 +89,8 @@ def _id(field: bytes | None) -> str | None:
 
 
 def _time(field: bytes | None) -> str:
-    return (EPOCH + timedelta(microseconds=_number(field))).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        (EPOCH + timedelta(microseconds=_number(field)))
+        .isoformat(timespec="microseconds")
+        .replace("+00:00", "Z")
+    )

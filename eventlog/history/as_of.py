@@ -1,8 +1,9 @@
 """Time travel: what there was at an earlier position of the log.
 
-Rows whose last event lies at or before the position are shown as they stand; only what has changed since is folded
-from its events up to the position. Which runs were alive then comes from the last checkpoint before and from the
-events between the two, so the cost grows with these, not with the log.
+Rows whose last event lies at or before the position are shown as they stand; only what has changed
+since is folded from its events up to the position. Which runs were alive then comes from the last
+checkpoint before and from the events between the two, so the cost grows with these, not with the
+log.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -31,7 +32,8 @@ async def opened(connection: Connection, as_of: int | datetime | None) -> AsyncI
 
     Args:
         connection: outside of any transaction.
-        as_of: a position; or a moment, which stands for the last position recorded at or before it; None: the end.
+        as_of: a position; or a moment, which stands for the last position recorded at or before it;
+            None: the end.
 
     Raises:
         InvalidInputError: that is still to come.
@@ -51,7 +53,11 @@ class Past:
     async def run(self, run_id: UUID) -> Row | None:
         """Return the run, or None where it did not exist yet."""
         row = await lists.by_id(self._connection, run_id)
-        return None if row is None else (await self._as_they_were(job_runs.TABLE, {run_id: row})).get(run_id)
+        return (
+            None
+            if row is None
+            else (await self._as_they_were(job_runs.TABLE, {run_id: row})).get(run_id)
+        )
 
     async def job(self, slug: str) -> Row | None:
         """Return the definition with this slug, ignoring case, or None where it did not exist yet."""
@@ -82,7 +88,9 @@ class Past:
         if set(wanted.statuses) & set(past.ALIVE):  # What had ended is found without.
             then = await self.then(past.jobs_to_search(wanted, found))
         values = past.page_values(then, wanted, found, limit, offset)
-        page = await fetch_rows(self._connection, past.newest_first(wanted, one_by_one=one_by_one), values)
+        page = await fetch_rows(
+            self._connection, past.newest_first(wanted, one_by_one=one_by_one), values
+        )
         ids = [UUID(str(row["id"])) for row in page[:limit]]
         rows = await rows_by_id(self._connection, job_runs.TABLE, ids)
         were = await self._as_they_were(job_runs.TABLE, rows)
@@ -103,8 +111,12 @@ class Past:
         """Return the jobs whose slug or name held this text, in any case."""
         later = await past.jobs_changed_after(self._connection, self.position)
         columns = ["id", "slug", "name"]
-        were = await folded_columns(self._connection, job_definitions.TABLE, later, self.position, columns)
-        return await past.jobs_named_like(self._connection, search, self.position, list(were.values()))
+        were = await folded_columns(
+            self._connection, job_definitions.TABLE, later, self.position, columns
+        )
+        return await past.jobs_named_like(
+            self._connection, search, self.position, list(were.values())
+        )
 
     async def _as_they_were(self, table: Table, rows: Mapping[UUID, Row]) -> dict[UUID, Row]:
         """Return the rows as they were at the position; those that did not exist yet are left out."""

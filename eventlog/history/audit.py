@@ -20,7 +20,8 @@ from projections.envelope import Envelope
 from projections.rows import Connection, fetch_rows
 
 SCAN_LIMIT = 20_000
-"""How many events one page may look at: a rare type in a log of millions costs several pages, never a long query."""
+"""How many events one page may look at: a rare type in a log of millions costs several pages, never
+a long query."""
 
 SCAN_BLOCKS = SCAN_LIMIT // EVENTS_A_BLOCK
 """The same where events are archived."""
@@ -64,7 +65,9 @@ class Audit:
             return Page(events, events[-1].position, head)
         return Page(events, end, head)
 
-    async def everything(self, wanted: EventFilter, after: int = 0) -> AsyncIterator[list[Envelope]]:
+    async def everything(
+        self, wanted: EventFilter, after: int = 0
+    ) -> AsyncIterator[list[Envelope]]:
         """Yield all matching events, page by page, up to the log's present end."""
         position: int | None = after
         while position is not None:
@@ -83,10 +86,13 @@ class Audit:
             return await position_before(connection, moment, inclusive=True)
 
 
-async def position_before(connection: Connection, moment: datetime, *, inclusive: bool = False) -> int:
+async def position_before(
+    connection: Connection, moment: datetime, *, inclusive: bool = False
+) -> int:
     """Return the last position recorded before the moment (or at it), 0 if there is none.
 
-    Positions are in commit order, and the database's clock stamps them: so this halves the log, without any index.
+    Positions are in commit order, and the database's clock stamps them: so this halves the log,
+    without any index.
     """
     found, low, high = 0, 0, await _head(connection)
     while low < high:
@@ -95,7 +101,8 @@ async def position_before(connection: Connection, moment: datetime, *, inclusive
         recorded_at = from_iso(str(row["recorded_at"])) if row else None
         if recorded_at is None or recorded_at < moment or (inclusive and recorded_at == moment):
             low = middle
-            found = int(row["notification_id"]) if row else 0  # Not the middle, which may lie in a gap.
+            # Not the middle, which may lie in a gap.
+            found = int(row["notification_id"]) if row else 0
         else:
             high = int(row["notification_id"]) - 1 if row else 0
     return found
@@ -157,8 +164,14 @@ async def _matching_archived(
     else:
         return await first_between(connection, after, until, limit, wanted.lets_pass)
     found = await events_at(connection, places) if places else {}
-    positions = [position for position in sorted(found) if after < position and (until is None or position <= until)]
-    return [row for row in map(to_row, map(found.__getitem__, positions)) if wanted.lets_pass(row)][:limit]
+    positions = [
+        position
+        for position in sorted(found)
+        if after < position and (until is None or position <= until)
+    ]
+    return [row for row in map(to_row, map(found.__getitem__, positions)) if wanted.lets_pass(row)][
+        :limit
+    ]
 
 
 async def _matching_in_log(

@@ -1,8 +1,9 @@
 """Checkpoints of time travel: now and then, which runs are pending and running, and how many of each job have ended.
 
-They are derived from the log and from `job_runs`, and only ever save time: without them every answer is the same.
-Whoever finds `job_runs` wrong and mends it drops them (`forget_checkpoints`; a rebuild does): the watchers make them
-anew, step by step, or recomputes them at once (`Checkpoints.recompute`).
+They are derived from the log and from `job_runs`, and only ever save time: without them every
+answer is the same. Whoever finds `job_runs` wrong and mends it drops them (`forget_checkpoints`; a
+rebuild does): the watchers make them anew, step by step, or recomputes them at once
+(`Checkpoints.recompute`).
 """
 
 import logging
@@ -20,14 +21,16 @@ from projections.runs import past
 logger = logging.getLogger(__name__)
 
 EVERY = 10_000
-"""Positions from one checkpoint to the next, at least: what a question about the past may have to look through."""
+"""Positions from one checkpoint to the next, at least: what a question about the past may have to
+look through."""
 
 ALIVE_FOR_EACH = 10
-"""A checkpoint of more alive runs than `EVERY` times this waits for one position for so many of them: so that
-however many wait, checkpoints cost a few dozen bytes an event."""
+"""A checkpoint of more alive runs than `EVERY` times this waits for one position for so many of
+them: so that however many wait, checkpoints cost a few dozen bytes an event."""
 
 WRITER_LOCK = 4_409_671_207_318_845_903
-"""Key of the advisory lock of the one who writes checkpoints. Nobody else ever waits for it, least of all appends."""
+"""Key of the advisory lock of the one who writes checkpoints. Nobody else ever waits for it, least
+of all appends."""
 
 
 class Checkpoints:
@@ -44,20 +47,24 @@ class Checkpoints:
                 if await self._due(connection) is None:
                     return False
                 async with connection.transaction():
-                    cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS mine", (WRITER_LOCK,))
+                    cursor = await connection.execute(
+                        "SELECT pg_try_advisory_xact_lock(%s) AS mine", (WRITER_LOCK,)
+                    )
                     mine = await cursor.fetchone()
                     return bool(mine and mine["mine"]) and await self._step(connection)
             except psycopg.Error as error:
                 if is_away(error):
                     raise
-                # Those who keep up have more important things to do, and nothing is wrong without a checkpoint.
+                # Those who keep up have more important things to do, and nothing is wrong without a
+                # checkpoint.
                 logger.warning("no checkpoint of runs at the moment: %s", error)
                 return False
 
     async def recompute(self) -> int:
         """Drop all checkpoints and compute them anew from the log's beginning; return how many there are then.
 
-        For whoever has mended `job_runs`: call it afterwards. Questions about the past are answered all along.
+        For whoever has mended `job_runs`: call it afterwards. Questions about the past are answered
+        all along.
         """
         async with borrowed(self._pool) as connection:
             await forget_checkpoints(connection)
@@ -66,7 +73,9 @@ class Checkpoints:
                 async with connection.transaction():
                     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
                     more = await self._step(connection)
-            [found] = await fetch_rows(connection, "SELECT count(DISTINCT position) AS n FROM run_checkpoints", {})
+            [found] = await fetch_rows(
+                connection, "SELECT count(DISTINCT position) AS n FROM run_checkpoints", {}
+            )
         return int(str(found["n"]))
 
     async def _step(self, connection: Connection) -> bool:
@@ -79,7 +88,11 @@ class Checkpoints:
             return False
         last, position = due
         moved = await moved_since(connection, last, position)
-        each = [(group.job_definition_id, created, group.status) for group in moved for created in group.created]
+        each = [
+            (group.job_definition_id, created, group.status)
+            for group in moved
+            for created in group.created
+        ]
         values = {
             "last": last,
             "position": position,

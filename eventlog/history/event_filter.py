@@ -20,7 +20,8 @@ class EventFilter:
     """Which events; what is left out selects all.
 
     Attributes:
-        types: any of these, each a topic such as `job_run.started` or a beginning such as `job_run.*`.
+        types: any of these, each a topic such as `job_run.started` or a beginning such as
+            `job_run.*`.
         kind: of which kind of aggregate, such as `job_run`.
         aggregate_id: whose.
         actor: who caused them.
@@ -45,7 +46,8 @@ class EventFilter:
     def lets_pass(self, row: Mapping[str, Any]) -> bool:
         """Return whether an event is wanted, given as a row of the log; for what no query can look at.
 
-        Of a correlation it looks at the event alone: the history must go back to the same request, too.
+        Of a correlation it looks at the event alone: the history must go back to the same request,
+        too.
         """
         topic: str = row["topic"]
         return (
@@ -72,7 +74,8 @@ class EventFilter:
 
         Args:
             types: topics or beginnings such as `job_run.*`, with commas between them.
-            subject: an id; a kind; or `job_run:ID`, `build:ID`, `job_definition:SLUG`, `repository:APP`.
+            subject: an id; a kind; or `job_run:ID`, `build:ID`, `job_definition:SLUG`,
+                `repository:APP`.
             actor: a principal, `worker:ID` or `system`.
             correlation: a correlation id.
             since: ISO 8601.
@@ -130,4 +133,6 @@ def _time(text: str, path: str) -> datetime | None:
     try:
         return from_iso(text) if text else None
     except (ValueError, OverflowError):
-        raise InvalidInputError([Issue(path, "must be a time such as 2026-11-24T14:31:04.123Z", "format")]) from None
+        raise InvalidInputError(
+            [Issue(path, "must be a time such as 2026-11-24T14:31:04.123Z", "format")]
+        ) from None

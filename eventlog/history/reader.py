@@ -1,7 +1,7 @@
 """The one tailing reader of a process: every event once, in log order, as envelopes.
 
-Positions appear in commit order (the append lock sees to it), so "after the last one" passes over nothing. The gaps
-that rollbacks leave are never filled later.
+Positions appear in commit order (the append lock sees to it), so "after the last one" passes over
+nothing. The gaps that rollbacks leave are never filled later.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -48,7 +48,9 @@ class Reader:
             head = (await fetch_rows(connection, sql.HEAD, {}))[0]["head"]
         return head if isinstance(head, int) else 0
 
-    async def after(self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES) -> list[Envelope]:
+    async def after(
+        self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES
+    ) -> list[Envelope]:
         """Return the next events after a position, at least one where there is any."""
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
@@ -56,7 +58,9 @@ class Reader:
             archived_to = rows[0]["archived_to"] if rows else None
             if isinstance(archived_to, int) and archived_to > position:
                 until = cast("int", rows[-1]["notification_id"])
-                archived = await first_between(connection, position, until, limit, max_bytes=max_bytes)
+                archived = await first_between(
+                    connection, position, until, limit, max_bytes=max_bytes
+                )
                 rows = _within(merged(rows, archived, limit), max_bytes)
             return await envelopes(connection, rows)
 
@@ -85,13 +89,17 @@ class Reader:
             return cast("list[int]", mark["positions"][after : min(before - 1, after + limit)])
 
         async with borrowed(self._pool) as connection:
-            rows = await resolved(connection, await fetch_rows(connection, statements.READ_PARTS, values), part)
+            rows = await resolved(
+                connection, await fetch_rows(connection, statements.READ_PARTS, values), part
+            )
             return await envelopes(connection, rows)
 
     async def living_keys(self, ids: Collection[str]) -> set[str]:
         """Return those of the subjects' keys that have not been destroyed."""
         async with borrowed(self._pool) as connection:
-            rows = await fetch_rows(connection, personal_statements.SUBJECT_KEYS, {"ids": list(ids)})
+            rows = await fetch_rows(
+                connection, personal_statements.SUBJECT_KEYS, {"ids": list(ids)}
+            )
         return {str(row["key_id"]) for row in rows}
 
 

@@ -54,8 +54,8 @@ async def moved_since(
 ) -> list[Moved]:
     """Return all runs, or those of these jobs, that have events in (after, position], by their status at its end.
 
-    Most statuses are known without a fold: of a run that has not changed since the position, and of one whose first
-    event is its only one. The others are folded.
+    Most statuses are known without a fold: of a run that has not changed since the position, and of
+    one whose first event is its only one. The others are folded.
     """
     values = {
         "after": after,
@@ -74,12 +74,17 @@ async def moved_since(
         for run_id, created in zip(_ids(group), _created(group), strict=True)
     ]
     return [
-        *(Moved(str(group["job_definition_id"]), str(group["past_status"]), _created(group)) for group in known),
+        *(
+            Moved(str(group["job_definition_id"]), str(group["past_status"]), _created(group))
+            for group in known
+        ),
         *one_by_one,
     ]
 
 
-async def folded(connection: Connection, table: Table, ids: Sequence[UUID], position: int) -> dict[UUID, Row]:
+async def folded(
+    connection: Connection, table: Table, ids: Sequence[UUID], position: int
+) -> dict[UUID, Row]:
     """Return the rows of these aggregates as of a position, by the table's fold; those not there yet are left out."""
     rows: dict[UUID, Row] = {}
     if ids:

@@ -15,7 +15,8 @@ from projections.envelope import Envelope
 from projections.tables import BY_SUBJECT
 
 MAX_ROWS = 10_000
-"""Rows kept in memory. A row that fell out is folded again from its own events when it is needed."""
+"""Rows kept in memory. A row that fell out is folded again from its own events when it is
+needed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Replay:
         await self._recall(events)
         await self._forget_erased(events)
         steps = [self._step(event) for event in events]
-        while len(self._rows) > self._max_rows:  # Not before: the chunk's later events need the rows of all of it.
+        # Not before: the chunk's later events need the rows of all of it.
+        while len(self._rows) > self._max_rows:
             self._rows.popitem(last=False)
         return steps
 
@@ -49,11 +51,15 @@ class Replay:
         firsts: dict[UUID, int] = {}
         for event in events:
             firsts.setdefault(event.aggregate_id, event.version)
-        missing = {key: version for key, version in firsts.items() if not self._knows(key, version - 1)}
+        missing = {
+            key: version for key, version in firsts.items() if not self._knows(key, version - 1)
+        }
         for key in missing:
             self._rows.pop(key, None)
         while missing:  # In parts: one run's history may be longer than memory.
-            events = await self._reader.parts({key: (self._version(key), missing[key]) for key in missing})
+            events = await self._reader.parts(
+                {key: (self._version(key), missing[key]) for key in missing}
+            )
             for event in events:
                 self._rows[event.aggregate_id] = self._fold(event)
             known = [key for key in missing if not events or self._knows(key, missing[key] - 1)]
@@ -70,9 +76,13 @@ class Replay:
         }
         if not personal:
             return
-        living = await self._reader.living_keys({key_id for _, names in personal.values() for key_id in names})
+        living = await self._reader.living_keys(
+            {key_id for _, names in personal.values() for key_id in names}
+        )
         for key, (row, names) in personal.items():
-            gone = [name for key_id, those in names.items() if key_id not in living for name in those]
+            gone = [
+                name for key_id, those in names.items() if key_id not in living for name in those
+            ]
             parameters = erased_from(cast("JsonObject", row["parameters"]), gone)
             self._rows[key] = {**row, "parameters": parameters}
 
@@ -87,7 +97,8 @@ class Replay:
         return BY_SUBJECT[event.subject].fold(self._rows.get(event.aggregate_id), event)
 
     def _step(self, event: Envelope) -> Step:
-        if event.subject not in BY_SUBJECT:  # That events were archived moves no row, and changes nothing to be seen.
+        # That events were archived moves no row, and changes nothing to be seen.
+        if event.subject not in BY_SUBJECT:
             return Step(event, None, {})
         before = self._rows.pop(event.aggregate_id, None)
         after = BY_SUBJECT[event.subject].fold(before, event)

@@ -1,0 +1,1 @@
+"""Private keys in files: the one that signs seals, and the master key of personal data."""

@@ -1,7 +1,8 @@
 """The master key, in a file outside the database: it wraps the subjects' keys, which lie in the database.
 
-The file holds a key a line, as 64 hexadecimal digits; lines that begin with # say something to people. The first key is
-the one to use; others after it were, and some subjects' keys may still be wrapped by them.
+The file holds a key a line, as 64 hexadecimal digits; lines that begin with # say something to
+people. The first key is the one to use; others after it were, and some subjects' keys may still be
+wrapped by them.
 """
 
 import hmac
@@ -32,7 +33,8 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 _HEADER = """\
 # The master key of AppHub Jobs: it wraps the keys by which personal data are encrypted.
-# Without it they are lost. A backup of it that outlives a rotation keeps alive what was erased before.
+# Without it they are lost. A backup of it that outlives a rotation keeps alive what was erased
+# before.
 """
 
 
@@ -54,7 +56,9 @@ class MasterKey:
     def wrap(self, key_id: UUID, key: bytes, subject: str) -> bytes:
         """Return the subject's key, encrypted together with the subject's name."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + AESGCM(self._derived(b"wrap")).encrypt(nonce, key + subject.encode(), key_id.bytes)
+        return nonce + AESGCM(self._derived(b"wrap")).encrypt(
+            nonce, key + subject.encode(), key_id.bytes
+        )
 
     def unwrap(self, key_id: UUID, wrapped: bytes) -> tuple[bytes, str]:
         """Return the subject's key and the subject's name.
@@ -66,7 +70,9 @@ class MasterKey:
         try:
             plain = AESGCM(self._derived(b"wrap")).decrypt(nonce, rest, key_id.bytes)
         except (InvalidTag, ValueError):
-            raise SubjectKeysUnavailableError(f"the subject's key {key_id} is not what was stored") from None
+            raise SubjectKeysUnavailableError(
+                f"the subject's key {key_id} is not what was stored"
+            ) from None
         return plain[:KEY_BYTES], plain[KEY_BYTES:].decode()
 
     def _derived(self, purpose: bytes) -> bytes:
@@ -97,12 +103,18 @@ class MasterKeyFile:
             self._keys = ()
             return ()
         except (OSError, ValueError) as error:
-            raise SubjectKeysUnavailableError(f"cannot read the master key of subjects: {error}") from None
+            raise SubjectKeysUnavailableError(
+                f"cannot read the master key of subjects: {error}"
+            ) from None
         found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         if not found or not all(_LINE.fullmatch(line) for line in found):
-            raise SubjectKeysUnavailableError(f"{self.path} holds something else than keys of 64 hexadecimal digits")
+            raise SubjectKeysUnavailableError(
+                f"{self.path} holds something else than keys of 64 hexadecimal digits"
+            )
         if mode & _OTHERS:
-            logger.warning("%s can be read by others than its owner: it opens all personal data", self.path)
+            logger.warning(
+                "%s can be read by others than its owner: it opens all personal data", self.path
+            )
         self._keys = tuple(MasterKey(bytes.fromhex(line)) for line in found)
         return self._keys
 
@@ -110,7 +122,8 @@ class MasterKeyFile:
         """Return the key of this name.
 
         Raises:
-            SubjectKeysUnavailableError: the file has none, so it is not the one that this database is used with.
+            SubjectKeysUnavailableError: the file has none, so it is not the one that this database
+                is used with.
         """
         for read in (self.held, self.reload):
             for key in read():
@@ -154,7 +167,9 @@ class MasterKeyFile:
             finally:
                 draft.unlink(missing_ok=True)
         except OSError as error:
-            raise SubjectKeysUnavailableError(f"cannot write the master key of subjects: {error}") from None
+            raise SubjectKeysUnavailableError(
+                f"cannot write the master key of subjects: {error}"
+            ) from None
         self._keys = ()
 
 

@@ -1,7 +1,7 @@
 """The keys of seals: Ed25519, in PEM files outside the database.
 
-A key file holds the private key that seals, and may hold public keys of former ones after it, so that what they sealed
-is still trusted. A file of public keys alone checks and seals nothing.
+A key file holds the private key that seals, and may hold public keys of former ones after it, so
+that what they sealed is still trusted. A file of public keys alone checks and seals nothing.
 """
 
 import logging
@@ -102,10 +102,17 @@ def read_keys(path: Path) -> SealKeys:
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SealKeyError(f"cannot use the keys in {path}: {error}") from None
     if len(private) > 1 or not (private or public):
-        raise SealKeyError(f"{path} holds {len(private)} private and {len(public)} public keys in PEM form")
+        raise SealKeyError(
+            f"{path} holds {len(private)} private and {len(public)} public keys in PEM form"
+        )
     if private and stat.S_IMODE(path.stat().st_mode) & _OTHERS:
-        logger.warning("%s can be read by others than its owner: whoever has this key can rewrite history", path)
-    return SealKeys((*(key.public_key() for key in private), *public), private[0] if private else None)
+        logger.warning(
+            "%s can be read by others than its owner: whoever has this key can rewrite history",
+            path,
+        )
+    return SealKeys(
+        (*(key.public_key() for key in private), *public), private[0] if private else None
+    )
 
 
 def _private(pem: bytes) -> Ed25519PrivateKey:

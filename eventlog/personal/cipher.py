@@ -1,12 +1,14 @@
 """Personal data in a stored event: out of the open and back.
 
-An event whose state begins with the member `encrypted` was written with fewer members than its class has: marked
-parameters are missing, and their values lie in `encrypted`, by the id of the key and the parameter's name, as base64 of
-nonce, ciphertext and tag (AES-256-GCM). Only a run's first event has any. Its bytes never change, so seals hold; what
-changes is which keys there are. Whoever reads an event decrypts it first, before upcasts and folds.
+An event whose state begins with the member `encrypted` was written with fewer members than its
+class has: marked parameters are missing, and their values lie in `encrypted`, by the id of the key
+and the parameter's name, as base64 of nonce, ciphertext and tag (AES-256-GCM). Only a run's first
+event has any. Its bytes never change, so seals hold; what changes is which keys there are. Whoever
+reads an event decrypts it first, before upcasts and folds.
 
-The digest of a launch's body would let somebody who guesses a value see that the guess is right. So it is encrypted,
-too, by a key that follows from all keys of the run together: once one of them is gone, so is the digest.
+The digest of a launch's body would let somebody who guesses a value see that the guess is right. So
+it is encrypted, too, by a key that follows from all keys of the run together: once one of them is
+gone, so is the digest.
 """
 
 import secrets
@@ -26,7 +28,8 @@ from domain.personal.marks import ERASED
 from eventlog.keys.master import NONCE_BYTES
 
 MARK = b'{"encrypted":{'
-"""What a state with encrypted values begins with, and no other: so all that it costs the others is this comparison."""
+"""What a state with encrypted values begins with, and no other: so all that it costs the others is
+this comparison."""
 
 DIGEST = "request_digest"
 
@@ -41,11 +44,15 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
     values: dict[str, dict[str, str]] = {}
     for name, (key_id, key) in keys.items():
         text = orjson.dumps(state["parameters"].pop(name))
-        values.setdefault(str(key_id), {})[name] = _closed(key, text, _place(event.originator_id, name))
+        values.setdefault(str(key_id), {})[name] = _closed(
+            key, text, _place(event.originator_id, name)
+        )
     encrypted: dict[str, Any] = {"values": values}
     if state[DIGEST] is not None:
         joint = _joint({str(key_id): key for key_id, key in keys.values()})
-        encrypted["digest"] = _closed(joint, state[DIGEST].encode(), _place(event.originator_id, None))
+        encrypted["digest"] = _closed(
+            joint, state[DIGEST].encode(), _place(event.originator_id, None)
+        )
         state[DIGEST] = None
     state = orjson.dumps({"encrypted": encrypted, **state})
     return StoredEvent(event.originator_id, event.originator_version, event.topic, state)
@@ -63,7 +70,8 @@ def encrypted_part(version: int, state: bytes) -> tuple[JsonObject, Sequence[str
 def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -> bytes:
     """Return the state as it would be if nothing had been encrypted, with what there is to say of it.
 
-    `personal` has, by key id, the parameters that were encrypted; `erased`, if it is there, those of lost keys.
+    `personal` has, by key id, the parameters that were encrypted; `erased`, if it is there, those
+    of lost keys.
 
     Args:
         aggregate_id: whose event it is.
@@ -87,7 +95,9 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
     if "digest" in encrypted:
         joint = None if erased else _joint({key_id: keys[key_id] for key_id in encrypted["values"]})
         place = _place(aggregate_id, None)
-        fields[DIGEST] = ERASED if joint is None else _opened(joint, encrypted["digest"], place).decode()
+        fields[DIGEST] = (
+            ERASED if joint is None else _opened(joint, encrypted["digest"], place).decode()
+        )
     fields["personal"] = {key_id: sorted(values) for key_id, values in encrypted["values"].items()}
     if erased:
         fields["erased"] = [*sorted(erased)]
@@ -113,4 +123,6 @@ def _opened(key: bytes, value: str, place: bytes) -> bytes:
         raw = b64decode(value, validate=True)
         return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], place)
     except (InvalidTag, ValueError):
-        raise CiphertextError(f"the encrypted value of {place.decode()} is not what was stored") from None
+        raise CiphertextError(
+            f"the encrypted value of {place.decode()} is not what was stored"
+        ) from None

@@ -1,7 +1,7 @@
 """Events as they are read: decrypted by the keys that there still are, all of a page by one query.
 
-This is the only way from stored states to envelopes and aggregates, so whatever has been erased is erased for all.
-Where nothing is encrypted it costs a look at each run's first event.
+This is the only way from stored states to envelopes and aggregates, so whatever has been erased is
+erased for all. Where nothing is encrypted it costs a look at each run's first event.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,9 @@ from projections.envelope import Envelope, to_envelope
 from projections.rows import Connection, fetch_rows
 
 
-async def plain_states(connection: Connection, events: Iterable[tuple[UUID, int, bytes]]) -> dict[UUID, bytes]:
+async def plain_states(
+    connection: Connection, events: Iterable[tuple[UUID, int, bytes]]
+) -> dict[UUID, bytes]:
     """Return the states of those events that are encrypted, decrypted, by aggregate: it is always its first event.
 
     Args:
@@ -35,27 +37,43 @@ async def plain_states(connection: Connection, events: Iterable[tuple[UUID, int,
     if not parts:
         return {}
     keys = await keys_by_id(connection, {key_id for _, ids in parts.values() for key_id in ids})
-    return {aggregate_id: decrypt(aggregate_id, fields, keys) for aggregate_id, (fields, _) in parts.items()}
+    return {
+        aggregate_id: decrypt(aggregate_id, fields, keys)
+        for aggregate_id, (fields, _) in parts.items()
+    }
 
 
 async def envelopes(connection: Connection, rows: Sequence[Row]) -> list[Envelope]:
     """Return the envelopes of rows of the log; see `plain_states`."""
-    suspects = [row for row in rows if row["originator_version"] == 1 and cast("bytes", row["state"]).startswith(MARK)]
+    suspects = [
+        row
+        for row in rows
+        if row["originator_version"] == 1 and cast("bytes", row["state"]).startswith(MARK)
+    ]
     if suspects:
         plain = await plain_states(connection, map(event_of, suspects))
         for row in suspects:
             state = plain.get(UUID(str(row["originator_id"])))
             if state is not None:
-                row["state"] = cast("Json", state)  # Rows of the log hold bytes, unlike those of tables.
+                # Rows of the log hold bytes, unlike those of tables.
+                row["state"] = cast("Json", state)
     return [to_envelope(row) for row in rows]
 
 
 async def first_plain_states(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes]:
     """Return the same as `plain_states` of these aggregates' first events, unless they are archived."""
-    rows = await fetch_rows(connection, statements.FIRST_ENCRYPTED, {"ids": ids, "mark": MARK}) if ids else []
+    rows = (
+        await fetch_rows(connection, statements.FIRST_ENCRYPTED, {"ids": ids, "mark": MARK})
+        if ids
+        else []
+    )
     return await plain_states(connection, map(event_of, rows))
 
 
 def event_of(row: Row) -> tuple[UUID, int, bytes]:
     """Return of a row of the log what `plain_states` looks at."""
-    return UUID(str(row["originator_id"])), cast("int", row["originator_version"]), cast("bytes", row["state"])
+    return (
+        UUID(str(row["originator_id"])),
+        cast("int", row["originator_version"]),
+        cast("bytes", row["state"]),
+    )

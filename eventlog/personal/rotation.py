@@ -1,7 +1,7 @@
 """Changing the master key, while the service works.
 
-The new key comes into the file before the former one, which stays until the last subject's key is wrapped anew: so a
-rotation may end at any moment, and the next one goes on where it ended.
+The new key comes into the file before the former one, which stays until the last subject's key is
+wrapped anew: so a rotation may end at any moment, and the next one goes on where it ended.
 """
 
 import secrets
@@ -26,10 +26,14 @@ async def rotate(connection: Connection, progress: Callable[[int], None]) -> Mas
         progress: told how many are done.
 
     Raises:
-        SubjectKeysUnavailableError: the present key is not in the file, or the file cannot be written.
+        SubjectKeysUnavailableError: the present key is not in the file, or the file cannot be
+            written.
     """
-    # One at a time. Another one waits here, and then changes the key once more; the lock goes with the session.
-    await connection.execute(f"SET lock_timeout = 0; SELECT pg_advisory_lock({statements.ROTATION_LOCK})")
+    # One at a time. Another one waits here, and then changes the key once more; the lock goes with
+    # the session.
+    await connection.execute(
+        f"SET lock_timeout = 0; SELECT pg_advisory_lock({statements.ROTATION_LOCK})"
+    )
     rows = await fetch_rows(connection, statements.MASTER, {})
     if not rows:
         return None

@@ -2,7 +2,9 @@
 
 from eventlog.database.sql import EVENTS_TABLE
 
-SUBJECT_KEYS = "SELECT key_id, wrapped, master FROM subject_keys WHERE key_id = ANY(%(ids)s::uuid[])"
+SUBJECT_KEYS = (
+    "SELECT key_id, wrapped, master FROM subject_keys WHERE key_id = ANY(%(ids)s::uuid[])"
+)
 
 
 SUBJECT_KEYS_PAGE = "SELECT key_id, wrapped, master FROM subject_keys LIMIT %(limit)s"

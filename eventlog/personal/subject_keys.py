@@ -1,7 +1,7 @@
 """The subjects' keys: in the table `subject_keys`, each wrapped by the master key, which is in a file.
 
-They are read from the database each time, in the snapshot or transaction that reads the events: a process that kept
-one would go on showing what another one has erased.
+They are read from the database each time, in the snapshot or transaction that reads the events: a
+process that kept one would go on showing what another one has erased.
 """
 
 import secrets
@@ -55,10 +55,12 @@ async def find(connection: Connection, subject: str) -> SubjectKey | None:
         [row] = await fetch_rows(connection, statements.FIND_SUBJECT_KEY, values)
         if row["present"] is None:
             return None
-        # Names are looked up under every key of the file, for during a rotation some are known by the former one.
+        # Names are looked up under every key of the file, for during a rotation some are known by
+        # the former one.
         if str(row["present"]) in {key.id for key in keys}:
             return None if row["key_id"] is None else unwrapped(connection, row)[:2]
-        master_key_file(connection).known(str(row["present"]))  # Read anew; or said why it cannot be.
+        # Read anew; or said why it cannot be.
+        master_key_file(connection).known(str(row["present"]))
     raise SubjectKeysUnavailableError("the master key keeps changing")
 
 
@@ -93,7 +95,8 @@ async def check(connection: Connection) -> None:
 async def _make(connection: Connection, subject: str) -> None:
     """Make a key for the subject, unless somebody else just does, or the master key is being changed."""
     async with connection.transaction():
-        # Locked against a rotation, so that no key is wrapped by a master key that is on its way out.
+        # Locked against a rotation, so that no key is wrapped by a master key that is on its way
+        # out.
         rows = await fetch_rows(connection, f"{statements.MASTER} FOR SHARE", {})
         file = master_key_file(connection)
         master = file.known(str(rows[0]["id"])) if rows else await _first_master(connection, file)

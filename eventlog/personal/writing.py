@@ -15,7 +15,8 @@ from projections.rows import Connection, fetch_rows
 async def encrypted_unit(connection: Connection, unit: Unit) -> Unit:
     """Return the unit with its personal data encrypted. It expects that none of its subjects is erased before.
 
-    Keys are made, and committed, before the unit is: one that nothing was encrypted by does no harm.
+    Keys are made, and committed, before the unit is: one that nothing was encrypted by does no
+    harm.
 
     Raises:
         VersionConflictError: a key that it names is gone.
@@ -23,7 +24,11 @@ async def encrypted_unit(connection: Connection, unit: Unit) -> Unit:
     """
     known: dict[str | UUID, SubjectKey] = {}
     for whose in dict.fromkeys(unit.personal.values()):
-        known[whose] = await (_by_id(connection, whose) if isinstance(whose, UUID) else find_or_make(connection, whose))
+        known[whose] = await (
+            _by_id(connection, whose)
+            if isinstance(whose, UUID)
+            else find_or_make(connection, whose)
+        )
     first, *others = unit.events
     event = encrypt(first, {name: known[whose] for name, whose in unit.personal.items()})
     expects = {**unit.expects, **{key_id: 0 for key_id, _ in known.values()}}
@@ -45,7 +50,9 @@ async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
 async def erase(connection: Connection, key_id: UUID) -> int:
     """Destroy the key in this transaction, and rewrite the rows with data encrypted by it; return how many."""
     await connection.execute(statements.DELETE_SUBJECT_KEY, (key_id,))
-    cursor = await connection.execute(statements.ERASE_ROWS, {"key_id": str(key_id), "erased": ERASED})
+    cursor = await connection.execute(
+        statements.ERASE_ROWS, {"key_id": str(key_id), "erased": ERASED}
+    )
     return cursor.rowcount
 
 

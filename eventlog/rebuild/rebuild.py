@@ -1,9 +1,9 @@
 """Makes a table equal to the log while the service works.
 
-The table is compared with its log in one snapshot, the rows that differ are mended in place in small batches, and then
-it is verified. Nothing is appended or announced, no table is locked, renamed or swapped. A rebuild may end at any
-moment, in any way: the rows mended so far stay mended, its temporary tables and its lock go with its session, and
-the next one begins anew.
+The table is compared with its log in one snapshot, the rows that differ are mended in place in
+small batches, and then it is verified. Nothing is appended or announced, no table is locked,
+renamed or swapped. A rebuild may end at any moment, in any way: the rows mended so far stay mended,
+its temporary tables and its lock go with its session, and the next one begins anew.
 """
 
 import logging
@@ -34,7 +34,8 @@ SMALL_LOG = 10_000
 """Events that a start-up folds by itself: a fraction of a second."""
 
 PATIENCE = "5s"
-"""How long to wait for another rebuild's session to end: the server needs a moment to notice that one was killed."""
+"""How long to wait for another rebuild's session to end: the server needs a moment to notice that
+one was killed."""
 
 
 class RebuildUnderWayError(Exception):
@@ -74,7 +75,8 @@ async def rebuild(
             await forget_version(session, table)
             await mender.mend(lambda done: progress(f"{table.name}: mending", done, differed))
         if table.name == job_runs.TABLE.name and (differed or was_unfinished):
-            # What was derived from wrong rows may be wrong, also if it was another rebuild that began to mend them.
+            # What was derived from wrong rows may be wrong, also if it was another rebuild that
+            # began to mend them.
             await forget_checkpoints(session)
         if differed:
             [checked] = await verify(database, [table], report, progress)
@@ -93,7 +95,11 @@ async def catch_up(database: Database) -> None:
     for one in stale:
         command = f"apphub-jobs projections rebuild {one.table.name}"
         if cast("int", head) > SMALL_LOG:
-            logger.warning("%s: its older rows may lack something. While the service works, run: %s", one, command)
+            logger.warning(
+                "%s: its older rows may lack something. While the service works, run: %s",
+                one,
+                command,
+            )
             continue
         try:
             rebuilt = await rebuild(database, one.table, logger.error, _in_silence)
@@ -111,7 +117,8 @@ def _in_silence(what: str, done: int, total: int) -> None:
 async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Connection]:
     async with operator_session(database) as session:
         name = f"apphub-jobs rebuild of {table.name}"
-        # A commit that a crash undoes is mended by the next rebuild, so no batch waits for the disk with the lock held.
+        # A commit that a crash undoes is mended by the next rebuild, so no batch waits for the disk
+        # with the lock held.
         await session.execute("SET synchronous_commit = off")
         await session.execute("SELECT set_config('application_name', %s, false)", (name,))
         try:
@@ -125,7 +132,9 @@ async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Conne
 
 async def _who(session: Connection) -> str:
     rows = await fetch_rows(
-        session, _HOLDER, {"high": statements.REBUILD_LOCK >> 32, "low": statements.REBUILD_LOCK % 2**32}
+        session,
+        _HOLDER,
+        {"high": statements.REBUILD_LOCK >> 32, "low": statements.REBUILD_LOCK % 2**32},
     )
     if not rows:
         return "another rebuild was at work, and has just ended: try again"
@@ -139,13 +148,20 @@ _HOLDER = """
 """
 
 
-async def _compare(database: Database, session: Connection, table: Table, progress: Progress) -> Checked:
+async def _compare(
+    database: Database, session: Connection, table: Table, progress: Progress
+) -> Checked:
     """Note in the session which rows differ."""
-    async with operator_session(database) as log, snapshot(database, log, session, [table]) as moment:
+    async with (
+        operator_session(database) as log,
+        snapshot(database, log, session, [table]) as moment,
+    ):
         events, rows = await stage(moment, table, progress)
         progress(f"{table.name}: comparing", 0, rows)
         cursor = await session.execute(staging.note_differing_sql(table))
         progress(f"{table.name}: comparing", rows, rows)
         checked = Checked(table.name, moment.position, events, rows, cursor.rowcount)
-    await session.execute(f"DROP TABLE {staging.expected(table)}; ANALYZE {staging.differing(table)}")
+    await session.execute(
+        f"DROP TABLE {staging.expected(table)}; ANALYZE {staging.differing(table)}"
+    )
     return checked

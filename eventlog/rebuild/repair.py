@@ -1,12 +1,14 @@
 """Mends rows that are not what their events say, a few at a time, under the append lock.
 
-What a row must be has been folded before and lies beside the table, so with the lock held nothing is left to do but to
-copy it, provided that no event came after it: a row that moved on meanwhile is left alone, folded on to its present and
-tried again. All statements of a batch are sent at once, the commit among them, so the lock never waits for this
-process, be it slow, frozen or killed. A reader sees each row as it was or as it must be.
+What a row must be has been folded before and lies beside the table, so with the lock held nothing
+is left to do but to copy it, provided that no event came after it: a row that moved on meanwhile is
+left alone, folded on to its present and tried again. All statements of a batch are sent at once,
+the commit among them, so the lock never waits for this process, be it slow, frozen or killed. A
+reader sees each row as it was or as it must be.
 
-A row with personal data moves on, too, when a subject of it is erased; no event of its own says so. Such a row is left
-alone and folded anew, so that what was staged before cannot bring back what is erased.
+A row with personal data moves on, too, when a subject of it is erased; no event of its own says so.
+Such a row is left alone and folded anew, so that what was staged before cannot bring back what is
+erased.
 """
 
 import asyncio
@@ -41,7 +43,8 @@ class Mender:
     """Mends one table, whose wrong rows `staging.differing` has as they must be.
 
     Attributes:
-        longest_hold_s: the longest time that a batch held the append lock, its commit included, by the server's clock.
+        longest_hold_s: the longest time that a batch held the append lock, its commit included, by
+            the server's clock.
     """
 
     def __init__(self, connection: Connection, table: Table, position: int) -> None:
@@ -67,7 +70,9 @@ class Mender:
 
     async def _keys_after(self, last: UUID | None) -> list[UUID]:
         key = self._table.key
-        query = f"SELECT {key} AS key FROM {self._staged} WHERE {key} > %(last)s OR %(last)s IS NULL"
+        query = (
+            f"SELECT {key} AS key FROM {self._staged} WHERE {key} > %(last)s OR %(last)s IS NULL"
+        )
         page = f"{query} ORDER BY {key} LIMIT %(limit)s"
         return _keys(await fetch_rows(self._connection, page, {"last": last, "limit": self._size}))
 
@@ -81,7 +86,8 @@ class Mender:
             except errors.LockNotAvailable:  # Somebody held the lock for long. Our turn will come.
                 continue
             except errors.UniqueViolation:
-                # A wrong row sits on what belongs to another one: all of them leave, then all come back as they must.
+                # A wrong row sits on what belongs to another one: all of them leave, then all come
+                # back as they must.
                 collisions += 1
                 if collisions > MAX_COLLISIONS:
                     raise
@@ -122,10 +128,12 @@ class Mender:
             return []
         table, connection = self._table, self._connection
         [head] = await fetch_rows(connection, sql.HEAD, {})
-        self._seen = int(str(head["head"]))  # Before any key is read: later erasures are in the rows or are noticed.
+        # Before any key is read: later erasures are in the rows or are noticed.
+        self._seen = int(str(head["head"]))
         query = f"SELECT * FROM {self._staged} WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0"
         staged = await fetch_rows(connection, query, {"keys": keys})
-        # What has personal data is folded from its beginning: the row beside may hold what is erased meanwhile.
+        # What has personal data is folded from its beginning: the row beside may hold what is
+        # erased meanwhile.
         kept = {UUID(str(row[table.key])): row for row in staged if row.get("personal") is None}
         rows = await fold_on(connection, table, keys, kept)
         await connection.execute(f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)", (keys,))
@@ -141,7 +149,9 @@ class Mender:
         table = self._table
         found: list[UUID] = []
         for index in await fetch_rows(self._connection, _UNIQUE, {"table": table.name}):
-            wanted = f"SELECT {index['columns']} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
+            wanted = (
+                f"SELECT {index['columns']} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
+            )
             query = f"SELECT {table.key} AS key FROM {table.name} WHERE ({index['columns']}) IN ({wanted})"
             found += _keys(await fetch_rows(self._connection, query, {"keys": keys}))
         return list(dict.fromkeys(found))
@@ -213,8 +223,13 @@ async def fold_on(
     """
     folded = {aggregate_id: dict(row) for aggregate_id, row in rows.items()}
     asked = list(ids)
-    plain = await _decrypted(first_plain_states(connection, [key for key in asked if key not in folded]))
-    versions = [folded[aggregate_id]["aggregate_version"] if aggregate_id in folded else 0 for aggregate_id in asked]
+    plain = await _decrypted(
+        first_plain_states(connection, [key for key in asked if key not in folded])
+    )
+    versions = [
+        folded[aggregate_id]["aggregate_version"] if aggregate_id in folded else 0
+        for aggregate_id in asked
+    ]
     async with connection.cursor() as cursor:
         # Event by event: a run may have reported its progress a hundred thousand times.
         values = {"ids": asked, "versions": versions, "prefix": topic_prefix(table)}
@@ -225,7 +240,9 @@ async def fold_on(
             else:
                 marks.append(row)
     for mark in marks:
-        rows_of_run = await resolved(connection, [mark], lambda mark: mark["positions"][mark["version"] :])
+        rows_of_run = await resolved(
+            connection, [mark], lambda mark: mark["positions"][mark["version"] :]
+        )
         plain = await _decrypted(plain_states(connection, map(event_of, rows_of_run)))
         for row in rows_of_run:
             _fold_row(table, folded, row, plain)
@@ -239,7 +256,9 @@ async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
         raise FoldError(f"the log cannot be folded: {error}") from None
 
 
-def _fold_row(table: Table, folded: dict[UUID, Row], row: LogRow, plain: Mapping[UUID, bytes]) -> None:
+def _fold_row(
+    table: Table, folded: dict[UUID, Row], row: LogRow, plain: Mapping[UUID, bytes]
+) -> None:
     aggregate_id, version = UUID(row["originator_id"]), row["originator_version"]
     state = plain.get(aggregate_id) if version == 1 else None
     event = (aggregate_id, version, row["notification_id"], row["topic"], state or row["state"])

@@ -11,7 +11,8 @@ from projections.folder import FoldError, Stored
 from projections.rows import Connection, fetch_rows
 
 MAX_AT_ONCE = 50_000
-"""Keys read by the first look, some ten megabytes; where there are more, the others are read one by one."""
+"""Keys read by the first look, some ten megabytes; where there are more, the others are read one by
+one."""
 
 
 class SnapshotKeys:
@@ -52,7 +53,12 @@ class SnapshotKeys:
         session = self._session or await self._opened()
         row = self._rows.get(key_id)
         if row is None and not self._has_all:
-            row = next(iter(await fetch_rows(session, personal_statements.SUBJECT_KEYS, {"ids": [key_id]})), None)
+            row = next(
+                iter(
+                    await fetch_rows(session, personal_statements.SUBJECT_KEYS, {"ids": [key_id]})
+                ),
+                None,
+            )
         return None if row is None else unwrapped(session, row)[1]
 
     async def _opened(self) -> Connection:
@@ -61,7 +67,9 @@ class SnapshotKeys:
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
             f" SET TRANSACTION SNAPSHOT '{self._snapshot_id}'; SET LOCAL idle_in_transaction_session_timeout = '1h'"
         )
-        rows = await fetch_rows(session, personal_statements.SUBJECT_KEYS_PAGE, {"limit": MAX_AT_ONCE})
+        rows = await fetch_rows(
+            session, personal_statements.SUBJECT_KEYS_PAGE, {"limit": MAX_AT_ONCE}
+        )
         self._rows = {str(row["key_id"]): row for row in rows}
         self._has_all = len(rows) < MAX_AT_ONCE
         self._session = session

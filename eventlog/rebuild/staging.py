@@ -1,8 +1,9 @@
 """The rows that a table must hold, laid beside those that it does hold.
 
-They go by COPY into a temporary table: nothing of it is left once the session ends, in whatever way that happens.
-PostgreSQL itself compares, so what counts is what it stores: times to the microsecond, JSON by its text (1 is not 1.0,
-but the order of keys is nothing), and SQL's NULL is not JSON's null.
+They go by COPY into a temporary table: nothing of it is left once the session ends, in whatever way
+that happens. PostgreSQL itself compares, so what counts is what it stores: times to the
+microsecond, JSON by its text (1 is not 1.0, but the order of keys is nothing), and SQL's NULL is
+not JSON's null.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,8 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 def create_sql(table: Table) -> str:
     """Return the statements that make the temporary tables: the expected rows, and those of them that differ.
 
-    Without the constraints of the real table: what it would refuse is to be reported, not to end the comparison.
+    Without the constraints of the real table: what it would refuse is to be reported, not to end
+    the comparison.
     """
     columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
     return f"""
@@ -51,7 +53,9 @@ def copy_line(table: Table) -> Callable[[Row], str]:
     columns = [(name, _WRITE_FIELD.get(kind, str)) for name, kind in table.columns.items()]
 
     def line(row: Row) -> str:
-        fields = [r"\N" if (value := row[name]) is None else write(value) for name, write in columns]
+        fields = [
+            r"\N" if (value := row[name]) is None else write(value) for name, write in columns
+        ]
         return "\t".join(fields) + "\n"
 
     return line
@@ -82,7 +86,9 @@ def note_differing_sql(table: Table) -> str:
 
 def differences_sql(table: Table) -> str:
     """Return the query for what differs: `key`, `missing`, `extra`, and all columns as text, `wanted` and `held`."""
-    wanted, held = (", ".join(f"{side}.{name}::text" for name in table.columns) for side in ("wanted", "held"))
+    wanted, held = (
+        ", ".join(f"{side}.{name}::text" for name in table.columns) for side in ("wanted", "held")
+    )
     return f"""
         SELECT coalesce(wanted.{table.key}, held.{table.key}) AS key,
             held.{table.key} IS NULL AS missing, wanted.{table.key} IS NULL AS extra,
@@ -94,7 +100,8 @@ def differences_sql(table: Table) -> str:
 def _mismatch(table: Table) -> str:
     """Return from where and by what condition rows differ.
 
-    Whole rows are compared by their bytes first: nearly all are the same, and to write all their JSON as text is dear.
+    Whole rows are compared by their bytes first: nearly all are the same, and to write all their
+    JSON as text is dear.
     """
     wanted = ", ".join(f"wanted.{name}" for name in table.columns)
     held = ", ".join(f"held.{name}::{kind}" for name, kind in table.columns.items())

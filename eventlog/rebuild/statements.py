@@ -5,8 +5,11 @@ from eventlog.database.sql import _MARK, _NO_MARK, ENVELOPE_COLUMNS, EVENTS_TABL
 _FOLDED = "originator_id, originator_version, notification_id, topic, state"
 
 
-CREATE_UNARCHIVED = f"CREATE TEMPORARY TABLE unarchived AS SELECT {_FOLDED} FROM {EVENTS_TABLE} LIMIT 0"
-"""Where a session that folds the whole log lays the events of the archives beside those of the log."""
+CREATE_UNARCHIVED = (
+    f"CREATE TEMPORARY TABLE unarchived AS SELECT {_FOLDED} FROM {EVENTS_TABLE} LIMIT 0"
+)
+"""Where a session that folds the whole log lays the events of the archives beside those of the
+log."""
 
 
 COPY_UNARCHIVED = f"COPY unarchived ({_FOLDED}) FROM STDIN"
@@ -18,8 +21,9 @@ FOLD_ALL = f"""
     ) AS event
     WHERE topic ^@ %(prefix)s ORDER BY originator_id, originator_version
 """
-"""The union stands in a subquery, so that the log can be read in the order of its primary key and the archives merged
-in. A union at the top is always sorted: on the disk, and before the first event comes out."""
+"""The union stands in a subquery, so that the log can be read in the order of its primary key and
+the archives merged in. A union at the top is always sorted: on the disk, and before the first event
+comes out."""
 
 
 FOLD_SOME = f"""

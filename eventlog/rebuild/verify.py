@@ -36,8 +36,8 @@ class Difference:
 
     Attributes:
         key: the aggregate's id.
-        columns: what differs, as the database writes it: expected and found; None is SQL's NULL. Empty where the row
-            is missing or extra.
+        columns: what differs, as the database writes it: expected and found; None is SQL's NULL.
+            Empty where the row is missing or extra.
         events: position and topic of each event behind it, in order.
     """
 
@@ -53,7 +53,10 @@ class Difference:
             "table": self.table,
             "key": self.key,
             "kind": self.kind,
-            "columns": {name: {"expected": wanted, "found": held} for name, (wanted, held) in self.columns.items()},
+            "columns": {
+                name: {"expected": wanted, "found": held}
+                for name, (wanted, held) in self.columns.items()
+            },
             "events": [{"position": position, "type": topic} for position, topic in self.events],
         }
 
@@ -93,7 +96,10 @@ class Snapshot:
 
 
 async def verify(
-    database: Database, tables: Sequence[Table], report: Callable[[Difference], None], progress: Progress
+    database: Database,
+    tables: Sequence[Table],
+    report: Callable[[Difference], None],
+    progress: Progress,
 ) -> list[Checked]:
     """Compare the tables with the log, report each difference, and return what came out for each table.
 
@@ -125,7 +131,8 @@ async def snapshot(
     [exported] = await fetch_rows(log, "SELECT pg_export_snapshot() AS id", {})
     await session.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported['id']}'; {_MAY_IDLE}")
     [head] = await fetch_rows(log, sql.HEAD, {})
-    if any(table.name == job_runs.TABLE.name for table in tables):  # The events of no other are ever archived.
+    # The events of no other are ever archived.
+    if any(table.name == job_runs.TABLE.name for table in tables):
         await lay_out_archives(log)
     keys = SnapshotKeys(database, str(exported["id"]))
     try:
@@ -157,7 +164,9 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
         moment.log.cursor(row_factory=tuple_row) as cursor,
         moment.tables.cursor().copy(staging.copy_sql(table, staging.expected(table))) as copy,
     ):
-        async for event in cursor.stream(statements.FOLD_ALL, values, binary=True, size=EVENTS_A_READ):
+        async for event in cursor.stream(
+            statements.FOLD_ALL, values, binary=True, size=EVENTS_A_READ
+        ):
             stored = cast("Stored", event)
             if stored[1] == 1 and stored[4].startswith(MARK):
                 stored = await moment.keys.plain(stored)
@@ -191,7 +200,9 @@ async def differences(moment: Snapshot, table: Table) -> AsyncIterator[Differenc
         await cursor.execute(staging.differences_sql(table))
         while chunk := await cursor.fetchmany(DIFFERENCES_CHUNK):
             keys = [row["key"] for row in chunk]
-            places = await fetch_rows(moment.tables, statements.PLACES, {"ids": keys, "prefix": topic_prefix(table)})
+            places = await fetch_rows(
+                moment.tables, statements.PLACES, {"ids": keys, "prefix": topic_prefix(table)}
+            )
             events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
             for place in await resolved(moment.tables, places):
                 events[place["originator_id"]].append((place["notification_id"], place["topic"]))
@@ -199,7 +210,9 @@ async def differences(moment: Snapshot, table: Table) -> AsyncIterator[Differenc
                 yield _difference(table, row, events[row["key"]])
 
 
-async def _check(moment: Snapshot, table: Table, report: Callable[[Difference], None], progress: Progress) -> Checked:
+async def _check(
+    moment: Snapshot, table: Table, report: Callable[[Difference], None], progress: Progress
+) -> Checked:
     events, rows = await stage(moment, table, progress)
     progress(f"{table.name}: comparing", 0, rows)
     found = 0
@@ -212,7 +225,9 @@ async def _check(moment: Snapshot, table: Table, report: Callable[[Difference], 
 
 def _difference(table: Table, row: dict[str, Any], events: Sequence[tuple[int, str]]) -> Difference:
     if row["missing"] or row["extra"]:
-        return Difference(table.name, row["key"], "missing" if row["missing"] else "extra", {}, events)
+        return Difference(
+            table.name, row["key"], "missing" if row["missing"] else "extra", {}, events
+        )
     columns = {
         name: (wanted, held)
         for name, wanted, held in zip(table.columns, row["wanted"], row["held"], strict=True)
@@ -227,7 +242,9 @@ async def lay_out_archives(connection: Connection) -> None:
     Raises:
         ArchiveError: an archive cannot be read.
     """
-    [told] = await fetch_rows(connection, "SELECT coalesce(sum(events), 0)::bigint AS events FROM log_archives", {})
+    [told] = await fetch_rows(
+        connection, "SELECT coalesce(sum(events), 0)::bigint AS events FROM log_archives", {}
+    )
     if not told["events"]:
         return
     laid = 0
@@ -241,5 +258,7 @@ async def lay_out_archives(connection: Connection) -> None:
                     await copy.write_row((*key, event["topic"], state))
             laid += len(chunk)
     if laid != told["events"]:
-        raise ArchiveError("index", f"leads to {laid} of {told['events']} archived events: it was edited")
+        raise ArchiveError(
+            "index", f"leads to {laid} of {told['events']} archived events: it was edited"
+        )
     await connection.execute("ANALYZE unarchived")

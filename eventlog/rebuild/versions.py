@@ -14,7 +14,8 @@ class Stale:
     """A table that another version of its fold has written: an older one, or, after a step back, a newer one.
 
     Attributes:
-        written_by: that version; None if the table is new to the database, or a rebuild of it did not come to its end.
+        written_by: that version; None if the table is new to the database, or a rebuild of it did
+            not come to its end.
     """
 
     table: Table

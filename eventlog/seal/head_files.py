@@ -18,7 +18,8 @@ class KeptHead:
 
     Attributes:
         signed: the head.
-        tree: the tree's peaks, if the file has them; they tell more exactly where a log was changed.
+        tree: the tree's peaks, if the file has them; they tell more exactly where a log was
+            changed.
         source: the file.
     """
 

@@ -23,4 +23,6 @@ Leaf = tuple[int, bytes]
 
 def to_leaves(rows: Sequence[RawRow]) -> list[Leaf]:
     """Return the leaves of rows that have positions."""
-    return [(int.from_bytes(row[0] or b"", "big", signed=True), leaf_hash(encoded(row))) for row in rows]
+    return [
+        (int.from_bytes(row[0] or b"", "big", signed=True), leaf_hash(encoded(row))) for row in rows
+    ]

@@ -1,9 +1,9 @@
 """RFC 9162's Merkle tree over a list that only grows: roots, proofs of inclusion, proofs of consistency. Pure.
 
-A leaf hash is SHA-256(0x00 || data), a node is SHA-256(0x01 || left || right), and a tree of n > 1 leaves splits at the
-largest power of two below n. `Frontier` grows a root leaf by leaf with O(log n) hashes in memory. Proofs are made of
-roots of ranges of leaves; `inclusion_ranges` and `consistency_ranges` name them, `RangeRoots` computes them while all
-leaves pass by once.
+A leaf hash is SHA-256(0x00 || data), a node is SHA-256(0x01 || left || right), and a tree of n > 1
+leaves splits at the largest power of two below n. `Frontier` grows a root leaf by leaf with O(log
+n) hashes in memory. Proofs are made of roots of ranges of leaves; `inclusion_ranges` and
+`consistency_ranges` name them, `RangeRoots` computes them while all leaves pass by once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -85,11 +85,14 @@ def peak_ranges(size: int) -> list[Range]:
 def first_difference(ours: Frontier, theirs: Frontier) -> Range:
     """Return which leaves two trees do not provably share, as narrowly as their peaks can tell.
 
-    All leaves before the range are the same in both. If two peaks over the same leaves differ, the first difference is
-    inside the range; if there is none such, the range reaches to the end of the shorter tree.
+    All leaves before the range are the same in both. If two peaks over the same leaves differ, the
+    first difference is inside the range; if there is none such, the range reaches to the end of the
+    shorter tree.
     """
     same = 0
-    pairs = zip(peak_ranges(ours.size), ours.peaks, peak_ranges(theirs.size), theirs.peaks, strict=False)
+    pairs = zip(
+        peak_ranges(ours.size), ours.peaks, peak_ranges(theirs.size), theirs.peaks, strict=False
+    )
     for our_range, our_peak, their_range, their_peak in pairs:
         if our_range != their_range:
             break
@@ -143,7 +146,9 @@ def consistency_ranges(old: int, new: int) -> list[Range]:
     return own + siblings[::-1]
 
 
-def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+def verify_inclusion(
+    leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes
+) -> bool:
     """Return whether the path leads from the leaf's hash to the root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size:
         return False
@@ -161,7 +166,9 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     return last == 0 and node == root
 
 
-def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes]) -> bool:
+def verify_consistency(
+    old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes]
+) -> bool:
     """Return whether the path shows that the new tree begins with the old one (RFC 9162, 2.1.4.2)."""
     if not 0 < old <= new:
         return False
@@ -213,7 +220,9 @@ class RangeRoots:
         """
         for (start, end), tree in self._trees.items():
             if tree.size != end - start:
-                raise ValueError(f"of the leaves {start} to {end - 1}, only {tree.size} have been seen")
+                raise ValueError(
+                    f"of the leaves {start} to {end - 1}, only {tree.size} have been seen"
+                )
         return [self._trees[one].root() for one in self._asked]
 
 

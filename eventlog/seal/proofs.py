@@ -10,7 +10,7 @@ from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.encoding import columns
 from eventlog.encoding.columns import RawRow, encoded
-from eventlog.encoding.document import read_event, show_event
+from eventlog.encoding.document import UnshowableEventError, read_event, show_event
 from eventlog.keys.sealing import SealKeys
 from eventlog.seal.head_files import exported
 from eventlog.seal.merkle import (
@@ -52,7 +52,7 @@ class Prover:
             path = await self._roots(connection, inclusion_ranges(index, signed.head.size))
         proof = {
             "format": INCLUSION,
-            "event": show_event(event),
+            "event": _shown(event),
             "index": index,
             "path": [one.hex() for one in path],
             "seal": signed.present(),
@@ -116,7 +116,11 @@ class Prover:
         if seal.signed is None or seal.entries is None:
             raise SealError(f"{seal.problems[0]}: run `seal verify`")
         positions = [place for place, _ in seal.entries]
-        return seal.signed.head.size - len(positions) + positions.index(position) if position in positions else None
+        return (
+            seal.signed.head.size - len(positions) + positions.index(position)
+            if position in positions
+            else None
+        )
 
     async def _roots(self, connection: Connection, ranges: Sequence[Range]) -> list[bytes]:
         roots = RangeRoots(ranges)
@@ -150,7 +154,9 @@ def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKey
     event = proof["event"]
     leaf = leaf_hash(encoded(read_event(event)))
     if not verify_inclusion(leaf, proof["index"], head.size, path, bytes.fromhex(head.root)):
-        raise SealError(f"this event is not what was sealed at position {event['position']}: run `seal verify`")
+        raise SealError(
+            f"this event is not what was sealed at position {event['position']}: run `seal verify`"
+        )
     return (
         f"the event at position {event['position']} is event {proof['index'] + 1} of the {head.size}"
         f" under seal {head.number} of log {head.log_id}, made at {head.sealed_at}"
@@ -163,7 +169,9 @@ def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealK
     if old.log_id != new.log_id:
         raise SealError(f"these are seals of two logs, {old.log_id} and {new.log_id}")
     if not verify_consistency(old.size, roots[0], new.size, roots[1], path):
-        raise SealError(f"the log under seal {new.number} does not begin with that under seal {old.number}")
+        raise SealError(
+            f"the log under seal {new.number} does not begin with that under seal {old.number}"
+        )
     return (
         f"the {new.size} events under seal {new.number} of log {new.log_id}"
         f" begin with the {old.size} under seal {old.number}"
@@ -178,5 +186,14 @@ async def _event(connection: Connection, position: int) -> RawRow:
     if row is None and (archived := await event_at(connection, position)) is not None:
         return read_event(archived)
     if row is None:
-        raise SealError(f"the event at position {position} was sealed and is gone: run `seal verify`")
+        raise SealError(
+            f"the event at position {position} was sealed and is gone: run `seal verify`"
+        )
     return row
+
+
+def _shown(event: RawRow) -> dict[str, Any]:
+    try:
+        return show_event(event)
+    except UnshowableEventError as error:
+        raise SealError(str(error)) from None

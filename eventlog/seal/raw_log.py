@@ -16,7 +16,10 @@ async def raw_chunks(connection: Connection, size: int) -> AsyncGenerator[list[R
     Raises:
         ArchiveError: an archive cannot be read.
     """
-    async with columns.raw_stream(connection, "events") as cursor, aclosing(_archived(connection)) as archived:
+    async with (
+        columns.raw_stream(connection, "events") as cursor,
+        aclosing(_archived(connection)) as archived,
+    ):
         await cursor.execute(columns.ALL, binary=True)
         stored: list[RawRow] = []
         kept: list[RawRow] = []

@@ -35,7 +35,8 @@ class JudgedSeal:
 
     Attributes:
         number: the row's own number, believed or not.
-        signed: its head, None if that is not a head of this log and number, signed by a trusted key.
+        signed: its head, None if that is not a head of this log and number, signed by a trusted
+            key.
         entries: the events that it lists, None if the list is not the one that was signed.
         tree: the tree's peaks, None if they are not those of the root.
         problems: what is wrong with the row.
@@ -80,11 +81,19 @@ def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
         return JudgedSeal(number, problems=[f"seal {number}: {error}"])
     head = signed.head
     if head.log_id != log_id:
-        return JudgedSeal(number, problems=[f"seal {number} was made for another log, {head.log_id}"])
+        return JudgedSeal(
+            number, problems=[f"seal {number} was made for another log, {head.log_id}"]
+        )
     if head.number != number:
-        return JudgedSeal(number, problems=[f"what stands as seal {number} was signed as seal {head.number}"])
+        return JudgedSeal(
+            number, problems=[f"what stands as seal {number} was signed as seal {head.number}"]
+        )
     columns = (("size", row.size, head.size), ("position", row.position, head.position))
-    problems = [f"seal {number}: its column {name} was altered" for name, stored, value in columns if stored != value]
+    problems = [
+        f"seal {number}: its column {name} was altered"
+        for name, stored, value in columns
+        if stored != value
+    ]
     entries: list[Leaf] | None = None
     if entries_hash(row.runs, row.leaves) == head.entries:
         entries = list(entries_of(row.runs, row.leaves))

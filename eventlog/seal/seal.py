@@ -1,8 +1,9 @@
 """Seals: signed heads of a Merkle tree over the log, each naming the one before, with what a check needs.
 
-A head says: this log's first `size` events, up to `position`, have this root. What is signed is its text, canonical
-JSON; the rest of a seal (the hashes of its own events, their positions) is covered by the head's `entries`, and the
-tree's peaks by its `root`. So no column of the table can be altered unnoticed.
+A head says: this log's first `size` events, up to `position`, have this root. What is signed is its
+text, canonical JSON; the rest of a seal (the hashes of its own events, their positions) is covered
+by the head's `entries`, and the tree's peaks by its `root`. So no column of the table can be
+altered unnoticed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -136,7 +137,9 @@ def presented(keys: SealKeys, document: Any) -> SignedHead:
 
 def entries_hash(runs: Sequence[int], leaves: bytes) -> str:
     """Return the hash that a head gives over what its seal added."""
-    positions = b"".join(position.to_bytes(8, "big", signed=True) for position in (len(runs), *runs))
+    positions = b"".join(
+        position.to_bytes(8, "big", signed=True) for position in (len(runs), *runs)
+    )
     return sha256(positions + leaves).hexdigest()
 
 

@@ -1,8 +1,10 @@
 """The sealer: follows the log and writes a signed Merkle head over it, once a second while events arrive.
 
-Each cycle is one short transaction under an advisory lock of its own, from the last seal in the table to the log's
-end: whoever gets the lock seals, the others find it done. Nothing is kept between cycles but the last head, in a file
-outside the database, so a killed sealer, or another process, just goes on. The append lock is never touched.
+Each cycle is one short transaction under an advisory lock of its own, from the last seal in the
+table to the log's
+end: whoever gets the lock seals, the others find it done. Nothing is kept between cycles but the
+last head, in a file outside the database, so a killed sealer, or another process, just goes on. The
+append lock is never touched.
 """
 
 import asyncio
@@ -24,7 +26,16 @@ from eventlog.seal import statements
 from eventlog.seal.leaves import to_leaves
 from eventlog.seal.merkle import Frontier
 from eventlog.seal.raw_log import raw_after
-from eventlog.seal.seal import NOTHING_BEFORE, Head, Seal, SealError, entries_hash, sign, split, to_runs
+from eventlog.seal.seal import (
+    NOTHING_BEFORE,
+    Head,
+    Seal,
+    SealError,
+    entries_hash,
+    sign,
+    split,
+    to_runs,
+)
 from eventlog.seal.tip import Sealing, Tip, Tips
 from projections.rows import Connection, fetch_rows
 from runtime.background_tasks import end
@@ -47,7 +58,9 @@ LAST_CYCLE_S = 5.0
 class Sealer:
     """One process's sealer. Start it in the loop that the pool belongs to."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], signal: Signal, sealing: Sealing) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], signal: Signal, sealing: Sealing
+    ) -> None:
         self._pool = pool
         self._signal = signal
         self._every_s = sealing.every_s
@@ -112,7 +125,9 @@ class Sealer:
         self._complaint = complaint
 
 
-def next_seal(keys: SealKeys, tip: Tip, positions: Sequence[int], leaves: bytes) -> tuple[Seal, Tip]:
+def next_seal(
+    keys: SealKeys, tip: Tip, positions: Sequence[int], leaves: bytes
+) -> tuple[Seal, Tip]:
     """Return the seal over the events that follow a tip, and the tip that it is."""
     tree = Frontier(tip.tree.size, tip.tree.peaks)
     tree.push_all(split(leaves))

@@ -78,16 +78,24 @@ class Tips:
                 raise SealError(f"the database has no seals, but {self._kept(known)}")
             return Tip(str(log["id"]) if log else "", None, Frontier())
         known = self._tip.signed if self._tip else None
-        if self._tip and known and (row["head"], row["signature"]) == (known.head.text(), known.signature):
+        if (
+            self._tip
+            and known
+            and (row["head"], row["signature"]) == (known.head.text(), known.signature)
+        ):
             return self._tip
         keys = self._present_keys()
         try:
             signed = trusted(keys, str(row["head"]), as_bytes(row["signature"]))
             tree = tree_of(signed.head, as_bytes(row["peaks"]))
         except SealError as error:
-            raise SealError(f"its last seal, {row['number']}, cannot be gone on from: {error}") from None
+            raise SealError(
+                f"its last seal, {row['number']}, cannot be gone on from: {error}"
+            ) from None
         if (signed.head.log_id, signed.head.number) != (row["log_id"], row["number"]):
-            raise SealError(f"its last seal is seal {signed.head.number} of log {signed.head.log_id}: altered")
+            raise SealError(
+                f"its last seal is seal {signed.head.number} of log {signed.head.log_id}: altered"
+            )
         await self._compare(connection)
         return Tip(row["log_id"], signed, tree)
 
@@ -105,7 +113,9 @@ class Tips:
         if self._keys is None:
             if not self._sealing.key_file.exists():
                 place = self._sealing.key_file
-                raise SealError(f"it was sealed with a key that this process does not have; put it at {place}")
+                raise SealError(
+                    f"it was sealed with a key that this process does not have; put it at {place}"
+                )
             self._keys = read_keys(self._sealing.key_file)
         return self._keys
 
@@ -115,7 +125,9 @@ class Tips:
         if self._keys is not None or path.exists():
             self._present_keys()
         elif self._sealing.head_file.exists():
-            raise SealError(f"there is {self._sealing.head_file}, but neither its key {path} nor any seal")
+            raise SealError(
+                f"there is {self._sealing.head_file}, but neither its key {path} nor any seal"
+            )
         else:
             try:
                 self._keys = create_keys(path)
@@ -128,7 +140,9 @@ class Tips:
         known = self._known()
         if known is None:
             return
-        row = await (await connection.execute(statements.SEALED_HEAD, (known.head.number,))).fetchone()
+        row = await (
+            await connection.execute(statements.SEALED_HEAD, (known.head.number,))
+        ).fetchone()
         if row is None or row["head"] != known.head.text():
             raise SealError(f"the database's seals contradict what was sealed: {self._kept(known)}")
 

@@ -1,0 +1,1 @@
+"""What the database knows of workers: their heartbeats, and whether there is work for them."""

@@ -1,6 +1,7 @@
 """The table `workers`: one row for each start of a worker, with a sequence that grows while it lives.
 
-It is no projection: a heartbeat is not worth an event. That a worker was lost is one (`job_run.attempt_lost`).
+It is no projection: a heartbeat is not worth an event. That a worker was lost is one
+(`job_run.attempt_lost`).
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ class Heartbeats:
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
 
-    async def register(self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int) -> None:
+    async def register(
+        self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int
+    ) -> None:
         """Announce a worker under an id that nobody had before."""
         async with borrowed(self._pool) as connection:
             await connection.execute(
@@ -49,7 +52,8 @@ class Heartbeats:
         """Note that a worker stopped in good order and holds nothing any more."""
         async with borrowed(self._pool) as connection:
             await connection.execute(
-                "UPDATE workers SET dead_at = clock_timestamp() WHERE id = %s AND dead_at IS NULL", (worker_id,)
+                "UPDATE workers SET dead_at = clock_timestamp() WHERE id = %s AND dead_at IS NULL",
+                (worker_id,),
             )
 
     async def any_orphaned(self) -> bool:
@@ -60,8 +64,13 @@ class Heartbeats:
     async def living(self) -> list[Heartbeat]:
         """Return every worker that has not been declared dead."""
         async with borrowed(self._pool) as connection:
-            cursor = await connection.execute("SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL")
-            return [Heartbeat(row["id"], row["sequence"], row["lease_ms"]) for row in await cursor.fetchall()]
+            cursor = await connection.execute(
+                "SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL"
+            )
+            return [
+                Heartbeat(row["id"], row["sequence"], row["lease_ms"])
+                for row in await cursor.fetchall()
+            ]
 
 
 async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
@@ -74,7 +83,8 @@ async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
 
 
 LIVES = "SELECT 1 FROM workers WHERE id = %s AND dead_at IS NULL FOR SHARE"
-"""Whether a worker is registered and not declared dead; burials wait until the transaction's end."""
+"""Whether a worker is registered and not declared dead; burials wait until the transaction's
+end."""
 
 
 _ORPHANED = """

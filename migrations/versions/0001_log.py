@@ -29,7 +29,9 @@ def upgrade() -> None:
             fillfactor = 100
         )
     """)
-    op.execute("CREATE UNIQUE INDEX jobs_events_notification_id_idx ON jobs_events (notification_id)")
+    op.execute(
+        "CREATE UNIQUE INDEX jobs_events_notification_id_idx ON jobs_events (notification_id)"
+    )
     op.execute(f"""
         CREATE FUNCTION jobs_events_order() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN

@@ -181,7 +181,11 @@ def _uniqueness() -> None:
 
 
 def downgrade() -> None:
-    archived = op.get_bind().execute(text("SELECT coalesce(sum(events), 0) FROM log_archives")).scalar_one()
+    archived = (
+        op.get_bind()
+        .execute(text("SELECT coalesce(sum(events), 0) FROM log_archives"))
+        .scalar_one()
+    )
     if archived:
         msg = (
             f"the schema stays as it is: {archived} events of the log lie in archive files, and an older version"

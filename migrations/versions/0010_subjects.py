@@ -38,7 +38,9 @@ def upgrade() -> None:
     op.execute("UPDATE projection_versions SET version = 2 WHERE name = 'job_runs' AND version = 1")
     op.execute("INSERT INTO projection_versions (name, version) VALUES ('erased_subjects', 1)")
     # Rows without personal data are no part of it, so they cost nothing.
-    op.execute("CREATE INDEX job_runs_personal ON job_runs USING gin (personal) WHERE personal IS NOT NULL")
+    op.execute(
+        "CREATE INDEX job_runs_personal ON job_runs USING gin (personal) WHERE personal IS NOT NULL"
+    )
 
 
 def downgrade() -> None:

@@ -70,7 +70,11 @@ def _lost(data: JsonObject) -> JsonObject:
 
 
 def _canceled(data: JsonObject) -> JsonObject:
-    return {"outcome": "canceled", "errorMessage": data["reason"], "failureReason": data["failure_reason"]}
+    return {
+        "outcome": "canceled",
+        "errorMessage": data["reason"],
+        "failureReason": data["failure_reason"],
+    }
 
 
 def _why(data: JsonObject) -> JsonObject:

@@ -5,7 +5,9 @@ from projections.runs.past import ALIVE, ENDED
 
 
 def _array_of(status: str) -> str:
-    return f"array_agg(created ORDER BY created DESC) FILTER (WHERE status = '{status}') AS {status}"
+    return (
+        f"array_agg(created ORDER BY created DESC) FILTER (WHERE status = '{status}') AS {status}"
+    )
 
 
 WRITE_CHECKPOINT = f"""

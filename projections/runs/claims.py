@@ -1,9 +1,10 @@
 """Which due runs a worker starts now: by priority and then schedule, within every limit of concurrency.
 
-However many runs wait, little of them is read. First a few from the front of the queue. Where these do not suffice,
-because jobs or keys that are full stand in front, each job that has room is asked for its first few. Where these do not
-suffice either, because runs of keys that are full stand in front, that job's keys are asked one by one. Only a job of
-which thousands of keys wait, behind as many runs of a full one, is read from its front for as long as it takes.
+However many runs wait, little of them is read. First a few from the front of the queue. Where these
+do not suffice, because jobs or keys that are full stand in front, each job that has room is asked
+for its first few. Where these do not suffice either, because runs of keys that are full stand in
+front, that job's keys are asked one by one. Only a job of which thousands of keys wait, behind as
+many runs of a full one, is read from its front for as long as it takes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,8 @@ PRESENT = """
     SELECT now, set_config('apphub.now', now::text, true)
     FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) AS present
 """
-"""The database's present, kept for the rest of the transaction: what is asked in the same breath can refer to it."""
+"""The database's present, kept for the rest of the transaction: what is asked in the same breath
+can refer to it."""
 
 FRONT, FRONT_OF_JOB = 12, 8
 """Runs looked at beyond a few for each free slot, of the queue and then of each job."""
@@ -36,8 +38,9 @@ LEVELS = """
         ) AS lower
     )
 """
-"""The priorities that wait, a few of two hundred. Among runs of one priority, those that are due are a range of the
-index; among all, they would be sought between those that are planned for later."""
+"""The priorities that wait, a few of two hundred. Among runs of one priority, those that are due
+are a range of the index; among all, they would be sought between those that are planned for
+later."""
 
 _DUE = """
     SELECT id, job_definition_id, concurrency_value, priority, scheduled_at FROM job_runs
@@ -75,15 +78,17 @@ FRONT_OF_QUEUE = f"""
 def front_of_queue(limit: int) -> str:
     """Return the query for the front of the queue with its limit written out.
 
-    So, and with the present in a subquery, every execution has the same prospects, and PostgreSQL keeps one plan: to
-    plan takes six times as long as to look.
+    So, and with the present in a subquery, every execution has the same prospects, and PostgreSQL
+    keeps one plan: to plan takes six times as long as to look.
     """
     return FRONT_OF_QUEUE.replace("%(limit)s", str(limit))
 
 
 def first_questions(slots: int) -> tuple[str, str]:
     """Return what `candidates` looks at first, without parameters: the limits, and the front as of `PRESENT`."""
-    return _LIMITED, front_of_queue(_in_front(slots)).replace("%(now)s", "current_setting('apphub.now')")
+    return _LIMITED, front_of_queue(_in_front(slots)).replace(
+        "%(now)s", "current_setting('apphub.now')"
+    )
 
 
 def _in_front(slots: int) -> int:
@@ -155,7 +160,10 @@ class _Limits:
     """How much of each job's concurrency is left, as the claim goes along."""
 
     def __init__(self, limited: list[Row]) -> None:
-        self._left = {str(job["id"]): _whole(job["max_concurrent_runs"]) - _whole(job["running"]) for job in limited}
+        self._left = {
+            str(job["id"]): _whole(job["max_concurrent_runs"]) - _whole(job["running"])
+            for job in limited
+        }
         self._taken: set[tuple[str, Json]] = set()
 
     def is_full(self, job_id: str) -> bool:
@@ -201,14 +209,20 @@ async def candidates(
         return picked
     limits = _Limits(limited)
     waiting = [str(job["job_id"]) for job in await fetch_rows(connection, JOBS, {})]
-    runs = await _first_of_jobs(connection, now, limit, [job for job in waiting if not limits.is_full(job)])
+    runs = await _first_of_jobs(
+        connection, now, limit, [job for job in waiting if not limits.is_full(job)]
+    )
     return limits.pick(sorted(runs, key=_order), limit)
 
 
-async def _first_of_jobs(connection: Connection, now: datetime, limit: int, jobs: Sequence[str]) -> list[Row]:
+async def _first_of_jobs(
+    connection: Connection, now: datetime, limit: int, jobs: Sequence[str]
+) -> list[Row]:
     """Return of each of these jobs the first runs that its keys let start, at least `limit` where there are."""
     at_most = 2 * limit + FRONT_OF_JOB
-    runs = await fetch_rows(connection, FIRST_OF_JOBS, {"now": now, "limit": at_most, "job_ids": list(jobs)})
+    runs = await fetch_rows(
+        connection, FIRST_OF_JOBS, {"now": now, "limit": at_most, "job_ids": list(jobs)}
+    )
     keyed: dict[str, list[Row]] = {}
     for run in runs:
         if run["concurrency_value"] is not None:
@@ -224,7 +238,9 @@ async def _first_of_keys(connection: Connection, now: datetime, limit: int, job:
     keys = await fetch_rows(connection, KEYS, {"job_id": job, "limit": MAX_KEYS + 1})
     values: dict[str, object] = {"now": now, "limit": limit, "job_id": job}
     if len(keys) <= MAX_KEYS:
-        return await fetch_rows(connection, FIRST_OF_KEYS, {**values, "keys": [str(row["key"]) for row in keys]})
+        return await fetch_rows(
+            connection, FIRST_OF_KEYS, {**values, "keys": [str(row["key"]) for row in keys]}
+        )
     found: list[Row] = []
     more = True
     while more and _free_keys(found) < limit:

@@ -39,9 +39,15 @@ CANCEL_REQUESTED = """
 
 async def overdue(connection: Connection, now: datetime, limit: int) -> list[UUID]:
     """Return pending runs that never started and whose start deadline is over."""
-    return [UUID(str(row["id"])) for row in await fetch_rows(connection, OVERDUE, {"now": now, "limit": limit})]
+    return [
+        UUID(str(row["id"]))
+        for row in await fetch_rows(connection, OVERDUE, {"now": now, "limit": limit})
+    ]
 
 
 async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]:
     """Return the runs that this worker holds and that somebody asked to cancel."""
-    return [UUID(str(row["id"])) for row in await fetch_rows(connection, CANCEL_REQUESTED, {"worker_id": worker_id})]
+    return [
+        UUID(str(row["id"]))
+        for row in await fetch_rows(connection, CANCEL_REQUESTED, {"worker_id": worker_id})
+    ]

@@ -36,14 +36,16 @@ class RunFilter:
 
 
 FAR = 1_000
-"""Beyond this offset runs are counted off by an index alone, which is ten times as fast as row by row."""
+"""Beyond this offset runs are counted off by an index alone, which is ten times as fast as row by
+row."""
 
 
 def newest_first(runs: RunFilter, *, far: bool = False) -> str:
     """Return the query for a page of runs, newest first.
 
-    Each status is a branch of its own, so that each is read off the index (…, status, created_position) in order and
-    no branch reads more than a page. A search text must be one that the newest runs match, or nearly: see `run_search`.
+    Each status is a branch of its own, so that each is read off the index (…, status,
+    created_position) in order and no branch reads more than a page. A search text must be one that
+    the newest runs match, or nearly: see `run_search`.
 
     Args:
         runs: which.
@@ -51,7 +53,9 @@ def newest_first(runs: RunFilter, *, far: bool = False) -> str:
     """
     conditions = ["true", *_conditions(runs)]
     if runs.search is not None:
-        conditions.append("(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)")
+        conditions.append(
+            "(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)"
+        )
     columns = "created_position" if far else "*"
     branches = [
         f"(SELECT {columns} FROM job_runs WHERE {' AND '.join([*conditions, *status])}"
@@ -75,7 +79,9 @@ def _statuses(runs: RunFilter) -> list[str]:
     return [f"status = %(status_{index})s" for index in range(len(runs.statuses))]
 
 
-async def list_runs(connection: Connection, runs: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
+async def list_runs(
+    connection: Connection, runs: RunFilter, limit: int, offset: int
+) -> tuple[list[Row], bool]:
     """Return a page of runs, newest first, and whether more follow."""
     runs = replace(runs, statuses=tuple(dict.fromkeys(runs.statuses)))
     found: list[UUID] = []
@@ -105,7 +111,9 @@ async def list_runs(connection: Connection, runs: RunFilter, limit: int, offset:
     return rows[:limit], len(rows) > limit
 
 
-def narrowed(runs: RunFilter, found: Sequence[UUID], ids: tuple[UUID | None, UUID | None]) -> RunFilter:
+def narrowed(
+    runs: RunFilter, found: Sequence[UUID], ids: tuple[UUID | None, UUID | None]
+) -> RunFilter:
     """Return the filter without a search text that says nothing but of which job the runs are.
 
     Args:

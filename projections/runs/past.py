@@ -1,11 +1,12 @@
 """Reading runs as they were at an earlier position of the log.
 
-What was true at a position stays true: runs that had ended by then never change, and which ones were alive then is
-settled, too. So the queries here need no history; they name runs, and whoever shows one that has moved on since then
-folds its events up to the position.
+What was true at a position stays true: runs that had ended by then never change, and which ones
+were alive then is settled, too. So the queries here need no history; they name runs, and whoever
+shows one that has moved on since then folds its events up to the position.
 
-A checkpoint (table `run_checkpoints`) lists the runs that were pending or running at its own position. What events
-have touched between a checkpoint and the position asked for is given as `Moved`.
+A checkpoint (table `run_checkpoints`) lists the runs that were pending or running at its own
+position. What events have touched between a checkpoint and the position asked for is given as
+`Moved`.
 """
 
 from collections import Counter
@@ -53,7 +54,9 @@ class Then:
 
     def created(self, *statuses: str) -> list[int]:
         """Return the created positions of moved runs that were in one of these statuses."""
-        return [created for group in self.moved if group.status in statuses for created in group.created]
+        return [
+            created for group in self.moved if group.status in statuses for created in group.created
+        ]
 
 
 async def checkpoint_before(connection: Connection, position: int) -> int:
@@ -91,12 +94,14 @@ def jobs_to_search(runs: RunFilter, found: Sequence[UUID] | None) -> list[UUID] 
 def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
     """Return the query for a page of runs as of `%(position)s`, newest first: their ids.
 
-    Each status is a branch of its own that stops at the page's end. Ended ones are read off the index (…, status,
-    created_position); pending and running ones come from the checkpoint before and from what has moved since.
+    Each status is a branch of its own that stops at the page's end. Ended ones are read off the
+    index (…, status, created_position); pending and running ones come from the checkpoint before
+    and from what has moved since.
 
     Args:
         runs: which.
-        one_by_one: whether to look at all runs for those that a search matches, rather than for each job it names.
+        one_by_one: whether to look at all runs for those that a search matches, rather than for
+            each job it names.
     """
     filters = ["created_position <= %(position)s"]
     if runs.definition_id is not None:
@@ -105,7 +110,9 @@ def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
         filters.append("created_position < %(before_position)s")
     plain = " AND ".join(filters)
     if runs.search is not None:
-        filters.append("(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)")
+        filters.append(
+            "(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)"
+        )
     condition = " AND ".join(filters)
     by_job = runs.search is not None and not one_by_one
     branch = _searched_branch if by_job else _branch
@@ -119,7 +126,9 @@ def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
             for status in ENDED
             if status in statuses
         ]
-        branches = ended + [_alive_branch(status, condition) for status in ALIVE if status in statuses]
+        branches = ended + [
+            _alive_branch(status, condition) for status in ALIVE if status in statuses
+        ]
     page = " UNION ALL ".join(branches)
     return f"SELECT id FROM ({page}) AS page ORDER BY created_position DESC OFFSET %(offset)s LIMIT %(limit)s"
 
@@ -148,8 +157,9 @@ def _searched_branch(condition: str) -> str:
 
 
 def _alive_branch(status: str, condition: str) -> str:
-    # NOT IN, for PostgreSQL hashes its list whatever it believes of the list's length. LATERAL with a LIMIT, for that
-    # is an index's look-up for each run, as far as the page needs it, and can be planned as nothing else.
+    # NOT IN, for PostgreSQL hashes its list whatever it believes of the list's length. LATERAL with
+    # a LIMIT, for that is an index's look-up for each run, as far as the page needs it, and can be
+    # planned as nothing else.
     return f"""(
         SELECT run.id, run.created_position
         FROM (
@@ -197,7 +207,9 @@ def page_values(
 async def jobs_changed_after(connection: Connection, position: int) -> list[UUID]:
     """Return the jobs whose row shows more than there was at the position."""
     rows = await fetch_rows(
-        connection, "SELECT id FROM job_definitions WHERE position > %(position)s", {"position": position}
+        connection,
+        "SELECT id FROM job_definitions WHERE position > %(position)s",
+        {"position": position},
     )
     return [UUID(str(row["id"])) for row in rows]
 
@@ -212,7 +224,9 @@ _NAMED_LIKE = """
 """
 
 
-async def jobs_named_like(connection: Connection, search: str, position: int, changed: Sequence[Row]) -> list[UUID]:
+async def jobs_named_like(
+    connection: Connection, search: str, position: int, changed: Sequence[Row]
+) -> list[UUID]:
     """Return the jobs whose slug or name held a text at the position, in any case.
 
     Jobs that have changed since are given as they were (`changed`).
@@ -243,7 +257,10 @@ _RUNNING = f"""
 
 async def counts(connection: Connection, then: Then) -> dict[str, int]:
     """Return how many runs there were in each status."""
-    values = {"checkpoint": then.checkpoint, "job_ids": None if then.job_ids is None else list(then.job_ids)}
+    values = {
+        "checkpoint": then.checkpoint,
+        "job_ids": None if then.job_ids is None else list(then.job_ids),
+    }
     [before] = await fetch_rows(connection, _COUNTS, values)
     running = await fetch_rows(connection, _RUNNING, values)
     return counted(
@@ -266,7 +283,10 @@ def counted(before: Mapping[str, int], were_running: Iterable[int], then: Then) 
     for group in then.moved:
         now[group.status] += len(group.created)
         # Only what was alive can move: what was not running then, but there, was pending.
-        now.subtract("running" if created in running else "pending" for created in _older(group, then.checkpoint))
+        now.subtract(
+            "running" if created in running else "pending"
+            for created in _older(group, then.checkpoint)
+        )
     return {status: now[status] for status in STATUSES}
 
 

@@ -1,7 +1,7 @@
 """Searching runs: by part of their job's slug or name, or by the start of their id.
 
-The jobs that match are found first, then each one's newest runs by its index, and runs by a range of ids: so what
-matches little or nothing costs little, too.
+The jobs that match are found first, then each one's newest runs by its index, and runs by a range
+of ids: so what matches little or nothing costs little, too.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from uuid import UUID
 from projections.rows import Connection, fetch_rows
 
 MAX_NAMED = 1_000
-"""Runs whose ids start with the text that are all looked at. Where more do, most runs do: then the newest are read one
-by one, and soon make a page."""
+"""Runs whose ids start with the text that are all looked at. Where more do, most runs do: then the
+newest are read one by one, and soon make a page."""
 
 _JOBS = """
     SELECT id FROM job_definitions

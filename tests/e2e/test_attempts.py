@@ -19,7 +19,10 @@ def test_every_attempt_of_a_retried_run_is_shown(client: httpx.Client, worker: P
     register(client, "third", "test.succeed_at_third", retryPolicy={"maxAttempts": 3})
     run = wait_for_run(client, launch(client, "third"))
     found = attempts(client, run["id"])
-    assert [(entry["attempt"], entry["execution"], entry["outcome"], entry["errorMessage"]) for entry in found] == [
+    assert [
+        (entry["attempt"], entry["execution"], entry["outcome"], entry["errorMessage"])
+        for entry in found
+    ] == [
         (1, 1, "failed", "not yet"),
         (2, 2, "failed", "not yet"),
         (3, 3, "succeeded", None),
@@ -31,7 +34,9 @@ def test_every_attempt_of_a_retried_run_is_shown(client: httpx.Client, worker: P
         assert entry["startedAt"] <= entry["endedAt"]
         assert (entry["retryAt"] is None) == (following is None)
         assert following is None or entry["retryAt"] <= following["startedAt"]
-    starts = [event["data"] for event in events(client, run["id"]) if event["type"] == "job_run.started"]
+    starts = [
+        event["data"] for event in events(client, run["id"]) if event["type"] == "job_run.started"
+    ]
     assert [entry["workerId"] for entry in found] == [start["worker_id"] for start in starts]
     for entry in found[:2]:
         assert "not yet" in client.get(entry["logsUrl"]).text
@@ -44,11 +49,21 @@ def test_a_handed_back_and_a_canceled_execution_are_shown(
     run_id = launch(client, "wait")
     wait_for_run(client, run_id, "running")
     [running] = attempts(client, run_id)
-    assert (running["outcome"], running["endedAt"], running["durationMs"]) == ("running", None, None)
+    assert (running["outcome"], running["endedAt"], running["durationMs"]) == (
+        "running",
+        None,
+        None,
+    )
     worker.popen.send_signal(signal.SIGTERM)
     worker.popen.send_signal(signal.SIGTERM)  # Twice means now.
     assert worker.popen.wait(30) == 0
-    arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers")
+    arguments = (
+        "worker",
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--handlers",
+        "tests.support.handlers",
+    )
     with started(*arguments, APPHUB_DATABASE_URL=database_url):
         wait_for_run(client, run_id, "running")
         client.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"}).raise_for_status()

@@ -48,7 +48,9 @@ def add(client: httpx.Client, origin: Path, **fields: Any) -> Json:
     return app
 
 
-def built(client: httpx.Client, timeout_s: float = 60, *, number: int = 1, app_id: str = "Shop") -> Json:
+def built(
+    client: httpx.Client, timeout_s: float = 60, *, number: int = 1, app_id: str = "Shop"
+) -> Json:
     """Wait until so many builds of the app have ended, and return the newest."""
 
     def ended() -> Json | None:
@@ -59,8 +61,12 @@ def built(client: httpx.Client, timeout_s: float = 60, *, number: int = 1, app_i
     return dict(eventually(ended, timeout_s, f"{number} builds of {app_id} ending"))
 
 
-def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(client: httpx.Client, tmp_path: Path) -> None:
-    package = json.dumps({"name": "shop-front", "dependencies": {"next": "1"}, "engines": {"node": ">=20"}})
+def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    package = json.dumps(
+        {"name": "shop-front", "dependencies": {"next": "1"}, "engines": {"node": ">=20"}}
+    )
     origin = repository(
         tmp_path,
         {
@@ -76,9 +82,16 @@ def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(client
         messages.next()
         add(client, origin, tags=[{"key": "tier", "value": "1"}])
         messages.until(
-            lambda message: message["type"] == "build.updated" and message["data"]["build"]["status"] == "succeeded"
+            lambda message: (
+                message["type"] == "build.updated"
+                and message["data"]["build"]["status"] == "succeeded"
+            )
         )
-        told = [message["data"]["build"]["status"] for message in messages.received if "build" in message["data"]]
+        told = [
+            message["data"]["build"]["status"]
+            for message in messages.received
+            if "build" in message["data"]
+        ]
     build = built(client)
     commit = git(origin, "rev-parse", "HEAD")
     assert (build["status"], build["commitSha"], build["gitBranch"]) == ("succeeded", commit, None)
@@ -89,8 +102,15 @@ def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(client
     assert told[-1] == "succeeded"
     app = client.get("/apps/Shop").json()["data"]
     assert app["latestBuild"] == build
-    assert app["launchEnvTemplates"] == [{"key": "PORT", "value": "80"}, {"key": "TOKEN", "value": ""}]
-    assert (app["name"], app["description"], app["ingestStatus"]) == ("shop-front", "Sells things.", "ready")
+    assert app["launchEnvTemplates"] == [
+        {"key": "PORT", "value": "80"},
+        {"key": "TOKEN", "value": ""},
+    ]
+    assert (app["name"], app["description"], app["ingestStatus"]) == (
+        "shop-front",
+        "Sells things.",
+        "ready",
+    )
     assert {f"{tag['key']}:{tag['value']}" for tag in app["tags"]} == {
         *("tier:1", "framework:nextjs", "runtime:node20", "team:web"),
     }
@@ -113,7 +133,9 @@ def check_story(client: httpx.Client, build: Json) -> None:
     assert requested["correlationId"] == success["correlationId"]
     assert run["context"]["ingestRunId"] == ingestion["run"]["id"]
     assert run["requestedBy"] == ingestion["run"]["requestedBy"]
-    result = {name: build[name] for name in ("repositoryId", "imageTag", "commitSha", "imageDigest")}
+    result = {
+        name: build[name] for name in ("repositoryId", "imageTag", "commitSha", "imageDigest")
+    }
     assert run["result"] == {"buildId": build["id"], **result}
     reported = {"buildId": build["id"], "status": "succeeded", "commitSha": build["commitSha"]}
     assert reported.items() <= run["metrics"].items()
@@ -136,7 +158,9 @@ def test_builds_of_one_app_take_turns_and_each_builds_what_it_was_asked_for(
         answers = list(pool.map(lambda body: client.post("/apps/Shop/builds", json=body), wanted))
     assert {answer.status_code for answer in answers} == {202}
     built(client, 120, number=11)
-    builds = {build["id"]: build for build in client.get("/apps/Shop/builds?limit=100").json()["data"]}
+    builds = {
+        build["id"]: build for build in client.get("/apps/Shop/builds?limit=100").json()["data"]
+    }
     ours = [builds[answer.json()["data"]["id"]] for answer in answers]
     assert [build["commitSha"] for build in ours] == [first, second, first, second, *[None] * 6]
     assert [build["status"] for build in ours] == [*["succeeded"] * 4, *["failed"] * 6]
@@ -145,11 +169,15 @@ def test_builds_of_one_app_take_turns_and_each_builds_what_it_was_asked_for(
     assert all(before[1] <= after[0] for before, after in pairwise(times)), times
 
 
-def test_ingestions_of_one_app_take_turns_however_they_are_launched(client: httpx.Client, tmp_path: Path) -> None:
+def test_ingestions_of_one_app_take_turns_however_they_are_launched(
+    client: httpx.Client, tmp_path: Path
+) -> None:
     add(client, repository(tmp_path, {"README.md": "no Dockerfile"}))
     body = {"parameters": {"repositoryId": "Shop"}, "maxAttempts": 1}
     with ThreadPoolExecutor(20) as pool:
-        direct = list(pool.map(lambda _: client.post("/jobs/repository-ingest/run", json=body), range(10)))
+        direct = list(
+            pool.map(lambda _: client.post("/jobs/repository-ingest/run", json=body), range(10))
+        )
         retried = list(pool.map(lambda _: client.post("/apps/Shop/retry"), range(10)))
     assert {answer.status_code for answer in direct} == {202}
     assert {answer.status_code for answer in retried} <= {202, 409}
@@ -160,7 +188,9 @@ def test_ingestions_of_one_app_take_turns_however_they_are_launched(client: http
     assert all(before[1] <= after[0] for before, after in pairwise(times)), times
 
 
-def test_a_build_that_fails_says_which_step_and_can_be_retried(client: httpx.Client, tmp_path: Path) -> None:
+def test_a_build_that_fails_says_which_step_and_can_be_retried(
+    client: httpx.Client, tmp_path: Path
+) -> None:
     broken = "FROM localhost/busybox\nRUN echo before; exit 7\n"
     add(client, repository(tmp_path, {"Dockerfile": broken}))
     build = built(client)
@@ -177,10 +207,13 @@ def test_a_build_that_fails_says_which_step_and_can_be_retried(client: httpx.Cli
 
 
 @pytest.mark.parametrize("end", ["cancel", "timeout"])
-def test_a_build_that_is_ended_leaves_nothing(client: httpx.Client, tmp_path: Path, end: str) -> None:
+def test_a_build_that_is_ended_leaves_nothing(
+    client: httpx.Client, tmp_path: Path, end: str
+) -> None:
     if end == "timeout":
         client.patch("/jobs/repository-build", json={"timeoutMs": 6_000}).raise_for_status()
-    command = f"sleep {randrange(1_000, 1_000_000)}"  # By which no other test's is taken for this one's.
+    # By which no other test's is taken for this one's.
+    command = f"sleep {randrange(1_000, 1_000_000)}"
     add(client, repository(tmp_path, {"Dockerfile": f"FROM localhost/busybox\nRUN {command}\n"}))
     sleeping = eventually(lambda: processes(command), 60, "the step running")
     run_id = client.get("/apps/Shop").json()["data"]["latestBuild"]["jobRunId"]
@@ -222,9 +255,13 @@ def failed(client: httpx.Client) -> Json | None:
 
 
 def test_a_build_or_an_app_that_is_gone(client: httpx.Client) -> None:
-    launched = client.post("/jobs/repository-build/run", json={"parameters": {"buildId": "gone"}}).json()["data"]
+    launched = client.post(
+        "/jobs/repository-build/run", json={"parameters": {"buildId": "gone"}}
+    ).json()["data"]
     run = wait_for_run(client, launched["id"])
     assert (run["status"], run["errorMessage"]) == ("failed", "repository missing")
-    launched = client.post("/jobs/repository-ingest/run", json={"parameters": {"repositoryId": "gone"}}).json()["data"]
+    launched = client.post(
+        "/jobs/repository-ingest/run", json={"parameters": {"repositoryId": "gone"}}
+    ).json()["data"]
     run = wait_for_run(client, launched["id"])
     assert (run["status"], run["result"]) == ("succeeded", {"skipped": True})

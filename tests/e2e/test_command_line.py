@@ -29,9 +29,13 @@ def _alive(pids: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_up_runs_everything_and_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+def test_up_runs_everything_and_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     data_dir = tmp_path / "data"
-    with started("up", "--port", "0", "--data-dir", str(data_dir), "--handlers", "tests.support.handlers") as process:
+    with started(
+        "up", "--port", "0", "--data-dir", str(data_dir), "--handlers", "tests.support.handlers"
+    ) as process:
         with httpx.Client(base_url=process.url(), timeout=30) as client:
             assert client.get("/health").json() == {"status": "ok"}
             register(client, "echo", "test.echo")
@@ -53,10 +57,14 @@ def test_what_up_started_stops_when_up_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
-def test_a_stop_at_any_moment_of_the_start_is_clean(command: str, database_url: str, tmp_path: Path) -> None:
+def test_a_stop_at_any_moment_of_the_start_is_clean(
+    command: str, database_url: str, tmp_path: Path
+) -> None:
     for delay_s in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1):
         port = ("--port", "0") if command == "serve" else ()
-        with started(command, *port, "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=database_url) as process:
+        with started(
+            command, *port, "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=database_url
+        ) as process:
             try:
                 process.popen.wait(delay_s)
             except subprocess.TimeoutExpired:
@@ -64,7 +72,14 @@ def test_a_stop_at_any_moment_of_the_start_is_clean(command: str, database_url: 
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
-    arguments = ("--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers", "--lease-s", "1")
+    arguments = (
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--handlers",
+        "tests.support.handlers",
+        "--lease-s",
+        "1",
+    )
     with (
         started("up", "--port", "0", *arguments) as process,
         httpx.Client(base_url=process.url(), timeout=30) as client,
@@ -73,7 +88,11 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 2})
         run_id = launch(client, "wait", parameters={"forMs": 1_000})
         wait_for_run(client, run_id, "running")
-        [worker] = [pid for pid in descendants(process.popen.pid) if _command_line(pid).endswith(b"api.cli\0worker\0")]
+        [worker] = [
+            pid
+            for pid in descendants(process.popen.pid)
+            if _command_line(pid).endswith(b"api.cli\0worker\0")
+        ]
         os.kill(worker, signal.SIGKILL)
         run = wait_for_run(client, run_id)
         assert (run["status"], run["attempt"]) == ("succeeded", 2)
@@ -126,8 +145,12 @@ def test_migrate_goes_up_down_and_to_a_version(empty_database_url: str, tmp_path
 
 
 def test_options_of_the_databases_url_are_honoured(database_url: str, tmp_path: Path) -> None:
-    url = make_conninfo(database_url, application_name="the-name-in-the-url", options="-c statement_timeout=12345")
-    with started("serve", "--port", "0", "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=url) as process:
+    url = make_conninfo(
+        database_url, application_name="the-name-in-the-url", options="-c statement_timeout=12345"
+    )
+    with started(
+        "serve", "--port", "0", "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=url
+    ) as process:
         process.url()
         with psycopg.connect(database_url) as connection:
             names = connection.execute(
@@ -137,25 +160,44 @@ def test_options_of_the_databases_url_are_honoured(database_url: str, tmp_path: 
         assert names == [("the-name-in-the-url",)]
 
 
-def test_the_seeded_jobs_are_there_once_however_often_the_service_starts(database_url: str, tmp_path: Path) -> None:
+def test_the_seeded_jobs_are_there_once_however_often_the_service_starts(
+    database_url: str, tmp_path: Path
+) -> None:
     for _ in range(2):
-        with started("serve", "--port", "0", "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=database_url) as process:
+        with started(
+            "serve", "--port", "0", "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=database_url
+        ) as process:
             jobs = httpx.get(f"{process.url()}/jobs", timeout=30).json()["data"]
             assert [job["slug"] for job in jobs] == ["repository-build", "repository-ingest"]
             patch = {"timeoutMs": 5_000}
-            httpx.patch(f"{process.url()}/jobs/repository-ingest", json=patch, timeout=30).raise_for_status()
-            events = httpx.get(f"{process.url()}/jobs/repository-ingest", timeout=30).json()["data"]["job"]
+            httpx.patch(
+                f"{process.url()}/jobs/repository-ingest", json=patch, timeout=30
+            ).raise_for_status()
+            events = httpx.get(f"{process.url()}/jobs/repository-ingest", timeout=30).json()[
+                "data"
+            ]["job"]
             assert (events["timeoutMs"], events["version"]) == (5_000, 2)
 
 
 def test_help_tells_every_option_and_its_variable() -> None:
     text = _run("up", "--help", COLUMNS="200").stdout
-    for word in ("--host", "--port", "--data-dir", "--database-url", "APPHUB_PORT", "APPHUB_DATABASE_URL"):
+    for word in (
+        "--host",
+        "--port",
+        "--data-dir",
+        "--database-url",
+        "APPHUB_PORT",
+        "APPHUB_DATABASE_URL",
+    ):
         assert word in text
 
 
 def _run(*command: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("APPHUB_", "DATABASE_URL"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("APPHUB_", "DATABASE_URL"))
+    }
     return subprocess.run(
         [sys.executable, "-m", "api.cli", *command],
         capture_output=True,

@@ -39,7 +39,15 @@ def _crash(process: Process, data_dir: Path) -> None:
 
 def test_no_acknowledged_launch_is_missing_after_a_crash_of_everything(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    arguments = ("up", "--port", "0", "--data-dir", str(data_dir), "--handlers", "tests.support.handlers")
+    arguments = (
+        "up",
+        "--port",
+        "0",
+        "--data-dir",
+        str(data_dir),
+        "--handlers",
+        "tests.support.handlers",
+    )
     acknowledged: list[str] = []
     for crash in range(ROUNDS):
         with started(*arguments) as process:
@@ -48,16 +56,26 @@ def test_no_acknowledged_launch_is_missing_after_a_crash_of_everything(tmp_path:
                 if crash == 0:
                     register(client, "job", "test.noop")
             before = len(acknowledged)
-            threads = [threading.Thread(target=_launch_until_the_end, args=(url, acknowledged)) for _ in range(4)]
+            threads = [
+                threading.Thread(target=_launch_until_the_end, args=(url, acknowledged))
+                for _ in range(4)
+            ]
             for thread in threads:
                 thread.start()
             enough = before + random.randint(1, 150)
-            eventually(lambda enough=enough: len(acknowledged) >= enough, what="launches being acknowledged")
+            eventually(
+                lambda enough=enough: len(acknowledged) >= enough,
+                what="launches being acknowledged",
+            )
             _crash(process, data_dir)
             for thread in threads:
                 thread.join()
     with started(*arguments) as process, httpx.Client(base_url=process.url(), timeout=30) as client:
-        missing = [run_id for run_id in acknowledged if client.get(f"/job-runs/{run_id}").status_code != 200]
+        missing = [
+            run_id
+            for run_id in acknowledged
+            if client.get(f"/job-runs/{run_id}").status_code != 200
+        ]
         assert missing == []
         _check_tables_equal_log(process, data_dir)
     assert len(acknowledged) >= ROUNDS

@@ -17,10 +17,9 @@ import pytest
 
 from api.embedded.placement import passable
 from api.embedded.server import EmbeddedPostgres, EmbeddedPostgresError
+from tests import ROOT
 from tests.e2e.support import kill, server_pids
 from tests.support.processes import eventually
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -33,7 +32,9 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
 
 def _count(url: str) -> int:
     with psycopg.connect(url) as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS marks (at timestamptz DEFAULT clock_timestamp())")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS marks (at timestamptz DEFAULT clock_timestamp())"
+        )
         connection.execute("INSERT INTO marks DEFAULT VALUES")
         row = connection.execute("SELECT count(*) FROM marks").fetchone()
     assert row is not None
@@ -116,7 +117,9 @@ def test_a_frozen_server_is_named_instead_of_waited_for_without_end(
 
 
 def _postmaster(data_dir: Path) -> int:
-    return int(((data_dir / "postgres").resolve() / "data" / "postmaster.pid").read_text().splitlines()[0])
+    return int(
+        ((data_dir / "postgres").resolve() / "data" / "postmaster.pid").read_text().splitlines()[0]
+    )
 
 
 def test_secrets_are_readable_by_their_owner_alone(data_dir: Path) -> None:
@@ -131,7 +134,11 @@ def test_secrets_are_readable_by_their_owner_alone(data_dir: Path) -> None:
 def _python_for_everybody() -> str:
     """Return an interpreter of this version that other users may run; skip where there is none."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for candidate in (Path(sys.executable).resolve(), Path("/usr/bin") / version, Path("/usr/local/bin") / version):
+    for candidate in (
+        Path(sys.executable).resolve(),
+        Path("/usr/bin") / version,
+        Path("/usr/local/bin") / version,
+    ):
         if candidate.exists() and passable(candidate.parent):
             return str(candidate)
     pytest.skip("no interpreter of this version that other users may run")
@@ -157,7 +164,11 @@ def test_it_works_as_an_ordinary_user_too() -> None:
             user=nobody.pw_uid,
             group=nobody.pw_gid,
             extra_groups=[],
-            env={"PATH": os.defpath, "HOME": directory, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+            env={
+                "PATH": os.defpath,
+                "HOME": directory,
+                "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+            },
         )
         assert done.stdout == "42\n", done.stderr
 

@@ -50,7 +50,9 @@ def test_an_export_is_the_log_and_a_file_appears_whole(
     assert [path.name for path in tmp_path.glob("*log.jsonl*")] == ["log.jsonl"]
 
 
-def test_a_history_is_shown_with_who_and_why(client: httpx.Client, database_url: str, run_id: str) -> None:
+def test_a_history_is_shown_with_who_and_why(
+    client: httpx.Client, database_url: str, run_id: str
+) -> None:
     again = client.post(f"/job-runs/{run_id}/retry").json()["data"]["id"]
     client.post(f"/job-runs/{again}/cancel")
     shown = command(database_url, "show", run_id).stdout
@@ -63,16 +65,31 @@ def test_a_history_is_shown_with_who_and_why(client: httpx.Client, database_url:
     assert alone == ours
 
 
-def test_a_tail_shows_what_comes_and_nothing_twice(client: httpx.Client, database_url: str, run_id: str) -> None:
+def test_a_tail_shows_what_comes_and_nothing_twice(
+    client: httpx.Client, database_url: str, run_id: str
+) -> None:
     before = client.get("/events", params={"subject": run_id}).json()["data"]
-    arguments = ("events", "tail", "--json", "--after", "0", "--type", "job_run.*", "--database-url", database_url)
+    arguments = (
+        "events",
+        "tail",
+        "--json",
+        "--after",
+        "0",
+        "--type",
+        "job_run.*",
+        "--database-url",
+        database_url,
+    )
     with started(*arguments) as tail:
         tail.wait_for_line(before[-1]["eventId"])
         late = launch(client, "fail")
         wait_for_run(client, late)
         tail.wait_for_line(events(client, late)[-1]["eventId"])
         seen = [json.loads(line) for line in tail.lines]
-    assert [event for event in seen if event["subject"]["id"] in {run_id, late}] == [*before, *events(client, late)]
+    assert [event for event in seen if event["subject"]["id"] in {run_id, late}] == [
+        *before,
+        *events(client, late),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +100,9 @@ def test_a_tail_shows_what_comes_and_nothing_twice(client: httpx.Client, databas
         (("show", "repository:nobody"), "there are no events of repository:nobody"),
     ],
 )
-def test_what_cannot_be_read_is_said(database_url: str, arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_read_is_said(
+    database_url: str, arguments: tuple[str, ...], said: str
+) -> None:
     done = command(database_url, *arguments)
     assert done.returncode == 1
     assert said in done.stderr

@@ -61,7 +61,8 @@ def test_runs_of_a_worker_that_was_frozen_for_about_its_lease_go_on(
     for run in runs:
         history = topics(client, run["id"])
         assert (run["status"], run["result"]) == ("succeeded", "proved"), history
-        # Only a worker that others counted as dead costs an attempt; one that knows of its silence hands back.
+        # Only a worker that others counted as dead costs an attempt; one that knows of its silence
+        # hands back.
         assert history.count("attempt_lost") + 1 == run["attempt"], history
         assert history.count("started") == run["attempt"] + history.count("handed_back"), history
         assert (proofs / run["id"]).read_text().count("ended") == 1
@@ -82,7 +83,10 @@ def test_a_heartbeat_that_was_on_its_way_while_its_worker_was_frozen_keeps_no_ru
             eventually(lambda: query(database_url, BEATING), what="a heartbeat being on its way")
             worker.popen.send_signal(signal.SIGSTOP)
             sleep(LEASE_S + 0.5)
-        worker.popen.send_signal(signal.SIGCONT)  # By now the server has taken the heartbeat: to others all is well.
+        # By now the server has taken the heartbeat: to others all is well.
+        worker.popen.send_signal(signal.SIGCONT)
         (proofs / "go").touch()
-        assert wait_for_run(client, run_id, timeout_s=20)["status"] == "succeeded", topics(client, run_id)
+        assert wait_for_run(client, run_id, timeout_s=20)["status"] == "succeeded", topics(
+            client, run_id
+        )
     assert not (proofs / "twice").exists()

@@ -21,7 +21,13 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def worker(disk: None, api: Process, database_url: str, tmp_path: Path) -> Iterator[Process]:
     del disk, api
-    arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers")
+    arguments = (
+        "worker",
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--handlers",
+        "tests.support.handlers",
+    )
     with started(*arguments, APPHUB_DATABASE_URL=database_url) as process:
         yield process
 
@@ -45,7 +51,9 @@ def test_a_run_that_succeeds_on_a_full_disk_has_succeeded(
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_run_that_is_over_its_time_on_a_full_disk_ends_with_its_daemon(client: httpx.Client, tmp_path: Path) -> None:
+def test_a_run_that_is_over_its_time_on_a_full_disk_ends_with_its_daemon(
+    client: httpx.Client, tmp_path: Path
+) -> None:
     register(client, "daemon", "test.leave_daemon", timeoutMs=2_000)
     run = wait_for_run(client, _daemon(client, tmp_path / "signs", 60_000))
     assert (run["status"], run["failureReason"]) == ("expired", "execution_timeout")

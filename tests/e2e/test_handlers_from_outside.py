@@ -8,11 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import ROOT
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, started, wait_for_run
 from worker.handlers.registry import DuplicateHandlerError, HandlerSource, load_handlers
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "example_handlers"
+EXAMPLE = ROOT / "docs" / "example_handlers"
 
 
 @pytest.fixture
@@ -69,11 +70,15 @@ def test_the_documented_package_is_found_by_its_entry_point(
         assert wait_for_run(client, run_id)["status"] == "canceled"
 
 
-def test_two_handlers_of_one_name_are_refused_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_handlers_of_one_name_are_refused_at_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "second_module.py").write_text("HANDLERS = {'test.noop': print}")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(DuplicateHandlerError, match=r"tests\.support\.handlers and second_module"):
         load_handlers(HandlerSource(("tests.support.handlers", "second_module")))
     with started("worker", "--handlers", "no.such.module", "--data-dir", str(tmp_path)) as process:
         assert process.popen.wait(60) == 1
-        assert "no.such.module" in process.errors[-1] or "No module named 'no'" in process.errors[-1]
+        assert (
+            "no.such.module" in process.errors[-1] or "No module named 'no'" in process.errors[-1]
+        )

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import ROOT
 from tests.support.processes import eventually, started
 from tests.support.repositories import Files, git, imported, repository
 
@@ -18,11 +19,15 @@ Json = dict[str, Any]
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 16
 INLINED = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
 SCRATCH = "FROM scratch\n"
-BOMB = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+BOMB = "a: &a [x, x]\n" + "".join(
+    f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
 
 
 def tile(order: int, source: str = "previews-manifest", **fields: Any) -> Json:
-    empty = dict.fromkeys(("title", "description", "src", "embedUrl", "posterUrl", "width", "height"))
+    empty = dict.fromkeys(
+        ("title", "description", "src", "embedUrl", "posterUrl", "width", "height")
+    )
     return {**empty, "kind": "image", **fields, "sortOrder": order, "source": f"ingestion:{source}"}
 
 
@@ -62,18 +67,40 @@ CASES: dict[str, Case] = {
             "Dockerfile": SCRATCH,
             "tsconfig.json": "{}",
             "package.json": json.dumps(
-                {"dependencies": {"astro": "1", "remix": "1", "nuxt": "1", "vue": "1", "svelte": "1", "sveltekit": "1"}}
+                {
+                    "dependencies": {
+                        "astro": "1",
+                        "remix": "1",
+                        "nuxt": "1",
+                        "vue": "1",
+                        "svelte": "1",
+                        "sveltekit": "1",
+                    }
+                }
             ),
         },
         {
             "tags": [
-                *("framework:astro", "framework:remix", "framework:vue", "framework:svelte", "language:typescript"),
+                *(
+                    "framework:astro",
+                    "framework:remix",
+                    "framework:vue",
+                    "framework:svelte",
+                    "language:typescript",
+                ),
             ]
         },
     ),
     "python": Case(
         {"Dockerfile": "FROM python:3.12-slim\nCMD uvicorn app:app\n# streamlit as well\n"},
-        {"tags": ["language:python", "runtime:python312", "framework:streamlit", "framework:fastapi"]},
+        {
+            "tags": [
+                "language:python",
+                "runtime:python312",
+                "framework:streamlit",
+                "framework:fastapi",
+            ]
+        },
     ),
     "tags-map": Case(
         {
@@ -84,7 +111,10 @@ CASES: dict[str, Case] = {
         {"tags": ["team:web", "lang:de", "lang:en", "tier:1"]},
     ),
     "tags-list": Case(
-        {"Dockerfile": SCRATCH, "tags.json": '["team: web", {"key": "tier", "value": "1"}, 5, "nothing"]'},
+        {
+            "Dockerfile": SCRATCH,
+            "tags.json": '["team: web", {"key": "tier", "value": "1"}, 5, "nothing"]',
+        },
         {"tags": ["team:web", "tier:1"]},
     ),
     "first-spelling-wins": Case(
@@ -143,7 +173,11 @@ CASES: dict[str, Case] = {
                 tile(0, title="Shot", src=INLINED, width=640),
                 tile(1, kind="gif", src="https://x.org/a.gif"),
                 tile(2, kind="video", src="https://x.org/a.mp4", posterUrl=INLINED),
-                tile(3, kind="storybook", embedUrl="https://x.org/book/iframe.html?id=a--b&viewMode=story"),
+                tile(
+                    3,
+                    kind="storybook",
+                    embedUrl="https://x.org/book/iframe.html?id=a--b&viewMode=story",
+                ),
                 tile(4, kind="embed", embedUrl="https://x.org/e"),
             ]
         },
@@ -155,7 +189,11 @@ CASES: dict[str, Case] = {
     "links-out": Case(
         {"x/Dockerfile": SCRATCH},
         {"dockerfilePath": "x/Dockerfile"},
-        links={b"README.md": b"/etc/passwd", b"Dockerfile": b"/etc/passwd", b"tags.yaml": b"../../../../etc/passwd"},
+        links={
+            b"README.md": b"/etc/passwd",
+            b"Dockerfile": b"/etc/passwd",
+            b"tags.yaml": b"../../../../etc/passwd",
+        },
     ),
     "broken": Case(
         {
@@ -169,7 +207,12 @@ CASES: dict[str, Case] = {
     ),
     "bomb": Case({"Dockerfile": SCRATCH, "tags.yaml": BOMB, "previews.yaml": BOMB}, {}),
     "huge-files": Case(
-        {"Dockerfile": SCRATCH, "README.md": "x" * 3_000_000, "package.json": '{"name": "' + "x" * 2_000_000 + '"}'}, {}
+        {
+            "Dockerfile": SCRATCH,
+            "README.md": "x" * 3_000_000,
+            "package.json": '{"name": "' + "x" * 2_000_000 + '"}',
+        },
+        {},
     ),
     "deep": Case({"Dockerfile": SCRATCH, "/".join("d" * 100) + "/Dockerfile": SCRATCH}, {}),
     "odd-names": Case(
@@ -188,8 +231,14 @@ def records(
     from tests.support import databases  # noqa: PLC0415 - beside the fixtures that it stands in for  # noqa: PLC0415 - beside the fixtures that it stands in for
 
     base = tmp_path_factory.mktemp("repositories")
-    with databases.clone(database_server, databases.template(database_server, shared_dir)) as database_url:
-        variables = {"APPHUB_DATABASE_URL": database_url, "APPHUB_BUILDER": "docker", "APPHUB_SLOTS": "2"}
+    with databases.clone(
+        database_server, databases.template(database_server, shared_dir)
+    ) as database_url:
+        variables = {
+            "APPHUB_DATABASE_URL": database_url,
+            "APPHUB_BUILDER": "docker",
+            "APPHUB_SLOTS": "2",
+        }
         data = ("--data-dir", str(tmp_path_factory.mktemp("data")))
         with (
             started("serve", "--port", "0", *data, **variables) as api,
@@ -197,10 +246,12 @@ def records(
             httpx.Client(base_url=api.url(), timeout=30) as client,
         ):
             origins = {name: str(origin_of(base, name, case)) for name, case in CASES.items()}
-            origins["this"] = str(Path(__file__).parents[2])
+            origins["this"] = str(ROOT)
             for name, origin in origins.items():
                 app = {"id": name, "name": "As given", "description": "Given", "repoUrl": origin}
-                client.post("/apps", json={**app, **(CASES[name].app if name in CASES else {})}).raise_for_status()
+                client.post(
+                    "/apps", json={**app, **(CASES[name].app if name in CASES else {})}
+                ).raise_for_status()
             yield eventually(lambda: ended(client), 110, "all ingestions ending"), client
 
 
@@ -209,7 +260,10 @@ def origin_of(base: Path, name: str, case: Case) -> Path:
         return repository(base, case.files, name)
     directory = base / name
     directory.mkdir()
-    files = {path.encode(): text.encode() if isinstance(text, str) else text for path, text in case.files.items()}
+    files = {
+        path.encode(): text.encode() if isinstance(text, str) else text
+        for path, text in case.files.items()
+    }
     return imported(directory, files, case.links)
 
 
@@ -220,7 +274,9 @@ def ended(client: httpx.Client) -> dict[str, Json] | None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_record_is_what_its_repository_says(records: tuple[dict[str, Json], httpx.Client], name: str) -> None:
+def test_a_record_is_what_its_repository_says(
+    records: tuple[dict[str, Json], httpx.Client], name: str
+) -> None:
     app, case = dict(records[0][name]), CASES[name]
     as_given: Json = {
         "id": name,
@@ -248,18 +304,27 @@ def test_a_record_is_what_its_repository_says(records: tuple[dict[str, Json], ht
 
 def test_this_very_repository_is_ingested(records: tuple[dict[str, Json], httpx.Client]) -> None:
     apps, client = records
-    app, root = apps["this"], Path(__file__).parents[2]
+    app, root = apps["this"], ROOT
     assert (app["ingestStatus"], app["dockerfilePath"]) == ("ready", "Dockerfile")
-    assert app["description"] == "An event-sourced job service for deterministic tasks that run to completion."
+    assert (
+        app["description"]
+        == "An event-sourced job service for deterministic tasks that run to completion."
+    )
     assert {"key": "language", "value": "python"} in app["tags"]
     [step, *_] = client.get("/apps/this/history").json()["data"]
-    assert (step["commitSha"], step["attempt"], step["status"]) == (git(root, "rev-parse", "HEAD"), 1, "ready")
+    assert (step["commitSha"], step["attempt"], step["status"]) == (
+        git(root, "rev-parse", "HEAD"),
+        1,
+        "ready",
+    )
     assert step["durationMs"] > 0
     build = client.get("/apps/this/builds").json()["data"][0]
     assert build["commitSha"] == step["commitSha"]
 
 
-def test_without_a_builder_a_build_says_what_to_install(records: tuple[dict[str, Json], httpx.Client]) -> None:
+def test_without_a_builder_a_build_says_what_to_install(
+    records: tuple[dict[str, Json], httpx.Client],
+) -> None:
     _, client = records
 
     def over() -> Json | None:

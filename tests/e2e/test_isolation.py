@@ -37,7 +37,10 @@ def test_crashes_memory_and_output_end_one_attempt_alone(client: httpx.Client) -
     for name in ("segfault", "grow", "flood", "print_binary", "large_result"):
         more = {"resources": {"memoryMb": 150}} if name == "grow" else {}
         register(client, name.replace("_", "-"), f"test.{name}", **more)
-    ids = {name: launch(client, name) for name in ("segfault", "grow", "flood", "print-binary", "large-result")}
+    ids = {
+        name: launch(client, name)
+        for name in ("segfault", "grow", "flood", "print-binary", "large-result")
+    }
     runs = {name: wait_for_run(client, run_id, timeout_s=60) for name, run_id in ids.items()}
     shown = {name: (run["status"], run["failureReason"]) for name, run in runs.items()}
     assert shown == {
@@ -80,11 +83,17 @@ def test_a_log_is_followed_live_until_the_attempt_is_over(client: httpx.Client) 
 
 @pytest.mark.parametrize("end", ["returns", "is canceled"])
 @pytest.mark.usefixtures("worker")
-def test_a_daemon_that_a_handler_left_ends_with_its_attempt(client: httpx.Client, tmp_path: Path, end: str) -> None:
+def test_a_daemon_that_a_handler_left_ends_with_its_attempt(
+    client: httpx.Client, tmp_path: Path, end: str
+) -> None:
     file = tmp_path / "signs"
     tmp_path.chmod(0o777)
     register(client, "daemon", "test.leave_daemon")
-    run_id = launch(client, "daemon", parameters={"file": str(file), "forMs": 100 if end == "returns" else 60_000})
+    run_id = launch(
+        client,
+        "daemon",
+        parameters={"file": str(file), "forMs": 100 if end == "returns" else 60_000},
+    )
     if end == "is canceled":
         wait_for_run(client, run_id, "running")
         eventually(lambda: _writers(file), what="the daemon's first sign")
@@ -108,7 +117,9 @@ def test_nothing_of_an_attempt_runs_when_another_worker_starts_it_again(
         struck = monotonic()
         first.popen.send_signal(blow)
         with started(*arguments, APPHUB_DATABASE_URL=database_url):
-            eventually(lambda: "attempt_lost" in topics(client, run_id), what="the run being recovered")
+            eventually(
+                lambda: "attempt_lost" in topics(client, run_id), what="the run being recovered"
+            )
             assert all(_gone(pid) for pid in writers)
             # By the kernel's common clock: the last sign of the first life lies within the lease.
             assert max(at for pid, at in _signs(file) if pid in writers) < struck + 2.5
@@ -130,10 +141,14 @@ def test_a_handler_holds_nothing_that_is_its_supervisors(
     handlers = ("--handlers", "tests.support.isolation_handlers")
     register(client, "descriptors", "isolation.show_descriptors")
     with started(
-        *("worker", "--data-dir", str(tmp_path / "data"), *handlers), APPHUB_DATABASE_URL=database_url
+        *("worker", "--data-dir", str(tmp_path / "data"), *handlers),
+        APPHUB_DATABASE_URL=database_url,
     ) as worker:
         seen = wait_for_run(client, launch(client, "descriptors"))["result"]
-        opened = {path.name: str(path.readlink()) for path in Path(f"/proc/{seen['supervisor']}/fd").iterdir()}
+        opened = {
+            path.name: str(path.readlink())
+            for path in Path(f"/proc/{seen['supervisor']}/fd").iterdir()
+        }
         assert opened["2"] == str(Path(f"/proc/{worker.popen.pid}/fd/2").readlink())
         said, heard, log = (opened.pop(name) for name in "012")
         # Also the supervisor has no second one of those that the worker takes for its own.
@@ -142,6 +157,13 @@ def test_a_handler_holds_nothing_that_is_its_supervisors(
     assert set(seen["child"]) == {"0", "1", "2"}
     assert seen["own"]["0"] == "/dev/null"
     # What it prints to, its tasks and its reports; the others are its own figures in /proc.
-    others = [target for name, target in seen["own"].items() if name not in "012" and target != seen["own"]["1"]]
+    others = [
+        target
+        for name, target in seen["own"].items()
+        if name not in "012" and target != seen["own"]["1"]
+    ]
     assert seen["own"]["1"] == seen["own"]["2"]
-    assert [target.partition(":")[0] for target in others if not target.startswith("/proc/")] == ["pipe", "pipe"]
+    assert [target.partition(":")[0] for target in others if not target.startswith("/proc/")] == [
+        "pipe",
+        "pipe",
+    ]

@@ -10,7 +10,12 @@ import pytest
 from tests.e2e.support import launch, register, server_pids, topics
 from tests.support.processes import Process, descendants, eventually, started, wait_for_run
 
-HANDLERS = ("--handlers", "tests.support.handlers", "--handlers", "tests.support.isolation_handlers")
+HANDLERS = (
+    "--handlers",
+    "tests.support.handlers",
+    "--handlers",
+    "tests.support.isolation_handlers",
+)
 
 
 def _stat(pid: int) -> list[str]:
@@ -50,7 +55,8 @@ def test_a_daemon_ends_before_its_attempt_does_whose_supervisor_was_killed(
 ) -> None:
     file = tmp_path / "signs"
     with started(
-        *("worker", "--data-dir", str(tmp_path / "data"), *HANDLERS), APPHUB_DATABASE_URL=database_url
+        *("worker", "--data-dir", str(tmp_path / "data"), *HANDLERS),
+        APPHUB_DATABASE_URL=database_url,
     ) as worker:
         run_id, daemon = _running_with_a_daemon(client, file)
         supervisor = _parent(_parent(daemon))
@@ -76,7 +82,9 @@ def test_a_worker_that_has_adopted_the_private_server_does_not_end_it_with_what_
     ):
         worker.wait_for_line("is ready with", errors=True)
         server = _adopted_server(data_dir, worker, api)
-        eventually(lambda: client.get("/jobs").status_code == 200, what="a server that has recovered")
+        eventually(
+            lambda: client.get("/jobs").status_code == 200, what="a server that has recovered"
+        )
         run_id, daemon = _running_with_a_daemon(client, tmp_path / "signs")
         os.kill(_parent(_parent(daemon)), signal.SIGKILL)
         assert wait_for_run(client, run_id)["status"] == "succeeded"
@@ -90,6 +98,8 @@ def _adopted_server(data_dir: Path, worker: Process, api: Process) -> int:
     api.popen.send_signal(signal.SIGSTOP)
     for pid in server_pids(data_dir):
         os.kill(pid, signal.SIGKILL)
-    server = eventually(lambda: set(server_pids(data_dir)) & set(_children(worker.popen.pid)), what="a new server")
+    server = eventually(
+        lambda: set(server_pids(data_dir)) & set(_children(worker.popen.pid)), what="a new server"
+    )
     api.popen.send_signal(signal.SIGCONT)
     return int(server.pop())

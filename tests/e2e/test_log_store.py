@@ -32,7 +32,12 @@ class Apart:
     tmp_path: Path
 
     def worker(self, *more: str) -> AbstractContextManager[Process]:
-        options = ("--data-dir", str(self.tmp_path / "worker"), "--logs-store", f"s3://{s3.BUCKET}/{self.prefix}")
+        options = (
+            "--data-dir",
+            str(self.tmp_path / "worker"),
+            "--logs-store",
+            f"s3://{s3.BUCKET}/{self.prefix}",
+        )
         return started(
             *("worker", *options, "--handlers", "tests.support.handlers", *more),
             APPHUB_DATABASE_URL=self.database_url,
@@ -41,7 +46,9 @@ class Apart:
 
     def count(self, **parameters: int) -> str:
         """Launch a run that prints, and does not end before `let_end`."""
-        return launch(self.client, "count", parameters={"until": str(self.tmp_path / "end"), **parameters})
+        return launch(
+            self.client, "count", parameters={"until": str(self.tmp_path / "end"), **parameters}
+        )
 
     def let_end(self) -> None:
         (self.tmp_path / "end").touch()
@@ -69,7 +76,9 @@ def apart(s3_endpoint: str, database_url: str, tmp_path: Path) -> Iterator[Apart
             "APPHUB_LOGS_STORE": f"s3://{s3.BUCKET}/{prefix}",
             **s3.variables(gate.endpoint),
         }
-        api = stack.enter_context(started("serve", "--port", "0", "--data-dir", str(tmp_path / "api"), **environment))
+        api = stack.enter_context(
+            started("serve", "--port", "0", "--data-dir", str(tmp_path / "api"), **environment)
+        )
         client = stack.enter_context(httpx.Client(base_url=api.url(), timeout=30))
         register(client, "count", "test.count")
         yield Apart(client, gate, s3.store(s3_endpoint, prefix), prefix, database_url, tmp_path)
@@ -98,7 +107,9 @@ def test_a_log_is_followed_live_through_chunks_and_whole_log(apart: Apart) -> No
     with apart.worker():
         run_id = apart.count(lines=600, width=1_000, everyMs=5)  # More than two chunks.
         wait_for_run(apart.client, run_id, "running")
-        with apart.client.stream("GET", f"/job-runs/{run_id}/logs", params={"follow": "true"}) as answer:
+        with apart.client.stream(
+            "GET", f"/job-runs/{run_id}/logs", params={"follow": "true"}
+        ) as answer:
             pieces = answer.iter_text()
             followed = next(pieces)
             assert all(".chunks/" in name for name in apart.objects())
@@ -111,15 +122,20 @@ def test_a_log_is_followed_live_through_chunks_and_whole_log(apart: Apart) -> No
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
-def test_a_run_ends_while_the_store_is_away_and_its_log_arrives_later(apart: Apart, how: str) -> None:
+def test_a_run_ends_while_the_store_is_away_and_its_log_arrives_later(
+    apart: Apart, how: str
+) -> None:
     with apart.worker() as worker:
         run_id = apart.count(lines=50)
-        eventually(lambda: any(".chunks/" in name for name in apart.objects()), what="the first chunk")
+        eventually(
+            lambda: any(".chunks/" in name for name in apart.objects()), what="the first chunk"
+        )
         apart.gate.close(how)
         apart.let_end()
         asked = monotonic()
         assert wait_for_run(apart.client, run_id)["status"] == "succeeded"
-        # The end waits for three seconds; the rest is for the handler, the record, and two busy cores.
+        # The end waits for three seconds; the rest is for the handler, the record, and two busy
+        # cores.
         assert monotonic() - asked < 15
         away = apart.client.get(f"/job-runs/{run_id}/logs")
         assert (away.status_code, away.json()["code"]) == (503, "run_logs_unavailable")
@@ -131,20 +147,29 @@ def test_a_run_ends_while_the_store_is_away_and_its_log_arrives_later(apart: Apa
         assert worker.popen.poll() is None
 
 
-def test_what_a_killed_worker_left_is_brought_by_the_next_one_and_a_living_ones_is_let_alone(apart: Apart) -> None:
+def test_what_a_killed_worker_left_is_brought_by_the_next_one_and_a_living_ones_is_let_alone(
+    apart: Apart,
+) -> None:
     options = ("--lease-s", "2", "--slots", "1")
     with apart.worker(*options) as killed, apart.worker(*options):
         ids = [apart.count(lines=200) for _ in range(2)]
         eventually(lambda: len(apart.spooled()) == 2, what="both workers writing")
-        [lost] = [run_id for run_id in ids if f"-{killed.popen.pid}-" in _worker_of(apart.client, run_id)]
+        [lost] = [
+            run_id for run_id in ids if f"-{killed.popen.pid}-" in _worker_of(apart.client, run_id)
+        ]
         [kept] = set(ids) - {lost}
-        eventually(lambda: apart.spool_of(lost).read_text().count("line") == 200, what="its lines being written")
+        eventually(
+            lambda: apart.spool_of(lost).read_text().count("line") == 200,
+            what="its lines being written",
+        )
         spool_of_the_living = apart.spool_of(kept)
         killed.popen.kill()
         with apart.worker(*options):
             eventually(lambda: log_name(lost, 1, 1) in apart.objects(), what="the log arriving")
             assert _numbers(apart.log(lost, attempt=1)) == list(range(200))
-            eventually(lambda: "attempt_lost" in topics(apart.client, lost), what="the run being recovered")
+            eventually(
+                lambda: "attempt_lost" in topics(apart.client, lost), what="the run being recovered"
+            )
             assert wait_for_run(apart.client, kept, "running")
             assert spool_of_the_living.exists()
             apart.let_end()
@@ -153,11 +178,15 @@ def test_what_a_killed_worker_left_is_brought_by_the_next_one_and_a_living_ones_
 
 
 def _worker_of(client: httpx.Client, run_id: str) -> str:
-    [started_event] = [event for event in events(client, run_id) if event["type"] == "job_run.started"]
+    [started_event] = [
+        event for event in events(client, run_id) if event["type"] == "job_run.started"
+    ]
     return str(started_event["data"]["worker_id"])
 
 
-def test_a_worker_that_stops_while_the_store_is_away_leaves_its_logs_to_the_next(apart: Apart) -> None:
+def test_a_worker_that_stops_while_the_store_is_away_leaves_its_logs_to_the_next(
+    apart: Apart,
+) -> None:
     with apart.worker() as worker:
         run_id = apart.count(lines=20)
         wait_for_run(apart.client, run_id, "running")

@@ -16,9 +16,22 @@ COMMANDS = ("up", "serve", "worker")
 
 
 def _fails(command: str, logs_store: str, tmp_path: Path, **env: str) -> str:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("APPHUB_", "DATABASE_URL"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("APPHUB_", "DATABASE_URL"))
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "api.cli", command, "--data-dir", str(tmp_path), "--logs-store", logs_store],
+        [
+            sys.executable,
+            "-m",
+            "api.cli",
+            command,
+            "--data-dir",
+            str(tmp_path),
+            "--logs-store",
+            logs_store,
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -47,12 +60,16 @@ def _fails(command: str, logs_store: str, tmp_path: Path, **env: str) -> str:
         ("s3://key:secret@bucket/prefix", "AWS_SECRET_ACCESS_KEY"),
     ],
 )
-def test_a_url_that_names_no_store_is_a_clear_error(logs_store: str, said: str, tmp_path: Path) -> None:
+def test_a_url_that_names_no_store_is_a_clear_error(
+    logs_store: str, said: str, tmp_path: Path
+) -> None:
     assert said in _fails("worker", logs_store, tmp_path)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_bucket_that_is_not_there_is_a_clear_error(command: str, s3_endpoint: str, tmp_path: Path) -> None:
+def test_a_bucket_that_is_not_there_is_a_clear_error(
+    command: str, s3_endpoint: str, tmp_path: Path
+) -> None:
     said = _fails(command, "s3://no-such-bucket", tmp_path, **s3.variables(s3_endpoint))
     assert "NoSuchBucket" in said
     assert "the bucket must exist" in said

@@ -25,7 +25,14 @@ DEAF = """
 
 
 def _start(stack: ExitStack, database_url: str, data_dir: Path, *more: str) -> Process:
-    arguments = ("worker", "--data-dir", str(data_dir), "--handlers", "tests.support.handlers", *more)
+    arguments = (
+        "worker",
+        "--data-dir",
+        str(data_dir),
+        "--handlers",
+        "tests.support.handlers",
+        *more,
+    )
     return stack.enter_context(started(*arguments, APPHUB_DATABASE_URL=database_url))
 
 
@@ -35,9 +42,14 @@ def test_every_run_ends_once_however_often_workers_are_killed(
     locks = tmp_path / "locks"
     locks.mkdir()
     register(client, "exclusive", "test.exclusive", retryPolicy={"maxAttempts": 10})
-    ids = [launch(client, "exclusive", parameters={"directory": str(locks), "forMs": 100}) for _ in range(RUNS)]
+    ids = [
+        launch(client, "exclusive", parameters={"directory": str(locks), "forMs": 100})
+        for _ in range(RUNS)
+    ]
     with ExitStack() as stack:
-        workers = [_start(stack, database_url, tmp_path / "data", "--lease-s", "1") for _ in range(WORKERS)]
+        workers = [
+            _start(stack, database_url, tmp_path / "data", "--lease-s", "1") for _ in range(WORKERS)
+        ]
         victims: list[Process] = []
         kill_at = monotonic() + 2
 
@@ -45,7 +57,9 @@ def test_every_run_ends_once_however_often_workers_are_killed(
             nonlocal kill_at
             if monotonic() > kill_at:
                 victim = random.randrange(WORKERS)
-                workers[victim].popen.send_signal(random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP]))
+                workers[victim].popen.send_signal(
+                    random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP])
+                )
                 victims.append(workers[victim])
                 workers[victim] = _start(stack, database_url, tmp_path / "data", "--lease-s", "1")
                 kill_at = monotonic() + random.uniform(1, 4)
@@ -62,11 +76,14 @@ def test_every_run_ends_once_however_often_workers_are_killed(
         assert run["status"] == "succeeded", history
         assert history.count("attempt_lost") + 1 == run["attempt"], history
         assert history.count("started") == run["attempt"] + history.count("handed_back"), history
-        # A worker may die between the end of its handler and the record of it; then it runs again, but never beside.
+        # A worker may die between the end of its handler and the record of it; then it runs again,
+        # but never beside.
         assert 1 <= (locks / run_id).read_text().count("ran") <= run["attempt"]
 
 
-def test_ten_workers_together_hold_a_jobs_limit(client: httpx.Client, database_url: str, tmp_path: Path) -> None:
+def test_ten_workers_together_hold_a_jobs_limit(
+    client: httpx.Client, database_url: str, tmp_path: Path
+) -> None:
     directory = tmp_path / "running"
     directory.mkdir()
     register(client, "limited", "test.counted", maxConcurrentRuns=3)
@@ -80,7 +97,9 @@ def test_ten_workers_together_hold_a_jobs_limit(client: httpx.Client, database_u
     assert 1 < most <= 3
 
 
-def test_a_cancel_is_found_without_any_notification(client: httpx.Client, database_url: str, tmp_path: Path) -> None:
+def test_a_cancel_is_found_without_any_notification(
+    client: httpx.Client, database_url: str, tmp_path: Path
+) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(DEAF)
         [(name,)] = connection.execute("SELECT current_database()").fetchall()
@@ -99,11 +118,14 @@ def test_a_cancel_is_found_without_any_notification(client: httpx.Client, databa
         asked = monotonic()
         client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
         assert wait_for_run(client, run_id)["status"] == "canceled"
-        # The poll interval is a second; the rest is for the handler, the record, and two busy cores.
+        # The poll interval is a second; the rest is for the handler, the record, and two busy
+        # cores.
         assert monotonic() - asked < 3
 
 
-def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_is_back(
+    tmp_path: Path,
+) -> None:
     data_dir = tmp_path / "data"
     arguments = ("--data-dir", str(data_dir), "--handlers", "tests.support.handlers")
     with (
@@ -113,7 +135,9 @@ def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_
         register(client, "wait", "test.wait")
         run_id = launch(client, "wait", parameters={"forMs": 2_000})
         wait_for_run(client, run_id, "running")
-        postmaster = int((data_dir / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
+        postmaster = int(
+            (data_dir / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0]
+        )
         backends = [pid for pid in server_pids(data_dir) if pid != postmaster]
         os.kill(postmaster, signal.SIGSTOP)  # So that nobody starts another one meanwhile.
         for pid in backends:
@@ -125,7 +149,9 @@ def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_
         run = eventually(lambda: _run_if_up(client, run_id), what="the run's end being recorded")
         assert run["attempt"] == 1
         assert events(client, run_id)[-1]["type"] == "job_run.succeeded"
-        assert eventually(lambda: client.post("/jobs/wait/run").status_code == 202, what="launches being accepted")
+        assert eventually(
+            lambda: client.post("/jobs/wait/run").status_code == 202, what="launches being accepted"
+        )
 
 
 def _run_if_up(client: httpx.Client, run_id: str) -> dict[str, object] | None:

@@ -50,7 +50,9 @@ def site(url: str, directory: Path) -> Iterator[Site]:
         api = stack.enter_context(started(*serve, APPHUB_DATABASE_URL=url))
         work = ("worker", "--handlers", "tests.support.personal", *options)
         stack.enter_context(started(*work, APPHUB_DATABASE_URL=url))
-        yield Site(stack.enter_context(httpx.Client(base_url=api.url(), timeout=30)), url, directory)
+        yield Site(
+            stack.enter_context(httpx.Client(base_url=api.url(), timeout=30)), url, directory
+        )
 
 
 def register(client: httpx.Client, **changes: Any) -> None:
@@ -67,7 +69,11 @@ def everything_shown(here: Site, run_id: str) -> list[str]:
     """Return all that clients and commands can be told of the run, as text."""
     head = int(query(here.url, "SELECT max(notification_id) FROM jobs_events")[0][0])
     asked = ["/job-runs", "/jobs/letter", "/jobs/letter/runs", f"/job-runs/{run_id}"]
-    paths = [path + as_of for path in asked for as_of in ("", *(f"?asOf={n}" for n in range(1, head + 1)))]
+    paths = [
+        path + as_of
+        for path in asked
+        for as_of in ("", *(f"?asOf={n}" for n in range(1, head + 1)))
+    ]
     shown = []
     for path in (*paths, f"/job-runs/{run_id}/events", f"/job-runs/{run_id}/attempts", "/events"):
         answer = here.client.get(path)
@@ -77,13 +83,19 @@ def everything_shown(here: Site, run_id: str) -> list[str]:
         shown.append(json.dumps(opened.until_served(head)))
         events.until(lambda message: message.get("position") == head and "more" not in message)
         shown.append(json.dumps(events.received))
-    shown += [here.run("events", "export").stdout, here.run("events", "show", run_id, "--json").stdout]
+    shown += [
+        here.run("events", "export").stdout,
+        here.run("events", "show", run_id, "--json").stdout,
+    ]
     return shown
 
 
 def seal_and_archive(here: Site) -> None:
     head = query(here.url, "SELECT max(notification_id) FROM jobs_events")[0][0]
-    eventually(lambda: query(here.url, "SELECT 1 FROM log_seals WHERE position = %s", head), what="the seal")
+    eventually(
+        lambda: query(here.url, "SELECT 1 FROM log_seals WHERE position = %s", head),
+        what="the seal",
+    )
     make_role(here.url)
     archived = here.run("log", "archive", "--older-than", "0s")
     assert archived.exit_code == 0, archived.output
@@ -114,9 +126,14 @@ def test_somebody_is_served_and_then_erased_from_everything(
         assert places_of(database_url, *SECRETS) == set()
         assert query(database_url, "SELECT count(*) FROM subject_keys") == [(0,)]
         check_failure(here.client.post(f"/job-runs/{run['id']}/retry"), 409, "run_erased")
-        check_failure(here.client.post("/subjects/erase", json={"subject": ALICE}), 404, "subject_not_found")
+        check_failure(
+            here.client.post("/subjects/erase", json={"subject": ALICE}), 404, "subject_not_found"
+        )
         head = query(database_url, "SELECT max(notification_id) FROM jobs_events")[0][0]
-        eventually(lambda: query(database_url, "SELECT 1 FROM log_seals WHERE position = %s", head), what="the seal")
+        eventually(
+            lambda: query(database_url, "SELECT 1 FROM log_seals WHERE position = %s", head),
+            what="the seal",
+        )
         verified = here.run("verify", "--seal")
         assert verified.exit_code == 0, verified.output
         assert "the log is what was sealed" in verified.stdout
@@ -138,7 +155,9 @@ def test_operators_erase_and_change_the_key_by_commands(database_url: str, tmp_p
         assert done.exit_code == 0, done.output
         assert (tmp_path / "data" / "subjects.key").read_text() != old
         assert (
-            here.client.get(f"/job-runs/{run['id']}/events").json()["data"][0]["data"]["parameters"]["customerId"]
+            here.client.get(f"/job-runs/{run['id']}/events").json()["data"][0]["data"][
+                "parameters"
+            ]["customerId"]
             == ALICE
         )
         here.noted(tmp_path / "noted.json")
@@ -156,12 +175,24 @@ def test_a_process_without_the_right_key_does_not_start(database_url: str, tmp_p
         register(here.client)
         here.noted(tmp_path / "noted.json")
     for command in (("serve", "--port", "0"), ("worker",)):
-        with started(*command, "--data-dir", str(tmp_path / "other"), APPHUB_DATABASE_URL=database_url) as process:
-            process.wait_for_line("copy the right file there, or name it by --subject-key", errors=True)
+        with started(
+            *command, "--data-dir", str(tmp_path / "other"), APPHUB_DATABASE_URL=database_url
+        ) as process:
+            process.wait_for_line(
+                "copy the right file there, or name it by --subject-key", errors=True
+            )
             assert process.popen.wait(30) == 1
     env = {"APPHUB_DATABASE_URL": database_url, "DATABASE_URL": None}
-    other, right = ("--data-dir", str(tmp_path / "other")), ("--subject-key", str(tmp_path / "data" / "subjects.key"))
-    for words in (("verify",), ("projections", "rebuild"), ("events", "export"), ("subjects", "erase", ALICE)):
+    other, right = (
+        ("--data-dir", str(tmp_path / "other")),
+        ("--subject-key", str(tmp_path / "data" / "subjects.key")),
+    )
+    for words in (
+        ("verify",),
+        ("projections", "rebuild"),
+        ("events", "export"),
+        ("subjects", "erase", ALICE),
+    ):
         done = CliRunner().invoke(app, [*words, *other], env=env)
         assert (done.exit_code, isinstance(done.exception, SystemExit)) == (1, True)
         assert "wrapped by the master key" in done.stderr
@@ -176,17 +207,29 @@ def test_what_cannot_be_kept_private_is_refused(client: httpx.Client, database_u
 
     nobody = {"properties": {"mail": {"x-subject": "who"}}}
     assert refused(parametersSchema=nobody) == ["/parametersSchema/properties/mail/x-subject"]
-    assert refused(parametersSchema={"items": {"x-subject": "who"}}) == ["/parametersSchema/items/x-subject"]
+    assert refused(parametersSchema={"items": {"x-subject": "who"}}) == [
+        "/parametersSchema/items/x-subject"
+    ]
     assert refused(defaultParameters={"customerId": "bo"}) == ["/defaultParameters/customerId"]
     assert refused(concurrencyKey="customerId") == ["/concurrencyKey"]
     catalog = client.patch(
-        "/jobs/repository-build", json={"parametersSchema": {"properties": {"a": {"x-subject": "a"}}}}
+        "/jobs/repository-build",
+        json={"parametersSchema": {"properties": {"a": {"x-subject": "a"}}}},
     )
     assert [issue["path"] for issue in issues_of(catalog)] == ["/parametersSchema"]
     register(client)
-    nameless = client.post("/jobs/letter/run", json={"parameters": {"address": {"street": "Elm Street"}}})
+    nameless = client.post(
+        "/jobs/letter/run", json={"parameters": {"address": {"street": "Elm Street"}}}
+    )
     assert [issue["path"] for issue in issues_of(nameless)] == ["/parameters/customerId"]
-    for body in ({}, {"subject": ""}, {"subject": None}, {"subject": True}, {"subject": 1.5}, {"subject": "a", "x": 1}):
+    for body in (
+        {},
+        {"subject": ""},
+        {"subject": None},
+        {"subject": True},
+        {"subject": 1.5},
+        {"subject": "a", "x": 1},
+    ):
         assert client.post("/subjects/erase", json=body).status_code == 400
     assert query(database_url, "SELECT count(*) FROM subject_keys") == [(0,)]
 
@@ -199,7 +242,13 @@ def test_an_erasure_while_a_run_goes_on_names_it(client: httpx.Client) -> None:
     assert run["id"] in answer.json()["error"]
     client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
     with stream(client) as opened:
-        erased = client.post("/subjects/erase", json={"subject": ALICE}).raise_for_status().json()["data"]
+        erased = (
+            client.post("/subjects/erase", json={"subject": ALICE})
+            .raise_for_status()
+            .json()["data"]
+        )
         told = opened.until(lambda message: message["type"] == "subject.erased")
-    assert told["data"]["subject"] == {name: value for name, value in erased.items() if name != "position"}
+    assert told["data"]["subject"] == {
+        name: value for name, value in erased.items() if name != "position"
+    }
     assert told["position"] == erased["position"]

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import httpx
 
+from tests import ROOT
 from tests.support.processes import eventually, started
-
-ROOT = Path(__file__).parents[2]
 
 MASKS = (
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
@@ -26,7 +25,9 @@ def _masked(text: str) -> str:
 
 def _steps() -> list[tuple[str, str]]:
     """Return the walk-through's commands, each with the output that the README shows."""
-    section = (ROOT / "README.md").read_text().partition("## A walk-through")[2].partition("\n## ")[0]
+    section = (
+        (ROOT / "README.md").read_text().partition("## A walk-through")[2].partition("\n## ")[0]
+    )
     text = "\n".join(re.findall(r"```console\n(.*?)```", section, re.DOTALL))
     parts = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
     return [(part.partition("\n")[0], part.partition("\n")[2]) for part in parts]
@@ -55,4 +56,6 @@ def test_the_walk_through_prints_what_the_readme_shows(tmp_path: Path) -> None:
                 timeout=60,
             )
             assert _masked(done.stdout) == _masked(expected), command
-            eventually(nothing_is_under_way, what="runs being over, as they are when a person types on")
+            eventually(
+                nothing_is_under_way, what="runs being over, as they are when a person types on"
+            )

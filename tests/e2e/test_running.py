@@ -14,7 +14,9 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 def test_a_run_succeeds_with_result_metrics_context_and_log(client: httpx.Client) -> None:
     register(client, "echo", "test.echo", defaultParameters={"a": 1, "b": 2})
-    run = wait_for_run(client, launch(client, "echo", parameters={"b": 3}, context={"given": True, "handler": "x"}))
+    run = wait_for_run(
+        client, launch(client, "echo", parameters={"b": 3}, context={"given": True, "handler": "x"})
+    )
     assert run["status"] == "succeeded"
     assert run["result"] == {"parameters": {"a": 1, "b": 3}, "attempt": 1}
     assert run["metrics"]["seen"] == 2
@@ -50,7 +52,9 @@ def test_reports_are_shown_while_running_and_kept(client: httpx.Client) -> None:
     register(client, "progress", "test.progress")
     run_id = launch(client, "progress")
     eventually(
-        lambda: (client.get(f"/job-runs/{run_id}").json()["data"]["run"]["metrics"] or {}).get("step"),
+        lambda: (client.get(f"/job-runs/{run_id}").json()["data"]["run"]["metrics"] or {}).get(
+            "step"
+        ),
         what="a report of a running run",
     )
     run = wait_for_run(client, run_id)
@@ -65,7 +69,9 @@ def test_a_time_limit_is_overrun_by_less_than_half_a_second(client: httpx.Client
     assert 1_000 <= run["durationMs"] < 1_500
 
 
-def test_a_run_waits_for_its_schedule_and_expires_if_it_cannot_start_in_time(client: httpx.Client) -> None:
+def test_a_run_waits_for_its_schedule_and_expires_if_it_cannot_start_in_time(
+    client: httpx.Client,
+) -> None:
     register(client, "later", "test.noop")
     delayed = wait_for_run(client, launch(client, "later", delayMs=700))
     assert delayed["scheduledAt"] <= delayed["startedAt"]
@@ -73,11 +79,17 @@ def test_a_run_waits_for_its_schedule_and_expires_if_it_cannot_start_in_time(cli
     blocker = launch(client, "blocked")
     wait_for_run(client, blocker, "running")
     late = wait_for_run(client, launch(client, "blocked", startDeadlineMs=300))
-    assert (late["status"], late["failureReason"], late["startedAt"]) == ("expired", "start_deadline", None)
+    assert (late["status"], late["failureReason"], late["startedAt"]) == (
+        "expired",
+        "start_deadline",
+        None,
+    )
     client.post(f"/job-runs/{blocker}/cancel").raise_for_status()
 
 
-def test_a_running_run_is_canceled_only_once_it_has_really_stopped(client: httpx.Client, worker: Process) -> None:
+def test_a_running_run_is_canceled_only_once_it_has_really_stopped(
+    client: httpx.Client, worker: Process
+) -> None:
     register(client, "polite", "test.wait")
     register(client, "deaf", "test.ignore_cancel")
     polite, deaf = launch(client, "polite"), launch(client, "deaf")
@@ -91,7 +103,10 @@ def test_a_running_run_is_canceled_only_once_it_has_really_stopped(client: httpx
     assert wait_for_run(client, deaf)["status"] == "canceled"
     assert topics(client, deaf) == ["requested", "started", "cancel_requested", "canceled"]
     # The deaf one's process and its supervisor; the polite one's are kept warm for other runs.
-    eventually(lambda: len(running - set(descendants(worker.popen.pid))) >= 2, what="the processes being gone")
+    eventually(
+        lambda: len(running - set(descendants(worker.popen.pid))) >= 2,
+        what="the processes being gone",
+    )
     assert client.post(f"/job-runs/{deaf}/cancel").status_code == 202
 
 
@@ -102,7 +117,9 @@ def test_a_handler_sees_none_of_the_services_settings(client: httpx.Client) -> N
     assert not Path(seen["directory"]).exists(), "the working directory is removed afterwards"
 
 
-def test_a_stopping_worker_hands_back_what_it_cannot_finish(client: httpx.Client, worker: Process) -> None:
+def test_a_stopping_worker_hands_back_what_it_cannot_finish(
+    client: httpx.Client, worker: Process
+) -> None:
     register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 1})
     run_id = launch(client, "wait")
     wait_for_run(client, run_id, "running")
@@ -119,18 +136,33 @@ def test_the_runs_of_a_killed_worker_are_recovered_by_another(
 ) -> None:
     register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 2})
     worker.stop()
-    common = ("--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers", "--lease-s", "1")
+    common = (
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--handlers",
+        "tests.support.handlers",
+        "--lease-s",
+        "1",
+    )
     with started("worker", *common, APPHUB_DATABASE_URL=database_url) as doomed:
         run_id = launch(client, "wait", parameters={"forMs": 3_000})
         wait_for_run(client, run_id, "running")
         children = descendants(doomed.popen.pid)
         assert children
         doomed.popen.kill()
-        eventually(lambda: not [pid for pid in children if _alive(pid)], what="its children being gone")
+        eventually(
+            lambda: not [pid for pid in children if _alive(pid)], what="its children being gone"
+        )
         with started("worker", *common, APPHUB_DATABASE_URL=database_url):
             run = wait_for_run(client, run_id, timeout_s=30)
     assert (run["status"], run["attempt"]) == ("succeeded", 2)
-    assert topics(client, run_id) == ["requested", "started", "attempt_lost", "started", "succeeded"]
+    assert topics(client, run_id) == [
+        "requested",
+        "started",
+        "attempt_lost",
+        "started",
+        "succeeded",
+    ]
 
 
 def _alive(pid: int) -> bool:

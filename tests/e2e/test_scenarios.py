@@ -51,7 +51,9 @@ SCHEMA = {"type": "object", "required": ["n"]}
 ENDLESS = {"properties": {"parameters": {"properties": {"a": {"pattern": "^(a|a)*$"}}}}}
 
 SCENARIOS: dict[str, Scenario] = {
-    "returns nothing": Scenario(handler="noop", status="succeeded", history=["started", "succeeded"]),
+    "returns nothing": Scenario(
+        handler="noop", status="succeeded", history=["started", "succeeded"]
+    ),
     "returns a result and prints": Scenario(
         handler="echo",
         status="succeeded",
@@ -71,7 +73,12 @@ SCENARIOS: dict[str, Scenario] = {
         handler="progress", status="succeeded", history=["started", "progressed", "succeeded"]
     ),
     "raises": Scenario(
-        handler="fail", status="failed", history=FAILED, reason="error", error="failing on purpose", log="Traceback"
+        handler="fail",
+        status="failed",
+        history=FAILED,
+        reason="error",
+        error="failing on purpose",
+        log="Traceback",
     ),
     "raises at every attempt": Scenario(
         handler="fail",
@@ -145,13 +152,27 @@ SCENARIOS: dict[str, Scenario] = {
         parameters=told("splendid"),
     ),
     "exits": Scenario(
-        handler="exit_process", status="failed", history=FAILED, reason="exit", error="code 7", parameters={"code": 7}
+        handler="exit_process",
+        status="failed",
+        history=FAILED,
+        reason="exit",
+        error="code 7",
+        parameters={"code": 7},
     ),
     "exits as if all were well": Scenario(
-        handler="exit_process", status="failed", history=FAILED, reason="exit", error="code 0", parameters={"code": 0}
+        handler="exit_process",
+        status="failed",
+        history=FAILED,
+        reason="exit",
+        error="code 0",
+        parameters={"code": 0},
     ),
-    "kills itself": Scenario(handler="kill_itself", status="failed", history=FAILED, reason="signal", error="SIGKILL"),
-    "crashes in C": Scenario(handler="segfault", status="failed", history=FAILED, reason="signal", error="SIGSEGV"),
+    "kills itself": Scenario(
+        handler="kill_itself", status="failed", history=FAILED, reason="signal", error="SIGKILL"
+    ),
+    "crashes in C": Scenario(
+        handler="segfault", status="failed", history=FAILED, reason="signal", error="SIGSEGV"
+    ),
     "uses too much memory, in a descendant": Scenario(
         handler="grow",
         status="failed",
@@ -190,18 +211,31 @@ SCENARIOS: dict[str, Scenario] = {
         error="asked",
         cancel=True,
     ),
-    "prints 100 MB": Scenario(handler="flood", status="succeeded", history=["started", "succeeded"], log="is not kept"),
+    "prints 100 MB": Scenario(
+        handler="flood", status="succeeded", history=["started", "succeeded"], log="is not kept"
+    ),
     "prints what is no text": Scenario(
-        handler="print_binary", status="succeeded", history=["started", "succeeded"], log=" !\"#$%&'()*+,-./0123"
+        handler="print_binary",
+        status="succeeded",
+        history=["started", "succeeded"],
+        log=" !\"#$%&'()*+,-./0123",
     ),
     "returns what is no JSON": Scenario(
         handler="no_json", status="failed", history=FAILED, reason="invalid_result", error="no JSON"
     ),
     "returns NaN": Scenario(
-        handler="not_a_number", status="failed", history=FAILED, reason="invalid_result", error="NaN"
+        handler="not_a_number",
+        status="failed",
+        history=FAILED,
+        reason="invalid_result",
+        error="NaN",
     ),
     "returns more than a result may hold": Scenario(
-        handler="large_result", status="failed", history=FAILED, reason="invalid_result", error="larger than"
+        handler="large_result",
+        status="failed",
+        history=FAILED,
+        reason="invalid_result",
+        error="larger than",
     ),
     "returns what breaks the output schema": Scenario(
         handler="echo",
@@ -231,7 +265,9 @@ def test_every_way_to_end_shows_in_the_run_its_history_and_its_log(client: httpx
     for name, scenario in SCENARIOS.items():
         if scenario.cancel:
             wait_for_run(client, ids[name], "running", timeout_s=100)
-            client.post(f"/job-runs/{ids[name]}/cancel", json={"reason": "asked"}).raise_for_status()
+            client.post(
+                f"/job-runs/{ids[name]}/cancel", json={"reason": "asked"}
+            ).raise_for_status()
     differences = {
         name: difference
         for name, scenario in SCENARIOS.items()
@@ -247,7 +283,9 @@ def _difference(client: httpx.Client, run_id: str, scenario: Scenario) -> str | 
     happened = topics(client, run_id)[1:]
     # How many reports are gathered into one event is a matter of time; that there is one is not.
     history = [
-        topic for previous, topic in pairwise(["", *happened]) if (previous, topic) != ("progressed", "progressed")
+        topic
+        for previous, topic in pairwise(["", *happened])
+        if (previous, topic) != ("progressed", "progressed")
     ]
     log = client.get(f"/job-runs/{run_id}/logs").text
     expected = {"status": scenario.status, "failureReason": scenario.reason, **scenario.shown}
@@ -260,5 +298,13 @@ def _difference(client: httpx.Client, run_id: str, scenario: Scenario) -> str | 
         return f"the error is {run['errorMessage']}"
     if scenario.log not in log:
         return f"the log is {log[:500]}"
-    executions = [event["data"]["execution"] for event in events(client, run_id) if event["type"] == "job_run.started"]
-    return None if executions == list(range(1, len(executions) + 1)) else f"the executions are {executions}"
+    executions = [
+        event["data"]["execution"]
+        for event in events(client, run_id)
+        if event["type"] == "job_run.started"
+    ]
+    return (
+        None
+        if executions == list(range(1, len(executions) + 1))
+        else f"the executions are {executions}"
+    )

@@ -31,7 +31,9 @@ def log(database_url: str, tmp_path: Path) -> SealedLog:
     return sealed_log(database_url, tmp_path)
 
 
-def test_the_api_seals_by_itself_and_the_log_is_verified_while_it_runs(database_url: str, tmp_path: Path) -> None:
+def test_the_api_seals_by_itself_and_the_log_is_verified_while_it_runs(
+    database_url: str, tmp_path: Path
+) -> None:
     arguments = ("--port", "0", "--data-dir", str(tmp_path), "--seal-every-s", "0.1")
     with started("serve", *arguments, APPHUB_DATABASE_URL=database_url) as process:
         with httpx.Client(base_url=process.url(), timeout=30) as client:
@@ -43,7 +45,11 @@ def test_the_api_seals_by_itself_and_the_log_is_verified_while_it_runs(database_
         eventually(lambda: query(database_url, sealed, head), what="everything being sealed")
         report = _json(_run("verify", "--json", "--data-dir", str(tmp_path), url=database_url))
     assert report["clean"]
-    assert (report["firstBadPosition"], report["unsealedEvents"], report["keptHeads"]) == (None, 0, 1)
+    assert (report["firstBadPosition"], report["unsealedEvents"], report["keptHeads"]) == (
+        None,
+        0,
+        1,
+    )
     assert report["lastSeal"]["head"]["position"] == head
 
 
@@ -65,9 +71,13 @@ def test_a_sealer_of_its_own_seals_with_its_own_key(database_url: str, tmp_path:
     log = SealedLog(database_url, tmp_path)
     log.append(3)
     common = ("--data-dir", str(tmp_path), "--seal-key", str(key))
-    with started("seal", "run", *common, "--seal-every-s", "0.1", APPHUB_DATABASE_URL=database_url) as process:
+    with started(
+        "seal", "run", *common, "--seal-every-s", "0.1", APPHUB_DATABASE_URL=database_url
+    ) as process:
         process.wait_for_line("sealing the log", errors=True)
-        eventually(lambda: query(database_url, "SELECT 1 FROM log_seals WHERE position = 3"), what="a seal")
+        eventually(
+            lambda: query(database_url, "SELECT 1 FROM log_seals WHERE position = 3"), what="a seal"
+        )
         log.append(2)
         assert process.stop() == 0
     assert query(database_url, "SELECT max(position) FROM log_seals") == [(5,)]
@@ -108,10 +118,14 @@ def test_one_command_verifies_tables_and_seals(log: SealedLog, tmp_path: Path) -
     edit(log.url, "UPDATE jobs_events SET state = 'no JSON' WHERE notification_id = 2")
     done = CliRunner().invoke(app, ["verify", *arguments[1:], "--seal"], env=env)
     assert done.exit_code == 1
-    assert "first bad position: 2" in done.stdout, "what cannot be folded any more is named all the same"
+    assert "first bad position: 2" in done.stdout, (
+        "what cannot be folded any more is named all the same"
+    )
 
 
-def test_a_head_that_was_exported_uncovers_a_log_rewritten_with_the_stolen_key(log: SealedLog, tmp_path: Path) -> None:
+def test_a_head_that_was_exported_uncovers_a_log_rewritten_with_the_stolen_key(
+    log: SealedLog, tmp_path: Path
+) -> None:
     kept = tmp_path / "kept.jsonl"
     common = ("--data-dir", str(log.directory))
     assert json.loads(_run("export", *common, url=log.url).stdout)["head"]["number"] == 6
@@ -135,7 +149,14 @@ def test_proofs_are_checked_with_the_public_key_alone(log: SealedLog, tmp_path: 
     kept.write_text(_run("export", *common, url=log.url).stdout)
     public.write_text(_run("public-key", *common).stdout)
     # From here on as somebody who has no database and no data directory.
-    offline = ("check-proof", str(proof), "--data-dir", str(tmp_path / "nothing"), "--public-key", str(public))
+    offline = (
+        "check-proof",
+        str(proof),
+        "--data-dir",
+        str(tmp_path / "nothing"),
+        "--public-key",
+        str(public),
+    )
     inclusion = _json(_run("prove", "25", *common, url=log.url))
     assert inclusion["event"]["position"] == 25
     assert inclusion["event"]["actor"] == "tester"
@@ -143,7 +164,11 @@ def test_proofs_are_checked_with_the_public_key_alone(log: SealedLog, tmp_path: 
     done = _run(*offline)
     assert done.exit_code == 0, done.stderr
     assert "the event at position 25 is event 20 of the 27 under seal 6" in done.stdout
-    for name, value in (("actor", "x"), ("topic", "job_run.canceled"), ("recordedAt", "2026-01-01T00:00:00Z")):
+    for name, value in (
+        ("actor", "x"),
+        ("topic", "job_run.canceled"),
+        ("recordedAt", "2026-01-01T00:00:00Z"),
+    ):
         proof.write_text(json.dumps({**inclusion, "event": {**inclusion["event"], name: value}}))
         refused = _run(*offline)
         assert refused.exit_code == 1

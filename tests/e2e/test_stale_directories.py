@@ -16,7 +16,14 @@ def test_a_worker_removes_what_killed_ones_left_and_nothing_of_a_frozen_one(
 ) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    common = ("--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers", "--lease-s", "60")
+    common = (
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--handlers",
+        "tests.support.handlers",
+        "--lease-s",
+        "60",
+    )
     arguments = ("worker", *common, "--slots", "1")
     environment = {"APPHUB_DATABASE_URL": database_url, "TMPDIR": str(temporary)}
 
@@ -45,10 +52,14 @@ def test_a_worker_removes_what_killed_ones_left_and_nothing_of_a_frozen_one(
             doomed.popen.wait(30)
             assert left.exists()
             with started(*arguments, **environment) as third:
-                eventually(lambda: not left.exists(), what="the killed worker's directory being gone")
+                eventually(
+                    lambda: not left.exists(), what="the killed worker's directory being gone"
+                )
                 third.wait_for_line(f"removed {left}", errors=True)
                 assert list(kept.iterdir())
-                [own] = eventually(lambda: workplaces() - {kept}, what="the third worker's own directory")
+                [own] = eventually(
+                    lambda: workplaces() - {kept}, what="the third worker's own directory"
+                )
             assert not own.exists(), "a worker that stops cleans up after itself"
             frozen.popen.send_signal(signal.SIGCONT)
             client.post(f"/job-runs/{second}/cancel").raise_for_status()

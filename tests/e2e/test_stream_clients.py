@@ -13,13 +13,14 @@ import httpx
 import pytest
 
 import apphub_jobs.stream as apphub_stream
+from tests import ROOT
 from tests.e2e.support import launch, register
 from tests.support.cutting import CuttingProxy
 from tests.support.processes import Process, started
 from tests.support.told import check_marks, tell_now, told_of
 
-SUPPORT = Path(__file__).parents[1] / "support"
-JAVASCRIPT = Path(__file__).parents[2] / "docs" / "clients" / "apphub-stream.mjs"
+SUPPORT = ROOT / "tests" / "support"
+JAVASCRIPT = ROOT / "docs" / "clients" / "apphub-stream.mjs"
 
 FETCH_SINCE, SOCKETS_SINCE = 18, 22
 """The versions of node that have `fetch` and `WebSocket`."""
@@ -41,7 +42,11 @@ def node(*, with_sockets: bool) -> list[str]:
     major = int(version[1:].partition(".")[0])
     if major < (SOCKETS_SINCE if with_sockets else FETCH_SINCE):
         pytest.skip(f"node {version} has no {'WebSocket' if with_sockets else 'fetch'}")
-    return [command] if with_sockets or major < SOCKETS_SINCE else [command, "--no-experimental-websocket"]
+    return (
+        [command]
+        if with_sockets or major < SOCKETS_SINCE
+        else [command, "--no-experimental-websocket"]
+    )
 
 
 async def python_messages(url: str, options: Message) -> AsyncGenerator[Message]:
@@ -50,9 +55,17 @@ async def python_messages(url: str, options: Message) -> AsyncGenerator[Message]
         yield message
 
 
-async def javascript_messages(url: str, options: Message, *, with_sockets: bool) -> AsyncGenerator[Message]:
+async def javascript_messages(
+    url: str, options: Message, *, with_sockets: bool
+) -> AsyncGenerator[Message]:
     process = await asyncio.create_subprocess_exec(
-        *(*node(with_sockets=with_sockets), str(SUPPORT / "follow.mjs"), str(JAVASCRIPT), url, json.dumps(options)),
+        *(
+            *node(with_sockets=with_sockets),
+            str(SUPPORT / "follow.mjs"),
+            str(JAVASCRIPT),
+            url,
+            json.dumps(options),
+        ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         limit=1 << 24,
@@ -110,15 +123,23 @@ def finish(api: Process) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_resumes_until_it_has_all_of_the_log(database_url: str, tmp_path: Path, client: str) -> None:
+def test_a_client_resumes_until_it_has_all_of_the_log(
+    database_url: str, tmp_path: Path, client: str
+) -> None:
     skip_without_node(client)
     arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
-    asked: list[Message] = [{"after": 0}, {"after": 1, "types": "job.run.pending,job.run.updated"}, {}]
+    asked: list[Message] = [
+        {"after": 0},
+        {"after": 1, "types": "job.run.pending,job.run.updated"},
+        {},
+    ]
 
     async def scenario() -> list[list[Message]]:
         with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
             async with CuttingProxy(first.url(), MEAN_BYTES) as proxy:
-                following = [asyncio.create_task(follow(client, proxy, options)) for options in asked]
+                following = [
+                    asyncio.create_task(follow(client, proxy, options)) for options in asked
+                ]
                 await asyncio.to_thread(work, first, "one")
                 await asyncio.to_thread(first.stop)
                 with started(*arguments, APPHUB_DATABASE_URL=database_url) as second:
@@ -131,9 +152,14 @@ def test_a_client_resumes_until_it_has_all_of_the_log(database_url: str, tmp_pat
 
     for options, received in zip(asked, asyncio.run(scenario()), strict=True):
         check_marks(received)
-        after = options.get("after", received[0]["position"] - 1)  # Without a position it begins where it is then.
+        # Without a position it begins where it is then.
+        after = options.get("after", received[0]["position"] - 1)
         kinds = options.get("types", "")
-        expected = [told for told in tell_now(database_url, after) if not kinds or told.type in kinds.split(",")]
+        expected = [
+            told
+            for told in tell_now(database_url, after)
+            if not kinds or told.type in kinds.split(",")
+        ]
         assert [told_of(message) for message in received] == expected
 
 

@@ -14,7 +14,15 @@ from tests.support.processes import Process, eventually, started, wait_for_run
 @pytest.fixture(autouse=True)
 def one_slot(api: Process, database_url: str, tmp_path: Path) -> Iterator[Process]:
     del api
-    arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--handlers", "tests.support.handlers", "--slots", "1")
+    arguments = (
+        "worker",
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--handlers",
+        "tests.support.handlers",
+        "--slots",
+        "1",
+    )
     with started(*arguments, APPHUB_DATABASE_URL=database_url) as process:
         yield process
 
@@ -41,11 +49,16 @@ def test_what_can_be_put_back_is_and_the_process_is_kept(client: httpx.Client) -
     assert [{name: one[name] for name in CLEAN} for one in seen] == [CLEAN] * 3
     assert len({one["pid"] for one in seen}) == 1
     assert len({one["cwd"] for one in seen}) == 3
-    eventually(lambda: not any(Path(one["cwd"]).exists() for one in seen), what="the directories being removed")
+    eventually(
+        lambda: not any(Path(one["cwd"]).exists() for one in seen),
+        what="the directories being removed",
+    )
 
 
 @pytest.mark.parametrize("left", ["thread", "descriptor", "child", "memory"])
-def test_a_process_with_what_cannot_be_put_back_is_replaced(client: httpx.Client, left: str) -> None:
+def test_a_process_with_what_cannot_be_put_back_is_replaced(
+    client: httpx.Client, left: str
+) -> None:
     register(client, "traces", "test.leave_traces")
     first, second = run(client, "traces", leave=left)["result"], run(client, "traces")["result"]
     assert {name: second[name] for name in CLEAN} == CLEAN

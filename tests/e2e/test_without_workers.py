@@ -28,5 +28,9 @@ def test_the_run_of_the_last_worker_is_recovered_when_that_worker_is_killed(
 
 def test_an_open_api_serves_no_page_from_elsewhere(client: httpx.Client) -> None:
     register(client, "job", "test.noop")
-    for origin, status in (("https://elsewhere.example", 403), ("http://localhost:3000", 202), ("null", 403)):
+    for origin, status in (
+        ("https://elsewhere.example", 403),
+        ("http://localhost:3000", 202),
+        ("null", 403),
+    ):
         assert client.post("/jobs/job/run", headers={"Origin": origin}).status_code == status

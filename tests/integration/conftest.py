@@ -11,14 +11,18 @@ from tests.support.seals import SealedLog, keep, sealed_log
 
 
 @pytest.fixture(scope="module")
-def shared(database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedApi]:
+def shared(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedApi]:
     """Give an API that all tests of a module share."""
     with shared_api(database_server, shared_dir, tmp_path_factory.mktemp("data")) as api:
         yield api
 
 
 @pytest.fixture(scope="module")
-def kept_log(database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SealedLog]:
+def kept_log(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SealedLog]:
     """Give a sealed log and what restores it after each edit."""
     with databases.clone(database_server, databases.template(database_server, shared_dir)) as url:
         log = sealed_log(url, tmp_path_factory.mktemp("sealed"))

@@ -56,7 +56,9 @@ class SharedApi:
 
 
 @contextmanager
-def shared_api(server_url: str, directory: Path, data_dir: Path, *options: str) -> Iterator[SharedApi]:
+def shared_api(
+    server_url: str, directory: Path, data_dir: Path, *options: str
+) -> Iterator[SharedApi]:
     """Run the API on a clone of the migrated database."""
     with databases.clone(server_url, databases.template(server_url, directory)) as database_url:
         arguments = ("serve", "--port", "0", "--data-dir", str(data_dir), *options)
@@ -74,7 +76,13 @@ def unique(prefix: str = "job") -> str:
 
 def job_body(**fields: Any) -> Json:
     """Return the least that registers a job, with these fields changed."""
-    return {"slug": unique(), "name": "A job", "type": "batch", "entryPoint": "tests.nowhere", **fields}
+    return {
+        "slug": unique(),
+        "name": "A job",
+        "type": "batch",
+        "entryPoint": "tests.nowhere",
+        **fields,
+    }
 
 
 def at_once(calls: int, call: Callable[[int], httpx.Response]) -> list[httpx.Response]:
@@ -83,7 +91,9 @@ def at_once(calls: int, call: Callable[[int], httpx.Response]) -> list[httpx.Res
         return list(executor.map(call, range(calls)))
 
 
-def check_failure(answer: httpx.Response, status: int, code: str, message: str | None = None) -> None:
+def check_failure(
+    answer: httpx.Response, status: int, code: str, message: str | None = None
+) -> None:
     """Check the body of a failure that is no validation."""
     assert answer.status_code == status, answer.text
     body = answer.json()

@@ -110,5 +110,7 @@ def server_sent(
 ) -> Iterator[Events]:
     """Connect to the server-sent events."""
     client = api.client if isinstance(api, SharedApi) else api
-    with client.stream("GET", "/events/stream", params=query, headers=headers, timeout=PATIENCE_S) as answer:
+    with client.stream(
+        "GET", "/events/stream", params=query, headers=headers, timeout=PATIENCE_S
+    ) as answer:
         yield Events(answer)

@@ -42,7 +42,9 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def write_lines(path: Path, objects: Iterator[dict[str, Any]]) -> None:
     """Write a JSON Lines file."""
-    path.write_bytes(b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in objects))
+    path.write_bytes(
+        b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in objects)
+    )
 
 
 def events_in(url: str) -> Iterator[dict[str, Any]]:
@@ -52,7 +54,13 @@ def events_in(url: str) -> Iterator[dict[str, Any]]:
         for row in connection.execute(query):
             values = dict(zip(COLUMNS, row, strict=True))
             texts = {name: None if value is None else str(value) for name, value in values.items()}
-            yield {**values, **texts, "notification_id": row[0], "originator_version": row[2], "state": row[4].decode()}
+            yield {
+                **values,
+                **texts,
+                "notification_id": row[0],
+                "originator_version": row[2],
+                "state": row[4].decode(),
+            }
 
 
 def load(url: str, recording: Path) -> int:
@@ -61,7 +69,9 @@ def load(url: str, recording: Path) -> int:
         with cursor.copy(f"COPY jobs_events ({', '.join(COLUMNS)}) FROM STDIN") as copy:
             count = 0
             for event in read_lines(recording / "events.jsonl"):
-                copy.write_row([event[name].encode() if name == "state" else event[name] for name in COLUMNS])
+                copy.write_row(
+                    [event[name].encode() if name == "state" else event[name] for name in COLUMNS]
+                )
                 count += 1
         sequence = "pg_get_serial_sequence('jobs_events', 'notification_id')"
         cursor.execute(f"SELECT setval({sequence}, max(notification_id)) FROM jobs_events")
@@ -74,7 +84,9 @@ def rows_in(url: str) -> dict[str, list[Row]]:
     async def read() -> dict[str, list[Row]]:
         async with await Database(url).connect() as connection:
             return {
-                table.name: await fetch_rows(connection, f"SELECT * FROM {table.name} ORDER BY {table.key}", {})
+                table.name: await fetch_rows(
+                    connection, f"SELECT * FROM {table.name} ORDER BY {table.key}", {}
+                )
                 for table in TABLES
             }
 
@@ -98,6 +110,8 @@ def recorded_version(recording: Path, table: Table) -> int | None:
 def write_rows(recording: Path, rows: dict[str, list[Row]]) -> None:
     """Write the rows that the recording shall promise."""
     lines = (
-        {"table": table.name, "version": table.version, "row": row} for table in TABLES for row in rows[table.name]
+        {"table": table.name, "version": table.version, "row": row}
+        for table in TABLES
+        for row in rows[table.name]
     )
     write_lines(recording / "rows.jsonl", lines)

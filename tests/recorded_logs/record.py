@@ -3,10 +3,9 @@
     python -m tests.recorded_logs.record log 0.2.0 [--database-url URL]
     python -m tests.recorded_logs.record rows
 
-The first writes a new recording: of the database, or, without one, of a log with every kind of event. The second folds
-all recorded logs with today's code and writes the rows that came of it, as expected from now on: allowed for tables
-whose `Table.version` was raised.
-"""
+The first writes a new recording: of the database, or, without one, of a log with every kind of
+event. The second folds all recorded logs with today's code and writes the rows that came of it, as
+expected from now on: allowed for tables whose `Table.version` was raised."""
 
 import argparse
 import asyncio
@@ -36,7 +35,10 @@ def record_rows(url: str, recording: Path) -> None:
     fold(url, recording)
     rows, before = files.rows_in(url), files.recorded_rows(recording)
     for table in TABLES:
-        if rows[table.name] != before[table.name] and files.recorded_version(recording, table) == table.version:
+        if (
+            rows[table.name] != before[table.name]
+            and files.recorded_version(recording, table) == table.version
+        ):
             msg = f"{recording.name}: the fold of {table.name} has changed, so raise its Table.version first"
             raise SystemExit(msg)
     files.write_rows(recording, rows)
@@ -59,7 +61,9 @@ def _fail(difference: object) -> None:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     log = commands.add_parser("log")
     log.add_argument("version")

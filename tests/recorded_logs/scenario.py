@@ -22,7 +22,12 @@ from tests.support.logs import TESTER, Parts, parts
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
-EVERY_JSON: Json = {"numbers": [0, -1, 1.5, 1e22, 2**63], "text": 'ü \\ " \n \t ☃', "none": None, "deep": {"a": [[]]}}
+EVERY_JSON: Json = {
+    "numbers": [0, -1, 1.5, 1e22, 2**63],
+    "text": 'ü \\ " \n \t ☃',
+    "none": None,
+    "deep": {"a": [[]]},
+}
 
 AT_ONCE = Failure("boom", retry_after_ms=0)
 
@@ -54,7 +59,9 @@ async def _jobs(part: Parts) -> None:
         output_schema=None,
     )
     await part.jobs.register_job("Report", spec, 1, TESTER)
-    await part.jobs.revise_job("report", {"name": "Daily report", "timeout_ms": 90_000, "priority": 5}, None, TESTER)
+    await part.jobs.revise_job(
+        "report", {"name": "Daily report", "timeout_ms": 90_000, "priority": 5}, None, TESTER
+    )
 
 
 async def _runs(part: Parts) -> None:
@@ -64,15 +71,23 @@ async def _runs(part: Parts) -> None:
         run_id = (await part.jobs.launch("report", Launch(**launch), TESTER)).run_id
         return run_id, await _claim(part, worker, run_id)
 
-    run_id, holder = await started(parameters={"day": "tuesday", "more": EVERY_JSON}, context={"from": "test"})
-    await does.progress(run_id, holder, Report({"rows": 1, "big": 1e22}, {"step": "one"}, "https://logs.example/1"))
+    run_id, holder = await started(
+        parameters={"day": "tuesday", "more": EVERY_JSON}, context={"from": "test"}
+    )
+    await does.progress(
+        run_id, holder, Report({"rows": 1, "big": 1e22}, {"step": "one"}, "https://logs.example/1")
+    )
     await does.progress(run_id, holder, Report({"rows": 2}, {"step": "two"}))
     await does.succeed(run_id, holder, EVERY_JSON, Report({"seconds": 0.25}))
     await part.jobs.retry(run_id, TESTER)
-    await _claim_and(part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, Report()))
+    await _claim_and(
+        part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, Report())
+    )
     run_id, holder = await started(idempotency_key="once", body={"day": "friday"})
     await does.fail(run_id, holder, AT_ONCE, Report({"tries": 1}))
-    await does.fail(run_id, await _claim(part, worker, run_id), Failure("boom again"), Report({"tries": 2}))
+    await does.fail(
+        run_id, await _claim(part, worker, run_id), Failure("boom again"), Report({"tries": 2})
+    )
     run_id, holder = await started(max_attempts=1)
     await does.time_out(run_id, holder, Report())
     run_id, holder = await started(max_attempts=1)
@@ -94,9 +109,18 @@ async def _runs(part: Parts) -> None:
 async def _apps(part: Parts) -> None:
     catalog, does, worker = Catalog(part.jobs), part.executions, await part.worker("worker-b")
     tags: list[Any] = [{"key": "language", "value": "python"}]
-    app = App(id="shop", name="Shop", description="", repo_url="/srv/shop", dockerfile_path="Dockerfile", tags=tags)
+    app = App(
+        id="shop",
+        name="Shop",
+        description="",
+        repo_url="/srv/shop",
+        dockerfile_path="Dockerfile",
+        tags=tags,
+    )
     await catalog.add_app(app, TESTER)
-    await _claim_and(part, worker, lambda run_id, holder: does.fail(run_id, holder, AT_ONCE, Report()))
+    await _claim_and(
+        part, worker, lambda run_id, holder: does.fail(run_id, holder, AT_ONCE, Report())
+    )
     found: dict[str, Json] = {
         "commit_sha": SHA,
         "name": "The shop",
@@ -106,7 +130,9 @@ async def _apps(part: Parts) -> None:
         "preview_tiles": [{"kind": "image", "src": "shop.png"}],
     }
     ingested, told = [Effect(INGESTED, found)], Report({COMMIT_METRIC: SHA})
-    await _claim_and(part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, told, ingested))
+    await _claim_and(
+        part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, told, ingested)
+    )
     # The build that follows an ingestion.
     image: dict[str, Json] = {
         "commit_sha": SHA,
@@ -127,9 +153,13 @@ async def _apps(part: Parts) -> None:
     await does.fail(run_id, holder, broken, Report())
     again = await catalog.retry_build(UUID(str(failing["id"])), TESTER)
     await part.jobs.cancel(UUID(str(again["job_run_id"])), "enough", TESTER)
-    other = App(id="blog", name="Blog", description="", repo_url="/srv/blog", dockerfile_path="Dockerfile")
+    other = App(
+        id="blog", name="Blog", description="", repo_url="/srv/blog", dockerfile_path="Dockerfile"
+    )
     await catalog.add_app(other, TESTER)
-    await _claim_and(part, worker, lambda run_id, holder: does.fail(run_id, holder, broken, Report()))
+    await _claim_and(
+        part, worker, lambda run_id, holder: does.fail(run_id, holder, broken, Report())
+    )
 
 
 async def _subjects(part: Parts) -> None:
@@ -144,9 +174,20 @@ async def _subjects(part: Parts) -> None:
     spec = Spec(name="Letter", type="batch", entry_point="example.letter", parameters_schema=sql)
     await part.jobs.register_job("letter", spec, 1, TESTER)
     worker = await part.worker("worker-c")
-    given: dict[str, Json] = {"customerId": 7, "address": {"street": "Elm Street"}, "friend": "bo", "day": "monday"}
-    await part.jobs.launch("letter", Launch(parameters=given, idempotency_key="letter", body=given), TESTER)
-    await _claim_and(part, worker, lambda run_id, holder: part.executions.succeed(run_id, holder, "sent", Report()))
+    given: dict[str, Json] = {
+        "customerId": 7,
+        "address": {"street": "Elm Street"},
+        "friend": "bo",
+        "day": "monday",
+    }
+    await part.jobs.launch(
+        "letter", Launch(parameters=given, idempotency_key="letter", body=given), TESTER
+    )
+    await _claim_and(
+        part,
+        worker,
+        lambda run_id, holder: part.executions.succeed(run_id, holder, "sent", Report()),
+    )
     await part.subjects.erase("7", "as they asked", TESTER)
     await part.subjects.erase("bo", None, TESTER)
 
@@ -168,7 +209,9 @@ async def _archive(part: Parts) -> None:
         )
         archive = LogArchive.record(what, UUID(str(log["id"])), part.jobs.clock())
         [event] = part.jobs.stored_events([archive])
-        await connection.execute(APPEND, (archive.id, 1, event.topic, event.state, ACTOR, archive.id))
+        await connection.execute(
+            APPEND, (archive.id, 1, event.topic, event.state, ACTOR, archive.id)
+        )
 
 
 async def _claim_next(part: Parts, worker: str) -> tuple[UUID, Holder]:

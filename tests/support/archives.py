@@ -37,7 +37,9 @@ async def archive_now(
     return files
 
 
-def archive(url: str, directory: Path, *, max_events: int = 100_000, older_than: timedelta = NOW) -> list[Archived]:
+def archive(
+    url: str, directory: Path, *, max_events: int = 100_000, older_than: timedelta = NOW
+) -> list[Archived]:
     """Do the same outside of a loop."""
     return asyncio.run(archive_now(url, directory, max_events=max_events, older_than=older_than))
 
@@ -59,7 +61,9 @@ def make_role(url: str) -> None:
 
 def run_command(url: str, tmp_path: Path, *arguments: str) -> Process:
     """Run `apphub-jobs` to its end."""
-    with started(*arguments, "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url) as process:
+    with started(
+        *arguments, "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url
+    ) as process:
         process.popen.wait(60)
     return process
 

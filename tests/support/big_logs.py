@@ -40,7 +40,9 @@ _TIME_ORDERED = """
 """
 
 
-def fill(url: str, runs: int, slug: str = "job", *, time_ordered: bool = True, succeeded: bool = False) -> None:
+def fill(
+    url: str, runs: int, slug: str = "job", *, time_ordered: bool = True, succeeded: bool = False
+) -> None:
     """Fill a migrated database with runs and their rows: canceled ones, of two events, or succeeded ones, of three.
 
     Ids are in the order of time, or random.
@@ -51,12 +53,16 @@ def fill(url: str, runs: int, slug: str = "job", *, time_ordered: bool = True, s
         connection.execute("ANALYZE job_runs")
 
 
-def multiply(connection: psycopg.Connection, original: UUID, runs: int, *, time_ordered: bool = False) -> None:
+def multiply(
+    connection: psycopg.Connection, original: UUID, runs: int, *, time_ordered: bool = False
+) -> None:
     """Append so many runs that are like this one, but for their ids, with their rows."""
     new_id = _TIME_ORDERED if time_ordered else "gen_random_uuid()"
     numbers = f"generate_series(1, {runs}) AS number"
     connection.execute("DROP TABLE IF EXISTS clone")
-    connection.execute(f"CREATE TEMPORARY TABLE clone AS SELECT number, {new_id} AS id FROM {numbers}".encode())
+    connection.execute(
+        f"CREATE TEMPORARY TABLE clone AS SELECT number, {new_id} AS id FROM {numbers}".encode()
+    )
     connection.execute("ANALYZE clone")
     connection.execute(_CLONE_EVENTS, (original,))
     connection.execute("ANALYZE jobs_events")
@@ -71,7 +77,9 @@ async def ended_run(url: str, slug: str, *, succeeded: bool) -> UUID:
         run_id = (await part.jobs.launch(slug, launch, TESTER)).run_id
         if succeeded:
             [claim] = await part.executions.claim(await part.worker("worker"), 1)
-            await part.executions.succeed(run_id, claim.holder, {"rows": 17}, Report({"rows": 17}, {"note": "fine"}))
+            await part.executions.succeed(
+                run_id, claim.holder, {"rows": 17}, Report({"rows": 17}, {"note": "fine"})
+            )
         else:
             await part.jobs.cancel(run_id, "cloned", TESTER)
         return run_id
@@ -83,12 +91,16 @@ _SABOTAGE = (
     "DELETE FROM job_runs WHERE id = ANY(%s)",
     "UPDATE job_runs SET id = gen_random_uuid() WHERE id = ANY(%s)",
 )
-"""Wrong values, a JSON null, missing rows; rows that are missing and at the same time stand elsewhere as extra ones."""
+"""Wrong values, a JSON null, missing rows; rows that are missing and at the same time stand
+elsewhere as extra ones."""
 
 
 def sabotage(url: str, rows: int) -> list[UUID]:
     """Spoil so many rows in every way; return their ids, without those of extra rows."""
-    chosen = [row[0] for row in query(url, "SELECT id FROM job_runs ORDER BY md5(id::text) LIMIT %s", rows)]
+    chosen = [
+        row[0]
+        for row in query(url, "SELECT id FROM job_runs ORDER BY md5(id::text) LIMIT %s", rows)
+    ]
     with psycopg.connect(url, autocommit=True) as connection:
         for number, statement in enumerate(_SABOTAGE):
             connection.execute(statement.encode(), (chosen[number :: len(_SABOTAGE)],))

@@ -58,7 +58,11 @@ def _refused_ids() -> str:
         roots = ("--root", f"{directory}/storage", "--runroot", f"{directory}/run")
         command = ["buildah", *roots, "unshare", "cat", "/proc/self/uid_map"]
         tried = subprocess.run(command, capture_output=True, text=True, env=own, check=False)
-    return "" if tried.returncode == 0 and len(tried.stdout.splitlines()) > 1 else tried.stderr.strip() or "no ids"
+    return (
+        ""
+        if tried.returncode == 0 and len(tried.stdout.splitlines()) > 1
+        else tried.stderr.strip() or "no ids"
+    )
 
 
 def made_base_images(directory: Path) -> Path:
@@ -73,7 +77,9 @@ def made_base_images(directory: Path) -> Path:
     done = _buildah(store, "build", *options, str(context))
     forbidden = "unshare(CLONE_NEWUSER): Operation not permitted" in done.stderr
     if forbidden and os.environ.get("APPHUB_TEST_BUILDER") != "required":
-        pytest.skip("images cannot be built here: this container may not make namespaces, which is its host's decision")
+        pytest.skip(
+            "images cannot be built here: this container may not make namespaces, which is its host's decision"
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     return store
 
@@ -89,7 +95,9 @@ def pulled(store: Path, image: str) -> str:
 def _buildah(store: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     roots = ("--root", str(store), "--runroot", f"{store}-run", "--storage-driver", "vfs")
     own = {**os.environ, "HOME": str(store.parent), "XDG_RUNTIME_DIR": str(store.parent)}
-    return subprocess.run(["buildah", *roots, *arguments], capture_output=True, text=True, env=own, check=False)
+    return subprocess.run(
+        ["buildah", *roots, *arguments], capture_output=True, text=True, env=own, check=False
+    )
 
 
 @dataclass
@@ -134,7 +142,9 @@ class Builds:
         settings: Mapping[str, Any] | None = None,
     ) -> Built:
         """Build an app and check that nothing remains."""
-        built = asyncio.run(self.one(str(origin), build or {}, app or {}, timeout_ms, during, settings or {}))
+        built = asyncio.run(
+            self.one(str(origin), build or {}, app or {}, timeout_ms, during, settings or {})
+        )
         self.check_nothing_is_left()
         return built
 
@@ -153,11 +163,20 @@ class Builds:
         executor = ProcessExecutor(HandlerSource(), 0)
         attempt = await executor.submit(
             Task(
-                run={"id": "r", "slug": "repository-build", "attempt": 1, "maxAttempts": 1, "context": {}},
+                run={
+                    "id": "r",
+                    "slug": "repository-build",
+                    "attempt": 1,
+                    "maxAttempts": 1,
+                    "context": {},
+                },
                 definition={},
                 entry_point="catalog.build.run",
                 parameters={"buildId": "b"},
-                inputs={"build": {**BUILD, **build}, "repository": {**APP, "repoUrl": origin, **app}},
+                inputs={
+                    "build": {**BUILD, **build},
+                    "repository": {**APP, "repoUrl": origin, **app},
+                },
                 settings={**self._settings, **settings},
                 timeout_ms=timeout_ms,
                 memory_mb=None,
@@ -193,7 +212,12 @@ BUILD: dict[str, Any] = {
     "gitRef": None,
     "commitSha": None,
 }
-APP: dict[str, Any] = {"id": "Shop", "name": "Shop", "dockerfilePath": "Dockerfile", "ingestStatus": "ready"}
+APP: dict[str, Any] = {
+    "id": "Shop",
+    "name": "Shop",
+    "dockerfilePath": "Dockerfile",
+    "ingestStatus": "ready",
+}
 
 
 def processes_that_know(path: str) -> list[str]:
@@ -210,7 +234,9 @@ def processes_that_know(path: str) -> list[str]:
 
 async def log_says(log: Path, text: str) -> None:
     """Wait until a log holds this text."""
-    await asyncio.to_thread(eventually, lambda: log.exists() and text in log.read_text(), 60, f"{text!r} in the log")
+    await asyncio.to_thread(
+        eventually, lambda: log.exists() and text in log.read_text(), 60, f"{text!r} in the log"
+    )
 
 
 def image_in(layout: Path, reference: str) -> tuple[str, dict[str, bytes]]:

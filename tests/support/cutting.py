@@ -37,13 +37,18 @@ class CuttingProxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = urlsplit(self.server)
         try:
-            server_reader, server_writer = await asyncio.open_connection(address.hostname, address.port)
+            server_reader, server_writer = await asyncio.open_connection(
+                address.hostname, address.port
+            )
         except OSError:
             writer.transport.abort()
             return
         left = int(random.expovariate(1 / self._mean_bytes))
         both = (writer, server_writer)
-        for forward in (self._forward(reader, server_writer, both), self._forward(server_reader, writer, both, left)):
+        for forward in (
+            self._forward(reader, server_writer, both),
+            self._forward(server_reader, writer, both, left),
+        ):
             task = asyncio.create_task(forward)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -49,7 +49,9 @@ def clone(server_url: str, template_name: str | None) -> Iterator[str]:
     """Give the URL of a database of one's own; empty without a template."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template_name}" if template_name else ""))
+        connection.execute(
+            f"CREATE DATABASE {name}" + (f" TEMPLATE {template_name}" if template_name else "")
+        )
         try:
             yield make_conninfo(server_url, dbname=name)
         finally:
@@ -72,7 +74,9 @@ def lose_notifications(url: str, share: float) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_LOSING.format(share=share).encode())
         name = connection.info.dbname
-        connection.execute(f"ALTER DATABASE {name} SET search_path = losing, public, pg_catalog".encode())
+        connection.execute(
+            f"ALTER DATABASE {name} SET search_path = losing, public, pg_catalog".encode()
+        )
 
 
 @contextmanager

@@ -39,7 +39,8 @@ class Answer:
 
     Attributes:
         files: what it writes into the file that follows an option.
-        copies: what it copies to the place that follows an option, or a prefix such as `oci:` of its last argument.
+        copies: what it copies to the place that follows an option, or a prefix such as `oci:` of
+            its last argument.
     """
 
     word: str
@@ -67,9 +68,13 @@ class FakeBuilders:
     def add(self, name: str, answers: Sequence[Answer]) -> None:
         """Put a builder on the PATH; the first answer that fits counts."""
         program = self.bin / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{self._fakes}/script.py" "$0" "$@"\n')
+        program.write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" -I "{self._fakes}/script.py" "$0" "$@"\n'
+        )
         program.chmod(0o755)
-        (self._fakes / f"{name}.json").write_text(json.dumps([asdict(answer) for answer in answers]))
+        (self._fakes / f"{name}.json").write_text(
+            json.dumps([asdict(answer) for answer in answers])
+        )
 
     @property
     def calls(self) -> list[dict[str, Any]]:

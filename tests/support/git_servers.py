@@ -73,7 +73,9 @@ def http_server(answer: Any, host: str = "127.0.0.1") -> Iterator[Server]:
 
 
 @contextmanager
-def git_server(root: Path, login: str | None = None, on_request: Callable[[], None] = lambda: None) -> Iterator[Server]:
+def git_server(
+    root: Path, login: str | None = None, on_request: Callable[[], None] = lambda: None
+) -> Iterator[Server]:
     """Run git's own HTTP server on the repositories below a directory; with a login, only for who sends it."""
     wanted = None if login is None else "Basic " + base64.b64encode(login.encode()).decode()
 
@@ -106,7 +108,9 @@ def _run_backend(root: Path, handler: _Handler) -> tuple[int, dict[str, str], by
         "GIT_PROTOCOL": handler.headers.get("Git-Protocol", ""),
     }
     command = ["git", "-c", "safe.directory=*", "http-backend"]
-    said = subprocess.run(command, input=given, env=environment, capture_output=True, check=True).stdout
+    said = subprocess.run(
+        command, input=given, env=environment, capture_output=True, check=True
+    ).stdout
     head, _, content = said.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
     status = int(headers.pop("Status", "200").split()[0])
@@ -141,7 +145,9 @@ def packet(content: bytes) -> bytes:
     return b"%04x%s" % (len(content) + 4, content)
 
 
-def serve_pack(connection: socket.socket, chunks: Iterable[bytes], commit: str = "1" * 40, more: str = "") -> None:
+def serve_pack(
+    connection: socket.socket, chunks: Iterable[bytes], commit: str = "1" * 40, more: str = ""
+) -> None:
     """Speak git's protocol, version 0: say what there is, wait for the wish, and answer with whatever these are."""
     connection.recv(4_096)
     connection.sendall(packet(f"{commit} HEAD\0shallow {more}\n".encode()) + b"0000")

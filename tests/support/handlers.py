@@ -109,7 +109,9 @@ def succeed_at_third(context: JobRunContext) -> JobResult:
 
 def as_told(context: JobRunContext) -> JobResult:
     """End with the status that the parameters name."""
-    return JobResult(status=context.parameters["status"], error_message=context.parameters.get("message"))
+    return JobResult(
+        status=context.parameters["status"], error_message=context.parameters.get("message")
+    )
 
 
 def exit_process(context: JobRunContext) -> None:
@@ -192,7 +194,9 @@ def counted(context: JobRunContext) -> JobResult:
 
 def environment(_: JobRunContext) -> JobResult:
     """Return what the process sees."""
-    return JobResult(result={"environment": dict(os.environ), "directory": str(Path.cwd()), "path": sys.path})
+    return JobResult(
+        result={"environment": dict(os.environ), "directory": str(Path.cwd()), "path": sys.path}
+    )
 
 
 def no_json(_: JobRunContext) -> JobResult:

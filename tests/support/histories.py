@@ -72,14 +72,20 @@ class Driver:
 
     async def _claim(self) -> None:
         with suppress(WorkerBuriedError):
-            self._claims += await self._part.executions.claim(self._worker_id, self._random.randint(1, 3))
+            self._claims += await self._part.executions.claim(
+                self._worker_id, self._random.randint(1, 3)
+            )
 
     async def _go_on(self) -> None:
         """Report on one of the claims, or end it in one of the many ways."""
         if not self._claims:
             return
         claim = self._claims[self._random.randrange(len(self._claims))]
-        run_id, holder, report = claim.run.id, claim.holder, Report(metrics={"n": self._random.randrange(9)})
+        run_id, holder, report = (
+            claim.run.id,
+            claim.holder,
+            Report(metrics={"n": self._random.randrange(9)}),
+        )
         executions = self._part.executions
         if self._random.random() < 0.3:
             await executions.progress(run_id, holder, report)
@@ -93,13 +99,17 @@ class Driver:
             lambda: executions.time_out(run_id, holder, report),
             lambda: executions.expire(run_id, holder, "the handler says so", report),
             lambda: executions.hand_back(run_id, holder),
-            lambda: executions.confirm_cancel(run_id, holder, "the handler says so", report, by_handler=True),
+            lambda: executions.confirm_cancel(
+                run_id, holder, "the handler says so", report, by_handler=True
+            ),
         ]
         await self._random.choice(ends)()
 
     async def _cancel(self) -> None:
         if self._run_ids:
-            await self._part.jobs.cancel(self._random.choice(self._run_ids[-10:]), "by chance", TESTER)
+            await self._part.jobs.cancel(
+                self._random.choice(self._run_ids[-10:]), "by chance", TESTER
+            )
 
     async def _expire_overdue(self) -> None:
         await self._part.executions.expire_overdue()

@@ -91,7 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
             content = self.server.uploads[path]
             assert query.replace("%3A", ":").endswith(_digest(content))
             self.server.blobs[_digest(content)] = content
-        self._answer(201 if self.command == "PUT" else 202, {"Location": path, "Range": f"0-{max(size - 1, 0)}"})
+        self._answer(
+            201 if self.command == "PUT" else 202,
+            {"Location": path, "Range": f"0-{max(size - 1, 0)}"},
+        )
 
     def _give(self, content: bytes | None, digest: str) -> None:
         if content is None:
@@ -100,7 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
             kind = "application/vnd.oci.image.manifest.v1+json"
             self._answer(200, {"Docker-Content-Digest": digest, "Content-Type": kind}, content)
 
-    def _answer(self, status: int, headers: dict[str, str] | None = None, content: bytes = b"") -> None:
+    def _answer(
+        self, status: int, headers: dict[str, str] | None = None, content: bytes = b""
+    ) -> None:
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

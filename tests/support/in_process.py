@@ -39,7 +39,9 @@ class InProcessApi:
 
 
 @contextmanager
-def in_process(database_url: str, data_dir: Path, logs_store: str | None = None) -> Iterator[InProcessApi]:
+def in_process(
+    database_url: str, data_dir: Path, logs_store: str | None = None
+) -> Iterator[InProcessApi]:
     """Run the API in a thread."""
     settings = Settings(database_url, data_dir, logs_store=logs_store)
     ready: Future[tuple[str, FastAPI]] = Future()
@@ -55,10 +57,14 @@ def in_process(database_url: str, data_dir: Path, logs_store: str | None = None)
         thread.join()
 
 
-async def _serve(settings: Settings, ready: "Future[tuple[str, FastAPI]]", stop: threading.Event) -> None:
+async def _serve(
+    settings: Settings, ready: "Future[tuple[str, FastAPI]]", stop: threading.Event
+) -> None:
     closing = asyncio.Event()
     app = build_app(settings, closing)
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, http=HttpProtocol, ws=WebSocketProtocol)
+    config = uvicorn.Config(
+        app, port=0, log_config=None, access_log=False, http=HttpProtocol, ws=WebSocketProtocol
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
     try:

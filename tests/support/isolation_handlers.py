@@ -16,11 +16,19 @@ def leave_daemon_at_first(context: JobRunContext) -> JobResult:
 
 def show_descriptors(_: JobRunContext) -> JobResult:
     """Return what this process has open, and what a child that inherits all it can."""
-    command = [sys.executable, "-I", "-S", "-c", f"import json, os\n{_OPEN}\nprint(json.dumps(found))"]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        f"import json, os\n{_OPEN}\nprint(json.dumps(found))",
+    ]
     child = subprocess.run(command, stdout=subprocess.PIPE, close_fds=False, check=True)
     own: dict[str, object] = {"os": os}
     exec(_OPEN, own)
-    return JobResult(result={"own": own["found"], "child": json.loads(child.stdout), "supervisor": os.getppid()})
+    return JobResult(
+        result={"own": own["found"], "child": json.loads(child.stdout), "supervisor": os.getppid()}
+    )
 
 
 _OPEN = """
@@ -34,5 +42,6 @@ for name in os.listdir("/proc/self/fd"):
 
 
 HANDLERS: dict[str, Handler] = {
-    f"isolation.{handler.__name__}": handler for handler in (leave_daemon_at_first, show_descriptors)
+    f"isolation.{handler.__name__}": handler
+    for handler in (leave_daemon_at_first, show_descriptors)
 }

@@ -67,7 +67,16 @@ async def parts(
     await writer.start()
     jobs = Jobs(LogFactory(url, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
     try:
-        yield Parts(url, jobs, Executions(jobs), writer, Reader(pool), pool, Heartbeats(pool), Subjects(jobs))
+        yield Parts(
+            url,
+            jobs,
+            Executions(jobs),
+            writer,
+            Reader(pool),
+            pool,
+            Heartbeats(pool),
+            Subjects(jobs),
+        )
     finally:
         await writer.stop()
         jobs.close()
@@ -76,7 +85,9 @@ async def parts(
 
 async def registered(jobs: Jobs, slug: str = "job", **spec: Any) -> str:
     """Register a job and return its slug."""
-    await jobs.register_job(slug, Spec(name=slug, type="batch", entry_point="test.noop", **spec), 1, TESTER)
+    await jobs.register_job(
+        slug, Spec(name=slug, type="batch", entry_point="test.noop", **spec), 1, TESTER
+    )
     return slug
 
 

@@ -90,7 +90,9 @@ async def _one_of_each_kind(part: Parts) -> None:
     worker_id = await part.worker("worker")
     for kind in KINDS:
         delay_ms = 86_400_000 if kind == "pending" else None
-        run_id = (await part.jobs.launch("job-0", Launch(delay_ms=delay_ms, max_attempts=1), TESTER)).run_id
+        run_id = (
+            await part.jobs.launch("job-0", Launch(delay_ms=delay_ms, max_attempts=1), TESTER)
+        ).run_id
         if kind == "pending":
             continue
         if kind == "canceled":

@@ -8,7 +8,14 @@ from pathlib import Path
 
 def git(repository: Path, *arguments: str) -> str:
     """Run git in a repository, untouched by the configuration of whoever runs the tests; return what it printed."""
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
+    identity = (
+        "-c",
+        "user.name=Test",
+        "-c",
+        "user.email=test@example.org",
+        "-c",
+        "commit.gpgsign=false",
+    )
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(
         ["git", *identity, "-C", str(repository), *arguments],

@@ -25,7 +25,11 @@ ALICE = "alice-7f3a9c"
 STREET = "Elm Street 55-7f3a9c"
 SECRETS = (ALICE, STREET)
 
-GIVEN: dict[str, Any] = {"customerId": ALICE, "address": {"street": STREET, "no": [1, None]}, "day": "monday"}
+GIVEN: dict[str, Any] = {
+    "customerId": ALICE,
+    "address": {"street": STREET, "no": [1, None]},
+    "day": "monday",
+}
 GONE: dict[str, Any] = {"customerId": ERASED, "address": ERASED, "day": "monday"}
 
 

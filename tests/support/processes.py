@@ -19,8 +19,14 @@ READY_TIMEOUT_S = 60.0
 class Process:
     """`apphub-jobs` with some command; its output is gathered line by line."""
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], module: str = "api.cli") -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("APPHUB_", "DATABASE_URL"))}
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str], module: str = "api.cli"
+    ) -> None:
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("APPHUB_", "DATABASE_URL"))
+        }
         self.popen = subprocess.Popen(
             [sys.executable, "-m", module, *command],
             stdin=subprocess.DEVNULL,
@@ -45,7 +51,9 @@ class Process:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_for_line(self, start: str, *, errors: bool = False, timeout_s: float = READY_TIMEOUT_S) -> str:
+    def wait_for_line(
+        self, start: str, *, errors: bool = False, timeout_s: float = READY_TIMEOUT_S
+    ) -> str:
         """Return the first line that contains this text; fail with all output where the process ends before."""
         lines = self.errors if errors else self.lines
         deadline = monotonic() + timeout_s
@@ -57,7 +65,9 @@ class Process:
                 if self.popen.poll() is not None or monotonic() > deadline:
                     break
                 self._changed.wait(0.1)
-        msg = f"no line {start!r} (exit code {self.popen.poll()}); it said:\n" + "\n".join(self.lines + self.errors)
+        msg = f"no line {start!r} (exit code {self.popen.poll()}); it said:\n" + "\n".join(
+            self.lines + self.errors
+        )
         raise AssertionError(msg)
 
     def url(self) -> str:
@@ -122,7 +132,9 @@ def eventually(condition: Any, timeout_s: float = 30.0, what: str = "the conditi
     raise AssertionError(msg)
 
 
-def wait_for_run(client: httpx.Client, run_id: str, *statuses: str, timeout_s: float = 30.0) -> dict[str, Any]:
+def wait_for_run(
+    client: httpx.Client, run_id: str, *statuses: str, timeout_s: float = 30.0
+) -> dict[str, Any]:
     """Return the run once it has one of these statuses (any final one if none is given)."""
     wanted = statuses or ("succeeded", "failed", "canceled", "expired")
     seen: dict[str, Any] = {}
@@ -131,4 +143,6 @@ def wait_for_run(client: httpx.Client, run_id: str, *statuses: str, timeout_s: f
         seen.update(client.get(f"/job-runs/{run_id}").raise_for_status().json()["data"]["run"])
         return seen if seen["status"] in wanted else None
 
-    return dict(eventually(ended, timeout_s, f"run {run_id} becoming {wanted}, last seen as {seen}"))
+    return dict(
+        eventually(ended, timeout_s, f"run {run_id} becoming {wanted}, last seen as {seen}")
+    )

@@ -14,10 +14,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 class Cut:
     """Lose the connection at the n-th message of the protocol that the client sends from now on.
 
-    A transaction of a few packets has dozens: each statement is parsed, bound, described and executed.
+    A transaction of a few packets has dozens: each statement is parsed, bound, described and
+    executed.
 
     Attributes:
-        when: `before` the server gets it, or `after`: then the server acts on it, but nobody hears its answer.
+        when: `before` the server gets it, or `after`: then the server acts on it, but nobody hears
+            its answer.
     """
 
     message: int
@@ -43,7 +45,9 @@ class Proxy:
         """Return the URL that leads through the proxy."""
         assert self._listening is not None
         port = self._listening.sockets[0].getsockname()[1]
-        return make_conninfo(self._server_url, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable")
+        return make_conninfo(
+            self._server_url, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable"
+        )
 
     async def __aenter__(self) -> Self:
         self._listening = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -86,7 +90,10 @@ class Proxy:
             task.add_done_callback(self._tasks.discard)
 
     async def _forward(
-        self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, client: asyncio.StreamWriter
+        self,
+        reader: asyncio.StreamReader,
+        server: asyncio.StreamWriter,
+        client: asyncio.StreamWriter,
     ) -> None:
         with suppress(ConnectionError):
             async for message in _messages(reader):
@@ -106,7 +113,10 @@ class Proxy:
         self._end(server, client)
 
     async def _back(
-        self, server: asyncio.StreamReader, client: asyncio.StreamWriter, upstream: asyncio.StreamWriter
+        self,
+        server: asyncio.StreamReader,
+        client: asyncio.StreamWriter,
+        upstream: asyncio.StreamWriter,
     ) -> None:
         with suppress(ConnectionError):
             while answer := await server.read(1 << 20):

@@ -80,7 +80,9 @@ class Load:
         if answer.status_code == 404:
             return False, None
         shown = answer.raise_for_status().json()["data"]["run"]
-        return any(_presented(after[:count]) == shown for count in range(len(before), len(after) + 1)), shown
+        return any(
+            _presented(after[:count]) == shown for count in range(len(before), len(after) + 1)
+        ), shown
 
     async def _launch(self, *, cancel: bool) -> None:
         body = {"parameters": {"number": len(self.launched)}, "delayMs": 3_600_000}

@@ -54,9 +54,20 @@ def app_at(repo_url: str) -> dict[str, Any]:
 
 def git(repository: Path, *arguments: str, given: bytes | None = None) -> str:
     """Run git in a repository and return what it printed."""
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
+    identity = (
+        "-c",
+        "user.name=Test",
+        "-c",
+        "user.email=test@example.org",
+        "-c",
+        "commit.gpgsign=false",
+    )
     command = ["git", *identity, "-C", str(repository), *arguments]
-    return subprocess.run(command, input=given, capture_output=True, check=True).stdout.decode().strip()
+    return (
+        subprocess.run(command, input=given, capture_output=True, check=True)
+        .stdout.decode()
+        .strip()
+    )
 
 
 def repository(parent: Path, files: Files, name: str = "origin") -> Path:
@@ -73,14 +84,18 @@ def repository(parent: Path, files: Files, name: str = "origin") -> Path:
     return root
 
 
-def imported(parent: Path, files: Mapping[bytes, bytes], links: Mapping[bytes, bytes] | None = None) -> Path:
+def imported(
+    parent: Path, files: Mapping[bytes, bytes], links: Mapping[bytes, bytes] | None = None
+) -> Path:
     """Make a repository whose files and links never were in a file system, so that any path will do."""
     root = repository(parent, {})
     stream = [b"commit refs/heads/main\ncommitter Test <test@example.org> 1 +0000\ndata 0\n"]
     for mode, entries in ((b"100644", files), (b"120000", links or {})):
         for path, content in entries.items():
             quoted = path.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
-            stream.append(b'M %s inline "%s"\ndata %d\n%s\n' % (mode, quoted, len(content), content))
+            stream.append(
+                b'M %s inline "%s"\ndata %d\n%s\n' % (mode, quoted, len(content), content)
+            )
     git(root, "fast-import", "--quiet", given=b"".join(stream))
     return root
 
@@ -89,6 +104,10 @@ def committed(root: Path, entries: str, levels: int = 1) -> Path:
     """Commit a tree as `git mktree` takes it, and return the repository; each level holds the one below ten times."""
     tree = git(root, "mktree", "--missing", given=entries.encode())
     for _ in range(levels - 1):
-        tree = git(root, "mktree", given="".join(f"040000 tree {tree}\t{name}\n" for name in range(10)).encode())
+        tree = git(
+            root,
+            "mktree",
+            given="".join(f"040000 tree {tree}\t{name}\n" for name in range(10)).encode(),
+        )
     git(root, "update-ref", "refs/heads/main", git(root, "commit-tree", "-m", "first", tree))
     return root

@@ -181,7 +181,9 @@ class Gate:
             if self._refuses:
                 client.close()
                 continue
-            server = socket.create_connection((str(self._server.hostname), int(self._server.port or 80)))
+            server = socket.create_connection(
+                (str(self._server.hostname), int(self._server.port or 80))
+            )
             with self._lock:
                 self._sockets |= {client, server}
             threading.Thread(target=self._serve, args=(client, server), daemon=True).start()

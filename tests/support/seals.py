@@ -96,9 +96,8 @@ class SealedLog:
 def sealed_log(url: str, directory: Path) -> SealedLog:
     """Make a log of 27 events with gaps, under six seals, and two events more; return it.
 
-    Positions: seal 1 has 1-7, seal 2 11-15, seal 3 16, seal 4 17-20 and 23-26, seal 5 27-29, seal 6 31-33; 34 and 35
-    are not sealed.
-    """
+    Positions: seal 1 has 1-7, seal 2 11-15, seal 3 16, seal 4 17-20 and 23-26, seal 5 27-29, seal 6
+    31-33; 34 and 35 are not sealed."""
     log = SealedLog(url, directory)
     for before, *counts in ((0, 7), (3, 5), (0, 1), (0, 4, 4), (0, 3), (1, 3)):
         if before:
@@ -133,7 +132,9 @@ def restore(log: SealedLog) -> None:
         )
 
 
-def verify(url: str, keys: SealKeys, kept: Sequence[KeptHead] = (), archive: Path | None = None) -> Report:
+def verify(
+    url: str, keys: SealKeys, kept: Sequence[KeptHead] = (), archive: Path | None = None
+) -> Report:
     """Verify the log."""
     return asyncio.run(verify_seals(Database(url, archive=archive), keys, kept))
 
@@ -155,7 +156,9 @@ def edit(url: str, *statements: str) -> None:
 
 
 @asynccontextmanager
-async def pool(url: str, archive: Path | None = None) -> AsyncIterator[AsyncConnectionPool[Connection]]:
+async def pool(
+    url: str, archive: Path | None = None
+) -> AsyncIterator[AsyncConnectionPool[Connection]]:
     """Give a pool."""
     async with Database(url, archive=archive).pool(2) as connections:
         yield connections
@@ -172,7 +175,11 @@ def rewrite_seals(url: str, forger: SealKeys, real: SealKeys, first: int = 1) ->
     """Make the seals from one number on anew, over the log as it is now: same numbers and places, another signature."""
 
     async def run() -> None:
-        async with pool(url) as connections, connections.connection() as connection, connection.transaction():
+        async with (
+            pool(url) as connections,
+            connections.connection() as connection,
+            connection.transaction(),
+        ):
             await connection.execute("SET LOCAL session_replication_role = replica")
             [row] = await (await connection.execute(sql.LOG_ID)).fetchall()
             seals = [judge(one, real, row["id"]) async for one in all_seals(connection)]
@@ -212,7 +219,9 @@ async def _forged(
         key=forger.id,
     )
     signed = sign(forger, head)
-    await connection.execute(seal_statements.INSERT_SEAL, Seal(signed, runs, hashes, b"".join(tree.peaks)).row())
+    await connection.execute(
+        seal_statements.INSERT_SEAL, Seal(signed, runs, hashes, b"".join(tree.peaks)).row()
+    )
     return signed
 
 

@@ -37,7 +37,9 @@ class Shop:
 
     async def ended(self, part: Parts, **parameters: Any) -> UUID:
         """Launch a run and end it."""
-        run_id = (await part.jobs.launch("job", Launch(parameters={**GIVEN, **parameters}), TESTER)).run_id
+        run_id = (
+            await part.jobs.launch("job", Launch(parameters={**GIVEN, **parameters}), TESTER)
+        ).run_id
         await part.jobs.cancel(run_id, None, TESTER)
         return run_id
 
@@ -49,7 +51,10 @@ class Shop:
         return await rebuild(self.database, job_runs.TABLE, _fail, lambda *_: None)
 
     def parameters(self) -> list[Any]:
-        return [row[0] for row in query(self.url, "SELECT parameters FROM job_runs ORDER BY created_position")]
+        return [
+            row[0]
+            for row in query(self.url, "SELECT parameters FROM job_runs ORDER BY created_position")
+        ]
 
 
 def _fail(difference: object) -> None:

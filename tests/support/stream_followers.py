@@ -57,7 +57,13 @@ class Follower:
                         break
                     if self.slowness_s and random.random() < 0.005:
                         await asyncio.sleep(random.uniform(0, self.slowness_s))
-            self.cuts["mid-position" if unfinished else "between positions" if left < 0 else "by the server"] += 1
+            self.cuts[
+                "mid-position"
+                if unfinished
+                else "between positions"
+                if left < 0
+                else "by the server"
+            ] += 1
             await asyncio.sleep(random.uniform(0, 0.3))
 
     def _take(self, message: Message, unfinished: list[Message]) -> None:
@@ -81,7 +87,9 @@ class Follower:
     async def _socket_messages(self) -> AsyncGenerator[Message]:
         after = {} if self.position is None else {"after": self.position}
         url = f"{self.url.replace('http', 'ws')}/ws?{urlencode({**self.query, **after})}"
-        async with connect(url, max_size=None, compression=None, proxy=None, close_timeout=0.1) as connection:
+        async with connect(
+            url, max_size=None, compression=None, proxy=None, close_timeout=0.1
+        ) as connection:
             try:
                 async for text in connection:
                     yield json.loads(text)
@@ -103,7 +111,9 @@ class Follower:
         fields: dict[str, str] = {}
         async with (
             httpx.AsyncClient(timeout=60, trust_env=False) as client,
-            client.stream("GET", f"{self.url}/events/stream", params=query, headers=headers) as answer,
+            client.stream(
+                "GET", f"{self.url}/events/stream", params=query, headers=headers
+            ) as answer,
         ):
             answer.raise_for_status()
             async for line in answer.aiter_lines():

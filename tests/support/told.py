@@ -33,7 +33,9 @@ def told_of(message: dict[str, Any]) -> Told:
     """Return a message that a client received, to be compared."""
     kind, data = message["type"], message["data"]
     shown = None if kind in {"repository.updated", "build.updated"} else data
-    return Told(message["position"], kind, shown, (data.get("run") or data.get("job") or {}).get("slug"))
+    return Told(
+        message["position"], kind, shown, (data.get("run") or data.get("job") or {}).get("slug")
+    )
 
 
 async def tell(reader: Reader, after: int = 0) -> list[Told]:
@@ -43,7 +45,9 @@ async def tell(reader: Reader, after: int = 0) -> list[Told]:
         for step in await replay.steps(events):
             for message in messages(step.event, step.before, step.after):
                 data = orjson.loads(orjson.dumps(message.data))
-                found.append(told_of({"position": step.event.position, "type": message.type, "data": data}))
+                found.append(
+                    told_of({"position": step.event.position, "type": message.type, "data": data})
+                )
         after = events[-1].position
     return found
 
@@ -68,7 +72,10 @@ def check_marks(received: list[dict[str, Any]]) -> None:
     told = of_events(received)
     for message, following in pairwise(told):
         if message.get("more"):
-            assert (following["position"], following["eventId"]) == (message["position"], message["eventId"])
+            assert (following["position"], following["eventId"]) == (
+                message["position"],
+                message["eventId"],
+            )
         else:
             assert following["position"] > message["position"]
     assert all(message.get("more", True) is True for message in told)

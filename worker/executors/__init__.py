@@ -1,0 +1,1 @@
+"""How an attempt is executed: `port.py` says what any executor does, `local/` is ours."""

@@ -29,7 +29,16 @@ class Task:
 
 
 Kind = Literal[
-    "result", "error", "invalid", "exit", "signal", "out_of_memory", "timeout", "canceled", "stopped", "lease"
+    "result",
+    "error",
+    "invalid",
+    "exit",
+    "signal",
+    "out_of_memory",
+    "timeout",
+    "canceled",
+    "stopped",
+    "lease",
 ]
 
 
@@ -38,8 +47,9 @@ class Outcome:
     """How an attempt ended.
 
     Attributes:
-        kind: `result` and `error` as the handler ended; `invalid` where it said what nobody can read; `exit` and
-            `signal` where the process ended by itself without a word; the others where it was ended.
+        kind: `result` and `error` as the handler ended; `invalid` where it said what nobody can
+            read; `exit` and `signal` where the process ended by itself without a word; the others
+            where it was ended.
         message: the last message of the process, or what there is to say.
         metrics: what the attempt used: `cpuSeconds`, `peakMemoryMb`.
     """

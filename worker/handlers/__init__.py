@@ -1,10 +1,10 @@
 """The handlers that come with the service, by their entry points. They know `apphub_jobs.contract` alone."""
 
 from apphub_jobs.contract import Handler
-from worker.handlers.building import handler
+from worker.handlers.building import handler as building
 from worker.handlers.ingestion import handler as ingestion
 
 HANDLERS: dict[str, Handler] = {
     "catalog.ingestion.processRepository": ingestion.execute,
-    "catalog.build.run": handler.execute,
+    "catalog.build.run": building.execute,
 }

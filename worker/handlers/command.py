@@ -1,7 +1,8 @@
 """`command.NAME`: runs a command line that the operator declared, so that jobs in any language work.
 
-The program reads the parameters as JSON on its standard input. What it prints goes to the run's log; the last line of
-its standard output, if it is JSON, is the result. Another exit code than 0 fails the attempt.
+The program reads the parameters as JSON on its standard input. What it prints goes to the run's
+log; the last line of its standard output, if it is JSON, is the result. Another exit code than 0
+fails the attempt.
 """
 
 import json
@@ -25,7 +26,10 @@ def command_handler(argv: Sequence[str]) -> Handler:
         if context.cancelled.is_set():
             return JobResult(status="canceled", error_message="the command was stopped")
         if process.returncode != 0:
-            return JobResult(status="failed", error_message=f"{argv[0]} ended with exit code {process.returncode}")
+            return JobResult(
+                status="failed",
+                error_message=f"{argv[0]} ended with exit code {process.returncode}",
+            )
         return JobResult(result=_parsed(last))
 
     return execute
@@ -46,7 +50,8 @@ def _converse(context: JobRunContext, process: "subprocess.Popen[bytes]") -> byt
 
 def _give(context: JobRunContext, process: "subprocess.Popen[bytes]") -> None:
     if process.stdin is not None:
-        with suppress(BrokenPipeError), process.stdin:  # A command need not read what it does not want.
+        # A command need not read what it does not want.
+        with suppress(BrokenPipeError), process.stdin:
             process.stdin.write(json.dumps(dict(context.parameters)).encode())
 
 

@@ -14,7 +14,8 @@ from apphub_jobs.contract import Handler
 from worker.handlers.command import command_handler
 
 GROUP = "apphub_jobs.handlers"
-"""Entry points of this group name a module with a mapping `HANDLERS` from entry point names to handlers."""
+"""Entry points of this group name a module with a mapping `HANDLERS` from entry point names to
+handlers."""
 
 BUILTIN_MODULES: tuple[str, ...] = ("worker.handlers",)
 
@@ -29,7 +30,8 @@ class HandlerSource:
 
     Attributes:
         modules: modules with a mapping `HANDLERS`, named by the operator.
-        commands: command lines declared by the operator, by the names under which `command.NAME` runs them.
+        commands: command lines declared by the operator, by the names under which `command.NAME`
+            runs them.
     """
 
     modules: Sequence[str] = ()

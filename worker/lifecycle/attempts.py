@@ -25,13 +25,15 @@ from worker.logs.run_logs import LogKeeper, log_name
 logger = logging.getLogger(__name__)
 
 BURIAL_S = 5.0
-"""How long killed attempts may take to be cleaned up and recorded before the worker begins anew without that."""
+"""How long killed attempts may take to be cleaned up and recorded before the worker begins anew
+without that."""
 
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 NO_ROOM_PAUSE_S = 2.0
-"""How long a slot rests that found no room on the disk, before its run is handed back and others may try."""
+"""How long a slot rests that found no room on the disk, before its run is handed back and others
+may try."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class AttemptSettings:
 
     Attributes:
         slots: how many run at a time.
-        handler_settings: what the operator decided for handlers, by entry point; no other handler sees it.
+        handler_settings: what the operator decided for handlers, by entry point; no other handler
+            sees it.
     """
 
     slots: int
@@ -89,7 +92,9 @@ class Attempts:
 
     def start(self, claim: Claim) -> None:
         """Execute a claimed run in the background."""
-        self._tasks[claim.run.id] = asyncio.create_task(self._execute(claim), name=f"run {claim.run.id}")
+        self._tasks[claim.run.id] = asyncio.create_task(
+            self._execute(claim), name=f"run {claim.run.id}"
+        )
 
     def renew(self, until: float) -> None:
         """Let all attempts go on until this moment of the monotonic clock."""
@@ -120,8 +125,9 @@ class Attempts:
     async def bury(self, worker_id: str) -> None:
         """Kill all attempts of a worker's life that is over, and record what they came to: most runs are handed back.
 
-        The fence refuses what others have recovered already. What cannot be recorded in time is theirs as well: this
-        life beats no more, so watchers find its runs with a worker that is not among the living.
+        The fence refuses what others have recovered already. What cannot be recorded in time is
+        theirs as well: this life beats no more, so watchers find its runs with a worker that is not
+        among the living.
         """
         self._buried.add(worker_id)
         for attempt in self._running.values():
@@ -142,7 +148,8 @@ class Attempts:
             logger.exception("run %s could not be executed", run_id)
             await self._give_up(claim, error)
         finally:
-            if self._tasks.get(run_id) is asyncio.current_task():  # Else a later execution has taken its place.
+            # Else a later execution has taken its place.
+            if self._tasks.get(run_id) is asyncio.current_task():
                 del self._tasks[run_id]
                 self._running.pop(run_id, None)
                 self._cancelled.discard(run_id)
@@ -153,7 +160,8 @@ class Attempts:
         try:
             if isinstance(error, OSError) and error.errno in NO_ROOM:
                 await self._hand_back_later(claim, error)
-            elif claim.holder.worker_id in self._buried:  # The end of the lease made it fail, not the run.
+            elif claim.holder.worker_id in self._buried:
+                # The end of the lease made it fail, not the run.
                 await record(self._executions, claim, Outcome("stopped"))
             else:
                 await self._fail(claim, Failure(f"the worker could not execute the run: {error}"))
@@ -166,12 +174,15 @@ class Attempts:
         run_id = claim.run.id
         logger.error("run %s could not begin, and is handed back: %s", run_id, error)
         await asyncio.sleep(NO_ROOM_PAUSE_S)
-        await persist(f"return of run {run_id}", lambda: self._executions.hand_back(run_id, claim.holder))
+        await persist(
+            f"return of run {run_id}", lambda: self._executions.hand_back(run_id, claim.holder)
+        )
 
     async def _fail(self, claim: Claim, failure: Failure) -> None:
         run_id = claim.run.id
         await persist(
-            f"failure of run {run_id}", lambda: self._executions.fail(run_id, claim.holder, failure, Report())
+            f"failure of run {run_id}",
+            lambda: self._executions.fail(run_id, claim.holder, failure, Report()),
         )
 
     async def _run_attempt(self, claim: Claim) -> None:
@@ -179,16 +190,23 @@ class Attempts:
         began = monotonic()
         name = log_name(str(claim.run.id), claim.run.attempt, claim.holder.execution)
         async with self._logs.keeping(name) as log_path:
-            attempt = await self._executor.submit(self._task(claim, log_path), progress.add, self._lease_until)
+            attempt = await self._executor.submit(
+                self._task(claim, log_path), progress.add, self._lease_until
+            )
             self._running[claim.run.id] = attempt
             if self._handing_back or claim.holder.worker_id in self._buried:
                 attempt.stop()
             outcome = await attempt.outcome()
-            self._running.pop(claim.run.id, None)  # Handed back, it may run here again before this one is through.
+            # Handed back, it may run here again before this one is through.
+            self._running.pop(claim.run.id, None)
             ran_s = monotonic() - began
         unsent = await progress.finish()
         said = outcome.message
-        metrics = {**_measured(claim, outcome, ran_s), **unsent.metrics, **(said.get("metrics") or {})}
+        metrics = {
+            **_measured(claim, outcome, ran_s),
+            **unsent.metrics,
+            **(said.get("metrics") or {}),
+        }
         context = {**unsent.context, **(said.get("context") or {})}
         message = {**said, "metrics": metrics, "context": context}
         await record(self._executions, claim, Outcome(outcome.kind, message))
@@ -211,7 +229,9 @@ class Attempts:
             settings=self._settings.handler_settings.get(run.entry_point, {}),
             timeout_ms=run.timeout_ms,
             memory_mb=memory_mb if isinstance(memory_mb, int) else None,
-            deadline=None if run.timeout_ms is None else to_iso(later(run.modified_on, run.timeout_ms)),
+            deadline=None
+            if run.timeout_ms is None
+            else to_iso(later(run.modified_on, run.timeout_ms)),
             log_path=log_path,
         )
 
@@ -219,7 +239,12 @@ class Attempts:
 def _measured(claim: Claim, outcome: Outcome, ran_s: float) -> dict[str, Any]:
     run = claim.run
     queued_ms = ms_between(run.scheduled_at, run.started_at) if run.started_at else None
-    return {"queuedMs": queued_ms, "runMs": int(ran_s * 1000), "exitCause": outcome.kind, **outcome.metrics}
+    return {
+        "queuedMs": queued_ms,
+        "runMs": int(ran_s * 1000),
+        "exitCause": outcome.kind,
+        **outcome.metrics,
+    }
 
 
 def _shown(spec: Spec) -> dict[str, Any]:

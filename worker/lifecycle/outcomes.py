@@ -42,8 +42,14 @@ async def persist(what: str, command: Callable[[], Awaitable[None]]) -> bool:
         except StaleExecutionError as error:
             logger.warning("%s refused: %s", what, error)
             return False
-        except (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError) as error:
-            # A command that did get through before its answer was lost is refused as stale the second time.
+        except (
+            LogUnavailableError,
+            OutcomeUnknownError,
+            OverloadedError,
+            VersionConflictError,
+        ) as error:
+            # A command that did get through before its answer was lost is refused as stale the
+            # second time.
             logger.warning("%s must wait: %s", what, error)
             await asyncio.sleep(RETRY_PAUSE_S)
         else:
@@ -58,12 +64,17 @@ async def record(executions: Executions, claim: Claim, outcome: Outcome) -> None
     except InvalidJsonError as error:
         failure = Failure(f"invalid result: {error.pointer}: {error.message}", "invalid_result")
         report = Report(logs_url=logs_url(str(run_id), claim.run.attempt))
-        await persist(f"failure of run {run_id}", lambda: executions.fail(run_id, claim.holder, failure, report))
+        await persist(
+            f"failure of run {run_id}",
+            lambda: executions.fail(run_id, claim.holder, failure, report),
+        )
         return
     await persist(f"outcome of run {run_id}", command)
 
 
-def _command(executions: Executions, claim: Claim, outcome: Outcome) -> Callable[[], Awaitable[None]]:
+def _command(
+    executions: Executions, claim: Claim, outcome: Outcome
+) -> Callable[[], Awaitable[None]]:
     run_id, holder, message = claim.run.id, claim.holder, outcome.message
     report = report_of(message, run_id, claim.run.attempt)
     match outcome.kind:
@@ -72,13 +83,21 @@ def _command(executions: Executions, claim: Claim, outcome: Outcome) -> Callable
         case "stopped" | "lease":
             return lambda: executions.hand_back(run_id, holder)
         case "canceled":
-            return lambda: executions.confirm_cancel(run_id, holder, "canceled while running", report)
+            return lambda: executions.confirm_cancel(
+                run_id, holder, "canceled while running", report
+            )
         case "timeout":
             return lambda: executions.time_out(run_id, holder, report)
         case "error":
             reason: FailureReason = "permanent_error" if message["permanent"] else "error"
-            failure = Failure(_text(message["message"]), reason, message["permanent"], message["retryAfterMs"])
-            report = Report(report.metrics, {**report.context, "stack": _text(message["stack"])}, report.logs_url)
+            failure = Failure(
+                _text(message["message"]), reason, message["permanent"], message["retryAfterMs"]
+            )
+            report = Report(
+                report.metrics,
+                {**report.context, "stack": _text(message["stack"])},
+                report.logs_url,
+            )
         case "exit" | "signal" | "out_of_memory" | "invalid":
             failure = Failure(_text(message["message"]), _REASONS[outcome.kind])
     return lambda: executions.fail(run_id, holder, failure, report)
@@ -92,7 +111,10 @@ def _result_command(
     match message["status"]:
         case "succeeded":
             result = normalise(message["result"], "/result")
-            effects = [Effect(effect["kind"], normalised_object(effect["data"])) for effect in message["effects"]]
+            effects = [
+                Effect(effect["kind"], normalised_object(effect["data"]))
+                for effect in message["effects"]
+            ]
             return lambda: executions.succeed(run_id, holder, result, report, effects)
         case "canceled":
             return lambda: executions.confirm_cancel(run_id, holder, why, report, by_handler=True)
@@ -101,7 +123,9 @@ def _result_command(
         case "failed":
             return lambda: executions.fail(run_id, holder, Failure(why, "handler"), report)
         case other:
-            failure = Failure(f"the handler returned the unknown status {other!r}", "invalid_result")
+            failure = Failure(
+                f"the handler returned the unknown status {other!r}", "invalid_result"
+            )
             return lambda: executions.fail(run_id, holder, failure, report)
 
 
@@ -110,7 +134,8 @@ def report_of(message: Mapping[str, Any], run_id: UUID, attempt: int) -> Report:
     return Report(
         metrics=_object(message.get("metrics"), "/metrics"),
         context=_object(message.get("context"), "/context"),
-        logs_url=_url(message.get("logs_url") or message.get("logsUrl")) or logs_url(str(run_id), attempt),
+        logs_url=_url(message.get("logs_url") or message.get("logsUrl"))
+        or logs_url(str(run_id), attempt),
     )
 
 

@@ -24,7 +24,9 @@ class Beat(Protocol):
 class Heartbeats(Protocol):
     """The workers' table."""
 
-    async def register(self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int) -> None:
+    async def register(
+        self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int
+    ) -> None:
         """Announce a worker under an id that nobody had before."""
 
     async def beat(self, worker_id: str) -> bool:

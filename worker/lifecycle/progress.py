@@ -14,7 +14,8 @@ GATHER_S = 0.25
 """How often an attempt's progress becomes an event at first: as live as eyes can follow."""
 
 GATHER_AT_MOST_S = 5.0
-"""How often at last. A handler that reports all day makes some hundred events an hour, not thousands."""
+"""How often at last. A handler that reports all day makes some hundred events an hour, not
+thousands."""
 
 
 class Progress:
@@ -58,9 +59,13 @@ class Progress:
 
     async def _append(self, report: Report) -> None:
         run_id, holder = self._claim.run.id, self._claim.holder
-        await persist(f"progress of run {run_id}", lambda: self._executions.progress(run_id, holder, report))
+        await persist(
+            f"progress of run {run_id}", lambda: self._executions.progress(run_id, holder, report)
+        )
 
 
 def _merged(old: Report | None, new: Report | None) -> Report:
     old, new = old or Report(), new or Report()
-    return Report({**old.metrics, **new.metrics}, {**old.context, **new.context}, new.logs_url or old.logs_url)
+    return Report(
+        {**old.metrics, **new.metrics}, {**old.context, **new.context}, new.logs_url or old.logs_url
+    )

@@ -1,6 +1,7 @@
 """Watches over what nobody else would end: runs of dead workers, and runs that did not start in time.
 
-It also keeps the checkpoints of time travel up with the log, as that, too, must be done by somebody, whoever is there.
+It also keeps the checkpoints of time travel up with the log, as that, too, must be done by
+somebody, whoever is there.
 """
 
 import asyncio
@@ -9,7 +10,12 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from domain.commands.executions import Executions
-from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError
+from domain.errors import (
+    LogUnavailableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    VersionConflictError,
+)
 from worker.lifecycle.ports import Beat, Heartbeats, Work
 
 logger = logging.getLogger(__name__)
@@ -20,13 +26,16 @@ PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionCon
 WATCH_EVERY_S = 1.0
 
 MARGIN_S = 2.0
-"""Added to another worker's lease before it counts as dead: it ends its own attempts before its lease is over."""
+"""Added to another worker's lease before it counts as dead: it ends its own attempts before its
+lease is over."""
 
 
 class Watcher:
     """One observer. It trusts its own monotonic clock alone, never that of another host."""
 
-    def __init__(self, observer: str, executions: Executions, heartbeats: Heartbeats, work: Work) -> None:
+    def __init__(
+        self, observer: str, executions: Executions, heartbeats: Heartbeats, work: Work
+    ) -> None:
         self._observer = observer
         self._executions = executions
         self._heartbeats = heartbeats
@@ -35,7 +44,8 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch for ever; a database that is away is waited for."""
-        duties = (self._recover_lost, self._expire_overdue, self._work.keep_checkpoints)  # The last may take a moment.
+        # The last may take a moment.
+        duties = (self._recover_lost, self._expire_overdue, self._work.keep_checkpoints)
         while True:
             for duty in duties:
                 if not await _done(duty):
@@ -54,11 +64,19 @@ class Watcher:
         if silent or await self._heartbeats.any_orphaned():
             lost = await self._executions.recover(silent, self._observer)
             gone = ", ".join(worker_id for worker_id, _ in silent) or "none new"
-            logger.warning("dead workers: %s; recovered runs: %s", gone, [str(run_id) for run_id in lost] or "none")
+            logger.warning(
+                "dead workers: %s; recovered runs: %s",
+                gone,
+                [str(run_id) for run_id in lost] or "none",
+            )
 
     async def _expire_overdue(self) -> None:
         deadline_in_s = await self._work.deadline_in_s()
-        if deadline_in_s is not None and deadline_in_s <= 0 and (expired := await self._executions.expire_overdue()):
+        if (
+            deadline_in_s is not None
+            and deadline_in_s <= 0
+            and (expired := await self._executions.expire_overdue())
+        ):
             logger.info("expired %d runs that had not started in time", expired)
 
     def _silent_for_s(self, worker: Beat, now: float) -> float:
@@ -72,7 +90,8 @@ class Watcher:
 async def _done(duty: Callable[[], Awaitable[None]]) -> bool:
     """Do one duty; return False if the database is away, and with it whatever the others need.
 
-    A defect is written down and ends neither the watch nor the other duties: nobody else would do them.
+    A defect is written down and ends neither the watch nor the other duties: nobody else would do
+    them.
     """
     try:
         await duty()

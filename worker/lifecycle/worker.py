@@ -29,7 +29,13 @@ from worker.logs.run_logs import LogKeeper
 
 logger = logging.getLogger(__name__)
 
-AWAY = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError, TimeoutError)
+AWAY = (
+    LogUnavailableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    VersionConflictError,
+    TimeoutError,
+)
 """What a database that is away for a while raises through the ports."""
 
 CROWDED_PAUSE_S = 0.2
@@ -81,7 +87,8 @@ class Worker:
         attempt_settings = AttemptSettings(settings.slots, settings.handler_settings)
         self._attempts = Attempts(attempt_settings, executions, executor, handlers, logs, work.wake)
         self._stopping = False
-        self._more_due = False  # Where the last claim filled every slot, the next need not ask first.
+        # Where the last claim filled every slot, the next need not ask first.
+        self._more_due = False
         self.worker_id = ""
 
     def stop(self) -> None:
@@ -103,13 +110,16 @@ class Worker:
             except _BuriedError as error:
                 logger.warning("worker %s lost its lease: %s", self.worker_id, error)
                 await self._attempts.bury(self.worker_id)
-            with suppress(*AWAY):  # Nothing of this life runs any more; others need not wait for its lease to end.
+            # Nothing of this life runs any more; others need not wait for its lease to end.
+            with suppress(*AWAY):
                 await self._heartbeats.leave(self.worker_id)
 
     async def _live(self) -> None:
         """Live one life under one id."""
         good_until = await self._register()
-        watcher = Watcher(f"worker {self.worker_id}", self._executions, self._heartbeats, self._work)
+        watcher = Watcher(
+            f"worker {self.worker_id}", self._executions, self._heartbeats, self._work
+        )
         tasks = [
             asyncio.create_task(self._claim_and_drain(), name="claims"),
             asyncio.create_task(self._keep_lease(good_until), name="lease"),
@@ -118,9 +128,11 @@ class Worker:
         ]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:  # What ended by itself is raised below; to tell of it here as well would only repeat it.
+        finally:
+            # What ended by itself is raised below; to tell of it here as well would only repeat it.
             await end(*(task for task in tasks if not task.done()))
-        for task in ended:  # Only the first ends without an error, once the worker is asked to stop.
+        # Only the first ends without an error, once the worker is asked to stop.
+        for task in ended:
             task.result()
 
     async def _claim_and_drain(self) -> None:
@@ -136,14 +148,20 @@ class Worker:
                 return good_until
             try:
                 await self._heartbeats.register(
-                    self.worker_id, socket.gethostname(), os.getpid(), self._settings.slots, lease_ms
+                    self.worker_id,
+                    socket.gethostname(),
+                    os.getpid(),
+                    self._settings.slots,
+                    lease_ms,
                 )
             except AWAY as error:
                 logger.warning("cannot register, trying again: %s", error)
                 await asyncio.sleep(self._settings.poll_s)
             else:
                 self._attempts.renew(good_until)
-                logger.info("worker %s is ready with %d slots", self.worker_id, self._settings.slots)
+                logger.info(
+                    "worker %s is ready with %d slots", self.worker_id, self._settings.slots
+                )
                 return good_until
 
     async def _claim_until_stopped(self) -> None:
@@ -152,12 +170,14 @@ class Worker:
             try:
                 pause_s = await self._claim_due(told=told)
             except (WorkerBuriedError, OutcomeUnknownError) as error:
-                # Runs may have been claimed that nobody knows of here: only a new life makes them free again.
+                # Runs may have been claimed that nobody knows of here: only a new life makes them
+                # free again.
                 raise _BuriedError(f"a claim went wrong: {error!r}") from error
             except AWAY as error:
                 logger.warning("cannot claim at the moment: %s", error)
                 pause_s = self._settings.poll_s
-            except Exception:  # Nothing was claimed. Whichever run it is about, this worker's others go on.
+            except Exception:
+                # Nothing was claimed. Whichever run it is about, this worker's others go on.
                 logger.exception("cannot claim")
                 pause_s = self._settings.poll_s
             told = await self._work.wait(pause_s)
@@ -180,7 +200,8 @@ class Worker:
         if claims:
             return self._settings.poll_s
         pause_s = await self._until_due_s()
-        if not pause_s:  # What is due waits for others to end; asking at every event would only slow those down.
+        # What is due waits for others to end; asking at every event would only slow those down.
+        if not pause_s:
             await asyncio.sleep(CROWDED_PAUSE_S)
         return pause_s or self._settings.poll_s
 
@@ -193,8 +214,8 @@ class Worker:
     async def _keep_lease(self, good_until: float) -> None:
         """Beat several times a lease, and renew the attempts' own deadline; give up before others do.
 
-        A worker that was frozen past its lease must not beat again: its attempts have been ended, and others, whom the
-        beat would tell that all is well, would never recover their runs.
+        A worker that was frozen past its lease must not beat again: its attempts have been ended,
+        and others, whom the beat would tell that all is well, would never recover their runs.
         """
         lease_s = self._settings.lease_s
         while True:
@@ -211,7 +232,8 @@ class Worker:
             else:
                 if not alive:
                     raise _BuriedError("another one declared it dead")
-                # Counted from before the beat was sent: others count from when they saw it, which is later.
+                # Counted from before the beat was sent: others count from when they saw it, which
+                # is later.
                 good_until = sent + lease_s
                 self._attempts.renew(good_until)
             if monotonic() > good_until - lease_s / 3:
@@ -222,7 +244,11 @@ class Worker:
         """Find requested cancels by reading, told or not."""
         while True:
             try:
-                wanted = await self._work.cancel_requested(self.worker_id) if self._attempts.any_running else []
+                wanted = (
+                    await self._work.cancel_requested(self.worker_id)
+                    if self._attempts.any_running
+                    else []
+                )
             except AWAY as error:
                 logger.warning("cannot look for cancels: %s", error)
                 wanted = []

@@ -1,0 +1,4 @@
+"""What runs print: written beside the worker, kept in a directory or an object store, read by all.
+
+Begin with `run_logs.py`, the port; `shipping.py` brings a worker's spool to the store.
+"""

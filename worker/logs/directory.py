@@ -39,5 +39,10 @@ class DirectoryLogs:
         yield self._root / name
 
     def _executions(self, run_id: str, attempt: int) -> list[ExecutionLog]:
-        paths = sorted((self._root / run_directory(run_id)).glob(f"attempt-{attempt:02}-execution-*.log"))
-        return [ExecutionLog(str(path.relative_to(self._root)), path.stat().st_size, complete=True) for path in paths]
+        paths = sorted(
+            (self._root / run_directory(run_id)).glob(f"attempt-{attempt:02}-execution-*.log")
+        )
+        return [
+            ExecutionLog(str(path.relative_to(self._root)), path.stat().st_size, complete=True)
+            for path in paths
+        ]

@@ -1,11 +1,11 @@
 """Run logs in an object store: one object for each execution that is over, chunks for one that still runs.
 
-A chunk begins at a multiple of CHUNK_BYTES. While it is not full it is put again, longer than before; then the next
-one begins. Once the whole log is there, the chunks are removed. Whoever does not find a chunk any more therefore finds
-the whole log, with the same bytes at the same offsets.
+A chunk begins at a multiple of CHUNK_BYTES. While it is not full it is put again, longer than
+before; then the next one begins. Once the whole log is there, the chunks are removed. Whoever does
+not find a chunk any more therefore finds the whole log, with the same bytes at the same offsets.
 
-obstore is asked from threads: its coroutines are answered by threads of its own, which abort the process (SIGABRT) when
-the interpreter is just ending.
+obstore is asked from threads: its coroutines are answered by threads of its own, which abort the
+process (SIGABRT) when the interpreter is just ending.
 """
 
 import asyncio
@@ -34,7 +34,8 @@ READ_S = 10.0
 """How long readers wait for an answer."""
 
 REQUEST_S = 20.0
-"""How long a request may take: for a whole log, of 10 MB at most. The end of a process waits for what it has asked."""
+"""How long a request may take: for a whole log, of 10 MB at most. The end of a process waits for
+what it has asked."""
 
 RETRY_S = 10.0
 
@@ -45,7 +46,9 @@ LISTINGS = 3
 PROBE = "apphub-jobs.probe"
 """An object that a starting worker writes and removes."""
 
-_OBJECT = re.compile(r"(?P<log>.+/attempt-(?P<attempt>\d+)-execution-\d+)\.(?:log|chunks/(?P<offset>\d+))")
+_OBJECT = re.compile(
+    r"(?P<log>.+/attempt-(?P<attempt>\d+)-execution-\d+)\.(?:log|chunks/(?P<offset>\d+))"
+)
 
 
 class LogStoreError(Exception):
@@ -107,14 +110,23 @@ class ObjectLogs:
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
         """See the port."""
         for listing in range(LISTINGS):
-            found = await self._ask(lambda: obstore.list(self._store, run_directory(run_id)).collect(), READ_S)
+            found = await self._ask(
+                lambda: obstore.list(self._store, run_directory(run_id)).collect(), READ_S
+            )
             wholes, chunks = _sort({entry["path"]: entry["size"] for entry in found}, attempt)
-            # A directory is listed in no order: while the whole log takes the place of its chunks, it may show neither.
+            # A directory is listed in no order: while the whole log takes the place of its chunks,
+            # it may show neither.
             something = bool(wholes or chunks) or listing > 0
-            if something and all(name in wholes or _is_gapless(sizes) for name, sizes in chunks.items()):
+            if something and all(
+                name in wholes or _is_gapless(sizes) for name, sizes in chunks.items()
+            ):
                 break  # Else it was listed just while that happened.
         return [
-            ExecutionLog(name, wholes[name] if name in wholes else _size(chunks[name]), complete=name in wholes)
+            ExecutionLog(
+                name,
+                wholes[name] if name in wholes else _size(chunks[name]),
+                complete=name in wholes,
+            )
             for name in sorted({*wholes, *chunks})
         ]
 
@@ -123,7 +135,9 @@ class ObjectLogs:
         complete = log.complete
         while start < log.size:
             try:
-                content = await (self._of_whole(log, start) if complete else self._of_chunk(log, start))
+                content = await (
+                    self._of_whole(log, start) if complete else self._of_chunk(log, start)
+                )
             except _MissingError:
                 if complete:
                     raise
@@ -152,11 +166,17 @@ class ObjectLogs:
     async def _of_chunk(self, log: ExecutionLog, start: int) -> bytes:
         within = start % CHUNK_BYTES
         return await self._range(
-            _chunk_name(log.name, start - within), within, min(CHUNK_BYTES, within + log.size - start)
+            _chunk_name(log.name, start - within),
+            within,
+            min(CHUNK_BYTES, within + log.size - start),
         )
 
     async def _range(self, name: str, start: int, end: int) -> bytes:
-        return bytes(await self._ask(lambda: obstore.get_range(self._store, name, start=start, end=end), READ_S))
+        return bytes(
+            await self._ask(
+                lambda: obstore.get_range(self._store, name, start=start, end=end), READ_S
+            )
+        )
 
     async def _ask(self, call: Callable[[], T], within_s: float | None = None) -> T:
         with _refusals_told():
@@ -185,7 +205,8 @@ def _brief(error: Exception) -> str:
 
 
 def _chunk_name(name: str, start: int) -> str:
-    # Sorts before the whole log: a listing made while one replaces the other shows either, never neither.
+    # Sorts before the whole log: a listing made while one replaces the other shows either, never
+    # neither.
     return f"{name.removesuffix('.log')}.chunks/{start:010}"
 
 

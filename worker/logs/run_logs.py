@@ -1,7 +1,8 @@
 """What runs print: how it is named, the ports behind which it is kept, and how it is read.
 
-An attempt has one log for each of its executions: several where it was handed back and started again. To readers they
-are one text. A log only ever grows at its end, so an offset that was read once stays true.
+An attempt has one log for each of its executions: several where it was handed back and started
+again. To readers they are one text. A log only ever grows at its end, so an offset that was read
+once stays true.
 """
 
 import asyncio
@@ -27,7 +28,8 @@ class ExecutionLog:
     Attributes:
         name: see `log_name`.
         size: bytes.
-        complete: whether nothing more will come; a store that has what is printed at once may always say so.
+        complete: whether nothing more will come; a store that has what is printed at once may
+            always say so.
     """
 
     name: str
@@ -95,7 +97,8 @@ class RunLogs:
         self, run_id: str, attempt: int, offset: int, is_over: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bytes]:
         """Return what is there and what is still printed, until the attempt is over and all of it has been read."""
-        await self._store.executions(run_id, attempt)  # Let a store that is away be heard of before the answer begins.
+        # Let a store that is away be heard of before the answer begins.
+        await self._store.executions(run_id, attempt)
         return self._follow(run_id, attempt, _Reached(offset), is_over)
 
     async def _from(self, logs: Sequence[ExecutionLog], offset: int) -> AsyncIterator[bytes]:
@@ -110,7 +113,8 @@ class RunLogs:
     ) -> AsyncIterator[bytes]:
         answered_at = monotonic()
         while True:
-            over = await is_over()  # Asked before reading: whatever was printed before the end is read after it.
+            # Asked before reading: whatever was printed before the end is read after it.
+            over = await is_over()
             try:
                 logs = await self._store.executions(run_id, attempt)
                 async with aclosing(self._news(logs, reached, to_the_end=over)) as news:

@@ -70,7 +70,9 @@ class Shipper:
                     await asyncio.wait(self._shipping.values())
                 await self._ship_rest()
         except (RunLogsUnavailableError, OSError) as error:
-            logger.warning("logs of runs are left to the next worker with this data directory: %r", error)
+            logger.warning(
+                "logs of runs are left to the next worker with this data directory: %r", error
+            )
         await end(*self._shipping.values())
         for spool in [self._spool, *self._taken_over]:
             spool.close()

@@ -1,8 +1,8 @@
 """A worker's logs on their way to an object store: where its supervisors write them until they have arrived.
 
-Each worker has a spool of its own, a directory that it holds the lock of for as long as it lives. The kernel gives the
-lock of a killed worker up; then whoever comes next may take the spool over. A supervisor holds the lock of the file it
-writes, and may outlive its worker by a moment.
+Each worker has a spool of its own, a directory that it holds the lock of for as long as it lives.
+The kernel gives the lock of a killed worker up; then whoever comes next may take the spool over. A
+supervisor holds the lock of the file it writes, and may outlive its worker by a moment.
 """
 
 import fcntl
@@ -37,7 +37,11 @@ class Spool:
     def take_over(cls, root: Path) -> list["Spool"]:
         """Return the spools whose workers live no more; they are this process's now."""
         with _door(root):
-            taken = [(directory, _lock_of_the_dead(directory)) for directory in root.iterdir() if directory.is_dir()]
+            taken = [
+                (directory, _lock_of_the_dead(directory))
+                for directory in root.iterdir()
+                if directory.is_dir()
+            ]
         return [cls(directory, lock) for directory, lock in taken if lock is not None]
 
     def path(self, name: str) -> Path:

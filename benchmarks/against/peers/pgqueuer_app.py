@@ -1,8 +1,8 @@
 """PgQueuer: a pool of asyncpg connections to launch, a connection of its own for the worker.
 
-python -m benchmarks.against.peers.pgqueuer_app           the endpoint; PGHOST and so on say where the database is
-python -m benchmarks.against.peers.pgqueuer_app work      a worker, on the loop that its own command uses, too
-"""
+python -m benchmarks.against.peers.pgqueuer_app           the endpoint; PGHOST and so on say where
+the database is python -m benchmarks.against.peers.pgqueuer_app work      a worker, on the loop that
+its own command uses, too"""
 
 import asyncio
 import signal
@@ -25,8 +25,8 @@ POOL_SIZE = 16
 """As many connections as ours."""
 
 BATCH_SIZE = 25
-"""As in the example of its guide to tuning for short tasks, and the fastest of those tried: 10 (the default) was half
-as fast, 100 and 250 no faster."""
+"""As in the example of its guide to tuning for short tasks, and the fastest of those tried: 10 (the
+default) was half as fast, 100 and 250 no faster."""
 
 
 async def _noop(job: Any) -> None:

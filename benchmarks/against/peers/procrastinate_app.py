@@ -1,7 +1,7 @@
 """Procrastinate: its asynchronous connector with a pool, and its worker by its own command.
 
-python -m benchmarks.against.peers.procrastinate_app      the endpoint; PGHOST and so on say where the database is
-"""
+python -m benchmarks.against.peers.procrastinate_app      the endpoint; PGHOST and so on say where
+the database is"""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +14,8 @@ from procrastinate import App, PsycopgConnector
 from benchmarks.against.serving import Body, serve
 
 POOL_SIZE = 16
-"""As many connections as ours; with the four of the pool's default its launches would wait for each other."""
+"""As many connections as ours; with the four of the pool's default its launches would wait for each
+other."""
 
 queue = App(connector=PsycopgConnector(min_size=1, max_size=POOL_SIZE))
 

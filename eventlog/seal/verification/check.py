@@ -1,8 +1,9 @@
 """The check of the seals, as a machine that is fed with seals and leaves in their order. It does no input or output.
 
-Between two good seals, the events must be those that the second one lists. Where its list cannot be believed, or seals
-in between are gone or broken, the events themselves are hashed into the tree, and the signed root tells whether they
-are what was sealed; if not, the peaks of the two trees tell where, as far as they can.
+Between two good seals, the events must be those that the second one lists. Where its list cannot be
+believed, or seals in between are gone or broken, the events themselves are hashed into the tree,
+and the signed root tells whether they are what was sealed; if not, the peaks of the two trees tell
+where, as far as they can.
 """
 
 from array import array
@@ -45,16 +46,26 @@ class SealCheck:
 
     def open(self, seal: JudgedSeal) -> int | None:
         """Begin with the next seal; return the last position it covers, or None if there is nothing to believe."""
-        if seal.signed is None or (self._good is not None and seal.number <= self._good.head.number):
+        if seal.signed is None or (
+            self._good is not None and seal.number <= self._good.head.number
+        ):
             self._doubts += seal.problems or [f"there is more than one seal {seal.number}"]
             self._numbers.add(seal.number)
             return None
         head = seal.signed.head
         before = self._good.head.number if self._good else 0
-        missing = [number for number in range(before + 1, head.number) if number not in self._numbers]
+        missing = [
+            number for number in range(before + 1, head.number) if number not in self._numbers
+        ]
         for start, end in pairs(to_runs(missing)):
-            self._doubts.append(f"seal {start} is missing" if start == end else f"seals {start} to {end} are missing")
-        if head.number == before + 1 and head.previous != (self._good.hash if self._good else NOTHING_BEFORE):
+            self._doubts.append(
+                f"seal {start} is missing"
+                if start == end
+                else f"seals {start} to {end} are missing"
+            )
+        if head.number == before + 1 and head.previous != (
+            self._good.hash if self._good else NOTHING_BEFORE
+        ):
             self._doubts.append(f"seal {head.number} does not follow from the one before it")
         self._kept.saw_seal(seal.signed)
         self._seal, self._entries, self._at = seal, seal.entries or [], 0
@@ -96,7 +107,9 @@ class SealCheck:
         if (self._tree.size, self._tree.root().hex()) != (head.size, head.root):
             place = self._contradicted(self._seal, head.position, start, place)
         self._tell(self._doubts, *place)
-        self._tell(self._seal.problems, *((self._entries[0][0], head.position) if self._entries else place))
+        self._tell(
+            self._seal.problems, *((self._entries[0][0], head.position) if self._entries else place)
+        )
         self._good, self._good_seals = self._seal.signed, self._good_seals + 1
         self._numbers, self._doubts, self._unlisted = set(), [], array("q")
 
@@ -105,7 +118,9 @@ class SealCheck:
         first = self._first_unsealed if self._unsealed else self._after_good()
         self._tell(self._doubts, first, self._last)
         if self._events and self._good is None and not self._doubts:
-            self.findings.add("seal", first, "nothing of this log is sealed, so nothing can be shown", self._last)
+            self.findings.add(
+                "seal", first, "nothing of this log is sealed, so nothing can be shown", self._last
+            )
         self._kept.conclude(self._tree, self._after_good(), min(self._first, 1))
         told = sorted(self.findings.told, key=lambda finding: (finding.position, finding.until))
         return Report(
@@ -137,23 +152,31 @@ class SealCheck:
         self._skip_to(position)
         if self._at < len(self._entries) and self._entries[self._at][0] == position:
             if self._entries[self._at] != leaf:
-                self.findings.add("altered", position, f"the event was altered after {self._name} had sealed it")
+                self.findings.add(
+                    "altered", position, f"the event was altered after {self._name} had sealed it"
+                )
             self._at += 1
         else:
-            self.findings.add("inserted", position, f"the event was inserted after {self._name} had been made")
+            self.findings.add(
+                "inserted", position, f"the event was inserted after {self._name} had been made"
+            )
 
     def _skip_to(self, position: int) -> None:
         """Report the listed events before the position that have not come."""
         while self._at < len(self._entries) and self._entries[self._at][0] < position:
             gone = self._entries[self._at][0]
-            self.findings.add("removed", gone, f"the event was removed after {self._name} had sealed it")
+            self.findings.add(
+                "removed", gone, f"the event was removed after {self._name} had sealed it"
+            )
             self._at += 1
 
-    def _contradicted(self, seal: JudgedSeal, position: int, start: int, place: tuple[int, int]) -> tuple[int, int]:
+    def _contradicted(
+        self, seal: JudgedSeal, position: int, start: int, place: tuple[int, int]
+    ) -> tuple[int, int]:
         """Report that the events up to the seal's position do not have the root that was signed, and go on from it.
 
-        `start` is the index of the first event that no list vouches for, `place` where these events are; return that
-        place as narrowly as the peaks can tell.
+        `start` is the index of the first event that no list vouches for, `place` where these events
+        are; return that place as narrowly as the peaks can tell.
         """
         unlisted = self._unlisted
         # Something may have been removed right after the last event that is certain.
@@ -165,7 +188,12 @@ class SealCheck:
             if seal.tree.size == self._tree.size and start < end < start + len(unlisted):
                 until = unlisted[end - start - 1]
         if unlisted or not self._lost:
-            self.findings.add("contradicted", first, f"somewhere here the log is not what {self._name} covers", until)
+            self.findings.add(
+                "contradicted",
+                first,
+                f"somewhere here the log is not what {self._name} covers",
+                until,
+            )
         self._lost = seal.tree is None
         if seal.tree is not None:
             self._tree = Frontier(seal.tree.size, seal.tree.peaks)

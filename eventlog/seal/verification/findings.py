@@ -6,10 +6,12 @@ from typing import Any, Literal
 from eventlog.seal.seal import SignedHead
 
 MAX_FINDINGS = 100
-"""Findings that are told one by one; the others are counted. Somebody who rewrote a million events did so with all."""
+"""Findings that are told one by one; the others are counted. Somebody who rewrote a million events
+did so with all."""
 
 Kind = Literal["altered", "removed", "inserted", "contradicted", "seal"]
-"""What happened: to one event; to events somewhere in a range (`contradicted`); or to the seals themselves."""
+"""What happened: to one event; to events somewhere in a range (`contradicted`); or to the seals
+themselves."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,18 @@ class Finding:
 
     def present(self) -> dict[str, Any]:
         """Return the finding as plain JSON."""
-        return {"kind": self.kind, "position": self.position, "until": self.until, "text": self.text}
+        return {
+            "kind": self.kind,
+            "position": self.position,
+            "until": self.until,
+            "text": self.text,
+        }
 
     def __str__(self) -> str:
         where = (
-            f"position {self.position}" if self.until <= self.position else f"positions {self.position}-{self.until}"
+            f"position {self.position}"
+            if self.until <= self.position
+            else f"positions {self.position}-{self.until}"
         )
         return f"{where}: {self.text}"
 
@@ -51,7 +60,10 @@ class Findings:
         """Note one thing."""
         finding = Finding(kind, position, max(position, position if until is None else until), text)
         # Of two that begin at one position, the one that says more exactly where it ends.
-        if self.first is None or (finding.position, finding.until) < (self.first.position, self.first.until):
+        if self.first is None or (finding.position, finding.until) < (
+            self.first.position,
+            self.first.until,
+        ):
             self.first = finding
         if len(self.told) < MAX_FINDINGS:
             self.told.append(finding)

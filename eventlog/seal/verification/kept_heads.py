@@ -17,7 +17,8 @@ class _State:
         matches: whether the log's first events have its root; None until they have passed by.
         differs: the range of leaves that holds the first difference, as far as is known.
         seal: the seal of its number, if that has been seen.
-        proven: how many of the log's events it proves by naming, as the seal before it, one that is still there.
+        proven: how many of the log's events it proves by naming, as the seal before it, one that is
+            still there.
     """
 
     kept: KeptHead
@@ -62,7 +63,8 @@ class KeptHeads:
     def conclude(self, tree: Frontier, unsealed: int, first: int) -> None:
         """Report every head that contradicts the log.
 
-        Its tree is as it was at the end; `unsealed` is the first position after its seals, `first` that of all.
+        Its tree is as it was at the end; `unsealed` is the first position after its seals, `first`
+        that of all.
         """
         self._floors[0] = first
         known_good = 0
@@ -71,7 +73,9 @@ class KeptHeads:
             same = max(known_good, state.proven)
             where = f"seal {head.number}, kept in {state.kept.source},"
             if head.log_id != self._log_id:
-                text = f"{where} is that of another log, {head.log_id}: this one was put in its place"
+                text = (
+                    f"{where} is that of another log, {head.log_id}: this one was put in its place"
+                )
                 self._findings.add("contradicted", first, text, head.position)
             elif state.matches:
                 known_good = head.size

@@ -44,7 +44,8 @@ async def verify_seals(
 ) -> Report:
     """Compare the log as it is now with its seals, and with heads that were kept elsewhere.
 
-    Read the kept heads before calling this: a head that is newer than the snapshot would count as a contradiction.
+    Read the kept heads before calling this: a head that is newer than the snapshot would count as a
+    contradiction.
 
     Raises:
         LogUnavailableError: the database is away.
@@ -62,7 +63,9 @@ async def verify_seals(
         raise LogUnavailableError(f"the database cannot be read: {error}") from error
 
 
-async def _verify(connection: Connection, keys: SealKeys, kept: Sequence[KeptHead], progress: Progress) -> Report:
+async def _verify(
+    connection: Connection, keys: SealKeys, kept: Sequence[KeptHead], progress: Progress
+) -> Report:
     log_id = str((await fetch_rows(connection, sql.LOG_ID, {}))[0]["id"])
     total = int(str((await fetch_rows(connection, seal_statements.SEALED_EVENTS, {}))[0]["events"]))
     check = SealCheck(log_id, kept)
@@ -103,7 +106,11 @@ class _Events:
             if not self._waiting:
                 return
             whole = position is None or self._waiting[-1][0] <= position
-            cut = len(self._waiting) if whole else bisect_right(self._waiting, position, key=lambda leaf: leaf[0])
+            cut = (
+                len(self._waiting)
+                if whole
+                else bisect_right(self._waiting, position, key=lambda leaf: leaf[0])
+            )
             taken, self._waiting = self._waiting[:cut], self._waiting[cut:]
             if taken:
                 yield taken

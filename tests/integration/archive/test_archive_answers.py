@@ -55,7 +55,9 @@ async def think(part: Parts, random: Random) -> Questions:
     rows = query(part.url, "SELECT id FROM job_runs ORDER BY created_position")
     run_ids = [row[0] for row in rows]
     times = query(part.url, "SELECT recorded_at FROM jobs_events ORDER BY random() LIMIT 25")
-    stories = query(part.url, "SELECT correlation_id::text FROM jobs_events ORDER BY random() LIMIT 15")
+    stories = query(
+        part.url, "SELECT correlation_id::text FROM jobs_events ORDER BY random() LIMIT 15"
+    )
     return Questions(
         positions=[0, 1, head, *(random.randint(0, head) for _ in range(60))],
         run_ids=run_ids,
@@ -73,9 +75,12 @@ async def answers(part: Parts, asked: Questions) -> dict[str, Any]:
         "histories": no_archives(await part.reader.histories(asked.run_ids)),
         "parts": await part.reader.parts(dict.fromkeys(asked.run_ids[:150], (1, 4))),
         "aggregates": {
-            key: (run.status, run.version) for key, run in (await part.jobs.load(JobRun, asked.run_ids)).items()
+            key: (run.status, run.version)
+            for key, run in (await part.jobs.load(JobRun, asked.run_ids)).items()
         },
-        "filtered": {name: await _export(audit, wanted) for name, wanted in _filters(asked).items()},
+        "filtered": {
+            name: await _export(audit, wanted) for name, wanted in _filters(asked).items()
+        },
         "times": [await audit.position_at(moment) for moment in asked.times],
         "since": [await _export(audit, EventFilter(since=moment)) for moment in asked.times[:5]],
         "past": [await _past(part, position, asked) for position in asked.positions],
@@ -134,7 +139,10 @@ async def _stream(part: Parts, positions: Sequence[int]) -> list[Any]:
         while events := await part.reader.after(after, 50):
             after = events[-1].position
             told += [
-                (step.event, [(one.type, one.data) for one in messages(step.event, step.before, step.after)])
+                (
+                    step.event,
+                    [(one.type, one.data) for one in messages(step.event, step.before, step.after)],
+                )
                 for step in await replay.steps(events)
                 if step.event.topic != OF_ARCHIVES
             ]
@@ -163,7 +171,9 @@ def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_path: P
 
     async def verified() -> None:
         found: list[Difference] = []
-        await verify(Database(database_url, archive=directory), TABLES, found.append, lambda *_: None)
+        await verify(
+            Database(database_url, archive=directory), TABLES, found.append, lambda *_: None
+        )
         assert found == []
 
     asked, known = asyncio.run(before())
@@ -193,7 +203,10 @@ def test_a_second_archive_takes_what_has_ended_since(database_url: str, tmp_path
         async with parts(database_url, archive=directory) as part:
             await make_history(part, random, 300)
             first = await archive_now(database_url, directory)
-            for run_id in [row[0] for row in query(database_url, "SELECT id FROM job_runs WHERE status = 'pending'")]:
+            for run_id in [
+                row[0]
+                for row in query(database_url, "SELECT id FROM job_runs WHERE status = 'pending'")
+            ]:
                 await part.jobs.cancel(run_id, None, TESTER)
             asked = await think(part, random)
             known = await answers(part, asked)

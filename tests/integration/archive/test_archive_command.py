@@ -39,7 +39,12 @@ def test_it_tells_people_and_programs_what_it_did(database_url: str, tmp_path: P
     assert done.popen.returncode == 0, done.errors
     file, total = map(orjson.loads, done.lines)
     [path] = files_in(tmp_path / "data" / "archive")
-    assert (file["kind"], file["file"], file["events"], file["runs"]) == ("archived", path.name, 600, 300)
+    assert (file["kind"], file["file"], file["events"], file["runs"]) == (
+        "archived",
+        path.name,
+        600,
+        300,
+    )
     assert file["size_bytes"] == path.stat().st_size
     assert (total["kind"], total["files"], total["events"], total["runs"]) == ("sum", 1, 600, 300)
     asyncio.run(_end_another(database_url))
@@ -47,7 +52,9 @@ def test_it_tells_people_and_programs_what_it_did(database_url: str, tmp_path: P
     again = run_command(database_url, tmp_path, *ARCHIVE, "0s")
     assert again.lines[0].endswith("-000002-left.jsonl.gz: no archive of this log refers to it")
     assert ": 2 events of 1 runs, positions " in again.lines[1]
-    assert again.lines[2].startswith("archived 2 events of 1 runs in 1 files; longest hold of the append lock ")
+    assert again.lines[2].startswith(
+        "archived 2 events of 1 runs in 1 files; longest hold of the append lock "
+    )
     assert run_command(database_url, tmp_path, *ARCHIVE, "soon").popen.returncode == 2
     verified = run_command(database_url, tmp_path, "verify")
     assert verified.popen.returncode == 0, verified.lines
@@ -60,7 +67,9 @@ async def _end_another(url: str) -> None:
         await part.jobs.cancel(run_id, None, TESTER)
 
 
-def test_without_the_role_it_says_what_the_owner_must_run(database_url: str, tmp_path: Path) -> None:
+def test_without_the_role_it_says_what_the_owner_must_run(
+    database_url: str, tmp_path: Path
+) -> None:
     make_role(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"REVOKE ALL ON jobs_events FROM {role.ROLE}".encode())
@@ -72,7 +81,8 @@ def test_without_the_role_it_says_what_the_owner_must_run(database_url: str, tmp
     assert query(database_url, "SELECT count(*) FROM log_archives") == [(0,)]
     with psycopg.connect(database_url, autocommit=True) as connection:
         for statement in statements:
-            if not statement.startswith("CREATE ROLE"):  # Another database of this server has it already.
+            # Another database of this server has it already.
+            if not statement.startswith("CREATE ROLE"):
                 connection.execute(statement.encode())
     assert run_command(database_url, tmp_path, *ARCHIVE, "0s").popen.returncode == 0
 
@@ -89,14 +99,18 @@ def test_the_private_server_gets_the_role_by_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive(database_url: str, tmp_path: Path) -> None:
+def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive(
+    database_url: str, tmp_path: Path
+) -> None:
     make_role(database_url)
     directory, random = tmp_path / "archive", Random(3)
     fill(database_url, 12_000, time_ordered=False, succeeded=True)
     [(events,)] = query(database_url, "SELECT count(*) FROM jobs_events")
     killed = 0
     for _ in range(KILLS):
-        process = Process((*_SMALL_FILES, database_url, str(directory)), {}, module="tests.support.archives")
+        process = Process(
+            (*_SMALL_FILES, database_url, str(directory)), {}, module="tests.support.archives"
+        )
         process.wait_for_line("archiving")
         sleep(random.uniform(0, 1.5))  # When it dies is what chance decides here.
         killed += process.popen.poll() is None
@@ -104,7 +118,9 @@ def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive(datab
         assert equal_to_log(database_url, directory)
         kept = "SELECT count(*), coalesce(sum(events), 0)::int FROM log_archives"
         [(files, archived)] = query(database_url, kept)
-        assert query(database_url, "SELECT count(*) FROM jobs_events") == [(events + files - archived,)]
+        assert query(database_url, "SELECT count(*) FROM jobs_events") == [
+            (events + files - archived,)
+        ]
     assert killed > KILLS // 2
     archive(database_url, directory)
     assert not list(directory.glob(".*"))
@@ -127,12 +143,16 @@ def test_killed_between_file_and_transaction_it_leaves_a_file_that_nobody_refers
     directory = tmp_path / "archive"
     with psycopg.connect(database_url) as holder:
         holder.execute("LOCK TABLE archived_runs IN SHARE MODE")
-        process = Process((*_SMALL_FILES, database_url, str(directory)), {}, module="tests.support.archives")
+        process = Process(
+            (*_SMALL_FILES, database_url, str(directory)), {}, module="tests.support.archives"
+        )
         eventually(lambda: query(database_url, _WAITS), what="the transaction waiting")
         process.kill_all()
         eventually(lambda: not query(database_url, _ARCHIVING), what="the end of its session")
     assert query(database_url, "SELECT count(*) FROM log_archives") == [(0,)]
-    assert query(database_url, "SELECT count(*) FROM jobs_events WHERE topic ^@ 'job_run.'") == [(400,)]
+    assert query(database_url, "SELECT count(*) FROM jobs_events WHERE topic ^@ 'job_run.'") == [
+        (400,)
+    ]
     [left] = files_in(directory)
     asyncio.run(_end_another(database_url))
     told = run_command(database_url, tmp_path, *ARCHIVE, "0s", "--archive", str(directory))
@@ -174,7 +194,9 @@ def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> None:
             head = await part.reader.head()
             known = await log(part, head)
             ids = list({event.aggregate_id for event in known})
-            process = Process((*_SMALL_FILES, database_url, str(directory)), {}, module="tests.support.archives")
+            process = Process(
+                (*_SMALL_FILES, database_url, str(directory)), {}, module="tests.support.archives"
+            )
             launched = 0
             while process.popen.poll() is None:
                 for _ in range(10):
@@ -186,7 +208,9 @@ def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> None:
                 assert await log(part, head) == known
                 assert await export(part, head) == known
                 some = Random(launched).sample(ids, 100)
-                assert {event.aggregate_id for event in await part.reader.histories(some)} == set(some)
+                assert {event.aggregate_id for event in await part.reader.histories(some)} == set(
+                    some
+                )
             assert process.popen.returncode == 0, process.errors
             holds = [orjson.loads(line)["longest_hold_ms"] for line in process.lines[1:]]
             print(f"{launched} launches meanwhile; longest hold {max(holds)} ms of {len(holds)}")
@@ -197,18 +221,27 @@ def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> None:
     assert equal_to_log(database_url, directory)
 
 
-def test_a_run_that_is_appended_to_at_the_last_moment_is_not_archived(database_url: str, tmp_path: Path) -> None:
+def test_a_run_that_is_appended_to_at_the_last_moment_is_not_archived(
+    database_url: str, tmp_path: Path
+) -> None:
     make_role(database_url)
     fill(database_url, 50)
     [(run_id,)] = query(database_url, "SELECT id FROM job_runs LIMIT 1")
     with psycopg.connect(database_url) as writer:
         writer.execute(sql.LOCK.encode())
-        process = Process((*ARCHIVE, "0s", "--data-dir", str(tmp_path)), {"APPHUB_DATABASE_URL": database_url})
-        eventually(lambda: query(database_url, _WAITS_FOR_APPENDS), what="the transaction waiting for the append lock")
+        process = Process(
+            (*ARCHIVE, "0s", "--data-dir", str(tmp_path)), {"APPHUB_DATABASE_URL": database_url}
+        )
+        eventually(
+            lambda: query(database_url, _WAITS_FOR_APPENDS),
+            what="the transaction waiting for the append lock",
+        )
         writer.execute(event(run_id, 3).encode())
     assert process.popen.wait(60) == 1
     assert "a run that was being archived has been appended to; archive again" in process.errors[-1]
-    assert query(database_url, "SELECT count(*) FROM jobs_events WHERE topic ^@ 'job_run.'") == [(101,)]
+    assert query(database_url, "SELECT count(*) FROM jobs_events WHERE topic ^@ 'job_run.'") == [
+        (101,)
+    ]
     assert query(database_url, "SELECT count(*) FROM archived_runs") == [(0,)]
     assert files_in(tmp_path / "archive") == []
 

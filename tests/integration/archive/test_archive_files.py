@@ -54,10 +54,16 @@ def test_a_file_that_is_not_what_was_written_is_named(
     assert exported.popen.returncode == 1
     assert f"archive file {path} {damage}" in exported.errors[-1]
     with (
-        started("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url) as process,
+        started(
+            "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url
+        ) as process,
         httpx.Client(base_url=process.url(), timeout=30) as client,
     ):
-        for call in (f"/job-runs/{run_id}/events", f"/job-runs/{run_id}/attempts", "/events?after=0"):
+        for call in (
+            f"/job-runs/{run_id}/events",
+            f"/job-runs/{run_id}/attempts",
+            "/events?after=0",
+        ):
             answer = client.get(call)
             assert answer.status_code == 503, answer.text
             assert answer.json()["code"] == "archive_unavailable"
@@ -69,7 +75,15 @@ def test_the_api_serves_what_is_archived(damaged: tuple[str, Path, str], tmp_pat
     url, path, run_id = damaged
     elsewhere = tmp_path / "elsewhere"
     path.parent.rename(elsewhere)
-    arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--archive", str(elsewhere))
+    arguments = (
+        "serve",
+        "--port",
+        "0",
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--archive",
+        str(elsewhere),
+    )
     with (
         started(*arguments, APPHUB_DATABASE_URL=url) as process,
         httpx.Client(base_url=process.url(), timeout=30) as client,
@@ -82,7 +96,9 @@ def test_the_api_serves_what_is_archived(damaged: tuple[str, Path, str], tmp_pat
         [attempt] = client.get(f"/job-runs/{run_id}/attempts").json()["data"]
         assert attempt["outcome"] == "succeeded"
         statuses = [
-            client.get(f"/job-runs/{run_id}", params={"asOf": event["position"]}).json()["data"]["run"]["status"]
+            client.get(f"/job-runs/{run_id}", params={"asOf": event["position"]}).json()["data"][
+                "run"
+            ]["status"]
             for event in history
         ]
         assert statuses == ["pending", "running", "succeeded"]

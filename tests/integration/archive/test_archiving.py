@@ -38,7 +38,9 @@ ONE = Launch(parameters={"a": 1}, idempotency_key="one", body={"parameters": {"a
 
 def equal_to_log(url: str, directory: Path) -> bool:
     found: list[Difference] = []
-    checked = asyncio.run(verify(Database(url, archive=directory), TABLES, found.append, lambda *_: None))
+    checked = asyncio.run(
+        verify(Database(url, archive=directory), TABLES, found.append, lambda *_: None)
+    )
     return found == [] and checked[0].events > 0
 
 
@@ -76,19 +78,26 @@ def test_the_same_key_leads_to_the_archived_run(archived: tuple[str, Path, UUID]
             again = await part.jobs.launch("job", ONE, TESTER)
             assert (again.run_id, again.row) == (run_id, None)
             with pytest.raises(ConflictError, match="another body"):
-                await part.jobs.launch("job", Launch(idempotency_key="one", body={"other": 1}), TESTER)
+                await part.jobs.launch(
+                    "job", Launch(idempotency_key="one", body={"other": 1}), TESTER
+                )
             with pytest.raises(ConflictError, match="already succeeded"):
                 await part.jobs.cancel(run_id, None, TESTER)
             retried = await part.jobs.retry(run_id, TESTER)
             assert retried.row is not None
             assert retried.row["context"] == {"retryOf": str(run_id)}
-            old, new = await part.reader.histories([run_id]), await part.reader.histories([retried.run_id])
+            old, new = (
+                await part.reader.histories([run_id]),
+                await part.reader.histories([retried.run_id]),
+            )
             assert new[0].correlation_id == old[0].correlation_id
             loaded: JobRun = await asyncio.to_thread(part.jobs.repository.get, run_id)
             assert (loaded.status, loaded.version) == ("succeeded", 3)
             notifications = await asyncio.to_thread(part.jobs.notification_log.select, 1, 10)
             head = await part.reader.head()
-            assert [one.id for one in notifications] == [one.position for one in await part.reader.after(0)]
+            assert [one.id for one in notifications] == [
+                one.position for one in await part.reader.after(0)
+            ]
             assert notifications[-1].id == head
 
     asyncio.run(scenario())
@@ -107,7 +116,9 @@ def event(run_id: UUID, version: int, position: str = "NULL") -> str:
 
 
 @pytest.mark.parametrize("version", [1, 3, 4])
-def test_no_version_of_an_archived_run_can_be_inserted_again(archived: tuple[str, Path, UUID], version: int) -> None:
+def test_no_version_of_an_archived_run_can_be_inserted_again(
+    archived: tuple[str, Path, UUID], version: int
+) -> None:
     url, _, run_id = archived
     with pytest.raises(errors.UniqueViolation, match="this run is archived"):
         attempt(url, event(run_id, version))
@@ -123,7 +134,9 @@ def test_nor_can_a_position_or_an_older_snapshot_be_used(archived: tuple[str, Pa
     attempt(url, event(uuid4(), 1))
 
 
-def test_only_the_archivist_may_remove_and_only_what_is_archived(archived: tuple[str, Path, UUID]) -> None:
+def test_only_the_archivist_may_remove_and_only_what_is_archived(
+    archived: tuple[str, Path, UUID],
+) -> None:
     url, _, _ = archived
     name = f"somebody_{uuid4().hex}"
     somebody = f"CREATE ROLE {name}; GRANT ALL ON jobs_events TO {name}; SET LOCAL ROLE {name}"
@@ -141,7 +154,11 @@ def test_only_the_archivist_may_remove_and_only_what_is_archived(archived: tuple
 @pytest.mark.parametrize("table", ["log_archives", "archived_blocks", "archived_runs"])
 def test_the_index_only_grows(archived: tuple[str, Path, UUID], table: str) -> None:
     url, _, _ = archived
-    for change in (f"DELETE FROM {table}", f"UPDATE {table} SET first_position = 2", f"TRUNCATE {table}"):
+    for change in (
+        f"DELETE FROM {table}",
+        f"UPDATE {table} SET first_position = 2",
+        f"TRUNCATE {table}",
+    ):
         with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
             attempt(url, change)
 
@@ -149,14 +166,25 @@ def test_the_index_only_grows(archived: tuple[str, Path, UUID], table: str) -> N
 def test_the_file_can_be_read_by_anybody(archived: tuple[str, Path, UUID]) -> None:
     url, directory, run_id = archived
     [path] = files_in(directory)
-    header, *events = [orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    header, *events = [
+        orjson.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()
+    ]
     [(log_id,)] = query(url, "SELECT id::text FROM log_identity")
     assert header == {"format": "apphub-jobs archive 1", "logId": log_id, "number": 1}
-    assert [(one["aggregateId"], one["version"]) for one in events] == [(str(run_id), number) for number in (1, 2, 3)]
+    assert [(one["aggregateId"], one["version"]) for one in events] == [
+        (str(run_id), number) for number in (1, 2, 3)
+    ]
     assert orjson.loads(events[2]["state"])["result"] == {"fine": True}
-    [(state, actor)] = query(url, "SELECT state, actor FROM jobs_events WHERE topic = 'log_archive.archived'")
+    [(state, actor)] = query(
+        url, "SELECT state, actor FROM jobs_events WHERE topic = 'log_archive.archived'"
+    )
     recorded = orjson.loads(state)
-    assert (recorded["file"], recorded["events"], recorded["runs"], actor) == (path.name, 3, 1, "system")
+    assert (recorded["file"], recorded["events"], recorded["runs"], actor) == (
+        path.name,
+        3,
+        1,
+        "system",
+    )
     assert recorded["size_bytes"] == path.stat().st_size
 
 
@@ -174,7 +202,9 @@ def test_what_has_not_ended_long_ago_stays(database_url: str, tmp_path: Path) ->
             [file] = await archive_now(database_url, directory)
             assert file.runs == 1
             assert await part.reader.histories([pending]) != []
-            assert query(database_url, "SELECT count(*) FROM jobs_events WHERE originator_id = %s", pending) == [(1,)]
+            assert query(
+                database_url, "SELECT count(*) FROM jobs_events WHERE originator_id = %s", pending
+            ) == [(1,)]
 
     asyncio.run(scenario())
     assert files_in(directory) != []
@@ -211,7 +241,9 @@ def test_of_a_sealed_log_only_what_is_sealed_is_archived(database_url: str, tmp_
         log.verify()
 
 
-def test_a_log_that_is_sealed_for_the_first_time_after_archiving(database_url: str, tmp_path: Path) -> None:
+def test_a_log_that_is_sealed_for_the_first_time_after_archiving(
+    database_url: str, tmp_path: Path
+) -> None:
     log = SealedLog(database_url, tmp_path, tmp_path / "archive")
     assert log.archive is not None
     fill(database_url, 2_000)
@@ -221,7 +253,11 @@ def test_a_log_that_is_sealed_for_the_first_time_after_archiving(database_url: s
     log.seal()
     report = log.verify()
     [(stored,)] = query(database_url, "SELECT count(*) FROM jobs_events")
-    assert (report.clean, report.unsealed, report.events) == (True, 0, stored + sum(file.events for file in files))
+    assert (report.clean, report.unsealed, report.events) == (
+        True,
+        0,
+        stored + sum(file.events for file in files),
+    )
 
 
 def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_path: Path) -> None:
@@ -230,15 +266,28 @@ def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_path: P
     archive(database_url, directory)
     spoiled = [str(run_id) for run_id in sabotage(database_url, 40)]
     found: list[Difference] = []
-    asyncio.run(verify(Database(database_url, archive=directory), [job_runs.TABLE], found.append, lambda *_: None))
+    asyncio.run(
+        verify(
+            Database(database_url, archive=directory),
+            [job_runs.TABLE],
+            found.append,
+            lambda *_: None,
+        )
+    )
     named = {one.key: one for one in found if one.kind != "extra"}
     assert set(named) == set(spoiled)
     assert all(len(one.events) == 3 for one in named.values())
-    asyncio.run(rebuild(Database(database_url, archive=directory), job_runs.TABLE, found.append, lambda *_: None))
+    asyncio.run(
+        rebuild(
+            Database(database_url, archive=directory), job_runs.TABLE, found.append, lambda *_: None
+        )
+    )
     assert equal_to_log(database_url, directory)
 
 
-def test_the_schema_goes_down_only_while_nothing_is_archived(archived: tuple[str, Path, UUID]) -> None:
+def test_the_schema_goes_down_only_while_nothing_is_archived(
+    archived: tuple[str, Path, UUID],
+) -> None:
     url, _, _ = archived
     with pytest.raises(runner.SchemaError, match="3 events of the log lie in archive files"):
         runner.downgrade(url, "0008")

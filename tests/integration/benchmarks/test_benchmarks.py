@@ -24,7 +24,9 @@ EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
 
 
 @pytest.mark.parametrize("measure", EXPECTED, ids=lambda measure: measure.__module__)
-def test_it_runs(measure: Callable[[Bench], Sequence[Row]], database_server: str, shared_dir: Path) -> None:
+def test_it_runs(
+    measure: Callable[[Bench], Sequence[Row]], database_server: str, shared_dir: Path
+) -> None:
     rows = measure(Bench(database_server, shared_dir, TINY))
     assert [row.name for row in rows] == EXPECTED[measure]
     assert all(row.value > 0 or row.limit == 0 for row in rows)

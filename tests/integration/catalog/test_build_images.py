@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.builds import Builds, Built, image_in, log_says, made_base_images, need_builder, pulled
+from tests.support.builds import (
+    Builds,
+    Built,
+    image_in,
+    log_says,
+    made_base_images,
+    need_builder,
+    pulled,
+)
 from tests.support.image_registry import PASSWORD, image_registry, write_credentials
 from tests.support.origins import commit, git, made
 from worker.executors.local.removal import remove
@@ -40,7 +48,8 @@ def base_images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def builds(base_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
     """Give a place where builds run."""
     builds = Builds(
-        tmp_path, {"builder": "buildah", "baseImages": str(base_images), "ociDir": str(tmp_path / "images")}
+        tmp_path,
+        {"builder": "buildah", "baseImages": str(base_images), "ociDir": str(tmp_path / "images")},
     )
     monkeypatch.setattr(tempfile, "tempdir", str(builds.attempts))
     yield builds
@@ -51,7 +60,9 @@ def tag_of(sha: str, name: str = "shop") -> str:
     return f"apphub/{name}:{sha[:12]}"
 
 
-def test_an_image_from_nothing_is_built_and_everything_is_told(builds: Builds, tmp_path: Path) -> None:
+def test_an_image_from_nothing_is_built_and_everything_is_told(
+    builds: Builds, tmp_path: Path
+) -> None:
     env = 'export A="1" # one\nB=two\n'
     origin = made(tmp_path / "origin", {**SCRATCH, ".env.template": env})
     sha = git(origin, "rev-parse", "HEAD")
@@ -67,7 +78,12 @@ def test_an_image_from_nothing_is_built_and_everything_is_told(builds: Builds, t
     }
     metrics = built.result["metrics"]
     assert metrics.pop("durationMs") > 0
-    assert metrics == {"buildId": "b", "status": "succeeded", "commitSha": sha, "imageTag": tag_of(sha)}
+    assert metrics == {
+        "buildId": "b",
+        "status": "succeeded",
+        "commitSha": sha,
+        "imageTag": tag_of(sha),
+    }
     assert built.result["effects"] == [
         {
             "kind": "build.finished",
@@ -80,12 +96,16 @@ def test_an_image_from_nothing_is_built_and_everything_is_told(builds: Builds, t
             },
         }
     ]
-    assert [update["metrics"] for update in built.updates] == [{"buildId": "b", "status": "running", "commitSha": sha}]
+    assert [update["metrics"] for update in built.updates] == [
+        {"buildId": "b", "status": "running", "commitSha": sha}
+    ]
     assert "STEP 2/2: COPY greeting /" in built.log
     assert pulled(tmp_path / "store", f"oci:{tmp_path / 'images'}:{tag_of(sha)}")
 
 
-def test_steps_run_on_a_base_image_and_a_stage_copies_from_another(builds: Builds, tmp_path: Path) -> None:
+def test_steps_run_on_a_base_image_and_a_stage_copies_from_another(
+    builds: Builds, tmp_path: Path
+) -> None:
     dockerfile = (
         "FROM localhost/busybox AS made\n"
         "COPY . /source\n"
@@ -101,8 +121,12 @@ def test_steps_run_on_a_base_image_and_a_stage_copies_from_another(builds: Build
     assert "made by a step" in built.log
 
 
-def test_a_step_that_fails_is_named_and_what_it_printed_is_kept(builds: Builds, tmp_path: Path) -> None:
-    dockerfile = "FROM localhost/busybox\nRUN echo so far so good && echo this went wrong >&2 && exit 7\n"
+def test_a_step_that_fails_is_named_and_what_it_printed_is_kept(
+    builds: Builds, tmp_path: Path
+) -> None:
+    dockerfile = (
+        "FROM localhost/busybox\nRUN echo so far so good && echo this went wrong >&2 && exit 7\n"
+    )
     origin = made(tmp_path / "origin", {"Dockerfile": dockerfile})
     built = builds.run(origin)
     assert built.error.startswith('buildah: building at STEP "RUN echo so far')
@@ -129,8 +153,12 @@ def test_a_step_that_fails_is_named_and_what_it_printed_is_kept(builds: Builds, 
         ("Dockerfile.in", "a Dockerfile whose name ends in .in is not built"),
     ],
 )
-def test_only_a_file_of_the_repository_is_a_dockerfile(builds: Builds, tmp_path: Path, path: str, message: str) -> None:
-    origin = made(tmp_path / "origin", {"directory/file": "", "Dockerfile.in": '#include "/etc/hostname"\n'})
+def test_only_a_file_of_the_repository_is_a_dockerfile(
+    builds: Builds, tmp_path: Path, path: str, message: str
+) -> None:
+    origin = made(
+        tmp_path / "origin", {"directory/file": "", "Dockerfile.in": '#include "/etc/hostname"\n'}
+    )
     (origin / "link").symlink_to("/etc/hostname")
     (origin / "through").symlink_to("/etc")
     (origin / "circle").symlink_to("circle")
@@ -162,7 +190,9 @@ def test_branches_tags_and_commits_are_built(builds: Builds, tmp_path: Path) -> 
         assert image_in(tmp_path / "images", tag_of(sha))[1] == {"greeting": greeting.encode()}
 
 
-def test_links_of_the_repository_lead_nothing_of_the_host_into_an_image(builds: Builds, tmp_path: Path) -> None:
+def test_links_of_the_repository_lead_nothing_of_the_host_into_an_image(
+    builds: Builds, tmp_path: Path
+) -> None:
     (tmp_path / "secret").write_text("secret")
     dockerfile = "FROM localhost/busybox\nCOPY . /copied/\nRUN cat /copied/file || cat /copied/directory/secret\n"
     origin = made(tmp_path / "origin", {"Dockerfile": dockerfile})
@@ -176,14 +206,19 @@ def test_links_of_the_repository_lead_nothing_of_the_host_into_an_image(builds: 
     assert "no such file" in builds.run(copies).error
 
 
-@pytest.mark.parametrize("instruction", ["FROM {}", "FROM scratch\nCOPY --from={} /greeting /", "FROM {} AS x"])
-def test_no_image_file_of_the_host_is_a_base_image(builds: Builds, tmp_path: Path, instruction: str) -> None:
+@pytest.mark.parametrize(
+    "instruction", ["FROM {}", "FROM scratch\nCOPY --from={} /greeting /", "FROM {} AS x"]
+)
+def test_no_image_file_of_the_host_is_a_base_image(
+    builds: Builds, tmp_path: Path, instruction: str
+) -> None:
     tag = builds.run(made(tmp_path / "other", SCRATCH)).result["result"]["imageTag"]
     dockerfile = instruction.format(f"oci:{tmp_path / 'images'}:{tag}")
     built = builds.run(made(tmp_path / "origin", {"Dockerfile": dockerfile}), app={"id": "thief"})
     assert "rejected by policy" in built.error or "no stage or image found" in built.error
     assert [
-        entry["annotations"] for entry in json.loads((tmp_path / "images/index.json").read_text())["manifests"]
+        entry["annotations"]
+        for entry in json.loads((tmp_path / "images/index.json").read_text())["manifests"]
     ] == [{"org.opencontainers.image.ref.name": tag}]
 
 
@@ -193,7 +228,10 @@ def test_a_cancel_during_a_step_ends_the_build_at_once(builds: Builds, tmp_path:
         attempt.cancel(60.0)  # Longer than the test may take: it must end by itself.
 
     built = builds.run(made(tmp_path / "origin", {"Dockerfile": LONG}), during=cancel)
-    assert (built.result["status"], built.result["error_message"]) == ("canceled", "canceled while building")
+    assert (built.result["status"], built.result["error_message"]) == (
+        "canceled",
+        "canceled while building",
+    )
     assert built.result["metrics"]["status"] == "canceled"
 
 
@@ -215,23 +253,36 @@ def test_a_timeout_leaves_nothing(builds: Builds, tmp_path: Path) -> None:
 
 def test_a_step_may_leave_a_process_in_the_background(builds: Builds, tmp_path: Path) -> None:
     dockerfile = "FROM localhost/busybox\nRUN setsid sleep 300 & echo left one\n"
-    assert builds.run(made(tmp_path / "origin", {"Dockerfile": dockerfile})).result["status"] == "succeeded"
+    assert (
+        builds.run(made(tmp_path / "origin", {"Dockerfile": dockerfile})).result["status"]
+        == "succeeded"
+    )
 
 
 def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_path: Path) -> None:
-    origins = [made(tmp_path / f"origin{number}", {**SCRATCH, "greeting": str(number)}) for number in range(4)]
+    origins = [
+        made(tmp_path / f"origin{number}", {**SCRATCH, "greeting": str(number)})
+        for number in range(4)
+    ]
 
     async def all_at_once() -> list[Built]:
-        one = (builds.one(str(origin), {}, {"id": origin.name}, None, None, {}) for origin in origins)
+        one = (
+            builds.one(str(origin), {}, {"id": origin.name}, None, None, {}) for origin in origins
+        )
         return await asyncio.gather(*one)
 
     for number, built in enumerate(asyncio.run(all_at_once())):
         digest, files = image_in(tmp_path / "images", built.result["result"]["imageTag"])
-        assert (digest, files) == (built.result["result"]["imageDigest"], {"greeting": str(number).encode()})
+        assert (digest, files) == (
+            built.result["result"]["imageDigest"],
+            {"greeting": str(number).encode()},
+        )
     builds.check_nothing_is_left()
 
 
-def test_an_image_that_nobody_wants_to_keep_is_built_and_said_to_be_gone(builds: Builds, tmp_path: Path) -> None:
+def test_an_image_that_nobody_wants_to_keep_is_built_and_said_to_be_gone(
+    builds: Builds, tmp_path: Path
+) -> None:
     built = builds.run(made(tmp_path / "origin", SCRATCH), settings={"ociDir": None})
     assert built.result["result"]["imageDigest"].startswith("sha256:")
     assert "the image was built and is not kept" in built.log
@@ -261,5 +312,7 @@ def test_an_image_is_pushed_with_the_operators_credentials(builds: Builds, tmp_p
     # The layout holds the same image, so that one digest names both.
     assert image_in(tmp_path / "images", result["imageTag"])[0] == result["imageDigest"]
     parts = json.loads(manifest)
-    assert {parts["config"]["digest"], *(layer["digest"] for layer in parts["layers"])} <= set(registry.blobs)
+    assert {parts["config"]["digest"], *(layer["digest"] for layer in parts["layers"])} <= set(
+        registry.blobs
+    )
     assert PASSWORD not in built.log

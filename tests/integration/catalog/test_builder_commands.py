@@ -27,8 +27,12 @@ PUSHED = "sha256:43b4be95764e3f64d7e18d008dde74842a01f55e7fde3a0f74f06da202d5b58
 UNREACHABLE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n"
 REMEDY = "start it, and let the worker's user reach its socket"
 INSTALL = "apt-get install --no-install-recommends"
-BUILT_BY_DOCKER = Answer("build", out="Successfully built 84ecbb20733a\n", files={"--iidfile": IMAGE_ID})
-BUILT_BY_PODMAN = Answer("build", out="COMMIT localhost/apphub/shop\n", files={"--iidfile": IMAGE_ID})
+BUILT_BY_DOCKER = Answer(
+    "build", out="Successfully built 84ecbb20733a\n", files={"--iidfile": IMAGE_ID}
+)
+BUILT_BY_PODMAN = Answer(
+    "build", out="COMMIT localhost/apphub/shop\n", files={"--iidfile": IMAGE_ID}
+)
 
 
 @pytest.fixture
@@ -49,9 +53,13 @@ def origin(tmp_path: Path) -> Path:
     return made(tmp_path / "origin", {"docker/Dockerfile": "FROM scratch\n"})
 
 
-def run(origin: Path, settings: Mapping[str, Any] | None = None, reports: Reports | None = None) -> JobResult:
+def run(
+    origin: Path, settings: Mapping[str, Any] | None = None, reports: Reports | None = None
+) -> JobResult:
     repository = {**APP, "repoUrl": str(origin), "dockerfilePath": "docker/Dockerfile"}
-    return handler.execute(context_of({"build": BUILD, "repository": repository}, settings, reports))
+    return handler.execute(
+        context_of({"build": BUILD, "repository": repository}, settings, reports)
+    )
 
 
 def tag_of(origin: Path) -> str:
@@ -62,16 +70,29 @@ def layout_of(directory: Path) -> tuple[Path, str]:
     """Make what builders write for an image without layers; return it and the image's digest."""
     config = b"{}"
     manifest = json.dumps(
-        {"schemaVersion": 2, "config": {"digest": f"sha256:{hashlib.sha256(config).hexdigest()}"}, "layers": []}
+        {
+            "schemaVersion": 2,
+            "config": {"digest": f"sha256:{hashlib.sha256(config).hexdigest()}"},
+            "layers": [],
+        }
     ).encode()
     blobs = directory / "blobs" / "sha256"
     blobs.mkdir(parents=True)
     for content in (config, manifest):
         (blobs / hashlib.sha256(content).hexdigest()).write_bytes(content)
     digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
-    entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": len(manifest)}
+    entry = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": digest,
+        "size": len(manifest),
+    }
     (directory / "index.json").write_text(
-        json.dumps({"schemaVersion": 2, "manifests": [{**entry, "annotations": {"io.containerd.image.name": "x"}}]})
+        json.dumps(
+            {
+                "schemaVersion": 2,
+                "manifests": [{**entry, "annotations": {"io.containerd.image.name": "x"}}],
+            }
+        )
     )
     return directory, digest
 
@@ -90,7 +111,15 @@ def test_docker_builds_and_keeps_the_image_itself(fakes: FakeBuilders, origin: P
     assert fakes.commands == [
         ["docker", "version", "--format", "{{.Server.Version}}"],
         [
-            *("docker", "build", "--force-rm", "--iidfile", f"{work}/image-id", "--tag", tag_of(origin)),
+            *(
+                "docker",
+                "build",
+                "--force-rm",
+                "--iidfile",
+                f"{work}/image-id",
+                "--tag",
+                tag_of(origin),
+            ),
             *("--file", f"{source}/docker/Dockerfile", str(source)),
         ],
     ]
@@ -98,13 +127,26 @@ def test_docker_builds_and_keeps_the_image_itself(fakes: FakeBuilders, origin: P
     assert result.result["imageTag"] == tag_of(origin)
 
 
-def test_docker_pushes_with_the_operators_credentials(fakes: FakeBuilders, origin: Path, tmp_path: Path) -> None:
+def test_docker_pushes_with_the_operators_credentials(
+    fakes: FakeBuilders, origin: Path, tmp_path: Path
+) -> None:
     name = f"registry.example:5000/team/{tag_of(origin)}"
-    digests = [f"mirror.example/{name.partition('/')[2]}@sha256:0", f"{name.rpartition(':')[0]}@{PUSHED}"]
-    answers = [Answer("version", out="26\n"), BUILT_BY_DOCKER, Answer("tag"), Answer("push", out="Pushed\n")]
+    digests = [
+        f"mirror.example/{name.partition('/')[2]}@sha256:0",
+        f"{name.rpartition(':')[0]}@{PUSHED}",
+    ]
+    answers = [
+        Answer("version", out="26\n"),
+        BUILT_BY_DOCKER,
+        Answer("tag"),
+        Answer("push", out="Pushed\n"),
+    ]
     fakes.add("docker", [*answers, Answer("inspect", out=json.dumps(digests))])
     (tmp_path / "auth.json").write_text("{}")
-    settings = {"registry": "registry.example:5000/team", "registryAuthFile": str(tmp_path / "auth.json")}
+    settings = {
+        "registry": "registry.example:5000/team",
+        "registryAuthFile": str(tmp_path / "auth.json"),
+    }
     result = run(origin, {**settings, "dockerHost": "unix:///run/user/1000/docker.sock"})
     assert result.result["imageDigest"] == PUSHED
     docker = ["docker", "--host", "unix:///run/user/1000/docker.sock"]
@@ -124,11 +166,16 @@ def test_docker_pushes_with_the_operators_credentials(fakes: FakeBuilders, origi
 def test_a_push_without_a_digest_is_a_failure(fakes: FakeBuilders, origin: Path, said: str) -> None:
     answers = [Answer("version", out="26\n"), BUILT_BY_DOCKER, Answer("tag"), Answer("push")]
     fakes.add("docker", [*answers, Answer("inspect", out=said)])
-    with pytest.raises(BuildError, match=r"docker does not say under which digest it pushed to r\.example/apphub/shop"):
+    with pytest.raises(
+        BuildError,
+        match=r"docker does not say under which digest it pushed to r\.example/apphub/shop",
+    ):
         run(origin, {"registry": "r.example"})
 
 
-def test_dockers_own_registry_has_a_name_that_docker_leaves_out(fakes: FakeBuilders, origin: Path) -> None:
+def test_dockers_own_registry_has_a_name_that_docker_leaves_out(
+    fakes: FakeBuilders, origin: Path
+) -> None:
     answers = [Answer("version", out="26\n"), BUILT_BY_DOCKER, Answer("tag"), Answer("push")]
     fakes.add("docker", [*answers, Answer("inspect", out=f'["team/apphub/shop@{PUSHED}"]')])
     assert run(origin, {"registry": "docker.io/team"}).result["imageDigest"] == PUSHED
@@ -140,10 +187,18 @@ def test_docker_writes_an_oci_layout(fakes: FakeBuilders, origin: Path, tmp_path
     fakes.add("docker", [Answer("version", out="26\n"), BUILT_BY_DOCKER, saved])
     assert run(origin, {"ociDir": str(tmp_path / "images")}).result["imageDigest"] == digest
     assert image_in(tmp_path / "images", tag_of(origin)) == (digest, {})
-    assert fakes.commands[-1] == ["docker", "save", "--output", f"{Path.cwd()}/build/image.tar", tag_of(origin)]
+    assert fakes.commands[-1] == [
+        "docker",
+        "save",
+        "--output",
+        f"{Path.cwd()}/build/image.tar",
+        tag_of(origin),
+    ]
 
 
-def test_an_old_docker_cannot_write_an_oci_layout(fakes: FakeBuilders, origin: Path, tmp_path: Path) -> None:
+def test_an_old_docker_cannot_write_an_oci_layout(
+    fakes: FakeBuilders, origin: Path, tmp_path: Path
+) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "manifest.json").touch()
     saved = Answer("save", copies={"--output": str(archive_of(tmp_path / "old"))})
@@ -152,15 +207,27 @@ def test_an_old_docker_cannot_write_an_oci_layout(fakes: FakeBuilders, origin: P
         run(origin, {"ociDir": str(tmp_path / "images")})
 
 
-def test_podman_keeps_everything_in_the_attempts_directory(fakes: FakeBuilders, origin: Path, tmp_path: Path) -> None:
+def test_podman_keeps_everything_in_the_attempts_directory(
+    fakes: FakeBuilders, origin: Path, tmp_path: Path
+) -> None:
     layout, digest = layout_of(tmp_path / "pushed")
     pushed = Answer("push", copies={"oci:": str(layout)})
-    fakes.add("podman", [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, pushed])
+    fakes.add(
+        "podman", [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, pushed]
+    )
     (tmp_path / "base" / "vfs-images").mkdir(parents=True)
     result = run(origin, {"ociDir": str(tmp_path / "images"), "baseImages": str(tmp_path / "base")})
     source, work = Path("source").absolute(), Path("build").absolute()
     podman = [
-        *("podman", "--root", f"{work}/storage", "--runroot", f"{work}/run", "--storage-driver", "vfs"),
+        *(
+            "podman",
+            "--root",
+            f"{work}/storage",
+            "--runroot",
+            f"{work}/run",
+            "--storage-driver",
+            "vfs",
+        ),
         *("--storage-opt", f"vfs.imagestore={tmp_path}/base", "--tmpdir", f"{work}/libpod"),
     ]
     assert fakes.commands == [
@@ -171,7 +238,14 @@ def test_podman_keeps_everything_in_the_attempts_directory(fakes: FakeBuilders, 
             *("--iidfile", f"{work}/image-id", "--tag", f"localhost/{tag_of(origin)}"),
             *("--file", f"{source}/docker/Dockerfile", str(source)),
         ],
-        [*podman, "push", "--signature-policy", f"{work}/policy.json", IMAGE_ID, f"oci:{work}/image"],
+        [
+            *podman,
+            "push",
+            "--signature-policy",
+            f"{work}/policy.json",
+            IMAGE_ID,
+            f"oci:{work}/image",
+        ],
     ]
     for call in fakes.calls[1:]:
         assert all(Path(place).is_relative_to(work) for place in call["environment"].values())
@@ -179,12 +253,21 @@ def test_podman_keeps_everything_in_the_attempts_directory(fakes: FakeBuilders, 
     assert image_in(tmp_path / "images", tag_of(origin)) == (digest, {})
 
 
-def test_podman_pushes_with_the_operators_credentials(fakes: FakeBuilders, origin: Path, tmp_path: Path) -> None:
+def test_podman_pushes_with_the_operators_credentials(
+    fakes: FakeBuilders, origin: Path, tmp_path: Path
+) -> None:
     layout, _ = layout_of(tmp_path / "pushed")
     to_registry = Answer("--digestfile", files={"--digestfile": PUSHED})
     pushed = Answer("push", copies={"oci:": str(layout)})
-    fakes.add("podman", [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, to_registry, pushed])
-    settings = {"registry": "r.example/team", "registryAuthFile": "/etc/push.json", "registryTlsVerify": False}
+    fakes.add(
+        "podman",
+        [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, to_registry, pushed],
+    )
+    settings = {
+        "registry": "r.example/team",
+        "registryAuthFile": "/etc/push.json",
+        "registryTlsVerify": False,
+    }
     assert run(origin, settings).result["imageDigest"] == PUSHED
     work = Path("build").absolute()
     assert fakes.commands[-1][-7:] == [
@@ -200,9 +283,22 @@ def test_podman_pushes_with_the_operators_credentials(fakes: FakeBuilders, origi
 @pytest.mark.parametrize(
     ("there", "chosen"),
     [
-        ({"docker": Answer("version", out="26\n"), "podman": Answer("--version"), "buildah": None}, "docker"),
-        ({"docker": Answer("version", err=UNREACHABLE, code=1), "podman": Answer("--version")}, "podman"),
-        ({"docker": Answer("version", err=UNREACHABLE, code=1), "buildah": Answer("--version")}, "buildah"),
+        (
+            {
+                "docker": Answer("version", out="26\n"),
+                "podman": Answer("--version"),
+                "buildah": None,
+            },
+            "docker",
+        ),
+        (
+            {"docker": Answer("version", err=UNREACHABLE, code=1), "podman": Answer("--version")},
+            "podman",
+        ),
+        (
+            {"docker": Answer("version", err=UNREACHABLE, code=1), "buildah": Answer("--version")},
+            "buildah",
+        ),
         ({"podman": Answer("--version", code=127), "buildah": Answer("--version")}, "buildah"),
         ({"buildah": Answer("--version")}, "buildah"),
     ],
@@ -211,7 +307,10 @@ def test_the_first_builder_that_can_be_used_is_used(
     fakes: FakeBuilders, origin: Path, there: Mapping[str, Answer | None], chosen: str
 ) -> None:
     for name, answer in there.items():
-        fakes.add(name, [*([answer] if answer else []), Answer("build", err=f"Error: asked {name}\n", code=1)])
+        fakes.add(
+            name,
+            [*([answer] if answer else []), Answer("build", err=f"Error: asked {name}\n", code=1)],
+        )
     with pytest.raises(BuildError, match=f"{chosen}: asked {chosen}"):
         run(origin)
 
@@ -219,10 +318,22 @@ def test_the_first_builder_that_can_be_used_is_used(
 @pytest.mark.parametrize(
     ("builder", "message"),
     [
-        ("auto", f"no builder of images can be used here; install one: {INSTALL} buildah crun netavark"),
-        ("docker", "the builder docker cannot be used: docker is not installed: see https://docs.docker.com"),
-        ("podman", f"the builder podman cannot be used: podman is not installed: {INSTALL} podman crun netavark"),
-        ("buildah", f"the builder buildah cannot be used: buildah is not installed: {INSTALL} buildah crun netavark"),
+        (
+            "auto",
+            f"no builder of images can be used here; install one: {INSTALL} buildah crun netavark",
+        ),
+        (
+            "docker",
+            "the builder docker cannot be used: docker is not installed: see https://docs.docker.com",
+        ),
+        (
+            "podman",
+            f"the builder podman cannot be used: podman is not installed: {INSTALL} podman crun netavark",
+        ),
+        (
+            "buildah",
+            f"the builder buildah cannot be used: buildah is not installed: {INSTALL} buildah crun netavark",
+        ),
         ("kaniko", "unknown builder 'kaniko': use auto, docker, podman, buildah"),
     ],
 )
@@ -239,7 +350,10 @@ def test_without_a_builder_the_build_fails_for_good_and_says_what_to_install(
 
 
 def test_the_log_says_of_each_builder_why_it_cannot_be_used(
-    fakes: FakeBuilders, origin: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    fakes: FakeBuilders,
+    origin: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     caplog.set_level("INFO")
@@ -254,9 +368,13 @@ def test_the_log_says_of_each_builder_why_it_cannot_be_used(
     ]
 
 
-def test_a_builder_that_is_wanted_is_used_though_another_comes_first(fakes: FakeBuilders, origin: Path) -> None:
+def test_a_builder_that_is_wanted_is_used_though_another_comes_first(
+    fakes: FakeBuilders, origin: Path
+) -> None:
     fakes.add("docker", [Answer("version", out="26\n"), BUILT_BY_DOCKER])
-    fakes.add("buildah", [Answer("--version"), Answer("build", err="Error: asked buildah\n", code=125)])
+    fakes.add(
+        "buildah", [Answer("--version"), Answer("build", err="Error: asked buildah\n", code=125)]
+    )
     with pytest.raises(BuildError, match="buildah: asked buildah"):
         run(origin, {"builder": "buildah"})
     assert {command[0] for command in fakes.commands} == {"buildah"}
@@ -268,9 +386,18 @@ def test_a_builder_that_is_wanted_is_used_though_another_comes_first(fakes: Fake
         ({}, "repository missing"),
         ({"build": None, "repository": APP}, "repository missing"),
         ({"build": BUILD, "repository": None}, "repository missing"),
-        ({"build": {**BUILD, "status": "succeeded"}, "repository": APP}, "build already ended: succeeded"),
-        ({"build": {**BUILD, "status": "failed"}, "repository": APP}, "build already ended: failed"),
-        ({"build": {**BUILD, "status": "canceled"}, "repository": APP}, "build already ended: canceled"),
+        (
+            {"build": {**BUILD, "status": "succeeded"}, "repository": APP},
+            "build already ended: succeeded",
+        ),
+        (
+            {"build": {**BUILD, "status": "failed"}, "repository": APP},
+            "build already ended: failed",
+        ),
+        (
+            {"build": {**BUILD, "status": "canceled"}, "repository": APP},
+            "build already ended: canceled",
+        ),
     ],
 )
 def test_nothing_is_built_for_what_is_gone_or_over(inputs: dict[str, Any], message: str) -> None:

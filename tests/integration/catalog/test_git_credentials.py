@@ -60,7 +60,11 @@ def test_a_wrong_password_is_refused_and_not_told(tmp_path: Path, origin: Path) 
     del origin
     told = "other than the operator's"
     with git_server(tmp_path, LOGIN) as server, pytest.raises(RefusedError, match=told) as failed:
-        clone(context_of(**credentials(server.address, "wr0ng")), f"http://{server.address}/origin/.git", Path("clone"))
+        clone(
+            context_of(**credentials(server.address, "wr0ng")),
+            f"http://{server.address}/origin/.git",
+            Path("clone"),
+        )
     assert "wr0ng" not in str(failed.value)
     assert not [path for path in Path().iterdir() if path.name.startswith("git-")]
 
@@ -68,8 +72,13 @@ def test_a_wrong_password_is_refused_and_not_told(tmp_path: Path, origin: Path) 
 @pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1", "localhost", "other.example"])
 def test_another_host_or_port_gets_nothing(tmp_path: Path, origin: Path, place: str) -> None:
     del origin
-    with git_server(tmp_path, LOGIN) as server, pytest.raises(RefusedError, match="demands a user and password"):
-        clone(context_of(**credentials(place)), f"http://{server.address}/origin/.git", Path("clone"))
+    with (
+        git_server(tmp_path, LOGIN) as server,
+        pytest.raises(RefusedError, match="demands a user and password"),
+    ):
+        clone(
+            context_of(**credentials(place)), f"http://{server.address}/origin/.git", Path("clone")
+        )
     assert set(server.authorizations) == {None}
 
 
@@ -82,9 +91,16 @@ def test_a_redirect_never_carries_the_credentials_away(tmp_path: Path, origin: P
     with (
         git_server(tmp_path) as elsewhere,
         http_server(redirect_to(elsewhere)) as first,
-        pytest.raises(RefusedError, match="the server redirects, which is not followed where credentials are used"),
+        pytest.raises(
+            RefusedError,
+            match="the server redirects, which is not followed where credentials are used",
+        ),
     ):
-        clone(context_of(**credentials(first.address)), f"http://{first.address}/origin/.git", Path("clone"))
+        clone(
+            context_of(**credentials(first.address)),
+            f"http://{first.address}/origin/.git",
+            Path("clone"),
+        )
     assert elsewhere.authorizations == []
 
 
@@ -97,29 +113,48 @@ def test_a_redirect_after_the_login_carries_nothing_away(tmp_path: Path, origin:
         else:
             redirect_to(elsewhere)(handler)
 
-    with git_server(tmp_path) as elsewhere, http_server(answer) as first, pytest.raises(RefusedError):
-        clone(context_of(**credentials(first.address)), f"http://{first.address}/origin/.git", Path("clone"))
+    with (
+        git_server(tmp_path) as elsewhere,
+        http_server(answer) as first,
+        pytest.raises(RefusedError),
+    ):
+        clone(
+            context_of(**credentials(first.address)),
+            f"http://{first.address}/origin/.git",
+            Path("clone"),
+        )
     assert first.authorizations[-1] is not None
     assert elsewhere.authorizations == []
 
 
-def test_a_redirect_towards_the_host_does_not_fetch_its_credentials(tmp_path: Path, origin: Path) -> None:
+def test_a_redirect_towards_the_host_does_not_fetch_its_credentials(
+    tmp_path: Path, origin: Path
+) -> None:
     del origin
     with (
         git_server(tmp_path, LOGIN) as private,
         http_server(redirect_to(private)) as first,
         pytest.raises(RefusedError, match="demands a user and password"),
     ):
-        clone(context_of(**credentials(private.address)), f"http://{first.address}/origin/.git", Path("clone"))
+        clone(
+            context_of(**credentials(private.address)),
+            f"http://{first.address}/origin/.git",
+            Path("clone"),
+        )
     assert set(private.authorizations) == {None}
 
 
-def test_nothing_of_the_host_is_told(tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_the_host_is_told(
+    tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A .netrc, git's own settings and stores, helpers, variables and proxies: all would give the right password."""
     del origin
     home = tmp_path / "home"
     home.mkdir()
-    with git_server(tmp_path, "anna:known") as server, http_server(lambda handler: handler.say(200)) as proxy:
+    with (
+        git_server(tmp_path, "anna:known") as server,
+        http_server(lambda handler: handler.say(200)) as proxy,
+    ):
         (home / ".netrc").write_text("machine 127.0.0.1 login anna password known\n")
         (home / ".git-credentials").write_text(f"http://anna:known@{server.address}\n")
         (home / ".gitconfig").write_text("[credential]\n\thelper = store\n")

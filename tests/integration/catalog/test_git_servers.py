@@ -64,7 +64,10 @@ def silent(connection: socket) -> None:
 
 @pytest.mark.parametrize("scheme", ["git", "http"])
 def test_a_server_that_says_nothing_is_given_up(scheme: str) -> None:
-    with tcp_server(silent) as address, pytest.raises(GitError, match=r"took longer than 0\.7 s and was stopped"):
+    with (
+        tcp_server(silent) as address,
+        pytest.raises(GitError, match=r"took longer than 0\.7 s and was stopped"),
+    ):
         clone(context_of(cloneTimeoutMs=700), f"{scheme}://{address}/shop.git", Path("clone"))
 
 
@@ -82,9 +85,14 @@ def test_a_pack_that_comes_slowly_for_ever_is_given_up() -> None:
         clone(context_of(cloneTimeoutMs=1_000), f"git://{address}/shop.git", Path("clone"))
 
 
-def test_a_web_server_that_stalls_is_given_up_before_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_web_server_that_stalls_is_given_up_before_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(home, "STALL_S", 1)
-    with tcp_server(silent) as address, pytest.raises(GitError, match=r"less than 1000 bytes/sec|too slow"):
+    with (
+        tcp_server(silent) as address,
+        pytest.raises(GitError, match=r"less than 1000 bytes/sec|too slow"),
+    ):
         clone(context_of(), f"http://{address}/shop.git", Path("clone"))
 
 
@@ -108,14 +116,18 @@ def test_a_cancel_is_heard_while_a_server_says_nothing(scheme: str) -> None:
 
 @pytest.mark.timeout(60)
 def test_a_pack_without_an_end_is_stopped_at_the_size_limit() -> None:
-    # A blob whose header promises 32 GB, and whose content is not compressed: it comes as fast as it is sent.
+    # A blob whose header promises 32 GB, and whose content is not compressed: it comes as fast as
+    # it is sent.
     header = b"PACK\0\0\0\2\0\0\0\1" + b"\xb0" + b"\xff" * 4 + b"\x7f" + b"\x78\x01"
     stored = b"\0\xff\xff\0\0" + os.urandom(65_535)
 
     def answer(connection: socket) -> None:
         serve_pack(connection, forever(header, stored, pause_s=0))
 
-    with tcp_server(answer) as address, pytest.raises(RefusedError, match="the repository takes more than 3 MB"):
+    with (
+        tcp_server(answer) as address,
+        pytest.raises(RefusedError, match="the repository takes more than 3 MB"),
+    ):
         clone(context_of(cloneMaxBytes=3_000_000), f"git://{address}/shop.git", Path("clone"))
 
 
@@ -137,7 +149,10 @@ def test_what_a_server_says_is_kept_short_and_cannot_steer_a_terminal() -> None:
 
 
 def test_a_page_that_is_no_repository_is_refused() -> None:
-    with http_server(lambda handler: handler.say(200, b"<html>")) as server, pytest.raises(GitError):
+    with (
+        http_server(lambda handler: handler.say(200, b"<html>")) as server,
+        pytest.raises(GitError),
+    ):
         clone(context_of(), f"http://{server.address}/shop.git", Path("clone"))
 
 
@@ -152,7 +167,10 @@ def test_a_page_that_is_no_repository_is_refused() -> None:
 def test_a_refusal_is_told_and_another_attempt_made_where_it_may_help(
     status: int, told: str, kind: type[GitError]
 ) -> None:
-    with http_server(lambda handler: handler.say(status)) as server, pytest.raises(GitError, match=told) as failed:
+    with (
+        http_server(lambda handler: handler.say(status)) as server,
+        pytest.raises(GitError, match=told) as failed,
+    ):
         clone(context_of(), f"http://{server.address}/shop.git", Path("clone"))
     assert type(failed.value) is kind
 
@@ -165,10 +183,15 @@ def redirect_to(target: str) -> Callable[[Any], None]:
     return lambda handler: handler.say(302, Location=target + handler.path)
 
 
-def test_a_redirect_to_another_host_is_followed_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_redirect_to_another_host_is_followed_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     origin = repository(tmp_path, {"a": "1"})
-    with git_server(tmp_path) as real, http_server(redirect_to(f"http://x:y@{real.address}")) as first:
+    with (
+        git_server(tmp_path) as real,
+        http_server(redirect_to(f"http://x:y@{real.address}")) as first,
+    ):
         sha = clone(context_of(), f"http://{first.address}/origin/.git", Path("clone"))
     assert sha == git(origin, "rev-parse", "HEAD")
     assert f"git: warning: redirecting to http://{real.address}/origin/.git/" in caplog.text

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests import ROOT
 from tests.support.git_servers import http_server, tcp_server
 from tests.support.repositories import app_at, git, repository
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.port import Outcome, Task
 from worker.handlers.registry import HandlerSource
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = ROOT
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -47,7 +48,10 @@ def task_of(tmp_path: Path, repo_url: str, **settings: Any) -> Task:
 
 def test_the_largest_record_comes_through(tmp_path: Path) -> None:
     names = [f"{number}.png" for number in range(8)]
-    files: dict[str, str | bytes] = {"previews.json": json.dumps(names), "Dockerfile": "FROM scratch"}
+    files: dict[str, str | bytes] = {
+        "previews.json": json.dumps(names),
+        "Dockerfile": "FROM scratch",
+    }
     for number, name in enumerate(names):
         files[name] = (PNG + name.encode()).ljust(1_500_000 if number < 2 else 30_000)
     origin = repository(tmp_path, files)
@@ -97,5 +101,8 @@ def test_this_project_is_read(tmp_path: Path) -> None:
     found = effect["data"]
     assert found["commit_sha"] == git(PROJECT, "-c", "safe.directory=*", "rev-parse", "HEAD")
     assert (found["name"], found["dockerfile_path"]) == ("Shop", "Dockerfile")
-    assert found["description"] == "An event-sourced job service for deterministic tasks that run to completion."
+    assert (
+        found["description"]
+        == "An event-sourced job service for deterministic tasks that run to completion."
+    )
     assert {"key": "language", "value": "python"} in found["tags"]

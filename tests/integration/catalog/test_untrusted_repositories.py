@@ -26,7 +26,11 @@ def ingested(origin: Path, **settings: Any) -> JobResult:
 
 def written() -> list[str]:
     """Return what a clone that was refused has written beside git's own files."""
-    return [path.name for path in Path("clone").iterdir() if path.name != ".git"] if Path("clone").exists() else []
+    return (
+        [path.name for path in Path("clone").iterdir() if path.name != ".git"]
+        if Path("clone").exists()
+        else []
+    )
 
 
 # Size ---------------------------------------------------------------------------------------------------------------
@@ -40,7 +44,9 @@ def test_a_repository_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_small_pack_of_giant_files_is_refused_before_one_is_written(tmp_path: Path) -> None:
-    origin = repository(tmp_path, {f"zeros{number}": bytes(2_000_000) + bytes([number]) for number in range(8)})
+    origin = repository(
+        tmp_path, {f"zeros{number}": bytes(2_000_000) + bytes([number]) for number in range(8)}
+    )
     assert sum(path.stat().st_size for path in origin.glob(".git/objects/*/*")) < 1_000_000
     with pytest.raises(RefusedError, match="the repository takes more than 10 MB"):
         ingested(origin, cloneMaxBytes=10_000_000)
@@ -107,12 +113,17 @@ def test_a_small_pack_that_unpacks_to_gigabytes_of_memory_is_refused() -> None:
     base = sha1(b"blob %d\0" % len(megabyte) + megabyte).digest()
     copy = b"\xc0\x10"  # From offset 0, as many bytes as its third byte of size says.
     delta = varint(len(megabyte)) + varint(8_192 * len(megabyte)) + copy * 8_192
-    entries = entry_of_a_pack(3, len(megabyte), megabyte) + entry_of_a_pack(7, len(delta), delta, base)
+    entries = entry_of_a_pack(3, len(megabyte), megabyte) + entry_of_a_pack(
+        7, len(delta), delta, base
+    )
     pack = b"PACK" + struct.pack(">II", 2, 2) + entries
     pack += sha1(pack).digest()
 
     def answer(connection: socket) -> None:
         serve_pack(connection, [pack])
 
-    with tcp_server(answer) as address, pytest.raises(RefusedError, match="takes more memory than a clone may use"):
+    with (
+        tcp_server(answer) as address,
+        pytest.raises(RefusedError, match="takes more memory than a clone may use"),
+    ):
         clone(context_of(), f"git://{address}/shop.git", Path("clone"))

@@ -46,7 +46,13 @@ def test_links_out_of_the_tree_are_not_read(tmp_path: Path) -> None:
         b"previews.json": b"up/previews.json",
         b"circle": b"circle",
     }
-    found = record(imported(tmp_path, {b"ops/Dockerfile": b"FROM scratch"}, {**links, b"Dockerfile": b"up/Dockerfile"}))
+    found = record(
+        imported(
+            tmp_path,
+            {b"ops/Dockerfile": b"FROM scratch"},
+            {**links, b"Dockerfile": b"up/Dockerfile"},
+        )
+    )
     assert found["dockerfile_path"] == "ops/Dockerfile"
     assert said(found) == AS_GIVEN
     assert [tag["key"] for tag in found["tags"]] == ["Runtime"]
@@ -64,7 +70,9 @@ def test_links_to_devices_and_directories_are_not_read(tmp_path: Path) -> None:
 
 
 def test_gits_own_files_are_no_files_of_the_repository(tmp_path: Path) -> None:
-    found = record(imported(tmp_path, DOCKERFILE, {b"README.md": b".git/config", b"tags.yaml": b".git/HEAD"}))
+    found = record(
+        imported(tmp_path, DOCKERFILE, {b"README.md": b".git/config", b"tags.yaml": b".git/HEAD"})
+    )
     assert found["description"] == "As given"
     assert [tag["key"] for tag in found["tags"]] == ["Runtime"]
 
@@ -87,7 +95,9 @@ def test_a_name_that_leads_out_of_its_directory_is_refused(tmp_path: Path, name:
         (b"d/" * 2_500 + b"file", "maximum allowed tree depth|too long or too deep"),
     ],
 )
-def test_a_path_beyond_the_system_s_limits_is_refused(tmp_path: Path, path: bytes, told: str) -> None:
+def test_a_path_beyond_the_system_s_limits_is_refused(
+    tmp_path: Path, path: bytes, told: str
+) -> None:
     with pytest.raises(GitError, match=told) as failed:
         record(imported(tmp_path, {path: b"x"}))
     assert len(str(failed.value)) < 4_000
@@ -117,7 +127,8 @@ def test_odd_names_and_encodings_are_read(tmp_path: Path) -> None:
 # Contents -----------------------------------------------------------------------------------------------------------
 
 LAUGHS = "a: &a [lol]\n" + "".join(
-    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
+    for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
 
 
@@ -132,10 +143,18 @@ LAUGHS = "a: &a [lol]\n" + "".join(
         ("tags.yaml", "[" * 60_000, "tags.yaml is passed over: it is nested deeper than 32 levels"),
         ("tags.yaml", "a: b\n" * 20_000, "tags.yaml is passed over: it is larger than 65536 bytes"),
         ("tags.json", "[" * 60_000, "tags.json is passed over: it is nested too deeply"),
-        ("previews.json", '{"tiles":' * 7_000, "previews.json is passed over: it is nested too deeply"),
+        (
+            "previews.json",
+            '{"tiles":' * 7_000,
+            "previews.json is passed over: it is nested too deeply",
+        ),
         ("package.json", "[" * 1_000_000, "package.json is passed over: it is nested too deeply"),
         ("package.json", "9" * 1_000_000, "package.json is passed over: it is no JSON"),
-        ("package.json", " " * (MAX_TEXT_BYTES + 1), "package.json is passed over: it is larger than 1048576 bytes"),
+        (
+            "package.json",
+            " " * (MAX_TEXT_BYTES + 1),
+            "package.json is passed over: it is larger than 1048576 bytes",
+        ),
         ("README.md", "x" * (MAX_TEXT_BYTES + 1), ""),
         ("README.md", "![" * 500_000, ""),
     ],
@@ -160,7 +179,11 @@ def test_a_giant_dockerfile_is_found_and_not_read(tmp_path: Path) -> None:
 def test_pointers_of_large_files_stay_pointers(tmp_path: Path) -> None:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 5\n"
     attributes = b"*.png filter=lfs diff=lfs merge=lfs -text\n"
-    files = {b".gitattributes": attributes, b"shot.png": pointer, b"README.md": b"![Shot](shot.png)"}
+    files = {
+        b".gitattributes": attributes,
+        b"shot.png": pointer,
+        b"README.md": b"![Shot](shot.png)",
+    }
     found = record(imported(tmp_path, {**DOCKERFILE, **files}))
     assert found["preview_tiles"] == []
     assert Path("clone/shot.png").read_bytes() == pointer
@@ -172,10 +195,21 @@ def test_nothing_that_a_local_repository_s_settings_name_is_run(tmp_path: Path) 
     program = tmp_path / "program"
     program.write_text(f'#!/bin/sh\necho "$0" >> {mark}\nexec "$@"\n')
     program.chmod(0o755)
-    for name in ("post-checkout", "post-update", "pre-receive", "reference-transaction", "pre-auto-gc"):
+    for name in (
+        "post-checkout",
+        "post-update",
+        "pre-receive",
+        "reference-transaction",
+        "pre-auto-gc",
+    ):
         (origin / ".git/hooks").mkdir(exist_ok=True)
         (origin / ".git/hooks" / name).symlink_to(program)
-    for name in ("uploadpack.packObjectsHook", "core.fsmonitor", "core.alternateRefsCommand", "core.sshCommand"):
+    for name in (
+        "uploadpack.packObjectsHook",
+        "core.fsmonitor",
+        "core.alternateRefsCommand",
+        "core.sshCommand",
+    ):
         git(origin, "config", name, str(program))
     clone(context_of(), str(origin), Path("clone"))
     assert not mark.exists()

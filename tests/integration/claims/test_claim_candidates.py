@@ -41,11 +41,19 @@ def _crowd(random: Random, runs: int, keys: int) -> list[dict[str, Any]]:
 
     def run() -> dict[str, Any]:
         slug = random.choice([*JOBS, "full", "keyed"])
-        key = f'"{min(int(random.expovariate(4) * keys), keys)}"' if slug in {"keyed", "both"} else None
+        key = (
+            f'"{min(int(random.expovariate(4) * keys), keys)}"'
+            if slug in {"keyed", "both"}
+            else None
+        )
         key = None if random.random() < 0.1 else key
         in_front = slug == "full" or key == '"0"'
         minutes = random.randrange(-9, -5) if in_front else random.randrange(-5, 3)
-        deadline = (NOW + timedelta(minutes=random.randrange(-1, 2))).isoformat() if random.random() < 0.1 else None
+        deadline = (
+            (NOW + timedelta(minutes=random.randrange(-1, 2))).isoformat()
+            if random.random() < 0.1
+            else None
+        )
         return {
             "id": str(UUID(int=random.getrandbits(128))),
             "slug": slug,
@@ -64,7 +72,11 @@ def _expected(runs: list[dict[str, Any]], limit: int) -> list[str]:
     """Pick by looking at every run."""
     running = [run for run in runs if run["status"] == "running"]
     counts = {slug: sum(run["slug"] == slug for run in running) for slug in JOBS}
-    keys = {(run["slug"], run["concurrency_value"]) for run in running if run["concurrency_value"] is not None}
+    keys = {
+        (run["slug"], run["concurrency_value"])
+        for run in running
+        if run["concurrency_value"] is not None
+    }
     picked: list[str] = []
     for run in sorted(runs, key=lambda run: (-run["priority"], run["scheduled_at"], run["id"])):
         key, deadline = (run["slug"], run["concurrency_value"]), run["start_deadline_at"]
@@ -98,7 +110,9 @@ async def _registered_jobs(part: Parts) -> None:
         await registered(part.jobs, slug, **spec)
 
 
-@pytest.mark.parametrize(("front", "of_job", "max_keys"), [(12, 8, 2_000), (0, 0, 2_000), (0, 0, 1)])
+@pytest.mark.parametrize(
+    ("front", "of_job", "max_keys"), [(12, 8, 2_000), (0, 0, 2_000), (0, 0, 1)]
+)
 def test_a_claim_picks_what_looking_at_every_run_would_pick(
     database_url: str, monkeypatch: pytest.MonkeyPatch, front: int, of_job: int, max_keys: int
 ) -> None:
@@ -129,7 +143,9 @@ def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(databas
             await connection.execute(PLANNED)
             assert await claims.claim_candidates(connection, NOW, 4)
             [first] = await fetch_rows(
-                connection, "SELECT min(scheduled_at) AS at FROM job_runs WHERE status = 'pending'", {}
+                connection,
+                "SELECT min(scheduled_at) AS at FROM job_runs WHERE status = 'pending'",
+                {},
             )
             assert (await next_due(connection))["next_at"] == first["at"]
             await connection.execute("DELETE FROM job_runs")

@@ -12,14 +12,18 @@ from tests.support.logs import TESTER, Parts, parts, query, registered
 
 
 async def _launch(part: Parts, slug: str, count: int = 1, **launch: Any) -> list[str]:
-    return [str((await part.jobs.launch(slug, Launch(**launch), TESTER)).run_id) for _ in range(count)]
+    return [
+        str((await part.jobs.launch(slug, Launch(**launch), TESTER)).run_id) for _ in range(count)
+    ]
 
 
 async def _claimed(part: Parts, slots: int) -> list[str]:
     return [str(claim.run.id) for claim in await part.executions.claim("w", slots)]
 
 
-def test_claims_follow_priority_then_schedule_and_never_exceed_the_free_slots(database_url: str) -> None:
+def test_claims_follow_priority_then_schedule_and_never_exceed_the_free_slots(
+    database_url: str,
+) -> None:
     async def scenario() -> None:
         async with parts(database_url) as part:
             slug = await registered(part.jobs)
@@ -43,7 +47,9 @@ def test_a_full_job_does_not_hide_the_runs_behind_it(database_url: str) -> None:
             free = await registered(part.jobs, "free")
             await part.worker("w")
             in_limit = await _launch(part, limited, 30, priority=10)
-            same_key = await _launch(part, keyed, 30, priority=5, parameters={"k": {"b": 1, "a": [2]}})
+            same_key = await _launch(
+                part, keyed, 30, priority=5, parameters={"k": {"b": 1, "a": [2]}}
+            )
             [other_key] = await _launch(part, keyed, parameters={"k": "other"})
             [behind] = await _launch(part, free)
             assert await _claimed(part, 10) == [*in_limit[:2], same_key[0], other_key, behind]
@@ -103,14 +109,17 @@ def test_a_worker_that_beat_after_all_is_not_buried(database_url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_result_is_refused(database_url: str) -> None:
+def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_result_is_refused(
+    database_url: str,
+) -> None:
     async def scenario() -> None:
         async with parts(database_url) as part:
             slug = await registered(part.jobs, retry_policy={"maxAttempts": 2})
             await part.worker("w")
             await _launch(part, slug)
             [claim] = await part.executions.claim("w", 1)
-            await part.heartbeats.leave("w")  # However it came to leave without recording the run's end.
+            # However it came to leave without recording the run's end.
+            await part.heartbeats.leave("w")
             assert await part.heartbeats.any_orphaned()
             assert await part.executions.recover([], "observer") == [claim.run.id]
             assert not await part.heartbeats.any_orphaned()
@@ -128,14 +137,16 @@ def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_result_is_r
                 ("started", "worker:w2"),
                 ("succeeded", "worker:w2"),
             ]
-            assert query(database_url, "SELECT status, attempt, execution, result FROM job_runs") == [
-                ("succeeded", 2, 2, "in time")
-            ]
+            assert query(
+                database_url, "SELECT status, attempt, execution, result FROM job_runs"
+            ) == [("succeeded", 2, 2, "in time")]
 
     asyncio.run(scenario())
 
 
-def test_a_result_that_breaks_the_output_schema_fails_the_run_and_says_where(database_url: str) -> None:
+def test_a_result_that_breaks_the_output_schema_fails_the_run_and_says_where(
+    database_url: str,
+) -> None:
     async def scenario() -> None:
         async with parts(database_url) as part:
             schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -146,7 +157,9 @@ def test_a_result_that_breaks_the_output_schema_fails_the_run_and_says_where(dat
             await part.executions.succeed(good.run.id, good.holder, {"n": 1}, Report())
             await part.executions.succeed(bad.run.id, bad.holder, {"n": "one"}, Report())
             [(status, reason, message)] = query(
-                database_url, "SELECT status, failure_reason, error_message FROM job_runs WHERE id = %s", bad.run.id
+                database_url,
+                "SELECT status, failure_reason, error_message FROM job_runs WHERE id = %s",
+                bad.run.id,
             )
             assert (status, reason) == ("failed", "invalid_result")
             assert "/result/n" in message

@@ -34,7 +34,9 @@ class _Race:
     async def launch(self, part: Parts, slug: str) -> None:
         while not self.over.is_set():
             parameters: JsonObject = {"key": random.randrange(4)}
-            launched = await part.jobs.launch(slug, Launch(parameters=parameters, max_attempts=2), TESTER)
+            launched = await part.jobs.launch(
+                slug, Launch(parameters=parameters, max_attempts=2), TESTER
+            )
             self.run_ids.append(launched.run_id)
 
     async def cancel(self, part: Parts) -> None:
@@ -95,7 +97,9 @@ def test_racing_launchers_claimers_and_cancelers(database_url: str) -> None:
 
     events = asyncio.run(scenario())
     _check_history(events)
-    assert query(database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]
+    assert query(
+        database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    ) == [(0,)]
     [(wrong,)] = query(
         database_url,
         "SELECT count(*) FROM job_runs WHERE aggregate_version IS DISTINCT FROM"
@@ -124,12 +128,17 @@ def _check_history(events: list[Envelope]) -> None:
             running.pop(run_id, None)
     assert max(started.values()) == 1
     assert len(started) > 20
-    assert {"job_run.canceled", "job_run.succeeded", "job_run.attempt_failed", "job_run.handed_back"} <= {
-        event.topic for event in events
-    }
+    assert {
+        "job_run.canceled",
+        "job_run.succeeded",
+        "job_run.attempt_failed",
+        "job_run.handed_back",
+    } <= {event.topic for event in events}
 
 
-def _check_limits(running: dict[UUID, object], slugs: dict[UUID, str], keys: dict[UUID, object]) -> None:
+def _check_limits(
+    running: dict[UUID, object], slugs: dict[UUID, str], keys: dict[UUID, object]
+) -> None:
     assert sum(slugs[run_id] == "limited" for run_id in running) <= LIMIT
     held = [keys[run_id] for run_id in running if slugs[run_id] == "keyed"]
     assert len(held) == len(set(held)), "two runs with the same key at the same time"

@@ -32,9 +32,15 @@ def story(shared: SharedApi) -> Json:
     first = shared.launch(slug, {"parameters": {"n": 1}})
     second = shared.launch(slug, {"parameters": {"n": 2}})
     launched = head(shared)
-    shared.client.post(f"/job-runs/{first['id']}/cancel", json={"reason": "why not"}).raise_for_status()
+    shared.client.post(
+        f"/job-runs/{first['id']}/cancel", json={"reason": "why not"}
+    ).raise_for_status()
     canceled = head(shared)
-    revised_job = shared.client.patch(f"/jobs/{slug}", json={"name": "second name"}).raise_for_status().json()["data"]
+    revised_job = (
+        shared.client.patch(f"/jobs/{slug}", json={"name": "second name"})
+        .raise_for_status()
+        .json()["data"]
+    )
     third = shared.launch(slug)
     return {
         "slug": slug,
@@ -56,7 +62,9 @@ def test_a_run_is_shown_as_it_was_with_its_job_as_that_was(shared: SharedApi, st
     at_launch = shared.get(path, asOf=story["launched"])
     assert set(at_launch) == {"data"}
     assert at_launch["data"]["run"] == first
-    assert at_launch["data"]["job"] == {name: story["job"][name] for name in ("id", "slug", "name", "version", "type")}
+    assert at_launch["data"]["job"] == {
+        name: story["job"][name] for name in ("id", "slug", "name", "version", "type")
+    }
     canceled = shared.get(path, asOf=story["canceled"])["data"]
     assert (canceled["run"], canceled["job"]["name"]) == (story["canceled run"], "first name")
     now = shared.get(path, asOf=story["end"])
@@ -70,22 +78,39 @@ def test_a_run_that_was_not_there_yet_is_not_found(shared: SharedApi, story: Jso
     for position in (requested["position"] - 1, story["before"], 0):
         answer = shared.client.get(f"/job-runs/{first['id']}", params={"asOf": position})
         check_failure(answer, 404, "run_not_found", "job run not found")
-    assert shared.get(f"/job-runs/{first['id']}", asOf=requested["position"])["data"]["run"] == first
+    assert (
+        shared.get(f"/job-runs/{first['id']}", asOf=requested["position"])["data"]["run"] == first
+    )
     for unknown in (str(uuid4()), "nonsense"):
-        check_failure(shared.client.get(f"/job-runs/{unknown}", params={"asOf": 0}), 404, "run_not_found")
+        check_failure(
+            shared.client.get(f"/job-runs/{unknown}", params={"asOf": 0}), 404, "run_not_found"
+        )
 
 
-def test_a_job_is_shown_as_it_was_with_its_runs_as_they_were(shared: SharedApi, story: Json) -> None:
+def test_a_job_is_shown_as_it_was_with_its_runs_as_they_were(
+    shared: SharedApi, story: Json
+) -> None:
     first, second, third = story["runs"]
     path = f"/jobs/{story['slug'].upper()}"
-    check_failure(shared.client.get(path, params={"asOf": story["before"]}), 404, "job_not_found", "job not found")
+    check_failure(
+        shared.client.get(path, params={"asOf": story["before"]}),
+        404,
+        "job_not_found",
+        "job not found",
+    )
     seen = shared.get(path, asOf=story["registered"])
     assert seen == {
         "data": {"job": story["job"], "runs": []},
         "meta": {"limit": 10, "offset": 0, "asOf": story["registered"]},
     }
-    assert shared.get(path, asOf=story["launched"])["data"] == {"job": story["job"], "runs": [second, first]}
-    assert shared.get(path, asOf=story["canceled"])["data"]["runs"] == [second, story["canceled run"]]
+    assert shared.get(path, asOf=story["launched"])["data"] == {
+        "job": story["job"],
+        "runs": [second, first],
+    }
+    assert shared.get(path, asOf=story["canceled"])["data"]["runs"] == [
+        second,
+        story["canceled run"],
+    ]
     assert shared.get(path, asOf=story["canceled"], status="pending")["data"]["runs"] == [second]
     end = shared.get(path, asOf=story["end"])["data"]
     assert end == {"job": story["revised job"], "runs": [third, second, story["canceled run"]]}
@@ -113,7 +138,11 @@ def test_the_list_is_filtered_by_what_was_then(shared: SharedApi, story: Json) -
     assert listed("canceled", search="second name") == []
     assert listed("end", search="second name", status="pending") == [third, second]
     assert listed("end", search="first name") == []
-    assert listed("end", search=second[:13], status="pending,canceled") in ([second], [third, second], [second, first])
+    assert listed("end", search=second[:13], status="pending,canceled") in (
+        [second],
+        [third, second],
+        [second, first],
+    )
     assert shared.get("/job-runs", asOf=story["end"], job=unique())["data"] == []
 
 
@@ -127,13 +156,17 @@ def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(shared: Shar
         shared.client.post(f"/job-runs/{runs[-turn]}/cancel").raise_for_status()
         shared.launch(slug)
         cursor = {"cursor": page["meta"]["nextCursor"]} if turn else {}
-        page = shared.get("/job-runs", asOf=position, job=slug, status="pending,running", limit=2, **cursor)
+        page = shared.get(
+            "/job-runs", asOf=position, job=slug, status="pending,running", limit=2, **cursor
+        )
         assert {item["run"]["status"] for item in page["data"]} == {"pending"}
         seen += [item["run"]["id"] for item in page["data"]]
         if not page["meta"]["hasMore"]:
             break
     assert seen == runs[::-1]
-    by_offset = shared.get("/job-runs", asOf=position, job=slug, status="pending", limit=4, offset=4)
+    by_offset = shared.get(
+        "/job-runs", asOf=position, job=slug, status="pending", limit=4, offset=4
+    )
     assert [item["run"]["id"] for item in by_offset["data"]] == runs[4::-1][:4]
     assert by_offset["meta"] == {
         "limit": 4,
@@ -157,9 +190,14 @@ def test_runs_are_counted_by_status_then_and_now(shared: SharedApi, story: Json)
     everything = shared.get("/job-runs/counts")
     rows = shared.rows("SELECT status, count(*) AS runs FROM job_runs GROUP BY 1")
     assert everything["data"] == {**NOBODY, **{row["status"]: row["runs"] for row in rows}}
-    [[end]] = [list(row.values()) for row in shared.rows("SELECT max(notification_id) FROM jobs_events")]
+    [[end]] = [
+        list(row.values()) for row in shared.rows("SELECT max(notification_id) FROM jobs_events")
+    ]
     assert everything["meta"] == {"position": end}
-    assert shared.get("/job-runs/counts", asOf=0) == {"data": NOBODY, "meta": {"position": 0, "asOf": 0}}
+    assert shared.get("/job-runs/counts", asOf=0) == {
+        "data": NOBODY,
+        "meta": {"position": 0, "asOf": 0},
+    }
 
 
 def test_a_time_means_the_last_position_recorded_by_then(shared: SharedApi, story: Json) -> None:
@@ -182,7 +220,9 @@ def test_a_time_means_the_last_position_recorded_by_then(shared: SharedApi, stor
     before = (recorded - timedelta(milliseconds=1)).isoformat()
     assert shared.get(f"/job-runs/{run_id}", asOf=before)["data"]["run"]["status"] == "pending"
     assert shared.get("/job-runs", asOf="2001-01-01T00:00:00Z")["meta"]["asOf"] == 0
-    assert shared.get("/job-runs/counts", asOf=datetime.now(UTC).isoformat())["meta"]["position"] == head(shared)
+    assert shared.get("/job-runs/counts", asOf=datetime.now(UTC).isoformat())["meta"][
+        "position"
+    ] == head(shared)
 
 
 def test_a_time_leads_to_an_event_also_where_positions_were_given_up(shared: SharedApi) -> None:
@@ -238,7 +278,13 @@ def test_what_is_to_come_or_makes_no_sense_is_refused(shared: SharedApi) -> None
 
 def test_the_document_names_the_parameter(shared: SharedApi) -> None:
     paths = shared.get("/openapi.json")["paths"]
-    for path in ("/job-runs", "/job-runs/counts", "/job-runs/{run_id}", "/jobs/{slug}", "/jobs/{slug}/runs"):
+    for path in (
+        "/job-runs",
+        "/job-runs/counts",
+        "/job-runs/{run_id}",
+        "/jobs/{slug}",
+        "/jobs/{slug}/runs",
+    ):
         [parameter] = [one for one in paths[path]["get"]["parameters"] if one["name"] == "asOf"]
         assert (parameter["in"], parameter["required"]) == ("query", False)
         assert "position" in parameter["description"]

@@ -68,7 +68,9 @@ def test_a_subject_has_a_kind_and_a_name(shared: SharedApi) -> None:
     shared.register(slug=slug)
     run = shared.launch(slug)
     app = unique("app")
-    shared.client.post("/apps", json={"id": app, "name": "x", "repoUrl": "/srv/x"}).raise_for_status()
+    shared.client.post(
+        "/apps", json={"id": app, "name": "x", "repoUrl": "/srv/x"}
+    ).raise_for_status()
     build = shared.client.post(f"/apps/{app}/builds").json()["data"]
     types = {
         f"job_definition:{slug}": {"job_definition.registered"},
@@ -94,7 +96,9 @@ def test_types_are_exact_or_a_beginning(shared: SharedApi) -> None:
         "job_run.cancel": (),
         "job%": (),
     }.items():
-        assert found(shared, type=query) == [event for event in every if event["type"].startswith(beginnings)], query
+        assert found(shared, type=query) == [
+            event for event in every if event["type"].startswith(beginnings)
+        ], query
 
 
 def test_a_chain_of_causes_is_found_by_its_request(shared: SharedApi) -> None:
@@ -105,7 +109,10 @@ def test_a_chain_of_causes_is_found_by_its_request(shared: SharedApi) -> None:
     assert again[0]["causationId"] == canceled["eventId"]
     assert canceled["correlationId"] == requested["correlationId"]
     chain = found(shared, correlation=requested["correlationId"])
-    assert [event["position"] for event in chain][:2] == [requested["position"], canceled["position"]]
+    assert [event["position"] for event in chain][:2] == [
+        requested["position"],
+        canceled["position"],
+    ]
     assert again[0]["position"] in {event["position"] for event in chain}
     assert found(shared, correlation=str(uuid4())) == []
 
@@ -124,7 +131,9 @@ def test_times_bound_the_events(shared: SharedApi) -> None:
 
 def test_actors_are_told_apart(shared: SharedApi) -> None:
     a_canceled_run(shared)
-    assert {event["type"] for event in found(shared, actor="system")} == {"job_definition.registered"}
+    assert {event["type"] for event in found(shared, actor="system")} == {
+        "job_definition.registered"
+    }
     assert found(shared, actor="nobody") == []
 
 

@@ -49,8 +49,12 @@ async def _folded(part: Parts, positions: list[int]) -> dict[int, dict[str, dict
 
 
 def _by_job(rows: dict[object, Row]) -> dict[str, dict[str, Any]]:
-    jobs: dict[str, dict[str, Any]] = defaultdict(lambda: {status: 0 if status in FINAL else [] for status in STATUSES})
-    newest_first = sorted(rows.values(), key=lambda row: int(str(row["created_position"])), reverse=True)
+    jobs: dict[str, dict[str, Any]] = defaultdict(
+        lambda: {status: 0 if status in FINAL else [] for status in STATUSES}
+    )
+    newest_first = sorted(
+        rows.values(), key=lambda row: int(str(row["created_position"])), reverse=True
+    )
     for row in newest_first:
         job, status = jobs[str(row["job_definition_id"])], str(row["status"])
         job[status] += 1 if status in FINAL else [row["created_position"]]
@@ -67,7 +71,9 @@ def _stored(url: str) -> dict[int, dict[str, dict[str, Any]]]:
     return found
 
 
-def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(database_url: str) -> None:
+def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(
+    database_url: str,
+) -> None:
     random = Random(3)
 
     async def scenario() -> None:
@@ -89,9 +95,9 @@ def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(d
             assert live == await _folded(part, list(live))
             assert await Checkpoints(part.pool, every=7).recompute() > 20
             anew = _stored(database_url)
-            assert [later - earlier for earlier, later in zip([0, *anew], anew, strict=False)][:-1] == [7] * (
-                len(anew) - 1
-            )
+            assert [later - earlier for earlier, later in zip([0, *anew], anew, strict=False)][
+                :-1
+            ] == [7] * (len(anew) - 1)
             assert anew == await _folded(part, list(anew))
 
     asyncio.run(scenario())
@@ -105,7 +111,9 @@ def test_after_a_checkpoint_the_next_is_due_when_the_log_has_grown_enough() -> N
     assert next_checkpoint(head=1_000, last=199, every=100) == 299
 
 
-def test_the_more_runs_wait_the_rarer_are_checkpoints(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_more_runs_wait_the_rarer_are_checkpoints(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checkpoints, "ALIVE_FOR_EACH", 1)
 
     async def scenario() -> None:
@@ -116,7 +124,11 @@ def test_the_more_runs_wait_the_rarer_are_checkpoints(database_url: str, monkeyp
                 await part.jobs.launch(slug, Launch(), TESTER)
             for _ in range(8):
                 await kept.keep_up()
-            assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [(10,), (20,), (39,)]
+            assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
+                (10,),
+                (20,),
+                (39,),
+            ]
 
     asyncio.run(scenario())
 
@@ -137,12 +149,17 @@ def test_one_at_a_time_writes_and_waits_for_no_append(database_url: str) -> None
                 blocker.execute("SELECT pg_advisory_lock(%s)", (sql.APPEND_LOCK,))
                 while any(await asyncio.gather(ours.keep_up(), theirs.keep_up())):
                     pass
-            assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [(10,), (21,)]
+            assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
+                (10,),
+                (21,),
+            ]
 
     asyncio.run(scenario())
 
 
-def test_a_checkpoint_that_fails_is_a_warning_and_no_more(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_checkpoint_that_fails_is_a_warning_and_no_more(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         async with parts(database_url) as part:
             await registered(part.jobs)
@@ -155,15 +172,27 @@ def test_a_checkpoint_that_fails_is_a_warning_and_no_more(database_url: str, cap
     assert "no checkpoint of runs at the moment" in caplog.text
 
 
-def test_a_running_service_makes_them_by_itself_also_of_an_old_log(database_url: str, tmp_path: Path) -> None:
+def test_a_running_service_makes_them_by_itself_also_of_an_old_log(
+    database_url: str, tmp_path: Path
+) -> None:
     asyncio.run(fill(database_url, 8_000))
     [(head,)] = query(database_url, "SELECT max(notification_id) FROM jobs_events")
     assert 2 * checkpoints.EVERY < head < 3 * checkpoints.EVERY
 
     def written() -> list[int]:
-        return [position for (position,) in query(database_url, "SELECT DISTINCT position FROM run_checkpoints")]
+        return [
+            position
+            for (position,) in query(database_url, "SELECT DISTINCT position FROM run_checkpoints")
+        ]
 
-    with started("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=database_url):
+    with started(
+        "serve",
+        "--port",
+        "0",
+        "--data-dir",
+        str(tmp_path / "data"),
+        APPHUB_DATABASE_URL=database_url,
+    ):
         eventually(lambda: len(written()) == 2, what="checkpoints of all of the log")
     assert min(written()) == checkpoints.EVERY
     assert max(written()) >= head

@@ -51,10 +51,14 @@ class World:
 
     def take_in(self, event: Envelope) -> None:
         rows = self.rows.setdefault(event.subject, {})
-        rows[event.aggregate_id] = BY_SUBJECT[event.subject].fold(rows.get(event.aggregate_id), event)
+        rows[event.aggregate_id] = BY_SUBJECT[event.subject].fold(
+            rows.get(event.aggregate_id), event
+        )
 
     def counts(self, definition_id: UUID | None) -> dict[str, int]:
-        found = Counter(str(run["status"]) for run in self._runs(RunFilter(definition_id=definition_id)))
+        found = Counter(
+            str(run["status"]) for run in self._runs(RunFilter(definition_id=definition_id))
+        )
         return {status: found[status] for status in STATUSES}
 
     def page(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
@@ -70,10 +74,15 @@ class World:
         text = (wanted.search or "").lower()
         return (
             (not wanted.statuses or run["status"] in wanted.statuses)
-            and (wanted.definition_id is None or run["job_definition_id"] == str(wanted.definition_id))
+            and (
+                wanted.definition_id is None
+                or run["job_definition_id"] == str(wanted.definition_id)
+            )
             and (wanted.before_position is None or _created(run) < wanted.before_position)
             and (
-                text in str(job["slug"]).lower() or text in str(job["name"]).lower() or str(run["id"]).startswith(text)
+                text in str(job["slug"]).lower()
+                or text in str(job["name"]).lower()
+                or str(run["id"]).startswith(text)
             )
         )
 
@@ -105,7 +114,9 @@ class Asker:
     async def ask(self) -> Question:
         head = await self._part.reader.head()
         async with self._part.pool.connection() as connection:
-            cursor = await connection.execute("SELECT id, job_definition_id, created_position, slug FROM job_runs")
+            cursor = await connection.execute(
+                "SELECT id, job_definition_id, created_position, slug FROM job_runs"
+            )
             runs = await cursor.fetchall()
             question = self._question(head, runs)
             async with opened(connection, question.position) as past:
@@ -129,7 +140,9 @@ class Asker:
                 definition_id=definition_id if random.random() < 0.3 else None,
                 statuses=random.sample(STATUSES, random.choice((0, 1, 1, 2, 3, 6))),
                 search=self._search(runs) if random.random() < 0.3 else None,
-                before_position=random.choice(runs)["created_position"] if random.random() < 0.3 else None,  # type: ignore[arg-type]
+                before_position=random.choice(runs)["created_position"]
+                if random.random() < 0.3
+                else None,  # type: ignore[arg-type]
             )
             pages.append((wanted, random.choice((1, 7, 50)), random.choice((0, 0, 1, 10))))
         return Question(
@@ -142,7 +155,15 @@ class Asker:
 
     def _search(self, runs: list[Row]) -> str:
         random = self._random
-        text = random.choice((*WORDS, *SLUGS, "b", "%", str(random.choice(runs)["id"])[: random.choice((1, 8, 9, 36))]))
+        text = random.choice(
+            (
+                *WORDS,
+                *SLUGS,
+                "b",
+                "%",
+                str(random.choice(runs)["id"])[: random.choice((1, 8, 9, 36))],
+            )
+        )
         return random.choice((text, text.upper(), text.lower()))
 
 
@@ -166,8 +187,12 @@ def _compare(world: World, question: Question) -> None:
     answers, jobs = question.answers, world.rows["job_definition"].values()
     assert answers["counts"] == world.counts(None), question.position
     assert answers["counts of a job"] == world.counts(question.definition_id), question.position
-    assert answers["job"] == next((job for job in jobs if job["slug"] == question.slug), None), question.position
-    assert answers["runs"] == [world.rows["job_run"].get(run_id) for run_id in question.run_ids], question.position
+    assert answers["job"] == next((job for job in jobs if job["slug"] == question.slug), None), (
+        question.position
+    )
+    assert answers["runs"] == [world.rows["job_run"].get(run_id) for run_id in question.run_ids], (
+        question.position
+    )
     for page, answer in zip(question.pages, answers["pages"], strict=True):
         assert answer == world.page(*page), (question.position, page)
 
@@ -182,7 +207,8 @@ def test_answers_about_200_random_positions_equal_a_fold_of_the_log(database_url
             questions: list[Question] = []
 
             async def meanwhile() -> None:
-                # What was so at a position stays so: answers that were given while the log grew count as well.
+                # What was so at a position stays so: answers that were given while the log grew
+                # count as well.
                 while True:
                     await asyncio.sleep(0)
                     if random.random() < 0.3:
@@ -196,12 +222,19 @@ def test_answers_about_200_random_positions_equal_a_fold_of_the_log(database_url
             with suppress(asyncio.CancelledError):
                 await asking
             assert questions
-            assert query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[0][0] > 1
+            assert (
+                query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[0][0]
+                > 1
+            )
             questions += [await asker.ask() for _ in range(POSITIONS)]
             query(database_url, "DELETE FROM run_checkpoints RETURNING 1")
             questions += [await asker.ask() for _ in range(POSITIONS // 2)]
             world = await _check(part, questions)
-            assert {status for status, count in world.counts(None).items() if count} == set(STATUSES)
-            assert {topic for (topic,) in query(database_url, "SELECT DISTINCT topic FROM jobs_events")} >= TOPICS
+            assert {status for status, count in world.counts(None).items() if count} == set(
+                STATUSES
+            )
+            assert {
+                topic for (topic,) in query(database_url, "SELECT DISTINCT topic FROM jobs_events")
+            } >= TOPICS
 
     asyncio.run(scenario())

@@ -32,7 +32,8 @@ RUNS = int(os.environ.get("APPHUB_ASOF_RUNS", "100_000"))
 POSITIONS = 8
 
 MAX_READ = 4 * EVERY
-"""Rows that one node of a plan may read: the events between two checkpoints, and a few runs that live for ever."""
+"""Rows that one node of a plan may read: the events between two checkpoints, and a few runs that
+live for ever."""
 
 
 class Recording(AsyncConnection[dict[str, Any]]):
@@ -59,7 +60,9 @@ def _questions(job_id: UUID, run_id: UUID) -> dict[str, Ask]:
         "runs": runs(),
         "runs of a job": runs(definition_id=job_id),
         "runs of several statuses": runs(statuses=["failed", "pending", "running"]),
-        "runs of a job of several statuses": runs(definition_id=job_id, statuses=["pending", "canceled"]),
+        "runs of a job of several statuses": runs(
+            definition_id=job_id, statuses=["pending", "canceled"]
+        ),
         "runs after a cursor": runs(statuses=["pending"], before_position=RUNS),
         "runs by a search": runs(search="job-7", statuses=["pending", "succeeded"]),
         "run": lambda past: past.run(run_id),
@@ -109,7 +112,9 @@ async def _scenario(url: str) -> None:
 
 
 async def _plan(connection: Recording, sql: str, values: Any) -> dict[str, Any]:
-    cursor = await AsyncConnection.execute(connection, "EXPLAIN (ANALYZE, FORMAT JSON) " + sql, values)
+    cursor = await AsyncConnection.execute(
+        connection, "EXPLAIN (ANALYZE, FORMAT JSON) " + sql, values
+    )
     row = await cursor.fetchone()
     assert row is not None
     plan: dict[str, Any] = row["QUERY PLAN"][0]["Plan"]

@@ -23,7 +23,9 @@ async def all_steps(part: Parts, replay: Replay, after: int, limit: int) -> list
     return steps
 
 
-def test_a_replay_that_begins_anywhere_shows_the_same_rows(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_that_begins_anywhere_shows_the_same_rows(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("eventlog.history.reader.CHUNK", CHUNK)
 
     async def scenario() -> None:
@@ -33,15 +35,21 @@ def test_a_replay_that_begins_anywhere_shows_the_same_rows(database_url: str, mo
                 await part.jobs.launch(slug, Launch(), TESTER)
             claims = await part.executions.claim(await part.worker("worker"), 3)
             for step in range(PROGRESS):
-                await part.executions.progress(claims[0].run.id, claims[0].holder, Report(metrics={"step": step}))
+                await part.executions.progress(
+                    claims[0].run.id, claims[0].holder, Report(metrics={"step": step})
+                )
             for claim in claims:
                 await part.executions.succeed(claim.run.id, claim.holder, None, Report())
             whole = await all_steps(part, Replay(part.reader), 0, CHUNK)
             assert len(whole) == await part.reader.head()
             for after in (0, 1, 5, 9, PROGRESS // 2, PROGRESS, len(whole) - 3, len(whole) - 1):
                 for max_rows, limit in ((1, 1), (2, 10), (100, CHUNK)):
-                    if limit > 1 or after > PROGRESS:  # Event by event only the last ones: it takes a query for each.
-                        assert await all_steps(part, Replay(part.reader, max_rows), after, limit) == whole[after:]
+                    # Event by event only the last ones: it takes a query for each.
+                    if limit > 1 or after > PROGRESS:
+                        assert (
+                            await all_steps(part, Replay(part.reader, max_rows), after, limit)
+                            == whole[after:]
+                        )
 
     asyncio.run(scenario())
 
@@ -55,7 +63,10 @@ def test_a_portion_of_the_log_is_bounded_by_its_size_but_never_empty(database_ur
                 await part.jobs.launch(slug, Launch(parameters={"x": "x" * size}), TESTER)
 
             async def portion(after: int, max_bytes: int) -> list[int]:
-                return [event.position - head for event in await part.reader.after(head + after, 10, max_bytes)]
+                return [
+                    event.position - head
+                    for event in await part.reader.after(head + after, 10, max_bytes)
+                ]
 
             assert await portion(0, 150_000) == [1, 2, 3]
             assert await portion(1, 1) == [2]

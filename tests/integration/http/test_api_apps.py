@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from tests.integration.shared_api import Json, SharedApi, at_once, check_failure, issues_of, moment, unique
+from tests.integration.shared_api import (
+    Json,
+    SharedApi,
+    at_once,
+    check_failure,
+    issues_of,
+    moment,
+    unique,
+)
 
 
 def app_body(**fields: Any) -> Json:
@@ -45,7 +53,11 @@ def test_an_added_app_is_pending_and_its_ingestion_is_launched(shared: SharedApi
     }
     assert shared.get(f"/apps/{body['id']}") == {"data": app}
     [run] = ingestions(shared, body["id"])
-    assert (run["status"], run["slug"], run["requestedBy"]) == ("pending", "repository-ingest", "anonymous")
+    assert (run["status"], run["slug"], run["requestedBy"]) == (
+        "pending",
+        "repository-ingest",
+        "anonymous",
+    )
     assert (run["timeoutMs"], run["maxAttempts"]) == (900_000, 3)
 
 
@@ -100,7 +112,9 @@ def test_a_path_or_one_of_five_kinds_of_url_names_a_repository(shared: SharedApi
         ("ssh://git:hidden@example.com/app", "ssh://git@example.com/app"),
     ],
 )
-def test_what_may_be_a_secret_in_a_url_is_never_kept(shared: SharedApi, url: str, shown: str) -> None:
+def test_what_may_be_a_secret_in_a_url_is_never_kept(
+    shared: SharedApi, url: str, shown: str
+) -> None:
     app = add(shared, repoUrl=url)
     assert app["repoUrl"] == shown
     [run] = ingestions(shared, app["id"])
@@ -112,10 +126,41 @@ def test_what_may_be_a_secret_in_a_url_is_never_kept(shared: SharedApi, url: str
 def test_nothing_else_names_a_repository(shared: SharedApi) -> None:
     before = shared.count_events()
     wrong: list[Any] = [
-        *("", " ", "app", "./app", "../app", "~/app", "C:\\app", "git@example.com:app.git", "example.com/app"),
-        *("ftp://example.com/app", "ext::sh -c true", "javascript:alert(1)", "git+ssh://example.com/app", "://x"),
-        *("https:", "https://", "https:///app", "ssh:app", "git:app", "file:", "http://[", "--upload-pack=true"),
-        *(" https://example.com", "https://example.com\n", "ht\ntps://example.com", "/srv/\x1b[31m", "/srv/a\nb"),
+        *(
+            "",
+            " ",
+            "app",
+            "./app",
+            "../app",
+            "~/app",
+            "C:\\app",
+            "git@example.com:app.git",
+            "example.com/app",
+        ),
+        *(
+            "ftp://example.com/app",
+            "ext::sh -c true",
+            "javascript:alert(1)",
+            "git+ssh://example.com/app",
+            "://x",
+        ),
+        *(
+            "https:",
+            "https://",
+            "https:///app",
+            "ssh:app",
+            "git:app",
+            "file:",
+            "http://[",
+            "--upload-pack=true",
+        ),
+        *(
+            " https://example.com",
+            "https://example.com\n",
+            "ht\ntps://example.com",
+            "/srv/\x1b[31m",
+            "/srv/a\nb",
+        ),
         *(None, 5, ["/srv/app"], "/" + "x" * 2_000),
     ]
     for url in wrong:
@@ -153,7 +198,9 @@ def test_an_app_s_id_is_taken_once(shared: SharedApi) -> None:
     assert shared.count_events() == before
     assert shared.get(f"/apps/{app['id']}")["data"] == app
     app_id = unique("race")
-    answers = at_once(20, lambda number: shared.client.post("/apps", json=app_body(id=app_id, name=f"{number}")))
+    answers = at_once(
+        20, lambda number: shared.client.post("/apps", json=app_body(id=app_id, name=f"{number}"))
+    )
     assert sorted(answer.status_code for answer in answers) == [201, *[409] * 19]
     assert len(ingestions(shared, app_id)) == 1
 
@@ -202,7 +249,10 @@ def test_an_ingestion_that_was_canceled_can_be_retried(shared: SharedApi) -> Non
     assert shared.get(f"/apps/{app['id']}")["data"]["ingestStatus"] == "failed"
     answer = shared.client.post(f"/apps/{app['id']}/retry")
     assert answer.status_code == 202, answer.text
-    assert (answer.json()["data"]["ingestStatus"], answer.json()["data"]["ingestError"]) == ("pending", None)
+    assert (answer.json()["data"]["ingestStatus"], answer.json()["data"]["ingestError"]) == (
+        "pending",
+        None,
+    )
     second, first = ingestions(shared, app["id"])
     assert first["id"] == run["id"]
     history = shared.get(f"/apps/{app['id']}/history")["data"]

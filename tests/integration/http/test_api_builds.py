@@ -6,12 +6,22 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.shared_api import Json, SharedApi, at_once, check_failure, issues_of, moment, unique
+from tests.integration.shared_api import (
+    Json,
+    SharedApi,
+    at_once,
+    check_failure,
+    issues_of,
+    moment,
+    unique,
+)
 from tests.support.processes import started
 
 
 def add(shared: SharedApi, **fields: Any) -> Json:
-    answer = shared.client.post("/apps", json={"id": unique("app"), "name": "An app", "repoUrl": "/srv/app", **fields})
+    answer = shared.client.post(
+        "/apps", json={"id": unique("app"), "name": "An app", "repoUrl": "/srv/app", **fields}
+    )
     assert answer.status_code == 201, answer.text
     return dict(answer.json()["data"])
 
@@ -58,13 +68,20 @@ def test_a_build_is_pending_and_its_run_is_launched(shared: SharedApi) -> None:
     assert shared.client.post(f"/apps/{app['id']}/retry").status_code == 409
 
 
-@pytest.mark.parametrize("body", [None, {}, {"branch": None, "ref": None}, {"ref": "v1.0"}, {"branch": "feature/x"}])
+@pytest.mark.parametrize(
+    "body", [None, {}, {"branch": None, "ref": None}, {"ref": "v1.0"}, {"branch": "feature/x"}]
+)
 def test_branch_and_ref_may_be_left_out(shared: SharedApi, body: Json | None) -> None:
     answer = build(shared, add(shared), body)
-    assert (answer["gitBranch"], answer["gitRef"]) == ((body or {}).get("branch"), (body or {}).get("ref"))
+    assert (answer["gitBranch"], answer["gitRef"]) == (
+        (body or {}).get("branch"),
+        (body or {}).get("ref"),
+    )
 
 
-@pytest.mark.parametrize("name", ["", "-x", "--upload-pack=sh", "a b", "a..b", "a\n", "a~1", "/a", "a/", "x" * 251, 5])
+@pytest.mark.parametrize(
+    "name", ["", "-x", "--upload-pack=sh", "a b", "a..b", "a\n", "a~1", "/a", "a/", "x" * 251, 5]
+)
 def test_what_names_no_branch_creates_nothing(shared: SharedApi, name: Any) -> None:
     app = add(shared)
     before = shared.count_events()
@@ -80,23 +97,49 @@ def test_builds_are_listed_newest_first_by_pages(shared: SharedApi) -> None:
     ids = [build(shared, app)["id"] for _ in range(12)][::-1]
     first = shared.get(f"/apps/{app['id']}/builds")
     assert [item["id"] for item in first["data"]] == ids[:10]
-    assert first["meta"] == {"total": 12, "count": 10, "limit": 10, "offset": 0, "nextOffset": 10, "hasMore": True}
+    assert first["meta"] == {
+        "total": 12,
+        "count": 10,
+        "limit": 10,
+        "offset": 0,
+        "nextOffset": 10,
+        "hasMore": True,
+    }
     second = shared.get(f"/apps/{app['id']}/builds", limit=5, offset=10)
     assert [item["id"] for item in second["data"]] == ids[10:]
-    assert second["meta"] == {"total": 12, "count": 2, "limit": 5, "offset": 10, "nextOffset": None, "hasMore": False}
+    assert second["meta"] == {
+        "total": 12,
+        "count": 2,
+        "limit": 5,
+        "offset": 10,
+        "nextOffset": None,
+        "hasMore": False,
+    }
     for query in ("limit=0", "limit=101", "offset=-1", "limit=x"):
         assert shared.client.get(f"/apps/{app['id']}/builds?{query}").status_code == 400
 
 
-def test_a_canceled_run_cancels_its_build_and_only_failed_builds_are_retried(shared: SharedApi) -> None:
+def test_a_canceled_run_cancels_its_build_and_only_failed_builds_are_retried(
+    shared: SharedApi,
+) -> None:
     answer = build(shared, add(shared))
     message = "only failed builds can be retried"
-    check_failure(shared.client.post(f"/builds/{answer['id']}/retry"), 409, "build_not_failed", message)
-    shared.client.post(f"/job-runs/{answer['jobRunId']}/cancel", json={"reason": "not today"}).raise_for_status()
+    check_failure(
+        shared.client.post(f"/builds/{answer['id']}/retry"), 409, "build_not_failed", message
+    )
+    shared.client.post(
+        f"/job-runs/{answer['jobRunId']}/cancel", json={"reason": "not today"}
+    ).raise_for_status()
     [shown] = shared.get(f"/apps/{answer['repositoryId']}/builds")["data"]
-    assert (shown["status"], shown["errorMessage"], shown["durationMs"]) == ("canceled", "not today", None)
+    assert (shown["status"], shown["errorMessage"], shown["durationMs"]) == (
+        "canceled",
+        "not today",
+        None,
+    )
     moment(shown["completedAt"])
-    check_failure(shared.client.post(f"/builds/{answer['id']}/retry"), 409, "build_not_failed", message)
+    check_failure(
+        shared.client.post(f"/builds/{answer['id']}/retry"), 409, "build_not_failed", message
+    )
 
 
 def test_a_build_that_printed_nothing_has_an_empty_log(shared: SharedApi) -> None:
@@ -147,7 +190,11 @@ def test_a_build_launched_as_a_job_takes_its_turn_too(shared: SharedApi) -> None
 
 def test_apps_are_found_by_text_tags_and_status(shared: SharedApi) -> None:
     key = unique("k")
-    one = add(shared, name=f"One {key}", tags=[{"key": key, "value": "Web"}, {"key": "tier", "value": "1"}])
+    one = add(
+        shared,
+        name=f"One {key}",
+        tags=[{"key": key, "value": "Web"}, {"key": "tier", "value": "1"}],
+    )
     two = add(shared, description=f"About {key}", tags=[{"key": key, "value": "api"}])
     three = add(shared, repoUrl=f"/srv/{key}", id=f"{key}-Ünï%_")
 
@@ -164,7 +211,14 @@ def test_apps_are_found_by_text_tags_and_status(shared: SharedApi) -> None:
     assert found(q=key, status="pending,ready") == found(q=key)
     assert found(q=key, status="failed") == []
     page = shared.get("/apps", q=key, limit=2, offset=1)
-    assert page["meta"] == {"total": 3, "count": 2, "limit": 2, "offset": 1, "nextOffset": None, "hasMore": False}
+    assert page["meta"] == {
+        "total": 3,
+        "count": 2,
+        "limit": 2,
+        "offset": 1,
+        "nextOffset": None,
+        "hasMore": False,
+    }
     whole = shared.get("/apps", q=key)["meta"]
     assert (whole["total"], whole["limit"], whole["hasMore"]) == (3, None, False)
     for query in ("status=odd", "limit=0", "q=%00", "tags=%00"):
@@ -174,7 +228,9 @@ def test_apps_are_found_by_text_tags_and_status(shared: SharedApi) -> None:
 def test_local_repositories_can_be_switched_off(database_url: str, tmp_path: Path) -> None:
     variables = {"APPHUB_DATABASE_URL": database_url, "APPHUB_LOCAL_REPOSITORIES": "false"}
     with (
-        started("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), **variables) as process,
+        started(
+            "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), **variables
+        ) as process,
         httpx.Client(base_url=process.url(), timeout=30) as client,
     ):
         for url, status in {

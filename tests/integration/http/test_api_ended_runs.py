@@ -13,14 +13,23 @@ def ended_run(client: httpx.Client, entry_point: str, **launch: Json) -> Json:
     return wait_for_run(client, run["id"])
 
 
-def test_a_run_that_ended_otherwise_is_not_canceled_but_can_be_retried(client: httpx.Client, worker: Process) -> None:
+def test_a_run_that_ended_otherwise_is_not_canceled_but_can_be_retried(
+    client: httpx.Client, worker: Process
+) -> None:
     del worker
-    for entry_point, status in (("test.echo", "succeeded"), ("test.fail", "failed"), ("tests.nowhere", "failed")):
+    for entry_point, status in (
+        ("test.echo", "succeeded"),
+        ("test.fail", "failed"),
+        ("tests.nowhere", "failed"),
+    ):
         old = ended_run(client, entry_point, parameters={"a": 1}, context={"given": True})
         assert old["status"] == status
         events = client.get(f"/job-runs/{old['id']}/events").json()
         check_failure(
-            client.post(f"/job-runs/{old['id']}/cancel"), 409, "run_already_ended", f"job run already {status}"
+            client.post(f"/job-runs/{old['id']}/cancel"),
+            409,
+            "run_already_ended",
+            f"job run already {status}",
         )
         retried = client.post(f"/job-runs/{old['id']}/retry")
         assert retried.status_code == 202

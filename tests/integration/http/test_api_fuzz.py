@@ -10,10 +10,48 @@ from hypothesis import strategies as st
 from tests.integration.shared_api import Json, SharedApi, job_body, unique
 
 FIELDS = [
-    *("slug", "name", "version", "type", "entryPoint", "parametersSchema", "defaultParameters", "timeoutMs", "runtime"),
-    *("retryPolicy", "metadata", "outputSchema", "priority", "maxConcurrentRuns", "concurrencyKey", "startDeadlineMs"),
-    *("resources", "parameters", "context", "maxAttempts", "scheduledAt", "delayMs", "id", "description", "repoUrl"),
-    *("dockerfilePath", "tags", "key", "value", "initialDelayMs", "maxDelayMs", "strategy", "jitter", "cpus"),
+    *(
+        "slug",
+        "name",
+        "version",
+        "type",
+        "entryPoint",
+        "parametersSchema",
+        "defaultParameters",
+        "timeoutMs",
+        "runtime",
+    ),
+    *(
+        "retryPolicy",
+        "metadata",
+        "outputSchema",
+        "priority",
+        "maxConcurrentRuns",
+        "concurrencyKey",
+        "startDeadlineMs",
+    ),
+    *(
+        "resources",
+        "parameters",
+        "context",
+        "maxAttempts",
+        "scheduledAt",
+        "delayMs",
+        "id",
+        "description",
+        "repoUrl",
+    ),
+    *(
+        "dockerfilePath",
+        "tags",
+        "key",
+        "value",
+        "initialDelayMs",
+        "maxDelayMs",
+        "strategy",
+        "jitter",
+        "cpus",
+    ),
 ]
 SCHEMA_WORDS = [
     *(
@@ -30,7 +68,16 @@ SCHEMA_WORDS = [
         "x-subject",
         "pattern",
     ),
-    *("enum", "allOf", "not", "multipleOf", "patternProperties", "dependentSchemas", "uniqueItems", "minimum"),
+    *(
+        "enum",
+        "allOf",
+        "not",
+        "multipleOf",
+        "patternProperties",
+        "dependentSchemas",
+        "uniqueItems",
+        "minimum",
+    ),
 ]
 TELLING = [
     *(
@@ -47,15 +94,29 @@ TELLING = [
         "file:",
         "\x00",
     ),
-    *("2030-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "0000-00-00", "/srv/x", "https://h/\n", "\ud800", "\u212a"),
+    *(
+        "2030-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-23:59",
+        "0000-00-00",
+        "/srv/x",
+        "https://h/\n",
+        "\ud800",
+        "\u212a",
+    ),
 ]
 NEW_SLUG = "replaced-by-a-new-one"
 
 keys = st.sampled_from(FIELDS + SCHEMA_WORDS) | st.text(max_size=5)
-numbers = st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from([0, 1, -1, 1_000, 2**31, 2**63, 1e308])
+numbers = (
+    st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.sampled_from([0, 1, -1, 1_000, 2**31, 2**63, 1e308])
+)
 scalars = st.none() | st.booleans() | numbers | st.sampled_from(TELLING) | st.text(max_size=10)
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4), max_leaves=12
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
 )
 schemas = st.dictionaries(st.sampled_from(SCHEMA_WORDS), values, max_size=4)
 mixed = st.dictionaries(st.sampled_from(FIELDS), values, max_size=4)
@@ -67,7 +128,9 @@ def bodies(path: str) -> st.SearchStrategy[Any]:
         "/jobs": job_body(slug=NEW_SLUG),
         "/apps": {"id": "fuzzed", "name": "x", "repoUrl": "/srv/x"},
     }
-    near_schemas = [st.fixed_dictionaries({"parametersSchema": schemas, "outputSchema": schemas})] * (path == "/jobs")
+    near_schemas = [
+        st.fixed_dictionaries({"parametersSchema": schemas, "outputSchema": schemas})
+    ] * (path == "/jobs")
     changes = st.one_of(mixed, *near_schemas)
     return changes.map(lambda fields: {**near.get(path, {}), **fields}) | values
 
@@ -86,13 +149,19 @@ def fuzzed(shared: SharedApi) -> SharedApi:
 @settings(max_examples=150, deadline=None)
 @given(request=requests)
 @example(request=("/jobs/fuzzed/run", {"parameters": {"a": "\ud800"}}))
-def test_no_json_body_is_answered_with_a_server_error(fuzzed: SharedApi, request: tuple[str, Any]) -> None:
+def test_no_json_body_is_answered_with_a_server_error(
+    fuzzed: SharedApi, request: tuple[str, Any]
+) -> None:
     path, body = request
     if isinstance(body, dict) and body.get("slug") == NEW_SLUG:
         body["slug"] = unique("fuzz")
     # As a careless client would write it: with NaN, lone surrogates and numbers of any size.
-    answer = fuzzed.client.post(path, content=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+    answer = fuzzed.client.post(
+        path, content=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code < 500, answer.text
     if path == "/jobs" and answer.status_code == 201:
-        launched = fuzzed.client.post(f"/jobs/{body['slug']}/run", json={"parameters": {"type": "x", "items": [1]}})
+        launched = fuzzed.client.post(
+            f"/jobs/{body['slug']}/run", json={"parameters": {"type": "x", "items": [1]}}
+        )
         assert launched.status_code in {202, 400}, launched.text

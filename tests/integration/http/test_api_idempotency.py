@@ -11,7 +11,10 @@ KEY = "Idempotency-Key"
 
 
 def launch(shared: SharedApi, slug: str, key: str | bytes, content: bytes = b"") -> httpx.Response:
-    headers = [(KEY.encode(), key.encode() if isinstance(key, str) else key), (b"Content-Type", b"application/json")]
+    headers = [
+        (KEY.encode(), key.encode() if isinstance(key, str) else key),
+        (b"Content-Type", b"application/json"),
+    ]
     return shared.client.post(f"/jobs/{slug}/run", content=content, headers=headers)
 
 
@@ -31,7 +34,10 @@ def test_the_same_key_and_body_lead_to_the_first_run_again(shared: SharedApi) ->
 
 def test_no_body_is_the_same_request_as_an_empty_one(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
-    ids = {launch(shared, slug, "k", content).json()["data"]["id"] for content in (b"", b"{}", b"null", b" ")}
+    ids = {
+        launch(shared, slug, "k", content).json()["data"]["id"]
+        for content in (b"", b"{}", b"null", b" ")
+    }
     assert len(ids) == 1
 
 
@@ -48,7 +54,9 @@ def test_another_body_under_the_same_key_is_a_409(shared: SharedApi) -> None:
         {"parameters": {"a": 1}, "priority": 0},
     ]
     for other in others:
-        check_failure(launch(shared, slug, "k", json.dumps(other).encode()), 409, "idempotency_key_reused")
+        check_failure(
+            launch(shared, slug, "k", json.dumps(other).encode()), 409, "idempotency_key_reused"
+        )
     assert shared.count_events() == before
 
 
@@ -74,7 +82,11 @@ def test_a_refused_request_does_not_use_up_its_key(shared: SharedApi) -> None:
 
 def test_keys_are_scoped_to_the_job_and_are_case_sensitive(shared: SharedApi) -> None:
     one, two = shared.register()["slug"], shared.register()["slug"]
-    runs = [launch(shared, slug, key).json()["data"] for slug in (one, two) for key in ("key", "KEY", "key2")]
+    runs = [
+        launch(shared, slug, key).json()["data"]
+        for slug in (one, two)
+        for key in ("key", "KEY", "key2")
+    ]
     assert len({run["id"] for run in runs}) == 6
     assert [run["slug"] for run in runs] == [one] * 3 + [two] * 3
 
@@ -89,7 +101,9 @@ def test_fifty_racing_requests_with_one_key_make_one_run(shared: SharedApi) -> N
 
 def test_of_racing_bodies_under_one_key_one_wins(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
-    answers = at_once(20, lambda number: launch(shared, slug, "race", b'{"parameters": {"a": %d}}' % (number % 4)))
+    answers = at_once(
+        20, lambda number: launch(shared, slug, "race", b'{"parameters": {"a": %d}}' % (number % 4))
+    )
     [run] = shared.get(f"/jobs/{slug}/runs")["data"]
     for number, answer in enumerate(answers):
         if number % 4 == run["parameters"]["a"]:
@@ -99,14 +113,18 @@ def test_of_racing_bodies_under_one_key_one_wins(shared: SharedApi) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\tb", "☃"], ids=ascii)
-def test_a_key_that_is_not_printable_ascii_or_too_long_is_a_400(shared: SharedApi, key: str) -> None:
+def test_a_key_that_is_not_printable_ascii_or_too_long_is_a_400(
+    shared: SharedApi, key: str
+) -> None:
     slug = shared.register()["slug"]
     answer = launch(shared, slug, key.encode())
     assert [issue["path"] for issue in issues_of(answer)] == ["/Idempotency-Key"]
     assert shared.get(f"/jobs/{slug}/runs")["data"] == []
 
 
-@pytest.mark.parametrize("key", ["x", "x" * 255, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ a"], ids=["short", "long", "odd"])
+@pytest.mark.parametrize(
+    "key", ["x", "x" * 255, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ a"], ids=["short", "long", "odd"]
+)
 def test_any_other_key_is_fine(shared: SharedApi, key: str) -> None:
     slug = shared.register()["slug"]
     run = launch(shared, slug, key).json()["data"]

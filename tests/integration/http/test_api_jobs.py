@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.integration.shared_api import Json, SharedApi, at_once, check_failure, issues_of, job_body, moment, unique
+from tests.integration.shared_api import (
+    Json,
+    SharedApi,
+    at_once,
+    check_failure,
+    issues_of,
+    job_body,
+    moment,
+    unique,
+)
 
 DEFAULTS: Json = {
     "version": 1,
@@ -28,7 +37,11 @@ FULL: Json = {
     "type": "service-triggered",
     "runtime": "docker",
     "entryPoint": "tests.everything",
-    "parametersSchema": {"type": "object", "required": ["a"], "properties": {"a": {"type": ["integer", "null"]}}},
+    "parametersSchema": {
+        "type": "object",
+        "required": ["a"],
+        "properties": {"a": {"type": ["integer", "null"]}},
+    },
     "defaultParameters": {"a": None, "nested": {"kept": None}},
     "outputSchema": {"type": "object"},
     "timeoutMs": 1_000,
@@ -66,13 +79,22 @@ def test_what_is_left_out_or_null_has_its_default(shared: SharedApi) -> None:
     nulls = {**job_body(), **dict.fromkeys(DEFAULTS)}
     for body in (least, nulls):
         job = shared.register(**body)
-        expected = {**DEFAULTS, **{name: body[name] for name in ("slug", "name", "type", "entryPoint")}}
+        expected = {
+            **DEFAULTS,
+            **{name: body[name] for name in ("slug", "name", "type", "entryPoint")},
+        }
         assert {name: job[name] for name in expected} == expected
         assert set(job) == {*expected, "id", "createdAt", "updatedAt"}
 
 
 def test_a_null_inside_a_retry_policy_means_absent(shared: SharedApi) -> None:
-    given = {"maxAttempts": 2, "strategy": None, "initialDelayMs": None, "maxDelayMs": None, "jitter": None}
+    given = {
+        "maxAttempts": 2,
+        "strategy": None,
+        "initialDelayMs": None,
+        "maxDelayMs": None,
+        "jitter": None,
+    }
     assert shared.register(retryPolicy=given)["retryPolicy"] == {"maxAttempts": 2}
 
 
@@ -95,22 +117,41 @@ def test_the_rows_that_sql_reports_read_are_what_the_api_shows(shared: SharedApi
         "retry_policy": "retryPolicy",
         "metadata": "metadata",
     }
-    assert {column: row[column] for column in same} == {column: job[field] for column, field in same.items()}
+    assert {column: row[column] for column in same} == {
+        column: job[field] for column, field in same.items()
+    }
     assert row["created_at"] == moment(job["createdAt"])
     assert row["updated_at"] == moment(job["updatedAt"])
 
 
 @pytest.mark.parametrize("slug", ["0", "a", "Z9", "a-", "a_b-C", "x" * 100])
-def test_a_slug_of_letters_digits_dashes_and_underscores_is_fine(shared: SharedApi, slug: str) -> None:
+def test_a_slug_of_letters_digits_dashes_and_underscores_is_fine(
+    shared: SharedApi, slug: str
+) -> None:
     assert shared.register(slug=slug)["slug"] == slug
 
 
 def test_any_other_slug_is_refused(shared: SharedApi) -> None:
-    wrong: list[Any] = ["", "-a", "_a", "a b", "a.b", "a/b", "ä", "\u212aelvin", "a\n", "x" * 101, 5, None, ["a"]]
+    wrong: list[Any] = [
+        "",
+        "-a",
+        "_a",
+        "a b",
+        "a.b",
+        "a/b",
+        "ä",
+        "\u212aelvin",
+        "a\n",
+        "x" * 101,
+        5,
+        None,
+        ["a"],
+    ]
     for slug in wrong:
-        assert [issue["path"] for issue in issues_of(shared.client.post("/jobs", json=job_body(slug=slug)))] == [
-            "/slug"
-        ], slug
+        assert [
+            issue["path"]
+            for issue in issues_of(shared.client.post("/jobs", json=job_body(slug=slug)))
+        ] == ["/slug"], slug
 
 
 def test_a_slug_is_taken_and_found_whatever_its_case(shared: SharedApi) -> None:
@@ -148,7 +189,9 @@ def test_of_twenty_clients_racing_for_a_slug_one_gets_it(shared: SharedApi) -> N
         if loser.status_code != 201:
             check_failure(loser, 409, "job_exists")
     assert shared.get(f"/jobs/{slug}")["data"]["job"] == winners[0]
-    assert len(shared.rows("SELECT 1 FROM job_definitions WHERE lower(slug) = lower(%s)", slug)) == 1
+    assert (
+        len(shared.rows("SELECT 1 FROM job_definitions WHERE lower(slug) = lower(%s)", slug)) == 1
+    )
 
 
 def test_the_list_is_sorted_bytewise_by_slug(shared: SharedApi) -> None:
@@ -156,7 +199,15 @@ def test_the_list_is_sorted_bytewise_by_slug(shared: SharedApi) -> None:
         shared.client.post("/jobs", json=job_body(slug=slug))
     slugs = [job["slug"] for job in shared.get("/jobs")["data"]]
     assert slugs == sorted(slugs)
-    assert {"sort-b", "sort_a", "sortA", "sort0", "Sort-a", "repository-ingest", "repository-build"} <= set(slugs)
+    assert {
+        "sort-b",
+        "sort_a",
+        "sortA",
+        "sort0",
+        "Sort-a",
+        "repository-ingest",
+        "repository-build",
+    } <= set(slugs)
     assert "sort-B" not in slugs
 
 
@@ -168,7 +219,11 @@ def test_the_built_in_jobs_are_there_from_the_start(shared: SharedApi) -> None:
     assert ingest["parametersSchema"]["required"] == ["repositoryId"]
     assert ingest["defaultParameters"] == {"repositoryId": None}
     assert ingest["timeoutMs"] == 900_000
-    assert ingest["retryPolicy"] == {"maxAttempts": 3, "strategy": "exponential", "initialDelayMs": 10_000}
+    assert ingest["retryPolicy"] == {
+        "maxAttempts": 3,
+        "strategy": "exponential",
+        "initialDelayMs": 10_000,
+    }
     assert (build["name"], build["type"]) == ("Repository Build", "batch")
     assert build["entryPoint"] == "catalog.build.run"
     assert build["parametersSchema"]["required"] == ["buildId"]
@@ -220,7 +275,12 @@ def test_a_patch_changes_what_it_names_and_makes_a_new_version(shared: SharedApi
         assert answer.status_code == 200, answer.text
         revised = answer.json()["data"]
         assert moment(revised["updatedAt"]) >= moment(job["updatedAt"])
-        assert revised == {**job, field: value, "version": version, "updatedAt": revised["updatedAt"]}
+        assert revised == {
+            **job,
+            field: value,
+            "version": version,
+            "updatedAt": revised["updatedAt"],
+        }
         job = revised
     assert shared.get(f"/jobs/{job['slug']}")["data"]["job"] == job
 
@@ -228,17 +288,26 @@ def test_a_patch_changes_what_it_names_and_makes_a_new_version(shared: SharedApi
 def test_a_patch_may_name_any_higher_version_but_no_other(shared: SharedApi) -> None:
     slug = shared.register(version=3)["slug"]
     for version in (3, 2, 1):
-        [issue] = issues_of(shared.client.patch(f"/jobs/{slug}", json={"name": "Other", "version": version}))
+        [issue] = issues_of(
+            shared.client.patch(f"/jobs/{slug}", json={"name": "Other", "version": version})
+        )
         assert issue["path"] == "/version"
     answer = shared.client.patch(f"/jobs/{slug}", json={"name": "Other", "version": 10})
     assert answer.json()["data"]["version"] == 10
-    assert shared.client.patch(f"/jobs/{slug}", json={"name": "Next"}).json()["data"]["version"] == 11
+    assert (
+        shared.client.patch(f"/jobs/{slug}", json={"name": "Next"}).json()["data"]["version"] == 11
+    )
 
 
 def test_a_patch_that_changes_nothing_makes_no_new_version(shared: SharedApi) -> None:
     job = shared.register(metadata={"a": 1, "b": [2.0]}, retryPolicy={"maxAttempts": 2})
     before = shared.count_events()
-    same = {"name": job["name"], "metadata": {"b": [2], "a": 1}, "retryPolicy": {"maxAttempts": 2}, "timeoutMs": None}
+    same = {
+        "name": job["name"],
+        "metadata": {"b": [2], "a": 1},
+        "retryPolicy": {"maxAttempts": 2},
+        "timeoutMs": None,
+    }
     for body in ({}, {"name": job["name"]}, same):
         answer = shared.client.patch(f"/jobs/{job['slug']}", json=body)
         assert (answer.status_code, answer.json()) == (200, {"data": job})
@@ -273,12 +342,16 @@ def test_an_unknown_job_is_a_404(shared: SharedApi) -> None:
     for slug in (unique(), "%00", "%ff", "a" * 5_000):
         for call in ("GET /jobs/{}", "GET /jobs/{}/runs", "PATCH /jobs/{}", "POST /jobs/{}/run"):
             method, path = call.split()
-            answer = shared.client.request(method, path.format(slug), json={"name": "x"} if method == "PATCH" else {})
+            answer = shared.client.request(
+                method, path.format(slug), json={"name": "x"} if method == "PATCH" else {}
+            )
             check_failure(answer, 404, "job_not_found", "job not found")
 
 
 def test_clients_that_revise_one_job_at_once_get_a_version_each(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
-    answers = at_once(10, lambda number: shared.client.patch(f"/jobs/{slug}", json={"name": f"name {number}"}))
+    answers = at_once(
+        10, lambda number: shared.client.patch(f"/jobs/{slug}", json={"name": f"name {number}"})
+    )
     assert sorted(answer.json()["data"]["version"] for answer in answers) == list(range(2, 12))
     assert shared.get(f"/jobs/{slug}")["data"]["job"]["version"] == 11

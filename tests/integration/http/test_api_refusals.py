@@ -10,7 +10,16 @@ from tests.integration.shared_api import SharedApi, check_failure, issues_of, jo
 
 LIMIT = 1_048_576
 
-RUN_QUERIES = ("limit=51", "limit=0", "limit=-1", "limit=abc", "limit=", "limit=1.5", "limit=1e1", "offset=-1")
+RUN_QUERIES = (
+    "limit=51",
+    "limit=0",
+    "limit=-1",
+    "limit=abc",
+    "limit=",
+    "limit=1.5",
+    "limit=1e1",
+    "offset=-1",
+)
 WRONG_QUERIES = [
     *(f"/job-runs?{query}" for query in RUN_QUERIES),
     *(f"/jobs/repository-build?{query}" for query in RUN_QUERIES),
@@ -54,7 +63,9 @@ def in_pieces(body: bytes) -> Iterator[bytes]:
         yield body[start : start + 65_536]
 
 
-def post(shared: SharedApi, path: str, content: bytes | Iterator[bytes], content_type: str | None) -> httpx.Response:
+def post(
+    shared: SharedApi, path: str, content: bytes | Iterator[bytes], content_type: str | None
+) -> httpx.Response:
     headers = {} if content_type is None else {"Content-Type": content_type}
     return shared.client.post(path, content=content, headers=headers)
 
@@ -66,42 +77,70 @@ def test_a_body_of_a_mebibyte_is_taken_and_a_longer_one_is_a_413(shared: SharedA
     before = shared.count_events()
     for size in (LIMIT + 1, 3 * LIMIT):
         check_failure(post(shared, path, filled(size), "application/json"), 413, "body_too_large")
-        check_failure(post(shared, path, in_pieces(filled(size)), "application/json"), 413, "body_too_large")
+        check_failure(
+            post(shared, path, in_pieces(filled(size)), "application/json"), 413, "body_too_large"
+        )
     for other in ("/jobs", "/apps", "/nowhere", "/job-runs/x/cancel"):
-        check_failure(post(shared, other, filled(2 * LIMIT), "application/json"), 413, "body_too_large")
+        check_failure(
+            post(shared, other, filled(2 * LIMIT), "application/json"), 413, "body_too_large"
+        )
     assert shared.count_events() == before
 
 
-def test_a_client_that_closes_after_its_too_long_body_still_gets_the_answer(shared: SharedApi) -> None:
+def test_a_client_that_closes_after_its_too_long_body_still_gets_the_answer(
+    shared: SharedApi,
+) -> None:
     headers = {"Connection": "close", "Content-Type": "application/json"}
     for _ in range(10):
-        answer = httpx.post(f"{shared.client.base_url}/jobs", content=filled(2 * LIMIT), headers=headers)
+        answer = httpx.post(
+            f"{shared.client.base_url}/jobs", content=filled(2 * LIMIT), headers=headers
+        )
         check_failure(answer, 413, "body_too_large")
 
 
 @pytest.mark.parametrize(
     "content_type",
-    [None, "", "text/plain", "text/json", "application/x-www-form-urlencoded", "application/jsonx", "json"],
+    [
+        None,
+        "",
+        "text/plain",
+        "text/json",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "json",
+    ],
 )
-def test_a_body_that_is_not_said_to_be_json_is_a_415(shared: SharedApi, content_type: str | None) -> None:
+def test_a_body_that_is_not_said_to_be_json_is_a_415(
+    shared: SharedApi, content_type: str | None
+) -> None:
     before = shared.count_events()
     slug = "repository-build"
-    for path in ("/jobs", "/apps", f"/jobs/{slug}/run", "/job-runs/00000000-0000-0000-0000-000000000000/cancel"):
+    for path in (
+        "/jobs",
+        "/apps",
+        f"/jobs/{slug}/run",
+        "/job-runs/00000000-0000-0000-0000-000000000000/cancel",
+    ):
         check_failure(post(shared, path, b"{}", content_type), 415, "unsupported_media_type")
-    answer = shared.client.patch(f"/jobs/{slug}", content=b"{}", headers={"Content-Type": content_type or "text/plain"})
+    answer = shared.client.patch(
+        f"/jobs/{slug}", content=b"{}", headers={"Content-Type": content_type or "text/plain"}
+    )
     check_failure(answer, 415, "unsupported_media_type")
     assert shared.count_events() == before
 
 
 @pytest.mark.parametrize(
-    "content_type", ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"]
+    "content_type",
+    ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"],
 )
 def test_json_is_known_by_any_of_its_names(shared: SharedApi, content_type: str) -> None:
     slug = shared.register()["slug"]
     assert post(shared, f"/jobs/{slug}/run", b'{"context": {}}', content_type).status_code == 202
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/jobs/", "/jobs/a/b", "/job-runs/x/y", "/%00", "/jobs/..%2fx/run"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nowhere", "/jobs/", "/jobs/a/b", "/job-runs/x/y", "/%00", "/jobs/..%2fx/run"]
+)
 def test_an_unknown_path_is_a_404_with_a_code(shared: SharedApi, path: str) -> None:
     check_failure(shared.client.get(path), 404, "not_found")
 
@@ -132,7 +171,9 @@ def test_every_path_names_the_methods_that_its_description_has(shared: SharedApi
     for path, operations in shared.get("/openapi.json")["paths"].items():
         answer = shared.client.request("TRACE", re.sub(r"\{\w+\}", "x", path))
         check_failure(answer, 405, "method_not_allowed")
-        assert answer.headers["Allow"] == ", ".join(sorted(method.upper() for method in operations)), path
+        assert answer.headers["Allow"] == ", ".join(
+            sorted(method.upper() for method in operations)
+        ), path
 
 
 def test_the_service_says_that_it_is_well(shared: SharedApi) -> None:

@@ -22,7 +22,9 @@ def crowd(shared: SharedApi) -> list[str]:
     slug = shared.register(slug="crowd")["slug"]
     for _ in range(RUNS // 20):
         at_once(20, lambda _: shared.client.post(f"/jobs/{slug}/run"))
-    rows = shared.rows("SELECT id::text FROM job_runs WHERE slug = 'crowd' ORDER BY created_position DESC")
+    rows = shared.rows(
+        "SELECT id::text FROM job_runs WHERE slug = 'crowd' ORDER BY created_position DESC"
+    )
     assert len(rows) == RUNS
     return [row["id"] for row in rows]
 
@@ -36,7 +38,9 @@ def listed(shared: SharedApi, **query: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("limit", [7, 40, 50])
-def test_offsets_lead_through_all_runs_without_gap_or_repeat(shared: SharedApi, crowd: list[str], limit: int) -> None:
+def test_offsets_lead_through_all_runs_without_gap_or_repeat(
+    shared: SharedApi, crowd: list[str], limit: int
+) -> None:
     seen: list[str] = []
     offset: int | None = 0
     while offset is not None:
@@ -45,26 +49,34 @@ def test_offsets_lead_through_all_runs_without_gap_or_repeat(shared: SharedApi, 
         seen += ids(page)
         assert set(meta) == {"limit", "offset", "hasMore", "nextOffset", "nextCursor"}
         assert (meta["limit"], meta["offset"]) == (limit, offset)
-        assert meta["hasMore"] == (meta["nextOffset"] is not None) == (meta["nextCursor"] is not None)
+        assert (
+            meta["hasMore"] == (meta["nextOffset"] is not None) == (meta["nextCursor"] is not None)
+        )
         assert meta["nextOffset"] in {None, offset + limit}
         offset = meta["nextOffset"]
     assert seen == crowd
 
 
 @pytest.mark.parametrize("limit", [7, 40, 50])
-def test_cursors_lead_through_all_runs_while_new_ones_arrive(shared: SharedApi, crowd: list[str], limit: int) -> None:
+def test_cursors_lead_through_all_runs_while_new_ones_arrive(
+    shared: SharedApi, crowd: list[str], limit: int
+) -> None:
     newcomer = shared.register()["slug"]
     page = shared.get("/job-runs", job="crowd", limit=limit)
     seen = ids(page)
     while page["meta"]["nextCursor"] is not None:
         shared.launch(newcomer)
-        page = shared.get("/job-runs", search="crowd", limit=limit, cursor=page["meta"]["nextCursor"])
+        page = shared.get(
+            "/job-runs", search="crowd", limit=limit, cursor=page["meta"]["nextCursor"]
+        )
         seen += ids(page)
     assert seen == crowd
     assert page["meta"]["hasMore"] is False
 
 
-def test_pages_have_25_runs_of_all_jobs_unless_told_otherwise(shared: SharedApi, crowd: list[str]) -> None:
+def test_pages_have_25_runs_of_all_jobs_unless_told_otherwise(
+    shared: SharedApi, crowd: list[str]
+) -> None:
     other = shared.launch(shared.register()["slug"])
     page = shared.get("/job-runs")
     assert ids(page)[0] == other["id"]
@@ -80,7 +92,13 @@ def test_a_page_past_the_end_is_empty(shared: SharedApi, crowd: list[str]) -> No
     for offset in (RUNS, 2**31 - 1):
         page = shared.get("/job-runs", job="crowd", offset=offset)
         assert page["data"] == []
-        assert page["meta"] == {"limit": 25, "offset": offset, "hasMore": False, "nextOffset": None, "nextCursor": None}
+        assert page["meta"] == {
+            "limit": 25,
+            "offset": offset,
+            "hasMore": False,
+            "nextOffset": None,
+            "nextCursor": None,
+        }
 
 
 def test_the_list_of_one_job_pages_likewise(shared: SharedApi, crowd: list[str]) -> None:
@@ -117,9 +135,14 @@ def test_cursors_lead_through_the_lists_of_one_job_while_it_is_launched(
     for run_id in runs[::3]:
         shared.client.post(f"/job-runs/{run_id}/cancel")
     canceled, all_runs = runs[::3], runs
-    expected = {"": all_runs, "canceled": canceled, "pending,canceled": all_runs, "running": []}[status]
+    expected = {"": all_runs, "canceled": canceled, "pending,canceled": all_runs, "running": []}[
+        status
+    ]
     for url in (f"/jobs/{slug}/runs", f"/jobs/{slug}"):
-        newest = [run["id"] for run in walked(shared, url, lambda: shared.launch(slug), limit=limit, status=status)]
+        newest = [
+            run["id"]
+            for run in walked(shared, url, lambda: shared.launch(slug), limit=limit, status=status)
+        ]
         since = [run_id for run_id in newest if run_id not in set(runs)]
         # What was launched before the first page is in front, once; nothing else is new.
         assert [run_id for run_id in newest if run_id in set(runs)] == expected
@@ -163,11 +186,18 @@ def test_runs_are_filtered_by_one_status_or_several(shared: SharedApi) -> None:
     pending = [run_id for index, run_id in enumerate(runs) if index % 3]
     assert listed(shared, job=slug, status="canceled") == runs[::3]
     assert listed(shared, job=slug, status="pending") == pending
-    for both in ("pending,canceled", "canceled,pending", " pending , canceled,", "pending,canceled,pending,running"):
+    for both in (
+        "pending,canceled",
+        "canceled,pending",
+        " pending , canceled,",
+        "pending,canceled,pending,running",
+    ):
         assert listed(shared, job=slug, status=both) == runs
     assert listed(shared, job=slug, status="") == runs
     assert listed(shared, job=slug, status="running,succeeded,failed,expired") == []
-    assert [run["id"] for run in shared.get(f"/jobs/{slug}/runs", status="canceled,failed")["data"]] == runs[::3]
+    assert [
+        run["id"] for run in shared.get(f"/jobs/{slug}/runs", status="canceled,failed")["data"]
+    ] == runs[::3]
     page = shared.get("/job-runs", job=slug, status="pending,canceled", limit=4, offset=3)
     assert (ids(page), page["meta"]["hasMore"]) == (runs[3:7], True)
 
@@ -186,14 +216,38 @@ def test_a_search_finds_part_of_a_slug_or_name_in_any_case(shared: SharedApi) ->
     run_id = shared.launch(slug)["id"]
     shared.launch(shared.register(name="Another job: 100 percent")["slug"])
     part = slug[3:9].upper()
-    for text in (slug, part, "eedle_i", "größe", "GRÖßE", "привет", "ивет 日", "100% A", "a\\B", "Ö"):
+    for text in (
+        slug,
+        part,
+        "eedle_i",
+        "größe",
+        "GRÖßE",
+        "привет",
+        "ивет 日",
+        "100% A",
+        "a\\B",
+        "Ö",
+    ):
         assert listed(shared, search=text) == [run_id], text
-    for text in ("eedle-i", "eedleXi", "100 %", "gro%e", "Gr__e", "a\\\\b", "'", '"', "größe_", "; DROP TABLE"):
+    for text in (
+        "eedle-i",
+        "eedleXi",
+        "100 %",
+        "gro%e",
+        "Gr__e",
+        "a\\\\b",
+        "'",
+        '"',
+        "größe_",
+        "; DROP TABLE",
+    ):
         assert listed(shared, search=text) == [], text
 
 
 def test_wildcards_in_a_search_are_plain_characters(shared: SharedApi) -> None:
-    with_both = shared.launch(shared.register(slug=unique("under_score"), name="50% off")["slug"])["id"]
+    with_both = shared.launch(shared.register(slug=unique("under_score"), name="50% off")["slug"])[
+        "id"
+    ]
     without = shared.launch(shared.register(slug=unique("plain"), name="plain")["slug"])["id"]
     for text in ("0% o", "r_s"):
         found = listed(shared, search=text, limit=50)
@@ -209,7 +263,13 @@ def test_a_search_finds_the_start_of_a_runs_id(shared: SharedApi) -> None:
         assert run_id in listed(shared, search=run_id[:length], limit=50)
         assert run_id in listed(shared, search=run_id[:length].upper(), limit=50)
     assert listed(shared, search=run_id) == [run_id]
-    for other in (run_id[5:], run_id + "0", run_id.replace("-", ""), str(uuid4()), f"{run_id[:8]}--"):
+    for other in (
+        run_id[5:],
+        run_id + "0",
+        run_id.replace("-", ""),
+        str(uuid4()),
+        f"{run_id[:8]}--",
+    ):
         assert listed(shared, search=other) == [], other
 
 
@@ -219,18 +279,35 @@ def test_a_search_that_several_jobs_match_pages_by_offset_and_cursor(shared: Sha
     runs = [shared.launch(slugs[number * 7 % 5])["id"] for number in range(30)][::-1]
     for run_id in runs[::2]:
         shared.client.post(f"/job-runs/{run_id}/cancel")
-    for status, expected in {"": runs, "canceled": runs[::2], "canceled,pending": runs, "running": []}.items():
-        by_offset = [listed(shared, search=name, status=status, limit=7, offset=offset) for offset in range(0, 30, 7)]
+    for status, expected in {
+        "": runs,
+        "canceled": runs[::2],
+        "canceled,pending": runs,
+        "running": [],
+    }.items():
+        by_offset = [
+            listed(shared, search=name, status=status, limit=7, offset=offset)
+            for offset in range(0, 30, 7)
+        ]
         assert [run_id for page in by_offset for run_id in page] == expected
         page = shared.get("/job-runs", search=name, status=status, limit=7)
         seen = ids(page)
         while page["meta"]["nextCursor"] is not None:
-            page = shared.get("/job-runs", search=name, status=status, limit=7, cursor=page["meta"]["nextCursor"])
+            page = shared.get(
+                "/job-runs", search=name, status=status, limit=7, cursor=page["meta"]["nextCursor"]
+            )
             seen += ids(page)
         assert seen == expected
-    assert listed(shared, search=name, asOf=shared.get("/job-runs/counts")["meta"]["position"], limit=50) == runs
+    assert (
+        listed(
+            shared, search=name, asOf=shared.get("/job-runs/counts")["meta"]["position"], limit=50
+        )
+        == runs
+    )
     assert listed(shared, search=runs[3][:13], job=slugs[0]) == [
-        run_id for run_id in listed(shared, search=runs[3][:13], limit=50) if run_id in listed(shared, job=slugs[0])
+        run_id
+        for run_id in listed(shared, search=runs[3][:13], limit=50)
+        if run_id in listed(shared, job=slugs[0])
     ]
 
 

@@ -55,9 +55,13 @@ def test_a_launched_run_is_pending_with_every_field(shared: SharedApi) -> None:
     }
 
 
-@pytest.mark.parametrize("raw", [None, b"", b" \n", b"{}", b"null"], ids=["none", "empty", "blank", "{}", "null"])
+@pytest.mark.parametrize(
+    "raw", [None, b"", b" \n", b"{}", b"null"], ids=["none", "empty", "blank", "{}", "null"]
+)
 def test_a_run_may_be_launched_without_a_body(shared: SharedApi, raw: bytes | None) -> None:
-    slug = shared.register(defaultParameters={"a": 1}, timeoutMs=5_000, retryPolicy={"maxAttempts": 4})["slug"]
+    slug = shared.register(
+        defaultParameters={"a": 1}, timeoutMs=5_000, retryPolicy={"maxAttempts": 4}
+    )["slug"]
     for headers in ({}, {"Content-Type": "application/json"}):
         if raw and raw.strip() and not headers:
             continue
@@ -81,7 +85,12 @@ def test_null_means_as_the_definition_says(shared: SharedApi) -> None:
         "priority",
     )
     run = shared.launch(slug, dict.fromkeys(fields))
-    assert (run["timeoutMs"], run["maxAttempts"], run["priority"], run["parameters"]) == (5_000, 1, 7, {"a": 1})
+    assert (run["timeoutMs"], run["maxAttempts"], run["priority"], run["parameters"]) == (
+        5_000,
+        1,
+        7,
+        {"a": 1},
+    )
     assert shared.launch(slug, {"priority": 0})["priority"] == 0
 
 
@@ -91,7 +100,10 @@ def test_a_run_is_seen_at_once_in_sql_and_in_the_api(shared: SharedApi) -> None:
     brief = {name: job[name] for name in ("id", "slug", "name", "version", "type")}
     assert shared.get(f"/job-runs/{run['id']}") == {"data": {"run": run, "job": brief}}
     assert shared.get(f"/job-runs/{run['id'].upper()}")["data"]["run"] == run
-    assert shared.get(f"/jobs/{job['slug']}/runs") == {"data": [run], "meta": {"limit": 10, "offset": 0}}
+    assert shared.get(f"/jobs/{job['slug']}/runs") == {
+        "data": [run],
+        "meta": {"limit": 10, "offset": 0},
+    }
     columns = {
         "job_definition_id": "jobDefinitionId",
         "status": "status",
@@ -108,7 +120,8 @@ def test_a_run_is_seen_at_once_in_sql_and_in_the_api(shared: SharedApi) -> None:
     }
     times = {"scheduled_at": "scheduledAt", "created_at": "createdAt", "updated_at": "updatedAt"}
     [row] = shared.rows(
-        f"SELECT {', '.join([*columns, *times, 'started_at', 'completed_at'])} FROM job_runs WHERE id = %s", run["id"]
+        f"SELECT {', '.join([*columns, *times, 'started_at', 'completed_at'])} FROM job_runs WHERE id = %s",
+        run["id"],
     )
     assert str(row.pop("job_definition_id")) == run["jobDefinitionId"]
     assert {row.pop("started_at"), row.pop("completed_at")} == {None}
@@ -146,7 +159,9 @@ def test_a_run_is_pinned_to_the_version_it_was_launched_with(shared: SharedApi) 
 
 def test_a_pending_run_is_canceled_at_once_and_only_once(shared: SharedApi) -> None:
     run = shared.launch(shared.register()["slug"], {"context": {"kept": True}})
-    answer = shared.client.post(f"/job-runs/{run['id']}/cancel", json={"reason": "no longer needed"})
+    answer = shared.client.post(
+        f"/job-runs/{run['id']}/cancel", json={"reason": "no longer needed"}
+    )
     assert answer.status_code == 202
     canceled = answer.json()["data"]
     at = canceled["completedAt"]
@@ -178,7 +193,9 @@ def test_twenty_clients_that_cancel_one_run_leave_one_event(shared: SharedApi) -
 
 def test_a_retry_is_a_new_run_that_names_the_old(shared: SharedApi) -> None:
     slug = shared.register(defaultParameters={"a": 1})["slug"]
-    old = shared.launch(slug, {"parameters": {"b": 2}, "context": {"kept": 1}, "timeoutMs": 9_000, "maxAttempts": 2})
+    old = shared.launch(
+        slug, {"parameters": {"b": 2}, "context": {"kept": 1}, "timeoutMs": 9_000, "maxAttempts": 2}
+    )
     shared.client.post(f"/job-runs/{old['id']}/cancel")
     answer = shared.client.post(f"/job-runs/{old['id']}/retry")
     assert answer.status_code == 202
@@ -205,8 +222,24 @@ def test_what_names_no_run_is_a_404(shared: SharedApi) -> None:
     job = shared.register()
     shared.client.post("/apps", json={"id": "no-run", "name": "x", "repoUrl": "/srv/x"})
     [app] = shared.rows("SELECT aggregate_id FROM repositories WHERE id = 'no-run'")
-    for run_id in (job["id"], str(app["aggregate_id"]), str(uuid4()), "garbage", "%00", "1", "a" * 4_000, "null"):
-        for call in ("GET ", "GET /events", "GET /attempts", "GET /logs", "POST /cancel", "POST /retry"):
+    for run_id in (
+        job["id"],
+        str(app["aggregate_id"]),
+        str(uuid4()),
+        "garbage",
+        "%00",
+        "1",
+        "a" * 4_000,
+        "null",
+    ):
+        for call in (
+            "GET ",
+            "GET /events",
+            "GET /attempts",
+            "GET /logs",
+            "POST /cancel",
+            "POST /retry",
+        ):
             method, below = call.split(" ")
             answer = shared.client.request(method, f"/job-runs/{run_id}{below}")
             check_failure(answer, 404, "run_not_found", "job run not found")
@@ -232,9 +265,22 @@ def test_a_runs_events_tell_who_did_what_and_why(shared: SharedApi) -> None:
         moment(event["recordedAt"])
     assert requested["position"] < canceled["position"]
     assert (requested["type"], canceled["type"]) == ("job_run.requested", "job_run.canceled")
-    assert (requested["occurredAt"], canceled["occurredAt"]) == (run["createdAt"], canceled["occurredAt"])
+    assert (requested["occurredAt"], canceled["occurredAt"]) == (
+        run["createdAt"],
+        canceled["occurredAt"],
+    )
     assert requested["correlationId"] == canceled["correlationId"]
-    assert len({requested["causationId"], canceled["causationId"], requested["eventId"], canceled["eventId"]}) == 4
+    assert (
+        len(
+            {
+                requested["causationId"],
+                canceled["causationId"],
+                requested["eventId"],
+                canceled["eventId"],
+            }
+        )
+        == 4
+    )
     data: dict[str, Any] = requested["data"]
     assert (data["slug"], data["parameters"], data["requested_by"]) == (slug, {"a": 1}, "anonymous")
     assert canceled["data"]["reason"] == "because"
@@ -252,4 +298,6 @@ def test_a_run_that_never_started_has_an_empty_log(shared: SharedApi) -> None:
     answer = shared.client.get(f"/job-runs/{run['id']}/logs")
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["Content-Type"].startswith("text/plain")
-    check_failure(shared.client.get(f"/job-runs/{run['id']}/logs?attempt=2"), 404, "attempt_not_found")
+    check_failure(
+        shared.client.get(f"/job-runs/{run['id']}/logs?attempt=2"), 404, "attempt_not_found"
+    )

@@ -93,9 +93,19 @@ def test_a_schema_is_an_object(shared: SharedApi, schema: object) -> None:
         {"x-own": {"a": {"type": "integer"}}, "properties": {"n": {"$ref": "#/x-own/a"}}},
         {"properties": {"n": {"type": "integer"}, "child": {"$ref": "#"}}},
     ],
-    ids=["2020-12", "draft 4", "draft 7", "2019-09", "with an id", "below a word of one's own", "recursive"],
+    ids=[
+        "2020-12",
+        "draft 4",
+        "draft 7",
+        "2019-09",
+        "with an id",
+        "below a word of one's own",
+        "recursive",
+    ],
 )
-def test_every_dialect_works_with_references_inside_the_schema(shared: SharedApi, schema: Json) -> None:
+def test_every_dialect_works_with_references_inside_the_schema(
+    shared: SharedApi, schema: Json
+) -> None:
     slug = shared.register(parametersSchema=schema)["slug"]
     shared.launch(slug, {"parameters": {"n": 1}})
     [issue] = issues_of(shared.client.post(f"/jobs/{slug}/run", json={"parameters": {"n": "one"}}))
@@ -103,7 +113,11 @@ def test_every_dialect_works_with_references_inside_the_schema(shared: SharedApi
 
 
 def test_a_schema_that_refers_to_itself_without_end_is_never_a_500(shared: SharedApi) -> None:
-    for schema in ({"$ref": "#"}, {"allOf": [{"$ref": "#/allOf/0"}]}, {"$anchor": "a", "$ref": "#a"}):
+    for schema in (
+        {"$ref": "#"},
+        {"allOf": [{"$ref": "#/allOf/0"}]},
+        {"$anchor": "a", "$ref": "#a"},
+    ):
         job = job_body(parametersSchema=schema)
         registered = shared.client.post("/jobs", json=job)
         if registered.status_code == 201:
@@ -117,7 +131,12 @@ def test_a_violation_names_its_place_and_rule(shared: SharedApi) -> None:
         "type": "object",
         "required": ["list"],
         "additionalProperties": False,
-        "properties": {"list": {"type": "array", "items": {"type": "object", "required": ["x"], "maxProperties": 1}}},
+        "properties": {
+            "list": {
+                "type": "array",
+                "items": {"type": "object", "required": ["x"], "maxProperties": 1},
+            }
+        },
     }
     slug = shared.register(parametersSchema=schema)["slug"]
     cases: list[tuple[Json, set[tuple[str, str]]]] = [
@@ -134,17 +153,25 @@ def test_a_violation_names_its_place_and_rule(shared: SharedApi) -> None:
 
 
 def test_a_thousand_violations_make_a_short_answer(shared: SharedApi) -> None:
-    slug = shared.register(parametersSchema={"properties": {"a": {"items": {"type": "string"}}}})["slug"]
-    answer = shared.client.post(f"/jobs/{slug}/run", json={"parameters": {"a": [["x" * 100] * 20] * 400}})
+    slug = shared.register(parametersSchema={"properties": {"a": {"items": {"type": "string"}}}})[
+        "slug"
+    ]
+    answer = shared.client.post(
+        f"/jobs/{slug}/run", json={"parameters": {"a": [["x" * 100] * 20] * 400}}
+    )
     assert 0 < len(issues_of(answer)) <= 100
     assert len(answer.content) < 200_000
 
 
-def test_a_pattern_that_would_never_end_is_refused_while_others_are_answered(shared: SharedApi) -> None:
+def test_a_pattern_that_would_never_end_is_refused_while_others_are_answered(
+    shared: SharedApi,
+) -> None:
     slug = shared.register(parametersSchema={"properties": {"a": {"pattern": "^(a|a)*$"}}})["slug"]
     body = {"parameters": {"a": "a" * 60 + "!"}}
     with ThreadPoolExecutor(4) as others:
-        launches = [others.submit(shared.client.post, f"/jobs/{slug}/run", json=body) for _ in range(4)]
+        launches = [
+            others.submit(shared.client.post, f"/jobs/{slug}/run", json=body) for _ in range(4)
+        ]
         while True:
             all_answered = all(launch.done() for launch in launches)
             assert shared.client.get("/health", timeout=15).status_code == 200
@@ -159,6 +186,8 @@ def test_a_pattern_that_would_never_end_is_refused_while_others_are_answered(sha
 
 def test_a_schema_that_doubles_with_each_definition_is_refused(shared: SharedApi) -> None:
     doubling = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)}
-    slug = shared.register(parametersSchema={"$ref": "#/$defs/d0", "$defs": {**doubling, "d30": {}}})["slug"]
+    slug = shared.register(
+        parametersSchema={"$ref": "#/$defs/d0", "$defs": {**doubling, "d30": {}}}
+    )["slug"]
     [issue] = issues_of(shared.client.post(f"/jobs/{slug}/run"))
     assert (issue["path"], issue["keyword"]) == ("/parameters", "maxSteps")

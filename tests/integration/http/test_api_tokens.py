@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.integration.shared_api import Json, SharedApi, check_failure, job_body, shared_api, unique
+from tests.integration.shared_api import (
+    Json,
+    SharedApi,
+    check_failure,
+    job_body,
+    shared_api,
+    unique,
+)
 from tests.integration.streams import server_sent, stream
 
 ALICE, BOB, READER = "token-of-alice", "token/of bob+é", "token-of-reader"
@@ -18,15 +25,37 @@ TOKENS = {
 }
 
 READS = [
-    *("/jobs", "/jobs/repository-build", "/jobs/repository-build/runs", "/jobs/unknown?limit=0", "/apps", "/apps/x"),
-    *("/job-runs", "/job-runs?status=nonsense", "/job-runs?limit=0", "/job-runs/x", "/job-runs/x/logs"),
+    *(
+        "/jobs",
+        "/jobs/repository-build",
+        "/jobs/repository-build/runs",
+        "/jobs/unknown?limit=0",
+        "/apps",
+        "/apps/x",
+    ),
+    *(
+        "/job-runs",
+        "/job-runs?status=nonsense",
+        "/job-runs?limit=0",
+        "/job-runs/x",
+        "/job-runs/x/logs",
+    ),
     *("/events/stream", "/events/stream?after=x"),
 ]
-WRITES = ["/jobs", "/jobs/repository-build/run", "/apps", "/job-runs/x/cancel", "/job-runs/x/retry", "/apps/x/retry"]
+WRITES = [
+    "/jobs",
+    "/jobs/repository-build/run",
+    "/apps",
+    "/job-runs/x/cancel",
+    "/job-runs/x/retry",
+    "/apps/x/retry",
+]
 
 
 @pytest.fixture(scope="module")
-def guarded(database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedApi]:
+def guarded(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedApi]:
     directory = tmp_path_factory.mktemp("guarded")
     tokens = directory / "tokens.json"
     tokens.write_text(json.dumps(TOKENS))
@@ -65,13 +94,17 @@ STRANGERS: list[dict[bytes, bytes]] = [
 
 
 @pytest.mark.parametrize("headers", STRANGERS, ids=repr)
-def test_nobody_without_a_known_token_gets_in(guarded: SharedApi, headers: dict[bytes, bytes]) -> None:
+def test_nobody_without_a_known_token_gets_in(
+    guarded: SharedApi, headers: dict[bytes, bytes]
+) -> None:
     before = guarded.count_events()
     for path in READS:
         check_failure(guarded.client.get(path, headers=headers), 401, "token_missing")
     for path in WRITES:
         for content in (b"{}", b"nonsense", b"", b"[" * 1_000):
-            answer = guarded.client.post(path, content=content, headers={**headers, b"Content-Type": b"text/plain"})
+            answer = guarded.client.post(
+                path, content=content, headers={**headers, b"Content-Type": b"text/plain"}
+            )
             check_failure(answer, 401, "token_missing")
             assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert guarded.count_events() == before
@@ -120,21 +153,30 @@ def test_a_run_names_who_asked_for_it(guarded: SharedApi) -> None:
     run = launch(guarded, slug, ALICE, "k")
     assert run["requestedBy"] == "alice"
     guarded.client.post(f"/job-runs/{run['id']}/cancel", headers=bearer(BOB))
-    events = guarded.client.get(f"/job-runs/{run['id']}/events", headers=bearer(READER)).json()["data"]
+    events = guarded.client.get(f"/job-runs/{run['id']}/events", headers=bearer(READER)).json()[
+        "data"
+    ]
     assert [event["actor"] for event in events] == ["alice", "bob"]
-    retried = guarded.client.post(f"/job-runs/{run['id']}/retry", headers=bearer(BOB)).json()["data"]
+    retried = guarded.client.post(f"/job-runs/{run['id']}/retry", headers=bearer(BOB)).json()[
+        "data"
+    ]
     assert retried["requestedBy"] == "bob"
 
 
 def test_idempotency_keys_are_each_principal_s_own(guarded: SharedApi) -> None:
     slug = register(guarded)
-    alices, bobs = launch(guarded, slug, ALICE, "k", {"priority": 1}), launch(guarded, slug, BOB, "k")
+    alices, bobs = (
+        launch(guarded, slug, ALICE, "k", {"priority": 1}),
+        launch(guarded, slug, BOB, "k"),
+    )
     assert alices["id"] != bobs["id"]
     assert launch(guarded, slug, ALICE, "k", {"priority": 1}) == alices
     assert launch(guarded, slug, BOB, "k") == bobs
 
 
-def test_a_token_may_stand_in_the_query_since_browsers_cannot_send_headers_with_a_websocket(guarded: SharedApi) -> None:
+def test_a_token_may_stand_in_the_query_since_browsers_cannot_send_headers_with_a_websocket(
+    guarded: SharedApi,
+) -> None:
     for token in (ALICE, BOB, READER):
         assert guarded.client.get("/jobs", params={"token": token}).status_code == 200
         with stream(guarded, token=token) as opened:

@@ -21,8 +21,16 @@ def nothing_written(shared: SharedApi) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def slug(shared: SharedApi) -> str:
-    schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}, "t/~": {"maxLength": 2}}}
-    return str(shared.register(slug="validated", parametersSchema=schema, defaultParameters={"n": 1})["slug"])
+    schema = {
+        "type": "object",
+        "required": ["n"],
+        "properties": {"n": {"type": "integer"}, "t/~": {"maxLength": 2}},
+    }
+    return str(
+        shared.register(slug="validated", parametersSchema=schema, defaultParameters={"n": 1})[
+            "slug"
+        ]
+    )
 
 
 BAD_FIELDS: list[tuple[Json, str]] = [
@@ -116,11 +124,16 @@ def test_every_unknown_field_is_named_among_the_forms_errors(shared: SharedApi, 
             assert {issue["keyword"] for issue in found} == {"additionalProperties"}
             error = answer.json()["error"]
             assert error["fieldErrors"] == {}
-            assert all(any(name in message for message in error["formErrors"]) for name in ("colour", "a/b~"))
+            assert all(
+                any(name in message for message in error["formErrors"])
+                for name in ("colour", "a/b~")
+            )
 
 
 def test_a_nested_unknown_field_stands_under_its_top_level_field(shared: SharedApi) -> None:
-    answer = shared.client.post("/jobs", json=job_body(retryPolicy={"maxAttempts": 2, "retries": 3}))
+    answer = shared.client.post(
+        "/jobs", json=job_body(retryPolicy={"maxAttempts": 2, "retries": 3})
+    )
     issues_of(answer)
     error = answer.json()["error"]
     assert error["formErrors"] == []
@@ -128,7 +141,9 @@ def test_a_nested_unknown_field_stands_under_its_top_level_field(shared: SharedA
     assert "retries" in message
 
 
-def test_a_launch_with_a_wrong_field_is_refused_with_its_place(shared: SharedApi, slug: str) -> None:
+def test_a_launch_with_a_wrong_field_is_refused_with_its_place(
+    shared: SharedApi, slug: str
+) -> None:
     wrong: list[tuple[Json, str]] = [
         ({"timeoutMs": 10}, "/timeoutMs"),
         ({"timeoutMs": "1000"}, "/timeoutMs"),
@@ -168,10 +183,14 @@ def test_a_launch_with_a_wrong_field_is_refused_with_its_place(shared: SharedApi
 
 def test_parameters_are_checked_as_they_will_be_with_the_defaults(shared: SharedApi) -> None:
     schema = {"required": ["a", "b"], "additionalProperties": {"type": "object", "required": ["c"]}}
-    slug = shared.register(parametersSchema=schema, defaultParameters={"a": {"c": 1}, "b": {"c": 1}})["slug"]
+    slug = shared.register(
+        parametersSchema=schema, defaultParameters={"a": {"c": 1}, "b": {"c": 1}}
+    )["slug"]
     shared.launch(slug)
     with nothing_written(shared):
-        answer = shared.client.post(f"/jobs/{slug}/run", json={"parameters": {"a": {"d": 1}, "b": 5}})
+        answer = shared.client.post(
+            f"/jobs/{slug}/run", json={"parameters": {"a": {"d": 1}, "b": 5}}
+        )
         found = {(issue["path"], issue["keyword"]) for issue in issues_of(answer)}
     assert ("/parameters/b", "type") in found
     assert {path for path, _ in found} <= {"/parameters/b", "/parameters/a", "/parameters/a/c"}
@@ -209,14 +228,22 @@ BAD_JSON: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("kind", BAD_JSON)
-def test_a_body_that_json_or_the_store_cannot_hold_is_refused(shared: SharedApi, slug: str, kind: str) -> None:
+def test_a_body_that_json_or_the_store_cannot_hold_is_refused(
+    shared: SharedApi, slug: str, kind: str
+) -> None:
     raw = BAD_JSON[kind]
     with nothing_written(shared):
-        for method, path in (("POST", f"/jobs/{slug}/run"), ("PATCH", f"/jobs/{slug}"), ("POST", "/apps")):
+        for method, path in (
+            ("POST", f"/jobs/{slug}/run"),
+            ("PATCH", f"/jobs/{slug}"),
+            ("POST", "/apps"),
+        ):
             issues_of(shared.client.request(method, path, content=raw, headers=JSON))
 
 
-@pytest.mark.parametrize("field", ["parametersSchema", "outputSchema", "defaultParameters", "metadata"])
+@pytest.mark.parametrize(
+    "field", ["parametersSchema", "outputSchema", "defaultParameters", "metadata"]
+)
 def test_no_part_of_a_job_may_hold_what_the_store_cannot(shared: SharedApi, field: str) -> None:
     with nothing_written(shared):
         for value in (

@@ -49,13 +49,18 @@ def operations(document: Json) -> dict[str, Json]:
 
 
 def test_every_status_that_the_contract_names_is_documented(document: Json) -> None:
-    documented = {name: {int(status) for status in found["responses"]} for name, found in operations(document).items()}
+    documented = {
+        name: {int(status) for status in found["responses"]}
+        for name, found in operations(document).items()
+    }
     missing = {name: statuses - documented.get(name, set()) for name, statuses in PROMISED.items()}
     assert {name: statuses for name, statuses in missing.items() if statuses} == {}
 
 
 def test_what_never_happens_is_not_documented(document: Json) -> None:
-    assert [name for name, operation in operations(document).items() if "422" in operation["responses"]] == []
+    assert [
+        name for name, operation in operations(document).items() if "422" in operation["responses"]
+    ] == []
     assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
 
 
@@ -65,7 +70,9 @@ def test_the_document_is_fit_for_generators(document: Json) -> None:
     assert len(set(ids)) == len(ids)
     references = set(references_in(document))
     assert references
-    assert references <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references <= {
+        f"#/components/schemas/{name}" for name in document["components"]["schemas"]
+    }
 
 
 def references_in(part: Any) -> Iterator[str]:
@@ -96,7 +103,11 @@ class Tour:
     def call(self, operation: str, status: int, **request: Any) -> Any:
         method, template = operation.split(" ")
         place = request.pop("at", None)
-        path = template.replace("{slug}", str(place)).replace("{run_id}", str(place)).replace("{app_id}", str(place))
+        path = (
+            template.replace("{slug}", str(place))
+            .replace("{run_id}", str(place))
+            .replace("{app_id}", str(place))
+        )
         answer = self._client.request(method, path, **request)
         assert answer.status_code == status, f"{operation}: {answer.status_code} {answer.text}"
         self.seen.add((operation, status))
@@ -191,7 +202,9 @@ def _visit_runs(tour: Tour) -> None:
 def _visit_subjects(tour: Tour) -> None:
     marked = {"properties": {"who": {"x-subject": "who"}}}
     slug = tour.call("POST /jobs", 201, json=job_body(parametersSchema=marked))["slug"]
-    run_id = tour.call("POST /jobs/{slug}/run", 202, at=slug, json={"parameters": {"who": slug}})["id"]
+    run_id = tour.call("POST /jobs/{slug}/run", 202, at=slug, json={"parameters": {"who": slug}})[
+        "id"
+    ]
     erase = {"subject": slug, "reason": "asked"}
     tour.call("POST /subjects/erase", 400, json={"subject": ""})
     tour.call("POST /subjects/erase", 404, json={"subject": unique()})
@@ -206,7 +219,12 @@ def _visit_subjects(tour: Tour) -> None:
 
 
 def _visit_apps(tour: Tour) -> None:
-    app = {"id": unique("app"), "name": "x", "repoUrl": "/srv/x", "tags": [{"key": "a", "value": "b"}]}
+    app = {
+        "id": unique("app"),
+        "name": "x",
+        "repoUrl": "/srv/x",
+        "tags": [{"key": "a", "value": "b"}],
+    }
     tour.call("POST /apps", 201, json=app)
     tour.call("POST /apps", 400, json={})
     tour.call("POST /apps", 409, json=app)
@@ -216,7 +234,9 @@ def _visit_apps(tour: Tour) -> None:
     tour.call("GET /apps/{app_id}", 200, at=app["id"])
     tour.call("GET /apps/{app_id}/history", 200, at=app["id"])
     tour.call("POST /apps/{app_id}/retry", 409, at=app["id"])
-    [run] = [item["run"] for item in tour.call("GET /job-runs", 200, params={"job": "repository-ingest"})]
+    [run] = [
+        item["run"] for item in tour.call("GET /job-runs", 200, params={"job": "repository-ingest"})
+    ]
     tour.call("POST /job-runs/{run_id}/cancel", 202, at=run["id"])
     tour.call("POST /apps/{app_id}/retry", 202, at=app["id"])
     for operation in PROMISED:

@@ -52,9 +52,18 @@ def filled_url(database_url: str) -> str:
 
 
 def _plan(url: str, sql: str, **values: Any) -> dict[str, Any]:
-    defaults = {"page_end": 26, "offset": 0, "limit": 26, "search": None, "first_id": None, "last_id": None}
+    defaults = {
+        "page_end": 26,
+        "offset": 0,
+        "limit": 26,
+        "search": None,
+        "first_id": None,
+        "last_id": None,
+    }
     with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql, {**defaults, **values}).fetchone()
+        row = connection.execute(
+            "EXPLAIN (ANALYZE, FORMAT JSON) " + sql, {**defaults, **values}
+        ).fetchone()
     assert row is not None
     plan: dict[str, Any] = row[0][0]["Plan"]
     return plan
@@ -67,10 +76,18 @@ def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 def _check(plan: dict[str, Any], index: str) -> None:
     nodes = _nodes(plan)
     assert index in {node.get("Index Name") for node in nodes}, plan
-    scans = [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Relation Name"] == "job_runs"]
+    scans = [
+        node
+        for node in nodes
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] == "job_runs"
+    ]
     assert not scans, plan
     # No more rows are read than a page has, for each branch of the query.
-    read = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes if "Index Name" in node]
+    read = [
+        node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        for node in nodes
+        if "Index Name" in node
+    ]
     assert max(read) <= 60, plan
 
 
@@ -81,14 +98,20 @@ def test_every_look_up_and_list_uses_its_index(filled_url: str) -> None:
     _check(_plan(filled_url, lists.BY_ID, id=run_id), "job_runs_pkey")
     _check(_plan(filled_url, newest_first(RunFilter())), "job_runs_newest")
     _check(
-        _plan(filled_url, newest_first(RunFilter(before_position=50_000)), before_position=50_000), "job_runs_newest"
+        _plan(filled_url, newest_first(RunFilter(before_position=50_000)), before_position=50_000),
+        "job_runs_newest",
     )
     status = RunFilter(statuses=["failed"])
     _check(_plan(filled_url, newest_first(status), status_0="failed"), "job_runs_by_status")
     several = RunFilter(statuses=["failed", "expired"])
-    _check(_plan(filled_url, newest_first(several), status_0="failed", status_1="expired"), "job_runs_by_status")
+    _check(
+        _plan(filled_url, newest_first(several), status_0="failed", status_1="expired"),
+        "job_runs_by_status",
+    )
     job = RunFilter(definition_id=definition_id)
-    _check(_plan(filled_url, newest_first(job), definition_id=definition_id), "job_runs_by_definition")
+    _check(
+        _plan(filled_url, newest_first(job), definition_id=definition_id), "job_runs_by_definition"
+    )
     both = RunFilter(definition_id=definition_id, statuses=["failed"])
     values = {"definition_id": definition_id, "status_0": "failed"}
     _check(_plan(filled_url, newest_first(both), **values), "job_runs_by_definition_and_status")
@@ -99,7 +122,9 @@ def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:
         connection.execute(MORE_JOBS)
         connection.execute("ANALYZE job_definitions")
     plan = _plan(filled_url, job_definitions.BY_SLUG, slug="JOB-7")
-    assert "job_definitions_slug_ignoring_case" in {node.get("Index Name") for node in _nodes(plan)}, plan
+    assert "job_definitions_slug_ignoring_case" in {
+        node.get("Index Name") for node in _nodes(plan)
+    }, plan
 
 
 def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled_url: str) -> None:
@@ -113,13 +138,20 @@ def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled
     _check(_plan(filled_url, claims.front_of_queue(20), now="now"), "job_runs_due")
     [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
     _check(_plan(filled_url, claims.JOBS), "job_runs_waiting")
-    _check(_plan(filled_url, claims.FIRST_OF_JOBS, now="now", limit=20, job_ids=[keyed]), "job_runs_waiting")
+    _check(
+        _plan(filled_url, claims.FIRST_OF_JOBS, now="now", limit=20, job_ids=[keyed]),
+        "job_runs_waiting",
+    )
 
 
 def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(filled_url: str) -> None:
     with psycopg.connect(filled_url, autocommit=True) as connection:
-        connection.execute("UPDATE job_runs SET start_deadline_at = scheduled_at WHERE created_position % 5000 < 50")
-        connection.execute("UPDATE job_runs SET cancel_requested_at = now() WHERE created_position % 5000 < 50")
+        connection.execute(
+            "UPDATE job_runs SET start_deadline_at = scheduled_at WHERE created_position % 5000 < 50"
+        )
+        connection.execute(
+            "UPDATE job_runs SET cancel_requested_at = now() WHERE created_position % 5000 < 50"
+        )
         connection.execute("VACUUM (ANALYZE) job_runs")
     _check(_plan(filled_url, due.OVERDUE, now="now", limit=20), "job_runs_start_deadline")
     _check(_plan(filled_url, due.CANCEL_REQUESTED, worker_id="worker"), "job_runs_to_cancel")

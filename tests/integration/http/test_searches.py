@@ -21,7 +21,16 @@ RUNS = 600
 
 def _wanted(random: Random, rows: list[Row]) -> dict[str, Any]:
     run = random.choice(rows)
-    texts = ["job-1", "JOB-49", "ob-", "nothing", "0", "01957000-0000", str(run["id"])[:35], str(run["id"])]
+    texts = [
+        "job-1",
+        "JOB-49",
+        "ob-",
+        "nothing",
+        "0",
+        "01957000-0000",
+        str(run["id"])[:35],
+        str(run["id"]),
+    ]
     statuses = random.sample(STATUSES, random.choice([0, 0, 1, 2, 6]))
     return {
         "search": random.choice(texts),
@@ -64,7 +73,9 @@ def test_a_search_finds_what_looking_at_every_run_would_find(
     async def scenario() -> None:
         await fill(database_url, RUNS, pending_in_hundred=10)
         async with parts(database_url) as part, part.pool.connection() as connection:
-            rows = await fetch_rows(connection, "SELECT * FROM job_runs ORDER BY created_position DESC", {})
+            rows = await fetch_rows(
+                connection, "SELECT * FROM job_runs ORDER BY created_position DESC", {}
+            )
             random = Random(max_named)
             for _ in range(60):
                 await _compare(connection, random, rows)

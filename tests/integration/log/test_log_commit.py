@@ -15,7 +15,8 @@ from tests.support.proxy import Proxy
 COUNT = "SELECT count(*) FROM jobs_events WHERE topic = 'job_run.requested'"
 
 ENOUGH_STEPS = 200
-"""More messages than a transaction of the writer has; the test ends at the first cut that did not happen."""
+"""More messages than a transaction of the writer has; the test ends at the first cut that did not
+happen."""
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -89,7 +90,9 @@ def test_a_commit_whose_fate_cannot_be_found_out_is_said_to_be_unknown(database_
             await refusing
             # What was sent did commit; the answer names the id, so that the client can look.
             [run_id] = unknown.value.aggregate_ids
-            assert query(database_url, "SELECT count(*) FROM job_runs WHERE id = %s", run_id) == [(1,)]
+            assert query(database_url, "SELECT count(*) FROM job_runs WHERE id = %s", run_id) == [
+                (1,)
+            ]
 
     asyncio.run(scenario())
 
@@ -100,7 +103,9 @@ def test_events_and_rows_appear_together_for_every_reader(database_url: str) -> 
     async def scenario() -> None:
         async with parts(database_url) as part:
             slug = await registered(part.jobs)
-            launching = asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(300)))
+            launching = asyncio.gather(
+                *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(300))
+            )
             looks = 0
             while not launching.done():
                 [(log, table)] = await asyncio.to_thread(
@@ -118,9 +123,13 @@ def test_stopping_finishes_what_waits_and_refuses_what_is_new(database_url: str)
     async def scenario() -> None:
         async with parts(database_url) as part:
             slug = await registered(part.jobs)
-            definition_ready = await asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(5)))
+            definition_ready = await asyncio.gather(
+                *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(5))
+            )
             assert len(definition_ready) == 5
-            launches = [asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(50)]
+            launches = [
+                asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(50)
+            ]
             await launches[0]
             await part.writer.stop()
             acknowledged = 0

@@ -102,5 +102,7 @@ def test_vacuum_analyze_and_new_indexes_block_no_launch(database_url: str) -> No
     assert launched > 100
     assert observer.looks > 100
     assert observer.longest_s < LONGEST_WAIT_S
-    assert query(database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]
+    assert query(
+        database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    ) == [(0,)]
     assert query(database_url, "SELECT count(*) FROM job_runs") == [(launched,)]

@@ -30,7 +30,9 @@ def test_a_cancel_from_elsewhere_before_the_recovery_of_a_lost_run_ends_it_as_ca
         async with parts(database_url) as one, parts(database_url) as other:
             slug = await registered(one.jobs, retry_policy={"maxAttempts": 2})
             await one.worker("w")
-            launched = [(await one.jobs.launch(slug, Launch(), TESTER)).run_id for _ in range(count)]
+            launched = [
+                (await one.jobs.launch(slug, Launch(), TESTER)).run_id for _ in range(count)
+            ]
             await one.executions.claim("w", count)
             await other.jobs.cancel(launched[0], "not wanted any more", TESTER)
             assert sorted(await one.executions.recover([("w", 0)], "observer")) == sorted(launched)
@@ -61,7 +63,9 @@ def test_a_defect_in_one_decision_fails_it_alone_and_is_written_down_with_its_pl
     assert isinstance(record.exc_info[1], KeyError)
 
 
-def test_a_lost_run_that_cannot_be_read_does_not_end_the_watch_over_others(database_url: str) -> None:
+def test_a_lost_run_that_cannot_be_read_does_not_end_the_watch_over_others(
+    database_url: str,
+) -> None:
     async def scenario() -> None:
         async with parts(database_url) as part:
             slug = await registered(part.jobs)
@@ -72,7 +76,9 @@ def test_a_lost_run_that_cannot_be_read_does_not_end_the_watch_over_others(datab
             await part.heartbeats.leave("w")
             late = await part.jobs.launch(slug, Launch(start_deadline_ms=1), TESTER)
             work = Work(part.pool, Listener(Database(database_url)))
-            watching = asyncio.create_task(Watcher("observer", part.executions, part.heartbeats, work).run())
+            watching = asyncio.create_task(
+                Watcher("observer", part.executions, part.heartbeats, work).run()
+            )
             try:
                 async with asyncio.timeout(ENOUGH_S):
                     while _status(database_url, late.run_id) != "expired" and not watching.done():

@@ -1,7 +1,7 @@
 """What the writer asks and writes under the append lock goes by indexes, and is planned once, however small the tables.
 
-Plans are kept: those that are made in a service's first minute must suit a table that has grown a thousandfold since.
-"""
+Plans are kept: those that are made in a service's first minute must suit a table that has grown a
+thousandfold since."""
 
 import asyncio
 from typing import Any
@@ -28,7 +28,11 @@ STATEMENTS = {
     "heads": (append_statements.HEADS, IDS, "jobs_events_pkey"),
     "histories": (history_statements.READ_SUBJECTS, IDS, "jobs_events_pkey"),
     "rows": (select_sql(TABLE), IDS, "job_runs_pkey"),
-    "changes": (update_sql(TABLE, ["id", "status"]), f"""'[{{"id": "{ID}", "status": "failed"}}]'""", "job_runs_pkey"),
+    "changes": (
+        update_sql(TABLE, ["id", "status"]),
+        f"""'[{{"id": "{ID}", "status": "failed"}}]'""",
+        "job_runs_pkey",
+    ),
     "whom to start": (run_claims.front_of_queue(20), "'now'", "job_runs_due"),
 }
 
@@ -54,7 +58,9 @@ def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(small_url: str, name: str) -> None:
+def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
+    small_url: str, name: str
+) -> None:
     statement, value, index = STATEMENTS[name]
     for parameter in ("%(ids)s", "%(now)s", "%s"):
         statement = statement.replace(parameter, "$1")
@@ -62,10 +68,16 @@ def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
         connection.execute(sql.LOCK)
         connection.execute(f"PREPARE kept AS {statement}".encode())
         connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        row = connection.execute(f"EXPLAIN (FORMAT JSON) EXECUTE kept ({value})".encode()).fetchone()
+        row = connection.execute(
+            f"EXPLAIN (FORMAT JSON) EXECUTE kept ({value})".encode()
+        ).fetchone()
     assert row is not None
     nodes = _nodes(row[0][0]["Plan"])
-    scans = [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Relation Name"] != "archived_runs"]
+    scans = [
+        node
+        for node in nodes
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] != "archived_runs"
+    ]
     assert not scans, nodes
     looked_up = [node for node in nodes if node.get("Index Name") == index and "Index Cond" in node]
     assert looked_up, nodes
@@ -76,9 +88,14 @@ def test_the_writer_keeps_its_plans(small_url: str) -> None:
         async with parts(small_url) as part:
             await part.worker("worker")
             for slots in (1, 2, 3, 4) * 5:
-                await asyncio.gather(*(part.jobs.launch("job", Launch(), TESTER) for _ in range(slots)))
+                await asyncio.gather(
+                    *(part.jobs.launch("job", Launch(), TESTER) for _ in range(slots))
+                )
                 claims = await part.executions.claim("worker", slots)
-                results = (part.executions.succeed(one.run.id, one.holder, None, Report()) for one in claims)
+                results = (
+                    part.executions.succeed(one.run.id, one.holder, None, Report())
+                    for one in claims
+                )
                 await asyncio.gather(*results)
             connection = part.writer._connection
             assert connection is not None
@@ -96,5 +113,10 @@ def test_a_history_is_read_once_however_often_it_is_asked_for(small_url: str) ->
         assert row is not None
         for ids, expected in (([], 0), ([uuid4()], 0), ([row[0], uuid4(), row[0]], 1)):
             assert (
-                len(connection.execute(history_statements.READ_SUBJECTS.encode(), {"ids": ids}).fetchall()) == expected
+                len(
+                    connection.execute(
+                        history_statements.READ_SUBJECTS.encode(), {"ids": ids}
+                    ).fetchall()
+                )
+                == expected
             )

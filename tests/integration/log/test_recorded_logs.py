@@ -39,7 +39,9 @@ def test_a_recorded_log_gives_the_rows_that_it_promises(database_url: str, recor
     promised = files.recorded_rows(recording)
     assert rows == sum(map(len, promised.values())) > 0
     for name, found in files.rows_in(database_url).items():
-        assert found == promised[name], f"if this is meant, raise Table.version and run: {record.__name__} rows"
+        assert found == promised[name], (
+            f"if this is meant, raise Table.version and run: {record.__name__} rows"
+        )
     check_equal_to_log(database_url)
 
 
@@ -55,7 +57,11 @@ def test_a_recorded_logs_aggregates_can_go_on(database_url: str, recording: Path
             slug = next(one.slug for one in loaded.values() if isinstance(one, JobDefinition))
             await part.jobs.revise_job(slug, {"name": "Revised"}, None, TESTER)
             await part.jobs.launch(slug, Launch(parameters={"repositoryId": "shop"}), TESTER)
-            for run in (one for one in loaded.values() if isinstance(one, JobRun) and one.status == "pending"):
+            for run in (
+                one
+                for one in loaded.values()
+                if isinstance(one, JobRun) and one.status == "pending"
+            ):
                 await part.jobs.cancel(run.id, None, TESTER)
 
     asyncio.run(scenario())
@@ -71,25 +77,39 @@ def test_recorded_rows_change_only_with_the_version_of_their_table(
     changed = [line for line in lines if line["table"] == "builds"]
     changed[0]["row"]["git_branch"] = "as it was before"
     files.write_lines(recording / "rows.jsonl", iter(lines))
-    with pytest.raises(SystemExit, match=r"the fold of builds has changed, so raise its Table\.version first"):
+    with pytest.raises(
+        SystemExit, match=r"the fold of builds has changed, so raise its Table\.version first"
+    ):
         record.record_rows(database_url, recording)
     for line in changed:
         line["version"] = 0
     files.write_lines(recording / "rows.jsonl", iter(lines))
     runner.upgrade(empty_database_url)
     record.record_rows(empty_database_url, recording)
-    assert (recording / "rows.jsonl").read_bytes() == (files.HERE / NEWEST / "rows.jsonl").read_bytes()
+    assert (recording / "rows.jsonl").read_bytes() == (
+        files.HERE / NEWEST / "rows.jsonl"
+    ).read_bytes()
 
 
 def test_the_oldest_recording_has_an_event_in_its_first_shape() -> None:
     events = files.read_lines(files.HERE / OLDEST / "events.jsonl")
-    [state] = [orjson.loads(event["state"]) for event in events if event["topic"] == "repository.ingestion_succeeded"]
+    [state] = [
+        orjson.loads(event["state"])
+        for event in events
+        if event["topic"] == "repository.ingestion_succeeded"
+    ]
     assert "preview_tiles" not in state
     assert "class_version" not in state
     assert Repository.IngestionSucceeded.class_version == 2
-    assert [row["preview_tiles"] for row in files.recorded_rows(files.HERE / OLDEST)["repositories"]] == [[], []]
+    assert [
+        row["preview_tiles"] for row in files.recorded_rows(files.HERE / OLDEST)["repositories"]
+    ] == [[], []]
 
 
 def test_the_recordings_together_have_every_kind_of_event() -> None:
-    recorded = {event["topic"] for one in RECORDINGS for event in files.read_lines(one / "events.jsonl")}
-    assert recorded == set(CLASSES), "extend the scenario and record it: see docs/evolving-events.md"
+    recorded = {
+        event["topic"] for one in RECORDINGS for event in files.read_lines(one / "events.jsonl")
+    }
+    assert recorded == set(CLASSES), (
+        "extend the scenario and record it: see docs/evolving-events.md"
+    )

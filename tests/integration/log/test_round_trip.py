@@ -27,9 +27,12 @@ def test_answers_come_in_order_typed_as_everywhere(database_url: str) -> None:
             trip = RoundTrip(connection)
             texts = trip.ask("SELECT %s::text AS one, %s::integer AS two", ("a'b\\c", 7))
             found = trip.ask(
-                "SELECT id FROM unnest(%(ids)s::uuid[]) AS id WHERE %(ids)s::uuid[] IS NOT NULL", {"ids": ids}
+                "SELECT id FROM unnest(%(ids)s::uuid[]) AS id WHERE %(ids)s::uuid[] IS NOT NULL",
+                {"ids": ids},
             )
-            time = trip.ask("SELECT timestamptz '2026-11-25 01:02:03.4Z' AS at, '{\"a\": 1}'::jsonb AS value")
+            time = trip.ask(
+                "SELECT timestamptz '2026-11-25 01:02:03.4Z' AS at, '{\"a\": 1}'::jsonb AS value"
+            )
             nothing = trip.ask("SELECT 1 AS one WHERE false")
             await trip.go()
             assert texts.rows == [{"one": "a'b\\c", "two": 7}]

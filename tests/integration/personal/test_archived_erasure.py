@@ -29,7 +29,9 @@ REQUESTED = "job_run.requested"
 
 
 def requested(events: Sequence[Envelope], run_id: UUID) -> Any:
-    [data] = [event.data for event in events if (event.topic, event.aggregate_id) == (REQUESTED, run_id)]
+    [data] = [
+        event.data for event in events if (event.topic, event.aggregate_id) == (REQUESTED, run_id)
+    ]
     return data["parameters"]
 
 
@@ -42,10 +44,16 @@ async def everything_read(part: Parts, run_id: UUID) -> dict[str, Any]:
         "stream": requested(log, run_id),
         "histories": requested(await part.reader.histories([run_id]), run_id),
         "parts": requested(await part.reader.parts({run_id: (0, 9)}), run_id),
-        "page": requested((await audit.page(EventFilter(aggregate_id=run_id), 0, 10)).events, run_id),
-        "export": requested([event async for page in audit.everything(EventFilter()) for event in page], run_id),
+        "page": requested(
+            (await audit.page(EventFilter(aggregate_id=run_id), 0, 10)).events, run_id
+        ),
+        "export": requested(
+            [event async for page in audit.everything(EventFilter()) for event in page], run_id
+        ),
     }
-    steps = await Replay(part.reader).steps([event for event in log if event.aggregate_id == run_id])
+    steps = await Replay(part.reader).steps(
+        [event for event in log if event.aggregate_id == run_id]
+    )
     read |= {f"step {step.event.version}": step.after["parameters"] for step in steps}
     async with part.pool.connection() as connection:
         row = await lists.by_id(connection, run_id)
@@ -83,7 +91,11 @@ def test_what_is_archived_is_erased_without_a_change_of_the_files(shop: Shop) ->
             [file] = await archive_now(shop.url, shop.archive)
             assert (file.runs, file.events) == (2, 4)
             before = stored(shop.archive)
-            assert not any(word.encode() in gzip.decompress(text) for text in before.values() for word in SECRETS)
+            assert not any(
+                word.encode() in gzip.decompress(text)
+                for text in before.values()
+                for word in SECRETS
+            )
             assert query(shop.url, "SELECT 1 FROM jobs_events WHERE topic = %s", REQUESTED) == []
             await check(part, run_id, GIVEN)
             await shop.verify()
@@ -145,7 +157,9 @@ def test_a_step_down_that_archives_forbid_destroys_no_keys(shop: Shop) -> None:
         async with shop.parts() as part:
             run_id = await shop.ended(part)
             await archive_now(shop.url, shop.archive)
-            with pytest.raises(runner.SchemaError, match="2 events of the log lie in archive files"):
+            with pytest.raises(
+                runner.SchemaError, match="2 events of the log lie in archive files"
+            ):
                 await asyncio.to_thread(runner.downgrade, shop.url, "0008")
             assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(1,)]
             await check(part, run_id, GIVEN)

@@ -22,15 +22,33 @@ from tests.support.shops import Shop
 def test_without_marked_values_there_is_no_key_and_no_other_shape(shop: Shop) -> None:
     async def scenario() -> None:
         async with shop.parts() as part:
-            await part.jobs.launch("job", Launch(parameters={"day": "monday", "friend": None}), TESTER)
+            await part.jobs.launch(
+                "job", Launch(parameters={"day": "monday", "friend": None}), TESTER
+            )
 
     asyncio.run(scenario())
     assert not shop.key.exists()
     assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(0,)]
     [(state,)] = query(shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'")
     assert set(orjson.loads(state)) == {
-        *("originator_topic", "timestamp", "definition_id", "definition_version", "slug", "entry_point", "parameters"),
-        *("context", "timeout_ms", "max_attempts", "retry_policy", "priority", "scheduled_at", "start_deadline_at"),
+        *(
+            "originator_topic",
+            "timestamp",
+            "definition_id",
+            "definition_version",
+            "slug",
+            "entry_point",
+            "parameters",
+        ),
+        *(
+            "context",
+            "timeout_ms",
+            "max_attempts",
+            "retry_policy",
+            "priority",
+            "scheduled_at",
+            "start_deadline_at",
+        ),
         *("concurrency_value", "idempotency_key", "request_digest", "requested_by"),
     }
 
@@ -64,7 +82,11 @@ def test_the_past_shows_what_the_present_may(shop: Shop) -> None:
             run_id = await shop.ended(part)
             assert [await seen(part, run_id, position) for position in (2, 3)] == [GIVEN, GIVEN]
             await part.subjects.erase(ALICE, None, TESTER)
-            assert [await seen(part, run_id, position) for position in (2, 3, 4)] == [GONE, GONE, GONE]
+            assert [await seen(part, run_id, position) for position in (2, 3, 4)] == [
+                GONE,
+                GONE,
+                GONE,
+            ]
 
     asyncio.run(scenario())
 
@@ -126,7 +148,8 @@ def test_a_retry_keeps_the_data_encrypted_and_of_an_erased_run_is_refused(shop: 
     async def scenario() -> None:
         async with shop.parts() as part:
             run_id = await shop.ended(part)
-            # Today's job knows of no personal data: what was encrypted stays so, and is erased along.
+            # Today's job knows of no personal data: what was encrypted stays so, and is erased
+            # along.
             await part.jobs.revise_job("job", {"parameters_schema": {}}, None, TESTER)
             again = await part.jobs.retry(run_id, TESTER)
             await part.jobs.cancel(again.run_id, None, TESTER)
@@ -151,7 +174,9 @@ def test_a_key_of_idempotency_outlives_the_data_but_leads_nowhere(shop: Shop) ->
             launch = Launch(parameters=GIVEN, idempotency_key="once", body={"parameters": GIVEN})
             first = await part.jobs.launch("job", launch, TESTER)
             assert (await part.jobs.launch("job", launch, TESTER)).run_id == first.run_id
-            [(state,)] = query(shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'")
+            [(state,)] = query(
+                shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'"
+            )
             assert launch.digest.encode() not in state
             await part.jobs.cancel(first.run_id, None, TESTER)
             await part.subjects.erase(ALICE, None, TESTER)
@@ -202,7 +227,9 @@ def test_an_erasure_finds_its_rows_by_the_index(shop: Shop) -> None:
             assert "Seq Scan" not in plan
 
 
-def test_more_keys_than_fit_at_once_are_read_one_by_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_keys_than_fit_at_once_are_read_one_by_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(snapshot_keys, "MAX_AT_ONCE", 2)
 
     async def scenario() -> None:
@@ -216,4 +243,11 @@ def test_more_keys_than_fit_at_once_are_read_one_by_one(shop: Shop, monkeypatch:
             await shop.verify()
 
     asyncio.run(scenario())
-    assert sorted(one["customerId"] for one in shop.parameters()) == ["[erased]", "c0", "c2", "c3", "c4", "c5"]
+    assert sorted(one["customerId"] for one in shop.parameters()) == [
+        "[erased]",
+        "c0",
+        "c2",
+        "c3",
+        "c4",
+        "c5",
+    ]

@@ -53,7 +53,9 @@ def test_an_erasure_between_encryption_and_append_makes_the_launch_encrypt_anew(
     asyncio.run(scenario())
 
 
-def test_an_erasure_just_before_a_retry_is_appended_wins(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_erasure_just_before_a_retry_is_appended_wins(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario(*, late: bool) -> None:
         async with shop.parts() as part, shop.parts() as other:
             run_id = await shop.ended(part)
@@ -107,7 +109,9 @@ def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(shop: Shop)
             await eraser
             await shop.verify()
             for name in names:
-                if query(shop.url, "SELECT 1 FROM job_runs WHERE parameters->>'customerId' = %s", name):
+                if query(
+                    shop.url, "SELECT 1 FROM job_runs WHERE parameters->>'customerId' = %s", name
+                ):
                     await three.subjects.erase(name, None, TESTER)
             await shop.verify()
 
@@ -118,7 +122,9 @@ def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(shop: Shop)
     assert erased >= 4
 
 
-def test_a_rebuild_that_folded_before_an_erasure_does_not_undo_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rebuild_that_folded_before_an_erasure_does_not_undo_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tries: list[Sequence[UUID]] = []
 
     async def scenario() -> None:
@@ -145,7 +151,10 @@ def test_a_rebuild_that_folded_before_an_erasure_does_not_undo_it(shop: Shop, mo
             await shop.verify()
 
     asyncio.run(scenario())
-    assert places_of(shop.url, *SECRETS, "bo") - {"job_definitions.slug"} <= {"job_runs.id", "jobs_events.state"}
+    assert places_of(shop.url, *SECRETS, "bo") - {"job_definitions.slug"} <= {
+        "job_runs.id",
+        "jobs_events.state",
+    }
     assert shop.parameters() == [GONE, GONE]
 
 
@@ -193,7 +202,9 @@ def test_rows_kept_in_memory_for_a_slow_client_forget_too(shop: Shop) -> None:
     async def scenario() -> None:
         async with shop.parts() as part:
             run_id = await shop.ended(part)
-            first, second = [event for event in await part.reader.after(1) if event.aggregate_id == run_id]
+            first, second = [
+                event for event in await part.reader.after(1) if event.aggregate_id == run_id
+            ]
             replay = Replay(part.reader)
             [step] = await replay.steps([first])
             assert step.after["parameters"] == GIVEN

@@ -64,7 +64,11 @@ def test_two_processes_with_different_files_cannot_both_encrypt(shop: Shop, tmp_
         other.key.parent.mkdir()
         async with shop.parts() as one, other.parts() as two:
             outcomes = await asyncio.gather(
-                *(shop.ended(part, customerId=f"c{number}") for number in range(8) for part in (one, two)),
+                *(
+                    shop.ended(part, customerId=f"c{number}")
+                    for number in range(8)
+                    for part in (one, two)
+                ),
                 return_exceptions=True,
             )
         failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
@@ -86,7 +90,9 @@ def test_an_altered_ciphertext_ends_the_fold_and_is_named(shop: Shop) -> None:
                 " '(\"address\":\")(.)', '\\1' || CASE WHEN convert_from(state, 'UTF8') ~ '\"address\":\"A'"
                 " THEN 'B' ELSE 'A' END), 'UTF8') WHERE topic = 'job_run.requested'"
             )
-        with pytest.raises(FoldError, match=r"position 2: the encrypted value of .* is not what was stored"):
+        with pytest.raises(
+            FoldError, match=r"position 2: the encrypted value of .* is not what was stored"
+        ):
             await shop.verify()
 
     asyncio.run(scenario())

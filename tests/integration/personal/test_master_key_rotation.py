@@ -19,7 +19,9 @@ SUBJECTS = 12
 
 
 async def launched(part: Parts, name: str) -> None:
-    run_id = (await part.jobs.launch("job", Launch(parameters={**GIVEN, "customerId": name}), TESTER)).run_id
+    run_id = (
+        await part.jobs.launch("job", Launch(parameters={**GIVEN, "customerId": name}), TESTER)
+    ).run_id
     await part.jobs.cancel(run_id, None, TESTER)
 
 
@@ -42,7 +44,9 @@ async def filled(part: Parts) -> set[str]:
     return names
 
 
-def test_where_there_is_no_key_there_is_nothing_to_change(database_url: str, tmp_path: Path) -> None:
+def test_where_there_is_no_key_there_is_nothing_to_change(
+    database_url: str, tmp_path: Path
+) -> None:
     key = tmp_path / "subjects.key"
     assert asyncio.run(rotated(database_url, key)) is None
     assert not key.exists()
@@ -57,7 +61,10 @@ def test_a_running_process_goes_on_with_the_new_key(
     async def scenario() -> None:
         async with parts(database_url, subject_key=key) as part:
             names = await filled(part)
-            old, before = key.read_text(), query(database_url, "SELECT * FROM subject_keys ORDER BY key_id")
+            old, before = (
+                key.read_text(),
+                query(database_url, "SELECT * FROM subject_keys ORDER BY key_id"),
+            )
             new = await rotated(database_url, key)
             after = query(database_url, "SELECT * FROM subject_keys ORDER BY key_id")
             assert {row[3] for row in after} == {new}
@@ -72,7 +79,8 @@ def test_a_running_process_goes_on_with_the_new_key(
             await launched(part, "customer-new")
             assert query(database_url, "SELECT count(*) FROM subject_keys") == [(SUBJECTS + 1,)]
             assert (await part.subjects.erase("customer-3", None, TESTER)).row["runs"] == 2
-            # Whoever has the old key, and a copy of the old table, cannot read what is stored now, and vice versa.
+            # Whoever has the old key, and a copy of the old table, cannot read what is stored now,
+            # and vice versa.
             key.write_text(old)
         async with parts(database_url, subject_key=key) as part:
             with pytest.raises(SubjectKeysUnavailableError):
@@ -81,7 +89,9 @@ def test_a_running_process_goes_on_with_the_new_key(
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("moment", ["before the change", "while wrapping", "before the file is cleaned"])
+@pytest.mark.parametrize(
+    "moment", ["before the change", "while wrapping", "before the file is cleaned"]
+)
 def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_completes_it(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -137,7 +147,10 @@ def test_launches_and_erasures_go_on_while_the_key_is_changed_again_and_again(
     key = tmp_path / "subjects.key"
 
     async def scenario() -> None:
-        async with parts(database_url, subject_key=key) as one, parts(database_url, subject_key=key) as two:
+        async with (
+            parts(database_url, subject_key=key) as one,
+            parts(database_url, subject_key=key) as two,
+        ):
             names = await filled(one)
             over: list[int] = []
 
@@ -158,7 +171,9 @@ def test_launches_and_erasures_go_on_while_the_key_is_changed_again_and_again(
             await asyncio.gather(*tasks)
             twice = "SELECT count(*) - count(DISTINCT lookup) FROM subject_keys"
             assert query(database_url, twice) == [(0,)]
-            shared = "SELECT count(DISTINCT personal) FROM job_runs WHERE parameters->>'customerId' = %s"
+            shared = (
+                "SELECT count(DISTINCT personal) FROM job_runs WHERE parameters->>'customerId' = %s"
+            )
             for name in names:
                 assert query(database_url, shared, name) == [(1,)]
 

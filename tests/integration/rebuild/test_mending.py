@@ -82,7 +82,9 @@ def test_what_is_appended_between_fold_and_lock_is_folded_on(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def launched(part: Parts) -> UUID:
-        return (await part.jobs.launch(await registered(part.jobs), Launch(delay_ms=3_600_000), TESTER)).run_id
+        return (
+            await part.jobs.launch(await registered(part.jobs), Launch(delay_ms=3_600_000), TESTER)
+        ).run_id
 
     tries: list[list[UUID]] = []
 
@@ -128,11 +130,14 @@ def test_rows_that_sit_on_what_belongs_to_others_all_come_right(database_url: st
 
     asyncio.run(scenario())
     with psycopg.connect(database_url, autocommit=True) as connection:
-        for old, new in (("a", "x"), ("b", "A"), ("x", "b")):  # a and b exchanged, but for a letter's case,
+        # a and b exchanged, but for a letter's case,
+        for old, new in (("a", "x"), ("b", "A"), ("x", "b")):
             connection.execute("UPDATE job_definitions SET slug = %s WHERE slug = %s", (new, old))
-        connection.execute("DELETE FROM job_definitions WHERE slug = 'c'")  # d on the place of c, which is gone,
+        # d on the place of c, which is gone,
+        connection.execute("DELETE FROM job_definitions WHERE slug = 'c'")
         connection.execute("UPDATE job_definitions SET slug = 'C' WHERE slug = 'd'")
-        connection.execute("UPDATE job_definitions SET id = gen_random_uuid() WHERE slug = 'e'")  # and e a stranger.
+        # and e a stranger.
+        connection.execute("UPDATE job_definitions SET id = gen_random_uuid() WHERE slug = 'e'")
     assert rebuild_now(database_url, job_definitions.TABLE).mended == 6
     check_equal_to_log(database_url)
 
@@ -140,16 +145,22 @@ def test_rows_that_sit_on_what_belongs_to_others_all_come_right(database_url: st
 def test_it_appends_nothing_and_announces_nothing(database_url: str) -> None:
     record.fold(database_url, files.HERE / "0.1.0")
     query(database_url, "DELETE FROM job_runs RETURNING 1")
-    state = "SELECT count(*), (SELECT last_value FROM jobs_events_notification_id_seq) FROM jobs_events"
+    state = (
+        "SELECT count(*), (SELECT last_value FROM jobs_events_notification_id_seq) FROM jobs_events"
+    )
     before = query(database_url, state), query(database_url, "SELECT * FROM workers ORDER BY id")
     with psycopg.connect(database_url, autocommit=True) as listening:
         listening.execute(f"LISTEN {sql.CHANNEL}")
         assert rebuild_now(database_url, job_runs.TABLE).mended > 0
-        listening.execute("SELECT 1")  # Whatever was announced before this has arrived with its answer.
+        # Whatever was announced before this has arrived with its answer.
+        listening.execute("SELECT 1")
         assert list(listening.notifies(timeout=0)) == []
         listening.execute(append_statements.ANNOUNCE, ("1",))
         assert [notice.payload for notice in listening.notifies(timeout=0)] == ["1"]
-    assert (query(database_url, state), query(database_url, "SELECT * FROM workers ORDER BY id")) == before
+    assert (
+        query(database_url, state),
+        query(database_url, "SELECT * FROM workers ORDER BY id"),
+    ) == before
 
 
 def test_one_rebuild_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +177,10 @@ def test_one_rebuild_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatc
         async with asyncio.TaskGroup() as group:
             group.create_task(long_one())
             await begun.wait()
-            with pytest.raises(RebuildUnderWayError, match="at work already: apphub-jobs rebuild of job_runs, since 2"):
+            with pytest.raises(
+                RebuildUnderWayError,
+                match="at work already: apphub-jobs rebuild of job_runs, since 2",
+            ):
                 await rebuilt(database_url, job_definitions.TABLE)
             over.set()
 

@@ -43,25 +43,32 @@ def outdated_url(database_url: str) -> str:
     """Return a database whose runs an older version wrote, which knew nothing of who requested them."""
     record.fold(database_url, files.HERE / "0.1.0")
     query(database_url, "UPDATE job_runs SET requested_by = 'somebody' RETURNING 1")
-    query(database_url, "UPDATE projection_versions SET version = 0 WHERE name = 'job_runs' RETURNING 1")
+    query(
+        database_url,
+        "UPDATE projection_versions SET version = 0 WHERE name = 'job_runs' RETURNING 1",
+    )
     return database_url
 
 
 def test_a_new_database_has_todays_versions(database_url: str) -> None:
     assert stale(database_url) == []
-    assert query(database_url, "SELECT name, version FROM projection_versions ORDER BY 1") == sorted(
-        (table.name, table.version) for table in TABLES
-    )
+    assert query(
+        database_url, "SELECT name, version FROM projection_versions ORDER BY 1"
+    ) == sorted((table.name, table.version) for table in TABLES)
 
 
-def test_at_start_a_small_table_is_rebuilt(outdated_url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_at_start_a_small_table_is_rebuilt(
+    outdated_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     assert stale(outdated_url) == [("job_runs", 0)]
     asyncio.run(catch_up(Database(outdated_url)))
     assert stale(outdated_url) == []
     assert find(outdated_url, job_runs.TABLE) == 0
     [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
-    assert said == "job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows changed"
+    assert (
+        said == "job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows changed"
+    )
 
 
 def test_at_start_a_large_table_is_named_with_the_command_to_run(
@@ -79,12 +86,16 @@ def test_the_service_looks_when_it_starts(outdated_url: str, tmp_path: Path) -> 
     arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
     with started(*arguments, APPHUB_DATABASE_URL=outdated_url) as api:
         api.url()
-        api.wait_for_line("job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows", errors=True)
+        api.wait_for_line(
+            "job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows", errors=True
+        )
     assert stale(outdated_url) == []
 
 
 def test_a_step_back_to_an_older_version_is_noticed_too(database_url: str) -> None:
-    query(database_url, "UPDATE projection_versions SET version = 9 WHERE name = 'builds' RETURNING 1")
+    query(
+        database_url, "UPDATE projection_versions SET version = 9 WHERE name = 'builds' RETURNING 1"
+    )
     query(database_url, "DELETE FROM projection_versions WHERE name = 'repositories' RETURNING 1")
     assert stale(database_url) == [("repositories", None), ("builds", 9)]
 
@@ -101,7 +112,9 @@ def test_a_rebuild_that_did_not_come_to_its_end_is_noticed_and_drops_checkpoints
         raise KeyboardInterrupt
 
     async def rebuild_runs() -> int:
-        rebuilt = await rebuild.rebuild(Database(outdated_url), job_runs.TABLE, lambda _: None, lambda *_: None)
+        rebuilt = await rebuild.rebuild(
+            Database(outdated_url), job_runs.TABLE, lambda _: None, lambda *_: None
+        )
         return rebuilt.mended
 
     with monkeypatch.context() as patched:
@@ -116,7 +129,9 @@ def test_a_rebuild_that_did_not_come_to_its_end_is_noticed_and_drops_checkpoints
     assert query(outdated_url, "SELECT position FROM run_checkpoints") == []
     query(outdated_url, checkpoint)
     assert asyncio.run(rebuild_runs()) == 0
-    assert query(outdated_url, "SELECT position FROM run_checkpoints") == [(1,)], "nothing was wrong"
+    assert query(outdated_url, "SELECT position FROM run_checkpoints") == [(1,)], (
+        "nothing was wrong"
+    )
 
 
 def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
@@ -133,19 +148,27 @@ def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
         connection.execute("ALTER TABLE job_runs ADD COLUMN events_seen integer")
     runs = query(database_url, "SELECT count(*) FROM job_runs")[0][0]
     assert find(database_url, table) == runs
-    rebuilt = asyncio.run(rebuild.rebuild(Database(database_url), table, lambda _: None, lambda *_: None))
+    rebuilt = asyncio.run(
+        rebuild.rebuild(Database(database_url), table, lambda _: None, lambda *_: None)
+    )
     assert rebuilt.mended == runs
     assert find(database_url, table) == 0
-    assert query(database_url, "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version") == [(0,)]
+    assert query(
+        database_url, "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version"
+    ) == [(0,)]
     assert stale(database_url) == [("job_runs", 3)]
 
 
-def test_a_table_that_still_differs_gets_no_version(outdated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_still_differs_gets_no_version(
+    outdated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def mends_nothing(*_: object) -> None:
         pass
 
     monkeypatch.setattr(Mender, "mend", mends_nothing)
     found: list[object] = []
-    rebuilt = asyncio.run(rebuild.rebuild(Database(outdated_url), job_runs.TABLE, found.append, lambda *_: None))
+    rebuilt = asyncio.run(
+        rebuild.rebuild(Database(outdated_url), job_runs.TABLE, found.append, lambda *_: None)
+    )
     assert rebuilt.checked.differences == len(found) == 16
     assert stale(outdated_url) == [("job_runs", None)]

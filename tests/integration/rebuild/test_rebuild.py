@@ -33,7 +33,8 @@ SPOILED = int(os.environ.get("APPHUB_REBUILD_SPOILED", "200"))
 LAUNCHES_A_SECOND = float(os.environ.get("APPHUB_REBUILD_LAUNCHES", "20"))
 
 LONGEST_HOLD_MS = float(os.environ.get("APPHUB_REBUILD_HOLD_MS", "250"))
-"""50 is the goal, on a machine that has a processor to spare for the rebuild and one for the server."""
+"""50 is the goal, on a machine that has a processor to spare for the rebuild and one for the
+server."""
 
 REBUILD = ("projections", "rebuild", "job_runs")
 
@@ -98,7 +99,10 @@ def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_path: P
     serve = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
 
     async def scenario(url: str, rebuild: Process) -> Load:
-        async with parts(database_url) as part, httpx.AsyncClient(base_url=url, timeout=30) as client:
+        async with (
+            parts(database_url) as part,
+            httpx.AsyncClient(base_url=url, timeout=30) as client,
+        ):
             load = Load(part, client, "job", LAUNCHES_A_SECOND)
             async with asyncio.TaskGroup() as group:
                 group.create_task(load.launch())
@@ -120,7 +124,9 @@ def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_path: P
     # A row under a wrong id is two: one that is missing and one that should not be there.
     assert mended == SPOILED + len(spoiled[3::4])
     rate = len(load.launched) / load.took_s
-    print(f"{said}\n{rate:.0f} launches/s for {load.took_s:.0f} s, {load.reads} reads compared with the log")
+    print(
+        f"{said}\n{rate:.0f} launches/s for {load.took_s:.0f} s, {load.reads} reads compared with the log"
+    )
     print(f"longest hold seen by another session: {holds.longest_ms:.1f} ms")
     assert len(holds.transactions) > 1
     assert max(printed_ms, holds.longest_ms) < LONGEST_HOLD_MS
@@ -130,7 +136,9 @@ def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_path: P
 
 
 def _told(said: str) -> tuple[int, float]:
-    found = re.search(r"job_runs: (\d+) rows mended, longest hold of the append lock ([\d.]+) ms", said)
+    found = re.search(
+        r"job_runs: (\d+) rows mended, longest hold of the append lock ([\d.]+) ms", said
+    )
     assert found is not None, said
     return int(found[1]), float(found[2])
 
@@ -161,12 +169,21 @@ def test_killed_at_random_points_it_leaves_a_working_service_and_completes_when_
         enough = random.randrange(left * 3 // 4, left + 1) if number else left
         with rebuilding(database_url, tmp_path) as rebuild:
             eventually(lambda: query(database_url, AT_WORK) or rebuild.popen.poll() is not None)
-            eventually(lambda: _still_spoiled(database_url) <= enough or rebuild.popen.poll() is not None)  # noqa: B023
-            # Wherever it stops, it holds the append lock for nobody: what is sent to the server ends without it, and
-            # long before the server would end an idle transaction.
+            eventually(
+                lambda: (
+                    _still_spoiled(database_url) <= enough  # noqa: B023
+                    or rebuild.popen.poll() is not None
+                )
+            )
+            # Wherever it stops, it holds the append lock for nobody: what is sent to the server
+            # ends without it, and long before the server would end an idle transaction.
             rebuild.popen.send_signal(signal.SIGSTOP)
             released = IDLE_IN_TRANSACTION_MS / 1000 - 1
-            eventually(lambda: query(database_url, HOLDS, sql.APPEND_LOCK) == [], released, "the lock's release")
+            eventually(
+                lambda: query(database_url, HOLDS, sql.APPEND_LOCK) == [],
+                released,
+                "the lock's release",
+            )
             asyncio.run(launch())
             rebuild.kill_all()
         asyncio.run(launch())
@@ -184,7 +201,9 @@ def test_killed_at_random_points_it_leaves_a_working_service_and_completes_when_
 
 
 def _still_spoiled(url: str) -> int:
-    return int(query(url, "SELECT count(*) FROM job_runs WHERE error_message = 'sabotaged'")[0][0]) * 4
+    return (
+        int(query(url, "SELECT count(*) FROM job_runs WHERE error_message = 'sabotaged'")[0][0]) * 4
+    )
 
 
 WAITS = """

@@ -23,21 +23,33 @@ def rows_with(values: list[tuple[Json, str]]) -> list[Row]:
     [requested] = stored(a_run())
     row = TABLE.fold(None, requested)
     return [
-        {**row, "id": str(UUID(int=number)), "result": normalise(value), "slug": text, "error_message": text}
+        {
+            **row,
+            "id": str(UUID(int=number)),
+            "result": normalise(value),
+            "slug": text,
+            "error_message": text,
+        }
         for number, (value, text) in enumerate(values)
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
 @given(ROWS)
-def test_copied_rows_are_the_written_ones(database_url: str, values: list[tuple[Json, str]]) -> None:
+def test_copied_rows_are_the_written_ones(
+    database_url: str, values: list[tuple[Json, str]]
+) -> None:
     rows = rows_with(values)
     line = staging.copy_line(TABLE)
     with psycopg.connect(database_url) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(insert_sql(TABLE).encode(), (orjson.dumps(rows).decode(),))
         connection.execute(staging.create_sql(TABLE).encode())
-        with connection.cursor().copy(staging.copy_sql(TABLE, staging.expected(TABLE)).encode()) as copy:
+        with connection.cursor().copy(
+            staging.copy_sql(TABLE, staging.expected(TABLE)).encode()
+        ) as copy:
             copy.write("".join(map(line, rows)))
         assert connection.execute(staging.differences_sql(TABLE).encode()).fetchall() == []
         _check_json_comes_back(connection)
@@ -46,7 +58,9 @@ def test_copied_rows_are_the_written_ones(database_url: str, values: list[tuple[
 
 def _check_json_comes_back(connection: psycopg.Connection[Any]) -> None:
     """Check that what the writer reads of a row, to fold on, is what it wrote."""
-    for (text,) in connection.execute("SELECT result::text FROM job_runs WHERE result IS NOT NULL").fetchall():
+    for (text,) in connection.execute(
+        "SELECT result::text FROM job_runs WHERE result IS NOT NULL"
+    ).fetchall():
         again = orjson.dumps(orjson.loads(text)).decode()
         row = connection.execute("SELECT %s::jsonb::text", (again,)).fetchone()
         assert row == (text,)

@@ -42,7 +42,9 @@ def find(url: str, tables: Sequence[Table] = TABLES) -> Found:
 
 
 def run_command(url: str, tmp_path: Any, *arguments: str) -> Process:
-    with started(*arguments, "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url) as process:
+    with started(
+        *arguments, "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url
+    ) as process:
         process.popen.wait(60)
     return process
 
@@ -92,21 +94,27 @@ def test_a_corrupted_value_is_found_in_every_column(filled_url: str, table: Tabl
     asyncio.run(rebuild(Database(filled_url), table, fail, lambda *_: None))
     corrupted = {}
     for key, column in zip(sorted(ids), columns, strict=True):
-        value = STATUSES.get((table.name, column), CORRUPT[table.columns[column]]).format(column=column)
-        query(filled_url, f"UPDATE {table.name} SET {column} = {value} WHERE {table.key} = %s RETURNING 1", key)
+        value = STATUSES.get((table.name, column), CORRUPT[table.columns[column]]).format(
+            column=column
+        )
+        query(
+            filled_url,
+            f"UPDATE {table.name} SET {column} = {value} WHERE {table.key} = %s RETURNING 1",
+            key,
+        )
         corrupted[str(key)] = [column]
     found = find(filled_url)
     assert {one.key: list(one.columns) for one in found} == corrupted
     assert {(one.table, one.kind) for one in found} == {(table.name, "differs")}
 
 
-UNIQUE = (
-    "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = %s::regclass AND indisunique AND NOT indisprimary"
-)
+UNIQUE = "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = %s::regclass AND indisunique AND NOT indisprimary"
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
-def test_missing_and_extra_rows_are_found_with_the_events_behind_them(filled_url: str, table: Table) -> None:
+def test_missing_and_extra_rows_are_found_with_the_events_behind_them(
+    filled_url: str, table: Table
+) -> None:
     [(missing,)] = query(
         filled_url,
         f"DELETE FROM {table.name} WHERE {table.key} = (SELECT min({table.key}::text)::uuid FROM {table.name})"
@@ -119,11 +127,17 @@ def test_missing_and_extra_rows_are_found_with_the_events_behind_them(filled_url
         f" RETURNING old.key::text, {table.key}::text",
     )
     found = {one.key: one for one in find(filled_url)}
-    assert {key: one.kind for key, one in found.items()} == {missing: "missing", moved: "missing", extra: "extra"}
+    assert {key: one.kind for key, one in found.items()} == {
+        missing: "missing",
+        moved: "missing",
+        extra: "extra",
+    }
     assert found[extra].events == []
     log = list(files.read_lines(RECORDING / "events.jsonl"))
     for key in (missing, moved):
-        behind = [(one["notification_id"], one["topic"]) for one in log if one["originator_id"] == key]
+        behind = [
+            (one["notification_id"], one["topic"]) for one in log if one["originator_id"] == key
+        ]
         assert list(found[key].events) == behind != []
 
 
@@ -150,16 +164,22 @@ def test_json_is_compared_as_json_and_null_is_not_null(database_url: str) -> Non
                 [claim] = await part.executions.claim(worker, 1)
                 await part.executions.succeed(claim.run.id, claim.holder, result, Report())
 
-    values = [query(database_url, f"SELECT {before}::jsonb::text")[0][0] for before, _, _ in JSON_CHANGES]
+    values = [
+        query(database_url, f"SELECT {before}::jsonb::text")[0][0] for before, _, _ in JSON_CHANGES
+    ]
     asyncio.run(run_with([None if value is None else orjson.loads(value) for value in values]))
     assert find(database_url) == []
-    runs = query(database_url, "SELECT id::text, result::text FROM job_runs ORDER BY created_position")
+    runs = query(
+        database_url, "SELECT id::text, result::text FROM job_runs ORDER BY created_position"
+    )
     assert [value for _, value in runs] == values
     expected = {}
     for (key, before), (_, after, differs) in zip(runs, JSON_CHANGES, strict=True):
         query(database_url, f"UPDATE job_runs SET result = {after} WHERE id = %s RETURNING 1", key)
         if differs:
-            expected[key] = {"result": (before, query(database_url, f"SELECT {after}::jsonb::text")[0][0])}
+            expected[key] = {
+                "result": (before, query(database_url, f"SELECT {after}::jsonb::text")[0][0])
+            }
     assert {one.key: one.columns for one in find(database_url)} == expected
 
 
@@ -171,11 +191,15 @@ def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(database_url
                 await part.executions.progress(
                     claim.run.id, claim.holder, Report({"big": 1e22, "half": 0.5}, {"ü": "\\"})
                 )
-                await part.executions.succeed(claim.run.id, claim.holder, [1e300, -0.25, "\t"], Report({"big": 2**63}))
+                await part.executions.succeed(
+                    claim.run.id, claim.holder, [1e300, -0.25, "\t"], Report({"big": 2**63})
+                )
 
     async def launch(part: Any, slug: str, over: asyncio.Event) -> None:
         while not over.is_set():
-            await part.jobs.launch(slug, Launch(parameters={"text": 'a\\b\n"c"', "number": 1e-7}), TESTER)
+            await part.jobs.launch(
+                slug, Launch(parameters={"text": 'a\\b\n"c"', "number": 1e-7}), TESTER
+            )
 
     async def scenario() -> list[int]:
         async with parts(database_url) as part, parts(database_url) as other:
@@ -195,11 +219,14 @@ def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(database_url
     assert heads[-1] > heads[0] + 20, "the service did nothing meanwhile"
 
 
-def test_the_log_is_folded_in_the_order_of_its_primary_key_without_sorting_it(database_url: str) -> None:
+def test_the_log_is_folded_in_the_order_of_its_primary_key_without_sorting_it(
+    database_url: str,
+) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute(rebuild_statements.CREATE_UNARCHIVED)
         connection.execute("CREATE INDEX ON unarchived (originator_id, originator_version)")
-        connection.execute("SET LOCAL enable_sort = off")  # As if the log were large: whoever can, avoids it.
+        # As if the log were large: whoever can, avoids it.
+        connection.execute("SET LOCAL enable_sort = off")
         explained = connection.execute(
             f"EXPLAIN {rebuild_statements.FOLD_ALL}".encode(), {"prefix": "job_run."}
         ).fetchall()
@@ -211,16 +238,23 @@ def test_the_log_is_folded_in_the_order_of_its_primary_key_without_sorting_it(da
 def test_a_log_that_cannot_be_folded_is_said_with_the_event(filled_url: str) -> None:
     with psycopg.connect(filled_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE jobs_events DISABLE TRIGGER USER")
-        connection.execute("UPDATE jobs_events SET state = '{}' WHERE topic = 'job_run.attempt_lost'")
+        connection.execute(
+            "UPDATE jobs_events SET state = '{}' WHERE topic = 'job_run.attempt_lost'"
+        )
         with pytest.raises(FoldError, match=r"job_run\.attempt_lost, version 3 of .*KeyError"):
             find(filled_url)
         connection.execute("DELETE FROM jobs_events WHERE topic = 'job_run.attempt_lost'")
         connection.execute("DELETE FROM jobs_events WHERE topic = 'job_run.cancel_requested'")
-        with pytest.raises(FoldError, match=r"job_run\.canceled, version 4 of .* what comes before it has version 2"):
+        with pytest.raises(
+            FoldError,
+            match=r"job_run\.canceled, version 4 of .* what comes before it has version 2",
+        ):
             find(filled_url)
 
 
-def test_the_command_tells_people_and_programs_and_exits_with_1(filled_url: str, tmp_path: Any) -> None:
+def test_the_command_tells_people_and_programs_and_exits_with_1(
+    filled_url: str, tmp_path: Any
+) -> None:
     clean = run_command(filled_url, tmp_path, "verify")
     assert clean.popen.returncode == 0
     assert [line.partition(":")[0] for line in clean.lines] == [table.name for table in TABLES]
@@ -263,4 +297,6 @@ def test_verify_migrates_nothing(empty_database_url: str, tmp_path: Any) -> None
     refused = run_command(empty_database_url, tmp_path, "verify")
     assert refused.popen.returncode == 1
     assert "run: apphub-jobs migrate" in refused.errors[-1]
-    assert query(empty_database_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+    assert query(
+        empty_database_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    ) == [(0,)]

@@ -28,7 +28,9 @@ def test_the_key_is_made_with_the_first_seal_and_only_its_owner_can_read_it(log:
     assert sorted(path.name for path in log.directory.iterdir()) == ["seal.head", "seal.key"]
 
 
-def test_a_log_that_was_sealed_with_another_key_is_left_alone(log: SealedLog, tmp_path: Path) -> None:
+def test_a_log_that_was_sealed_with_another_key_is_left_alone(
+    log: SealedLog, tmp_path: Path
+) -> None:
     log.append(1)
     log.seal()
     log.append(1)
@@ -41,7 +43,8 @@ def test_a_log_that_was_sealed_with_another_key_is_left_alone(log: SealedLog, tm
     with pytest.raises(SealError, match="not signed by a key that is trusted"):
         other.seal()
     assert unsealed(log.url) == 1
-    # A new key takes over once the old public key stands behind it; both kinds of seals are trusted then.
+    # A new key takes over once the old public key stands behind it; both kinds of seals are trusted
+    # then.
     with other.how.key_file.open("ab") as file:
         file.write(SealKeys(log.keys.public).public_pem())
     other.seal()
@@ -82,9 +85,15 @@ def test_a_running_sealer_notices_it_as_well(log: SealedLog) -> None:
     asyncio.run(scenario())
 
 
-def test_after_a_restore_on_purpose_sealing_goes_on_once_the_kept_head_is_moved_away(log: SealedLog) -> None:
+def test_after_a_restore_on_purpose_sealing_goes_on_once_the_kept_head_is_moved_away(
+    log: SealedLog,
+) -> None:
     sealed_log(log.url, log.directory)
-    edit(log.url, "DELETE FROM log_seals WHERE number > 3", "DELETE FROM jobs_events WHERE notification_id > 16")
+    edit(
+        log.url,
+        "DELETE FROM log_seals WHERE number > 3",
+        "DELETE FROM jobs_events WHERE notification_id > 16",
+    )
     with pytest.raises(SealError, match="move that file away"):
         log.seal()
     log.how.head_file.rename(log.directory / "before-the-restore.head")
@@ -111,7 +120,9 @@ def test_a_broken_key_file_is_a_clear_error(log: SealedLog, content: str, why: s
     assert log.how.key_file.read_text() == content
 
 
-def test_a_key_file_of_public_keys_alone_checks_and_does_not_seal(log: SealedLog, tmp_path: Path) -> None:
+def test_a_key_file_of_public_keys_alone_checks_and_does_not_seal(
+    log: SealedLog, tmp_path: Path
+) -> None:
     log.append(1)
     log.seal()
     public = tmp_path / "public.pem"

@@ -45,7 +45,9 @@ def test_an_altered_event_is_named(log: SealedLog, change: str) -> None:
 
 
 @pytest.mark.parametrize("position", [1, 7, 11, 16, 17, 26, LAST_SEALED])
-def test_an_altered_event_is_named_wherever_it_is_in_its_seal(log: SealedLog, position: int) -> None:
+def test_an_altered_event_is_named_wherever_it_is_in_its_seal(
+    log: SealedLog, position: int
+) -> None:
     edit(log.url, update(position, "actor = 'x'"))
     assert found(log.verify(log.how.head_file)) == [("altered", position, position)]
 

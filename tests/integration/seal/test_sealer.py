@@ -34,7 +34,10 @@ def log(database_url: str, tmp_path: Path) -> SealedLog:
 
 
 def test_every_column_of_the_log_is_sealed(database_url: str) -> None:
-    names = query(database_url, "SELECT column_name FROM information_schema.columns WHERE table_name = 'jobs_events'")
+    names = query(
+        database_url,
+        "SELECT column_name FROM information_schema.columns WHERE table_name = 'jobs_events'",
+    )
     assert {name for (name,) in names} == set(columns.BINARY_FORMS)
 
 
@@ -67,8 +70,15 @@ def test_the_server_hashes_exactly_what_is_checked_later(log: SealedLog, encodin
 def test_seals_can_only_be_appended(log: SealedLog) -> None:
     log.append(3)
     log.seal()
-    for statement in ("UPDATE log_seals SET size = 1", "DELETE FROM log_seals", "TRUNCATE log_seals"):
-        with psycopg.connect(log.url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+    for statement in (
+        "UPDATE log_seals SET size = 1",
+        "DELETE FROM log_seals",
+        "TRUNCATE log_seals",
+    ):
+        with (
+            psycopg.connect(log.url) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
             connection.execute(statement)
 
 
@@ -201,10 +211,14 @@ def test_kill_9_at_random_moments_leaves_a_chain_that_goes_on(log: SealedLog) ->
     seals = 0
     try:
         for _ in range(KILLS):
-            sealing = subprocess.Popen([sys.executable, "-m", "tests.support.sealing", log.url, str(log.directory)])
+            sealing = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.sealing", log.url, str(log.directory)]
+            )
             try:
                 enough = seals + random.randint(1, 12)
-                seals = eventually(lambda enough=enough: _seals(log.url, enough), what="seals being made")
+                seals = eventually(
+                    lambda enough=enough: _seals(log.url, enough), what="seals being made"
+                )
             finally:
                 sealing.kill()
                 sealing.wait()

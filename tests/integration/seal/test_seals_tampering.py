@@ -15,7 +15,9 @@ def log(kept_log: SealedLog) -> SealedLog:
     return kept_log
 
 
-@pytest.mark.parametrize(("number", "first", "until"), [(1, 1, 10), (2, 11, 15), (4, 17, 26), (5, 27, 30)])
+@pytest.mark.parametrize(
+    ("number", "first", "until"), [(1, 1, 10), (2, 11, 15), (4, 17, 26), (5, 27, 30)]
+)
 def test_a_removed_seal_is_named_and_its_events_are_still_checked(
     log: SealedLog, number: int, first: int, until: int
 ) -> None:
@@ -33,11 +35,19 @@ def test_a_removed_seal_is_named_and_its_events_are_still_checked(
 def test_removed_seals_are_named_together(log: SealedLog) -> None:
     edit(log.url, "DELETE FROM log_seals WHERE number BETWEEN 2 AND 4")
     report = log.verify()
-    assert [str(finding) for finding in report.findings] == ["positions 11-26: seals 2 to 4 are missing"]
+    assert [str(finding) for finding in report.findings] == [
+        "positions 11-26: seals 2 to 4 are missing"
+    ]
 
 
-def test_events_removed_together_with_their_seals_are_missed_by_the_next_seal(log: SealedLog) -> None:
-    edit(log.url, "DELETE FROM log_seals WHERE number = 2", delete("notification_id BETWEEN 11 AND 15"))
+def test_events_removed_together_with_their_seals_are_missed_by_the_next_seal(
+    log: SealedLog,
+) -> None:
+    edit(
+        log.url,
+        "DELETE FROM log_seals WHERE number = 2",
+        delete("notification_id BETWEEN 11 AND 15"),
+    )
     report = log.verify()
     assert report.first is not None
     assert (report.first.kind, report.first.position) in {("contradicted", 8), ("seal", 8)}
@@ -64,7 +74,9 @@ def test_events_removed_together_with_their_seals_are_missed_by_the_next_seal(lo
         "number = 40",
     ],
 )
-def test_an_altered_seal_is_named_by_the_first_position_under_it(log: SealedLog, change: str) -> None:
+def test_an_altered_seal_is_named_by_the_first_position_under_it(
+    log: SealedLog, change: str
+) -> None:
     edit(log.url, f"UPDATE log_seals SET {change} WHERE number = 4")
     report = log.verify()
     assert report.first is not None
@@ -85,7 +97,9 @@ def test_a_seal_of_which_a_column_was_emptied_is_named(log: SealedLog, column: s
     assert (report.first.kind, report.first.position) == ("seal", 11)
 
 
-def test_an_event_altered_together_with_its_hash_in_the_seal_is_found_by_the_root(log: SealedLog) -> None:
+def test_an_event_altered_together_with_its_hash_in_the_seal_is_found_by_the_root(
+    log: SealedLog,
+) -> None:
     edit(
         log.url,
         update(18, "actor = 'x'"),
@@ -105,7 +119,9 @@ def test_copies_of_seals_are_no_seals(log: SealedLog) -> None:
         " WHERE number = 6",
     )
     report = log.verify()
-    assert [finding.text for finding in report.findings] == ["what stands as seal 7 was signed as seal 6"]
+    assert [finding.text for finding in report.findings] == [
+        "what stands as seal 7 was signed as seal 6"
+    ]
 
 
 def test_seals_of_another_log_are_no_seals(log: SealedLog) -> None:
@@ -124,10 +140,13 @@ def test_a_log_without_any_seal_is_not_said_to_be_clean(log: SealedLog) -> None:
     assert ("seal", 1, LAST_SEALED) in kept
 
 
-def test_the_last_seals_removed_with_their_events_are_missed_by_the_head_that_was_kept(log: SealedLog) -> None:
+def test_the_last_seals_removed_with_their_events_are_missed_by_the_head_that_was_kept(
+    log: SealedLog,
+) -> None:
     edit(log.url, "DELETE FROM log_seals WHERE number > 5", delete("notification_id > 29"))
     assert log.verify().clean, "this is what a kept head is for"
-    # The kept head names the seal before it, which is still there: so it is known where the log was cut.
+    # The kept head names the seal before it, which is still there: so it is known where the log was
+    # cut.
     assert found(log.verify(log.how.head_file)) == [("removed", 30, LAST_SEALED)]
     edit(log.url, "DELETE FROM log_seals WHERE number > 4", delete("notification_id > 26"))
     assert log.verify().clean
@@ -136,14 +155,18 @@ def test_the_last_seals_removed_with_their_events_are_missed_by_the_head_that_wa
     assert 17 < first <= 27
 
 
-def test_the_last_seal_removed_without_its_events_is_missed_by_the_head_that_was_kept(log: SealedLog) -> None:
+def test_the_last_seal_removed_without_its_events_is_missed_by_the_head_that_was_kept(
+    log: SealedLog,
+) -> None:
     edit(log.url, "DELETE FROM log_seals WHERE number = 6")
     report = log.verify(log.how.head_file)
     assert found(report) == [("seal", 30, LAST_SEALED)]
     assert "no longer among the log's seals" in report.findings[0].text
 
 
-def test_all_seals_rewritten_with_another_key_are_not_believed(log: SealedLog, tmp_path: Path) -> None:
+def test_all_seals_rewritten_with_another_key_are_not_believed(
+    log: SealedLog, tmp_path: Path
+) -> None:
     edit(log.url, update(14, "actor = 'x'"))
     rewrite_seals(log.url, new_keys(tmp_path), log.keys)
     report = log.verify()
@@ -195,7 +218,9 @@ def test_a_rewrite_of_the_last_seal_alone_is_found_under_it(log: SealedLog) -> N
     assert found(log.verify(late)) == [("contradicted", 30, 32)]
 
 
-def test_heads_kept_at_several_times_narrow_down_where_a_log_was_rewritten(database_url: str, tmp_path: Path) -> None:
+def test_heads_kept_at_several_times_narrow_down_where_a_log_was_rewritten(
+    database_url: str, tmp_path: Path
+) -> None:
     log = SealedLog(database_url, tmp_path)
     kept = []
     for number in range(10):
@@ -212,7 +237,9 @@ def test_heads_kept_at_several_times_narrow_down_where_a_log_was_rewritten(datab
     assert (report.first.position, report.first.until) == (41, 48)
 
 
-def test_seals_made_anew_over_an_untouched_log_are_told_from_it(log: SealedLog, tmp_path: Path) -> None:
+def test_seals_made_anew_over_an_untouched_log_are_told_from_it(
+    log: SealedLog, tmp_path: Path
+) -> None:
     late = log.export("late.json")
     edit(log.url, "DELETE FROM log_seals")
     log.how.head_file.unlink()
@@ -222,9 +249,16 @@ def test_seals_made_anew_over_an_untouched_log_are_told_from_it(log: SealedLog, 
     assert [kind for kind, *_ in found(report)] == ["seal"]
 
 
-def test_a_log_put_in_the_place_of_another_is_told_by_the_head_that_was_kept(log: SealedLog, tmp_path: Path) -> None:
+def test_a_log_put_in_the_place_of_another_is_told_by_the_head_that_was_kept(
+    log: SealedLog, tmp_path: Path
+) -> None:
     late = log.export("late.json")
-    edit(log.url, "DELETE FROM log_seals", delete("true"), "UPDATE log_identity SET id = gen_random_uuid()")
+    edit(
+        log.url,
+        "DELETE FROM log_seals",
+        delete("true"),
+        "UPDATE log_identity SET id = gen_random_uuid()",
+    )
     log.how.head_file.unlink()
     log.append(30)
     log.seal()

@@ -40,8 +40,13 @@ def test_the_document_is_fit_for_generators(shared: SharedApi, document: Json) -
         assert message["name"] == name
     for operation in document["operations"].values():
         channel = operation["channel"]["$ref"]
-        assert all(message["$ref"].startswith(f"{channel}/messages/") for message in operation["messages"])
-    assert {channel["address"] for channel in document["channels"].values()} == {"/ws", "/events/stream"}
+        assert all(
+            message["$ref"].startswith(f"{channel}/messages/") for message in operation["messages"]
+        )
+    assert {channel["address"] for channel in document["channels"].values()} == {
+        "/ws",
+        "/events/stream",
+    }
 
 
 async def let_runs_end(database_url: str) -> None:
@@ -51,8 +56,12 @@ async def let_runs_end(database_url: str) -> None:
         for _ in range(4):
             await part.jobs.launch(slug, Launch(max_attempts=1), TESTER)
         one, two, three, four = await part.executions.claim(await part.worker("worker"), 4)
-        await part.executions.succeed(one.run.id, one.holder, {"a": [1]}, Report(metrics={"m": 1}, logs_url="/logs"))
-        await part.executions.fail(two.run.id, two.holder, Failure("for a test"), Report(context={"c": None}))
+        await part.executions.succeed(
+            one.run.id, one.holder, {"a": [1]}, Report(metrics={"m": 1}, logs_url="/logs")
+        )
+        await part.executions.fail(
+            two.run.id, two.holder, Failure("for a test"), Report(context={"c": None})
+        )
         await part.executions.time_out(three.run.id, three.holder, Report())
         await part.executions.progress(four.run.id, four.holder, Report(metrics={"m": 2}))
         await part.jobs.cancel(four.run.id, "because", TESTER)
@@ -61,14 +70,24 @@ async def let_runs_end(database_url: str) -> None:
 
 def let_everything_happen(client: httpx.Client, database_url: str) -> None:
     asyncio.run(let_runs_end(database_url))
-    full = job_body(slug="full", retryPolicy={"maxAttempts": 2}, metadata=["any"], outputSchema={}, timeoutMs=1_000)
+    full = job_body(
+        slug="full",
+        retryPolicy={"maxAttempts": 2},
+        metadata=["any"],
+        outputSchema={},
+        timeoutMs=1_000,
+    )
     client.post("/jobs", json={**full, "resources": {"cpus": 1}}).raise_for_status()
     app = {"id": "app", "name": "An app", "repoUrl": "/srv/x", "tags": [{"key": "a", "value": "b"}]}
     client.post("/apps", json=app).raise_for_status()
     client.post("/apps/app/builds", json={"branch": "main"}).raise_for_status()
     marked = {"properties": {"who": {"x-subject": "who"}}}
     client.post("/jobs", json=job_body(slug="letter", parametersSchema=marked)).raise_for_status()
-    launched = client.post("/jobs/letter/run", json={"parameters": {"who": "bo"}}).raise_for_status().json()
+    launched = (
+        client.post("/jobs/letter/run", json={"parameters": {"who": "bo"}})
+        .raise_for_status()
+        .json()
+    )
     client.post(f"/job-runs/{launched['data']['id']}/cancel").raise_for_status()
     client.post("/subjects/erase", json={"subject": "bo"}).raise_for_status()
 
@@ -87,5 +106,11 @@ def test_every_message_fits_its_schema_and_every_schema_is_seen(
         schema = document["components"]["messages"][message["type"]]["payload"]
         validator = jsonschema.Draft7Validator({**schema, "components": document["components"]})
         validator.validate(message)
-    assert {message["type"] for message in opened.received} == set(document["components"]["messages"]) - {"ping"}
-    assert {message["type"] for message in events.received} == {*TYPES, "connection.ack", "heartbeat"}
+    assert {message["type"] for message in opened.received} == set(
+        document["components"]["messages"]
+    ) - {"ping"}
+    assert {message["type"] for message in events.received} == {
+        *TYPES,
+        "connection.ack",
+        "heartbeat",
+    }

@@ -23,7 +23,9 @@ BIG = "x" * 100_000
 
 
 @pytest.fixture
-def limited(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcessApi]:
+def limited(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[InProcessApi]:
     """Run an API with short queues, short silences and all the time in the world for farewells."""
     monkeypatch.setattr("api.stream.hub.MAX_BEHIND", 10)
     monkeypatch.setattr("api.stream.sessions.NEAR", 5)
@@ -64,11 +66,17 @@ def test_a_client_that_is_too_slow_is_told_where_to_resume_and_loses_nothing(
     assert found is not None
     resumed_after = int(found[1])
     seen = of_events(opened.received)
-    assert resumed_after == max(message["position"] for message in seen if "more" not in message) > head
+    assert (
+        resumed_after
+        == max(message["position"] for message in seen if "more" not in message)
+        > head
+    )
     expected = [told for told in tell_now(database_url, head) if types in {None, told.type}]
     with stream(limited.client, after=resumed_after, types=types) as again:
         again.until_served(expected[-1].position)
-    whole = [message for message in seen if message["position"] <= resumed_after] + of_events(again.received)
+    whole = [message for message in seen if message["position"] <= resumed_after] + of_events(
+        again.received
+    )
     assert [told_of(message) for message in whole] == expected
     check_marks(whole)
 
@@ -84,7 +92,9 @@ async def start_many(database_url: str, runs: int) -> None:
         assert len(claims) == runs
 
 
-def test_clients_that_read_are_not_overrun_by_a_backlog(client: httpx.Client, database_url: str) -> None:
+def test_clients_that_read_are_not_overrun_by_a_backlog(
+    client: httpx.Client, database_url: str
+) -> None:
     """The started events are small; what is told of them, 120 whole runs twice, is three times what may wait."""
     with ThreadPoolExecutor() as readers, stream(client) as opened, server_sent(client) as events:
 
@@ -108,9 +118,14 @@ def is_heartbeat(message: Json) -> bool:
     return bool(message["type"] == "heartbeat")
 
 
-def test_silence_is_broken_by_heartbeats_that_carry_the_position(limited: InProcessApi, database_url: str) -> None:
+def test_silence_is_broken_by_heartbeats_that_carry_the_position(
+    limited: InProcessApi, database_url: str
+) -> None:
     register(limited)
-    with stream(limited.client, job="quiet") as opened, server_sent(limited.client, job="quiet") as events:
+    with (
+        stream(limited.client, job="quiet") as opened,
+        server_sent(limited.client, job="quiet") as events,
+    ):
         ack = opened.next()
         events.next()
         beat = opened.until(is_heartbeat)
@@ -169,7 +184,9 @@ def test_a_client_may_know_more_than_the_hub(
             launch(api)
             query(database_url, "SELECT 1 FROM pg_catalog.pg_notify('jobs_events', '')")
             for one in (ahead, opened, events):
-                one.until(lambda message: message.get("position") == head + 1 and "more" not in message)
+                one.until(
+                    lambda message: message.get("position") == head + 1 and "more" not in message
+                )
         everything = tell_now(database_url)
         for one, after in ((ahead, head), (opened, head - 1), (events, 0)):
             received = [told_of(message) for message in of_events(one.received)]

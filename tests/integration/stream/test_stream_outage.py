@@ -48,7 +48,9 @@ class Way:
         self._proxy.refusing = False
 
 
-def through_a_proxy(database_url: str, data_dir: Path, story: Callable[[InProcessApi, Way], None]) -> None:
+def through_a_proxy(
+    database_url: str, data_dir: Path, story: Callable[[InProcessApi, Way], None]
+) -> None:
     """Tell the story to an API whose way to the database can be closed."""
 
     async def scenario() -> None:
@@ -64,7 +66,9 @@ def through_a_proxy(database_url: str, data_dir: Path, story: Callable[[InProces
     asyncio.run(scenario())
 
 
-def test_clients_survive_a_lost_database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_survive_a_lost_database(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("api.stream.sessions.HEARTBEAT_S", 0.2)
     monkeypatch.setattr("api.stream.sessions.NEAR", 5)
     monkeypatch.setattr("eventlog.database.connection.CONNECT_TIMEOUT_S", 1)
@@ -79,7 +83,10 @@ def test_clients_survive_a_lost_database(database_url: str, tmp_path: Path, monk
             with stream(api.client, after=0) as late:
                 late.next()
                 assert late.next()["type"] == "heartbeat"  # It must read, and cannot yet.
-                with stream(api.client, after=known + 5) as later, pytest.raises(ConnectionClosedError) as closed:
+                with (
+                    stream(api.client, after=known + 5) as later,
+                    pytest.raises(ConnectionClosedError) as closed,
+                ):
                     later.next()
                 assert closed.value.rcvd is not None
                 assert closed.value.rcvd.code == 1013
@@ -88,15 +95,22 @@ def test_clients_survive_a_lost_database(database_url: str, tmp_path: Path, monk
                 way.open()
                 head = tell_now(database_url)[-1].position
                 for one in (opened, events, late):
-                    one.until(lambda message: message.get("position") == head and "more" not in message)
+                    one.until(
+                        lambda message: message.get("position") == head and "more" not in message
+                    )
         for one in (opened, events, late):
-            assert [told_of(message) for message in of_events(one.received)] == tell_now(database_url)
+            assert [told_of(message) for message in of_events(one.received)] == tell_now(
+                database_url
+            )
 
     through_a_proxy(database_url, tmp_path / "data", story)
 
 
 def test_a_hub_that_failed_goes_on_where_it_was(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     failures = [RuntimeError("for a test")]
 
@@ -126,14 +140,21 @@ def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
         for name, value in s3.variables(gate.endpoint).items():
             monkeypatch.setenv(name, value)
         store = f"s3://{s3.BUCKET}/{uuid4()}"
-        with in_process(database_url, tmp_path / "data", store) as api, stream(api.client) as opened:
+        with (
+            in_process(database_url, tmp_path / "data", store) as api,
+            stream(api.client) as opened,
+        ):
             opened.next()
             gate.close("silent")
-            api.client.post("/apps", json={"id": "app", "name": "An app", "repoUrl": "/srv/x"}).raise_for_status()
+            api.client.post(
+                "/apps", json={"id": "app", "name": "An app", "repoUrl": "/srv/x"}
+            ).raise_for_status()
             started = monotonic()
             told = [opened.until(lambda message: message["type"] == "repository.updated")]
             asyncio.run(request_builds(database_url, 3))
-            told += [opened.until(lambda message: message["type"] == "build.updated") for _ in range(3)]
+            told += [
+                opened.until(lambda message: message["type"] == "build.updated") for _ in range(3)
+            ]
             assert monotonic() - started < READ_S
             assert [message["data"]["build"]["hasLogs"] for message in told[1:]] == [False] * 3
             gate.open()

@@ -53,9 +53,16 @@ class Writers:
         async with parts(self._url) as one, parts(self._url) as two, parts(self._url) as three:
             for slug in SLUGS:
                 await registered(one.jobs, slug)
-            writing = [asyncio.create_task(self._launch(part)) for part in (one, two, three) for _ in range(20)]
+            writing = [
+                asyncio.create_task(self._launch(part))
+                for part in (one, two, three)
+                for _ in range(20)
+            ]
             writing += [asyncio.create_task(self._work(part)) for part in (one, two)]
-            writing += [asyncio.create_task(self._hold_open()), asyncio.create_task(self._use_the_catalog())]
+            writing += [
+                asyncio.create_task(self._hold_open()),
+                asyncio.create_task(self._use_the_catalog()),
+            ]
             while await one.reader.head() < EVENTS:
                 await asyncio.wait(writing, timeout=0.1)
                 check(writing)
@@ -77,7 +84,9 @@ class Writers:
         while True:
             for claim in await part.executions.claim(worker_id, random.randint(1, 20)):
                 if random.random() < 0.3:
-                    await part.executions.fail(claim.run.id, claim.holder, Failure("at random"), Report())
+                    await part.executions.fail(
+                        claim.run.id, claim.holder, Failure("at random"), Report()
+                    )
                 else:
                     await part.executions.hand_back(claim.run.id, claim.holder)
             await asyncio.sleep(random.expovariate(100))
@@ -128,7 +137,10 @@ def followers(url: str) -> list[tuple[Follower, Wants]]:
         (Follower(url, "events", {"types": CHANGES}), changes),
         (Follower(url, "ws", {"job": "quiet"}), of_job("Quiet", *TYPES)),
         (Follower(url, "events", {"job": "QUIET"}), of_job("Quiet", *TYPES)),
-        (Follower(url, "ws", {"job": "quiet", "types": "job.run.updated"}), of_job("Quiet", "job.run.updated")),
+        (
+            Follower(url, "ws", {"job": "quiet", "types": "job.run.updated"}),
+            of_job("Quiet", "job.run.updated"),
+        ),
         (Follower(url, "events", {"types": CATALOG}), catalog),
         (Follower(url, "ws", {"types": RARE}), rare),
     ]
@@ -151,16 +163,32 @@ def test_every_client_gets_the_whole_log_in_its_order(database_url: str, tmp_pat
                 log = await tell(part.reader)
             expected = [[told for told in log if wants(told)] for _, wants in clients]
             async with asyncio.timeout(30 + EVENTS / 100):
-                while any(client.told[-1:] != whole[-1:] for (client, _), whole in zip(clients, expected, strict=True)):
+                while any(
+                    client.told[-1:] != whole[-1:]
+                    for (client, _), whole in zip(clients, expected, strict=True)
+                ):
                     await asyncio.wait(following, timeout=0.05)
                     check(following)
         finally:
             await end(*following)
         for (client, _), whole in zip(clients, expected, strict=True):
-            assert client.told == [told for told in whole if told.position > client.started_after], client
+            assert client.told == [
+                told for told in whole if told.position > client.started_after
+            ], client
         cuts = sum((client.cuts for client, _ in clients), start=Counter[str]())
         assert min(cuts["mid-position"], cuts["between positions"]) > 20, cuts
 
-    with started("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=database_url) as api:
+    with started(
+        "serve",
+        "--port",
+        "0",
+        "--data-dir",
+        str(tmp_path / "data"),
+        APPHUB_DATABASE_URL=database_url,
+    ) as api:
         asyncio.run(scenario(api))
-    assert [line for line in api.errors if "Traceback" in line or "ERROR" in line or "had failed" in line] == []
+    assert [
+        line
+        for line in api.errors
+        if "Traceback" in line or "ERROR" in line or "had failed" in line
+    ] == []

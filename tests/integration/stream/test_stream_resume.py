@@ -29,7 +29,9 @@ def slug(shared: SharedApi) -> str:
 @pytest.fixture
 def log(shared: SharedApi, slug: str) -> Json:
     """Return the filled log's id, its head and a job's slug."""
-    [row] = shared.rows("SELECT id::text, (SELECT max(notification_id) FROM jobs_events) AS head FROM log_identity")
+    [row] = shared.rows(
+        "SELECT id::text, (SELECT max(notification_id) FROM jobs_events) AS head FROM log_identity"
+    )
     return {**row, "slug": slug}
 
 
@@ -46,12 +48,18 @@ def test_the_ack_says_from_where_the_client_will_be_served(shared: SharedApi, lo
     with stream(shared, after=3) as opened, server_sent(shared, after=3) as events:
         ack, same = opened.next(), events.next()
         assert set(ack) == {"type", "data", "emittedAt"}
-        assert {**ack["data"], "now": 0} == {"now": 0, "logId": log["id"], "head": log["head"], "after": 3}
+        assert {**ack["data"], "now": 0} == {
+            "now": 0,
+            "logId": log["id"],
+            "head": log["head"],
+            "after": 3,
+        }
         assert {**same["data"], "now": ack["data"]["now"]} == ack["data"]
         assert events.last_id == "3"
     with server_sent(shared) as events:
         assert "after" not in events.next()["data"]
-        assert events.last_id == str(log["head"])  # So that a browser that is cut off at once misses nothing.
+        # So that a browser that is cut off at once misses nothing.
+        assert events.last_id == str(log["head"])
 
 
 def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: Json) -> None:
@@ -61,14 +69,20 @@ def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: Json) 
         run = shared.launch(shared.register()["slug"])
         expected = tell_now(shared.database_url)
         opened.until_served(expected[-1].position)
-        events.until(lambda message: message.get("position") == expected[-1].position and "more" not in message)
+        events.until(
+            lambda message: (
+                message.get("position") == expected[-1].position and "more" not in message
+            )
+        )
     for received in (opened.received, events.received):
         assert [told_of(message) for message in of_events(received)] == expected
         check_marks(received)
     assert opened.of_run(run["id"])
 
 
-def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(shared: SharedApi, log: Json) -> None:
+def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(
+    shared: SharedApi, log: Json
+) -> None:
     expected = tell_now(shared.database_url)
     for cut in range(1, len(expected) + 2):  # Also between two messages of one position.
         with server_sent(shared, after=0) as events:
@@ -78,9 +92,15 @@ def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(shared: Sha
         while seen and seen[-1].position > int(events.last_id or 0):
             seen.pop()
         # A browser sends its old query again; what it has seen since is stronger.
-        with server_sent(shared, after=0, headers={"Last-Event-ID": events.last_id or ""}) as events:
+        with server_sent(
+            shared, after=0, headers={"Last-Event-ID": events.last_id or ""}
+        ) as events:
             if len(seen) < len(expected):
-                events.until(lambda message: message.get("position", 0) >= log["head"] and "more" not in message)
+                events.until(
+                    lambda message: (
+                        message.get("position", 0) >= log["head"] and "more" not in message
+                    )
+                )
             else:
                 events.next()
         assert seen + [told_of(message) for message in of_events(events.received)] == expected
@@ -92,7 +112,10 @@ FILTERS: list[tuple[str, set[str]]] = [
     (" job.run.canceled , job.run.pending", {"canceled", "pending"}),
     ("job.*", {"job.definition.updated", "pending", "canceled", "updated"}),
     ("repository.*,build.updated", {"repository.updated", "repository.ingestion-event"}),
-    ("repository.ingestion-event,job.definition.*", {"repository.ingestion-event", "job.definition.updated"}),
+    (
+        "repository.ingestion-event,job.definition.*",
+        {"repository.ingestion-event", "job.definition.updated"},
+    ),
     (",", {"*"}),
 ]
 
@@ -102,8 +125,13 @@ def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_position(
     shared: SharedApi, log: Json, types: str, kinds: set[str]
 ) -> None:
     wanted = {kind if "." in kind else f"job.run.{kind}" for kind in kinds}
-    expected = [told for told in tell_now(shared.database_url) if "*" in kinds or told.type in wanted]
-    with stream(shared, after=0, types=types) as opened, server_sent(shared, after=0, types=types) as events:
+    expected = [
+        told for told in tell_now(shared.database_url) if "*" in kinds or told.type in wanted
+    ]
+    with (
+        stream(shared, after=0, types=types) as opened,
+        server_sent(shared, after=0, types=types) as events,
+    ):
         received = opened.until_served(log["head"])
         while len(of_events(events.received)) < len(expected):
             events.next()
@@ -171,7 +199,9 @@ def closed_with(shared: SharedApi, query: Json) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(("query", "path"), REFUSED)
-def test_what_cannot_be_meant_is_refused_in_words(shared: SharedApi, query: Json, path: str) -> None:
+def test_what_cannot_be_meant_is_refused_in_words(
+    shared: SharedApi, query: Json, path: str
+) -> None:
     [issue] = issues_of(shared.client.get("/events/stream", params=query))
     assert issue["path"] == path
     code, reason = closed_with(shared, query)
@@ -188,7 +218,9 @@ def test_a_position_beyond_the_head_is_an_error_not_a_silence(shared: SharedApi,
     head = tell_now(shared.database_url)[-1].position
     message = f"position {head + 1} is beyond the head {head}: read anew what you need, begin there"
     for request in ({"params": {"after": head + 1}}, {"headers": {"Last-Event-ID": str(head + 1)}}):
-        check_failure(shared.client.get("/events/stream", **request), 409, "position_beyond_head", message)
+        check_failure(
+            shared.client.get("/events/stream", **request), 409, "position_beyond_head", message
+        )
     assert closed_with(shared, {"after": head + 1}) == (1008, message)
     assert closed_with(shared, {"after": "9" * 18})[0] == 1008
     del log
@@ -225,6 +257,8 @@ def test_the_pong_of_a_filtered_client_moves_on(client: httpx.Client) -> None:
         head = opened.next()["data"]["head"]
         opened.connection.send("ping")
         assert opened.next()["position"] == head
-        client.post("/jobs", json={"slug": "x", "name": "x", "type": "batch", "entryPoint": "x"}).raise_for_status()
+        client.post(
+            "/jobs", json={"slug": "x", "name": "x", "type": "batch", "entryPoint": "x"}
+        ).raise_for_status()
         assert opened.until_served(head + 1)[-1]["position"] == head + 1
         assert of_events(opened.received) == []

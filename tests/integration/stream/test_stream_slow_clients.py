@@ -54,7 +54,9 @@ def is_held_by_server(connection: socket.socket) -> bool:
 
 
 def pending(run_id: str) -> Callable[[Json], bool]:
-    return lambda message: message["type"] == "job.run.pending" and message["data"]["run"]["id"] == run_id
+    return lambda message: (
+        message["type"] == "job.run.pending" and message["data"]["run"]["id"] == run_id
+    )
 
 
 def memory_mb(process: Process) -> float:
@@ -74,7 +76,9 @@ def launch(client: httpx.Client, slug: str, **context: str) -> str:
 
 
 @pytest.mark.parametrize("path", ["/ws", "/events/stream"])
-def test_a_client_that_never_reads_delays_nobody_and_is_closed(client: httpx.Client, api: Process, path: str) -> None:
+def test_a_client_that_never_reads_delays_nobody_and_is_closed(
+    client: httpx.Client, api: Process, path: str
+) -> None:
     slug = register(client)
     for _ in range(20):
         launch(client, slug, warm=BIG)
@@ -85,7 +89,10 @@ def test_a_client_that_never_reads_delays_nobody_and_is_closed(client: httpx.Cli
             run_id = launch(client, slug, big=BIG)
             fast.until(pending(run_id))
         assert memory_mb(api) - before < MEMORY_MB
-        eventually(lambda: not is_held_by_server(slow), what="the server's letting go of the client that never reads")
+        eventually(
+            lambda: not is_held_by_server(slow),
+            what="the server's letting go of the client that never reads",
+        )
         last = launch(client, slug)
         fast.until(pending(last))
         fast.connection.send("ping")
@@ -97,7 +104,8 @@ STALLED = 24
 """More than the API has connections to the database."""
 
 STALLED_MB = 4
-"""What one client that catches up may cost: two were measured; without a bound by size it was 16."""
+"""What one client that catches up may cost: two were measured; without a bound by size it was
+16."""
 
 
 def test_clients_that_stop_reading_while_they_catch_up_cost_little_and_hold_no_connection(
@@ -110,7 +118,9 @@ def test_clients_that_stop_reading_while_they_catch_up_cost_little_and_hold_no_c
             warm.until(pending(runs[-1]))
         before = memory_mb(api)
         for number in range(STALLED):
-            stack.enter_context(client_that_never_reads(api, ("/ws?after=0", "/events/stream?after=0")[number % 2]))
+            stack.enter_context(
+                client_that_never_reads(api, ("/ws?after=0", "/events/stream?after=0")[number % 2])
+            )
         with stream(client, after=0, job=slug) as fast:
             for run_id in runs:  # All of the log goes past the stalled clients.
                 fast.until(pending(run_id))

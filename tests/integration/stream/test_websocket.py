@@ -23,7 +23,10 @@ def told(run_id: str, status: str) -> Callable[[Json], bool]:
 
     def matches(message: Json) -> bool:
         run = message["data"].get("run", {})
-        return message["type"] == "job.run.updated" and (run["id"], run["status"]) == (run_id, status)
+        return message["type"] == "job.run.updated" and (run["id"], run["status"]) == (
+            run_id,
+            status,
+        )
 
     return matches
 
@@ -46,7 +49,9 @@ def check_positions(messages: list[Json]) -> None:
 
 
 def test_a_new_client_is_told_where_the_log_stands(shared: SharedApi) -> None:
-    [log] = shared.rows("SELECT id::text, (SELECT max(notification_id) FROM jobs_events) AS head FROM log_identity")
+    [log] = shared.rows(
+        "SELECT id::text, (SELECT max(notification_id) FROM jobs_events) AS head FROM log_identity"
+    )
     with stream(shared) as opened:
         ack = opened.next()
     assert set(ack) == {"type", "data", "emittedAt"}
@@ -62,7 +67,11 @@ def test_a_ping_gets_a_pong_and_nothing_else_gets_an_answer(shared: SharedApi) -
             opened.connection.send(sent)
         opened.connection.send("ping")
         pong = opened.next()
-        assert (pong["type"], set(pong), set(pong["data"])) == ("pong", set(ack) | {"position"}, {"now"})
+        assert (pong["type"], set(pong), set(pong["data"])) == (
+            "pong",
+            set(ack) | {"position"},
+            {"now"},
+        )
         assert pong["position"] == ack["data"]["head"]
         assert moment(pong["data"]["now"]) >= moment(ack["data"]["now"])
         opened.connection.send("ping")
@@ -78,7 +87,8 @@ def test_every_client_sees_each_change_of_a_run_once_and_as_that_event_left_it(
         run_id = launch(client, "test.echo")
         for each in (one, two):
             each.until(told(run_id, "succeeded"))
-        later = launch(client, "test.noop")  # Whatever else there was to say of the first run has been said before.
+        # Whatever else there was to say of the first run has been said before.
+        later = launch(client, "test.noop")
         for each in (one, two):
             each.until(told(later, "succeeded"))
     run = client.get(f"/job-runs/{run_id}").json()["data"]["run"]
@@ -100,7 +110,14 @@ def _check_story(ack: Json, messages: list[Json], run: Json, events: list[Json])
         "job.run.succeeded",
     ]
     for message in messages:
-        assert set(message) - {"more"} == {"type", "data", "emittedAt", "position", "eventId", "occurredAt"}
+        assert set(message) - {"more"} == {
+            "type",
+            "data",
+            "emittedAt",
+            "position",
+            "eventId",
+            "occurredAt",
+        }
         assert set(message["data"]) == {"run"}
         assert moment(message["emittedAt"]) >= moment(ack["data"]["now"])
     unstarted = {"startedAt": None, "completedAt": None, "durationMs": None, "result": None}
@@ -112,9 +129,14 @@ def _check_story(ack: Json, messages: list[Json], run: Json, events: list[Json])
     assert succeeded["data"]["run"] == run
     updates = [message for message in messages if message["type"] == "job.run.updated"]
     told_events = [(event["position"], event["eventId"], event["occurredAt"]) for event in events]
-    assert [(each["position"], each["eventId"], each["occurredAt"]) for each in updates] == told_events
+    assert [
+        (each["position"], each["eventId"], each["occurredAt"]) for each in updates
+    ] == told_events
     for change in (pending, running, succeeded):
-        assert change["data"] == next(each for each in updates if each["position"] == change["position"])["data"]
+        assert (
+            change["data"]
+            == next(each for each in updates if each["position"] == change["position"])["data"]
+        )
 
 
 def _without_time(message: Json) -> Json:
@@ -134,7 +156,11 @@ def test_each_attempt_of_a_run_is_told(client: httpx.Client, worker: Process) ->
     assert [run["attempt"] for run in runs] == [1, 1, 2, 2, 3, 3, 3]
     for run in runs:
         assert (run["startedAt"] is None) == (run["status"] == "pending")
-        assert (run["completedAt"] is None) == (run["durationMs"] is None) == (run["status"] != "succeeded")
+        assert (
+            (run["completedAt"] is None)
+            == (run["durationMs"] is None)
+            == (run["status"] != "succeeded")
+        )
 
 
 def test_a_cancel_of_a_pending_run_is_told(shared: SharedApi) -> None:
@@ -146,7 +172,12 @@ def test_a_cancel_of_a_pending_run_is_told(shared: SharedApi) -> None:
         opened.until(told(last["id"], "pending"))
     kinds = ["job.run.pending", "job.run.updated", "job.run.canceled", "job.run.updated"]
     assert [message["type"] for message in opened.of_run(run["id"])] == kinds
-    assert [message["data"]["run"] for message in opened.of_run(run["id"])] == [run, run, canceled, canceled]
+    assert [message["data"]["run"] for message in opened.of_run(run["id"])] == [
+        run,
+        run,
+        canceled,
+        canceled,
+    ]
     check_positions(opened.received)
 
 
@@ -161,14 +192,20 @@ def test_each_version_of_a_definition_is_told_once(shared: SharedApi) -> None:
         opened.until(lambda message: message["data"].get("job") == third)
     _, *messages = opened.received
     assert {message["type"] for message in messages} == {"job.definition.updated"}
-    assert [message["data"] for message in messages] == [{"job": first}, {"job": second}, {"job": third}]
+    assert [message["data"] for message in messages] == [
+        {"job": first},
+        {"job": second},
+        {"job": third},
+    ]
     check_positions(messages)
 
 
 def test_an_app_and_each_step_of_its_ingestion_are_told(shared: SharedApi) -> None:
     app_id = unique("app")
     with stream(shared) as opened:
-        answer = shared.client.post("/apps", json={"id": app_id, "name": "An app", "repoUrl": "/srv/x"})
+        answer = shared.client.post(
+            "/apps", json={"id": app_id, "name": "An app", "repoUrl": "/srv/x"}
+        )
         app = answer.json()["data"]
         last = shared.launch(shared.register()["slug"])
         opened.until(told(last["id"], "pending"))
@@ -177,11 +214,14 @@ def test_an_app_and_each_step_of_its_ingestion_are_told(shared: SharedApi) -> No
     assert steps == [{"event": step}]
     added, pending = _data(opened, "repository.updated")
     assert pending == {"repository": app}
-    assert added == {"repository": {**app, "ingestStatus": "seed", "updatedAt": added["repository"]["updatedAt"]}}
+    assert added == {
+        "repository": {**app, "ingestStatus": "seed", "updatedAt": added["repository"]["updatedAt"]}
+    }
     [run] = [
         message["data"]["run"]
         for message in opened.received
-        if message["type"] == "job.run.pending" and message["data"]["run"]["slug"] == "repository-ingest"
+        if message["type"] == "job.run.pending"
+        and message["data"]["run"]["slug"] == "repository-ingest"
     ]
     assert (run["parameters"], run["id"]) == ({"repositoryId": app_id}, step["jobRunId"])
     check_positions(opened.received)

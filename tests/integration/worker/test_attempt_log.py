@@ -50,5 +50,6 @@ def test_a_log_that_can_never_be_written_only_counts(path: str) -> None:
     for _ in range(3):
         log.add(b"x" * 99 + b"\n")
     log.close()
-    # What is beyond the limit was not to be kept anyway; that this is so could not be written either.
+    # What is beyond the limit was not to be kept anyway; that this is so could not be written
+    # either.
     assert log.lost > 100

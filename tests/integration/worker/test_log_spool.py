@@ -66,7 +66,9 @@ def test_of_many_workers_one_takes_a_spool_over(tmp_path: Path) -> None:
     own.close()
 
 
-def test_a_log_is_not_over_while_its_supervisor_lives_though_its_worker_does_not(tmp_path: Path) -> None:
+def test_a_log_is_not_over_while_its_supervisor_lives_though_its_worker_does_not(
+    tmp_path: Path,
+) -> None:
     spool = Spool.create(tmp_path)
     path = str(spool.path("a/b/run.log"))
     log = Log(path, 1_000)

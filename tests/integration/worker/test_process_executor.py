@@ -20,7 +20,9 @@ Updates = list[Mapping[str, Any]]
 
 
 @asynccontextmanager
-async def executor(size: int = 1, module: str = "tests.support.handlers") -> AsyncIterator[ProcessExecutor]:
+async def executor(
+    size: int = 1, module: str = "tests.support.handlers"
+) -> AsyncIterator[ProcessExecutor]:
     made = ProcessExecutor(HandlerSource(modules=(module,)), size)
     try:
         yield made
@@ -29,7 +31,11 @@ async def executor(size: int = 1, module: str = "tests.support.handlers") -> Asy
 
 
 async def submit(
-    where: ProcessExecutor, log: Path, handler: str, timeout_ms: int | None = None, **parameters: Any
+    where: ProcessExecutor,
+    log: Path,
+    handler: str,
+    timeout_ms: int | None = None,
+    **parameters: Any,
 ) -> ProcessAttempt:
     task = Task(
         run={"id": "r", "slug": "s", "attempt": 1, "maxAttempts": 1, "context": {}},
@@ -58,7 +64,9 @@ def test_what_is_said_to_an_ended_attempt_reaches_no_other(tmp_path: Path) -> No
             outcome = await second.outcome()
             third = await (await submit(slots, tmp_path / "3", "leave_traces")).outcome()
             assert (outcome.kind, outcome.message["result"]) == ("result", "waited")
-            assert third.message["result"]["pid"] == before.message["result"]["pid"], "all had the same process"
+            assert third.message["result"]["pid"] == before.message["result"]["pid"], (
+                "all had the same process"
+            )
 
     asyncio.run(main())
 
@@ -67,13 +75,19 @@ def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for(tmp_p
     async def main() -> None:
         async with executor() as slots:
             file = tmp_path / "signs"
-            attempt = await submit(slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000)
+            attempt = await submit(
+                slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000
+            )
             while not (file.exists() and file.read_text().endswith("\n")):
                 await asyncio.sleep(0.01)
             os.kill(attempt.supervisor_pid, signal.SIGKILL)
             outcome = await asyncio.wait_for(attempt.outcome(), 30)
-            assert (outcome.kind, outcome.message) == ("signal", {"message": "the attempt's supervisor was killed"})
-            # Nobody is left to end the daemon but us: it is a grandchild that the killed supervisor had adopted.
+            assert (outcome.kind, outcome.message) == (
+                "signal",
+                {"message": "the attempt's supervisor was killed"},
+            )
+            # Nobody is left to end the daemon but us: it is a grandchild that the killed supervisor
+            # had adopted.
             os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
             again = await (await submit(slots, tmp_path / "2", "wait", forMs=0)).outcome()
             assert again.kind == "result"
@@ -85,7 +99,9 @@ def test_a_process_that_never_takes_its_task_is_ended_in_time(tmp_path: Path) ->
     async def main() -> None:
         async with executor(module="tests.support.hanging_handlers") as slots:
             # More than the pipe to the process holds.
-            attempt = await submit(slots, tmp_path / "1", "noop", timeout_ms=500, text="x" * 1_000_000)
+            attempt = await submit(
+                slots, tmp_path / "1", "noop", timeout_ms=500, text="x" * 1_000_000
+            )
             assert (await asyncio.wait_for(attempt.outcome(), 30)).kind == "timeout"
 
     asyncio.run(main())
@@ -168,7 +184,9 @@ def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_lease(
         async with executor() as slots:
             await (await submit(slots, tmp_path / "warm", "noop")).outcome()
             file = tmp_path / "signs"
-            attempt = await submit(slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000)
+            attempt = await submit(
+                slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000
+            )
             while not (file.exists() and file.read_text().endswith("\n")):
                 await asyncio.sleep(0.01)
             slots.renew(monotonic() + 0.2)

@@ -75,7 +75,15 @@ async def test_a_directory_reads_the_same(run_id: str, tmp_path: Path) -> None:
 
 async def _check_reading(reader: RunLogs, run_id: str, text: bytes) -> None:
     assert await reader.size(run_id, 1) == len(text)
-    for offset in {0, 1, len(text) // 2, CHUNK_BYTES, max(0, len(text) - 1), len(text), len(text) + 1}:
+    for offset in {
+        0,
+        1,
+        len(text) // 2,
+        CHUNK_BYTES,
+        max(0, len(text) - 1),
+        len(text),
+        len(text) + 1,
+    }:
         assert await _all(await reader.read(run_id, 1, offset)) == text[offset:]
     for last in (1, 4_000, len(text) + 1):
         assert await reader.tail(run_id, 1, last) == (text[-last:], len(text))
@@ -111,7 +119,9 @@ async def test_a_reader_on_its_way_through_the_chunks_goes_on_in_the_whole_log(
     assert b"".join(seen) == TEXT
 
 
-async def test_readers_see_all_while_the_whole_log_takes_the_place_of_the_chunks(logs: ObjectLogs) -> None:
+async def test_readers_see_all_while_the_whole_log_takes_the_place_of_the_chunks(
+    logs: ObjectLogs,
+) -> None:
     async def read_again_and_again(run_id: str, over: asyncio.Event) -> int:
         reads = 0
         while not over.is_set():
@@ -148,7 +158,9 @@ async def test_a_follower_waits_for_the_rest_of_an_execution_before_it_shows_the
     assert await rest == b"two three four."
 
 
-async def test_a_follower_shows_what_there_is_when_the_rest_never_came(logs: ObjectLogs, run_id: str) -> None:
+async def test_a_follower_shows_what_there_is_when_the_rest_never_came(
+    logs: ObjectLogs, run_id: str
+) -> None:
     await logs.put_chunk(log_name(run_id, 1, 1), 0, b"lost after this ")
     await logs.put(log_name(run_id, 1, 2), b"the end")
     following = await RunLogs(logs).follow(run_id, 1, 0, _asks(lambda: True))
@@ -160,7 +172,10 @@ async def test_a_store_that_is_away_is_told_before_the_answer_begins_and_borne_w
 ) -> None:
     with s3.Gate(s3_endpoint) as gate:
         prefix = str(uuid4())
-        logs, writer = ObjectLogs(s3.store(gate.endpoint, prefix)), ObjectLogs(s3.store(s3_endpoint, prefix))
+        logs, writer = (
+            ObjectLogs(s3.store(gate.endpoint, prefix)),
+            ObjectLogs(s3.store(s3_endpoint, prefix)),
+        )
         reader, name, over = RunLogs(logs), log_name(run_id, 1, 1), asyncio.Event()
         await logs.put_chunk(name, 0, b"before ")
         following = await reader.follow(run_id, 1, 0, _asks(over.is_set))
@@ -174,7 +189,8 @@ async def test_a_store_that_is_away_is_told_before_the_answer_begins_and_borne_w
         over.set()
         await asyncio.wait([rest], timeout=2)
         assert not rest.done()
-        await writer.put(name, b"before and after")  # Before anybody can look: the attempt is over already.
+        # Before anybody can look: the attempt is over already.
+        await writer.put(name, b"before and after")
         gate.open()
         assert await rest == b"and after"
 

@@ -44,7 +44,9 @@ class Owner:
 
 @pytest.fixture
 def owner(temporary: Path) -> Iterator[Owner]:
-    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         child, _, directory = process.stdout.readline().strip().partition(" ")
         assert Path(directory).parent.parent == temporary
@@ -55,7 +57,9 @@ def owner(temporary: Path) -> Iterator[Owner]:
             os.kill(int(child), signal.SIGKILL)
 
 
-def test_a_workplace_is_swept_once_its_process_is_gone_whatever_that_had_started(owner: Owner) -> None:
+def test_a_workplace_is_swept_once_its_process_is_gone_whatever_that_had_started(
+    owner: Owner,
+) -> None:
     (owner.directory / "deep").mkdir()
     (owner.directory / "deep" / "file").write_text("left")
     sweep()

@@ -40,7 +40,11 @@ def test_without_any_variable_all_is_as_usual() -> None:
     ("name", "value", "changed"),
     [
         ("APPHUB_BUILDER", "podman", {"builder": "podman"}),
-        ("APPHUB_REGISTRY", "registry.example/apps", {"registry": "registry.example/apps", "ociDir": None}),
+        (
+            "APPHUB_REGISTRY",
+            "registry.example/apps",
+            {"registry": "registry.example/apps", "ociDir": None},
+        ),
         ("APPHUB_REGISTRY_AUTH_FILE", "/auth.json", {"registryAuthFile": "/auth.json"}),
         ("APPHUB_REGISTRY_TLS_VERIFY", "false", {"registryTlsVerify": False}),
         ("APPHUB_KEEP_IMAGES", "No", {"ociDir": None}),
@@ -84,7 +88,11 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
         tmp_path,
         {
             "GitHub.com": {"username": "bot", "password": {"env": "TOKEN"}},
-            "git.example:8443": {"username": "bot", "password": {"file": str(secret)}, "allowHttp": True},
+            "git.example:8443": {
+                "username": "bot",
+                "password": {"file": str(secret)},
+                "allowHttp": True,
+            },
             "ssh.example": {"sshKeyFile": "/keys/id", "knownHostsFile": "/keys/known_hosts"},
         },
     )
@@ -107,7 +115,9 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
         {"github.com": {"password": {"env": "TOKEN"}}},
     ],
 )
-def test_a_broken_file_of_credentials_is_named_and_no_secret_told(tmp_path: Path, content: object) -> None:
+def test_a_broken_file_of_credentials_is_named_and_no_secret_told(
+    tmp_path: Path, content: object
+) -> None:
     given = credentials(tmp_path, content)
     with pytest.raises(ValueError, match=r"credentials\.json must hold") as refused:
         handler_settings({**given, "TOKEN": "hidden"}, DATA)

@@ -6,21 +6,45 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.alone import effort_of
-from benchmarks.harness.results import Bench, Effort, Reference, Row, from_json, in_turns, is_met, ratio, to_json
-from benchmarks.harness.table import BEGIN, END, as_markdown, as_text, figure, lines, put_between_marks
+from benchmarks.harness.results import (
+    Bench,
+    Effort,
+    Reference,
+    Row,
+    from_json,
+    in_turns,
+    is_met,
+    ratio,
+    to_json,
+)
+from benchmarks.harness.table import (
+    BEGIN,
+    END,
+    as_markdown,
+    as_text,
+    figure,
+    lines,
+    put_between_marks,
+)
 from benchmarks.rows.growth_result import growth_rows
+from tests import ROOT
 
 RATE = Row(
     "saves",
     "saves with rows",
     "/s",
     [400.0, 900.0, 500.0],
-    [Reference("bare", [1000.0, 1000.0, 1000.0], goal=0.5), Reference("peer", [100.0, 100.0, 100.0])],
+    [
+        Reference("bare", [1000.0, 1000.0, 1000.0], goal=0.5),
+        Reference("peer", [100.0, 100.0, 100.0]),
+    ],
     more={"runs in a transaction": 52},
     notes=["short"],
 )
 
-TIME = Row("starts", "starts", "ms", [2.0], [Reference("NOTIFY", [0.5], goal=3.0)], lower_is_better=True)
+TIME = Row(
+    "starts", "starts", "ms", [2.0], [Reference("NOTIFY", [0.5], goal=3.0)], lower_is_better=True
+)
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -43,7 +67,9 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
         (Row("noop", "noop", "/s", [1.0]), None, None),
     ],
 )
-def test_a_goal_is_met_by_its_own_direction(row: Row, reference: Reference | None, *, met: bool | None) -> None:
+def test_a_goal_is_met_by_its_own_direction(
+    row: Row, reference: Reference | None, *, met: bool | None
+) -> None:
     assert is_met(row, reference) is met
 
 
@@ -58,7 +84,12 @@ def test_each_reference_has_a_line_and_the_first_names_the_row() -> None:
 
 @pytest.mark.parametrize(
     ("value", "unit", "shown"),
-    [(12_345.6, "/s", "12 346/s"), (0.333, "ms", "0.33 ms"), (12.34, "ms", "12.3 ms"), (0.0, "", "0")],
+    [
+        (12_345.6, "/s", "12 346/s"),
+        (0.333, "ms", "0.33 ms"),
+        (12.34, "ms", "12.3 ms"),
+        (0.0, "", "0"),
+    ],
 )
 def test_figures_have_the_digits_that_say_something(value: float, unit: str, shown: str) -> None:
     assert figure(value, unit) == shown
@@ -84,12 +115,12 @@ def test_a_document_without_marks_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_readme_has_a_place_for_the_table() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+    text = (ROOT / "README.md").read_text()
     assert text.count(BEGIN) == text.count(END) == 1
 
 
 def test_the_readme_says_what_the_results_say() -> None:
-    root = Path(__file__).parents[2]
+    root = ROOT
     results = root / "docs" / "benchmarks" / "results.json"
     if not results.exists():
         pytest.skip("nothing has been measured yet")
@@ -130,7 +161,9 @@ def test_growth_is_the_slowest_answer_of_those_that_need_not_grow(tmp_path: Path
         {"name": "failed", "ratio": 1.9, "grows": ""},
         {"name": "counts", "ratio": 80.0, "grows": "as it counts"},
     ]
-    result.write_text(json.dumps({"goal": 2.0, "sizes": {"10000": {}, "5000000": {}}, "rows": answers}))
+    result.write_text(
+        json.dumps({"goal": 2.0, "sizes": {"10000": {}, "5000000": {}}, "rows": answers})
+    )
     [row] = growth_rows(result)
     assert (row.value, row.limit, is_met(row, None)) == (1.9, 2.0, True)
     assert "failed" in row.notes[0]

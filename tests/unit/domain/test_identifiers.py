@@ -53,14 +53,20 @@ def test_parts_that_run_into_each_other_stay_apart() -> None:
 
 
 @given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
-def test_a_new_id_is_a_version_7_uuid_that_holds_its_time(unix_ms: int, random_bytes: bytes) -> None:
+def test_a_new_id_is_a_version_7_uuid_that_holds_its_time(
+    unix_ms: int, random_bytes: bytes
+) -> None:
     new = uuid7(unix_ms, random_bytes)
     assert new.version == 7
     assert new.variant == "specified in RFC 4122"
     assert new.int >> 80 == unix_ms
 
 
-@given(st.integers(0, 2**48 - 2), st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10))
+@given(
+    st.integers(0, 2**48 - 2),
+    st.binary(min_size=10, max_size=10),
+    st.binary(min_size=10, max_size=10),
+)
 def test_a_later_id_sorts_behind_an_earlier_one(unix_ms: int, one: bytes, other: bytes) -> None:
     assert uuid7(unix_ms, one) < uuid7(unix_ms + 1, other)
     assert str(uuid7(unix_ms, one)) < str(uuid7(unix_ms + 1, other))

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.json_values import MAX_DEPTH, InvalidJsonError, Json, canonical, escape, normalise, normalised_object, parse
+from domain.json_values import (
+    MAX_DEPTH,
+    InvalidJsonError,
+    Json,
+    canonical,
+    escape,
+    normalise,
+    normalised_object,
+    parse,
+)
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -96,7 +105,9 @@ def test_a_number_has_one_form(text: bytes, kept: float) -> None:
 
 
 def test_keys_are_sorted_in_the_canonical_text() -> None:
-    assert canonical(parse(b'{"b": 1, "a": {"d": [], "c": null}}')) == b'{"a":{"c":null,"d":[]},"b":1}'
+    assert (
+        canonical(parse(b'{"b": 1, "a": {"d": [], "c": null}}')) == b'{"a":{"c":null,"d":[]},"b":1}'
+    )
 
 
 def test_booleans_stay_booleans() -> None:
@@ -117,7 +128,9 @@ def test_a_whole_surrogate_pair_is_a_character() -> None:
     assert parse(b'"\\ud83d\\ude00"') == "\U0001f600"
 
 
-@pytest.mark.parametrize("raw", [b"NaN", b"Infinity", b"-Infinity", b'{"a": NaN}', b"1e400", b"-1e400"])
+@pytest.mark.parametrize(
+    "raw", [b"NaN", b"Infinity", b"-Infinity", b'{"a": NaN}', b"1e400", b"-1e400"]
+)
 def test_what_is_no_finite_number_is_refused(raw: bytes) -> None:
     assert refusal_of_text(raw).message
 
@@ -149,13 +162,17 @@ def test_nesting_up_to_the_limit_is_kept() -> None:
 
 
 @pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 900, 100_000])
-@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")], ids=["lists", "objects"])
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("[", "]"), ('{"a":', "}")], ids=["lists", "objects"]
+)
 def test_deeper_nesting_is_refused(levels: int, opening: str, closing: str) -> None:
     raw = opening * levels + "1" + closing * levels
     assert f"deeper than {MAX_DEPTH}" in refusal_of_text(raw.encode()).message
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"{'a': 1}", b"[1,]", b"01", b'"\xff"', b"\xef\xbb\xbf{}", b"1 2"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"{'a': 1}", b"[1,]", b"01", b'"\xff"', b"\xef\xbb\xbf{}", b"1 2"]
+)
 def test_what_is_no_json_is_refused(raw: bytes) -> None:
     assert refusal_of_text(raw).pointer == ""
 

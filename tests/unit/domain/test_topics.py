@@ -3,7 +3,6 @@
 import dataclasses
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from eventsourcing.domain import Aggregate
@@ -15,8 +14,9 @@ from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive
 from domain.personal.subject import Subject
+from tests import ROOT
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "state-machine.md"
+DOCUMENT = ROOT / "docs" / "state-machine.md"
 
 HOLDER = ("worker_id", "execution")
 REPORT = ("metrics", "context", "logs_url")
@@ -48,14 +48,36 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "job_run.started": (*HOLDER, "attempt"),
     "job_run.progressed": (*HOLDER, *REPORT),
     "job_run.succeeded": (*HOLDER, *REPORT, "result"),
-    "job_run.attempt_failed": (*HOLDER, *REPORT, "attempt", "error_message", "failure_reason", "retry_at"),
-    "job_run.attempt_timed_out": (*HOLDER, *REPORT, "attempt", "error_message", "failure_reason", "retry_at"),
+    "job_run.attempt_failed": (
+        *HOLDER,
+        *REPORT,
+        "attempt",
+        "error_message",
+        "failure_reason",
+        "retry_at",
+    ),
+    "job_run.attempt_timed_out": (
+        *HOLDER,
+        *REPORT,
+        "attempt",
+        "error_message",
+        "failure_reason",
+        "retry_at",
+    ),
     "job_run.attempt_lost": (*HOLDER, "attempt", "error_message", "retry_at"),
     "job_run.handed_back": HOLDER,
     "job_run.start_deadline_passed": (),
     "job_run.cancel_requested": ("reason",),
     "job_run.canceled": ("reason", "failure_reason", *HOLDER, *REPORT),
-    "repository.added": (*FIRST, "repository_id", "name", "description", "repo_url", "dockerfile_path", "tags"),
+    "repository.added": (
+        *FIRST,
+        "repository_id",
+        "name",
+        "description",
+        "repo_url",
+        "dockerfile_path",
+        "tags",
+    ),
     "repository.ingestion_requested": ("run_id",),
     "repository.ingestion_started": ("run_id", "attempt", "ingest_attempts"),
     "repository.ingestion_retry_scheduled": ("run_id", "attempt", "error", "duration_ms"),
@@ -72,7 +94,15 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "repository.ingestion_failed": ("run_id", "attempt", "error", "duration_ms"),
     "repository.env_templates_read": ("build_id", "launch_env_templates"),
-    "build.requested": (*FIRST, "repository_id", "run_id", "git_branch", "git_ref", "commit_sha", "retry_of"),
+    "build.requested": (
+        *FIRST,
+        "repository_id",
+        "run_id",
+        "git_branch",
+        "git_ref",
+        "commit_sha",
+        "retry_of",
+    ),
     "build.started": ("run_id", "attempt"),
     "build.checked_out": ("commit_sha",),
     "build.retry_scheduled": ("attempt", "error"),
@@ -126,12 +156,22 @@ OF_EVERY_EVENT = {"originator_id", "originator_version", "timestamp"}
 
 def appended_classes(aggregate: type[Aggregate]) -> dict[str, type]:
     """Return the aggregate's event classes that a log may hold, by topic: all but the bases that the library wants."""
-    named = {name: value for name, value in vars(aggregate).items() if name not in {"Event", "Created"}}
-    events = [value for value in named.values() if isinstance(value, type) and issubclass(value, Aggregate.Event)]
+    named = {
+        name: value for name, value in vars(aggregate).items() if name not in {"Event", "Created"}
+    }
+    events = [
+        value
+        for value in named.values()
+        if isinstance(value, type) and issubclass(value, Aggregate.Event)
+    ]
     return {get_topic(cls): cls for cls in events}
 
 
-CLASSES = {topic: cls for aggregate in AGGREGATES.values() for topic, cls in appended_classes(aggregate).items()}
+CLASSES = {
+    topic: cls
+    for aggregate in AGGREGATES.values()
+    for topic, cls in appended_classes(aggregate).items()
+}
 
 
 def test_the_topics_are_exactly_these() -> None:
@@ -166,7 +206,7 @@ def test_all_topics_resolve_in_a_process_that_imported_only_the_envelope() -> No
     wanted = [*AGGREGATES, *FIELDS]
     done = subprocess.run(
         [sys.executable, "-c", script, *wanted],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -107,7 +107,11 @@ def test_the_last_failure_is_followed_by_nothing() -> None:
     run, holder = started()
     run.fail(holder, at(350), Failure("never", "permanent_error", permanent=True), NOTHING, half)
     [only] = shown(run)
-    assert (only["outcome"], only["failureReason"], only["retryAt"]) == ("failed", "permanent_error", None)
+    assert (only["outcome"], only["failureReason"], only["retryAt"]) == (
+        "failed",
+        "permanent_error",
+        None,
+    )
 
 
 def test_a_hand_back_is_another_execution_of_the_same_attempt() -> None:
@@ -166,7 +170,9 @@ def test_a_cancel_while_running_ends_the_execution_however_it_then_stopped(end: 
             run.lose(holder, at(300), "gone", half)
         case _:
             run.hand_back(holder, at(300))
-    assert shown(run) == [entry(endedAt=iso(300), durationMs=200, outcome="canceled", errorMessage="enough")]
+    assert shown(run) == [
+        entry(endedAt=iso(300), durationMs=200, outcome="canceled", errorMessage="enough")
+    ]
 
 
 def test_a_handler_that_cancels_its_run_is_told_apart() -> None:

@@ -79,7 +79,10 @@ def steps(table: Table, events: list[Envelope]) -> list[tuple[Envelope, Row | No
 def told(events: list[Envelope]) -> list[list[tuple[str, JsonObject]]]:
     """Return the messages of each event."""
     table = BY_SUBJECT[events[0].subject]
-    return [[(message.type, message.data) for message in feed.messages(*step)] for step in steps(table, events)]
+    return [
+        [(message.type, message.data) for message in feed.messages(*step)]
+        for step in steps(table, events)
+    ]
 
 
 def told_types(run: JobRun) -> list[list[str]]:
@@ -91,7 +94,9 @@ def told_types(run: JobRun) -> list[list[str]]:
 
 def definition_events() -> list[Envelope]:
     definition = JobDefinition.register("Report", SPEC, 1, at(0))
-    definition.revise({"timeout_ms": None, "retry_policy": {"maxAttempts": 2}, "metadata": "x"}, 5, at(10))
+    definition.revise(
+        {"timeout_ms": None, "retry_policy": {"maxAttempts": 2}, "metadata": "x"}, 5, at(10)
+    )
     return stored(definition)
 
 
@@ -126,7 +131,10 @@ def revised() -> JsonObject:
 
 
 def test_a_job_is_shown_as_registered_and_as_revised() -> None:
-    seen = [job_definitions.present(after) for _, _, after in steps(job_definitions.TABLE, definition_events())]
+    seen = [
+        job_definitions.present(after)
+        for _, _, after in steps(job_definitions.TABLE, definition_events())
+    ]
     assert seen == [registered(), revised()]
 
 
@@ -173,7 +181,12 @@ REPOSITORY_STEPS: list[JsonObject] = [
     {"ingestStatus": "pending", "ingestAttempts": 2},
     {"ingestStatus": "processing", "ingestAttempts": 3},
     {"ingestStatus": "ready", "ingestAttempts": 3, **FINDINGS},
-    {"ingestStatus": "ready", "ingestAttempts": 3, **FINDINGS, "launchEnvTemplates": [{"key": "A", "value": ""}]},
+    {
+        "ingestStatus": "ready",
+        "ingestAttempts": 3,
+        **FINDINGS,
+        "launchEnvTemplates": [{"key": "A", "value": ""}],
+    },
 ]
 
 
@@ -209,7 +222,9 @@ def test_each_step_of_an_ingestion_is_in_its_history() -> None:
     assert [tuple(entry[name] for name in names) for entry in entries if entry] == HISTORY
     assert [entry["createdAt"] for entry in entries if entry] == [iso(ms) for ms in range(1, 9)]
     assert {entry["repositoryId"] for entry in entries if entry} == {"Shop"}
-    assert [entry["id"] for entry in entries if entry] == [event.present()["eventId"] for event in events[1:9]]
+    assert [entry["id"] for entry in entries if entry] == [
+        event.present()["eventId"] for event in events[1:9]
+    ]
 
 
 def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None:
@@ -275,7 +290,9 @@ def test_a_message_holds_the_run_as_its_own_event_left_it() -> None:
     run.succeed(run.start(WORKER, at(1)), at(9), "done", Report())
     events = stored(run)
     rows = [job_runs.present(after) for _, _, after in steps(job_runs.TABLE, events)]
-    assert [[data for _, data in messages] for messages in told(events)] == [[{"run": row}] * 2 for row in rows]
+    assert [[data for _, data in messages] for messages in told(events)] == [
+        [{"run": row}] * 2 for row in rows
+    ]
     assert [row["status"] for row in rows] == ["pending", "running", "succeeded"]
 
 

@@ -12,7 +12,18 @@ from domain.jobs.run_values import Failure, Holder, Report
 from domain.ports import Row
 from projections import job_runs
 from projections.job_runs import TABLE
-from tests.unit.given import DEFINITION_ID, RUN_ID, START_DEADLINE_MS, WORKER, a_run, at, failing, half, iso, stored
+from tests.unit.given import (
+    DEFINITION_ID,
+    RUN_ID,
+    START_DEADLINE_MS,
+    WORKER,
+    a_run,
+    at,
+    failing,
+    half,
+    iso,
+    stored,
+)
 
 PENDING: Row = {
     "id": str(RUN_ID),
@@ -88,7 +99,9 @@ def test_a_running_run_has_a_start_and_a_holder() -> None:
 
 def test_a_succeeded_run_has_result_duration_and_report() -> None:
     run, holder = started()
-    run.succeed(holder, at(350), {"rows": [1, None]}, Report({"rows": 2}, {"node": "n1"}, "/logs/1"))
+    run.succeed(
+        holder, at(350), {"rows": [1, None]}, Report({"rows": 2}, {"node": "n1"}, "/logs/1")
+    )
     assert shown(run) == {
         **PENDING,
         "status": "succeeded",
@@ -142,7 +155,11 @@ def test_a_duration_is_that_of_the_last_attempt() -> None:
     failing(run, holder, 350)
     run.succeed(run.start(WORKER, at(1_400)), at(1_407), None, Report())
     seen = shown(run)
-    assert (seen["durationMs"], seen["startedAt"], seen["completedAt"]) == (7, iso(1_400), iso(1_407))
+    assert (seen["durationMs"], seen["startedAt"], seen["completedAt"]) == (
+        7,
+        iso(1_400),
+        iso(1_407),
+    )
     assert seen["errorMessage"] is None
 
 
@@ -174,7 +191,9 @@ FINAL_ENDS: dict[str, tuple[Callable[[JobRun, Holder], object], Row]] = {
         {"status": "failed", "errorMessage": "silent", "failureReason": "worker_lost"},
     ),
     "canceled by the handler": (
-        lambda run, holder: run.confirm_cancel(holder, at(350), "not needed", Report(), by_handler=True),
+        lambda run, holder: run.confirm_cancel(
+            holder, at(350), "not needed", Report(), by_handler=True
+        ),
         {
             "status": "canceled",
             "errorMessage": "not needed",
@@ -190,7 +209,12 @@ def test_an_ended_run_tells_why_and_how_long_it_took(end: str) -> None:
     act, difference = FINAL_ENDS[end]
     run, holder = started(max_attempts=1)
     act(run, holder)
-    times: Row = {"startedAt": iso(100), "completedAt": iso(350), "durationMs": 250, "updatedAt": iso(350)}
+    times: Row = {
+        "startedAt": iso(100),
+        "completedAt": iso(350),
+        "durationMs": 250,
+        "updatedAt": iso(350),
+    }
     assert shown(run) == {**PENDING, "maxAttempts": 1, **times, **difference}
 
 
@@ -212,7 +236,12 @@ def test_a_run_canceled_before_its_start_has_no_start() -> None:
     run = a_run()
     run.request_cancel(at(50), "changed my mind")
     times: Row = {"completedAt": iso(50), "cancelRequestedAt": iso(50), "updatedAt": iso(50)}
-    assert shown(run) == {**PENDING, "status": "canceled", "errorMessage": "changed my mind", **times}
+    assert shown(run) == {
+        **PENDING,
+        "status": "canceled",
+        "errorMessage": "changed my mind",
+        **times,
+    }
 
 
 def test_a_run_to_be_canceled_keeps_running_and_the_time_of_the_wish() -> None:
@@ -220,9 +249,17 @@ def test_a_run_to_be_canceled_keeps_running_and_the_time_of_the_wish() -> None:
     run.request_cancel(at(200), "changed my mind")
     run.confirm_cancel(holder, at(350), "stopped", Report(metrics={"rows": 1}))
     asked, canceled = map(job_runs.present, rows(run)[-2:])
-    assert (asked["status"], asked["cancelRequestedAt"], asked["completedAt"]) == ("running", iso(200), None)
+    assert (asked["status"], asked["cancelRequestedAt"], asked["completedAt"]) == (
+        "running",
+        iso(200),
+        None,
+    )
     assert (canceled["status"], canceled["cancelRequestedAt"]) == ("canceled", iso(200))
-    assert (canceled["completedAt"], canceled["durationMs"], canceled["metrics"]) == (iso(350), 250, {"rows": 1})
+    assert (canceled["completedAt"], canceled["durationMs"], canceled["metrics"]) == (
+        iso(350),
+        250,
+        {"rows": 1},
+    )
 
 
 def test_a_run_that_never_started_expires_without_a_start() -> None:
@@ -272,8 +309,16 @@ def test_a_row_knows_its_last_event_and_its_first_and_final_places() -> None:
     run, holder = started()
     run.succeed(holder, at(300), None, Report())
     seen = rows(run)
-    assert [(row["aggregate_version"], row["position"]) for row in seen] == [(1, 1), (2, 11), (3, 21)]
-    assert [(row["created_position"], row["completed_position"]) for row in seen] == [(1, None), (1, None), (1, 21)]
+    assert [(row["aggregate_version"], row["position"]) for row in seen] == [
+        (1, 1),
+        (2, 11),
+        (3, 21),
+    ]
+    assert [(row["created_position"], row["completed_position"]) for row in seen] == [
+        (1, None),
+        (1, None),
+        (1, 21),
+    ]
 
 
 def test_times_are_in_order_whatever_the_hosts_clocks_say() -> None:
@@ -282,7 +327,11 @@ def test_times_are_in_order_whatever_the_hosts_clocks_say() -> None:
     run.hand_back(run.start("fast", at(9_000)), at(-7_000))
     run.succeed(run.start("exact", at(9_000)), at(-1), None, Report())
     for row in rows(run):
-        known = [row[name] for name in ("created_at", "scheduled_at", "started_at", "completed_at") if row[name]]
+        known = [
+            row[name]
+            for name in ("created_at", "scheduled_at", "started_at", "completed_at")
+            if row[name]
+        ]
         assert known == sorted(known, key=str)
         assert row["duration_ms"] is None or row["duration_ms"] == 0
 

@@ -15,8 +15,8 @@ LOST = b"[%d bytes could not be written]\n"
 class Log:
     """Stamps each line, and keeps only so many bytes.
 
-    No failure of the file ever leaves this class: whoever keeps the log has processes to end. What could not be written
-    is counted, and told as soon as something can be written again.
+    No failure of the file ever leaves this class: whoever keeps the log has processes to end. What
+    could not be written is counted, and told as soon as something can be written again.
 
     Attributes:
         lost: how many bytes could not be written and are not told of in the file yet.
@@ -42,7 +42,10 @@ class Log:
         # Only the newline ends a line: progress bars return to its start a thousand times.
         *ended, rest = output.split(b"\n")
         lines = [line + b"\n" for line in ended] + ([rest] if rest else [])
-        stamped = b"".join((stamp + line if index or self._at_line_start else line) for index, line in enumerate(lines))
+        stamped = b"".join(
+            (stamp + line if index or self._at_line_start else line)
+            for index, line in enumerate(lines)
+        )
         self._at_line_start = output.endswith(b"\n")
         kept, left_out = stamped[: self._room], stamped[self._room :]
         self._room -= len(kept)
@@ -93,4 +96,6 @@ def _opened(path: str) -> int:
 
 def _stamp() -> bytes:
     now = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode() + b".%03dZ " % (now % 1 * 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode() + b".%03dZ " % (
+        now % 1 * 1000
+    )

@@ -83,7 +83,8 @@ class ProcessExecutor:
     async def _take(self) -> Slot:
         """Return a slot that still lives; a fresh one where none is ready."""
         while self._ready:
-            slot = self._ready.pop()  # The last one used: most of it is still in the processor's caches.
+            # The last one used: most of it is still in the processor's caches.
+            slot = self._ready.pop()
             if slot.lives:
                 return slot
             self._discard(slot)
@@ -212,10 +213,16 @@ class ProcessAttempt:
         """See `Listener`."""
         self._ended = self._ended or ended
         if ended is not None and ended["logLost"]:
-            logger.warning("%s lacks %d bytes, which could not be written", self._task.log_path, ended["logLost"])
+            logger.warning(
+                "%s lacks %d bytes, which could not be written",
+                self._task.log_path,
+                ended["logLost"],
+            )
         if self._heard_all or (ended is not None and ended["livesOn"]):
             self._end(self._ended)
-        else:  # The last word may be on its way; but those that a killed supervisor left may hold the pipe for ever.
+        else:
+            # The last word may be on its way; but those that a killed supervisor left may hold the
+            # pipe for ever.
             asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._ended)
 
     def _have_watched(self) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 class LineReader(asyncio.Protocol):
     """Calls back with each line, and at the end; with None, and nothing more, for a line that is too long."""
 
-    def __init__(self, limit_bytes: int, line_came: Callable[[bytes | None], None], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, limit_bytes: int, line_came: Callable[[bytes | None], None], ended: Callable[[], None]
+    ) -> None:
         self._limit_bytes = limit_bytes
         self._line_came = line_came
         self._ended = ended

@@ -15,10 +15,11 @@ LOOK_AGAIN_S = 0.005
 class Orphans:
     """For a process that runs attempts and little else: it adopts what below it has lost its parent.
 
-    An orphan is a child of this process in another session that is no supervisor. Supervisors are the only processes
-    that this one starts in sessions of their own, and nobody can enter a session that exists. So whatever else was
-    started here (what removes directories, the embedded PostgreSQL) is never taken for an orphan, and no daemon can
-    look like that, whatever it does to its environment, name, directory, group or session.
+    An orphan is a child of this process in another session that is no supervisor. Supervisors are
+    the only processes that this one starts in sessions of their own, and nobody can enter a session
+    that exists. So whatever else was started here (what removes directories, the embedded
+    PostgreSQL) is never taken for an orphan, and no daemon can look like that, whatever it does to
+    its environment, name, directory, group or session.
     """
 
     def __init__(self) -> None:
@@ -43,14 +44,15 @@ class Orphans:
     async def end(self) -> None:
         """Kill every orphan with all that is below it; return once all are gone, and none is left as a zombie.
 
-        An orphan stays this process's child until it is awaited here, and what it leaves becomes this process's child
-        before that. So while there are any at all, one of them is found.
+        An orphan stays this process's child until it is awaited here, and what it leaves becomes
+        this process's child before that. So while there are any at all, one of them is found.
         """
         known = self._living()
         if sys.platform != "linux":
             return  # Nothing is adopted there.
         while found := _children_elsewhere() - known:
-            if self._starting:  # One of those found may be a supervisor whose number is not known yet.
+            # One of those found may be a supervisor whose number is not known yet.
+            if self._starting:
                 await asyncio.wait(self._starting)
             found -= self._living()
             if found:
@@ -61,7 +63,11 @@ class Orphans:
 
 def _children_elsewhere() -> set[int]:
     own, session = os.getpid(), os.getsid(0)
-    return {pid for pid, parent in parents().items() if parent == own and _session(pid) not in (session, None)}
+    return {
+        pid
+        for pid, parent in parents().items()
+        if parent == own and _session(pid) not in (session, None)
+    }
 
 
 def _session(pid: int) -> int | None:
@@ -73,7 +79,8 @@ def _session(pid: int) -> int | None:
 def _kill(orphans: set[int]) -> None:
     """Kill them and all below, and clear away those that have ended."""
     parent_of, own = parents(), os.getpid()
-    still = [pid for pid in orphans if parent_of.get(pid) == own]  # Else the number may be anybody's by now.
+    # Else the number may be anybody's by now.
+    still = [pid for pid in orphans if parent_of.get(pid) == own]
     for pid in [*still, *below(still, parent_of)]:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)

@@ -12,7 +12,8 @@ logger = logging.getLogger(__name__)
 _RM = ("rm", "-rf", "--")
 
 _AS_OWNER = (("unshare", "--user", "--map-root-user", "--map-auto", "--"), ("buildah", "unshare"))
-"""How an ordinary user removes files of the ids that are lent to him (subuid(5)), such as builders of images leave."""
+"""How an ordinary user removes files of the ids that are lent to him (subuid(5)), such as builders
+of images leave."""
 
 REMOVAL_TIMEOUT_S = 60.0
 
@@ -22,7 +23,8 @@ def remove(directory: Path) -> None:
 
     Nothing that could still write there may run any more.
     """
-    with suppress(RecursionError):  # Python goes down a tree by calling itself; `rm` takes any depth.
+    # Python goes down a tree by calling itself; `rm` takes any depth.
+    with suppress(RecursionError):
         shutil.rmtree(directory, ignore_errors=True)
     if directory.exists():
         _run(*_RM, str(directory))
@@ -44,7 +46,9 @@ def _open(directory: Path) -> None:
         with suppress(OSError):
             current.chmod(0o700)
             with os.scandir(current) as entries:
-                waiting += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+                waiting += [
+                    Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)
+                ]
 
 
 def _run(*command: str) -> None:

@@ -19,7 +19,8 @@ from worker.executors.local.removal import remove
 from worker.handlers.registry import HandlerSource
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
-"""The longest message an attempt may send. Above the domain's limit of a result, which answers more kindly."""
+"""The longest message an attempt may send. Above the domain's limit of a result, which answers more
+kindly."""
 
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 _ENVIRONMENT_PREFIXES = ("SSL_CERT_", "GIT_SSL_")
@@ -47,7 +48,9 @@ class Slot:
         cpu_s: what the process had used when it was last heard of.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, workdir: Path, orphans: Orphans | None) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, workdir: Path, orphans: Orphans | None
+    ) -> None:
         self.process = process
         self.workdir = workdir
         self._orphans = orphans
@@ -65,7 +68,9 @@ class Slot:
         loop = asyncio.get_running_loop()
         reports = LineReader(REPORT_LIMIT_BYTES, self._reported, self._reports_ended)
         await loop.connect_read_pipe(lambda: reports, os.fdopen(receiving, "rb", buffering=0))
-        self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(giving, "wb", buffering=0))
+        self._tasks, _ = await loop.connect_write_pipe(
+            asyncio.BaseProtocol, os.fdopen(giving, "wb", buffering=0)
+        )
         self._hearing = asyncio.create_task(self._hear_supervisor(), name="supervisor")
 
     @property
@@ -126,7 +131,9 @@ class Slot:
         self._lives = False
         if self.listener is not None:
             self.listener.reports_ended()
-        else:  # It ended with nothing to do, and its supervisor need not wait for what could be said of it.
+        else:
+            # It ended with nothing to do, and its supervisor need not wait for what could be said
+            # of it.
             self.hang_up()
 
     async def _hear_supervisor(self) -> None:
@@ -143,7 +150,10 @@ class Slot:
 
 def _message(line: bytes | None) -> Mapping[str, Any]:
     if line is None:
-        return {"type": "invalid", "message": f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"}
+        return {
+            "type": "invalid",
+            "message": f"a result or report of more than {REPORT_LIMIT_BYTES} bytes",
+        }
     with suppress(ValueError):
         message = json.loads(line)
         if isinstance(message, dict) and "type" in message:

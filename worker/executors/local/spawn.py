@@ -20,12 +20,14 @@ class Child:
         self.pid = os.fork()
         if self.pid == 0:
             _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            become_subreaper()  # What its descendants leave behind is its own child, and so noticed.
+            # What its descendants leave behind is its own child, and so noticed.
+            become_subreaper()
             os.setpgid(0, 0)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(writing, 1)
             os.dup2(writing, 2)
-            close_all_but(0, 1, 2, tasks, reports)  # Handlers must neither hold nor use what is the supervisor's.
+            # Handlers must neither hold nor use what is the supervisor's.
+            close_all_but(0, 1, 2, tasks, reports)
             os.execv(command[0], [*command, str(tasks), str(reports)])  # noqa: S606 - the worker's own interpreter
         for descriptor in (tasks, writing, reports):
             os.close(descriptor)

@@ -1,19 +1,22 @@
 """The supervisor of attempts, one at a time: a small process without user code beside the handlers' process.
 
-It starts the handlers' process, which takes tasks from the worker and answers it directly. Of an attempt that is over
-in a moment, prints nothing and leaves nothing behind, the supervisor need not hear; of every other it is told. Then it
-keeps what is printed, and ends the attempt with every descendant: when its time is over, beyond its memory, and when
-the worker says so. In any case it ends everything when the worker is gone, and when the worker's lease is over while
-the worker is frozen. It and the handlers' process are subreapers, so nothing can hide in a session of its own. An
-attempt that ended by itself and left nothing behind leaves its process to the next one; otherwise both end.
+It starts the handlers' process, which takes tasks from the worker and answers it directly. Of an
+attempt that is over in a moment, prints nothing and leaves nothing behind, the supervisor need not
+hear; of every other it is told. Then it keeps what is printed, and ends the attempt with every
+descendant: when its time is over, beyond its memory, and when the worker says so. In any case it
+ends everything when the worker is gone, and when the worker's lease is over while the worker is
+frozen. It and the handlers' process are subreapers, so nothing can hide in a session of its own. An
+attempt that ended by itself and left nothing behind leaves its process to the next one; otherwise
+both end.
 
-Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of ours. The handlers'
-process is started at once, ahead of its first task, so that it has imported all it needs when the task comes.
-Arguments: the descriptors for tasks and for reports, then the command of the handlers' process. Standard input: JSON
-lines, `{"renew": moment}` at any time, and of an attempt first the order (`{"log": …}` and limits), then
-`{"cancel": grace_s}`, `{"stop": true}` or, once its process says that it is done, `{"over": …}`. Standard output: a
-JSON line at the end of each attempt of which it was told. Moments are of CLOCK_MONOTONIC, which all processes of a host
-share.
+Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of
+ours. The handlers' process is started at once, ahead of its first task, so that it has imported all
+it needs when the task comes.
+Arguments: the descriptors for tasks and for reports, then the command of the handlers' process.
+Standard input: JSON lines, `{"renew": moment}` at any time, and of an attempt first the order
+(`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}` or, once its process says
+that it is done, `{"over": …}`. Standard output: a JSON line at the end of each attempt of which it
+was told. Moments are of CLOCK_MONOTONIC, which all processes of a host share.
 """
 
 from __future__ import annotations
@@ -27,13 +30,14 @@ import sys
 import time
 from contextlib import suppress
 
-sys.path.append(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120 - isolated: nothing of ours is found yet
+sys.path.append(__file__.rsplit("/", 4)[0])  # Isolated: nothing of ours is found yet.
 
 from worker.executors.local.attempt_log import Log
 from worker.executors.local.descendants import is_only_descendant, kill_descendants, memory_mb
 from worker.executors.local.spawn import Child, become_subreaper, close_all_but
 
-TYPE_CHECKING = False  # Type checkers know the name; importing typing would cost a third of the start.
+# Type checkers know the name; importing typing would cost a third of the start.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage
 
@@ -43,7 +47,8 @@ TICK_S = 0.1
 """How often memory is looked at, and the longest that a passed deadline goes unnoticed."""
 
 LOOK_AGAIN_S = 3_600.0
-"""How long to wait for the worker's word at a time: the system's clocks for it know no more than some weeks."""
+"""How long to wait for the worker's word at a time: the system's clocks for it know no more than
+some weeks."""
 
 
 class Control:
@@ -103,7 +108,9 @@ class Attempt:
             if usage is None
             else usage.ru_utime + usage.ru_stime - self._cpu_before_s
         )
-        peak_mb = (_number(said["peakMemoryMb"]) or 0.0) if usage is None else usage.ru_maxrss / 1024
+        peak_mb = (
+            (_number(said["peakMemoryMb"]) or 0.0) if usage is None else usage.ru_maxrss / 1024
+        )
         return {
             "cause": self._cause or ("signal" if code < 0 else "exit"),
             "code": code,
@@ -194,7 +201,8 @@ def _number(value: object) -> float | None:
 def _next_order(control: Control) -> list[dict[str, object]]:
     """Wait for an order, with whatever was said in one breath; empty once the worker or its lease is gone.
 
-    Until then an attempt may be under way of which nobody has told yet, or the child has ended in the middle of one.
+    Until then an attempt may be under way of which nobody has told yet, or the child has ended in
+    the middle of one.
     """
     poller = select.poll()
     poller.register(control.descriptor, select.POLLIN)
@@ -225,7 +233,8 @@ def _woken_by_children() -> int:
 def main() -> None:
     """Start the handlers' process, and watch one attempt after the other while it is fit for them."""
     tasks, reports = int(sys.argv[1]), int(sys.argv[2])
-    close_all_but(0, 1, 2, tasks, reports)  # Event loops leave copies of pipes here that the worker takes for ours.
+    # Event loops leave copies of pipes here that the worker takes for ours.
+    close_all_but(0, 1, 2, tasks, reports)
     become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)

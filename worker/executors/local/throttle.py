@@ -1,8 +1,9 @@
 """Lets attempts begin a few at a time: to wake many processes at once makes each of them slow.
 
-A process that has just run an attempt finds its code and data in the processor's caches; one that waited while a dozen
-others ran finds neither, and takes several times as long for what is short. So a burst of short attempts goes through
-few processes, and long ones wait for each other for a moment only.
+A process that has just run an attempt finds its code and data in the processor's caches; one that
+waited while a dozen others ran finds neither, and takes several times as long for what is short. So
+a burst of short attempts goes through few processes, and long ones wait for each other for a moment
+only.
 """
 
 import asyncio
@@ -10,10 +11,13 @@ import os
 from collections import deque
 from collections.abc import Callable
 
-_PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_PROCESSORS = (
+    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+)
 
 AT_ONCE = 2 * _PROCESSORS
-"""Attempts that may be in their first moment at a time: so many that whenever one is over, another one is under way."""
+"""Attempts that may be in their first moment at a time: so many that whenever one is over, another
+one is under way."""
 
 MOMENT_S = 0.002
 """After this an attempt counts as long, and another one may begin beside it."""

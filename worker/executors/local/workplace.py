@@ -1,8 +1,9 @@
 """Where attempts work: directories below one that belongs to this process, and is swept away when it is gone.
 
-A killed worker cannot clean up, so the next one does it. Whose a directory is tells a lock of the kernel on the
-directory itself: held for as long as its worker lives, frozen or not, and released with its process. Cleaners of
-temporary directories that know such locks (systemd's does) leave it alone, too.
+A killed worker cannot clean up, so the next one does it. Whose a directory is tells a lock of the
+kernel on the directory itself: held for as long as its worker lives, frozen or not, and released
+with its process. Cleaners of temporary directories that know such locks (systemd's does) leave it
+alone, too.
 """
 
 import fcntl
@@ -45,7 +46,9 @@ def sweep() -> None:
         except OSError:  # No directory, somebody else's, or gone by now.
             continue
         try:
-            if os.fstat(lock).st_uid == os.geteuid() and _locked(path, lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if os.fstat(lock).st_uid == os.geteuid() and _locked(
+                path, lock, fcntl.LOCK_EX | fcntl.LOCK_NB
+            ):
                 remove(path)
                 logger.info("removed %s, left by a worker that is gone", path)
         except BlockingIOError:

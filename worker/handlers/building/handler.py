@@ -7,7 +7,12 @@ from time import monotonic
 from typing import Any
 
 from apphub_jobs.contract import Effect, JobResult, JobRunContext, PermanentError
-from worker.handlers.building.builders.builder import BuildCanceledError, BuildError, BuildSettings, Order
+from worker.handlers.building.builders.builder import (
+    BuildCanceledError,
+    BuildError,
+    BuildSettings,
+    Order,
+)
 from worker.handlers.building.builders.choice import choose
 from worker.handlers.building.image_names import image_tag
 from worker.handlers.building.launch_env import launch_env_templates
@@ -28,7 +33,9 @@ def execute(context: JobRunContext) -> JobResult:
         return _execute(context, build, repository, progress)
     except (CanceledError, BuildCanceledError):
         return JobResult(
-            status="canceled", error_message="canceled while building", metrics=progress.metrics("canceled")
+            status="canceled",
+            error_message="canceled while building",
+            metrics=progress.metrics("canceled"),
         )
     except (GitError, BuildError, PermanentError, OSError):
         context.update(metrics=progress.metrics("failed"))
@@ -57,7 +64,10 @@ def _inputs(context: JobRunContext) -> tuple[Mapping[str, Any], Mapping[str, Any
 
 
 def _execute(
-    context: JobRunContext, build: Mapping[str, Any], repository: Mapping[str, Any], progress: _Progress
+    context: JobRunContext,
+    build: Mapping[str, Any],
+    repository: Mapping[str, Any],
+    progress: _Progress,
 ) -> JobResult:
     settings = BuildSettings.read(context.settings)
     builder = choose(context, settings)
@@ -66,10 +76,14 @@ def _execute(
     found = checkout(context, repository["repoUrl"], wanted, source)
     progress.commit_sha = found.commit_sha
     context.logger.info("at commit %s", found.commit_sha)
-    context.update(metrics={"buildId": build["id"], "status": "running", "commitSha": found.commit_sha})
+    context.update(
+        metrics={"buildId": build["id"], "status": "running", "commitSha": found.commit_sha}
+    )
     tree = Tree(source)
     templates = launch_env_templates(tree)
-    context.logger.info("launch variables: %s", ", ".join(entry["key"] for entry in templates) or "none")
+    context.logger.info(
+        "launch variables: %s", ", ".join(entry["key"] for entry in templates) or "none"
+    )
     dockerfile = _dockerfile(tree, repository["dockerfilePath"])
     tag = image_tag(repository["id"], found.commit_sha)
     context.logger.info("building %s from %s", tag, repository["dockerfilePath"])

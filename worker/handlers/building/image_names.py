@@ -17,7 +17,8 @@ def image_tag(repository_id: str, commit_sha: str) -> str:
 
 def _name(repository_id: str) -> str:
     dashed = _FOREIGN.sub("-", repository_id.lower())
-    # Of two separators in a row, only a double dash may stand in both an image's name and a layout's reference.
+    # Of two separators in a row, only a double dash may stand in both an image's name and a
+    # layout's reference.
     joined = _SEPARATORS.sub(lambda found: "--" if found.group() == "--" else "-", dashed)
     name = joined.strip("._-") or "app"
     if len(name) <= MAX_NAME_LENGTH:

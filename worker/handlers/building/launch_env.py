@@ -26,7 +26,9 @@ def _entries(text: str) -> list[dict[str, str]]:
     for line in text.splitlines():
         key, equals, value = _EXPORT.sub("", line.strip()).partition("=")
         key, value = key.strip(), _plain(value.strip())
-        fits = len(key) <= MAX_KEY_LENGTH and len(value) <= MAX_VALUE_LENGTH and storable(key + value)
+        fits = (
+            len(key) <= MAX_KEY_LENGTH and len(value) <= MAX_VALUE_LENGTH and storable(key + value)
+        )
         if key and equals and not key.startswith("#") and fits:
             found.setdefault(key, value)
     return [{"key": key, "value": value} for key, value in list(found.items())[:MAX_ENTRIES]]

@@ -1,0 +1,4 @@
+"""Cloning strangers' repositories with the `git` command, without prompts, leaks or surprises.
+
+Begin with `checkout.py`, then `client.py`.
+"""

@@ -1,6 +1,7 @@
 """Checks out what a build is of: a tag, branch or commit, or the head of the default branch.
 
-It fetches that commit alone, and the whole history only where a server hands out a commit in no other way.
+It fetches that commit alone, and the whole history only where a server hands out a commit in no
+other way.
 """
 
 import re
@@ -23,7 +24,8 @@ class Wanted:
     Attributes:
         ref: a tag, a full ref name, a commit id or a branch, looked for in this order.
         branch: a branch.
-        commit: a commit of the default branch, whose head is taken where the server does not give that commit.
+        commit: a commit of the default branch, whose head is taken where the server does not give
+            that commit.
     """
 
     ref: str | None
@@ -79,14 +81,18 @@ class _Checkout:
         if wanted.ref is not None:
             return CheckedOut(self._ref(wanted.ref), wanted.branch)
         if wanted.branch is not None:
-            return CheckedOut(self._named(f"refs/heads/{wanted.branch}", f"branch {wanted.branch}"), wanted.branch)
+            return CheckedOut(
+                self._named(f"refs/heads/{wanted.branch}", f"branch {wanted.branch}"), wanted.branch
+            )
         if wanted.commit is not None:
             try:
                 return CheckedOut(self._fetch(wanted.commit), None)
             except PermanentError:  # Git's refusals are some: what is too large, say, stays so.
                 raise
             except GitError as error:
-                self._context.logger.warning("commit %s is not given out (%s)", wanted.commit, error)
+                self._context.logger.warning(
+                    "commit %s is not given out (%s)", wanted.commit, error
+                )
         return self._default()
 
     def _ref(self, ref: str) -> str:
@@ -132,12 +138,20 @@ class _Checkout:
         try:
             self._git.run("check-ref-format", name)
         except GitError:
-            raise GitError(f"{name.removeprefix('refs/tags/').removeprefix('refs/heads/')!r} names nothing") from None
+            raise GitError(
+                f"{name.removeprefix('refs/tags/').removeprefix('refs/heads/')!r} names nothing"
+            ) from None
 
     def _fetch(self, name: str) -> str:
         options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules")
         self._git.run(
-            "fetch", *options, "--", self._git.origin.url, name, repository=self._target, watched=self._target
+            "fetch",
+            *options,
+            "--",
+            self._git.origin.url,
+            name,
+            repository=self._target,
+            watched=self._target,
         )
         return check_out(self._git, self._target, "FETCH_HEAD")
 
@@ -145,7 +159,13 @@ class _Checkout:
         self._context.logger.info("looking for commit %s in all branches and tags", commit)
         options = ("--quiet", "--no-recurse-submodules")
         self._git.run(
-            "fetch", *options, "--", self._git.origin.url, *_ALL, repository=self._target, watched=self._target
+            "fetch",
+            *options,
+            "--",
+            self._git.origin.url,
+            *_ALL,
+            repository=self._target,
+            watched=self._target,
         )
         try:
             return check_out(self._git, self._target, commit)

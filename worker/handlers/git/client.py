@@ -1,7 +1,7 @@
 """Git, as a service must call it: no prompt, no credential of the host, no hook, no submodule, and soon stopped.
 
-A clone comes in three steps, so that nothing is written that was not measured before: the pack; a look at the list of
-what it holds; the files.
+A clone comes in three steps, so that nothing is written that was not measured before: the pack; a
+look at the list of what it holds; the files.
 """
 
 from pathlib import Path
@@ -19,8 +19,8 @@ MAX_PATH_BYTES = 3_500
 MAX_NAME_BYTES = 255
 
 MAX_DEPTH = 200
-"""Of directories. Many programs go down a tree by calling themselves, Python's own removal of a tree as well, and
-give up near a thousand."""
+"""Of directories. Many programs go down a tree by calling themselves, Python's own removal of a
+tree as well, and give up near a thousand."""
 
 
 def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | None = None) -> str:
@@ -28,12 +28,20 @@ def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | Non
 
     Raises:
         GitError: the repository cannot be read, is empty, or lacks the branch.
-        RefusedError: one that another attempt would meet, too, such as a forbidden address, or too many files.
+        RefusedError: one that another attempt would meet, too, such as a forbidden address, or too
+            many files.
         CanceledError: somebody asked to cancel.
     """
     with git_for(context, repo_url) as git:
         context.logger.info("cloning %s", shown(git.origin.shown))
-        options = ["--no-progress", "--depth=1", "--single-branch", "--no-tags", "--no-checkout", "--template="]
+        options = [
+            "--no-progress",
+            "--depth=1",
+            "--single-branch",
+            "--no-tags",
+            "--no-checkout",
+            "--template=",
+        ]
         chosen = [] if branch is None else [f"--branch={branch}"]
         git.run("clone", *options, *chosen, "--", git.origin.url, str(target), watched=target)
         return check_out(git, target, "HEAD")
@@ -45,11 +53,23 @@ def check_out(git: Git, repository: Path, revision: str) -> str:
     Raises: as `clone`.
     """
     try:
-        commit = git.run("rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", repository=repository).strip()
+        commit = git.run(
+            "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", repository=repository
+        ).strip()
     except GitError:
         raise GitError("the repository has no commit where it should be cloned from") from None
     listing = _Listing(git.limits, measured(repository, git.limits.entries)[0])
-    git.stream(listing.feed, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit, repository=repository)
+    git.stream(
+        listing.feed,
+        "ls-tree",
+        "-r",
+        "-t",
+        "-l",
+        "-z",
+        "--full-tree",
+        commit,
+        repository=repository,
+    )
     git.run("reset", "--quiet", "--hard", commit, repository=repository, watched=repository)
     return commit
 
@@ -78,11 +98,17 @@ class _Listing:
         check_size(self._size, self._limits)
         self._entries += 1
         if self._entries > self._limits.entries:
-            raise RefusedError(f"the repository holds more than {self._limits.entries} files and directories")
+            raise RefusedError(
+                f"the repository holds more than {self._limits.entries} files and directories"
+            )
 
 
 def _check_path(path: bytes) -> None:
     names = path.split(b"/")
-    if len(path) > MAX_PATH_BYTES or len(names) > MAX_DEPTH or max(map(len, names)) > MAX_NAME_BYTES:
+    if (
+        len(path) > MAX_PATH_BYTES
+        or len(names) > MAX_DEPTH
+        or max(map(len, names)) > MAX_NAME_BYTES
+    ):
         start = shown(path.decode("utf-8", "replace"), 80)
         raise RefusedError(f"the repository holds a path that is too long or too deep: {start}")

@@ -13,10 +13,20 @@ STALL_S = 60
 
 CONNECT_TIMEOUT_S = 20
 
-_KEPT = ("PATH", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
-"""What git gets of the environment. Not the proxies, agents and client certificates: they are the host's."""
+_KEPT = (
+    "PATH",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+)
+"""What git gets of the environment. Not the proxies, agents and client certificates: they are the
+host's."""
 
-# Repositories of another owner are read on purpose; a file is the only place where git takes that from.
+# Repositories of another owner are read on purpose; a file is the only place where git takes that
+# from.
 _CONFIG = """\
 [safe]
 	directory = *
@@ -46,8 +56,8 @@ _CONFIG = """\
 def furnish(home: Path, origin: Origin, credentials: Password | SshKey | None) -> dict[str, str]:
     """Write git's settings into a private, empty directory, and return git's whole environment.
 
-    The password stands in a file that only git's own helper reads, and only for this host: neither the URL nor a
-    command line, which every process of the machine can see, holds it.
+    The password stands in a file that only git's own helper reads, and only for this host: neither
+    the URL nor a command line, which every process of the machine can see, holds it.
     """
     follow = "false" if credentials is not None else "initial"
     config = _CONFIG.format(stall_s=STALL_S, follow=follow)
@@ -78,15 +88,20 @@ def ssh_command(key: SshKey | None) -> str:
         "IdentityAgent": "none",
         "IdentityFile": "none" if key is None else _ssh_path(key.key_file),
         "PreferredAuthentications": "none" if key is None else "publickey",
-        # Without the host's key, whoever sits on the way could pretend to be it: there is no first trust here.
+        # Without the host's key, whoever sits on the way could pretend to be it: there is no first
+        # trust here.
         "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": _ssh_path(key.known_hosts_file) if key and key.known_hosts_file else "/dev/null",
+        "UserKnownHostsFile": _ssh_path(key.known_hosts_file)
+        if key and key.known_hosts_file
+        else "/dev/null",
         "ForwardAgent": "no",
         "PermitLocalCommand": "no",
         "ControlPath": "none",
         "UpdateHostKeys": "no",
     }
-    return shlex.join(["ssh", "-F", "/dev/null", *(f"-o{name}={value}" for name, value in options.items())])
+    return shlex.join(
+        ["ssh", "-F", "/dev/null", *(f"-o{name}={value}" for name, value in options.items())]
+    )
 
 
 def _ssh_path(path: str) -> str:
@@ -122,5 +137,6 @@ def _environment(home: Path, origin: Origin, ssh: str) -> dict[str, str]:
         "GIT_SSH_COMMAND": ssh,
         "GIT_SSH_VARIANT": "ssh",
         "GIT_LFS_SKIP_SMUDGE": "1",
-        "GIT_NO_LAZY_FETCH": "1",  # Else a local repository's settings could say what is fetched, and by what program.
+        # Else a local repository's settings could say what is fetched, and by what program.
+        "GIT_NO_LAZY_FETCH": "1",
     }

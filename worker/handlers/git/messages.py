@@ -18,11 +18,23 @@ _MEMORY = r"Out of memory, |unable to create thread"
 
 # (what git says, what it means, whether another attempt would meet the same)
 _MEANINGS: tuple[tuple[str, str, bool], ...] = (
-    (_NO_LOGIN, "the server demands a user and password that this service lacks; the operator can give them", True),
+    (
+        _NO_LOGIN,
+        "the server demands a user and password that this service lacks; the operator can give them",
+        True,
+    ),
     (_NO_ACCESS, "the server refuses access", True),
     (_HOST_KEY, "the operator has given no key to recognise this ssh server by", True),
-    (_SSH_KEY, "the ssh server demands a key that this service lacks; the operator can give one", True),
-    (_REDIRECT, "the server redirects, which is not followed where credentials are used; give its new address", True),
+    (
+        _SSH_KEY,
+        "the ssh server demands a key that this service lacks; the operator can give one",
+        True,
+    ),
+    (
+        _REDIRECT,
+        "the server redirects, which is not followed where credentials are used; give its new address",
+        True,
+    ),
     (_FORBIDDEN_PATH, "the repository holds a path that cannot be checked out", True),
     (_MEMORY, "unpacking the repository takes more memory than a clone may use", True),
 )
@@ -33,8 +45,14 @@ def failure(command: str, code: int, said: str, *, authenticated: bool) -> GitEr
     words = "\n".join(lines_of(said)[-LINES:]) or f"exit code {code}"
     for pattern, meaning, permanent in _MEANINGS:
         if re.search(pattern, said):
-            told = meaning.replace("that this service lacks", "other than the operator's") if authenticated else meaning
-            return (RefusedError if permanent else GitError)(f"git {command} failed: {told}\n{words}")
+            told = (
+                meaning.replace("that this service lacks", "other than the operator's")
+                if authenticated
+                else meaning
+            )
+            return (RefusedError if permanent else GitError)(
+                f"git {command} failed: {told}\n{words}"
+            )
     return GitError(f"git {command} failed: {words}")
 
 

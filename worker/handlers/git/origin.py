@@ -1,7 +1,7 @@
 """Where a repository lies: its address, checked and rebuilt, and what the operator lets git show there.
 
-Git is given an address that is put together from the parts that were checked, so that git and this service cannot
-disagree about the host. It never carries a password.
+Git is given an address that is put together from the parts that were checked, so that git and this
+service cannot disagree about the host. It never carries a password.
 """
 
 import logging
@@ -19,7 +19,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "git": 9418, "ssh": 22}
 _HOST = re.compile(r"\w[\w.-]*|\[[0-9a-f:.]+\]")
 
 NO_ADDRESS = "the repository's address is neither an absolute path nor a file:, http:, https:, git: or ssh: URL"
-NO_LOCAL_PATHS = "repositories at local paths are switched off here; give an https:, ssh:, http: or git: URL"
+NO_LOCAL_PATHS = (
+    "repositories at local paths are switched off here; give an https:, ssh:, http: or git: URL"
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def _path_of_file_url(rest: str) -> str:
 def _local(path: str) -> Origin:
     if not path.startswith("/"):
         raise RefusedError(NO_ADDRESS)
-    # A file: URL, because git ignores the depth of a plain path, and links its files instead of reading them.
+    # A file: URL, because git ignores the depth of a plain path, and links its files instead of
+    # reading them.
     return Origin(f"file://{quote(path)}", "file")
 
 
@@ -112,10 +115,14 @@ def _remote(repo_url: str) -> Origin:
     user = userinfo.partition(":")[0] if parts.scheme == "ssh" else ""
     url = f"{parts.scheme}://{user}{'@' if user else ''}{host}{'' if port is None else f':{port}'}{parts.path}"
     query = f"?{parts.query}" if parts.query else ""
-    return Origin(url + query, parts.scheme, host, _DEFAULT_PORTS[parts.scheme] if port is None else port)
+    return Origin(
+        url + query, parts.scheme, host, _DEFAULT_PORTS[parts.scheme] if port is None else port
+    )
 
 
-def credentials_for(origin: Origin, settings: Mapping[str, Json], log: logging.Logger) -> Password | SshKey | None:
+def credentials_for(
+    origin: Origin, settings: Mapping[str, Json], log: logging.Logger
+) -> Password | SshKey | None:
     """Return what the operator gave for exactly this host, port and kind of connection; None where nothing fits.
 
     Raises:
@@ -127,12 +134,16 @@ def credentials_for(origin: Origin, settings: Mapping[str, Json], log: logging.L
     if origin.scheme == "ssh" and "sshKeyFile" in entry:
         known_hosts = entry.get("knownHostsFile")
         return SshKey(
-            _text(origin, entry, "sshKeyFile"), None if known_hosts is None else _text(origin, entry, "knownHostsFile")
+            _text(origin, entry, "sshKeyFile"),
+            None if known_hosts is None else _text(origin, entry, "knownHostsFile"),
         )
     if origin.scheme not in {"http", "https"} or "password" not in entry:
         return None
     if origin.scheme == "http" and not origin.loopback and entry.get("allowHttp") is not True:
-        log.warning("the credentials for %s are not used: http would show them to everybody on the way", origin.host)
+        log.warning(
+            "the credentials for %s are not used: http would show them to everybody on the way",
+            origin.host,
+        )
         return None
     return Password(_text(origin, entry, "username"), _text(origin, entry, "password"))
 

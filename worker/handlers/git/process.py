@@ -19,19 +19,23 @@ from worker.handlers.git.messages import failure, warnings
 from worker.handlers.git.origin import Origin, Password, SshKey, credentials_for, origin_of
 
 TIME_LIMIT_S = 600
-"""Of all that git does for one clone. An ingestion may take 900 s, and has to read the files yet."""
+"""Of all that git does for one clone. An ingestion may take 900 s, and has to read the files
+yet."""
 
 DEADLINE_SHARE = 0.9
-"""Of the attempt's remaining time, where that is less: so that the attempt can say itself what took so long."""
+"""Of the attempt's remaining time, where that is less: so that the attempt can say itself what took
+so long."""
 
 BYTES_LIMIT = 2_000_000_000
 """Of a clone on disk: what each of a worker's slots may take of it."""
 
 ENTRIES_LIMIT = 200_000
-"""Of files and directories. Each takes a block of the disk, usually 4 KB, even if it is nearly empty: 800 MB."""
+"""Of files and directories. Each takes a block of the disk, usually 4 KB, even if it is nearly
+empty: 800 MB."""
 
 GITS_ENTRIES = 10_000
-"""Git's own files, which come on top: a few dozen, and one for each object if the server is a plain web server."""
+"""Git's own files, which come on top: a few dozen, and one for each object if the server is a plain
+web server."""
 
 MEMORY_LIMIT_BYTES = 2_147_483_648
 """Of each of git's processes: a pack of sixteen kilobytes can unpack to eight gigabytes."""
@@ -67,7 +71,11 @@ class Limits:
         if context.deadline is not None:
             left_s = (context.deadline - datetime.now(context.deadline.tzinfo)).total_seconds()
             time_s = max(0, min(time_s, left_s * DEADLINE_SHARE))
-        return cls(time_s, settings.get("cloneMaxBytes", BYTES_LIMIT), settings.get("cloneMaxEntries", ENTRIES_LIMIT))
+        return cls(
+            time_s,
+            settings.get("cloneMaxBytes", BYTES_LIMIT),
+            settings.get("cloneMaxEntries", ENTRIES_LIMIT),
+        )
 
 
 @contextmanager
@@ -90,7 +98,11 @@ class Git:
     """Runs git's commands for one origin, all within the same span of time."""
 
     def __init__(
-        self, context: JobRunContext, origin: Origin, credentials: Password | SshKey | None, home: Path
+        self,
+        context: JobRunContext,
+        origin: Origin,
+        credentials: Password | SshKey | None,
+        home: Path,
     ) -> None:
         self.origin = origin
         self.limits = Limits.of(context)
@@ -99,7 +111,13 @@ class Git:
         self._environment = git_home.furnish(home, origin, credentials)
         self._until = monotonic() + self.limits.time_s
 
-    def run(self, command: str, *arguments: str, repository: Path | None = None, watched: Path | None = None) -> str:
+    def run(
+        self,
+        command: str,
+        *arguments: str,
+        repository: Path | None = None,
+        watched: Path | None = None,
+    ) -> str:
         """Run a command and return what it printed.
 
         Args:
@@ -110,7 +128,8 @@ class Git:
 
         Raises:
             GitError: it failed, or took too long.
-            RefusedError: the directory outgrew the limits; or git failed in a way that it will again.
+            RefusedError: the directory outgrew the limits; or git failed in a way that it will
+                again.
             CanceledError: somebody asked to cancel.
         """
         printed = _Tail()
@@ -118,12 +137,22 @@ class Git:
         return printed.text()
 
     def stream(
-        self, feed: Feed, command: str, *arguments: str, repository: Path | None = None, watched: Path | None = None
+        self,
+        feed: Feed,
+        command: str,
+        *arguments: str,
+        repository: Path | None = None,
+        watched: Path | None = None,
     ) -> None:
         """Like `run`, but hand over what is printed as it comes; an exception of `feed` ends the command."""
-        place = () if repository is None else (f"--git-dir={repository / '.git'}", f"--work-tree={repository}")
+        place = (
+            ()
+            if repository is None
+            else (f"--git-dir={repository / '.git'}", f"--work-tree={repository}")
+        )
         said = _Tail()
-        # A shell, because only it can lower a limit between fork and exec; all that is given to it are arguments.
+        # A shell, because only it can lower a limit between fork and exec; all that is given to it
+        # are arguments.
         limited = ("sh", "-c", 'ulimit -S -d "$0"; exec "$@"', str(MEMORY_LIMIT_BYTES // 1024))
         process = subprocess.Popen(  # noqa: S603 - "--" ends the options before the URL
             [*limited, "git", *place, command, *arguments],
@@ -138,11 +167,18 @@ class Git:
         finally:
             _end(process)
         if process.returncode != 0:
-            raise failure(command, process.returncode, said.text(), authenticated=self._credentials is not None)
+            raise failure(
+                command,
+                process.returncode,
+                said.text(),
+                authenticated=self._credentials is not None,
+            )
         for line in warnings(said.text()):
             self._context.logger.info("git: %s", line)
 
-    def _attend(self, process: "subprocess.Popen[bytes]", feed: Feed, hear: Feed, watch: "_Watch") -> None:
+    def _attend(
+        self, process: "subprocess.Popen[bytes]", feed: Feed, hear: Feed, watch: "_Watch"
+    ) -> None:
         """Read both pipes until the process has ended, and stop it where a limit is reached."""
         with selectors.DefaultSelector() as selector:
             for pipe, take in ((process.stdout, feed), (process.stderr, hear)):

@@ -1,0 +1,1 @@
+"""The handler that reads a repository: its name, tags, description, Dockerfile and previews."""

@@ -14,7 +14,8 @@ from worker.handlers.untrusted.tree import Tree
 NO_DOCKERFILE = "Dockerfile not found, unable to launch app"
 
 MAX_TAGS = 200
-"""Of an app; the author's own come first, and are fewer. They are kept for ever, and shown in every list."""
+"""Of an app; the author's own come first, and are fewer. They are kept for ever, and shown in every
+list."""
 
 
 def execute(context: JobRunContext) -> JobResult:
@@ -40,7 +41,11 @@ def execute(context: JobRunContext) -> JobResult:
     found = _found(context, tree, commit_sha, dockerfile)
     _tell(context, found)
     return JobResult(
-        result={"repositoryId": repository["id"], "commitSha": commit_sha, "dockerfilePath": dockerfile},
+        result={
+            "repositoryId": repository["id"],
+            "commitSha": commit_sha,
+            "dockerfilePath": dockerfile,
+        },
         metrics=_metrics(repository, "ready", started, commit_sha),
         effects=[Effect("repository.ingested", found)],
     )
@@ -77,6 +82,13 @@ def _tell(context: JobRunContext, found: dict[str, Any]) -> None:
     context.logger.info("preview tiles: %d", len(found["preview_tiles"]))
 
 
-def _metrics(repository: Any, status: str, started: float, commit_sha: str | None) -> dict[str, Any]:
+def _metrics(
+    repository: Any, status: str, started: float, commit_sha: str | None
+) -> dict[str, Any]:
     duration_ms = int((monotonic() - started) * 1000)
-    return {"repositoryId": repository["id"], "status": status, "durationMs": duration_ms, "commitSha": commit_sha}
+    return {
+        "repositoryId": repository["id"],
+        "status": status,
+        "durationMs": duration_ms,
+        "commitSha": commit_sha,
+    }

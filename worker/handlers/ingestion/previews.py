@@ -1,7 +1,8 @@
 """Preview tiles: what an app shows of itself in a catalog (contract, section 9).
 
-They come from a manifest first and then from the README's images. A tile is `{kind, title, description, src, embedUrl,
-posterUrl, width, height, sortOrder, source}`, null where the author says nothing.
+They come from a manifest first and then from the README's images. A tile is `{kind, title,
+description, src, embedUrl, posterUrl, width, height, sortOrder, source}`, null where the author
+says nothing.
 """
 
 import json
@@ -22,8 +23,8 @@ from worker.handlers.untrusted.tree import Tree
 MAX_TILES = 6
 
 MAX_TOTAL_BYTES = 4_194_304
-"""Of all tiles together as JSON: two images of the largest size. An attempt's whole result must stay below eight
-megabytes, and it is kept for ever, and sent to every client that watches."""
+"""Of all tiles together as JSON: two images of the largest size. An attempt's whole result must
+stay below eight megabytes, and it is kept for ever, and sent to every client that watches."""
 
 MAX_CANDIDATES = 100
 """Of each source; each may cost the reading of a file."""
@@ -43,7 +44,9 @@ _KINDS = {name: name for name in ("image", "gif", "video", "storybook", "embed")
     "iframe": "embed",
     "external": "embed",
 }
-_KIND_BY_ENDING = {".gif": "gif"} | dict.fromkeys((".mp4", ".webm", ".mov", ".m4v", ".ogv"), "video")
+_KIND_BY_ENDING = {".gif": "gif"} | dict.fromkeys(
+    (".mp4", ".webm", ".mov", ".m4v", ".ogv"), "video"
+)
 
 _NUMBER = re.compile(r"(-?\d{1,6})(?:\.\d{1,6})?(?:px)?")
 _MAX_SIDE = 20_000
@@ -66,7 +69,9 @@ class Preview:
     order: int = 0
 
 
-def preview_tiles(tree: Tree, repo_url: str, commit_sha: str, log: logging.Logger) -> list[dict[str, Json]]:
+def preview_tiles(
+    tree: Tree, repo_url: str, commit_sha: str, log: logging.Logger
+) -> list[dict[str, Json]]:
     """Return the app's tiles, six at most, without repeats, and within a total size; the log tells what is left out."""
     references = References(tree, repo_url, commit_sha)
     tiles: dict[str, dict[str, Json]] = {}
@@ -97,8 +102,12 @@ def _of_manifest(tree: Tree, log: logging.Logger) -> Iterator[Preview]:
     if isinstance(content, dict):
         content = next((part for part in map(content.get, _LISTS) if isinstance(part, list)), None)
     entries = content[:MAX_CANDIDATES] if isinstance(content, list) else []
-    previews = [_listed(entry, posixpath.dirname(name), place) for place, entry in enumerate(entries)]
-    yield from sorted((preview for preview in previews if preview is not None), key=lambda preview: preview.order)
+    previews = [
+        _listed(entry, posixpath.dirname(name), place) for place, entry in enumerate(entries)
+    ]
+    yield from sorted(
+        (preview for preview in previews if preview is not None), key=lambda preview: preview.order
+    )
 
 
 def _listed(entry: Plain, base: str, place: int) -> Preview | None:
@@ -127,7 +136,9 @@ def _said(entry: Mapping[str, Plain], *names: str) -> str:
     """Return the first of these fields that says something; numbers as texts."""
     values = (entry.get(name) for name in names)
     texts = (
-        str(value).strip() for value in values if isinstance(value, str | int | float) and not isinstance(value, bool)
+        str(value).strip()
+        for value in values
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
     )
     return next(filter(None, texts), "")
 
@@ -180,7 +191,9 @@ def _tile(preview: Preview, references: References, log: logging.Logger) -> dict
     }
 
 
-def _optional(reference: str, preview: Preview, references: References, log: logging.Logger) -> str | None:
+def _optional(
+    reference: str, preview: Preview, references: References, log: logging.Logger
+) -> str | None:
     try:
         return references.media(reference, preview.base) if reference else None
     except ReferenceUnusableError as error:

@@ -1,7 +1,7 @@
 """The images of a README in Markdown, in the order of their appearance.
 
-Every pattern is bounded in length, or cannot begin again within what it has passed: reading takes a time proportional
-to the text's length, whatever the text is.
+Every pattern is bounded in length, or cannot begin again within what it has passed: reading takes a
+time proportional to the text's length, whatever the text is.
 """
 
 import html
@@ -14,14 +14,19 @@ _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _CODE = re.compile(r"(?<!`)(`{1,3})(?!`)[^\n]{1,1000}?(?<!`)\1(?!`)")
 
 _ALT = r"!\[(?P<alt>(?:[^\[\]\\]|\\.|\[[^\[\]]{0,200}\]){0,500})\]"
-_TARGET = r"(?:<(?P<angled>[^<>\n]{1,2000})>|(?P<bare>(?:[^\s()<>\\]|\\.|\([^\s()]{0,200}\)){1,2000}))"
+_TARGET = (
+    r"(?:<(?P<angled>[^<>\n]{1,2000})>|(?P<bare>(?:[^\s()<>\\]|\\.|\([^\s()]{0,200}\)){1,2000}))"
+)
 _TITLE = r"(?:\s{1,10}(?:\"(?P<double>[^\"]{0,500})\"|'(?P<single>[^']{0,500})'|\((?P<round>[^()]{0,500})\)))?"
 _INLINE = re.compile(rf"{_ALT}\(\s{{0,10}}{_TARGET}{_TITLE}\s{{0,10}}\)")
 _BY_LABEL = re.compile(rf"{_ALT}(?!\()(?:\[(?P<label>[^\[\]]{{0,200}})\])?")
 _DEFINITION = re.compile(
-    rf"^ {{0,3}}\[(?P<label>[^\[\]]{{1,200}})\]:[ \t]{{0,10}}{_TARGET}{_TITLE}[ \t]{{0,10}}$", re.MULTILINE
+    rf"^ {{0,3}}\[(?P<label>[^\[\]]{{1,200}})\]:[ \t]{{0,10}}{_TARGET}{_TITLE}[ \t]{{0,10}}$",
+    re.MULTILINE,
 )
-_TAG = re.compile(r"<img\s(?P<attributes>(?:[^<>\"']|\"[^\"]{0,2000}\"|'[^']{0,2000}'){1,4000})>", re.IGNORECASE)
+_TAG = re.compile(
+    r"<img\s(?P<attributes>(?:[^<>\"']|\"[^\"]{0,2000}\"|'[^']{0,2000}'){1,4000})>", re.IGNORECASE
+)
 _ATTRIBUTE = re.compile(
     r"(?P<name>[^\s=\"'<>/]{1,100})(?:\s{0,5}=\s{0,5}(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^\s\"'>]+)))?"
 )
@@ -45,7 +50,9 @@ _FIELDS = tuple(field.name for field in fields(Image))
 def images(readme: str) -> list[Image]:
     """Return the images of a Markdown text: inline ones, those by reference, and `<img>`; not those in code."""
     text = _CODE.sub(" ", _COMMENT.sub(" ", _without_fences(readme)))
-    definitions = {_label(match["label"]): match for match in reversed(list(_DEFINITION.finditer(text)))}
+    definitions = {
+        _label(match["label"]): match for match in reversed(list(_DEFINITION.finditer(text)))
+    }
     found = [*_inline(text), *_by_label(text, definitions), *_tags(text)]
     return [image for _, image in sorted(found, key=lambda one: one[0])]
 
@@ -83,9 +90,14 @@ def _image(alt: str, target: "re.Match[str]") -> Image:
 
 def _tags(text: str) -> Iterator[tuple[int, Image]]:
     for match in _TAG.finditer(text):
-        attributes = {name.lower(): html.unescape(value) for name, value in _attributes(match["attributes"])}
+        attributes = {
+            name.lower(): html.unescape(value) for name, value in _attributes(match["attributes"])
+        }
         if attributes.get("src"):
-            yield match.start(), Image(**{name: attributes.get(name, "").strip() for name in _FIELDS})
+            yield (
+                match.start(),
+                Image(**{name: attributes.get(name, "").strip() for name in _FIELDS}),
+            )
 
 
 def _attributes(text: str) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What an author's reference to a picture or page becomes: an address that any browser can open, or nothing.
 
-Only http: and https: lead out of a repository. A file of the repository is shown by its code host, where that is one of
-the three big ones, or else becomes part of the app's record as a `data:` URL.
+Only http: and https: lead out of a repository. A file of the repository is shown by its code host,
+where that is one of the three big ones, or else becomes part of the app's record as a `data:` URL.
 """
 
 import base64
@@ -63,7 +63,8 @@ class References:
             base: the directory of the file that it stands in.
 
         Raises:
-            ReferenceUnusableError: it is neither an http(s) URL nor an existing file that can be shown.
+            ReferenceUnusableError: it is neither an http(s) URL nor an existing file that can be
+                shown.
         """
         if reference.startswith("//") or _SCHEME.match(reference):
             return absolute(reference)
@@ -78,7 +79,11 @@ class References:
         for spelled in dict.fromkeys((unquote(without_query), reference)):
             for start in dict.fromkeys(("", base)):
                 path = posixpath.normpath(posixpath.join(start, spelled.lstrip("/")))
-                if storable(path) and not path.startswith("../") and self._tree.inside(path) is not None:
+                if (
+                    storable(path)
+                    and not path.startswith("../")
+                    and self._tree.inside(path) is not None
+                ):
                     return path
         raise ReferenceUnusableError("no such file in the repository")
 
@@ -103,8 +108,14 @@ def absolute(reference: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         raise ReferenceUnusableError("no URL") from None
-    # A browser passes over spaces and control characters, and so would see another scheme than we do.
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isprintable() or " " in url:
+    # A browser passes over spaces and control characters, and so would see another scheme than we
+    # do.
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or not url.isprintable()
+        or " " in url
+    ):
         raise ReferenceUnusableError("no http: or https: URL")
     if len(url) > MAX_URL:
         raise ReferenceUnusableError(f"longer than {MAX_URL} characters")

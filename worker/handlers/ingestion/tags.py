@@ -22,7 +22,11 @@ _DEPENDENCY_TAGS: dict[str, Tag] = {
     "sveltekit": ("framework", "svelte"),
     "typescript": ("language", "typescript"),
 }
-_ALSO_BY_PACKAGE = {"@remix-run/react": "remix", "@remix-run/node": "remix", "@sveltejs/kit": "sveltekit"}
+_ALSO_BY_PACKAGE = {
+    "@remix-run/react": "remix",
+    "@remix-run/node": "remix",
+    "@sveltejs/kit": "sveltekit",
+}
 
 _USUAL_DOCKERFILES = (
     "Dockerfile",
@@ -97,12 +101,20 @@ def find_dockerfile(tree: Tree, own: str) -> str | None:
 
 
 def _is_dockerfile(name: str) -> bool:
-    return name in {"Dockerfile", "Containerfile"} or name.startswith("Dockerfile.") or name.endswith(".dockerfile")
+    return (
+        name in {"Dockerfile", "Containerfile"}
+        or name.startswith("Dockerfile.")
+        or name.endswith(".dockerfile")
+    )
 
 
-# No \s, which passes line ends: from each of many empty lines it would look through all that follow.
+# No \s, which passes line ends: from each of many empty lines it would look through all that
+# follow.
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE)
-_IMAGE = re.compile(r"^(?:.*/)?(?P<name>[a-z0-9._-]+)(?::v?(?P<version>\d+(?:\.\d+)*)?[^@]*)?(?:@.*)?$", re.IGNORECASE)
+_IMAGE = re.compile(
+    r"^(?:.*/)?(?P<name>[a-z0-9._-]+)(?::v?(?P<version>\d+(?:\.\d+)*)?[^@]*)?(?:@.*)?$",
+    re.IGNORECASE,
+)
 
 
 def dockerfile_tags(text: str) -> list[Tag]:
@@ -114,10 +126,16 @@ def dockerfile_tags(text: str) -> list[Tag]:
         version = (image["version"] or "").replace(".", "") if image else ""
         if name == "node":
             tags += (
-                [("runtime", f"node{version}"), ("language", "javascript")] if version else [("language", "javascript")]
+                [("runtime", f"node{version}"), ("language", "javascript")]
+                if version
+                else [("language", "javascript")]
             )
         elif name == "python":
-            tags += [("language", "python"), ("runtime", f"python{version}")] if version else [("language", "python")]
+            tags += (
+                [("language", "python"), ("runtime", f"python{version}")]
+                if version
+                else [("language", "python")]
+            )
         elif name == "nginx":
             tags.append(("runtime", "nginx"))
     lowered = text.lower()

@@ -1,0 +1,1 @@
+"""Reading strangers' files: trees, texts and manifests, each within bounds."""

@@ -1,7 +1,8 @@
 """Small JSON and YAML files, as plain values and within bounds.
 
-Of YAML only what a list of a few things needs is read: maps, lists and scalars, these as they are written. Nothing is
-constructed from a tag, and no alias is followed: that is how a small file becomes a huge value.
+Of YAML only what a list of a few things needs is read: maps, lists and scalars, these as they are
+written. Nothing is constructed from a tag, and no alias is followed: that is how a small file
+becomes a huge value.
 """
 
 import json
@@ -23,7 +24,9 @@ MAX_MANIFEST_BYTES = 65_536
 MAX_DEPTH = 32
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")
+)
 
 
 class ManifestError(ValueError):
@@ -50,7 +53,8 @@ def first_manifest(
 
 
 MAX_JSON_DEPTH = 100
-"""Counted beforehand: how deep the standard library reads depends on the version of Python, and on who calls it."""
+"""Counted beforehand: how deep the standard library reads depends on the version of Python, and on
+who calls it."""
 
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """Texts as a whole, closed or not, and brackets outside of them."""
@@ -95,7 +99,8 @@ def read_yaml(text: str) -> Plain:
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
         raise ManifestError(f"it is no YAML: {error.problem}{line}") from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # Characters that cannot be, or have no number.
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # Characters that cannot be, or have no number.
         raise ManifestError(f"it is no YAML: {error}") from None
     return None
 
@@ -113,7 +118,11 @@ def _value(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Plain
     parts = [_value(events, part, depth + 1) for part in _until_end(events)]
     if isinstance(event, yaml.SequenceStartEvent):
         return parts
-    return {key: value for key, value in zip(parts[::2], parts[1::2], strict=True) if isinstance(key, str)}
+    return {
+        key: value
+        for key, value in zip(parts[::2], parts[1::2], strict=True)
+        if isinstance(key, str)
+    }
 
 
 def _until_end(events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:

@@ -19,7 +19,9 @@ def one_line(text: str, most: int) -> str | None:
 def shown(text: str, most: int = 200) -> str:
     """Return the text as a log may show it: short, in one line, and without characters that steer a terminal."""
     cut = text if len(text) <= most else f"{text[:most]}…"
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cut)
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cut
+    )
 
 
 def redacted(text: str) -> str:

@@ -10,7 +10,9 @@ MAX_TEXT_BYTES = 1_048_576
 MAX_DEPTH = 6
 MAX_ENTRIES = 5_000
 
-SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", ".next", "dist", "build", "out", ".cache"})
+SKIPPED = frozenset(
+    {".git", ".hg", ".svn", "node_modules", ".next", "dist", "build", "out", ".cache"}
+)
 
 
 class Tree:
@@ -22,7 +24,9 @@ class Tree:
     def text(self, relative: str, most: int = MAX_TEXT_BYTES) -> str | None:
         """Return a file's text (what is no UTF-8 replaced), or None: no such file, too large, or not inside."""
         content = self.content(relative, most)
-        return None if content is None else content.decode("utf-8-sig", "replace").replace("\x00", "")
+        return (
+            None if content is None else content.decode("utf-8-sig", "replace").replace("\x00", "")
+        )
 
     def content(self, relative: str, most: int) -> bytes | None:
         """Return a file's bytes, or None: no such file, more than `most` bytes, or not inside."""
@@ -39,7 +43,8 @@ class Tree:
             if not path.is_relative_to(self.root) or path.is_relative_to(self.root / ".git"):
                 return None
             return path if path.is_file() else None
-        except (OSError, ValueError, RuntimeError):  # Names that no file can have; links in a circle.
+        except (OSError, ValueError, RuntimeError):
+            # Names that no file can have; links in a circle.
             return None
 
     def walk(self) -> Iterator[str]:

@@ -22,7 +22,19 @@ from domain.json_values import JsonObject
 from domain.ports import Row
 from projections import builds, messages
 from projections.builds import NO_LOG, LogExcerpt
-from tests.unit.given import NOON, RUN_ID, START_DEADLINE_MS, WORKER, a_run, at, failing, half, iso, new_topics, stored
+from tests.unit.given import (
+    NOON,
+    RUN_ID,
+    START_DEADLINE_MS,
+    WORKER,
+    a_run,
+    at,
+    failing,
+    half,
+    iso,
+    new_topics,
+    stored,
+)
 
 BUILD_ID = UUID(int=7)
 COMMIT = "c" * 40
@@ -47,7 +59,9 @@ def requested(wanted: Wanted | None = None) -> Build:
 
 
 def an_app() -> Repository:
-    return Repository.add(App(id="Shop", name="S", description="", repo_url="/s", dockerfile_path="Dockerfile"), NOON)
+    return Repository.add(
+        App(id="Shop", name="S", description="", repo_url="/s", dockerfile_path="Dockerfile"), NOON
+    )
 
 
 def followed(run: JobRun, build: Build, ms: float, effects: list[Effect] | None = None) -> None:
@@ -76,7 +90,9 @@ ENDINGS: dict[str, tuple[Callable[[JobRun, Holder], object], str, str, str | Non
         *("build.retry_scheduled", "pending", "boom"),
     ),
     "failed for good": (
-        lambda run, holder: run.fail(holder, at(600), Failure("never", permanent=True), Report(), half),
+        lambda run, holder: run.fail(
+            holder, at(600), Failure("never", permanent=True), Report(), half
+        ),
         *("build.failed", "failed", "never"),
     ),
     "timed out": (
@@ -172,7 +188,10 @@ def test_only_a_failed_build_is_built_again_and_then_the_same() -> None:
     build = requested(Wanted(git_branch="main"))
     with pytest.raises(ConflictError) as refused:
         build.again()
-    assert (refused.value.code, str(refused.value)) == ("build_not_failed", "only failed builds can be retried")
+    assert (refused.value.code, str(refused.value)) == (
+        "build_not_failed",
+        "only failed builds can be retried",
+    )
     build.fail("boom", NOON)
     assert build.again() == Wanted(git_branch="main", retry_of=str(BUILD_ID))
 
@@ -219,9 +238,17 @@ def test_a_build_is_shown_whole_after_each_step() -> None:
     for event in stored(build):
         before, row = row, builds.TABLE.fold(row, event)
         [message] = messages.messages(event, before, row)
-        assert (message.type, message.data) == ("build.updated", {"build": builds.present(row, NO_LOG)})
+        assert (message.type, message.data) == (
+            "build.updated",
+            {"build": builds.present(row, NO_LOG)},
+        )
         seen.append(message.data["build"])
-    started_: JsonObject = {**SHOWN, "status": "running", "startedAt": iso(10), "updatedAt": iso(10)}
+    started_: JsonObject = {
+        **SHOWN,
+        "status": "running",
+        "startedAt": iso(10),
+        "updatedAt": iso(10),
+    }
     image = {"imageTag": "apphub/shop:cccccccccccc", "imageDigest": "sha256:1"}
     assert seen == [
         SHOWN,
@@ -243,7 +270,9 @@ def test_a_build_is_shown_whole_after_each_step() -> None:
 
 
 def test_a_build_shows_the_end_of_its_log() -> None:
-    shown = builds.present(builds.TABLE.fold(None, stored(requested())[0]), LogExcerpt("done", 9, truncated=True))
+    shown = builds.present(
+        builds.TABLE.fold(None, stored(requested())[0]), LogExcerpt("done", 9, truncated=True)
+    )
     assert (shown["logsPreview"], shown["logsSize"], shown["hasLogs"], shown["logsTruncated"]) == (
         "done",
         9,
@@ -267,7 +296,9 @@ def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:
         def new_id(self) -> UUID:
             raise AssertionError("nothing new is made")
 
-        async def load(self, aggregate_class: type[Any], ids: Any, locked: Any = None) -> dict[UUID, Any]:
+        async def load(
+            self, aggregate_class: type[Any], ids: Any, locked: Any = None
+        ) -> dict[UUID, Any]:
             return {key: build for key in ids if aggregate_class is Build}
 
     holder = run.start(WORKER, at(100))

@@ -53,7 +53,9 @@ def requested(run: JobRun) -> Repository:
     return repository
 
 
-def followed(run: JobRun, repository: Repository, now: datetime, effects: list[Effect] | None = None) -> None:
+def followed(
+    run: JobRun, repository: Repository, now: datetime, effects: list[Effect] | None = None
+) -> None:
     """Let the repository follow the run's new events, as the unit that appends both does."""
     follow_ingestion(run, repository, effects or [], now)
     run.collect_events()
@@ -80,12 +82,19 @@ ENDINGS: dict[str, tuple[Callable[[JobRun, Holder], object], str, str, str | Non
         *("repository.ingestion_retry_scheduled", "pending", "boom", 500),
     ),
     "failed for good": (
-        lambda run, holder: run.fail(holder, at(600), Failure("never", permanent=True), Report(), half),
+        lambda run, holder: run.fail(
+            holder, at(600), Failure("never", permanent=True), Report(), half
+        ),
         *("repository.ingestion_failed", "failed", "never", 500),
     ),
     "timed out": (
         lambda run, holder: run.time_out(holder, at(600), Report(), half),
-        *("repository.ingestion_retry_scheduled", "pending", "the attempt ran past its timeoutMs of 5000", 500),
+        *(
+            "repository.ingestion_retry_scheduled",
+            "pending",
+            "the attempt ran past its timeoutMs of 5000",
+            500,
+        ),
     ),
     "expired by the handler": (
         lambda run, holder: run.expire(holder, at(600), "too old", Report()),
@@ -200,7 +209,11 @@ def test_a_run_that_never_started_in_time_fails_the_ingestion() -> None:
     followed(run, repository, at(START_DEADLINE_MS))
     (event,) = repository.pending_events
     assert isinstance(event, Repository.IngestionFailed)
-    assert (repository.status, event.error, event.duration_ms) == ("failed", "not started in time", None)
+    assert (repository.status, event.error, event.duration_ms) == (
+        "failed",
+        "not started in time",
+        None,
+    )
 
 
 def test_a_slow_clock_makes_no_negative_duration_and_no_earlier_event() -> None:
@@ -257,9 +270,18 @@ def test_a_second_ingestion_is_refused_while_one_is_in_progress() -> None:
 
 
 def test_only_runs_of_the_ingestion_with_a_repository_have_one() -> None:
-    assert catalog.repository_of(ingesting()) == identifiers.repository_id("Shop") == Repository.add(APP, NOON).id
+    assert (
+        catalog.repository_of(ingesting())
+        == identifiers.repository_id("Shop")
+        == Repository.add(APP, NOON).id
+    )
     assert catalog.repository_of(a_run(parameters={"repositoryId": "Shop"})) is None
-    assert catalog.repository_of(a_run(entry_point=INGEST_ENTRY_POINT, parameters={"repositoryId": None})) is None
+    assert (
+        catalog.repository_of(
+            a_run(entry_point=INGEST_ENTRY_POINT, parameters={"repositoryId": None})
+        )
+        is None
+    )
     assert catalog.repository_of(a_run(entry_point=INGEST_ENTRY_POINT, parameters={})) is None
 
 

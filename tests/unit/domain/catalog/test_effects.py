@@ -22,7 +22,10 @@ BUILD: dict[str, Any] = {
     [
         (Effect("repository.deleted", FOUND), "/effects/1/kind"),
         (Effect(INGESTED, {**FOUND, "more": 1}), "/effects/1/data"),
-        (Effect(INGESTED, {key: value for key, value in FOUND.items() if key != "tags"}), "/effects/1/data/tags"),
+        (
+            Effect(INGESTED, {key: value for key, value in FOUND.items() if key != "tags"}),
+            "/effects/1/data/tags",
+        ),
         (Effect(INGESTED, {**FOUND, "name": ""}), "/effects/1/data/name"),
         (Effect(INGESTED, {**FOUND, "tags": ["a:b"]}), "/effects/1/data/tags/0"),
         (Effect(INGESTED, {**FOUND, "preview_tiles": [{}] * 7}), "/effects/1/data/preview_tiles"),
@@ -33,7 +36,9 @@ BUILD: dict[str, Any] = {
         ),
     ],
 )
-def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(effect: Effect, path: str) -> None:
+def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(
+    effect: Effect, path: str
+) -> None:
     assert [issue.path for issue in effects.effect_issues([*FINDINGS, effect])] == [path]
 
 

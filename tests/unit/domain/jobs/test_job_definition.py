@@ -35,7 +35,11 @@ def refused(changes: dict[str, Any], version: int | None = None) -> list[tuple[s
 
 def test_registering_makes_the_given_version() -> None:
     definition = JobDefinition.register("Report", SPEC, 7, at(0.9))
-    assert (definition.id, definition.slug, definition.current) == (definition_id("report"), "Report", 7)
+    assert (definition.id, definition.slug, definition.current) == (
+        definition_id("report"),
+        "Report",
+        7,
+    )
     assert definition.spec == definition.as_pinned(7) == SPEC
     assert definition.modified_on == NOON
     assert new_topics(definition) == ["job_definition.registered"]
@@ -52,13 +56,18 @@ def test_registering_makes_the_given_version() -> None:
 def test_wrong_content_is_refused_at_both_doors(changes: dict[str, Any], path: str) -> None:
     assert [where for where, _ in refused(changes)] == [path]
     with pytest.raises(InvalidInputError) as error:
-        JobDefinition.register("report", Spec(name="x", type="batch", entry_point="x", **changes), 1, NOON)
+        JobDefinition.register(
+            "report", Spec(name="x", type="batch", entry_point="x", **changes), 1, NOON
+        )
     assert [issue.path for issue in error.value.issues] == [path]
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     changes = {"parameters_schema": {"type": "x"}, "output_schema": {"type": "y"}}
-    assert [path for path, _ in refused(changes)] == ["/parametersSchema/type", "/outputSchema/type"]
+    assert [path for path, _ in refused(changes)] == [
+        "/parametersSchema/type",
+        "/outputSchema/type",
+    ]
 
 
 def test_a_revision_adds_one_to_the_version() -> None:
@@ -96,7 +105,9 @@ def test_what_changes_nothing_makes_no_version(changes: dict[str, Any]) -> None:
 
 
 def test_an_order_of_keys_is_no_change() -> None:
-    definition = registered(spec=Spec(name="x", type="batch", entry_point="x", metadata={"a": 1, "b": 2}))
+    definition = registered(
+        spec=Spec(name="x", type="batch", entry_point="x", metadata={"a": 1, "b": 2})
+    )
     definition.revise({"metadata": {"b": 2, "a": 1}}, None, at(5))
     assert definition.pending_events == []
 

@@ -73,7 +73,9 @@ def test_defaults_that_violate_the_schema_alone_must_be_overridden() -> None:
 
 
 def test_a_missing_parameter_is_pointed_at() -> None:
-    assert refusals(defined(default_parameters={}), parameters={}) == [("/parameters/day", "required")]
+    assert refusals(defined(default_parameters={}), parameters={}) == [
+        ("/parameters/day", "required")
+    ]
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
@@ -127,20 +129,29 @@ def test_only_a_launch_under_a_key_keeps_its_digest() -> None:
 
 def test_a_digest_is_that_of_the_canonical_body_alone() -> None:
     digest = Launch(body={"a": 1, "b": {"c": 2, "d": 3}}).digest
-    assert Launch(body={"b": {"d": 3, "c": 2}, "a": 1}, parameters={"x": 1}, idempotency_key="k").digest == digest
+    assert (
+        Launch(
+            body={"b": {"d": 3, "c": 2}, "a": 1}, parameters={"x": 1}, idempotency_key="k"
+        ).digest
+        == digest
+    )
     assert Launch(body={"a": 1, "b": {"c": 2}}).digest != digest
     assert Launch(body={"a": True, "b": {"c": 2, "d": 3}}).digest != digest
 
 
 def ended(definition: JobDefinition, **asked: Any) -> JobRun:
-    run = new_run(definition, Launch(**{"parameters": {"day": "monday"}, **asked}), RUN_ID, "anna", NOON)
+    run = new_run(
+        definition, Launch(**{"parameters": {"day": "monday"}, **asked}), RUN_ID, "anna", NOON
+    )
     run.request_cancel(at(1), None)
     return run
 
 
 def test_a_relaunch_repeats_parameters_context_and_overrides() -> None:
     definition = defined()
-    again = relaunch(definition, ended(definition, context={"why": "test"}, timeout_ms=9_000, max_attempts=1))
+    again = relaunch(
+        definition, ended(definition, context={"why": "test"}, timeout_ms=9_000, max_attempts=1)
+    )
     assert again.parameters["day"] == "monday"
     assert again.context == {"why": "test", "retryOf": str(RUN_ID)}
     assert (again.timeout_ms, again.max_attempts, again.priority) == (9_000, 1, None)
@@ -149,7 +160,9 @@ def test_a_relaunch_repeats_parameters_context_and_overrides() -> None:
 def test_a_relaunch_obeys_the_job_as_it_is_today() -> None:
     definition = defined()
     old = ended(definition)
-    definition.revise({"timeout_ms": 7_000, "priority": -3, "retry_policy": {"maxAttempts": 9}}, None, at(2))
+    definition.revise(
+        {"timeout_ms": 7_000, "priority": -3, "retry_policy": {"maxAttempts": 9}}, None, at(2)
+    )
     event = new_run(definition, relaunch(definition, old), RUN_ID, "ben", at(3)).pending_events[0]
     assert isinstance(event, Requested)
     assert (event.timeout_ms, event.max_attempts, event.priority) == (7_000, 9, -3)
@@ -170,7 +183,9 @@ def test_a_launched_run_can_start() -> None:
 @pytest.mark.parametrize(
     "asked", [{}, {"idempotency_key": "k"}, {"delay_ms": 5, "start_deadline_ms": 7, "context": {}}]
 )
-def test_the_event_made_without_its_run_is_the_very_one_that_makes_the_run(asked: dict[str, Any]) -> None:
+def test_the_event_made_without_its_run_is_the_very_one_that_makes_the_run(
+    asked: dict[str, Any],
+) -> None:
     launch = Launch(**{"parameters": {"day": "monday"}, **asked})
     event = request(defined(), launch, RUN_ID, "anna", at(1_000.5))
     assert event == launched(**asked)

@@ -36,17 +36,27 @@ def test_a_policy_is_read_from_the_clients_names() -> None:
 
 def test_a_null_in_a_policy_means_the_default() -> None:
     assert (
-        RetryPolicy.from_json(dict.fromkeys(("maxAttempts", "strategy", "initialDelayMs", "jitter"))) == RetryPolicy()
+        RetryPolicy.from_json(
+            dict.fromkeys(("maxAttempts", "strategy", "initialDelayMs", "jitter"))
+        )
+        == RetryPolicy()
     )
 
 
 def test_a_delay_of_zero_is_kept() -> None:
-    assert RetryPolicy.from_json({"strategy": "fixed", "initialDelayMs": 0}).delay_ms(1, nothing) == 0
+    assert (
+        RetryPolicy.from_json({"strategy": "fixed", "initialDelayMs": 0}).delay_ms(1, nothing) == 0
+    )
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 9])
 def test_strategy_none_retries_without_delay(attempt: int) -> None:
-    assert RetryPolicy(strategy="none", initial_delay_ms=1_000, jitter="equal").delay_ms(attempt, nearly_one) == 0
+    assert (
+        RetryPolicy(strategy="none", initial_delay_ms=1_000, jitter="equal").delay_ms(
+            attempt, nearly_one
+        )
+        == 0
+    )
 
 
 def test_fixed_waits_always_the_same() -> None:
@@ -97,11 +107,16 @@ def test_the_first_delay_may_not_exceed_the_longest() -> None:
     assert (issue.path, issue.keyword) == ("/retryPolicy/initialDelayMs", "maximum")
 
 
-@pytest.mark.parametrize("policy", [None, {}, {"initialDelayMs": 10, "maxDelayMs": 10}, {"initialDelayMs": 86_400_000}])
+@pytest.mark.parametrize(
+    "policy", [None, {}, {"initialDelayMs": 10, "maxDelayMs": 10}, {"initialDelayMs": 86_400_000}]
+)
 def test_a_first_delay_up_to_the_longest_is_fine(policy: dict[str, int | str] | None) -> None:
     assert policy_issues(policy) == []
 
 
 def test_a_longest_delay_below_the_default_first_one_shortens_it() -> None:
     assert policy_issues({"maxDelayMs": 999}) == []
-    assert RetryPolicy.from_json({"maxDelayMs": 999, "strategy": "fixed"}).delay_ms(1, lambda: 0.0) == 999
+    assert (
+        RetryPolicy.from_json({"maxDelayMs": 999, "strategy": "fixed"}).delay_ms(1, lambda: 0.0)
+        == 999
+    )

@@ -19,7 +19,9 @@ WORKER_COMMANDS: dict[str, Callable[[JobRun, Holder], object]] = {
     "expire": lambda run, holder: run.expire(holder, at(900), "stale data", Report()),
     "lose": lambda run, holder: run.lose(holder, at(900), "silent", half),
     "hand_back": lambda run, holder: run.hand_back(holder, at(900)),
-    "confirm_cancel": lambda run, holder: run.confirm_cancel(holder, at(900), None, Report(), by_handler=True),
+    "confirm_cancel": lambda run, holder: run.confirm_cancel(
+        holder, at(900), None, Report(), by_handler=True
+    ),
 }
 
 STALE_HOLDERS = {
@@ -42,7 +44,9 @@ def running_again(*, cancel: bool = False) -> JobRun:
 @pytest.mark.parametrize("command", WORKER_COMMANDS)
 @pytest.mark.parametrize("stale", STALE_HOLDERS)
 @pytest.mark.parametrize("state", ["running", "cancel requested"])
-def test_a_stale_holder_is_refused_in_every_running_state(command: str, stale: str, state: str) -> None:
+def test_a_stale_holder_is_refused_in_every_running_state(
+    command: str, stale: str, state: str
+) -> None:
     run = running_again(cancel=state == "cancel requested")
     run.collect_events()
     with pytest.raises(StaleExecutionError) as refused:
@@ -130,7 +134,9 @@ def test_every_other_end_of_an_attempt_spends_one() -> None:
 
 
 def test_retries_follow_the_policy() -> None:
-    run = a_run(retry_policy={"strategy": "exponential", "initialDelayMs": 1_000, "maxDelayMs": 3_000})
+    run = a_run(
+        retry_policy={"strategy": "exponential", "initialDelayMs": 1_000, "maxDelayMs": 3_000}
+    )
     waits = []
     for _ in range(4):
         holder = run.start(WORKER, run.scheduled_at)
@@ -183,7 +189,9 @@ def test_a_cancel_asked_for_survives_a_reload() -> None:
 
 
 @pytest.mark.parametrize(("asked", "reason"), [(True, None), (False, "handler")])
-def test_a_cancel_is_the_handlers_own_only_if_nobody_else_asked(*, asked: bool, reason: str | None) -> None:
+def test_a_cancel_is_the_handlers_own_only_if_nobody_else_asked(
+    *, asked: bool, reason: str | None
+) -> None:
     run = a_run()
     holder = run.start(WORKER, at(100))
     if asked:

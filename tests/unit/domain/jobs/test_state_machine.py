@@ -3,23 +3,23 @@
 import inspect
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from domain.errors import ConflictError
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import STATUSES, Failure, Holder, Report
+from tests import ROOT
 from tests.unit.given import FIRST, START_DEADLINE_MS, WORKER, a_run, at, failing, half, new_topics
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "state-machine.md"
+DOCUMENT = ROOT / "docs" / "state-machine.md"
 
 NOW = at(10_000)
 AFTER_DEADLINE = at(START_DEADLINE_MS)
 ERROR = Failure("boom")
 
-# Given: each state, with the holder that speaks in it (the last one where nobody holds the run), and as
-# many attempts left after the present one as the argument says ---------------------
+# Given: each state, with the holder that speaks in it (the last one where nobody holds the run),
+# and as many attempts left after the present one as the argument says ---------------------
 
 
 def _pending(spare: int) -> tuple[JobRun, Holder]:
@@ -101,7 +101,9 @@ WHEN: dict[str, Callable[[JobRun, Holder], object]] = {
     "succeed": lambda run, holder: run.succeed(holder, NOW, None, Report()),
     "fail": lambda run, holder: run.fail(holder, NOW, ERROR, Report(), half),
     f"fail, {LAST}": lambda run, holder: run.fail(holder, NOW, ERROR, Report(), half),
-    "fail, permanently": lambda run, holder: run.fail(holder, NOW, Failure("x", permanent=True), Report(), half),
+    "fail, permanently": lambda run, holder: run.fail(
+        holder, NOW, Failure("x", permanent=True), Report(), half
+    ),
     "time_out": lambda run, holder: run.time_out(holder, NOW, Report(), half),
     f"time_out, {LAST}": lambda run, holder: run.time_out(holder, NOW, Report(), half),
     "expire": lambda run, holder: run.expire(holder, NOW, "stale data", Report()),
@@ -193,7 +195,9 @@ def test_the_table_has_every_pair() -> None:
 def test_the_table_has_every_command_of_the_run() -> None:
     methods = inspect.getmembers(JobRun, inspect.isfunction)
     commands = {name for name, method in methods if "now" in inspect.signature(method).parameters}
-    assert {command.partition(",")[0] for command in WHEN} == {name for name in commands if not name.startswith("_")}
+    assert {command.partition(",")[0] for command in WHEN} == {
+        name for name in commands if not name.startswith("_")
+    }
 
 
 def test_the_table_has_every_status() -> None:
@@ -231,5 +235,7 @@ def documented() -> dict[tuple[str, str], str]:
 
 
 def test_the_document_has_the_same_table() -> None:
-    expected = {(state, command): THEN[command][list(GIVEN).index(state)] for state, command in PAIRS}
+    expected = {
+        (state, command): THEN[command][list(GIVEN).index(state)] for state, command in PAIRS
+    }
     assert documented() == expected

@@ -23,10 +23,14 @@ WHO = {"x-subject": "who"}
 
 
 def spec(schema: dict[str, Any], **fields: Any) -> Spec:
-    return Spec(name="Job", type="batch", entry_point="test.noop", parameters_schema=schema, **fields)
+    return Spec(
+        name="Job", type="batch", entry_point="test.noop", parameters_schema=schema, **fields
+    )
 
 
-def paths(schema: dict[str, Any], defaults: Any = None, concurrency_key: str | None = None) -> list[str]:
+def paths(
+    schema: dict[str, Any], defaults: Any = None, concurrency_key: str | None = None
+) -> list[str]:
     return [issue.path for issue in mark_issues(schema, defaults or {}, concurrency_key)]
 
 
@@ -56,22 +60,35 @@ def test_a_mark_must_name_a_property(mark: Any) -> None:
     ("schema", "path"),
     [
         (WHO, "/x-subject"),
-        (properties(who=WHO, deep=properties(mail=WHO)), "/properties/deep/properties/mail/x-subject"),
-        ({**properties(who=WHO), "allOf": [properties(mail=WHO)]}, "/allOf/0/properties/mail/x-subject"),
+        (
+            properties(who=WHO, deep=properties(mail=WHO)),
+            "/properties/deep/properties/mail/x-subject",
+        ),
+        (
+            {**properties(who=WHO), "allOf": [properties(mail=WHO)]},
+            "/allOf/0/properties/mail/x-subject",
+        ),
         ({**properties(who=WHO), "$defs": {"mail": WHO}}, "/$defs/mail/x-subject"),
-        ({**properties(who=WHO), "patternProperties": {"^m/": WHO}}, "/patternProperties/^m~1/x-subject"),
+        (
+            {**properties(who=WHO), "patternProperties": {"^m/": WHO}},
+            "/patternProperties/^m~1/x-subject",
+        ),
         ({**properties(who=WHO), "additionalProperties": WHO}, "/additionalProperties/x-subject"),
         ({**properties(who=WHO), "if": {"not": WHO}}, "/if/not/x-subject"),
     ],
 )
-def test_a_mark_elsewhere_is_refused_rather_than_passed_over(schema: dict[str, Any], path: str) -> None:
+def test_a_mark_elsewhere_is_refused_rather_than_passed_over(
+    schema: dict[str, Any], path: str
+) -> None:
     assert paths(schema) == [f"/parametersSchema{path}"]
 
 
 def test_what_only_looks_like_a_mark_is_none() -> None:
     named = properties(who=WHO, **{"x-subject": {"type": "string"}})
     assert paths({**named, "default": WHO, "examples": [WHO], "const": WHO, "enum": [WHO]}) == []
-    assert paths({**named, "$defs": {"x-subject": True}, "dependentSchemas": {"x-subject": {}}}) == []
+    assert (
+        paths({**named, "$defs": {"x-subject": True}, "dependentSchemas": {"x-subject": {}}}) == []
+    )
 
 
 def test_what_the_log_would_keep_in_the_open_is_refused() -> None:
@@ -98,7 +115,9 @@ def test_the_catalogs_own_jobs_take_no_personal_data(slug: str) -> None:
         definition.revise({"parameters_schema": properties(who=WHO)}, None, NOW)
 
 
-@pytest.mark.parametrize(("value", "name"), [("bo", "bo"), (7, "7"), ("7", "7"), (0, "0"), (-1, "-1"), (" ", " ")])
+@pytest.mark.parametrize(
+    ("value", "name"), [("bo", "bo"), (7, "7"), ("7", "7"), (0, "0"), (-1, "-1"), (" ", " ")]
+)
 def test_a_subject_is_named_by_a_text_or_an_integer(value: Any, name: str) -> None:
     marked = {"mail": "who"}
     assert subject_issues(marked, {"who": value, "mail": "m"}) == []

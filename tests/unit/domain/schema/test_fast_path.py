@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from domain.json_values import Json, normalise
 from domain.schema.budget import MAX_STEPS, budget, limited
 from domain.schema.fast_path import Plain, compiled
-from domain.schema.validation import DEFAULT_DIALECT, quick_and_thorough, schema_issues, thorough_violations
+from domain.schema.validation import (
+    DEFAULT_DIALECT,
+    quick_and_thorough,
+    schema_issues,
+    thorough_violations,
+)
 
 DIALECTS = (
     "http://json-schema.org/draft-04/schema#",
@@ -25,13 +30,17 @@ TEXTS = st.sampled_from(["", "a", "ab", "ä", "1", "\U0001f600\U0001f600"]) | st
     st.characters(codec="utf-8", exclude_characters="\x00"), max_size=3
 )
 NUMBERS = (
-    st.sampled_from([0, 1, -1, 2, 1.5, -0.0, 1.0, 2**53 + 1, float(2**53), 2**64 - 1, -(2**63), 1e300, 0.1])
+    st.sampled_from(
+        [0, 1, -1, 2, 1.5, -0.0, 1.0, 2**53 + 1, float(2**53), 2**64 - 1, -(2**63), 1e300, 0.1]
+    )
     | st.integers(-3, 3)
     | st.floats(-3, 3)
 )
 SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=12
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
 )
 TYPES = st.sampled_from(["object", "array", "string", "boolean", "null", "integer", "number"])
 COUNTS = st.integers(0, 3)
@@ -51,7 +60,10 @@ def _schema(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         "required": st.lists(NAMES, min_size=1, max_size=2, unique=True),
         **dict.fromkeys(("minimum", "maximum"), NUMBERS),
         **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), NUMBERS | st.booleans()),
-        **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), COUNTS),
+        **dict.fromkeys(
+            ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+            COUNTS,
+        ),
         "properties": st.dictionaries(NAMES, part, max_size=3),
         "additionalProperties": part,
         "items": part | st.lists(part, min_size=1, max_size=2),
@@ -91,7 +103,9 @@ def bound(plain: Plain, value: Json) -> int:
 
 
 @given(st.sampled_from(DIALECTS), schemas(), VALUES)
-def test_what_the_quick_check_is_certain_of_is_valid_in_every_dialect(dialect: str, schema: Any, value: Any) -> None:
+def test_what_the_quick_check_is_certain_of_is_valid_in_every_dialect(
+    dialect: str, schema: Any, value: Any
+) -> None:
     schema = normalise({**schema, "$schema": dialect})
     if not schema_issues(schema, ""):
         check(schema, normalise(value))

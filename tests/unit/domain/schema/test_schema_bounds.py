@@ -29,9 +29,14 @@ def doubling(keyword: str, last: Json) -> dict[str, Any]:
 def by_dependencies(count: int) -> dict[str, Any]:
     """Return definitions that double without looking at a value."""
     chain = {
-        f"d{n}": {"dependentSchemas": {name: {"$ref": f"#/$defs/d{n + 1}"} for name in "ab"}} for n in range(count)
+        f"d{n}": {"dependentSchemas": {name: {"$ref": f"#/$defs/d{n + 1}"} for name in "ab"}}
+        for n in range(count)
     }
-    return {"unevaluatedProperties": False, "$ref": "#/$defs/d0", "$defs": {**chain, f"d{count}": {}}}
+    return {
+        "unevaluatedProperties": False,
+        "$ref": "#/$defs/d0",
+        "$defs": {**chain, f"d{count}": {}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -41,8 +46,16 @@ def by_dependencies(count: int) -> dict[str, Any]:
         ({"properties": {"b": {"items": {"pattern": ENDLESS}}}}, {"b": ["", TEXT]}, "/b/1"),
         ({"patternProperties": {ENDLESS: {}}}, {"a": {}, TEXT: {}}, f"/{TEXT}"),
         ({"propertyNames": {"pattern": ENDLESS}}, {TEXT: {}}, f"/{TEXT}"),
-        ({"patternProperties": {ENDLESS: {}}, "additionalProperties": False}, {TEXT: {}}, f"/{TEXT}"),
-        ({"not": {"patternProperties": {ENDLESS: {}}}, "unevaluatedProperties": False}, {TEXT: {}}, f"/{TEXT}"),
+        (
+            {"patternProperties": {ENDLESS: {}}, "additionalProperties": False},
+            {TEXT: {}},
+            f"/{TEXT}",
+        ),
+        (
+            {"not": {"patternProperties": {ENDLESS: {}}}, "unevaluatedProperties": False},
+            {TEXT: {}},
+            f"/{TEXT}",
+        ),
         ({"anyOf": [{"properties": {"b": {"pattern": ENDLESS}}}, {}]}, {"b": TEXT}, "/b"),
         ({"properties": {"b": {"$schema": DRAFT_07, "pattern": ENDLESS}}}, {"b": TEXT}, "/b"),
         ({"$schema": DRAFT_04, "properties": {"b": {"pattern": ENDLESS}}}, {"b": TEXT}, "/b"),
@@ -58,7 +71,9 @@ def test_a_pattern_that_takes_too_long_is_a_violation_at_its_place(
 
 
 def test_many_patterns_that_take_long_together_are_a_violation() -> None:
-    (issue,) = violations({"items": {"pattern": ENDLESS}}, ["a" * 15 + "!" for _ in range(10_000)], "/parameters")
+    (issue,) = violations(
+        {"items": {"pattern": ENDLESS}}, ["a" * 15 + "!" for _ in range(10_000)], "/parameters"
+    )
     assert issue.keyword == "pattern"
 
 
@@ -68,14 +83,23 @@ def test_many_patterns_that_take_long_together_are_a_violation() -> None:
         (doubling("allOf", {}), {}),
         (doubling("anyOf", False), {}),
         (doubling("oneOf", {"type": "string"}), {}),
-        ({**doubling("allOf", {"properties": {"a": {}}}), "unevaluatedProperties": False}, {"a": 1}),
+        (
+            {**doubling("allOf", {"properties": {"a": {}}}), "unevaluatedProperties": False},
+            {"a": 1},
+        ),
         (by_dependencies(30), {"a": 1, "b": 1}),
-        ({"allOf": [{"$ref": "#/$defs/c"}] * 500, "$defs": {"c": {"const": [0] * 50_000}}}, [0] * 50_000),
+        (
+            {"allOf": [{"$ref": "#/$defs/c"}] * 500, "$defs": {"c": {"const": [0] * 50_000}}},
+            [0] * 50_000,
+        ),
         ({"items": {f"unknown{n}": 0 for n in range(10_000)}}, [0] * 10_000),
         ({"anyOf": [{"allOf": [{"type": "string"}] * 500}]}, [0] * 50_000),
         ({"anyOf": [{"allOf": [False] * 500}]}, [0] * 50_000),
         ({"$id": "http://a/", "items": {"$id": "x" * 100_000, "minimum": 0}}, [0] * 10_000),
-        ({"items": {"$ref": "#/$defs/" + "x" * 100_000}, "$defs": {"x" * 100_000: True}}, [0] * 10_000),
+        (
+            {"items": {"$ref": "#/$defs/" + "x" * 100_000}, "$defs": {"x" * 100_000: True}},
+            [0] * 10_000,
+        ),
     ],
     ids=[
         "doubling allOf",
@@ -91,7 +115,9 @@ def test_many_patterns_that_take_long_together_are_a_violation() -> None:
         "a long reference, often",
     ],
 )
-def test_a_schema_that_takes_too_many_steps_is_a_violation(schema: dict[str, Any], value: Json) -> None:
+def test_a_schema_that_takes_too_many_steps_is_a_violation(
+    schema: dict[str, Any], value: Json
+) -> None:
     assert schema_issues(schema, "/parametersSchema") == []
     (issue,) = violations(schema, value, "/parameters")
     assert (issue.path, issue.keyword) == ("/parameters", "maxSteps")
@@ -107,10 +133,24 @@ def test_a_schema_that_takes_too_many_steps_is_a_violation(schema: dict[str, Any
         ({"items": {"enum": [f"x{n}" for n in range(10_000)]}}, ["x9999"] * 20_000),
         ({"prefixItems": [True] * 2_000, "items": True, "unevaluatedItems": False}, [0] * 20_000),
         ({"items": {"type": "number"}}, list(range(80_000))),
-        ({"items": {"$ref": "#a"}, "$defs": {f"d{n}": {"$anchor": f"a{n or ''}"} for n in range(800)}}, [0] * 5_000),
+        (
+            {
+                "items": {"$ref": "#a"},
+                "$defs": {f"d{n}": {"$anchor": f"a{n or ''}"} for n in range(800)},
+            },
+            [0] * 5_000,
+        ),
         ({"required": [f"p{n}" for n in range(20_000)]}, {f"p{n}": 0 for n in range(20_000)}),
     ],
-    ids=["unique objects", "unique of all kinds", "enum", "unevaluated items", "numbers", "anchors", "required"],
+    ids=[
+        "unique objects",
+        "unique of all kinds",
+        "enum",
+        "unevaluated items",
+        "numbers",
+        "anchors",
+        "required",
+    ],
 )
 def test_large_values_are_checked_within_the_budget(schema: dict[str, Any], value: Json) -> None:
     assert schema_issues(schema, "/parametersSchema") == []
@@ -118,17 +158,44 @@ def test_large_values_are_checked_within_the_budget(schema: dict[str, Any], valu
 
 
 def test_a_schema_too_large_to_be_checked_is_refused() -> None:
-    schema: JsonObject = {"properties": {f"p{n}": {"type": "string", "minLength": 1} for n in range(10_000)}}
+    schema: JsonObject = {
+        "properties": {f"p{n}": {"type": "string", "minLength": 1} for n in range(10_000)}
+    }
     (issue,) = schema_issues(schema, "/parametersSchema")
     assert (issue.path, issue.keyword) == ("/parametersSchema", "maxSteps")
 
 
 def test_a_draft_04_enumeration_of_many_objects_is_checked_within_the_budget() -> None:
-    assert schema_issues({"$schema": DRAFT_04, "enum": [{"a": n} for n in range(10_000)]}, "/parametersSchema") == []
+    assert (
+        schema_issues(
+            {"$schema": DRAFT_04, "enum": [{"a": n} for n in range(10_000)]}, "/parametersSchema"
+        )
+        == []
+    )
 
 
-EQUAL: list[list[Json]] = [[1, 1.0], [{"a": 1, "b": [2.0]}, {"b": [2], "a": 1.0}], [True], [False], [0, -0.0], ["1"]]
-EQUAL += [[None], [[]], [{}], [[1, 2]], [[2, 1]], [{"a": None}], ["é"], [1e300], [0.1], [2**63], ["true"], [""]]
+EQUAL: list[list[Json]] = [
+    [1, 1.0],
+    [{"a": 1, "b": [2.0]}, {"b": [2], "a": 1.0}],
+    [True],
+    [False],
+    [0, -0.0],
+    ["1"],
+]
+EQUAL += [
+    [None],
+    [[]],
+    [{}],
+    [[1, 2]],
+    [[2, 1]],
+    [{"a": None}],
+    ["é"],
+    [1e300],
+    [0.1],
+    [2**63],
+    ["true"],
+    [""],
+]
 
 
 def test_values_are_equal_as_json_schema_says() -> None:
@@ -136,9 +203,9 @@ def test_values_are_equal_as_json_schema_says() -> None:
         for value in alike:
             assert violations({"const": alike[0]}, value, "") == []
             assert violations({"enum": ["other", alike[-1]]}, value, "") == []
-            assert [issue.keyword for issue in violations({"uniqueItems": True}, [value, *alike], "")] == [
-                "uniqueItems"
-            ]
+            assert [
+                issue.keyword for issue in violations({"uniqueItems": True}, [value, *alike], "")
+            ] == ["uniqueItems"]
     for one, other in combinations([value for alike in EQUAL for value in alike[:1]], 2):
         assert violations({"uniqueItems": True}, [one, other], "") == []
         assert violations({"const": one}, other, "")
@@ -156,8 +223,16 @@ def test_items_may_repeat_unless_they_must_be_unique() -> None:
         ({"properties": {"a": True}}, {"a": 1, "b": 2}, "'b'"),
         ({"patternProperties": {"^a": True}}, {"ab": 1, "b": 2}, "'b'"),
         ({"allOf": [{"properties": {"a": True}}]}, {"a": 1, "b": 2}, "'b'"),
-        ({"anyOf": [{"properties": {"a": {"type": "string"}}}, {"required": ["b"]}]}, {"a": 1, "b": 2}, "'a', 'b'"),
-        ({"$ref": "#/$defs/x", "$defs": {"x": {"properties": {"a": True}}}}, {"a": 1, "b": 2}, "'b'"),
+        (
+            {"anyOf": [{"properties": {"a": {"type": "string"}}}, {"required": ["b"]}]},
+            {"a": 1, "b": 2},
+            "'a', 'b'",
+        ),
+        (
+            {"$ref": "#/$defs/x", "$defs": {"x": {"properties": {"a": True}}}},
+            {"a": 1, "b": 2},
+            "'b'",
+        ),
         (
             {"if": {"properties": {"a": {"const": 1}}}, "then": {"properties": {"b": True}}},
             {"a": 1, "b": 2, "c": 3},
@@ -172,7 +247,9 @@ def test_items_may_repeat_unless_they_must_be_unique() -> None:
 def test_unevaluated_properties_are_those_that_nothing_looked_at(
     dialect: str, schema: dict[str, Any], value: Json, wrong: str | None
 ) -> None:
-    found_issues = violations({"$schema": dialect, "unevaluatedProperties": False, **schema}, value, "")
+    found_issues = violations(
+        {"$schema": dialect, "unevaluatedProperties": False, **schema}, value, ""
+    )
     assert [(issue.keyword, f"({wrong} " in issue.message) for issue in found_issues] == (
         [("unevaluatedProperties", True)] if wrong else []
     )
@@ -196,14 +273,24 @@ _TREE: dict[str, Any] = {
         ({"items": True}, [1, 2], True),
         ({"contains": {"type": "string"}}, ["a"], True),
         ({"contains": {"type": "string"}}, ["a", 1], False),
-        ({"allOf": [{"$ref": "#/$defs/x"}], "$defs": {"x": {"prefixItems": [True, True]}}}, [1, 2], True),
+        (
+            {"allOf": [{"$ref": "#/$defs/x"}], "$defs": {"x": {"prefixItems": [True, True]}}},
+            [1, 2],
+            True,
+        ),
         (_TREE, [[[]]], True),
         (_TREE, [[[], 5]], False),
-        ({"$dynamicRef": "#x", "$defs": {"x": {"$dynamicAnchor": "x", "prefixItems": [True]}}}, [1], True),
+        (
+            {"$dynamicRef": "#x", "$defs": {"x": {"$dynamicAnchor": "x", "prefixItems": [True]}}},
+            [1],
+            True,
+        ),
         ({"prefixItems": [True], "unevaluatedItems": {"type": "string"}}, [1, "a"], True),
         ({"prefixItems": [True], "unevaluatedItems": {"type": "string"}}, [1, 2], False),
     ],
 )
-def test_unevaluated_items_are_those_that_nothing_looked_at(schema: dict[str, Any], value: Json, right: object) -> None:
+def test_unevaluated_items_are_those_that_nothing_looked_at(
+    schema: dict[str, Any], value: Json, right: object
+) -> None:
     found_issues = violations({"unevaluatedItems": False, **schema}, value, "")
     assert [issue.keyword for issue in found_issues] == ([] if right else ["unevaluatedItems"])

@@ -100,11 +100,18 @@ _PARTS += [
     "(?i:A)",
 ]
 _REPEATS = ["", "", "*", "+", "?", "*?", "+?", "{2}", "{,2}", "{1,2}", "*+"]
-_PATTERNS = st.lists(st.tuples(st.sampled_from(_PARTS), st.sampled_from(_REPEATS)), min_size=1, max_size=4)
+_PATTERNS = st.lists(
+    st.tuples(st.sampled_from(_PARTS), st.sampled_from(_REPEATS)), min_size=1, max_size=4
+)
 
 
-@given(parts=_PATTERNS, texts=st.lists(st.text("aabcxe_ {}[]:-1é\n", max_size=6), min_size=3, max_size=3))
-def test_patterns_mean_what_they_mean_to_the_standard_library(parts: list[tuple[str, str]], texts: list[str]) -> None:
+@given(
+    parts=_PATTERNS,
+    texts=st.lists(st.text("aabcxe_ {}[]:-1é\n", max_size=6), min_size=3, max_size=3),
+)
+def test_patterns_mean_what_they_mean_to_the_standard_library(
+    parts: list[tuple[str, str]], texts: list[str]
+) -> None:
     source = "".join(part + repeat for part, repeat in parts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # That `[[` may mean something else one day.

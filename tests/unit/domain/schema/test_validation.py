@@ -45,7 +45,11 @@ def test_what_is_no_schema_is_refused_where_it_is_wrong(schema: dict[str, Any], 
         {"patternProperties": {"[": {}}},
         {"pattern": "a{99999999999999999999}"},
         {"$schema": DRAFT_04, "patternProperties": {"(": {}}},
-        {"$schema": DRAFT_07, "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"pattern": "("}}},
+        {
+            "$schema": DRAFT_07,
+            "properties": {"a": {"$ref": "#/$defs/x"}},
+            "$defs": {"x": {"pattern": "("}},
+        },
     ],
 )
 def test_a_broken_regular_expression_is_refused_at_registration(schema: dict[str, Any]) -> None:
@@ -53,7 +57,15 @@ def test_a_broken_regular_expression_is_refused_at_registration(schema: dict[str
 
 
 @pytest.mark.parametrize(
-    "dialect", ["https://example.org/dialect", "", "http://[", 7, None, "http://json-schema.org/draft-03/schema#"]
+    "dialect",
+    [
+        "https://example.org/dialect",
+        "",
+        "http://[",
+        7,
+        None,
+        "http://json-schema.org/draft-03/schema#",
+    ],
 )
 def test_an_unknown_dialect_is_refused(dialect: Json) -> None:
     (issue,) = schema_issues({"$schema": dialect}, PATH)
@@ -88,7 +100,9 @@ def test_a_reference_that_leads_to_no_schema_inside_is_refused(reference: str) -
     assert repr(reference) in issue.message
 
 
-@pytest.mark.parametrize("target", [{"$ref": "http://127.0.0.1:9/x"}, {"type": "strnig"}, 5, "text", {"$ref": "#/no"}])
+@pytest.mark.parametrize(
+    "target", [{"$ref": "http://127.0.0.1:9/x"}, {"type": "strnig"}, 5, "text", {"$ref": "#/no"}]
+)
 def test_what_a_reference_leads_to_is_checked_too(target: Json) -> None:
     assert schema_issues({"properties": {"a": {"$ref": "#/odd"}}, "odd": target}, PATH)
 
@@ -98,7 +112,8 @@ def test_a_remote_reference_is_never_fetched() -> None:
         server.settimeout(0)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/schema"
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # jsonschema's own, where it does fetch
+            # jsonschema's own, where it does fetch
+            warnings.simplefilter("ignore", DeprecationWarning)
             assert keywords({"$ref": url}) == ["$ref"]
             assert violations({"$ref": url}, {}, "/parameters")
         with pytest.raises(BlockingIOError):
@@ -108,11 +123,19 @@ def test_a_remote_reference_is_never_fetched() -> None:
 def test_references_to_definitions_ids_and_anchors_are_followed() -> None:
     schema: dict[str, Any] = {
         "$id": "https://example.org/root",
-        "properties": {"a": {"$ref": "#/$defs/text"}, "b": {"$ref": "#whole"}, "c": {"$ref": "item"}},
+        "properties": {
+            "a": {"$ref": "#/$defs/text"},
+            "b": {"$ref": "#whole"},
+            "c": {"$ref": "item"},
+        },
         "$defs": {
             "text": {"type": "string"},
             "number": {"$anchor": "whole", "type": "integer"},
-            "thing": {"$id": "item", "$ref": "#/$defs/flag", "$defs": {"flag": {"type": "boolean"}}},
+            "thing": {
+                "$id": "item",
+                "$ref": "#/$defs/flag",
+                "$defs": {"flag": {"type": "boolean"}},
+            },
         },
     }
     assert pointers(schema, {"a": "x", "b": 1, "c": True}) == []
@@ -131,12 +154,17 @@ def test_references_to_definitions_ids_and_anchors_are_followed() -> None:
         {"$schema": "https://json-schema.org/draft/2019-09/schema", "$recursiveRef": "#"},
     ],
 )
-def test_a_schema_that_refers_to_itself_without_end_is_a_violation_not_a_crash(schema: dict[str, Any]) -> None:
+def test_a_schema_that_refers_to_itself_without_end_is_a_violation_not_a_crash(
+    schema: dict[str, Any],
+) -> None:
     assert pointers(schema, {}) == [("/parameters", "$ref")]
 
 
 def test_a_recursive_schema_goes_as_deep_as_the_value() -> None:
-    schema = {"$ref": "#/$defs/node", "$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}}}}}
+    schema = {
+        "$ref": "#/$defs/node",
+        "$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}}}},
+    }
     schema["$defs"]["node"]["type"] = "object"  # type: ignore[index]
     value: Json = 5
     for _ in range(60):
@@ -146,7 +174,11 @@ def test_a_recursive_schema_goes_as_deep_as_the_value() -> None:
 
 def test_every_violation_is_listed_with_its_place() -> None:
     schema = {
-        "properties": {"a": {"type": "string"}, "b": {"items": {"maximum": 3}}, "c/d": {"enum": [1]}},
+        "properties": {
+            "a": {"type": "string"},
+            "b": {"items": {"maximum": 3}},
+            "c/d": {"enum": [1]},
+        },
         "required": ["x", "y/z"],
         "additionalProperties": False,
     }
@@ -176,7 +208,10 @@ def test_a_long_value_does_not_fill_the_message() -> None:
 
 
 def test_draft_07_is_honoured() -> None:
-    schema = {"$schema": DRAFT_07, "properties": {"a": {"items": [{"type": "string"}], "additionalItems": False}}}
+    schema = {
+        "$schema": DRAFT_07,
+        "properties": {"a": {"items": [{"type": "string"}], "additionalItems": False}},
+    }
     assert pointers(schema, {"a": ["x", 1]}) == [("/parameters/a", "additionalItems")]
     assert pointers({"properties": {"a": {"prefixItems": [{"type": "string"}]}}}, {"a": [1]}) == [
         ("/parameters/a/0", "type")
@@ -185,7 +220,10 @@ def test_draft_07_is_honoured() -> None:
 
 def test_draft_07_dependencies_may_mix_names_and_schemas() -> None:
     schema = {"$schema": DRAFT_07, "dependencies": {"a": {"required": ["c"]}, "b": ["d"]}}
-    assert pointers(schema, {"a": 1, "b": 1}) == [("/parameters", "dependencies"), ("/parameters/c", "required")]
+    assert pointers(schema, {"a": 1, "b": 1}) == [
+        ("/parameters", "dependencies"),
+        ("/parameters/c", "required"),
+    ]
 
 
 def test_draft_04_exclusive_minimum_is_honoured() -> None:
@@ -203,4 +241,8 @@ def test_no_schema_allows_everything() -> None:
 
 
 def test_given_parameters_replace_defaults_key_by_key_at_the_top() -> None:
-    assert merged({"a": {"x": 1}, "b": 2, "c": 3}, {"a": {"y": 1}, "c": None}) == {"a": {"y": 1}, "b": 2, "c": None}
+    assert merged({"a": {"x": 1}, "b": 2, "c": 3}, {"a": {"y": 1}, "c": None}) == {
+        "a": {"y": 1},
+        "b": 2,
+        "c": None,
+    }

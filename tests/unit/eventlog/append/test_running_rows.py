@@ -26,7 +26,9 @@ def test_a_running_run_is_kept_for_its_version_alone() -> None:
     assert rows.row(run_id, 3) is None
 
 
-@pytest.mark.parametrize("changes", [{"status": "pending"}, {"status": "succeeded"}, {"personal": {"key": ["name"]}}])
+@pytest.mark.parametrize(
+    "changes", [{"status": "pending"}, {"status": "succeeded"}, {"personal": {"key": ["name"]}}]
+)
 def test_what_waits_has_ended_or_can_be_erased_is_not_kept(changes: dict[str, object]) -> None:
     rows, run_id = _noted(_row(**changes))
     assert not rows.knows(run_id)

@@ -60,7 +60,8 @@ def test_nothing_of_a_value_stands_in_the_stored_state() -> None:
 
 def test_a_lost_key_takes_its_values_and_the_digest_and_leaves_the_rest() -> None:
     stored = encrypt(
-        event({"mail": 1, "street": 2, "town": 3, "day": 4}, "f00d"), {"mail": ONE, "street": TWO, "town": ONE}
+        event({"mail": 1, "street": 2, "town": 3, "day": 4}, "f00d"),
+        {"mail": ONE, "street": TWO, "town": ONE},
     )
     found = opened(stored, {str(TWO[0]): TWO[1]})
     assert found["parameters"] == {"mail": "[erased]", "town": "[erased]", "street": 2, "day": 4}
@@ -85,7 +86,9 @@ def test_a_ciphertext_is_bound_to_its_run_and_its_parameter() -> None:
 
 
 def test_a_parameter_that_looks_like_encryption_is_a_parameter() -> None:
-    state = event({"encrypted": {"values": {}}, "text": MARK.decode(), "deep": {"encrypted": {"values": {}}}}).state
+    state = event(
+        {"encrypted": {"values": {}}, "text": MARK.decode(), "deep": {"encrypted": {"values": {}}}}
+    ).state
     assert MARK in state
     assert encrypted_part(1, state) is None
     assert encrypted_part(2, encrypt(event({"mail": 1}), {"mail": ONE}).state) is None
@@ -124,11 +127,16 @@ def test_a_changed_file_is_read_anew_where_a_key_is_missing(tmp_path: Path) -> N
     other.write([new, old])
     assert file.known(old.id) == old
     assert file.known(new.id) == new
-    with pytest.raises(SubjectKeysUnavailableError, match=rf"wrapped by the master key 0{{16}}, but .* has {new.id}"):
+    with pytest.raises(
+        SubjectKeysUnavailableError,
+        match=rf"wrapped by the master key 0{{16}}, but .* has {new.id}",
+    ):
         file.known("0" * 16)
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "abc\n", "A" * 64, "0" * 63, "0" * 64 + "\nmore\n", "ü" * 64])
+@pytest.mark.parametrize(
+    "text", ["", "# nothing\n", "abc\n", "A" * 64, "0" * 63, "0" * 64 + "\nmore\n", "ü" * 64]
+)
 def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "subjects.key"
     path.write_text(text)
@@ -136,7 +144,9 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
         MasterKeyFile(path).held()
 
 
-def test_a_file_that_others_can_read_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_others_can_read_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "subjects.key"
     MasterKeyFile(path).create()
     assert caplog.records == []

@@ -59,12 +59,19 @@ def _seals(log: Sequence[Sequence[Leaf]]) -> list[StoredSeal]:
         signed = sign(KEYS, head)
         before = signed.hash
         peaks = b"".join(tree.peaks)
-        seals.append(StoredSeal(number, head.size, head.position, head.text(), signed.signature, runs, leaves, peaks))
+        seals.append(
+            StoredSeal(
+                number, head.size, head.position, head.text(), signed.signature, runs, leaves, peaks
+            )
+        )
     return seals
 
 
 def _check(
-    events: Sequence[Leaf], seals: Sequence[StoredSeal], kept: Sequence[KeptHead] = (), chunk: int = 4
+    events: Sequence[Leaf],
+    seals: Sequence[StoredSeal],
+    kept: Sequence[KeptHead] = (),
+    chunk: int = 4,
 ) -> Report:
     check, waiting = SealCheck(LOG_ID, kept), list(events)
 
@@ -91,7 +98,9 @@ def _edited(data: st.DataObject, events: list[Leaf]) -> list[Leaf]:
         return events
     one, other = data.draw(st.sampled_from(events))[0], data.draw(st.sampled_from(events))[0]
     kind = data.draw(st.sampled_from(("alter", "remove", "insert", "swap", "move")))
-    free = data.draw(st.sampled_from([p for p in range(-9, max(1, events[-1][0])) if p not in edited]))
+    free = data.draw(
+        st.sampled_from([p for p in range(-9, max(1, events[-1][0])) if p not in edited])
+    )
     if kind == "alter":
         edited[one] = _event(one, "altered")[1]
     elif kind == "remove":
@@ -111,7 +120,9 @@ def _damaged(data: st.DataObject, seals: list[StoredSeal]) -> list[StoredSeal]:
     damaged = []
     for seal in seals:
         last = seal.number == len(seals)
-        kinds = ("", "", "leaves", "peaks", "both") + (() if last else ("head", "signature", "gone"))
+        kinds = ("", "", "leaves", "peaks", "both") + (
+            () if last else ("head", "signature", "gone")
+        )
         kind = data.draw(st.sampled_from(kinds))
         changed = seal
         if kind in {"leaves", "both"}:
@@ -133,11 +144,17 @@ def _first_difference(one: Sequence[Leaf], other: Sequence[Leaf]) -> int | None:
 
 
 @given(logs(), st.integers(1, 5), st.lists(st.just(_event(1_000)), max_size=1))
-def test_a_log_that_nobody_touched_is_clean(log: list[list[Leaf]], chunk: int, tail: list[Leaf]) -> None:
+def test_a_log_that_nobody_touched_is_clean(
+    log: list[list[Leaf]], chunk: int, tail: list[Leaf]
+) -> None:
     events = [leaf for own in log for leaf in own]
     report = _check(events + tail, _seals(log), chunk=chunk)
     assert report.clean
-    assert (report.events, report.unsealed, report.seals) == (len(events) + len(tail), len(tail), len(log))
+    assert (report.events, report.unsealed, report.seals) == (
+        len(events) + len(tail),
+        len(tail),
+        len(log),
+    )
 
 
 @given(logs(), st.data())

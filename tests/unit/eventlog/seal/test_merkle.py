@@ -81,7 +81,16 @@ def test_leaves_and_nodes_are_hashed_apart() -> None:
 
 def test_known_roots_of_certificate_transparency() -> None:
     """The inputs and roots that the reference implementations of RFC 6962 share."""
-    data = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
+    data = [
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    ]
     roots = {
         1: "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
         2: "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -106,7 +115,9 @@ def test_a_frontier_of_the_wrong_number_of_peaks_is_refused() -> None:
 
 
 @given(SIZES, st.data())
-def test_inclusion_proofs_are_those_of_the_definition_and_prove_that_leaf_alone(size: int, data: st.DataObject) -> None:
+def test_inclusion_proofs_are_those_of_the_definition_and_prove_that_leaf_alone(
+    size: int, data: st.DataObject
+) -> None:
     index = data.draw(st.integers(0, size - 1))
     leaves = LEAVES[:size]
     path = _roots(inclusion_ranges(index, size), leaves)
@@ -119,7 +130,9 @@ def test_inclusion_proofs_are_those_of_the_definition_and_prove_that_leaf_alone(
     assert not verify_inclusion(leaves[index], index, size, [*path, root], root)
     if path:
         broken = data.draw(st.integers(0, len(path) - 1))
-        assert not verify_inclusion(leaves[index], index, size, [*path[:broken], root, *path[broken + 1 :]], root)
+        assert not verify_inclusion(
+            leaves[index], index, size, [*path[:broken], root, *path[broken + 1 :]], root
+        )
         assert not verify_inclusion(leaves[index], index, size, path[:-1], root)
 
 
@@ -138,12 +151,16 @@ def test_consistency_proofs_are_those_of_the_definition_and_prove_those_trees_al
     assert not verify_consistency(old, old_root, new, new_root, [*path, new_root])
     if path:
         broken = data.draw(st.integers(0, len(path) - 1))
-        assert not verify_consistency(old, old_root, new, new_root, [*path[:broken], b"x" * 32, *path[broken + 1 :]])
+        assert not verify_consistency(
+            old, old_root, new, new_root, [*path[:broken], b"x" * 32, *path[broken + 1 :]]
+        )
         assert not verify_consistency(old, old_root, new, new_root, path[:-1])
 
 
 @given(SIZES, st.data())
-def test_no_proof_shows_that_a_tree_begins_with_one_of_which_a_leaf_was_changed(new: int, data: st.DataObject) -> None:
+def test_no_proof_shows_that_a_tree_begins_with_one_of_which_a_leaf_was_changed(
+    new: int, data: st.DataObject
+) -> None:
     old = data.draw(st.integers(1, new))
     changed = data.draw(st.integers(0, old - 1))
     leaves = [*LEAVES[:changed], leaf_hash(b"changed"), *LEAVES[changed + 1 : new]]
@@ -152,7 +169,9 @@ def test_no_proof_shows_that_a_tree_begins_with_one_of_which_a_leaf_was_changed(
 
 
 @given(SIZES, SIZES, st.data())
-def test_the_first_difference_lies_in_the_range_that_is_named(ours: int, theirs: int, data: st.DataObject) -> None:
+def test_the_first_difference_lies_in_the_range_that_is_named(
+    ours: int, theirs: int, data: st.DataObject
+) -> None:
     changed = data.draw(st.integers(0, len(LEAVES)))
     other = [*LEAVES[:changed], *(leaf_hash(leaf) for leaf in LEAVES[changed:])][:theirs]
     start, end = first_difference(_grown(LEAVES[:ours]), _grown(other))

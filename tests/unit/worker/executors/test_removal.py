@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import ROOT
 from worker.executors.local.removal import remove
 
 SCRIPT = """
@@ -36,7 +37,7 @@ def test_directories_that_a_handler_closed_are_removed_by_an_ordinary_user(tmp_p
         text=True,
         check=False,
         cwd=tmp_path,  # Its parents need not let everybody pass.
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "['kept']\n"

@@ -25,14 +25,22 @@ def _ask(made: Pace, count: int) -> list[asyncio.Task[Callable[[], None]]]:
     return [asyncio.create_task(made.turn()) for _ in range(count)]
 
 
-def test_the_next_begins_when_one_is_over_in_the_order_of_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_begins_when_one_is_over_in_the_order_of_asking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(throttle, "MOMENT_S", 3_600.0)
 
     async def main() -> None:
         turns = _ask(Pace(), 5)
         assert await _begun(turns) == 2
         (await turns[1])()
-        assert [turn.done() for turn in turns if await _begun(turns)] == [True, True, True, False, False]
+        assert [turn.done() for turn in turns if await _begun(turns)] == [
+            True,
+            True,
+            True,
+            False,
+            False,
+        ]
         (await turns[1])()
         assert await _begun(turns) == 3, "a turn is given back once"
 
@@ -64,7 +72,9 @@ def test_who_stops_waiting_takes_nobodys_turn(monkeypatch: pytest.MonkeyPatch) -
     asyncio.run(main())
 
 
-def test_a_turn_that_came_together_with_the_cancel_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_that_came_together_with_the_cancel_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(throttle, "MOMENT_S", 3_600.0)
 
     async def main() -> None:

@@ -18,7 +18,9 @@ from worker.lifecycle import attempts
 from worker.lifecycle.attempts import Attempts, AttemptSettings
 
 
-@pytest.mark.parametrize(("number", "command"), [(errno.ENOSPC, "hand_back"), (errno.EACCES, "fail")])
+@pytest.mark.parametrize(
+    ("number", "command"), [(errno.ENOSPC, "hand_back"), (errno.EACCES, "fail")]
+)
 def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
     monkeypatch: pytest.MonkeyPatch, number: int, command: str
 ) -> None:
@@ -26,13 +28,17 @@ def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
     called: list[str] = []
     executions: Any = Mock()
     for name in ("hand_back", "fail"):
-        getattr(executions, name).side_effect = AsyncMock(side_effect=lambda *_, name=name: called.append(name))
+        getattr(executions, name).side_effect = AsyncMock(
+            side_effect=lambda *_, name=name: called.append(name)
+        )
     executor: Any = Mock()
     executor.submit = AsyncMock(side_effect=OSError(number, os.strerror(number)))
 
     async def main() -> None:
         freed = asyncio.Event()
-        made = Attempts(AttemptSettings(1, {}), executions, executor, {"it": Mock()}, _Logs(), freed.set)
+        made = Attempts(
+            AttemptSettings(1, {}), executions, executor, {"it": Mock()}, _Logs(), freed.set
+        )
         made.start(_claim())
         await asyncio.wait_for(freed.wait(), 10)
         assert made.free == 1
@@ -48,12 +54,16 @@ class _Logs:
 
 
 def _claim() -> Any:
-    run = Mock(id=UUID(int=1), slug="it", entry_point="it", attempt=1, max_attempts=1, timeout_ms=None)
+    run = Mock(
+        id=UUID(int=1), slug="it", entry_point="it", attempt=1, max_attempts=1, timeout_ms=None
+    )
     spec = Mock(resources={})
     return SimpleNamespace(run=run, spec=spec, inputs={}, holder=Mock(worker_id="w", execution=1))
 
 
-def test_an_attempt_has_ended_though_the_next_one_has_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attempt_has_ended_though_the_next_one_has_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("HOME", "TMPDIR"):
         monkeypatch.setenv(name, str(tmp_path))

@@ -10,7 +10,8 @@ ADD_IDS = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
 SEARCH = 'unqualified-search-registries = ["docker.io"] in /etc/containers/registries.conf'
 
 _SPEAKER = re.compile(r'^(?:time="|error|warn)', re.IGNORECASE)
-"""How lines of the builder itself begin; what the steps of a Dockerfile print is nobody's complaint."""
+"""How lines of the builder itself begin; what the steps of a Dockerfile print is nobody's
+complaint."""
 
 _ADVICE = (
     (r"newuidmap", f"builds by an ordinary user need newuidmap: {INSTALL_UIDMAP}"),
@@ -27,7 +28,10 @@ _ADVICE = (
         r"short-name .* did not resolve|no unqualified-search",
         f"name the image in full, such as docker.io/library/node:22, or let the operator set {SEARCH}",
     ),
-    (r"rejected by policy", "a Dockerfile may use images of registries and those that the operator provides"),
+    (
+        r"rejected by policy",
+        "a Dockerfile may use images of registries and those that the operator provides",
+    ),
 )
 
 

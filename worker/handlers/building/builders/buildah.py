@@ -1,7 +1,8 @@
 """Buildah and Podman, which are one family: no daemon, all they make is below the attempt's directory.
 
-So nothing has to be cleaned up, however the build ends: a killed builder's storage goes with that directory, `vfs`
-mounts nothing, and what `RUN` mounts is in a mount namespace that ends with its processes.
+So nothing has to be cleaned up, however the build ends: a killed builder's storage goes with that
+directory, `vfs` mounts nothing, and what `RUN` mounts is in a mount namespace that ends with its
+processes.
 """
 
 import os
@@ -10,7 +11,12 @@ import shutil
 from pathlib import Path
 
 from worker.handlers.building.builders import advice, oci_layout
-from worker.handlers.building.builders.builder import BuildError, BuildSettings, Order, UnusableError
+from worker.handlers.building.builders.builder import (
+    BuildError,
+    BuildSettings,
+    Order,
+    UnusableError,
+)
 from worker.handlers.building.builders.commands import ask, show
 from worker.handlers.building.builders.policy import OPERATORS, write_policy
 
@@ -47,7 +53,9 @@ class Buildah:
         digest = str(oci_layout.image_of(layout)["digest"])
         if self._settings.oci_dir is not None:
             oci_layout.add_image(order.context, layout, self._settings.oci_dir, order.tag)
-            order.context.logger.info("the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag)
+            order.context.logger.info(
+                "the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag
+            )
         if self._settings.registry is not None:
             digest = self._push_to_registry(order, image_id)
         if self._settings.oci_dir is None and self._settings.registry is None:
@@ -88,12 +96,18 @@ class Buildah:
         if self._settings.registry_auth_file is not None:
             options += ["--authfile", str(self._settings.registry_auth_file)]
         digest_file = order.work / "registry-digest"
-        self._push(order, image_id, f"docker://{reference}", *options, "--digestfile", str(digest_file))
+        self._push(
+            order, image_id, f"docker://{reference}", *options, "--digestfile", str(digest_file)
+        )
         order.context.logger.info("the image is in the registry as %s", reference)
         return digest_file.read_text().strip()
 
     def _push(self, order: Order, image_id: str, target: str, *options: str) -> None:
-        show(order.context, [*self._command(order, "push"), *options, image_id, target], _environment(order.work))
+        show(
+            order.context,
+            [*self._command(order, "push"), *options, image_id, target],
+            _environment(order.work),
+        )
 
     def _command(self, order: Order, name: str) -> list[str]:
         base_images = self._settings.base_images
@@ -119,17 +133,27 @@ class Podman(Buildah):
     _install = advice.INSTALL_PODMAN
 
     def _more_options(self, work: Path) -> tuple[str, ...]:
-        return ("--tmpdir", str(work / "libpod"))  # Else its state would be in /run, and outlive the build.
+        # Else its state would be in /run, and outlive the build.
+        return ("--tmpdir", str(work / "libpod"))
 
 
 def current_limits() -> list[str]:
     """Return options for the limits as they are: without them the builder tries to raise them, and may not."""
     limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
     found = {name: resource.getrlimit(number) for name, number in limits.items()}
-    return [part for name, (soft, hard) in found.items() for part in ("--ulimit", f"{name}={soft}:{hard}")]
+    return [
+        part
+        for name, (soft, hard) in found.items()
+        for part in ("--ulimit", f"{name}={soft}:{hard}")
+    ]
 
 
 def _environment(work: Path) -> dict[str, str]:
     home, runtime = str(work / "home"), str(work / "runtime")
-    private = {"XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home, "XDG_CACHE_HOME": home, "XDG_RUNTIME_DIR": runtime}
+    private = {
+        "XDG_CONFIG_HOME": home,
+        "XDG_DATA_HOME": home,
+        "XDG_CACHE_HOME": home,
+        "XDG_RUNTIME_DIR": runtime,
+    }
     return {**os.environ, **private, "HOME": home, "TMPDIR": str(work)}

@@ -28,7 +28,8 @@ class BuildSettings:
         builder: `auto`, or the one builder to use.
         registry: where images are pushed, as `host[:port][/prefix]`; None for nowhere.
         registry_auth_file: credentials for it, as `docker login` and `podman login` write them.
-        registry_tls_verify: False for a registry without TLS, or with a certificate that nobody signed.
+        registry_tls_verify: False for a registry without TLS, or with a certificate that nobody
+            signed.
         oci_dir: an OCI layout that gets every image; None for none.
         base_images: images that Podman and Buildah find without a registry.
         docker_host: the address of Docker's daemon; None for the usual one.
@@ -50,8 +51,12 @@ class BuildSettings:
             PermanentError: the registry is no such name.
         """
         registry = (settings.get("registry") or "").rstrip("/") or None
-        if registry is not None and ("://" in registry or any(letter.isspace() for letter in registry)):
-            raise PermanentError(f"the registry is given as host[:port][/prefix], not as {registry!r}")
+        if registry is not None and (
+            "://" in registry or any(letter.isspace() for letter in registry)
+        ):
+            raise PermanentError(
+                f"the registry is given as host[:port][/prefix], not as {registry!r}"
+            )
         return cls(
             builder=settings.get("builder") or "auto",
             registry=registry,
@@ -75,7 +80,8 @@ class Order:
         source: the root of the repository, which is the build's context; absolute.
         dockerfile: a file in it; absolute.
         tag: the image's name, without a registry.
-        work: an empty directory of this build alone, absolute; it is removed with the attempt's directory.
+        work: an empty directory of this build alone, absolute; it is removed with the attempt's
+            directory.
     """
 
     context: JobRunContext

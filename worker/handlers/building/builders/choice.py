@@ -8,7 +8,11 @@ from worker.handlers.building.builders.buildah import Buildah, Podman
 from worker.handlers.building.builders.builder import Builder, BuildSettings, UnusableError
 from worker.handlers.building.builders.docker import Docker
 
-BUILDERS: dict[str, Callable[[BuildSettings], Builder]] = {"docker": Docker, "podman": Podman, "buildah": Buildah}
+BUILDERS: dict[str, Callable[[BuildSettings], Builder]] = {
+    "docker": Docker,
+    "podman": Podman,
+    "buildah": Buildah,
+}
 """In the order in which `auto` tries them."""
 
 
@@ -19,7 +23,9 @@ def choose(context: JobRunContext, settings: BuildSettings) -> Builder:
         PermanentError: there is none; the message says what to install.
     """
     if settings.builder not in {"auto", *BUILDERS}:
-        raise PermanentError(f"unknown builder {settings.builder!r}: use auto, {', '.join(BUILDERS)}")
+        raise PermanentError(
+            f"unknown builder {settings.builder!r}: use auto, {', '.join(BUILDERS)}"
+        )
     wanted = list(BUILDERS) if settings.builder == "auto" else [settings.builder]
     reasons = []
     for builder in (BUILDERS[name](settings) for name in wanted):

@@ -26,7 +26,8 @@ TAIL_BYTES = 32_768
 QUESTION_TIMEOUT_S = 20.0
 
 LAST_LINES = 3
-"""Among these is a builder's own complaint; what stands before them is the output of the Dockerfile's steps."""
+"""Among these is a builder's own complaint; what stands before them is the output of the
+Dockerfile's steps."""
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _COMPLAINT = re.compile(r"^(?:error|fatal)\b[: ]*", re.IGNORECASE)
@@ -94,7 +95,9 @@ def ask(command: Sequence[str], environment: Mapping[str, str]) -> str:
 
 def failure(program: str, code: int, output: bytes) -> str:
     """Return one line that says why a command failed: its last complaint, and what helps where that is known."""
-    printed = (_ESCAPES.sub("", line).strip() for line in output.decode("utf-8", "replace").splitlines())
+    printed = (
+        _ESCAPES.sub("", line).strip() for line in output.decode("utf-8", "replace").splitlines()
+    )
     lines = [line for line in printed if line]
     last = lines[-LAST_LINES:]
     said = ([line for line in last if _COMPLAINT.match(line)] or last or [""])[-1]

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from worker.handlers.building.builders import oci_layout
-from worker.handlers.building.builders.builder import BuildError, BuildSettings, Order, UnusableError
+from worker.handlers.building.builders.builder import (
+    BuildError,
+    BuildSettings,
+    Order,
+    UnusableError,
+)
 from worker.handlers.building.builders.commands import ask, show
 
 
@@ -18,14 +23,21 @@ class Docker:
 
     def __init__(self, settings: BuildSettings) -> None:
         self._settings = settings
-        self._command = ["docker", *(("--host", settings.docker_host) if settings.docker_host else ())]
+        self._command = [
+            "docker",
+            *(("--host", settings.docker_host) if settings.docker_host else ()),
+        ]
 
     def check(self) -> str:
         """See the port. The command alone proves nothing: its daemon must answer."""
         if shutil.which("docker") is None:
-            raise UnusableError("docker is not installed: see https://docs.docker.com/engine/install")
+            raise UnusableError(
+                "docker is not installed: see https://docs.docker.com/engine/install"
+            )
         try:
-            version = ask([*self._command, "version", "--format", "{{.Server.Version}}"], os.environ)
+            version = ask(
+                [*self._command, "version", "--format", "{{.Server.Version}}"], os.environ
+            )
         except BuildError as error:
             raise UnusableError(
                 f"docker's daemon does not answer ({error}): start it, and let the worker's user reach its socket"
@@ -37,7 +49,9 @@ class Docker:
         digest = self._build(order)
         if self._settings.oci_dir is not None:
             digest = self._keep(order, self._settings.oci_dir)
-            order.context.logger.info("the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag)
+            order.context.logger.info(
+                "the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag
+            )
         if self._settings.registry is not None:
             digest = self._push(order, self._settings.registry)
         order.context.logger.info("the image is in docker's own store as %s", order.tag)
@@ -60,9 +74,15 @@ class Docker:
 
     def _keep(self, order: Order, oci_dir: Path) -> str:
         archive, layout = order.work / "image.tar", order.work / "image"
-        show(order.context, [*self._command, "save", "--output", str(archive), order.tag], os.environ)
+        show(
+            order.context, [*self._command, "save", "--output", str(archive), order.tag], os.environ
+        )
         layout.mkdir()
-        show(order.context, ["tar", "--extract", "--file", str(archive), "--directory", str(layout)], os.environ)
+        show(
+            order.context,
+            ["tar", "--extract", "--file", str(archive), "--directory", str(layout)],
+            os.environ,
+        )
         archive.unlink()
         if not (layout / "index.json").exists():
             raise BuildError("docker 25 or newer is needed to keep images in an OCI layout")
@@ -75,7 +95,10 @@ class Docker:
         show(order.context, [*self._command, "tag", order.tag, reference], environment)
         show(order.context, [*self._command, "push", reference], environment)
         order.context.logger.info("the image is in the registry as %s", reference)
-        said = ask([*self._command, "image", "inspect", "--format", "{{json .RepoDigests}}", reference], environment)
+        said = ask(
+            [*self._command, "image", "inspect", "--format", "{{json .RepoDigests}}", reference],
+            environment,
+        )
         return _digest(json.loads(said) or [], reference.rpartition(":")[0])
 
     def _with_credentials(self, work: Path) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
 """An OCI image layout that several builds write to at a time, and that a killed one leaves whole.
 
-Blobs are named by their content and appear at once; `index.json` is replaced at once, last, under a lock that the
-kernel releases with its holder. What a killed build left half written is removed by the next.
+Blobs are named by their content and appear at once; `index.json` is replaced at once, last, under a
+lock that the kernel releases with its holder. What a killed build left half written is removed by
+the next.
 """
 
 import fcntl
@@ -65,7 +66,9 @@ def _index(layout: Path, image: dict[str, Any], reference: str) -> dict[str, Any
     try:
         index: dict[str, Any] = json.loads(file.read_text()) if file.exists() else _EMPTY
         manifests: list[dict[str, Any]] = index["manifests"]
-        others = [entry for entry in manifests if entry.get("annotations", {}).get(REFERENCE) != reference]
+        others = [
+            entry for entry in manifests if entry.get("annotations", {}).get(REFERENCE) != reference
+        ]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BuildError(f"{file} is no index of an OCI layout") from None
     return {**index, "manifests": [*others, {**image, "annotations": {REFERENCE: reference}}]}

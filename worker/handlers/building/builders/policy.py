@@ -1,7 +1,8 @@
 """Which images a Dockerfile may name: those of registries that the operator's policy allows, and no file of the host.
 
-`FROM oci:/some/where`, `docker-archive:`, `tarball:` and the like would copy what the worker's user can read into an
-image. The policy of containers-policy.json(5) refuses them, whatever instruction names them.
+`FROM oci:/some/where`, `docker-archive:`, `tarball:` and the like would copy what the worker's user
+can read into an image. The policy of containers-policy.json(5) refuses them, whatever instruction
+names them.
 """
 
 import json
@@ -19,7 +20,9 @@ def write_policy(target: Path, operators: Path = OPERATORS) -> None:
     Raises:
         ValueError: the operator's policy is no JSON object.
     """
-    own: dict[str, Any] = json.loads(operators.read_text()) if operators.exists() else {"default": _ANY}
+    own: dict[str, Any] = (
+        json.loads(operators.read_text()) if operators.exists() else {"default": _ANY}
+    )
     by_registry = {"": own.get("default", _ANY), **own.get("transports", {}).get("docker", {})}
     policy = {
         "default": [{"type": "reject"}],

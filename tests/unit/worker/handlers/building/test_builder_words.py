@@ -23,8 +23,14 @@ from worker.handlers.building.builders.policy import write_policy
             'STEP 1/1: RUN x\nError: building at STEP "RUN x": exit status 1\n',
             'building at STEP "RUN x": exit status 1',
         ),
-        ("error: of a step\n1\n2\nThe command returned a non-zero code", "The command returned a non-zero code"),
-        ("ERROR: x\n--\n--\n\x1b[31mERROR: failed to solve: y\x1b[0m\nView details: z\n", "failed to solve: y"),
+        (
+            "error: of a step\n1\n2\nThe command returned a non-zero code",
+            "The command returned a non-zero code",
+        ),
+        (
+            "ERROR: x\n--\n--\n\x1b[31mERROR: failed to solve: y\x1b[0m\nView details: z\n",
+            "failed to solve: y",
+        ),
         ("\r\n\n", "exit code 2"),
         ("", "exit code 2"),
         ("x" * 5_000, "x" * 995),
@@ -44,20 +50,39 @@ def test_a_signal_is_named() -> None:
 @pytest.mark.parametrize(
     ("output", "advice"),
     [
-        ('time="now" level=error msg="finding newuidmap: not found"', "install --no-install-recommends uidmap"),
-        ("error setting supplemental groups list: operation not permitted\nError: x", "usermod --add-subuids"),
-        ("Error during unshare(CLONE_NEWUSER): Operation not permitted", "--security-opt seccomp=unconfined"),
-        ('Error: could not find "netavark" in one of [/x]', "install --no-install-recommends netavark"),
-        ('Error: short-name "node" did not resolve to an alias and no unqualified-search', "docker.io/library/node:22"),
+        (
+            'time="now" level=error msg="finding newuidmap: not found"',
+            "install --no-install-recommends uidmap",
+        ),
+        (
+            "error setting supplemental groups list: operation not permitted\nError: x",
+            "usermod --add-subuids",
+        ),
+        (
+            "Error during unshare(CLONE_NEWUSER): Operation not permitted",
+            "--security-opt seccomp=unconfined",
+        ),
+        (
+            'Error: could not find "netavark" in one of [/x]',
+            "install --no-install-recommends netavark",
+        ),
+        (
+            'Error: short-name "node" did not resolve to an alias and no unqualified-search',
+            "docker.io/library/node:22",
+        ),
         ("Error: Running image oci:/x is rejected by policy.", "those that the operator provides"),
     ],
 )
 def test_known_failures_come_with_advice(output: str, advice: str) -> None:
     assert advice in failure("buildah", 1, output.encode())
-    assert advice not in failure("buildah", 1, f"printed by a step: {output}".encode().splitlines()[0])
+    assert advice not in failure(
+        "buildah", 1, f"printed by a step: {output}".encode().splitlines()[0]
+    )
 
 
-def test_output_appears_while_the_command_runs(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> None:
+def test_output_appears_while_the_command_runs(
+    capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> None:
     mark = tmp_path / "mark"
     script = f"echo first; while [ ! -e {mark} ]; do sleep 0.01; done; printf 'no newline'; echo second >&2"
     seen: list[bytes] = []
@@ -111,8 +136,14 @@ REJECT = [{"type": "reject"}]
         (None, {"": ANY}),
         ({"default": ANY}, {"": ANY}),
         ({"default": REJECT}, {"": REJECT}),
-        ({"default": REJECT, "transports": {"docker": {"r.example": SIGNED}}}, {"": REJECT, "r.example": SIGNED}),
-        ({"default": REJECT, "transports": {"docker": {"": SIGNED}, "oci": {"": ANY}}}, {"": SIGNED}),
+        (
+            {"default": REJECT, "transports": {"docker": {"r.example": SIGNED}}},
+            {"": REJECT, "r.example": SIGNED},
+        ),
+        (
+            {"default": REJECT, "transports": {"docker": {"": SIGNED}, "oci": {"": ANY}}},
+            {"": SIGNED},
+        ),
     ],
 )
 def test_a_dockerfile_gets_registries_images_as_the_operator_allows_and_no_files(
@@ -122,7 +153,10 @@ def test_a_dockerfile_gets_registries_images_as_the_operator_allows_and_no_files
         (tmp_path / "operators.json").write_text(json.dumps(operators))
     write_policy(tmp_path / "policy.json", tmp_path / "operators.json")
     policy = json.loads((tmp_path / "policy.json").read_text())
-    assert policy == {"default": REJECT, "transports": {"docker": docker, "containers-storage": {"": ANY}}}
+    assert policy == {
+        "default": REJECT,
+        "transports": {"docker": docker, "containers-storage": {"": ANY}},
+    }
 
 
 @pytest.mark.parametrize("registry", ["https://registry.example/team", "registry.example /team"])
@@ -133,6 +167,15 @@ def test_a_registry_that_is_none_is_refused(registry: str) -> None:
 
 def test_settings_have_defaults() -> None:
     assert BuildSettings.read({}) == BuildSettings()
-    nothing = {"builder": None, "registry": None, "ociDir": None, "baseImages": "", "registryAuthFile": None}
+    nothing = {
+        "builder": None,
+        "registry": None,
+        "ociDir": None,
+        "baseImages": "",
+        "registryAuthFile": None,
+    }
     assert BuildSettings.read(nothing) == BuildSettings()
-    assert BuildSettings.read({"registry": "registry.example:5000/team/"}).registry == "registry.example:5000/team"
+    assert (
+        BuildSettings.read({"registry": "registry.example:5000/team/"}).registry
+        == "registry.example:5000/team"
+    )

@@ -10,8 +10,11 @@ from worker.handlers.building.image_names import image_tag
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
-# As registries check names (distribution/reference) and as OCI layouts check references (image-spec, annotations).
-NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*:\w[\w.-]{0,127}")
+# As registries check names (distribution/reference) and as OCI layouts check references
+# (image-spec, annotations).
+NAME = re.compile(
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*:\w[\w.-]{0,127}"
+)
 REFERENCE = re.compile(
     r"[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*(?:/[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*)*"
 )

@@ -49,7 +49,9 @@ def test_the_template_comes_before_the_example(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("template", ["", "# nothing\n", "A=1\n" + "#" * MAX_TEXT_BYTES])
-def test_the_example_counts_where_the_template_says_nothing_or_is_no_such_thing(tmp_path: Path, template: str) -> None:
+def test_the_example_counts_where_the_template_says_nothing_or_is_no_such_thing(
+    tmp_path: Path, template: str
+) -> None:
     assert entries(tmp_path, template=template, example="B=2") == {"B": "2"}
 
 
@@ -59,9 +61,9 @@ def test_a_repository_without_templates_has_no_entries(tmp_path: Path) -> None:
 
 def test_there_is_an_end_to_entries_and_to_their_length(tmp_path: Path) -> None:
     long = f"{'K' * 201}=1\nV={'v' * 2001}\n"
-    assert list(entries(tmp_path, template=long + "".join(f"K{number}=1\n" for number in range(50)))) == [
-        f"K{number}" for number in range(32)
-    ]
+    assert list(
+        entries(tmp_path, template=long + "".join(f"K{number}=1\n" for number in range(50)))
+    ) == [f"K{number}" for number in range(32)]
 
 
 def test_no_file_outside_of_the_repository_is_read(tmp_path: Path) -> None:

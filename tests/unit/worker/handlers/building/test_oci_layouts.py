@@ -33,7 +33,10 @@ def made(layout: Path, *contents: bytes) -> dict[str, Any]:
 def names(layout: Path) -> dict[str, str]:
     """Return which digest each reference of a layout names."""
     entries = json.loads((layout / "index.json").read_text())["manifests"]
-    return {entry["annotations"]["org.opencontainers.image.ref.name"]: entry["digest"] for entry in entries}
+    return {
+        entry["annotations"]["org.opencontainers.image.ref.name"]: entry["digest"]
+        for entry in entries
+    }
 
 
 def blobs(layout: Path) -> set[str]:
@@ -44,8 +47,13 @@ def test_images_come_together_in_one_layout(tmp_path: Path) -> None:
     first, second = made(tmp_path / "1", b"one", b"common"), made(tmp_path / "2", b"two", b"common")
     add_image(context_of(), tmp_path / "1", tmp_path / "all", "apphub/a:1")
     add_image(context_of(), tmp_path / "2", tmp_path / "all", "apphub/b:2")
-    assert names(tmp_path / "all") == {"apphub/a:1": first["digest"], "apphub/b:2": second["digest"]}
-    assert blobs(tmp_path / "all") == {hashlib.sha256(content).hexdigest() for content in (b"one", b"two", b"common")}
+    assert names(tmp_path / "all") == {
+        "apphub/a:1": first["digest"],
+        "apphub/b:2": second["digest"],
+    }
+    assert blobs(tmp_path / "all") == {
+        hashlib.sha256(content).hexdigest() for content in (b"one", b"two", b"common")
+    }
     assert json.loads((tmp_path / "all/oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
     assert image_of(tmp_path / "1") == first
 
@@ -92,8 +100,12 @@ def test_a_strangers_index_is_left_alone(tmp_path: Path, content: str) -> None:
     assert (tmp_path / "all/index.json").read_text() == content
 
 
-@pytest.mark.parametrize("content", [None, "{}", '{"manifests": []}', '{"manifests": [{}, {}]}', '{"manifests": [{}]}'])
-def test_a_builder_that_wrote_no_single_image_is_found_out(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize(
+    "content", [None, "{}", '{"manifests": []}', '{"manifests": [{}, {}]}', '{"manifests": [{}]}']
+)
+def test_a_builder_that_wrote_no_single_image_is_found_out(
+    tmp_path: Path, content: str | None
+) -> None:
     if content is not None:
         (tmp_path / "index.json").write_text(content)
     with pytest.raises(BuildError, match="no OCI layout of one image"):
@@ -106,11 +118,14 @@ def test_writers_take_turns_and_can_be_canceled_while_they_wait(tmp_path: Path) 
     layout.mkdir()
     waiting = context_of()
     with (layout / ".lock").open("ab") as holder:
-        fcntl.flock(holder, fcntl.LOCK_SH)  # Even a reader is waited for: a writer wants to be alone.
+        # Even a reader is waited for: a writer wants to be alone.
+        fcntl.flock(holder, fcntl.LOCK_SH)
         waiting.cancelled.set()
         with pytest.raises(BuildCanceledError):
             add_image(waiting, tmp_path / "1", layout, "apphub/a:1")
-        patient = threading.Thread(target=add_image, args=(context_of(), tmp_path / "1", layout, "apphub/a:1"))
+        patient = threading.Thread(
+            target=add_image, args=(context_of(), tmp_path / "1", layout, "apphub/a:1")
+        )
         patient.start()
         patient.join(0.5)
         assert patient.is_alive()

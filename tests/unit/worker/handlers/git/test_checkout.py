@@ -116,7 +116,9 @@ def checked_out(origin: Path, directory: Path, ask: Wanted) -> tuple[str, Checke
         (wanted(ref="light", branch="feature/x"), "first", "feature/x"),
     ],
 )
-def test_names_are_checked_out(origin: Path, directory: Path, ask: Wanted, text: str, branch: str | None) -> None:
+def test_names_are_checked_out(
+    origin: Path, directory: Path, ask: Wanted, text: str, branch: str | None
+) -> None:
     said, found = checked_out(origin, directory, ask)
     assert (said, found.branch) == (text, branch)
     assert git(directory, "rev-list", "--count", "HEAD") == "1"
@@ -125,7 +127,10 @@ def test_names_are_checked_out(origin: Path, directory: Path, ask: Wanted, text:
 @pytest.mark.parametrize("length", [40, 12, 7])
 def test_a_commit_is_checked_out_by_its_id(origin: Path, directory: Path, length: int) -> None:
     sha = git(origin, "rev-parse", "main~1")
-    assert checked_out(origin, directory, wanted(ref=sha[:length])) == ("second", CheckedOut(sha, None))
+    assert checked_out(origin, directory, wanted(ref=sha[:length])) == (
+        "second",
+        CheckedOut(sha, None),
+    )
 
 
 def test_a_commit_that_a_server_hides_is_found_in_the_history(
@@ -143,17 +148,23 @@ def test_the_default_branch_is_built_where_a_server_hides_the_commit(
     origin: Path, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with served_by_the_first_protocol(origin) as url:
-        found = checkout(context_of(), url, wanted(commit=git(origin, "rev-parse", "main~1")), directory)
+        found = checkout(
+            context_of(), url, wanted(commit=git(origin, "rev-parse", "main~1")), directory
+        )
     assert ((directory / "text").read_text(), found.branch) == ("third", "main")
     assert "is not given out" in caplog.text
 
 
-def test_the_commit_that_the_ingestion_saw_is_built_though_the_branch_went_on(origin: Path, directory: Path) -> None:
+def test_the_commit_that_the_ingestion_saw_is_built_though_the_branch_went_on(
+    origin: Path, directory: Path
+) -> None:
     sha = git(origin, "rev-parse", "main~1")
     assert checked_out(origin, directory, wanted(commit=sha)) == ("second", CheckedOut(sha, None))
 
 
-def test_the_default_branch_is_built_where_that_commit_is_gone(origin: Path, directory: Path) -> None:
+def test_the_default_branch_is_built_where_that_commit_is_gone(
+    origin: Path, directory: Path
+) -> None:
     assert checked_out(origin, directory, wanted(commit="1" * 40))[0] == "third"
 
 
@@ -173,7 +184,9 @@ def test_the_default_branch_is_built_where_that_commit_is_gone(origin: Path, dir
         (wanted(ref="refs/heads/main:refs/heads/made"), "names nothing"),
     ],
 )
-def test_what_is_not_there_is_said_to_be_missing(origin: Path, directory: Path, ask: Wanted, message: str) -> None:
+def test_what_is_not_there_is_said_to_be_missing(
+    origin: Path, directory: Path, ask: Wanted, message: str
+) -> None:
     with pytest.raises(GitError, match=message):
         checkout(context_of(), str(origin), ask, directory)
     assert not (directory.parent / "made").exists()
@@ -189,7 +202,10 @@ def test_an_empty_repository_is_refused(tmp_path: Path, directory: Path) -> None
 
 def test_a_detached_head_has_no_branch(origin: Path, directory: Path) -> None:
     git(origin, "switch", "-q", "--detach", "light")
-    assert checked_out(origin, directory, wanted()) == ("first", CheckedOut(git(origin, "rev-parse", "light"), None))
+    assert checked_out(origin, directory, wanted()) == (
+        "first",
+        CheckedOut(git(origin, "rev-parse", "light"), None),
+    )
 
 
 def test_nothing_in_the_checkout_tells_where_it_came_from(origin: Path, directory: Path) -> None:
@@ -203,7 +219,8 @@ def test_nothing_in_the_checkout_tells_where_it_came_from(origin: Path, director
 def test_a_cancel_ends_the_checkout(directory: Path) -> None:
     asked = context_of()
     asked.cancelled.set()
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # It accepts, and then never answers.
+    # It accepts, and then never answers.
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         url = f"http://127.0.0.1:{server.server_port}/shop.git"
         with pytest.raises(CanceledError):
             checkout(asked, url, wanted(), directory)

@@ -26,7 +26,12 @@ def test_the_newest_commit_alone_is_cloned(tmp_path: Path, directory: Path) -> N
     assert sha == git(origin, "rev-parse", "HEAD")
     assert (directory / "clone" / "a").read_text() == "2"
     assert git(directory / "clone", "rev-list", "--count", "HEAD") == "1"
-    assert git(directory / "clone", "branch", "-r").split() == ["origin/HEAD", "->", "origin/main", "origin/main"]
+    assert git(directory / "clone", "branch", "-r").split() == [
+        "origin/HEAD",
+        "->",
+        "origin/main",
+        "origin/main",
+    ]
 
 
 @pytest.mark.parametrize("name", ["with space", "100%25", "ümläut", "-option"])
@@ -37,7 +42,9 @@ def test_a_path_with_odd_characters_is_cloned(tmp_path: Path, directory: Path, n
 
 def test_a_file_url_is_cloned(tmp_path: Path, directory: Path) -> None:
     origin = repository(tmp_path, {"a": "1"})
-    assert clone(context_of(), f"file://{origin}", directory / "clone") == git(origin, "rev-parse", "HEAD")
+    assert clone(context_of(), f"file://{origin}", directory / "clone") == git(
+        origin, "rev-parse", "HEAD"
+    )
 
 
 def test_an_empty_repository_is_refused(tmp_path: Path, directory: Path) -> None:
@@ -46,7 +53,9 @@ def test_an_empty_repository_is_refused(tmp_path: Path, directory: Path) -> None
 
 
 @pytest.mark.parametrize("exists", ["a directory without a repository", "nothing"])
-def test_a_path_that_is_no_repository_is_refused(tmp_path: Path, directory: Path, exists: str) -> None:
+def test_a_path_that_is_no_repository_is_refused(
+    tmp_path: Path, directory: Path, exists: str
+) -> None:
     path = tmp_path / "plain"
     if exists != "nothing":
         path.mkdir()
@@ -70,14 +79,18 @@ def test_a_submodule_is_not_fetched(tmp_path: Path, directory: Path) -> None:
     assert list((directory / "clone" / "sub").iterdir()) == []
 
 
-@pytest.mark.parametrize("credentials", ["s3cret", "anna:s3cret", "s3cret%40x", "anna:s3cret%40x", ""])
+@pytest.mark.parametrize(
+    "credentials", ["s3cret", "anna:s3cret", "s3cret%40x", "anna:s3cret%40x", ""]
+)
 def test_no_credential_is_told_and_none_is_asked_for(
     directory: Path, credentials: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     at = "@" if credentials else ""
     with git_server(directory, login="anna:other") as server, pytest.raises(RefusedError) as failed:
-        clone(context_of(), f"http://{credentials}{at}{server.address}/shop.git", directory / "clone")
+        clone(
+            context_of(), f"http://{credentials}{at}{server.address}/shop.git", directory / "clone"
+        )
     assert "the server demands a user and password" in str(failed.value)
     assert server.authorizations == [None]
     assert server.address in caplog.text
@@ -114,7 +127,9 @@ def test_a_branch_or_tag_is_cloned_alone(tmp_path: Path, directory: Path, name: 
 
 def test_a_missing_branch_is_named(tmp_path: Path, directory: Path) -> None:
     with pytest.raises(GitError, match="Remote branch nope not found"):
-        clone(context_of(), str(repository(tmp_path, {"a": "1"})), directory / "clone", branch="nope")
+        clone(
+            context_of(), str(repository(tmp_path, {"a": "1"})), directory / "clone", branch="nope"
+        )
 
 
 def test_nothing_but_the_clone_is_left(tmp_path: Path, directory: Path) -> None:
@@ -140,7 +155,11 @@ def test_an_app_becomes_what_its_repository_says(tmp_path: Path) -> None:
     origin = repository(tmp_path, files)
     result = ingested(origin)
     sha = git(origin, "rev-parse", "HEAD")
-    assert result.result == {"repositoryId": "Shop", "commitSha": sha, "dockerfilePath": "docker/Dockerfile"}
+    assert result.result == {
+        "repositoryId": "Shop",
+        "commitSha": sha,
+        "dockerfilePath": "docker/Dockerfile",
+    }
     (effect,) = result.effects
     assert effect.kind == "repository.ingested"
     assert effect.data == {
@@ -171,7 +190,9 @@ def test_what_the_repository_does_not_say_stays_as_given(tmp_path: Path, name: s
     assert (effect.data["name"], effect.data["description"]) == ("Shop", "As given")
 
 
-@pytest.mark.parametrize(("name", "kept"), [("x" * 300, "x" * 200), (" my\n shop ", "my shop"), (" ", "Shop")])
+@pytest.mark.parametrize(
+    ("name", "kept"), [("x" * 300, "x" * 200), (" my\n shop ", "my shop"), (" ", "Shop")]
+)
 def test_a_name_is_one_line_of_a_name_s_length(tmp_path: Path, name: str, kept: str) -> None:
     files = {"Dockerfile": "FROM scratch", "package.json": json.dumps({"name": name})}
     (effect,) = ingested(repository(tmp_path, files)).effects
@@ -184,7 +205,11 @@ def test_sources_of_tags_come_in_their_order_and_their_number_is_bounded(
     files = {
         "package.json": '{"dependencies": {"react": "19"}, "engines": {"node": "20"}}',
         "tags.json": json.dumps(
-            {"Runtime": "NODE20", "LIBRARY": "React", "many": [f"{number}" for number in range(300)]}
+            {
+                "Runtime": "NODE20",
+                "LIBRARY": "React",
+                "many": [f"{number}" for number in range(300)],
+            }
         ),
         "Dockerfile": "FROM node:22",
     }
@@ -201,7 +226,10 @@ def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(tmp_
     with pytest.raises(PermanentError, match=r"^Dockerfile not found, unable to launch app$"):
         ingested(origin, reports)
     (report,) = reports
-    assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == ("failed", git(origin, "rev-parse", "HEAD"))
+    assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == (
+        "failed",
+        git(origin, "rev-parse", "HEAD"),
+    )
 
 
 def test_an_app_that_is_gone_is_skipped() -> None:

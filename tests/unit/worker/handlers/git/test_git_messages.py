@@ -11,18 +11,44 @@ LOGIN = "fatal: could not read Username for 'https://example.org': terminal prom
 @pytest.mark.parametrize(
     ("said", "meaning"),
     [
-        (LOGIN, "the server demands a user and password that this service lacks; the operator can give them"),
-        ("fatal: Authentication failed for 'https://x.org/'", "the server demands a user and password"),
-        ("fatal: unable to access 'x': The requested URL returned error: 401", "the server demands a user"),
-        ("fatal: unable to access 'x': The requested URL returned error: 403", "the server refuses access"),
-        ("fatal: unable to access 'x': The requested URL returned error: 302", "the server redirects"),
-        ("Host key verification failed.", "the operator has given no key to recognise this ssh server by"),
-        ("git@x: Permission denied (publickey).", "the ssh server demands a key that this service lacks"),
+        (
+            LOGIN,
+            "the server demands a user and password that this service lacks; the operator can give them",
+        ),
+        (
+            "fatal: Authentication failed for 'https://x.org/'",
+            "the server demands a user and password",
+        ),
+        (
+            "fatal: unable to access 'x': The requested URL returned error: 401",
+            "the server demands a user",
+        ),
+        (
+            "fatal: unable to access 'x': The requested URL returned error: 403",
+            "the server refuses access",
+        ),
+        (
+            "fatal: unable to access 'x': The requested URL returned error: 302",
+            "the server redirects",
+        ),
+        (
+            "Host key verification failed.",
+            "the operator has given no key to recognise this ssh server by",
+        ),
+        (
+            "git@x: Permission denied (publickey).",
+            "the ssh server demands a key that this service lacks",
+        ),
         ("error: invalid path '../x'", "the repository holds a path that cannot be checked out"),
-        ("fatal: Out of memory, malloc failed (tried to allocate 9 bytes)", "takes more memory than a clone may use"),
+        (
+            "fatal: Out of memory, malloc failed (tried to allocate 9 bytes)",
+            "takes more memory than a clone may use",
+        ),
     ],
 )
-def test_what_another_attempt_would_meet_too_is_explained_and_final(said: str, meaning: str) -> None:
+def test_what_another_attempt_would_meet_too_is_explained_and_final(
+    said: str, meaning: str
+) -> None:
     error = failure("clone", 128, said, authenticated=False)
     assert isinstance(error, RefusedError)
     assert str(error).startswith("git clone failed: ")

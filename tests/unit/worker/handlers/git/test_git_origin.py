@@ -41,14 +41,37 @@ def test_git_is_given_a_rebuilt_address_without_a_password(repo_url: str, url: s
 @pytest.mark.parametrize(
     "repo_url",
     [
-        *("", "shop", "./shop", "git@example.org:shop.git", "ext::sh -c true", "ftp://example.org/a", "javascript:x"),
-        *("https:example.org/a", "https:///a", "ssh:a", "file:a", "file://other.example/a", "http://[", "http://x:y/a"),
+        *(
+            "",
+            "shop",
+            "./shop",
+            "git@example.org:shop.git",
+            "ext::sh -c true",
+            "ftp://example.org/a",
+            "javascript:x",
+        ),
+        *(
+            "https:example.org/a",
+            "https:///a",
+            "ssh:a",
+            "file:a",
+            "file://other.example/a",
+            "http://[",
+            "http://x:y/a",
+        ),
         *(
             "https://-oProxyCommand=x/a",
             "ssh://-oProxyCommand=x/a",
             "https://a b/c",
         ),
-        *("https://a%2fb/c", " /srv/a", "/srv/a\n", "https://example.org/\x1b[31m", "/srv/\ud800", "--upload-pack=x"),
+        *(
+            "https://a%2fb/c",
+            " /srv/a",
+            "/srv/a\n",
+            "https://example.org/\x1b[31m",
+            "/srv/\ud800",
+            "--upload-pack=x",
+        ),
     ],
 )
 def test_nothing_else_is_given_to_git(repo_url: str) -> None:
@@ -85,7 +108,11 @@ KEY = {"sshKeyFile": "/etc/key"}
         ("http://[::1]:8080/a", {"[::1]:8080": LOGIN}, PASSWORD),
         ("http://127.0.0.1.evil.example/a", {"127.0.0.1.evil.example": LOGIN}, None),
         ("ssh://git@example.org/a", {"example.org": KEY}, SshKey("/etc/key", None)),
-        ("ssh://git@example.org:22/a", {"example.org": {**KEY, "knownHostsFile": "/k"}}, SshKey("/etc/key", "/k")),
+        (
+            "ssh://git@example.org:22/a",
+            {"example.org": {**KEY, "knownHostsFile": "/k"}},
+            SshKey("/etc/key", "/k"),
+        ),
         ("ssh://git@example.org/a", {"example.org": LOGIN}, None),
         ("ssh://git@example.org:2222/a", {"example.org": KEY}, None),
         ("https://example.org/a", {"example.org": KEY}, None),
@@ -95,13 +122,17 @@ KEY = {"sshKeyFile": "/etc/key"}
         ("https://example.org/a", {}, None),
     ],
 )
-def test_credentials_are_for_exactly_their_host(repo_url: str, entries: dict[str, Any], used: object) -> None:
+def test_credentials_are_for_exactly_their_host(
+    repo_url: str, entries: dict[str, Any], used: object
+) -> None:
     settings = {"credentials": entries}
     assert credentials_for(origin_of(repo_url, settings), settings, LOG) == used
 
 
 def test_credentials_that_are_withheld_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    credentials_for(origin_of("http://example.org/a", {}), {"credentials": {"example.org": LOGIN}}, LOG)
+    credentials_for(
+        origin_of("http://example.org/a", {}), {"credentials": {"example.org": LOGIN}}, LOG
+    )
     assert "the credentials for example.org are not used" in caplog.text
     assert "s3cret" not in caplog.text
 
@@ -118,20 +149,30 @@ def test_credentials_that_are_withheld_are_told(caplog: pytest.LogCaptureFixture
 )
 def test_an_unusable_entry_is_told_without_its_secret(entry: dict[str, Any], field: str) -> None:
     settings = {"credentials": {"example.org": entry}}
-    with pytest.raises(RefusedError, match=f"^the operator's credentials for example.org lack a usable {field}$"):
+    with pytest.raises(
+        RefusedError, match=f"^the operator's credentials for example.org lack a usable {field}$"
+    ):
         credentials_for(origin_of("https://example.org/a", settings), settings, LOG)
 
 
 def test_the_password_s_file_is_private_and_the_settings_do_not_hold_it(tmp_path: Path) -> None:
     home = tmp_path / 'it\'s a "home"'
     home.mkdir()
-    environment = furnish(home, origin_of("https://example.org:8443/a", {}), Password("a@b", "p:/ü"))
+    environment = furnish(
+        home, origin_of("https://example.org:8443/a", {}), Password("a@b", "p:/ü")
+    )
     assert (home / "password").read_text() == "https://a%40b:p%3A%2F%C3%BC@example.org:8443\n"
     assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o600}
-    assert not [text for text in (*environment.values(), (home / "gitconfig").read_text()) if "%C3" in text]
+    assert not [
+        text for text in (*environment.values(), (home / "gitconfig").read_text()) if "%C3" in text
+    ]
     given = "protocol=https\nhost=example.org:8443\n\n"
     said = subprocess.run(
-        ["git", "credential", "fill"], input=given.encode(), env=environment, stdout=subprocess.PIPE, check=True
+        ["git", "credential", "fill"],
+        input=given.encode(),
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
     )
     assert "username=a@b\npassword=p:/ü\n" in said.stdout.decode()
 
@@ -154,7 +195,9 @@ def test_git_may_use_no_other_kind_of_address(tmp_path: Path, url: str, allowed:
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="needs ssh")
-@pytest.mark.parametrize("key", [None, SshKey("/etc/a key %h", '/etc/k "n" \\own'), SshKey("/etc/key", None)])
+@pytest.mark.parametrize(
+    "key", [None, SshKey("/etc/a key %h", '/etc/k "n" \\own'), SshKey("/etc/key", None)]
+)
 def test_ssh_takes_nothing_from_the_host(key: SshKey | None) -> None:
     command = [*shlex.split(ssh_command(key)), "-G", "git@example.org"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -172,7 +215,9 @@ def test_ssh_takes_nothing_from_the_host(key: SshKey | None) -> None:
 
 
 @pytest.mark.usefixtures("directory")
-def test_git_calls_ssh_with_the_operator_s_key_and_no_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_calls_ssh_with_the_operator_s_key_and_no_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     programs, seen = tmp_path / "programs", tmp_path / "seen"
     programs.mkdir()
     (programs / "ssh").write_text(
@@ -182,7 +227,9 @@ def test_git_calls_ssh_with_the_operator_s_key_and_no_agent(tmp_path: Path, monk
     (programs / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
-    settings: dict[str, Any] = {"credentials": {"example.org:2222": {"sshKeyFile": "/etc/apphub/my key"}}}
+    settings: dict[str, Any] = {
+        "credentials": {"example.org:2222": {"sshKeyFile": "/etc/apphub/my key"}}
+    }
     with pytest.raises(RefusedError, match="demands a key other than the operator's"):
         clone(context_of(**settings), "ssh://git:s3cret@example.org:2222/shop.git", Path("clone"))
     lines = seen.read_text().splitlines()
@@ -193,11 +240,15 @@ def test_git_calls_ssh_with_the_operator_s_key_and_no_agent(tmp_path: Path, monk
 
 
 @pytest.mark.usefixtures("directory")
-def test_an_unknown_ssh_host_is_not_trusted_at_first_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_ssh_host_is_not_trusted_at_first_sight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "ssh").write_text("#!/bin/sh\necho 'Host key verification failed.' >&2\nexit 255\n")
     (programs / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
-    with pytest.raises(GitError, match="the operator has given no key to recognise this ssh server by"):
+    with pytest.raises(
+        GitError, match="the operator has given no key to recognise this ssh server by"
+    ):
         clone(context_of(), "ssh://git@example.org/shop.git", Path("clone"))

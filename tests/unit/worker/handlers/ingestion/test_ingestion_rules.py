@@ -75,11 +75,17 @@ def test_a_dependency_gives_its_tag(plant: Plant, part: str, dependency: str, ta
 
 def test_a_tsconfig_gives_the_language_without_a_dependency(plant: Plant) -> None:
     assert package_tags({}, plant({"tsconfig.json": ""})) == [("language", "typescript")]
-    assert of_package(plant, {"devDependencies": {"typescript": "5"}}, "tsconfig.json") == [("language", "typescript")]
+    assert of_package(plant, {"devDependencies": {"typescript": "5"}}, "tsconfig.json") == [
+        ("language", "typescript")
+    ]
 
 
-@pytest.mark.parametrize(("wanted", "runtime"), [("20", "node20"), (">=18.3", "node18"), ("^22.1 || 24", "node22")])
-def test_the_engine_gives_the_runtimes_major_version(plant: Plant, wanted: str, runtime: str) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "runtime"), [("20", "node20"), (">=18.3", "node18"), ("^22.1 || 24", "node22")]
+)
+def test_the_engine_gives_the_runtimes_major_version(
+    plant: Plant, wanted: str, runtime: str
+) -> None:
     assert of_package(plant, {"engines": {"node": wanted}}) == [("runtime", runtime)]
 
 
@@ -124,12 +130,16 @@ def test_a_missing_manifest_is_none(plant: Plant) -> None:
         ("tags.json", '["team:web", {"key": "a", "value": 1}]', [("team", "web"), ("a", "1")]),
     ],
 )  # fmt: skip
-def test_a_tags_file_may_be_a_map_or_a_list(plant: Plant, name: str, text: str, tags: list[Tag]) -> None:
+def test_a_tags_file_may_be_a_map_or_a_list(
+    plant: Plant, name: str, text: str, tags: list[Tag]
+) -> None:
     assert file_tags(plant({name: text}), LOG) == tags
 
 
 def test_the_first_tags_file_is_the_only_one(plant: Plant) -> None:
-    tree = plant({"tags.json": '{"from": "json"}', "tags.yml": "from: yml", "tags.yaml": "from: yaml"})
+    tree = plant(
+        {"tags.json": '{"from": "json"}', "tags.yml": "from: yml", "tags.yaml": "from: yaml"}
+    )
     assert file_tags(tree, LOG) == [("from", "yaml")]
 
 
@@ -147,7 +157,9 @@ def test_what_is_no_tag_is_left_out(plant: Plant, text: str) -> None:
 
 def test_yaml_that_would_build_objects_builds_none(plant: Plant, tmp_path: Path) -> None:
     made = tmp_path / "made"
-    assert file_tags(plant({"tags.yaml": f"a: !!python/object/apply:os.mkdir ['{made}']"}), LOG) == []
+    assert (
+        file_tags(plant({"tags.yaml": f"a: !!python/object/apply:os.mkdir ['{made}']"}), LOG) == []
+    )
     assert not made.exists()
 
 
@@ -200,8 +212,12 @@ def test_the_apps_own_path_comes_first(plant: Plant) -> None:
     assert find_dockerfile(tree, "build/image") == "build/image"
 
 
-@pytest.mark.parametrize("own", ["", ".", "docker", "../outside", "/etc/passwd", "a\x00b", "x" * 300])
-def test_an_own_path_that_is_no_file_inside_is_passed_over(plant: Plant, tmp_path: Path, own: str) -> None:
+@pytest.mark.parametrize(
+    "own", ["", ".", "docker", "../outside", "/etc/passwd", "a\x00b", "x" * 300]
+)
+def test_an_own_path_that_is_no_file_inside_is_passed_over(
+    plant: Plant, tmp_path: Path, own: str
+) -> None:
     (tmp_path / "outside").write_text("FROM x")
     assert find_dockerfile(plant({"docker/Dockerfile": "FROM x"}), own) == "docker/Dockerfile"
 
@@ -220,12 +236,16 @@ def test_an_own_path_that_is_no_file_inside_is_passed_over(plant: Plant, tmp_pat
         (["Dockerfiles", "MyDockerfile", "dockerfile.txt"], None),
     ],
 )
-def test_else_a_search_goes_breadth_first_and_alphabetically(plant: Plant, files: list[str], found: str | None) -> None:
+def test_else_a_search_goes_breadth_first_and_alphabetically(
+    plant: Plant, files: list[str], found: str | None
+) -> None:
     assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), "none") == found
 
 
 def test_a_search_ends_after_so_many_entries(plant: Plant) -> None:
-    tree = plant({**{f"a{number:05}": "" for number in range(MAX_ENTRIES)}, "z.dockerfile": "FROM x"})
+    tree = plant(
+        {**{f"a{number:05}": "" for number in range(MAX_ENTRIES)}, "z.dockerfile": "FROM x"}
+    )
     assert find_dockerfile(tree, "none") is None
     (tree.root / "a00000").unlink()
     assert find_dockerfile(tree, "none") == "z.dockerfile"
@@ -252,16 +272,28 @@ def test_a_name_that_no_store_holds_is_not_found(plant: Plant) -> None:
         ("x" * 5_000, "x" * 1_000),
     ],
 )
-def test_the_first_line_that_is_no_heading_describes_the_app(plant: Plant, text: str, summary: str | None) -> None:
+def test_the_first_line_that_is_no_heading_describes_the_app(
+    plant: Plant, text: str, summary: str | None
+) -> None:
     assert readme_summary(plant({"README.md": text})) == summary
 
 
 def test_tags_merge_in_order_and_the_first_spelling_wins() -> None:
-    merged = merge_tags([("Team", "Web")], [("team", "WEB"), ("a", "1")], [("A", "2"), ("x" * 201, "y"), ("z", "\x00")])
-    assert merged == [{"key": "Team", "value": "Web"}, {"key": "a", "value": "1"}, {"key": "A", "value": "2"}]
+    merged = merge_tags(
+        [("Team", "Web")],
+        [("team", "WEB"), ("a", "1")],
+        [("A", "2"), ("x" * 201, "y"), ("z", "\x00")],
+    )
+    assert merged == [
+        {"key": "Team", "value": "Web"},
+        {"key": "a", "value": "1"},
+        {"key": "A", "value": "2"},
+    ]
 
 
-@pytest.mark.parametrize(("text", "kept"), [("größe 😀", True), ("", True), ("a\x00", False), ("\ud800", False)])
+@pytest.mark.parametrize(
+    ("text", "kept"), [("größe 😀", True), ("", True), ("a\x00", False), ("\ud800", False)]
+)
 def test_a_text_is_storable_if_every_store_holds_it(text: str, kept: Any) -> None:
     assert storable(text) is kept
 
@@ -276,7 +308,9 @@ def test_a_link_out_of_the_tree_is_not_read(plant: Plant, tmp_path: Path) -> Non
     (tree.root / "up").symlink_to(tmp_path)
     (tree.root / "good").symlink_to("inner")
     (tree.root / "circle").symlink_to("circle")
-    assert [tree.text(name) for name in ("README.md", "up/secret", "../secret", "circle")] == [None] * 4
+    assert [tree.text(name) for name in ("README.md", "up/secret", "../secret", "circle")] == [
+        None
+    ] * 4
     assert tree.text("good") == "inside"
     assert list(tree.walk()) == ["inner"]
 

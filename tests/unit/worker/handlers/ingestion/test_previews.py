@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from worker.handlers.ingestion.previews import FROM_MANIFEST, FROM_README, MANIFESTS, MAX_TOTAL_BYTES, preview_tiles
+from worker.handlers.ingestion.previews import (
+    FROM_MANIFEST,
+    FROM_README,
+    MANIFESTS,
+    MAX_TOTAL_BYTES,
+    preview_tiles,
+)
 from worker.handlers.untrusted.tree import Tree
 
 LOG = logging.getLogger("tests.previews")
@@ -41,7 +47,9 @@ def tiles_of(tmp_path: Path) -> Tiles:
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             text = content if isinstance(content, str | bytes) else json.dumps(content)
-            path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+            path.write_bytes(
+                text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+            )
         return preview_tiles(Tree(tmp_path), repo_url, "c0ffee", LOG)
 
     return make
@@ -72,7 +80,9 @@ def test_the_first_manifest_is_the_only_one(tiles_of: Tiles, rank: int) -> None:
 @pytest.mark.parametrize("key", ["tiles", "previews", "items", "cards"])
 def test_entries_stand_under_one_of_four_names(tiles_of: Tiles, key: str) -> None:
     entries = [{"src": "https://example.org/a.png"}]
-    assert addresses(tiles_of({"previews.json": {"x": [], key: entries}})) == ["https://example.org/a.png"]
+    assert addresses(tiles_of({"previews.json": {"x": [], key: entries}})) == [
+        "https://example.org/a.png"
+    ]
 
 
 def test_yaml_says_the_same_as_json(tiles_of: Tiles) -> None:
@@ -80,15 +90,25 @@ def test_yaml_says_the_same_as_json(tiles_of: Tiles) -> None:
     tiles = tiles_of({"previews.yaml": text, "b.png": PNG})
     assert tiles == [
         {**TILE, "src": f"{RAW}b.png"},
-        {**TILE, "kind": "video", "src": "https://example.org/a.mp4", "title": "A", "width": 640, "sortOrder": 1},
+        {
+            **TILE,
+            "kind": "video",
+            "src": "https://example.org/a.mp4",
+            "title": "A",
+            "width": 640,
+            "sortOrder": 1,
+        },
     ]
 
 
 def test_the_readme_s_images_follow_those_of_the_manifest(tiles_of: Tiles) -> None:
-    readme = (
-        '![Shot](docs/shot.gif "How it looks")\n<img src="/docs/shot.gif"><img src="b.png" width="60%" height="40">'
-    )
-    files = {"README.md": readme, "docs/shot.gif": b"GIF89a", "b.png": PNG, "previews.json": ["b.png"]}
+    readme = '![Shot](docs/shot.gif "How it looks")\n<img src="/docs/shot.gif"><img src="b.png" width="60%" height="40">'
+    files = {
+        "README.md": readme,
+        "docs/shot.gif": b"GIF89a",
+        "b.png": PNG,
+        "previews.json": ["b.png"],
+    }
     first, second = tiles_of(files)
     assert first == {**TILE, "src": f"{RAW}b.png"}
     assert second == {
@@ -121,35 +141,83 @@ def test_there_are_six_at_most(tiles_of: Tiles) -> None:
         ({"src": "https://x.org/a.gif"}, {"kind": "gif", "src": "https://x.org/a.gif"}),
         ({"url": "https://x.org/a.WEBM?x=1"}, {"kind": "video", "src": "https://x.org/a.WEBM?x=1"}),
         ({"href": "https://x.org/a"}, {"kind": "image", "src": "https://x.org/a"}),
-        ({"type": "Picture", "src": "https://x.org/a.gif"}, {"kind": "image", "src": "https://x.org/a.gif"}),
-        ({"kind": "?", "src": "https://x.org/a.mp4"}, {"kind": "video", "src": "https://x.org/a.mp4"}),
+        (
+            {"type": "Picture", "src": "https://x.org/a.gif"},
+            {"kind": "image", "src": "https://x.org/a.gif"},
+        ),
+        (
+            {"kind": "?", "src": "https://x.org/a.mp4"},
+            {"kind": "video", "src": "https://x.org/a.mp4"},
+        ),
         ({"embed": "https://x.org/demo"}, {"kind": "embed", "embedUrl": "https://x.org/demo"}),
-        ({"kind": "embed", "src": "https://x.org/demo"}, {"kind": "embed", "embedUrl": "https://x.org/demo"}),
-        ({"kind": "iframe", "iframe": "//x.org/demo"}, {"kind": "embed", "embedUrl": "https://x.org/demo"}),
+        (
+            {"kind": "embed", "src": "https://x.org/demo"},
+            {"kind": "embed", "embedUrl": "https://x.org/demo"},
+        ),
+        (
+            {"kind": "iframe", "iframe": "//x.org/demo"},
+            {"kind": "embed", "embedUrl": "https://x.org/demo"},
+        ),
         (
             {"kind": "embed", "embedUrl": "https://x.org/demo", "src": "https://x.org/a.png"},
             {"kind": "embed", "embedUrl": "https://x.org/demo", "src": "https://x.org/a.png"},
         ),
         (
-            {"kind": "storybook", "storybookUrl": "https://x.org/book/iframe.html?x", "storyId": "a b--c"},
-            {"kind": "storybook", "embedUrl": "https://x.org/book/iframe.html?id=a%20b--c&viewMode=story"},
+            {
+                "kind": "storybook",
+                "storybookUrl": "https://x.org/book/iframe.html?x",
+                "storyId": "a b--c",
+            },
+            {
+                "kind": "storybook",
+                "embedUrl": "https://x.org/book/iframe.html?id=a%20b--c&viewMode=story",
+            },
         ),
         (
-            {"kind": "video", "src": "https://x.org/a.mp4", "poster": "shot.png", "width": 640.5, "height": "480px"},
-            {"kind": "video", "src": "https://x.org/a.mp4", "posterUrl": f"{RAW}shot.png", "width": 640, "height": 480},
+            {
+                "kind": "video",
+                "src": "https://x.org/a.mp4",
+                "poster": "shot.png",
+                "width": 640.5,
+                "height": "480px",
+            },
+            {
+                "kind": "video",
+                "src": "https://x.org/a.mp4",
+                "posterUrl": f"{RAW}shot.png",
+                "width": 640,
+                "height": 480,
+            },
         ),
         (
-            {"src": "shot.png", "title": " A\n title ", "description": "x" * 2_000, "posterUrl": "none.png"},
+            {
+                "src": "shot.png",
+                "title": " A\n title ",
+                "description": "x" * 2_000,
+                "posterUrl": "none.png",
+            },
             {"src": f"{RAW}shot.png", "title": "A title", "description": "x" * 1_000},
         ),
         (
-            {"src": "shot.png", "title": "\ud800", "description": True, "width": -1, "height": 10**9, "poster": ["x"]},
+            {
+                "src": "shot.png",
+                "title": "\ud800",
+                "description": True,
+                "width": -1,
+                "height": 10**9,
+                "poster": ["x"],
+            },
             {"src": f"{RAW}shot.png"},
         ),
-        ({"src": "shot.png", "title": 3, "description": False}, {"src": f"{RAW}shot.png", "title": "3"}),
+        (
+            {"src": "shot.png", "title": 3, "description": False},
+            {"src": f"{RAW}shot.png", "title": "3"},
+        ),
     ],
 )
-def test_an_entry_becomes_a_tile(tiles_of: Tiles, entry: dict[str, Any], tile: dict[str, Any]) -> None:
+def test_an_entry_becomes_a_tile(
+    tiles_of: Tiles, entry: dict[str, Any], tile: dict[str, Any]
+) -> None:
     assert tiles_of({"previews.json": [entry], "shot.png": PNG}) == [{**TILE, **tile}]
 
 
@@ -167,8 +235,15 @@ def test_an_entry_becomes_a_tile(tiles_of: Tiles, entry: dict[str, Any], tile: d
             {"src": "none.png"},
             {"src": "javascript:x"},
         ),
-        *({"kind": "embed", "embedUrl": "shot.png"}, {"kind": "storybook", "storyId": "a"}, {"kind": "embed"}),
-        *({"embedUrl": "javascript:alert(1)", "src": "shot.png"}, {"kind": "embed", "src": "data:text/html,x"}),
+        *(
+            {"kind": "embed", "embedUrl": "shot.png"},
+            {"kind": "storybook", "storyId": "a"},
+            {"kind": "embed"},
+        ),
+        *(
+            {"embedUrl": "javascript:alert(1)", "src": "shot.png"},
+            {"kind": "embed", "src": "data:text/html,x"},
+        ),
     ],
 )
 def test_an_entry_that_leads_nowhere_is_left_out(tiles_of: Tiles, entry: Any) -> None:
@@ -178,12 +253,16 @@ def test_an_entry_that_leads_nowhere_is_left_out(tiles_of: Tiles, entry: Any) ->
 
 def test_what_is_left_out_is_told(tiles_of: Tiles, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    tiles_of({"previews.json": ["no\x1bne.png", {"src": "https://x.org/a.png", "poster": "none.png"}]})
+    tiles_of(
+        {"previews.json": ["no\x1bne.png", {"src": "https://x.org/a.png", "poster": "none.png"}]}
+    )
     assert "preview no\ufffdne.png is left out: no such file in the repository" in caplog.text
     assert "none.png is left out of its preview: no such file in the repository" in caplog.text
 
 
-@pytest.mark.parametrize("content", ["{", '"text"', "7", "{}", '{"tiles": {}}', '{"tiles": "x"}', "[" * 60_000])
+@pytest.mark.parametrize(
+    "content", ["{", '"text"', "7", "{}", '{"tiles": {}}', '{"tiles": "x"}', "[" * 60_000]
+)
 def test_a_manifest_without_entries_gives_none(tiles_of: Tiles, content: str) -> None:
     assert tiles_of({"previews.json": content}) == []
 
@@ -217,7 +296,12 @@ def test_without_a_big_code_host_images_become_data_urls_and_videos_do_not(tiles
 
 
 def test_repeated_images_stand_once_whatever_they_are_called(tiles_of: Tiles) -> None:
-    files = {"previews.json": ["a.png", "./a.png", "b.png"], "a.png": PNG, "b.png": PNG, "README.md": "![](a.png)"}
+    files = {
+        "previews.json": ["a.png", "./a.png", "b.png"],
+        "a.png": PNG,
+        "b.png": PNG,
+        "README.md": "![](a.png)",
+    }
     assert len(tiles_of(files, "/srv/git/shop")) == 1
 
 
@@ -225,7 +309,9 @@ def test_all_tiles_together_are_bounded_and_a_smaller_one_still_fits(
     tiles_of: Tiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    files: dict[str, Any] = {f"{number}.png": (PNG + bytes([number])).ljust(1_500_000) for number in range(3)}
+    files: dict[str, Any] = {
+        f"{number}.png": (PNG + bytes([number])).ljust(1_500_000) for number in range(3)
+    }
     files |= {"previews.json": [*files, "small.png"], "small.png": PNG}
     tiles = tiles_of(files, "/srv/git/shop")
     assert len(tiles) == 3

@@ -23,17 +23,38 @@ PNG = b"\x89PNG\r\n\x1a\n"
     [
         ("https://github.com/anna/shop", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
         ("https://github.com/anna/shop.git", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
-        ("https://GitHub.com/anna/shop.git/", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
+        (
+            "https://GitHub.com/anna/shop.git/",
+            "https://raw.githubusercontent.com/anna/shop/c0ffee/",
+        ),
         ("https://token@www.github.com:443/anna/shop", None),
-        ("https://token@www.github.com/anna/shop", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
+        (
+            "https://token@www.github.com/anna/shop",
+            "https://raw.githubusercontent.com/anna/shop/c0ffee/",
+        ),
         ("git://github.com/anna/shop.git", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
-        ("ssh://git@github.com/anna/shop.git", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
-        ("ssh://git@ssh.github.com:443/anna/shop.git", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
-        ("https://gitlab.com/group/sub/shop.git", "https://gitlab.com/group/sub/shop/-/raw/c0ffee/"),
-        ("ssh://git@altssh.gitlab.com:443/anna/shop.git", "https://gitlab.com/anna/shop/-/raw/c0ffee/"),
+        (
+            "ssh://git@github.com/anna/shop.git",
+            "https://raw.githubusercontent.com/anna/shop/c0ffee/",
+        ),
+        (
+            "ssh://git@ssh.github.com:443/anna/shop.git",
+            "https://raw.githubusercontent.com/anna/shop/c0ffee/",
+        ),
+        (
+            "https://gitlab.com/group/sub/shop.git",
+            "https://gitlab.com/group/sub/shop/-/raw/c0ffee/",
+        ),
+        (
+            "ssh://git@altssh.gitlab.com:443/anna/shop.git",
+            "https://gitlab.com/anna/shop/-/raw/c0ffee/",
+        ),
         ("https://bitbucket.org/anna/shop", "https://bitbucket.org/anna/shop/raw/c0ffee/"),
         ("ssh://git@bitbucket.org/anna/shop.git", "https://bitbucket.org/anna/shop/raw/c0ffee/"),
-        ("https://github.com/anna/with%20space", "https://raw.githubusercontent.com/anna/with%20space/c0ffee/"),
+        (
+            "https://github.com/anna/with%20space",
+            "https://raw.githubusercontent.com/anna/with%20space/c0ffee/",
+        ),
         ("https://github.com/", None),
         ("https://github.com.example.org/anna/shop", None),
         ("https://notgithub.com/anna/shop", None),
@@ -66,8 +87,19 @@ def test_absolute_references_stay(tmp_path: Path, reference: str, url: str) -> N
 @pytest.mark.parametrize(
     "reference",
     [
-        *("javascript:alert(1)", "JavaScript://example.org/%0aalert(1)", "java\nscript:alert(1)", "vbscript:x"),
-        *("data:text/html,<script>", "data:image/png;base64,iVBORw0KGgo=", "file:///etc/passwd", "blob:x", "ftp://x/y"),
+        *(
+            "javascript:alert(1)",
+            "JavaScript://example.org/%0aalert(1)",
+            "java\nscript:alert(1)",
+            "vbscript:x",
+        ),
+        *(
+            "data:text/html,<script>",
+            "data:image/png;base64,iVBORw0KGgo=",
+            "file:///etc/passwd",
+            "blob:x",
+            "ftp://x/y",
+        ),
         *(
             "https:",
             "https://",
@@ -79,8 +111,23 @@ def test_absolute_references_stay(tmp_path: Path, reference: str, url: str) -> N
             "https://x/\x00",
             "c:\\a",
         ),
-        *("https://example.org/a b.png", "https://example.org/\na", "https://example.org/" + "x" * 2_000, "", "."),
-        *("#part", "?query", "none.png", "../outside.png", "/../outside.png", "up/outside.png", "docs", ".git/own.png"),
+        *(
+            "https://example.org/a b.png",
+            "https://example.org/\na",
+            "https://example.org/" + "x" * 2_000,
+            "",
+            ".",
+        ),
+        *(
+            "#part",
+            "?query",
+            "none.png",
+            "../outside.png",
+            "/../outside.png",
+            "up/outside.png",
+            "docs",
+            ".git/own.png",
+        ),
         *("a\x00b.png", "x" * 5_000, "%00.png", "%2e%2e/outside.png", "\ud800.png"),
     ],
 )
@@ -123,7 +170,10 @@ def tree(tmp_path: Path) -> Tree:
 )
 def test_a_file_is_shown_by_its_code_host(tree: Tree, reference: str, path: str) -> None:
     references = References(tree, "https://gitlab.com/anna/shop", "c0ffee")
-    assert references.media(reference, ".apphub") == f"https://gitlab.com/anna/shop/-/raw/c0ffee/{path}"
+    assert (
+        references.media(reference, ".apphub")
+        == f"https://gitlab.com/anna/shop/-/raw/c0ffee/{path}"
+    )
 
 
 def test_elsewhere_an_image_becomes_a_data_url(tree: Tree) -> None:
@@ -133,7 +183,9 @@ def test_elsewhere_an_image_becomes_a_data_url(tree: Tree) -> None:
     assert base64.b64decode(content) == PNG + b"docs/a b.png"
 
 
-@pytest.mark.parametrize(("size", "kept"), [(MAX_INLINE_BYTES, True), (MAX_INLINE_BYTES + 1, False)])
+@pytest.mark.parametrize(
+    ("size", "kept"), [(MAX_INLINE_BYTES, True), (MAX_INLINE_BYTES + 1, False)]
+)
 def test_an_image_over_the_bound_leads_nowhere(tree: Tree, size: int, kept: object) -> None:
     (tree.root / "large.png").write_bytes(PNG.ljust(size))
     references = References(tree, "/srv/git/shop", "c0ffee")
@@ -164,5 +216,7 @@ def test_an_image_over_the_bound_leads_nowhere(tree: Tree, size: int, kept: obje
         ("a.mp4", b"\0\0\0\x20ftypmp42", None),
     ],
 )
-def test_the_content_tells_the_kind_of_an_image(path: str, content: bytes, media_type: str | None) -> None:
+def test_the_content_tells_the_kind_of_an_image(
+    path: str, content: bytes, media_type: str | None
+) -> None:
     assert image_type(path, content) == media_type

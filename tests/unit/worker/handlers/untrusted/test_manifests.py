@@ -50,7 +50,10 @@ def test_yaml_is_read_as_plain_values(text: str, value: Any) -> None:
         ("a: &x b\nc: *x", "aliases are not followed"),
         ("a: &x [*x]", "aliases are not followed"),
         ("a: &x {b: c}\nd: {<<: *x}", "aliases are not followed"),
-        ("!!python/object/apply:os.getpid []", "the tag tag:yaml.org,2002:python/object/apply:os.getpid is not known"),
+        (
+            "!!python/object/apply:os.getpid []",
+            "the tag tag:yaml.org,2002:python/object/apply:os.getpid is not known",
+        ),
         ("a: !own b", "the tag !own is not known here"),
         ("!!binary a", "the tag tag:yaml.org,2002:binary is not known here"),
         ("a: [b", "it is no YAML: .* in line 1"),
@@ -79,7 +82,9 @@ def test_any_text_is_a_value_or_refused(text: str) -> None:
             json.dumps(read(text))
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"a": ', "9" * 5_000, "[" * 100_000, '{"a":' * 100_000, "nul", "'a'"])
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"a": ', "9" * 5_000, "[" * 100_000, '{"a":' * 100_000, "nul", "'a'"]
+)
 def test_json_that_is_broken_is_refused(text: str) -> None:
     with pytest.raises(ManifestError, match=r"it is no JSON|nested too deeply"):
         read_json(text)
@@ -127,10 +132,15 @@ SLOW = (
 @pytest.mark.parametrize("piece", SLOW)
 def test_no_text_of_the_largest_size_takes_long(piece: str) -> None:
     with suppress(ManifestError):
-        assert len(str(read_yaml(piece * (MAX_MANIFEST_BYTES // len(piece))))) < 10 * MAX_MANIFEST_BYTES
+        assert (
+            len(str(read_yaml(piece * (MAX_MANIFEST_BYTES // len(piece)))))
+            < 10 * MAX_MANIFEST_BYTES
+        )
 
 
-def test_the_first_file_counts_and_a_broken_one_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_file_counts_and_a_broken_one_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     tree = Tree(tmp_path)
     names = ("a.json", "b.yaml")
     assert first_manifest(tree, names, LOG) is None
@@ -142,7 +152,9 @@ def test_the_first_file_counts_and_a_broken_one_is_told(tmp_path: Path, caplog: 
     assert "a.json is passed over: it is no JSON" in caplog.text
 
 
-@pytest.mark.parametrize(("size", "read"), [(MAX_MANIFEST_BYTES, "a"), (MAX_MANIFEST_BYTES + 1, None)])
+@pytest.mark.parametrize(
+    ("size", "read"), [(MAX_MANIFEST_BYTES, "a"), (MAX_MANIFEST_BYTES + 1, None)]
+)
 def test_a_file_over_the_bound_is_passed_over(tmp_path: Path, size: int, read: str | None) -> None:
     (tmp_path / "a.yaml").write_text("a".ljust(size))
     assert first_manifest(Tree(tmp_path), ("a.yaml",), LOG) == read
