@@ -1,4 +1,4 @@
-"""Checks that every relative link in the project's Markdown leads to a file, and every anchor to a heading."""
+"""Checks that relative links in the project's Markdown lead to a file, and anchors to a heading."""
 
 import re
 import subprocess
