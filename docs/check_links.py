@@ -1,4 +1,4 @@
-"""Checks that relative links in the project's Markdown lead to a file, and anchors to a heading."""
+"""Checks that what the project's Markdown names is there: files, headings, and files of code."""
 
 import re
 import subprocess
@@ -7,6 +7,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+FLOORS = (
+    "api|apphub_jobs|benchmarks|docs|domain|eventlog|migrations|projections|runtime|tests|worker"
+)
+CODE_FILE = re.compile(rf"`((?:{FLOORS})/[\w/.-]+\.(?:py|md|js|json|yaml))`")
+PLANNED = re.compile(r"/schedules(?:\.py|/)")
+"""CONTRIBUTING tells where this subject will go."""
 CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 
 
@@ -32,6 +38,16 @@ def broken_links(path: Path) -> list[str]:
     return broken
 
 
+def missing_files(path: Path) -> list[str]:
+    """Return the files of code that the text names and that are not there."""
+    named = set(CODE_FILE.findall(path.read_text()))
+    return [
+        f"{path.relative_to(ROOT)}: {name}"
+        for name in sorted(named)
+        if not (ROOT / name).exists() and not PLANNED.search(name)
+    ]
+
+
 def main() -> int:
     """Check all Markdown files that git knows or could know."""
     listed = subprocess.run(
@@ -41,11 +57,12 @@ def main() -> int:
         text=True,
         check=True,
     )
-    broken = [
-        problem for name in listed.stdout.splitlines() for problem in broken_links(ROOT / name)
-    ]
+    files = [ROOT / name for name in listed.stdout.splitlines()]
+    broken = [problem for file in files for problem in broken_links(file)]
+    missing = [problem for file in files for problem in missing_files(file)]
     sys.stderr.write("".join(f"broken link: {problem}\n" for problem in broken))
-    return 1 if broken else 0
+    sys.stderr.write("".join(f"no such file: {problem}\n" for problem in missing))
+    return 1 if broken or missing else 0
 
 
 if __name__ == "__main__":

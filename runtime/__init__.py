@@ -1,1 +1,4 @@
-"""What every process needs whatever it does, independent of all other rooms."""
+"""What every process needs whatever it does.
+
+Uses no other room. Begin with `background_tasks.py`.
+"""

@@ -1,1 +1,4 @@
-"""Who asks, and what they may do. Begin with `principals.py`."""
+"""Who asks, and what they may do.
+
+Uses nothing of the other rooms. Begin with `principals.py`.
+"""

@@ -1,1 +1,4 @@
-"""The long-running processes: `serving.py` is an API or a worker, `up.py` runs both."""
+"""The long-running processes: an API, a worker, or both.
+
+Uses `app.py`, `bootstrap` and what is below. Begin with `serving.py`; `up.py` runs both.
+"""

@@ -1,1 +1,4 @@
-"""How an attempt is executed: `port.py` says what any executor does, `local/` is ours."""
+"""How an attempt is executed: `port.py` says what any executor does, `local/` is ours.
+
+Uses `handlers` and `logs`. Begin with `port.py`.
+"""

@@ -1,4 +1,7 @@
-"""The handlers that come with the service, by their entry points. They know `apphub_jobs.contract` alone."""
+"""The handlers that come with the service, by their entry points.
+
+They know `apphub_jobs.contract` alone. Begin with `ingestion/handler.py` or `building/handler.py`.
+"""
 
 from apphub_jobs.contract import Handler
 from worker.handlers.building import handler as building
