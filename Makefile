@@ -20,7 +20,7 @@ up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 	$(BIN)/apphub-jobs up
 
 test: $(VENV)/.dev ## Run all tests, on a real PostgreSQL and real processes
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
 	APPHUB_RACE_S=180 $(BIN)/python -m pytest tests/integration/claims/test_races.py --timeout 600

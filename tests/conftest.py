@@ -1,14 +1,21 @@
 """Fixtures: each test has a database of its own, cloned from a template that was migrated once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.support import databases, s3
+from tests.support.logs import Parts, parts
 from tests.support.processes import Process, started
+
+
+@pytest.fixture(scope="session", autouse=True)
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Run each async test, with its async fixtures, on a loop of its own of the service's kind."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,7 +32,7 @@ def shared_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
-    """Return pytest's directory, passable for root's servers, so that they live in it and vanish with it."""
+    """Return pytest's directory, which root's servers may pass: they live and vanish with it."""
     if os.geteuid() == 0:
         tmp_path.chmod(0o711)
     return tmp_path
@@ -52,6 +59,13 @@ def database_url(database_server: str, shared_dir: Path) -> Iterator[str]:
     """Give the URL of a migrated database of this test's own."""
     with databases.clone(database_server, databases.template(database_server, shared_dir)) as url:
         yield url
+
+
+@pytest.fixture
+async def part(database_url: str) -> AsyncIterator[Parts]:
+    """Give the service's inner parts at work on this test's database."""
+    async with parts(database_url) as part:
+        yield part
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from domain.errors import StaleExecutionError, WorkerBuriedError
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Report
-from tests.support.logs import TESTER, Parts, parts, query, registered
+from tests.support.logs import TESTER, Parts, query, registered
 
 
 async def _launch(part: Parts, slug: str, count: int = 1, **launch: Any) -> list[str]:
@@ -21,165 +21,129 @@ async def _claimed(part: Parts, slots: int) -> list[str]:
     return [str(claim.run.id) for claim in await part.executions.claim("w", slots)]
 
 
-def test_claims_follow_priority_then_schedule_and_never_exceed_the_free_slots(
-    database_url: str,
+async def test_claims_follow_priority_then_schedule_and_never_exceed_the_free_slots(
+    part: Parts,
 ) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs)
-            await part.worker("w")
-            first, second = await _launch(part, slug, 2)
-            [urgent] = await _launch(part, slug, priority=5)
-            [idle] = await _launch(part, slug, priority=-5)
-            await _launch(part, slug, delay_ms=60_000, priority=100)
-            assert await _claimed(part, 2) == [urgent, first]
-            assert await _claimed(part, 10) == [second, idle]
-            assert await _claimed(part, 10) == []
-
-    asyncio.run(scenario())
+    slug = await registered(part.jobs)
+    await part.worker("w")
+    first, second = await _launch(part, slug, 2)
+    [urgent] = await _launch(part, slug, priority=5)
+    [idle] = await _launch(part, slug, priority=-5)
+    await _launch(part, slug, delay_ms=60_000, priority=100)
+    assert await _claimed(part, 2) == [urgent, first]
+    assert await _claimed(part, 10) == [second, idle]
+    assert await _claimed(part, 10) == []
 
 
-def test_a_full_job_does_not_hide_the_runs_behind_it(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            limited = await registered(part.jobs, "limited", max_concurrent_runs=2)
-            keyed = await registered(part.jobs, "keyed", concurrency_key="k")
-            free = await registered(part.jobs, "free")
-            await part.worker("w")
-            in_limit = await _launch(part, limited, 30, priority=10)
-            same_key = await _launch(
-                part, keyed, 30, priority=5, parameters={"k": {"b": 1, "a": [2]}}
-            )
-            [other_key] = await _launch(part, keyed, parameters={"k": "other"})
-            [behind] = await _launch(part, free)
-            assert await _claimed(part, 10) == [*in_limit[:2], same_key[0], other_key, behind]
-            assert await _claimed(part, 10) == []
-
-    asyncio.run(scenario())
+async def test_a_full_job_does_not_hide_the_runs_behind_it(part: Parts) -> None:
+    limited = await registered(part.jobs, "limited", max_concurrent_runs=2)
+    keyed = await registered(part.jobs, "keyed", concurrency_key="k")
+    free = await registered(part.jobs, "free")
+    await part.worker("w")
+    in_limit = await _launch(part, limited, 30, priority=10)
+    same_key = await _launch(part, keyed, 30, priority=5, parameters={"k": {"b": 1, "a": [2]}})
+    [other_key] = await _launch(part, keyed, parameters={"k": "other"})
+    [behind] = await _launch(part, free)
+    assert await _claimed(part, 10) == [*in_limit[:2], same_key[0], other_key, behind]
+    assert await _claimed(part, 10) == []
 
 
-def test_a_revised_limit_holds_for_runs_that_wait_already(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs, max_concurrent_runs=1)
-            await part.worker("w")
-            await _launch(part, slug, 3)
-            assert len(await _claimed(part, 10)) == 1
-            await part.jobs.revise_job(slug, {"max_concurrent_runs": 2}, None, TESTER)
-            assert len(await _claimed(part, 10)) == 1
-
-    asyncio.run(scenario())
+async def test_a_revised_limit_holds_for_runs_that_wait_already(part: Parts) -> None:
+    slug = await registered(part.jobs, max_concurrent_runs=1)
+    await part.worker("w")
+    await _launch(part, slug, 3)
+    assert len(await _claimed(part, 10)) == 1
+    await part.jobs.revise_job(slug, {"max_concurrent_runs": 2}, None, TESTER)
+    assert len(await _claimed(part, 10)) == 1
 
 
-def test_a_worker_declared_dead_gets_nothing(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs)
-            await part.worker("w")
-            await _launch(part, slug)
-            await part.heartbeats.leave("w")
-            with pytest.raises(WorkerBuriedError):
-                await part.executions.claim("w", 1)
-            assert query(database_url, "SELECT status FROM job_runs") == [("pending",)]
-
-    asyncio.run(scenario())
+async def test_a_worker_declared_dead_gets_nothing(database_url: str, part: Parts) -> None:
+    slug = await registered(part.jobs)
+    await part.worker("w")
+    await _launch(part, slug)
+    await part.heartbeats.leave("w")
+    with pytest.raises(WorkerBuriedError):
+        await part.executions.claim("w", 1)
+    assert query(database_url, "SELECT status FROM job_runs") == [("pending",)]
 
 
-def test_an_idle_worker_that_fell_silent_is_buried_once_and_for_all(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            await part.worker("w")
-            assert await part.executions.recover([("w", 0)], "observer") == []
-            assert await part.heartbeats.living() == []
-
-    asyncio.run(scenario())
+async def test_an_idle_worker_that_fell_silent_is_buried_once_and_for_all(part: Parts) -> None:
+    await part.worker("w")
+    assert await part.executions.recover([("w", 0)], "observer") == []
+    assert await part.heartbeats.living() == []
 
 
-def test_a_worker_that_beat_after_all_is_not_buried(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs)
-            await part.worker("w")
-            await _launch(part, slug)
-            await part.executions.claim("w", 1)
-            assert await part.heartbeats.beat("w")
-            assert await part.executions.recover([("w", 0)], "observer") == []
-            assert query(database_url, "SELECT status FROM job_runs") == [("running",)]
-
-    asyncio.run(scenario())
+async def test_a_worker_that_beat_after_all_is_not_buried(database_url: str, part: Parts) -> None:
+    slug = await registered(part.jobs)
+    await part.worker("w")
+    await _launch(part, slug)
+    await part.executions.claim("w", 1)
+    assert await part.heartbeats.beat("w")
+    assert await part.executions.recover([("w", 0)], "observer") == []
+    assert query(database_url, "SELECT status FROM job_runs") == [("running",)]
 
 
-def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_result_is_refused(
-    database_url: str,
+async def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_result_is_refused(
+    database_url: str, part: Parts
 ) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs, retry_policy={"maxAttempts": 2})
-            await part.worker("w")
-            await _launch(part, slug)
-            [claim] = await part.executions.claim("w", 1)
-            # However it came to leave without recording the run's end.
-            await part.heartbeats.leave("w")
-            assert await part.heartbeats.any_orphaned()
-            assert await part.executions.recover([], "observer") == [claim.run.id]
-            assert not await part.heartbeats.any_orphaned()
-            with pytest.raises(StaleExecutionError):
-                await part.executions.succeed(claim.run.id, claim.holder, "late", Report())
-            await part.worker("w2")
-            [again] = await part.executions.claim("w2", 1)
-            await part.executions.succeed(again.run.id, again.holder, "in time", Report())
-            events = await part.reader.histories([claim.run.id])
-            shown = [(event.topic.removeprefix("job_run."), event.actor) for event in events]
-            assert shown == [
-                ("requested", "tester"),
-                ("started", "worker:w"),
-                ("attempt_lost", "observer"),
-                ("started", "worker:w2"),
-                ("succeeded", "worker:w2"),
-            ]
-            assert query(
-                database_url, "SELECT status, attempt, execution, result FROM job_runs"
-            ) == [("succeeded", 2, 2, "in time")]
-
-    asyncio.run(scenario())
+    slug = await registered(part.jobs, retry_policy={"maxAttempts": 2})
+    await part.worker("w")
+    await _launch(part, slug)
+    [claim] = await part.executions.claim("w", 1)
+    # However it came to leave without recording the run's end.
+    await part.heartbeats.leave("w")
+    assert await part.heartbeats.any_orphaned()
+    assert await part.executions.recover([], "observer") == [claim.run.id]
+    assert not await part.heartbeats.any_orphaned()
+    with pytest.raises(StaleExecutionError):
+        await part.executions.succeed(claim.run.id, claim.holder, "late", Report())
+    await part.worker("w2")
+    [again] = await part.executions.claim("w2", 1)
+    await part.executions.succeed(again.run.id, again.holder, "in time", Report())
+    events = await part.reader.histories([claim.run.id])
+    shown = [(event.topic.removeprefix("job_run."), event.actor) for event in events]
+    assert shown == [
+        ("requested", "tester"),
+        ("started", "worker:w"),
+        ("attempt_lost", "observer"),
+        ("started", "worker:w2"),
+        ("succeeded", "worker:w2"),
+    ]
+    assert query(database_url, "SELECT status, attempt, execution, result FROM job_runs") == [
+        ("succeeded", 2, 2, "in time")
+    ]
 
 
-def test_a_result_that_breaks_the_output_schema_fails_the_run_and_says_where(
-    database_url: str,
+async def test_a_result_that_breaks_the_output_schema_fails_the_run_and_says_where(
+    database_url: str, part: Parts
 ) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-            slug = await registered(part.jobs, output_schema=schema)
-            await part.worker("w")
-            await _launch(part, slug, 2)
-            good, bad = await part.executions.claim("w", 2)
-            await part.executions.succeed(good.run.id, good.holder, {"n": 1}, Report())
-            await part.executions.succeed(bad.run.id, bad.holder, {"n": "one"}, Report())
-            [(status, reason, message)] = query(
-                database_url,
-                "SELECT status, failure_reason, error_message FROM job_runs WHERE id = %s",
-                bad.run.id,
-            )
-            assert (status, reason) == ("failed", "invalid_result")
-            assert "/result/n" in message
-
-    asyncio.run(scenario())
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    slug = await registered(part.jobs, output_schema=schema)
+    await part.worker("w")
+    await _launch(part, slug, 2)
+    good, bad = await part.executions.claim("w", 2)
+    await part.executions.succeed(good.run.id, good.holder, {"n": 1}, Report())
+    await part.executions.succeed(bad.run.id, bad.holder, {"n": "one"}, Report())
+    [(status, reason, message)] = query(
+        database_url,
+        "SELECT status, failure_reason, error_message FROM job_runs WHERE id = %s",
+        bad.run.id,
+    )
+    assert (status, reason) == ("failed", "invalid_result")
+    assert "/result/n" in message
 
 
-def test_start_deadlines_expire_only_what_never_started(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs)
-            await part.worker("w")
-            [started] = await _launch(part, slug, start_deadline_ms=200, priority=1)
-            [waiting] = await _launch(part, slug, start_deadline_ms=200)
-            [claim] = await part.executions.claim("w", 1)
-            await part.executions.hand_back(claim.run.id, claim.holder)
-            while await part.executions.expire_overdue() == 0:
-                await asyncio.sleep(0.05)
-            rows = dict(query(database_url, "SELECT id::text, status FROM job_runs"))
-            assert rows == {started: "pending", waiting: "expired"}
-            assert await _claimed(part, 10) == [started]
-
-    asyncio.run(scenario())
+async def test_start_deadlines_expire_only_what_never_started(
+    database_url: str, part: Parts
+) -> None:
+    slug = await registered(part.jobs)
+    await part.worker("w")
+    [started] = await _launch(part, slug, start_deadline_ms=200, priority=1)
+    [waiting] = await _launch(part, slug, start_deadline_ms=200)
+    [claim] = await part.executions.claim("w", 1)
+    await part.executions.hand_back(claim.run.id, claim.holder)
+    while await part.executions.expire_overdue() == 0:
+        await asyncio.sleep(0.05)
+    rows = dict(query(database_url, "SELECT id::text, status FROM job_runs"))
+    assert rows == {started: "pending", waiting: "expired"}
+    assert await _claimed(part, 10) == [started]
