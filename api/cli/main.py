@@ -37,8 +37,9 @@ from api.cli.projections import operators
 from api.cli.seal import SealEveryS, SealKey, sealing
 from api.process.serving import PortTakenError, serve, watch_lifeline, work
 from api.process.up import Supervisor
+from apphub_jobs.process.handlers import DuplicateHandlerError
 from migrations import runner
-from worker.handlers.registry import DuplicateHandlerError, HandlerSource, read_commands
+from worker.handlers.registry import HandlerSource, read_commands
 from worker.lifecycle.worker import WorkerSettings
 
 app = typer.Typer(

@@ -24,8 +24,8 @@ from typing import Any, BinaryIO, cast
 from apphub_jobs.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
 from apphub_jobs.process.attempt_directory import Place
 from apphub_jobs.process.cleanup import Cleaner
+from apphub_jobs.process.handlers import load
 from apphub_jobs.process.usage import Usage, cpu_s
-from worker.handlers.registry import HandlerSource, load_handlers
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
         os.set_inheritable(int(descriptor), False)
     # A cancel that comes when the attempt is over is for nobody.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    handlers = load_handlers(HandlerSource(**json.loads(sys.argv[1])))
+    handlers = load(**json.loads(sys.argv[1]))
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     place, usage = Place(os.getcwd()), Usage()  # noqa: PTH109
     cleaner = Cleaner()

@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from apphub_jobs.process.handlers import DuplicateHandlerError
 from tests import ROOT
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, started, wait_for_run
-from worker.handlers.registry import DuplicateHandlerError, HandlerSource, load_handlers
+from worker.handlers.registry import HandlerSource, load_handlers
 
 EXAMPLE = ROOT / "docs" / "example_handlers"
 

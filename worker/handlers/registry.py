@@ -6,22 +6,17 @@ Only names that an operator installed are found; no request can name code to imp
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from apphub_jobs.contract import Handler
-from worker.handlers.command import command_handler
+from apphub_jobs.process.handlers import load
 
 GROUP = "apphub_jobs.handlers"
 """Entry points of this group name a module with a mapping `HANDLERS` from entry point names to
 handlers."""
 
 BUILTIN_MODULES: tuple[str, ...] = ("worker.handlers",)
-
-
-class DuplicateHandlerError(Exception):
-    """Two modules offer a handler of one name; the message names them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,12 @@ class HandlerSource:
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+def modules_of(source: HandlerSource) -> list[str]:
+    """Return every module that offers handlers, each once."""
+    installed = [entry_point.value for entry_point in entry_points(group=GROUP)]
+    return list(dict.fromkeys((*BUILTIN_MODULES, *installed, *source.modules)))
+
+
 def load_handlers(source: HandlerSource) -> Mapping[str, Handler]:
     """Return every handler by its name.
 
@@ -45,19 +46,7 @@ def load_handlers(source: HandlerSource) -> Mapping[str, Handler]:
         DuplicateHandlerError: a name is offered twice.
         ImportError: a module cannot be imported.
     """
-    handlers: dict[str, Handler] = {}
-    origin: dict[str, str] = {}
-    installed = [entry_point.value for entry_point in entry_points(group=GROUP)]
-    for module in dict.fromkeys((*BUILTIN_MODULES, *installed, *source.modules)):
-        offered: Mapping[str, Handler] = import_module(module).HANDLERS
-        for name, handler in offered.items():
-            if name in handlers:
-                msg = f"handler {name!r} is offered by both {origin[name]} and {module}; remove one"
-                raise DuplicateHandlerError(msg)
-            handlers[name], origin[name] = handler, module
-    for name, argv in source.commands.items():
-        handlers[f"command.{name}"] = command_handler(argv)
-    return handlers
+    return load(modules_of(source), source.commands)
 
 
 def read_commands(path: Path) -> Mapping[str, Sequence[str]]:

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ from worker.executors.local import supervisor
 from worker.executors.local.line_reader import LineReader
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.removal import remove
-from worker.handlers.registry import HandlerSource
+from worker.handlers.registry import HandlerSource, modules_of
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
 """The longest message an attempt may send. Above the domain's limit of a result, which answers more
@@ -182,8 +181,9 @@ async def start_slot(source: HandlerSource, workdir: Path, orphans: Orphans | No
 async def _spawn(
     workdir: Path, tasks: int, reports: int, source: HandlerSource, orphans: Orphans | None
 ) -> asyncio.subprocess.Process:
+    offered = {"modules": modules_of(source), "commands": source.commands}
     # -P: the working directory is the run's, and no place to import from.
-    child = (sys.executable, "-P", "-m", "apphub_jobs.process.program", json.dumps(asdict(source)))
+    child = (sys.executable, "-P", "-m", "apphub_jobs.process.program", json.dumps(offered))
     # Shielded: a process that starts while its task is cancelled must still be found and ended.
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
