@@ -1,12 +1,18 @@
-"""A task ends even if it swallows a cancel."""
+"""A short-lived task tells of its failure, and any task ends even if it swallows a cancel."""
 
 import asyncio
 from contextlib import suppress
 
-from runtime.background_tasks import end
+import pytest
+
+from runtime.background_tasks import end, start_once
 
 
-def test_a_task_that_swallows_a_cancel_is_cancelled_again() -> None:
+async def failing() -> None:
+    raise ValueError
+
+
+async def test_a_task_that_swallows_a_cancel_is_cancelled_again() -> None:
     swallowed = 0
 
     async def stubborn() -> None:
@@ -16,23 +22,40 @@ def test_a_task_that_swallows_a_cancel_is_cancelled_again() -> None:
         swallowed += 1
         await asyncio.Event().wait()
 
-    async def scenario() -> None:
-        task = asyncio.create_task(stubborn())
-        await asyncio.sleep(0)
-        await end(task, None)
-        assert task.cancelled()
-
-    asyncio.run(scenario())
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await end(task, None)
+    assert task.cancelled()
     assert swallowed == 1
 
 
-def test_a_failure_among_ended_tasks_is_no_failure_of_the_end() -> None:
-    async def failing() -> None:
-        raise ValueError
+async def test_a_failure_among_ended_tasks_is_no_failure_of_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    task = asyncio.create_task(failing(), name="a duty")
+    await asyncio.sleep(0)
+    await end(task)
+    assert [record.getMessage() for record in caplog.records] == ["a duty failed"]
 
-    async def scenario() -> None:
-        task = asyncio.create_task(failing())
-        await asyncio.sleep(0)
-        await end(task)
 
-    asyncio.run(scenario())
+async def test_a_failure_is_told_once_though_nobody_awaits_the_task(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    task = start_once("a duty", failing())
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    [record] = caplog.records
+    assert (record.getMessage(), bool(record.exc_info)) == ("a duty failed", True)
+    with pytest.raises(ValueError):
+        await task
+    await end(task)
+    assert len(caplog.records) == 1
+
+
+async def test_what_is_started_once_is_named_and_gives_its_result() -> None:
+    async def seven() -> int:
+        return 7
+
+    task = start_once("counting", seven())
+    assert task.get_name() == "counting"
+    assert await task == 7
