@@ -99,7 +99,7 @@ async def _hub(service: Service) -> AsyncIterator[Hub]:
 async def _watcher(service: Service) -> AsyncIterator[None]:
     """Watch over lost and late runs here as well, for there may be no worker left that would."""
     observer = f"api {socket.gethostname()}-{os.getpid()}"
-    work = Work(service.pool, service.listener)
+    work = Work(service.pool, service.files, service.listener)
     watching = asyncio.create_task(
         Watcher(observer, service.executions, service.heartbeats, work).run()
     )
@@ -115,7 +115,8 @@ async def _sealer(service: Service) -> AsyncIterator[None]:
     if service.settings.sealing is None:
         yield
         return
-    sealer = Sealer(service.pool, service.listener.signal(), service.settings.sealing)
+    signal = service.listener.signal()
+    sealer = Sealer(service.pool, service.files.archive, signal, service.settings.sealing)
     await sealer.start()
     try:
         yield

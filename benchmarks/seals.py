@@ -72,7 +72,7 @@ async def append(log: SealedLog, rounds: int) -> None:
             sealed = number % 4 in {1, 2}
             while await catching_up.cycle():
                 pass
-            one = Sealer(part.pool, listener.signal(), how)
+            one = Sealer(part.pool, part.files.archive, listener.signal(), how)
             start, cpu = time.monotonic(), cpu_s(log)
             if sealed:
                 await one.start()

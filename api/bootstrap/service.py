@@ -22,6 +22,7 @@ from eventlog.database.clock import DatabaseClock
 from eventlog.database.listener import Listener
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
+from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild.rebuild import catch_up
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
@@ -38,6 +39,7 @@ class Service:
 
     settings: Settings
     pool: AsyncConnectionPool[Connection]
+    files: LogFiles
     jobs: Jobs
     catalog: Catalog
     subjects: Subjects
@@ -55,6 +57,7 @@ class Service:
 async def running(settings: Settings) -> AsyncIterator[Service]:
     """Start the parts in order, and stop them in the opposite one."""
     database = settings.database
+    files = database.files
     await catch_up(database)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
@@ -64,7 +67,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             stack.push_async_callback(part.stop)
         jobs = Jobs(
             LogFactory(database.conninfo, writer),
-            PostgresLog(writer, pool),
+            PostgresLog(writer, pool, files),
             clock,
             random.SystemRandom(),
         )
@@ -75,15 +78,16 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         yield Service(
             settings=settings,
             pool=pool,
+            files=files,
             jobs=jobs,
             catalog=Catalog(jobs),
             subjects=Subjects(jobs),
             executions=Executions(jobs),
-            reader=Reader(pool),
+            reader=Reader(pool, files),
             listener=listener,
             heartbeats=Heartbeats(pool),
             run_logs=logs,
             build_logs=build_logs,
             views=CatalogViews(pool, build_logs),
-            audit=Audit(pool),
+            audit=Audit(pool, files),
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from api.access.principals import Tokens
 from eventlog.database.connection import Database
+from eventlog.keys.log_files import LogFiles
 from eventlog.keys.master import MasterKeyFile
 from eventlog.seal.tip import Sealing
 
@@ -40,6 +41,6 @@ class Settings:
 
     @property
     def database(self) -> Database:
-        """The database, with what opens the personal data in it, and the archived part of its log."""
+        """Where the log is, with what opens its personal data and its archived part."""
         key = MasterKeyFile(self.subject_key or self.data_dir / SUBJECT_KEY_NAME)
-        return Database(self.database_url, master_keys=key, archive=self.archive)
+        return Database(self.database_url, LogFiles(self.archive, key))

@@ -191,7 +191,7 @@ async def _parts(where: Database) -> AsyncIterator[tuple[Audit, Listener]]:
     async with where.pool(2) as pool:
         await listener.start()
         try:
-            yield Audit(pool), listener
+            yield Audit(pool, where.files), listener
         finally:
             await listener.stop()
 

@@ -14,6 +14,7 @@ from api.embedded.placement import ROOTS_PLACE, PlacementError
 from api.embedded.server import EmbeddedPostgres, EmbeddedPostgresError
 from domain.errors import SubjectKeysUnavailableError
 from eventlog.database.connection import Database
+from eventlog.keys.log_files import LogFiles
 from eventlog.personal.subject_keys import check
 from migrations import runner
 
@@ -66,7 +67,7 @@ def keyed(
 
     async def look() -> None:
         async with await found.connect() as connection:
-            await check(connection)
+            await check(connection, found.files.master_keys)
 
     try:
         asyncio.run(look())
@@ -97,7 +98,7 @@ def operated(data_dir: Path | None, url: str | None, archive: Path | None) -> It
     To migrate is for the service, or for `migrate`.
     """
     with _opened(data_dir, url) as (directory, opened_url):
-        yield Database(opened_url, archive=archive_directory(directory, archive))
+        yield Database(opened_url, LogFiles(archive_directory(directory, archive)))
 
 
 @contextmanager

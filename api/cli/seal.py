@@ -18,6 +18,7 @@ from api.cli.options import Archive, DatabaseUrl, DataDir, failure
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
+from eventlog.keys.log_files import LogFiles
 from eventlog.keys.sealing import SealKeyError, SealKeys, read_keys
 from eventlog.seal.head_files import read_kept
 from eventlog.seal.proofs import Prover, check_proof
@@ -100,7 +101,7 @@ def run(
         how = sealing(directory, seal_key, seal_every_s)
         if how is None:
             raise failure("with --seal-every-s 0 there is nothing to do")
-        asyncio.run(_seal(Database(url, archive=archive_directory(directory, archive)), how))
+        asyncio.run(_seal(Database(url, LogFiles(archive_directory(directory, archive))), how))
 
 
 @app.command()
@@ -272,7 +273,7 @@ def _keys(data_dir: Path, seal_key: Path | None, public_key: Path | None) -> Sea
 def _proven(log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]) -> T:
     async def main() -> T:
         async with log.pool(1) as pool:
-            return await make(Prover(pool, keys))
+            return await make(Prover(pool, log.files.archive, keys))
 
     return asyncio.run(main())
 
@@ -283,7 +284,7 @@ async def _seal(log: Database, how: Sealing) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     listener = Listener(log)
     async with log.pool(1) as pool, AsyncExitStack() as stack:
-        for part in (listener, Sealer(pool, listener.signal(), how)):
+        for part in (listener, Sealer(pool, log.files.archive, listener.signal(), how)):
             await part.start()
             stack.push_async_callback(part.stop)
         logger.info("sealing the log at least every %s s while events arrive", how.every_s)
@@ -301,7 +302,7 @@ def _sealed(
             raise failure(
                 f"the database's schema is {version}, not {runner.HEAD}; see `apphub-jobs migrate`"
             )
-        yield directory, Database(found, archive=archive_directory(directory, archive))
+        yield directory, Database(found, LogFiles(archive_directory(directory, archive)))
 
 
 @contextmanager

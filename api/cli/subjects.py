@@ -23,6 +23,7 @@ from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.keys.master import MasterKey
 from eventlog.personal.rotation import rotate
+from eventlog.personal.subject_keys import needed
 from migrations import runner
 
 app = typer.Typer(
@@ -66,7 +67,8 @@ def rotate_key(
 
     async def main(opened: Database) -> MasterKey | None:
         async with await opened.connect() as connection:
-            return await rotate(connection, lambda done: logger.info("%d keys", done))
+            file = needed(opened.files.master_keys)
+            return await rotate(connection, file, lambda done: logger.info("%d keys", done))
 
     with _opened(data_dir, database_url, subject_key) as opened:
         new = asyncio.run(main(opened))
@@ -78,7 +80,8 @@ def rotate_key(
 
 
 def _file_of(opened: Database) -> str:
-    return "its file" if opened.master_keys is None else str(opened.master_keys.path)
+    master_keys = opened.files.master_keys
+    return "its file" if master_keys is None else str(master_keys.path)
 
 
 @contextmanager
@@ -110,7 +113,7 @@ async def _subjects(opened: Database) -> AsyncIterator[Subjects]:
         stack.push_async_callback(writer.stop)
         jobs = Jobs(
             LogFactory(opened.conninfo, writer),
-            PostgresLog(writer, pool),
+            PostgresLog(writer, pool, opened.files),
             clock,
             random.SystemRandom(),
         )

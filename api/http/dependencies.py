@@ -12,6 +12,7 @@ from api.bootstrap.service import Service
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.jobs.run_values import STATUSES
 from domain.ports import Origin, Row
+from eventlog.keys.log_files import LogFiles
 from projections import job_definitions
 from projections.rows import Connection
 
@@ -39,6 +40,10 @@ async def _connection(service: ServiceDep) -> AsyncIterator[Connection]:
         yield connection
 
 
+async def _files(service: ServiceDep) -> LogFiles:
+    return service.files
+
+
 async def _reader(request: Request, service: ServiceDep) -> str:
     return principal_of(request, service.settings.tokens, to_write=False)
 
@@ -54,6 +59,7 @@ async def _origin(request: Request) -> Origin:
 
 
 ConnectionDep = Annotated[Connection, Depends(_connection, scope="function")]
+FilesDep = Annotated[LogFiles, Depends(_files)]
 OriginDep = Annotated[Origin, Depends(_origin)]
 MayRead = Depends(_reader)
 

@@ -72,7 +72,7 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
                 worker_settings,
                 service.executions,
                 service.heartbeats,
-                Work(service.pool, service.listener),
+                Work(service.pool, service.files, service.listener),
                 executor,
                 handlers,
                 logs,

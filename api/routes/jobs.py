@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from api.http.cursors import OptionalCursor, next_cursor, position_of
 from api.http.dependencies import (
     ConnectionDep,
+    FilesDep,
     MayRead,
     Offset,
     OriginDep,
@@ -60,6 +61,7 @@ async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) ->
 async def get_job(  # noqa: PLR0913 - what it takes from the request
     slug: str,
     connection: ConnectionDep,
+    files: FilesDep,
     statuses: StatusesDep,
     as_of: AsOfDep,
     limit: RunsLimit = 10,
@@ -67,7 +69,7 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     cursor: OptionalCursor = None,
 ) -> JsonAnswer:
     """Show a job and its newest runs."""
-    async with view(connection, as_of) as seen:
+    async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
         runs, meta = await _page(seen, job, statuses, cursor, limit, offset)
         return JsonAnswer(
@@ -99,6 +101,7 @@ async def revise_job(
 async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     slug: str,
     connection: ConnectionDep,
+    files: FilesDep,
     statuses: StatusesDep,
     as_of: AsOfDep,
     limit: RunsLimit = 10,
@@ -106,7 +109,7 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     cursor: OptionalCursor = None,
 ) -> JsonAnswer:
     """List a job's runs, newest first."""
-    async with view(connection, as_of) as seen:
+    async with view(connection, files, as_of) as seen:
         runs, meta = await _page(seen, await job_in(seen, slug), statuses, cursor, limit, offset)
         return JsonAnswer({"data": runs, "meta": meta})
 

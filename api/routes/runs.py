@@ -11,6 +11,7 @@ from api.http.cursors import next_cursor, position_of
 from api.http.dependencies import (
     MAX_SEARCH,
     ConnectionDep,
+    FilesDep,
     MayRead,
     Offset,
     OriginDep,
@@ -58,6 +59,7 @@ router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"
 )
 async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     connection: ConnectionDep,
+    files: FilesDep,
     statuses: StatusesDep,
     as_of: AsOfDep,
     job: Annotated[str | None, Query(description="a job's slug")] = None,
@@ -74,7 +76,7 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
         search=storable(search, "/search") if search else None,
         before_position=None if cursor is None else position_of(cursor),
     )
-    async with view(connection, as_of) as seen:
+    async with view(connection, files, as_of) as seen:
         runs, has_more = await seen.runs(wanted, limit, offset) if known else ([], False)
         items = await with_jobs(seen, runs)
         meta = {
@@ -96,12 +98,13 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
 )
 async def count_runs(
     connection: ConnectionDep,
+    files: FilesDep,
     as_of: AsOfDep,
     job: Annotated[str | None, Query(description="a job's slug")] = None,
 ) -> JsonAnswer:
     """Count the runs in each status. `meta.position` is the place in the log that the counts are exact for."""
     definition_id, known = await _definition_id(connection, job)
-    async with opened(connection, as_of) as past:
+    async with opened(connection, files, as_of) as past:
         counts = await past.counts(definition_id) if known else dict.fromkeys(STATUSES, 0)
         meta = {"position": past.position, **({} if as_of is None else meta_of(past))}
         return JsonAnswer({"data": counts, "meta": meta})
@@ -113,9 +116,11 @@ async def count_runs(
     responses=failures(400, 404),
     dependencies=[MayRead],
 )
-async def get_run(run_id: str, connection: ConnectionDep, as_of: AsOfDep) -> JsonAnswer:
+async def get_run(
+    run_id: str, connection: ConnectionDep, files: FilesDep, as_of: AsOfDep
+) -> JsonAnswer:
     """Show a run and its job in brief."""
-    async with view(connection, as_of) as seen:
+    async with view(connection, files, as_of) as seen:
         return data((await with_jobs(seen, [await run_in(seen, run_id)]))[0])
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.json_values import JsonObject
 from domain.ports import Row
 from eventlog.history.as_of import opened
+from eventlog.keys.log_files import LogFiles
 from projections import job_definitions, job_runs
 from projections.rows import Connection
 from projections.runs import lists
@@ -62,7 +63,9 @@ class Present:
 
 
 @asynccontextmanager
-async def view(connection: Connection, as_of: int | datetime | None) -> AsyncIterator[View]:
+async def view(
+    connection: Connection, files: LogFiles, as_of: int | datetime | None
+) -> AsyncIterator[View]:
     """Open the view that a request asks for.
 
     Raises:
@@ -71,7 +74,7 @@ async def view(connection: Connection, as_of: int | datetime | None) -> AsyncIte
     if as_of is None:
         yield Present(connection)
         return
-    async with opened(connection, as_of) as past:
+    async with opened(connection, files, as_of) as past:
         yield past
 
 

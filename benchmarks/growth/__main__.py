@@ -35,6 +35,7 @@ from benchmarks.growth.questions import Question, backlog_questions, look_around
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.history.checkpoints import Checkpoints
+from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild.repair import fold_on
 from eventlog.rebuild.verify import verify
 from projections.rows import Connection, fetch_rows
@@ -129,7 +130,7 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
 async def _prepare(url: str, size: int) -> None:
     """Write the checkpoints that a running service would have written, and show that log and tables agree."""
     async with parts(url) as part:
-        _say(f"{await Checkpoints(part.pool).recompute()} checkpoints")
+        _say(f"{await Checkpoints(part.pool, part.files).recompute()} checkpoints")
     if size <= VERIFIED:
         checked = await verify(Database(url), TABLES, print, lambda *_: None)
         differing = sum(table.differences for table in checked)
@@ -149,7 +150,7 @@ async def _verify_sample(url: str) -> tuple[int, int]:
             query = f"SELECT {table.key} AS key FROM {table.name} ORDER BY md5({table.key}::text) LIMIT {SAMPLE}"
             ids = [UUID(str(row["key"])) for row in await fetch_rows(connection, query, {})]
             held = await rows_by_id(connection, table, ids)
-            folded = await fold_on(connection, table, ids, {})
+            folded = await fold_on(connection, LogFiles(), table, ids, {})
             compared += len(held)
             differing += sum(
                 held[key] != {name: folded[key][name] for name in table.columns} for key in ids

@@ -15,6 +15,7 @@ from eventlog.history.as_of import opened
 from eventlog.history.audit import SCAN_LIMIT, Audit
 from eventlog.history.event_filter import EventFilter
 from eventlog.history.reader import Reader
+from eventlog.keys.log_files import LogFiles
 from eventlog.workers import heartbeats
 from eventlog.workers.heartbeats import Heartbeats
 from projections import builds, job_definitions, repositories
@@ -206,7 +207,7 @@ def _single_runs(known: Known, pool: AsyncConnectionPool[Connection]) -> list[Qu
     async def unknown(connection: Connection) -> object:
         return await lists.by_id(connection, uuid4())
 
-    reader = Reader(pool)
+    reader = Reader(pool, LogFiles())
     return [
         Question("GET /job-runs/{id}", run),
         Question("GET /job-runs/{id}, unknown", unknown),
@@ -219,7 +220,7 @@ def _past(known: Known) -> list[Question]:
         name: str, ask: Callable[[Any], Awaitable[object]], as_of: int | datetime | None
     ) -> Question:
         async def answer(connection: Connection) -> object:
-            async with opened(connection, as_of) as past:
+            async with opened(connection, LogFiles(), as_of) as past:
                 return await ask(past)
 
         return Question(name, answer)
@@ -244,7 +245,7 @@ def _past(known: Known) -> list[Question]:
 
 
 def _events(known: Known, pool: AsyncConnectionPool[Connection]) -> list[Question]:
-    audit = Audit(pool)
+    audit = Audit(pool, LogFiles())
 
     # As far before the end as one page looks, so that there is as much to be looked at in every
     # log.
@@ -273,7 +274,7 @@ def _apps(pool: AsyncConnectionPool[Connection]) -> list[Question]:
         return await builds.latest(connection, [str(row["id"]) for row in rows])
 
     counted = "meta.total counts the app's builds, off an index"
-    reader = Reader(pool)
+    reader = Reader(pool, LogFiles())
     return [
         Question("GET /apps", apps),
         Question(

@@ -22,6 +22,7 @@ from eventlog.append.running_rows import RunningRows
 from eventlog.archive.reading import resolved
 from eventlog.database import sql
 from eventlog.database.pipeline import RoundTrip, roll_back
+from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection, fetch_rows
 from projections.runs import claims
 
@@ -50,13 +51,13 @@ class Request:
 
 
 async def prepare(
-    connection: Connection, requests: list[Request], running: RunningRows
+    connection: Connection, files: LogFiles, requests: list[Request], running: RunningRows
 ) -> list[Statement]:
     """Lock, decide, set each request's outcome; return what is to be written. Nothing: the transaction is over."""
     for request in requests:
         request.outcome = None
     deciding = next((request for request in requests if request.decide is not None), None)
-    finder = Finder(connection, running)
+    finder = Finder(connection, files, running)
     units = [request.unit for request in requests if request is not deciding]
     locked = await _begin(connection, finder, units, deciding)
     if deciding is not None and deciding.decide is not None and locked is not None:
@@ -87,7 +88,7 @@ async def commit(connection: Connection, statements: Iterable[Statement]) -> Non
     await trip.go()
 
 
-async def committed(connection: Connection, requests: Iterable[Request]) -> bool:
+async def committed(connection: Connection, files: LogFiles, requests: Iterable[Request]) -> bool:
     """Find out whether a batch whose commit got no answer is in the log; compare id, version, topic and bytes.
 
     The append lock comes first: a transaction that still hangs in the server holds it, so once we
@@ -101,7 +102,8 @@ async def committed(connection: Connection, requests: Iterable[Request]) -> bool
     }
     await connection.execute(sql.BEGIN_LOCKED)
     values = {"ids": [key[0] for key in wanted], "versions": [key[1] for key in wanted]}
-    found = await resolved(connection, await fetch_rows(connection, schema.READ_BACK, values))
+    rows = await fetch_rows(connection, schema.READ_BACK, values)
+    found = await resolved(connection, files.archive, rows)
     await roll_back(connection)
     stored = {
         (UUID(row["originator_id"]), row["originator_version"]): (row["topic"], bytes(row["state"]))

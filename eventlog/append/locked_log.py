@@ -44,6 +44,7 @@ class LockedLog:
         self._connection = connection
         self._now = now
         self._finder = finder
+        self._files = finder.files
         self._claim = claim
         # What claimed runs will need, to be asked together with their histories.
         self._sought: Needs | None = None
@@ -56,7 +57,7 @@ class LockedLog:
     async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
         """See the port."""
         if self._sought is None:
-            return await read_histories(self._connection, ids)
+            return await read_histories(self._connection, self._files, ids)
         sought, self._sought, wanted = self._sought, None, list(ids)
         # Nobody can be claimed: the lock need not be held for an answer that is known.
         if not wanted:
@@ -66,7 +67,7 @@ class LockedLog:
         self._finder.ask(trip, sought)
         await trip.go()
         self._finder.take()
-        return await _histories(self._connection, wanted, asked.rows)
+        return await _histories(self._connection, self._files, wanted, asked.rows)
 
     async def claimable_run_ids(self) -> list[UUID] | None:
         """See the port."""
@@ -88,7 +89,7 @@ class LockedLog:
 
     async def subject_key(self, subject: str) -> UUID | None:
         """See the port."""
-        return await writing.key_id_of(self._connection, subject)
+        return await writing.key_id_of(self._connection, self._files.master_keys, subject)
 
     async def unfinished_runs_of(self, key_id: UUID) -> list[UUID]:
         """See the port."""

@@ -11,6 +11,7 @@ from eventlog.append import statements
 from eventlog.append.plan import Found, Head, key_of
 from eventlog.append.running_rows import RunningRows
 from eventlog.database.pipeline import Answer, RoundTrip
+from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import plain_states
 from projections.rows import Connection
 from projections.table import Table, select_sql
@@ -39,7 +40,8 @@ class Needs:
 class Finder:
     """Fills `found`: `ask` adds questions to a round trip; `take` reads the answers once that is over."""
 
-    def __init__(self, connection: Connection, running: RunningRows) -> None:
+    def __init__(self, connection: Connection, files: LogFiles, running: RunningRows) -> None:
+        self.files = files
         self.found = Found({}, {}, [], {})
         self._running = running
         self._kept: list[UUID] = []
@@ -120,7 +122,9 @@ class Finder:
         events = [event for unit in units for event in unit.events]
         self.found.plain.update(
             await plain_states(
-                self._connection, ((*key_of(event), event.state) for event in events)
+                self._connection,
+                self.files.master_keys,
+                ((*key_of(event), event.state) for event in events),
             )
         )
 

@@ -11,6 +11,7 @@ from eventlog.append.batch import DecideEvents
 from eventlog.append.writer import Writer
 from eventlog.database.connection import borrowed
 from eventlog.history.aggregates import read_histories
+from eventlog.keys.log_files import LogFiles
 from eventlog.personal.writing import encrypted_unit
 from projections.rows import Connection
 
@@ -18,15 +19,18 @@ from projections.rows import Connection
 class PostgresLog:
     """Implements `domain.ports.Log`."""
 
-    def __init__(self, writer: Writer, pool: AsyncConnectionPool[Connection]) -> None:
+    def __init__(
+        self, writer: Writer, pool: AsyncConnectionPool[Connection], files: LogFiles
+    ) -> None:
         self._writer = writer
         self._pool = pool
+        self._files = files
 
     async def append(self, unit: Unit) -> Saved:
         """See the port."""
         if unit.personal:
             async with borrowed(self._pool) as connection:
-                unit = await encrypted_unit(connection, unit)
+                unit = await encrypted_unit(connection, self._files.master_keys, unit)
         return await self._writer.append(unit)
 
     async def append_under_lock(
@@ -38,4 +42,4 @@ class PostgresLog:
     async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
         """See the port."""
         async with borrowed(self._pool) as connection:
-            return await read_histories(connection, ids)
+            return await read_histories(connection, self._files, ids)

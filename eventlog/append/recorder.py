@@ -122,14 +122,21 @@ class LogRecorder(PostgresApplicationRecorder):
 
     async def _history(self, run_id: UUID) -> list[StoredEvent]:
         async with await self._database.connect() as connection:
-            return (await read_histories(connection, [run_id])).get(run_id, [])
+            return (await read_histories(connection, self._database.files, [run_id])).get(
+                run_id, []
+            )
 
     async def _between(
         self, after: int, until: int | None, limit: int, topics: Sequence[str]
     ) -> list[Notification]:
         async with await self._database.connect() as connection:
             rows = await first_between(
-                connection, after, until, limit, lambda row: not topics or row["topic"] in topics
+                connection,
+                self._database.files.archive,
+                after,
+                until,
+                limit,
+                lambda row: not topics or row["topic"] in topics,
             )
         return [
             Notification(

@@ -175,7 +175,9 @@ class Writer:
             committing = False
             try:
                 connection = await self._connected()
-                if statements := await prepare(connection, requests, self._running):
+                if statements := await prepare(
+                    connection, self.database.files, requests, self._running
+                ):
                     committing = True
                     await commit(connection, statements)
                     self._note(requests)
@@ -204,7 +206,7 @@ class Writer:
         deadline = monotonic() + self._patience.settle_s
         while monotonic() < deadline:
             try:
-                return await committed(await self._connected(), requests)
+                return await committed(await self._connected(), self.database.files, requests)
             except (psycopg.Error, ArchiveError) as error:
                 logger.warning("the fate of a commit is unknown, asking again: %s", error)
                 await self._disconnect()

@@ -223,14 +223,15 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
     """Open a log for archiving.
 
     Args:
-        database: its `archive` says where the files go.
+        database: its files say where the archive is.
         make_role: whether to make the archivist's role if it is missing.
 
     Raises:
         ArchivingUnderWayError: another command is at it.
         ArchivistMissingError: the archivist's role cannot be used.
     """
-    if database.archive is None:
+    directory = database.files.archive
+    if directory is None:
         raise ArchiveError("directory", "is not given")
     async with operator_session(database) as session:
         try:
@@ -243,6 +244,6 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
             ) from None
         await ensure_archivist(session, make=make_role)
         [log] = await fetch_rows(session, sql.LOG_ID, {})
-        opened = Archiver(session, database.archive, str(log["id"]))
+        opened = Archiver(session, directory, str(log["id"]))
         await opened.clean_up()
         yield opened

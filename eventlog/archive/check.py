@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from domain.json_values import JsonObject
 from eventlog.archive.files import file_problem
 from eventlog.database import sql
-from eventlog.database.connection import Database, archive_of
+from eventlog.database.connection import Database
 from projections.envelope import decode_state
-from projections.rows import Connection, fetch_rows
+from projections.rows import fetch_rows
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ async def check_archives(database: Database) -> AsyncGenerator[CheckedArchive]:
         rows: list[dict[str, Any]] = await fetch_rows(connection, _ARCHIVES, {})
         for row in rows:
             yield CheckedArchive(
-                row["file"], row["events"], row["runs"], await _problem(connection, row)
+                row["file"], row["events"], row["runs"], await _problem(database.files.archive, row)
             )
 
 
-async def _problem(connection: Connection, row: dict[str, Any]) -> str | None:
+async def _problem(directory: Path | None, row: dict[str, Any]) -> str | None:
     if row["topic"] is None:
         return f"archive file {row['file']}: the log has no event that records it"
     recorded = decode_state(row["topic"], row["state"])
@@ -68,7 +69,6 @@ async def _problem(connection: Connection, row: dict[str, Any]) -> str | None:
             return (
                 f"archive file {row['file']}: the index's {name} is not what the log's event says"
             )
-    directory = archive_of(connection)
     found = await asyncio.to_thread(
         file_problem, directory, row["file"], row["bytes"], row["sha256"]
     )

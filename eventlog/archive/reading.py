@@ -15,7 +15,6 @@ from typing import Any
 from domain.ports import Row
 from eventlog.archive.files import ArchiveError, Block, Document, read_block, to_row
 from eventlog.archive.index import blocks_around, blocks_between, blocks_holding, blocks_up_to
-from eventlog.database.connection import archive_of
 from eventlog.encoding.columns import LogRow
 from projections.rows import Connection
 
@@ -30,7 +29,10 @@ def all_positions(mark: LogRow) -> Sequence[int]:
 
 
 async def resolved(
-    connection: Connection, rows: Sequence[Row], choose: Choose = all_positions
+    connection: Connection,
+    directory: Path | None,
+    rows: Sequence[Row],
+    choose: Choose = all_positions,
 ) -> list[LogRow]:
     """Return rows of a query about histories with archived events in the place of their marks.
 
@@ -47,7 +49,7 @@ async def resolved(
     places: dict[int, list[int]] = {}
     for mark in marks:
         places.setdefault(mark["archive"], []).extend(chosen[id(mark)])
-    found = await events_at(connection, places)
+    found = await events_at(connection, directory, places)
     result: list[LogRow] = []
     for row in rows:
         if row["archive"] is None:
@@ -58,7 +60,7 @@ async def resolved(
 
 
 async def events_at(
-    connection: Connection, places: Mapping[int, Sequence[int]]
+    connection: Connection, directory: Path | None, places: Mapping[int, Sequence[int]]
 ) -> dict[int, Document]:
     """Return the archived events at these positions, given by the number of their archive.
 
@@ -67,7 +69,7 @@ async def events_at(
     """
     wanted = {position for positions in places.values() for position in positions}
     blocks = await blocks_holding(connection, places)
-    found = await asyncio.to_thread(_pick, archive_of(connection), blocks, wanted)
+    found = await asyncio.to_thread(_pick, directory, blocks, wanted)
     # The hashes hold, so only an index that was edited leads here.
     for position in wanted - set(found):
         names = ", ".join(sorted({block.file for block in blocks}))
@@ -87,7 +89,7 @@ def _pick(directory: Path | None, blocks: Iterable[Block], wanted: set[int]) -> 
 
 
 async def events_between(
-    connection: Connection, after: int, until: int | None = None
+    connection: Connection, directory: Path | None, after: int, until: int | None = None
 ) -> AsyncGenerator[list[Document]]:
     """Yield the archived events in (after, until] in the order of positions, some at a time. Use it in `aclosing`.
 
@@ -97,7 +99,6 @@ async def events_between(
         ArchiveError: they cannot be read.
     """
     waiting: list[tuple[int, Document]] = []
-    directory = archive_of(connection)
     async for block in blocks_between(connection, after, until):
         if ready := _pop_before(waiting, block.first_position):
             yield ready
@@ -117,6 +118,7 @@ def _pop_before(waiting: list[tuple[int, Document]], position: int) -> list[Docu
 
 async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     connection: Connection,
+    directory: Path | None,
     after: int,
     until: int | None,
     limit: int,
@@ -132,7 +134,7 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     """
     rows: list[LogRow] = []
     size = 0
-    async with aclosing(events_between(connection, after, until)) as chunks:
+    async with aclosing(events_between(connection, directory, after, until)) as chunks:
         async for chunk in chunks:
             passed = [row for row in map(to_row, chunk) if passes(row)]
             rows += passed
@@ -149,19 +151,21 @@ def merged(rows: Sequence[Row], archived: Sequence[LogRow], limit: int) -> list[
     return [by_position[position] for position in sorted(by_position)][:limit]
 
 
-async def event_at(connection: Connection, position: int) -> Document | None:
+async def event_at(
+    connection: Connection, directory: Path | None, position: int
+) -> Document | None:
     """Return the archived event at a position, None if none is.
 
     Raises:
         ArchiveError: it cannot be read.
     """
     blocks = await blocks_around(connection, position)
-    return (await asyncio.to_thread(_pick, archive_of(connection), blocks, {position})).get(
-        position
-    )
+    return (await asyncio.to_thread(_pick, directory, blocks, {position})).get(position)
 
 
-async def last_up_to(connection: Connection, position: int) -> LogRow | None:
+async def last_up_to(
+    connection: Connection, directory: Path | None, position: int
+) -> LogRow | None:
     """Return the last archived event up to a position, None if there is none.
 
     Raises:
@@ -170,9 +174,7 @@ async def last_up_to(connection: Connection, position: int) -> LogRow | None:
     blocks = await blocks_up_to(connection, position)
 
     def last() -> Document | None:
-        documents = [
-            document for block in blocks for document in read_block(archive_of(connection), block)
-        ]
+        documents = [document for block in blocks for document in read_block(directory, block)]
         before = [document for document in documents if document["position"] <= position]
         return max(before, key=lambda document: int(document["position"]), default=None)
 

@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,8 +17,8 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
 
-from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
-from eventlog.keys.master import MasterKeyFile
+from domain.errors import LogUnavailableError
+from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection
 
 CONNECT_TIMEOUT_S = 5
@@ -45,36 +44,17 @@ _KEEPALIVE = {
 otherwise."""
 
 
-class LogConnection(AsyncConnection[dict[str, Any]]):
-    """A session that brings along what whoever reads the log through it may need.
-
-    Attributes:
-        master_keys: where the master key of personal data is; None where none will be read.
-        archive: the directory of archive files, if there is one.
-    """
-
-    master_keys: MasterKeyFile | None = None
-    archive: Path | None = None
-
-
-def archive_of(connection: Connection) -> Path | None:
-    """Return the archive directory of a session's log, None if it was given none."""
-    return connection.archive if isinstance(connection, LogConnection) else None
-
-
 @dataclass(frozen=True)
 class Database:
-    """How to reach the log: PostgreSQL, and the files of what was archived. All options of the URL hold.
+    """Where a log is: in PostgreSQL, and in files. Its connections know nothing of the files.
 
     Attributes:
-        url: `postgresql://…`, or any other form of a libpq connection string.
-        master_keys: where the master key of personal data is; None where none will be read.
-        archive: the directory of archive files; only logs with archives need it.
+        url: `postgresql://…`, or any other form of a libpq connection string; all its options hold.
+        files: hand them to whoever reads the log through a connection.
     """
 
     url: str
-    master_keys: MasterKeyFile | None = None
-    archive: Path | None = None
+    files: LogFiles = field(default_factory=LogFiles)
 
     @property
     def conninfo(self) -> str:
@@ -87,11 +67,11 @@ class Database:
 
     async def connect(self) -> Connection:
         """Open a connection for the log's writer or reader."""
-        connection = await LogConnection.connect(
+        connection = await AsyncConnection.connect(
             self.conninfo, autocommit=True, row_factory=dict_row
         )
         try:
-            await self._configure(connection)
+            await configure(connection)
         except BaseException:  # Whoever stops waiting for it will not close it either.
             await connection.close()
             raise
@@ -101,12 +81,11 @@ class Database:
         """Return a pool of connections for queries; open it in the running loop."""
         return AsyncConnectionPool(
             self.conninfo,
-            connection_class=LogConnection,
             min_size=1,
             max_size=size,
             open=False,
             kwargs={"autocommit": True, "row_factory": dict_row},
-            configure=self._configure,
+            configure=configure,
             check=_check,
             reset=_note_use,
             timeout=CONNECT_TIMEOUT_S,
@@ -115,26 +94,6 @@ class Database:
             reconnect_timeout=RECONNECT_S,
             name="queries",
         )
-
-    async def _configure(self, connection: Connection) -> None:
-        if isinstance(connection, LogConnection):
-            connection.master_keys, connection.archive = self.master_keys, self.archive
-        await configure(connection)
-
-
-def known_file(connection: Connection) -> MasterKeyFile | None:
-    """Return where the master key of personal data is; None if the connection was opened to read no such data."""
-    return connection.master_keys if isinstance(connection, LogConnection) else None
-
-
-def master_key_file(connection: Connection) -> MasterKeyFile:
-    """Return the same, or raise SubjectKeysUnavailableError."""
-    file = known_file(connection)
-    if file is None:
-        raise SubjectKeysUnavailableError(
-            "personal data are encrypted here, and no master key was named to read them"
-        )
-    return file
 
 
 TRUSTED_S = 0.25

@@ -17,6 +17,7 @@ from domain.ports import Row
 from eventlog.database import sql
 from eventlog.history.audit import position_before
 from eventlog.history.run_changes import folded, folded_columns, moved_since
+from eventlog.keys.log_files import LogFiles
 from projections import job_definitions, job_runs
 from projections.rows import Connection, fetch_rows
 from projections.runs import lists, past
@@ -27,11 +28,14 @@ from projections.table import Table, rows_by_id
 
 
 @asynccontextmanager
-async def opened(connection: Connection, as_of: int | datetime | None) -> AsyncIterator["Past"]:
+async def opened(
+    connection: Connection, files: LogFiles, as_of: int | datetime | None
+) -> AsyncIterator["Past"]:
     """Open the past, in a snapshot of its own: checkpoints may be dropped at any time.
 
     Args:
         connection: outside of any transaction.
+        files: of the log.
         as_of: a position; or a moment, which stands for the last position recorded at or before it;
             None: the end.
 
@@ -40,14 +44,15 @@ async def opened(connection: Connection, as_of: int | datetime | None) -> AsyncI
     """
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield Past(connection, await _position(connection, as_of))
+        yield Past(connection, files, await _position(connection, files, as_of))
 
 
 class Past:
     """What there was at a position that the connection sees."""
 
-    def __init__(self, connection: Connection, position: int) -> None:
+    def __init__(self, connection: Connection, files: LogFiles, position: int) -> None:
         self._connection = connection
+        self._files = files
         self.position = position
 
     async def run(self, run_id: UUID) -> Row | None:
@@ -104,7 +109,7 @@ class Past:
     async def then(self, job_ids: Sequence[UUID] | None) -> Then:
         """Look what events have touched since the checkpoint before: in all jobs, or in these."""
         checkpoint = await past.checkpoint_before(self._connection, self.position)
-        moved = await moved_since(self._connection, checkpoint, self.position, job_ids)
+        moved = await moved_since(self._connection, self._files, checkpoint, self.position, job_ids)
         return Then(position=self.position, checkpoint=checkpoint, moved=moved, job_ids=job_ids)
 
     async def _jobs_named_like(self, search: str) -> list[UUID]:
@@ -112,7 +117,12 @@ class Past:
         later = await past.jobs_changed_after(self._connection, self.position)
         columns = ["id", "slug", "name"]
         were = await folded_columns(
-            self._connection, job_definitions.TABLE, later, self.position, columns
+            self._connection,
+            self._files,
+            job_definitions.TABLE,
+            later,
+            self.position,
+            columns,
         )
         return await past.jobs_named_like(
             self._connection, search, self.position, list(were.values())
@@ -121,16 +131,16 @@ class Past:
     async def _as_they_were(self, table: Table, rows: Mapping[UUID, Row]) -> dict[UUID, Row]:
         """Return the rows as they were at the position; those that did not exist yet are left out."""
         later = [key for key, row in rows.items() if int(str(row["position"])) > self.position]
-        were = await folded(self._connection, table, later, self.position)
+        were = await folded(self._connection, self._files, table, later, self.position)
         return {**{key: row for key, row in rows.items() if key not in set(later)}, **were}
 
 
-async def _position(connection: Connection, as_of: int | datetime | None) -> int:
+async def _position(connection: Connection, files: LogFiles, as_of: int | datetime | None) -> int:
     if isinstance(as_of, datetime):
         now = from_iso(str((await fetch_rows(connection, sql.NOW, {}))[0]["now"]))
         if as_of > now:
             raise _to_come(f"{to_iso(as_of)} lies in the future: it is {to_iso(now)}")
-        return await position_before(connection, as_of, inclusive=True)
+        return await position_before(connection, files.archive, as_of, inclusive=True)
     head = int(str((await fetch_rows(connection, sql.HEAD, {}))[0]["head"]))
     if as_of is not None and as_of > head:
         raise _to_come(f"the log ends at position {head}")

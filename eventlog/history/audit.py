@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -15,6 +16,7 @@ from eventlog.database.connection import borrowed
 from eventlog.encoding.columns import LogRow
 from eventlog.history import statements
 from eventlog.history.event_filter import EventFilter
+from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import envelopes
 from projections.envelope import Envelope
 from projections.rows import Connection, fetch_rows
@@ -46,21 +48,25 @@ class Page:
 class Audit:
     """Answers auditors."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], files: LogFiles) -> None:
         self._pool = pool
+        self._archive = files.archive
+        self._master_keys = files.master_keys
 
     async def page(self, wanted: EventFilter, after: int, limit: int) -> Page:
         """Return the next events after a position that the filter lets pass."""
         async with borrowed(self._pool) as connection:
             if wanted.since is not None:
-                after = max(after, await position_before(connection, wanted.since))
+                after = max(after, await position_before(connection, self._archive, wanted.since))
             head = await _head(connection)
-            last = head if wanted.until is None else await position_before(connection, wanted.until)
+            last = head
+            if wanted.until is not None:
+                last = await position_before(connection, self._archive, wanted.until)
             if after >= last:
                 return Page([], None, head)
             end = None if wanted.is_indexed else await _scan_end(connection, after, last)
-            rows = await _matching(connection, wanted, after, end, limit + 1)
-            events = await envelopes(connection, rows[:limit])
+            rows = await _matching(connection, self._archive, wanted, after, end, limit + 1)
+            events = await envelopes(connection, self._master_keys, rows[:limit])
         if len(rows) > limit:
             return Page(events, events[-1].position, head)
         return Page(events, end, head)
@@ -83,11 +89,11 @@ class Audit:
     async def position_at(self, moment: datetime) -> int:
         """Return the last position that was recorded at or before this moment, 0 if none was."""
         async with borrowed(self._pool) as connection:
-            return await position_before(connection, moment, inclusive=True)
+            return await position_before(connection, self._archive, moment, inclusive=True)
 
 
 async def position_before(
-    connection: Connection, moment: datetime, *, inclusive: bool = False
+    connection: Connection, archive: Path | None, moment: datetime, *, inclusive: bool = False
 ) -> int:
     """Return the last position recorded before the moment (or at it), 0 if there is none.
 
@@ -97,7 +103,7 @@ async def position_before(
     found, low, high = 0, 0, await _head(connection)
     while low < high:
         middle = (low + high + 1) // 2
-        row = await _last_up_to(connection, middle)
+        row = await _last_up_to(connection, archive, middle)
         recorded_at = from_iso(str(row["recorded_at"])) if row else None
         if recorded_at is None or recorded_at < moment or (inclusive and recorded_at == moment):
             low = middle
@@ -108,11 +114,11 @@ async def position_before(
     return found
 
 
-async def _last_up_to(connection: Connection, position: int) -> LogRow | None:
+async def _last_up_to(connection: Connection, archive: Path | None, position: int) -> LogRow | None:
     """Return the last event up to a position: of the log, or of the archives where that one comes later."""
     rows: list[LogRow] = await fetch_rows(connection, statements.LAST_UP_TO, {"position": position})
     if not rows or rows[0]["archived_to"] is not None:
-        archived = await last_up_to(connection, position)
+        archived = await last_up_to(connection, archive, position)
         rows += [archived] if archived else []
     return max(rows, key=lambda row: int(row["notification_id"]), default=None)
 
@@ -143,27 +149,38 @@ _CONDITIONS = {
 }
 
 
-async def _matching(
-    connection: Connection, wanted: EventFilter, after: int, end: int | None, limit: int
+async def _matching(  # noqa: PLR0913 - a filter and a page
+    connection: Connection,
+    archive: Path | None,
+    wanted: EventFilter,
+    after: int,
+    end: int | None,
+    limit: int,
 ) -> list[LogRow]:
     rows = await _matching_in_log(connection, wanted, after, end, limit)
     if rows and (rows[0]["archived_to"] or 0) <= after:
         return rows
     # What lies beyond a full page is not wanted yet.
     until = int(rows[-1]["notification_id"]) if len(rows) == limit else end
-    return merged(rows, await _matching_archived(connection, wanted, after, until, limit), limit)
+    archived = await _matching_archived(connection, archive, wanted, after, until, limit)
+    return merged(rows, archived, limit)
 
 
-async def _matching_archived(
-    connection: Connection, wanted: EventFilter, after: int, until: int | None, limit: int
+async def _matching_archived(  # noqa: PLR0913 - a filter and a page
+    connection: Connection,
+    archive: Path | None,
+    wanted: EventFilter,
+    after: int,
+    until: int | None,
+    limit: int,
 ) -> list[LogRow]:
     if wanted.aggregate_id is not None:
         places = await run_places(connection, wanted.aggregate_id)
     elif wanted.correlation_id is not None:
         places = await story_places(connection, wanted.correlation_id)
     else:
-        return await first_between(connection, after, until, limit, wanted.lets_pass)
-    found = await events_at(connection, places) if places else {}
+        return await first_between(connection, archive, after, until, limit, wanted.lets_pass)
+    found = await events_at(connection, archive, places) if places else {}
     positions = [
         position
         for position in sorted(found)

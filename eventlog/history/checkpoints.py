@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from eventlog.database import sql
 from eventlog.database.connection import borrowed, is_away
 from eventlog.history.run_changes import moved_since
+from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection, fetch_rows
 from projections.runs import checkpoints as run_checkpoints
 from projections.runs import past
@@ -36,8 +37,11 @@ of all appends."""
 class Checkpoints:
     """Keeps the table `run_checkpoints` up with the log."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], every: int = EVERY) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], files: LogFiles, every: int = EVERY
+    ) -> None:
         self._pool = pool
+        self._files = files
         self._every = every
 
     async def keep_up(self) -> bool:
@@ -87,7 +91,7 @@ class Checkpoints:
         if due is None:
             return False
         last, position = due
-        moved = await moved_since(connection, last, position)
+        moved = await moved_since(connection, self._files, last, position)
         each = [
             (group.job_definition_id, created, group.status)
             for group in moved

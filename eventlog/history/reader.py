@@ -16,6 +16,7 @@ from eventlog.database.connection import borrowed
 from eventlog.database.listener import Signal
 from eventlog.encoding.columns import LogRow
 from eventlog.history import statements
+from eventlog.keys.log_files import LogFiles
 from eventlog.personal import statements as personal_statements
 from eventlog.personal.reading import envelopes
 from projections.envelope import Envelope
@@ -34,8 +35,10 @@ POLL_S = 1.0
 class Reader:
     """Reads the log."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], files: LogFiles) -> None:
         self._pool = pool
+        self._archive = files.archive
+        self._master_keys = files.master_keys
 
     async def log_id(self) -> str:
         """Return the name of this log; a restored or replaced one has another."""
@@ -59,10 +62,10 @@ class Reader:
             if isinstance(archived_to, int) and archived_to > position:
                 until = cast("int", rows[-1]["notification_id"])
                 archived = await first_between(
-                    connection, position, until, limit, max_bytes=max_bytes
+                    connection, self._archive, position, until, limit, max_bytes=max_bytes
                 )
                 rows = _within(merged(rows, archived, limit), max_bytes)
-            return await envelopes(connection, rows)
+            return await envelopes(connection, self._master_keys, rows)
 
     async def news(self, signal: Signal) -> None:
         """Wait until the log is said to have moved on, or may have without a word."""
@@ -72,7 +75,8 @@ class Reader:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
         async with borrowed(self._pool) as connection:
             rows = await fetch_rows(connection, statements.READ_SUBJECTS, {"ids": list(ids)})
-            return await envelopes(connection, await resolved(connection, rows))
+            events = await resolved(connection, self._archive, rows)
+            return await envelopes(connection, self._master_keys, events)
 
     async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
         """Return the next events of each of these aggregates between two versions; some of each, but few in all."""
@@ -89,10 +93,9 @@ class Reader:
             return cast("list[int]", mark["positions"][after : min(before - 1, after + limit)])
 
         async with borrowed(self._pool) as connection:
-            rows = await resolved(
-                connection, await fetch_rows(connection, statements.READ_PARTS, values), part
-            )
-            return await envelopes(connection, rows)
+            found = await fetch_rows(connection, statements.READ_PARTS, values)
+            rows = await resolved(connection, self._archive, found, part)
+            return await envelopes(connection, self._master_keys, rows)
 
     async def living_keys(self, ids: Collection[str]) -> set[str]:
         """Return those of the subjects' keys that have not been destroyed."""

@@ -9,6 +9,7 @@ from eventlog.archive.reading import resolved
 from eventlog.database import sql
 from eventlog.encoding.columns import LogRow
 from eventlog.history import statements
+from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import envelopes
 from projections import job_runs
 from projections.rows import Connection, fetch_rows
@@ -50,7 +51,11 @@ _MOVED = rf"""
 
 
 async def moved_since(
-    connection: Connection, after: int, position: int, job_ids: Sequence[UUID] | None = None
+    connection: Connection,
+    files: LogFiles,
+    after: int,
+    position: int,
+    job_ids: Sequence[UUID] | None = None,
 ) -> list[Moved]:
     """Return all runs, or those of these jobs, that have events in (after, position], by their status at its end.
 
@@ -67,7 +72,7 @@ async def moved_since(
     known = [group for group in groups if group["past_status"] is not None]
     unknown = [group for group in groups if group["past_status"] is None]
     ids = [run_id for group in unknown for run_id in _ids(group)]
-    rows = await folded_columns(connection, job_runs.TABLE, ids, position, ["status"])
+    rows = await folded_columns(connection, files, job_runs.TABLE, ids, position, ["status"])
     one_by_one = [
         Moved(str(group["job_definition_id"]), str(rows[run_id]["status"]), [created])
         for group in unknown
@@ -83,7 +88,7 @@ async def moved_since(
 
 
 async def folded(
-    connection: Connection, table: Table, ids: Sequence[UUID], position: int
+    connection: Connection, files: LogFiles, table: Table, ids: Sequence[UUID], position: int
 ) -> dict[UUID, Row]:
     """Return the rows of these aggregates as of a position, by the table's fold; those not there yet are left out."""
     rows: dict[UUID, Row] = {}
@@ -94,18 +99,24 @@ async def folded(
             return [one for one in mark["positions"] if one <= position]
 
         found = await fetch_rows(connection, statements.HISTORIES_UP_TO, values)
-        for event in await envelopes(connection, await resolved(connection, found, until_then)):
+        events = await resolved(connection, files.archive, found, until_then)
+        for event in await envelopes(connection, files.master_keys, events):
             rows[event.aggregate_id] = table.fold(rows.get(event.aggregate_id), event)
     return rows
 
 
-async def folded_columns(
-    connection: Connection, table: Table, ids: Sequence[UUID], position: int, columns: Sequence[str]
+async def folded_columns(  # noqa: PLR0913 - `folded`, and which columns
+    connection: Connection,
+    files: LogFiles,
+    table: Table,
+    ids: Sequence[UUID],
+    position: int,
+    columns: Sequence[str],
 ) -> dict[UUID, Row]:
     """Return the same rows cut down to some columns; so there may be many, of which few are in memory as a whole."""
     cut: dict[UUID, Row] = {}
     for start in range(0, len(ids), FOLDED_AT_ONCE):
-        rows = await folded(connection, table, ids[start : start + FOLDED_AT_ONCE], position)
+        rows = await folded(connection, files, table, ids[start : start + FOLDED_AT_ONCE], position)
         cut.update({key: {column: row[column] for column in columns} for key, row in rows.items()})
     return cut
 

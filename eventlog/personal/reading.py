@@ -10,6 +10,7 @@ from uuid import UUID
 
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
+from eventlog.keys.master import MasterKeyFile
 from eventlog.personal import statements
 from eventlog.personal.cipher import MARK, decrypt, encrypted_part
 from eventlog.personal.subject_keys import keys_by_id
@@ -18,12 +19,15 @@ from projections.rows import Connection, fetch_rows
 
 
 async def plain_states(
-    connection: Connection, events: Iterable[tuple[UUID, int, bytes]]
+    connection: Connection,
+    master_keys: MasterKeyFile | None,
+    events: Iterable[tuple[UUID, int, bytes]],
 ) -> dict[UUID, bytes]:
     """Return the states of those events that are encrypted, decrypted, by aggregate: it is always its first event.
 
     Args:
         connection: where the events were read, in the same snapshot or afterwards.
+        master_keys: opens the subjects' keys.
         events: aggregate's id, version and stored state of each.
 
     Raises:
@@ -36,14 +40,18 @@ async def plain_states(
             parts[aggregate_id] = part
     if not parts:
         return {}
-    keys = await keys_by_id(connection, {key_id for _, ids in parts.values() for key_id in ids})
+    keys = await keys_by_id(
+        connection, master_keys, {key_id for _, ids in parts.values() for key_id in ids}
+    )
     return {
         aggregate_id: decrypt(aggregate_id, fields, keys)
         for aggregate_id, (fields, _) in parts.items()
     }
 
 
-async def envelopes(connection: Connection, rows: Sequence[Row]) -> list[Envelope]:
+async def envelopes(
+    connection: Connection, master_keys: MasterKeyFile | None, rows: Sequence[Row]
+) -> list[Envelope]:
     """Return the envelopes of rows of the log; see `plain_states`."""
     suspects = [
         row
@@ -51,7 +59,7 @@ async def envelopes(connection: Connection, rows: Sequence[Row]) -> list[Envelop
         if row["originator_version"] == 1 and cast("bytes", row["state"]).startswith(MARK)
     ]
     if suspects:
-        plain = await plain_states(connection, map(event_of, suspects))
+        plain = await plain_states(connection, master_keys, map(event_of, suspects))
         for row in suspects:
             state = plain.get(UUID(str(row["originator_id"])))
             if state is not None:
@@ -60,14 +68,16 @@ async def envelopes(connection: Connection, rows: Sequence[Row]) -> list[Envelop
     return [to_envelope(row) for row in rows]
 
 
-async def first_plain_states(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes]:
+async def first_plain_states(
+    connection: Connection, master_keys: MasterKeyFile | None, ids: Sequence[UUID]
+) -> dict[UUID, bytes]:
     """Return the same as `plain_states` of these aggregates' first events, unless they are archived."""
     rows = (
         await fetch_rows(connection, statements.FIRST_ENCRYPTED, {"ids": ids, "mark": MARK})
         if ids
         else []
     )
-    return await plain_states(connection, map(event_of, rows))
+    return await plain_states(connection, master_keys, map(event_of, rows))
 
 
 def event_of(row: Row) -> tuple[UUID, int, bytes]:

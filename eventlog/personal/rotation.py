@@ -8,8 +8,7 @@ import secrets
 from collections.abc import Callable
 
 from domain.errors import SubjectKeysUnavailableError
-from eventlog.database.connection import master_key_file
-from eventlog.keys.master import KEY_BYTES, MasterKey
+from eventlog.keys.master import KEY_BYTES, MasterKey, MasterKeyFile
 from eventlog.personal import statements
 from eventlog.personal.subject_keys import unwrapped
 from projections.rows import Connection, fetch_rows
@@ -18,11 +17,14 @@ AT_ONCE = 500
 """Keys wrapped anew in one transaction: an erasure waits no longer than that for its key."""
 
 
-async def rotate(connection: Connection, progress: Callable[[int], None]) -> MasterKey | None:
+async def rotate(
+    connection: Connection, file: MasterKeyFile, progress: Callable[[int], None]
+) -> MasterKey | None:
     """Wrap all subjects' keys by a new master key, and destroy the former; None if there is none to change.
 
     Args:
         connection: a session for this alone.
+        file: of the master key; the new key is written to it.
         progress: told how many are done.
 
     Raises:
@@ -37,14 +39,13 @@ async def rotate(connection: Connection, progress: Callable[[int], None]) -> Mas
     rows = await fetch_rows(connection, statements.MASTER, {})
     if not rows:
         return None
-    file = master_key_file(connection)
     present = file.known(str(rows[0]["id"]))
     others = [key for key in file.reload() if key.id != present.id]
     new = MasterKey(secrets.token_bytes(KEY_BYTES))
     file.write([new, present, *others])
     await connection.execute(statements.CHANGE_MASTER, (new.id,))
     done = 0
-    while wrapped := await _wrap_some(connection, new):
+    while wrapped := await _wrap_some(connection, file, new):
         done += wrapped
         progress(done)
     if [key.id for key in file.reload()][:1] != [new.id]:
@@ -53,12 +54,12 @@ async def rotate(connection: Connection, progress: Callable[[int], None]) -> Mas
     return new
 
 
-async def _wrap_some(connection: Connection, new: MasterKey) -> int:
+async def _wrap_some(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
     async with connection.transaction():
         values = {"master": new.id, "limit": AT_ONCE}
         rows = await fetch_rows(connection, statements.WRAPPED_BY_OTHERS, values)
         for row in rows:
-            key_id, key, subject = unwrapped(connection, row)
+            key_id, key, subject = unwrapped(file, row)
             changed = (new.lookup(subject), new.wrap(key_id, key, subject), new.id, key_id)
             await connection.execute(statements.WRAP_ANEW, changed)
     return len(rows)

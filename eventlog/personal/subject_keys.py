@@ -10,7 +10,6 @@ from typing import cast
 from uuid import UUID, uuid4
 
 from domain.errors import SubjectKeysUnavailableError
-from eventlog.database.connection import known_file, master_key_file
 from eventlog.keys.master import KEY_BYTES, MasterKey, MasterKeyFile
 from eventlog.personal import statements
 from projections.rows import Connection, fetch_rows
@@ -22,35 +21,40 @@ MAX_TRIES = 10
 """How often a subject's key may vanish or change hands between being found and being made."""
 
 
-async def keys_by_id(connection: Connection, ids: Collection[str]) -> dict[str, bytes]:
+async def keys_by_id(
+    connection: Connection, master_keys: MasterKeyFile | None, ids: Collection[str]
+) -> dict[str, bytes]:
     """Return those of the keys that there still are.
 
     Raises:
         SubjectKeysUnavailableError: they cannot be unwrapped.
     """
     rows = await fetch_rows(connection, statements.SUBJECT_KEYS, {"ids": list(ids)})
-    return {str(row["key_id"]): unwrapped(connection, row)[1] for row in rows}
+    return {str(row["key_id"]): unwrapped(master_keys, row)[1] for row in rows}
 
 
-def unwrapped(connection: Connection, row: Mapping[str, object]) -> tuple[UUID, bytes, str]:
+def unwrapped(
+    master_keys: MasterKeyFile | None, row: Mapping[str, object]
+) -> tuple[UUID, bytes, str]:
     """Return the key's id, the key and the subject's name of a row of `subject_keys`.
 
     Raises:
         SubjectKeysUnavailableError: it cannot be unwrapped.
     """
     key_id, wrapped = UUID(str(row["key_id"])), cast("bytes", row["wrapped"])
-    return key_id, *master_key_file(connection).known(str(row["master"])).unwrap(key_id, wrapped)
+    return key_id, *needed(master_keys).known(str(row["master"])).unwrap(key_id, wrapped)
 
 
-async def find(connection: Connection, subject: str) -> SubjectKey | None:
+async def find(
+    connection: Connection, master_keys: MasterKeyFile | None, subject: str
+) -> SubjectKey | None:
     """Return the subject's key, None if it has none.
 
     Raises:
         SubjectKeysUnavailableError: the master key is not at hand.
     """
     for _ in range(MAX_TRIES):
-        file = known_file(connection)
-        keys = [] if file is None else file.held()
+        keys = [] if master_keys is None else master_keys.held()
         values = {"lookups": [key.lookup(subject) for key in keys]}
         [row] = await fetch_rows(connection, statements.FIND_SUBJECT_KEY, values)
         if row["present"] is None:
@@ -58,47 +62,58 @@ async def find(connection: Connection, subject: str) -> SubjectKey | None:
         # Names are looked up under every key of the file, for during a rotation some are known by
         # the former one.
         if str(row["present"]) in {key.id for key in keys}:
-            return None if row["key_id"] is None else unwrapped(connection, row)[:2]
+            return None if row["key_id"] is None else unwrapped(master_keys, row)[:2]
         # Read anew; or said why it cannot be.
-        master_key_file(connection).known(str(row["present"]))
+        needed(master_keys).known(str(row["present"]))
     raise SubjectKeysUnavailableError("the master key keeps changing")
 
 
-async def find_or_make(connection: Connection, subject: str) -> SubjectKey:
+async def find_or_make(
+    connection: Connection, master_keys: MasterKeyFile | None, subject: str
+) -> SubjectKey:
     """Return the subject's key, a new one if it has none; that is committed when this returns.
 
     Args:
         connection: outside of any transaction.
+        master_keys: made if there is no such file yet.
         subject: the name.
 
     Raises:
         SubjectKeysUnavailableError: the master key is not at hand, or cannot be made.
     """
     for _ in range(MAX_TRIES):
-        found = await find(connection, subject)
+        found = await find(connection, master_keys, subject)
         if found is not None:
             return found
-        await _make(connection, subject)
+        await _make(connection, needed(master_keys), subject)
     raise SubjectKeysUnavailableError("the subject's key keeps vanishing")
 
 
-async def check(connection: Connection) -> None:
+async def check(connection: Connection, master_keys: MasterKeyFile | None) -> None:
     """Find out whether the master key of this database is at hand, if it has one.
 
     Raises:
         SubjectKeysUnavailableError: it is not.
     """
     for row in await fetch_rows(connection, statements.MASTER, {}):
-        master_key_file(connection).known(str(row["id"]))
+        needed(master_keys).known(str(row["id"]))
 
 
-async def _make(connection: Connection, subject: str) -> None:
+def needed(master_keys: MasterKeyFile | None) -> MasterKeyFile:
+    """Return the file, or raise SubjectKeysUnavailableError where none was named."""
+    if master_keys is None:
+        raise SubjectKeysUnavailableError(
+            "personal data are encrypted here, and no master key was named to read them"
+        )
+    return master_keys
+
+
+async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> None:
     """Make a key for the subject, unless somebody else just does, or the master key is being changed."""
     async with connection.transaction():
         # Locked against a rotation, so that no key is wrapped by a master key that is on its way
         # out.
         rows = await fetch_rows(connection, f"{statements.MASTER} FOR SHARE", {})
-        file = master_key_file(connection)
         master = file.known(str(rows[0]["id"])) if rows else await _first_master(connection, file)
         if master is None:
             return

@@ -6,13 +6,16 @@ from uuid import UUID
 from domain.errors import VersionConflictError
 from domain.personal.marks import ERASED
 from domain.ports import Unit
+from eventlog.keys.master import MasterKeyFile
 from eventlog.personal import statements
 from eventlog.personal.cipher import encrypt
 from eventlog.personal.subject_keys import SubjectKey, find, find_or_make, keys_by_id
 from projections.rows import Connection, fetch_rows
 
 
-async def encrypted_unit(connection: Connection, unit: Unit) -> Unit:
+async def encrypted_unit(
+    connection: Connection, master_keys: MasterKeyFile | None, unit: Unit
+) -> Unit:
     """Return the unit with its personal data encrypted. It expects that none of its subjects is erased before.
 
     Keys are made, and committed, before the unit is: one that nothing was encrypted by does no
@@ -25,9 +28,9 @@ async def encrypted_unit(connection: Connection, unit: Unit) -> Unit:
     known: dict[str | UUID, SubjectKey] = {}
     for whose in dict.fromkeys(unit.personal.values()):
         known[whose] = await (
-            _by_id(connection, whose)
+            _by_id(connection, master_keys, whose)
             if isinstance(whose, UUID)
-            else find_or_make(connection, whose)
+            else find_or_make(connection, master_keys, whose)
         )
     first, *others = unit.events
     event = encrypt(first, {name: known[whose] for name, whose in unit.personal.items()})
@@ -35,9 +38,11 @@ async def encrypted_unit(connection: Connection, unit: Unit) -> Unit:
     return replace(unit, events=[event, *others], expects=expects, personal={})
 
 
-async def key_id_of(connection: Connection, subject: str) -> UUID | None:
+async def key_id_of(
+    connection: Connection, master_keys: MasterKeyFile | None, subject: str
+) -> UUID | None:
     """Return the id of the subject's key, None if it has none; see `find`."""
-    found = await find(connection, subject)
+    found = await find(connection, master_keys, subject)
     return None if found is None else found[0]
 
 
@@ -56,8 +61,10 @@ async def erase(connection: Connection, key_id: UUID) -> int:
     return cursor.rowcount
 
 
-async def _by_id(connection: Connection, key_id: UUID) -> SubjectKey:
-    key = (await keys_by_id(connection, [str(key_id)])).get(str(key_id))
+async def _by_id(
+    connection: Connection, master_keys: MasterKeyFile | None, key_id: UUID
+) -> SubjectKey:
+    key = (await keys_by_id(connection, master_keys, [str(key_id)])).get(str(key_id))
     if key is None:
         raise VersionConflictError(f"the subject of key {key_id} was erased")
     return key_id, key

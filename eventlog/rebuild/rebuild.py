@@ -70,7 +70,7 @@ async def rebuild(
     async with _only_rebuild(database, table) as session:
         checked = await _compare(database, session, table, progress)
         differed, was_unfinished = checked.differences, not await has_version(session, table)
-        mender = Mender(session, table, checked.position)
+        mender = Mender(session, database.files, table, checked.position)
         if differed:
             await forget_version(session, table)
             await mender.mend(lambda done: progress(f"{table.name}: mending", done, differed))

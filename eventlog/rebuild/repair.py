@@ -22,6 +22,7 @@ from domain.ports import Row
 from eventlog.archive.reading import resolved
 from eventlog.database import sql
 from eventlog.encoding.columns import LogRow
+from eventlog.keys.log_files import LogFiles
 from eventlog.personal.cipher import CiphertextError
 from eventlog.personal.reading import event_of, first_plain_states, plain_states
 from eventlog.rebuild import staging
@@ -47,8 +48,11 @@ class Mender:
             the server's clock.
     """
 
-    def __init__(self, connection: Connection, table: Table, position: int) -> None:
+    def __init__(
+        self, connection: Connection, files: LogFiles, table: Table, position: int
+    ) -> None:
         self._connection = connection
+        self._files = files
         self._table = table
         self._position = self._seen = position
         self._staged = staging.differing(table)
@@ -135,7 +139,7 @@ class Mender:
         # What has personal data is folded from its beginning: the row beside may hold what is
         # erased meanwhile.
         kept = {UUID(str(row[table.key])): row for row in staged if row.get("personal") is None}
-        rows = await fold_on(connection, table, keys, kept)
+        rows = await fold_on(connection, self._files, table, keys, kept)
         await connection.execute(f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)", (keys,))
         line = staging.copy_line(table)
         async with connection.cursor().copy(staging.copy_sql(table, self._staged)) as copy:
@@ -212,7 +216,11 @@ def _keys(rows: list[Row]) -> list[UUID]:
 
 
 async def fold_on(
-    connection: Connection, table: Table, ids: Iterable[UUID], rows: Mapping[UUID, Row]
+    connection: Connection,
+    files: LogFiles,
+    table: Table,
+    ids: Iterable[UUID],
+    rows: Mapping[UUID, Row],
 ) -> dict[UUID, Row]:
     """Return these aggregates' rows as they must be now: `rows`, carried on by the events that came after them.
 
@@ -224,7 +232,9 @@ async def fold_on(
     folded = {aggregate_id: dict(row) for aggregate_id, row in rows.items()}
     asked = list(ids)
     plain = await _decrypted(
-        first_plain_states(connection, [key for key in asked if key not in folded])
+        first_plain_states(
+            connection, files.master_keys, [key for key in asked if key not in folded]
+        )
     )
     versions = [
         folded[aggregate_id]["aggregate_version"] if aggregate_id in folded else 0
@@ -241,9 +251,11 @@ async def fold_on(
                 marks.append(row)
     for mark in marks:
         rows_of_run = await resolved(
-            connection, [mark], lambda mark: mark["positions"][mark["version"] :]
+            connection, files.archive, [mark], lambda mark: mark["positions"][mark["version"] :]
         )
-        plain = await _decrypted(plain_states(connection, map(event_of, rows_of_run)))
+        plain = await _decrypted(
+            plain_states(connection, files.master_keys, map(event_of, rows_of_run))
+        )
         for row in rows_of_run:
             _fold_row(table, folded, row, plain)
     return folded

@@ -59,7 +59,7 @@ class SnapshotKeys:
                 ),
                 None,
             )
-        return None if row is None else unwrapped(session, row)[1]
+        return None if row is None else unwrapped(self._database.files.master_keys, row)[1]
 
     async def _opened(self) -> Connection:
         session = await self._stack.enter_async_context(await self._database.connect())

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -87,12 +88,14 @@ class Snapshot:
         log: streams the events.
         tables: takes the expected rows meanwhile, and compares.
         keys: decrypts personal data.
+        archive: the directory of archive files, if there is one.
     """
 
     log: Connection
     tables: Connection
     position: int
     keys: SnapshotKeys
+    archive: Path | None
 
 
 async def verify(
@@ -133,10 +136,10 @@ async def snapshot(
     [head] = await fetch_rows(log, sql.HEAD, {})
     # The events of no other are ever archived.
     if any(table.name == job_runs.TABLE.name for table in tables):
-        await lay_out_archives(log)
+        await lay_out_archives(log, database.files.archive)
     keys = SnapshotKeys(database, str(exported["id"]))
     try:
-        yield Snapshot(log, session, cast("int", head["head"]), keys)
+        yield Snapshot(log, session, cast("int", head["head"]), keys, database.files.archive)
     finally:
         await keys.close()
     await log.execute("COMMIT")
@@ -204,7 +207,7 @@ async def differences(moment: Snapshot, table: Table) -> AsyncIterator[Differenc
                 moment.tables, statements.PLACES, {"ids": keys, "prefix": topic_prefix(table)}
             )
             events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
-            for place in await resolved(moment.tables, places):
+            for place in await resolved(moment.tables, moment.archive, places):
                 events[place["originator_id"]].append((place["notification_id"], place["topic"]))
             for row in chunk:
                 yield _difference(table, row, events[row["key"]])
@@ -236,7 +239,7 @@ def _difference(table: Table, row: dict[str, Any], events: Sequence[tuple[int, s
     return Difference(table.name, row["key"], "differs", columns, events)
 
 
-async def lay_out_archives(connection: Connection) -> None:
+async def lay_out_archives(connection: Connection, archive: Path | None) -> None:
     """Fill the session's temporary table `unarchived` with all archived events, those of its snapshot.
 
     Raises:
@@ -249,7 +252,7 @@ async def lay_out_archives(connection: Connection) -> None:
         return
     laid = 0
     # Chunks are read first: a session does one thing at a time, and COPY is one thing.
-    async with aclosing(events_between(connection, 0)) as chunks:
+    async with aclosing(events_between(connection, archive, 0)) as chunks:
         async for chunk in chunks:
             async with connection.cursor().copy(rebuild_statements.COPY_UNARCHIVED) as copy:
                 for event in chunk:

@@ -1,6 +1,7 @@
 """Proofs that need no database to be checked: an event is under a head, or one head's log begins with another's."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
@@ -33,8 +34,11 @@ CONSISTENCY = "apphub-jobs consistency proof 1"
 class Prover:
     """Makes proofs from the hashes in the seals. Each is checked before it is handed out."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], keys: SealKeys) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], archive: Path | None, keys: SealKeys
+    ) -> None:
         self._pool = pool
+        self._archive = archive
         self._keys = keys
 
     async def inclusion(self, position: int, head: SignedHead | None = None) -> dict[str, Any]:
@@ -48,7 +52,7 @@ class Prover:
             index = await self._index(connection, position)
             if index is None or index >= signed.head.size:
                 raise SealError(f"seal {signed.head.number} covers no event at position {position}")
-            event = await _event(connection, position)
+            event = await _event(connection, self._archive, position)
             path = await self._roots(connection, inclusion_ranges(index, signed.head.size))
         proof = {
             "format": INCLUSION,
@@ -178,12 +182,12 @@ def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealK
     )
 
 
-async def _event(connection: Connection, position: int) -> RawRow:
+async def _event(connection: Connection, archive: Path | None, position: int) -> RawRow:
     await connection.execute(columns.UTF8)
     cursor = columns.raw_cursor(connection)
     await cursor.execute(columns.ONE, (position,), binary=True)
     row = await cursor.fetchone()
-    if row is None and (archived := await event_at(connection, position)) is not None:
+    if row is None and (archived := await event_at(connection, archive, position)) is not None:
         return read_event(archived)
     if row is None:
         raise SealError(

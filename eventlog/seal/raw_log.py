@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from pathlib import Path
 
 from eventlog.archive.reading import events_between
 from eventlog.encoding import columns
@@ -10,7 +11,9 @@ from eventlog.encoding.document import read_event
 from projections.rows import Connection
 
 
-async def raw_chunks(connection: Connection, size: int) -> AsyncGenerator[list[RawRow]]:
+async def raw_chunks(
+    connection: Connection, archive: Path | None, size: int
+) -> AsyncGenerator[list[RawRow]]:
     """Yield all events in the order of positions, some at a time. It needs a transaction; use it in `aclosing`.
 
     Raises:
@@ -18,7 +21,7 @@ async def raw_chunks(connection: Connection, size: int) -> AsyncGenerator[list[R
     """
     async with (
         columns.raw_stream(connection, "events") as cursor,
-        aclosing(_archived(connection)) as archived,
+        aclosing(_archived(connection, archive)) as archived,
     ):
         await cursor.execute(columns.ALL, binary=True)
         stored: list[RawRow] = []
@@ -44,7 +47,9 @@ async def raw_chunks(connection: Connection, size: int) -> AsyncGenerator[list[R
             kept = [row for row in kept if _position(row) > bound]
 
 
-async def raw_after(connection: Connection, position: int, limit: int) -> list[RawRow]:
+async def raw_after(
+    connection: Connection, archive: Path | None, position: int, limit: int
+) -> list[RawRow]:
     """Return the next events after a position, at most `limit`.
 
     Raises:
@@ -56,7 +61,9 @@ async def raw_after(connection: Connection, position: int, limit: int) -> list[R
     # The log first: an event that is archived meanwhile is in both, and none is in neither.
     rows = {_position(row): row for row in await cursor.fetchall()}
     count = 0
-    async with aclosing(_archived(connection, position, max(rows, default=position))) as archived:
+    async with aclosing(
+        _archived(connection, archive, position, max(rows, default=position))
+    ) as archived:
         async for chunk in archived:
             rows |= {_position(row): row for row in chunk}
             count += len(chunk)
@@ -66,9 +73,9 @@ async def raw_after(connection: Connection, position: int, limit: int) -> list[R
 
 
 async def _archived(
-    connection: Connection, after: int = FIRST, until: int | None = None
+    connection: Connection, archive: Path | None, after: int = FIRST, until: int | None = None
 ) -> AsyncGenerator[list[RawRow]]:
-    async with aclosing(events_between(connection, after, until)) as chunks:
+    async with aclosing(events_between(connection, archive, after, until)) as chunks:
         async for chunk in chunks:
             yield [read_event(document) for document in chunk]
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
@@ -59,9 +60,14 @@ class Sealer:
     """One process's sealer. Start it in the loop that the pool belongs to."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[Connection], signal: Signal, sealing: Sealing
+        self,
+        pool: AsyncConnectionPool[Connection],
+        archive: Path | None,
+        signal: Signal,
+        sealing: Sealing,
     ) -> None:
         self._pool = pool
+        self._archive = archive
         self._signal = signal
         self._every_s = sealing.every_s
         self._tips = Tips(sealing)
@@ -93,7 +99,7 @@ class Sealer:
                 return False
             tip = await self._tips.read(connection)
             for _ in range(MAX_SEALS):
-                positions, leaves = await _leaves_after(connection, tip.position)
+                positions, leaves = await _leaves_after(connection, self._archive, tip.position)
                 count = len(positions)
                 if positions:
                     seal, tip = next_seal(self._tips.keys, tip, positions, leaves)
@@ -147,12 +153,14 @@ def next_seal(
     return Seal(signed, runs, leaves, b"".join(tree.peaks)), Tip(tip.log_id, signed, tree)
 
 
-async def _leaves_after(connection: Connection, position: int) -> tuple[list[int], bytes]:
+async def _leaves_after(
+    connection: Connection, archive: Path | None, position: int
+) -> tuple[list[int], bytes]:
     """Return the positions and leaf hashes of the next events, enough for one seal."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(stored_events.LEAVES_AFTER, {"after": position, "limit": MAX_EVENTS})
     row = await cursor.fetchone()
     if row and row["archived_to"] is not None and row["archived_to"] > position:
-        leaves = to_leaves(await raw_after(connection, position, MAX_EVENTS))
+        leaves = to_leaves(await raw_after(connection, archive, position, MAX_EVENTS))
         return [place for place, _ in leaves], b"".join(leaf for _, leaf in leaves)
     return (row["positions"] or [], row["leaves"] or b"") if row else ([], b"")

@@ -9,6 +9,7 @@ from domain.ports import Row
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Listener
 from eventlog.history.checkpoints import Checkpoints
+from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection
 from projections.runs import due
 
@@ -16,10 +17,12 @@ from projections.runs import due
 class Work:
     """Implements `worker.lifecycle.ports.Work`."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], listener: Listener) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], files: LogFiles, listener: Listener
+    ) -> None:
         self._pool = pool
         self._signal = listener.signal()
-        self._checkpoints = Checkpoints(pool)
+        self._checkpoints = Checkpoints(pool, files)
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait for news of the log or for `wake`, but no longer than this; return whether they tell of pending runs."""

@@ -12,6 +12,7 @@ import orjson
 from eventlog.archive.archiver import Archived, archiver
 from eventlog.archive.role import ensure_archivist
 from eventlog.database.connection import Database
+from eventlog.keys.log_files import LogFiles
 from tests.support.processes import Process, started
 
 NOW = timedelta(0)
@@ -28,7 +29,7 @@ async def archive_now(
     """Archive every run that has ended, a certain time ago at least."""
     files = []
     async with (
-        archiver(Database(url, archive=directory), make_role=True) as one,
+        archiver(Database(url, LogFiles(directory)), make_role=True) as one,
         aclosing(one.archive(older_than, lambda *_: None, max_events)) as archived,
     ):
         async for file in archived:

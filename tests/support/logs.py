@@ -22,6 +22,7 @@ from eventlog.append.writer import Patience, Writer
 from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.history.reader import Reader
+from eventlog.keys.log_files import LogFiles
 from eventlog.keys.master import MasterKeyFile
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
@@ -39,6 +40,7 @@ class Parts:
     writer: Writer
     reader: Reader
     pool: AsyncConnectionPool[Connection]
+    files: LogFiles
     heartbeats: Heartbeats
     subjects: Subjects
 
@@ -59,21 +61,25 @@ async def parts(
 ) -> AsyncIterator[Parts]:
     """Run the parts on a database; the writer may have a way of its own to it."""
     master_keys = None if subject_key is None else MasterKeyFile(subject_key)
-    database = Database(url, master_keys=master_keys, archive=archive)
+    files = LogFiles(archive, master_keys)
+    database = Database(url, files)
     pool = database.pool(8)
     await pool.open()
     clock, writer = DatabaseClock(pool), Writer(replace(database, url=writer_url or url), patience)
     await clock.sync()
     await writer.start()
-    jobs = Jobs(LogFactory(url, writer), PostgresLog(writer, pool), clock, random.SystemRandom())
+    jobs = Jobs(
+        LogFactory(url, writer), PostgresLog(writer, pool, files), clock, random.SystemRandom()
+    )
     try:
         yield Parts(
             url,
             jobs,
             Executions(jobs),
             writer,
-            Reader(pool),
+            Reader(pool, files),
             pool,
+            files,
             Heartbeats(pool),
             Subjects(jobs),
         )

@@ -15,6 +15,7 @@ from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
 from eventlog.encoding import columns
+from eventlog.keys.log_files import LogFiles
 from eventlog.keys.sealing import SealKeys, create_keys, read_keys
 from eventlog.seal import leaves as stored_events
 from eventlog.seal import statements as seal_statements
@@ -79,8 +80,8 @@ class SealedLog:
         """Keep the last head elsewhere; return the file."""
 
         async def run() -> bytes:
-            async with pool(self.url, self.archive) as connections:
-                return await Prover(connections, self.keys).exported()
+            async with pool(self.url) as connections:
+                return await Prover(connections, self.archive, self.keys).exported()
 
         file = self.directory / name
         file.write_bytes(asyncio.run(run()))
@@ -136,7 +137,7 @@ def verify(
     url: str, keys: SealKeys, kept: Sequence[KeptHead] = (), archive: Path | None = None
 ) -> Report:
     """Verify the log."""
-    return asyncio.run(verify_seals(Database(url, archive=archive), keys, kept))
+    return asyncio.run(verify_seals(Database(url, LogFiles(archive)), keys, kept))
 
 
 @contextmanager
@@ -156,19 +157,17 @@ def edit(url: str, *statements: str) -> None:
 
 
 @asynccontextmanager
-async def pool(
-    url: str, archive: Path | None = None
-) -> AsyncIterator[AsyncConnectionPool[Connection]]:
+async def pool(url: str) -> AsyncIterator[AsyncConnectionPool[Connection]]:
     """Give a pool."""
-    async with Database(url, archive=archive).pool(2) as connections:
+    async with Database(url).pool(2) as connections:
         yield connections
 
 
 @asynccontextmanager
 async def sealer(url: str, how: Sealing, archive: Path | None = None) -> AsyncIterator[Sealer]:
     """Give a sealer that only does what it is told."""
-    async with pool(url, archive) as connections:
-        yield Sealer(connections, Listener(Database(url)).signal(), how)
+    async with pool(url) as connections:
+        yield Sealer(connections, archive, Listener(Database(url)).signal(), how)
 
 
 def rewrite_seals(url: str, forger: SealKeys, real: SealKeys, first: int = 1) -> None:

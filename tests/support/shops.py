@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
+from eventlog.keys.log_files import LogFiles
 from eventlog.keys.master import MasterKeyFile
 from eventlog.rebuild.rebuild import Rebuilt, rebuild
 from eventlog.rebuild.verify import verify
@@ -28,7 +29,7 @@ class Shop:
 
     @property
     def database(self) -> Database:
-        return Database(self.url, master_keys=MasterKeyFile(self.key), archive=self.archive)
+        return Database(self.url, LogFiles(self.archive, MasterKeyFile(self.key)))
 
     @asynccontextmanager
     async def parts(self) -> AsyncIterator[Parts]:

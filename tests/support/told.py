@@ -11,6 +11,7 @@ import orjson
 from eventlog.database.connection import Database
 from eventlog.history.reader import Reader
 from eventlog.history.steps import Replay
+from eventlog.keys.log_files import LogFiles
 from projections.messages import messages
 
 
@@ -57,7 +58,7 @@ def tell_now(database_url: str, after: int = 0) -> list[Told]:
 
     async def read() -> list[Told]:
         async with Database(database_url).pool(2) as pool:
-            return await tell(Reader(pool), after)
+            return await tell(Reader(pool, LogFiles()), after)
 
     return asyncio.run(read())
 

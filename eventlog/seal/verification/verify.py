@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from pathlib import Path
 
 import psycopg
 
@@ -54,7 +55,7 @@ async def verify_seals(
         connection = await database.connect()
         try:
             await connection.execute(SNAPSHOT)
-            return await _verify(connection, keys, kept, progress)
+            return await _verify(connection, database.files.archive, keys, kept, progress)
         finally:
             await connection.close()
     except psycopg.Error as error:
@@ -64,7 +65,11 @@ async def verify_seals(
 
 
 async def _verify(
-    connection: Connection, keys: SealKeys, kept: Sequence[KeptHead], progress: Progress
+    connection: Connection,
+    archive: Path | None,
+    keys: SealKeys,
+    kept: Sequence[KeptHead],
+    progress: Progress,
 ) -> Report:
     log_id = str((await fetch_rows(connection, sql.LOG_ID, {}))[0]["id"])
     total = int(str((await fetch_rows(connection, seal_statements.SEALED_EVENTS, {}))[0]["events"]))
@@ -72,7 +77,7 @@ async def _verify(
     [without] = await fetch_rows(connection, columns.WITHOUT_POSITION, {})
     if without["events"]:
         check.findings.add("inserted", 0, f"{without['events']} events have no position")
-    async with aclosing(raw_chunks(connection, CHUNK)) as chunks:
+    async with aclosing(raw_chunks(connection, archive, CHUNK)) as chunks:
         events, done = _Events(chunks), 0
         async for row in all_seals(connection):
             bound = check.open(judge(row, keys, log_id))

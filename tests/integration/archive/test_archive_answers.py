@@ -20,6 +20,7 @@ from eventlog.history.audit import Audit
 from eventlog.history.checkpoints import Checkpoints
 from eventlog.history.event_filter import EventFilter
 from eventlog.history.steps import Replay
+from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild.verify import Difference, verify
 from projections.envelope import Envelope
 from projections.messages import messages
@@ -69,7 +70,7 @@ async def think(part: Parts, random: Random) -> Questions:
 
 async def answers(part: Parts, asked: Questions) -> dict[str, Any]:
     """Ask everything that the log answers."""
-    audit = Audit(part.pool)
+    audit = Audit(part.pool, part.files)
     return {
         "log": await _log(part),
         "histories": no_archives(await part.reader.histories(asked.run_ids)),
@@ -122,7 +123,10 @@ async def _export(audit: Audit, wanted: EventFilter) -> list[Envelope]:
 async def _past(part: Parts, position: int, asked: Questions) -> dict[str, Any]:
     random = Random(position)
     statuses = random.sample(("pending", "running", *sorted(FINAL)), 2)
-    async with part.pool.connection() as connection, opened(connection, position) as past:
+    async with (
+        part.pool.connection() as connection,
+        opened(connection, part.files, position) as past,
+    ):
         return {
             "counts": await past.counts(None),
             "page": await past.runs(RunFilter(), 40, 0),
@@ -157,7 +161,7 @@ def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_path: P
     async def before() -> tuple[Questions, dict[str, Any]]:
         async with parts(database_url, archive=directory) as part:
             await make_history(part, random, STEPS)
-            await Checkpoints(part.pool, every=300).recompute()
+            await Checkpoints(part.pool, part.files, every=300).recompute()
             asked = await think(part, random)
             return asked, await answers(part, asked)
 
@@ -165,14 +169,14 @@ def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_path: P
         async with parts(database_url, archive=directory) as part:
             assert await part.reader.head() == asked.head + rounds
             found = await answers(part, asked)
-            await Checkpoints(part.pool, every=300).recompute()
+            await Checkpoints(part.pool, part.files, every=300).recompute()
             assert await answers(part, asked) == found
             return found
 
     async def verified() -> None:
         found: list[Difference] = []
         await verify(
-            Database(database_url, archive=directory), TABLES, found.append, lambda *_: None
+            Database(database_url, LogFiles(directory)), TABLES, found.append, lambda *_: None
         )
         assert found == []
 

@@ -186,7 +186,7 @@ def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> None:
         return [event for event in events if event.position <= until]
 
     async def export(part: Parts, until: int) -> list[Envelope]:
-        pages = Audit(part.pool).everything(EventFilter())
+        pages = Audit(part.pool, part.files).everything(EventFilter())
         return [event async for page in pages for event in page if event.position <= until]
 
     async def scenario() -> int:

@@ -17,6 +17,7 @@ from domain.jobs.run import JobRun
 from domain.jobs.run_values import Report
 from eventlog.archive import role
 from eventlog.database.connection import Database
+from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.verify import Difference, verify
 from eventlog.seal.proofs import Prover, check_proof
@@ -39,7 +40,7 @@ ONE = Launch(parameters={"a": 1}, idempotency_key="one", body={"parameters": {"a
 def equal_to_log(url: str, directory: Path) -> bool:
     found: list[Difference] = []
     checked = asyncio.run(
-        verify(Database(url, archive=directory), TABLES, found.append, lambda *_: None)
+        verify(Database(url, LogFiles(directory)), TABLES, found.append, lambda *_: None)
     )
     return found == [] and checked[0].events > 0
 
@@ -232,8 +233,10 @@ def test_of_a_sealed_log_only_what_is_sealed_is_archived(database_url: str, tmp_
     assert (report.clean, report.unsealed) == (True, 0)
 
     async def prove(position: int) -> None:
-        async with pool(database_url, log.archive) as connections:
-            check_proof(await Prover(connections, log.keys).inclusion(position), log.keys)
+        async with pool(database_url) as connections:
+            check_proof(
+                await Prover(connections, log.archive, log.keys).inclusion(position), log.keys
+            )
 
     asyncio.run(prove(second.first_position))
     edit(database_url, "UPDATE archived_blocks SET place = place + 1 WHERE archive = 2")
@@ -268,7 +271,7 @@ def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_path: P
     found: list[Difference] = []
     asyncio.run(
         verify(
-            Database(database_url, archive=directory),
+            Database(database_url, LogFiles(directory)),
             [job_runs.TABLE],
             found.append,
             lambda *_: None,
@@ -279,7 +282,10 @@ def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_path: P
     assert all(len(one.events) == 3 for one in named.values())
     asyncio.run(
         rebuild(
-            Database(database_url, archive=directory), job_runs.TABLE, found.append, lambda *_: None
+            Database(database_url, LogFiles(directory)),
+            job_runs.TABLE,
+            found.append,
+            lambda *_: None,
         )
     )
     assert equal_to_log(database_url, directory)

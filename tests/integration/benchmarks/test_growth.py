@@ -30,7 +30,7 @@ def _fill(url: str, runs: int, pending_share: float = 0.0) -> None:
 def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
     async def scenario() -> None:
         async with parts(database_url) as part:
-            assert await Checkpoints(part.pool).recompute()
+            assert await Checkpoints(part.pool, part.files).recompute()
         checked = await verify(Database(database_url), TABLES, print, lambda *_: None)
         assert [table.differences for table in checked] == [0] * len(TABLES)
         assert sum(table.rows for table in checked) > RUNS

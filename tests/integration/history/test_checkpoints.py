@@ -78,7 +78,7 @@ def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(
 
     async def scenario() -> None:
         async with parts(database_url) as part:
-            kept = Checkpoints(part.pool, every=30)
+            kept = Checkpoints(part.pool, part.files, every=30)
 
             async def keep_up() -> None:
                 while True:
@@ -93,7 +93,7 @@ def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(
             live = _stored(database_url)
             assert len(live) > 1
             assert live == await _folded(part, list(live))
-            assert await Checkpoints(part.pool, every=7).recompute() > 20
+            assert await Checkpoints(part.pool, part.files, every=7).recompute() > 20
             anew = _stored(database_url)
             assert [later - earlier for earlier, later in zip([0, *anew], anew, strict=False)][
                 :-1
@@ -118,7 +118,7 @@ def test_the_more_runs_wait_the_rarer_are_checkpoints(
 
     async def scenario() -> None:
         async with parts(database_url) as part:
-            kept = Checkpoints(part.pool, every=10)
+            kept = Checkpoints(part.pool, part.files, every=10)
             slug = await registered(part.jobs)
             for _ in range(59):
                 await part.jobs.launch(slug, Launch(), TESTER)
@@ -139,7 +139,10 @@ def test_one_at_a_time_writes_and_waits_for_no_append(database_url: str) -> None
             slug = await registered(part.jobs)
             for _ in range(20):
                 await part.jobs.launch(slug, Launch(), TESTER)
-            ours, theirs = Checkpoints(part.pool, every=10), Checkpoints(other.pool, every=10)
+            ours, theirs = (
+                Checkpoints(part.pool, part.files, every=10),
+                Checkpoints(other.pool, other.files, every=10),
+            )
             with psycopg.connect(database_url, autocommit=True) as blocker:
                 blocker.execute("SELECT pg_advisory_lock(%s)", (checkpoints.WRITER_LOCK,))
                 assert await ours.keep_up() is False
@@ -165,7 +168,7 @@ def test_a_checkpoint_that_fails_is_a_warning_and_no_more(
             await registered(part.jobs)
             with psycopg.connect(database_url) as connection:
                 connection.execute("ALTER TABLE run_checkpoints ADD CHECK (position < 1)")
-            assert await Checkpoints(part.pool, every=1).keep_up() is False
+            assert await Checkpoints(part.pool, part.files, every=1).keep_up() is False
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(scenario())

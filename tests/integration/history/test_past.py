@@ -119,7 +119,7 @@ class Asker:
             )
             runs = await cursor.fetchall()
             question = self._question(head, runs)
-            async with opened(connection, question.position) as past:
+            async with opened(connection, self._part.files, question.position) as past:
                 assert past.position == question.position
                 question.answers = {
                     "counts": await past.counts(None),
@@ -203,7 +203,7 @@ def test_answers_about_200_random_positions_equal_a_fold_of_the_log(database_url
 
     async def scenario() -> None:
         async with parts(database_url) as part:
-            asker, checkpoints = Asker(part, random), Checkpoints(part.pool, every=40)
+            asker, checkpoints = Asker(part, random), Checkpoints(part.pool, part.files, every=40)
             questions: list[Question] = []
 
             async def meanwhile() -> None:

@@ -86,7 +86,7 @@ async def _scenario(url: str) -> None:
     positions = sorted(Random(7).sample(range(head), POSITIONS))
     took: dict[str, list[float]] = {}
     async with parts(url) as part:
-        checkpoints = Checkpoints(part.pool)
+        checkpoints = Checkpoints(part.pool, part.files)
         start = perf_counter()
         assert await checkpoints.recompute() == head // EVERY
         print(f"\n{head} events, {head // EVERY} checkpoints in {perf_counter() - start:.1f} s")
@@ -99,7 +99,7 @@ async def _scenario(url: str) -> None:
                 for name, ask in _questions(job_id, run_id).items():
                     connection.asked = []
                     start = perf_counter()
-                    async with opened(connection, position) as past:
+                    async with opened(connection, part.files, position) as past:
                         answer = await ask(past)
                     took.setdefault(name, []).append((perf_counter() - start) * 1_000)
                     if name == "counts":

@@ -10,6 +10,7 @@ import pytest
 from domain.jobs.run_values import STATUSES
 from domain.ports import Row
 from eventlog.history.as_of import opened
+from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection, fetch_rows
 from projections.runs import lists, search
 from projections.runs.lists import RunFilter
@@ -58,7 +59,7 @@ async def _compare(connection: Connection, random: Random, rows: list[Row]) -> N
     asked = RunFilter(**{**wanted, "definition_id": UUID(str(of_job)) if of_job else None})
     found, more = await lists.list_runs(connection, asked, limit, offset)
     assert ([run["id"] for run in found], more) == (expected[:limit], len(expected) > limit), wanted
-    async with opened(connection, None) as past:
+    async with opened(connection, LogFiles(), None) as past:
         found, more = await past.runs(asked, limit, offset)
     assert ([run["id"] for run in found], more) == (expected[:limit], len(expected) > limit), wanted
 

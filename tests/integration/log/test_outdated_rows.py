@@ -75,7 +75,7 @@ def test_a_lost_run_that_cannot_be_read_does_not_end_the_watch_over_others(
             assert query(database_url, BREAK, broken)
             await part.heartbeats.leave("w")
             late = await part.jobs.launch(slug, Launch(start_deadline_ms=1), TESTER)
-            work = Work(part.pool, Listener(Database(database_url)))
+            work = Work(part.pool, part.files, Listener(Database(database_url)))
             watching = asyncio.create_task(
                 Watcher("observer", part.executions, part.heartbeats, work).run()
             )

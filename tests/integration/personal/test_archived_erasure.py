@@ -37,7 +37,7 @@ def requested(events: Sequence[Envelope], run_id: UUID) -> Any:
 
 async def everything_read(part: Parts, run_id: UUID) -> dict[str, Any]:
     """Return what each way of reading says of a run's parameters."""
-    audit, head = Audit(part.pool), await part.reader.head()
+    audit, head = Audit(part.pool, part.files), await part.reader.head()
     log = await part.reader.after(0)
     read = {
         "command": (await part.jobs.run(run_id)).parameters,
@@ -60,7 +60,7 @@ async def everything_read(part: Parts, run_id: UUID) -> dict[str, Any]:
         read["row"] = row and row["parameters"]
         created = next(event.position for event in log if event.aggregate_id == run_id)
         for position in range(created, head + 1):
-            async with opened(connection, position) as past:
+            async with opened(connection, part.files, position) as past:
                 then = await past.run(run_id)
                 read[f"as of {position}"] = then and then["parameters"]
     return read

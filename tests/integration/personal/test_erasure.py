@@ -73,7 +73,10 @@ def test_what_a_run_had_is_in_no_table_any_more(shop: Shop) -> None:
 
 def test_the_past_shows_what_the_present_may(shop: Shop) -> None:
     async def seen(part: Parts, run_id: UUID, position: int) -> Any:
-        async with part.pool.connection() as connection, opened(connection, position) as past:
+        async with (
+            part.pool.connection() as connection,
+            opened(connection, part.files, position) as past,
+        ):
             row = await past.run(run_id)
             return row and row["parameters"]
 

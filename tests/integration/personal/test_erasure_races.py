@@ -39,8 +39,8 @@ def test_an_erasure_between_encryption_and_append_makes_the_launch_encrypt_anew(
             encrypted = personal_data.encrypted_unit
             erased: list[object] = []
 
-            async def and_then_erased(connection: Any, unit: Any) -> Any:
-                made = await encrypted(connection, unit)
+            async def and_then_erased(connection: Any, master_keys: Any, unit: Any) -> Any:
+                made = await encrypted(connection, master_keys, unit)
                 if not erased:
                     erased.append(await other.subjects.erase(ALICE, None, TESTER))
                 return made
@@ -66,10 +66,10 @@ def test_an_erasure_just_before_a_retry_is_appended_wins(
                 if not erased:
                     erased.append(await other.subjects.erase(ALICE, None, TESTER))
 
-            async def meddling(connection: Any, unit: Any) -> Any:
+            async def meddling(connection: Any, master_keys: Any, unit: Any) -> Any:
                 if not late:
                     await erase_once()
-                made = await encrypted(connection, unit)
+                made = await encrypted(connection, master_keys, unit)
                 await erase_once()
                 return made
 

@@ -26,8 +26,8 @@ async def launched(part: Parts, name: str) -> None:
 
 
 async def rotated(url: str, key: Path) -> str | None:
-    async with await Database(url, master_keys=MasterKeyFile(key)).connect() as connection:
-        new = await rotate(connection, lambda _: None)
+    async with await Database(url).connect() as connection:
+        new = await rotate(connection, MasterKeyFile(key), lambda _: None)
         return None if new is None else new.id
 
 
@@ -100,11 +100,11 @@ def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_completes_i
     calls: list[int] = []
     wrap_some = rotation._wrap_some
 
-    async def dying(connection: Any, new: Any) -> int:
+    async def dying(connection: Any, file: Any, new: Any) -> int:
         calls.append(1)
         if moment == "while wrapping" and len(calls) == 2:
             raise KeyboardInterrupt
-        return await wrap_some(connection, new)
+        return await wrap_some(connection, file, new)
 
     write = MasterKeyFile.write
 

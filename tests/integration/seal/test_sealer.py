@@ -88,7 +88,7 @@ def test_what_is_appended_is_sealed_by_itself(log: SealedLog) -> None:
         async with AsyncExitStack() as stack:
             connections = await stack.enter_async_context(pool(log.url))
             part = await stack.enter_async_context(parts(log.url))
-            for one in (listener, Sealer(connections, listener.signal(), log.how)):
+            for one in (listener, Sealer(connections, None, listener.signal(), log.how)):
                 await one.start()
                 stack.push_async_callback(one.stop)
             slug = await registered(part.jobs)
