@@ -19,6 +19,7 @@ import orjson
 from domain.errors import LogUnavailableError
 from eventlog.encoding.columns import LogRow, RawRow
 from eventlog.encoding.document import UnshowableEventError, show_event
+from eventlog.keys.private_files import sync_directory
 
 FORMAT = "apphub-jobs archive 1"
 
@@ -119,11 +120,7 @@ class ArchiveWriter:
         """Give the file its name, and wait until the disk has that, too."""
         final = self._directory / self.file
         self.path.rename(final)
-        directory = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(self._directory)
         return final
 
     def discard(self) -> None:

@@ -1,4 +1,6 @@
-"""Private keys in files: the one that signs seals, and the master key of personal data.
+"""Files of a log beside its database: private keys, and where they and the archives are.
 
-Uses no other room. Begin with `sealing.py`; `master.py` also wraps the subjects' keys.
+Uses no other room. Begin with `log_files.py`, which readers of the log are given. `sealing.py`
+has the key of seals, `master.py` the one that wraps the subjects' keys; `private_files.py` writes
+both.
 """

@@ -1,16 +1,14 @@
-"""The master key, in a file outside the database: it wraps the subjects' keys, which lie in the database.
+"""The master key, in a file: it wraps the subjects' keys, which lie in the database.
 
 The file holds a key a line, as 64 hexadecimal digits; lines that begin with # say something to
-people. The first key is the one to use; others after it were, and some subjects' keys may still be
-wrapped by them.
+people. The first key is the present one; those after it are former ones, by which some subjects'
+keys may still be wrapped.
 """
 
 import hmac
 import logging
-import os
 import re
 import secrets
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,14 +20,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import SubjectKeysUnavailableError
+from eventlog.keys.private_files import is_open_to_others, write_private
 
 logger = logging.getLogger(__name__)
 
-KEY_BYTES, NONCE_BYTES = 32, 12
+KEY_BYTES = 32
+
+NONCE_BYTES = 12
 
 _LINE = re.compile(r"[0-9a-f]{64}")
-
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 _HEADER = """\
 # The master key of AppHub Jobs: it wraps the keys by which personal data are encrypted.
@@ -50,15 +49,14 @@ class MasterKey:
         return sha256(b"apphub-jobs master key " + self.secret).hexdigest()[:16]
 
     def lookup(self, subject: str) -> bytes:
-        """Return what the database knows the subject by: nobody can tell the name from it without this key."""
+        """Return what the database knows the subject by; nobody gets the name from it alone."""
         return hmac.digest(self._derived(b"lookup"), subject.encode(), "sha256")
 
     def wrap(self, key_id: UUID, key: bytes, subject: str) -> bytes:
         """Return the subject's key, encrypted together with the subject's name."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + AESGCM(self._derived(b"wrap")).encrypt(
-            nonce, key + subject.encode(), key_id.bytes
-        )
+        cipher = AESGCM(self._derived(b"wrap"))
+        return nonce + cipher.encrypt(nonce, key + subject.encode(), key_id.bytes)
 
     def unwrap(self, key_id: UUID, wrapped: bytes) -> tuple[bytes, str]:
         """Return the subject's key and the subject's name.
@@ -66,9 +64,11 @@ class MasterKey:
         Raises:
             SubjectKeysUnavailableError: somebody has changed what was wrapped.
         """
-        nonce, rest = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
+        nonce = wrapped[:NONCE_BYTES]
+        encrypted = wrapped[NONCE_BYTES:]
+        cipher = AESGCM(self._derived(b"wrap"))
         try:
-            plain = AESGCM(self._derived(b"wrap")).decrypt(nonce, rest, key_id.bytes)
+            plain = cipher.decrypt(nonce, encrypted, key_id.bytes)
         except (InvalidTag, ValueError):
             raise SubjectKeysUnavailableError(
                 f"the subject's key {key_id} is not what was stored"
@@ -80,7 +80,7 @@ class MasterKey:
 
 
 class MasterKeyFile:
-    """A file of master keys. It is read when a key is needed that is not known yet, so a rotation is noticed."""
+    """A file of master keys, read anew when an unknown one is needed: a rotation is noticed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,10 +95,14 @@ class MasterKeyFile:
         return self._keys or self.reload()
 
     def reload(self) -> Sequence[MasterKey]:
-        """Read the file anew; see `held`."""
+        """Read the file anew, and return what `held` does.
+
+        Raises:
+            SubjectKeysUnavailableError: the file cannot be used.
+        """
         try:
-            lines = self.path.read_text(encoding="ascii").split("\n")
-            mode = stat.S_IMODE(self.path.stat().st_mode)
+            text = self.path.read_text(encoding="ascii")
+            open_to_others = is_open_to_others(self.path)
         except FileNotFoundError:
             self._keys = ()
             return ()
@@ -106,16 +110,16 @@ class MasterKeyFile:
             raise SubjectKeysUnavailableError(
                 f"cannot read the master key of subjects: {error}"
             ) from None
-        found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        if not found or not all(_LINE.fullmatch(line) for line in found):
+        keys = _keys_in(text)
+        if keys is None:
             raise SubjectKeysUnavailableError(
                 f"{self.path} holds something else than keys of 64 hexadecimal digits"
             )
-        if mode & _OTHERS:
+        if open_to_others:
             logger.warning(
                 "%s can be read by others than its owner: it opens all personal data", self.path
             )
-        self._keys = tuple(MasterKey(bytes.fromhex(line)) for line in found)
+        self._keys = keys
         return self._keys
 
     def known(self, master_id: str) -> MasterKey:
@@ -130,9 +134,9 @@ class MasterKeyFile:
                 if key.id == master_id:
                     return key
         has = ", ".join(key.id for key in self._keys) or "no key"
-        message = f"the keys of subjects in this database are wrapped by the master key {master_id}"
         raise SubjectKeysUnavailableError(
-            f"{message}, but {self.path} has {has}: copy the right file there, or name it by --subject-key"
+            f"the keys of subjects in this database are wrapped by the master key {master_id},"
+            f" but {self.path} has {has}: copy the right file there, or name it by --subject-key"
         )
 
     def create(self) -> MasterKey:
@@ -146,26 +150,17 @@ class MasterKeyFile:
         return self.reload()[0]
 
     def write(self, keys: Sequence[MasterKey], *, replace: bool = True) -> None:
-        """Write the file whole, readable by its owner alone; without `replace`, a file that is there is left alone.
+        """Write the file whole; without `replace`, a file that is there is left alone.
 
         Raises:
             SubjectKeysUnavailableError: it cannot be written.
         """
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        lines = [f"{key.secret.hex()}\n" for key in keys]
+        content = _HEADER + "".join(lines)
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                    file.write(_HEADER + "".join(f"{key.secret.hex()}\n" for key in keys))
-                    file.flush()
-                    os.fsync(file.fileno())
-                if replace:
-                    draft.replace(self.path)
-                else:
-                    _link(draft, self.path)
-                _sync_directory(self.path.parent)
-            finally:
-                draft.unlink(missing_ok=True)
+            write_private(self.path, content.encode("ascii"), replace=replace)
+        except FileExistsError:
+            logger.debug("another process has just made %s; its key is as good", self.path)
         except OSError as error:
             raise SubjectKeysUnavailableError(
                 f"cannot write the master key of subjects: {error}"
@@ -173,17 +168,14 @@ class MasterKeyFile:
         self._keys = ()
 
 
-def _link(draft: Path, path: Path) -> None:
-    try:
-        os.link(draft, path)
-    except FileExistsError:  # Another process was faster; its key is as good.
-        return
-
-
-def _sync_directory(directory: Path) -> None:
-    # A key that a crash takes away takes along what it has encrypted since.
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _keys_in(text: str) -> tuple[MasterKey, ...] | None:
+    """Return the keys that a file holds, None if that is not what it holds."""
+    keys = []
+    for line in text.split("\n"):
+        digits = line.strip()
+        if not digits or line.startswith("#"):
+            continue
+        if not _LINE.fullmatch(digits):
+            return None
+        keys.append(MasterKey(bytes.fromhex(digits)))
+    return tuple(keys) or None

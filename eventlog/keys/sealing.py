@@ -5,9 +5,7 @@ that what they sealed is still trusted. A file of public keys alone checks and s
 """
 
 import logging
-import os
 import re
-import stat
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,11 +14,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from eventlog.keys.private_files import is_open_to_others, write_private
+
 logger = logging.getLogger(__name__)
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
-
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class SealKeyError(Exception):
@@ -60,8 +58,10 @@ class SealKeys:
 
     def public_pem(self) -> bytes:
         """Return all trusted keys as a file for those who check."""
-        form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        return b"".join(key.public_bytes(*form) for key in self.public)
+        encoding = serialization.Encoding.PEM
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        blocks = [key.public_bytes(encoding, form) for key in self.public]
+        return b"".join(blocks)
 
 
 def create_keys(path: Path) -> SealKeys:
@@ -69,23 +69,14 @@ def create_keys(path: Path) -> SealKeys:
 
     Raises:
         FileExistsError: there is such a file already; it is left alone.
+        OSError: it cannot be written.
     """
     private = Ed25519PrivateKey.generate()
     text = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    # Whole or not at all: a file that was cut short by a crash would be taken for a broken key.
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)
-    finally:
-        draft.unlink()
+    # Whole or not at all: a file that was cut short would be taken for a broken key.
+    write_private(path, text, replace=False)
     return SealKeys((private.public_key(),), private)
 
 
@@ -96,23 +87,33 @@ def read_keys(path: Path) -> SealKeys:
         SealKeyError: it cannot be read, or holds something else than unencrypted Ed25519 keys.
     """
     try:
-        blocks = list(_BLOCK.finditer(path.read_bytes()))
-        private = [_private(one[0]) for one in blocks if b"PRIVATE" in one[1]]
-        public = [_public(one[0]) for one in blocks if b"PRIVATE" not in one[1]]
+        private, public = _keys_in(path.read_bytes())
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise SealKeyError(f"cannot use the keys in {path}: {error}") from None
     if len(private) > 1 or not (private or public):
         raise SealKeyError(
             f"{path} holds {len(private)} private and {len(public)} public keys in PEM form"
         )
-    if private and stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+    if not private:
+        return SealKeys(tuple(public))
+    if is_open_to_others(path):
         logger.warning(
             "%s can be read by others than its owner: whoever has this key can rewrite history",
             path,
         )
-    return SealKeys(
-        (*(key.public_key() for key in private), *public), private[0] if private else None
-    )
+    [present] = private
+    return SealKeys((present.public_key(), *public), present)
+
+
+def _keys_in(text: bytes) -> tuple[list[Ed25519PrivateKey], list[Ed25519PublicKey]]:
+    private = []
+    public = []
+    for block in _BLOCK.finditer(text):
+        if b"PRIVATE" in block[1]:
+            private.append(_private(block[0]))
+        else:
+            public.append(_public(block[0]))
+    return private, public
 
 
 def _private(pem: bytes) -> Ed25519PrivateKey:
