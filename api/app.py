@@ -14,6 +14,7 @@ from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.http import errors
 from api.http.json_answer import JsonAnswer
+from api.http.odd_paths import OddPaths
 from api.http.strict_json import BodyLimit
 from api.routes import apps, builds, events, jobs, launches, runs, subjects
 from api.shapes.base import Health
@@ -54,6 +55,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     errors.install(app)
     launches.install(app)
     app.add_middleware(BodyLimit)  # Around the launches, too.
+    app.add_middleware(OddPaths)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
     for part in (
         *(jobs, runs, apps, builds, events, subjects),

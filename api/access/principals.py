@@ -89,10 +89,17 @@ def _refuse_foreign_pages(connection: HTTPConnection) -> None:
     origin = header(connection, b"origin")
     if origin is None:
         return
-    page = urlsplit(origin)
-    if page.netloc != header(connection, b"host") and not _is_loopback(page.hostname or ""):
+    if not _is_own_page(origin, header(connection, b"host")):
         msg = f"pages from {origin} may not use this API while it is open; start it with --tokens-file"
         raise ForbiddenError(msg)
+
+
+def _is_own_page(origin: str, host: str | None) -> bool:
+    try:
+        page = urlsplit(origin)
+    except ValueError:  # It is no address: `http://[`.
+        return False
+    return page.netloc == host or _is_loopback(page.hostname or "")
 
 
 def _is_loopback(host: str) -> bool:

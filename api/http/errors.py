@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from api.access.principals import ForbiddenError, UnauthenticatedError
@@ -190,6 +191,12 @@ async def _forbidden(_: Request, error: Exception) -> JsonAnswer:
     return failure(403, "token_insufficient", str(error))
 
 
+async def _client_left(_: Request, error: Exception) -> JsonAnswer:
+    """Answer nobody: the client left before its body was complete, and nothing was done."""
+    del error
+    return failure(400, "body_incomplete", "the body ended early")
+
+
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
@@ -238,6 +245,7 @@ _HANDLERS: dict[type[Exception], Any] = {
     UnsupportedMediaTypeError: _unsupported,
     UnauthenticatedError: _unauthenticated,
     ForbiddenError: _forbidden,
+    ClientDisconnect: _client_left,
     HTTPException: _http,
     Exception: _internal,
 }
