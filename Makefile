@@ -5,6 +5,7 @@ BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST_WORKERS ?= 2
+MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
@@ -32,8 +33,8 @@ crash: $(VENV)/.dev ## Kill -9 everything at random moments, forty times
 stream: $(VENV)/.dev ## Cut off clients of the stream at random during a hundred thousand events
 	APPHUB_STREAM_EVENTS=100000 $(BIN)/python -m pytest tests/integration/stream/test_stream_property.py
 
-chaos: $(VENV)/.dev ## Kill and freeze workers at random during two thousand runs
-	APPHUB_CHAOS_RUNS=2000 $(BIN)/python -m pytest tests/e2e/test_many_workers.py -k killed --timeout 3000
+chaos: $(VENV)/.dev ## Hurt real processes in every way for minutes, and count: make chaos SEED=1 MINUTES=5
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
 
 asof-check: $(VENV)/.dev ## Ask about the past of a million runs, compare with the log, show plans' times
 	APPHUB_ASOF_RUNS=1000000 $(BIN)/python -m pytest tests/integration/history/test_plans_of_the_past.py -s

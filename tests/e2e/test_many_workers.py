@@ -13,8 +13,7 @@ import psycopg
 from tests.e2e.support import events, launch, register, server_pids, topics
 from tests.support.processes import Process, eventually, started, wait_for_run
 
-RUNS = int(os.environ.get("APPHUB_CHAOS_RUNS", "60"))
-"""`make chaos` has two thousand."""
+RUNS = 60
 
 WORKERS = 4
 

@@ -28,7 +28,12 @@ class Cut:
 
 
 class Proxy:
-    """Forwards to the server of a URL; `url` leads through it."""
+    """Forwards to the server of a URL; `url` leads through it.
+
+    Attributes:
+        requests_flow: cleared, what clients send is kept back, and connections stay open.
+        answers_flow: cleared, what the server answers is kept back.
+    """
 
     def __init__(self, server_url: str) -> None:
         self._server = conninfo_to_dict(server_url)
@@ -39,6 +44,8 @@ class Proxy:
         self.cut: Cut | None = None
         self.refusing = False
         self.messages = 0
+        self.requests_flow = _flowing()
+        self.answers_flow = _flowing()
 
     @property
     def url(self) -> str:
@@ -97,6 +104,7 @@ class Proxy:
     ) -> None:
         with suppress(ConnectionError):
             async for message in _messages(reader):
+                await self.requests_flow.wait()
                 self.messages += 1
                 cut = self.cut
                 if cut is not None and not cut.happened and self.messages == cut.message:
@@ -120,6 +128,7 @@ class Proxy:
     ) -> None:
         with suppress(ConnectionError):
             while answer := await server.read(1 << 20):
+                await self.answers_flow.wait()
                 if client.transport.is_closing():
                     break
                 client.write(answer)
@@ -130,6 +139,12 @@ class Proxy:
         for writer in writers:
             writer.transport.abort()
             self._writers.discard(writer)
+
+
+def _flowing() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

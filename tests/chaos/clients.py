@@ -1,0 +1,171 @@
+"""Clients that ask until they have an answer, and keep what they were promised."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from uuid import UUID
+
+import httpx
+
+from apphub_jobs.stream import Stream, StreamRefusedError
+from tests.chaos.handlers import SEATS
+from tests.support.told import Told, told_of
+
+LAUNCHERS = 4
+MEAN_PAUSE_S = 0.6
+"""Of each launcher, between two launches."""
+
+TIMEOUT_S = 8.0
+
+KINDS = ("plain", "plain", "plain", "daemon", "talk", "fail", "crash")
+
+RETRIES = {"maxAttempts": 10, "initialDelayMs": 50, "maxDelayMs": 1_000}
+
+JOBS = (
+    {"slug": "free"},
+    {"slug": "keyed", "concurrencyKey": "key"},
+    {"slug": "limited", "maxConcurrentRuns": SEATS},
+)
+
+
+@dataclass
+class Promises:
+    """What clients were told.
+
+    Attributes:
+        acked: run ids by the idempotency key under which they were launched.
+        doubled: keys under which two different runs were named.
+        refused: answers that no client should get.
+        accepted_at: when launches were accepted, by the monotonic clock.
+    """
+
+    acked: dict[str, str] = field(default_factory=dict)
+    doubled: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    accepted_at: list[float] = field(default_factory=list)
+    slowest_s: float = 0.0
+
+    def keep(self, key: str, run_id: str) -> None:
+        """Keep the answer to a launch."""
+        self.accepted_at.append(monotonic())
+        if self.acked.setdefault(key, run_id) != run_id:
+            self.doubled.append(key)
+
+
+class Launcher:
+    """Launches runs at any API that answers; each under a key, so that asking again is safe."""
+
+    def __init__(
+        self, urls: list[str], proofs: Path, random_: random.Random, promises: Promises
+    ) -> None:
+        self._urls = urls
+        self._proofs = proofs
+        self._random = random_
+        self._promises = promises
+
+    async def run(self) -> None:
+        """Launch for ever, and cancel now and then."""
+        async with _client() as client:
+            while True:
+                await asyncio.sleep(self._random.expovariate(1 / MEAN_PAUSE_S))
+                key = str(UUID(int=self._random.getrandbits(128), version=4))
+                run_id = await self._launch(client, key)
+                if self._random.random() < 0.1:
+                    await self._cancel(client, run_id)
+
+    async def _launch(self, client: httpx.AsyncClient, key: str) -> str:
+        slug = str(self._random.choice(JOBS)["slug"])
+        body = {"parameters": self._parameters(slug)}
+        began = monotonic()
+        while True:
+            url = self._random.choice(self._urls)
+            try:
+                answer = await client.post(
+                    f"{url}/jobs/{slug}/run", json=body, headers={"Idempotency-Key": key}
+                )
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+                continue
+            if answer.is_success:
+                run_id = str(answer.json()["data"]["id"])
+                self._promises.keep(key, run_id)
+                self._promises.slowest_s = max(self._promises.slowest_s, monotonic() - began)
+                return run_id
+            if answer.status_code < 500:
+                self._promises.refused.append(f"{answer.status_code} {answer.text[:300]}")
+            await asyncio.sleep(0.1)
+
+    def _parameters(self, slug: str) -> dict[str, object]:
+        return {
+            "directory": str(self._proofs),
+            "kind": self._random.choice(KINDS),
+            "forMs": int(self._random.expovariate(1 / 300)),
+            "key": self._random.choice("abcdef") if slug == "keyed" else None,
+            "seat": slug == "limited",
+        }
+
+    async def _cancel(self, client: httpx.AsyncClient, run_id: str) -> None:
+        url = self._random.choice(self._urls)
+        try:
+            await client.post(f"{url}/job-runs/{run_id}/cancel")
+        except httpx.TransportError:
+            return
+
+
+class Follower:
+    """Follows the stream by the client that users have; `told` is all that it was given."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.name = name
+        self.told: list[Told] = []
+        self.refused: str | None = None
+        self._url = url
+
+    async def run(self) -> None:
+        """Follow from the log's beginning, for ever."""
+        try:
+            async for message in Stream(self._url, after=0):
+                self.told.append(told_of(message))
+        except StreamRefusedError as error:
+            self.refused = str(error)
+
+    @property
+    def position(self) -> int:
+        """How far it has come."""
+        return self.told[-1].position if self.told else 0
+
+
+async def register(urls: list[str]) -> None:
+    """Register the jobs; the APIs may still be starting."""
+    async with _client() as client:
+        for job in JOBS:
+            body = {
+                "name": job["slug"],
+                "type": "batch",
+                "entryPoint": "chaos.work",
+                "retryPolicy": RETRIES,
+                "timeoutMs": 30_000,
+                **job,
+            }
+            await _post_until_taken(client, f"{urls[0]}/jobs", body)
+
+
+async def _post_until_taken(client: httpx.AsyncClient, url: str, body: object) -> None:
+    while True:
+        try:
+            answer = await client.post(url, json=body)
+        except httpx.TransportError:
+            await asyncio.sleep(0.1)
+            continue
+        assert answer.is_success, answer.text
+        return
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
+        yield client

@@ -1,0 +1,114 @@
+"""The program: start everything, hurt it for some minutes, let it settle, count."""
+
+import argparse
+import asyncio
+import random
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+import psycopg
+
+from runtime.background_tasks import end
+from tests.chaos import tally as counting
+from tests.chaos.clients import LAUNCHERS, Follower, Launcher, Promises, register
+from tests.chaos.cluster import Cluster
+from tests.chaos.faults import Faults
+from tests.chaos.tally import Tally
+from tests.support.cutting import CuttingProxy
+
+LEASE_S = 5.0
+
+SETTLED_AFTER_S = 90.0
+"""So long may runs take once all faults are over: leases, retries, and the queue."""
+
+MEAN_STREAM_BYTES = 200_000
+
+UNFINISHED = "SELECT count(*) FROM job_runs WHERE status IN ('pending', 'running')"
+
+
+async def chaos(directory: Path, seed: int, minutes: float) -> Tally:
+    """Return the tally of one round."""
+    random_ = random.Random(seed)
+    proofs = directory / "proofs"
+    for kind in ("runs", "keys", "seats"):
+        (proofs / kind).mkdir(parents=True)
+    promises, tally = Promises(), Tally()
+    async with Cluster(directory, random_, LEASE_S) as cluster, AsyncExitStack() as stack:
+        await register(cluster.api_urls)
+        cutting = [
+            await stack.enter_async_context(CuttingProxy(url, MEAN_STREAM_BYTES))
+            for url in cluster.api_urls
+        ]
+        followers = [Follower(proxy.url, f"follower {n}") for n, proxy in enumerate(cutting)]
+        keeping = [asyncio.create_task(follower.run()) for follower in followers]
+        keeping.append(asyncio.create_task(cluster.look_after()))
+        launchers = [
+            asyncio.create_task(_launcher(cluster, proofs, seed, number, promises).run())
+            for number in range(LAUNCHERS)
+        ]
+        faults = Faults(cluster, random_)
+        hurting = asyncio.create_task(faults.run())
+        await _go_on(minutes * 60, [*keeping, *launchers, hurting])
+        await end(hurting)
+        await faults.settle()
+        await end(*launchers)
+        await _settled(cluster, followers)
+        counting.count_runs(tally, cluster, promises)
+        counting.count_proofs(tally, proofs)
+        await counting.count_stream(tally, cluster, followers)
+        acked = directory / "acked"
+        acked.write_text("".join(f"{run_id}\n" for run_id in promises.acked.values()))
+        await counting.check(tally, cluster, acked)
+        tally.add(
+            "ended by itself", [text for member in cluster.members for text in member.troubles]
+        )
+        counting.tell_recovery(tally, cluster, promises, faults.database_back_at)
+        tally.notes.append(f"{faults.happened.total()} faults: {dict(faults.happened)}")
+        await end(*keeping)
+    return tally
+
+
+def _launcher(
+    cluster: Cluster, proofs: Path, seed: int, number: int, promises: Promises
+) -> Launcher:
+    own = random.Random(f"{seed} {number}")
+    return Launcher(cluster.api_urls, proofs, own, promises)
+
+
+async def _go_on(for_s: float, tasks: list["asyncio.Task[None]"]) -> None:
+    """Wait; raise what ends one of the tasks, none of which should end."""
+    until = monotonic() + for_s
+    while monotonic() < until:
+        for task in tasks:
+            if task.done():
+                task.result()
+        await asyncio.sleep(0.2)
+
+
+async def _settled(cluster: Cluster, followers: list[Follower]) -> None:
+    """Wait until all runs are over and told, or no longer than they may take."""
+    until = monotonic() + SETTLED_AFTER_S
+    while monotonic() < until:
+        await asyncio.sleep(0.5)
+        async with await psycopg.AsyncConnection.connect(cluster.url) as connection:
+            [unfinished] = await (await connection.execute(UNFINISHED)).fetchone() or (1,)
+            query = "SELECT max(notification_id) FROM jobs_events WHERE topic LIKE 'job_run.%'"
+            [head] = await (await connection.execute(query)).fetchone() or (0,)
+        if not unfinished and all(follower.position >= head for follower in followers):
+            return
+
+
+def main() -> int:
+    """Run one round, and say how it went."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--minutes", type=float, default=5.0)
+    given = parser.parse_args()
+    sys.stdout.write(f"seed {given.seed}, {given.minutes:g} minutes\n")
+    with TemporaryDirectory(prefix="chaos-") as name:
+        tally = asyncio.run(chaos(Path(name), given.seed, given.minutes))
+    sys.stdout.write(tally.show() + "\n")
+    return 0 if tally.is_clean else 1

@@ -1,0 +1,184 @@
+"""What is counted once the faults are over: each promise held against the log and the proofs."""
+
+import asyncio
+import fcntl
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+
+import psycopg
+from psycopg.rows import dict_row
+
+from eventlog.database.connection import Database
+from eventlog.history.reader import Reader
+from tests.chaos.clients import Follower, Promises
+from tests.chaos.cluster import Cluster
+from tests.support.told import Told, tell
+
+RUNS = "SELECT id::text, status, slug, attempt FROM job_runs"
+
+STARTS = """
+    SELECT originator_id::text AS run_id, topic, recorded_at, worker FROM (
+        SELECT originator_id, notification_id, topic, recorded_at,
+               convert_from(state, 'UTF8')::jsonb #>> '{worker_id}' AS worker
+        FROM jobs_events WHERE topic IN ('job_run.started', 'job_run.attempt_lost')
+    ) AS told ORDER BY notification_id
+"""
+
+FINAL = {"succeeded", "failed", "canceled", "expired"}
+
+CHECKS = {
+    "verify": ["verify"],
+    "seal verify": ["seal", "verify"],
+}
+
+
+@dataclass
+class Tally:
+    """What went wrong, by kind; `notes` are worth telling and not wrong."""
+
+    wrong: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, kind: str, found: list[str]) -> None:
+        """Count what was found; nothing is counted, too."""
+        self.wrong.setdefault(kind, []).extend(found)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing went wrong."""
+        return not any(self.wrong.values())
+
+    def show(self) -> str:
+        """Return it for people."""
+        lines = []
+        for kind, found in self.wrong.items():
+            lines.append(f"{kind:20} {len(found)}")
+            lines += [f"    {text}" for text in found[:5]]
+        return "\n".join([*lines, *self.notes])
+
+
+def count_runs(tally: Tally, cluster: Cluster, promises: Promises) -> None:
+    """Lost, doubled and hung runs."""
+    with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
+        runs = {row["id"]: row for row in connection.execute(RUNS)}
+    acked = promises.acked.values()
+    tally.add("lost", [run_id for run_id in acked if run_id not in runs])
+    unasked = set(runs) - set(acked)
+    tally.add("doubled", [*promises.doubled, *_more_than(unasked, len(promises.acked))])
+    hung = [f"{row['id']} {row['status']}" for row in runs.values() if row["status"] not in FINAL]
+    tally.add("hung", hung)
+    tally.add("refused", promises.refused)
+    states = Counter(row["status"] for row in runs.values())
+    attempts = sum(row["attempt"] for row in runs.values())
+    tally.notes.append(f"{len(runs)} runs, {attempts} attempts, {dict(states)}")
+    tally.notes.append(f"slowest launch until answered {promises.slowest_s:.1f} s")
+
+
+def _more_than(unasked: set[str], acked: int) -> list[str]:
+    """Return runs that nobody was told of, beyond the few that were asked for at the very end."""
+    few = 16
+    return sorted(unasked) if len(unasked) > few + acked else []
+
+
+def count_proofs(tally: Tally, proofs: Path) -> None:
+    """What the handlers wrote down, and what still holds their locks."""
+    notes = proofs / "notes"
+    lines = notes.read_text().splitlines() if notes.exists() else []
+    tally.add("overlapped", [line for line in lines if " overlap " in line])
+    held = [str(path) for path in proofs.glob("*/*") if _is_held(path)]
+    tally.add("outlived", held)
+
+
+def _is_held(path: Path) -> bool:
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+async def count_stream(tally: Tally, cluster: Cluster, followers: list[Follower]) -> None:
+    """What the followers missed, or were told twice or wrongly."""
+    async with Database(cluster.url).pool(2) as pool:
+        whole = await tell(Reader(pool))
+    for follower in followers:
+        tally.add("stream gaps", _differences(follower, whole))
+
+
+def _differences(follower: Follower, whole: list[Told]) -> list[str]:
+    if follower.refused is not None:
+        return [f"{follower.name}: refused: {follower.refused}"]
+    if follower.told == whole:
+        return []
+    for place, (told, due) in enumerate(zip(follower.told, whole, strict=False)):
+        if told != due:
+            return [f"{follower.name}: message {place}: told {told}, due {due}"]
+    return [f"{follower.name}: told {len(follower.told)} of {len(whole)} messages"]
+
+
+async def check(tally: Tally, cluster: Cluster, acked: Path) -> None:
+    """Run the service's own checks, as an operator would."""
+    where = ["--data-dir", str(cluster.directory / "data"), "--database-url", cluster.url]
+    for name, command in CHECKS.items():
+        arguments = [part.format(acked=acked) for part in command]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "api.cli",
+            *arguments,
+            *where,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        tally.add(name, [] if process.returncode == 0 else said.decode().splitlines()[-5:])
+
+
+def tell_recovery(
+    tally: Tally, cluster: Cluster, promises: Promises, database_back_at: list[float]
+) -> None:
+    """How long what a killed worker ran waited, and launches after PostgreSQL was back."""
+    waits = _waits_after_kills(cluster)
+    if waits:
+        tally.notes.append(
+            f"worker killed -> its runs started again: median {median(waits):.1f} s,"
+            f" longest {max(waits):.1f} s (lease {cluster.lease_s:g} s)"
+        )
+    answered = [
+        min(at for at in promises.accepted_at if at > back) - back
+        for back in database_back_at
+        if any(at > back for at in promises.accepted_at)
+    ]
+    if answered:
+        tally.notes.append(
+            f"PostgreSQL back -> first launch accepted: longest {max(answered):.2f} s"
+        )
+
+
+def _waits_after_kills(cluster: Cluster) -> list[float]:
+    killed_at = {name: at for worker in cluster.workers for at, name in worker.kills if name}
+    with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
+        rows = connection.execute(STARTS).fetchall()
+    holder: dict[str, str] = {}
+    lost: dict[str, float] = {}
+    waits: list[float] = []
+    for row in rows:
+        run_id, at = row["run_id"], _seconds(row["recorded_at"])
+        if row["topic"] == "job_run.attempt_lost":
+            died_at = killed_at.get(holder.get(run_id, ""))
+            if died_at is not None:
+                lost[run_id] = died_at
+            continue
+        holder[run_id] = row["worker"]
+        if run_id in lost:
+            waits.append(at - lost.pop(run_id))
+    return waits
+
+
+def _seconds(at: datetime) -> float:
+    return at.timestamp()
