@@ -23,7 +23,6 @@ from api.stream.hub import Hub
 from api.stream.sessions import Streams
 from eventlog.seal.sealer import Sealer
 from eventlog.workers.pending_work import Work
-from runtime.background_tasks import end
 from worker.lifecycle.watcher import Watcher
 
 VERSION = "0.1.0"
@@ -90,7 +89,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 @asynccontextmanager
 async def _hub(service: Service) -> AsyncIterator[Hub]:
     hub = Hub(service.reader, service.listener, service.views)
-    await hub.start()
+    await hub.start(service.supervision)
     try:
         yield hub
     finally:
@@ -102,13 +101,12 @@ async def _watcher(service: Service) -> AsyncIterator[None]:
     """Watch over lost and late runs here as well, for there may be no worker left that would."""
     observer = f"api {socket.gethostname()}-{os.getpid()}"
     work = Work(service.pool, service.files, service.listener)
-    watching = asyncio.create_task(
-        Watcher(observer, service.executions, service.heartbeats, work).run()
-    )
+    watcher = Watcher(observer, service.executions, service.heartbeats, work)
+    watcher.start(service.supervision)
     try:
         yield
     finally:
-        await end(watching)
+        await watcher.stop()
 
 
 @asynccontextmanager
@@ -119,7 +117,7 @@ async def _sealer(service: Service) -> AsyncIterator[None]:
         return
     signal = service.listener.signal()
     sealer = Sealer(service.pool, service.files.archive, signal, service.settings.sealing)
-    await sealer.start()
+    await sealer.start(service.supervision)
     try:
         yield
     finally:

@@ -26,6 +26,7 @@ from eventlog.database.listener import Listener
 from eventlog.seal.sealer import Sealer
 from eventlog.seal.tip import Sealing
 from eventlog.seal.verification.verify import verify_seals
+from runtime.supervision import Supervision
 from tests.e2e.support import server_pids
 from tests.support import databases
 from tests.support.logs import TESTER, parts, query, registered
@@ -54,7 +55,8 @@ async def append(log: SealedLog, rounds: int) -> None:
     """Launch from 64 callers for some seconds; every other round with a sealer, whose last seal counts as well."""
     how = Sealing(log.how.key_file, log.how.head_file, every_s=1.0)
     listener = Listener(Database(log.url))
-    await listener.start()
+    supervision = Supervision()
+    await listener.start(supervision)
     rates: dict[bool, list[float]] = {True: [], False: []}
     costs: dict[bool, list[float]] = {True: [], False: []}
     async with parts(log.url) as part, sealer(log.url, how) as catching_up:
@@ -75,7 +77,7 @@ async def append(log: SealedLog, rounds: int) -> None:
             one = Sealer(part.pool, part.files.archive, listener.signal(), how)
             start, cpu = time.monotonic(), cpu_s(log)
             if sealed:
-                await one.start()
+                await one.start(supervision)
             launched = sum(await asyncio.gather(*(call(start + ROUND_S) for _ in range(CALLERS))))
             if sealed:
                 await one.stop()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from runtime.supervision import Supervision
 from worker.logs.directory import DirectoryLogs
 from worker.logs.object_store import LogStoreError, ObjectLogs, open_store
 from worker.logs.run_logs import LogKeeper, RunLogs, RunLogsUnavailableError
@@ -21,12 +22,15 @@ def run_logs(url: str | None, data_dir: Path) -> RunLogs:
 
 
 @asynccontextmanager
-async def log_keeper(url: str | None, data_dir: Path) -> AsyncIterator[LogKeeper]:
+async def log_keeper(
+    url: str | None, data_dir: Path, supervision: Supervision
+) -> AsyncIterator[LogKeeper]:
     """Give where logs are written."""
     if url is None:
         yield DirectoryLogs(data_dir / DIRECTORY)
     else:
-        async with shipping(ObjectLogs(open_store(url)), data_dir / SPOOLS) as shipper:
+        store = ObjectLogs(open_store(url))
+        async with shipping(store, data_dir / SPOOLS, supervision) as shipper:
             yield shipper
 
 

@@ -26,6 +26,7 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild.rebuild import catch_up
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
+from runtime.supervision import Supervision
 from worker.logs.run_logs import RunLogs
 
 POOL_SIZE = 16
@@ -35,9 +36,14 @@ a second."""
 
 @dataclass(frozen=True)
 class Service:
-    """A process's running parts."""
+    """A process's running parts.
+
+    Attributes:
+        supervision: tells how the process's background tasks are.
+    """
 
     settings: Settings
+    supervision: Supervision
     pool: AsyncConnectionPool[Connection]
     files: LogFiles
     jobs: Jobs
@@ -58,12 +64,13 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     """Start the parts in order, and stop them in the opposite one."""
     database = settings.database
     files = database.files
+    supervision = Supervision()
     await catch_up(database)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
         clock, writer, listener = DatabaseClock(pool), Writer(database), Listener(database)
         for part in (clock, writer, listener):
-            await part.start()
+            await part.start(supervision)
             stack.push_async_callback(part.stop)
         jobs = Jobs(
             LogFactory(database.conninfo, writer),
@@ -77,6 +84,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         build_logs = BuildLogs(logs)
         yield Service(
             settings=settings,
+            supervision=supervision,
             pool=pool,
             files=files,
             jobs=jobs,

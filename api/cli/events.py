@@ -23,6 +23,7 @@ from eventlog.database.listener import Listener
 from eventlog.history.audit import Audit
 from eventlog.history.event_filter import EventFilter
 from projections.envelope import Envelope
+from runtime.supervision import Supervision
 
 events_app = typer.Typer(
     help="Read the log of events: who did what, when and why.", no_args_is_help=True
@@ -189,7 +190,7 @@ def _with_audit(
 async def _parts(where: Database) -> AsyncIterator[tuple[Audit, Listener]]:
     listener = Listener(where)
     async with where.pool(2) as pool:
-        await listener.start()
+        await listener.start(Supervision())
         try:
             yield Audit(pool, where.files), listener
         finally:

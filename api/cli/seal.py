@@ -28,6 +28,7 @@ from eventlog.seal.tip import Sealing
 from eventlog.seal.verification.findings import Report
 from eventlog.seal.verification.verify import verify_seals
 from migrations import runner
+from runtime.supervision import Supervision
 
 app = typer.Typer(
     help="Tamper evidence: signed heads of a Merkle tree over the log.", no_args_is_help=True
@@ -283,9 +284,10 @@ async def _seal(log: Database, how: Sealing) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     listener = Listener(log)
+    supervision = Supervision()
     async with log.pool(1) as pool, AsyncExitStack() as stack:
         for part in (listener, Sealer(pool, log.files.archive, listener.signal(), how)):
-            await part.start()
+            await part.start(supervision)
             stack.push_async_callback(part.stop)
         logger.info("sealing the log at least every %s s while events arrive", how.every_s)
         await stopped.wait()

@@ -25,6 +25,7 @@ from eventlog.keys.master import MasterKey
 from eventlog.personal.rotation import rotate
 from eventlog.personal.subject_keys import needed
 from migrations import runner
+from runtime.supervision import Supervision
 
 app = typer.Typer(
     help="Personal data: erase a subject, change the key that wraps all keys.", no_args_is_help=True
@@ -109,7 +110,7 @@ async def _subjects(opened: Database) -> AsyncIterator[Subjects]:
         pool = await stack.enter_async_context(opened.pool(1))
         clock, writer = DatabaseClock(pool), Writer(opened)
         await clock.sync()
-        await writer.start()
+        await writer.start(Supervision())
         stack.push_async_callback(writer.stop)
         jobs = Jobs(
             LogFactory(opened.conninfo, writer),

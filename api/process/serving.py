@@ -18,6 +18,7 @@ from api.bootstrap.service import running
 from api.bootstrap.settings import Settings
 from api.http.protocols import CLOSE_CLIENTS_S, HttpProtocol, WebSocketProtocol
 from eventlog.workers.pending_work import Work
+from runtime.background_tasks import start_once
 from runtime.garbage import look_seldom
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
@@ -66,7 +67,7 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
         async with (
             running(settings) as service,
             aclosing(executor),
-            log_keeper(settings.logs_store, settings.data_dir) as logs,
+            log_keeper(settings.logs_store, settings.data_dir, service.supervision) as logs,
         ):
             worker = Worker(
                 worker_settings,
@@ -76,6 +77,7 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
                 executor,
                 handlers,
                 logs,
+                service.supervision,
             )
             signals.lead_to(worker.stop, worker.stop_now)
             executor.prepare()
@@ -128,7 +130,7 @@ class _Server(uvicorn.Server):
 async def _serve(server: _Server, listening: socket.socket) -> None:
     _StopSignals().lead_to(server.stop, server.stop_now)
     host, port = listening.getsockname()[:2]
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    serving = start_once("HTTP server", server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
     if server.started:

@@ -16,7 +16,7 @@ from domain.errors import LogUnavailableError
 from eventlog.database.listener import Listener
 from eventlog.history.reader import CHUNK, Reader
 from eventlog.history.steps import Replay, Step
-from runtime.background_tasks import end
+from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Hub:
         self._subscribers: set[Subscriber] = set()
         self._joined = asyncio.Event()
         self._skips: deque[float] = deque([0.0] * SKIPS_A_SECOND, SKIPS_A_SECOND)
-        self._task: asyncio.Task[None] | None = None
+        self._task: Supervised | None = None
         self.log_id = ""
         self.head = 0
 
@@ -139,15 +139,16 @@ class Hub:
         """How many clients are told."""
         return len(self._subscribers)
 
-    async def start(self) -> None:
+    async def start(self, supervision: Supervision) -> None:
         """Begin to follow, from the log's present end."""
         self.log_id = await self._reader.log_id()
         self.head = await self._reader.head()
-        self._task = asyncio.create_task(self._run(), name="stream hub")
+        self._task = supervision.start("stream hub", self._follow)
 
     async def stop(self) -> None:
         """Stop following."""
-        await end(self._task)
+        if self._task is not None:
+            await self._task.end()
 
     def join(self, subscriber: Subscriber) -> int:
         """Tell the subscriber of every event from now on; return the position of the last one before."""
@@ -165,16 +166,6 @@ class Hub:
     def leave(self, subscriber: Subscriber) -> None:
         """Tell the subscriber nothing more, if it had joined."""
         self._subscribers.discard(subscriber)
-
-    async def _run(self) -> None:
-        """Follow the log, also after a failure: silence would look as if nothing happened."""
-        while True:
-            following = asyncio.create_task(self._follow(), name="stream hub's reader")
-            try:
-                await asyncio.wait([following])
-            finally:
-                await end(following)
-            await asyncio.sleep(RETRY_PAUSE_S)
 
     async def _follow(self) -> None:
         replay = Replay(self._reader)

@@ -28,7 +28,8 @@ from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database, is_away
 from eventlog.database.pipeline import is_sound, roll_back
 from projections.rows import Connection
-from runtime.background_tasks import end
+from runtime.background_tasks import end, start_once
+from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
 
@@ -86,21 +87,23 @@ class Writer:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
         self._connection: Connection | None = None
         self._running = RunningRows()
-        self._task: asyncio.Task[None] | None = None
+        self._task: Supervised | None = None
         self._closing = False
 
-    async def start(self) -> None:
+    async def start(self, supervision: Supervision) -> None:
         """Begin to work off the queue."""
-        self._task = asyncio.create_task(self._run(), name="log writer")
+        self._task = supervision.start("log writer", self._run)
 
     async def stop(self) -> None:
         """Refuse what is new, finish what waits, and close."""
         self._closing = True
         if self._task is not None:
-            emptied = asyncio.create_task(self._queue.join())
-            # A writer that was cancelled from elsewhere will never empty its queue.
-            await asyncio.wait([emptied, self._task], return_when=asyncio.FIRST_COMPLETED)
-            await end(emptied, self._task)
+            self._task.finish()
+            emptied = start_once("emptying the log writer's queue", self._queue.join())
+            # A writer that was cancelled from elsewhere, or dies now, will never empty its queue.
+            await asyncio.wait([emptied, self._task.task], return_when=asyncio.FIRST_COMPLETED)
+            await end(emptied)
+            await self._task.end()
         while not self._queue.empty():
             _fail_all([self._queue.get_nowait()], LogUnavailableError("the service has stopped"))
         await self._disconnect()
@@ -126,20 +129,33 @@ class Writer:
         return await future
 
     async def _run(self) -> None:
+        # One that died has left its session in the middle of anything.
+        await self._disconnect()
         while True:
-            batch = [await self._queue.get()]
-            # Decisions under the lock read the log before the batch's own events: one of them in a
-            # batch is exact.
-            decisions = int(batch[0][0].decide is not None)
-            while len(batch) < MAX_BATCH and decisions < 2 and not self._queue.empty():  # noqa: PLR2004
-                batch.append(self._queue.get_nowait())
-                decisions += batch[-1][0].decide is not None
-            held_over = batch.pop() if decisions > 1 else None
-            await self._write(batch)
-            if held_over is not None:
-                await self._write([held_over])
-            for _ in range(len(batch) + (held_over is not None)):
-                self._queue.task_done()
+            taken = [await self._queue.get()]
+            try:
+                for batch in self._batches(taken):
+                    await self._write(batch)
+            finally:
+                # Whatever happened, nobody waits for an answer that nobody will give.
+                _fail_all(taken, OutcomeUnknownError())
+                for _ in taken:
+                    self._queue.task_done()
+
+    def _batches(self, taken: list[_Waiting]) -> list[list[_Waiting]]:
+        """Take from the queue what fits beside what was taken; return what to write, in turn.
+
+        Decisions under the lock read the log before the batch's own events: only one of them in a
+        batch is exact. A second one has a batch of its own.
+        """
+        decisions = _decisions(taken)
+        while len(taken) < MAX_BATCH and not self._queue.empty():
+            waiting = self._queue.get_nowait()
+            taken.append(waiting)
+            decisions += _decisions([waiting])
+            if decisions > 1:
+                return [taken[:-1], [waiting]]
+        return [taken]
 
     async def _write(self, batch: list[_Waiting]) -> None:
         """Write a batch and answer everyone in it, whatever happens."""
@@ -233,6 +249,10 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+def _decisions(waiting: list[_Waiting]) -> int:
+    return sum(request.decide is not None for request, _ in waiting)
 
 
 async def _pause_or_give_up(deadline: float, error: psycopg.Error) -> None:

@@ -1,4 +1,7 @@
-"""The database's clock, kept at hand: skewed hosts agree, and no command pays a round trip for the time."""
+"""The database's clock, kept at hand.
+
+Skewed hosts agree, and no command pays a round trip for the time.
+"""
 
 import asyncio
 import logging
@@ -12,7 +15,7 @@ from domain.errors import LogUnavailableError
 from eventlog.database.connection import borrowed
 from eventlog.database.sql import NOW
 from projections.rows import Connection, fetch_rows
-from runtime.background_tasks import end
+from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
 
@@ -27,28 +30,30 @@ class DatabaseClock:
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
         self._epoch = datetime.now(UTC) - timedelta(seconds=monotonic())
-        self._task: asyncio.Task[None] | None = None
+        self._task: Supervised | None = None
 
     def __call__(self) -> datetime:
         """Return the database's present."""
         return self._epoch + timedelta(seconds=monotonic())
 
-    async def start(self) -> None:
+    async def start(self, supervision: Supervision) -> None:
         """Measure once, then go on measuring."""
         await self.sync()
-        self._task = asyncio.create_task(self._run(), name="database clock")
+        self._task = supervision.start("database clock", self._run)
 
     async def stop(self) -> None:
         """Stop measuring."""
-        await end(self._task)
+        if self._task is not None:
+            await self._task.end()
 
     async def sync(self) -> None:
         """Measure the offset: the answer's time belongs to the middle of its round trip."""
         async with borrowed(self._pool) as connection:
             before = monotonic()
-            now = from_iso(str((await fetch_rows(connection, NOW, {}))[0]["now"]))
+            [row] = await fetch_rows(connection, NOW, {})
             after = monotonic()
-        self._epoch = now - timedelta(seconds=(before + after) / 2)
+        middle_s = (before + after) / 2
+        self._epoch = from_iso(str(row["now"])) - timedelta(seconds=middle_s)
 
     async def _run(self) -> None:
         while True:

@@ -10,7 +10,7 @@ import psycopg
 from eventlog.database.connection import Database
 from eventlog.database.sql import CHANNEL, PENDING
 from projections.rows import Connection
-from runtime.background_tasks import end
+from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Listener:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._signals: set[Signal] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._task: Supervised | None = None
         self.hears = True
 
     def signal(self) -> Signal:
@@ -61,13 +61,14 @@ class Listener:
         self._signals.add(signal)
         return signal
 
-    async def start(self) -> None:
+    async def start(self, supervision: Supervision) -> None:
         """Begin to listen."""
-        self._task = asyncio.create_task(self._run(), name="log listener")
+        self._task = supervision.start("log listener", self._run)
 
     async def stop(self) -> None:
         """Stop listening."""
-        await end(self._task)
+        if self._task is not None:
+            await self._task.end()
 
     async def _run(self) -> None:
         while True:

@@ -39,7 +39,7 @@ from eventlog.seal.seal import (
 )
 from eventlog.seal.tip import Sealing, Tip, Tips
 from projections.rows import Connection, fetch_rows
-from runtime.background_tasks import end
+from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
 
@@ -71,16 +71,17 @@ class Sealer:
         self._signal = signal
         self._every_s = sealing.every_s
         self._tips = Tips(sealing)
-        self._task: asyncio.Task[None] | None = None
+        self._task: Supervised | None = None
         self._complaint = ""
 
-    async def start(self) -> None:
+    async def start(self, supervision: Supervision) -> None:
         """Begin to seal."""
-        self._task = asyncio.create_task(self._run(), name="sealer")
+        self._task = supervision.start("sealer", self._run)
 
     async def stop(self) -> None:
         """Seal what was appended last, if the database lets us at once, and stop."""
-        await end(self._task)
+        if self._task is not None:
+            await self._task.end()
         with suppress(TimeoutError, LogUnavailableError, SealError, SealKeyError, psycopg.Error):
             async with asyncio.timeout(LAST_CYCLE_S):
                 await self.cycle()

@@ -26,6 +26,7 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.keys.master import MasterKeyFile
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
+from runtime.supervision import Supervision
 
 TESTER = Origin(actor="tester")
 
@@ -67,7 +68,7 @@ async def parts(
     await pool.open()
     clock, writer = DatabaseClock(pool), Writer(replace(database, url=writer_url or url), patience)
     await clock.sync()
-    await writer.start()
+    await writer.start(Supervision())
     jobs = Jobs(
         LogFactory(url, writer), PostgresLog(writer, pool, files), clock, random.SystemRandom()
     )

@@ -16,7 +16,7 @@ from domain.commands.executions import Claim, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject
-from runtime.background_tasks import end
+from runtime.background_tasks import end, start_once
 from worker.executors.port import Attempt, Executor, Outcome, Task
 from worker.lifecycle.outcomes import persist, record
 from worker.lifecycle.progress import Progress
@@ -92,9 +92,7 @@ class Attempts:
 
     def start(self, claim: Claim) -> None:
         """Execute a claimed run in the background."""
-        self._tasks[claim.run.id] = asyncio.create_task(
-            self._execute(claim), name=f"run {claim.run.id}"
-        )
+        self._tasks[claim.run.id] = start_once(f"run {claim.run.id}", self._execute(claim))
 
     def renew(self, until: float) -> None:
         """Let all attempts go on until this moment of the monotonic clock."""

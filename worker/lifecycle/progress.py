@@ -7,7 +7,7 @@ from typing import Any
 from domain.commands.executions import Claim, Executions
 from domain.jobs.run_values import Report
 from domain.json_values import InvalidJsonError
-from runtime.background_tasks import end
+from runtime.background_tasks import end, start_once
 from worker.lifecycle.outcomes import logger, persist, report_of
 
 GATHER_S = 0.25
@@ -36,11 +36,12 @@ class Progress:
             logger.warning("a report of run %s is left out: %s", self._claim.run.id, error)
             return
         self._gathered = _merged(self._gathered, new)
-        if self._sender is None:
-            self._sender = asyncio.create_task(self._send())
+        if self._sender is None or self._sender.done():
+            name = f"progress of run {self._claim.run.id}"
+            self._sender = start_once(name, self._send())
 
     async def finish(self) -> Report:
-        """Stop sending; return what is not known to be in the log, for the attempt's last event to carry.
+        """Stop sending; return what the attempt's last event has to carry, as the log may lack it.
 
         A report that is on its way may arrive as well: merging it twice changes nothing.
         """
@@ -50,12 +51,12 @@ class Progress:
     async def _send(self) -> None:
         pause_s = GATHER_S
         while self._gathered is not None:
-            self._sending, self._gathered = self._gathered, None
+            self._sending = _merged(self._sending, self._gathered)
+            self._gathered = None
             await self._append(self._sending)
             self._sending = None
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.5, GATHER_AT_MOST_S)
-        self._sender = None
 
     async def _append(self, report: Report) -> None:
         run_id, holder = self._claim.run.id, self._claim.holder
@@ -65,7 +66,8 @@ class Progress:
 
 
 def _merged(old: Report | None, new: Report | None) -> Report:
-    old, new = old or Report(), new or Report()
-    return Report(
-        {**old.metrics, **new.metrics}, {**old.context, **new.context}, new.logs_url or old.logs_url
-    )
+    old = old or Report()
+    new = new or Report()
+    metrics = {**old.metrics, **new.metrics}
+    context = {**old.context, **new.context}
+    return Report(metrics, context, new.logs_url or old.logs_url)

@@ -1,4 +1,4 @@
-"""Watches over what nobody else would end: runs of dead workers, and runs that did not start in time.
+"""Watches over what nobody else would end: runs of dead workers, and runs that start too late.
 
 It also keeps the checkpoints of time travel up with the log, as that, too, must be done by
 somebody, whoever is there.
@@ -7,6 +7,7 @@ somebody, whoever is there.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
 
 from domain.commands.executions import Executions
@@ -16,6 +17,7 @@ from domain.errors import (
     OverloadedError,
     VersionConflictError,
 )
+from runtime.supervision import Supervised, Supervision
 from worker.lifecycle.ports import Beat, Heartbeats, Work
 
 logger = logging.getLogger(__name__)
@@ -41,63 +43,64 @@ class Watcher:
         self._heartbeats = heartbeats
         self._work = work
         self._seen: dict[str, tuple[int, float]] = {}
+        self._tasks: list[Supervised] = []
 
-    async def run(self) -> None:
-        """Watch for ever; a database that is away is waited for."""
-        # The last may take a moment.
-        duties = (self._recover_lost, self._expire_overdue, self._work.keep_checkpoints)
-        while True:
-            for duty in duties:
-                if not await _done(duty):
-                    break
-            await asyncio.sleep(WATCH_EVERY_S)
+    def start(self, supervision: Supervision) -> None:
+        """Begin to watch, with a task for each duty: none waits for another that is slow or broken."""
+        duties = {
+            "lost workers": self._recover_lost,
+            "start deadlines": self._expire_overdue,
+            "checkpoints": self._work.keep_checkpoints,
+        }
+        for name, duty in duties.items():
+            run = partial(_again_and_again, name, duty)
+            self._tasks.append(supervision.start(name, run))
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        for task in self._tasks:
+            await task.end()
 
     async def _recover_lost(self) -> None:
         living = await self._heartbeats.living()
         now = monotonic()
-        silent = [
-            (worker.worker_id, worker.sequence)
-            for worker in living
-            if self._silent_for_s(worker, now) > worker.lease_ms / 1000 + MARGIN_S
-        ]
+        silent = [worker for worker in living if self._is_dead(worker, now)]
         self._seen = {worker.worker_id: self._seen[worker.worker_id] for worker in living}
-        if silent or await self._heartbeats.any_orphaned():
-            lost = await self._executions.recover(silent, self._observer)
-            gone = ", ".join(worker_id for worker_id, _ in silent) or "none new"
-            logger.warning(
-                "dead workers: %s; recovered runs: %s",
-                gone,
-                [str(run_id) for run_id in lost] or "none",
-            )
+        if not silent and not await self._heartbeats.any_orphaned():
+            return
+        dead = [(worker.worker_id, worker.sequence) for worker in silent]
+        recovered = await self._executions.recover(dead, self._observer)
+        logger.warning(
+            "dead workers: %s; recovered runs: %s",
+            ", ".join(worker.worker_id for worker in silent) or "none new",
+            [str(run_id) for run_id in recovered] or "none",
+        )
 
     async def _expire_overdue(self) -> None:
         deadline_in_s = await self._work.deadline_in_s()
-        if (
-            deadline_in_s is not None
-            and deadline_in_s <= 0
-            and (expired := await self._executions.expire_overdue())
-        ):
+        if deadline_in_s is None or deadline_in_s > 0:
+            return
+        expired = await self._executions.expire_overdue()
+        if expired:
             logger.info("expired %d runs that had not started in time", expired)
+
+    def _is_dead(self, worker: Beat, now: float) -> bool:
+        patience_s = worker.lease_ms / 1000 + MARGIN_S
+        return self._silent_for_s(worker, now) > patience_s
 
     def _silent_for_s(self, worker: Beat, now: float) -> float:
         sequence, since = self._seen.setdefault(worker.worker_id, (worker.sequence, now))
-        if sequence != worker.sequence:
-            self._seen[worker.worker_id] = (worker.sequence, now)
-            return 0.0
-        return now - since
+        if sequence == worker.sequence:
+            return now - since
+        self._seen[worker.worker_id] = (worker.sequence, now)
+        return 0.0
 
 
-async def _done(duty: Callable[[], Awaitable[None]]) -> bool:
-    """Do one duty; return False if the database is away, and with it whatever the others need.
-
-    A defect is written down and ends neither the watch nor the other duties: nobody else would do
-    them.
-    """
-    try:
-        await duty()
-    except PASSING as error:
-        logger.warning("cannot watch at the moment: %s", error)
-        return False
-    except Exception:
-        logger.exception("cannot watch over everything")
-    return True
+async def _again_and_again(name: str, duty: Callable[[], Awaitable[None]]) -> None:
+    """Do a duty for ever; a database that is away is waited for."""
+    while True:
+        try:
+            await duty()
+        except PASSING as error:
+            logger.warning("cannot look after %s at the moment: %s", name, error)
+        await asyncio.sleep(WATCH_EVERY_S)

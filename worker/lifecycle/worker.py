@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -20,7 +20,8 @@ from domain.errors import (
     WorkerBuriedError,
 )
 from domain.json_values import JsonObject
-from runtime.background_tasks import end
+from runtime.back_off import BackOff
+from runtime.supervision import Supervised, Supervision
 from worker.executors.port import Executor
 from worker.lifecycle.attempts import Attempts, AttemptSettings
 from worker.lifecycle.ports import Heartbeats, Work
@@ -37,6 +38,9 @@ AWAY = (
     TimeoutError,
 )
 """What a database that is away for a while raises through the ports."""
+
+BEATS = 6
+"""Heartbeats a lease."""
 
 CROWDED_PAUSE_S = 0.2
 """How long to wait after a claim that found runs due but none that may start."""
@@ -64,7 +68,7 @@ class WorkerSettings:
 
 
 class _BuriedError(Exception):
-    """Others count this worker as dead, or will before it could tell: it must stop what it runs and begin anew."""
+    """Others count this worker as dead, or soon will: it must stop what it runs and begin anew."""
 
 
 class Worker:
@@ -79,21 +83,27 @@ class Worker:
         executor: Executor,
         handlers: Mapping[str, Handler],
         logs: LogKeeper,
+        supervision: Supervision,
     ) -> None:
         self._settings = settings
+        self._supervision = supervision
         self._executions = executions
         self._heartbeats = heartbeats
         self._work = work
         attempt_settings = AttemptSettings(settings.slots, settings.handler_settings)
         self._attempts = Attempts(attempt_settings, executions, executor, handlers, logs, work.wake)
+        self._claims: Supervised | None = None
+        self._lease_until = 0.0
         self._stopping = False
         # Where the last claim filled every slot, the next need not ask first.
         self._more_due = False
         self.worker_id = ""
 
     def stop(self) -> None:
-        """Ask the worker to stop: no more claims; what runs gets its grace time and is then handed back."""
+        """Ask the worker to stop: it claims no more, and hands back what runs after its grace time."""
         self._stopping = True
+        if self._claims is not None:
+            self._claims.finish()
         self._work.wake()
 
     def stop_now(self) -> None:
@@ -116,36 +126,44 @@ class Worker:
 
     async def _live(self) -> None:
         """Live one life under one id."""
-        good_until = await self._register()
-        watcher = Watcher(
-            f"worker {self.worker_id}", self._executions, self._heartbeats, self._work
-        )
-        tasks = [
-            asyncio.create_task(self._claim_and_drain(), name="claims"),
-            asyncio.create_task(self._keep_lease(good_until), name="lease"),
-            asyncio.create_task(watcher.run(), name="watcher"),
-            asyncio.create_task(self._find_cancels(), name="cancels"),
-        ]
+        await self._register()
+        observer = f"worker {self.worker_id}"
+        watcher = Watcher(observer, self._executions, self._heartbeats, self._work)
+        watcher.start(self._supervision)
+        self._claims = self._supervise("claims", self._claim_and_drain, self._settings.poll_s)
+        # In time for the next beat: it must see that the lease is over before others do.
+        lease = self._supervise("lease", self._keep_lease, self._settings.lease_s / BEATS)
+        cancels = self._supervise("cancels", self._find_cancels, self._settings.poll_s)
+        tasks = [self._claims, lease, cancels]
         try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait(
+                [task.task for task in tasks], return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
-            # What ended by itself is raised below; to tell of it here as well would only repeat it.
-            await end(*(task for task in tasks if not task.done()))
-        # Only the first ends without an error, once the worker is asked to stop.
-        for task in ended:
-            task.result()
+            for task in tasks:
+                await task.end()
+            await watcher.stop()
+        # Only the claims end without an error, once the worker is asked to stop.
+        for one in ended:
+            one.result()
+
+    def _supervise(
+        self, name: str, run: Callable[[], Awaitable[None]], at_most_s: float
+    ) -> Supervised:
+        back_off = BackOff(at_most_s=at_most_s)
+        return self._supervision.start(name, run, back_off, outcomes=(_BuriedError,))
 
     async def _claim_and_drain(self) -> None:
         await self._claim_until_stopped()
         await self._attempts.drain(self._settings.stop_grace_s)
 
-    async def _register(self) -> float:
-        """Announce this life; return until when it is good, counted from before it was announced."""
+    async def _register(self) -> None:
+        """Announce this life. Its lease counts from before it was announced."""
         lease_ms = int(self._settings.lease_s * 1000)
         while True:
-            good_until = monotonic() + self._settings.lease_s
+            self._lease_until = monotonic() + self._settings.lease_s
             if self._stopping:
-                return good_until
+                return
             try:
                 await self._heartbeats.register(
                     self.worker_id,
@@ -158,11 +176,11 @@ class Worker:
                 logger.warning("cannot register, trying again: %s", error)
                 await asyncio.sleep(self._settings.poll_s)
             else:
-                self._attempts.renew(good_until)
+                self._attempts.renew(self._lease_until)
                 logger.info(
                     "worker %s is ready with %d slots", self.worker_id, self._settings.slots
                 )
-                return good_until
+                return
 
     async def _claim_until_stopped(self) -> None:
         told = False
@@ -176,10 +194,6 @@ class Worker:
             except AWAY as error:
                 logger.warning("cannot claim at the moment: %s", error)
                 pause_s = self._settings.poll_s
-            except Exception:
-                # Nothing was claimed. Whichever run it is about, this worker's others go on.
-                logger.exception("cannot claim")
-                pause_s = self._settings.poll_s
             told = await self._work.wait(pause_s)
 
     async def _claim_due(self, *, told: bool) -> float:
@@ -191,8 +205,10 @@ class Worker:
         free = self._attempts.free
         if not free:
             return self._settings.poll_s
-        if not (self._more_due or told) and (pause_s := await self._until_due_s()) > 0:
-            return pause_s
+        if not self._more_due and not told:
+            pause_s = await self._until_due_s()
+            if pause_s > 0:
+                return pause_s
         claims = await self._executions.claim(self.worker_id, free)
         self._more_due = len(claims) == free
         for claim in claims:
@@ -200,57 +216,70 @@ class Worker:
         if claims:
             return self._settings.poll_s
         pause_s = await self._until_due_s()
+        if pause_s > 0:
+            return pause_s
         # What is due waits for others to end; asking at every event would only slow those down.
-        if not pause_s:
-            await asyncio.sleep(CROWDED_PAUSE_S)
-        return pause_s or self._settings.poll_s
+        await asyncio.sleep(CROWDED_PAUSE_S)
+        return self._settings.poll_s
 
     async def _until_due_s(self) -> float:
         """Return for how long no run is due, as far as is worth waiting at a time."""
         due_in_s = await self._work.due_in_s()
         poll_s = self._settings.poll_s
-        return poll_s if due_in_s is None else min(max(due_in_s, 0.0), poll_s)
+        if due_in_s is None:
+            return poll_s
+        return min(max(due_in_s, 0.0), poll_s)
 
-    async def _keep_lease(self, good_until: float) -> None:
-        """Beat several times a lease, and renew the attempts' own deadline; give up before others do.
+    async def _keep_lease(self) -> None:
+        """Beat several times a lease, and renew the attempts' own deadline.
 
-        A worker that was frozen past its lease must not beat again: its attempts have been ended,
-        and others, whom the beat would tell that all is well, would never recover their runs.
+        Raises:
+            _BuriedError: the lease is over, or will be before others could be told otherwise.
         """
-        lease_s = self._settings.lease_s
+        # It may have died, and been started again, since the last beat.
+        self._need_time_left()
         while True:
-            sent = monotonic()
-            if sent > good_until:
+            # A worker that was frozen past its lease must not beat again: its attempts have been
+            # ended, and others, whom the beat would tell that all is well, would never recover
+            # their runs.
+            if monotonic() > self._lease_until:
                 raise _BuriedError("it was silent for longer than its lease")
             if self._attempts.unrecorded(self.worker_id):
                 raise _BuriedError("how a run ended could not be recorded")
-            try:
-                async with asyncio.timeout(lease_s / 3):
-                    alive = await self._heartbeats.beat(self.worker_id)
-            except AWAY as error:
-                logger.warning("no heartbeat got through: %s", error)
-            else:
-                if not alive:
-                    raise _BuriedError("another one declared it dead")
-                # Counted from before the beat was sent: others count from when they saw it, which
-                # is later.
-                good_until = sent + lease_s
-                self._attempts.renew(good_until)
-            if monotonic() > good_until - lease_s / 3:
-                raise _BuriedError("no heartbeat got through for most of the lease")
-            await asyncio.sleep(lease_s / 6)
+            await self._beat()
+            self._need_time_left()
+            await asyncio.sleep(self._settings.lease_s / BEATS)
+
+    def _need_time_left(self) -> None:
+        if monotonic() > self._lease_until - self._settings.lease_s / 3:
+            raise _BuriedError("no heartbeat got through for most of the lease")
+
+    async def _beat(self) -> None:
+        # Others count from when they saw the beat, which is later.
+        sent = monotonic()
+        lease_s = self._settings.lease_s
+        try:
+            async with asyncio.timeout(lease_s / 3):
+                alive = await self._heartbeats.beat(self.worker_id)
+        except AWAY as error:
+            logger.warning("no heartbeat got through: %s", error)
+            return
+        if not alive:
+            raise _BuriedError("another one declared it dead")
+        self._lease_until = sent + lease_s
+        self._attempts.renew(self._lease_until)
 
     async def _find_cancels(self) -> None:
         """Find requested cancels by reading, told or not."""
         while True:
-            try:
-                wanted = (
-                    await self._work.cancel_requested(self.worker_id)
-                    if self._attempts.any_running
-                    else []
-                )
-            except AWAY as error:
-                logger.warning("cannot look for cancels: %s", error)
-                wanted = []
-            self._attempts.cancel(wanted, self._settings.cancel_grace_s)
+            if self._attempts.any_running:
+                await self._pass_on_cancels()
             await asyncio.sleep(self._settings.poll_s)
+
+    async def _pass_on_cancels(self) -> None:
+        try:
+            wanted = await self._work.cancel_requested(self.worker_id)
+        except AWAY as error:
+            logger.warning("cannot look for cancels: %s", error)
+            return
+        self._attempts.cancel(wanted, self._settings.cancel_grace_s)

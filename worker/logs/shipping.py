@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from runtime.background_tasks import end
+from runtime.background_tasks import end, start_once
+from runtime.supervision import Supervision
 from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
 from worker.logs.run_logs import RunLogsUnavailableError
 from worker.logs.spool import Spool
@@ -39,7 +40,7 @@ class Shipper:
     async def keeping(self, name: str) -> AsyncIterator[Path]:
         """See the port."""
         over = asyncio.Event()
-        shipping = asyncio.create_task(self._ship_as_it_grows(name, over), name=f"shipping {name}")
+        shipping = start_once(f"shipping {name}", self._ship_as_it_grows(name, over))
         self._shipping[name] = shipping
         shipping.add_done_callback(lambda _: self._shipping.pop(name))
         try:
@@ -139,12 +140,14 @@ async def _is_set(event: asyncio.Event, within_s: float) -> bool:
 
 
 @asynccontextmanager
-async def shipping(store: ObjectLogs, spools: Path) -> AsyncIterator[Shipper]:
+async def shipping(
+    store: ObjectLogs, spools: Path, supervision: Supervision
+) -> AsyncIterator[Shipper]:
     """Run a shipper."""
     shipper = Shipper(store, spools)
-    again = asyncio.create_task(shipper.run(), name="logs that wait")
+    again = supervision.start("logs that wait", shipper.run)
     try:
         yield shipper
     finally:
-        await end(again)
+        await again.end()
         await shipper.aclose()

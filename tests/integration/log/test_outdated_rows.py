@@ -11,6 +11,7 @@ from domain.ports import Locked
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
 from eventlog.workers.pending_work import Work
+from runtime.supervision import Supervision
 from tests.support.logs import TESTER, parts, query, registered
 from worker.lifecycle.watcher import Watcher
 
@@ -76,16 +77,23 @@ def test_a_lost_run_that_cannot_be_read_does_not_end_the_watch_over_others(
             await part.heartbeats.leave("w")
             late = await part.jobs.launch(slug, Launch(start_deadline_ms=1), TESTER)
             work = Work(part.pool, part.files, Listener(Database(database_url)))
-            watching = asyncio.create_task(
-                Watcher("observer", part.executions, part.heartbeats, work).run()
-            )
+            supervision = Supervision()
+            watcher = Watcher("observer", part.executions, part.heartbeats, work)
+            watcher.start(supervision)
             try:
                 async with asyncio.timeout(ENOUGH_S):
-                    while _status(database_url, late.run_id) != "expired" and not watching.done():
+                    while _status(database_url, late.run_id) != "expired":
                         await asyncio.sleep(0.05)
-                assert not watching.done()
+                    while supervision.states()[0].deaths < 2:
+                        await asyncio.sleep(0.05)
+                assert {state.name: state.deaths > 0 for state in supervision.states()} == {
+                    "lost workers": True,
+                    "start deadlines": False,
+                    "checkpoints": False,
+                }
+                assert "ended" not in {state.status for state in supervision.states()}
             finally:
-                watching.cancel()
+                await watcher.stop()
 
     asyncio.run(scenario())
 

@@ -20,6 +20,7 @@ from eventlog.database.listener import Listener
 from eventlog.encoding import columns
 from eventlog.seal import statements as seal_statements
 from eventlog.seal.sealer import MAX_EVENTS, MAX_SEALS, Sealer
+from runtime.supervision import Supervision
 from tests.support.logs import TESTER, parts, query, registered
 from tests.support.processes import eventually
 from tests.support.seals import SealedLog, edit, pool, sealer, unsealed
@@ -84,12 +85,12 @@ def test_seals_can_only_be_appended(log: SealedLog) -> None:
 
 def test_what_is_appended_is_sealed_by_itself(log: SealedLog) -> None:
     async def scenario() -> None:
-        listener = Listener(Database(log.url))
+        listener, supervision = Listener(Database(log.url)), Supervision()
         async with AsyncExitStack() as stack:
             connections = await stack.enter_async_context(pool(log.url))
             part = await stack.enter_async_context(parts(log.url))
             for one in (listener, Sealer(connections, None, listener.signal(), log.how)):
-                await one.start()
+                await one.start(supervision)
                 stack.push_async_callback(one.stop)
             slug = await registered(part.jobs)
             for _ in range(3):

@@ -130,7 +130,7 @@ def test_a_hub_that_failed_goes_on_where_it_was(
         opened.until_served(expected[-1].position)
     assert [told_of(message) for message in of_events(opened.received)] == expected
     assert not failures
-    assert "stream hub's reader had failed" in caplog.text
+    assert "background task stream hub died" in caplog.text
 
 
 def test_a_silent_store_of_run_logs_does_not_silence_the_stream(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Protocol
 
+from runtime.background_tasks import start_once
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.removal import remove
 from worker.executors.local.slot import Slot, start_slot
@@ -53,7 +54,7 @@ class ProcessExecutor:
         """See the port."""
         self._closed = True
         if self._refilling is not None:
-            await self._refilling
+            await asyncio.wait([self._refilling])
         await asyncio.gather(*(slot.discard() for slot in self._ready), *self._leaving)
         self._ready.clear()
         await asyncio.to_thread(self._workplace.close)
@@ -61,7 +62,7 @@ class ProcessExecutor:
     def prepare(self) -> None:
         """Start processes in the background, until there is one for each attempt that may run."""
         if self._refilling is None or self._refilling.done():
-            self._refilling = asyncio.create_task(self._start_missing(), name="warm processes")
+            self._refilling = start_once("warm processes", self._start_missing())
 
     @property
     def _missing(self) -> int:
@@ -127,7 +128,8 @@ class ProcessExecutor:
 
     def _discard(self, slot: Slot) -> None:
         slot.hang_up()
-        self._leaving.add(leaving := asyncio.create_task(slot.discard(), name="ended process"))
+        leaving = start_once("ended process", slot.discard())
+        self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
+from runtime.background_tasks import start_once
 from worker.executors.local import supervisor
 from worker.executors.local.line_reader import LineReader
 from worker.executors.local.orphans import Orphans
@@ -70,7 +71,7 @@ class Slot:
         self._tasks, _ = await loop.connect_write_pipe(
             asyncio.BaseProtocol, os.fdopen(giving, "wb", buffering=0)
         )
-        self._hearing = asyncio.create_task(self._hear_supervisor(), name="supervisor")
+        self._hearing = start_once("supervisor", self._hear_supervisor())
 
     @property
     def lives(self) -> bool:
@@ -184,7 +185,8 @@ async def _spawn(
     offered = {"modules": modules_of(source), "commands": source.commands}
     # -P: the working directory is the run's, and no place to import from.
     child = (sys.executable, "-P", "-m", "apphub_jobs.process.program", json.dumps(offered))
-    # Shielded: a process that starts while its task is cancelled must still be found and ended.
+    # Shielded: a process that starts while its task is cancelled must still be found and ended. A
+    # failure is told by whoever waits for it.
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", supervisor.__file__, str(tasks), str(reports), *child),

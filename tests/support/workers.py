@@ -1,0 +1,73 @@
+"""A worker in this very process, whose parts a test may let fail; its attempts and PostgreSQL are real."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.commands.executions import Executions
+from eventlog.database.connection import Database
+from eventlog.database.listener import Listener
+from eventlog.workers.heartbeats import Heartbeats
+from eventlog.workers.pending_work import Work
+from runtime.supervision import Supervision, TaskState
+from tests.support.logs import Parts
+from worker.executors.local.executor import ProcessExecutor
+from worker.handlers.registry import HandlerSource, load_handlers
+from worker.lifecycle.worker import Worker, WorkerSettings
+from worker.logs.directory import DirectoryLogs
+
+SETTINGS = WorkerSettings(slots=2, lease_s=3.0, poll_s=0.1)
+
+
+@dataclass(frozen=True)
+class InProcessWorker:
+    """A working worker.
+
+    Attributes:
+        ended: the task in which it works.
+    """
+
+    worker: Worker
+    supervision: Supervision
+    ended: "asyncio.Task[None]"
+
+    def state(self, name: str) -> TaskState:
+        """Return what is to be seen of a background task."""
+        return {state.name: state for state in self.supervision.states()}[name]
+
+
+@asynccontextmanager
+async def working(
+    part: Parts,
+    logs: Path,
+    *,
+    executions: Executions | None = None,
+    heartbeats: Heartbeats | None = None,
+    settings: WorkerSettings = SETTINGS,
+) -> AsyncIterator[InProcessWorker]:
+    """Run a worker with the tests' handlers, and stop it."""
+    source = HandlerSource(modules=("tests.support.handlers",))
+    supervision = Supervision()
+    listener = Listener(Database(part.url))
+    executor = ProcessExecutor(source, settings.slots)
+    worker = Worker(
+        settings,
+        executions or part.executions,
+        heartbeats or part.heartbeats,
+        Work(part.pool, part.files, listener),
+        executor,
+        load_handlers(source),
+        DirectoryLogs(logs),
+        supervision,
+    )
+    await listener.start(supervision)
+    ended = asyncio.create_task(worker.run())
+    try:
+        yield InProcessWorker(worker, supervision, ended)
+    finally:
+        worker.stop_now()
+        await asyncio.wait([ended])
+        await executor.aclose()
+        await listener.stop()
