@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from eventlog.database.connection import Database
 from eventlog.history.reader import Reader
+from eventlog.keys.log_files import LogFiles
 from tests.chaos.clients import Follower, Promises
 from tests.chaos.cluster import Cluster
 from tests.support.told import Told, tell
@@ -105,7 +106,7 @@ def _is_held(path: Path) -> bool:
 async def count_stream(tally: Tally, cluster: Cluster, followers: list[Follower]) -> None:
     """What the followers missed, or were told twice or wrongly."""
     async with Database(cluster.url).pool(2) as pool:
-        whole = await tell(Reader(pool))
+        whole = await tell(Reader(pool, LogFiles()))
     for follower in followers:
         tally.add("stream gaps", _differences(follower, whole))
 
