@@ -26,7 +26,10 @@ class PlainTranscoder(Transcoder):
 
 
 class PlainMapper(Mapper[UUID]):
-    """Turns stored fields back into events. An event's times are its `timestamp` and the fields that end in `_at`."""
+    """Turns stored fields back into events.
+
+    An event's times are its `timestamp` and the fields that end in `_at`.
+    """
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
         """Return the event, upcast to today's shape."""

@@ -27,8 +27,8 @@ BINARY_FORMS = {
     "correlation_id": "uuid_send(correlation_id)",
     "causation_id": "uuid_send(causation_id)",
 }
-"""All columns of the log, in the order in which they are hashed, and how the server tells their
-bytes. A test compares them with the table."""
+"""All columns of the log in the order in which they are hashed, each with the SQL of its bytes. A
+test compares them with the table."""
 
 COLUMNS = ", ".join(BINARY_FORMS)
 
@@ -46,19 +46,23 @@ FIRST = -(2**63)
 
 
 NEXT = f"""
-    SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
+    SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE notification_id > %(after)s
+    ORDER BY notification_id LIMIT %(limit)s
 """
 
 ONE = f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE notification_id = %s"
 
-ALL = f"SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE notification_id IS NOT NULL ORDER BY notification_id"
+ALL = f"""
+    SELECT {COLUMNS} FROM {EVENTS_TABLE} WHERE notification_id IS NOT NULL
+    ORDER BY notification_id
+"""
 
 WITHOUT_POSITION = f"SELECT count(*) AS events FROM {EVENTS_TABLE} WHERE notification_id IS NULL"
 """Only an editor who removed the column's constraint first can make such an event. Commands would
 read it."""
 
 UTF8 = "SET LOCAL client_encoding = 'UTF8'"
-"""To be said in the transaction before raw columns are read: the server sends text in the client's
+"""Execute it in the transaction before raw columns are read: the server sends text in the client's
 encoding."""
 
 RawRow = tuple[bytes | None, ...]
@@ -79,7 +83,8 @@ _LENGTHS = _Lengths({length: length.to_bytes(4, "big") for length in range(2_048
 
 
 def encoded(row: RawRow) -> bytes:
-    """Return the row's columns one after the other, each after its length; a NULL has the length -1."""
+    """Return the columns one after the other, each after its length; a NULL has the length -1."""
+    # In one expression, and only here: whoever checks seals does it for every event of the log.
     return b"".join([_NULL if field is None else _LENGTHS[len(field)] + field for field in row])
 
 

@@ -1,4 +1,4 @@
-"""A stored event as JSON that people can read and from which the very bytes follow again."""
+"""A stored event as JSON that people can read, and that leads back to the very bytes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -62,12 +62,22 @@ def read_event(document: dict[str, Any]) -> RawRow:
         document["topic"].encode(),
         document["state"].encode(),
         _int8(since_epoch // timedelta(microseconds=1)),
-        *(None if text is None else text.encode() for text in (document["actor"],)),
-        *(
-            None if text is None else UUID(text).bytes
-            for text in (document["correlationId"], document["causationId"])
-        ),
+        _text_bytes(document["actor"]),
+        _id_bytes(document["correlationId"]),
+        _id_bytes(document["causationId"]),
     )
+
+
+def _text_bytes(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    return text.encode()
+
+
+def _id_bytes(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    return UUID(text).bytes
 
 
 def _int8(number: int) -> bytes:
@@ -81,16 +91,17 @@ def _number(field: bytes | None) -> int:
 
 
 def _text(field: bytes | None) -> str | None:
-    return None if field is None else field.decode()
+    if field is None:
+        return None
+    return field.decode()
 
 
 def _id(field: bytes | None) -> str | None:
-    return None if field is None else str(UUID(bytes=field))
+    if field is None:
+        return None
+    return str(UUID(bytes=field))
 
 
 def _time(field: bytes | None) -> str:
-    return (
-        (EPOCH + timedelta(microseconds=_number(field)))
-        .isoformat(timespec="microseconds")
-        .replace("+00:00", "Z")
-    )
+    moment = EPOCH + timedelta(microseconds=_number(field))
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

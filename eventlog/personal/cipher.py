@@ -39,44 +39,44 @@ class CiphertextError(ValueError):
 
 
 def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> StoredEvent:
-    """Return the event with these parameters encrypted, each by its key (the key's id, and the key)."""
+    """Return the event with these parameters encrypted, each by its key, given with its id."""
+    run_id = event.originator_id
     state = orjson.loads(event.state)
     values: dict[str, dict[str, str]] = {}
     for name, (key_id, key) in keys.items():
         text = orjson.dumps(state["parameters"].pop(name))
-        values.setdefault(str(key_id), {})[name] = _closed(
-            key, text, _place(event.originator_id, name)
-        )
+        place = _parameter_place(run_id, name)
+        of_key = values.setdefault(str(key_id), {})
+        of_key[name] = _closed(key, text, place)
     encrypted: dict[str, Any] = {"values": values}
     if state[DIGEST] is not None:
         joint = _joint({str(key_id): key for key_id, key in keys.values()})
-        encrypted["digest"] = _closed(
-            joint, state[DIGEST].encode(), _place(event.originator_id, None)
-        )
+        digest = state[DIGEST].encode()
+        encrypted["digest"] = _closed(joint, digest, _digest_place(run_id))
         state[DIGEST] = None
-    state = orjson.dumps({"encrypted": encrypted, **state})
-    return StoredEvent(event.originator_id, event.originator_version, event.topic, state)
+    text = orjson.dumps({"encrypted": encrypted, **state})
+    return StoredEvent(run_id, event.originator_version, event.topic, text)
 
 
 def encrypted_part(version: int, state: bytes) -> tuple[JsonObject, Sequence[str]] | None:
-    """Return an event's state as it is stored and the ids of the keys that it needs; None if nothing is encrypted."""
+    """Return an event's stored state and the ids of the keys it needs; None if it needs none."""
     if version != 1 or not state.startswith(MARK):
         return None
     fields: JsonObject = orjson.loads(state)
     encrypted = cast("dict[str, dict[str, JsonObject]]", fields["encrypted"])
-    return fields, [*encrypted["values"]]
+    return fields, list(encrypted["values"])
 
 
 def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -> bytes:
-    """Return the state as it would be if nothing had been encrypted, with what there is to say of it.
+    """Return the state as it would be if nothing had been encrypted, and what was.
 
-    `personal` has, by key id, the parameters that were encrypted; `erased`, if it is there, those
-    of lost keys.
+    It has two members more: `personal` has, by key id, the parameters that were encrypted;
+    `erased`, if any is lost, those whose keys are gone.
 
     Args:
         aggregate_id: whose event it is.
         fields: its stored state; it is changed.
-        keys: those of the needed keys that there still are, by their ids.
+        keys: by their ids, those of the needed keys that still exist.
 
     Raises:
         CiphertextError: somebody has changed what was stored.
@@ -91,37 +91,48 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
             parameters.update(dict.fromkeys(values, ERASED))
             continue
         for name, value in values.items():
-            parameters[name] = orjson.loads(_opened(key, value, _place(aggregate_id, name)))
+            place = _parameter_place(aggregate_id, name)
+            text = _opened(key, value, place)
+            parameters[name] = orjson.loads(text)
     if "digest" in encrypted:
-        joint = None if erased else _joint({key_id: keys[key_id] for key_id in encrypted["values"]})
-        place = _place(aggregate_id, None)
-        fields[DIGEST] = (
-            ERASED if joint is None else _opened(joint, encrypted["digest"], place).decode()
-        )
+        fields[DIGEST] = ERASED
+        if not erased:
+            joint = _joint({key_id: keys[key_id] for key_id in encrypted["values"]})
+            place = _digest_place(aggregate_id)
+            digest = _opened(joint, encrypted["digest"], place)
+            fields[DIGEST] = digest.decode()
     fields["personal"] = {key_id: sorted(values) for key_id, values in encrypted["values"].items()}
     if erased:
         fields["erased"] = [*sorted(erased)]
     return orjson.dumps(fields)
 
 
-def _place(aggregate_id: UUID | str, name: str | None) -> bytes:
+def _parameter_place(aggregate_id: UUID | str, name: str) -> bytes:
     """Return what a ciphertext is bound to, so that it can be moved nowhere else."""
-    return f"{aggregate_id} {DIGEST if name is None else f'parameters {name}'}".encode()
+    return f"{aggregate_id} parameters {name}".encode()
+
+
+def _digest_place(aggregate_id: UUID | str) -> bytes:
+    return f"{aggregate_id} {DIGEST}".encode()
 
 
 def _joint(keys: Mapping[str, bytes]) -> bytes:
-    return sha256(b"joint key " + b"".join(key for _, key in sorted(keys.items()))).digest()
+    in_order = [key for _, key in sorted(keys.items())]
+    return sha256(b"joint key " + b"".join(in_order)).digest()
 
 
 def _closed(key: bytes, text: bytes, place: bytes) -> str:
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return b64encode(nonce + AESGCM(key).encrypt(nonce, text, place)).decode()
+    ciphertext = AESGCM(key).encrypt(nonce, text, place)
+    return b64encode(nonce + ciphertext).decode()
 
 
 def _opened(key: bytes, value: str, place: bytes) -> bytes:
     try:
         raw = b64decode(value, validate=True)
-        return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], place)
+        nonce = raw[:NONCE_BYTES]
+        ciphertext = raw[NONCE_BYTES:]
+        return AESGCM(key).decrypt(nonce, ciphertext, place)
     except (InvalidTag, ValueError):
         raise CiphertextError(
             f"the encrypted value of {place.decode()} is not what was stored"

@@ -1,4 +1,4 @@
-"""Events as they are read: decrypted by the keys that there still are, all of a page by one query.
+"""Events as they are read: decrypted by the keys that still exist, all of a page by one query.
 
 This is the only way from stored states to envelopes and aggregates, so whatever has been erased is
 erased for all. Where nothing is encrypted it costs a look at each run's first event.
@@ -23,7 +23,9 @@ async def plain_states(
     master_keys: MasterKeyFile | None,
     events: Iterable[tuple[UUID, int, bytes]],
 ) -> dict[UUID, bytes]:
-    """Return the states of those events that are encrypted, decrypted, by aggregate: it is always its first event.
+    """Return, by aggregate, the plain state of each of these events that is encrypted.
+
+    Only an aggregate's first event ever is.
 
     Args:
         connection: where the events were read, in the same snapshot or afterwards.
@@ -36,13 +38,15 @@ async def plain_states(
     """
     parts: dict[UUID, tuple[JsonObject, Sequence[str]]] = {}
     for aggregate_id, version, state in events:
-        if version == 1 and (part := encrypted_part(version, state)) is not None:
+        if version != 1:
+            continue
+        part = encrypted_part(version, state)
+        if part is not None:
             parts[aggregate_id] = part
     if not parts:
         return {}
-    keys = await keys_by_id(
-        connection, master_keys, {key_id for _, ids in parts.values() for key_id in ids}
-    )
+    key_ids = {key_id for _, ids in parts.values() for key_id in ids}
+    keys = await keys_by_id(connection, master_keys, key_ids)
     return {
         aggregate_id: decrypt(aggregate_id, fields, keys)
         for aggregate_id, (fields, _) in parts.items()
@@ -52,12 +56,13 @@ async def plain_states(
 async def envelopes(
     connection: Connection, master_keys: MasterKeyFile | None, rows: Sequence[Row]
 ) -> list[Envelope]:
-    """Return the envelopes of rows of the log; see `plain_states`."""
-    suspects = [
-        row
-        for row in rows
-        if row["originator_version"] == 1 and cast("bytes", row["state"]).startswith(MARK)
-    ]
+    """Return the envelopes of rows of the log, decrypted.
+
+    Raises:
+        SubjectKeysUnavailableError: keys cannot be unwrapped.
+        CiphertextError: somebody has changed what was stored.
+    """
+    suspects = [row for row in rows if _may_be_encrypted(row)]
     if suspects:
         plain = await plain_states(connection, master_keys, map(event_of, suspects))
         for row in suspects:
@@ -68,22 +73,28 @@ async def envelopes(
     return [to_envelope(row) for row in rows]
 
 
+def _may_be_encrypted(row: Row) -> bool:
+    if row["originator_version"] != 1:
+        return False
+    state = cast("bytes", row["state"])
+    return state.startswith(MARK)
+
+
 async def first_plain_states(
     connection: Connection, master_keys: MasterKeyFile | None, ids: Sequence[UUID]
 ) -> dict[UUID, bytes]:
-    """Return the same as `plain_states` of these aggregates' first events, unless they are archived."""
-    rows = (
-        await fetch_rows(connection, statements.FIRST_ENCRYPTED, {"ids": ids, "mark": MARK})
-        if ids
-        else []
-    )
-    return await plain_states(connection, master_keys, map(event_of, rows))
+    """Return what `plain_states` does of the aggregates' first events that are not archived."""
+    if not ids:
+        return {}
+    values = {"ids": ids, "mark": MARK}
+    rows = await fetch_rows(connection, statements.FIRST_ENCRYPTED, values)
+    events = map(event_of, rows)
+    return await plain_states(connection, master_keys, events)
 
 
 def event_of(row: Row) -> tuple[UUID, int, bytes]:
     """Return of a row of the log what `plain_states` looks at."""
-    return (
-        UUID(str(row["originator_id"])),
-        cast("int", row["originator_version"]),
-        cast("bytes", row["state"]),
-    )
+    aggregate_id = UUID(str(row["originator_id"]))
+    version = cast("int", row["originator_version"])
+    state = cast("bytes", row["state"])
+    return aggregate_id, version, state

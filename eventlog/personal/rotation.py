@@ -20,19 +20,22 @@ AT_ONCE = 500
 async def rotate(
     connection: Connection, file: MasterKeyFile, progress: Callable[[int], None]
 ) -> MasterKey | None:
-    """Wrap all subjects' keys by a new master key, and destroy the former; None if there is none to change.
+    """Wrap all subjects' keys by a new master key, destroy the former, and return the new one.
 
     Args:
         connection: a session for this alone.
         file: of the master key; the new key is written to it.
         progress: told how many are done.
 
+    Returns:
+        The new key, None if the database has no master key yet.
+
     Raises:
         SubjectKeysUnavailableError: the present key is not in the file, or the file cannot be
             written.
     """
-    # One at a time. Another one waits here, and then changes the key once more; the lock goes with
-    # the session.
+    # One at a time. Another one waits here and then changes the key once more. The lock ends
+    # with the session.
     await connection.execute(
         f"SET lock_timeout = 0; SELECT pg_advisory_lock({statements.ROTATION_LOCK})"
     )
@@ -48,7 +51,8 @@ async def rotate(
     while wrapped := await _wrap_some(connection, file, new):
         done += wrapped
         progress(done)
-    if [key.id for key in file.reload()][:1] != [new.id]:
+    held = file.reload()
+    if not held or held[0].id != new.id:
         raise SubjectKeysUnavailableError(f"{file.path} was changed by somebody else meanwhile")
     file.write([new])
     return new
@@ -60,6 +64,8 @@ async def _wrap_some(connection: Connection, file: MasterKeyFile, new: MasterKey
         rows = await fetch_rows(connection, statements.WRAPPED_BY_OTHERS, values)
         for row in rows:
             key_id, key, subject = unwrapped(file, row)
-            changed = (new.lookup(subject), new.wrap(key_id, key, subject), new.id, key_id)
+            lookup = new.lookup(subject)
+            wrapped = new.wrap(key_id, key, subject)
+            changed = (lookup, wrapped, new.id, key_id)
             await connection.execute(statements.WRAP_ANEW, changed)
     return len(rows)

@@ -26,7 +26,8 @@ FIND_SUBJECT_KEY = f"""
 
 
 INSERT_SUBJECT_KEY = """
-    INSERT INTO subject_keys (key_id, lookup, wrapped, master) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+    INSERT INTO subject_keys (key_id, lookup, wrapped, master) VALUES (%s, %s, %s, %s)
+    ON CONFLICT DO NOTHING
 """
 
 
@@ -64,7 +65,8 @@ CHANGE_MASTER = "UPDATE subject_master SET id = %s"
 
 
 WRAPPED_BY_OTHERS = """
-    SELECT key_id, wrapped, master FROM subject_keys WHERE master <> %(master)s LIMIT %(limit)s FOR UPDATE
+    SELECT key_id, wrapped, master FROM subject_keys WHERE master <> %(master)s
+    LIMIT %(limit)s FOR UPDATE
 """
 
 

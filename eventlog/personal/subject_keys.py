@@ -1,11 +1,11 @@
-"""The subjects' keys: in the table `subject_keys`, each wrapped by the master key, which is in a file.
+"""The subjects' keys: in the table `subject_keys`, each wrapped by the master key from a file.
 
 They are read from the database each time, in the snapshot or transaction that reads the events: a
 process that kept one would go on showing what another one has erased.
 """
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 from uuid import UUID, uuid4
 
@@ -18,19 +18,23 @@ SubjectKey = tuple[UUID, bytes]
 """The key's id, and the key."""
 
 MAX_TRIES = 10
-"""How often a subject's key may vanish or change hands between being found and being made."""
+"""How often a subject's key may vanish, or the master key change, before we give up."""
 
 
 async def keys_by_id(
     connection: Connection, master_keys: MasterKeyFile | None, ids: Collection[str]
 ) -> dict[str, bytes]:
-    """Return those of the keys that there still are.
+    """Return those of the keys that still exist.
 
     Raises:
         SubjectKeysUnavailableError: they cannot be unwrapped.
     """
     rows = await fetch_rows(connection, statements.SUBJECT_KEYS, {"ids": list(ids)})
-    return {str(row["key_id"]): unwrapped(master_keys, row)[1] for row in rows}
+    keys: dict[str, bytes] = {}
+    for row in rows:
+        key_id, key, _ = unwrapped(master_keys, row)
+        keys[str(key_id)] = key
+    return keys
 
 
 def unwrapped(
@@ -41,8 +45,10 @@ def unwrapped(
     Raises:
         SubjectKeysUnavailableError: it cannot be unwrapped.
     """
-    key_id, wrapped = UUID(str(row["key_id"])), cast("bytes", row["wrapped"])
-    return key_id, *needed(master_keys).known(str(row["master"])).unwrap(key_id, wrapped)
+    key_id = UUID(str(row["key_id"]))
+    master = needed(master_keys).known(str(row["master"]))
+    key, subject = master.unwrap(key_id, cast("bytes", row["wrapped"]))
+    return key_id, key, subject
 
 
 async def find(
@@ -54,24 +60,34 @@ async def find(
         SubjectKeysUnavailableError: the master key is not at hand.
     """
     for _ in range(MAX_TRIES):
-        keys = [] if master_keys is None else master_keys.held()
-        values = {"lookups": [key.lookup(subject) for key in keys]}
-        [row] = await fetch_rows(connection, statements.FIND_SUBJECT_KEY, values)
-        if row["present"] is None:
-            return None
+        held: Sequence[MasterKey] = ()
+        if master_keys is not None:
+            held = master_keys.held()
         # Names are looked up under every key of the file, for during a rotation some are known by
         # the former one.
-        if str(row["present"]) in {key.id for key in keys}:
-            return None if row["key_id"] is None else unwrapped(master_keys, row)[:2]
-        # Read anew; or said why it cannot be.
-        needed(master_keys).known(str(row["present"]))
+        values = {"lookups": [master.lookup(subject) for master in held]}
+        [row] = await fetch_rows(connection, statements.FIND_SUBJECT_KEY, values)
+        present = row["present"]
+        if present is None:
+            return None
+        if any(master.id == present for master in held):
+            return _found(master_keys, row)
+        # Reads the file anew, or says why the key cannot be had.
+        needed(master_keys).known(str(present))
     raise SubjectKeysUnavailableError("the master key keeps changing")
+
+
+def _found(master_keys: MasterKeyFile | None, row: Mapping[str, object]) -> SubjectKey | None:
+    if row["key_id"] is None:
+        return None
+    key_id, key, _ = unwrapped(master_keys, row)
+    return key_id, key
 
 
 async def find_or_make(
     connection: Connection, master_keys: MasterKeyFile | None, subject: str
 ) -> SubjectKey:
-    """Return the subject's key, a new one if it has none; that is committed when this returns.
+    """Return the subject's key, a new one if it has none, which is committed then.
 
     Args:
         connection: outside of any transaction.
@@ -109,21 +125,27 @@ def needed(master_keys: MasterKeyFile | None) -> MasterKeyFile:
 
 
 async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> None:
-    """Make a key for the subject, unless somebody else just does, or the master key is being changed."""
+    """Make a key for the subject, unless somebody else does, or the master key is changing."""
     async with connection.transaction():
-        # Locked against a rotation, so that no key is wrapped by a master key that is on its way
-        # out.
+        # Locked against a rotation: no key may be wrapped by a master key that is on its way out.
         rows = await fetch_rows(connection, f"{statements.MASTER} FOR SHARE", {})
-        master = file.known(str(rows[0]["id"])) if rows else await _first_master(connection, file)
-        if master is None:
-            return
-        key_id, key = uuid4(), secrets.token_bytes(KEY_BYTES)
-        values = (key_id, master.lookup(subject), master.wrap(key_id, key, subject), master.id)
+        if rows:
+            master = file.known(str(rows[0]["id"]))
+        else:
+            first = await _first_master(connection, file)
+            if first is None:
+                return
+            master = first
+        key_id = uuid4()
+        wrapped = master.wrap(key_id, secrets.token_bytes(KEY_BYTES), subject)
+        values = (key_id, master.lookup(subject), wrapped, master.id)
         await connection.execute(statements.INSERT_SUBJECT_KEY, values)
 
 
 async def _first_master(connection: Connection, file: MasterKeyFile) -> MasterKey | None:
-    """Take the file's key as this database's, after making it if need be; None if another process was faster."""
+    """Take the file's key, made if need be, as this database's; None if another was faster."""
     master = file.create()
     cursor = await connection.execute(statements.INSERT_MASTER, (master.id,))
-    return master if cursor.rowcount else None
+    if not cursor.rowcount:
+        return None
+    return master

@@ -16,9 +16,9 @@ from projections.rows import Connection, fetch_rows
 async def encrypted_unit(
     connection: Connection, master_keys: MasterKeyFile | None, unit: Unit
 ) -> Unit:
-    """Return the unit with its personal data encrypted. It expects that none of its subjects is erased before.
+    """Return the unit, encrypted; it is refused if one of its subjects is erased meanwhile.
 
-    Keys are made, and committed, before the unit is: one that nothing was encrypted by does no
+    Keys are made and committed before the unit is: one by which nothing was encrypted does no
     harm.
 
     Raises:
@@ -27,23 +27,32 @@ async def encrypted_unit(
     """
     known: dict[str | UUID, SubjectKey] = {}
     for whose in dict.fromkeys(unit.personal.values()):
-        known[whose] = await (
-            _by_id(connection, master_keys, whose)
-            if isinstance(whose, UUID)
-            else find_or_make(connection, master_keys, whose)
-        )
+        if isinstance(whose, UUID):
+            known[whose] = await _by_id(connection, master_keys, whose)
+        else:
+            known[whose] = await find_or_make(connection, master_keys, whose)
+    keys = {name: known[whose] for name, whose in unit.personal.items()}
     first, *others = unit.events
-    event = encrypt(first, {name: known[whose] for name, whose in unit.personal.items()})
-    expects = {**unit.expects, **{key_id: 0 for key_id, _ in known.values()}}
-    return replace(unit, events=[event, *others], expects=expects, personal={})
+    events = [encrypt(first, keys), *others]
+    # A key's own history begins with its erasure.
+    unerased = {key_id: 0 for key_id, _ in known.values()}
+    expects = {**unit.expects, **unerased}
+    return replace(unit, events=events, expects=expects, personal={})
 
 
 async def key_id_of(
     connection: Connection, master_keys: MasterKeyFile | None, subject: str
 ) -> UUID | None:
-    """Return the id of the subject's key, None if it has none; see `find`."""
+    """Return the id of the subject's key, None if it has none.
+
+    Raises:
+        SubjectKeysUnavailableError: the master key is not at hand.
+    """
     found = await find(connection, master_keys, subject)
-    return None if found is None else found[0]
+    if found is None:
+        return None
+    key_id, _ = found
+    return key_id
 
 
 async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
@@ -53,18 +62,18 @@ async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
 
 
 async def erase(connection: Connection, key_id: UUID) -> int:
-    """Destroy the key in this transaction, and rewrite the rows with data encrypted by it; return how many."""
+    """Destroy the key in this transaction, and rewrite rows with data under it; return how many."""
     await connection.execute(statements.DELETE_SUBJECT_KEY, (key_id,))
-    cursor = await connection.execute(
-        statements.ERASE_ROWS, {"key_id": str(key_id), "erased": ERASED}
-    )
+    values = {"key_id": str(key_id), "erased": ERASED}
+    cursor = await connection.execute(statements.ERASE_ROWS, values)
     return cursor.rowcount
 
 
 async def _by_id(
     connection: Connection, master_keys: MasterKeyFile | None, key_id: UUID
 ) -> SubjectKey:
-    key = (await keys_by_id(connection, master_keys, [str(key_id)])).get(str(key_id))
+    keys = await keys_by_id(connection, master_keys, [str(key_id)])
+    key = keys.get(str(key_id))
     if key is None:
         raise VersionConflictError(f"the subject of key {key_id} was erased")
     return key_id, key

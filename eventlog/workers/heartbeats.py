@@ -1,4 +1,4 @@
-"""The table `workers`: one row for each start of a worker, with a sequence that grows while it lives.
+"""The table `workers`: a row for each start of a worker, with a sequence that grows while it lives.
 
 It is no projection: a heartbeat is not worth an event. That a worker was lost is one
 (`job_run.attempt_lost`).
@@ -15,7 +15,11 @@ from projections.rows import Connection
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """How far a worker's sequence has come, and for how long it may stand still before the worker counts as dead."""
+    """How far a worker's sequence has come.
+
+    Attributes:
+        lease_ms: how long it may stand still before the worker counts as dead.
+    """
 
     worker_id: str
     sequence: int
@@ -59,7 +63,8 @@ class Heartbeats:
     async def any_orphaned(self) -> bool:
         """Return whether any run is held by a worker that does not live."""
         async with borrowed(self._pool) as connection:
-            return bool(await orphaned(connection, 1))
+            found = await orphaned(connection, 1)
+        return bool(found)
 
     async def living(self) -> list[Heartbeat]:
         """Return every worker that has not been declared dead."""
@@ -67,16 +72,15 @@ class Heartbeats:
             cursor = await connection.execute(
                 "SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL"
             )
-            return [
-                Heartbeat(row["id"], row["sequence"], row["lease_ms"])
-                for row in await cursor.fetchall()
-            ]
+            rows = await cursor.fetchall()
+        return [Heartbeat(row["id"], row["sequence"], row["lease_ms"]) for row in rows]
 
 
 async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
-    """Declare a worker dead under its row's lock, unless it has beaten since `sequence` was seen."""
+    """Declare a worker dead under its row's lock; False if it has beaten since `sequence`."""
     cursor = await connection.execute(
-        "UPDATE workers SET dead_at = clock_timestamp() WHERE id = %s AND sequence = %s AND dead_at IS NULL",
+        "UPDATE workers SET dead_at = clock_timestamp()"
+        " WHERE id = %s AND sequence = %s AND dead_at IS NULL",
         (worker_id, sequence),
     )
     return cursor.rowcount == 1
@@ -90,7 +94,9 @@ end."""
 _ORPHANED = """
     SELECT run.id FROM job_runs AS run
     WHERE run.status = 'running'
-      AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL)
+      AND NOT EXISTS (
+          SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
+      )
     LIMIT %s
 """
 
@@ -98,4 +104,5 @@ _ORPHANED = """
 async def orphaned(connection: Connection, limit: int) -> list[UUID]:
     """Return running runs whose worker is not among the living."""
     cursor = await connection.execute(_ORPHANED, (limit,))
-    return [UUID(str(row["id"])) for row in await cursor.fetchall()]
+    rows = await cursor.fetchall()
+    return [UUID(str(row["id"])) for row in rows]

@@ -1,4 +1,4 @@
-"""What a worker asks of the tables between its commands: is anything due, was anything canceled, is there news."""
+"""What a worker asks of the tables between its commands: what is due, and what was canceled."""
 
 from uuid import UUID
 
@@ -25,7 +25,11 @@ class Work:
         self._checkpoints = Checkpoints(pool, files)
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait for news of the log or for `wake`, but no longer than this; return whether they tell of pending runs."""
+        """Wait for news of the log or for `wake`, but no longer than this.
+
+        Returns:
+            Whether the news tells of pending runs.
+        """
         return await self._signal.wait(timeout_s)
 
     def wake(self) -> None:
@@ -33,12 +37,14 @@ class Work:
         self._signal.set()
 
     async def due_in_s(self) -> float | None:
-        """Return how long until a pending run is due (0 or less: now), None where none is pending."""
-        return _seconds_until("next_at", await self._next_due())
+        """Return how long until a pending run is due (0 or less: now), None if none is pending."""
+        row = await self._next_due()
+        return _seconds_until(row["next_at"], row)
 
     async def deadline_in_s(self) -> float | None:
         """Return how long until a pending run's start deadline is over, None where none has one."""
-        return _seconds_until("next_deadline_at", await self._next_due())
+        row = await self._next_due()
+        return _seconds_until(row["next_deadline_at"], row)
 
     async def cancel_requested(self, worker_id: str) -> list[UUID]:
         """Return the worker's running runs that somebody asked to cancel."""
@@ -54,7 +60,8 @@ class Work:
             return await due.next_due(connection)
 
 
-def _seconds_until(column: str, row: Row) -> float | None:
-    if row[column] is None:
+def _seconds_until(moment: object, row: Row) -> float | None:
+    if moment is None:
         return None
-    return (from_iso(str(row[column])) - from_iso(str(row["now"]))).total_seconds()
+    left = from_iso(str(moment)) - from_iso(str(row["now"]))
+    return left.total_seconds()
