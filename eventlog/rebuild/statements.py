@@ -1,6 +1,7 @@
 """The SQL that folds the whole log, or some of its aggregates."""
 
 from eventlog.database.sql import _MARK, _NO_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE
+from eventlog.encoding.columns import COLUMNS
 
 _FOLDED = "originator_id, originator_version, notification_id, topic, state"
 
@@ -44,6 +45,33 @@ PLACES = f"""
     UNION ALL {_MARK} WHERE id = ANY(%(ids)s::uuid[])
     ORDER BY originator_id, originator_version
 """
+
+
+EVENTS_A_RANGE = 4_000
+BYTES_A_RANGE = 4_194_304
+"""A range ends with whichever comes first: an event may have a megabyte, so this bounds memory."""
+
+
+def _next_range(columns: str) -> str:
+    return f"""
+        SELECT {COLUMNS} FROM (
+            SELECT *,
+                sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state)
+                    AS bytes_before
+            FROM (
+                SELECT {columns} FROM {EVENTS_TABLE}
+                WHERE notification_id > %(after)s AND notification_id <= %(until)s
+                ORDER BY notification_id LIMIT {EVENTS_A_RANGE}
+            ) AS next
+        ) AS measured
+        WHERE bytes_before < {BYTES_A_RANGE} ORDER BY notification_id
+    """
+
+
+NEXT_RANGE = _next_range(COLUMNS)
+
+NEXT_STATELESS_RANGE = _next_range(COLUMNS.replace("state", "''::bytea AS state"))
+"""The same without what events say: enough to find one by its id."""
 
 
 REBUILD_LOCK = 5_518_902_447_613_390_126

@@ -1,0 +1,164 @@
+"""Reads the log by position, archived events among the others, and lets a checker judge it.
+
+It is read in ranges, each by a short statement of its own: a busy service goes on writing, and no
+snapshot is held for longer than a range takes. What is appended after the start is left out.
+"""
+
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+import orjson
+from eventsourcing.utils import TopicError
+
+from domain.json_values import JsonObject
+from eventlog.archive.reading import events_between
+from eventlog.database import sql
+from eventlog.database.connection import Database
+from eventlog.database.operators import Progress, operator_session
+from eventlog.encoding.columns import FIRST, RawRow, raw_cursor
+from eventlog.encoding.document import read_event
+from eventlog.rebuild.statements import NEXT_RANGE, NEXT_STATELESS_RANGE
+from projections.envelope import decode_state
+from projections.histories.causes import MOST_OPEN
+from projections.histories.checker import SUBJECTS, Checker
+from projections.histories.event import Finding, LoggedEvent, Report
+from projections.rows import Connection, fetch_rows
+
+_Columns = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None, bytes | None]
+
+
+@dataclass(frozen=True)
+class CheckedHistories:
+    """What came out.
+
+    Attributes:
+        position: the log's last position when the check began.
+        events: up to there, archived ones included.
+        runs: requested by them.
+        findings: how many promises are broken.
+    """
+
+    position: int
+    events: int
+    runs: int
+    findings: int
+
+
+async def check_histories(
+    database: Database, acknowledged: Collection[UUID], report: Report, progress: Progress
+) -> CheckedHistories:
+    """Check every event of the log, report each finding, and return what came out.
+
+    Args:
+        database: the log's.
+        acknowledged: ids of runs and events that must be in the log.
+        report: takes each finding as soon as there is one.
+        progress: told how far it is.
+
+    Raises:
+        ArchiveError: an archive cannot be read.
+    """
+    found = 0
+
+    def count(finding: Finding) -> None:
+        nonlocal found
+        found += 1
+        report(finding)
+
+    checker = Checker(count, acknowledged)
+    archive = database.files.archive
+    async with operator_session(database) as log:
+        await log.execute("SET client_encoding = 'UTF8'")
+        [head] = await fetch_rows(log, sql.HEAD, {})
+        until = cast("int", head["head"])
+        async with aclosing(_ranges(log, archive, until, NEXT_RANGE)) as ranges:
+            async for rows in ranges:
+                for row in rows:
+                    checker.feed(logged(row))
+                progress("histories: checking", _position(rows[-1]), until)
+                if len(checker.causes) > MOST_OPEN:
+                    await _seek_causes(log, archive, checker, until)
+        await _seek_causes(log, archive, checker, until)
+    checker.end()
+    return CheckedHistories(until, checker.events, checker.runs, found)
+
+
+def logged(row: RawRow) -> LoggedEvent:
+    """Return a stored event for the checker, which names it if it has not all that it should."""
+    columns = cast("_Columns", row)
+    position, aggregate_id, version, topic_bytes, state, recorded, _, _, causation_id = columns
+    topic = topic_bytes.decode()
+    data = _data(topic, state) if topic.startswith(SUBJECTS) else {}
+    return LoggedEvent(
+        _number(position),
+        aggregate_id,
+        _number(version),
+        topic,
+        _number(recorded),
+        causation_id,
+        data,
+    )
+
+
+def _data(topic: str, state: bytes) -> JsonObject:
+    try:
+        data = orjson.loads(state)
+        if "class_version" in data:
+            data = decode_state(topic, state)
+    except (KeyError, TypeError, ValueError, AttributeError, TopicError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+async def _seek_causes(log: Connection, archive: Path | None, checker: Checker, until: int) -> None:
+    """Seek what remains open in the whole log up to there, and report what is not in it."""
+    causes = checker.causes
+    if not causes:
+        return
+    async with aclosing(_ranges(log, archive, until, NEXT_STATELESS_RANGE)) as ranges:
+        async for rows in ranges:
+            for row in rows:
+                causes.seen(logged(row))
+            if not causes:
+                break
+    checker.report_missing_causes()
+
+
+async def _ranges(
+    connection: Connection, archive: Path | None, until: int, query: str
+) -> AsyncGenerator[list[RawRow]]:
+    """Yield the events up to a position in their order, some at a time. Use it in `aclosing`."""
+    after = FIRST
+    while after < until:
+        cursor = raw_cursor(connection)
+        await cursor.execute(query, {"after": after, "until": until}, binary=True)
+        stored = await cursor.fetchall()
+        last = _position(stored[-1]) if stored else until
+        # The log first: an event that is archived meanwhile is in both, and none is in neither.
+        async with aclosing(events_between(connection, archive, after, last)) as chunks:
+            async for chunk in chunks:
+                kept = [read_event(document) for document in chunk]
+                split = bisect_right(stored, _position(kept[-1]), key=_position)
+                yield _together(stored[:split], kept)
+                stored = stored[split:]
+        if stored:
+            yield stored
+        after = last
+
+
+def _together(stored: list[RawRow], kept: list[RawRow]) -> list[RawRow]:
+    by_position = {_position(row): row for row in (*kept, *stored)}
+    return [by_position[position] for position in sorted(by_position)]
+
+
+def _position(row: RawRow) -> int:
+    return _number(cast("bytes", row[0]))
+
+
+def _number(field: bytes) -> int:
+    return int.from_bytes(field, "big", signed=True)

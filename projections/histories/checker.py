@@ -1,0 +1,152 @@
+"""Fed with the log, event by event in order of position, it reports every broken promise."""
+
+from collections.abc import Iterable
+from typing import cast
+from uuid import UUID
+
+from domain.json_values import JsonObject
+from projections.histories.acknowledged import Acknowledged
+from projections.histories.causes import Causes
+from projections.histories.event import Finding, LoggedEvent, Report
+from projections.histories.living import Job, LivingRun
+from projections.histories.log_rules import LOG_RULES, LogSoFar
+from projections.histories.run_rules import RULES, STATES
+from projections.histories.run_steps import STEPS, requested
+
+LEGAL_TRANSITION = "legal_transition"
+ONE_EXECUTION = "one_execution_at_a_time"
+KNOWN_TOPIC = "known_topic"
+READABLE = "readable"
+ACKNOWLEDGED = "acknowledged_is_there"
+
+SUBJECTS = ("job_run.", "job_definition.")
+"""What the topics begin with whose events' data matter here."""
+
+_REQUESTED = "job_run.requested"
+_STARTED = "job_run.started"
+
+_LAST = frozenset(
+    {"build.succeeded", "build.failed", "build.canceled", "subject.erased", "log_archive.archived"}
+)
+"""Topics of other aggregates after which none of the same follows: nothing is kept of them."""
+
+
+class Checker:
+    """Keeps what has not ended, and counters for each job and key: it does not grow with the log.
+
+    Attributes:
+        causes: what remains open there is to be sought in the whole log.
+        events: how many it was fed with.
+        runs: how many of these began a run.
+    """
+
+    def __init__(self, report: Report, acknowledged: Iterable[UUID] = ()) -> None:
+        self.causes = Causes()
+        self.events = 0
+        self.runs = 0
+        self._report = report
+        self._acknowledged = Acknowledged(acknowledged)
+        self._log = LogSoFar()
+        self._living: dict[bytes, LivingRun] = {}
+        self._jobs: dict[str, Job] = {}
+
+    def feed(self, event: LoggedEvent) -> None:
+        """Check the event, and move on to it."""
+        self.events += 1
+        for rule in LOG_RULES:
+            broken = rule(self._log, event)
+            if broken is not None:
+                self._found(event, rule.__name__, broken)
+        self._log.take(event)
+        self.causes.take(event)
+        if self._acknowledged:
+            self._acknowledged.take(event)
+        try:
+            self._take(event)
+        except (KeyError, TypeError, ValueError) as error:
+            self._found(
+                event, READABLE, f"all that its topic says, but reading it fails: {error!r}"
+            )
+
+    def end(self) -> None:
+        """Report what is missing, now that the log has been fed."""
+        self.report_missing_causes()
+        for one in self._acknowledged.missing():
+            expected = f"a run or an event with this id up to position {self._log.position}"
+            self._report(Finding(None, "", one, ACKNOWLEDGED, expected))
+
+    def report_missing_causes(self) -> None:
+        """Report the causes that are still sought: the whole log was searched for them."""
+        for finding in self.causes.missing():
+            self._report(finding)
+
+    def _take(self, event: LoggedEvent) -> None:
+        topic = event.topic
+        if topic == _REQUESTED:
+            self._begin(event)
+        elif topic.startswith("job_run."):
+            self._move(event)
+        elif topic == "job_definition.registered":
+            self._define(event, "spec")
+        elif topic == "job_definition.revised":
+            self._define(event, "changes")
+        elif topic in _LAST:
+            del self._log.versions[event.aggregate_id]
+
+    def _define(self, event: LoggedEvent, says: str) -> None:
+        job = self._job(str(UUID(bytes=event.aggregate_id)))
+        version = cast("int", event.data["version"])
+        job.define(version, cast("JsonObject", event.data[says]))
+
+    def _begin(self, event: LoggedEvent) -> None:
+        if event.aggregate_id in self._living:
+            self._found(event, LEGAL_TRANSITION, "no second request: the run has not ended")
+            return
+        job = self._job(cast("str", event.data["definition_id"]))
+        run = requested(job, event)
+        self._judge(run, event)
+        self._living[event.aggregate_id] = run
+        self.runs += 1
+
+    def _move(self, event: LoggedEvent) -> None:
+        topic = event.topic
+        run = self._living.get(event.aggregate_id)
+        if run is None:
+            # Otherwise it would be kept for ever.
+            del self._log.versions[event.aggregate_id]
+            expected = "a run that was requested and has not ended; there is none with this id"
+            self._found(event, LEGAL_TRANSITION, expected)
+            return
+        states = STATES.get(topic)
+        if states is None:
+            self._found(event, KNOWN_TOPIC, f"one of {', '.join(RULES)}")
+            return
+        if run.state in states:
+            self._judge(run, event)
+        else:
+            rule = ONE_EXECUTION if topic == _STARTED and run.worker_id else LEGAL_TRANSITION
+            expected = (
+                f"{' or '.join(sorted(states))}, but the run is {run.state}, held by {run.holder}"
+            )
+            self._found(event, rule, expected)
+        run.at = cast("str", event.data["timestamp"])
+        goes_on = STEPS[topic](run, event)
+        if not goes_on:
+            del self._living[event.aggregate_id]
+            del self._log.versions[event.aggregate_id]
+
+    def _judge(self, run: LivingRun, event: LoggedEvent) -> None:
+        for rule in RULES[event.topic]:
+            broken = rule(run, event)
+            if broken is not None:
+                self._found(event, rule.__name__, broken)
+
+    def _job(self, definition_id: str) -> Job:
+        job = self._jobs.get(definition_id)
+        if job is None:
+            job = Job()
+            self._jobs[definition_id] = job
+        return job
+
+    def _found(self, event: LoggedEvent, rule: str, expected: str) -> None:
+        self._report(event.breaks(rule, expected))

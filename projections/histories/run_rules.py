@@ -1,0 +1,231 @@
+"""The promises about runs, by topic. `docs/state-machine.md` has the same table; a test compares.
+
+A rule is a function: it gets the run as it was before the event, and returns what was expected if
+the event breaks it. Its name is that of the promise. To add one, write it, and enter it in `RULES`.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import cast
+
+from domain.clock import from_iso
+from projections.histories.event import LoggedEvent
+from projections.histories.living import LivingRun
+
+Rule = Callable[[LivingRun, LoggedEvent], str | None]
+
+LONGEST_DELAY = timedelta(days=1)
+"""No back-off is longer, whoever asked for it."""
+
+_PENDING = frozenset({"pending", "pending again"})
+_RUNNING = frozenset({"running", "cancel requested"})
+
+STATES: dict[str, frozenset[str]] = {
+    "job_run.started": _PENDING,
+    "job_run.progressed": _RUNNING,
+    "job_run.succeeded": _RUNNING,
+    # Once a cancel is requested, these end as `job_run.canceled` instead.
+    "job_run.attempt_failed": frozenset({"running"}),
+    "job_run.attempt_timed_out": _RUNNING,
+    "job_run.attempt_lost": frozenset({"running"}),
+    "job_run.handed_back": frozenset({"running"}),
+    "job_run.start_deadline_passed": frozenset({"pending"}),
+    "job_run.cancel_requested": frozenset({"running"}),
+    "job_run.canceled": _PENDING | _RUNNING,
+}
+"""The states in which each event may happen. A run that has ended is in none of them."""
+
+
+def known_definition(run: LivingRun, event: LoggedEvent) -> str | None:
+    """A run is requested by a version of its job that the log has told of."""
+    del event
+    if 1 <= run.definition_version <= run.job.version:
+        return None
+    return f"a definition version from 1 to {run.job.version}, not {run.definition_version}"
+
+
+def some_attempts(run: LivingRun, event: LoggedEvent) -> str | None:
+    """A run may be attempted at least once."""
+    del event
+    return None if run.max_attempts >= 1 else f"maxAttempts of at least 1, not {run.max_attempts}"
+
+
+def not_scheduled_in_the_past(run: LivingRun, event: LoggedEvent) -> str | None:
+    """A run is due when it is requested, or later."""
+    del event
+    return None if run.due_at >= run.at else f"scheduled_at from {run.at} on, not {run.due_at}"
+
+
+def time_goes_on(run: LivingRun, event: LoggedEvent) -> str | None:
+    """Times of a run never go back."""
+    at = cast("str", event.data["timestamp"])
+    return None if at >= run.at else f"a time from {run.at} on, not {at}"
+
+
+def next_execution(run: LivingRun, event: LoggedEvent) -> str | None:
+    """Executions are counted without a gap: no pair of worker and execution is valid twice."""
+    execution = event.data["execution"]
+    if execution == run.execution + 1:
+        return None
+    return f"execution {run.execution + 1}, not {execution}"
+
+
+def current_attempt(run: LivingRun, event: LoggedEvent) -> str | None:
+    """An attempt's events name the attempt that it is."""
+    attempt = event.data["attempt"]
+    return None if attempt == run.attempt else f"attempt {run.attempt}, not {attempt}"
+
+
+def attempts_within_limit(run: LivingRun, event: LoggedEvent) -> str | None:
+    """No run has more attempts than its `maxAttempts`."""
+    attempt = cast("int", event.data["attempt"])
+    if attempt <= run.max_attempts:
+        return None
+    return f"at most {run.max_attempts} attempts, and this is attempt {attempt}"
+
+
+def not_before_due(run: LivingRun, event: LoggedEvent) -> str | None:
+    """Nothing starts before its `scheduledAt`, nor before its back-off is over."""
+    at = cast("str", event.data["timestamp"])
+    return None if at >= run.due_at else f"no start before {run.due_at}, and it is {at}"
+
+
+def not_after_start_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
+    """Nothing starts for the first time when its start deadline is over."""
+    deadline = run.start_deadline_at
+    if run.execution or deadline is None:
+        return None
+    at = cast("str", event.data["timestamp"])
+    return None if at < deadline else f"no first start from {deadline} on, and it is {at}"
+
+
+def room_in_job(run: LivingRun, event: LoggedEvent) -> str | None:
+    """A job that has `maxConcurrentRuns` of its version in force running starts no other one."""
+    del event
+    job = run.job
+    if job.max_concurrent_runs is None or job.running < job.max_concurrent_runs:
+        return None
+    return f"no start while {job.running} runs of at most {job.max_concurrent_runs} are running"
+
+
+def key_is_free(run: LivingRun, event: LoggedEvent) -> str | None:
+    """No two running runs of a job share their `concurrencyKey`'s value."""
+    del event
+    if run.key is None or run.key not in run.job.running_by_key:
+        return None
+    return f"no start while a run of the same job and the key {run.key} is running"
+
+
+def fence(run: LivingRun, event: LoggedEvent) -> str | None:
+    """Only the holder speaks for a running execution: its worker under its execution number."""
+    worker_id, execution = event.data["worker_id"], event.data["execution"]
+    if worker_id == run.worker_id and execution == run.execution:
+        return None
+    return f"the word of {run.holder}, not of execution {execution} of worker {worker_id}"
+
+
+def retry_only_with_attempts_left(run: LivingRun, event: LoggedEvent) -> str | None:
+    """The last attempt's end is the run's end."""
+    retry_at = event.data["retry_at"]
+    if retry_at is None or run.attempt < run.max_attempts:
+        return None
+    return f"no retry after attempt {run.attempt} of {run.max_attempts}, but one at {retry_at}"
+
+
+def retry_while_attempts_are_left(run: LivingRun, event: LoggedEvent) -> str | None:
+    """A timeout or a lost worker ends no run that has attempts left, but for the handler's word."""
+    by_handler = event.data.get("failure_reason") == "handler"
+    if event.data["retry_at"] is not None or by_handler or run.attempt >= run.max_attempts:
+        return None
+    return f"a retry after attempt {run.attempt} of {run.max_attempts}, but the run ends"
+
+
+def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
+    """A retry comes after the failure, and at most a day after it."""
+    del run
+    retry_at = cast("str | None", event.data["retry_at"])
+    if retry_at is None:
+        return None
+    at = from_iso(cast("str", event.data["timestamp"]))
+    if at <= from_iso(retry_at) <= at + LONGEST_DELAY:
+        return None
+    return f"a retry within a day from {event.data['timestamp']}, not at {retry_at}"
+
+
+def canceled_wins(run: LivingRun, event: LoggedEvent) -> str | None:
+    """With a cancel requested a run is only expired by its handler's word."""
+    if not run.cancel_requested or event.data["failure_reason"] == "handler":
+        return None
+    return "job_run.canceled, for a cancel was requested"
+
+
+def over_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
+    """Only a run whose start deadline is over expires before it has started."""
+    at = cast("str", event.data["timestamp"])
+    if run.start_deadline_at is not None and at >= run.start_deadline_at:
+        return None
+    return f"a start deadline up to {at}, and it is {run.start_deadline_at}"
+
+
+def really_stopped(run: LivingRun, event: LoggedEvent) -> str | None:
+    """A cancel names the execution that it stopped, and none where nothing ran."""
+    if run.worker_id is not None:
+        return fence(run, event)
+    worker_id, execution = event.data["worker_id"], event.data["execution"]
+    if worker_id is None and execution is None:
+        return None
+    return f"no holder, for nothing ran; not execution {execution} of worker {worker_id}"
+
+
+def cancel_was_requested(run: LivingRun, event: LoggedEvent) -> str | None:
+    """What runs is canceled because a client asked for it, or by the handler's word."""
+    by_handler = event.data["failure_reason"] == "handler"
+    if run.worker_id is None or run.cancel_requested or by_handler:
+        return None
+    return "job_run.cancel_requested before, or the handler's word"
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "job_run.requested": (known_definition, some_attempts, not_scheduled_in_the_past),
+    "job_run.started": (
+        time_goes_on,
+        next_execution,
+        current_attempt,
+        attempts_within_limit,
+        not_before_due,
+        not_after_start_deadline,
+        room_in_job,
+        key_is_free,
+    ),
+    "job_run.progressed": (time_goes_on, fence),
+    "job_run.succeeded": (time_goes_on, fence),
+    "job_run.attempt_failed": (
+        time_goes_on,
+        fence,
+        current_attempt,
+        retry_only_with_attempts_left,
+        bounded_back_off,
+    ),
+    "job_run.attempt_timed_out": (
+        time_goes_on,
+        fence,
+        current_attempt,
+        canceled_wins,
+        retry_only_with_attempts_left,
+        retry_while_attempts_are_left,
+        bounded_back_off,
+    ),
+    "job_run.attempt_lost": (
+        time_goes_on,
+        fence,
+        current_attempt,
+        retry_only_with_attempts_left,
+        retry_while_attempts_are_left,
+        bounded_back_off,
+    ),
+    "job_run.handed_back": (time_goes_on, fence),
+    "job_run.start_deadline_passed": (time_goes_on, over_deadline),
+    "job_run.cancel_requested": (time_goes_on,),
+    "job_run.canceled": (time_goes_on, really_stopped, cancel_was_requested),
+}
+"""What each event must be, beside happening in one of its `STATES`."""
