@@ -37,14 +37,14 @@ async def chaos(directory: Path, seed: int, minutes: float) -> Tally:
         (proofs / kind).mkdir(parents=True)
     promises, tally = Promises(), Tally()
     async with Cluster(directory, random_, LEASE_S) as cluster, AsyncExitStack() as stack:
+        keeping = [asyncio.create_task(cluster.look_after())]
         await register(cluster.api_urls)
         cutting = [
             await stack.enter_async_context(CuttingProxy(url, MEAN_STREAM_BYTES))
             for url in cluster.api_urls
         ]
         followers = [Follower(proxy.url, f"follower {n}") for n, proxy in enumerate(cutting)]
-        keeping = [asyncio.create_task(follower.run()) for follower in followers]
-        keeping.append(asyncio.create_task(cluster.look_after()))
+        keeping += [asyncio.create_task(follower.run()) for follower in followers]
         launchers = [
             asyncio.create_task(_launcher(cluster, proofs, seed, number, promises).run())
             for number in range(LAUNCHERS)
