@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from api.access.principals import ForbiddenError, UnauthenticatedError
+from api.http.bounded_issues import bounded
 from api.http.json_answer import JsonAnswer
 from domain.errors import (
     ConflictError,
@@ -58,6 +59,7 @@ def failure(
 
 def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
     """Return the body of a 400: by field for forms, by JSON Pointer for programs."""
+    issues = bounded(issues)
     form_errors: list[str] = []
     field_errors: dict[str, list[str]] = {}
     for issue in issues:
@@ -88,6 +90,7 @@ _KEYWORDS = {
     "string_too_long": "maxLength",
     "string_pattern_mismatch": "pattern",
     "too_long": "maxItems",
+    "too_many_fields": "maxProperties",
     "int_parsing": "type",
 }
 

@@ -6,10 +6,12 @@ Rules between fields are the domain's.
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from domain.clock import from_iso
+from domain.schema.dialects import shortened
 
 _MAX_DELAY_MS = 86_400_000
 _MAX_INT = 2**31 - 1
@@ -36,8 +38,29 @@ Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=str)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", max_length=100)]
 
 
+MOST_UNKNOWN_FIELDS = 100
+"""Unknown fields up to this number are each a problem of their own."""
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_fields(cls, sent: Any) -> Any:
+        """Refuse a flood of unknown fields at once: each would cost a description of its own."""
+        if isinstance(sent, dict) and len(sent) > len(cls.model_fields) + MOST_UNKNOWN_FIELDS:
+            raise _too_many_fields(cls, sent)
+        return sent
+
+
+def _too_many_fields(body: type[BaseModel], sent: dict[str, Any]) -> PydanticCustomError:
+    known = {field.alias for field in body.model_fields.values()}
+    unknown = [repr(name) for name in sent if name not in known]
+    shown = ", ".join(shortened(name) for name in unknown[:MOST_UNKNOWN_FIELDS])
+    message = "unknown fields {shown}, and {more} more"
+    context = {"shown": shown, "more": len(unknown) - MOST_UNKNOWN_FIELDS}
+    return PydanticCustomError("too_many_fields", message, context)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
