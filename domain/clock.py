@@ -45,3 +45,10 @@ def later(moment: datetime, delay_ms: int) -> datetime:
 def ms_between(start: datetime, end: datetime) -> int:
     """Return the whole milliseconds from start to end."""
     return (end - start) // _MS
+
+
+def ms_since(start: str | None, end: str) -> int | None:
+    """Return the milliseconds between two times in ISO 8601, None where there is no start."""
+    if start is None:
+        return None
+    return ms_between(from_iso(start), from_iso(end))

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from domain.json_values import Json
+Row = Mapping[str, object]
+"""A projection's row in plain JSON: ids and times as text, by column name.
 
-Row = dict[str, Json]
-"""A projection's row in plain JSON: ids and times as text, by column name."""
+What columns there are, the projections' own types say (`projections.job_runs.RunRow` and so on).
+"""
 
 
 @dataclass(frozen=True)

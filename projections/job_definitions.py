@@ -2,38 +2,60 @@
 
 from typing import cast
 
+from typing_extensions import ReadOnly
+
 from domain.json_values import JsonObject
 from domain.ports import Row
 from projections.envelope import Envelope
-from projections.rows import Connection, fetch_rows
-from projections.table import COMMON_COLUMNS, Table
-
-COLUMNS: dict[str, str] = {
-    "id": "uuid",
-    "slug": "text",
-    "name": "text",
-    "version": "integer",
-    "type": "text",
-    "entry_point": "text",
-    "parameters_schema": "jsonb",
-    "default_parameters": "jsonb",
-    "timeout_ms": "integer",
-    "retry_policy": "jsonb",
-    "metadata": "jsonb",
-    "runtime": "text",
-    "output_schema": "jsonb",
-    "priority": "integer",
-    "max_concurrent_runs": "integer",
-    "concurrency_key": "text",
-    "start_deadline_ms": "bigint",
-    "resources": "jsonb",
-    "created_at": "timestamptz",
-    "updated_at": "timestamptz",
-    **COMMON_COLUMNS,
-}
+from projections.rows import (
+    AnyJson,
+    BigInt,
+    Connection,
+    Document,
+    Id,
+    Integer,
+    Text,
+    Time,
+    columns_of,
+    presented,
+    read_first,
+    read_rows,
+    shown_columns,
+)
+from projections.table import Changes, ProjectedRow, TableOf
 
 
-def evolve(row: Row | None, event: Envelope) -> Row:  # noqa: ARG001 - every fold has this shape
+class JobDefinitionRow(ProjectedRow):
+    """A job, in the order in which clients see it."""
+
+    id: ReadOnly[Id]
+    slug: ReadOnly[Text]
+    name: ReadOnly[Text]
+    version: ReadOnly[Integer]
+    type: ReadOnly[Text]
+    runtime: ReadOnly[Text]
+    entry_point: ReadOnly[Text]
+    parameters_schema: ReadOnly[Document]
+    default_parameters: ReadOnly[Document]
+    output_schema: ReadOnly[Document | None]
+    timeout_ms: ReadOnly[Integer | None]
+    retry_policy: ReadOnly[Document | None]
+    metadata: ReadOnly[AnyJson]
+    priority: ReadOnly[Integer]
+    max_concurrent_runs: ReadOnly[Integer | None]
+    concurrency_key: ReadOnly[Text | None]
+    start_deadline_ms: ReadOnly[BigInt | None]
+    resources: ReadOnly[Document | None]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+
+
+COLUMNS = columns_of(JobDefinitionRow)
+
+SHOWN = shown_columns(JobDefinitionRow, hidden={"aggregate_version", "position"})
+
+
+def evolve(row: JobDefinitionRow | None, event: Envelope) -> Changes:  # noqa: ARG001 - every fold has this shape
     """Return the columns that the event changes."""
     match event.topic:
         case "job_definition.registered":
@@ -48,46 +70,25 @@ def evolve(row: Row | None, event: Envelope) -> Row:  # noqa: ARG001 - every fol
             raise ValueError(msg)
 
 
-TABLE = Table("job_definitions", "job_definition", "id", COLUMNS, evolve)
+TABLE: TableOf[JobDefinitionRow] = TableOf(
+    "job_definitions", "job_definition", "id", COLUMNS, evolve
+)
 
 
 def present(row: Row) -> JsonObject:
     """Return the definition as clients see it (contract, section 2)."""
-    return {
-        "id": row["id"],
-        "slug": row["slug"],
-        "name": row["name"],
-        "version": row["version"],
-        "type": row["type"],
-        "runtime": row["runtime"],
-        "entryPoint": row["entry_point"],
-        "parametersSchema": row["parameters_schema"],
-        "defaultParameters": row["default_parameters"],
-        "outputSchema": row["output_schema"],
-        "timeoutMs": row["timeout_ms"],
-        "retryPolicy": row["retry_policy"],
-        "metadata": row["metadata"],
-        "priority": row["priority"],
-        "maxConcurrentRuns": row["max_concurrent_runs"],
-        "concurrencyKey": row["concurrency_key"],
-        "startDeadlineMs": row["start_deadline_ms"],
-        "resources": row["resources"],
-        "createdAt": row["created_at"],
-        "updatedAt": row["updated_at"],
-    }
+    return presented(row, SHOWN)
 
 
-async def all_by_slug(connection: Connection) -> list[Row]:
+async def all_by_slug(connection: Connection) -> list[JobDefinitionRow]:
     """Return every definition, ordered bytewise by slug."""
-    return await fetch_rows(
-        connection, 'SELECT * FROM job_definitions ORDER BY slug COLLATE "C"', {}
-    )
+    query = 'SELECT * FROM job_definitions ORDER BY slug COLLATE "C"'
+    return await read_rows(connection, JobDefinitionRow, query)
 
 
 BY_SLUG = "SELECT * FROM job_definitions WHERE lower(slug) = lower(%(slug)s)"
 
 
-async def by_slug(connection: Connection, slug: str) -> Row | None:
+async def by_slug(connection: Connection, slug: str) -> JobDefinitionRow | None:
     """Return the definition with this slug, ignoring case."""
-    rows = await fetch_rows(connection, BY_SLUG, {"slug": slug})
-    return rows[0] if rows else None
+    return await read_first(connection, JobDefinitionRow, BY_SLUG, {"slug": slug})

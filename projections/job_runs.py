@@ -1,55 +1,89 @@
 """The table `job_runs`: every run as its last event left it."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Annotated, cast
 
-from domain.clock import from_iso, ms_between
-from domain.json_values import JsonObject
+from typing_extensions import ReadOnly
+
+from domain.clock import ms_since
+from domain.jobs.run_values import Status
+from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from projections.envelope import Envelope
-from projections.table import COMMON_COLUMNS, Table
+from projections.rows import (
+    AnyJson,
+    BigInt,
+    Document,
+    Id,
+    Integer,
+    Text,
+    Time,
+    columns_of,
+    presented,
+    shown_columns,
+)
+from projections.table import Changes, ProjectedRow, TableOf
 
-COLUMNS: dict[str, str] = {
-    "id": "uuid",
-    "job_definition_id": "uuid",
-    "slug": "text",
-    "definition_version": "integer",
-    "entry_point": "text",
-    "status": "text",
-    "parameters": "jsonb",
-    "result": "jsonb",
-    "error_message": "text",
-    "failure_reason": "text",
-    "logs_url": "text",
-    "metrics": "jsonb",
-    "context": "jsonb",
-    "timeout_ms": "integer",
-    "attempt": "integer",
-    "max_attempts": "integer",
-    "execution": "integer",
-    "worker_id": "text",
-    "duration_ms": "bigint",
-    "priority": "integer",
-    "concurrency_value": "text",
-    "scheduled_at": "timestamptz",
-    "start_deadline_at": "timestamptz",
-    "started_at": "timestamptz",
-    "completed_at": "timestamptz",
-    "cancel_requested_at": "timestamptz",
-    "created_at": "timestamptz",
-    "updated_at": "timestamptz",
-    "idempotency_key": "text",
-    "requested_by": "text",
-    "created_position": "bigint",
-    "completed_position": "bigint",
-    "personal": "jsonb",
-    **COMMON_COLUMNS,
+
+class RunRow(ProjectedRow):
+    """A run, in the order in which clients see it."""
+
+    id: ReadOnly[Id]
+    job_definition_id: ReadOnly[Id]
+    slug: ReadOnly[Text]
+    definition_version: ReadOnly[Integer]
+    entry_point: ReadOnly[Text]
+    status: ReadOnly[Annotated[Status, "text"]]
+    parameters: ReadOnly[Document]
+    result: ReadOnly[AnyJson]
+    error_message: ReadOnly[Text | None]
+    failure_reason: ReadOnly[Text | None]
+    logs_url: ReadOnly[Text | None]
+    metrics: ReadOnly[Document | None]
+    context: ReadOnly[Document | None]
+    timeout_ms: ReadOnly[Integer | None]
+    attempt: ReadOnly[Integer]
+    max_attempts: ReadOnly[Integer]
+    execution: ReadOnly[Integer]
+    worker_id: ReadOnly[Text | None]
+    duration_ms: ReadOnly[BigInt | None]
+    priority: ReadOnly[Integer]
+    concurrency_value: ReadOnly[Text | None]
+    scheduled_at: ReadOnly[Time]
+    start_deadline_at: ReadOnly[Time | None]
+    started_at: ReadOnly[Time | None]
+    completed_at: ReadOnly[Time | None]
+    cancel_requested_at: ReadOnly[Time | None]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+    idempotency_key: ReadOnly[Text | None]
+    requested_by: ReadOnly[Text]
+    created_position: ReadOnly[BigInt]
+    completed_position: ReadOnly[BigInt | None]
+    personal: ReadOnly[Annotated[dict[str, list[str]], "jsonb"] | None]
+
+
+COLUMNS = columns_of(RunRow)
+
+_HIDDEN = {
+    "entry_point",
+    "execution",
+    "worker_id",
+    "concurrency_value",
+    "start_deadline_at",
+    "created_position",
+    "completed_position",
+    "personal",
+    "aggregate_version",
+    "position",
 }
+
+SHOWN = shown_columns(RunRow, _HIDDEN)
 
 FIRST_STATUS = "pending"
 """What every run is by its first event."""
 
-_NOT_RUNNING: Row = {
+_NOT_RUNNING: Changes = {
     "started_at": None,
     "completed_at": None,
     "duration_ms": None,
@@ -57,17 +91,21 @@ _NOT_RUNNING: Row = {
 }
 
 
-def evolve(row: Row | None, event: Envelope) -> Row:
+def evolve(row: RunRow | None, event: Envelope) -> Changes:
     """Return the columns that the event changes."""
-    changed = _requested(event) if row is None else _fold_of(event)(row, event)
+    if row is None:
+        changed = _requested(event)
+    else:
+        fold = _fold_of(event)
+        changed = fold(row, event)
     changed["updated_at"] = event.at
     return changed
 
 
-TABLE = Table("job_runs", "job_run", "id", COLUMNS, evolve, version=2)
+TABLE: TableOf[RunRow] = TableOf("job_runs", "job_run", "id", COLUMNS, evolve, version=2)
 
 
-def _requested(event: Envelope) -> Row:
+def _requested(event: Envelope) -> Changes:
     data = event.data
     return {
         "job_definition_id": data["definition_id"],
@@ -94,7 +132,7 @@ def _requested(event: Envelope) -> Row:
     }
 
 
-def _fold_of(event: Envelope) -> Callable[[Row, Envelope], Row]:
+def _fold_of(event: Envelope) -> Callable[[RunRow, Envelope], Changes]:
     fold = _FOLDS.get(event.topic)
     if fold is None:
         msg = f"job_runs does not know {event.topic}"
@@ -102,7 +140,7 @@ def _fold_of(event: Envelope) -> Callable[[Row, Envelope], Row]:
     return fold
 
 
-def _started(_: Row, event: Envelope) -> Row:
+def _started(_: RunRow, event: Envelope) -> Changes:
     # What an earlier attempt failed of stands in its event; a run that is under way has not failed.
     return {
         "status": "running",
@@ -114,11 +152,11 @@ def _started(_: Row, event: Envelope) -> Row:
     }
 
 
-def _progressed(row: Row, event: Envelope) -> Row:
+def _progressed(row: RunRow, event: Envelope) -> Changes:
     return _reported(row, event.data)
 
 
-def _succeeded(row: Row, event: Envelope) -> Row:
+def _succeeded(row: RunRow, event: Envelope) -> Changes:
     return {
         **_ended(row, event, "succeeded"),
         **_reported(row, event.data),
@@ -126,24 +164,24 @@ def _succeeded(row: Row, event: Envelope) -> Row:
     }
 
 
-def _attempt_failed(row: Row, event: Envelope) -> Row:
+def _attempt_failed(row: RunRow, event: Envelope) -> Changes:
     return {**_retried_or_ended(row, event, "failed"), **_reported(row, event.data)}
 
 
-def _attempt_timed_out(row: Row, event: Envelope) -> Row:
+def _attempt_timed_out(row: RunRow, event: Envelope) -> Changes:
     return {**_retried_or_ended(row, event, "expired"), **_reported(row, event.data)}
 
 
-def _attempt_lost(row: Row, event: Envelope) -> Row:
+def _attempt_lost(row: RunRow, event: Envelope) -> Changes:
     return {**_retried_or_ended(row, event, "failed"), "failure_reason": "worker_lost"}
 
 
-def _handed_back(_: Row, event: Envelope) -> Row:
+def _handed_back(_: RunRow, event: Envelope) -> Changes:
     del event
     return {**_NOT_RUNNING, "status": "pending"}
 
 
-def _start_deadline_passed(row: Row, event: Envelope) -> Row:
+def _start_deadline_passed(row: RunRow, event: Envelope) -> Changes:
     message = "the run had not started by its start deadline"
     return {
         **_ended(row, event, "expired"),
@@ -152,11 +190,11 @@ def _start_deadline_passed(row: Row, event: Envelope) -> Row:
     }
 
 
-def _cancel_requested(_: Row, event: Envelope) -> Row:
+def _cancel_requested(_: RunRow, event: Envelope) -> Changes:
     return {"cancel_requested_at": event.at}
 
 
-def _canceled(row: Row, event: Envelope) -> Row:
+def _canceled(row: RunRow, event: Envelope) -> Changes:
     return {
         **_ended(row, event, "canceled"),
         **_reported(row, event.data),
@@ -166,7 +204,7 @@ def _canceled(row: Row, event: Envelope) -> Row:
     }
 
 
-_FOLDS: dict[str, Callable[[Row, Envelope], Row]] = {
+_FOLDS: dict[str, Callable[[RunRow, Envelope], Changes]] = {
     "job_run.started": _started,
     "job_run.progressed": _progressed,
     "job_run.succeeded": _succeeded,
@@ -180,77 +218,51 @@ _FOLDS: dict[str, Callable[[Row, Envelope], Row]] = {
 }
 
 
-def _ended(row: Row, event: Envelope, status: str) -> Row:
-    started_at = row["started_at"]
-    duration_ms = ms_between(from_iso(str(started_at)), from_iso(event.at)) if started_at else None
+def _ended(row: RunRow, event: Envelope, status: str) -> Changes:
     return {
         "status": status,
         "completed_at": event.at,
         "completed_position": event.position,
-        "duration_ms": duration_ms,
+        "duration_ms": ms_since(row["started_at"], event.at),
         "worker_id": None,
     }
 
 
-def _retried_or_ended(row: Row, event: Envelope, final_status: str) -> Row:
+def _retried_or_ended(row: RunRow, event: Envelope, final_status: str) -> Changes:
     data = event.data
-    why: Row = {
+    why: Changes = {
         "error_message": data["error_message"],
         "failure_reason": data.get("failure_reason"),
     }
     if data["retry_at"] is None:
         return {**_ended(row, event, final_status), **why}
-    attempt = cast("int", data["attempt"]) + 1
+    attempt = cast("int", data["attempt"])
     return {
         **_NOT_RUNNING,
         **why,
         "status": "pending",
-        "attempt": attempt,
+        "attempt": attempt + 1,
         "scheduled_at": data["retry_at"],
     }
 
 
-def _reported(row: Row, data: JsonObject) -> Row:
+def _reported(row: RunRow, data: JsonObject) -> Changes:
     """Merge a handler's report; an empty one changes nothing."""
-    changed: Row = {
-        part: {**cast("JsonObject", row[part] or {}), **cast("JsonObject", data[part])}
-        for part in ("metrics", "context")
-        if data[part]
-    }
+    changed: Changes = {}
+    if data["metrics"]:
+        changed["metrics"] = _merged(row["metrics"], data["metrics"])
+    if data["context"]:
+        changed["context"] = _merged(row["context"], data["context"])
     if data["logs_url"] is not None:
         changed["logs_url"] = data["logs_url"]
     return changed
 
 
+def _merged(before: JsonObject | None, reported: Json) -> JsonObject:
+    new = cast("JsonObject", reported)
+    return new if before is None else {**before, **new}
+
+
 def present(row: Row) -> JsonObject:
     """Return the run as clients see it (contract, section 3)."""
-    return {field: row[column] for field, column in _SHOWN.items()}
-
-
-_SHOWN: dict[str, str] = {
-    "id": "id",
-    "jobDefinitionId": "job_definition_id",
-    "slug": "slug",
-    "definitionVersion": "definition_version",
-    "status": "status",
-    "parameters": "parameters",
-    "result": "result",
-    "errorMessage": "error_message",
-    "failureReason": "failure_reason",
-    "logsUrl": "logs_url",
-    "metrics": "metrics",
-    "context": "context",
-    "timeoutMs": "timeout_ms",
-    "attempt": "attempt",
-    "maxAttempts": "max_attempts",
-    "durationMs": "duration_ms",
-    "priority": "priority",
-    "scheduledAt": "scheduled_at",
-    "startedAt": "started_at",
-    "completedAt": "completed_at",
-    "cancelRequestedAt": "cancel_requested_at",
-    "createdAt": "created_at",
-    "updatedAt": "updated_at",
-    "idempotencyKey": "idempotency_key",
-    "requestedBy": "requested_by",
-}
+    return presented(row, SHOWN)

@@ -6,11 +6,12 @@ from domain.json_values import JsonObject
 from domain.ports import Row
 from projections import builds, erased_subjects, job_definitions, job_runs, repositories
 from projections.envelope import Envelope
+from projections.repositories import RepositoryRow
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message of the stream (contract, section 5), still without its envelope of times and position."""
+    """A message of the stream (contract, section 5), still without its times and position."""
 
     type: str
     data: JsonObject
@@ -42,21 +43,23 @@ def messages(
         case "job_definition":
             return [Message("job.definition.updated", {"job": job_definitions.present(after)})]
         case "repository":
-            entry = repositories.history_entry(event, str(after["id"]))
-            step = [Message("repository.ingestion-event", {"event": entry})] if entry else []
-            return [
-                *step,
-                Message(
-                    "repository.updated",
-                    {"repository": repositories.present(after, beside.latest_build)},
-                ),
-            ]
+            return _repository_messages(event, repositories.TABLE.own(after), beside)
         case "build":
-            return [Message("build.updated", {"build": builds.present(after, beside.log)})]
+            build = builds.present(builds.TABLE.own(after), beside.log)
+            return [Message("build.updated", {"build": build})]
         case "subject":
             return [Message("subject.erased", {"subject": erased_subjects.present(after)})]
         case _:
             return []
+
+
+def _repository_messages(event: Envelope, after: RepositoryRow, beside: Beside) -> list[Message]:
+    app = repositories.present(after, beside.latest_build)
+    updated = Message("repository.updated", {"repository": app})
+    entry = repositories.history_entry(event, after["id"])
+    if entry is None:
+        return [updated]
+    return [Message("repository.ingestion-event", {"event": entry}), updated]
 
 
 def _run_messages(before: Row | None, after: Row) -> list[Message]:

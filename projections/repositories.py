@@ -2,75 +2,85 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+from typing_extensions import ReadOnly
+
+from domain.catalog.repository import IngestStatus
 from domain.identifiers import event_id
 from domain.json_values import JsonObject
-from domain.ports import Row
 from projections.envelope import Envelope
-from projections.rows import Connection, fetch_rows
-from projections.table import COMMON_COLUMNS, Table
+from projections.rows import (
+    Connection,
+    Documents,
+    Id,
+    Integer,
+    Text,
+    Time,
+    columns_of,
+    read_first,
+    read_rows,
+    read_value,
+)
+from projections.table import Changes, ProjectedRow, TableOf
 
-COLUMNS: dict[str, str] = {
-    "aggregate_id": "uuid",
-    "id": "text",
-    "name": "text",
-    "description": "text",
-    "repo_url": "text",
-    "dockerfile_path": "text",
-    "tags": "jsonb",
-    "ingest_status": "text",
-    "ingest_error": "text",
-    "ingest_attempts": "integer",
-    "commit_sha": "text",
-    "preview_tiles": "jsonb",
-    "launch_env_templates": "jsonb",
-    "created_at": "timestamptz",
-    "updated_at": "timestamptz",
-    **COMMON_COLUMNS,
-}
+
+class RepositoryRow(ProjectedRow):
+    """An app of the catalog; `id` is what clients call it."""
+
+    aggregate_id: ReadOnly[Id]
+    id: ReadOnly[Text]
+    name: ReadOnly[Text]
+    description: ReadOnly[Text]
+    repo_url: ReadOnly[Text]
+    dockerfile_path: ReadOnly[Text]
+    tags: ReadOnly[Documents]
+    ingest_status: ReadOnly[Annotated[IngestStatus, "text"]]
+    ingest_error: ReadOnly[Text | None]
+    ingest_attempts: ReadOnly[Integer]
+    commit_sha: ReadOnly[Text | None]
+    preview_tiles: ReadOnly[Documents]
+    launch_env_templates: ReadOnly[Documents]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+
+
+COLUMNS = columns_of(RepositoryRow)
+
+_GIVEN = ("name", "description", "repo_url", "dockerfile_path", "tags")
 
 _FOUND = ("commit_sha", "name", "description", "dockerfile_path", "tags", "preview_tiles")
 
 
-def evolve(row: Row | None, event: Envelope) -> Row:  # noqa: ARG001 - every fold has this shape
+def evolve(row: RepositoryRow | None, event: Envelope) -> Changes:  # noqa: ARG001 - every fold has this shape
     """Return the columns that the event changes."""
     return {**_changed(event), "updated_at": event.at}
 
 
-TABLE = Table("repositories", "repository", "aggregate_id", COLUMNS, evolve)
+TABLE: TableOf[RepositoryRow] = TableOf(
+    "repositories", "repository", "aggregate_id", COLUMNS, evolve
+)
 
 
-def _changed(event: Envelope) -> Row:  # noqa: PLR0911 - one for each event
+def _changed(event: Envelope) -> Changes:  # noqa: PLR0911 - one for each event
     data = event.data
     match event.topic:
         case "repository.added":
-            given = {
-                name: data[name]
-                for name in ("name", "description", "repo_url", "dockerfile_path", "tags")
-            }
-            start: Row = {
-                "ingest_status": "seed",
-                "ingest_attempts": 0,
-                "preview_tiles": [],
-                "launch_env_templates": [],
-            }
-            return {**given, **start, "id": data["repository_id"], "created_at": event.at}
+            return _added(event)
         case "repository.ingestion_requested":
             return {"ingest_status": "pending", "ingest_error": None}
         case "repository.ingestion_started":
+            attempts = data["ingest_attempts"]
             return {
                 "ingest_status": "processing",
                 "ingest_error": None,
-                "ingest_attempts": data["ingest_attempts"],
+                "ingest_attempts": attempts,
             }
         case "repository.ingestion_retry_scheduled":
             return {"ingest_status": "pending", "ingest_error": data["error"]}
         case "repository.ingestion_succeeded":
-            return {
-                "ingest_status": "ready",
-                "ingest_error": None,
-                **{name: data[name] for name in _FOUND},
-            }
+            found = {name: data[name] for name in _FOUND}
+            return {"ingest_status": "ready", "ingest_error": None, **found}
         case "repository.ingestion_failed":
             return {"ingest_status": "failed", "ingest_error": data["error"]}
         case "repository.env_templates_read":
@@ -80,7 +90,20 @@ def _changed(event: Envelope) -> Row:  # noqa: PLR0911 - one for each event
             raise ValueError(msg)
 
 
-def present(row: Row, latest_build: JsonObject | None) -> JsonObject:
+def _added(event: Envelope) -> Changes:
+    given = {name: event.data[name] for name in _GIVEN}
+    return {
+        **given,
+        "id": event.data["repository_id"],
+        "ingest_status": "seed",
+        "ingest_attempts": 0,
+        "preview_tiles": [],
+        "launch_env_templates": [],
+        "created_at": event.at,
+    }
+
+
+def present(row: RepositoryRow, latest_build: JsonObject | None) -> JsonObject:
     """Return the app as clients see it (contract, section 4, Repository), with its newest build."""
     return {
         "id": row["id"],
@@ -89,14 +112,14 @@ def present(row: Row, latest_build: JsonObject | None) -> JsonObject:
         "repoUrl": row["repo_url"],
         "dockerfilePath": row["dockerfile_path"],
         "updatedAt": row["updated_at"],
-        "tags": row["tags"],
+        "tags": [*row["tags"]],
         "ingestStatus": row["ingest_status"],
         "ingestError": row["ingest_error"],
         "ingestAttempts": row["ingest_attempts"],
         "latestBuild": latest_build,
         "latestLaunch": None,
-        "previewTiles": row["preview_tiles"],
-        "launchEnvTemplates": row["launch_env_templates"],
+        "previewTiles": [*row["preview_tiles"]],
+        "launchEnvTemplates": [*row["launch_env_templates"]],
     }
 
 
@@ -110,7 +133,7 @@ _STEPS: dict[str, tuple[str, str]] = {
 
 
 def history_entry(event: Envelope, client_id: str) -> JsonObject | None:
-    """Return the event as an entry of the app's ingestion history, or None where it is no step of one."""
+    """Return the event as an entry of the app's ingestion history, None where it is no step."""
     step = _STEPS.get(event.topic)
     if step is None:
         return None
@@ -144,43 +167,56 @@ class AppFilter:
 
 
 _HAS_TEXT = """(
-    strpos(lower(id), lower(%(text)s)) > 0 OR strpos(lower(name), lower(%(text)s)) > 0
-    OR strpos(lower(description), lower(%(text)s)) > 0 OR strpos(lower(repo_url), lower(%(text)s)) > 0
+    strpos(lower(id), lower(%(text)s)) > 0
+    OR strpos(lower(name), lower(%(text)s)) > 0
+    OR strpos(lower(description), lower(%(text)s)) > 0
+    OR strpos(lower(repo_url), lower(%(text)s)) > 0
 )"""
 
 _HAS_TAGS = """NOT EXISTS (
     SELECT 1 FROM unnest(%(tags)s::text[]) AS wanted
     WHERE NOT EXISTS (
         SELECT 1 FROM jsonb_array_elements(tags) AS tag
-        WHERE lower(wanted) IN (lower(tag ->> 'key'), lower((tag ->> 'key') || ':' || (tag ->> 'value')))
+        WHERE lower(wanted) IN
+            (lower(tag ->> 'key'), lower((tag ->> 'key') || ':' || (tag ->> 'value')))
     )
 )"""
+
+_HAS_STATUS = "ingest_status = ANY(%(statuses)s)"
 
 
 async def list_apps(
     connection: Connection, apps: AppFilter, limit: int | None, offset: int
-) -> tuple[list[Row], int]:
+) -> tuple[list[RepositoryRow], int]:
     """Return a page of apps, ordered bytewise by id, and how many there are in all."""
+    where = _where(apps)
     values = {"text": apps.text, "tags": list(apps.tags), "statuses": list(apps.statuses)}
-    conditions = [
-        *([_HAS_TEXT] if apps.text else []),
-        *([_HAS_TAGS] if apps.tags else []),
-        *(["ingest_status = ANY(%(statuses)s)"] if apps.statuses else []),
-    ]
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    page = f'SELECT * FROM repositories {where} ORDER BY id COLLATE "C" LIMIT %(limit)s OFFSET %(offset)s'
-    rows = await fetch_rows(connection, page, {**values, "limit": limit, "offset": offset})
+    page = f"""
+        SELECT * FROM repositories {where}
+        ORDER BY id COLLATE "C" LIMIT %(limit)s OFFSET %(offset)s
+    """
+    place = {"limit": limit, "offset": offset}
+    rows = await read_rows(connection, RepositoryRow, page, {**values, **place})
     if limit is None and not offset:
         return rows, len(rows)
-    [counted] = await fetch_rows(
-        connection, f"SELECT count(*) AS total FROM repositories {where}", values
-    )
-    return rows, int(str(counted["total"]))
+    count = f"SELECT count(*) FROM repositories {where}"
+    return rows, await read_value(connection, int, count, values)
 
 
-async def by_client_id(connection: Connection, client_id: str) -> Row | None:
+def _where(apps: AppFilter) -> str:
+    conditions: list[str] = []
+    if apps.text:
+        conditions.append(_HAS_TEXT)
+    if apps.tags:
+        conditions.append(_HAS_TAGS)
+    if apps.statuses:
+        conditions.append(_HAS_STATUS)
+    if not conditions:
+        return ""
+    return f"WHERE {' AND '.join(conditions)}"
+
+
+async def by_client_id(connection: Connection, client_id: str) -> RepositoryRow | None:
     """Return the app that clients call this, or None."""
-    rows = await fetch_rows(
-        connection, "SELECT * FROM repositories WHERE id = %(id)s", {"id": client_id}
-    )
-    return rows[0] if rows else None
+    query = "SELECT * FROM repositories WHERE id = %(id)s"
+    return await read_first(connection, RepositoryRow, query, {"id": client_id})

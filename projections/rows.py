@@ -1,19 +1,155 @@
-"""Reading rows of the database."""
+"""Rows of the database: the one way in which they are read, and what their types say of columns.
 
-from collections.abc import Mapping
-from typing import Any
+A row is the very dictionary that psycopg makes, read as a `TypedDict`: `row["attempt"]` is an int,
+and nothing is copied. A table's type names its columns by the annotations below, so that its SQL,
+its JSON and the API's models follow from it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
+from uuid import UUID
 
 from psycopg import AsyncConnection
+from typing_extensions import ReadOnly
 
+from domain.json_values import Json, JsonObject
 from domain.ports import Row
 
 Connection = AsyncConnection[dict[str, Any]]
-"""A connection set up by `eventlog.connection`: rows are dictionaries in plain JSON."""
+"""A connection set up by `eventlog.database.connection`: rows are dictionaries in plain JSON."""
+
+R = TypeVar("R", bound=Row)
+V = TypeVar("V", int, str)
+
+Id = Annotated[str, "uuid"]
+Text = Annotated[str, "text"]
+Time = Annotated[str, "timestamptz"]
+Integer = Annotated[int, "integer"]
+BigInt = Annotated[int, "bigint"]
+AnyJson = Annotated[Json, "jsonb"]
+Document = Annotated[JsonObject, "jsonb"]
+Documents = Annotated[list[JsonObject], "jsonb"]
+
+_NO_VALUES: Mapping[str, object] = {}
+
+
+async def read_rows(
+    connection: Connection, of: type[R], query: str, values: Mapping[str, object] = _NO_VALUES
+) -> list[R]:
+    """Return the rows of a query whose columns are those of the type."""
+    cursor = await connection.execute(query, values)
+    return as_rows(of, await cursor.fetchall())
+
+
+async def read_first(
+    connection: Connection, of: type[R], query: str, values: Mapping[str, object] = _NO_VALUES
+) -> R | None:
+    """Return the first row of a query, or None where it has none."""
+    rows = await read_rows(connection, of, query, values)
+    return rows[0] if rows else None
+
+
+async def read_one(
+    connection: Connection, of: type[R], query: str, values: Mapping[str, object] = _NO_VALUES
+) -> R:
+    """Return the row of a query that always has one."""
+    [row] = await read_rows(connection, of, query, values)
+    return row
+
+
+async def read_value(
+    connection: Connection, of: type[V], query: str, values: Mapping[str, object] = _NO_VALUES
+) -> V:
+    """Return the value of a query that always has one row of one column.
+
+    Raises:
+        TypeError: it is of another type, or NULL.
+    """
+    cursor = await connection.execute(query, values)
+    [row] = await cursor.fetchall()
+    [value] = row.values()
+    if not isinstance(value, of):
+        msg = f"{value!r} is no {of.__name__}"
+        raise TypeError(msg)
+    return value
+
+
+async def read_ids(
+    connection: Connection, query: str, values: Mapping[str, object] = _NO_VALUES
+) -> list[UUID]:
+    """Return the ids that are the only column of a query's rows."""
+    cursor = await connection.execute(query, values)
+    return [UUID(value) for row in await cursor.fetchall() for value in row.values()]
+
+
+def as_rows(of: type[R], rows: Sequence[Row]) -> list[R]:
+    """Return rows as being of this type. Nothing is looked at: the query must have its columns."""
+    del of
+    return cast("list[R]", rows)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a row's type says of a column.
+
+    Attributes:
+        kind: PostgreSQL's type.
+        value: the Python type of what stands in it.
+        nullable: whether it may be NULL.
+    """
+
+    name: str
+    kind: str
+    value: object
+    nullable: bool
+
+
+def columns_in(row_type: type[Row]) -> list[Column]:
+    """Return the columns of a row's type, in the order in which it names them."""
+    return [_column(name, hint) for name, hint in row_type.__annotations__.items()]
+
+
+def columns_of(row_type: type[Row]) -> dict[str, str]:
+    """Return the names of the columns, each with PostgreSQL's type."""
+    return {column.name: column.kind for column in columns_in(row_type)}
+
+
+def _column(name: str, hint: object) -> Column:
+    if get_origin(hint) is ReadOnly:
+        [hint] = get_args(hint)
+    nullable = get_origin(hint) is not Annotated
+    if nullable:
+        hint, _ = get_args(hint)
+    value, kind = get_args(hint)
+    return Column(name, kind, value, nullable)
+
+
+def shown_columns(row_type: type[Row], hidden: Collection[str]) -> dict[str, str]:
+    """Return the columns that clients see: all but the hidden ones, by their names in JSON."""
+    names = [column.name for column in columns_in(row_type)]
+    return {_camel(name): name for name in names if name not in hidden}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def presented(row: Row, shown: Mapping[str, str]) -> JsonObject:
+    """Return a row as clients see it.
+
+    Args:
+        row: with at least the columns that are shown.
+        shown: columns by their names in JSON.
+    """
+    fields = {field: row[column] for field, column in shown.items()}
+    return cast("JsonObject", fields)
 
 
 async def fetch_rows(
     connection: Connection, query: Any, parameters: Mapping[str, Any]
-) -> list[Row]:
+) -> list[dict[str, Any]]:
     """Return the rows of a query."""
     cursor = await connection.execute(query, parameters)
     return await cursor.fetchall()

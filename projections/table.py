@@ -1,28 +1,43 @@
-"""What all projected tables share: a description from which rows are written, rebuilt and checked."""
+"""What all projected tables share: a description from which rows are written, rebuilt, checked."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar, cast
 from uuid import UUID
 
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.json_values import Json
 from domain.ports import Row
 from projections.envelope import Envelope
-from projections.rows import Connection
+from projections.rows import BigInt, Connection
 
-Evolve = Callable[[Row | None, Envelope], Row]
-"""From the row before an event (None where there is none) to the columns that the event changes."""
+
+class ProjectedRow(TypedDict):
+    """What every projected row says: up to which event of its aggregate, and where that stands."""
+
+    aggregate_version: ReadOnly[BigInt]
+    position: ReadOnly[BigInt]
+
+
+P = TypeVar("P", bound=ProjectedRow)
+P_co = TypeVar("P_co", bound=ProjectedRow, covariant=True)
+
+Changes = dict[str, Json]
+"""Columns that an event changes, with their new values."""
 
 
 @dataclass(frozen=True)
-class Table:
-    """A projection.
+class TableOf(Generic[P_co]):
+    """A projection with rows of one type.
 
     Attributes:
         name: the table.
         subject: the kind of aggregate whose events it folds: the topics' first word.
         key: the column that holds the aggregate's id.
         columns: every column, with its PostgreSQL type.
-        evolve: the fold.
+        evolve: the fold: from the row before an event (None where there is none) to what changes.
         version: to be raised by one whenever `evolve` or `columns` change what a row says for the
             same events. Tables written by another version are rebuilt, or the operator is told to
             (`eventlog.rebuild.rebuild`).
@@ -32,23 +47,34 @@ class Table:
     subject: str
     key: str
     columns: Mapping[str, str]
-    evolve: Evolve
+    evolve: Callable[[P_co | None, Envelope], Changes]
     version: int = 1
 
-    def fold(self, row: Row | None, event: Envelope) -> Row:
+    def own(self, row: Row) -> P_co:
+        """Return one of the table's rows, which came from where tables are not told apart."""
+        return cast("P_co", row)
+
+    def id_of(self, row: Row) -> UUID:
+        """Return whose row it is."""
+        return UUID(cast("str", row[self.key]))
+
+    def fold(self, row: Row | None, event: Envelope) -> P_co:
         """Return the whole row after the event."""
-        whole = (row or self._empty).copy()
-        whole.update(self.changes(row, event))
-        return whole
+        return self.moved(row, self.changes(row, event))
+
+    def moved(self, row: Row | None, changed: Changes) -> P_co:
+        """Return the whole row after such changes."""
+        before = self._empty if row is None else row
+        return self.own({**before, **changed})
 
     @cached_property
     def _empty(self) -> Row:
-        """The row before there is one: to copy it costs a fifth of making it anew."""
         return dict.fromkeys(self.columns)
 
-    def changes(self, row: Row | None, event: Envelope) -> Row:
-        """Return the columns that the event changes; every event moves the row's version and position."""
-        changed = self.evolve(row, event)
+    def changes(self, row: Row | None, event: Envelope) -> Changes:
+        """Return what the event changes; it always moves the row's version and position."""
+        before = None if row is None else self.own(row)
+        changed = self.evolve(before, event)
         changed["aggregate_version"] = event.version
         changed["position"] = event.position
         if row is None:
@@ -56,15 +82,14 @@ class Table:
         return changed
 
 
-COMMON_COLUMNS: dict[str, str] = {"aggregate_version": "bigint", "position": "bigint"}
-"""In every projected table: the version of the aggregate and the place of its last event that the
-row shows."""
+Table = TableOf[ProjectedRow]
+"""A projection, whatever its rows are."""
 
 
-async def rows_by_id(connection: Connection, table: Table, ids: list[UUID]) -> dict[UUID, Row]:
+async def rows_by_id(connection: Connection, table: TableOf[P], ids: list[UUID]) -> dict[UUID, P]:
     """Return the table's rows of these aggregates; those it lacks are left out."""
-    cursor = await connection.execute(select_sql(table), (ids,))
-    return {UUID(str(row[table.key])): row for row in await cursor.fetchall()}
+    cursor = await connection.execute(select_sql(table).encode(), (ids,))
+    return {table.id_of(row): table.own(row) for row in await cursor.fetchall()}
 
 
 def select_sql(table: Table) -> str:
@@ -75,17 +100,17 @@ def select_sql(table: Table) -> str:
     index for each, however small the table.
     """
     return f"""
-        SELECT one.* FROM unnest((SELECT %s::uuid[])) AS wanted (id)
-        CROSS JOIN LATERAL (SELECT * FROM {table.name} WHERE {table.key} = wanted.id LIMIT 1) AS one
+        SELECT one.* FROM unnest((SELECT %s::uuid[])) AS wanted (id) CROSS JOIN LATERAL (
+            SELECT * FROM {table.name} WHERE {table.key} = wanted.id LIMIT 1
+        ) AS one
     """
 
 
 def insert_sql(table: Table) -> str:
     """Return the statement that inserts whole rows, given as one JSON array."""
     names = ", ".join(table.columns)
-    return (
-        f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_recordset(table, table.columns)}"
-    )
+    given = _recordset(table, table.columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {given}"
 
 
 def update_sql(table: Table, columns: Iterable[str]) -> str:
@@ -97,7 +122,10 @@ def update_sql(table: Table, columns: Iterable[str]) -> str:
     """
     settings = ", ".join(f"{name} = new.{name}" for name in columns if name != table.key)
     changed = _recordset(table, columns)
-    return f"UPDATE {table.name} AS t SET {settings} FROM {changed} WHERE t.{table.key} = ANY(ARRAY[new.{table.key}])"
+    return f"""
+        UPDATE {table.name} AS t SET {settings} FROM {changed}
+        WHERE t.{table.key} = ANY(ARRAY[new.{table.key}])
+    """
 
 
 def _recordset(table: Table, columns: Iterable[str]) -> str:

@@ -11,9 +11,10 @@ from api.access.principals import principal_of
 from api.bootstrap.service import Service
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.jobs.run_values import STATUSES
-from domain.ports import Origin, Row
+from domain.ports import Origin
 from eventlog.keys.log_files import LogFiles
 from projections import job_definitions
+from projections.job_definitions import JobDefinitionRow
 from projections.rows import Connection
 
 MAX_SEARCH = 200
@@ -112,7 +113,7 @@ def run_not_found() -> NotFoundError:
     return NotFoundError("run_not_found", "job run not found")
 
 
-async def known_job(connection: Connection, slug: str) -> Row:
+async def known_job(connection: Connection, slug: str) -> JobDefinitionRow:
     """Return a job's row, or raise NotFoundError `job_not_found`."""
     job = await job_definitions.by_slug(connection, possible_slug(slug))
     if job is None:

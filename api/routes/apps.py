@@ -29,9 +29,8 @@ from domain.catalog.repository import IngestStatus
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.identifiers import repository_id
 from domain.json_values import JsonObject
-from domain.ports import Row
 from projections import builds, repositories
-from projections.repositories import AppFilter
+from projections.repositories import AppFilter, RepositoryRow
 from projections.rows import Connection
 
 router = APIRouter(prefix="/apps", route_class=StrictJsonRoute, tags=["apps"])
@@ -77,7 +76,8 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
     if app.is_local and not service.settings.local_repositories:
         message = "repositories of the server's own file system are switched off; give a URL"
         raise InvalidInputError([Issue("/repoUrl", message, "pattern")])
-    return data(repositories.present(await service.catalog.add_app(app, origin), None), 201)
+    row = await service.catalog.add_app(app, origin)
+    return data(repositories.present(repositories.TABLE.own(row), None), 201)
 
 
 @router.get(
@@ -85,7 +85,9 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
 )
 async def get_app(app_id: str, connection: ConnectionDep, service: ServiceDep) -> JsonAnswer:
     """Show an app."""
-    return data((await service.views.apps(connection, [await _known_app(connection, app_id)]))[0])
+    app = await _known_app(connection, app_id)
+    [shown] = await service.views.apps(connection, [app])
+    return data(shown)
 
 
 @router.get(
@@ -111,7 +113,9 @@ async def get_history(app_id: str, service: ServiceDep) -> JsonAnswer:
 )
 async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Launch another ingestion."""
-    return data(await service.views.app(await service.catalog.retry_ingestion(app_id, origin)), 202)
+    row = await service.catalog.retry_ingestion(app_id, origin)
+    shown = await service.views.app(repositories.TABLE.own(row))
+    return data(shown, 202)
 
 
 @router.get(
@@ -146,11 +150,13 @@ async def request_build(
     body: Annotated[BuildBody | None, Body()] = None,
 ) -> JsonAnswer:
     """Launch a build; builds of one app take turns."""
-    row = await service.catalog.request_build(app_id, body.wanted() if body else Wanted(), origin)
-    return data((await service.views.builds([row]))[0], 202)
+    wanted = Wanted() if body is None else body.wanted()
+    row = await service.catalog.request_build(app_id, wanted, origin)
+    [shown] = await service.views.builds([builds.TABLE.own(row)])
+    return data(shown, 202)
 
 
-async def _known_app(connection: Connection, app_id: str) -> Row:
+async def _known_app(connection: Connection, app_id: str) -> RepositoryRow:
     app = await repositories.by_client_id(connection, app_id) if "\x00" not in app_id else None
     if app is None:
         raise _app_not_found()

@@ -9,7 +9,8 @@ from api.http.dependencies import job_not_found, possible_slug, run_id_of, run_n
 from api.views.runs import View
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
-from domain.ports import Row
+from projections.job_definitions import JobDefinitionRow
+from projections.job_runs import RunRow
 
 _DESCRIPTION = (
     "show what there was then: a position of the log, or an ISO 8601 time, which means the last position recorded at"
@@ -37,7 +38,7 @@ async def _as_of(
 AsOfDep = Annotated[int | datetime | None, Depends(_as_of)]
 
 
-async def job_in(seen: View, slug: str) -> Row:
+async def job_in(seen: View, slug: str) -> JobDefinitionRow:
     """Return a job, or raise NotFoundError `job_not_found`."""
     job = await seen.job(possible_slug(slug))
     if job is None:
@@ -45,7 +46,7 @@ async def job_in(seen: View, slug: str) -> Row:
     return job
 
 
-async def run_in(seen: View, run_id: str) -> Row:
+async def run_in(seen: View, run_id: str) -> RunRow:
     """Return a run, or raise NotFoundError `run_not_found`."""
     run = await seen.run(run_id_of(run_id))
     if run is None:

@@ -14,8 +14,9 @@ from api.shapes.base import Data, failures
 from api.shapes.catalog import BuildLog, BuildShape
 from api.views.catalog import build_id_of
 from domain.errors import NotFoundError
-from domain.ports import Row
+from domain.json_values import JsonObject
 from projections import builds
+from projections.builds import BuildRow
 
 router = APIRouter(prefix="/builds", route_class=StrictJsonRoute, tags=["builds"])
 
@@ -42,7 +43,7 @@ async def get_build_logs(
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
     text = log.decode("utf-8", "replace")
-    shown = {
+    shown: JsonObject = {
         "id": build["id"],
         "repositoryId": build["repository_id"],
         "logs": text,
@@ -63,10 +64,11 @@ async def retry_build(build_id: str, service: ServiceDep, origin: OriginDep) -> 
     if number is None:
         raise _build_not_found()
     row = await service.catalog.retry_build(number, origin)
-    return data((await service.views.builds([row]))[0], 202)
+    [shown] = await service.views.builds([builds.TABLE.own(row)])
+    return data(shown, 202)
 
 
-async def _known_build(service: Service, build_id: str) -> Row:
+async def _known_build(service: Service, build_id: str) -> BuildRow:
     number = build_id_of(build_id)
     async with service.pool.connection() as connection:
         build = await builds.by_id(connection, number) if number else None

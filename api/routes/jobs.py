@@ -25,9 +25,9 @@ from api.shapes.jobs import Definition, JobBody, JobPatch, JobWithRuns
 from api.shapes.runs import JobRunsMeta, Run
 from api.views.runs import View, meta_of, view
 from domain.json_values import JsonObject
-from domain.ports import Row
 from projections import job_definitions, job_runs
-from projections.runs.lists import RunFilter
+from projections.job_definitions import JobDefinitionRow
+from projections.runs.filter import RunFilter
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
@@ -115,11 +115,16 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
 
 
 async def _page(  # noqa: PLR0913 - what makes a page
-    seen: View, job: Row, statuses: list[str], cursor: str | None, limit: int, offset: int
+    seen: View,
+    job: JobDefinitionRow,
+    statuses: list[str],
+    cursor: str | None,
+    limit: int,
+    offset: int,
 ) -> tuple[list[JsonObject], JsonObject]:
     """Return a page of a job's runs and its `meta`, which tells of cursors only whoever asks with one."""
     wanted = RunFilter(
-        definition_id=UUID(str(job["id"])),
+        definition_id=UUID(job["id"]),
         statuses=statuses,
         before_position=position_of(cursor) if cursor else None,
     )

@@ -40,13 +40,13 @@ from api.shapes.runs import (
 from api.views.runs import Present, meta_of, view, with_jobs
 from domain.errors import NotFoundError
 from domain.jobs.run_values import FINAL, STATUSES
-from domain.ports import Row
 from eventlog.history.as_of import opened
 from projections import job_definitions, job_runs
 from projections.envelope import Envelope
+from projections.job_runs import RunRow
 from projections.rows import Connection
 from projections.runs.attempts import attempts
-from projections.runs.lists import RunFilter
+from projections.runs.filter import RunFilter
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
 
@@ -192,15 +192,15 @@ async def get_run_logs(
 ) -> StreamingResponse:
     """Show what an attempt printed; empty if it printed nothing or never started."""
     row = await _read_run(service, run_id)
-    wanted = attempt if attempt is not None else int(str(row["attempt"]))
-    if wanted > int(str(row["attempt"])):
+    wanted = row["attempt"] if attempt is None else attempt
+    if wanted > row["attempt"]:
         raise NotFoundError("attempt_not_found", f"the job run has had no attempt {wanted}")
 
     async def is_over() -> bool:
         now = await _read_run(service, run_id)
-        return int(str(now["attempt"])) > wanted or now["status"] in FINAL
+        return now["attempt"] > wanted or now["status"] in FINAL
 
-    logs, known_id = service.run_logs, str(row["id"])
+    logs, known_id = service.run_logs, row["id"]
     text = await (
         logs.follow(known_id, wanted, offset, is_over)
         if follow
@@ -216,7 +216,7 @@ async def _history(service: Service, run_id: str) -> list[Envelope]:
     return events
 
 
-async def _read_run(service: Service, run_id: str) -> Row:
+async def _read_run(service: Service, run_id: str) -> RunRow:
     async with service.pool.connection() as connection:
         return await run_in(Present(connection), run_id)
 
@@ -226,5 +226,9 @@ async def _definition_id(connection: Connection, slug: str | None) -> tuple[UUID
     if slug is None:
         return None, True
     slug = storable(slug, "/job")
-    definition = await job_definitions.by_slug(connection, slug) if slug.isascii() else None
-    return (None, False) if definition is None else (UUID(str(definition["id"])), True)
+    if not slug.isascii():
+        return None, False
+    definition = await job_definitions.by_slug(connection, slug)
+    if definition is None:
+        return None, False
+    return UUID(definition["id"]), True

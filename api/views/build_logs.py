@@ -2,8 +2,7 @@
 
 import asyncio
 
-from domain.ports import Row
-from projections.builds import NO_LOG, LogExcerpt
+from projections.builds import NO_LOG, BuildRow, LogExcerpt
 from worker.logs.run_logs import RunLogs, RunLogsUnavailableError
 
 PREVIEW_CHARACTERS = 4_000
@@ -19,7 +18,7 @@ class BuildLogs:
     def __init__(self, logs: RunLogs) -> None:
         self._logs = logs
 
-    async def excerpt(self, build: Row, within_s: float | None = None) -> LogExcerpt:
+    async def excerpt(self, build: BuildRow, within_s: float | None = None) -> LogExcerpt:
         """Return the end and the size of what the build has printed so far; nothing while the store is away.
 
         Args:
@@ -33,7 +32,7 @@ class BuildLogs:
             async with asyncio.timeout(within_s):
                 for attempt in reversed(_attempts(build)):
                     tail, total = await self._logs.tail(
-                        str(build["job_run_id"]), attempt, _PREVIEW_BYTES - len(end)
+                        build["job_run_id"], attempt, _PREVIEW_BYTES - len(end)
                     )
                     end, size = tail + end, size + total
         except (RunLogsUnavailableError, TimeoutError):
@@ -42,7 +41,7 @@ class BuildLogs:
         preview = text[-PREVIEW_CHARACTERS:]
         return LogExcerpt(preview, size, truncated=size > len(end) or len(text) > len(preview))
 
-    async def whole(self, build: Row) -> bytes:
+    async def whole(self, build: BuildRow) -> bytes:
         """Return all that the build has printed so far.
 
         Raises:
@@ -50,7 +49,7 @@ class BuildLogs:
         """
         if build["job_run_id"] is None:
             return b""
-        run_id = str(build["job_run_id"])
+        run_id = build["job_run_id"]
         return b"".join(
             [
                 chunk
@@ -60,5 +59,5 @@ class BuildLogs:
         )
 
 
-def _attempts(build: Row) -> range:
-    return range(1, int(str(build["attempt"])) + 1)
+def _attempts(build: BuildRow) -> range:
+    return range(1, build["attempt"] + 1)

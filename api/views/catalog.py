@@ -1,4 +1,4 @@
-"""Apps and builds as clients see them: with what stands beside their rows, builds with the end of their log."""
+"""Apps and builds as clients see them: rows with what stands beside them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,11 +8,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.views.build_logs import BuildLogs
 from domain.json_values import JsonObject
-from domain.ports import Row
 from eventlog.database.connection import borrowed
 from eventlog.history.steps import Step
 from projections import builds, repositories
+from projections.builds import BuildRow
 from projections.messages import NOTHING, Beside
+from projections.repositories import RepositoryRow
 from projections.rows import Connection
 
 PATIENCE_S = 1.0
@@ -26,34 +27,51 @@ class CatalogViews:
         self._pool = pool
         self._logs = logs
 
-    async def builds(self, rows: Sequence[Row], within_s: float | None = None) -> list[JsonObject]:
-        """Return the builds as clients see them; without their logs where these are not to be had in that time."""
-        excerpts = await asyncio.gather(*(self._logs.excerpt(row, within_s) for row in rows))
+    async def builds(
+        self, rows: Sequence[BuildRow], within_s: float | None = None
+    ) -> list[JsonObject]:
+        """Return the builds as clients see them, each with the end of its log.
+
+        Args:
+            rows: the builds.
+            within_s: how long the store of logs may take; then builds are shown without.
+        """
+        reading = [self._logs.excerpt(row, within_s) for row in rows]
+        excerpts = await asyncio.gather(*reading)
         return [builds.present(row, excerpt) for row, excerpt in zip(rows, excerpts, strict=True)]
 
-    async def apps(self, connection: Connection, rows: Sequence[Row]) -> list[JsonObject]:
+    async def apps(self, connection: Connection, rows: Sequence[RepositoryRow]) -> list[JsonObject]:
         """Return the apps as clients see them, each with its newest build."""
-        latest = await builds.latest(connection, [str(row["id"]) for row in rows])
-        shown = dict(zip(latest, await self.builds(list(latest.values())), strict=True))
-        return [repositories.present(row, shown.get(str(row["id"]))) for row in rows]
+        latest = await builds.latest(connection, [row["id"] for row in rows])
+        shown_builds = await self.builds(list(latest.values()))
+        by_app = dict(zip(latest, shown_builds, strict=True))
+        return [repositories.present(row, by_app.get(row["id"])) for row in rows]
 
-    async def app(self, row: Row) -> JsonObject:
+    async def app(self, row: RepositoryRow) -> JsonObject:
         """Return one app as clients see it."""
         async with borrowed(self._pool) as connection:
-            return (await self.apps(connection, [row]))[0]
+            [shown] = await self.apps(connection, [row])
+        return shown
 
     async def beside(self, step: Step) -> Beside:
-        """Return what the stream shows with an event's row; nothing for all that is no app or build."""
+        """Return what the stream shows with an event's row; nothing but for apps and builds."""
         match step.event.subject:
             case "repository":
-                async with borrowed(self._pool) as connection:
-                    latest = await builds.latest(connection, [str(step.after["id"])])
-                shown = await self.builds(list(latest.values()), PATIENCE_S)
-                return Beside(latest_build=shown[0] if shown else None)
+                app = repositories.TABLE.own(step.after)
+                return Beside(latest_build=await self._latest_build(app["id"]))
             case "build":
-                return Beside(log=await self._logs.excerpt(step.after, PATIENCE_S))
+                build = builds.TABLE.own(step.after)
+                return Beside(log=await self._logs.excerpt(build, PATIENCE_S))
             case _:
                 return NOTHING
+
+    async def _latest_build(self, app_id: str) -> JsonObject | None:
+        async with borrowed(self._pool) as connection:
+            latest = await builds.latest(connection, [app_id])
+        if not latest:
+            return None
+        [shown] = await self.builds(list(latest.values()), PATIENCE_S)
+        return shown
 
 
 def build_id_of(text: str) -> UUID | None:

@@ -7,29 +7,30 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.json_values import JsonObject
-from domain.ports import Row
 from eventlog.history.as_of import opened
 from eventlog.keys.log_files import LogFiles
 from projections import job_definitions, job_runs
+from projections.job_definitions import JobDefinitionRow
+from projections.job_runs import RunRow
 from projections.rows import Connection
 from projections.runs import lists
-from projections.runs.lists import RunFilter
+from projections.runs.filter import RunFilter
 from projections.table import rows_by_id
 
 
 class View(Protocol):
     """What can be seen of runs and jobs."""
 
-    async def run(self, run_id: UUID) -> Row | None:
+    async def run(self, run_id: UUID) -> RunRow | None:
         """Return the run, or None."""
 
-    async def job(self, slug: str) -> Row | None:
+    async def job(self, slug: str) -> JobDefinitionRow | None:
         """Return the definition with this slug, ignoring case, or None."""
 
-    async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, Row]:
+    async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
         """Return those of the definitions that there are."""
 
-    async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
+    async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[RunRow], bool]:
         """Return a page of runs, newest first, and whether more follow."""
 
     @property
@@ -45,19 +46,19 @@ class Present:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def run(self, run_id: UUID) -> Row | None:
+    async def run(self, run_id: UUID) -> RunRow | None:
         """See `View`."""
         return await lists.by_id(self._connection, run_id)
 
-    async def job(self, slug: str) -> Row | None:
+    async def job(self, slug: str) -> JobDefinitionRow | None:
         """See `View`."""
         return await job_definitions.by_slug(self._connection, slug)
 
-    async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, Row]:
+    async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
         """See `View`."""
         return await rows_by_id(self._connection, job_definitions.TABLE, list(ids))
 
-    async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
+    async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[RunRow], bool]:
         """See `View`."""
         return await lists.list_runs(self._connection, wanted, limit, offset)
 
@@ -83,14 +84,22 @@ def meta_of(seen: View) -> JsonObject:
     return {} if seen.position is None else {"asOf": seen.position}
 
 
-async def with_jobs(seen: View, runs: Sequence[Row]) -> list[JsonObject]:
+async def with_jobs(seen: View, runs: Sequence[RunRow]) -> list[JsonObject]:
     """Return the runs as clients see them, each with its job in brief."""
-    jobs = await seen.jobs(list({UUID(str(run["job_definition_id"])) for run in runs}))
-    return [
-        {"run": job_runs.present(run), "job": _brief(jobs[UUID(str(run["job_definition_id"]))])}
-        for run in runs
-    ]
+    ids = {UUID(run["job_definition_id"]) for run in runs}
+    jobs = await seen.jobs(list(ids))
+    shown: list[JsonObject] = []
+    for run in runs:
+        job = jobs[UUID(run["job_definition_id"])]
+        shown.append({"run": job_runs.present(run), "job": _brief(job)})
+    return shown
 
 
-def _brief(job: Row) -> JsonObject:
-    return {name: job[name] for name in ("id", "slug", "name", "version", "type")}
+def _brief(job: JobDefinitionRow) -> JsonObject:
+    return {
+        "id": job["id"],
+        "slug": job["slug"],
+        "name": job["name"],
+        "version": job["version"],
+        "type": job["type"],
+    }

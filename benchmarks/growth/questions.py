@@ -22,7 +22,7 @@ from projections import builds, job_definitions, repositories
 from projections.repositories import AppFilter
 from projections.rows import Connection, fetch_rows
 from projections.runs import claims, due, lists
-from projections.runs.lists import RunFilter
+from projections.runs.filter import RunFilter
 
 SHALLOW = 1_000
 """An offset that somebody may still page to; beyond lies what cursors are for."""

@@ -14,8 +14,9 @@ from eventlog.history import statements as history_statements
 from eventlog.history.aggregates import _histories, read_histories
 from eventlog.personal import writing
 from eventlog.workers import heartbeats
-from projections.rows import Connection
+from projections.rows import Connection, as_rows
 from projections.runs import claims, due
+from projections.runs.claims import Candidate, Limited
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class LockedLog:
         claim = self._claim
         if claim is None or not claim.lives.rows:
             return None
-        limits, front = claim.limits.rows, claim.front.rows
-        run_ids = await claims.candidates(self._connection, self._now, claim.limit, limits, front)
+        limited = as_rows(Limited, claim.limits.rows)
+        front = as_rows(Candidate, claim.front.rows)
+        run_ids = await claims.candidates(self._connection, self._now, claim.limit, limited, front)
         self._sought = Needs(run_ids, {"job_run": run_ids} if run_ids else {}, len(run_ids))
         return run_ids
 

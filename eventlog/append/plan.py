@@ -18,7 +18,7 @@ from eventlog.append import statements as schema
 from eventlog.database import sql
 from projections.envelope import Envelope, bare_envelope
 from projections.job_runs import FIRST_STATUS
-from projections.table import Table, insert_sql, update_sql
+from projections.table import Changes, Table, insert_sql, update_sql
 from projections.tables import BY_SUBJECT
 
 Key = tuple[UUID, int]
@@ -131,7 +131,7 @@ class Plan:
     def _project(self, table: Table, envelopes: list[Envelope]) -> list[Statement]:
         """Fold the events onto their rows; return what writes new rows whole, and of old ones what changed."""
         new: dict[UUID, None] = {}
-        changes: dict[UUID, Row] = {}
+        changes: dict[UUID, Changes] = {}
         for envelope in envelopes:
             aggregate_id = envelope.aggregate_id
             if envelope.version == 1:
@@ -140,7 +140,7 @@ class Plan:
                 continue
             row = self.rows.get(aggregate_id) or self.found.rows.get(aggregate_id)
             changed = table.changes(row, envelope)
-            self.rows[aggregate_id] = {**(row or dict.fromkeys(table.columns)), **changed}
+            self.rows[aggregate_id] = table.moved(row, changed)
             if aggregate_id not in new:
                 changes.setdefault(aggregate_id, {}).update(changed)
         inserts = (
@@ -206,8 +206,8 @@ def _previous(key: Key, first: Key) -> UUID | None:
     return event_id(*first) if aggregate_id != first[0] else None
 
 
-def _updates(table: Table, changes: Mapping[UUID, Row]) -> list[Statement]:
-    by_columns: dict[tuple[str, ...], list[Row]] = {}
+def _updates(table: Table, changes: Mapping[UUID, Changes]) -> list[Statement]:
+    by_columns: dict[tuple[str, ...], list[Changes]] = {}
     for aggregate_id, changed in changes.items():
         changed[table.key] = str(aggregate_id)
         by_columns.setdefault(tuple(sorted(changed)), []).append(changed)

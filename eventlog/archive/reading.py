@@ -12,7 +12,6 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
-from domain.ports import Row
 from eventlog.archive.files import ArchiveError, Block, Document, read_block, to_row
 from eventlog.archive.index import blocks_around, blocks_between, blocks_holding, blocks_up_to
 from eventlog.encoding.columns import LogRow
@@ -31,7 +30,7 @@ def all_positions(mark: LogRow) -> Sequence[int]:
 async def resolved(
     connection: Connection,
     directory: Path | None,
-    rows: Sequence[Row],
+    rows: Sequence[LogRow],
     choose: Choose = all_positions,
 ) -> list[LogRow]:
     """Return rows of a query about histories with archived events in the place of their marks.
@@ -42,7 +41,7 @@ async def resolved(
     Raises:
         ArchiveError: they cannot be read.
     """
-    marks: list[dict[str, Any]] = [row for row in rows if row["archive"] is not None]
+    marks = [row for row in rows if row["archive"] is not None]
     if not marks:
         return list(rows)
     chosen = {id(mark): list(choose(mark)) for mark in marks}
@@ -144,7 +143,7 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     return rows[:limit]
 
 
-def merged(rows: Sequence[Row], archived: Sequence[LogRow], limit: int) -> list[LogRow]:
+def merged(rows: Sequence[LogRow], archived: Sequence[LogRow], limit: int) -> list[LogRow]:
     """Return the first `limit` of both in the order of positions; an event that moved meanwhile is in both."""
     by_position: dict[Any, LogRow] = {row["notification_id"]: row for row in archived}
     by_position |= {row["notification_id"]: row for row in rows}

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from domain.ports import Row
 from eventlog.archive.reading import resolved
+from eventlog.encoding.columns import LogRow
 from eventlog.history import statements as history_statements
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import plain_states
@@ -28,7 +28,7 @@ async def read_histories(
 
 
 async def _histories(
-    connection: Connection, files: LogFiles, ids: Iterable[UUID], rows: Sequence[Row]
+    connection: Connection, files: LogFiles, ids: Iterable[UUID], rows: Sequence[LogRow]
 ) -> dict[UUID, list[StoredEvent]]:
     histories: dict[UUID, list[StoredEvent]] = {aggregate_id: [] for aggregate_id in ids}
     for row in await resolved(connection, files.archive, rows):

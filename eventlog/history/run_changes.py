@@ -1,10 +1,11 @@
 """What events did to runs between two positions of the log."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
-from domain.ports import Row
+from typing_extensions import ReadOnly, TypedDict
+
 from eventlog.archive.reading import resolved
 from eventlog.database import sql
 from eventlog.encoding.columns import LogRow
@@ -12,9 +13,12 @@ from eventlog.history import statements
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import envelopes
 from projections import job_runs
-from projections.rows import Connection, fetch_rows
+from projections.job_runs import RunRow
+from projections.rows import Connection, fetch_rows, read_rows
 from projections.runs.past import Moved
-from projections.table import Table
+from projections.table import P, TableOf
+
+T = TypeVar("T")
 
 FOLDED_AT_ONCE = 200
 """Aggregates whose events are in memory together."""
@@ -50,6 +54,15 @@ _MOVED = rf"""
 """
 
 
+class _Group(TypedDict):
+    """Runs of one job in one status; `past_status` is None, and `ids` are given, if it is not known."""
+
+    job_definition_id: ReadOnly[str]
+    past_status: ReadOnly[str | None]
+    created: ReadOnly[list[int]]
+    ids: ReadOnly[list[str] | None]
+
+
 async def moved_since(
     connection: Connection,
     files: LogFiles,
@@ -57,10 +70,11 @@ async def moved_since(
     position: int,
     job_ids: Sequence[UUID] | None = None,
 ) -> list[Moved]:
-    """Return all runs, or those of these jobs, that have events in (after, position], by their status at its end.
+    """Return all runs, or those of these jobs, that have events in (after, position].
 
-    Most statuses are known without a fold: of a run that has not changed since the position, and of
-    one whose first event is its only one. The others are folded.
+    They come by the status that they had at its end. Most statuses are known without a fold: of a
+    run that has not changed since the position, and of one whose first event is its only one. The
+    others are folded.
     """
     values = {
         "after": after,
@@ -68,62 +82,64 @@ async def moved_since(
         "first_status": job_runs.FIRST_STATUS,
         "job_ids": None if job_ids is None else list(job_ids),
     }
-    groups = await fetch_rows(connection, _MOVED, values)
-    known = [group for group in groups if group["past_status"] is not None]
-    unknown = [group for group in groups if group["past_status"] is None]
-    ids = [run_id for group in unknown for run_id in _ids(group)]
-    rows = await folded_columns(connection, files, job_runs.TABLE, ids, position, ["status"])
-    one_by_one = [
-        Moved(str(group["job_definition_id"]), str(rows[run_id]["status"]), [created])
-        for group in unknown
-        for run_id, created in zip(_ids(group), _created(group), strict=True)
-    ]
-    return [
-        *(
-            Moved(str(group["job_definition_id"]), str(group["past_status"]), _created(group))
-            for group in known
-        ),
-        *one_by_one,
-    ]
+    moved: list[Moved] = []
+    unknown: dict[UUID, tuple[str, int]] = {}
+    for group in await read_rows(connection, _Group, _MOVED, values):
+        job_id = group["job_definition_id"]
+        if group["past_status"] is not None:
+            moved.append(Moved(job_id, group["past_status"], group["created"]))
+            continue
+        for run_id, created in zip(group["ids"] or (), group["created"], strict=True):
+            unknown[UUID(run_id)] = (job_id, created)
+    statuses = await folded_parts(
+        connection, files, job_runs.TABLE, list(unknown), position, _status
+    )
+    for id_, (job_id, created) in unknown.items():
+        moved.append(Moved(job_id, statuses[id_], [created]))
+    return moved
+
+
+def _status(run: RunRow) -> str:
+    return run["status"]
 
 
 async def folded(
-    connection: Connection, files: LogFiles, table: Table, ids: Sequence[UUID], position: int
-) -> dict[UUID, Row]:
-    """Return the rows of these aggregates as of a position, by the table's fold; those not there yet are left out."""
-    rows: dict[UUID, Row] = {}
-    if ids:
-        values = {"ids": list(ids), "position": position}
+    connection: Connection, files: LogFiles, table: TableOf[P], ids: Sequence[UUID], position: int
+) -> dict[UUID, P]:
+    """Return the rows of these aggregates as of a position, by the table's fold.
 
-        def until_then(mark: LogRow) -> Sequence[int]:
-            return [one for one in mark["positions"] if one <= position]
+    Those that were not there yet are left out.
+    """
+    rows: dict[UUID, P] = {}
+    if not ids:
+        return rows
 
-        found = await fetch_rows(connection, statements.HISTORIES_UP_TO, values)
-        events = await resolved(connection, files.archive, found, until_then)
-        for event in await envelopes(connection, files.master_keys, events):
-            rows[event.aggregate_id] = table.fold(rows.get(event.aggregate_id), event)
+    def until_then(mark: LogRow) -> Sequence[int]:
+        return [one for one in mark["positions"] if one <= position]
+
+    values = {"ids": list(ids), "position": position}
+    found = await fetch_rows(connection, statements.HISTORIES_UP_TO, values)
+    events = await resolved(connection, files.archive, found, until_then)
+    for event in await envelopes(connection, files.master_keys, events):
+        rows[event.aggregate_id] = table.fold(rows.get(event.aggregate_id), event)
     return rows
 
 
-async def folded_columns(  # noqa: PLR0913 - `folded`, and which columns
+async def folded_parts(  # noqa: PLR0913 - `folded`, and which part
     connection: Connection,
     files: LogFiles,
-    table: Table,
+    table: TableOf[P],
     ids: Sequence[UUID],
     position: int,
-    columns: Sequence[str],
-) -> dict[UUID, Row]:
-    """Return the same rows cut down to some columns; so there may be many, of which few are in memory as a whole."""
-    cut: dict[UUID, Row] = {}
+    part: Callable[[P], T],
+) -> dict[UUID, T]:
+    """Return a part of each of the same rows.
+
+    So there may be many of them: few are in memory as a whole.
+    """
+    parts: dict[UUID, T] = {}
     for start in range(0, len(ids), FOLDED_AT_ONCE):
-        rows = await folded(connection, files, table, ids[start : start + FOLDED_AT_ONCE], position)
-        cut.update({key: {column: row[column] for column in columns} for key, row in rows.items()})
-    return cut
-
-
-def _ids(group: Row) -> list[UUID]:
-    return [UUID(text) for text in cast("list[str]", group["ids"])]
-
-
-def _created(group: Row) -> list[int]:
-    return cast("list[int]", group["created"])
+        chunk = ids[start : start + FOLDED_AT_ONCE]
+        rows = await folded(connection, files, table, chunk, position)
+        parts.update({key: part(row) for key, row in rows.items()})
+    return parts

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 from uuid import UUID
 
-from domain.json_values import Json, JsonObject
-from domain.ports import Row
+from domain.json_values import JsonObject
+from eventlog.encoding.columns import LogRow
 from eventlog.keys.master import MasterKeyFile
 from eventlog.personal import statements
 from eventlog.personal.cipher import MARK, decrypt, encrypted_part
@@ -54,7 +54,7 @@ async def plain_states(
 
 
 async def envelopes(
-    connection: Connection, master_keys: MasterKeyFile | None, rows: Sequence[Row]
+    connection: Connection, master_keys: MasterKeyFile | None, rows: Sequence[LogRow]
 ) -> list[Envelope]:
     """Return the envelopes of rows of the log, decrypted.
 
@@ -68,8 +68,7 @@ async def envelopes(
         for row in suspects:
             state = plain.get(UUID(str(row["originator_id"])))
             if state is not None:
-                # Rows of the log hold bytes, unlike those of tables.
-                row["state"] = cast("Json", state)
+                row["state"] = state
     return [to_envelope(row) for row in rows]
 
 
@@ -92,7 +91,7 @@ async def first_plain_states(
     return await plain_states(connection, master_keys, events)
 
 
-def event_of(row: Row) -> tuple[UUID, int, bytes]:
+def event_of(row: LogRow) -> tuple[UUID, int, bytes]:
     """Return of a row of the log what `plain_states` looks at."""
     aggregate_id = UUID(str(row["originator_id"]))
     version = cast("int", row["originator_version"])

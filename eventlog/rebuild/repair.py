@@ -18,7 +18,6 @@ from uuid import UUID
 import psycopg
 from psycopg import errors
 
-from domain.ports import Row
 from eventlog.archive.reading import resolved
 from eventlog.database import sql
 from eventlog.encoding.columns import LogRow
@@ -27,9 +26,9 @@ from eventlog.personal.cipher import CiphertextError
 from eventlog.personal.reading import event_of, first_plain_states, plain_states
 from eventlog.rebuild import staging
 from eventlog.rebuild import statements as rebuild_statements
-from projections.folder import FoldError, _after, topic_prefix
-from projections.rows import Connection, fetch_rows
-from projections.table import Table
+from projections.folder import FoldError, Stored, folded_on, topic_prefix
+from projections.rows import Connection, fetch_rows, read_ids, read_rows, read_value
+from projections.table import ProjectedRow, Table
 
 TARGET_HOLD_S = 0.010
 """How long a batch may hold the append lock; the batches' size follows what they took."""
@@ -78,7 +77,7 @@ class Mender:
             f"SELECT {key} AS key FROM {self._staged} WHERE {key} > %(last)s OR %(last)s IS NULL"
         )
         page = f"{query} ORDER BY {key} LIMIT %(limit)s"
-        return _keys(await fetch_rows(self._connection, page, {"last": last, "limit": self._size}))
+        return await read_ids(self._connection, page, {"last": last, "limit": self._size})
 
     async def _batch(self, keys: Sequence[UUID]) -> None:
         """Mend these rows, however often they move on or are in each other's way."""
@@ -118,7 +117,7 @@ class Mender:
             raise
         [first], [last] = await begun.fetchall(), await ended.fetchall()
         self._note_hold(last["s"] - first["s"])
-        return set(_keys(await written.fetchall()))
+        return {UUID(row["key"]) for row in await written.fetchall()}
 
     def _note_hold(self, hold_s: float) -> None:
         self._pause_s = hold_s
@@ -131,14 +130,13 @@ class Mender:
         if not keys:
             return []
         table, connection = self._table, self._connection
-        [head] = await fetch_rows(connection, sql.HEAD, {})
         # Before any key is read: later erasures are in the rows or are noticed.
-        self._seen = int(str(head["head"]))
+        self._seen = await read_value(connection, int, sql.HEAD)
         query = f"SELECT * FROM {self._staged} WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0"
-        staged = await fetch_rows(connection, query, {"keys": keys})
+        staged = await read_rows(connection, ProjectedRow, query, {"keys": keys})
         # What has personal data is folded from its beginning: the row beside may hold what is
         # erased meanwhile.
-        kept = {UUID(str(row[table.key])): row for row in staged if row.get("personal") is None}
+        kept = {table.id_of(row): row for row in staged if row.get("personal") is None}
         rows = await fold_on(connection, self._files, table, keys, kept)
         await connection.execute(f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)", (keys,))
         line = staging.copy_line(table)
@@ -157,7 +155,7 @@ class Mender:
                 f"SELECT {index['columns']} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
             )
             query = f"SELECT {table.key} AS key FROM {table.name} WHERE ({index['columns']}) IN ({wanted})"
-            found += _keys(await fetch_rows(self._connection, query, {"keys": keys}))
+            found += await read_ids(self._connection, query, {"keys": keys})
         return list(dict.fromkeys(found))
 
 
@@ -211,17 +209,13 @@ def _unerased() -> str:
     )"""
 
 
-def _keys(rows: list[Row]) -> list[UUID]:
-    return [UUID(str(row["key"])) for row in rows]
-
-
 async def fold_on(
     connection: Connection,
     files: LogFiles,
     table: Table,
     ids: Iterable[UUID],
-    rows: Mapping[UUID, Row],
-) -> dict[UUID, Row]:
+    rows: Mapping[UUID, ProjectedRow],
+) -> dict[UUID, ProjectedRow]:
     """Return these aggregates' rows as they must be now: `rows`, carried on by the events that came after them.
 
     An aggregate without events has no row.
@@ -229,7 +223,7 @@ async def fold_on(
     Raises:
         FoldError: see `Folder.add`.
     """
-    folded = {aggregate_id: dict(row) for aggregate_id, row in rows.items()}
+    folded = dict(rows)
     asked = list(ids)
     plain = await _decrypted(
         first_plain_states(
@@ -269,9 +263,15 @@ async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
 
 
 def _fold_row(
-    table: Table, folded: dict[UUID, Row], row: LogRow, plain: Mapping[UUID, bytes]
+    table: Table, folded: dict[UUID, ProjectedRow], row: LogRow, plain: Mapping[UUID, bytes]
 ) -> None:
     aggregate_id, version = UUID(row["originator_id"]), row["originator_version"]
     state = plain.get(aggregate_id) if version == 1 else None
-    event = (aggregate_id, version, row["notification_id"], row["topic"], state or row["state"])
-    folded[aggregate_id] = _after(table, folded.get(aggregate_id), event)
+    event: Stored = (
+        aggregate_id,
+        version,
+        row["notification_id"],
+        row["topic"],
+        state or row["state"],
+    )
+    folded[aggregate_id] = folded_on(table, folded.get(aggregate_id), event)

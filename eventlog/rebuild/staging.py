@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import orjson
 
-from domain.json_values import Json
 from domain.ports import Row
 from projections.table import Table
 
@@ -61,18 +60,18 @@ def copy_line(table: Table) -> Callable[[Row], str]:
     return line
 
 
-def _write_json(value: Json) -> str:
+def _write_json(value: object) -> str:
     # JSON has no bare line breaks and tabs, so the backslash is all there is to escape.
     return orjson.dumps(value).decode().replace("\\", r"\\")
 
 
-def _write_text(value: Json) -> str:
+def _write_text(value: object) -> str:
     text = str(value)
     # Line breaks and tabs are not printable.
     return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
 
 
-_WRITE_FIELD: dict[str, Callable[[Json], str]] = {"jsonb": _write_json, "text": _write_text}
+_WRITE_FIELD: dict[str, Callable[[object], str]] = {"jsonb": _write_json, "text": _write_text}
 """Ids, times and numbers have nothing to escape."""
 
 

@@ -1,4 +1,4 @@
-"""Which due runs a worker starts now: by priority and then schedule, within every limit of concurrency.
+"""Which due runs a worker starts now: by priority, then schedule, within all limits.
 
 However many runs wait, little of them is read. First a few from the front of the queue. Where these
 do not suffice, because jobs or keys that are full stand in front, each job that has room is asked
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from domain.json_values import Json
-from domain.ports import Row
-from projections.rows import Connection, fetch_rows
+from typing_extensions import ReadOnly, TypedDict
+
+from projections.rows import Connection, as_rows, read_rows
 
 PRESENT = """
     SELECT now, set_config('apphub.now', now::text, true)
@@ -156,39 +156,66 @@ _LIMITED = """
 """
 
 
+class Limited(TypedDict):
+    """A job that may not run as often as one likes, and how many of its runs are under way."""
+
+    id: ReadOnly[str]
+    max_concurrent_runs: ReadOnly[int]
+    running: ReadOnly[int]
+
+
+class Candidate(TypedDict):
+    """A due run; `key_runs` tells whether another one holds its concurrency key."""
+
+    id: ReadOnly[str]
+    job_definition_id: ReadOnly[str]
+    concurrency_value: ReadOnly[str | None]
+    priority: ReadOnly[int]
+    scheduled_at: ReadOnly[str]
+    key_runs: ReadOnly[bool]
+
+
+class _WaitingJob(TypedDict):
+    job_id: ReadOnly[str]
+
+
+class _WaitingKey(TypedDict):
+    key: ReadOnly[str]
+
+
 class _Limits:
     """How much of each job's concurrency is left, as the claim goes along."""
 
-    def __init__(self, limited: list[Row]) -> None:
-        self._left = {
-            str(job["id"]): _whole(job["max_concurrent_runs"]) - _whole(job["running"])
-            for job in limited
-        }
-        self._taken: set[tuple[str, Json]] = set()
+    def __init__(self, limited: Sequence[Limited]) -> None:
+        self._left = {job["id"]: job["max_concurrent_runs"] - job["running"] for job in limited}
+        self._taken: set[tuple[str, str]] = set()
 
     def is_full(self, job_id: str) -> bool:
         """Return whether no run of the job may start any more."""
         return self._left.get(job_id, 1) <= 0
 
-    def pick(self, runs: Iterable[Row], limit: int) -> list[UUID]:
+    def pick(self, runs: Iterable[Candidate], limit: int) -> list[UUID]:
         """Admit the first runs that have room, up to the limit."""
         picked: list[UUID] = []
         for run in runs:
             if len(picked) == limit:
                 break
             if self._admit(run):
-                picked.append(UUID(str(run["id"])))
+                picked.append(UUID(run["id"]))
         return picked
 
-    def _admit(self, run: Row) -> bool:
+    def _admit(self, run: Candidate) -> bool:
         """Count the run in, if its job and its key have room."""
-        job, key = str(run["job_definition_id"]), run["concurrency_value"]
-        if run["key_runs"] or self.is_full(job) or (job, key) in self._taken:
+        job = run["job_definition_id"]
+        key = run["concurrency_value"]
+        if run["key_runs"] or self.is_full(job):
             return False
+        if key is not None:
+            if (job, key) in self._taken:
+                return False
+            self._taken.add((job, key))
         if job in self._left:
             self._left[job] -= 1
-        if key is not None:
-            self._taken.add((job, key))
         return True
 
 
@@ -197,68 +224,74 @@ async def claim_candidates(connection: Connection, now: datetime, limit: int) ->
     async with connection.pipeline():
         limits = await connection.execute(_LIMITED)
         front = await connection.execute(front_of_queue(_in_front(limit)), {"now": now})
-    return await candidates(connection, now, limit, await limits.fetchall(), await front.fetchall())
+    limited = as_rows(Limited, await limits.fetchall())
+    first = as_rows(Candidate, await front.fetchall())
+    return await candidates(connection, now, limit, limited, first)
 
 
 async def candidates(
-    connection: Connection, now: datetime, limit: int, limited: list[Row], front: list[Row]
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    limited: Sequence[Limited],
+    front: Sequence[Candidate],
 ) -> list[UUID]:
     """Return the same, by the answers to `first_questions`."""
     picked = _Limits(limited).pick(front, limit)
     if len(picked) == limit or len(front) < _in_front(limit):
         return picked
     limits = _Limits(limited)
-    waiting = [str(job["job_id"]) for job in await fetch_rows(connection, JOBS, {})]
-    runs = await _first_of_jobs(
-        connection, now, limit, [job for job in waiting if not limits.is_full(job)]
-    )
+    waiting = await read_rows(connection, _WaitingJob, JOBS)
+    with_room = [job["job_id"] for job in waiting if not limits.is_full(job["job_id"])]
+    runs = await _first_of_jobs(connection, now, limit, with_room)
     return limits.pick(sorted(runs, key=_order), limit)
 
 
 async def _first_of_jobs(
     connection: Connection, now: datetime, limit: int, jobs: Sequence[str]
-) -> list[Row]:
-    """Return of each of these jobs the first runs that its keys let start, at least `limit` where there are."""
+) -> list[Candidate]:
+    """Return of each job the first runs that its keys let start, at least `limit` if there are."""
     at_most = 2 * limit + FRONT_OF_JOB
-    runs = await fetch_rows(
-        connection, FIRST_OF_JOBS, {"now": now, "limit": at_most, "job_ids": list(jobs)}
-    )
-    keyed: dict[str, list[Row]] = {}
-    for run in runs:
-        if run["concurrency_value"] is not None:
-            keyed.setdefault(str(run["job_definition_id"]), []).append(run)
-    for job, first in keyed.items():
+    values = {"now": now, "limit": at_most, "job_ids": list(jobs)}
+    runs = await read_rows(connection, Candidate, FIRST_OF_JOBS, values)
+    for job, first in _keyed_by_job(runs).items():
         if len(first) == at_most and _free_keys(first) < limit:
             runs += await _first_of_keys(connection, now, limit, job)
     return list({run["id"]: run for run in runs}.values())
 
 
-async def _first_of_keys(connection: Connection, now: datetime, limit: int, job: str) -> list[Row]:
-    """Return a job's first runs of different keys; in front of them there are many whose keys are taken."""
-    keys = await fetch_rows(connection, KEYS, {"job_id": job, "limit": MAX_KEYS + 1})
+def _keyed_by_job(runs: Iterable[Candidate]) -> dict[str, list[Candidate]]:
+    keyed: dict[str, list[Candidate]] = {}
+    for run in runs:
+        if run["concurrency_value"] is not None:
+            keyed.setdefault(run["job_definition_id"], []).append(run)
+    return keyed
+
+
+async def _first_of_keys(
+    connection: Connection, now: datetime, limit: int, job: str
+) -> list[Candidate]:
+    """Return a job's first runs of different keys, past the many whose keys are taken."""
+    most = {"job_id": job, "limit": MAX_KEYS + 1}
+    waiting = await read_rows(connection, _WaitingKey, KEYS, most)
     values: dict[str, object] = {"now": now, "limit": limit, "job_id": job}
-    if len(keys) <= MAX_KEYS:
-        return await fetch_rows(
-            connection, FIRST_OF_KEYS, {**values, "keys": [str(row["key"]) for row in keys]}
-        )
-    found: list[Row] = []
+    if len(waiting) <= MAX_KEYS:
+        keys = [row["key"] for row in waiting]
+        return await read_rows(connection, Candidate, FIRST_OF_KEYS, {**values, "keys": keys})
+    found: list[Candidate] = []
     more = True
     while more and _free_keys(found) < limit:
-        taken = [str(run["concurrency_value"]) for run in found]
-        new = await fetch_rows(connection, FREE_OF_JOB, {**values, "taken": taken})
+        taken = [run["concurrency_value"] for run in found]
+        new = await read_rows(connection, Candidate, FREE_OF_JOB, {**values, "taken": taken})
         found += new
         more = bool(new)
     return found
 
 
-def _free_keys(runs: Sequence[Row]) -> int:
+def _free_keys(runs: Sequence[Candidate]) -> int:
     """Return how many of a job's runs could start at the same time, as far as their keys go."""
-    return len({str(run["concurrency_value"]) for run in runs if not run["key_runs"]})
+    return len({run["concurrency_value"] for run in runs if not run["key_runs"]})
 
 
-def _order(run: Row) -> tuple[int, str, str]:
-    return -_whole(run["priority"]), str(run["scheduled_at"]), str(run["id"])
-
-
-def _whole(value: Json) -> int:
-    return value if isinstance(value, int) else 0
+def _order(run: Candidate) -> tuple[int, str, str]:
+    return -run["priority"], run["scheduled_at"], run["id"]

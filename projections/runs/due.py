@@ -3,8 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
-from domain.ports import Row
-from projections.rows import Connection, fetch_rows
+from typing_extensions import ReadOnly, TypedDict
+
+from projections.rows import Connection, read_ids, read_one
 from projections.runs.claims import LEVELS
 
 NEXT_DUE = f"""
@@ -19,9 +20,17 @@ NEXT_DUE = f"""
 """
 
 
-async def next_due(connection: Connection) -> Row:
-    """Return `now`, and when the next pending run is due (`next_at`) or expires (`next_deadline_at`), or null."""
-    return (await fetch_rows(connection, NEXT_DUE, {}))[0]
+class NextDue(TypedDict):
+    """What is due next, None for nothing: a run's start, and the end of a start deadline."""
+
+    next_at: ReadOnly[str | None]
+    next_deadline_at: ReadOnly[str | None]
+    now: ReadOnly[str]
+
+
+async def next_due(connection: Connection) -> NextDue:
+    """Return when the next pending run is due, and when the next start deadline is over."""
+    return await read_one(connection, NextDue, NEXT_DUE)
 
 
 OVERDUE = """
@@ -39,15 +48,9 @@ CANCEL_REQUESTED = """
 
 async def overdue(connection: Connection, now: datetime, limit: int) -> list[UUID]:
     """Return pending runs that never started and whose start deadline is over."""
-    return [
-        UUID(str(row["id"]))
-        for row in await fetch_rows(connection, OVERDUE, {"now": now, "limit": limit})
-    ]
+    return await read_ids(connection, OVERDUE, {"now": now, "limit": limit})
 
 
 async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]:
     """Return the runs that this worker holds and that somebody asked to cancel."""
-    return [
-        UUID(str(row["id"]))
-        for row in await fetch_rows(connection, CANCEL_REQUESTED, {"worker_id": worker_id})
-    ]
+    return await read_ids(connection, CANCEL_REQUESTED, {"worker_id": worker_id})

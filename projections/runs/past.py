@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from typing_extensions import ReadOnly, TypedDict
+
 from domain.jobs.run_values import FINAL, STATUSES
-from domain.ports import Row
-from projections.rows import Connection, fetch_rows
-from projections.runs.lists import RunFilter
-from projections.runs.search import id_range
+from projections.rows import Connection, read_ids, read_one, read_rows, read_value
+from projections.runs.filter import MATCHES, RunFilter, Sought, conditions, page_values
+from projections.runs.search import NAMED_LIKE, NO_IDS
 
 ALIVE: tuple[str, ...] = tuple(status for status in STATUSES if status not in FINAL)
 ENDED: tuple[str, ...] = tuple(status for status in STATUSES if status in FINAL)
@@ -26,9 +27,10 @@ ENDED: tuple[str, ...] = tuple(status for status in STATUSES if status in FINAL)
 
 @dataclass(frozen=True)
 class Moved:
-    """Runs of one job that events have touched since a checkpoint, and that were in one status afterwards.
+    """Runs of one job that events have touched since a checkpoint.
 
     Attributes:
+        status: that all of them were in afterwards.
         created: their created positions.
     """
 
@@ -50,7 +52,7 @@ class Then:
     position: int
     checkpoint: int = 0
     moved: Sequence[Moved] = ()
-    job_ids: Sequence[UUID] | None = None
+    job_ids: list[UUID] | None = None
 
     def created(self, *statuses: str) -> list[int]:
         """Return the created positions of moved runs that were in one of these statuses."""
@@ -61,34 +63,29 @@ class Then:
 
 async def checkpoint_before(connection: Connection, position: int) -> int:
     """Return the position of the last checkpoint at or before this one; 0 where there is none."""
-    query = "SELECT coalesce(max(position), 0) AS position FROM run_checkpoints WHERE position <= %(position)s"
-    return int(str((await fetch_rows(connection, query, {"position": position}))[0]["position"]))
+    query = "SELECT coalesce(max(position), 0) FROM run_checkpoints WHERE position <= %(position)s"
+    return await read_value(connection, int, query, {"position": position})
 
 
 async def alive_at_checkpoint(connection: Connection, checkpoint: int) -> int:
     """Return how many runs a checkpoint lists."""
     query = """
-        SELECT coalesce(sum(cardinality(pending) + cardinality(running)), 0)::bigint AS alive
+        SELECT coalesce(sum(cardinality(pending) + cardinality(running)), 0)::bigint
         FROM run_checkpoints WHERE position = %(checkpoint)s
     """
-    return int(str((await fetch_rows(connection, query, {"checkpoint": checkpoint}))[0]["alive"]))
+    return await read_value(connection, int, query, {"checkpoint": checkpoint})
 
 
-# Lists ----------------------------------------------------------------------------------------------------------
+# Lists -------------------------------------------------------------------------------------------
 
 
-def jobs_to_search(runs: RunFilter, found: Sequence[UUID] | None) -> list[UUID] | None:
-    """Return the only jobs whose runs a filter can let pass, or None where it can be any.
-
-    Args:
-        runs: the filter.
-        found: the jobs that its search text matches; None where it has none.
-    """
-    if runs.definition_id is not None:
-        return [runs.definition_id]
-    if found is None or id_range(runs.search or "") != (None, None):
+def jobs_to_search(sought: Sought) -> list[UUID] | None:
+    """Return the only jobs whose runs a filter can let pass, or None where it can be any."""
+    if sought.runs.definition_id is not None:
+        return [sought.runs.definition_id]
+    if sought.runs.search is None or sought.ids != NO_IDS:
         return None
-    return list(found)
+    return list(sought.jobs)
 
 
 def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
@@ -103,34 +100,31 @@ def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
         one_by_one: whether to look at all runs for those that a search matches, rather than for
             each job it names.
     """
-    filters = ["created_position <= %(position)s"]
-    if runs.definition_id is not None:
-        filters.append("job_definition_id = %(definition_id)s")
-    if runs.before_position is not None:
-        filters.append("created_position < %(before_position)s")
-    plain = " AND ".join(filters)
-    if runs.search is not None:
-        filters.append(
-            "(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)"
-        )
-    condition = " AND ".join(filters)
-    by_job = runs.search is not None and not one_by_one
-    branch = _searched_branch if by_job else _branch
-    wanted = plain if by_job else condition
-    statuses = set(runs.statuses) or set(STATUSES)
-    if statuses == set(STATUSES):
-        branches = [branch(wanted)]
-    else:
-        ended = [
-            branch(f"{wanted} AND status = '{status}' AND completed_position <= %(position)s")
-            for status in ENDED
-            if status in statuses
-        ]
-        branches = ended + [
-            _alive_branch(status, condition) for status in ALIVE if status in statuses
-        ]
-    page = " UNION ALL ".join(branches)
-    return f"SELECT id FROM ({page}) AS page ORDER BY created_position DESC OFFSET %(offset)s LIMIT %(limit)s"
+    page = " UNION ALL ".join(_branches(runs, one_by_one=one_by_one))
+    return f"""
+        SELECT id FROM ({page}) AS page
+        ORDER BY created_position DESC OFFSET %(offset)s LIMIT %(limit)s
+    """
+
+
+def _branches(runs: RunFilter, *, one_by_one: bool) -> list[str]:
+    plain = " AND ".join(["created_position <= %(position)s", *conditions(runs)])
+    matching = plain if runs.search is None else f"{plain} AND {MATCHES}"
+    wanted = matching
+    branch = _branch
+    if runs.search is not None and not one_by_one:
+        wanted = plain
+        branch = _searched_branch
+    statuses = set(runs.statuses)
+    if not statuses or statuses == set(STATUSES):
+        return [branch(wanted)]
+    ended = [
+        branch(f"{wanted} AND status = '{status}' AND completed_position <= %(position)s")
+        for status in ENDED
+        if status in statuses
+    ]
+    alive = [_alive_branch(status, matching) for status in ALIVE if status in statuses]
+    return ended + alive
 
 
 def _branch(condition: str) -> str:
@@ -182,50 +176,45 @@ def _alive_branch(status: str, condition: str) -> str:
 _OF_JOBS = "(%(job_ids)s::uuid[] IS NULL OR job_definition_id = ANY(%(job_ids)s::uuid[]))"
 
 
-def page_values(
-    then: Then, runs: RunFilter, found: Sequence[UUID] | None, limit: int, offset: int
-) -> dict[str, object]:
-    """Return the parameters of `newest_first`; one run more than the limit tells whether more follow."""
-    first_id, last_id = id_range(runs.search or "")
+def values_of(then: Then, sought: Sought, limit: int, offset: int) -> dict[str, object]:
+    """Return the parameters of `newest_first`."""
+    moved_alive = {f"moved_{status}": then.created(status) for status in ALIVE}
     return {
+        **page_values(sought, limit, offset),
+        **moved_alive,
+        "moved": then.created(*STATUSES),
         "position": then.position,
         "checkpoint": then.checkpoint,
-        "job_ids": None if then.job_ids is None else list(then.job_ids),
-        "moved": then.created(*STATUSES),
-        **{f"moved_{status}": then.created(status) for status in ALIVE},
-        "definition_id": runs.definition_id,
-        "before_position": runs.before_position,
-        "found": list(found or ()),
-        "first_id": first_id,
-        "last_id": last_id,
-        "page_end": offset + limit + 1,
-        "offset": offset,
-        "limit": limit + 1,
+        "job_ids": then.job_ids,
     }
 
 
 async def jobs_changed_after(connection: Connection, position: int) -> list[UUID]:
     """Return the jobs whose row shows more than there was at the position."""
-    rows = await fetch_rows(
-        connection,
-        "SELECT id FROM job_definitions WHERE position > %(position)s",
-        {"position": position},
-    )
-    return [UUID(str(row["id"])) for row in rows]
+    query = "SELECT id FROM job_definitions WHERE position > %(position)s"
+    return await read_ids(connection, query, {"position": position})
 
 
-_NAMED_LIKE = """
+class NamedJob(TypedDict):
+    """What a job was called."""
+
+    id: ReadOnly[str]
+    slug: ReadOnly[str]
+    name: ReadOnly[str]
+
+
+_NAMED_LIKE_THEN = f"""
     SELECT id FROM (
         SELECT id, slug, name FROM job_definitions WHERE position <= %(position)s
         UNION ALL
         SELECT * FROM unnest(%(ids)s::uuid[], %(slugs)s::text[], %(names)s::text[])
     ) AS job (id, slug, name)
-    WHERE strpos(lower(slug), lower(%(search)s)) > 0 OR strpos(lower(name), lower(%(search)s)) > 0
+    WHERE {NAMED_LIKE}
 """
 
 
 async def jobs_named_like(
-    connection: Connection, search: str, position: int, changed: Sequence[Row]
+    connection: Connection, search: str, position: int, changed: Sequence[NamedJob]
 ) -> list[UUID]:
     """Return the jobs whose slug or name held a text at the position, in any case.
 
@@ -234,40 +223,53 @@ async def jobs_named_like(
     values = {
         "search": search,
         "position": position,
-        "ids": [str(job["id"]) for job in changed],
-        "slugs": [str(job["slug"]) for job in changed],
-        "names": [str(job["name"]) for job in changed],
+        "ids": [job["id"] for job in changed],
+        "slugs": [job["slug"] for job in changed],
+        "names": [job["name"] for job in changed],
     }
-    return [UUID(str(row["id"])) for row in await fetch_rows(connection, _NAMED_LIKE, values)]
+    return await read_ids(connection, _NAMED_LIKE_THEN, values)
 
 
-# Counts ---------------------------------------------------------------------------------------------------------
+# Counts ------------------------------------------------------------------------------------------
+
+
+def _sum(what: str, status: str) -> str:
+    return f"coalesce(sum({what}), 0)::bigint AS {status}"
+
 
 _COUNTS = f"""
     SELECT
-        {", ".join(f"coalesce(sum(cardinality({status})), 0)::bigint AS {status}" for status in ALIVE)},
-        {", ".join(f"coalesce(sum({status}), 0)::bigint AS {status}" for status in ENDED)}
+        {", ".join(_sum(f"cardinality({status})", status) for status in ALIVE)},
+        {", ".join(_sum(status, status) for status in ENDED)}
     FROM run_checkpoints WHERE position = %(checkpoint)s AND {_OF_JOBS}
 """
 
 _RUNNING = f"""
-    SELECT unnest(running) AS created FROM run_checkpoints WHERE position = %(checkpoint)s AND {_OF_JOBS}
+    SELECT unnest(running) AS created FROM run_checkpoints
+    WHERE position = %(checkpoint)s AND {_OF_JOBS}
 """
+
+
+class _Counts(TypedDict):
+    pending: ReadOnly[int]
+    running: ReadOnly[int]
+    succeeded: ReadOnly[int]
+    failed: ReadOnly[int]
+    canceled: ReadOnly[int]
+    expired: ReadOnly[int]
+
+
+class _Created(TypedDict):
+    created: ReadOnly[int]
 
 
 async def counts(connection: Connection, then: Then) -> dict[str, int]:
     """Return how many runs there were in each status."""
-    values = {
-        "checkpoint": then.checkpoint,
-        "job_ids": None if then.job_ids is None else list(then.job_ids),
-    }
-    [before] = await fetch_rows(connection, _COUNTS, values)
-    running = await fetch_rows(connection, _RUNNING, values)
-    return counted(
-        {status: int(str(count)) for status, count in before.items()},
-        {int(str(row["created"])) for row in running},
-        then,
-    )
+    values = {"checkpoint": then.checkpoint, "job_ids": then.job_ids}
+    before = await read_one(connection, _Counts, _COUNTS, values)
+    running = await read_rows(connection, _Created, _RUNNING, values)
+    counts_before: dict[str, int] = {status: before[status] for status in STATUSES}
+    return counted(counts_before, {row["created"] for row in running}, then)
 
 
 def counted(before: Mapping[str, int], were_running: Iterable[int], then: Then) -> dict[str, int]:

@@ -10,8 +10,8 @@ import psycopg
 
 from domain.ports import Row
 from eventlog.database.connection import Database
-from projections.rows import fetch_rows
-from projections.table import Table
+from projections.rows import read_rows
+from projections.table import ProjectedRow, Table
 from projections.tables import TABLES
 
 HERE = Path(__file__).parent
@@ -83,12 +83,11 @@ def rows_in(url: str) -> dict[str, list[Row]]:
 
     async def read() -> dict[str, list[Row]]:
         async with await Database(url).connect() as connection:
-            return {
-                table.name: await fetch_rows(
-                    connection, f"SELECT * FROM {table.name} ORDER BY {table.key}", {}
-                )
-                for table in TABLES
-            }
+            rows: dict[str, list[Row]] = {}
+            for table in TABLES:
+                query = f"SELECT * FROM {table.name} ORDER BY {table.key}"
+                rows[table.name] = [*await read_rows(connection, ProjectedRow, query)]
+            return rows
 
     return asyncio.run(read())
 

@@ -24,7 +24,7 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild.verify import Difference, verify
 from projections.envelope import Envelope
 from projections.messages import messages
-from projections.runs.lists import RunFilter
+from projections.runs.filter import RunFilter
 from projections.tables import TABLES
 from tests.support.archives import archive_now, files_in
 from tests.support.histories import SLUGS, make_history

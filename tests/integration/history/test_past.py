@@ -16,7 +16,7 @@ from domain.ports import Row
 from eventlog.history.as_of import opened
 from eventlog.history.checkpoints import Checkpoints
 from projections.envelope import Envelope
-from projections.runs.lists import RunFilter
+from projections.runs.filter import RunFilter
 from projections.tables import BY_SUBJECT
 from tests.support.histories import SLUGS, WORDS, make_history
 from tests.support.logs import Parts, parts, query
@@ -117,7 +117,7 @@ class Asker:
             cursor = await connection.execute(
                 "SELECT id, job_definition_id, created_position, slug FROM job_runs"
             )
-            runs = await cursor.fetchall()
+            runs: list[Row] = [*await cursor.fetchall()]
             question = self._question(head, runs)
             async with opened(connection, self._part.files, question.position) as past:
                 assert past.position == question.position

@@ -23,7 +23,7 @@ from eventlog.database.connection import configure
 from eventlog.history.as_of import Past, opened
 from eventlog.history.checkpoints import EVERY, Checkpoints
 from projections.job_runs import TABLE
-from projections.runs.lists import RunFilter
+from projections.runs.filter import RunFilter
 from tests.support.logs import Parts, parts, query
 from tests.support.long_logs import fill
 

@@ -10,7 +10,8 @@ import pytest
 from domain.jobs.launching import Launch
 from projections import job_definitions
 from projections.runs import claims, due, lists
-from projections.runs.lists import RunFilter, newest_first
+from projections.runs.filter import RunFilter
+from projections.runs.lists import newest_first
 from tests.support.logs import TESTER, parts, query, registered
 
 RUNS = 100_000

@@ -8,19 +8,19 @@ from uuid import UUID
 import pytest
 
 from domain.jobs.run_values import STATUSES
-from domain.ports import Row
 from eventlog.history.as_of import opened
 from eventlog.keys.log_files import LogFiles
-from projections.rows import Connection, fetch_rows
+from projections.job_runs import RunRow
+from projections.rows import Connection, read_rows
 from projections.runs import lists, search
-from projections.runs.lists import RunFilter
+from projections.runs.filter import RunFilter
 from tests.support.logs import parts
 from tests.support.long_logs import fill
 
 RUNS = 600
 
 
-def _wanted(random: Random, rows: list[Row]) -> dict[str, Any]:
+def _wanted(random: Random, rows: list[RunRow]) -> dict[str, Any]:
     run = random.choice(rows)
     texts = [
         "job-1",
@@ -41,17 +41,17 @@ def _wanted(random: Random, rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _matches(run: Row, wanted: dict[str, Any]) -> bool:
+def _matches(run: RunRow, wanted: dict[str, Any]) -> bool:
     text, before = wanted["search"].lower(), wanted["before_position"]
     return (
         (text in str(run["slug"]).lower() or str(run["id"]).startswith(text))
         and (not wanted["statuses"] or run["status"] in wanted["statuses"])
         and wanted["definition_id"] in {None, run["job_definition_id"]}
-        and (before is None or int(str(run["created_position"])) < before)
+        and (before is None or run["created_position"] < before)
     )
 
 
-async def _compare(connection: Connection, random: Random, rows: list[Row]) -> None:
+async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -> None:
     wanted = _wanted(random, rows)
     limit, offset = random.choice([1, 25]), random.choice([0, 0, 3, 40])
     expected = [run["id"] for run in rows if _matches(run, wanted)][offset : offset + limit + 1]
@@ -74,8 +74,8 @@ def test_a_search_finds_what_looking_at_every_run_would_find(
     async def scenario() -> None:
         await fill(database_url, RUNS, pending_in_hundred=10)
         async with parts(database_url) as part, part.pool.connection() as connection:
-            rows = await fetch_rows(
-                connection, "SELECT * FROM job_runs ORDER BY created_position DESC", {}
+            rows = await read_rows(
+                connection, RunRow, "SELECT * FROM job_runs ORDER BY created_position DESC"
             )
             random = Random(max_named)
             for _ in range(60):

@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from domain.ports import Row
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild
 from eventlog.rebuild.rebuild import catch_up
@@ -18,7 +17,8 @@ from eventlog.rebuild.verify import verify
 from eventlog.rebuild.versions import stale_tables
 from projections import job_runs
 from projections.envelope import Envelope
-from projections.table import Table
+from projections.job_runs import RunRow
+from projections.table import Changes, Table
 from projections.tables import TABLES
 from tests.recorded_logs import files, record
 from tests.support.logs import query
@@ -137,9 +137,9 @@ def test_a_rebuild_that_did_not_come_to_its_end_is_noticed_and_drops_checkpoints
 def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
     record.fold(database_url, files.HERE / "0.1.0")
 
-    def evolve(row: Row | None, event: Envelope) -> Row:
+    def evolve(row: RunRow | None, event: Envelope) -> Changes:
         changed = job_runs.evolve(row, event)
-        seen = row["events_seen"] if row else 0
+        seen = row.get("events_seen") if row else 0
         return {**changed, "events_seen": seen + 1 if isinstance(seen, int) else None}
 
     columns = {**job_runs.COLUMNS, "events_seen": "integer"}

@@ -196,7 +196,8 @@ def shown_steps() -> list[JsonObject]:
 
 def test_an_app_is_shown_whole_after_each_step_of_its_ingestions() -> None:
     seen = steps(repositories.TABLE, repository_events())
-    assert [repositories.present(after, None) for _, _, after in seen] == shown_steps()
+    apps = [repositories.TABLE.own(after) for _, _, after in seen]
+    assert [repositories.present(app, None) for app in apps] == shown_steps()
     assert seen[-1][2]["commit_sha"] == "c0ffee"
 
 

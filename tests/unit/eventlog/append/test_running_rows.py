@@ -11,7 +11,7 @@ from eventlog.append.running_rows import RunningRows
 
 def _row(**changes: object) -> Row:
     row = {"status": "running", "worker_id": "w", "personal": None, "aggregate_version": 2}
-    return {**row, **changes}  # type: ignore[dict-item]
+    return {**row, **changes}
 
 
 def _noted(row: Row) -> tuple[RunningRows, UUID]:
