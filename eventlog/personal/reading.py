@@ -72,7 +72,7 @@ async def envelopes(
     return [to_envelope(row) for row in rows]
 
 
-def _may_be_encrypted(row: Row) -> bool:
+def _may_be_encrypted(row: LogRow) -> bool:
     if row["originator_version"] != 1:
         return False
     state = cast("bytes", row["state"])
