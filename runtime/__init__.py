@@ -1,4 +1,5 @@
 """What every process needs whatever it does.
 
-Uses no other room. Begin with `background_tasks.py`.
+Uses no other room. Begin with `supervision.py`: tasks that go on for as long as
+their process.
 """
