@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from api.access.principals import read_tokens
+from api.bootstrap.handler_packages import handler_packages
 from api.bootstrap.handler_settings import handler_settings, local_repositories
 from api.bootstrap.settings import Settings
 from api.cli import log, seal, subjects
@@ -37,9 +38,7 @@ from api.cli.projections import operators
 from api.cli.seal import SealEveryS, SealKey, sealing
 from api.process.serving import PortTakenError, serve, watch_lifeline, work
 from api.process.up import Supervisor
-from apphub_jobs.process.handlers import DuplicateHandlerError
 from migrations import runner
-from worker.handlers.registry import HandlerSource, read_commands
 from worker.lifecycle.worker import WorkerSettings
 
 app = typer.Typer(
@@ -75,6 +74,8 @@ def up(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
     check_logs_store(logs_store, to_write=True)
+    # Before anything starts that would fail by them.
+    read(lambda: handler_packages(handlers, commands))
     with database(data_dir, database_url) as (directory, _):
         # Before anything starts that would fail by it.
         read(lambda: handler_settings(os.environ, directory))
@@ -149,8 +150,7 @@ def worker_command(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Run a worker alone."""
     check_logs_store(logs_store, to_write=True)
-    declared = read(lambda: read_commands(commands) if commands else {})
-    source = HandlerSource(tuple(handlers or ()), declared)
+    packages = read(lambda: handler_packages(handlers, commands))
     with database(data_dir, database_url) as (directory, url):
         keyed(directory, url, subject_key)
         settings = Settings(
@@ -165,10 +165,7 @@ def worker_command(  # noqa: PLR0913 - one for each option
             lease_s=lease_s,
             handler_settings=read(lambda: handler_settings(os.environ, directory)),
         )
-        try:
-            work(settings, worker_settings, source)
-        except (DuplicateHandlerError, ImportError) as error:
-            raise failure(error) from None
+        work(settings, worker_settings, packages)
 
 
 @app.command()

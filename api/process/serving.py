@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 
 import uvicorn
@@ -23,7 +23,7 @@ from runtime.garbage import look_seldom
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.workplace import sweep
-from worker.handlers.registry import HandlerSource, load_handlers
+from worker.executors.packages import HandlerPackage
 from worker.lifecycle.worker import Worker, WorkerSettings
 
 LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
@@ -57,13 +57,17 @@ def serve(settings: Settings, host: str, port: int) -> None:
         raise SystemExit(1)
 
 
-def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSource) -> None:
-    """Work until SIGINT or SIGTERM; a second signal hands back at once what runs."""
-    handlers = load_handlers(source)
+def work(
+    settings: Settings, worker_settings: WorkerSettings, packages: Mapping[str, HandlerPackage]
+) -> None:
+    """Work with the handlers of these packages, by entry point, until SIGINT or SIGTERM.
+
+    A second signal hands back at once what runs.
+    """
 
     async def main() -> None:
         signals = _StopSignals()
-        executor = ProcessExecutor(source, worker_settings.slots, Orphans())
+        executor = ProcessExecutor(packages, worker_settings.slots, Orphans())
         async with (
             running(settings) as service,
             aclosing(executor),
@@ -75,7 +79,7 @@ def work(settings: Settings, worker_settings: WorkerSettings, source: HandlerSou
                 service.heartbeats,
                 Work(service.pool, service.files, service.listener),
                 executor,
-                handlers,
+                packages,
                 logs,
                 service.supervision,
             )

@@ -47,7 +47,7 @@ class Supervisor:
 
     def _start(self, name: str) -> None:
         self._children[name] = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", "api.cli", name],
+            [sys.executable, "-P", "-m", "apphub_jobs", name],
             env={**self._environment, LIFELINE_VARIABLE: str(self._lifeline)},
             pass_fds=(self._lifeline,),
             # Ctrl-C is for this process, which stops its children in order.

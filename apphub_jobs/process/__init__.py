@@ -1,4 +1,5 @@
-"""The program of a handler's process: it takes tasks, runs handlers and reports how they end.
+"""The programs that run handlers: one of their processes, and one of the probe that asks for names.
 
-Uses the standard library alone, for it starts once for every slot. Begin with `program.py`.
+They use the standard library alone, and little of it, for a process starts for every slot.
+Begin with `program.py`; `imports.py` says whose modules a process sees.
 """

@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -63,7 +62,7 @@ class Cleaner:
         os.umask(self._umask)
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.path[:] = self._path
-        tempfile.tempdir = None  # It remembers the attempt's own directory.
+        _forget_directory()
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._signals.items():
             if handler is not None and _signal_handler(number) is not handler:
@@ -79,6 +78,13 @@ class Cleaner:
         if self._memory is None:
             return _peak_mb(resource.RUSAGE_SELF)
         return int(os.pread(self._memory, 100, 0).split()[1]) * resource.getpagesize() / 1_048_576
+
+
+def _forget_directory() -> None:
+    """Let `tempfile` look anew where to make files: it remembers the attempt's own directory."""
+    tempfile = sys.modules.get("tempfile")  # Not imported for this: most handlers never use it.
+    if tempfile is not None:
+        tempfile.__dict__["tempdir"] = None
 
 
 def _has_children() -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apphub_jobs.process.handlers import DuplicateHandlerError
+from apphub_jobs.process.imports import SERVICE_PACKAGES
 from tests import ROOT
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, started, wait_for_run
-from worker.handlers.registry import HandlerSource, load_handlers
+from worker.executors.local.probe import DuplicateHandlerError, offered
+from worker.executors.packages import HandlerSource, packages_of
 
 EXAMPLE = ROOT / "docs" / "example_handlers"
 
@@ -75,11 +76,48 @@ def test_two_handlers_of_one_name_are_refused_at_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "second_module.py").write_text("HANDLERS = {'test.noop': print}")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(DuplicateHandlerError, match=r"tests\.support\.handlers and second_module"):
-        load_handlers(HandlerSource(("tests.support.handlers", "second_module")))
+        offered(packages_of(HandlerSource(("tests.support.handlers", "second_module"))))
     with started("worker", "--handlers", "no.such.module", "--data-dir", str(tmp_path)) as process:
         assert process.popen.wait(60) == 1
         assert (
             "no.such.module" in process.errors[-1] or "No module named 'no'" in process.errors[-1]
         )
+
+
+def test_a_worker_runs_beside_modules_that_are_named_as_the_services_are(
+    client: httpx.Client, api: Process, database_url: str, tmp_path: Path
+) -> None:
+    del api
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in SERVICE_PACKAGES:
+        (own / f"{name}.py").write_text("WHOSE = 'mine'")
+    names = ", ".join(sorted(SERVICE_PACKAGES))
+    told = f"[module.WHOSE for module in ({names})]"
+    (own / "handlers_of_mine.py").write_text(
+        f"import {names}\nfrom apphub_jobs.contract import JobResult\n"
+        f"HANDLERS = {{'own.tell': lambda _: JobResult(result={told})}}\n"
+    )
+    arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--handlers", "handlers_of_mine")
+    environment = {"APPHUB_DATABASE_URL": database_url, "PYTHONPATH": str(own)}
+    worker = Process(arguments, environment, module="apphub_jobs")
+    try:
+        register(client, "own", "own.tell")
+        run = wait_for_run(client, launch(client, "own"))
+    finally:
+        worker.stop()
+    assert (run["status"], run["result"]) == ("succeeded", ["mine"] * len(SERVICE_PACKAGES))
+
+
+def test_what_cannot_be_had_ends_the_start_before_anything_is_ready(tmp_path: Path) -> None:
+    (tmp_path / "commands.json").write_text('{"lost": ["no-such-program-of-ours"]}')
+    missing = ("--handlers", "no.such.module")
+    lost = ("--commands", str(tmp_path / "commands.json"))
+    for option, told in (missing, "no.such.module"), (lost, "no-such-program-of-ours"):
+        with started("up", "--port", "0", "--data-dir", str(tmp_path / "data"), *option) as process:
+            assert process.popen.wait(60) == 1
+            assert told in process.errors[-1]
+            assert process.lines == []
+            assert not (tmp_path / "data").exists()

@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.packages import BUILTIN_HANDLERS
 from tests.support.processes import eventually
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.removal import remove
 from worker.executors.port import Attempt, Outcome, Task
 from worker.handlers.building.builders.buildah import Buildah, current_limits
 from worker.handlers.building.builders.builder import BuildSettings, UnusableError
-from worker.handlers.registry import HandlerSource
 
 BUSYBOX = Path("/bin/busybox")
 
@@ -160,7 +160,7 @@ class Builds:
         """Build an app."""
         self._count += 1
         log, updates = self._logs / str(self._count), list[dict[str, Any]]()
-        executor = ProcessExecutor(HandlerSource(), 0)
+        executor = ProcessExecutor(BUILTIN_HANDLERS, 0)
         attempt = await executor.submit(
             Task(
                 run={

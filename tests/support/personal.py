@@ -8,7 +8,6 @@ import psycopg
 from psycopg import sql
 
 from apphub_jobs.contract import Handler, JobResult, JobRunContext
-from domain.personal.marks import ERASED
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -24,6 +23,9 @@ SCHEMA: dict[str, Any] = {
 ALICE = "alice-7f3a9c"
 STREET = "Elm Street 55-7f3a9c"
 SECRETS = (ALICE, STREET)
+
+ERASED = "[erased]"
+"""What stands for erased values; handlers see nothing of the service, so it is said once more."""
 
 GIVEN: dict[str, Any] = {
     "customerId": ALICE,

@@ -13,8 +13,8 @@ from eventlog.workers.heartbeats import Heartbeats
 from eventlog.workers.pending_work import Work
 from runtime.supervision import Supervision, TaskState
 from tests.support.logs import Parts
+from tests.support.packages import package_of
 from worker.executors.local.executor import ProcessExecutor
-from worker.handlers.registry import HandlerSource, load_handlers
 from worker.lifecycle.worker import Worker, WorkerSettings
 from worker.logs.directory import DirectoryLogs
 
@@ -48,17 +48,17 @@ async def working(
     settings: WorkerSettings = SETTINGS,
 ) -> AsyncIterator[InProcessWorker]:
     """Run a worker with the tests' handlers, and stop it."""
-    source = HandlerSource(modules=("tests.support.handlers",))
+    packages = package_of("tests.support.handlers")
     supervision = Supervision()
     listener = Listener(Database(part.url))
-    executor = ProcessExecutor(source, settings.slots)
+    executor = ProcessExecutor(packages, settings.slots)
     worker = Worker(
         settings,
         executions or part.executions,
         heartbeats or part.heartbeats,
         Work(part.pool, part.files, listener),
         executor,
-        load_handlers(source),
+        packages,
         DirectoryLogs(logs),
         supervision,
     )

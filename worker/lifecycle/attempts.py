@@ -3,14 +3,13 @@
 import asyncio
 import errno
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from apphub_jobs.contract import Handler
 from domain.clock import later, ms_between, to_iso
 from domain.commands.executions import Claim, Executions
 from domain.jobs.definition import Spec
@@ -58,14 +57,14 @@ class Attempts:
         settings: AttemptSettings,
         executions: Executions,
         executor: Executor,
-        handlers: Mapping[str, Handler],
+        entry_points: Container[str],
         logs: LogKeeper,
         slot_freed: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._executions = executions
         self._executor = executor
-        self._handlers = handlers
+        self._entry_points = entry_points
         self._logs = logs
         self._slot_freed = slot_freed
         self._running: dict[UUID, Attempt] = {}
@@ -137,7 +136,7 @@ class Attempts:
     async def _execute(self, claim: Claim) -> None:
         run_id = claim.run.id
         try:
-            if claim.run.entry_point in self._handlers:
+            if claim.run.entry_point in self._entry_points:
                 await self._run_attempt(claim)
             else:
                 message = f"No handler registered for job {claim.run.slug}"

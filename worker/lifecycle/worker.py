@@ -4,13 +4,12 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from uuid import uuid4
 
-from apphub_jobs.contract import Handler
 from domain.commands.executions import Executions
 from domain.errors import (
     LogUnavailableError,
@@ -81,7 +80,7 @@ class Worker:
         heartbeats: Heartbeats,
         work: Work,
         executor: Executor,
-        handlers: Mapping[str, Handler],
+        entry_points: Container[str],
         logs: LogKeeper,
         supervision: Supervision,
     ) -> None:
@@ -91,7 +90,9 @@ class Worker:
         self._heartbeats = heartbeats
         self._work = work
         attempt_settings = AttemptSettings(settings.slots, settings.handler_settings)
-        self._attempts = Attempts(attempt_settings, executions, executor, handlers, logs, work.wake)
+        self._attempts = Attempts(
+            attempt_settings, executions, executor, entry_points, logs, work.wake
+        )
         self._claims: Supervised | None = None
         self._lease_until = 0.0
         self._stopping = False

@@ -10,10 +10,10 @@ import pytest
 
 from tests import ROOT
 from tests.support.git_servers import http_server, tcp_server
+from tests.support.packages import BUILTIN_HANDLERS
 from tests.support.repositories import app_at, git, repository
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.port import Outcome, Task
-from worker.handlers.registry import HandlerSource
 
 PROJECT = ROOT
 
@@ -21,7 +21,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 async def attempted(task: Task, cancel_when: asyncio.Event | None = None) -> Outcome:
-    executor = ProcessExecutor(HandlerSource(), size=0)
+    executor = ProcessExecutor(BUILTIN_HANDLERS, size=0)
     attempt = await executor.submit(task, lambda _: None, monotonic() + 60)
     if cancel_when is not None:
         await cancel_when.wait()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.disks import small_disk
-from worker.executors.local.attempt_log import Log
+from worker.executors.local.supervision.attempt_log import Log
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.executors.local.attempt_log import Log
+from worker.executors.local.supervision.attempt_log import Log
 from worker.logs.spool import Spool
 
 HOLDER = """
 import sys
 from pathlib import Path
-from worker.executors.local.attempt_log import Log
+from worker.executors.local.supervision.attempt_log import Log
 from worker.logs.spool import Spool
 
 spool = Spool.create(Path(sys.argv[1]))

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from worker.executors.local import executor as process_executor
-from worker.executors.local.executor import ProcessAttempt, ProcessExecutor
+from tests.support.packages import package_of
+from worker.executors.local import attempt as process_attempt
+from worker.executors.local.attempt import ProcessAttempt
+from worker.executors.local.executor import ProcessExecutor
 from worker.executors.port import Task
-from worker.handlers.registry import HandlerSource
 
 Updates = list[Mapping[str, Any]]
 
@@ -23,7 +24,7 @@ Updates = list[Mapping[str, Any]]
 async def executor(
     size: int = 1, module: str = "tests.support.handlers"
 ) -> AsyncIterator[ProcessExecutor]:
-    made = ProcessExecutor(HandlerSource(modules=(module,)), size)
+    made = ProcessExecutor(package_of(module), size)
     try:
         yield made
     finally:
@@ -178,7 +179,7 @@ def test_a_crash_in_the_first_moment_is_told_as_what_it_was(tmp_path: Path) -> N
 def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_executor, "UNWATCHED_S", 3_600.0)
+    monkeypatch.setattr(process_attempt, "UNWATCHED_S", 3_600.0)
 
     async def main() -> None:
         async with executor() as slots:

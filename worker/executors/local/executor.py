@@ -1,297 +1,59 @@
 """Runs attempts on this host: in warm processes, each with a supervisor that ends an attempt with all descendants."""
 
-import asyncio
-import logging
-import signal
-from collections import deque
 from collections.abc import Callable, Mapping
-from time import monotonic
-from typing import Any, Protocol
 
-from runtime.background_tasks import start_once
+from worker.executors.local.attempt import ProcessAttempt
 from worker.executors.local.orphans import Orphans
-from worker.executors.local.removal import remove
-from worker.executors.local.slot import Slot, start_slot
+from worker.executors.local.pool import Pool
+from worker.executors.local.slot import Slot
 from worker.executors.local.throttle import Pace
-from worker.executors.local.workplace import Workplace
-from worker.executors.port import OnUpdate, Outcome, Task
-from worker.handlers.registry import HandlerSource
-
-logger = logging.getLogger(__name__)
-
-FAREWELL_S = 1.0
-"""How long a process may still be heard whose supervisor was killed."""
-
-UNWATCHED_S = 0.02
-"""How long an attempt may go on, and what it prints wait, before its supervisor hears of it."""
-
-LOG_LIMIT_BYTES = 10 * 1_048_576
-"""What is kept of what one execution prints."""
+from worker.executors.packages import HandlerPackage
+from worker.executors.port import OnUpdate, Task
 
 
 class ProcessExecutor:
     """Implements `worker.executors.port.Executor`: warm processes, as many as attempts may run, each under a supervisor."""
 
-    def __init__(self, source: HandlerSource, size: int, orphans: Orphans | None = None) -> None:
-        """Take what attempts run, how many at a time, and who ends what a killed supervisor leaves.
+    def __init__(
+        self, packages: Mapping[str, HandlerPackage], size: int, orphans: Orphans | None = None
+    ) -> None:
+        """Take each entry point's package, how many attempts run at a time, and who ends what a killed supervisor leaves.
 
         Without the last, nobody does: it is for a process of which all children are known.
         """
-        self._source = source
-        self._orphans = orphans
-        self._workplace = Workplace()
-        self._size = size
-        self._ready: deque[Slot] = deque()
+        self._packages = packages
+        self._pool = Pool(list(dict.fromkeys(packages.values())), size, orphans)
         self._pace = Pace()
         self._running: dict[ProcessAttempt, Callable[[], None]] = {}
-        self._starting = 0
-        self._refilling: asyncio.Task[None] | None = None
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._lease_until = 0.0
-        self._closed = False
 
     async def aclose(self) -> None:
-        """See the port."""
-        self._closed = True
-        if self._refilling is not None:
-            await asyncio.wait([self._refilling])
-        await asyncio.gather(*(slot.discard() for slot in self._ready), *self._leaving)
-        self._ready.clear()
-        await asyncio.to_thread(self._workplace.close)
+        """End what was started ahead of attempts that never came."""
+        await self._pool.aclose()
 
     def prepare(self) -> None:
         """Start processes in the background, until there is one for each attempt that may run."""
-        if self._refilling is None or self._refilling.done():
-            self._refilling = start_once("warm processes", self._start_missing())
-
-    @property
-    def _missing(self) -> int:
-        return self._size - len(self._ready) - len(self._running) - self._starting
-
-    async def _start_missing(self) -> None:
-        try:
-            while self._missing > 0 and not self._closed:
-                self._ready.append(await self._start())
-        except OSError as error:  # Attempts that find none ready try again, and tell.
-            logger.warning("cannot start processes ahead of attempts: %s", error)
-
-    async def _start(self) -> Slot:
-        slot = await start_slot(self._source, self._workplace.new_directory(), self._orphans)
-        if self._lease_until:
-            slot.renew(self._lease_until)
-        return slot
-
-    async def _take(self) -> Slot:
-        """Return a slot that still lives; a fresh one where none is ready."""
-        while self._ready:
-            # The last one used: most of it is still in the processor's caches.
-            slot = self._ready.pop()
-            if slot.lives:
-                return slot
-            self._discard(slot)
-        self._starting += 1
-        try:
-            return await self._start()
-        finally:
-            self._starting -= 1
+        self._pool.prepare()
 
     def renew(self, until: float) -> None:
-        """See the port."""
-        self._lease_until = until
-        for slot in self._ready:
-            slot.renew(until)
+        """Let what runs, and what waits for attempts, go on until this moment of the monotonic clock."""
+        self._pool.renew(until)
         for attempt in self._running:
             attempt.renew(until)
 
-    async def submit(self, task: Task, on_update: OnUpdate, until: float) -> "ProcessAttempt":
-        """See the port."""
+    async def submit(self, task: Task, on_update: OnUpdate, until: float) -> ProcessAttempt:
+        """Start an attempt in a process of its handler's package."""
         began = await self._pace.turn()
         try:
-            slot = await self._take()
+            slot = await self._pool.take(self._packages[task.entry_point])
         except BaseException:
             began()
             raise
-        slot.renew(max(until, self._lease_until))
+        slot.renew(max(until, self._pool.lease_until))
         attempt = ProcessAttempt(slot, task, on_update, self._give_back)
         self._running[attempt] = began
         return attempt
 
-    def _give_back(self, attempt: "ProcessAttempt", slot: Slot, *, lives_on: bool) -> None:
-        """Keep the slot for another attempt, or end it and start another one."""
-        self._running.pop(attempt)()
-        if lives_on and slot.lives and self._missing > 0 and not self._closed:
-            self._ready.append(slot)
-            return
-        self._discard(slot)
-        if not self._closed:
-            self.prepare()
-
-    def _discard(self, slot: Slot) -> None:
-        slot.hang_up()
-        leaving = start_once("ended process", slot.discard())
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
-
-
-class ProcessAttempt:
-    """An attempt in a slot. Its supervisor hears of it if it goes on for a moment, prints, or leaves something behind.
-
-    Implements `worker.executors.local.slot.Listener`.
-    """
-
-    def __init__(self, slot: Slot, task: Task, on_update: OnUpdate, give_back: "_GiveBack") -> None:
-        loop = asyncio.get_running_loop()
-        self._slot = slot
-        self._task = task
-        self._on_update = on_update
-        self._give_back = give_back
-        self._workdir = slot.next_workdir()
-        self._message: Mapping[str, Any] | None = None
-        self._ended: Mapping[str, Any] | None = None
-        self._heard_all = False
-        self._left_files = True
-        self._over: asyncio.Future[Mapping[str, Any] | None] = loop.create_future()
-        self._deadline = None if task.timeout_ms is None else monotonic() + task.timeout_ms / 1000
-        self._watched = False
-        self._soon = loop.call_later(UNWATCHED_S, self._have_watched)
-        slot.listener = self
-        slot.give(_described(task))
-
-    @property
-    def supervisor_pid(self) -> int:
-        """Return the process that watches it."""
-        return self._slot.process.pid
-
-    async def outcome(self) -> Outcome:
-        """See the port."""
-        ended = await self._over
-        if self._left_files:
-            await asyncio.to_thread(remove, self._workdir)
-        if ended is None and self._message is None and self._slot.lapsed:
-            return Outcome("lease")
-        return _outcome(self._message, ended)
-
-    def renew(self, until: float) -> None:
-        """See the port."""
-        if not self._over.done():
-            self._slot.renew(until)
-
-    def cancel(self, grace_s: float) -> None:
-        """See the port."""
-        self._tell({"cancel": grace_s})
-
-    def stop(self) -> None:
-        """See the port."""
-        self._tell({"stop": True})
-
-    def reported(self, message: Mapping[str, Any]) -> None:
-        """See `Listener`."""
-        kind = message["type"]
-        if self._message is None and kind != "update":
-            self._message = message
-        elif self._message is None:
-            self._on_update(message)
-        elif kind == "done":
-            self._done(message)
-        if "invalid" in (kind, (self._message or message)["type"]):
-            self.stop()  # It may still be writing what nobody reads any more.
-
-    def _done(self, said: Mapping[str, Any]) -> None:
-        self._left_files = bool(said["leftFiles"])
-        if said["clear"] and not self._watched:
-            self._end({**said, "cause": "exit", "livesOn": True})
-        else:
-            self._tell({"over": said})
-
-    def reports_ended(self) -> None:
-        """See `Listener`."""
-        self._heard_all = True
-        if self._ended is not None:
-            self._end(self._ended)
-        else:
-            self._have_watched()  # It knows more of how the process ended.
-
-    def supervisor_said(self, ended: Mapping[str, Any] | None) -> None:
-        """See `Listener`."""
-        self._ended = self._ended or ended
-        if ended is not None and ended["logLost"]:
-            logger.warning(
-                "%s lacks %d bytes, which could not be written",
-                self._task.log_path,
-                ended["logLost"],
-            )
-        if self._heard_all or (ended is not None and ended["livesOn"]):
-            self._end(self._ended)
-        else:
-            # The last word may be on its way; but those that a killed supervisor left may hold the
-            # pipe for ever.
-            asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._ended)
-
-    def _have_watched(self) -> None:
-        """Let the supervisor know of the attempt, once."""
-        if not self._watched:
-            self._watched = True
-            self._slot.tell(_order(self._task, self._deadline, self._slot.cpu_s))
-
-    def _tell(self, command: Mapping[str, Any]) -> None:
-        if not self._over.done():  # Else the slot may be another attempt's.
-            self._have_watched()
-            self._slot.tell(command)
-
-    def _end(self, ended: Mapping[str, Any] | None) -> None:
-        if self._over.done():
-            return
-        self._soon.cancel()
-        self._slot.listener = None
-        self._give_back(self, self._slot, lives_on=ended is not None and bool(ended["livesOn"]))
-        self._over.set_result(ended)
-
-
-class _GiveBack(Protocol):
-    def __call__(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None: ...
-
-
-def _outcome(message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> Outcome:
-    if ended is None:
-        return Outcome("signal", {"message": "the attempt's supervisor was killed"})
-    metrics = {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
-    if message is not None:
-        return Outcome(message["type"], message, metrics)
-    cause, code = ended["cause"], ended["code"]
-    texts = {
-        "exit": f"the process exited with code {code} without a result",
-        "signal": f"the process was ended by signal {_signal_name(code)}",
-        "out_of_memory": f"the attempt used more memory than its resources.memoryMb ({ended['peakMemoryMb']} MB)",
-    }
-    return Outcome(cause, {"message": texts.get(cause, cause)}, metrics)
-
-
-def _signal_name(code: int) -> str:
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return str(-code)
-
-
-def _order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Mapping[str, Any]:
-    """Return what the supervisor is told."""
-    return {
-        "log": str(task.log_path),
-        "logLimitBytes": LOG_LIMIT_BYTES,
-        "deadline": deadline,
-        "memoryMb": task.memory_mb,
-        "cpuBefore": cpu_before_s,
-    }
-
-
-def _described(task: Task) -> Mapping[str, Any]:
-    """Return what the process is told."""
-    return {
-        "run": task.run,
-        "definition": task.definition,
-        "entryPoint": task.entry_point,
-        "parameters": task.parameters,
-        "inputs": task.inputs,
-        "settings": task.settings,
-        "deadline": task.deadline,
-    }
+    def _give_back(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None:
+        turn_is_over = self._running.pop(attempt)
+        turn_is_over()
+        self._pool.give_back(slot, lives_on=lives_on)

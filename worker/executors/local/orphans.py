@@ -6,8 +6,8 @@ import signal
 import sys
 from contextlib import suppress
 
-from worker.executors.local.descendants import below, parents
-from worker.executors.local.spawn import become_subreaper
+from worker.executors.local.supervision.descendants import below, parents
+from worker.executors.local.supervision.spawn import become_subreaper
 
 LOOK_AGAIN_S = 0.005
 

@@ -12,19 +12,16 @@ from time import monotonic
 from typing import Any, Protocol
 
 from runtime.background_tasks import start_once
-from worker.executors.local import supervisor
+from worker.executors.local.handlers_process import PROGRAM, command_line, environment
 from worker.executors.local.line_reader import LineReader
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.removal import remove
-from worker.handlers.registry import HandlerSource, modules_of
+from worker.executors.local.supervision import supervisor
+from worker.executors.packages import HandlerPackage
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
 """The longest message an attempt may send. Above the domain's limit of a result, which answers more
 kindly."""
-
-_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-_ENVIRONMENT_PREFIXES = ("SSL_CERT_", "GIT_SSL_")
-"""What an attempt gets of the worker's environment: none of the service's settings or secrets."""
 
 
 class Listener(Protocol):
@@ -44,13 +41,19 @@ class Slot:
     """A supervisor and its handlers' process: runs one attempt at a time, and is gone with one that went wrong.
 
     Attributes:
+        package: whose handlers run here.
         listener: whose attempt it is at the moment.
         cpu_s: what the process had used when it was last heard of.
     """
 
     def __init__(
-        self, process: asyncio.subprocess.Process, workdir: Path, orphans: Orphans | None
+        self,
+        package: HandlerPackage,
+        process: asyncio.subprocess.Process,
+        workdir: Path,
+        orphans: Orphans | None,
     ) -> None:
+        self.package = package
         self.process = process
         self.workdir = workdir
         self._orphans = orphans
@@ -161,12 +164,13 @@ def _message(line: bytes | None) -> Mapping[str, Any]:
     return {"type": "invalid", "message": "a result or report that is no JSON"}
 
 
-async def start_slot(source: HandlerSource, workdir: Path, orphans: Orphans | None) -> Slot:
+async def start_slot(package: HandlerPackage, workdir: Path, orphans: Orphans | None) -> Slot:
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
     tasks, giving = os.pipe()
     receiving, reports = os.pipe()
     try:
-        slot = Slot(await _spawn(workdir, tasks, reports, source, orphans), workdir, orphans)
+        process = await _spawn(package, workdir, tasks, reports, orphans)
+        slot = Slot(package, process, workdir, orphans)
     except BaseException:
         os.close(giving)
         os.close(receiving)
@@ -180,21 +184,20 @@ async def start_slot(source: HandlerSource, workdir: Path, orphans: Orphans | No
 
 
 async def _spawn(
-    workdir: Path, tasks: int, reports: int, source: HandlerSource, orphans: Orphans | None
+    package: HandlerPackage, workdir: Path, tasks: int, reports: int, orphans: Orphans | None
 ) -> asyncio.subprocess.Process:
-    offered = {"modules": modules_of(source), "commands": source.commands}
-    # -P: the working directory is the run's, and no place to import from.
-    child = (sys.executable, "-P", "-m", "apphub_jobs.process.program", json.dumps(offered))
+    supervising = (sys.executable, "-I", "-S", supervisor.__file__, str(tasks), str(reports))
     # Shielded: a process that starts while its task is cancelled must still be found and ended. A
     # failure is told by whoever waits for it.
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", supervisor.__file__, str(tasks), str(reports), *child),
+            *supervising,
+            *command_line(PROGRAM, package),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=(tasks, reports),
             cwd=workdir,
-            env=_environment(workdir),
+            env=environment(workdir),
             start_new_session=True,
         )
     )
@@ -207,12 +210,3 @@ async def _spawn(
         if process.stdin is not None:
             process.stdin.close()
         raise
-
-
-def _environment(workdir: Path) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
-    }
-    return {**kept, "HOME": str(workdir), "TMPDIR": str(workdir), "PYTHONUNBUFFERED": "1"}

@@ -30,11 +30,15 @@ import sys
 import time
 from contextlib import suppress
 
-sys.path.append(__file__.rsplit("/", 4)[0])  # Isolated: nothing of ours is found yet.
+sys.path.append(__file__.rsplit("/", 5)[0])  # Isolated: nothing of ours is found yet.
 
-from worker.executors.local.attempt_log import Log
-from worker.executors.local.descendants import is_only_descendant, kill_descendants, memory_mb
-from worker.executors.local.spawn import Child, become_subreaper, close_all_but
+from worker.executors.local.supervision.attempt_log import Log
+from worker.executors.local.supervision.descendants import (
+    is_only_descendant,
+    kill_descendants,
+    memory_mb,
+)
+from worker.executors.local.supervision.spawn import Child, become_subreaper, close_all_but
 
 # Type checkers know the name; importing typing would cost a third of the start.
 TYPE_CHECKING = False

@@ -1,4 +1,4 @@
-"""The handlers' process, as its supervisor starts it. Imported by `worker.executors.local.supervisor`."""
+"""The handlers' process, as its supervisor starts it. Imported by `worker.executors.local.supervision.supervisor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of one attempt, as its supervisor keeps it. Imported by `worker.executors.local.supervisor`."""
+"""The log of one attempt, as its supervisor keeps it. Imported by `worker.executors.local.supervision.supervisor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding and ending every process below this one, by what Linux tells in /proc. `worker.executors.local.supervisor` imports it."""
+"""Finding and ending every process below this one, by what Linux tells in /proc. `worker.executors.local.supervision.supervisor` imports it."""
 
 from __future__ import annotations
 

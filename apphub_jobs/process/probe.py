@@ -1,0 +1,64 @@
+"""The program of a probe: imports handler modules, and reports what they offer, or why not.
+
+Arguments: the handler package as JSON, the file for the report, and the time limit in seconds.
+The report is `{"offered": {module: [name, …]}}`, or of the first module that cannot be had
+`{"module", "error", "trace", "missing"}`: the last is the name of a module that is not there.
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterable
+from typing import Any
+
+from apphub_jobs.process.handlers import offered_by
+from apphub_jobs.process.imports import arrange
+
+FRAMES = 6
+"""How many of the innermost calls are told of an error."""
+
+
+def main() -> None:
+    """Report, and end at once, whatever threads the modules have started."""
+    package: dict[str, Any] = json.loads(sys.argv[1])
+    signal.alarm(int(sys.argv[3]))  # Nobody waits any longer; the worker may be gone.
+    arrange(package["directories"], package["shown"])
+    report = _report(package["modules"])
+    with open(sys.argv[2], "w", encoding="utf-8") as file:  # noqa: PTH123 - imports what handlers' processes do
+        json.dump(report, file)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _report(modules: Iterable[str]) -> dict[str, Any]:
+    offered: dict[str, list[str]] = {}
+    for module in modules:
+        try:
+            offered[module] = list(offered_by(module))
+        except Exception as error:  # noqa: BLE001 - a module may raise anything
+            return {"module": module, **_told(error)}
+    return {"offered": offered}
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    only = traceback.format_exception_only(error)
+    return {
+        "error": "".join(only).strip(),
+        "trace": "".join(traceback.format_list(_frames(error))),
+        "missing": missing,
+    }
+
+
+def _frames(error: Exception) -> list[traceback.FrameSummary]:
+    """Return the innermost calls, without those that lead to the module."""
+    ours = (__file__, offered_by.__code__.co_filename)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in ours and "importlib" not in frame.filename
+    ]
+    return frames[-FRAMES:]

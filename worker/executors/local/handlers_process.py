@@ -1,0 +1,41 @@
+"""How the processes of a handler package are started: their command line and their environment."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from worker.executors.packages import HandlerPackage
+
+PROGRAM = "from apphub_jobs.process.program import main; main()"
+PROBE = "from apphub_jobs.process.probe import main; main()"
+
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+_ENVIRONMENT_PREFIXES = ("SSL_CERT_", "GIT_SSL_")
+"""What an attempt gets of the worker's environment: none of the service's settings or secrets."""
+
+
+def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
+    """Return what starts one of these programs for a package, before its further arguments."""
+    # -P: the working directory is the run's, and no place to import from.
+    # -c: imports the program as it is compiled already; -m imports much of its own before that.
+    return (sys.executable, "-P", "-c", program, json.dumps(asdict(package)))
+
+
+def environment(workdir: Path) -> dict[str, str]:
+    """Return the variables of a process that works below this directory."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+    }
+    if "PYTHONPATH" in kept:
+        kept["PYTHONPATH"] = _from_the_root(kept["PYTHONPATH"])
+    return {**kept, "HOME": str(workdir), "TMPDIR": str(workdir), "PYTHONUNBUFFERED": "1"}
+
+
+def _from_the_root(path: str) -> str:
+    """Return a search path that holds wherever a process works."""
+    entries = [os.path.abspath(entry) for entry in path.split(os.pathsep)]  # noqa: PTH100 - symlinks and `..` stay
+    return os.pathsep.join(entries)

@@ -1,0 +1,139 @@
+"""Warm processes: started ahead of attempts, each for one handler package, and used again."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+from runtime.background_tasks import start_once
+from worker.executors.local.orphans import Orphans
+from worker.executors.local.slot import Slot, start_slot
+from worker.executors.local.workplace import Workplace
+from worker.executors.packages import HandlerPackage, to_start_ahead
+
+logger = logging.getLogger(__name__)
+
+
+class Pool:
+    """As many processes as attempts may run; where one of another package is needed, an idle one gives way.
+
+    So the processes of a package become as many as its attempts need, and a process that has to be
+    replaced is followed by one of its own package.
+
+    Attributes:
+        lease_until: the moment of the monotonic clock until which idle processes live; 0 before it
+            is known.
+    """
+
+    def __init__(
+        self, packages: Sequence[HandlerPackage], size: int, orphans: Orphans | None
+    ) -> None:
+        self._size = size
+        self._orphans = orphans
+        self._workplace = Workplace()
+        self._idle: list[Slot] = []
+        """The one used last at the end."""
+        self._wanted = deque(to_start_ahead(packages, size))
+        self._taken = 0
+        self._starting = 0
+        self._refilling: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self.lease_until = 0.0
+        self._closed = False
+
+    async def aclose(self) -> None:
+        """End what is idle or about to end, and remove where it worked."""
+        self._closed = True
+        if self._refilling is not None:
+            await asyncio.wait([self._refilling])
+        await asyncio.gather(*(slot.discard() for slot in self._idle), *self._leaving)
+        self._idle.clear()
+        await asyncio.to_thread(self._workplace.close)
+
+    def prepare(self) -> None:
+        """Start processes in the background, until there is one for each attempt that may run."""
+        if self._refilling is None or self._refilling.done():
+            self._refilling = start_once("warm processes", self._start_wanted())
+
+    def renew(self, until: float) -> None:
+        """Let idle processes live until this moment of the monotonic clock, and those that are started."""
+        self.lease_until = until
+        for slot in self._idle:
+            slot.renew(until)
+
+    async def take(self, package: HandlerPackage) -> Slot:
+        """Return a living slot of this package; a fresh one where none is idle."""
+        slot = self._idle_one(package)
+        if slot is None:
+            self._make_room()
+            slot = await self._start(package)
+        self._taken += 1
+        return slot
+
+    def give_back(self, slot: Slot, *, lives_on: bool) -> None:
+        """Keep the slot for another attempt, or end it and start another one."""
+        self._taken -= 1
+        if lives_on and slot.lives and self._missing > 0 and not self._closed:
+            self._idle.append(slot)
+            return
+        self._replace(slot)
+        if not self._closed:
+            self.prepare()
+
+    @property
+    def _missing(self) -> int:
+        return self._size - len(self._idle) - self._taken - self._starting
+
+    def _idle_one(self, package: HandlerPackage) -> Slot | None:
+        # The last one used: most of it is still in the processor's caches.
+        for index in reversed(range(len(self._idle))):
+            slot = self._idle[index]
+            if slot.package is package and slot.lives:
+                del self._idle[index]
+                return slot
+        return None
+
+    def _make_room(self) -> None:
+        """End what is idle and dead, and one of another package if there would be too many processes."""
+        dead = [slot for slot in self._idle if not slot.lives]
+        for slot in dead:
+            self._idle.remove(slot)
+            self._replace(slot)
+        if self._idle and self._missing <= 0:
+            self._end(self._idle.pop(0))
+
+    async def _start(self, package: HandlerPackage) -> Slot:
+        if package in self._wanted:
+            self._wanted.remove(package)
+        self._starting += 1
+        try:
+            directory = self._workplace.new_directory()
+            slot = await start_slot(package, directory, self._orphans)
+        except BaseException:
+            self._wanted.append(package)
+            raise
+        finally:
+            self._starting -= 1
+        if self.lease_until:
+            slot.renew(self.lease_until)
+        return slot
+
+    async def _start_wanted(self) -> None:
+        try:
+            while self._wanted and self._missing > 0 and not self._closed:
+                slot = await self._start(self._wanted[0])
+                self._idle.append(slot)
+        except OSError as error:  # Attempts that find none ready try again, and tell.
+            logger.warning("cannot start processes ahead of attempts: %s", error)
+        if self._missing <= 0:
+            self._wanted.clear()
+
+    def _replace(self, slot: Slot) -> None:
+        self._end(slot)
+        self._wanted.append(slot.package)
+
+    def _end(self, slot: Slot) -> None:
+        slot.hang_up()
+        leaving = start_once("ended process", slot.discard())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
