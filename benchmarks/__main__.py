@@ -1,10 +1,11 @@
-"""Everything, on one machine in one run: the table, a file of results, a picture, and the README's section.
+"""Everything, on one machine in one run: a table, a file of results, a picture, a README section.
 
     python -m benchmarks [--quick] [--only NAME …] [--rounds N] [--seconds S] [--no-write] [--again]
 
 `make bench` runs it in an environment of its own, with the peers. Each measurement is a process of
 its own, so that none has another's memory; all share one private PostgreSQL, and each system has
-its own databases there."""
+its own databases there.
+"""
 
 import argparse
 import json
@@ -83,7 +84,8 @@ def main() -> int:
         rows += [*growth_rows(), *memory_rows()]
     print(as_text(rows))
     print(
-        f"\nin {(perf_counter() - began) / 60:.1f} minutes: {', '.join(f'{k} {v}' for k, v in machine.items())}"
+        f"\nin {(perf_counter() - began) / 60:.1f} minutes: "
+        + ", ".join(f"{name} {value}" for name, value in machine.items())
     )
     if failed:
         print(f"failed: {', '.join(failed)}; nothing is written", file=sys.stderr)

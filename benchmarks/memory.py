@@ -6,7 +6,8 @@ Both are started as users start them. Three events a run are appended, as fast a
 stream take them: two follow everything, one a filter that nothing passes. Then the whole log is
 read by `GET /events`, page by page, and replayed to a client from its beginning. Printed is the
 resident memory of each process: the API's goal is at most 150 MB, and as much at the end as after
-the first tenth."""
+the first tenth.
+"""
 
 import argparse
 import asyncio
@@ -88,7 +89,10 @@ class Memory:
             "limit": GOAL_MB,
             "more": {**more, **grown},
             "notes": [
-                "resident memory of the process that `apphub-jobs serve` is; three clients follow the stream"
+                (
+                    "resident memory of the process that `apphub-jobs serve` is;"
+                    " three clients follow the stream"
+                )
             ],
         }
         return [row]

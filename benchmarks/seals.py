@@ -5,7 +5,8 @@
     time and memory
 
 Both need a PostgreSQL of their own: they start the private one in a directory of their own and
-remove it."""
+remove it.
+"""
 
 import asyncio
 import os
@@ -52,7 +53,10 @@ def fresh_log() -> Iterator[SealedLog]:
 
 
 async def append(log: SealedLog, rounds: int) -> None:
-    """Launch from 64 callers for some seconds; every other round with a sealer, whose last seal counts as well."""
+    """Launch from 64 callers for some seconds; every other round with a sealer.
+
+    Its last seal counts as well.
+    """
     how = Sealing(log.how.key_file, log.how.head_file, every_s=1.0)
     listener = Listener(Database(log.url))
     supervision = Supervision()
@@ -91,7 +95,8 @@ async def append(log: SealedLog, rounds: int) -> None:
         without, with_ = statistics.median(values[False]), statistics.median(values[True])
         ratios = [one / other for one, other in zip(values[True], values[False], strict=True)]
         print(
-            f"{name}: without {without:,.0f}, with {with_:,.0f}; median ratio {statistics.median(ratios):.3f}"
+            f"{name}: without {without:,.0f}, with {with_:,.0f};"
+            f" median ratio {statistics.median(ratios):.3f}"
         )
         print(f"  ratios of neighbours: {' '.join(f'{ratio:.2f}' for ratio in sorted(ratios))}")
 
@@ -123,14 +128,16 @@ async def verify(log: SealedLog, events: int) -> None:
     )
     print(f"sealed {events:,} events in {took:.1f} s: {events / took:,.0f}/s")
     print(
-        f"µs of CPU an event: {own / events * 1e6:.1f} in the sealer, {(cpu - own) / events * 1e6:.1f} in the server"
+        f"µs of CPU an event: {own / events * 1e6:.1f} in the sealer,"
+        f" {(cpu - own) / events * 1e6:.1f} in the server"
     )
     start = time.monotonic()
     report = await verify_seals(Database(log.url), log.keys)
     took = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
-        f"verified {report.events:,} events in {took:.1f} s: {report.events / took:,.0f}/s, clean: {report.clean}"
+        f"verified {report.events:,} events in {took:.1f} s:"
+        f" {report.events / took:,.0f}/s, clean: {report.clean}"
     )
     sizes = query(
         log.url, "SELECT pg_total_relation_size('log_seals'), pg_total_relation_size('jobs_events')"

@@ -1,4 +1,4 @@
-"""The tests, by room and by cost: `unit`, `integration` (a real PostgreSQL), `e2e` (real processes)."""
+"""The tests by cost and room: `unit`, `integration` (real PostgreSQL), `e2e` (real processes)."""
 
 from pathlib import Path
 

@@ -50,7 +50,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def database_server(shared_dir: Path) -> Iterator[str]:
     """Give the URL of the PostgreSQL server."""
-    with databases.server(shared_dir / "postgres-server") as url:
+    with databases.quick_server(shared_dir / "postgres-server") as url:
         yield url
 
 

@@ -1,4 +1,4 @@
-"""The least that any service would have to do for a saved run: insert its event and its row, and commit."""
+"""The least that any service must do to save a run: insert its event and its row, and commit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,9 +36,13 @@ class Written:
 
 
 def read_written(url: str) -> Written:
-    """Return what stands in a database in which runs were launched and nothing else happened to them."""
-    events = f"SELECT {', '.join(EVENTS)} FROM jobs_events WHERE topic = 'job_run.requested' ORDER BY notification_id"
-    rows = f"SELECT {', '.join(f'{name}::text' for name in TABLE.columns)} FROM job_runs ORDER BY created_position"
+    """Return what stands in a database where runs were launched and nothing else happened."""
+    events = (
+        f"SELECT {', '.join(EVENTS)} FROM jobs_events"
+        " WHERE topic = 'job_run.requested' ORDER BY notification_id"
+    )
+    texts = ", ".join(f"{name}::text" for name in TABLE.columns)
+    rows = f"SELECT {texts} FROM job_runs ORDER BY created_position"
     commits = "SELECT count(DISTINCT xmin::text) FROM jobs_events WHERE topic = 'job_run.requested'"
     with psycopg.connect(url, autocommit=True) as connection:
         stored = connection.execute(events.encode()).fetchall()
@@ -50,7 +54,10 @@ def read_written(url: str) -> Written:
 
 
 def insert_all(url: str, written: Written, seconds: float) -> float:
-    """Insert it into an empty database, a batch a transaction, for some seconds at most; return the runs a second."""
+    """Insert it into an empty database, a batch a transaction, and return the runs a second.
+
+    It takes some seconds at most.
+    """
     batches = list(_batches(written))
     events, rows = _insert("jobs_events", EVENTS), _insert(TABLE.name, TABLE.columns)
     inserted = 0
@@ -70,7 +77,8 @@ def _insert(table: str, columns: Mapping[str, str]) -> bytes:
     names = ", ".join(columns)
     arrays = ", ".join(f"%s::{_array_of(kind)}[]" for kind in columns.values())
     casts = ", ".join(f"{name}::{kind}" for name, kind in columns.items())
-    return f"INSERT INTO {table} ({names}) SELECT {casts} FROM unnest({arrays}) AS new ({names})".encode()
+    new = f"SELECT {casts} FROM unnest({arrays}) AS new ({names})"
+    return f"INSERT INTO {table} ({names}) {new}".encode()
 
 
 def _array_of(kind: str) -> str:

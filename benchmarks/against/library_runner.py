@@ -1,4 +1,7 @@
-"""The library's own way to fill a table from its log: a projection that its runner feeds, an event a transaction."""
+"""The library's own way to fill a table from its log: its runner feeds a projection.
+
+Each event has a transaction to itself.
+"""
 
 from itertools import islice
 from time import sleep

@@ -1,4 +1,7 @@
-"""A server for the endpoints that ours is compared with: the same program, loop, protocol and settings as our API's."""
+"""A server for the endpoints that ours is compared with.
+
+Program, loop, protocol and settings are those of our API's.
+"""
 
 import asyncio
 import socket
@@ -20,7 +23,10 @@ class Body(BaseModel):
 
 
 def serve(app: FastAPI) -> None:
-    """Serve as `api.process.serving` does, until SIGINT or SIGTERM; print `ready http://HOST:PORT` once it answers."""
+    """Serve as `api.process.serving` does, until SIGINT or SIGTERM.
+
+    Print `ready http://HOST:PORT` once it answers.
+    """
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
     config = uvicorn.Config(
         app,

@@ -8,7 +8,8 @@ says what is assumed) and held against its log. All are asked everything that cl
 ask (`questions.py`), then written to, both in turns, so that what else the machine does meets all
 alike. Then backlogs: a fifth as many runs, all due. Printed are medians, warm, the median ratio of
 the largest size to the smallest, whose goal is at most 2, and the pages that the answers' plans
-look at. Plans are kept, so that a reader sees what each answer reads."""
+look at. Plans are kept, so that a reader sees what each answer reads.
+"""
 
 import argparse
 import asyncio
@@ -82,7 +83,7 @@ class Results:
 
 @contextmanager
 def server() -> Iterator[tuple[str, str]]:
-    """Give the URL of a server with room for what a fill writes, and the name of a migrated template there."""
+    """Give the URL of a server with room for a fill, and the name of a migrated template there."""
     with TemporaryDirectory() as name, ExitStack() as stack:
         directory = Path(name)
         directory.chmod(0o711)  # The private server may run as another user.
@@ -127,7 +128,7 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
 
 
 async def _prepare(url: str, size: int) -> None:
-    """Write the checkpoints that a running service would have written, and show that log and tables agree."""
+    """Write the checkpoints that a running service would have written; check tables against log."""
     async with parts(url) as part:
         _say(f"{await Checkpoints(part.pool, part.files).recompute()} checkpoints")
     if size <= VERIFIED:
@@ -146,7 +147,10 @@ async def _verify_sample(url: str) -> tuple[int, int]:
     connection: Connection = await Database(url).connect()
     async with connection:
         for table in TABLES:
-            query = f"SELECT {table.key} AS key FROM {table.name} ORDER BY md5({table.key}::text) LIMIT {SAMPLE}"
+            query = (
+                f"SELECT {table.key} AS key FROM {table.name}"
+                f" ORDER BY md5({table.key}::text) LIMIT {SAMPLE}"
+            )
             ids = await read_ids(connection, query)
             held = await rows_by_id(connection, table, ids)
             folded = await fold_on(connection, LogFiles(), table, ids, {})

@@ -1,4 +1,4 @@
-"""Puts questions to a database: how long the answers take, and by which plans PostgreSQL finds them."""
+"""Puts questions to a database: how long answers take, and by which plans they are found."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Fills a migrated database with a population by COPY; indexes are made afterwards, as whoever restores a dump does."""
+"""Fills a migrated database with a population by COPY.
+
+Indexes are made afterwards, as in the restoring of a dump.
+"""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,7 +18,8 @@ LINES_A_WRITE = 500
 
 INDEXES = """
     SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition
-    FROM pg_index WHERE indrelid IN ('jobs_events'::regclass, 'job_runs'::regclass) AND NOT indisunique
+    FROM pg_index
+    WHERE indrelid IN ('jobs_events'::regclass, 'job_runs'::regclass) AND NOT indisunique
 """
 
 WORKERS = """

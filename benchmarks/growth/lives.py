@@ -1,7 +1,8 @@
 """Lives of single runs, as in life: of which job, how large, how long they take, how they end.
 
 What is assumed stands in the constants below and goes into the results of the benchmarks that use
-it."""
+it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -63,12 +64,14 @@ SPOIL_BACKLOG = """
     WITH jobs AS (
         UPDATE job_definitions SET max_concurrent_runs = 1 WHERE slug = 'job-000'
     ), holders AS (
-        SELECT DISTINCT ON (slug) id FROM job_runs WHERE slug IN ('job-000', 'job-001') ORDER BY slug, id
+        SELECT DISTINCT ON (slug) id FROM job_runs
+        WHERE slug IN ('job-000', 'job-001') ORDER BY slug, id
     )
     UPDATE job_runs SET
         priority = CASE slug WHEN 'job-000' THEN 100 WHEN 'job-001' THEN 90 ELSE 80 END,
         concurrency_value = CASE slug WHEN 'job-001' THEN '"one tenant"' ELSE concurrency_value END,
-        scheduled_at = CASE slug WHEN 'job-002' THEN scheduled_at + interval '1 year' ELSE scheduled_at END,
+        scheduled_at =
+            CASE slug WHEN 'job-002' THEN scheduled_at + interval '1 year' ELSE scheduled_at END,
         status = CASE WHEN id IN (SELECT id FROM holders) THEN 'running' ELSE status END
     WHERE slug IN ('job-000', 'job-001', 'job-002')
 """

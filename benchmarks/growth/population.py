@@ -1,5 +1,6 @@
-"""A population of runs: the events of many lives in the order of time, and the rows that the service's fold makes of
-them. So log and tables agree, which `verify` shows.
+"""A population of runs: events of many lives in the order of time, and the rows that follow.
+
+The rows are made by the service's own fold, so log and tables agree, which `verify` shows.
 """
 
 from collections import Counter
@@ -23,7 +24,10 @@ from projections.tables import BY_SUBJECT
 SPAN_MS = 100 * lives.DAY_MS
 """How long it takes all of them to happen, however many they are."""
 
-EVENT_COLUMNS = "originator_id, originator_version, topic, state, notification_id, recorded_at, actor, correlation_id, causation_id"
+EVENT_COLUMNS = (
+    "originator_id, originator_version, topic, state, notification_id, recorded_at, actor,"
+    " correlation_id, causation_id"
+)
 
 
 @dataclass(frozen=True, slots=True)

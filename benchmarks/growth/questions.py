@@ -1,4 +1,4 @@
-"""Every kind of question that clients and workers put to the tables and the log, asked as routes and workers ask it."""
+"""Every kind of question that clients and workers put to tables and log, asked as they ask it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -43,7 +43,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Known:
-    """What questions are about: the most frequent job, and a run and a place in the middle of the log."""
+    """What questions are about: the most frequent job; a run and a place in the log's middle."""
 
     job_id: UUID
     slug: str
@@ -61,8 +61,10 @@ _SIZE = (
 
 _MIDDLE = """
     SELECT run.id, run.created_position, run.created_at, event.correlation_id
-    FROM job_runs AS run JOIN jobs_events AS event ON event.originator_id = run.id AND event.originator_version = 1
-    WHERE run.created_position >= %(position)s AND run.slug = %(slug)s ORDER BY run.created_position LIMIT 1
+    FROM job_runs AS run
+    JOIN jobs_events AS event ON event.originator_id = run.id AND event.originator_version = 1
+    WHERE run.created_position >= %(position)s AND run.slug = %(slug)s
+    ORDER BY run.created_position LIMIT 1
 """
 
 

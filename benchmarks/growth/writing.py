@@ -29,7 +29,7 @@ PARAMETERS: JsonObject = {"customer": "orders", "rows": [1, 2, 3], "day": "2026-
 
 
 async def measure(urls: Mapping[int, str]) -> dict[str, dict[int, list[float]]]:
-    """Return the milliseconds of each kind of append, for each database, round by round, in turns."""
+    """Return the milliseconds of each kind of append, by database and round, taken in turns."""
     figures: dict[str, dict[int, list[float]]] = {}
     async with AsyncExitStack() as stack:
         services = {size: await stack.enter_async_context(parts(url)) for size, url in urls.items()}

@@ -1,4 +1,4 @@
-"""Many clients of `/ws` in one process, at the least cost: frames are split, stamped, and read later."""
+"""Many clients of `/ws` in one process, cheaply: frames are split, stamped, and read later."""
 
 import asyncio
 import base64
@@ -87,7 +87,7 @@ class Client(asyncio.Protocol):
 
 
 def _frame(buffer: bytes) -> tuple[int, int, int] | None:
-    """Return the first frame's kind, and where its content starts and ends; None while it is not whole."""
+    """Return the first frame's kind, and where its content starts and ends; None if not whole."""
     if len(buffer) < 2:  # noqa: PLR2004 - the shortest head
         return None
     length, start = buffer[1], 2

@@ -1,6 +1,7 @@
-"""Load: the same POST over many connections that stay open, by `wrk` where it is installed, else by this module.
+"""Load: the same POST over many connections that stay open.
 
-Both leave the server its processor; see docs/performance.md for what they cost.
+`wrk` makes it where it is installed, else this module. Both leave the server its processor;
+docs/performance.md says what they cost.
 
     python -m benchmarks.harness.load http://127.0.0.1:4000/jobs/noop/run 4
 """

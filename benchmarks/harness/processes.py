@@ -1,4 +1,4 @@
-"""Processes that are measured: started from the repository's directory, stopped whatever happens."""
+"""Measured processes: started from the repository's directory, stopped whatever happens."""
 
 import os
 import subprocess

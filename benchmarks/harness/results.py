@@ -1,4 +1,4 @@
-"""What a measurement is: figures of rounds in turns, medians of ratios, and whether a goal is met."""
+"""What a measurement is: figures of rounds in turns, medians of ratios, a goal met or not."""
 
 import json
 import sys
@@ -98,12 +98,12 @@ class Row:
 
 
 def ratio(row: Row, reference: Reference) -> float:
-    """Return the median of the rounds' ratios: what changes between rounds cancels out within each."""
+    """Return the median of the rounds' ratios: what changes between rounds cancels out in each."""
     return median(ours / theirs for ours, theirs in zip(row.rounds, reference.rounds, strict=True))
 
 
 def is_met(row: Row, reference: Reference | None) -> bool | None:
-    """Return whether the goal is met against this reference, or our own limit; None where there is none."""
+    """Return whether the goal, or our own limit, is met; None where there is none."""
     if reference is None:
         return None if row.limit is None else row.value <= row.limit
     if reference.goal is None:
@@ -113,7 +113,7 @@ def is_met(row: Row, reference: Reference | None) -> bool | None:
 
 
 def in_turns(bench: Bench, measures: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Measure everything once a round, every other round backwards, so that what drifts favours nobody."""
+    """Measure everything once a round, every other round backwards: drift favours nobody."""
     figures: dict[str, list[float]] = {name: [] for name in measures}
     for number in range(bench.effort.rounds):
         names = list(measures)[:: 1 if number % 2 == 0 else -1]

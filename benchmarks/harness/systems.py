@@ -1,4 +1,4 @@
-"""The systems that are compared: how each is installed, served, worked for, and asked what it has done."""
+"""The systems that are compared: how each is installed, served, worked for, and asked."""
 
 import importlib
 import json
@@ -132,7 +132,8 @@ def installed_peers(bench: Bench) -> list[System]:
     for peer in peers:
         if find_spec(peer.package) is None:
             bench.say(
-                f"{peer.label} is not installed, so nothing is compared with it; `make bench` installs it"
+                f"{peer.label} is not installed, so nothing is compared with it;"
+                " `make bench` installs it"
             )
     return [peer for peer in peers if find_spec(peer.package) is not None]
 

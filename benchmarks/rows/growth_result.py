@@ -1,7 +1,8 @@
-"""What was found by measurements of their own, which take too long to be part of every one, if they were run.
+"""What longer measurements found, where they were run: they are no part of the usual one.
 
 `docs/benchmarks/growth.json` is what `benchmarks.growth.__main__` writes;
-`docs/benchmarks/memory.json` holds rows of this table, as `measuring.to_json` writes them."""
+`docs/benchmarks/memory.json` holds rows of this table, as `measuring.to_json` writes them.
+"""
 
 import json
 from pathlib import Path

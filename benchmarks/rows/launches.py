@@ -1,9 +1,12 @@
-"""Launches over HTTP, 64 connections, a worker running beside; against an endpoint that does nothing, and peers.
+"""Launches over HTTP, 64 connections, with a worker at work.
+
+Compared with an endpoint that does nothing, and with peers.
 
     python -m benchmarks.rows.launches [--quick] [--rounds N] [--seconds S] [--json FILE]
 
 Each measurement has a new server, worker and database, so nobody works off what another round has
-left."""
+left.
+"""
 
 from collections.abc import Callable
 from functools import partial

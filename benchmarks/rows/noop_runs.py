@@ -1,10 +1,13 @@
-"""Runs that do nothing, from launch to success: ours, each in an isolated process and with its full history, and peers.
+"""Runs that do nothing, from launch to success: ours and peers'.
+
+Each of ours has an isolated process and its full history.
 
     python -m benchmarks.rows.noop_runs [--quick] [--rounds N] [--seconds S] [--json FILE]
 
 Twice: a worker works off what was launched before; and a worker works while runs are launched,
 always so many that some wait. Launched without HTTP, one at a time as a service would, by 64
-callers. Counted is what the tables show as succeeded."""
+callers. Counted is what the tables show as succeeded.
+"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -97,7 +100,7 @@ def _watch(own: Site, seconds: float, launches: int) -> float:
 
 
 def _is_enough(system: System, took: float, seconds: float, completed: int) -> bool:
-    """Return whether the time is over; a rate needs one more run than none, however slow the machine."""
+    """Return whether the time is over; a rate needs two runs at least, however slow the machine."""
     if took > seconds + READY_S:
         raise BrokenError(f"{system.label} executed nothing in {took:.0f} s")
     return took >= seconds and completed > 0

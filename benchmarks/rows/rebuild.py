@@ -99,7 +99,8 @@ def measure(url: str, directory: Path, rounds: int) -> None:
         folds.append(fold)
         wholes.append(whole)
         print(
-            f"COPY {copied[-1]:9,.0f} rows/s   fold {fold:9,.0f} events/s   fold and compare {whole:9,.0f} events/s"
+            f"COPY {copied[-1]:9,.0f} rows/s   fold {fold:9,.0f} events/s   "
+            f"fold and compare {whole:9,.0f} events/s"
         )
     ratios = [
         median(rate / copy for rate, copy in zip(rates, copied, strict=True))
@@ -122,7 +123,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     with databases.scratch() as url:
-        fill(url, arguments.runs, time_ordered=not arguments.random_ids, succeeded=True)
+        asyncio.run(
+            fill(url, arguments.runs, time_ordered=not arguments.random_ids, succeeded=True)
+        )
         with TemporaryDirectory() as directory:
             measure(url, Path(directory), arguments.rounds)
 

@@ -1,10 +1,12 @@
-"""Folding a log of a million events and comparing the table with it, as `verify` and `rebuild` do; against COPY.
+"""Folding a log of a million events and comparing the table with it, against COPY.
 
     python -m benchmarks.rows.rebuilding [--quick] [--rounds N] [--json FILE]
 
-See `benchmarks.rows.rebuild` for the same in other sizes. The library's runner reads a short sample
-of its own log."""
+`verify` and `rebuild` do so. `benchmarks.rows.rebuild` measures the same in other sizes. The
+library's runner reads a short sample of its own log.
+"""
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -40,7 +42,7 @@ def measure(bench: Bench) -> list[Row]:
     runs, lines = bench.effort.runs, bench.directory / "rows"
     with databases.clone(bench.server, databases.template(bench.server, bench.directory)) as url:
         bench.say(f"filling a log of {3 * runs:,} events")
-        fill(url, runs, succeeded=True)
+        asyncio.run(fill(url, runs, succeeded=True))
         export_rows(url, lines)
         measures: dict[str, Callable[[], float]] = {
             COPY: partial(copy_rows, url, lines),
@@ -72,12 +74,15 @@ def measure(bench: Bench) -> list[Row]:
 
 def _peak_of_small_log(bench: Bench) -> float:
     with databases.clone(bench.server, databases.template(bench.server, bench.directory)) as url:
-        fill(url, max(10, bench.effort.runs // 10), succeeded=True)
+        asyncio.run(fill(url, max(10, bench.effort.runs // 10), succeeded=True))
         return _verify_alone(url)[1]
 
 
 def _verify_alone(url: str) -> tuple[float, float]:
-    """Verify in a process of its own, which has no memory but the fold's; return events a second and the peak in MB."""
+    """Verify in a process of its own, which has no memory but the fold's.
+
+    Return events a second and the peak in MB.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_verify, url).result()
 
@@ -88,7 +93,7 @@ def _verify(url: str) -> tuple[float, float]:
 
 
 def _peak_mb() -> float:
-    """Return the most that this process has held; its usage would count what it was forked from, too."""
+    """Return the most that this process has held, without what it was forked from."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 

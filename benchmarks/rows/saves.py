@@ -1,11 +1,14 @@
-"""Saves of runs with their rows by 64 concurrent callers, without HTTP; against bare INSERTs and the plain library.
+"""Saves of runs with their rows by 64 concurrent callers, without HTTP.
+
+Compared with bare INSERTs and the plain library.
 
     python -m benchmarks.rows.saves [--quick] [--rounds N] [--seconds S] [--json FILE]
 
 The bare INSERTs write the very events and rows that our round before has written, into the same
 tables with the same indexes and triggers, in transactions as large as ours became on average: no
 decision, no fold, no heads read, nobody told. The library saves the same aggregates by threads,
-without rows."""
+without rows.
+"""
 
 import asyncio
 from collections.abc import Callable

@@ -4,7 +4,8 @@
 
 The clock starts when the request is sent over HTTP, on a connection that is open, and stops in the
 handler's process; one run at a time, each after the one before has ended. The reference: one
-session notifies another, which notifies the first."""
+session notifies another, which notifies the first.
+"""
 
 import asyncio
 import http.client

@@ -4,7 +4,8 @@
 
 Launches come at a steady rate over HTTP. Counted is from the moment at which the event was
 inserted, by the server's clock, so that its commit counts as well: the figures are a little too
-high. The clients share one process with the launcher, and the two processors with all else."""
+high. The clients share one process with the launcher, and the two processors with all else.
+"""
 
 import asyncio
 import math
@@ -32,7 +33,8 @@ CROWD_LAUNCHES_A_SECOND = 10
 SETTLE_S = 30.0
 
 LAUNCHED = """
-    SELECT notification_id, extract(epoch FROM recorded_at)::float8 FROM jobs_events WHERE notification_id > %s
+    SELECT notification_id, extract(epoch FROM recorded_at)::float8
+    FROM jobs_events WHERE notification_id > %s
 """
 
 HEAD = "SELECT max(notification_id) FROM jobs_events"
@@ -62,7 +64,10 @@ def measure(bench: Bench) -> list[Row]:
             limit=20.0,
             more={"median, ms": _quantile(medians, 0.5)},
             notes=[
-                f"{LAUNCHES_A_SECOND} launches a second; from the insert, so the commit itself counts"
+                (
+                    f"{LAUNCHES_A_SECOND} launches a second;"
+                    " from the insert, so the commit itself counts"
+                )
             ],
         ),
         Row(
@@ -106,7 +111,10 @@ def _round(bench: Bench, number: int, a_second: float) -> tuple[list[float], int
 
 
 async def _listen(url: str, number: int, launches: int, pause_s: float) -> Sequence[Client]:
-    """Launch at a steady rate while so many listen; wait until all have heard all, or no longer than some time."""
+    """Launch at a steady rate while this many listen.
+
+    Wait until all have heard all, or no longer than some time.
+    """
     async with clients(url, number) as listeners:
         poster = Poster(url, 16)
         due = perf_counter()

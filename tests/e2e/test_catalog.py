@@ -1,4 +1,4 @@
-"""From a repository to its image: ingestion and build through API, worker and a real builder (contract, section 9)."""
+"""From a repository to its image, through API, worker and a real builder (contract, section 9)."""
 
 import json
 from collections.abc import Iterator
@@ -124,7 +124,7 @@ def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(
 
 
 def check_story(client: httpx.Client, build: Json) -> None:
-    """The build's run was launched by the ingestion's success, and its record and the build's agree."""
+    """The ingestion's success launched the build's run; its record and the build's agree."""
     [ingestion] = client.get("/job-runs", params={"job": "repository-ingest"}).json()["data"]
     run = wait_for_run(client, build["jobRunId"])
     success = events(client, ingestion["run"]["id"])[-1]

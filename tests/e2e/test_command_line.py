@@ -155,7 +155,8 @@ def test_options_of_the_databases_url_are_honoured(database_url: str, tmp_path: 
         with psycopg.connect(database_url) as connection:
             names = connection.execute(
                 "SELECT DISTINCT application_name FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND backend_type = 'client backend'"
             ).fetchall()
         assert names == [("the-name-in-the-url",)]
 

@@ -1,4 +1,4 @@
-"""`kill -9` of everything, database included, at random moments: what was acknowledged is there afterwards."""
+"""`kill -9` of everything, database included, at random moments: nothing acknowledged is lost."""
 
 import os
 import random
@@ -90,9 +90,11 @@ def _check_tables_equal_log(process: Process, data_dir: Path) -> None:
     with psycopg.connect(url, host=socket) as connection:
         wrong = connection.execute("""
             SELECT coalesce(run.id, log.id) FROM job_runs AS run FULL JOIN (
-                SELECT originator_id AS id, max(originator_version) AS version, max(notification_id) AS position
+                SELECT originator_id AS id, max(originator_version) AS version,
+                    max(notification_id) AS position
                 FROM jobs_events WHERE topic LIKE 'job_run.%' GROUP BY originator_id
             ) AS log ON log.id = run.id
-            WHERE log.version IS DISTINCT FROM run.aggregate_version OR log.position IS DISTINCT FROM run.position
+            WHERE log.version IS DISTINCT FROM run.aggregate_version
+                OR log.position IS DISTINCT FROM run.position
         """).fetchall()
     assert wrong == []

@@ -74,7 +74,8 @@ def _count_if_up(url: str) -> int | None:
 
 def test_a_server_that_outlived_its_users_is_adopted_and_later_stopped(data_dir: Path) -> None:
     script = (
-        "import sys, os; from pathlib import Path; from api.embedded.server import EmbeddedPostgres;"
+        "import sys, os; from pathlib import Path;"
+        " from api.embedded.server import EmbeddedPostgres;"
         "EmbeddedPostgres(Path(sys.argv[1])).start(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script, str(data_dir)], check=False, timeout=60)
@@ -150,7 +151,8 @@ def test_it_works_as_an_ordinary_user_too() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         os.chown(directory, nobody.pw_uid, nobody.pw_gid)
         script = (
-            "import sys; from pathlib import Path; from api.embedded.server import EmbeddedPostgres; import psycopg;"
+            "import sys; from pathlib import Path; import psycopg;"
+            " from api.embedded.server import EmbeddedPostgres;"
             "user = EmbeddedPostgres(Path(sys.argv[1])); url = user.start();"
             "print(psycopg.connect(url).execute('SELECT 42').fetchone()[0]); user.stop()"
         )

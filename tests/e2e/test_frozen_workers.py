@@ -1,4 +1,4 @@
-"""A worker that stands still for about as long as its lease: its runs go on, here or elsewhere, never twice at once."""
+"""A worker that stands still for about its lease: its runs go on somewhere, never twice at once."""
 
 import signal
 from contextlib import ExitStack
@@ -19,7 +19,8 @@ RUNS = 3
 
 BEATING = """
     SELECT 1 FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE workers SET sequence%%'
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+        AND query LIKE 'UPDATE workers SET sequence%%'
 """
 """Sessions whose heartbeat waits for the row."""
 
@@ -33,7 +34,7 @@ def _start(stack: ExitStack, database_url: str, data_dir: Path) -> Process:
 
 
 def _freeze(worker: Process, for_s: float) -> None:
-    """Stop the worker alone: the supervisors of its attempts go on, and know when its lease is over."""
+    """Stop the worker alone: its attempts' supervisors go on, and know when its lease is over."""
     worker.popen.send_signal(signal.SIGSTOP)
     sleep(for_s)
     worker.popen.send_signal(signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""A full disk costs what could not be written on it, and neither an attempt nor the end of what one started."""
+"""A full disk costs what could not be written on it, but no attempt, and no end of one."""
 
 from collections.abc import Iterator
 from pathlib import Path

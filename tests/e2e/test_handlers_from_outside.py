@@ -1,4 +1,4 @@
-"""Operators' own handlers: a package with an entry point, a module, a command; and two of one name."""
+"""Operators' own handlers: a package with an entry point, a module, a command; two of a name."""
 
 import json
 import subprocess
@@ -43,7 +43,10 @@ def test_the_documented_package_is_found_by_its_entry_point(
 ) -> None:
     del api
     commands = tmp_path / "commands.json"
-    script = "import json, sys; n = json.load(sys.stdin)['n']; print('working'); print(json.dumps({'twice': 2 * n}))"
+    script = (
+        "import json, sys; n = json.load(sys.stdin)['n'];"
+        " print('working'); print(json.dumps({'twice': 2 * n}))"
+    )
     declared = {
         "twice": [sys.executable, "-c", script],
         "fails": ["/bin/sh", "-c", "echo bad >&2; exit 3"],

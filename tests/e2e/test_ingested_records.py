@@ -1,4 +1,4 @@
-"""Whole records of apps, as their repositories make them (contract, section 9), through API, worker and git."""
+"""Whole records of apps, made from repositories by API, worker and git (contract, section 9)."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ def tile(order: int, source: str = "previews-manifest", **fields: Any) -> Json:
 
 @dataclass(frozen=True)
 class Case:
-    """Files of a repository and links in it, what is registered, and what the record then shows beyond that."""
+    """A repository's files and links, what is registered, and what the record shows beyond that."""
 
     files: Files
     shows: Json
@@ -162,7 +162,8 @@ CASES: dict[str, Case] = {
                 "- {kind: gif, src: https://x.org/a.gif}\n"
                 "- {kind: video, src: https://x.org/a.mp4, posterUrl: shot.png}\n"
                 "- {kind: storybook, storybookUrl: https://x.org/book, storyId: a--b}\n"
-                "- {kind: embed, embedUrl: https://x.org/e}\n- {kind: image, src: ../../../etc/passwd}\n"
+                "- {kind: embed, embedUrl: https://x.org/e}\n"
+                "- {kind: image, src: ../../../etc/passwd}\n"
                 "- {kind: embed, embedUrl: 'javascript:alert(1)'}\n"
             ),
             ".apphub/shot.png": PNG,

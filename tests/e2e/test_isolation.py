@@ -1,4 +1,4 @@
-"""Whatever a handler does, it ends that attempt alone, and nothing of it outlives its worker's lease."""
+"""Whatever a handler does ends that attempt alone, and nothing outlives its worker's lease."""
 
 import re
 import signal

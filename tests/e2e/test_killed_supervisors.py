@@ -1,4 +1,4 @@
-"""Nothing of an attempt outlives it, even if its supervisor was killed; nor is anything else harmed by that."""
+"""Nothing of an attempt outlives it, even if its supervisor is killed; nothing else is harmed."""
 
 import os
 import signal
@@ -94,7 +94,7 @@ def test_a_worker_that_has_adopted_the_private_server_does_not_end_it_with_what_
 
 
 def _adopted_server(data_dir: Path, worker: Process, api: Process) -> int:
-    """Have the worker, and nobody else, start the server again, and return it: the worker's own child by now."""
+    """Have the worker, and nobody else, start the server again, as its own child; return it."""
     api.popen.send_signal(signal.SIGSTOP)
     for pid in server_pids(data_dir):
         os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,7 @@
-"""Run logs in an S3 store: API and worker share no disk, and neither a store that is away nor a kill loses a line."""
+"""Run logs in an S3 store: API and worker share no disk.
+
+Neither a store that is away nor a kill loses a line.
+"""
 
 import re
 import signal

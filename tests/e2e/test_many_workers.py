@@ -1,4 +1,4 @@
-"""Several workers at once: killed at random, limited together, deaf to notifications, cut off from the database."""
+"""Several workers: killed at random, limited together, deaf to notifications, cut off."""
 
 import os
 import random
@@ -105,7 +105,8 @@ def test_a_cancel_is_found_without_any_notification(
         connection.execute(f"ALTER DATABASE {name} SET search_path = deaf, public, pg_catalog")
         # The API's sessions are from before; the new ones speak to nobody either.
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND pid <> pg_backend_pid()",
             (name,),
         )
     register(client, "wait", "test.wait")

@@ -1,4 +1,4 @@
-"""API and worker stay within their memory while events stream past; `make memory` does it with a million."""
+"""API and worker stay within their memory while events stream past (`make memory`: a million)."""
 
 from pathlib import Path
 

@@ -1,5 +1,6 @@
-"""Personal data from a launch over HTTP to a handler, and out of everything again: real processes, real commands."""
+"""Personal data from a launch over HTTP to a handler, and out of everything again."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,7 +32,7 @@ class Site:
     directory: Path
 
     def run(self, *command: str) -> Result:
-        """Run a command beside them."""
+        """Run a command beside them, in this process, which must have no running loop."""
         env = {"APPHUB_DATABASE_URL": self.url, "DATABASE_URL": None}
         return CliRunner().invoke(app, [*command, "--data-dir", str(self.directory)], env=env)
 
@@ -96,7 +97,7 @@ def seal_and_archive(here: Site) -> None:
         lambda: query(here.url, "SELECT 1 FROM log_seals WHERE position = %s", head),
         what="the seal",
     )
-    make_role(here.url)
+    asyncio.run(make_role(here.url))
     archived = here.run("log", "archive", "--older-than", "0s")
     assert archived.exit_code == 0, archived.output
     assert " of 1 runs in 1 files" in archived.stdout

@@ -1,5 +1,6 @@
 """`apphub-jobs seal …`: as an operator uses it, and as an auditor with nothing but a public key."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from tests.support.seals import SealedLog, edit, rewrite_seals, sealed_log
 
 
 def _run(*command: str, url: str = "") -> Result:
-    """Run a command of the real command line, without the second that a process of its own takes to start."""
+    """Run a command of the real command line in this process, which saves a second.
+
+    It makes a loop of its own, so the tests here are no coroutines.
+    """
     env = {"APPHUB_DATABASE_URL": url or None, "DATABASE_URL": None}
     return CliRunner().invoke(app, ["seal", *command], env=env)
 
@@ -27,8 +31,8 @@ def _json(done: Result) -> Any:
 
 
 @pytest.fixture
-def log(database_url: str, tmp_path: Path) -> SealedLog:
-    return sealed_log(database_url, tmp_path)
+async def log(database_url: str, tmp_path: Path) -> SealedLog:
+    return await sealed_log(database_url, tmp_path)
 
 
 def test_the_api_seals_by_itself_and_the_log_is_verified_while_it_runs(
@@ -134,7 +138,7 @@ def test_a_head_that_was_exported_uncovers_a_log_rewritten_with_the_stolen_key(
     assert len(kept.read_text().splitlines()) == 1
     assert _run("verify", "--root", str(kept), *common, url=log.url).exit_code == 0
     edit(log.url, "UPDATE jobs_events SET actor = 'x' WHERE notification_id = 28")
-    rewrite_seals(log.url, log.keys, log.keys)
+    asyncio.run(rewrite_seals(log.url, log.keys, log.keys))
     log.how.head_file.unlink()
     assert _run("verify", *common, url=log.url).exit_code == 0
     done = _run("verify", "--root", str(kept), *common, url=log.url)
@@ -175,7 +179,7 @@ def test_proofs_are_checked_with_the_public_key_alone(log: SealedLog, tmp_path: 
         assert "not what was sealed at position 25" in refused.stderr
 
     log.append(5)
-    log.seal()
+    asyncio.run(log.seal())
     assert _json(_run("prove", "25", "--under", str(kept), *common, url=log.url)) == inclusion
     proof.write_text(_run("prove", "--since", str(kept), *common, url=log.url).stdout)
     done = _run(*offline)
@@ -186,7 +190,7 @@ def test_proofs_are_checked_with_the_public_key_alone(log: SealedLog, tmp_path: 
 
 def test_what_cannot_be_proven_is_a_clear_error(log: SealedLog, tmp_path: Path) -> None:
     common = ("--data-dir", str(log.directory))
-    kept = log.export("kept.json")
+    kept = asyncio.run(log.export("kept.json"))
     for arguments, why in (
         (("34",), "covers no event at position 34"),
         (("9",), "covers no event at position 9"),

@@ -1,4 +1,4 @@
-"""A killed worker leaves its attempts' directories behind: the next one removes them, and nobody else's."""
+"""A killed worker leaves its attempts' directories: the next one removes them, and no others."""
 
 import signal
 from pathlib import Path

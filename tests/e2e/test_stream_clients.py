@@ -1,4 +1,4 @@
-"""The documented clients, through connections that are cut at random and a server that is replaced meanwhile."""
+"""The documented clients, while connections are cut at random and the server is replaced."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ Message = dict[str, Any]
 
 
 def node(*, with_sockets: bool) -> list[str]:
-    """Return the command that runs JavaScript, with WebSockets or without; skip the test where there is none."""
+    """Return the command that runs JavaScript, with WebSockets or without; skip without one."""
     command = shutil.which("node")
     if command is None:
         pytest.skip("there is no node")
@@ -123,7 +123,7 @@ def finish(api: Process) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_resumes_until_it_has_all_of_the_log(
+async def test_a_client_resumes_until_it_has_all_of_the_log(
     database_url: str, tmp_path: Path, client: str
 ) -> None:
     skip_without_node(client)
@@ -150,21 +150,21 @@ def test_a_client_resumes_until_it_has_all_of_the_log(
                     assert proxy.cuts > 2 * len(asked)
                     return received
 
-    for options, received in zip(asked, asyncio.run(scenario()), strict=True):
+    for options, received in zip(asked, await scenario(), strict=True):
         check_marks(received)
         # Without a position it begins where it is then.
         after = options.get("after", received[0]["position"] - 1)
         kinds = options.get("types", "")
         expected = [
             told
-            for told in tell_now(database_url, after)
+            for told in await tell_now(database_url, after)
             if not kinds or told.type in kinds.split(",")
         ]
         assert [told_of(message) for message in received] == expected
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_what_is_refused_for_good_is_an_error(client: str, api: Process) -> None:
+async def test_what_is_refused_for_good_is_an_error(client: str, api: Process) -> None:
     skip_without_node(client)
 
     async def refused(options: Message, path: str = "") -> str:
@@ -175,10 +175,7 @@ def test_what_is_refused_for_good_is_an_error(client: str, api: Process) -> None
                 return str(error.value)
             return str((await anext(messages))["refused"])
 
-    async def scenario() -> None:
-        assert "beyond the head" in await refused({"after": 1_000_000})
-        assert "this is the log" in await refused({"after": 1, "logId": "another"})
-        assert "unknown type 'nothing'" in await refused({"types": "nothing"})
-        assert await refused({}, "/nowhere") in {"HTTP 403", "not found"}
-
-    asyncio.run(scenario())
+    assert "beyond the head" in await refused({"after": 1_000_000})
+    assert "this is the log" in await refused({"after": 1, "logId": "another"})
+    assert "unknown type 'nothing'" in await refused({"types": "nothing"})
+    assert await refused({}, "/nowhere") in {"HTTP 403", "not found"}

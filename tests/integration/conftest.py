@@ -1,6 +1,6 @@
 """Fixtures of the API's contract tests."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,17 +20,17 @@ def shared(
 
 
 @pytest.fixture(scope="module")
-def kept_log(
+async def kept_log(
     database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SealedLog]:
+) -> AsyncIterator[SealedLog]:
     """Give a sealed log and what restores it after each edit."""
     with databases.clone(database_server, databases.template(database_server, shared_dir)) as url:
-        log = sealed_log(url, tmp_path_factory.mktemp("sealed"))
+        log = await sealed_log(url, tmp_path_factory.mktemp("sealed"))
         keep(log)
         yield log
 
 
 @pytest.fixture
-def shop(database_url: str, tmp_path: Path) -> shops.Shop:
+async def shop(database_url: str, tmp_path: Path) -> shops.Shop:
     """Give a database with a job that takes personal data."""
-    return shops.new_shop(database_url, tmp_path)
+    return await shops.new_shop(database_url, tmp_path)

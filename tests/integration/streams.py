@@ -28,14 +28,14 @@ class Stream:
         return message
 
     def until(self, condition: Callable[[Json], Any]) -> Json:
-        """Return the first message to come that fulfils the condition; those before it are in `received`, too."""
+        """Return the first message that fulfils the condition; `received` has those before it."""
         while True:
             message = self.next()
             if condition(message):
                 return message
 
     def until_served(self, position: int) -> list[Json]:
-        """Return all messages so far once the server says that there is nothing else up to the position."""
+        """Return all messages so far once the server says that this is all up to the position."""
         while True:
             self.connection.send("ping")
             if self.until(lambda message: message["type"] == "pong")["position"] >= position:
@@ -81,7 +81,10 @@ class Events:
         self.received: list[Json] = []
 
     def next(self) -> Json:
-        """Return the next message; `last_id` is what a browser would resume from then. Raises StopIteration."""
+        """Return the next message; a browser would resume from `last_id` then.
+
+        Raises StopIteration.
+        """
         fields: dict[str, str] = {}
         while line := next(self._lines):
             name, _, value = line.partition(": ")
@@ -97,7 +100,7 @@ class Events:
         return message
 
     def until(self, condition: Callable[[Json], Any]) -> Json:
-        """Return the first message to come that fulfils the condition; those before it are in `received`, too."""
+        """Return the first message that fulfils the condition; `received` has those before it."""
         while True:
             message = self.next()
             if condition(message):

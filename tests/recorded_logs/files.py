@@ -1,6 +1,5 @@
-"""A recorded log on disk: `events.jsonl`, the log's stored columns, and `rows.jsonl`, the rows that follow."""
+"""A recorded log on disk: `events.jsonl`, the stored columns, and `rows.jsonl`, what follows."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,10 @@ def events_in(url: str) -> Iterator[dict[str, Any]]:
 
 
 def load(url: str, recording: Path) -> int:
-    """Write a recorded log into a migrated, empty database, as a restored export; return how many events it has."""
+    """Write a recorded log into a migrated, empty database, as a restored export.
+
+    Return how many events it has.
+    """
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         with cursor.copy(f"COPY jobs_events ({', '.join(COLUMNS)}) FROM STDIN") as copy:
             count = 0
@@ -78,18 +80,14 @@ def load(url: str, recording: Path) -> int:
     return count
 
 
-def rows_in(url: str) -> dict[str, list[Row]]:
+async def rows_in(url: str) -> dict[str, list[Row]]:
     """Return every projected table's rows, ordered by key, as the service reads them."""
-
-    async def read() -> dict[str, list[Row]]:
-        async with await Database(url).connect() as connection:
-            rows: dict[str, list[Row]] = {}
-            for table in TABLES:
-                query = f"SELECT * FROM {table.name} ORDER BY {table.key}"
-                rows[table.name] = [*await read_rows(connection, ProjectedRow, query)]
-            return rows
-
-    return asyncio.run(read())
+    rows: dict[str, list[Row]] = {}
+    async with await Database(url).connect() as connection:
+        for table in TABLES:
+            query = f"SELECT * FROM {table.name} ORDER BY {table.key}"
+            rows[table.name] = [*await read_rows(connection, ProjectedRow, query)]
+    return rows
 
 
 def recorded_rows(recording: Path) -> dict[str, list[Row]]:

@@ -5,7 +5,8 @@
 
 The first writes a new recording: of the database, or, without one, of a log with every kind of
 event. The second folds all recorded logs with today's code and writes the rows that came of it, as
-expected from now on: allowed for tables whose `Table.version` was raised."""
+expected from now on: allowed for tables whose `Table.version` was raised.
+"""
 
 import argparse
 import asyncio
@@ -18,41 +19,41 @@ from tests.recorded_logs import files, scenario
 from tests.support import databases
 
 
-def record_log(url: str, version: str) -> None:
+async def record_log(url: str, version: str) -> None:
     """Record the database's log and tables under a version."""
     recording = files.HERE / version
     recording.mkdir()
     files.write_lines(recording / "events.jsonl", files.events_in(url))
-    files.write_rows(recording, files.rows_in(url))
+    files.write_rows(recording, await files.rows_in(url))
 
 
-def record_rows(url: str, recording: Path) -> None:
+async def record_rows(url: str, recording: Path) -> None:
     """Fold the recorded log and note its rows.
 
     Raises:
         SystemExit: they are others than before, though the table's version is the same.
     """
-    fold(url, recording)
-    rows, before = files.rows_in(url), files.recorded_rows(recording)
+    await fold(url, recording)
+    rows = await files.rows_in(url)
+    before = files.recorded_rows(recording)
     for table in TABLES:
         if (
             rows[table.name] != before[table.name]
             and files.recorded_version(recording, table) == table.version
         ):
-            msg = f"{recording.name}: the fold of {table.name} has changed, so raise its Table.version first"
-            raise SystemExit(msg)
+            changed = f"{recording.name}: the fold of {table.name} has changed"
+            raise SystemExit(f"{changed}, so raise its Table.version first")
     files.write_rows(recording, rows)
 
 
-def fold(url: str, recording: Path) -> int:
-    """Restore a recorded log into a migrated, empty database, and build its tables; return how many rows there are."""
+async def fold(url: str, recording: Path) -> int:
+    """Restore a recorded log into a migrated, empty database, and build its tables.
+
+    Return how many rows there are.
+    """
     files.load(url, recording)
-
-    async def build() -> int:
-        rebuilt = [await rebuild(Database(url), table, _fail, lambda *_: None) for table in TABLES]
-        return sum(one.mended for one in rebuilt)
-
-    return asyncio.run(build())
+    rebuilt = [await rebuild(Database(url), table, _fail, lambda *_: None) for table in TABLES]
+    return sum(one.mended for one in rebuilt)
 
 
 def _fail(difference: object) -> None:
@@ -73,13 +74,13 @@ def main() -> None:
     if arguments.command == "rows":
         for recording in files.recordings():
             with databases.scratch() as url:
-                record_rows(url, recording)
+                asyncio.run(record_rows(url, recording))
     elif arguments.database_url:
-        record_log(arguments.database_url, arguments.version)
+        asyncio.run(record_log(arguments.database_url, arguments.version))
     else:
         with databases.scratch() as url:
             asyncio.run(scenario.play(url))
-            record_log(url, arguments.version)
+            asyncio.run(record_log(url, arguments.version))
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ async def _subjects(part: Parts) -> None:
 
 
 async def _archive(part: Parts) -> None:
-    """Record an archive, as an export has it: a log that is restored from one holds all events in its table again."""
+    """Record an archive as an export has it: a restored log has all events in its table."""
     async with part.pool.connection() as connection:
         [log] = await fetch_rows(connection, sql.LOG_ID, {})
         what = ArchivedEvents(

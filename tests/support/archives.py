@@ -38,26 +38,15 @@ async def archive_now(
     return files
 
 
-def archive(
-    url: str, directory: Path, *, max_events: int = 100_000, older_than: timedelta = NOW
-) -> list[Archived]:
-    """Do the same outside of a loop."""
-    return asyncio.run(archive_now(url, directory, max_events=max_events, older_than=older_than))
-
-
 def files_in(directory: Path) -> list[Path]:
     """Return the complete archive files."""
     return sorted(directory.glob("*.jsonl.gz"))
 
 
-def make_role(url: str) -> None:
+async def make_role(url: str) -> None:
     """Let the archivist's role be there, as a server's owner does."""
-
-    async def make() -> None:
-        async with await Database(url).connect() as connection:
-            await ensure_archivist(connection, make=True)
-
-    asyncio.run(make())
+    async with await Database(url).connect() as connection:
+        await ensure_archivist(connection, make=True)
 
 
 def run_command(url: str, tmp_path: Path, *arguments: str) -> Process:

@@ -1,6 +1,5 @@
 """Big logs, made by cloning one run in SQL, and sabotage of the table that follows from them."""
 
-import asyncio
 from uuid import UUID
 
 import psycopg
@@ -11,7 +10,8 @@ from projections.job_runs import TABLE
 from tests.support.logs import TESTER, parts, query, registered
 
 _CLONE_EVENTS = """
-    INSERT INTO jobs_events (originator_id, originator_version, topic, state, actor, correlation_id, causation_id)
+    INSERT INTO jobs_events
+        (originator_id, originator_version, topic, state, actor, correlation_id, causation_id)
     SELECT clone.id, originator_version, topic, state, actor, gen_random_uuid(), gen_random_uuid()
     FROM clone, jobs_events
     -- Each run's events come some time after each other.
@@ -30,7 +30,8 @@ _CLONE_ROWS = f"""
     INSERT INTO job_runs ({", ".join(_CLONED)}) SELECT {", ".join(_CLONED.values())}
     FROM job_runs AS run CROSS JOIN clone
     JOIN jobs_events AS first ON first.originator_id = clone.id AND first.originator_version = 1
-    JOIN jobs_events AS last ON last.originator_id = clone.id AND last.originator_version = run.aggregate_version
+    JOIN jobs_events AS last
+        ON last.originator_id = clone.id AND last.originator_version = run.aggregate_version
     WHERE run.id = %s
 """
 
@@ -40,14 +41,14 @@ _TIME_ORDERED = """
 """
 
 
-def fill(
+async def fill(
     url: str, runs: int, slug: str = "job", *, time_ordered: bool = True, succeeded: bool = False
 ) -> None:
-    """Fill a migrated database with runs and their rows: canceled ones, of two events, or succeeded ones, of three.
+    """Fill a migrated database with runs and their rows.
 
-    Ids are in the order of time, or random.
+    Canceled ones, of two events, or succeeded ones, of three; ids in the order of time, or random.
     """
-    original = asyncio.run(ended_run(url, slug, succeeded=succeeded))
+    original = await ended_run(url, slug, succeeded=succeeded)
     with psycopg.connect(url, autocommit=True) as connection:
         multiply(connection, original, runs - 1, time_ordered=time_ordered)
         connection.execute("ANALYZE job_runs")
@@ -87,7 +88,9 @@ async def ended_run(url: str, slug: str, *, succeeded: bool) -> UUID:
 
 _SABOTAGE = (
     "UPDATE job_runs SET status = 'failed', error_message = 'sabotaged' WHERE id = ANY(%s)",
-    """UPDATE job_runs SET parameters = '{"sabotaged": true}', result = 'null' WHERE id = ANY(%s)""",
+    """
+        UPDATE job_runs SET parameters = '{"sabotaged": true}', result = 'null' WHERE id = ANY(%s)
+    """,
     "DELETE FROM job_runs WHERE id = ANY(%s)",
     "UPDATE job_runs SET id = gen_random_uuid() WHERE id = ANY(%s)",
 )

@@ -1,4 +1,4 @@
-"""Builds for tests: the handler under the worker's real supervisor, base images, and what a build may have left."""
+"""Builds for tests: the handler under a real supervisor, base images, what a build left."""
 
 import asyncio
 import gzip
@@ -34,7 +34,7 @@ During = Callable[[Attempt, Path], Awaitable[None]]
 
 
 def need_builder() -> None:
-    """Skip where no image can be built; fail instead with APPHUB_TEST_BUILDER=required, as CI wants it."""
+    """Skip where no image can be built; fail with APPHUB_TEST_BUILDER=required, as in CI."""
     missing = _missing()
     if missing and os.environ.get("APPHUB_TEST_BUILDER") != "required":
         pytest.skip(f"images cannot be built here: {missing}")
@@ -66,7 +66,7 @@ def _refused_ids() -> str:
 
 
 def made_base_images(directory: Path) -> Path:
-    """Make a store of base images that holds `localhost/busybox`, as an operator does, and return it."""
+    """Make a store of base images with `localhost/busybox`, as an operator does; return it."""
     context, store = directory / "context", directory / "store"
     context.mkdir()
     shutil.copy(BUSYBOX, context / "busybox")
@@ -78,14 +78,15 @@ def made_base_images(directory: Path) -> Path:
     forbidden = "unshare(CLONE_NEWUSER): Operation not permitted" in done.stderr
     if forbidden and os.environ.get("APPHUB_TEST_BUILDER") != "required":
         pytest.skip(
-            "images cannot be built here: this container may not make namespaces, which is its host's decision"
+            "images cannot be built here: this container may not make namespaces,"
+            " which is its host's decision"
         )
     assert done.returncode == 0, done.stdout + done.stderr
     return store
 
 
 def pulled(store: Path, image: str) -> str:
-    """Return the id of an image that buildah takes from some place, into a store that is removed again."""
+    """Return the id of an image that buildah takes from a place into a store; remove the store."""
     done = _buildah(store, "pull", image)
     remove(store)
     assert done.returncode == 0, done.stderr
@@ -122,7 +123,7 @@ class Built:
 
 
 class Builds:
-    """Runs the handler as a worker does: in a process of its own under the supervisor, in an own directory."""
+    """Runs the handler as a worker does: in a supervised process and a directory of its own."""
 
     def __init__(self, directory: Path, settings: Mapping[str, Any]) -> None:
         self.attempts = directory / "attempts"
@@ -240,7 +241,7 @@ async def log_says(log: Path, text: str) -> None:
 
 
 def image_in(layout: Path, reference: str) -> tuple[str, dict[str, bytes]]:
-    """Return the digest that a layout's index names for an image, and the image's files; all blobs are checked."""
+    """Return an image's digest by a layout's index, and its files; all blobs are checked."""
     index = json.loads((layout / "index.json").read_text())
     (entry,) = [one for one in index["manifests"] if one["annotations"][REFERENCE] == reference]
     manifest = json.loads(blob(layout, entry["digest"]))

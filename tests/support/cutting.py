@@ -1,4 +1,4 @@
-"""A proxy between clients and the API that cuts connections at random bytes, and whose server may be replaced."""
+"""A proxy that cuts connections to the API at random bytes, and whose server may be replaced."""
 
 import asyncio
 import random
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class CuttingProxy:
-    """Forwards to `server`, an http URL; each connection is cut once so many bytes have come from the server."""
+    """Forwards to `server`, an http URL; cuts each connection after some bytes from the server."""
 
     def __init__(self, server: str, mean_bytes: int) -> None:
         self.server = server

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: one embedded server for all, a migrated template, a clone of it for each test."""
+"""A real PostgreSQL for tests: one embedded server, a migrated template, a clone for each test."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ from migrations import runner
 
 @contextmanager
 def server(directory: Path) -> Iterator[str]:
-    """Give the URL of a server: that of APPHUB_TEST_DATABASE_URL, else an embedded one that all workers share."""
+    """Give a server's URL: APPHUB_TEST_DATABASE_URL, else an embedded one, which all share."""
     given = os.environ.get("APPHUB_TEST_DATABASE_URL")
     if given:
         yield given
@@ -27,6 +27,21 @@ def server(directory: Path) -> Iterator[str]:
         yield embedded.start()
     finally:
         embedded.stop()
+
+
+@contextmanager
+def quick_server(directory: Path) -> Iterator[str]:
+    """Give the URL of a server for tests: the same, but an embedded one waits for no disk.
+
+    What it wrote would only be lost with the machine; tests kill no more than processes.
+    """
+    with server(directory) as url:
+        if not os.environ.get("APPHUB_TEST_DATABASE_URL"):
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("ALTER SYSTEM SET fsync = off")
+                connection.execute("ALTER SYSTEM SET full_page_writes = off")
+                connection.execute("SELECT pg_reload_conf()")
+        yield url
 
 
 def template(server_url: str, directory: Path) -> str:
@@ -70,7 +85,7 @@ _LOSING = """
 
 
 def lose_notifications(url: str, share: float) -> None:
-    """Let this share of the notifications of all later sessions be lost, though every listener hears itself."""
+    """Let this share of all later sessions' notifications be lost; every listener hears itself."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_LOSING.format(share=share).encode())
         name = connection.info.dbname

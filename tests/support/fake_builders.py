@@ -1,4 +1,4 @@
-"""Stand-ins for builders on PATH: each notes how it is called, and answers as the real program was recorded to."""
+"""Stand-ins for builders on PATH: each notes how it is called, and answers as recorded."""
 
 import json
 import shutil
@@ -14,7 +14,8 @@ from pathlib import Path
 
 name, arguments = Path(sys.argv[1]).name, sys.argv[2:]
 directory = Path(sys.argv[1]).parent.parent / "fakes"
-noted = {name: os.environ[name] for name in ("DOCKER_CONFIG", "HOME", "XDG_RUNTIME_DIR") if name in os.environ}
+names = ("DOCKER_CONFIG", "HOME", "XDG_RUNTIME_DIR")
+noted = {name: os.environ[name] for name in names if name in os.environ}
 with (directory / "calls").open("a") as calls:
     calls.write(json.dumps({"command": [name, *arguments], "environment": noted}) + "\\n")
 for answer in json.loads((directory / f"{name}.json").read_text()):

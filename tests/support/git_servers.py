@@ -76,7 +76,7 @@ def http_server(answer: Any, host: str = "127.0.0.1") -> Iterator[Server]:
 def git_server(
     root: Path, login: str | None = None, on_request: Callable[[], None] = lambda: None
 ) -> Iterator[Server]:
-    """Run git's own HTTP server on the repositories below a directory; with a login, only for who sends it."""
+    """Run git's own HTTP server on a directory's repositories; a login is asked for if given."""
     wanted = None if login is None else "Basic " + base64.b64encode(login.encode()).decode()
 
     def answer(handler: _Handler) -> None:
@@ -119,7 +119,7 @@ def _run_backend(root: Path, handler: _Handler) -> tuple[int, dict[str, str], by
 
 @contextmanager
 def tcp_server(answer: Any) -> Iterator[str]:
-    """Run a server that gives each connection to `answer(socket)`, in a thread of its own; give its address."""
+    """Run a server that gives each connection to `answer(socket)` in a thread; give its address."""
 
     class Handler(BaseRequestHandler):
         def handle(self) -> None:
@@ -148,7 +148,7 @@ def packet(content: bytes) -> bytes:
 def serve_pack(
     connection: socket.socket, chunks: Iterable[bytes], commit: str = "1" * 40, more: str = ""
 ) -> None:
-    """Speak git's protocol, version 0: say what there is, wait for the wish, and answer with whatever these are."""
+    """Speak git's protocol, version 0: say what there is, await the wish, and answer with these."""
     connection.recv(4_096)
     connection.sendall(packet(f"{commit} HEAD\0shallow {more}\n".encode()) + b"0000")
     wish = b""

@@ -1,4 +1,4 @@
-"""Handlers for tests, installed as an operator installs theirs: `--handlers tests.support.handlers`."""
+"""Handlers for tests, installed as an operator's are: `--handlers tests.support.handlers`."""
 
 import ctypes
 import fcntl
@@ -205,7 +205,7 @@ def no_json(_: JobRunContext) -> JobResult:
 
 
 def leave_daemon(context: JobRunContext) -> JobResult:
-    """Leave a grandchild in a session of its own that ignores SIGTERM and writes the time, then go on or return."""
+    """Leave a grandchild in its own session that ignores SIGTERM and writes the time; go on."""
     if os.fork() == 0:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -233,7 +233,10 @@ def grow(_: JobRunContext) -> None:
         [
             sys.executable,
             "-c",
-            "import time; hold = []\nwhile True: hold.append(bytearray(5_000_000)); time.sleep(.005)",
+            (
+                "import time; hold = []\n"
+                "while True: hold.append(bytearray(5_000_000)); time.sleep(.005)"
+            ),
         ],
         check=True,
     )

@@ -1,4 +1,4 @@
-"""Random histories: runs through every transition, by the commands that clients, workers and watchers give."""
+"""Random histories: runs through every transition, by clients', workers', watchers' commands."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

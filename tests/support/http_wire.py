@@ -1,4 +1,4 @@
-"""The least that posts JSON over HTTP/1.1: a load generator must not need the processor that it loads."""
+"""The least that posts JSON over HTTP/1.1: a load generator must spare the processor."""
 
 import asyncio
 from typing import Any

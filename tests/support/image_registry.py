@@ -1,4 +1,4 @@
-"""A registry of images: as much of the OCI distribution specification as a push needs, for one user."""
+"""A registry of images for one user: as much of OCI's distribution as a push needs."""
 
 import base64
 import hashlib

@@ -1,4 +1,7 @@
-"""The API in this very process, so that a test can tighten its limits and look inside; HTTP and PostgreSQL are real."""
+"""The API in this very process, so that a test can tighten its limits and look inside.
+
+HTTP and PostgreSQL are real.
+"""
 
 import asyncio
 import threading

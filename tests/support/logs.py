@@ -1,4 +1,4 @@
-"""The service's inner parts for tests of the log: a writer that may go through a proxy, jobs, a reader."""
+"""The service's inner parts for tests of the log; their writer may go through a proxy."""
 
 import random
 from collections.abc import AsyncIterator

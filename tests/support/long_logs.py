@@ -1,4 +1,4 @@
-"""Long logs in little time: a few real runs, multiplied by SQL into as many as wanted, rows and events alike."""
+"""Long logs in little time: a few real runs, multiplied by SQL, rows and events alike."""
 
 import psycopg
 
@@ -12,20 +12,26 @@ KINDS = ("pending", "running", "failed", "canceled", "succeeded")
 
 _KINDS = """
     CREATE TEMP TABLE kinds AS
-    SELECT run AS row, run.id, run.status AS kind, run.job_definition_id, run.slug FROM job_runs AS run
+    SELECT run AS row, run.id, run.status AS kind, run.job_definition_id, run.slug
+    FROM job_runs AS run
 """
 
 _CLONES = """
     CREATE TEMP TABLE clones AS
     -- As in life, the order of ids is that of time.
-    SELECT n, ('01957000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS id, job.id AS definition_id, job.slug,
+    SELECT n, ('01957000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS id,
+        job.id AS definition_id, job.slug,
         CASE
             WHEN n %% 100 < %(pending)s THEN 'pending'
             WHEN n %% 1000 = 997 THEN 'running'
             ELSE (ARRAY['failed', 'canceled', 'succeeded'])[least(1 + n %% 50, 3)]
         END AS kind,
-        -- Life is uneven: most runs wait for a moment, a few for so long that nearly everything else passes them by.
-        CASE WHEN n %% 1000 = 500 THEN 0.2 * %(runs)s ELSE 5 + (n::bigint * 7919) %% 100 END AS waits
+        -- Life is uneven: most runs wait for a moment, a few for so long that nearly everything
+        -- else passes them by.
+        CASE
+            WHEN n %% 1000 = 500 THEN 0.2 * %(runs)s
+            ELSE 5 + (n::bigint * 7919) %% 100
+        END AS waits
     FROM generate_series(1, %(runs)s) AS n
     JOIN (SELECT id, slug, row_number() OVER (ORDER BY slug) AS number FROM job_definitions) AS job
         ON job.number = 1 + (n %% 97) %% %(jobs)s
@@ -35,9 +41,11 @@ _STATES = """
     CREATE TEMP TABLE states AS
     SELECT kinds.kind, job.id AS definition_id, event.originator_version AS version, event.topic,
         convert_to(replace(replace(convert_from(event.state, 'UTF8'),
-            kinds.job_definition_id::text, job.id::text), '"' || kinds.slug || '"', '"' || job.slug || '"'), 'UTF8')
+            kinds.job_definition_id::text, job.id::text),
+            '"' || kinds.slug || '"', '"' || job.slug || '"'), 'UTF8')
             AS state
-    FROM kinds JOIN jobs_events AS event ON event.originator_id = kinds.id CROSS JOIN job_definitions AS job
+    FROM kinds JOIN jobs_events AS event ON event.originator_id = kinds.id
+    CROSS JOIN job_definitions AS job
 """
 
 _EVENTS = """
@@ -58,12 +66,15 @@ _ROWS = """
     LATERAL jsonb_populate_record(kinds.row, jsonb_build_object(
         'id', clones.id, 'job_definition_id', clones.definition_id, 'slug', clones.slug,
         'created_position', span.first, 'position', span.last,
-        'completed_position', CASE WHEN (kinds.row).completed_position IS NULL THEN NULL ELSE span.last END)) AS filled
+        'completed_position',
+        CASE WHEN (kinds.row).completed_position IS NULL THEN NULL ELSE span.last END)) AS filled
 """
 
 
 async def fill(url: str, runs: int, pending_in_hundred: int = 1) -> None:
-    """Fill an empty log with 50 jobs and this many runs, three events for most, their lives interleaved.
+    """Fill an empty log with 50 jobs and this many runs, their lives interleaved.
+
+    Most have three events.
 
     Args:
         url: of the migrated database.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def git(repository: Path, *arguments: str) -> str:
-    """Run git in a repository, untouched by the configuration of whoever runs the tests; return what it printed."""
+    """Run git in a repository without the developer's configuration; return what it printed."""
     identity = (
         "-c",
         "user.name=Test",

@@ -1,4 +1,4 @@
-"""Personal data in tests: a job that takes some, a handler that notes what it was given, and a search of all tables."""
+"""Personal data in tests: a job that takes it, a handler that notes it, a search of all tables."""
 
 import json
 from pathlib import Path

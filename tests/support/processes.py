@@ -54,7 +54,7 @@ class Process:
     def wait_for_line(
         self, start: str, *, errors: bool = False, timeout_s: float = READY_TIMEOUT_S
     ) -> str:
-        """Return the first line that contains this text; fail with all output where the process ends before."""
+        """Return the first line with this text; fail with all output if the process ends."""
         lines = self.errors if errors else self.lines
         deadline = monotonic() + timeout_s
         with self._changed:
@@ -75,7 +75,7 @@ class Process:
         return self.wait_for_line("ready ").split()[1]
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:
-        """Signal the process, which may be frozen, and wait for its end; whatever does not end is killed, and fails."""
+        """Signal the process, which may be frozen, and wait; one that stays is a failure."""
         if self.popen.poll() is None:
             self.popen.send_signal(number)
             self.popen.send_signal(signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""Handlers that leave proof of each execution in files: `--handlers tests.support.proving_handlers`."""
+"""Handlers that leave proof of executions in files: `--handlers tests.support.proving_handlers`."""
 
 import fcntl
 import time
@@ -8,7 +8,7 @@ from apphub_jobs.contract import Handler, JobResult, JobRunContext
 
 
 def prove(context: JobRunContext) -> JobResult:
-    """Hold this run's file, which the kernel gives to one process at a time, until the file `go` is there."""
+    """Hold this run's file, which one process at a time can, until the file `go` is there."""
     directory = Path(context.parameters["directory"])
     with (directory / str(context.run["id"])).open("a") as file:
         try:

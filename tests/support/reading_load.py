@@ -47,7 +47,7 @@ class Load:
         self._over.set()
 
     async def launch(self) -> None:
-        """Launch at the rate, cancel every third run; whatever is refused is a failure of the test."""
+        """Launch at the rate, cancel every third run; a refusal fails the test."""
         started, due = monotonic(), 0.0
         async with asyncio.TaskGroup() as group:
             while not self._over.is_set():
@@ -58,7 +58,7 @@ class Load:
         self.took_s = monotonic() - started
 
     async def read(self, whole: Sequence[UUID], spoiled: Sequence[UUID]) -> None:
-        """Read runs that must always be right, and spoiled ones, which once they are right must stay right."""
+        """Read runs that must always be right, and spoiled ones, which stay right once they are."""
         mended: set[UUID] = set()
         while not self._over.is_set():
             await asyncio.sleep(READ_PAUSE_S)
@@ -72,7 +72,7 @@ class Load:
                     mended.add(run_id)
 
     async def look(self, run_id: UUID) -> Sight:
-        """Read the run over HTTP: right is what its events said at some moment between the request and the answer."""
+        """Read the run over HTTP: right is what its events said at some moment meanwhile."""
         before = await self._part.reader.histories([run_id])
         answer = await self._client.get(f"/job-runs/{run_id}")
         after = await self._part.reader.histories([run_id])

@@ -87,7 +87,7 @@ def repository(parent: Path, files: Files, name: str = "origin") -> Path:
 def imported(
     parent: Path, files: Mapping[bytes, bytes], links: Mapping[bytes, bytes] | None = None
 ) -> Path:
-    """Make a repository whose files and links never were in a file system, so that any path will do."""
+    """Make a repository whose files and links were never in a file system, so any path will do."""
     root = repository(parent, {})
     stream = [b"commit refs/heads/main\ncommitter Test <test@example.org> 1 +0000\ndata 0\n"]
     for mode, entries in ((b"100644", files), (b"120000", links or {})):
@@ -101,7 +101,10 @@ def imported(
 
 
 def committed(root: Path, entries: str, levels: int = 1) -> Path:
-    """Commit a tree as `git mktree` takes it, and return the repository; each level holds the one below ten times."""
+    """Commit a tree as `git mktree` takes it; return the repository.
+
+    Each level holds the one below ten times.
+    """
     tree = git(root, "mktree", "--missing", given=entries.encode())
     for _ in range(levels - 1):
         tree = git(

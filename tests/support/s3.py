@@ -155,7 +155,7 @@ class Gate:
         self._open.set()
 
     def close(self, how: str) -> None:
-        """Let nothing through: connections are `refused`, or nothing that is sent gets an answer (`silent`)."""
+        """Let nothing through: connections are `refused`, or nothing gets an answer (`silent`)."""
         self._refuses = how == "refused"
         self._open.clear()
         if self._refuses:

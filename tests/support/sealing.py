@@ -1,4 +1,7 @@
-"""A process that does nothing but seal, for tests that kill it: `python -m tests.support.sealing URL DIRECTORY`."""
+"""A process that does nothing but seal, for tests that kill it.
+
+python -m tests.support.sealing URL DIRECTORY
+"""
 
 import asyncio
 import sys

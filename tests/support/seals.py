@@ -1,6 +1,5 @@
-"""Sealed logs for tests, and edits behind the service's back, by a superuser whom no trigger stops."""
+"""Sealed logs for tests, and edits behind the service's back, which no trigger stops."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -45,7 +44,7 @@ TABLES = ("jobs_events", "log_seals", "log_identity")
 
 @dataclass(frozen=True)
 class SealedLog:
-    """A database, the directory in which its sealer keeps key and head, and that of its archive files."""
+    """A database, where its sealer keeps key and head, and where its archive files lie."""
 
     url: str
     directory: Path
@@ -66,39 +65,33 @@ class SealedLog:
             if roll_back:
                 connection.rollback()
 
-    def seal(self) -> None:
+    async def seal(self) -> None:
         """Seal what is not sealed yet, by a sealer that has just started."""
+        async with sealer(self.url, self.how, self.archive) as one:
+            while await one.cycle():
+                pass
 
-        async def run() -> None:
-            async with sealer(self.url, self.how, self.archive) as one:
-                while await one.cycle():
-                    pass
-
-        asyncio.run(run())
-
-    def export(self, name: str) -> Path:
+    async def export(self, name: str) -> Path:
         """Keep the last head elsewhere; return the file."""
-
-        async def run() -> bytes:
-            async with pool(self.url) as connections:
-                return await Prover(connections, self.archive, self.keys).exported()
-
+        async with pool(self.url) as connections:
+            head = await Prover(connections, self.archive, self.keys).exported()
         file = self.directory / name
-        file.write_bytes(asyncio.run(run()))
+        file.write_bytes(head)
         return file
 
-    def verify(self, *kept: Path, keys: SealKeys | None = None) -> Report:
+    async def verify(self, *kept: Path, keys: SealKeys | None = None) -> Report:
         """Verify the log, against these kept heads alone."""
         trusted = keys or self.keys
         heads = [head for file in kept for head in read_kept(file, trusted)]
-        return verify(self.url, trusted, heads, self.archive)
+        return await verify(self.url, trusted, heads, self.archive)
 
 
-def sealed_log(url: str, directory: Path) -> SealedLog:
+async def sealed_log(url: str, directory: Path) -> SealedLog:
     """Make a log of 27 events with gaps, under six seals, and two events more; return it.
 
     Positions: seal 1 has 1-7, seal 2 11-15, seal 3 16, seal 4 17-20 and 23-26, seal 5 27-29, seal 6
-    31-33; 34 and 35 are not sealed."""
+    31-33; 34 and 35 are not sealed.
+    """
     log = SealedLog(url, directory)
     for before, *counts in ((0, 7), (3, 5), (0, 1), (0, 4, 4), (0, 3), (1, 3)):
         if before:
@@ -107,7 +100,7 @@ def sealed_log(url: str, directory: Path) -> SealedLog:
             if number:
                 log.append(2, roll_back=True)
             log.append(count)
-        log.seal()
+        await log.seal()
     log.append(2)
     return log
 
@@ -129,15 +122,16 @@ def restore(log: SealedLog) -> None:
             connection.execute(f"INSERT INTO {table} TABLE kept_{table}")
         connection.execute("ALTER TABLE jobs_events ALTER COLUMN notification_id SET NOT NULL")
         connection.execute(
-            "CREATE UNIQUE INDEX IF NOT EXISTS jobs_events_notification_id_idx ON jobs_events (notification_id)"
+            "CREATE UNIQUE INDEX IF NOT EXISTS jobs_events_notification_id_idx"
+            " ON jobs_events (notification_id)"
         )
 
 
-def verify(
+async def verify(
     url: str, keys: SealKeys, kept: Sequence[KeptHead] = (), archive: Path | None = None
 ) -> Report:
     """Verify the log."""
-    return asyncio.run(verify_seals(Database(url, LogFiles(archive)), keys, kept))
+    return await verify_seals(Database(url, LogFiles(archive)), keys, kept)
 
 
 @contextmanager
@@ -170,34 +164,33 @@ async def sealer(url: str, how: Sealing, archive: Path | None = None) -> AsyncIt
         yield Sealer(connections, archive, Listener(Database(url)).signal(), how)
 
 
-def rewrite_seals(url: str, forger: SealKeys, real: SealKeys, first: int = 1) -> None:
-    """Make the seals from one number on anew, over the log as it is now: same numbers and places, another signature."""
+async def rewrite_seals(url: str, forger: SealKeys, real: SealKeys, first: int = 1) -> None:
+    """Make the seals from one number on anew, over the log as it is now.
 
-    async def run() -> None:
-        async with (
-            pool(url) as connections,
-            connections.connection() as connection,
-            connection.transaction(),
-        ):
-            await connection.execute("SET LOCAL session_replication_role = replica")
-            [row] = await (await connection.execute(sql.LOG_ID)).fetchall()
-            seals = [judge(one, real, row["id"]) async for one in all_seals(connection)]
-            cursor = columns.raw_cursor(connection)
-            await cursor.execute(columns.ALL, binary=True)
-            leaves = stored_events.to_leaves(await cursor.fetchall())
-            await connection.execute("DELETE FROM log_seals WHERE number >= %s", (first,))
-            tree, before, after = Frontier(), NOTHING_BEFORE, columns.FIRST
-            for seal in seals:
-                assert seal.signed is not None
-                own = [leaf for leaf in leaves if after < leaf[0] <= seal.signed.head.position]
-                for _, leaf in own:
-                    tree.push(leaf)
-                signed = seal.signed
-                if signed.head.number >= first:
-                    signed = await _forged(connection, forger, signed, tree, before, own)
-                before, after = signed.hash, signed.head.position
-
-    asyncio.run(run())
+    They keep numbers and places; the signature is another.
+    """
+    async with (
+        pool(url) as connections,
+        connections.connection() as connection,
+        connection.transaction(),
+    ):
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        [row] = await (await connection.execute(sql.LOG_ID)).fetchall()
+        seals = [judge(one, real, row["id"]) async for one in all_seals(connection)]
+        cursor = columns.raw_cursor(connection)
+        await cursor.execute(columns.ALL, binary=True)
+        leaves = stored_events.to_leaves(await cursor.fetchall())
+        await connection.execute("DELETE FROM log_seals WHERE number >= %s", (first,))
+        tree, before, after = Frontier(), NOTHING_BEFORE, columns.FIRST
+        for seal in seals:
+            assert seal.signed is not None
+            own = [leaf for leaf in leaves if after < leaf[0] <= seal.signed.head.position]
+            for _, leaf in own:
+                tree.push(leaf)
+            signed = seal.signed
+            if signed.head.number >= first:
+                signed = await _forged(connection, forger, signed, tree, before, own)
+            before, after = signed.hash, signed.head.position
 
 
 async def _forged(

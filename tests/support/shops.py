@@ -1,6 +1,5 @@
 """A database with a job that takes personal data, for tests of erasing somebody."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,13 +61,9 @@ def _fail(difference: object) -> None:
     raise AssertionError(difference)
 
 
-def new_shop(url: str, directory: Path) -> Shop:
+async def new_shop(url: str, directory: Path) -> Shop:
     """Register the job."""
     made = Shop(url, directory)
-
-    async def scenario() -> None:
-        async with made.parts() as part:
-            await registered(part.jobs, parameters_schema=SCHEMA)
-
-    asyncio.run(scenario())
+    async with made.parts() as part:
+        await registered(part.jobs, parameters_schema=SCHEMA)
     return made

@@ -105,7 +105,7 @@ class Follower:
         assert closed.rcvd.reason == f"too slow: connect again with after={self.position}"
 
     async def _event_messages(self) -> AsyncGenerator[Message]:
-        """Yield what comes; resume as browsers do, by the last id, though the query still says where it began."""
+        """Yield what comes; resume as browsers do, by the last id, with the first query."""
         headers = {"Last-Event-ID": str(self.position)} if self.position else {}
         query = self.query if self.position is None else {**self.query, "after": "0"}
         fields: dict[str, str] = {}

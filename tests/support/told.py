@@ -1,6 +1,5 @@
 """What clients must be told of a log, worked out from the log alone."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -53,14 +52,10 @@ async def tell(reader: Reader, after: int = 0) -> list[Told]:
     return found
 
 
-def tell_now(database_url: str, after: int = 0) -> list[Told]:
+async def tell_now(database_url: str, after: int = 0) -> list[Told]:
     """Return all that the log of a database tells after a position."""
-
-    async def read() -> list[Told]:
-        async with Database(database_url).pool(2) as pool:
-            return await tell(Reader(pool, LogFiles()), after)
-
-    return asyncio.run(read())
+    async with Database(database_url).pool(2) as pool:
+        return await tell(Reader(pool, LogFiles()), after)
 
 
 def of_events(received: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -69,7 +64,7 @@ def of_events(received: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def check_marks(received: list[dict[str, Any]]) -> None:
-    """Check that positions rise, and that `more` stands on all but the last message of a position."""
+    """Check that positions rise, and that `more` stands on all but a position's last message."""
     told = of_events(received)
     for message, following in pairwise(told):
         if message.get("more"):

@@ -1,4 +1,4 @@
-"""What many unit tests start from: a clock that stands still, runs in every state, events as the log holds them."""
+"""What many unit tests start from: a clock that stands still, runs in every state, events."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -81,7 +81,7 @@ def new_topics(aggregate: Aggregate) -> list[str]:
 
 
 def stored(aggregate: Aggregate, first_position: int = 1) -> list[Envelope]:
-    """Take the aggregate's new events through the log's bytes; gaps between positions are normal, so they are here."""
+    """Take the aggregate's new events through the log's bytes; positions have gaps, as in life."""
     envelopes = []
     for index, event in enumerate(aggregate.collect_events()):
         kept = _MAPPER.to_stored_event(event)
@@ -97,7 +97,7 @@ def stored(aggregate: Aggregate, first_position: int = 1) -> list[Envelope]:
 
 
 def reloaded(run: JobRun) -> JobRun:
-    """Return the run as another process folds it from the log's bytes; its new events count as appended."""
+    """Return the run as folded from the log's bytes; its new events count as appended."""
     kept = [_MAPPER.to_stored_event(event) for event in run.collect_events()]
     copy: Any = project_aggregate(None, map(_MAPPER.to_domain_event, kept))
     assert isinstance(copy, JobRun)

@@ -2,7 +2,8 @@
 
 python -m benchmarks.against.peers.pgqueuer_app           the endpoint; PGHOST and so on say where
 the database is python -m benchmarks.against.peers.pgqueuer_app work      a worker, on the loop that
-its own command uses, too"""
+its own command uses, too
+"""
 
 import asyncio
 import signal

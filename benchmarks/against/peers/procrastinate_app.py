@@ -1,7 +1,8 @@
 """Procrastinate: its asynchronous connector with a pool, and its worker by its own command.
 
 python -m benchmarks.against.peers.procrastinate_app      the endpoint; PGHOST and so on say where
-the database is"""
+the database is
+"""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable

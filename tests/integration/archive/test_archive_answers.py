@@ -1,6 +1,8 @@
-"""What is archived is still answered: every reader says the same before and after, but for the archive's own events."""
+"""What is archived is still answered: readers say the same before and after.
 
-import asyncio
+Only the archive's own events come in addition.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -154,7 +156,7 @@ async def _stream(part: Parts, positions: Sequence[int]) -> list[Any]:
 
 
 @pytest.mark.timeout(300)
-def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_path: Path) -> None:
+async def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_path: Path) -> None:
     random, directory = Random(7), tmp_path / "archive"
     log = SealedLog(database_url, tmp_path, directory)
 
@@ -173,52 +175,50 @@ def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_path: P
             assert await answers(part, asked) == found
             return found
 
-    async def verified() -> None:
-        found: list[Difference] = []
-        await verify(
-            Database(database_url, LogFiles(directory)), TABLES, found.append, lambda *_: None
-        )
-        assert found == []
-
-    asked, known = asyncio.run(before())
-    log.seal()
-    files = asyncio.run(archive_now(database_url, directory, max_events=400))
+    asked, known = await before()
+    await log.seal()
+    files = await archive_now(database_url, directory, max_events=400)
     archived = sum(file.runs for file in files)
     assert archived > 150
     assert len(files) > 2
-    ended = "SELECT count(*) FROM job_runs WHERE status IN ('succeeded', 'failed', 'canceled', 'expired')"
+    ended = """
+        SELECT count(*) FROM job_runs
+        WHERE status IN ('succeeded', 'failed', 'canceled', 'expired')
+    """
     assert query(database_url, ended) == [(archived,)]
     left = query(database_url, "SELECT count(*) FROM jobs_events WHERE topic <> %s", OF_ARCHIVES)
     assert left == [(len(known["log"]) - sum(file.events for file in files),)]
-    found = asyncio.run(after(asked, len(files)))
+    found = await after(asked, len(files))
     assert set(found) == set(known)
     for name, answer in known.items():
         assert found[name] == answer, name
-    asyncio.run(verified())
-    assert log.verify().clean
+    differences: list[Difference] = []
+    database = Database(database_url, LogFiles(directory))
+    await verify(database, TABLES, differences.append, lambda *_: None)
+    assert differences == []
+    assert (await log.verify()).clean
     assert len(files_in(directory)) == len(files)
 
 
 @pytest.mark.timeout(300)
-def test_a_second_archive_takes_what_has_ended_since(database_url: str, tmp_path: Path) -> None:
+async def test_a_second_archive_takes_what_has_ended_since(
+    database_url: str, tmp_path: Path
+) -> None:
     random, directory = Random(8), tmp_path / "archive"
 
-    async def scenario() -> None:
-        async with parts(database_url, archive=directory) as part:
-            await make_history(part, random, 300)
-            first = await archive_now(database_url, directory)
-            for run_id in [
-                row[0]
-                for row in query(database_url, "SELECT id FROM job_runs WHERE status = 'pending'")
-            ]:
-                await part.jobs.cancel(run_id, None, TESTER)
-            asked = await think(part, random)
-            known = await answers(part, asked)
-            second = await archive_now(database_url, directory, max_events=50)
-            assert len(first) == 1
-            assert second
-            assert second[0].first_position < first[0].last_position, "the files overlap"
-            assert await archive_now(database_url, directory) == []
-            assert await answers(part, asked) == known
-
-    asyncio.run(scenario())
+    async with parts(database_url, archive=directory) as part:
+        await make_history(part, random, 300)
+        first = await archive_now(database_url, directory)
+        for run_id in [
+            row[0]
+            for row in query(database_url, "SELECT id FROM job_runs WHERE status = 'pending'")
+        ]:
+            await part.jobs.cancel(run_id, None, TESTER)
+        asked = await think(part, random)
+        known = await answers(part, asked)
+        second = await archive_now(database_url, directory, max_events=50)
+        assert len(first) == 1
+        assert second
+        assert second[0].first_position < first[0].last_position, "the files overlap"
+        assert await archive_now(database_url, directory) == []
+        assert await answers(part, asked) == known

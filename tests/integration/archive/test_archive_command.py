@@ -1,6 +1,5 @@
 """The command: what it says, what a kill leaves, and that the service goes on meanwhile."""
 
-import asyncio
 from pathlib import Path
 from random import Random
 from time import sleep
@@ -17,7 +16,7 @@ from eventlog.history.audit import Audit
 from eventlog.history.event_filter import EventFilter
 from projections.envelope import Envelope
 from tests.integration.archive.test_archiving import equal_to_log, event
-from tests.support.archives import archive, files_in, make_role, run_command
+from tests.support.archives import archive_now, files_in, make_role, run_command
 from tests.support.big_logs import fill
 from tests.support.logs import TESTER, Parts, parts, query
 from tests.support.processes import Process, eventually, started
@@ -30,9 +29,9 @@ LONGEST_HOLD_MS = 1_000
 ARCHIVE = ("log", "archive", "--older-than")
 
 
-def test_it_tells_people_and_programs_what_it_did(database_url: str, tmp_path: Path) -> None:
-    make_role(database_url)
-    fill(database_url, 300)
+async def test_it_tells_people_and_programs_what_it_did(database_url: str, tmp_path: Path) -> None:
+    await make_role(database_url)
+    await fill(database_url, 300)
     none = run_command(database_url, tmp_path, *ARCHIVE, "1d")
     assert (none.popen.returncode, none.lines) == (0, ["archived 0 events of 0 runs in 0 files"])
     done = run_command(database_url, tmp_path, *ARCHIVE, "0s", "--json")
@@ -47,7 +46,7 @@ def test_it_tells_people_and_programs_what_it_did(database_url: str, tmp_path: P
     )
     assert file["size_bytes"] == path.stat().st_size
     assert (total["kind"], total["files"], total["events"], total["runs"]) == ("sum", 1, 600, 300)
-    asyncio.run(_end_another(database_url))
+    await _end_another(database_url)
     (path.parent / f"{path.name[:36]}-000002-left.jsonl.gz").touch()
     again = run_command(database_url, tmp_path, *ARCHIVE, "0s")
     assert again.lines[0].endswith("-000002-left.jsonl.gz: no archive of this log refers to it")
@@ -67,13 +66,13 @@ async def _end_another(url: str) -> None:
         await part.jobs.cancel(run_id, None, TESTER)
 
 
-def test_without_the_role_it_says_what_the_owner_must_run(
+async def test_without_the_role_it_says_what_the_owner_must_run(
     database_url: str, tmp_path: Path
 ) -> None:
-    make_role(database_url)
+    await make_role(database_url)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"REVOKE ALL ON jobs_events FROM {role.ROLE}".encode())
-    fill(database_url, 20)
+    await fill(database_url, 20)
     refused = run_command(database_url, tmp_path, *ARCHIVE, "0s")
     assert refused.popen.returncode == 1
     statements = [line.strip() for line in refused.errors if line.startswith("    ")]
@@ -99,12 +98,12 @@ def test_the_private_server_gets_the_role_by_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive(
+async def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive(
     database_url: str, tmp_path: Path
 ) -> None:
-    make_role(database_url)
+    await make_role(database_url)
     directory, random = tmp_path / "archive", Random(3)
-    fill(database_url, 12_000, time_ordered=False, succeeded=True)
+    await fill(database_url, 12_000, time_ordered=False, succeeded=True)
     [(events,)] = query(database_url, "SELECT count(*) FROM jobs_events")
     killed = 0
     for _ in range(KILLS):
@@ -115,18 +114,18 @@ def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive(
         sleep(random.uniform(0, 1.5))  # When it dies is what chance decides here.
         killed += process.popen.poll() is None
         process.kill_all()
-        assert equal_to_log(database_url, directory)
+        assert await equal_to_log(database_url, directory)
         kept = "SELECT count(*), coalesce(sum(events), 0)::int FROM log_archives"
         [(files, archived)] = query(database_url, kept)
         assert query(database_url, "SELECT count(*) FROM jobs_events") == [
             (events + files - archived,)
         ]
     assert killed > KILLS // 2
-    archive(database_url, directory)
+    await archive_now(database_url, directory)
     assert not list(directory.glob(".*"))
     left = "SELECT count(*) FROM jobs_events WHERE topic ^@ 'job_run.'"
     assert query(database_url, left) == [(0,)]
-    assert equal_to_log(database_url, directory)
+    assert await equal_to_log(database_url, directory)
     known = {name for (name,) in query(database_url, "SELECT file FROM log_archives")}
     assert known <= {path.name for path in files_in(directory)}
     print(f"{killed} kills, {len(files_in(directory)) - len(known)} files that nobody refers to")
@@ -135,11 +134,11 @@ def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive(
 _SMALL_FILES = ("--max-events", "1500")
 
 
-def test_killed_between_file_and_transaction_it_leaves_a_file_that_nobody_refers_to(
+async def test_killed_between_file_and_transaction_it_leaves_a_file_that_nobody_refers_to(
     database_url: str, tmp_path: Path
 ) -> None:
-    make_role(database_url)
-    fill(database_url, 200)
+    await make_role(database_url)
+    await fill(database_url, 200)
     directory = tmp_path / "archive"
     with psycopg.connect(database_url) as holder:
         holder.execute("LOCK TABLE archived_runs IN SHARE MODE")
@@ -154,11 +153,11 @@ def test_killed_between_file_and_transaction_it_leaves_a_file_that_nobody_refers
         (400,)
     ]
     [left] = files_in(directory)
-    asyncio.run(_end_another(database_url))
+    await _end_another(database_url)
     told = run_command(database_url, tmp_path, *ARCHIVE, "0s", "--archive", str(directory))
     assert told.lines[0] == f"{left.name}: no archive of this log refers to it"
     assert len(files_in(directory)) == 2
-    assert equal_to_log(database_url, directory)
+    assert await equal_to_log(database_url, directory)
 
 
 _WAITS = """
@@ -174,9 +173,9 @@ _ARCHIVING = f"""
 
 
 @pytest.mark.timeout(300)
-def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> None:
-    make_role(database_url)
-    fill(database_url, 4_000, succeeded=True)
+async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> None:
+    await make_role(database_url)
+    await fill(database_url, 4_000, succeeded=True)
     directory = tmp_path / "archive"
 
     async def log(part: Parts, until: int) -> list[Envelope]:
@@ -217,15 +216,15 @@ def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> None:
             assert max(holds) < LONGEST_HOLD_MS
             return launched
 
-    assert asyncio.run(scenario()) > 10
-    assert equal_to_log(database_url, directory)
+    assert await scenario() > 10
+    assert await equal_to_log(database_url, directory)
 
 
-def test_a_run_that_is_appended_to_at_the_last_moment_is_not_archived(
+async def test_a_run_that_is_appended_to_at_the_last_moment_is_not_archived(
     database_url: str, tmp_path: Path
 ) -> None:
-    make_role(database_url)
-    fill(database_url, 50)
+    await make_role(database_url)
+    await fill(database_url, 50)
     [(run_id,)] = query(database_url, "SELECT id FROM job_runs LIMIT 1")
     with psycopg.connect(database_url) as writer:
         writer.execute(sql.LOCK.encode())

@@ -1,6 +1,5 @@
-"""Archive files that are well are served; those that are missing or damaged are named by whatever needs them."""
+"""Sound archive files are served; missing or damaged ones are named by whatever needs them."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +7,17 @@ import httpx
 import pytest
 
 from tests.integration.archive.test_archiving import ended_run
-from tests.support.archives import archive, files_in, run_command
+from tests.support.archives import archive_now, files_in, run_command
 from tests.support.logs import parts
 from tests.support.processes import started
 
 
 @pytest.fixture
-def damaged(database_url: str, tmp_path: Path) -> tuple[str, Path, str]:
+async def damaged(database_url: str, tmp_path: Path) -> tuple[str, Path, str]:
     """Give a database with an archived run, its file, and the run's id."""
-
-    async def run() -> str:
-        async with parts(database_url) as part:
-            return str(await ended_run(part))
-
-    run_id = asyncio.run(run())
-    archive(database_url, tmp_path / "data" / "archive")
+    async with parts(database_url) as part:
+        run_id = str(await ended_run(part))
+    await archive_now(database_url, tmp_path / "data" / "archive")
     return database_url, files_in(tmp_path / "data" / "archive")[0], run_id
 
 

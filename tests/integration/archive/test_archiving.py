@@ -24,23 +24,24 @@ from eventlog.seal.proofs import Prover, check_proof
 from migrations import runner
 from projections import job_runs
 from projections.tables import TABLES
-from tests.support.archives import archive, archive_now, files_in, make_role
+from tests.support.archives import archive_now, files_in, make_role
 from tests.support.big_logs import fill, sabotage
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.seals import SealedLog, edit, pool
 
 EVENT = """
     INSERT INTO jobs_events (notification_id, originator_id, originator_version, topic, state)
-    SELECT coalesce({position}, nextval('jobs_events_notification_id_seq')), '{run_id}', {version}, 'job_run.x', ''
+    SELECT coalesce({position}, nextval('jobs_events_notification_id_seq')), '{run_id}', {version},
+        'job_run.x', ''
 """
 
 ONE = Launch(parameters={"a": 1}, idempotency_key="one", body={"parameters": {"a": 1}})
 
 
-def equal_to_log(url: str, directory: Path) -> bool:
+async def equal_to_log(url: str, directory: Path) -> bool:
     found: list[Difference] = []
-    checked = asyncio.run(
-        verify(Database(url, LogFiles(directory)), TABLES, found.append, lambda *_: None)
+    checked = await verify(
+        Database(url, LogFiles(directory)), TABLES, found.append, lambda *_: None
     )
     return found == [] and checked[0].events > 0
 
@@ -56,8 +57,8 @@ async def ended_run(part: Parts, launch: Launch = ONE) -> UUID:
 
 
 @pytest.fixture
-def archived(database_url: str, tmp_path: Path) -> tuple[str, Path, UUID]:
-    """Give a database with a run that is archived, and one that is not; the directory, and the archived run."""
+async def archived(database_url: str, tmp_path: Path) -> tuple[str, Path, UUID]:
+    """Give a database with an archived run and another one; the directory; the archived run."""
     directory = tmp_path / "archive"
 
     async def scenario() -> UUID:
@@ -68,40 +69,35 @@ def archived(database_url: str, tmp_path: Path) -> tuple[str, Path, UUID]:
             assert (file.runs, file.events) == (1, 3)
             return run_id
 
-    return database_url, directory, asyncio.run(scenario())
+    return database_url, directory, await scenario()
 
 
-def test_the_same_key_leads_to_the_archived_run(archived: tuple[str, Path, UUID]) -> None:
+async def test_the_same_key_leads_to_the_archived_run(archived: tuple[str, Path, UUID]) -> None:
     url, directory, run_id = archived
 
-    async def scenario() -> None:
-        async with parts(url, archive=directory) as part:
-            again = await part.jobs.launch("job", ONE, TESTER)
-            assert (again.run_id, again.row) == (run_id, None)
-            with pytest.raises(ConflictError, match="another body"):
-                await part.jobs.launch(
-                    "job", Launch(idempotency_key="one", body={"other": 1}), TESTER
-                )
-            with pytest.raises(ConflictError, match="already succeeded"):
-                await part.jobs.cancel(run_id, None, TESTER)
-            retried = await part.jobs.retry(run_id, TESTER)
-            assert retried.row is not None
-            assert retried.row["context"] == {"retryOf": str(run_id)}
-            old, new = (
-                await part.reader.histories([run_id]),
-                await part.reader.histories([retried.run_id]),
-            )
-            assert new[0].correlation_id == old[0].correlation_id
-            loaded: JobRun = await asyncio.to_thread(part.jobs.repository.get, run_id)
-            assert (loaded.status, loaded.version) == ("succeeded", 3)
-            notifications = await asyncio.to_thread(part.jobs.notification_log.select, 1, 10)
-            head = await part.reader.head()
-            assert [one.id for one in notifications] == [
-                one.position for one in await part.reader.after(0)
-            ]
-            assert notifications[-1].id == head
-
-    asyncio.run(scenario())
+    async with parts(url, archive=directory) as part:
+        again = await part.jobs.launch("job", ONE, TESTER)
+        assert (again.run_id, again.row) == (run_id, None)
+        with pytest.raises(ConflictError, match="another body"):
+            await part.jobs.launch("job", Launch(idempotency_key="one", body={"other": 1}), TESTER)
+        with pytest.raises(ConflictError, match="already succeeded"):
+            await part.jobs.cancel(run_id, None, TESTER)
+        retried = await part.jobs.retry(run_id, TESTER)
+        assert retried.row is not None
+        assert retried.row["context"] == {"retryOf": str(run_id)}
+        old, new = (
+            await part.reader.histories([run_id]),
+            await part.reader.histories([retried.run_id]),
+        )
+        assert new[0].correlation_id == old[0].correlation_id
+        loaded: JobRun = await asyncio.to_thread(part.jobs.repository.get, run_id)
+        assert (loaded.status, loaded.version) == ("succeeded", 3)
+        notifications = await asyncio.to_thread(part.jobs.notification_log.select, 1, 10)
+        head = await part.reader.head()
+        assert [one.id for one in notifications] == [
+            one.position for one in await part.reader.after(0)
+        ]
+        assert notifications[-1].id == head
 
 
 def attempt(url: str, *statements: str) -> None:
@@ -189,29 +185,31 @@ def test_the_file_can_be_read_by_anybody(archived: tuple[str, Path, UUID]) -> No
     assert recorded["size_bytes"] == path.stat().st_size
 
 
-def test_what_has_not_ended_long_ago_stays(database_url: str, tmp_path: Path) -> None:
+async def test_what_has_not_ended_long_ago_stays(database_url: str, tmp_path: Path) -> None:
     directory = tmp_path / "archive"
 
-    async def scenario() -> None:
-        async with parts(database_url, archive=directory) as part:
-            await ended_run(part)
-            pending = (await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)).run_id
-            assert await archive_now(database_url, directory, older_than=timedelta(hours=1)) == []
-            # The table says that it has ended; its events do not.
-            lie = "UPDATE job_runs SET status = 'canceled', completed_at = '2026-01-01' WHERE id = %s RETURNING 1"
-            query(database_url, lie, pending)
-            [file] = await archive_now(database_url, directory)
-            assert file.runs == 1
-            assert await part.reader.histories([pending]) != []
-            assert query(
-                database_url, "SELECT count(*) FROM jobs_events WHERE originator_id = %s", pending
-            ) == [(1,)]
-
-    asyncio.run(scenario())
+    async with parts(database_url, archive=directory) as part:
+        await ended_run(part)
+        pending = (await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)).run_id
+        assert await archive_now(database_url, directory, older_than=timedelta(hours=1)) == []
+        # The table says that it has ended; its events do not.
+        lie = """
+            UPDATE job_runs SET status = 'canceled', completed_at = '2026-01-01'
+            WHERE id = %s RETURNING 1
+        """
+        query(database_url, lie, pending)
+        [file] = await archive_now(database_url, directory)
+        assert file.runs == 1
+        assert await part.reader.histories([pending]) != []
+        assert query(
+            database_url, "SELECT count(*) FROM jobs_events WHERE originator_id = %s", pending
+        ) == [(1,)]
     assert files_in(directory) != []
 
 
-def test_of_a_sealed_log_only_what_is_sealed_is_archived(database_url: str, tmp_path: Path) -> None:
+async def test_of_a_sealed_log_only_what_is_sealed_is_archived(
+    database_url: str, tmp_path: Path
+) -> None:
     log = SealedLog(database_url, tmp_path, tmp_path / "archive")
     assert log.archive is not None
 
@@ -219,17 +217,17 @@ def test_of_a_sealed_log_only_what_is_sealed_is_archived(database_url: str, tmp_
         async with parts(database_url, archive=log.archive) as part:
             return await ended_run(part, Launch())
 
-    first = asyncio.run(run())
-    log.seal()
-    asyncio.run(run())
-    [file] = archive(database_url, log.archive)
+    first = await run()
+    await log.seal()
+    await run()
+    [file] = await archive_now(database_url, log.archive)
     assert file.runs == 1
     assert query(database_url, "SELECT id FROM archived_runs") == [(first,)]
-    log.seal()
-    [second] = archive(database_url, log.archive)
+    await log.seal()
+    [second] = await archive_now(database_url, log.archive)
     assert second.runs == 1
-    log.seal()
-    report = log.verify()
+    await log.seal()
+    report = await log.verify()
     assert (report.clean, report.unsealed) == (True, 0)
 
     async def prove(position: int) -> None:
@@ -238,23 +236,23 @@ def test_of_a_sealed_log_only_what_is_sealed_is_archived(database_url: str, tmp_
                 await Prover(connections, log.archive, log.keys).inclusion(position), log.keys
             )
 
-    asyncio.run(prove(second.first_position))
+    await prove(second.first_position)
     edit(database_url, "UPDATE archived_blocks SET place = place + 1 WHERE archive = 2")
     with pytest.raises(Exception, match="is damaged"):
-        log.verify()
+        await log.verify()
 
 
-def test_a_log_that_is_sealed_for_the_first_time_after_archiving(
+async def test_a_log_that_is_sealed_for_the_first_time_after_archiving(
     database_url: str, tmp_path: Path
 ) -> None:
     log = SealedLog(database_url, tmp_path, tmp_path / "archive")
     assert log.archive is not None
-    fill(database_url, 2_000)
-    files = archive(database_url, log.archive, max_events=1_500)
+    await fill(database_url, 2_000)
+    files = await archive_now(database_url, log.archive, max_events=1_500)
     assert len(files) == 3
     log.append(7)
-    log.seal()
-    report = log.verify()
+    await log.seal()
+    report = await log.verify()
     [(stored,)] = query(database_url, "SELECT count(*) FROM jobs_events")
     assert (report.clean, report.unsealed, report.events) == (
         True,
@@ -263,32 +261,25 @@ def test_a_log_that_is_sealed_for_the_first_time_after_archiving(
     )
 
 
-def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_path: Path) -> None:
+async def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_path: Path) -> None:
     directory = tmp_path / "archive"
-    fill(database_url, 400, succeeded=True)
-    archive(database_url, directory)
+    await fill(database_url, 400, succeeded=True)
+    await archive_now(database_url, directory)
     spoiled = [str(run_id) for run_id in sabotage(database_url, 40)]
     found: list[Difference] = []
-    asyncio.run(
-        verify(
-            Database(database_url, LogFiles(directory)),
-            [job_runs.TABLE],
-            found.append,
-            lambda *_: None,
-        )
+    await verify(
+        Database(database_url, LogFiles(directory)),
+        [job_runs.TABLE],
+        found.append,
+        lambda *_: None,
     )
     named = {one.key: one for one in found if one.kind != "extra"}
     assert set(named) == set(spoiled)
     assert all(len(one.events) == 3 for one in named.values())
-    asyncio.run(
-        rebuild(
-            Database(database_url, LogFiles(directory)),
-            job_runs.TABLE,
-            found.append,
-            lambda *_: None,
-        )
+    await rebuild(
+        Database(database_url, LogFiles(directory)), job_runs.TABLE, found.append, lambda *_: None
     )
-    assert equal_to_log(database_url, directory)
+    assert await equal_to_log(database_url, directory)
 
 
 def test_the_schema_goes_down_only_while_nothing_is_archived(
@@ -300,13 +291,13 @@ def test_the_schema_goes_down_only_while_nothing_is_archived(
     assert runner.current(url) == runner.HEAD
 
 
-def test_the_schema_goes_down_and_up_with_the_role_in_place(database_url: str) -> None:
-    make_role(database_url)
+async def test_the_schema_goes_down_and_up_with_the_role_in_place(database_url: str) -> None:
+    await make_role(database_url)
     runner.downgrade(database_url, "0008")
     runner.upgrade(database_url)
     granted = "SELECT has_table_privilege(%s, 'jobs_events', 'DELETE')"
     assert query(database_url, granted, role.ROLE) == [(False,)]
-    make_role(database_url)
+    await make_role(database_url)
     assert query(database_url, granted, role.ROLE) == [(True,)]
 
 

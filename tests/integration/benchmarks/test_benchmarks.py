@@ -1,4 +1,4 @@
-"""Every benchmark still runs, at sizes whose figures say nothing; peers where they are installed."""
+"""Every benchmark runs, at sizes whose figures say nothing; peers where they are installed."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,6 +1,5 @@
-"""The population that growth is measured with agrees with its log; no question about it reads the whole of a table."""
+"""Growth's population agrees with its log; no question about it reads the whole of a table."""
 
-import asyncio
 import io
 import json
 from pathlib import Path
@@ -27,37 +26,31 @@ def _fill(url: str, runs: int, pending_share: float = 0.0) -> None:
     fill(url, Population(runs, int(time() * 1_000) - 60_000, pending_share), lambda _: None)
 
 
-def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            assert await Checkpoints(part.pool, part.files).recompute()
-        checked = await verify(Database(database_url), TABLES, print, lambda *_: None)
-        assert [table.differences for table in checked] == [0] * len(TABLES)
-        assert sum(table.rows for table in checked) > RUNS
-        connection = await asking.recording(database_url)
-        async with connection:
-            for question in questions(await look_around(connection), connection):
-                found = await asking.plans(connection, question)
-                read = set(asking.scans(found)) - {"run_checkpoints"}  # Which is small here.
-                assert not read, (question.name, found)
-
+async def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
     _fill(database_url, RUNS)
-    asyncio.run(scenario())
+    async with parts(database_url) as part:
+        assert await Checkpoints(part.pool, part.files).recompute()
+    checked = await verify(Database(database_url), TABLES, print, lambda *_: None)
+    assert [table.differences for table in checked] == [0] * len(TABLES)
+    assert sum(table.rows for table in checked) > RUNS
+    connection = await asking.recording(database_url)
+    async with connection:
+        for question in questions(await look_around(connection), connection):
+            found = await asking.plans(connection, question)
+            read = set(asking.scans(found)) - {"run_checkpoints"}  # Which is small here.
+            assert not read, (question.name, found)
 
 
-def test_a_backlog_is_claimed_from_without_reading_it(database_url: str) -> None:
-    async def scenario() -> None:
-        connection = await asking.recording(database_url)
-        async with connection:
-            for suffix in ("", "full ones in front"):
-                for question in backlog_questions(suffix):
-                    found = await asking.plans(connection, question)
-                    assert not asking.scans(found), (question.name, found)
-                await connection.execute(lives.SPOIL_BACKLOG)
-                await connection.execute("VACUUM (ANALYZE) job_runs")
-
+async def test_a_backlog_is_claimed_from_without_reading_it(database_url: str) -> None:
     _fill(database_url, RUNS // 2, 1.0)
-    asyncio.run(scenario())
+    connection = await asking.recording(database_url)
+    async with connection:
+        for suffix in ("", "full ones in front"):
+            for question in backlog_questions(suffix):
+                found = await asking.plans(connection, question)
+                assert not asking.scans(found), (question.name, found)
+            await connection.execute(lives.SPOIL_BACKLOG)
+            await connection.execute("VACUUM (ANALYZE) job_runs")
 
 
 def test_the_benchmark_measures_and_tells(

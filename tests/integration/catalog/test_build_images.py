@@ -1,4 +1,4 @@
-"""Images are really built, with Buildah, by the handler in a process of its own under the worker's supervisor."""
+"""Images are really built, with Buildah, by the handler in a supervised process of its own."""
 
 import asyncio
 import hashlib
@@ -27,8 +27,10 @@ from worker.executors.port import Attempt
 SCRATCH = {"Dockerfile": "FROM scratch\nCOPY greeting /\n", "greeting": "hello"}
 LONG = (
     "FROM localhost/busybox\n"
-    "RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/scratch --mount=type=bind,target=/context "
-    "mkdir -p /shut/inner && touch /shut/inner/file && chown -R 7:7 /shut/inner && chmod 500 /shut/inner /shut && "
+    "RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/scratch "
+    "--mount=type=bind,target=/context "
+    "mkdir -p /shut/inner && touch /shut/inner/file && chown -R 7:7 /shut/inner && "
+    "chmod 500 /shut/inner /shut && "
     "(i=0; while [ $i -lt 1200 ]; do mkdir d; cd d; i=$((i+1)); done) && "
     "(setsid sleep 300 &) && echo now it $((1 + 1)) runs && sleep 300\n"
 )
@@ -194,7 +196,10 @@ def test_links_of_the_repository_lead_nothing_of_the_host_into_an_image(
     builds: Builds, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").write_text("secret")
-    dockerfile = "FROM localhost/busybox\nCOPY . /copied/\nRUN cat /copied/file || cat /copied/directory/secret\n"
+    dockerfile = (
+        "FROM localhost/busybox\nCOPY . /copied/\n"
+        "RUN cat /copied/file || cat /copied/directory/secret\n"
+    )
     origin = made(tmp_path / "origin", {"Dockerfile": dockerfile})
     (origin / "file").symlink_to(tmp_path / "secret")
     (origin / "directory").symlink_to(tmp_path)
@@ -259,7 +264,7 @@ def test_a_step_may_leave_a_process_in_the_background(builds: Builds, tmp_path: 
     )
 
 
-def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_path: Path) -> None:
+async def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_path: Path) -> None:
     origins = [
         made(tmp_path / f"origin{number}", {**SCRATCH, "greeting": str(number)})
         for number in range(4)
@@ -271,7 +276,7 @@ def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_path: P
         )
         return await asyncio.gather(*one)
 
-    for number, built in enumerate(asyncio.run(all_at_once())):
+    for number, built in enumerate(await all_at_once()):
         digest, files = image_in(tmp_path / "images", built.result["result"]["imageTag"])
         assert (digest, files) == (
             built.result["result"]["imageDigest"],

@@ -1,6 +1,6 @@
-"""How Docker and Podman are called, and what is made of their answers, as they were recorded of the real ones.
+"""How Docker and Podman are called, and what is made of their answers.
 
-Docker 26.1.5 with and without BuildKit, Podman 5.4.2.
+The answers were recorded from the real ones: Docker 26.1.5 with and without BuildKit, Podman 5.4.2.
 """
 
 import hashlib
@@ -24,7 +24,10 @@ from worker.handlers.building.builders.builder import BuildError
 
 IMAGE_ID = "sha256:84ecbb20733af1aef3598ca6f3baf2bc7ee42a0582f80665a86d5bc0b8edd8ab"
 PUSHED = "sha256:43b4be95764e3f64d7e18d008dde74842a01f55e7fde3a0f74f06da202d5b583"
-UNREACHABLE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n"
+UNREACHABLE = (
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."
+    " Is the docker daemon running?\n"
+)
 REMEDY = "start it, and let the worker's user reach its socket"
 INSTALL = "apt-get install --no-install-recommends"
 BUILT_BY_DOCKER = Answer(
@@ -328,11 +331,17 @@ def test_the_first_builder_that_can_be_used_is_used(
         ),
         (
             "podman",
-            f"the builder podman cannot be used: podman is not installed: {INSTALL} podman crun netavark",
+            (
+                "the builder podman cannot be used: podman is not installed:"
+                f" {INSTALL} podman crun netavark"
+            ),
         ),
         (
             "buildah",
-            f"the builder buildah cannot be used: buildah is not installed: {INSTALL} buildah crun netavark",
+            (
+                "the builder buildah cannot be used: buildah is not installed:"
+                f" {INSTALL} buildah crun netavark"
+            ),
         ),
         ("kaniko", "unknown builder 'kaniko': use auto, docker, podman, buildah"),
     ],

@@ -1,4 +1,4 @@
-"""The operator's credentials, used with a real git server: for exactly their host, and seen by nobody else."""
+"""The operator's credentials with a real git server: for their host alone, and seen by no other."""
 
 import os
 from collections.abc import Callable
@@ -147,7 +147,7 @@ def test_a_redirect_towards_the_host_does_not_fetch_its_credentials(
 def test_nothing_of_the_host_is_told(
     tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A .netrc, git's own settings and stores, helpers, variables and proxies: all would give the right password."""
+    """Give the right password by .netrc, git's settings, stores, helpers and variables."""
     del origin
     home = tmp_path / "home"
     home.mkdir()

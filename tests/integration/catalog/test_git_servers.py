@@ -1,4 +1,4 @@
-"""Servers that a repository's address may lead to: each is bounded, asked for nothing, and told nothing."""
+"""Servers that a repository's address may lead to: bounded, asked for nothing, told nothing."""
 
 import os
 import tracemalloc
@@ -22,7 +22,7 @@ from worker.handlers.ingestion import handler as ingestion
 
 @pytest.fixture(autouse=True)
 def nothing_left(directory: Path) -> Iterator[None]:
-    """Look for processes that a test's clone has left behind: all of git's know the attempt's directory."""
+    """Look for processes that a clone left behind: all of git's know the attempt's directory."""
     yield
     eventually(lambda: not processes_of(directory), what="the end of all that git had started")
 
@@ -59,7 +59,7 @@ def silent(connection: socket) -> None:
         pass
 
 
-# Time ---------------------------------------------------------------------------------------------------------------
+# Time ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scheme", ["git", "http"])
@@ -111,7 +111,7 @@ def test_a_cancel_is_heard_while_a_server_says_nothing(scheme: str) -> None:
     assert monotonic() - started < 10
 
 
-# What it sends ------------------------------------------------------------------------------------------------------
+# What it sends ------------------------------------------------------------------------------------
 
 
 @pytest.mark.timeout(60)
@@ -175,7 +175,7 @@ def test_a_refusal_is_told_and_another_attempt_made_where_it_may_help(
     assert type(failed.value) is kind
 
 
-# Redirects ----------------------------------------------------------------------------------------------------------
+# Redirects ----------------------------------------------------------------------------------------
 
 
 def redirect_to(target: str) -> Callable[[Any], None]:

@@ -46,7 +46,7 @@ def task_of(tmp_path: Path, repo_url: str, **settings: Any) -> Task:
     )
 
 
-def test_the_largest_record_comes_through(tmp_path: Path) -> None:
+async def test_the_largest_record_comes_through(tmp_path: Path) -> None:
     names = [f"{number}.png" for number in range(8)]
     files: dict[str, str | bytes] = {
         "previews.json": json.dumps(names),
@@ -55,7 +55,7 @@ def test_the_largest_record_comes_through(tmp_path: Path) -> None:
     for number, name in enumerate(names):
         files[name] = (PNG + name.encode()).ljust(1_500_000 if number < 2 else 30_000)
     origin = repository(tmp_path, files)
-    outcome = asyncio.run(attempted(task_of(tmp_path, str(origin))))
+    outcome = await attempted(task_of(tmp_path, str(origin)))
     assert outcome.kind == "result"
     (effect,) = outcome.message["effects"]
     assert len(effect["data"]["preview_tiles"]) == 6
@@ -63,19 +63,19 @@ def test_the_largest_record_comes_through(tmp_path: Path) -> None:
     assert "at commit " + git(origin, "rev-parse", "HEAD") in (tmp_path / "log").read_text()
 
 
-def test_a_refused_repository_is_not_tried_again(tmp_path: Path) -> None:
-    outcome = asyncio.run(attempted(task_of(tmp_path, "/srv/git/shop", allowLocalPaths=False)))
+async def test_a_refused_repository_is_not_tried_again(tmp_path: Path) -> None:
+    outcome = await attempted(task_of(tmp_path, "/srv/git/shop", allowLocalPaths=False))
     assert (outcome.kind, outcome.message["permanent"]) == ("error", True)
     assert outcome.message["message"].startswith("repositories at local paths are switched off")
 
 
-def test_a_server_that_fails_is_tried_again(tmp_path: Path) -> None:
+async def test_a_server_that_fails_is_tried_again(tmp_path: Path) -> None:
     with http_server(lambda handler: handler.say(500)) as server:
-        outcome = asyncio.run(attempted(task_of(tmp_path, f"http://{server.address}/shop.git")))
+        outcome = await attempted(task_of(tmp_path, f"http://{server.address}/shop.git"))
     assert (outcome.kind, outcome.message["permanent"]) == ("error", False)
 
 
-def test_a_cancel_while_a_server_says_nothing_is_prompt(tmp_path: Path) -> None:
+async def test_a_cancel_while_a_server_says_nothing_is_prompt(tmp_path: Path) -> None:
     async def scenario() -> Outcome:
         asked = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -88,14 +88,14 @@ def test_a_cancel_while_a_server_says_nothing_is_prompt(tmp_path: Path) -> None:
             return await attempted(task_of(tmp_path, f"git://{address}/shop.git"), asked)
 
     started = monotonic()
-    outcome = asyncio.run(scenario())
+    outcome = await scenario()
     assert (outcome.kind, outcome.message["status"]) == ("result", "canceled")
     assert monotonic() - started < 20
 
 
 @pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="needs the project's own repository")
-def test_this_project_is_read(tmp_path: Path) -> None:
-    outcome = asyncio.run(attempted(task_of(tmp_path, str(PROJECT))))
+async def test_this_project_is_read(tmp_path: Path) -> None:
+    outcome = await attempted(task_of(tmp_path, str(PROJECT)))
     assert outcome.kind == "result", outcome.message
     (effect,) = outcome.message["effects"]
     found = effect["data"]

@@ -1,4 +1,4 @@
-"""Repositories that mean harm: each attack on disk, memory, time or the host's files ends with a word about it."""
+"""Repositories that mean harm: each attack on disk, memory, time or files is refused and named."""
 
 import os
 import struct
@@ -33,7 +33,7 @@ def written() -> list[str]:
     )
 
 
-# Size ---------------------------------------------------------------------------------------------------------------
+# Size ---------------------------------------------------------------------------------------------
 
 
 def test_a_repository_that_is_too_large_is_refused(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_directories_count_too(tmp_path: Path) -> None:
 
 
 def with_files(root: Path, count: int) -> Path:
-    """Return a repository of so many files in one directory, and a Dockerfile that comes last in a search."""
+    """Return a repository of this many files in one directory, and a Dockerfile found last."""
     origin = repository(root, {})
     blob = git(origin, "hash-object", "-w", "--stdin", given=b"FROM scratch\n")
     names = [*(f"file{number:06}" for number in range(count - 1)), "z.dockerfile"]
@@ -90,7 +90,7 @@ def test_many_entries_are_cloned_and_the_search_among_them_ends(tmp_path: Path) 
     assert len(written()) == MAX_ENTRIES + 1
 
 
-# What an object unpacks to --------------------------------------------------------------------------------------------
+# What an object unpacks to ------------------------------------------------------------------------
 
 
 def varint(number: int) -> bytes:

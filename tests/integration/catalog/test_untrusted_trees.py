@@ -1,4 +1,4 @@
-"""What strangers put into a repository's files, names and settings: nothing outside is read, and nothing is run."""
+"""What strangers put into files, names and settings: nothing outside is read, nothing is run."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def said(found: dict[str, Any]) -> dict[str, Any]:
     return {name: found[name] for name in AS_GIVEN}
 
 
-# Links and names ----------------------------------------------------------------------------------------------------
+# Links and names ----------------------------------------------------------------------------------
 
 
 def test_links_out_of_the_tree_are_not_read(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_odd_names_and_encodings_are_read(tmp_path: Path) -> None:
     assert {"key": "gr\ufffd\ufffde", "value": "\ufffd"} in found["tags"]
 
 
-# Contents -----------------------------------------------------------------------------------------------------------
+# Contents -----------------------------------------------------------------------------------------
 
 LAUGHS = "a: &a [lol]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
@@ -173,7 +173,7 @@ def test_a_giant_dockerfile_is_found_and_not_read(tmp_path: Path) -> None:
     assert (found["dockerfile_path"], len(found["tags"])) == ("Dockerfile", 1)
 
 
-# Hooks, submodules, LFS, and the settings of a local repository -----------------------------------------------------
+# Hooks, submodules, LFS, and the settings of a local repository -----------------------------------
 
 
 def test_pointers_of_large_files_stay_pointers(tmp_path: Path) -> None:

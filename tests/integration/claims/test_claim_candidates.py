@@ -1,6 +1,5 @@
-"""Whom a claim picks, of many that wait: the same as by looking at every one of them, whichever way it is found."""
+"""Whom a claim picks of many that wait: the same, however found, as by looking at every one."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -25,12 +24,15 @@ JOBS: dict[str, dict[str, Any]] = {
 }
 
 INSERT = """
-    INSERT INTO job_runs (id, job_definition_id, slug, definition_version, entry_point, status, parameters, attempt,
-        max_attempts, execution, priority, concurrency_value, scheduled_at, start_deadline_at, created_at, updated_at,
+    INSERT INTO job_runs (id, job_definition_id, slug, definition_version, entry_point, status,
+        parameters, attempt, max_attempts, execution, priority, concurrency_value, scheduled_at,
+        start_deadline_at, created_at, updated_at,
         requested_by, created_position, aggregate_version, position)
-    SELECT new.id, job.id, job.slug, 1, '', new.status, '{}', 1, 1, new.execution, new.priority, new.concurrency_value,
+    SELECT new.id, job.id, job.slug, 1, '', new.status, '{}', 1, 1, new.execution, new.priority,
+        new.concurrency_value,
         new.scheduled_at, new.start_deadline_at, now(), now(), '', 0, 1, 0
-    FROM jsonb_to_recordset(%s::jsonb) AS new (id uuid, slug text, status text, execution integer, priority integer,
+    FROM jsonb_to_recordset(%s::jsonb) AS new (id uuid, slug text, status text, execution integer,
+        priority integer,
         concurrency_value text, scheduled_at timestamptz, start_deadline_at timestamptz)
     JOIN job_definitions AS job ON job.slug = new.slug
 """
@@ -113,20 +115,17 @@ async def _registered_jobs(part: Parts) -> None:
 @pytest.mark.parametrize(
     ("front", "of_job", "max_keys"), [(12, 8, 2_000), (0, 0, 2_000), (0, 0, 1)]
 )
-def test_a_claim_picks_what_looking_at_every_run_would_pick(
+async def test_a_claim_picks_what_looking_at_every_run_would_pick(
     database_url: str, monkeypatch: pytest.MonkeyPatch, front: int, of_job: int, max_keys: int
 ) -> None:
     monkeypatch.setattr(claims, "FRONT", front)
     monkeypatch.setattr(claims, "FRONT_OF_JOB", of_job)
     monkeypatch.setattr(claims, "MAX_KEYS", max_keys)
 
-    async def scenario() -> None:
-        async with parts(database_url) as part, part.pool.connection() as connection:
-            await _registered_jobs(part)
-            for seed in range(60):
-                await _check(connection, Random(seed), limit=1 + seed % 5)
-
-    asyncio.run(scenario())
+    async with parts(database_url) as part, part.pool.connection() as connection:
+        await _registered_jobs(part)
+        for seed in range(60):
+            await _check(connection, Random(seed), limit=1 + seed % 5)
 
 
 PLANNED = """
@@ -135,20 +134,19 @@ PLANNED = """
 """
 
 
-def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part, part.pool.connection() as connection:
-            await _registered_jobs(part)
-            await connection.execute(INSERT, (_json(_crowd(Random(1), 300, 10)),))
-            await connection.execute(PLANNED)
-            assert await claims.claim_candidates(connection, NOW, 4)
-            [first] = await fetch_rows(
-                connection,
-                "SELECT min(scheduled_at) AS at FROM job_runs WHERE status = 'pending'",
-                {},
-            )
-            assert (await next_due(connection))["next_at"] == first["at"]
-            await connection.execute("DELETE FROM job_runs")
-            assert (await next_due(connection))["next_at"] is None
-
-    asyncio.run(scenario())
+async def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(
+    database_url: str,
+) -> None:
+    async with parts(database_url) as part, part.pool.connection() as connection:
+        await _registered_jobs(part)
+        await connection.execute(INSERT, (_json(_crowd(Random(1), 300, 10)),))
+        await connection.execute(PLANNED)
+        assert await claims.claim_candidates(connection, NOW, 4)
+        [first] = await fetch_rows(
+            connection,
+            "SELECT min(scheduled_at) AS at FROM job_runs WHERE status = 'pending'",
+            {},
+        )
+        assert (await next_due(connection))["next_at"] == first["at"]
+        await connection.execute("DELETE FROM job_runs")
+        assert (await next_due(connection))["next_at"] is None

@@ -1,4 +1,4 @@
-"""Launchers, claimers and cancelers race: no deadlock, nothing claimed twice, every limit held exactly."""
+"""Launchers, claimers and cancelers race: no deadlock, nothing claimed twice, every limit held."""
 
 import asyncio
 import os
@@ -65,7 +65,7 @@ class _Race:
                     await part.executions.hand_back(run_id, holder)
 
 
-def test_racing_launchers_claimers_and_cancelers(database_url: str) -> None:
+async def test_racing_launchers_claimers_and_cancelers(database_url: str) -> None:
     async def scenario() -> list[Envelope]:
         async with (
             parts(database_url) as one,
@@ -95,7 +95,7 @@ def test_racing_launchers_claimers_and_cancelers(database_url: str) -> None:
                 events += chunk
             return events
 
-    events = asyncio.run(scenario())
+    events = await scenario()
     _check_history(events)
     assert query(
         database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
@@ -109,7 +109,7 @@ def test_racing_launchers_claimers_and_cancelers(database_url: str) -> None:
 
 
 def _check_history(events: list[Envelope]) -> None:
-    """Walk the log in its order: what runs at any moment is within every limit, and held by one worker."""
+    """Walk the log in order: what runs at a time is within all limits, and held by one worker."""
     slugs: dict[UUID, str] = {}
     keys: dict[UUID, object] = {}
     running: dict[UUID, object] = {}

@@ -24,7 +24,7 @@ def head(shared: SharedApi) -> int:
 
 @pytest.fixture
 def story(shared: SharedApi) -> Json:
-    """Tell a little story of one job; return its slug and what there was to see at the positions it led to."""
+    """Tell a little story of one job; return its slug and what was to be seen at each position."""
     slug = unique("Story")
     before = head(shared)
     job = shared.register(slug=slug, name="first name")

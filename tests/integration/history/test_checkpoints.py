@@ -30,7 +30,10 @@ STORED = """
 
 
 async def _folded(part: Parts, positions: list[int]) -> dict[int, dict[str, dict[str, Any]]]:
-    """Return what there was at each position, by job: created positions of what was alive, counts of what had ended."""
+    """Return what there was at each position, by job.
+
+    Created positions of what was alive, counts of what had ended.
+    """
     found: dict[int, dict[str, dict[str, Any]]] = {}
     rows: dict[object, Row] = {}
     after, waiting = 0, sorted(positions)
@@ -71,36 +74,33 @@ def _stored(url: str) -> dict[int, dict[str, dict[str, Any]]]:
     return found
 
 
-def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(
+async def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(
     database_url: str,
 ) -> None:
     random = Random(3)
 
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            kept = Checkpoints(part.pool, part.files, every=30)
+    async with parts(database_url) as part:
+        kept = Checkpoints(part.pool, part.files, every=30)
 
-            async def keep_up() -> None:
-                while True:
-                    await asyncio.sleep(random.random() / 100)
-                    await kept.keep_up()
+        async def keep_up() -> None:
+            while True:
+                await asyncio.sleep(random.random() / 100)
+                await kept.keep_up()
 
-            keeping = asyncio.create_task(keep_up())
-            await make_history(part, random, 400)
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
-            live = _stored(database_url)
-            assert len(live) > 1
-            assert live == await _folded(part, list(live))
-            assert await Checkpoints(part.pool, part.files, every=7).recompute() > 20
-            anew = _stored(database_url)
-            assert [later - earlier for earlier, later in zip([0, *anew], anew, strict=False)][
-                :-1
-            ] == [7] * (len(anew) - 1)
-            assert anew == await _folded(part, list(anew))
-
-    asyncio.run(scenario())
+        keeping = asyncio.create_task(keep_up())
+        await make_history(part, random, 400)
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        live = _stored(database_url)
+        assert len(live) > 1
+        assert live == await _folded(part, list(live))
+        assert await Checkpoints(part.pool, part.files, every=7).recompute() > 20
+        anew = _stored(database_url)
+        assert [later - earlier for earlier, later in zip([0, *anew], anew, strict=False)][:-1] == [
+            7
+        ] * (len(anew) - 1)
+        assert anew == await _folded(part, list(anew))
 
 
 def test_after_a_checkpoint_the_next_is_due_when_the_log_has_grown_enough() -> None:
@@ -111,56 +111,50 @@ def test_after_a_checkpoint_the_next_is_due_when_the_log_has_grown_enough() -> N
     assert next_checkpoint(head=1_000, last=199, every=100) == 299
 
 
-def test_the_more_runs_wait_the_rarer_are_checkpoints(
+async def test_the_more_runs_wait_the_rarer_are_checkpoints(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "ALIVE_FOR_EACH", 1)
 
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            kept = Checkpoints(part.pool, part.files, every=10)
-            slug = await registered(part.jobs)
-            for _ in range(59):
-                await part.jobs.launch(slug, Launch(), TESTER)
-            for _ in range(8):
-                await kept.keep_up()
-            assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
-                (10,),
-                (20,),
-                (39,),
-            ]
-
-    asyncio.run(scenario())
+    async with parts(database_url) as part:
+        kept = Checkpoints(part.pool, part.files, every=10)
+        slug = await registered(part.jobs)
+        for _ in range(59):
+            await part.jobs.launch(slug, Launch(), TESTER)
+        for _ in range(8):
+            await kept.keep_up()
+        assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
+            (10,),
+            (20,),
+            (39,),
+        ]
 
 
-def test_one_at_a_time_writes_and_waits_for_no_append(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part, parts(database_url) as other:
-            slug = await registered(part.jobs)
-            for _ in range(20):
-                await part.jobs.launch(slug, Launch(), TESTER)
-            ours, theirs = (
-                Checkpoints(part.pool, part.files, every=10),
-                Checkpoints(other.pool, other.files, every=10),
-            )
-            with psycopg.connect(database_url, autocommit=True) as blocker:
-                blocker.execute("SELECT pg_advisory_lock(%s)", (checkpoints.WRITER_LOCK,))
-                assert await ours.keep_up() is False
-                assert query(database_url, "SELECT * FROM run_checkpoints") == []
-                blocker.execute("SELECT pg_advisory_unlock_all()")
-                # Whoever appends, or hangs while appending, holds up nobody here.
-                blocker.execute("SELECT pg_advisory_lock(%s)", (sql.APPEND_LOCK,))
-                while any(await asyncio.gather(ours.keep_up(), theirs.keep_up())):
-                    pass
-            assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
-                (10,),
-                (21,),
-            ]
-
-    asyncio.run(scenario())
+async def test_one_at_a_time_writes_and_waits_for_no_append(database_url: str) -> None:
+    async with parts(database_url) as part, parts(database_url) as other:
+        slug = await registered(part.jobs)
+        for _ in range(20):
+            await part.jobs.launch(slug, Launch(), TESTER)
+        ours, theirs = (
+            Checkpoints(part.pool, part.files, every=10),
+            Checkpoints(other.pool, other.files, every=10),
+        )
+        with psycopg.connect(database_url, autocommit=True) as blocker:
+            blocker.execute("SELECT pg_advisory_lock(%s)", (checkpoints.WRITER_LOCK,))
+            assert await ours.keep_up() is False
+            assert query(database_url, "SELECT * FROM run_checkpoints") == []
+            blocker.execute("SELECT pg_advisory_unlock_all()")
+            # Whoever appends, or hangs while appending, holds up nobody here.
+            blocker.execute("SELECT pg_advisory_lock(%s)", (sql.APPEND_LOCK,))
+            while any(await asyncio.gather(ours.keep_up(), theirs.keep_up())):
+                pass
+        assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
+            (10,),
+            (21,),
+        ]
 
 
-def test_a_checkpoint_that_fails_is_a_warning_and_no_more(
+async def test_a_checkpoint_that_fails_is_a_warning_and_no_more(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
@@ -171,14 +165,14 @@ def test_a_checkpoint_that_fails_is_a_warning_and_no_more(
             assert await Checkpoints(part.pool, part.files, every=1).keep_up() is False
 
     with caplog.at_level(logging.WARNING):
-        asyncio.run(scenario())
+        await scenario()
     assert "no checkpoint of runs at the moment" in caplog.text
 
 
-def test_a_running_service_makes_them_by_itself_also_of_an_old_log(
+async def test_a_running_service_makes_them_by_itself_also_of_an_old_log(
     database_url: str, tmp_path: Path
 ) -> None:
-    asyncio.run(fill(database_url, 8_000))
+    await fill(database_url, 8_000)
     [(head,)] = query(database_url, "SELECT max(notification_id) FROM jobs_events")
     assert 2 * checkpoints.EVERY < head < 3 * checkpoints.EVERY
 

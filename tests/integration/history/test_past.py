@@ -168,7 +168,10 @@ class Asker:
 
 
 async def _check(part: Parts, questions: Sequence[Question]) -> World:
-    """Compare every answer with a fold of the log up to its position; return the world as it is at the log's end."""
+    """Compare every answer with a fold of the log up to its position.
+
+    Return the world as it is at the log's end.
+    """
     world = World()
     waiting = sorted(questions, key=lambda question: question.position)
     position = 0
@@ -198,43 +201,37 @@ def _compare(world: World, question: Question) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_answers_about_200_random_positions_equal_a_fold_of_the_log(database_url: str) -> None:
+async def test_answers_about_200_random_positions_equal_a_fold_of_the_log(
+    database_url: str,
+) -> None:
     random = Random(5)
 
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            asker, checkpoints = Asker(part, random), Checkpoints(part.pool, part.files, every=40)
-            questions: list[Question] = []
+    async with parts(database_url) as part:
+        asker, checkpoints = Asker(part, random), Checkpoints(part.pool, part.files, every=40)
+        questions: list[Question] = []
 
-            async def meanwhile() -> None:
-                # What was so at a position stays so: answers that were given while the log grew
-                # count as well.
-                while True:
-                    await asyncio.sleep(0)
-                    if random.random() < 0.3:
-                        await checkpoints.keep_up()
-                    elif query(database_url, "SELECT count(*) FROM job_runs")[0][0] > 10:
-                        questions.append(await asker.ask())
+        async def meanwhile() -> None:
+            # What was so at a position stays so: answers that were given while the log grew
+            # count as well.
+            while True:
+                await asyncio.sleep(0)
+                if random.random() < 0.3:
+                    await checkpoints.keep_up()
+                elif query(database_url, "SELECT count(*) FROM job_runs")[0][0] > 10:
+                    questions.append(await asker.ask())
 
-            asking = asyncio.create_task(meanwhile())
-            await make_history(part, random, STEPS)
-            asking.cancel()
-            with suppress(asyncio.CancelledError):
-                await asking
-            assert questions
-            assert (
-                query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[0][0]
-                > 1
-            )
-            questions += [await asker.ask() for _ in range(POSITIONS)]
-            query(database_url, "DELETE FROM run_checkpoints RETURNING 1")
-            questions += [await asker.ask() for _ in range(POSITIONS // 2)]
-            world = await _check(part, questions)
-            assert {status for status, count in world.counts(None).items() if count} == set(
-                STATUSES
-            )
-            assert {
-                topic for (topic,) in query(database_url, "SELECT DISTINCT topic FROM jobs_events")
-            } >= TOPICS
-
-    asyncio.run(scenario())
+        asking = asyncio.create_task(meanwhile())
+        await make_history(part, random, STEPS)
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+        assert questions
+        assert query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[0][0] > 1
+        questions += [await asker.ask() for _ in range(POSITIONS)]
+        query(database_url, "DELETE FROM run_checkpoints RETURNING 1")
+        questions += [await asker.ask() for _ in range(POSITIONS // 2)]
+        world = await _check(part, questions)
+        assert {status for status, count in world.counts(None).items() if count} == set(STATUSES)
+        assert {
+            topic for (topic,) in query(database_url, "SELECT DISTINCT topic FROM jobs_events")
+        } >= TOPICS

@@ -1,7 +1,5 @@
 """Reading the log in bounded portions, and beginning in the middle of it."""
 
-import asyncio
-
 import pytest
 
 from domain.jobs.launching import Launch
@@ -23,38 +21,37 @@ async def all_steps(part: Parts, replay: Replay, after: int, limit: int) -> list
     return steps
 
 
-def test_a_replay_that_begins_anywhere_shows_the_same_rows(
+async def test_a_replay_that_begins_anywhere_shows_the_same_rows(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventlog.history.reader.CHUNK", CHUNK)
 
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs)
-            for _ in range(3):
-                await part.jobs.launch(slug, Launch(), TESTER)
-            claims = await part.executions.claim(await part.worker("worker"), 3)
-            for step in range(PROGRESS):
-                await part.executions.progress(
-                    claims[0].run.id, claims[0].holder, Report(metrics={"step": step})
-                )
-            for claim in claims:
-                await part.executions.succeed(claim.run.id, claim.holder, None, Report())
-            whole = await all_steps(part, Replay(part.reader), 0, CHUNK)
-            assert len(whole) == await part.reader.head()
-            for after in (0, 1, 5, 9, PROGRESS // 2, PROGRESS, len(whole) - 3, len(whole) - 1):
-                for max_rows, limit in ((1, 1), (2, 10), (100, CHUNK)):
-                    # Event by event only the last ones: it takes a query for each.
-                    if limit > 1 or after > PROGRESS:
-                        assert (
-                            await all_steps(part, Replay(part.reader, max_rows), after, limit)
-                            == whole[after:]
-                        )
-
-    asyncio.run(scenario())
+    async with parts(database_url) as part:
+        slug = await registered(part.jobs)
+        for _ in range(3):
+            await part.jobs.launch(slug, Launch(), TESTER)
+        claims = await part.executions.claim(await part.worker("worker"), 3)
+        for step in range(PROGRESS):
+            await part.executions.progress(
+                claims[0].run.id, claims[0].holder, Report(metrics={"step": step})
+            )
+        for claim in claims:
+            await part.executions.succeed(claim.run.id, claim.holder, None, Report())
+        whole = await all_steps(part, Replay(part.reader), 0, CHUNK)
+        assert len(whole) == await part.reader.head()
+        for after in (0, 1, 5, 9, PROGRESS // 2, PROGRESS, len(whole) - 3, len(whole) - 1):
+            for max_rows, limit in ((1, 1), (2, 10), (100, CHUNK)):
+                # Event by event only the last ones: it takes a query for each.
+                if limit > 1 or after > PROGRESS:
+                    assert (
+                        await all_steps(part, Replay(part.reader, max_rows), after, limit)
+                        == whole[after:]
+                    )
 
 
-def test_a_portion_of_the_log_is_bounded_by_its_size_but_never_empty(database_url: str) -> None:
+async def test_a_portion_of_the_log_is_bounded_by_its_size_but_never_empty(
+    database_url: str,
+) -> None:
     async def scenario() -> None:
         async with parts(database_url) as part:
             slug = await registered(part.jobs)
@@ -75,4 +72,4 @@ def test_a_portion_of_the_log_is_bounded_by_its_size_but_never_empty(database_ur
             assert await portion(6, 150_000) == []
             assert len(await part.reader.after(head, 2)) == 2
 
-    asyncio.run(scenario())
+    await scenario()

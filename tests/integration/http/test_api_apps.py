@@ -65,7 +65,8 @@ def test_app_and_run_are_one_request_s_doing(shared: SharedApi) -> None:
     app = add(shared)
     [run] = ingestions(shared, app["id"])
     rows = shared.rows(
-        "SELECT topic, correlation_id, causation_id, actor FROM jobs_events WHERE originator_id = %s OR originator_id ="
+        "SELECT topic, correlation_id, causation_id, actor FROM jobs_events"
+        " WHERE originator_id = %s OR originator_id ="
         " (SELECT aggregate_id FROM repositories WHERE id = %s) ORDER BY notification_id",
         run["id"],
         app["id"],

@@ -171,7 +171,8 @@ def test_ten_builds_at_once_are_ten_runs_of_one_group(shared: SharedApi) -> None
     answers = at_once(10, lambda _: shared.client.post(f"/apps/{app['id']}/builds"))
     assert {answer.status_code for answer in answers} == {202}
     groups = shared.rows(
-        "SELECT concurrency_value FROM job_runs WHERE parameters ->> 'repositoryId' = %s AND slug = 'repository-build'",
+        "SELECT concurrency_value FROM job_runs"
+        " WHERE parameters ->> 'repositoryId' = %s AND slug = 'repository-build'",
         app["id"],
     )
     assert [row["concurrency_value"] for row in groups] == [f'"{app["id"]}"'] * 10

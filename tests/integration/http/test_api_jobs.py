@@ -101,7 +101,8 @@ def test_a_null_inside_a_retry_policy_means_absent(shared: SharedApi) -> None:
 def test_the_rows_that_sql_reports_read_are_what_the_api_shows(shared: SharedApi) -> None:
     job = shared.register(**FULL)
     [row] = shared.rows(
-        "SELECT id::text, slug, name, version, type, entry_point, parameters_schema, default_parameters, timeout_ms,"
+        "SELECT id::text, slug, name, version, type, entry_point, parameters_schema,"
+        " default_parameters, timeout_ms,"
         " retry_policy, metadata, created_at, updated_at FROM job_definitions WHERE slug = %s",
         job["slug"],
     )

@@ -1,4 +1,4 @@
-"""Requests that are refused before anybody looks at their content, and wrong queries (contract, section 1)."""
+"""Requests refused before anybody looks at their content; wrong queries (contract, section 1)."""
 
 import re
 from collections.abc import Iterator

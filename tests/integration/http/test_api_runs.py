@@ -120,7 +120,8 @@ def test_a_run_is_seen_at_once_in_sql_and_in_the_api(shared: SharedApi) -> None:
     }
     times = {"scheduled_at": "scheduledAt", "created_at": "createdAt", "updated_at": "updatedAt"}
     [row] = shared.rows(
-        f"SELECT {', '.join([*columns, *times, 'started_at', 'completed_at'])} FROM job_runs WHERE id = %s",
+        f"SELECT {', '.join([*columns, *times, 'started_at', 'completed_at'])}"
+        " FROM job_runs WHERE id = %s",
         run["id"],
     )
     assert str(row.pop("job_definition_id")) == run["jobDefinitionId"]

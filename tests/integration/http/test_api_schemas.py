@@ -1,4 +1,7 @@
-"""Schemas of parameters: what is none is refused when it is given, not when it is first used (contract, section 2)."""
+"""Schemas of parameters: a wrong one is refused when it is given, not at its first use.
+
+Contract, section 2.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,7 @@
-"""Bodies and queries that break a rule: a clean 400 that says where, and nothing is written (contract, section 1)."""
+"""Bodies and queries that break a rule: a clean 400 that says where, and nothing is written.
+
+Contract, section 1.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -93,7 +93,7 @@ def test_the_pages_for_people_are_there(shared: SharedApi) -> None:
 
 
 class Tour:
-    """Makes calls, and checks each answer against the schema that the document gives for its status."""
+    """Makes calls, and checks each answer against the document's schema for its status."""
 
     def __init__(self, client: httpx.Client, document: Json) -> None:
         self._client = client

@@ -1,6 +1,5 @@
 """Look-ups at 100 000 runs read an index, never the table."""
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +17,13 @@ RUNS = 100_000
 
 FILL_RUNS = """
     INSERT INTO job_runs SELECT filled.*
-    FROM job_runs AS run, generate_series(1, %s) AS n, LATERAL jsonb_populate_record(run, jsonb_build_object(
+    FROM job_runs AS run, generate_series(1, %s) AS n,
+    LATERAL jsonb_populate_record(run, jsonb_build_object(
         'id', gen_random_uuid(),
         -- Nearly all runs have succeeded, as in life; each other status has one in a hundred.
-        'status', coalesce((ARRAY['pending', 'running', 'failed', 'canceled', 'expired'])[1 + n %% 100], 'succeeded'),
+        'status', coalesce(
+            (ARRAY['pending', 'running', 'failed', 'canceled', 'expired'])[1 + n %% 100],
+            'succeeded'),
         'job_definition_id', (ARRAY(SELECT id FROM job_definitions))[1 + n %% 50],
         'created_position', 1000 + n,
         'scheduled_at', clock_timestamp() + (n %% 3600 - 1800) * interval '1 second')) AS filled
@@ -29,22 +31,20 @@ FILL_RUNS = """
 
 MORE_JOBS = """
     INSERT INTO job_definitions SELECT filled.*
-    FROM job_definitions AS job, generate_series(1, 100) AS n, LATERAL jsonb_populate_record(job, jsonb_build_object(
+    FROM job_definitions AS job, generate_series(1, 100) AS n,
+    LATERAL jsonb_populate_record(job, jsonb_build_object(
         'id', gen_random_uuid(), 'slug', job.slug || '-' || n)) AS filled
 """
 
 
 @pytest.fixture
-def filled_url(database_url: str) -> str:
+async def filled_url(database_url: str) -> str:
     """Return a database with 50 jobs and 100 000 runs of all statuses."""
 
-    async def fill() -> None:
-        async with parts(database_url) as part:
-            for number in range(50):
-                await registered(part.jobs, f"Job-{number}")
-            await part.jobs.launch("job-1", Launch(), TESTER)
-
-    asyncio.run(fill())
+    async with parts(database_url) as part:
+        for number in range(50):
+            await registered(part.jobs, f"Job-{number}")
+        await part.jobs.launch("job-1", Launch(), TESTER)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(FILL_RUNS, (RUNS,))
         connection.execute("VACUUM (ANALYZE) job_runs")
@@ -128,13 +128,12 @@ def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:
     }, plan
 
 
-def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(filled_url) as part, part.pool.connection() as connection:
-            row = await due.next_due(connection)
-            assert row["next_at"] is not None
-
-    asyncio.run(scenario())
+async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
+    filled_url: str,
+) -> None:
+    async with parts(filled_url) as part, part.pool.connection() as connection:
+        row = await due.next_due(connection)
+        assert row["next_at"] is not None
     _check(_plan(filled_url, claims.FRONT_OF_QUEUE, now="now", limit=20), "job_runs_due")
     _check(_plan(filled_url, claims.front_of_queue(20), now="now"), "job_runs_due")
     [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
@@ -148,7 +147,8 @@ def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled
 def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(filled_url: str) -> None:
     with psycopg.connect(filled_url, autocommit=True) as connection:
         connection.execute(
-            "UPDATE job_runs SET start_deadline_at = scheduled_at WHERE created_position % 5000 < 50"
+            "UPDATE job_runs SET start_deadline_at = scheduled_at"
+            " WHERE created_position % 5000 < 50"
         )
         connection.execute(
             "UPDATE job_runs SET cancel_requested_at = now() WHERE created_position % 5000 < 50"

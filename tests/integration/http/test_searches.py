@@ -1,6 +1,5 @@
 """Searches find the same as by looking at every run, whichever way they are found."""
 
-import asyncio
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -65,20 +64,17 @@ async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -
 
 
 @pytest.mark.parametrize(("max_named", "far"), [(1_000, 1_000), (5, 1)])
-def test_a_search_finds_what_looking_at_every_run_would_find(
+async def test_a_search_finds_what_looking_at_every_run_would_find(
     database_url: str, monkeypatch: pytest.MonkeyPatch, max_named: int, far: int
 ) -> None:
     monkeypatch.setattr(search, "MAX_NAMED", max_named)
     monkeypatch.setattr(lists, "FAR", far)
 
-    async def scenario() -> None:
-        await fill(database_url, RUNS, pending_in_hundred=10)
-        async with parts(database_url) as part, part.pool.connection() as connection:
-            rows = await read_rows(
-                connection, RunRow, "SELECT * FROM job_runs ORDER BY created_position DESC"
-            )
-            random = Random(max_named)
-            for _ in range(60):
-                await _compare(connection, random, rows)
-
-    asyncio.run(scenario())
+    await fill(database_url, RUNS, pending_in_hundred=10)
+    async with parts(database_url) as part, part.pool.connection() as connection:
+        rows = await read_rows(
+            connection, RunRow, "SELECT * FROM job_runs ORDER BY created_position DESC"
+        )
+        random = Random(max_named)
+        for _ in range(60):
+            await _compare(connection, random, rows)

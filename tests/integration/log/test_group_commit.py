@@ -154,7 +154,7 @@ async def test_events_say_who_caused_them_and_why(part: Parts) -> None:
 
 
 async def test_the_library_reads_and_writes_the_same_log(database_url: str, part: Parts) -> None:
-    """The application is the library's: its repository folds, its recorder inserts, its notification log reads."""
+    """The application is the library's: its repository folds, recorder inserts, and log reads."""
 
     slug = await registered(part.jobs)
     run_id = (await part.jobs.launch(slug, Launch(), TESTER)).run_id

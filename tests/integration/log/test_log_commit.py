@@ -1,4 +1,4 @@
-"""Nothing acknowledged is lost, nothing refused is written: also where the connection goes at the worst moment."""
+"""Nothing acknowledged is lost, nothing refused is written, whenever a connection breaks."""
 
 import asyncio
 from contextlib import suppress
@@ -9,7 +9,7 @@ import pytest
 from domain.errors import LogUnavailableError, OutcomeUnknownError
 from domain.jobs.launching import Launch
 from eventlog.append.writer import Patience
-from tests.support.logs import TESTER, parts, query, registered
+from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.proxy import Proxy
 
 COUNT = "SELECT count(*) FROM jobs_events WHERE topic = 'job_run.requested'"
@@ -20,7 +20,7 @@ happen."""
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_connection_cut_at_any_step_never_turns_a_success_into_an_error(
+async def test_a_connection_cut_at_any_step_never_turns_a_success_into_an_error(
     database_url: str, when: Literal["before", "after"]
 ) -> None:
     async def scenario() -> int:
@@ -42,103 +42,91 @@ def test_a_connection_cut_at_any_step_never_turns_a_success_into_an_error(
         assert query(database_url, "SELECT count(*) FROM job_runs") == [((steps + 1) * 3,)]
         return steps
 
-    assert asyncio.run(scenario()) >= 6, "the transaction has more steps than were cut"
+    assert await scenario() >= 6, "the transaction has more steps than were cut"
 
 
-def test_a_database_that_stays_away_is_reported_and_nothing_is_written(database_url: str) -> None:
-    async def scenario() -> None:
-        patience = Patience(write_s=0.5, settle_s=0.5)
-        async with (
-            Proxy(database_url) as proxy,
-            parts(database_url, writer_url=proxy.url, patience=patience) as part,
-        ):
-            slug = await registered(part.jobs)
+async def test_a_database_that_stays_away_is_reported_and_nothing_is_written(
+    database_url: str,
+) -> None:
+    patience = Patience(write_s=0.5, settle_s=0.5)
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url, patience=patience) as part,
+    ):
+        slug = await registered(part.jobs)
+        proxy.refusing = True
+        proxy.lose_all()
+        with pytest.raises(LogUnavailableError):
+            await part.jobs.launch(slug, Launch(), TESTER)
+        assert query(database_url, COUNT) == [(0,)]
+        proxy.refusing = False
+        await part.jobs.launch(slug, Launch(), TESTER)
+        assert query(database_url, COUNT) == [(1,)]
+
+
+async def test_a_commit_whose_fate_cannot_be_found_out_is_said_to_be_unknown(
+    database_url: str,
+) -> None:
+    patience = Patience(write_s=0.5, settle_s=0.5)
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url, patience=patience) as part,
+    ):
+        slug = await registered(part.jobs)
+        await part.jobs.launch(slug, Launch(), TESTER)
+        proxy.cut_at(10_000, "after")
+        await part.jobs.launch(slug, Launch(), TESTER)
+        commit = proxy.messages
+        cut = proxy.cut_at(commit, "after")
+
+        async def refuse_once_cut() -> None:
+            while not cut.happened:
+                await asyncio.sleep(0)
             proxy.refusing = True
-            proxy.lose_all()
-            with pytest.raises(LogUnavailableError):
-                await part.jobs.launch(slug, Launch(), TESTER)
-            assert query(database_url, COUNT) == [(0,)]
-            proxy.refusing = False
+
+        refusing = asyncio.create_task(refuse_once_cut())
+        with pytest.raises(OutcomeUnknownError) as unknown:
             await part.jobs.launch(slug, Launch(), TESTER)
-            assert query(database_url, COUNT) == [(1,)]
-
-    asyncio.run(scenario())
-
-
-def test_a_commit_whose_fate_cannot_be_found_out_is_said_to_be_unknown(database_url: str) -> None:
-    async def scenario() -> None:
-        patience = Patience(write_s=0.5, settle_s=0.5)
-        async with (
-            Proxy(database_url) as proxy,
-            parts(database_url, writer_url=proxy.url, patience=patience) as part,
-        ):
-            slug = await registered(part.jobs)
-            await part.jobs.launch(slug, Launch(), TESTER)
-            proxy.cut_at(10_000, "after")
-            await part.jobs.launch(slug, Launch(), TESTER)
-            commit = proxy.messages
-            cut = proxy.cut_at(commit, "after")
-
-            async def refuse_once_cut() -> None:
-                while not cut.happened:
-                    await asyncio.sleep(0)
-                proxy.refusing = True
-
-            refusing = asyncio.create_task(refuse_once_cut())
-            with pytest.raises(OutcomeUnknownError) as unknown:
-                await part.jobs.launch(slug, Launch(), TESTER)
-            await refusing
-            # What was sent did commit; the answer names the id, so that the client can look.
-            [run_id] = unknown.value.aggregate_ids
-            assert query(database_url, "SELECT count(*) FROM job_runs WHERE id = %s", run_id) == [
-                (1,)
-            ]
-
-    asyncio.run(scenario())
+        await refusing
+        # What was sent did commit; the answer names the id, so that the client can look.
+        [run_id] = unknown.value.aggregate_ids
+        assert query(database_url, "SELECT count(*) FROM job_runs WHERE id = %s", run_id) == [(1,)]
 
 
-def test_events_and_rows_appear_together_for_every_reader(database_url: str) -> None:
+async def test_events_and_rows_appear_together_for_every_reader(
+    database_url: str, part: Parts
+) -> None:
     """However often one looks, the table shows exactly the runs that the log has."""
 
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs)
-            launching = asyncio.gather(
-                *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(300))
-            )
-            looks = 0
-            while not launching.done():
-                [(log, table)] = await asyncio.to_thread(
-                    query, database_url, f"SELECT ({COUNT}), (SELECT count(*) FROM job_runs)"
-                )
-                assert log == table
-                looks += 1
-            await launching
-            assert looks > 0
-
-    asyncio.run(scenario())
+    slug = await registered(part.jobs)
+    launching = asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(300)))
+    looks = 0
+    while not launching.done():
+        [(log, table)] = await asyncio.to_thread(
+            query, database_url, f"SELECT ({COUNT}), (SELECT count(*) FROM job_runs)"
+        )
+        assert log == table
+        looks += 1
+    await launching
+    assert looks > 0
 
 
-def test_stopping_finishes_what_waits_and_refuses_what_is_new(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs)
-            definition_ready = await asyncio.gather(
-                *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(5))
-            )
-            assert len(definition_ready) == 5
-            launches = [
-                asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(50)
-            ]
-            await launches[0]
-            await part.writer.stop()
-            acknowledged = 0
-            for launch in launches:
-                with suppress(LogUnavailableError):
-                    await launch
-                    acknowledged += 1
-            assert query(database_url, COUNT) == [(5 + acknowledged,)]
-            with pytest.raises(LogUnavailableError):
-                await part.jobs.launch(slug, Launch(), TESTER)
-
-    asyncio.run(scenario())
+async def test_stopping_finishes_what_waits_and_refuses_what_is_new(
+    database_url: str, part: Parts
+) -> None:
+    slug = await registered(part.jobs)
+    definition_ready = await asyncio.gather(
+        *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(5))
+    )
+    assert len(definition_ready) == 5
+    launches = [asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(50)]
+    await launches[0]
+    await part.writer.stop()
+    acknowledged = 0
+    for launch in launches:
+        with suppress(LogUnavailableError):
+            await launch
+            acknowledged += 1
+    assert query(database_url, COUNT) == [(5 + acknowledged,)]
+    with pytest.raises(LogUnavailableError):
+        await part.jobs.launch(slug, Launch(), TESTER)

@@ -1,4 +1,4 @@
-"""Maintenance of the log does not stand in the way of launches: no long wait for a lock, no deadlock."""
+"""Maintenance of the log does not hinder launches: no long wait for a lock, no deadlock."""
 
 import asyncio
 import threading
@@ -27,19 +27,21 @@ MAINTENANCE = (
 FILL = """
     INSERT INTO jobs_events (originator_id, originator_version, topic, state)
     SELECT gen_random_uuid(), 1, 'job_run.handed_back', convert_to(
-        '{"timestamp":"2026-11-24T00:00:00.000Z","worker_id":"w","execution":1,"filler":"' || repeat('x', 200) || '"}',
+        '{"timestamp":"2026-11-24T00:00:00.000Z","worker_id":"w","execution":1,"filler":"'
+            || repeat('x', 200) || '"}',
         'UTF8')
     FROM generate_series(1, %s)
 """
 
 WAITING = """
     SELECT pid FROM pg_locks WHERE NOT granted AND pid IN (
-        SELECT pid FROM pg_stat_activity WHERE application_name = 'the writer' AND datname = current_database())
+        SELECT pid FROM pg_stat_activity
+        WHERE application_name = 'the writer' AND datname = current_database())
 """
 
 
 class _Observer:
-    """Measures how long the writer's session waits for any lock at a time, as the server itself sees it."""
+    """Measures how long the writer's session waits for a lock, as the server itself sees it."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -69,7 +71,7 @@ class _Observer:
             thread.join()
 
 
-def test_vacuum_analyze_and_new_indexes_block_no_launch(database_url: str) -> None:
+async def test_vacuum_analyze_and_new_indexes_block_no_launch(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(FILL, (EVENTS,))
     observer = _Observer(database_url)
@@ -97,7 +99,7 @@ def test_vacuum_analyze_and_new_indexes_block_no_launch(database_url: str) -> No
     maintaining = threading.Thread(target=maintain)
     with observer.observing():
         maintaining.start()
-        launched = asyncio.run(launch_until(over))
+        launched = await launch_until(over)
         maintaining.join()
     assert launched > 100
     assert observer.looks > 100

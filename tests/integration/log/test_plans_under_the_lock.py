@@ -1,7 +1,8 @@
-"""What the writer asks and writes under the append lock goes by indexes, and is planned once, however small the tables.
+"""What the writer asks and writes under the append lock goes by indexes, and is planned once.
 
-Plans are kept: those that are made in a service's first minute must suit a table that has grown a
-thousandfold since."""
+Plans are kept, however small the tables: those that are made in a service's first minute must suit
+a table that has grown a thousandfold since.
+"""
 
 import asyncio
 from typing import Any
@@ -38,16 +39,13 @@ STATEMENTS = {
 
 
 @pytest.fixture
-def small_url(database_url: str) -> str:
+async def small_url(database_url: str) -> str:
     """Return a database with a few runs, of whose smallness PostgreSQL knows."""
 
-    async def fill() -> None:
-        async with parts(database_url) as part:
-            await registered(part.jobs)
-            for _ in range(3):
-                await part.jobs.launch("job", Launch(), TESTER)
-
-    asyncio.run(fill())
+    async with parts(database_url) as part:
+        await registered(part.jobs)
+        for _ in range(3):
+            await part.jobs.launch("job", Launch(), TESTER)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")
     return database_url
@@ -83,7 +81,7 @@ def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
     assert looked_up, nodes
 
 
-def test_the_writer_keeps_its_plans(small_url: str) -> None:
+async def test_the_writer_keeps_its_plans(small_url: str) -> None:
     async def scenario() -> list[str]:
         async with parts(small_url) as part:
             await part.worker("worker")
@@ -100,11 +98,12 @@ def test_the_writer_keeps_its_plans(small_url: str) -> None:
             connection = part.writer._connection
             assert connection is not None
             cursor = await connection.execute(
-                "SELECT statement FROM pg_prepared_statements WHERE generic_plans = 0 AND custom_plans > 20"
+                "SELECT statement FROM pg_prepared_statements"
+                " WHERE generic_plans = 0 AND custom_plans > 20"
             )
             return [row["statement"] for row in await cursor.fetchall()]
 
-    assert asyncio.run(scenario()) == []
+    assert await scenario() == []
 
 
 def test_a_history_is_read_once_however_often_it_is_asked_for(small_url: str) -> None:

@@ -1,6 +1,5 @@
-"""Logs of every version, read with today's code: through upcasting into today's tables, and into today's aggregates."""
+"""Logs of every version, read with today's code into today's tables and aggregates."""
 
-import asyncio
 import shutil
 from pathlib import Path
 from uuid import UUID
@@ -26,49 +25,46 @@ RECORDINGS = files.recordings()
 OLDEST, NEWEST = "0.1.0.dev1", "0.1.0"
 
 
-def check_equal_to_log(url: str) -> None:
+async def check_equal_to_log(url: str) -> None:
     found: list[Difference] = []
-    checked = asyncio.run(verify(Database(url), TABLES, found.append, lambda *_: None))
+    checked = await verify(Database(url), TABLES, found.append, lambda *_: None)
     assert found == []
     assert [one.table for one in checked] == [table.name for table in TABLES]
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
-def test_a_recorded_log_gives_the_rows_that_it_promises(database_url: str, recording: Path) -> None:
-    rows = record.fold(database_url, recording)
+async def test_a_recorded_log_gives_the_rows_that_it_promises(
+    database_url: str, recording: Path
+) -> None:
+    rows = await record.fold(database_url, recording)
     promised = files.recorded_rows(recording)
     assert rows == sum(map(len, promised.values())) > 0
-    for name, found in files.rows_in(database_url).items():
+    for name, found in (await files.rows_in(database_url)).items():
         assert found == promised[name], (
             f"if this is meant, raise Table.version and run: {record.__name__} rows"
         )
-    check_equal_to_log(database_url)
+    await check_equal_to_log(database_url)
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
-def test_a_recorded_logs_aggregates_can_go_on(database_url: str, recording: Path) -> None:
-    record.fold(database_url, recording)
+async def test_a_recorded_logs_aggregates_can_go_on(database_url: str, recording: Path) -> None:
+    await record.fold(database_url, recording)
     ids = {UUID(event["originator_id"]) for event in files.read_lines(recording / "events.jsonl")}
 
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            loaded = await part.jobs.load(Aggregate, ids)
-            assert set(loaded) == ids
-            slug = next(one.slug for one in loaded.values() if isinstance(one, JobDefinition))
-            await part.jobs.revise_job(slug, {"name": "Revised"}, None, TESTER)
-            await part.jobs.launch(slug, Launch(parameters={"repositoryId": "shop"}), TESTER)
-            for run in (
-                one
-                for one in loaded.values()
-                if isinstance(one, JobRun) and one.status == "pending"
-            ):
-                await part.jobs.cancel(run.id, None, TESTER)
-
-    asyncio.run(scenario())
-    check_equal_to_log(database_url)
+    async with parts(database_url) as part:
+        loaded = await part.jobs.load(Aggregate, ids)
+        assert set(loaded) == ids
+        slug = next(one.slug for one in loaded.values() if isinstance(one, JobDefinition))
+        await part.jobs.revise_job(slug, {"name": "Revised"}, None, TESTER)
+        await part.jobs.launch(slug, Launch(parameters={"repositoryId": "shop"}), TESTER)
+        for run in (
+            one for one in loaded.values() if isinstance(one, JobRun) and one.status == "pending"
+        ):
+            await part.jobs.cancel(run.id, None, TESTER)
+    await check_equal_to_log(database_url)
 
 
-def test_recorded_rows_change_only_with_the_version_of_their_table(
+async def test_recorded_rows_change_only_with_the_version_of_their_table(
     empty_database_url: str, database_url: str, tmp_path: Path
 ) -> None:
     recording = tmp_path / NEWEST
@@ -80,12 +76,12 @@ def test_recorded_rows_change_only_with_the_version_of_their_table(
     with pytest.raises(
         SystemExit, match=r"the fold of builds has changed, so raise its Table\.version first"
     ):
-        record.record_rows(database_url, recording)
+        await record.record_rows(database_url, recording)
     for line in changed:
         line["version"] = 0
     files.write_lines(recording / "rows.jsonl", iter(lines))
     runner.upgrade(empty_database_url)
-    record.record_rows(empty_database_url, recording)
+    await record.record_rows(empty_database_url, recording)
     assert (recording / "rows.jsonl").read_bytes() == (
         files.HERE / NEWEST / "rows.jsonl"
     ).read_bytes()

@@ -1,6 +1,5 @@
-"""Statements go together and their rows come back, and a session survives what goes wrong on the way."""
+"""Statements go together, their rows come back, and a session survives what goes wrong."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
@@ -12,15 +11,12 @@ from eventlog.database.pipeline import RoundTrip, is_sound, roll_back
 from projections.rows import Connection
 
 
-def _run(url: str, scenario: Callable[[Connection], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with await Database(url).connect() as connection:
-            await scenario(connection)
-
-    asyncio.run(main())
+async def _run(url: str, scenario: Callable[[Connection], Awaitable[None]]) -> None:
+    async with await Database(url).connect() as connection:
+        await scenario(connection)
 
 
-def test_answers_come_in_order_typed_as_everywhere(database_url: str) -> None:
+async def test_answers_come_in_order_typed_as_everywhere(database_url: str) -> None:
     async def scenario(connection: Connection) -> None:
         ids = [uuid4(), uuid4()]
         for _ in range(3):  # Prepared once, used again.
@@ -40,10 +36,12 @@ def test_answers_come_in_order_typed_as_everywhere(database_url: str) -> None:
             assert time.rows == [{"at": "2026-11-25T01:02:03.400Z", "value": {"a": 1}}]
             assert nothing.rows == []
 
-    _run(database_url, scenario)
+    await _run(database_url, scenario)
 
 
-def test_what_follows_an_error_is_not_done_and_the_session_can_go_on(database_url: str) -> None:
+async def test_what_follows_an_error_is_not_done_and_the_session_can_go_on(
+    database_url: str,
+) -> None:
     async def scenario(connection: Connection) -> None:
         await connection.execute("CREATE TEMPORARY TABLE kept (number integer)")
         trip = RoundTrip(connection)
@@ -61,10 +59,10 @@ def test_what_follows_an_error_is_not_done_and_the_session_can_go_on(database_ur
         assert counted.rows == [{"count": 0}]
         assert is_sound(connection)
 
-    _run(database_url, scenario)
+    await _run(database_url, scenario)
 
 
-def test_what_somebody_made_the_session_forget_is_prepared_anew(database_url: str) -> None:
+async def test_what_somebody_made_the_session_forget_is_prepared_anew(database_url: str) -> None:
     async def scenario(connection: Connection) -> None:
         async def ask() -> list[dict[str, object]]:
             trip = RoundTrip(connection)
@@ -78,10 +76,10 @@ def test_what_somebody_made_the_session_forget_is_prepared_anew(database_url: st
             await ask()
         assert await ask() == [{"one": 1}]
 
-    _run(database_url, scenario)
+    await _run(database_url, scenario)
 
 
-def test_a_session_that_is_cut_off_says_so(database_url: str) -> None:
+async def test_a_session_that_is_cut_off_says_so(database_url: str) -> None:
     async def scenario(connection: Connection) -> None:
         trip = RoundTrip(connection)
         trip.ask("SELECT pg_terminate_backend(pg_backend_pid())")
@@ -91,4 +89,4 @@ def test_a_session_that_is_cut_off_says_so(database_url: str) -> None:
         with pytest.raises(errors.OperationalError):
             await roll_back(connection)
 
-    _run(database_url, scenario)
+    await _run(database_url, scenario)

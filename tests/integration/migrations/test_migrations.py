@@ -17,32 +17,34 @@ from tests.support.logs import TESTER, parts, query, registered
 OURS = """
     SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = 'public' AND relkind IN ('r', 'v', 'S', 'm')
-    UNION ALL SELECT proname FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname = 'public'
+    UNION ALL SELECT proname FROM pg_proc
+        JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname = 'public'
     ORDER BY 1
 """
 
 SHAPE = """
-    SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
+    SELECT table_name, column_name, data_type, is_nullable, column_default
+    FROM information_schema.columns
     WHERE table_schema = 'public' ORDER BY 1, 2
 """
 
 INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
 
 
-def test_up_down_to_nothing_and_up_again_on_a_database_with_data(database_url: str) -> None:
+async def test_up_down_to_nothing_and_up_again_on_a_database_with_data(database_url: str) -> None:
     async def fill() -> None:
         async with parts(database_url) as part:
             await part.jobs.seed()
             slug = await registered(part.jobs)
             await asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(20)))
 
-    asyncio.run(fill())
+    await fill()
     before = query(database_url, SHAPE), query(database_url, INDEXES)
     runner.downgrade(database_url, "base")
     assert query(database_url, OURS) == [("alembic_version",)]
     runner.upgrade(database_url)
     assert (query(database_url, SHAPE), query(database_url, INDEXES)) == before
-    asyncio.run(fill())
+    await fill()
 
 
 def test_each_step_goes_down_and_up_again(database_url: str) -> None:

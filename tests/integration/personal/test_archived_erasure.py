@@ -1,4 +1,4 @@
-"""Erasing somebody whose runs are archived: the files keep the ciphertext, and everything says that it is gone."""
+"""Erasing somebody whose runs are archived: files keep the ciphertext, answers say it is gone."""
 
 import asyncio
 import gzip
@@ -81,111 +81,97 @@ async def lose_rows_and_rebuild(shop: Shop) -> None:
     assert (await shop.rebuild()).mended == len(lost)
 
 
-def test_what_is_archived_is_erased_without_a_change_of_the_files(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            launch = Launch(parameters=GIVEN, idempotency_key="once", body={"parameters": GIVEN})
-            run_id = (await part.jobs.launch("job", launch, TESTER)).run_id
-            await part.jobs.cancel(run_id, None, TESTER)
-            other = await shop.ended(part, customerId="bo")
-            [file] = await archive_now(shop.url, shop.archive)
-            assert (file.runs, file.events) == (2, 4)
-            before = stored(shop.archive)
-            assert not any(
-                word.encode() in gzip.decompress(text)
-                for text in before.values()
-                for word in SECRETS
-            )
-            assert query(shop.url, "SELECT 1 FROM jobs_events WHERE topic = %s", REQUESTED) == []
-            await check(part, run_id, GIVEN)
-            await shop.verify()
-            await lose_rows_and_rebuild(shop)
-            await check(part, run_id, GIVEN)
-            assert (await part.jobs.launch("job", launch, TESTER)).run_id == run_id
+async def test_what_is_archived_is_erased_without_a_change_of_the_files(
+    shop: Shop, part: Parts
+) -> None:
+    launch = Launch(parameters=GIVEN, idempotency_key="once", body={"parameters": GIVEN})
+    run_id = (await part.jobs.launch("job", launch, TESTER)).run_id
+    await part.jobs.cancel(run_id, None, TESTER)
+    other = await shop.ended(part, customerId="bo")
+    [file] = await archive_now(shop.url, shop.archive)
+    assert (file.runs, file.events) == (2, 4)
+    before = stored(shop.archive)
+    assert not any(
+        word.encode() in gzip.decompress(text) for text in before.values() for word in SECRETS
+    )
+    assert query(shop.url, "SELECT 1 FROM jobs_events WHERE topic = %s", REQUESTED) == []
+    await check(part, run_id, GIVEN)
+    await shop.verify()
+    await lose_rows_and_rebuild(shop)
+    await check(part, run_id, GIVEN)
+    assert (await part.jobs.launch("job", launch, TESTER)).run_id == run_id
 
-            assert (await part.subjects.erase(ALICE, "asked", TESTER)).row["runs"] == 1
-            assert stored(shop.archive) == before
-            assert places_of(shop.url, ALICE) == set()
-            await check(part, run_id, GONE)
-            await check(part, other, {**GIVEN, "customerId": "bo"})
-            await shop.verify()
-            assert (await shop.rebuild()).mended == 0
-            await lose_rows_and_rebuild(shop)
-            await shop.verify()
-            await check(part, run_id, GONE)
-            assert stored(shop.archive) == before
-            with pytest.raises(ConflictError) as refused:
-                await part.jobs.retry(run_id, TESTER)
-            assert refused.value.code == "run_erased"
-            with pytest.raises(ConflictError) as refused:
-                await part.jobs.launch("job", launch, TESTER)
-            assert refused.value.code == "idempotency_key_reused"
-
-    asyncio.run(scenario())
+    assert (await part.subjects.erase(ALICE, "asked", TESTER)).row["runs"] == 1
+    assert stored(shop.archive) == before
+    assert places_of(shop.url, ALICE) == set()
+    await check(part, run_id, GONE)
+    await check(part, other, {**GIVEN, "customerId": "bo"})
+    await shop.verify()
+    assert (await shop.rebuild()).mended == 0
+    await lose_rows_and_rebuild(shop)
+    await shop.verify()
+    await check(part, run_id, GONE)
+    assert stored(shop.archive) == before
+    with pytest.raises(ConflictError) as refused:
+        await part.jobs.retry(run_id, TESTER)
+    assert refused.value.code == "run_erased"
+    with pytest.raises(ConflictError) as refused:
+        await part.jobs.launch("job", launch, TESTER)
+    assert refused.value.code == "idempotency_key_reused"
     assert shop.parameters() == [GONE, {**GIVEN, "customerId": "bo"}]
 
 
-def test_archives_from_before_and_after_an_erasure_say_the_same(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            runs = [await shop.ended(part)]
-            await archive_now(shop.url, shop.archive)
-            runs.append(await shop.ended(part))
-            assert (await part.subjects.erase(ALICE, None, TESTER)).row["runs"] == 2
-            [file] = await archive_now(shop.url, shop.archive)
-            assert file.runs == 1
-            runs.append(await shop.ended(part))
-            await archive_now(shop.url, shop.archive)
-            await shop.verify()
-            for run_id, expected in zip(runs, (GONE, GONE, GIVEN), strict=True):
-                await check(part, run_id, expected)
-            before = stored(shop.archive)
-            assert len(before) == 3
-            assert (await part.subjects.erase(ALICE, None, TESTER)).row["runs"] == 1
-            await shop.verify()
-            await lose_rows_and_rebuild(shop)
-            for run_id in runs:
-                await check(part, run_id, GONE)
-            assert stored(shop.archive) == before
-
-    asyncio.run(scenario())
+async def test_archives_from_before_and_after_an_erasure_say_the_same(
+    shop: Shop, part: Parts
+) -> None:
+    runs = [await shop.ended(part)]
+    await archive_now(shop.url, shop.archive)
+    runs.append(await shop.ended(part))
+    assert (await part.subjects.erase(ALICE, None, TESTER)).row["runs"] == 2
+    [file] = await archive_now(shop.url, shop.archive)
+    assert file.runs == 1
+    runs.append(await shop.ended(part))
+    await archive_now(shop.url, shop.archive)
+    await shop.verify()
+    for run_id, expected in zip(runs, (GONE, GONE, GIVEN), strict=True):
+        await check(part, run_id, expected)
+    before = stored(shop.archive)
+    assert len(before) == 3
+    assert (await part.subjects.erase(ALICE, None, TESTER)).row["runs"] == 1
+    await shop.verify()
+    await lose_rows_and_rebuild(shop)
+    for run_id in runs:
+        await check(part, run_id, GONE)
+    assert stored(shop.archive) == before
     assert places_of(shop.url, *SECRETS) == set()
 
 
-def test_a_step_down_that_archives_forbid_destroys_no_keys(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            run_id = await shop.ended(part)
-            await archive_now(shop.url, shop.archive)
-            with pytest.raises(
-                runner.SchemaError, match="2 events of the log lie in archive files"
-            ):
-                await asyncio.to_thread(runner.downgrade, shop.url, "0008")
-            assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(1,)]
-            await check(part, run_id, GIVEN)
-
-    asyncio.run(scenario())
+async def test_a_step_down_that_archives_forbid_destroys_no_keys(shop: Shop, part: Parts) -> None:
+    run_id = await shop.ended(part)
+    await archive_now(shop.url, shop.archive)
+    with pytest.raises(runner.SchemaError, match="2 events of the log lie in archive files"):
+        await asyncio.to_thread(runner.downgrade, shop.url, "0008")
+    assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(1,)]
+    await check(part, run_id, GIVEN)
 
 
-def test_a_retry_of_an_archived_run_has_its_data_still_encrypted(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            run_id = await shop.ended(part)
-            await archive_now(shop.url, shop.archive)
-            again = (await part.jobs.retry(run_id, TESTER)).run_id
-            assert places_of(shop.url, *SECRETS) == {"job_runs.parameters"}
-            with pytest.raises(ConflictError, match=str(again)):
-                await part.subjects.erase(ALICE, None, TESTER)
-            await part.jobs.cancel(again, None, TESTER)
-            assert (await part.subjects.erase(ALICE, None, TESTER)).row["runs"] == 2
-            await check(part, again, GONE)
-            await shop.verify()
-
-    asyncio.run(scenario())
+async def test_a_retry_of_an_archived_run_has_its_data_still_encrypted(
+    shop: Shop, part: Parts
+) -> None:
+    run_id = await shop.ended(part)
+    await archive_now(shop.url, shop.archive)
+    again = (await part.jobs.retry(run_id, TESTER)).run_id
+    assert places_of(shop.url, *SECRETS) == {"job_runs.parameters"}
+    with pytest.raises(ConflictError, match=str(again)):
+        await part.subjects.erase(ALICE, None, TESTER)
+    await part.jobs.cancel(again, None, TESTER)
+    assert (await part.subjects.erase(ALICE, None, TESTER)).row["runs"] == 2
+    await check(part, again, GONE)
+    await shop.verify()
 
 
 @pytest.mark.parametrize("archived_first", [True, False])
-def test_a_rebuild_during_which_runs_are_archived_and_erased_brings_nothing_back(
+async def test_a_rebuild_during_which_runs_are_archived_and_erased_brings_nothing_back(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, *, archived_first: bool
 ) -> None:
     tries: list[int] = []
@@ -212,6 +198,6 @@ def test_a_rebuild_during_which_runs_are_archived_and_erased_brings_nothing_back
             assert len(tries) > 2
             await shop.verify()
 
-    asyncio.run(scenario())
+    await scenario()
     assert shop.parameters() == [GONE, {**GIVEN, "customerId": "bo"}]
     assert places_of(shop.url, ALICE) == set()

@@ -1,6 +1,5 @@
 """Erasing somebody: what is gone, what stays, and what it means for runs."""
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -19,14 +18,10 @@ from tests.support.personal import ALICE, GIVEN, GONE, SECRETS, places_of
 from tests.support.shops import Shop
 
 
-def test_without_marked_values_there_is_no_key_and_no_other_shape(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            await part.jobs.launch(
-                "job", Launch(parameters={"day": "monday", "friend": None}), TESTER
-            )
-
-    asyncio.run(scenario())
+async def test_without_marked_values_there_is_no_key_and_no_other_shape(
+    shop: Shop, part: Parts
+) -> None:
+    await part.jobs.launch("job", Launch(parameters={"day": "monday", "friend": None}), TESTER)
     assert not shop.key.exists()
     assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(0,)]
     [(state,)] = query(shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'")
@@ -53,25 +48,21 @@ def test_without_marked_values_there_is_no_key_and_no_other_shape(shop: Shop) ->
     }
 
 
-def test_what_a_run_had_is_in_no_table_any_more(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            run_id = await shop.ended(part)
-            assert places_of(shop.url, *SECRETS) == {"job_runs.parameters"}
-            erasure = await part.subjects.erase(ALICE, "asked", TESTER)
-            assert (erasure.row["runs"], erasure.row["reason"]) == (1, "asked")
-            assert places_of(shop.url, *SECRETS) == set()
-            await shop.verify()
-            assert (await shop.rebuild()).mended == 0
-            assert (await part.jobs.run(run_id)).parameters == GONE
-            with pytest.raises(NotFoundError):
-                await part.subjects.erase(ALICE, None, TESTER)
-
-    asyncio.run(scenario())
+async def test_what_a_run_had_is_in_no_table_any_more(shop: Shop, part: Parts) -> None:
+    run_id = await shop.ended(part)
+    assert places_of(shop.url, *SECRETS) == {"job_runs.parameters"}
+    erasure = await part.subjects.erase(ALICE, "asked", TESTER)
+    assert (erasure.row["runs"], erasure.row["reason"]) == (1, "asked")
+    assert places_of(shop.url, *SECRETS) == set()
+    await shop.verify()
+    assert (await shop.rebuild()).mended == 0
+    assert (await part.jobs.run(run_id)).parameters == GONE
+    with pytest.raises(NotFoundError):
+        await part.subjects.erase(ALICE, None, TESTER)
     assert shop.parameters() == [GONE]
 
 
-def test_the_past_shows_what_the_present_may(shop: Shop) -> None:
+async def test_the_past_shows_what_the_present_may(shop: Shop) -> None:
     async def seen(part: Parts, run_id: UUID, position: int) -> Any:
         async with (
             part.pool.connection() as connection,
@@ -80,146 +71,118 @@ def test_the_past_shows_what_the_present_may(shop: Shop) -> None:
             row = await past.run(run_id)
             return row and row["parameters"]
 
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            run_id = await shop.ended(part)
-            assert [await seen(part, run_id, position) for position in (2, 3)] == [GIVEN, GIVEN]
-            await part.subjects.erase(ALICE, None, TESTER)
-            assert [await seen(part, run_id, position) for position in (2, 3, 4)] == [
-                GONE,
-                GONE,
-                GONE,
-            ]
-
-    asyncio.run(scenario())
+    async with shop.parts() as part:
+        run_id = await shop.ended(part)
+        assert [await seen(part, run_id, position) for position in (2, 3)] == [GIVEN, GIVEN]
+        await part.subjects.erase(ALICE, None, TESTER)
+        assert [await seen(part, run_id, position) for position in (2, 3, 4)] == [
+            GONE,
+            GONE,
+            GONE,
+        ]
 
 
-def test_who_comes_back_has_another_key(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            await shop.ended(part)
-            first = await part.subjects.erase(ALICE, None, TESTER)
-            await shop.ended(part)
-            assert shop.parameters() == [GONE, GIVEN]
-            second = await part.subjects.erase(ALICE, None, TESTER)
-            assert first.row["key_id"] != second.row["key_id"]
-            await shop.verify()
-
-    asyncio.run(scenario())
+async def test_who_comes_back_has_another_key(shop: Shop, part: Parts) -> None:
+    await shop.ended(part)
+    first = await part.subjects.erase(ALICE, None, TESTER)
+    await shop.ended(part)
+    assert shop.parameters() == [GONE, GIVEN]
+    second = await part.subjects.erase(ALICE, None, TESTER)
+    assert first.row["key_id"] != second.row["key_id"]
+    await shop.verify()
     assert shop.parameters() == [GONE, GONE]
 
 
-def test_each_subject_of_a_run_has_its_own_values(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            await shop.ended(part, friend="bo")
-            await shop.ended(part, customerId="bo")
-            assert (await part.subjects.erase("bo", None, TESTER)).row["runs"] == 2
-            assert shop.parameters() == [
-                {**GIVEN, "friend": "[erased]"},
-                GONE,
-            ]
-            await shop.verify()
-            await part.subjects.erase(ALICE, None, TESTER)
-            assert shop.parameters() == [{**GONE, "friend": "[erased]"}, GONE]
-            await shop.verify()
-
-    asyncio.run(scenario())
+async def test_each_subject_of_a_run_has_its_own_values(shop: Shop, part: Parts) -> None:
+    await shop.ended(part, friend="bo")
+    await shop.ended(part, customerId="bo")
+    assert (await part.subjects.erase("bo", None, TESTER)).row["runs"] == 2
+    assert shop.parameters() == [
+        {**GIVEN, "friend": "[erased]"},
+        GONE,
+    ]
+    await shop.verify()
+    await part.subjects.erase(ALICE, None, TESTER)
+    assert shop.parameters() == [{**GONE, "friend": "[erased]"}, GONE]
+    await shop.verify()
 
 
-def test_while_a_run_needs_the_data_nothing_is_erased(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            run_id = (await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)).run_id
-            before = query(shop.url, "SELECT max(notification_id) FROM jobs_events")
-            with pytest.raises(ConflictError, match=str(run_id)) as refused:
-                await part.subjects.erase(ALICE, None, TESTER)
-            assert refused.value.code == "subject_has_unfinished_runs"
-            [claim] = await part.executions.claim(await part.worker("w"), 1)
-            assert claim.run.parameters == GIVEN
-            with pytest.raises(ConflictError):
-                await part.subjects.erase(ALICE, None, TESTER)
-            assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(1,)]
-            await part.executions.succeed(run_id, claim.holder, None, Report())
-            await part.subjects.erase(ALICE, None, TESTER)
-            assert before == [(2,)]
-
-    asyncio.run(scenario())
+async def test_while_a_run_needs_the_data_nothing_is_erased(shop: Shop, part: Parts) -> None:
+    run_id = (await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)).run_id
+    before = query(shop.url, "SELECT max(notification_id) FROM jobs_events")
+    with pytest.raises(ConflictError, match=str(run_id)) as refused:
+        await part.subjects.erase(ALICE, None, TESTER)
+    assert refused.value.code == "subject_has_unfinished_runs"
+    [claim] = await part.executions.claim(await part.worker("w"), 1)
+    assert claim.run.parameters == GIVEN
+    with pytest.raises(ConflictError):
+        await part.subjects.erase(ALICE, None, TESTER)
+    assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(1,)]
+    await part.executions.succeed(run_id, claim.holder, None, Report())
+    await part.subjects.erase(ALICE, None, TESTER)
+    assert before == [(2,)]
 
 
-def test_a_retry_keeps_the_data_encrypted_and_of_an_erased_run_is_refused(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            run_id = await shop.ended(part)
-            # Today's job knows of no personal data: what was encrypted stays so, and is erased
-            # along.
-            await part.jobs.revise_job("job", {"parameters_schema": {}}, None, TESTER)
-            again = await part.jobs.retry(run_id, TESTER)
-            await part.jobs.cancel(again.run_id, None, TESTER)
-            once_more = await part.jobs.retry(again.run_id, TESTER)
-            await part.jobs.cancel(once_more.run_id, None, TESTER)
-            assert shop.parameters() == [GIVEN] * 3
-            assert places_of(shop.url, *SECRETS) == {"job_runs.parameters"}
-            assert (await part.subjects.erase(ALICE, None, TESTER)).row["runs"] == 3
-            assert shop.parameters() == [GONE] * 3
-            for one in (run_id, once_more.run_id):
-                with pytest.raises(ConflictError) as refused:
-                    await part.jobs.retry(one, TESTER)
-                assert refused.value.code == "run_erased"
-            await shop.verify()
-
-    asyncio.run(scenario())
+async def test_a_retry_keeps_the_data_encrypted_and_of_an_erased_run_is_refused(
+    shop: Shop, part: Parts
+) -> None:
+    run_id = await shop.ended(part)
+    # Today's job knows of no personal data: what was encrypted stays so, and is erased
+    # along.
+    await part.jobs.revise_job("job", {"parameters_schema": {}}, None, TESTER)
+    again = await part.jobs.retry(run_id, TESTER)
+    await part.jobs.cancel(again.run_id, None, TESTER)
+    once_more = await part.jobs.retry(again.run_id, TESTER)
+    await part.jobs.cancel(once_more.run_id, None, TESTER)
+    assert shop.parameters() == [GIVEN] * 3
+    assert places_of(shop.url, *SECRETS) == {"job_runs.parameters"}
+    assert (await part.subjects.erase(ALICE, None, TESTER)).row["runs"] == 3
+    assert shop.parameters() == [GONE] * 3
+    for one in (run_id, once_more.run_id):
+        with pytest.raises(ConflictError) as refused:
+            await part.jobs.retry(one, TESTER)
+        assert refused.value.code == "run_erased"
+    await shop.verify()
 
 
-def test_a_key_of_idempotency_outlives_the_data_but_leads_nowhere(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            launch = Launch(parameters=GIVEN, idempotency_key="once", body={"parameters": GIVEN})
-            first = await part.jobs.launch("job", launch, TESTER)
-            assert (await part.jobs.launch("job", launch, TESTER)).run_id == first.run_id
-            [(state,)] = query(
-                shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'"
-            )
-            assert launch.digest.encode() not in state
-            await part.jobs.cancel(first.run_id, None, TESTER)
-            await part.subjects.erase(ALICE, None, TESTER)
-            with pytest.raises(ConflictError, match="erased") as refused:
-                await part.jobs.launch("job", launch, TESTER)
-            assert refused.value.code == "idempotency_key_reused"
-            assert len(shop.parameters()) == 1
-
-    asyncio.run(scenario())
+async def test_a_key_of_idempotency_outlives_the_data_but_leads_nowhere(
+    shop: Shop, part: Parts
+) -> None:
+    launch = Launch(parameters=GIVEN, idempotency_key="once", body={"parameters": GIVEN})
+    first = await part.jobs.launch("job", launch, TESTER)
+    assert (await part.jobs.launch("job", launch, TESTER)).run_id == first.run_id
+    [(state,)] = query(shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'")
+    assert launch.digest.encode() not in state
+    await part.jobs.cancel(first.run_id, None, TESTER)
+    await part.subjects.erase(ALICE, None, TESTER)
+    with pytest.raises(ConflictError, match="erased") as refused:
+        await part.jobs.launch("job", launch, TESTER)
+    assert refused.value.code == "idempotency_key_reused"
+    assert len(shop.parameters()) == 1
 
 
-def test_a_missing_row_is_rebuilt_as_erased(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            await shop.ended(part)
-            await shop.ended(part, customerId="bo")
-            query(shop.url, "DELETE FROM job_runs RETURNING 1")
-            await part.subjects.erase(ALICE, None, TESTER)
-            assert (await shop.rebuild()).mended == 2
-            await shop.verify()
-
-    asyncio.run(scenario())
+async def test_a_missing_row_is_rebuilt_as_erased(shop: Shop, part: Parts) -> None:
+    await shop.ended(part)
+    await shop.ended(part, customerId="bo")
+    query(shop.url, "DELETE FROM job_runs RETURNING 1")
+    await part.subjects.erase(ALICE, None, TESTER)
+    assert (await shop.rebuild()).mended == 2
+    await shop.verify()
     assert shop.parameters() == [GONE, {**GIVEN, "customerId": "bo"}]
 
 
 FILL = """
     INSERT INTO job_runs SELECT filled.*
-    FROM job_runs AS run, generate_series(1, 20000) AS n, LATERAL jsonb_populate_record(run, jsonb_build_object(
+    FROM job_runs AS run, generate_series(1, 20000) AS n,
+    LATERAL jsonb_populate_record(run, jsonb_build_object(
         'id', gen_random_uuid(), 'created_position', 1000 + n,
         'status', (ARRAY['pending', 'succeeded'])[1 + n % 2],
         'personal', jsonb_build_object('key-' || n / 10, '["customerId"]'::jsonb))) AS filled
 """
 
 
-def test_an_erasure_finds_its_rows_by_the_index(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            await shop.ended(part)
-
-    asyncio.run(scenario())
+async def test_an_erasure_finds_its_rows_by_the_index(shop: Shop, part: Parts) -> None:
+    await shop.ended(part)
     with psycopg.connect(shop.url, autocommit=True) as connection:
         connection.execute(FILL)
         connection.execute("VACUUM (ANALYZE) job_runs")
@@ -230,22 +193,19 @@ def test_an_erasure_finds_its_rows_by_the_index(shop: Shop) -> None:
             assert "Seq Scan" not in plan
 
 
-def test_more_keys_than_fit_at_once_are_read_one_by_one(
+async def test_more_keys_than_fit_at_once_are_read_one_by_one(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_keys, "MAX_AT_ONCE", 2)
 
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            for number in range(6):
-                await shop.ended(part, customerId=f"c{number}")
-            await part.subjects.erase("c1", None, TESTER)
-            await shop.verify()
-            query(shop.url, "DELETE FROM job_runs RETURNING 1")
-            assert (await shop.rebuild()).mended == 6
-            await shop.verify()
-
-    asyncio.run(scenario())
+    async with shop.parts() as part:
+        for number in range(6):
+            await shop.ended(part, customerId=f"c{number}")
+        await part.subjects.erase("c1", None, TESTER)
+        await shop.verify()
+        query(shop.url, "DELETE FROM job_runs RETURNING 1")
+        assert (await shop.rebuild()).mended == 6
+        await shop.verify()
     assert sorted(one["customerId"] for one in shop.parameters()) == [
         "[erased]",
         "c0",

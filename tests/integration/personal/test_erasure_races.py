@@ -18,19 +18,16 @@ from tests.support.personal import ALICE, GIVEN, GONE, SECRETS, places_of
 from tests.support.shops import Shop
 
 
-def test_launches_of_a_new_subject_at_once_share_one_key(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as one, shop.parts() as two:
-            await asyncio.gather(*(shop.ended(part) for part in (one, two) * 10))
-            assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(1,)]
-            assert (await two.subjects.erase(ALICE, None, TESTER)).row["runs"] == 20
-            await shop.verify()
-
-    asyncio.run(scenario())
+async def test_launches_of_a_new_subject_at_once_share_one_key(shop: Shop) -> None:
+    async with shop.parts() as one, shop.parts() as two:
+        await asyncio.gather(*(shop.ended(part) for part in (one, two) * 10))
+        assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(1,)]
+        assert (await two.subjects.erase(ALICE, None, TESTER)).row["runs"] == 20
+        await shop.verify()
     assert places_of(shop.url, *SECRETS) == set()
 
 
-def test_an_erasure_between_encryption_and_append_makes_the_launch_encrypt_anew(
+async def test_an_erasure_between_encryption_and_append_makes_the_launch_encrypt_anew(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
@@ -50,10 +47,10 @@ def test_an_erasure_between_encryption_and_append_makes_the_launch_encrypt_anew(
             assert shop.parameters() == [GONE, GIVEN]
             await shop.verify()
 
-    asyncio.run(scenario())
+    await scenario()
 
 
-def test_an_erasure_just_before_a_retry_is_appended_wins(
+async def test_an_erasure_just_before_a_retry_is_appended_wins(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario(*, late: bool) -> None:
@@ -80,12 +77,12 @@ def test_an_erasure_just_before_a_retry_is_appended_wins(
         monkeypatch.setattr("eventlog.append.postgres_log.encrypted_unit", encrypted)
 
     for late in (False, True):
-        asyncio.run(scenario(late=late))
+        await scenario(late=late)
     assert places_of(shop.url, *SECRETS) == set()
 
 
 @pytest.mark.slow
-def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(shop: Shop) -> None:
+async def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(shop: Shop) -> None:
     names = [f"customer-{number}-7f3a9c" for number in range(4)]
 
     async def launching(part: Parts, name: str) -> None:
@@ -100,29 +97,24 @@ def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(shop: Shop)
                 except (ConflictError, NotFoundError):
                     await asyncio.sleep(0)
 
-    async def scenario() -> None:
-        async with shop.parts() as one, shop.parts() as two, shop.parts() as three:
-            done: list[int] = []
-            eraser = asyncio.create_task(erasing(three, done))
-            await asyncio.gather(*(launching(part, name) for part in (one, two) for name in names))
-            done.append(1)
-            await eraser
-            await shop.verify()
-            for name in names:
-                if query(
-                    shop.url, "SELECT 1 FROM job_runs WHERE parameters->>'customerId' = %s", name
-                ):
-                    await three.subjects.erase(name, None, TESTER)
-            await shop.verify()
-
-    asyncio.run(scenario())
+    async with shop.parts() as one, shop.parts() as two, shop.parts() as three:
+        done: list[int] = []
+        eraser = asyncio.create_task(erasing(three, done))
+        await asyncio.gather(*(launching(part, name) for part in (one, two) for name in names))
+        done.append(1)
+        await eraser
+        await shop.verify()
+        for name in names:
+            if query(shop.url, "SELECT 1 FROM job_runs WHERE parameters->>'customerId' = %s", name):
+                await three.subjects.erase(name, None, TESTER)
+        await shop.verify()
     assert shop.parameters() == [GONE] * 200
     assert places_of(shop.url, *names) == set()
     [(erased,)] = query(shop.url, "SELECT count(*) FROM erased_subjects")
     assert erased >= 4
 
 
-def test_a_rebuild_that_folded_before_an_erasure_does_not_undo_it(
+async def test_a_rebuild_that_folded_before_an_erasure_does_not_undo_it(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[Sequence[UUID]] = []
@@ -150,7 +142,7 @@ def test_a_rebuild_that_folded_before_an_erasure_does_not_undo_it(
             assert len(tries) >= 3
             await shop.verify()
 
-    asyncio.run(scenario())
+    await scenario()
     assert places_of(shop.url, *SECRETS, "bo") - {"job_definitions.slug"} <= {
         "job_runs.id",
         "jobs_events.state",
@@ -158,7 +150,9 @@ def test_a_rebuild_that_folded_before_an_erasure_does_not_undo_it(
     assert shop.parameters() == [GONE, GONE]
 
 
-def test_an_erasure_is_whole_or_not_at_all(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_erasure_is_whole_or_not_at_all(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class PowerCutError(Exception):
         pass
 
@@ -194,23 +188,17 @@ def test_an_erasure_is_whole_or_not_at_all(shop: Shop, monkeypatch: pytest.Monke
             assert query(shop.url, "SELECT count(*) FROM erased_subjects") == [(1,)]
             await shop.verify()
 
-    asyncio.run(scenario())
+    await scenario()
     assert shop.parameters() == [GONE]
 
 
-def test_rows_kept_in_memory_for_a_slow_client_forget_too(shop: Shop) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            run_id = await shop.ended(part)
-            first, second = [
-                event for event in await part.reader.after(1) if event.aggregate_id == run_id
-            ]
-            replay = Replay(part.reader)
-            [step] = await replay.steps([first])
-            assert step.after["parameters"] == GIVEN
-            await part.subjects.erase(ALICE, None, TESTER)
-            [step] = await replay.steps([second])
-            assert step.before is not None
-            assert (step.before["parameters"], step.after["parameters"]) == (GONE, GONE)
-
-    asyncio.run(scenario())
+async def test_rows_kept_in_memory_for_a_slow_client_forget_too(shop: Shop, part: Parts) -> None:
+    run_id = await shop.ended(part)
+    first, second = [event for event in await part.reader.after(1) if event.aggregate_id == run_id]
+    replay = Replay(part.reader)
+    [step] = await replay.steps([first])
+    assert step.after["parameters"] == GIVEN
+    await part.subjects.erase(ALICE, None, TESTER)
+    [step] = await replay.steps([second])
+    assert step.before is not None
+    assert (step.before["parameters"], step.after["parameters"]) == (GONE, GONE)

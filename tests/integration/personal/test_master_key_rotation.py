@@ -44,55 +44,52 @@ async def filled(part: Parts) -> set[str]:
     return names
 
 
-def test_where_there_is_no_key_there_is_nothing_to_change(
+async def test_where_there_is_no_key_there_is_nothing_to_change(
     database_url: str, tmp_path: Path
 ) -> None:
     key = tmp_path / "subjects.key"
-    assert asyncio.run(rotated(database_url, key)) is None
+    assert await rotated(database_url, key) is None
     assert not key.exists()
 
 
-def test_a_running_process_goes_on_with_the_new_key(
+async def test_a_running_process_goes_on_with_the_new_key(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rotation, "AT_ONCE", 5)
     key = tmp_path / "subjects.key"
 
-    async def scenario() -> None:
-        async with parts(database_url, subject_key=key) as part:
-            names = await filled(part)
-            old, before = (
-                key.read_text(),
-                query(database_url, "SELECT * FROM subject_keys ORDER BY key_id"),
-            )
-            new = await rotated(database_url, key)
-            after = query(database_url, "SELECT * FROM subject_keys ORDER BY key_id")
-            assert {row[3] for row in after} == {new}
-            for one, other in zip(before, after, strict=True):
-                assert one[0] == other[0]
-                assert (one[1], one[2]) != (other[1], other[2])
-            assert set(old.splitlines()) & set(key.read_text().splitlines()) <= {
-                line for line in old.splitlines() if line.startswith("#")
-            }
-            assert await names_in(part) == names
-            await launched(part, "customer-3")
-            await launched(part, "customer-new")
-            assert query(database_url, "SELECT count(*) FROM subject_keys") == [(SUBJECTS + 1,)]
-            assert (await part.subjects.erase("customer-3", None, TESTER)).row["runs"] == 2
-            # Whoever has the old key, and a copy of the old table, cannot read what is stored now,
-            # and vice versa.
-            key.write_text(old)
-        async with parts(database_url, subject_key=key) as part:
-            with pytest.raises(SubjectKeysUnavailableError):
-                await names_in(part)
-
-    asyncio.run(scenario())
+    async with parts(database_url, subject_key=key) as part:
+        names = await filled(part)
+        old, before = (
+            key.read_text(),
+            query(database_url, "SELECT * FROM subject_keys ORDER BY key_id"),
+        )
+        new = await rotated(database_url, key)
+        after = query(database_url, "SELECT * FROM subject_keys ORDER BY key_id")
+        assert {row[3] for row in after} == {new}
+        for one, other in zip(before, after, strict=True):
+            assert one[0] == other[0]
+            assert (one[1], one[2]) != (other[1], other[2])
+        assert set(old.splitlines()) & set(key.read_text().splitlines()) <= {
+            line for line in old.splitlines() if line.startswith("#")
+        }
+        assert await names_in(part) == names
+        await launched(part, "customer-3")
+        await launched(part, "customer-new")
+        assert query(database_url, "SELECT count(*) FROM subject_keys") == [(SUBJECTS + 1,)]
+        assert (await part.subjects.erase("customer-3", None, TESTER)).row["runs"] == 2
+        # Whoever has the old key, and a copy of the old table, cannot read what is stored now,
+        # and vice versa.
+        key.write_text(old)
+    async with parts(database_url, subject_key=key) as part:
+        with pytest.raises(SubjectKeysUnavailableError):
+            await names_in(part)
 
 
 @pytest.mark.parametrize(
     "moment", ["before the change", "while wrapping", "before the file is cleaned"]
 )
-def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_completes_it(
+async def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_completes_it(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     key = tmp_path / "subjects.key"
@@ -126,55 +123,52 @@ def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_completes_i
                 await launched(part, name)
         assert query(database_url, "SELECT count(*) FROM subject_keys") == [(SUBJECTS,)]
 
-    names = asyncio.run(fill())
+    names = await fill()
     with monkeypatch.context() as patched:
         patched.setattr(rotation, "_wrap_some", dying)
         patched.setattr(MasterKeyFile, "write", writing)
         with pytest.raises(KeyboardInterrupt):
-            asyncio.run(rotated(database_url, key))
+            await rotated(database_url, key)
     assert len(MasterKeyFile(key).held()) == 2
-    asyncio.run(check(names))
-    new = asyncio.run(rotated(database_url, key))
+    await check(names)
+    new = await rotated(database_url, key)
     assert [one.id for one in MasterKeyFile(key).held()] == [new]
     assert query(database_url, "SELECT DISTINCT master FROM subject_keys") == [(new,)]
-    asyncio.run(check(names))
+    await check(names)
 
 
-def test_launches_and_erasures_go_on_while_the_key_is_changed_again_and_again(
+async def test_launches_and_erasures_go_on_while_the_key_is_changed_again_and_again(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rotation, "AT_ONCE", 2)
     key = tmp_path / "subjects.key"
 
-    async def scenario() -> None:
-        async with (
-            parts(database_url, subject_key=key) as one,
-            parts(database_url, subject_key=key) as two,
-        ):
-            names = await filled(one)
-            over: list[int] = []
+    async with (
+        parts(database_url, subject_key=key) as one,
+        parts(database_url, subject_key=key) as two,
+    ):
+        names = await filled(one)
+        over: list[int] = []
 
-            async def working(part: Parts, prefix: str) -> None:
-                number = 0
-                while not over:
-                    name = f"{prefix}-{number % 7}"
-                    await launched(part, name)
-                    if number % 3 == 0:
-                        await part.subjects.erase(name, None, TESTER)
-                    await launched(part, next(iter(names)))
-                    number += 1
+        async def working(part: Parts, prefix: str) -> None:
+            number = 0
+            while not over:
+                name = f"{prefix}-{number % 7}"
+                await launched(part, name)
+                if number % 3 == 0:
+                    await part.subjects.erase(name, None, TESTER)
+                await launched(part, next(iter(names)))
+                number += 1
 
-            tasks = [asyncio.create_task(working(one, "a")), asyncio.create_task(working(two, "b"))]
-            for _ in range(5):
-                await rotated(database_url, key)
-            over.append(1)
-            await asyncio.gather(*tasks)
-            twice = "SELECT count(*) - count(DISTINCT lookup) FROM subject_keys"
-            assert query(database_url, twice) == [(0,)]
-            shared = (
-                "SELECT count(DISTINCT personal) FROM job_runs WHERE parameters->>'customerId' = %s"
-            )
-            for name in names:
-                assert query(database_url, shared, name) == [(1,)]
-
-    asyncio.run(scenario())
+        tasks = [asyncio.create_task(working(one, "a")), asyncio.create_task(working(two, "b"))]
+        for _ in range(5):
+            await rotated(database_url, key)
+        over.append(1)
+        await asyncio.gather(*tasks)
+        twice = "SELECT count(*) - count(DISTINCT lookup) FROM subject_keys"
+        assert query(database_url, twice) == [(0,)]
+        shared = (
+            "SELECT count(DISTINCT personal) FROM job_runs WHERE parameters->>'customerId' = %s"
+        )
+        for name in names:
+            assert query(database_url, shared, name) == [(1,)]

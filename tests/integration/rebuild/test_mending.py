@@ -36,16 +36,18 @@ async def rebuilt(url: str, table: Table, at: Callable[[str], None] = lambda _: 
     )
 
 
-def rebuild_now(url: str, table: Table, at: Callable[[str], None] = lambda _: None) -> Rebuilt:
-    return asyncio.run(rebuilt(url, table, at))
+async def rebuild_now(
+    url: str, table: Table, at: Callable[[str], None] = lambda _: None
+) -> Rebuilt:
+    return await rebuilt(url, table, at)
 
 
-def check_equal_to_log(url: str) -> None:
-    asyncio.run(verify(Database(url), TABLES, fail, lambda *_: None))
+async def check_equal_to_log(url: str) -> None:
+    await verify(Database(url), TABLES, fail, lambda *_: None)
 
 
 def meanwhile(url: str, act: Callable[[Parts], Any]) -> None:
-    """Do something with the service's parts, in a thread, so that it happens at this very moment of a rebuild."""
+    """Do something with the service's parts in a thread: at this very moment of a rebuild."""
 
     async def run() -> None:
         async with parts(url) as part:
@@ -56,13 +58,15 @@ def meanwhile(url: str, act: Callable[[Parts], Any]) -> None:
     thread.join()
 
 
-def test_a_row_that_moved_on_from_a_bad_base_is_mended_to_the_present(database_url: str) -> None:
+async def test_a_row_that_moved_on_from_a_bad_base_is_mended_to_the_present(
+    database_url: str,
+) -> None:
     async def launched() -> UUID:
         async with parts(database_url) as part:
             launch = Launch(parameters={"day": "monday"}, delay_ms=3_600_000)
             return (await part.jobs.launch(await registered(part.jobs), launch, TESTER)).run_id
 
-    run_id = asyncio.run(launched())
+    run_id = await launched()
     query(database_url, """UPDATE job_runs SET parameters = '{"day": "sabotaged"}' RETURNING 1""")
 
     def compared(what: str) -> None:
@@ -71,14 +75,14 @@ def test_a_row_that_moved_on_from_a_bad_base_is_mended_to_the_present(database_u
         ):
             meanwhile(database_url, lambda part: part.jobs.cancel(run_id, "now", TESTER))
 
-    result = rebuild_now(database_url, job_runs.TABLE, compared)
+    result = await rebuild_now(database_url, job_runs.TABLE, compared)
     assert result.mended == 1
     assert query(database_url, "SELECT status, parameters, aggregate_version FROM job_runs") == [
         ("canceled", {"day": "monday"}, 2)
     ]
 
 
-def test_what_is_appended_between_fold_and_lock_is_folded_on(
+async def test_what_is_appended_between_fold_and_lock_is_folded_on(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def launched(part: Parts) -> UUID:
@@ -104,31 +108,27 @@ def test_what_is_appended_between_fold_and_lock_is_folded_on(
             assert (await rebuilt(database_url, job_runs.TABLE)).mended == 1
             assert tries == [[run_id], [run_id]]
 
-    asyncio.run(scenario())
+    await scenario()
     assert query(database_url, "SELECT slug, status FROM job_runs") == [("job", "canceled")]
 
 
-def test_an_append_after_the_mending_follows_the_mended_row(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            run_id = (await part.jobs.launch(await registered(part.jobs), Launch(), TESTER)).run_id
-            query(database_url, "DELETE FROM job_runs RETURNING 1")
-            await rebuilt(database_url, job_runs.TABLE)
-            [claim] = await part.executions.claim(await part.worker("worker"), 1)
-            assert claim.run.id == run_id
-            await part.executions.succeed(run_id, claim.holder, None, Report({"rows": 1}))
-
-    asyncio.run(scenario())
-    check_equal_to_log(database_url)
+async def test_an_append_after_the_mending_follows_the_mended_row(
+    database_url: str, part: Parts
+) -> None:
+    run_id = (await part.jobs.launch(await registered(part.jobs), Launch(), TESTER)).run_id
+    query(database_url, "DELETE FROM job_runs RETURNING 1")
+    await rebuilt(database_url, job_runs.TABLE)
+    [claim] = await part.executions.claim(await part.worker("worker"), 1)
+    assert claim.run.id == run_id
+    await part.executions.succeed(run_id, claim.holder, None, Report({"rows": 1}))
+    await check_equal_to_log(database_url)
 
 
-def test_rows_that_sit_on_what_belongs_to_others_all_come_right(database_url: str) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            for slug in ("a", "b", "c", "d", "e"):
-                await registered(part.jobs, slug)
-
-    asyncio.run(scenario())
+async def test_rows_that_sit_on_what_belongs_to_others_all_come_right(
+    database_url: str, part: Parts
+) -> None:
+    for slug in ("a", "b", "c", "d", "e"):
+        await registered(part.jobs, slug)
     with psycopg.connect(database_url, autocommit=True) as connection:
         # a and b exchanged, but for a letter's case,
         for old, new in (("a", "x"), ("b", "A"), ("x", "b")):
@@ -138,12 +138,12 @@ def test_rows_that_sit_on_what_belongs_to_others_all_come_right(database_url: st
         connection.execute("UPDATE job_definitions SET slug = 'C' WHERE slug = 'd'")
         # and e a stranger.
         connection.execute("UPDATE job_definitions SET id = gen_random_uuid() WHERE slug = 'e'")
-    assert rebuild_now(database_url, job_definitions.TABLE).mended == 6
-    check_equal_to_log(database_url)
+    assert (await rebuild_now(database_url, job_definitions.TABLE)).mended == 6
+    await check_equal_to_log(database_url)
 
 
-def test_it_appends_nothing_and_announces_nothing(database_url: str) -> None:
-    record.fold(database_url, files.HERE / "0.1.0")
+async def test_it_appends_nothing_and_announces_nothing(database_url: str) -> None:
+    await record.fold(database_url, files.HERE / "0.1.0")
     query(database_url, "DELETE FROM job_runs RETURNING 1")
     state = (
         "SELECT count(*), (SELECT last_value FROM jobs_events_notification_id_seq) FROM jobs_events"
@@ -151,7 +151,7 @@ def test_it_appends_nothing_and_announces_nothing(database_url: str) -> None:
     before = query(database_url, state), query(database_url, "SELECT * FROM workers ORDER BY id")
     with psycopg.connect(database_url, autocommit=True) as listening:
         listening.execute(f"LISTEN {sql.CHANNEL}")
-        assert rebuild_now(database_url, job_runs.TABLE).mended > 0
+        assert (await rebuild_now(database_url, job_runs.TABLE)).mended > 0
         # Whatever was announced before this has arrived with its answer.
         listening.execute("SELECT 1")
         assert list(listening.notifies(timeout=0)) == []
@@ -163,35 +163,32 @@ def test_it_appends_nothing_and_announces_nothing(database_url: str) -> None:
     ) == before
 
 
-def test_one_rebuild_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_rebuild_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild, "PATIENCE", "100ms")
 
-    async def scenario() -> None:
-        begun, over = asyncio.Event(), asyncio.Event()
+    begun, over = asyncio.Event(), asyncio.Event()
 
-        async def long_one() -> None:
-            async with rebuild._only_rebuild(Database(database_url), job_runs.TABLE):
-                begun.set()
-                await over.wait()
+    async def long_one() -> None:
+        async with rebuild._only_rebuild(Database(database_url), job_runs.TABLE):
+            begun.set()
+            await over.wait()
 
-        async with asyncio.TaskGroup() as group:
-            group.create_task(long_one())
-            await begun.wait()
-            with pytest.raises(
-                RebuildUnderWayError,
-                match="at work already: apphub-jobs rebuild of job_runs, since 2",
-            ):
-                await rebuilt(database_url, job_definitions.TABLE)
-            over.set()
-
-    asyncio.run(scenario())
-    rebuild_now(database_url, job_definitions.TABLE)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(long_one())
+        await begun.wait()
+        with pytest.raises(
+            RebuildUnderWayError,
+            match="at work already: apphub-jobs rebuild of job_runs, since 2",
+        ):
+            await rebuilt(database_url, job_definitions.TABLE)
+        over.set()
+    await rebuild_now(database_url, job_definitions.TABLE)
 
 
-def test_batches_stay_short_and_one_that_waits_too_long_for_the_lock_is_tried_again(
+async def test_batches_stay_short_and_one_that_waits_too_long_for_the_lock_is_tried_again(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(database_url, 100)
+    await fill(database_url, 100)
     query(database_url, "DELETE FROM job_runs RETURNING 1")
     sizes = []
     write = Mender._write
@@ -210,7 +207,7 @@ def test_batches_stay_short_and_one_that_waits_too_long_for_the_lock_is_tried_ag
     monkeypatch.setattr(Mender, "_write", writing)
     # Whatever a batch takes is too long: they shrink to single rows.
     monkeypatch.setattr(repair, "TARGET_HOLD_S", 0.0)
-    assert rebuild_now(database_url, job_runs.TABLE).mended == 100
+    assert (await rebuild_now(database_url, job_runs.TABLE)).mended == 100
     assert sizes[0] == repair.FIRST_BATCH
     assert sizes[1:] == [1] * (100 - repair.FIRST_BATCH + 1)  # One of them tried twice.
-    check_equal_to_log(database_url)
+    await check_equal_to_log(database_url)

@@ -1,6 +1,5 @@
 """Tables that another version of their fold has written are noticed, and rebuilt or named."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,23 +24,23 @@ from tests.support.logs import query
 from tests.support.processes import started
 
 
-def stale(url: str) -> list[tuple[str, int | None]]:
+async def stale(url: str) -> list[tuple[str, int | None]]:
     async def read() -> list[tuple[str, int | None]]:
         async with await Database(url).connect() as connection:
             return [(one.table.name, one.written_by) for one in await stale_tables(connection)]
 
-    return asyncio.run(read())
+    return await read()
 
 
-def find(url: str, table: Table) -> int:
-    [checked] = asyncio.run(verify(Database(url), [table], lambda _: None, lambda *_: None))
+async def find(url: str, table: Table) -> int:
+    [checked] = await verify(Database(url), [table], lambda _: None, lambda *_: None)
     return checked.differences
 
 
 @pytest.fixture
-def outdated_url(database_url: str) -> str:
-    """Return a database whose runs an older version wrote, which knew nothing of who requested them."""
-    record.fold(database_url, files.HERE / "0.1.0")
+async def outdated_url(database_url: str) -> str:
+    """Return a database whose runs an older version wrote, without who requested them."""
+    await record.fold(database_url, files.HERE / "0.1.0")
     query(database_url, "UPDATE job_runs SET requested_by = 'somebody' RETURNING 1")
     query(
         database_url,
@@ -50,60 +49,63 @@ def outdated_url(database_url: str) -> str:
     return database_url
 
 
-def test_a_new_database_has_todays_versions(database_url: str) -> None:
-    assert stale(database_url) == []
+async def test_a_new_database_has_todays_versions(database_url: str) -> None:
+    assert await stale(database_url) == []
     assert query(
         database_url, "SELECT name, version FROM projection_versions ORDER BY 1"
     ) == sorted((table.name, table.version) for table in TABLES)
 
 
-def test_at_start_a_small_table_is_rebuilt(
+async def test_at_start_a_small_table_is_rebuilt(
     outdated_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert stale(outdated_url) == [("job_runs", 0)]
-    asyncio.run(catch_up(Database(outdated_url)))
-    assert stale(outdated_url) == []
-    assert find(outdated_url, job_runs.TABLE) == 0
+    assert await stale(outdated_url) == [("job_runs", 0)]
+    await catch_up(Database(outdated_url))
+    assert await stale(outdated_url) == []
+    assert await find(outdated_url, job_runs.TABLE) == 0
     [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
     assert (
         said == "job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows changed"
     )
 
 
-def test_at_start_a_large_table_is_named_with_the_command_to_run(
+async def test_at_start_a_large_table_is_named_with_the_command_to_run(
     outdated_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuild, "SMALL_LOG", 10)
-    asyncio.run(catch_up(Database(outdated_url)))
-    assert stale(outdated_url) == [("job_runs", 0)]
+    await catch_up(Database(outdated_url))
+    assert await stale(outdated_url) == [("job_runs", 0)]
     [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
     assert said.startswith("job_runs was written by version 0 of its fold, not by 2")
     assert said.endswith("run: apphub-jobs projections rebuild job_runs")
 
 
-def test_the_service_looks_when_it_starts(outdated_url: str, tmp_path: Path) -> None:
+async def test_the_service_looks_when_it_starts(outdated_url: str, tmp_path: Path) -> None:
     arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
     with started(*arguments, APPHUB_DATABASE_URL=outdated_url) as api:
         api.url()
         api.wait_for_line(
             "job_runs was written by version 0 of its fold, not by 2: rebuilt, 16 rows", errors=True
         )
-    assert stale(outdated_url) == []
+    assert await stale(outdated_url) == []
 
 
-def test_a_step_back_to_an_older_version_is_noticed_too(database_url: str) -> None:
+async def test_a_step_back_to_an_older_version_is_noticed_too(database_url: str) -> None:
     query(
         database_url, "UPDATE projection_versions SET version = 9 WHERE name = 'builds' RETURNING 1"
     )
     query(database_url, "DELETE FROM projection_versions WHERE name = 'repositories' RETURNING 1")
-    assert stale(database_url) == [("repositories", None), ("builds", 9)]
+    assert await stale(database_url) == [("repositories", None), ("builds", 9)]
 
 
-def test_a_rebuild_that_did_not_come_to_its_end_is_noticed_and_drops_checkpoints_when_run_again(
+async def test_a_rebuild_that_did_not_end_is_noticed_and_drops_checkpoints_when_run_again(
     outdated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoint = "INSERT INTO run_checkpoints VALUES (1, gen_random_uuid(), '{}', '{}', 0, 0, 0, 0) RETURNING 1"
+    checkpoint = """
+        INSERT INTO run_checkpoints VALUES (1, gen_random_uuid(), '{}', '{}', 0, 0, 0, 0)
+        RETURNING 1
+    """
     query(outdated_url, checkpoint)
     mend = Mender.mend
 
@@ -120,22 +122,22 @@ def test_a_rebuild_that_did_not_come_to_its_end_is_noticed_and_drops_checkpoints
     with monkeypatch.context() as patched:
         patched.setattr(Mender, "mend", mend_and_die)
         with pytest.raises(KeyboardInterrupt):
-            asyncio.run(rebuild_runs())
-    assert stale(outdated_url) == [("job_runs", None)]
-    assert find(outdated_url, job_runs.TABLE) == 0
+            await rebuild_runs()
+    assert await stale(outdated_url) == [("job_runs", None)]
+    assert await find(outdated_url, job_runs.TABLE) == 0
     assert query(outdated_url, "SELECT position FROM run_checkpoints") == [(1,)]
-    assert asyncio.run(rebuild_runs()) == 0
-    assert stale(outdated_url) == []
+    assert await rebuild_runs() == 0
+    assert await stale(outdated_url) == []
     assert query(outdated_url, "SELECT position FROM run_checkpoints") == []
     query(outdated_url, checkpoint)
-    assert asyncio.run(rebuild_runs()) == 0
+    assert await rebuild_runs() == 0
     assert query(outdated_url, "SELECT position FROM run_checkpoints") == [(1,)], (
         "nothing was wrong"
     )
 
 
-def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
-    record.fold(database_url, files.HERE / "0.1.0")
+async def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
+    await record.fold(database_url, files.HERE / "0.1.0")
 
     def evolve(row: RunRow | None, event: Envelope) -> Changes:
         changed = job_runs.evolve(row, event)
@@ -147,19 +149,17 @@ def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE job_runs ADD COLUMN events_seen integer")
     runs = query(database_url, "SELECT count(*) FROM job_runs")[0][0]
-    assert find(database_url, table) == runs
-    rebuilt = asyncio.run(
-        rebuild.rebuild(Database(database_url), table, lambda _: None, lambda *_: None)
-    )
+    assert await find(database_url, table) == runs
+    rebuilt = await rebuild.rebuild(Database(database_url), table, lambda _: None, lambda *_: None)
     assert rebuilt.mended == runs
-    assert find(database_url, table) == 0
+    assert await find(database_url, table) == 0
     assert query(
         database_url, "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version"
     ) == [(0,)]
-    assert stale(database_url) == [("job_runs", 3)]
+    assert await stale(database_url) == [("job_runs", 3)]
 
 
-def test_a_table_that_still_differs_gets_no_version(
+async def test_a_table_that_still_differs_gets_no_version(
     outdated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def mends_nothing(*_: object) -> None:
@@ -167,8 +167,8 @@ def test_a_table_that_still_differs_gets_no_version(
 
     monkeypatch.setattr(Mender, "mend", mends_nothing)
     found: list[object] = []
-    rebuilt = asyncio.run(
-        rebuild.rebuild(Database(outdated_url), job_runs.TABLE, found.append, lambda *_: None)
+    rebuilt = await rebuild.rebuild(
+        Database(outdated_url), job_runs.TABLE, found.append, lambda *_: None
     )
     assert rebuilt.checked.differences == len(found) == 16
-    assert stale(outdated_url) == [("job_runs", None)]
+    assert await stale(outdated_url) == [("job_runs", None)]

@@ -45,9 +45,9 @@ WHOLE = """
 """
 
 
-def find(url: str) -> list[Difference]:
+async def find(url: str) -> list[Difference]:
     found: list[Difference] = []
-    asyncio.run(verify(Database(url), TABLES, found.append, lambda *_: None))
+    await verify(Database(url), TABLES, found.append, lambda *_: None)
     return found
 
 
@@ -92,8 +92,8 @@ class _Holds:
             thread.join()
 
 
-def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_path: Path) -> None:
-    fill(database_url, RUNS)
+async def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_path: Path) -> None:
+    await fill(database_url, RUNS)
     spoiled = sabotage(database_url, SPOILED)
     whole = [row[0] for row in query(database_url, WHOLE, spoiled)]
     serve = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
@@ -117,7 +117,7 @@ def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_path: P
     with started(*serve, APPHUB_DATABASE_URL=database_url) as api:
         address = api.url()
         with holds.watching(), rebuilding(database_url, tmp_path) as rebuild:
-            load = asyncio.run(scenario(address, rebuild))
+            load = await scenario(address, rebuild)
     said = "\n".join(rebuild.lines)
     assert rebuild.popen.returncode == 0, rebuild.errors
     mended, printed_ms = _told(said)
@@ -125,14 +125,15 @@ def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_path: P
     assert mended == SPOILED + len(spoiled[3::4])
     rate = len(load.launched) / load.took_s
     print(
-        f"{said}\n{rate:.0f} launches/s for {load.took_s:.0f} s, {load.reads} reads compared with the log"
+        f"{said}\n{rate:.0f} launches/s for {load.took_s:.0f} s,"
+        f" {load.reads} reads compared with the log"
     )
     print(f"longest hold seen by another session: {holds.longest_ms:.1f} ms")
     assert len(holds.transactions) > 1
     assert max(printed_ms, holds.longest_ms) < LONGEST_HOLD_MS
     assert len(load.launched) > 10
     assert load.reads > 50
-    assert find(database_url) == []
+    assert await find(database_url) == []
 
 
 def _told(said: str) -> tuple[int, float]:
@@ -150,11 +151,11 @@ AT_WORK = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'apphub-jo
 LEFT = "SELECT count(*) FROM pg_class WHERE relpersistence = 't'"
 
 
-def test_killed_at_random_points_it_leaves_a_working_service_and_completes_when_run_again(
+async def test_killed_at_random_points_it_leaves_a_working_service_and_completes_when_run_again(
     database_url: str, tmp_path: Path
 ) -> None:
     runs = 3_000 * KILLS
-    fill(database_url, runs, time_ordered=False)
+    await fill(database_url, runs, time_ordered=False)
     spoiled = set(map(str, sabotage(database_url, runs // 3)))
     launched = 0
 
@@ -163,7 +164,7 @@ def test_killed_at_random_points_it_leaves_a_working_service_and_completes_when_
             run_id = (await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)).run_id
             await part.jobs.cancel(run_id, None, TESTER)
 
-    left = len(find(database_url))
+    left = len(await find(database_url))
     for number in range(KILLS):
         # The first is killed while it folds, the others while they mend.
         enough = random.randrange(left * 3 // 4, left + 1) if number else left
@@ -184,18 +185,18 @@ def test_killed_at_random_points_it_leaves_a_working_service_and_completes_when_
                 released,
                 "the lock's release",
             )
-            asyncio.run(launch())
+            await launch()
             rebuild.kill_all()
-        asyncio.run(launch())
+        await launch()
         launched += 2
-        found = find(database_url)
+        found = await find(database_url)
         assert {one.key for one in found if one.kind != "extra"} <= spoiled
         left, before = len(found), left
         assert left <= before
     with rebuilding(database_url, tmp_path) as rebuild:
         assert rebuild.popen.wait(60) == 0, rebuild.errors
     assert _told("\n".join(rebuild.lines))[0] == left
-    assert find(database_url) == []
+    assert await find(database_url) == []
     assert query(database_url, "SELECT count(*) FROM job_runs") == [(runs + launched,)]
     eventually(lambda: query(database_url, LEFT) == [(0,)], what="the end of all temporary tables")
 
@@ -213,14 +214,14 @@ WAITS = """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_rebuild_that_is_stopped_while_it_waits_for_its_turn_says_so_and_ends(
+async def test_a_rebuild_that_is_stopped_while_it_waits_for_its_turn_says_so_and_ends(
     database_url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    fill(database_url, 100)
+    await fill(database_url, 100)
     sabotage(database_url, 8)
     with psycopg.connect(database_url) as holder, rebuilding(database_url, tmp_path) as rebuild:
         holder.execute(sql.LOCK.encode())
         eventually(lambda: query(database_url, WAITS), what="the rebuild's waiting")
         assert rebuild.stop(number) == 128 + number
     assert "stopped; nothing is half done" in rebuild.errors[-1]
-    assert len(find(database_url)) == 10
+    assert len(await find(database_url)) == 10

@@ -1,4 +1,4 @@
-"""`verify` finds every difference between tables and log, and nothing else, however busy the service is."""
+"""`verify` finds every difference between tables and log, and nothing else, under load too."""
 
 import asyncio
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ def fail(difference: Difference) -> None:
     raise AssertionError(difference)
 
 
-def find(url: str, tables: Sequence[Table] = TABLES) -> Found:
-    return asyncio.run(differences(url, tables))[0]
+async def find(url: str, tables: Sequence[Table] = TABLES) -> Found:
+    return (await differences(url, tables))[0]
 
 
 def run_command(url: str, tmp_path: Any, *arguments: str) -> Process:
@@ -50,9 +50,9 @@ def run_command(url: str, tmp_path: Any, *arguments: str) -> Process:
 
 
 @pytest.fixture
-def filled_url(database_url: str) -> str:
+async def filled_url(database_url: str) -> str:
     """Return a database with something of everything in its tables."""
-    record.fold(database_url, RECORDING)
+    await record.fold(database_url, RECORDING)
     return database_url
 
 
@@ -83,7 +83,7 @@ CLONE = """
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
-def test_a_corrupted_value_is_found_in_every_column(filled_url: str, table: Table) -> None:
+async def test_a_corrupted_value_is_found_in_every_column(filled_url: str, table: Table) -> None:
     columns = [column for column in table.columns if column != table.key]
     with psycopg.connect(filled_url, autocommit=True) as connection:
         for (index,) in connection.execute(UNIQUE, (table.name,)).fetchall():
@@ -91,7 +91,7 @@ def test_a_corrupted_value_is_found_in_every_column(filled_url: str, table: Tabl
             connection.execute(f"DROP INDEX IF EXISTS {index}")
         clone = CLONE.format(table=table.name, key=table.key)
         ids = {row[0] for row in connection.execute(clone, {"times": len(columns)}).fetchall()}
-    asyncio.run(rebuild(Database(filled_url), table, fail, lambda *_: None))
+    await rebuild(Database(filled_url), table, fail, lambda *_: None)
     corrupted = {}
     for key, column in zip(sorted(ids), columns, strict=True):
         value = STATUSES.get((table.name, column), CORRUPT[table.columns[column]]).format(
@@ -103,30 +103,35 @@ def test_a_corrupted_value_is_found_in_every_column(filled_url: str, table: Tabl
             key,
         )
         corrupted[str(key)] = [column]
-    found = find(filled_url)
+    found = await find(filled_url)
     assert {one.key: list(one.columns) for one in found} == corrupted
     assert {(one.table, one.kind) for one in found} == {(table.name, "differs")}
 
 
-UNIQUE = "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = %s::regclass AND indisunique AND NOT indisprimary"
+UNIQUE = """
+    SELECT indexrelid::regclass::text FROM pg_index
+    WHERE indrelid = %s::regclass AND indisunique AND NOT indisprimary
+"""
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
-def test_missing_and_extra_rows_are_found_with_the_events_behind_them(
+async def test_missing_and_extra_rows_are_found_with_the_events_behind_them(
     filled_url: str, table: Table
 ) -> None:
     [(missing,)] = query(
         filled_url,
-        f"DELETE FROM {table.name} WHERE {table.key} = (SELECT min({table.key}::text)::uuid FROM {table.name})"
+        f"DELETE FROM {table.name}"
+        f" WHERE {table.key} = (SELECT min({table.key}::text)::uuid FROM {table.name})"
         f" RETURNING {table.key}::text",
     )
     [(moved, extra)] = query(
         filled_url,
         f"WITH old AS (SELECT {table.key} AS key FROM {table.name} LIMIT 1)"
-        f" UPDATE {table.name} SET {table.key} = gen_random_uuid() FROM old WHERE {table.key} = old.key"
+        f" UPDATE {table.name} SET {table.key} = gen_random_uuid() FROM old"
+        f" WHERE {table.key} = old.key"
         f" RETURNING old.key::text, {table.key}::text",
     )
-    found = {one.key: one for one in find(filled_url)}
+    found = {one.key: one for one in await find(filled_url)}
     assert {key: one.kind for key, one in found.items()} == {
         missing: "missing",
         moved: "missing",
@@ -155,7 +160,7 @@ JSON_CHANGES = [
 """A result as the service writes it, what is written over it, and whether that is another value."""
 
 
-def test_json_is_compared_as_json_and_null_is_not_null(database_url: str) -> None:
+async def test_json_is_compared_as_json_and_null_is_not_null(database_url: str) -> None:
     async def run_with(results: list[Any]) -> None:
         async with parts(database_url) as part:
             slug, worker = await registered(part.jobs), await part.worker("worker")
@@ -167,8 +172,8 @@ def test_json_is_compared_as_json_and_null_is_not_null(database_url: str) -> Non
     values = [
         query(database_url, f"SELECT {before}::jsonb::text")[0][0] for before, _, _ in JSON_CHANGES
     ]
-    asyncio.run(run_with([None if value is None else orjson.loads(value) for value in values]))
-    assert find(database_url) == []
+    await run_with([None if value is None else orjson.loads(value) for value in values])
+    assert await find(database_url) == []
     runs = query(
         database_url, "SELECT id::text, result::text FROM job_runs ORDER BY created_position"
     )
@@ -180,10 +185,12 @@ def test_json_is_compared_as_json_and_null_is_not_null(database_url: str) -> Non
             expected[key] = {
                 "result": (before, query(database_url, f"SELECT {after}::jsonb::text")[0][0])
             }
-    assert {one.key: one.columns for one in find(database_url)} == expected
+    assert {one.key: one.columns for one in await find(database_url)} == expected
 
 
-def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(database_url: str) -> None:
+async def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(
+    database_url: str,
+) -> None:
     async def work(part: Any, over: asyncio.Event) -> None:
         worker = await part.worker("worker")
         while not over.is_set():
@@ -215,7 +222,7 @@ def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(database_url
                 over.set()
             return heads
 
-    heads = asyncio.run(scenario())
+    heads = await scenario()
     assert heads[-1] > heads[0] + 20, "the service did nothing meanwhile"
 
 
@@ -235,21 +242,21 @@ def test_the_log_is_folded_in_the_order_of_its_primary_key_without_sorting_it(
     assert any(line.startswith("->  Index Scan using jobs_events_pkey") for line in plan), plan
 
 
-def test_a_log_that_cannot_be_folded_is_said_with_the_event(filled_url: str) -> None:
+async def test_a_log_that_cannot_be_folded_is_said_with_the_event(filled_url: str) -> None:
     with psycopg.connect(filled_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE jobs_events DISABLE TRIGGER USER")
         connection.execute(
             "UPDATE jobs_events SET state = '{}' WHERE topic = 'job_run.attempt_lost'"
         )
         with pytest.raises(FoldError, match=r"job_run\.attempt_lost, version 3 of .*KeyError"):
-            find(filled_url)
+            await find(filled_url)
         connection.execute("DELETE FROM jobs_events WHERE topic = 'job_run.attempt_lost'")
         connection.execute("DELETE FROM jobs_events WHERE topic = 'job_run.cancel_requested'")
         with pytest.raises(
             FoldError,
             match=r"job_run\.canceled, version 4 of .* what comes before it has version 2",
         ):
-            find(filled_url)
+            await find(filled_url)
 
 
 def test_the_command_tells_people_and_programs_and_exits_with_1(
@@ -261,7 +268,8 @@ def test_the_command_tells_people_and_programs_and_exits_with_1(
     assert all(line.endswith(": equal to the log") for line in clean.lines)
     [(key,)] = query(
         filled_url,
-        "UPDATE job_definitions SET name = 'other', metadata = NULL WHERE slug = 'Report' RETURNING id::text",
+        "UPDATE job_definitions SET name = 'other', metadata = NULL"
+        " WHERE slug = 'Report' RETURNING id::text",
     )
     told = run_command(filled_url, tmp_path, "verify", "job_definitions")
     assert told.popen.returncode == 1

@@ -1,4 +1,4 @@
-"""Edits of the seals themselves, and of log and seals together, are found, as far as they can be."""
+"""Edits of the seals, and of log and seals together, are found, as far as they can be."""
 
 from pathlib import Path
 
@@ -18,29 +18,29 @@ def log(kept_log: SealedLog) -> SealedLog:
 @pytest.mark.parametrize(
     ("number", "first", "until"), [(1, 1, 10), (2, 11, 15), (4, 17, 26), (5, 27, 30)]
 )
-def test_a_removed_seal_is_named_and_its_events_are_still_checked(
+async def test_a_removed_seal_is_named_and_its_events_are_still_checked(
     log: SealedLog, number: int, first: int, until: int
 ) -> None:
     edit(log.url, f"DELETE FROM log_seals WHERE number = {number}")
-    report = log.verify()
+    report = await log.verify()
     assert found(report) == [("seal", first, until)]
     assert report.findings[0].text == f"seal {number} is missing"
     edit(log.url, update(first + 1 if number != 3 else first, "actor = 'x'"))
-    again = log.verify()
+    again = await log.verify()
     assert again.first is not None
     assert again.first.position <= first + 1 <= again.first.until <= until
     assert {kind for kind, *_ in found(again)} == {"seal", "contradicted"}
 
 
-def test_removed_seals_are_named_together(log: SealedLog) -> None:
+async def test_removed_seals_are_named_together(log: SealedLog) -> None:
     edit(log.url, "DELETE FROM log_seals WHERE number BETWEEN 2 AND 4")
-    report = log.verify()
+    report = await log.verify()
     assert [str(finding) for finding in report.findings] == [
         "positions 11-26: seals 2 to 4 are missing"
     ]
 
 
-def test_events_removed_together_with_their_seals_are_missed_by_the_next_seal(
+async def test_events_removed_together_with_their_seals_are_missed_by_the_next_seal(
     log: SealedLog,
 ) -> None:
     edit(
@@ -48,7 +48,7 @@ def test_events_removed_together_with_their_seals_are_missed_by_the_next_seal(
         "DELETE FROM log_seals WHERE number = 2",
         delete("notification_id BETWEEN 11 AND 15"),
     )
-    report = log.verify()
+    report = await log.verify()
     assert report.first is not None
     assert (report.first.kind, report.first.position) in {("contradicted", 8), ("seal", 8)}
     assert {kind for kind, *_ in found(report)} == {"seal", "contradicted"}
@@ -74,11 +74,11 @@ def test_events_removed_together_with_their_seals_are_missed_by_the_next_seal(
         "number = 40",
     ],
 )
-def test_an_altered_seal_is_named_by_the_first_position_under_it(
+async def test_an_altered_seal_is_named_by_the_first_position_under_it(
     log: SealedLog, change: str
 ) -> None:
     edit(log.url, f"UPDATE log_seals SET {change} WHERE number = 4")
-    report = log.verify()
+    report = await log.verify()
     assert report.first is not None
     assert {kind for kind, *_ in found(report)} == {"seal"}
     assert report.first.position == 17
@@ -86,90 +86,92 @@ def test_an_altered_seal_is_named_by_the_first_position_under_it(
 
 
 @pytest.mark.parametrize("column", ["head", "signature", "runs", "leaves", "peaks", "size"])
-def test_a_seal_of_which_a_column_was_emptied_is_named(log: SealedLog, column: str) -> None:
+async def test_a_seal_of_which_a_column_was_emptied_is_named(log: SealedLog, column: str) -> None:
     edit(
         log.url,
         f"ALTER TABLE log_seals ALTER COLUMN {column} DROP NOT NULL",
         f"UPDATE log_seals SET {column} = NULL WHERE number = 2",
     )
-    report = log.verify()
+    report = await log.verify()
     assert report.first is not None
     assert (report.first.kind, report.first.position) == ("seal", 11)
 
 
-def test_an_event_altered_together_with_its_hash_in_the_seal_is_found_by_the_root(
+async def test_an_event_altered_together_with_its_hash_in_the_seal_is_found_by_the_root(
     log: SealedLog,
 ) -> None:
     edit(
         log.url,
         update(18, "actor = 'x'"),
-        "UPDATE log_seals SET leaves = set_byte(leaves, 32, get_byte(leaves, 32) # 1) WHERE number = 4",
+        "UPDATE log_seals SET leaves = set_byte(leaves, 32, get_byte(leaves, 32) # 1)"
+        " WHERE number = 4",
     )
-    report = log.verify()
+    report = await log.verify()
     assert report.first is not None
     assert report.first.kind in {"contradicted", "seal"}
     assert 17 <= report.first.position <= 18 <= report.first.until <= 26
     assert {"contradicted", "seal"} == {kind for kind, *_ in found(report)}
 
 
-def test_copies_of_seals_are_no_seals(log: SealedLog) -> None:
+async def test_copies_of_seals_are_no_seals(log: SealedLog) -> None:
     edit(
         log.url,
-        "INSERT INTO log_seals SELECT 7, size, 34, head, signature, runs, leaves, peaks FROM log_seals"
+        "INSERT INTO log_seals"
+        " SELECT 7, size, 34, head, signature, runs, leaves, peaks FROM log_seals"
         " WHERE number = 6",
     )
-    report = log.verify()
+    report = await log.verify()
     assert [finding.text for finding in report.findings] == [
         "what stands as seal 7 was signed as seal 6"
     ]
 
 
-def test_seals_of_another_log_are_no_seals(log: SealedLog) -> None:
+async def test_seals_of_another_log_are_no_seals(log: SealedLog) -> None:
     edit(log.url, "UPDATE log_identity SET id = gen_random_uuid()")
-    report = log.verify()
+    report = await log.verify()
     assert len(report.findings) == 6
     assert "made for another log" in report.findings[0].text
     assert report.first is not None
     assert report.first.position == 1
 
 
-def test_a_log_without_any_seal_is_not_said_to_be_clean(log: SealedLog) -> None:
+async def test_a_log_without_any_seal_is_not_said_to_be_clean(log: SealedLog) -> None:
     edit(log.url, "DELETE FROM log_seals")
-    assert found(log.verify()) == [("seal", 1, 35)]
-    kept = found(log.verify(log.how.head_file))
+    assert found(await log.verify()) == [("seal", 1, 35)]
+    kept = found(await log.verify(log.how.head_file))
     assert ("seal", 1, LAST_SEALED) in kept
 
 
-def test_the_last_seals_removed_with_their_events_are_missed_by_the_head_that_was_kept(
+async def test_the_last_seals_removed_with_their_events_are_missed_by_the_head_that_was_kept(
     log: SealedLog,
 ) -> None:
     edit(log.url, "DELETE FROM log_seals WHERE number > 5", delete("notification_id > 29"))
-    assert log.verify().clean, "this is what a kept head is for"
+    assert (await log.verify()).clean, "this is what a kept head is for"
     # The kept head names the seal before it, which is still there: so it is known where the log was
     # cut.
-    assert found(log.verify(log.how.head_file)) == [("removed", 30, LAST_SEALED)]
+    assert found(await log.verify(log.how.head_file)) == [("removed", 30, LAST_SEALED)]
     edit(log.url, "DELETE FROM log_seals WHERE number > 4", delete("notification_id > 26"))
-    assert log.verify().clean
-    [(kind, first, until)] = found(log.verify(log.how.head_file))
+    assert (await log.verify()).clean
+    [(kind, first, until)] = found(await log.verify(log.how.head_file))
     assert (kind, until) == ("removed", LAST_SEALED)
     assert 17 < first <= 27
 
 
-def test_the_last_seal_removed_without_its_events_is_missed_by_the_head_that_was_kept(
+async def test_the_last_seal_removed_without_its_events_is_missed_by_the_head_that_was_kept(
     log: SealedLog,
 ) -> None:
     edit(log.url, "DELETE FROM log_seals WHERE number = 6")
-    report = log.verify(log.how.head_file)
+    report = await log.verify(log.how.head_file)
     assert found(report) == [("seal", 30, LAST_SEALED)]
     assert "no longer among the log's seals" in report.findings[0].text
 
 
-def test_all_seals_rewritten_with_another_key_are_not_believed(
+async def test_all_seals_rewritten_with_another_key_are_not_believed(
     log: SealedLog, tmp_path: Path
 ) -> None:
     edit(log.url, update(14, "actor = 'x'"))
-    rewrite_seals(log.url, new_keys(tmp_path), log.keys)
-    report = log.verify()
+    await rewrite_seals(log.url, new_keys(tmp_path), log.keys)
+    report = await log.verify()
     assert report.first is not None
     assert (report.first.kind, report.first.position) == ("seal", 1)
     assert [finding.text for finding in report.findings] == [
@@ -177,31 +179,33 @@ def test_all_seals_rewritten_with_another_key_are_not_believed(
     ]
 
 
-def test_log_and_seals_rewritten_from_one_event_on_without_the_key_are_found_there(
+async def test_log_and_seals_rewritten_from_one_event_on_without_the_key_are_found_there(
     log: SealedLog, tmp_path: Path
 ) -> None:
     keys = log.keys
     edit(log.url, update(18, "actor = 'x'"))
-    rewrite_seals(log.url, new_keys(tmp_path), keys, first=4)
-    report = log.verify()
+    await rewrite_seals(log.url, new_keys(tmp_path), keys, first=4)
+    report = await log.verify()
     assert report.first is not None
     assert (report.first.kind, report.first.position) == ("seal", 17)
     assert report.seals == 3
-    kept = log.verify(log.how.head_file)
+    kept = await log.verify(log.how.head_file)
     assert kept.first is not None
     assert kept.first.position <= 18 <= kept.first.until
     assert "contradicted" in {kind for kind, *_ in found(kept)}
 
 
 @pytest.mark.parametrize("position", [2, 7, 11, 16, 18, 26, 28, LAST_SEALED])
-def test_log_and_seals_rewritten_with_the_key_contradict_heads_kept_elsewhere(
+async def test_log_and_seals_rewritten_with_the_key_contradict_heads_kept_elsewhere(
     log: SealedLog, position: int, tmp_path: Path
 ) -> None:
-    late = log.export("late.json")
+    late = await log.export("late.json")
     edit(log.url, update(position, "actor = 'x'"))
-    rewrite_seals(log.url, log.keys, log.keys)
-    assert log.verify().clean, "whoever has the key can do this; only a head kept elsewhere tells"
-    report = log.verify(late)
+    await rewrite_seals(log.url, log.keys, log.keys)
+    assert (await log.verify()).clean, (
+        "whoever has the key can do this; only a head kept elsewhere tells"
+    )
+    report = await log.verify(late)
     assert [kind for kind, *_ in found(report)] == ["contradicted"]
     assert report.first is not None
     # 27 leaves: the peaks are those of 16, 8, 2 and 1 leaves.
@@ -210,49 +214,49 @@ def test_log_and_seals_rewritten_with_the_key_contradict_heads_kept_elsewhere(
     assert expected[0] <= report.first.position <= position <= report.first.until <= expected[1]
 
 
-def test_a_rewrite_of_the_last_seal_alone_is_found_under_it(log: SealedLog) -> None:
-    late = log.export("late.json")
+async def test_a_rewrite_of_the_last_seal_alone_is_found_under_it(log: SealedLog) -> None:
+    late = await log.export("late.json")
     edit(log.url, update(32, "actor = 'x'"))
-    rewrite_seals(log.url, log.keys, log.keys, first=6)
+    await rewrite_seals(log.url, log.keys, log.keys, first=6)
     # Seal 5 still is the one that the kept head names as the one before it.
-    assert found(log.verify(late)) == [("contradicted", 30, 32)]
+    assert found(await log.verify(late)) == [("contradicted", 30, 32)]
 
 
-def test_heads_kept_at_several_times_narrow_down_where_a_log_was_rewritten(
+async def test_heads_kept_at_several_times_narrow_down_where_a_log_was_rewritten(
     database_url: str, tmp_path: Path
 ) -> None:
     log = SealedLog(database_url, tmp_path)
     kept = []
     for number in range(10):
         log.append(10)
-        log.seal()
-        kept.append(log.export(f"{number}.json"))
+        await log.seal()
+        kept.append(await log.export(f"{number}.json"))
     edit(log.url, update(47, "actor = 'x'"))
-    rewrite_seals(log.url, log.keys, log.keys)
+    await rewrite_seals(log.url, log.keys, log.keys)
     together = tmp_path / "all.jsonl"
     together.write_bytes(b"".join(file.read_bytes() for file in reversed(kept)))
-    report = log.verify(together)
+    report = await log.verify(together)
     assert report.kept == 10
     assert report.first is not None
     assert (report.first.position, report.first.until) == (41, 48)
 
 
-def test_seals_made_anew_over_an_untouched_log_are_told_from_it(
+async def test_seals_made_anew_over_an_untouched_log_are_told_from_it(
     log: SealedLog, tmp_path: Path
 ) -> None:
-    late = log.export("late.json")
+    late = await log.export("late.json")
     edit(log.url, "DELETE FROM log_seals")
     log.how.head_file.unlink()
-    log.seal()
-    assert log.verify().clean
-    report = log.verify(late)
+    await log.seal()
+    assert (await log.verify()).clean
+    report = await log.verify(late)
     assert [kind for kind, *_ in found(report)] == ["seal"]
 
 
-def test_a_log_put_in_the_place_of_another_is_told_by_the_head_that_was_kept(
+async def test_a_log_put_in_the_place_of_another_is_told_by_the_head_that_was_kept(
     log: SealedLog, tmp_path: Path
 ) -> None:
-    late = log.export("late.json")
+    late = await log.export("late.json")
     edit(
         log.url,
         "DELETE FROM log_seals",
@@ -261,26 +265,28 @@ def test_a_log_put_in_the_place_of_another_is_told_by_the_head_that_was_kept(
     )
     log.how.head_file.unlink()
     log.append(30)
-    log.seal()
-    assert log.verify().clean
-    report = log.verify(late)
+    await log.seal()
+    assert (await log.verify()).clean
+    report = await log.verify(late)
     assert [kind for kind, *_ in found(report)] == ["contradicted"]
     assert "another log" in report.findings[0].text
 
 
-def test_the_tail_that_is_not_sealed_yet_tells_nothing(log: SealedLog) -> None:
+async def test_the_tail_that_is_not_sealed_yet_tells_nothing(log: SealedLog) -> None:
     """Documented in docs/tamper-evidence.md: between append and seal an edit leaves no trace."""
     edit(log.url, update(34, "actor = 'x'"), delete("notification_id = 35"))
-    report = log.verify(log.how.head_file)
+    report = await log.verify(log.how.head_file)
     assert (report.clean, report.unsealed) == (True, 1)
 
 
-def test_more_findings_than_anybody_reads_are_counted(database_url: str, tmp_path: Path) -> None:
+async def test_more_findings_than_anybody_reads_are_counted(
+    database_url: str, tmp_path: Path
+) -> None:
     log = SealedLog(database_url, tmp_path)
     log.append(1_500)
-    log.seal()
+    await log.seal()
     edit(log.url, "UPDATE jobs_events SET actor = 'x' WHERE notification_id > 300")
-    report = log.verify()
+    report = await log.verify()
     assert (len(report.findings), report.untold) == (100, 1_100)
     assert report.first is not None
     assert report.first.position == 301

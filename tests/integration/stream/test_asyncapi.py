@@ -1,6 +1,5 @@
 """The AsyncAPI document tells the truth: clients are generated from it."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +67,8 @@ async def let_runs_end(database_url: str) -> None:
         await part.executions.confirm_cancel(four.run.id, four.holder, "stopped", Report())
 
 
-def let_everything_happen(client: httpx.Client, database_url: str) -> None:
-    asyncio.run(let_runs_end(database_url))
+async def let_everything_happen(client: httpx.Client, database_url: str) -> None:
+    await let_runs_end(database_url)
     full = job_body(
         slug="full",
         retryPolicy={"maxAttempts": 2},
@@ -92,12 +91,12 @@ def let_everything_happen(client: httpx.Client, database_url: str) -> None:
     client.post("/subjects/erase", json={"subject": "bo"}).raise_for_status()
 
 
-def test_every_message_fits_its_schema_and_every_schema_is_seen(
+async def test_every_message_fits_its_schema_and_every_schema_is_seen(
     document: Json, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.stream.sessions.HEARTBEAT_S", 0.2)
     with in_process(database_url, tmp_path) as api:
-        let_everything_happen(api.client, database_url)
+        await let_everything_happen(api.client, database_url)
         with stream(api.client, after=0) as opened, server_sent(api.client, after=0) as events:
             for one in (opened, events):
                 one.until(lambda message: message["type"] == "heartbeat")

@@ -1,4 +1,4 @@
-"""The stream's limits, tightened: clients that are too slow, silence, a hub that lags behind the log."""
+"""The stream's limits, tightened: slow clients, silence, a hub that lags behind the log."""
 
 import asyncio
 import re
@@ -53,7 +53,7 @@ def read_to_the_end(opened: Stream) -> str:
 
 
 @pytest.mark.parametrize("types", [None, "job.run.updated"])
-def test_a_client_that_is_too_slow_is_told_where_to_resume_and_loses_nothing(
+async def test_a_client_that_is_too_slow_is_told_where_to_resume_and_loses_nothing(
     limited: InProcessApi, database_url: str, types: str | None
 ) -> None:
     register(limited)
@@ -71,7 +71,7 @@ def test_a_client_that_is_too_slow_is_told_where_to_resume_and_loses_nothing(
         == max(message["position"] for message in seen if "more" not in message)
         > head
     )
-    expected = [told for told in tell_now(database_url, head) if types in {None, told.type}]
+    expected = [told for told in await tell_now(database_url, head) if types in {None, told.type}]
     with stream(limited.client, after=resumed_after, types=types) as again:
         again.until_served(expected[-1].position)
     whole = [message for message in seen if message["position"] <= resumed_after] + of_events(
@@ -92,10 +92,10 @@ async def start_many(database_url: str, runs: int) -> None:
         assert len(claims) == runs
 
 
-def test_clients_that_read_are_not_overrun_by_a_backlog(
+async def test_clients_that_read_are_not_overrun_by_a_backlog(
     client: httpx.Client, database_url: str
 ) -> None:
-    """The started events are small; what is told of them, 120 whole runs twice, is three times what may wait."""
+    """The events are small; what is told of them, 120 runs twice, is three times what may wait."""
     with ThreadPoolExecutor() as readers, stream(client) as opened, server_sent(client) as events:
 
         def read(one: Stream | Events) -> int:
@@ -107,10 +107,10 @@ def test_clients_that_read_are_not_overrun_by_a_backlog(
             return running
 
         reading = [readers.submit(read, opened), readers.submit(read, events)]
-        asyncio.run(start_many(database_url, 120))
+        await start_many(database_url, 120)
         assert [each.result() for each in reading] == [120, 120]
     for ack, *received in (opened.received, events.received):
-        expected = tell_now(database_url, ack["data"]["head"])
+        expected = await tell_now(database_url, ack["data"]["head"])
         assert [told_of(message) for message in of_events(received)] == expected
 
 
@@ -118,7 +118,7 @@ def is_heartbeat(message: Json) -> bool:
     return bool(message["type"] == "heartbeat")
 
 
-def test_silence_is_broken_by_heartbeats_that_carry_the_position(
+async def test_silence_is_broken_by_heartbeats_that_carry_the_position(
     limited: InProcessApi, database_url: str
 ) -> None:
     register(limited)
@@ -134,7 +134,7 @@ def test_silence_is_broken_by_heartbeats_that_carry_the_position(
         assert beat["position"] >= ack["data"]["head"]
         for _ in range(3):
             launch(limited)
-        head = tell_now(database_url)[-1].position
+        head = (await tell_now(database_url))[-1].position
         opened.until(lambda message: is_heartbeat(message) and message["position"] == head)
         events.until(lambda message: is_heartbeat(message) and message["position"] == head)
         assert events.last_id == str(head)
@@ -159,7 +159,7 @@ def test_who_leaves_is_forgotten(limited: InProcessApi) -> None:
     eventually(lambda: limited.hub.subscribers == 0, what="the hub's forgetting both clients")
 
 
-def test_a_client_may_know_more_than_the_hub(
+async def test_a_client_may_know_more_than_the_hub(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_notifications(database_url, share=1)
@@ -169,7 +169,7 @@ def test_a_client_may_know_more_than_the_hub(
         register(api)
         for _ in range(3):
             launch(api)
-        expected = tell_now(database_url)
+        expected = await tell_now(database_url)
         head = expected[-1].position
         with (
             stream(api.client, after=head) as ahead,
@@ -187,13 +187,13 @@ def test_a_client_may_know_more_than_the_hub(
                 one.until(
                     lambda message: message.get("position") == head + 1 and "more" not in message
                 )
-        everything = tell_now(database_url)
+        everything = await tell_now(database_url)
         for one, after in ((ahead, head), (opened, head - 1), (events, 0)):
             received = [told_of(message) for message in of_events(one.received)]
             assert received == [told for told in everything if told.position > after]
 
 
-def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
+async def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_notifications(database_url, share=1)
@@ -202,7 +202,7 @@ def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
         known = api.hub.head
         register(api)
         launch(api)
-        head = tell_now(database_url)[-1].position
+        head = (await tell_now(database_url))[-1].position
         assert api.hub.head == known
         with stream(api.client) as opened:
             assert opened.next()["data"]["head"] == head

@@ -1,4 +1,4 @@
-"""The stream while the database or the store of run logs is away, and after a failure of the hub."""
+"""The stream while the database or the run logs' store is away, and after a failure of the hub."""
 
 import asyncio
 from collections.abc import Callable
@@ -48,32 +48,30 @@ class Way:
         self._proxy.refusing = False
 
 
-def through_a_proxy(
+async def through_a_proxy(
     database_url: str, data_dir: Path, story: Callable[[InProcessApi, Way], None]
 ) -> None:
     """Tell the story to an API whose way to the database can be closed."""
 
-    async def scenario() -> None:
-        async with Proxy(database_url) as proxy:
-            way = Way(proxy)
+    async with Proxy(database_url) as proxy:
+        way = Way(proxy)
 
-            def tell() -> None:
-                with in_process(proxy.url, data_dir) as api:
-                    story(api, way)
+        def tell() -> None:
+            with in_process(proxy.url, data_dir) as api:
+                story(api, way)
 
-            await asyncio.to_thread(tell)
-
-    asyncio.run(scenario())
+        await asyncio.to_thread(tell)
 
 
-def test_clients_survive_a_lost_database(
+async def test_clients_survive_a_lost_database(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.stream.sessions.HEARTBEAT_S", 0.2)
     monkeypatch.setattr("api.stream.sessions.NEAR", 5)
     monkeypatch.setattr("eventlog.database.connection.CONNECT_TIMEOUT_S", 1)
-    asyncio.run(append_some(database_url, "before", 40))
+    await append_some(database_url, "before", 40)
 
+    # It is told in a thread, which has no loop of its own.
     def story(api: InProcessApi, way: Way) -> None:
         known = api.hub.head
         with stream(api.client, after=0) as opened, server_sent(api.client, after=0) as events:
@@ -93,20 +91,19 @@ def test_clients_survive_a_lost_database(
                 answer = api.client.get("/events/stream", params={"after": known + 5})
                 assert (answer.status_code, answer.json()["code"]) == (503, "log_unavailable")
                 way.open()
-                head = tell_now(database_url)[-1].position
+                head = asyncio.run(tell_now(database_url))[-1].position
                 for one in (opened, events, late):
                     one.until(
                         lambda message: message.get("position") == head and "more" not in message
                     )
+        expected = asyncio.run(tell_now(database_url))
         for one in (opened, events, late):
-            assert [told_of(message) for message in of_events(one.received)] == tell_now(
-                database_url
-            )
+            assert [told_of(message) for message in of_events(one.received)] == expected
 
-    through_a_proxy(database_url, tmp_path / "data", story)
+    await through_a_proxy(database_url, tmp_path / "data", story)
 
 
-def test_a_hub_that_failed_goes_on_where_it_was(
+async def test_a_hub_that_failed_goes_on_where_it_was(
     database_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -126,14 +123,14 @@ def test_a_hub_that_failed_goes_on_where_it_was(
         eventually(lambda: api.hub.subscribers == 1, what="the client's joining the hub")
         for _ in range(3):
             api.client.post("/jobs", json=job_body()).raise_for_status()
-        expected = tell_now(database_url, ack["data"]["head"])
+        expected = await tell_now(database_url, ack["data"]["head"])
         opened.until_served(expected[-1].position)
     assert [told_of(message) for message in of_events(opened.received)] == expected
     assert not failures
     assert "background task stream hub died" in caplog.text
 
 
-def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
+async def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3_endpoint: str
 ) -> None:
     with s3.Gate(s3_endpoint) as gate:
@@ -151,7 +148,7 @@ def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
             ).raise_for_status()
             started = monotonic()
             told = [opened.until(lambda message: message["type"] == "repository.updated")]
-            asyncio.run(request_builds(database_url, 3))
+            await request_builds(database_url, 3)
             told += [
                 opened.until(lambda message: message["type"] == "build.updated") for _ in range(3)
             ]

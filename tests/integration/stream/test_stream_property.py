@@ -1,4 +1,4 @@
-"""Wherever clients are cut off, whatever notification is lost, whatever commits late: all get the whole log."""
+"""Wherever clients are cut off, whatever is lost or commits late: all get the whole log."""
 
 import asyncio
 import os
@@ -31,7 +31,8 @@ SLUGS = ["free", "Quiet", "third"]
 
 COPY = """
     INSERT INTO jobs_events (originator_id, originator_version, topic, state)
-    SELECT %s, 1, topic, state FROM jobs_events WHERE topic = 'job_run.requested' ORDER BY random() LIMIT 1
+    SELECT %s, 1, topic, state FROM jobs_events
+    WHERE topic = 'job_run.requested' ORDER BY random() LIMIT 1
 """
 
 
@@ -148,7 +149,9 @@ def followers(url: str) -> list[tuple[Follower, Wants]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + EVENTS // 50)
-def test_every_client_gets_the_whole_log_in_its_order(database_url: str, tmp_path: Path) -> None:
+async def test_every_client_gets_the_whole_log_in_its_order(
+    database_url: str, tmp_path: Path
+) -> None:
     seed = random.randrange(1_000_000)
     random.seed(seed)
     print("seed", seed)
@@ -186,7 +189,7 @@ def test_every_client_gets_the_whole_log_in_its_order(database_url: str, tmp_pat
         str(tmp_path / "data"),
         APPHUB_DATABASE_URL=database_url,
     ) as api:
-        asyncio.run(scenario(api))
+        await scenario(api)
     assert [
         line
         for line in api.errors

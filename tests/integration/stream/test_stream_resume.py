@@ -35,9 +35,9 @@ def log(shared: SharedApi, slug: str) -> Json:
     return {**row, "slug": slug}
 
 
-def test_a_client_resumes_from_every_position(shared: SharedApi, log: Json) -> None:
+async def test_a_client_resumes_from_every_position(shared: SharedApi, log: Json) -> None:
     for after in range(log["head"] + 1):
-        expected = tell_now(shared.database_url, after)
+        expected = await tell_now(shared.database_url, after)
         with stream(shared, after=after, logId=log["id"].upper()) as opened:
             received = opened.until_served(log["head"])
         assert [told_of(message) for message in of_events(received)] == expected
@@ -62,12 +62,12 @@ def test_the_ack_says_from_where_the_client_will_be_served(shared: SharedApi, lo
         assert events.last_id == str(log["head"])
 
 
-def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: Json) -> None:
+async def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: Json) -> None:
     del log
     with stream(shared, after=0) as opened, server_sent(shared, after=0) as events:
         opened.until_served(3)
         run = shared.launch(shared.register()["slug"])
-        expected = tell_now(shared.database_url)
+        expected = await tell_now(shared.database_url)
         opened.until_served(expected[-1].position)
         events.until(
             lambda message: (
@@ -80,10 +80,10 @@ def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: Json) 
     assert opened.of_run(run["id"])
 
 
-def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(
+async def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(
     shared: SharedApi, log: Json
 ) -> None:
-    expected = tell_now(shared.database_url)
+    expected = await tell_now(shared.database_url)
     for cut in range(1, len(expected) + 2):  # Also between two messages of one position.
         with server_sent(shared, after=0) as events:
             for _ in range(cut):
@@ -121,12 +121,12 @@ FILTERS: list[tuple[str, set[str]]] = [
 
 
 @pytest.mark.parametrize(("types", "kinds"), FILTERS)
-def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_position(
+async def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_position(
     shared: SharedApi, log: Json, types: str, kinds: set[str]
 ) -> None:
     wanted = {kind if "." in kind else f"job.run.{kind}" for kind in kinds}
     expected = [
-        told for told in tell_now(shared.database_url) if "*" in kinds or told.type in wanted
+        told for told in await tell_now(shared.database_url) if "*" in kinds or told.type in wanted
     ]
     with (
         stream(shared, after=0, types=types) as opened,
@@ -141,9 +141,9 @@ def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_position(
     assert "*" in kinds or {told.type for told in expected} == wanted
 
 
-def test_only_the_wanted_job_is_told_ignoring_case(shared: SharedApi, log: Json) -> None:
+async def test_only_the_wanted_job_is_told_ignoring_case(shared: SharedApi, log: Json) -> None:
     slug = log["slug"].swapcase()
-    expected = list(filter(is_job(slug), tell_now(shared.database_url)))
+    expected = list(filter(is_job(slug), await tell_now(shared.database_url)))
     assert {told.type.rpartition(".")[2] for told in expected} == {"pending", "canceled", "updated"}
     with stream(shared, after=0, job=slug) as opened:
         received = opened.until_served(log["head"])
@@ -157,13 +157,13 @@ def test_only_the_wanted_job_is_told_ignoring_case(shared: SharedApi, log: Json)
         assert of_events(opened.until_served(log["head"])) == []
 
 
-def test_filters_hold_for_what_happens_as_well(shared: SharedApi) -> None:
+async def test_filters_hold_for_what_happens_as_well(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
     with stream(shared, job=slug, types="job.run.pending,job.run.canceled") as opened:
         run = shared.launch(slug)
         shared.launch(shared.register()["slug"])
         shared.client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
-        head = tell_now(shared.database_url)[-1].position
+        head = (await tell_now(shared.database_url))[-1].position
         received = opened.until_served(head)
     told = of_events(received)
     assert [message["type"] for message in told] == ["job.run.pending", "job.run.canceled"]
@@ -214,8 +214,10 @@ def test_a_last_event_id_that_is_no_position_is_refused(shared: SharedApi) -> No
     assert issue["path"] == "/Last-Event-ID"
 
 
-def test_a_position_beyond_the_head_is_an_error_not_a_silence(shared: SharedApi, log: Json) -> None:
-    head = tell_now(shared.database_url)[-1].position
+async def test_a_position_beyond_the_head_is_an_error_not_a_silence(
+    shared: SharedApi, log: Json
+) -> None:
+    head = (await tell_now(shared.database_url))[-1].position
     message = f"position {head + 1} is beyond the head {head}: read anew what you need, begin there"
     for request in ({"params": {"after": head + 1}}, {"headers": {"Last-Event-ID": str(head + 1)}}):
         check_failure(

@@ -43,7 +43,7 @@ def client_that_never_reads(api: Process, path: str) -> Iterator[socket.socket]:
 
 
 def is_held_by_server(connection: socket.socket) -> bool:
-    """Return whether the server's end still belongs to a process: Linux shows an orphan without an inode."""
+    """Return whether the server's end has a process; Linux shows orphans without an inode."""
     ours, theirs = connection.getsockname()[1], connection.getpeername()[1]
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()

@@ -36,7 +36,7 @@ def changes(messages: list[Json]) -> list[Json]:
 
 
 def check_positions(messages: list[Json]) -> None:
-    """Check that positions rise, and that all but the last message of a position announce another one."""
+    """Check that positions rise, and that all but a position's last message announce another."""
     placed = [message for message in messages if "position" in message]
     for message, following in pairwise(placed):
         if message.get("more"):

@@ -1,4 +1,4 @@
-"""A worker's spool belongs to it while it lives, frozen or not, and to the next one as soon as it does not."""
+"""A worker's spool belongs to it while it lives, frozen or not, and then to the next one."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""The executor's slots: one attempt after the other, and what is said to one never reaches another."""
+"""The executor's slots: one attempt after the other; what is said to one reaches no other."""
 
 import asyncio
 import os

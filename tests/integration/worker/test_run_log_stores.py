@@ -1,4 +1,4 @@
-"""Reading logs from a directory and from object stores: the same text, whatever lies where, and whatever moves."""
+"""Reading logs from a directory and from object stores: the same text, wherever it lies."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

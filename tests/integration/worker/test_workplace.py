@@ -1,4 +1,4 @@
-"""Whose a working directory is, decided by the kernel's locks: real directories, real locks, real processes."""
+"""Whose a working directory is, decided by the kernel's locks: real ones, in real processes."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Ids: those that are derived meet where they must and nowhere else; those that are new sort by time."""
+"""Ids: derived ones meet where they must and nowhere else; new ones sort by time."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""JSON is normalised once: what would change or break on its way through is changed or refused at the door."""
+"""JSON is normalised once: what would change or break later is changed or refused at the door."""
 
 import json
 from typing import Any
@@ -48,7 +48,7 @@ def nested(levels: int) -> Any:
 
 
 def shuffled(value: Any) -> Any:
-    """Return an equal value whose keys stand in another order, and whose whole numbers are floats where exact."""
+    """Return an equal value with keys in another order, and with floats for whole numbers."""
     if isinstance(value, dict):
         return {key: shuffled(item) for key, item in reversed(value.items())}
     if isinstance(value, list):

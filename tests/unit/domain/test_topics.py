@@ -1,4 +1,7 @@
-"""The on-disk format: topics and fields. A change here breaks old logs unless an `upcast_vX_vY` lifts them."""
+"""The on-disk format: topics and fields.
+
+A change here breaks old logs unless an `upcast_vX_vY` lifts them.
+"""
 
 import dataclasses
 import subprocess
@@ -155,7 +158,7 @@ OF_EVERY_EVENT = {"originator_id", "originator_version", "timestamp"}
 
 
 def appended_classes(aggregate: type[Aggregate]) -> dict[str, type]:
-    """Return the aggregate's event classes that a log may hold, by topic: all but the bases that the library wants."""
+    """Return the event classes that a log may hold, by topic: all but the library's bases."""
     named = {
         name: value for name, value in vars(aggregate).items() if name not in {"Event", "Created"}
     }

@@ -20,7 +20,7 @@ def shown(run: JobRun) -> list[JsonObject]:
 
 
 def entry(**fields: Any) -> JsonObject:
-    """Return what is shown of a first execution that began at 100 ms, changed where something else is expected."""
+    """Return what is shown of a first execution that began at 100 ms, with these changes."""
     attempt = fields.get("attempt", 1)
     usual = {
         "attempt": attempt,

@@ -89,7 +89,7 @@ def told_types(run: JobRun) -> list[list[str]]:
     return [[kind for kind, _ in messages] for messages in told(stored(run))]
 
 
-# Definitions --------------------------------------------------------------------------------------------------------
+# Definitions --------------------------------------------------------------------------------------
 
 
 def definition_events() -> list[Envelope]:
@@ -145,7 +145,7 @@ def test_each_version_of_a_job_is_told() -> None:
     ]
 
 
-# Repositories -------------------------------------------------------------------------------------------------------
+# Repositories -------------------------------------------------------------------------------------
 
 
 def repository_events() -> list[Envelope]:
@@ -243,7 +243,7 @@ def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None
     ]
 
 
-# Runs on the stream -------------------------------------------------------------------------------------------------
+# Runs on the stream -------------------------------------------------------------------------------
 
 
 def test_a_change_of_status_is_told_by_its_name_and_as_a_change() -> None:

@@ -1,4 +1,4 @@
-"""A job's versions: what makes a new one, how it is numbered, and what the runs of old ones obey."""
+"""A job's versions: what makes a new one, its number, and what the runs of old ones obey."""
 
 from typing import Any
 

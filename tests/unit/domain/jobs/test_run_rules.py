@@ -1,4 +1,4 @@
-"""What holds of a run beyond single steps: the fence, the order of times, numbers that are never used twice."""
+"""What holds of a run beyond single steps: the fence, times in order, numbers used once."""
 
 from collections.abc import Callable
 

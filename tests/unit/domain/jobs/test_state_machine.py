@@ -19,7 +19,7 @@ AFTER_DEADLINE = at(START_DEADLINE_MS)
 ERROR = Failure("boom")
 
 # Given: each state, with the holder that speaks in it (the last one where nobody holds the run),
-# and as many attempts left after the present one as the argument says ---------------------
+# and as many attempts left after the present one as the argument says -----------------------------
 
 
 def _pending(spare: int) -> tuple[JobRun, Holder]:
@@ -86,7 +86,7 @@ GIVEN: dict[str, Callable[[int], tuple[JobRun, Holder]]] = {
     "expired": _expired,
 }
 
-# When: each command, in each of the circumstances that matter to it -------------------------------------------------
+# When: each command, in each of the circumstances that matter to it -------------------------------
 
 LAST = "on the last attempt"
 
@@ -116,7 +116,7 @@ WHEN: dict[str, Callable[[JobRun, Holder], object]] = {
     ),
 }
 
-# Then: the event and the status that it leaves, or the refusal's code -----------------------------------------------
+# Then: the event and the status that it leaves, or the refusal's code -----------------------------
 
 NOTHING = "nothing"
 STALE = "stale_execution"
@@ -204,7 +204,7 @@ def test_the_table_has_every_status() -> None:
     assert {GIVEN[state](0)[0].status for state in GIVEN} == set(STATUSES)
 
 
-# The document says the same -----------------------------------------------------------------------------------------
+# The document says the same -----------------------------------------------------------------------
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "pending": ("pending",),

@@ -1,4 +1,4 @@
-"""The quick yes: whatever it is certain of, the thorough validator finds nothing wrong with, within its budget."""
+"""The quick yes: where it is certain, the thorough validator finds nothing wrong either."""
 
 from typing import Any
 

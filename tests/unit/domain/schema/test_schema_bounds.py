@@ -1,4 +1,4 @@
-"""No schema stalls whoever checks against it: too much effort is a violation, and the rest means what it always did."""
+"""No schema stalls whoever checks against it: too much effort is a violation."""
 
 from itertools import combinations
 from typing import Any
@@ -21,7 +21,7 @@ TEXT = "a" * 60 + "!"
 
 
 def doubling(keyword: str, last: Json) -> dict[str, Any]:
-    """Return a schema whose thirty definitions each lead twice to the next: 2^30 looks at the last."""
+    """Return a schema of thirty definitions, each of which leads twice to the next: 2^30 looks."""
     chain = {f"d{n}": {keyword: [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)}
     return {"$ref": "#/$defs/d0", "$defs": {**chain, "d30": last}}
 

@@ -1,4 +1,4 @@
-"""Patterns of clients: what is too large is refused, what is honest is taken, and means what it always meant."""
+"""Patterns of clients: too large ones are refused, honest ones mean what they always meant."""
 
 import re
 import warnings

@@ -1,4 +1,7 @@
-"""Parameters against JSON Schemas: a schema is checked once, so that no launch stumbles over it; nothing is fetched."""
+"""Parameters against JSON Schemas: a schema is checked once, before any launch.
+
+Nothing is fetched.
+"""
 
 import socket
 import warnings

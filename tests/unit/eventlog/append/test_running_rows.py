@@ -1,4 +1,4 @@
-"""A row is folded on without being read only if it is certainly the one that stands in the table."""
+"""A row is folded on without being read only if it certainly is the one in the table."""
 
 from uuid import UUID, uuid4
 

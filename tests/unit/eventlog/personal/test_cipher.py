@@ -1,4 +1,4 @@
-"""An event's personal data out of the open and back: whole, bound to their place, and gone with their key."""
+"""An event's personal data: encrypted, whole when read, bound to its place, gone with its key."""
 
 import logging
 import stat

@@ -1,4 +1,4 @@
-"""Random logs, random seals, random edits: the check finds every difference and names the first one."""
+"""Random logs, seals and edits: the check finds every difference and names the first one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -116,7 +116,7 @@ def _edited(data: st.DataObject, events: list[Leaf]) -> list[Leaf]:
 
 
 def _damaged(data: st.DataObject, seals: list[StoredSeal]) -> list[StoredSeal]:
-    """Return the seals, some of them gone or damaged; the last one stays, for it is what covers the rest."""
+    """Return the seals, some gone or damaged; the last one stays, since it covers the rest."""
     damaged = []
     for seal in seals:
         last = seal.number == len(seals)

@@ -25,66 +25,54 @@ def _ask(made: Pace, count: int) -> list[asyncio.Task[Callable[[], None]]]:
     return [asyncio.create_task(made.turn()) for _ in range(count)]
 
 
-def test_the_next_begins_when_one_is_over_in_the_order_of_asking(
+async def test_the_next_begins_when_one_is_over_in_the_order_of_asking(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(throttle, "MOMENT_S", 3_600.0)
 
-    async def main() -> None:
-        turns = _ask(Pace(), 5)
-        assert await _begun(turns) == 2
-        (await turns[1])()
-        assert [turn.done() for turn in turns if await _begun(turns)] == [
-            True,
-            True,
-            True,
-            False,
-            False,
-        ]
-        (await turns[1])()
-        assert await _begun(turns) == 3, "a turn is given back once"
-
-    asyncio.run(main())
+    turns = _ask(Pace(), 5)
+    assert await _begun(turns) == 2
+    (await turns[1])()
+    assert [turn.done() for turn in turns if await _begun(turns)] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    (await turns[1])()
+    assert await _begun(turns) == 3, "a turn is given back once"
 
 
-def test_one_that_goes_on_makes_room_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_goes_on_makes_room_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "MOMENT_S", 0.001)
 
-    async def main() -> None:
-        async with asyncio.timeout(10):
-            await asyncio.gather(*_ask(Pace(), 20))
-
-    asyncio.run(main())
+    async with asyncio.timeout(10):
+        await asyncio.gather(*_ask(Pace(), 20))
 
 
-def test_who_stops_waiting_takes_nobodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_stops_waiting_takes_nobodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "MOMENT_S", 3_600.0)
 
-    async def main() -> None:
-        turns = _ask(Pace(), 4)
-        assert await _begun(turns) == 2
-        turns[2].cancel()
-        await asyncio.wait(turns[2:3])
-        (await turns[0])()
-        assert await _begun(turns) == 4
-        assert not turns[3].cancelled()
-
-    asyncio.run(main())
+    turns = _ask(Pace(), 4)
+    assert await _begun(turns) == 2
+    turns[2].cancel()
+    await asyncio.wait(turns[2:3])
+    (await turns[0])()
+    assert await _begun(turns) == 4
+    assert not turns[3].cancelled()
 
 
-def test_a_turn_that_came_together_with_the_cancel_is_passed_on(
+async def test_a_turn_that_came_together_with_the_cancel_is_passed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(throttle, "MOMENT_S", 3_600.0)
 
-    async def main() -> None:
-        made = Pace()
-        turns = _ask(made, 4)
-        assert await _begun(turns) == 2
-        (await turns[0])()
-        turns[2].cancel()
-        assert await _begun(turns) == 4, "the third is cancelled, and the fourth has its turn"
-        assert turns[2].cancelled()
-        assert not turns[3].cancelled()
-
-    asyncio.run(main())
+    made = Pace()
+    turns = _ask(made, 4)
+    assert await _begun(turns) == 2
+    (await turns[0])()
+    turns[2].cancel()
+    assert await _begun(turns) == 4, "the third is cancelled, and the fourth has its turn"
+    assert turns[2].cancelled()
+    assert not turns[3].cancelled()

@@ -21,7 +21,7 @@ from worker.lifecycle.attempts import Attempts, AttemptSettings
 @pytest.mark.parametrize(
     ("number", "command"), [(errno.ENOSPC, "hand_back"), (errno.EACCES, "fail")]
 )
-def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
+async def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
     monkeypatch: pytest.MonkeyPatch, number: int, command: str
 ) -> None:
     monkeypatch.setattr(attempts, "NO_ROOM_PAUSE_S", 0.0)
@@ -34,16 +34,13 @@ def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
     executor: Any = Mock()
     executor.submit = AsyncMock(side_effect=OSError(number, os.strerror(number)))
 
-    async def main() -> None:
-        freed = asyncio.Event()
-        made = Attempts(
-            AttemptSettings(1, {}), executions, executor, {"it": Mock()}, _Logs(), freed.set
-        )
-        made.start(_claim())
-        await asyncio.wait_for(freed.wait(), 10)
-        assert made.free == 1
-
-    asyncio.run(main())
+    freed = asyncio.Event()
+    made = Attempts(
+        AttemptSettings(1, {}), executions, executor, {"it": Mock()}, _Logs(), freed.set
+    )
+    made.start(_claim())
+    await asyncio.wait_for(freed.wait(), 10)
+    assert made.free == 1
     assert called == [command]
 
 

@@ -84,7 +84,10 @@ def test_output_appears_while_the_command_runs(
     capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-    script = f"echo first; while [ ! -e {mark} ]; do sleep 0.01; done; printf 'no newline'; echo second >&2"
+    script = (
+        f"echo first; while [ ! -e {mark} ]; do sleep 0.01; done;"
+        " printf 'no newline'; echo second >&2"
+    )
     seen: list[bytes] = []
 
     def look() -> None:

@@ -45,7 +45,7 @@ def origin(tmp_path: Path) -> Path:
 
 @contextmanager
 def served_by_the_first_protocol(repository: Path) -> Iterator[str]:
-    """Give the URL of a server that hands out only what names lead to, as all did before git's second protocol."""
+    """Give the URL of a server that hands out only what names lead to, as in git's protocol 0."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

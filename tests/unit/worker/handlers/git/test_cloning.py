@@ -1,4 +1,4 @@
-"""Git as the ingestion calls it, with the real git on real repositories, and the handler on top of it."""
+"""Git as the ingestion calls it, on real repositories, and the handler on top of it."""
 
 import json
 import logging
@@ -138,7 +138,7 @@ def test_nothing_but_the_clone_is_left(tmp_path: Path, directory: Path) -> None:
     assert git(directory / "clone", "status", "--porcelain") == ""
 
 
-# The handler on top -------------------------------------------------------------------------------------------------
+# The handler on top -------------------------------------------------------------------------------
 
 
 def ingested(origin: Path, reports: Reports | None = None) -> JobResult:
@@ -147,7 +147,8 @@ def ingested(origin: Path, reports: Reports | None = None) -> JobResult:
 
 def test_an_app_becomes_what_its_repository_says(tmp_path: Path) -> None:
     files = {
-        "package.json": '{"name": "shop-frontend", "dependencies": {"vue": "3"}, "engines": {"node": "20"}}',
+        "package.json": '{"name": "shop-frontend", "dependencies": {"vue": "3"},'
+        ' "engines": {"node": "20"}}',
         "tags.yaml": "team: web\nframework: VUE\n",
         "docker/Dockerfile": "FROM node:20",
         "README.md": "# Shop\n\nSells things.\n",

@@ -13,7 +13,10 @@ LOGIN = "fatal: could not read Username for 'https://example.org': terminal prom
     [
         (
             LOGIN,
-            "the server demands a user and password that this service lacks; the operator can give them",
+            (
+                "the server demands a user and password that this service lacks;"
+                " the operator can give them"
+            ),
         ),
         (
             "fatal: Authentication failed for 'https://x.org/'",

@@ -191,7 +191,7 @@ def test_git_may_use_no_other_kind_of_address(tmp_path: Path, url: str, allowed:
     assert furnish(tmp_path, origin_of(url, {}), None)["GIT_ALLOW_PROTOCOL"] == allowed
 
 
-# ssh ----------------------------------------------------------------------------------------------------------------
+# ssh ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="needs ssh")

@@ -43,7 +43,7 @@ def plant(tmp_path: Path) -> Plant:
     return make
 
 
-# package.json -------------------------------------------------------------------------------------------------------
+# package.json -------------------------------------------------------------------------------------
 
 
 def of_package(plant: Plant, manifest: object, *more: str) -> list[Tag]:
@@ -114,19 +114,27 @@ def test_a_missing_manifest_is_none(plant: Plant) -> None:
     assert package_manifest(plant({}), LOG) == {}
 
 
-# Tags files ---------------------------------------------------------------------------------------------------------
+# Tags files ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "text", "tags"),
     [
-        ("tags.yaml", "team: web\ntier: 1\nlive: true\n", [("team", "web"), ("tier", "1"), ("live", "true")]),
+        (
+            "tags.yaml",
+            "team: web\ntier: 1\nlive: true\n",
+            [("team", "web"), ("tier", "1"), ("live", "true")],
+        ),
         ("tags.yml", "stack: [vue, vite]\n", [("stack", "vue"), ("stack", "vite")]),
         ("tags.yaml", "team: {value: web}\nx: [{value: 3.10}]\n", [("team", "web"), ("x", "3.10")]),
         ("tags.yaml", "- team:web\n- 'url: http://x'\n- key: a\n  value: b\n", [
             *(("team", "web"), ("url", "http://x"), ("a", "b")),
         ]),
-        ("tags.json", '{\n\t"team": "web",\n\t"stack": ["vue"]\n}', [("team", "web"), ("stack", "vue")]),
+        (
+            "tags.json",
+            '{\n\t"team": "web",\n\t"stack": ["vue"]\n}',
+            [("team", "web"), ("stack", "vue")],
+        ),
         ("tags.json", '["team:web", {"key": "a", "value": 1}]', [("team", "web"), ("a", "1")]),
     ],
 )  # fmt: skip
@@ -163,7 +171,7 @@ def test_yaml_that_would_build_objects_builds_none(plant: Plant, tmp_path: Path)
     assert not made.exists()
 
 
-# Dockerfiles --------------------------------------------------------------------------------------------------------
+# Dockerfiles --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -181,7 +189,10 @@ def test_yaml_that_would_build_objects_builds_none(plant: Plant, tmp_path: Path)
         ("# FROM node:20\nRUN echo FROM python:3", []),
         ('CMD ["streamlit", "run"]', [("framework", "streamlit")]),
         ("CMD Uvicorn app:app", [("framework", "fastapi")]),
-        ("FROM node:20\nFROM nginx", [("runtime", "node20"), ("language", "javascript"), ("runtime", "nginx")]),
+        (
+            "FROM node:20\nFROM nginx",
+            [("runtime", "node20"), ("language", "javascript"), ("runtime", "nginx")],
+        ),
     ],
 )  # fmt: skip
 def test_a_dockerfile_gives_the_tags_of_its_images_and_servers(text: str, tags: list[Tag]) -> None:
@@ -257,7 +268,7 @@ def test_a_name_that_no_store_holds_is_not_found(plant: Plant) -> None:
     assert find_dockerfile(tree, "none") == "b/Dockerfile.ok"
 
 
-# README and merging -------------------------------------------------------------------------------------------------
+# README and merging -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -298,7 +309,7 @@ def test_a_text_is_storable_if_every_store_holds_it(text: str, kept: Any) -> Non
     assert storable(text) is kept
 
 
-# The tree's bounds --------------------------------------------------------------------------------------------------
+# The tree's bounds --------------------------------------------------------------------------------
 
 
 def test_a_link_out_of_the_tree_is_not_read(plant: Plant, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Preview tiles: from a manifest, then from the README, six at most and bounded in size (contract, section 9)."""
+"""Preview tiles from a manifest, then the README: six at most, bounded (contract, section 9)."""
 
 import json
 import logging
@@ -59,7 +59,7 @@ def addresses(tiles: list[dict[str, Any]]) -> list[str]:
     return [tile["embedUrl"] or tile["src"] for tile in tiles]
 
 
-# Where they come from -----------------------------------------------------------------------------------------------
+# Where they come from -----------------------------------------------------------------------------
 
 
 def test_there_are_nine_places_for_a_manifest() -> None:
@@ -86,7 +86,10 @@ def test_entries_stand_under_one_of_four_names(tiles_of: Tiles, key: str) -> Non
 
 
 def test_yaml_says_the_same_as_json(tiles_of: Tiles) -> None:
-    text = "tiles:\n- kind: video\n  src: https://example.org/a.mp4\n  title: A\n  width: 640\n  order: 2\n- b.png\n"
+    text = (
+        "tiles:\n- kind: video\n  src: https://example.org/a.mp4\n  title: A\n"
+        "  width: 640\n  order: 2\n- b.png\n"
+    )
     tiles = tiles_of({"previews.yaml": text, "b.png": PNG})
     assert tiles == [
         {**TILE, "src": f"{RAW}b.png"},
@@ -102,7 +105,10 @@ def test_yaml_says_the_same_as_json(tiles_of: Tiles) -> None:
 
 
 def test_the_readme_s_images_follow_those_of_the_manifest(tiles_of: Tiles) -> None:
-    readme = '![Shot](docs/shot.gif "How it looks")\n<img src="/docs/shot.gif"><img src="b.png" width="60%" height="40">'
+    readme = (
+        '![Shot](docs/shot.gif "How it looks")\n'
+        '<img src="/docs/shot.gif"><img src="b.png" width="60%" height="40">'
+    )
     files = {
         "README.md": readme,
         "docs/shot.gif": b"GIF89a",
@@ -132,7 +138,7 @@ def test_there_are_six_at_most(tiles_of: Tiles) -> None:
     assert [tile["sortOrder"] for tile in tiles] == list(range(6))
 
 
-# What an entry says -------------------------------------------------------------------------------------------------
+# What an entry says -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -278,7 +284,7 @@ def test_a_manifest_s_order_counts_before_the_place_in_its_list(tiles_of: Tiles)
     assert [tile["sortOrder"] for tile in tiles] == [0, 1, 2, 3]
 
 
-# Images of the repository -------------------------------------------------------------------------------------------
+# Images of the repository -------------------------------------------------------------------------
 
 
 def test_without_a_big_code_host_images_become_data_urls_and_videos_do_not(tiles_of: Tiles) -> None:

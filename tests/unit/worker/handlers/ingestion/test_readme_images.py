@@ -25,8 +25,14 @@ from worker.handlers.ingestion.readme_images import Image, images
         ("![The  Shot]\n\n[the shot]: a.png\n[the shot]: b.png", [Image("a.png", "The  Shot")]),
         ("![Shot][none]\n![x]\n[y]: a.png", []),
         ('<img src="a.png">', [Image("a.png")]),
-        ("<IMG\n  alt='a > b' width=600 SRC='a.png' height=\"40px\" />", [Image("a.png", "a > b", "", "600", "40px")]),
-        ("<img data-src='x.png' alt='y src=z.png' src=a.png title=t>", [Image("a.png", "y src=z.png", "t")]),
+        (
+            "<IMG\n  alt='a > b' width=600 SRC='a.png' height=\"40px\" />",
+            [Image("a.png", "a > b", "", "600", "40px")],
+        ),
+        (
+            "<img data-src='x.png' alt='y src=z.png' src=a.png title=t>",
+            [Image("a.png", "y src=z.png", "t")],
+        ),
         ("<img src=a.png src=b.png>", [Image("a.png")]),
         ("<img src='a.png?x&amp;y'>", [Image("a.png?x&y")]),
         ("<img src=''><img alt=x><imgx src=a.png><image src=b>", []),
