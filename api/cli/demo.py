@@ -1,4 +1,4 @@
-"""`apphub-jobs demo`: the whole service from nothing, ingesting and building a repository before one's eyes."""
+"""`apphub-jobs demo`: the whole service from nothing, ingesting and building a repository."""
 
 import asyncio
 import json
@@ -20,15 +20,14 @@ from websockets.asyncio.client import ClientConnection, connect
 APP_ID = "demo"
 
 PLAIN_WIDTH = 140
-"""Where the output is no terminal, nobody tells its width; at this one nothing is broken into two
-lines."""
+"""Where the output is no terminal, nobody tells its width; at this one no line is broken in two."""
 
 START_TIMEOUT_S = 60.0
 INGEST_TIMEOUT_S = 120.0
 
 BUILD_PATIENCE_S = 45.0
-"""How long the demonstration watches a build that may have to fetch its base image from afar; then
-it is canceled."""
+"""How long the demonstration watches a build, which may have to fetch its base image from afar.
+Then it is canceled."""
 
 HELLO_ID = "hello"
 
@@ -41,7 +40,7 @@ HELLO = {
 
 
 def run_demo(repository: Path) -> int:
-    """Run the demonstration; return 0 if the repository was ingested, whatever came of its image."""
+    """Run the demonstration; return 0 if the repository was ingested, with or without an image."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
@@ -49,27 +48,35 @@ def run_demo(repository: Path) -> int:
 
 
 async def _demonstrate(repository: Path, console: Console) -> int:
-    with tempfile.TemporaryDirectory(prefix="apphub-demo-") as data_dir:
+    with tempfile.TemporaryDirectory(prefix="apphub-demo-") as name:
+        data_dir = Path(name)
         console.print(
-            "[bold]AppHub Jobs[/] starts from nothing: a private PostgreSQL, migrations, API and worker"
+            "[bold]AppHub Jobs[/] starts from nothing:"
+            " a private PostgreSQL, migrations, API and worker"
         )
-        async with _service(Path(data_dir)) as url:
+        async with _service(data_dir) as url:
             console.print(f"ready at {url}\n")
-            async with connect(f"{url.replace('http', 'ws', 1)}/ws") as stream:
-                status = await _add_and_watch(url, stream, console, APP_ID, repository)
-                if status == "ready":
-                    hello = await asyncio.to_thread(_hello_repository, Path(data_dir) / HELLO_ID)
-                    await _add_and_watch(url, stream, console, HELLO_ID, hello)
+            status = await _ingest_all(url, console, repository, data_dir)
             await _show_record(url, console)
             if status == "ready":
                 for app_id in (APP_ID, HELLO_ID):
                     await _show_build(url, console, app_id)
-    console.print(
-        "stopped; nothing is left behind"
-        if status == "ready"
-        else f"the ingestion ended as {status}"
-    )
-    return 0 if status == "ready" else 1
+    if status != "ready":
+        console.print(f"the ingestion ended as {status}")
+        return 1
+    console.print("stopped; nothing is left behind")
+    return 0
+
+
+async def _ingest_all(url: str, console: Console, repository: Path, data_dir: Path) -> str:
+    """Add the app and, where that went well, the smallest one; return how the first fared."""
+    stream_url = url.replace("http", "ws", 1)
+    async with connect(f"{stream_url}/ws") as stream:
+        status = await _add_and_watch(url, stream, console, APP_ID, repository)
+        if status == "ready":
+            hello = await asyncio.to_thread(_hello_repository, data_dir / HELLO_ID)
+            await _add_and_watch(url, stream, console, HELLO_ID, hello)
+    return status
 
 
 async def _add_and_watch(
@@ -80,22 +87,30 @@ async def _add_and_watch(
     console.print(f"[bold]POST /apps[/] {json.dumps(app)}\n")
     await asyncio.to_thread(_call, f"{url}/apps", app)
     watch = _Watch(app_id, console)
-    await asyncio.wait_for(
-        watch.until(stream, lambda: watch.status in {"ready", "failed"}), INGEST_TIMEOUT_S
-    )
+    ingested = watch.until(stream, lambda: watch.status in {"ready", "failed"})
+    await asyncio.wait_for(ingested, INGEST_TIMEOUT_S)
     if watch.status == "ready":
-        try:
-            await asyncio.wait_for(watch.until(stream, lambda: watch.build_over), BUILD_PATIENCE_S)
-        except TimeoutError:
-            console.print(
-                f"[yellow]still building after {BUILD_PATIENCE_S:.0f} s: canceled, to end the demonstration[/]"
-            )
-            await asyncio.to_thread(
-                _call, f"{url}/job-runs/{watch.build_run}/cancel", {"reason": "the demo ends"}
-            )
-            await asyncio.wait_for(watch.until(stream, lambda: watch.build_over), INGEST_TIMEOUT_S)
+        await _watch_build(url, stream, console, watch)
     console.print()
     return watch.status
+
+
+async def _watch_build(
+    url: str, stream: ClientConnection, console: Console, watch: "_Watch"
+) -> None:
+    """Print what happens until the build has ended, and cancel it where that takes too long."""
+    try:
+        built = watch.until(stream, lambda: watch.build_over)
+        await asyncio.wait_for(built, BUILD_PATIENCE_S)
+    except TimeoutError:
+        console.print(
+            f"[yellow]still building after {BUILD_PATIENCE_S:.0f} s:"
+            " canceled, to end the demonstration[/]"
+        )
+        cancel_url = f"{url}/job-runs/{watch.build_run}/cancel"
+        await asyncio.to_thread(_call, cancel_url, {"reason": "the demo ends"})
+        stopped = watch.until(stream, lambda: watch.build_over)
+        await asyncio.wait_for(stopped, INGEST_TIMEOUT_S)
 
 
 def _hello_repository(directory: Path) -> Path:
@@ -117,18 +132,11 @@ def _hello_repository(directory: Path) -> Path:
 async def _service(data_dir: Path) -> AsyncIterator[str]:
     """Run `apphub-jobs up` and give its address."""
     with (data_dir / "service.log").open("wb") as log:
+        command = [sys.executable, "-P", "-m", "api.cli", "up"]
+        options = ["--port", "0", "--data-dir", str(data_dir / "data")]
         process = await asyncio.create_subprocess_exec(
-            *(
-                sys.executable,
-                "-P",
-                "-m",
-                "api.cli",
-                "up",
-                "--port",
-                "0",
-                "--data-dir",
-                str(data_dir / "data"),
-            ),
+            *command,
+            *options,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -140,7 +148,8 @@ async def _service(data_dir: Path) -> AsyncIterator[str]:
         line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
         if not line.startswith(b"ready "):
             raise SystemExit((data_dir / "service.log").read_text())
-        yield line.split()[1].decode()
+        _, url = line.decode().split()
+        yield url
     finally:
         if process.returncode is None:
             process.terminate()
@@ -162,72 +171,81 @@ class _Watch:
         async for text in stream:
             message = json.loads(text)
             if message["type"] == "connection.ack":
-                self._console.print(
-                    "[bold]GET /ws[/] listening to the log from position", message["data"]["head"]
-                )
+                head = message["data"]["head"]
+                self._console.print("[bold]GET /ws[/] listening to the log from position", head)
                 continue
             if "eventId" not in message:  # A heartbeat.
                 continue
-            self._console.print(
-                f"[dim]{message['position']:>4}  {message['occurredAt'][11:]}[/]  {_line(message)}"
-            )
+            when = f"[dim]{message['position']:>4}  {message['occurredAt'][11:]}[/]"
+            self._console.print(f"{when}  {_line(message)}")
             self._note(message)
             if over() and not message.get("more"):
                 return
 
     def _note(self, message: dict[str, Any]) -> None:
-        if (
-            message["type"] == "repository.updated"
-            and message["data"]["repository"]["id"] == self._app_id
-        ):
-            self.status = message["data"]["repository"]["ingestStatus"]
-        if (
-            message["type"] == "build.updated"
-            and message["data"]["build"]["repositoryId"] == self._app_id
-        ):
+        if message["type"] == "repository.updated":
+            repository = message["data"]["repository"]
+            if repository["id"] == self._app_id:
+                self.status = repository["ingestStatus"]
+        if message["type"] == "build.updated":
             build = message["data"]["build"]
-            self.build_run = build["jobRunId"]
-            self.build_over = build["status"] in {"succeeded", "failed", "canceled"}
+            if build["repositoryId"] == self._app_id:
+                self.build_run = build["jobRunId"]
+                self.build_over = build["status"] in {"succeeded", "failed", "canceled"}
 
 
 def _line(message: dict[str, Any]) -> str:
-    kind, data = message["type"], message["data"]
+    kind = f"{message['type']:<27}"
+    data = message["data"]
     if "run" in data:
         run = data["run"]
-        return f"[cyan]{kind:<27}[/] {run['slug']} attempt {run['attempt']}/{run['maxAttempts']}: {run['status']}"
+        attempt = f"{run['attempt']}/{run['maxAttempts']}"
+        status = run["status"]
+        return f"[cyan]{kind}[/] {run['slug']} attempt {attempt}: {status}"
     if "build" in data:
-        return f"[magenta]{kind:<27}[/] {data['build']['repositoryId']}: {data['build']['status']}"
+        build = data["build"]
+        return f"[magenta]{kind}[/] {build['repositoryId']}: {build['status']}"
     if "event" in data:
-        return f"[green]{kind:<27}[/] {data['event']['message']}"
+        event = data["event"]
+        return f"[green]{kind}[/] {event['message']}"
     if "repository" in data:
-        return (
-            f"[green]{kind:<27}[/] {data['repository']['id']}: {data['repository']['ingestStatus']}"
-        )
-    return f"[cyan]{kind:<27}[/] {data['job']['slug']} version {data['job']['version']}"
+        repository = data["repository"]
+        return f"[green]{kind}[/] {repository['id']}: {repository['ingestStatus']}"
+    job = data["job"]
+    return f"[cyan]{kind}[/] {job['slug']} version {job['version']}"
 
 
 async def _show_record(url: str, console: Console) -> None:
-    app = (await asyncio.to_thread(_call, f"{url}/apps/{APP_ID}"))["data"]
+    app = await _get(f"{url}/apps/{APP_ID}")
     tree = Tree(f"\n[bold]GET /apps/{APP_ID}[/]")
     for field in ("name", "description", "dockerfilePath", "ingestStatus", "ingestAttempts"):
         tree.add(f"{field}: {app[field]}")
-    tree.add("tags: " + ", ".join(f"{tag['key']}:{tag['value']}" for tag in app["tags"]))
+    tags = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
+    tree.add("tags: " + ", ".join(tags))
     console.print(tree)
-    history = (await asyncio.to_thread(_call, f"{url}/apps/{APP_ID}/history"))["data"]
-    table = Table(title=f"GET /apps/{APP_ID}/history, newest first", title_justify="left")
+    title = f"GET /apps/{APP_ID}/history, newest first"
+    table = Table(title=title, title_justify="left")
     for column in ("createdAt", "status", "message", "commitSha", "durationMs"):
         table.add_column(column, no_wrap=column == "createdAt")
-    for entry in history:
+    for entry in await _get(f"{url}/apps/{APP_ID}/history"):
         table.add_row(
-            *(str(entry[name] or "")[:24] for name in ("createdAt", "status", "message")),
-            (entry["commitSha"] or "")[:12],
-            str(entry["durationMs"] or ""),
+            _cell(entry["createdAt"]),
+            _cell(entry["status"]),
+            _cell(entry["message"]),
+            _cell(entry["commitSha"], 12),
+            _cell(entry["durationMs"]),
         )
     console.print(table)
 
 
+def _cell(value: object, width: int = 24) -> str:
+    text = str(value or "")
+    return text[:width]
+
+
 async def _show_build(url: str, console: Console, app_id: str) -> None:
-    build = (await asyncio.to_thread(_call, f"{url}/apps/{app_id}"))["data"]["latestBuild"]
+    app = await _get(f"{url}/apps/{app_id}")
+    build = app["latestBuild"]
     if build is None:
         return
     tree = Tree(f"\n[bold]GET /apps/{app_id}/builds[/], the newest")
@@ -237,9 +255,16 @@ async def _show_build(url: str, console: Console, app_id: str) -> None:
     console.print(tree)
 
 
+async def _get(url: str) -> Any:
+    answer = await asyncio.to_thread(_call, url)
+    return answer["data"]
+
+
 def _call(url: str, body: object = None) -> Any:
     """Ask our own service on this machine."""
-    content = None if body is None else json.dumps(body).encode()
+    content: bytes | None = None
+    if body is not None:
+        content = json.dumps(body).encode()
     request = Request(url, content, {"Content-Type": "application/json"})  # noqa: S310 - the URL is our own
     with urlopen(request, timeout=30) as response:  # noqa: S310
         return json.load(response)

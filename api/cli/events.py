@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -14,13 +15,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from api.cli.opening import archive_directory, database, keyed
-from api.cli.options import Archive, DatabaseUrl, DataDir, SubjectKey, failure
+from api.cli.options import KeyedLogOptions, command, failure
 from domain.errors import InvalidInputError, SubjectKeysUnavailableError
 from domain.identifiers import event_id
 from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.history.audit import Audit
+from eventlog.history.audit import Audit, Page
 from eventlog.history.event_filter import EventFilter
 from projections.envelope import Envelope
 from runtime.supervision import Supervision
@@ -29,155 +30,169 @@ events_app = typer.Typer(
     help="Read the log of events: who did what, when and why.", no_args_is_help=True
 )
 
-After = Annotated[int, typer.Option(min=0, help="Begin after this position.")]
-Types = Annotated[
-    str, typer.Option("--type", help="`job_run.started`, `job_run.*`; several with commas.")
-]
-Subject = Annotated[
-    str,
-    typer.Option(
-        help="An id, `job_run:ID`, `build:ID`, `subject:KEY`, `job_definition:SLUG` or `repository:APP`."
-    ),
-]
-Actor = Annotated[str, typer.Option(help="Who caused the event.")]
-Since = Annotated[str, typer.Option(help="ISO 8601.")]
-Until = Annotated[str, typer.Option(help="ISO 8601.")]
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """Which events are wanted."""
+
+    type_: Annotated[
+        str, typer.Option("--type", help="`job_run.started`, `job_run.*`; several with commas.")
+    ] = ""
+    subject: Annotated[
+        str,
+        typer.Option(
+            help="An id, `job_run:ID`, `build:ID`, `subject:KEY`,"
+            " `job_definition:SLUG` or `repository:APP`."
+        ),
+    ] = ""
+    actor: Annotated[str, typer.Option(help="Who caused the event.")] = ""
+
+
+@dataclass(frozen=True)
+class PastFilterOptions(FilterOptions):
+    """Which events of the past are wanted."""
+
+    since: Annotated[str, typer.Option(help="ISO 8601.")] = ""
+    until: Annotated[str, typer.Option(help="ISO 8601.")] = ""
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 POLL_S = 1.0
 
+PAGE_EVENTS = 500
+
 PLAIN_WIDTH = 240
-"""Where the output is no terminal, nobody tells its width; at this one nothing is broken into two
-lines."""
+"""Where the output is no terminal, nobody tells its width; at this one no line is broken in two."""
 
 
-@events_app.command()
-def export(  # noqa: PLR0913 - one for each option
+@command(events_app)
+def export(
+    *,
     file: Annotated[
         Path | None, typer.Argument(help="Where to write; standard output if left out.")
     ] = None,
-    after: After = 0,
-    type_: Types = "",
-    subject: Subject = "",
-    actor: Actor = "",
-    since: Since = "",
-    until: Until = "",
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    archive: Archive = None,
-    subject_key: SubjectKey = None,
+    after: Annotated[int, typer.Option(min=0, help="Begin after this position.")] = 0,
+    which: PastFilterOptions,
+    place: KeyedLogOptions,
 ) -> None:
     """Write events as JSON Lines, in log order, however many there are."""
-    wanted = _filter(type_, subject, actor, since, until)
+    wanted = _filter(which, since=which.since, until=which.until)
+    console = Console(stderr=True)
+    bar = Progress(console=console, disable=not sys.stderr.isatty())
 
     async def run(audit: Audit, _: Listener) -> None:
-        with (
-            _output(file) as output,
-            Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as shown,
-        ):
-            task = shown.add_task("events", total=None)
+        with _output(file) as output, bar:
+            task = bar.add_task("events", total=None)
             async for events in audit.everything(wanted, after):
-                for event in events:
-                    output.write(_line(event))
-                shown.update(task, advance=len(events))
+                output.writelines(map(_line, events))
+                bar.update(task, advance=len(events))
 
-    _with_audit(data_dir, database_url, archive, subject_key, run)
+    _with_audit(place, run)
 
 
-@events_app.command()
-def tail(  # noqa: PLR0913 - one for each option
+@command(events_app)
+def tail(
+    *,
     after: Annotated[
         int | None, typer.Option(min=0, help="Begin after this position; at the end if left out.")
     ] = None,
-    type_: Types = "",
-    subject: Subject = "",
-    actor: Actor = "",
-    as_json: AsJson = False,  # noqa: FBT002
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    archive: Archive = None,
-    subject_key: SubjectKey = None,
+    which: FilterOptions,
+    as_json: AsJson = False,
+    place: KeyedLogOptions,
 ) -> None:
     """Show events as they are appended, until Ctrl-C."""
-    wanted = _filter(type_, subject, actor, "", "")
+    wanted = _filter(which)
     console = _console()
 
     async def run(audit: Audit, listener: Listener) -> None:
-        position = await audit.head() if after is None else after
         signal = listener.signal()
+        position = after
+        if position is None:
+            position = await audit.head()
         while True:
-            page = await audit.page(wanted, position, 500)
+            page = await audit.page(wanted, position, PAGE_EVENTS)
             for event in page.events:
-                console.out(_line(event), end="") if as_json else console.print(
-                    _sentence(event), highlight=False
-                )
-            position = page.next or max(
-                page.head, position, *(event.position for event in page.events)
-            )
+                if as_json:
+                    console.out(_line(event), end="")
+                else:
+                    console.print(_sentence(event), highlight=False)
+            position = _position_after(page, position)
             if page.next is None:
                 await signal.wait(POLL_S)
 
-    _with_audit(data_dir, database_url, archive, subject_key, run)
+    _with_audit(place, run)
 
 
-@events_app.command()
-def show(  # noqa: PLR0913 - one for each option
+def _position_after(page: Page, asked: int) -> int:
+    """Return where the next page begins; at the end, behind all that was seen or left out."""
+    if page.next:
+        return page.next
+    positions = [event.position for event in page.events]
+    return max(page.head, asked, *positions)
+
+
+@command(events_app)
+def show(
+    *,
     subject: Annotated[
         str,
         typer.Argument(
-            help="An id, `job_run:ID`, `build:ID`, `subject:KEY`, `job_definition:SLUG`, `repository:APP`."
+            help="An id, `job_run:ID`, `build:ID`, `subject:KEY`,"
+            " `job_definition:SLUG`, `repository:APP`."
         ),
     ],
-    alone: Annotated[  # noqa: FBT002
+    alone: Annotated[
         bool, typer.Option("--alone", help="Leave out what else belongs to the same story.")
     ] = False,
-    as_json: AsJson = False,  # noqa: FBT002
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    archive: Archive = None,
-    subject_key: SubjectKey = None,
+    as_json: AsJson = False,
+    place: KeyedLogOptions,
 ) -> None:
     """Show a history with its causes: the request, every attempt, and what followed from it."""
-    wanted = _filter("", subject, "", "", "")
+    wanted = _filter(FilterOptions(subject=subject))
 
     async def run(audit: Audit, _: Listener) -> None:
-        events = [event async for page in audit.everything(wanted) for event in page]
+        events = await _all_events(audit, wanted)
         if not events:
             raise failure(f"there are no events of {subject}")
-        if not alone and events[0].correlation_id:
-            story = EventFilter.parse(correlation=events[0].correlation_id)
-            events = [event async for page in audit.everything(story) for event in page]
+        story = events[0].correlation_id
+        if story and not alone:
+            events = await _all_events(audit, EventFilter.parse(correlation=story))
         if as_json:
             sys.stdout.writelines(map(_line, events))
         else:
             _console().print(_table(events))
 
-    _with_audit(data_dir, database_url, archive, subject_key, run)
+    _with_audit(place, run)
 
 
-def _filter(types: str, subject: str, actor: str, since: str, until: str) -> EventFilter:
+async def _all_events(audit: Audit, wanted: EventFilter) -> list[Envelope]:
+    return [event async for page in audit.everything(wanted) for event in page]
+
+
+def _filter(which: FilterOptions, since: str = "", until: str = "") -> EventFilter:
     try:
         return EventFilter.parse(
-            types=types, subject=subject, actor=actor, since=since, until=until
+            types=which.type_,
+            subject=which.subject,
+            actor=which.actor,
+            since=since,
+            until=until,
         )
     except InvalidInputError as error:
         [issue] = error.issues
-        raise failure(f"--{issue.path.removeprefix('/')}: {issue.message}") from None
+        option = issue.path.removeprefix("/")
+        raise failure(f"--{option}: {issue.message}") from None
 
 
-def _with_audit(
-    data_dir: Path | None,
-    database_url: str | None,
-    archive: Path | None,
-    subject_key: Path | None,
-    run: Callable[[Audit, Listener], Awaitable[None]],
-) -> None:
+def _with_audit(place: KeyedLogOptions, run: Callable[[Audit, Listener], Awaitable[None]]) -> None:
     async def main(where: Database) -> None:
         async with _parts(where) as (audit, listener):
             await run(audit, listener)
 
-    with database(data_dir, database_url) as (directory, url):
-        where = keyed(directory, url, subject_key, archive_directory(directory, archive))
+    with database(place) as (directory, url):
+        archive = archive_directory(directory, place.archive)
+        where = keyed(directory, url, place.subject_key, archive)
         try:
             asyncio.run(main(where))
         except (KeyboardInterrupt, BrokenPipeError):
@@ -218,11 +233,16 @@ def _line(event: Envelope) -> str:
 
 def _console() -> Console:
     console = Console()
-    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
+    if console.is_terminal:
+        return console
+    return Console(width=PLAIN_WIDTH)
 
 
 def _sentence(event: Envelope) -> str:
-    return f"[dim]{event.position:>8}  {event.at}[/]  [cyan]{event.topic:<30}[/] {event.aggregate_id}  {event.actor or ''}"
+    place = f"{event.position:>8}"
+    topic = f"{event.topic:<30}"
+    actor = event.actor or ""
+    return f"[dim]{place}  {event.at}[/]  [cyan]{topic}[/] {event.aggregate_id}  {actor}"
 
 
 def _table(events: list[Envelope]) -> Table:
@@ -231,18 +251,22 @@ def _table(events: list[Envelope]) -> Table:
     for column in ("position", "at", "event", "of", "by", "because of"):
         table.add_column(column, no_wrap=True)
     for event in events:
-        cause = named.get(event.causation_id or "")
-        because = f"{cause.topic} at {cause.position}" if cause else _request(event)
         table.add_row(
             str(event.position),
             event.at,
             event.topic,
             str(event.aggregate_id),
             event.actor or "",
-            because,
+            _because_of(event, named),
         )
     return table
 
 
-def _request(event: Envelope) -> str:
-    return f"request {event.causation_id}" if event.causation_id else ""
+def _because_of(event: Envelope, named: dict[str, Envelope]) -> str:
+    """Return the event's cause: another event if that is shown, too, else a request."""
+    if not event.causation_id:
+        return ""
+    cause = named.get(event.causation_id)
+    if cause is None:
+        return f"request {event.causation_id}"
+    return f"{cause.topic} at {cause.position}"

@@ -1,6 +1,7 @@
 """`apphub-jobs log archive`: move the events of runs that ended long ago into files."""
 
 import re
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from api.cli.opening import operated
-from api.cli.options import Archive, DatabaseUrl, DataDir, failure
+from api.cli.options import LogOptions, command, failure
 from api.cli.terminal import View, finish, shown
 from domain.json_values import JsonObject
 from eventlog.archive.archiver import Archived, ArchivingUnderWayError, archiver
@@ -29,33 +30,37 @@ def _age(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,6})([dhms])", text.strip())
     if found is None:
         raise typer.BadParameter("an age is a number and d, h, m or s: for example 90d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    unit = _UNITS[found[2]]
+    return timedelta(**{unit: int(found[1])})
 
 
-@app.command("archive")
+_ARCHIVE = """\
+Move the whole histories of runs that ended long ago out of the database, into compressed, \
+verified files.
+
+Everything goes on showing them. Keep the files: they are a part of the log."""
+
+
+@command(app, "archive", _ARCHIVE)
 def archive_command(
+    *,
     older_than: Annotated[
         timedelta,
         typer.Option(
             parser=_age, metavar="AGE", help="How long ago a run must have ended: 90d, 12h."
         ),
     ],
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    archive: Archive = None,
-    *,
+    place: LogOptions,
     json: Annotated[
         bool, typer.Option("--json", help="JSON Lines: each file, then the sum.")
     ] = False,
 ) -> None:
-    """Move the whole histories of runs that ended long ago out of the database, into compressed, verified files.
-
-    Everything goes on showing them. Keep the files: they are a part of the log.
-    """
-    with operated(data_dir, database_url, archive) as opened, shown(json=json) as view:
+    """Move events from the database into files."""
+    # On somebody else's server, to make roles is its owner's business.
+    make_role = place.database_url is None
+    with operated(place) as opened, shown(json=json) as view:
         try:
-            # On somebody else's server, to make roles is its owner's business.
-            finish(_archive(opened, older_than, view, make_role=database_url is None))
+            finish(_archive(opened, older_than, view, make_role=make_role))
         except (ArchivingUnderWayError, ArchivistMissingError, OSError) as error:
             raise failure(error) from None
 
@@ -64,28 +69,36 @@ async def _archive(opened: Database, older_than: timedelta, view: View, *, make_
     files: list[Archived] = []
     async with archiver(opened, make_role=make_role) as one:
         for name in one.leftovers:
-            view.fact(
-                {"kind": "leftover", "file": name}, f"{name}: no archive of this log refers to it"
-            )
+            text = f"{name}: no archive of this log refers to it"
+            view.fact({"kind": "leftover", "file": name}, text)
         async with aclosing(one.archive(older_than, view.progress)) as archived:
             async for file in archived:
                 files.append(file)
                 view.fact(file.present(), _sentence(file))
-    total = {
-        name: sum(getattr(file, name) for file in files)
-        for name in ("events", "runs", "size_bytes")
+    _show_sum(files, view)
+
+
+def _show_sum(files: Sequence[Archived], view: View) -> None:
+    events = sum(file.events for file in files)
+    runs = sum(file.runs for file in files)
+    longest_hold_ms = max((file.longest_hold_ms for file in files), default=0.0)
+    document: JsonObject = {
+        "kind": "sum",
+        "files": len(files),
+        "events": events,
+        "runs": runs,
+        "size_bytes": sum(file.size_bytes for file in files),
+        "longest_hold_ms": longest_hold_ms,
     }
-    longest = max((file.longest_hold_ms for file in files), default=0.0)
-    document: JsonObject = {"kind": "sum", "files": len(files), **total, "longest_hold_ms": longest}
-    hold = f"; longest hold of the append lock {longest:.1f} ms" if files else ""
-    view.fact(
-        document,
-        f"archived {total['events']} events of {total['runs']} runs in {len(files)} files{hold}",
-    )
+    text = f"archived {events} events of {runs} runs in {len(files)} files"
+    if files:
+        text += f"; longest hold of the append lock {longest_hold_ms:.1f} ms"
+    view.fact(document, text)
 
 
 def _sentence(file: Archived) -> str:
-    where = f"positions {file.first_position} to {file.last_position}"
-    return (
-        f"{file.file}: {file.events} events of {file.runs} runs, {where}, {file.size_bytes} bytes"
-    )
+    content = f"{file.events} events of {file.runs} runs"
+    first = file.first_position
+    last = file.last_position
+    size = f"{file.size_bytes} bytes"
+    return f"{file.file}: {content}, positions {first} to {last}, {size}"

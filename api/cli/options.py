@@ -1,9 +1,12 @@
-"""What the commands have in common: options, the database, and how they fail."""
+"""What the commands take, said once: groups of options, and how a command asks for them."""
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -12,44 +15,64 @@ from worker.logs.object_store import LogStoreError
 
 T = TypeVar("T")
 
+Run = TypeVar("Run", bound=Callable[..., None])
 
-Host = Annotated[str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")]
-Port = Annotated[
-    int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")
-]
+
+def command(
+    app: typer.Typer, name: str | None = None, told: str | None = None
+) -> Callable[[Run], Run]:
+    """Add a function to `app` as a command.
+
+    Each of its parameters that is a dataclass below stands for the options that are its fields.
+
+    Args:
+        app: the group of commands.
+        name: the command's, if not the function's.
+        told: its help, if not the function's docstring.
+    """
+
+    def add(run: Run) -> Run:
+        app.command(name, help=told)(_ungrouped(run))
+        return run
+
+    return add
+
+
+def _ungrouped(run: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with one parameter for each option: typer understands nothing else."""
+    groups: dict[str, type[Any]] = {}
+    options: list[Parameter] = []
+    for parameter in _parameters(run):
+        kind: type[Any] = parameter.annotation
+        if is_dataclass(kind):
+            groups[parameter.name] = kind
+            options += _parameters(kind)
+        else:
+            options.append(parameter)
+
+    @wraps(run)
+    def called(**given: object) -> None:
+        grouped: dict[str, object] = {}
+        for name, group in groups.items():
+            members = {field.name: given.pop(field.name) for field in fields(group)}
+            grouped[name] = group(**members)
+        run(**given, **grouped)
+
+    called.__signature__ = Signature(options)  # type: ignore[attr-defined]  # `inspect` asks for it
+    return called
+
+
+def _parameters(of: Callable[..., Any]) -> list[Parameter]:
+    """Return its parameters, by name alone: one without a default may follow one that has one."""
+    found = signature(of).parameters.values()
+    return [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in found]
+
+
 DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="APPHUB_DATA_DIR",
         help="Where run logs lie, and the private database if no URL is given.",
-    ),
-]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar=["APPHUB_DATABASE_URL", "DATABASE_URL"],
-        help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
-    ),
-]
-Archive = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="APPHUB_ARCHIVE",
-        help="Directory of archived events; else archive in the data directory.",
-        file_okay=False,
-    ),
-]
-LogsStore = Annotated[
-    str | None,
-    typer.Option(
-        envvar="APPHUB_LOGS_STORE",
-        help="Where run logs are kept instead: s3://BUCKET/PREFIX, credentials in AWS_… variables; file:///DIRECTORY.",
-    ),
-]
-TokensFile = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."
     ),
 ]
 SubjectKey = Annotated[
@@ -59,27 +82,161 @@ SubjectKey = Annotated[
         help="The master key of personal data; else subjects.key in the data directory.",
     ),
 ]
-Slots = Annotated[
-    int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")
-]
-LeaseS = Annotated[
-    float,
-    typer.Option(
-        envvar="APPHUB_LEASE_S",
-        min=1,
-        max=3_600,
-        help="Silence after which a worker counts as dead.",
-    ),
-]
-Handlers = Annotated[
-    list[str] | None,
-    typer.Option("--handlers", envvar="APPHUB_HANDLERS", help="Module with a mapping HANDLERS."),
-]
-Commands = Annotated[
+SealKey = Annotated[
     Path | None,
     typer.Option(
-        envvar="APPHUB_COMMANDS",
-        help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.',
+        envvar="APPHUB_SEAL_KEY",
+        help="The key that seals the log; else seal.key in the data directory.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class DatabaseOptions:
+    """Where the database is."""
+
+    data_dir: DataDir = None
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar=["APPHUB_DATABASE_URL", "DATABASE_URL"],
+            help="Your PostgreSQL, 15 or newer;"
+            " without it a private one starts in the data directory.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class LogOptions(DatabaseOptions):
+    """Where the whole log is, its archived part included."""
+
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="APPHUB_ARCHIVE",
+            help="Directory of archived events; else archive in the data directory.",
+            file_okay=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class KeyedLogOptions(LogOptions):
+    """Where the log is, and what opens the personal data in it."""
+
+    subject_key: SubjectKey = None
+
+
+@dataclass(frozen=True)
+class StorageOptions(LogOptions):
+    """Where a process of the service keeps everything."""
+
+    logs_store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="APPHUB_LOGS_STORE",
+            help="Where run logs are kept instead:"
+            " s3://BUCKET/PREFIX, credentials in AWS_… variables; file:///DIRECTORY.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ListeningOptions:
+    """Where the API listens."""
+
+    host: Annotated[str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[
+        int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")
+    ] = 4000
+
+
+TokensFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class WorkOptions:
+    """What a worker executes, and how much at a time."""
+
+    slots: Annotated[
+        int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")
+    ] = 4
+    lease_s: Annotated[
+        float,
+        typer.Option(
+            envvar="APPHUB_LEASE_S",
+            min=1,
+            max=3_600,
+            help="Silence after which a worker counts as dead.",
+        ),
+    ] = 15.0
+    handlers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--handlers", envvar="APPHUB_HANDLERS", help="Module with a mapping HANDLERS."
+        ),
+    ] = None
+    commands: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="APPHUB_COMMANDS",
+            help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.',
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class SealingOptions:
+    """How the log is sealed."""
+
+    seal_key: SealKey = None
+    seal_every_s: Annotated[
+        float,
+        typer.Option(
+            envvar="APPHUB_SEAL_EVERY_S",
+            min=0,
+            max=3_600,
+            help="Seconds that an event may wait for its seal; 0: none.",
+        ),
+    ] = 1.0
+
+
+@dataclass(frozen=True)
+class KeyOptions(SealingOptions):
+    """The keys of a service that seals its log."""
+
+    subject_key: SubjectKey = None
+
+
+@dataclass(frozen=True)
+class TrustOptions:
+    """Which seals are believed."""
+
+    seal_key: SealKey = None
+    public_key: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Trusted keys, if not those of the key that seals the log.",
+        ),
+    ] = None
+
+
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--root",
+        exists=True,
+        dir_okay=False,
+        help="Heads kept elsewhere; may be given several times.",
     ),
 ]
 
@@ -97,7 +254,8 @@ def check_logs_store(url: str | None, *, to_write: bool) -> None:
     if url is None:
         return
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
-        if not os.environ.get(name, "http://").startswith(("http://", "https://")):
+        endpoint = os.environ.get(name, "http://")
+        if not endpoint.startswith(("http://", "https://")):
             raise failure(f"{name} is no URL: it must begin with https:// or http://")
     try:
         check_log_store(url, to_write=to_write)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -10,14 +11,15 @@ import orjson
 import typer
 
 from api.cli.opening import operated, operated_with_keys
-from api.cli.options import Archive, DatabaseUrl, DataDir, SubjectKey
-from api.cli.seal import PublicKey, Roots, SealKey, report_of, told
+from api.cli.options import KeyedLogOptions, LogOptions, Roots, SubjectKey, TrustOptions, command
+from api.cli.seal import report_of, told
 from api.cli.terminal import View, finish, shown
 from eventlog.archive.check import check_archives
 from eventlog.database.connection import Database
 from eventlog.rebuild.histories import check_histories
 from eventlog.rebuild.rebuild import Rebuilt, rebuild
 from eventlog.rebuild.verify import verify
+from eventlog.seal.verification.findings import Report
 from projections.histories.event import Finding
 from projections.table import Table
 from projections.tables import TABLES
@@ -27,32 +29,17 @@ projections = typer.Typer(help="The tables that follow from the log.", no_args_i
 operators.add_typer(projections, name="projections")
 
 
-@operators.command("verify")
-def verify_command(  # noqa: PLR0913 - one for each option
-    tables: Annotated[
-        list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")
-    ] = None,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    archive: Archive = None,
-    *,
-    json: Annotated[
-        bool, typer.Option("--json", help="JSON Lines: each difference, then each table.")
-    ] = False,
-    seal: Annotated[
-        bool, typer.Option("--seal", help="Compare the log with its seals as well.")
-    ] = False,
-    root: Roots = None,
-    seal_key: SealKey = None,
-    public_key: PublicKey = None,
-    subject_key: SubjectKey = None,
+@dataclass(frozen=True)
+class HistoryOptions:
+    """Whether histories are checked, and what must be among them."""
+
     histories: Annotated[
         bool,
         typer.Option(
             "--histories",
             help="Instead of the tables, check at every position what each run was promised.",
         ),
-    ] = False,
+    ] = False
     acked: Annotated[
         Path | None,
         typer.Option(
@@ -60,111 +47,158 @@ def verify_command(  # noqa: PLR0913 - one for each option
             dir_okay=False,
             help="With --histories: ids of runs or events, one a line, that must be in the log.",
         ),
+    ] = None
+
+
+@command(operators, "verify")
+def verify_command(  # noqa: PLR0913 - its options stand in no other command in this order
+    *,
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")
     ] = None,
+    place: LogOptions,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON Lines: each difference, then each table.")
+    ] = False,
+    seal: Annotated[
+        bool, typer.Option("--seal", help="Compare the log with its seals as well.")
+    ] = False,
+    root: Roots = None,
+    trust: TrustOptions,
+    subject_key: SubjectKey = None,
+    histories: HistoryOptions,
 ) -> None:
     """Recompute the tables from the log and compare them row by row; exit with 1 if any differs."""
-    chosen, wrong = _tables(tables or ()), False
-    if tables and histories:
+    chosen = _tables(tables or ())
+    if tables and histories.histories:
         raise typer.BadParameter("--histories looks at the log, not at tables: name none")
-    if acked and not histories:
+    if histories.acked and not histories.histories:
         raise typer.BadParameter("--acked is for --histories")
-    promised = _ids_in(acked)
-    with operated(data_dir, database_url, archive) as opened, shown(json=json) as view:
-        if not finish(_archives_are_sound(opened, view)):
-            raise typer.Exit(1)  # Nothing else can be said: what is missing is a part of the log.
+    promised = _ids_in(histories.acked)
+    if not _archives_are_sound(place, json=json):
+        raise typer.Exit(1)  # Nothing else can be said: what is missing is a part of the log.
+    clean = True
     # Before the tables: an event that somebody made unreadable ends the fold, and this names it.
     if seal or root:
-        report = report_of(data_dir, database_url, archive, seal_key, public_key, root)
-        typer.echo(orjson.dumps({**report.present(), "kind": "seal"}) if json else told(report))
-        wrong = not report.clean
-    if histories:
-        with operated(data_dir, database_url, archive) as opened, shown(json=json) as view:
-            clean = _histories_are_clean(opened, promised, view)
-        raise typer.Exit(int(wrong or not clean))
-    with (
-        operated_with_keys(data_dir, database_url, archive, subject_key) as opened,
-        shown(json=json) as view,
-    ):
-        checked = finish(verify(opened, chosen, view.difference, view.progress))
-        for one in checked:
-            view.checked(one)
-    wrong = wrong or any(one.differences for one in checked)
-    raise typer.Exit(int(wrong))
+        report = report_of(place, trust, root or ())
+        _print_report(report, json=json)
+        clean = report.clean
+    if histories.histories:
+        clean &= _histories_are_clean(place, promised, json=json)
+    else:
+        keyed_place = KeyedLogOptions(**vars(place), subject_key=subject_key)
+        clean &= _tables_are_clean(keyed_place, chosen, json=json)
+    if not clean:
+        raise typer.Exit(1)
 
 
-def _histories_are_clean(opened: Database, promised: Sequence[UUID], view: View) -> bool:
-    def show(finding: Finding) -> None:
-        place = "nowhere" if finding.position is None else f"position {finding.position}"
-        what = f"{finding.topic} of {finding.aggregate_id}".removeprefix(" of ")
-        line = f"{place}: {what}: {finding.rule}: expected {finding.expected}"
-        view.fact({"kind": "history", **finding.present()}, line)
+def _histories_are_clean(place: LogOptions, promised: Sequence[UUID], *, json: bool) -> bool:
+    with operated(place) as opened, shown(json=json) as view:
 
-    checked = finish(check_histories(opened, promised, show, view.progress))
-    of = f"{checked.events} events of {checked.runs} runs up to position {checked.position}"
-    outcome = f"{checked.findings} FINDINGS" if checked.findings else "as promised"
-    view.fact({**vars(checked), "kind": "histories"}, f"histories: {of}: {outcome}")
+        def show(finding: Finding) -> None:
+            view.fact({"kind": "history", **finding.present()}, _sentence(finding))
+
+        checked = finish(check_histories(opened, promised, show, view.progress))
+        outcome = f"{checked.findings} FINDINGS" if checked.findings else "as promised"
+        of = f"{checked.events} events of {checked.runs} runs up to position {checked.position}"
+        view.fact({**vars(checked), "kind": "histories"}, f"histories: {of}: {outcome}")
     return not checked.findings
+
+
+def _sentence(finding: Finding) -> str:
+    place = "nowhere"
+    if finding.position is not None:
+        place = f"position {finding.position}"
+    what = f"{finding.topic} of {finding.aggregate_id}".removeprefix(" of ")
+    return f"{place}: {what}: {finding.rule}: expected {finding.expected}"
 
 
 def _ids_in(file: Path | None) -> list[UUID]:
     """Return the ids in the file, one a line; anything else in it is wrong usage."""
     if file is None:
         return []
-    ids = []
-    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+    ids: list[UUID] = []
+    lines = file.read_text(errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
         text = line.strip()
+        if not text:
+            continue
         try:
-            if text:
-                ids.append(UUID(text))
+            ids.append(UUID(text))
         except ValueError:
             raise typer.BadParameter(f"{file}, line {number}: {text[:40]!r} is no id") from None
     return ids
 
 
-async def _archives_are_sound(opened: Database, view: View) -> bool:
+def _archives_are_sound(place: LogOptions, *, json: bool) -> bool:
+    with operated(place) as opened, shown(json=json) as view:
+        return finish(_check_archives(opened, view))
+
+
+async def _check_archives(opened: Database, view: View) -> bool:
     sound = True
     async with aclosing(check_archives(opened)) as archives:
         async for one in archives:
             view.archive(one)
-            sound = sound and one.problem is None
+            if one.problem is not None:
+                sound = False
     return sound
 
 
-@projections.command("rebuild")
+def _print_report(report: Report, *, json: bool) -> None:
+    if json:
+        typer.echo(orjson.dumps({**report.present(), "kind": "seal"}))
+    else:
+        typer.echo(told(report))
+
+
+def _tables_are_clean(place: KeyedLogOptions, chosen: Sequence[Table], *, json: bool) -> bool:
+    with operated_with_keys(place) as opened, shown(json=json) as view:
+        checked = finish(verify(opened, chosen, view.difference, view.progress))
+        for one in checked:
+            view.checked(one)
+    return not any(one.differences for one in checked)
+
+
+@command(
+    projections,
+    "rebuild",
+    "Make tables equal to the log, while the service works; exit with 1 if that did not succeed.",
+)
 def rebuild_command(
+    *,
     name: Annotated[str | None, typer.Argument(help="The table; all of them if left out.")] = None,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    archive: Archive = None,
-    subject_key: SubjectKey = None,
+    place: KeyedLogOptions,
 ) -> None:
-    """Make tables equal to the log, while the service works; exit with 1 if that did not succeed."""
-    chosen = _tables([name] if name else ())
-    with (
-        operated_with_keys(data_dir, database_url, archive, subject_key) as opened,
-        shown(json=False) as view,
-    ):
-        rebuilt = [_rebuild(opened, table, view) for table in chosen]
-    raise typer.Exit(int(any(one.checked.differences for one in rebuilt)))
+    """Make tables equal to the log."""
+    chosen = _tables([name] if name else [])
+    still_different = 0
+    with operated_with_keys(place) as opened, shown(json=False) as view:
+        for table in chosen:
+            rebuilt = _rebuild(opened, table, view)
+            still_different += rebuilt.checked.differences
+    if still_different:
+        raise typer.Exit(1)
 
 
 def _rebuild(opened: Database, table: Table, view: View) -> Rebuilt:
     rebuilt = finish(rebuild(opened, table, view.difference, view.progress))
-    hold = (
-        f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"
-        if rebuilt.mended
-        else ""
-    )
-    view.line(f"{table.name}: {rebuilt.mended} rows mended{hold}")
+    text = f"{table.name}: {rebuilt.mended} rows mended"
+    if rebuilt.mended:
+        text += f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"
+    view.line(text)
     view.checked(rebuilt.checked)
     return rebuilt
 
 
 def _tables(names: Sequence[str]) -> list[Table]:
+    """Return the tables of these names, all of them if there are none."""
+    if not names:
+        return list(TABLES)
     known = {table.name: table for table in TABLES}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise typer.BadParameter(
             f"no such table: {', '.join(unknown)}; there are {', '.join(known)}"
         )
-    return [known[name] for name in names] or list(TABLES)
+    return [known[name] for name in names]

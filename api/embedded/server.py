@@ -12,31 +12,23 @@ itself).
 
 import fcntl
 import os
-import secrets
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import IO, Any
-from urllib.parse import quote
+from typing import IO
 
-import psycopg
-
+from api.embedded.cluster import Cluster, EmbeddedPostgresError
 from api.embedded.placement import (
     PlacementError,
-    ServerUser,
     binaries,
     cluster_home,
     server_user,
     socket_directory,
 )
-
-DATABASE = "apphub"
-USER = "apphub"
 
 START_TIMEOUT_S = 60.0
 """A server that crashed may have to replay its journal first."""
@@ -55,35 +47,28 @@ _SETTINGS = {
 }
 
 
-class EmbeddedPostgresError(Exception):
-    """The private server does not run; the message says why and what to do."""
-
-
 class EmbeddedPostgres:
     """The data directory's server, as one of its users sees it."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self._user: ServerUser = server_user()
-        self._home = Path()
+        self._user = server_user()
+        self._cluster = self._cluster_in(Path())
         self._seat: IO[bytes] | None = None
         self._leaving = threading.Event()
         self._group: int | None = None
 
-    @property
-    def _cluster(self) -> Path:
-        return self._home / "data"
-
-    @property
-    def _password(self) -> Path:
-        return self.data_dir / "postgres.password"
+    def _cluster_in(self, home: Path) -> Cluster:
+        return Cluster(home, self.data_dir / "postgres.password", self._user)
 
     @property
     def _log(self) -> Path:
         return self.data_dir / "postgres.log"
 
     def start(self) -> str:
-        """Join or start the server and return its URL; it is started again whenever it dies, until `stop`.
+        """Join or start the server and return its URL.
+
+        Until `stop`, it is started again whenever it dies.
 
         Raises:
             EmbeddedPostgresError: it cannot be started, or somebody else's server holds the
@@ -91,7 +76,8 @@ class EmbeddedPostgres:
         """
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self._door():
-            self._home = cluster_home(self.data_dir, self._user)
+            home = cluster_home(self.data_dir, self._user)
+            self._cluster = self._cluster_in(home)
             # The seat is held for as long as this process lives, and given up by the kernel if it
             # is killed.
             seat = (self.data_dir / "postgres.users").open("ab")
@@ -111,8 +97,8 @@ class EmbeddedPostgres:
         with self._door():
             if self._seat is None:
                 return
-            seat, self._seat = self._seat, None
-            with seat:
+            with self._seat as seat:
+                self._seat = None
                 try:
                     fcntl.flock(seat, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -128,16 +114,19 @@ class EmbeddedPostgres:
 
     def _watch(self) -> None:
         while not self._leaving.wait(WATCH_EVERY_S):
-            if self._runs():
-                continue
-            self._clear_away()
-            with self._door():
-                if not self._leaving.is_set():
-                    # Tried again in a second; the server's log says why.
-                    with suppress(
-                        EmbeddedPostgresError, PlacementError, OSError, subprocess.SubprocessError
-                    ):
-                        self._ensure()
+            if not self._runs():
+                self._clear_away()
+                self._start_again()
+
+    def _start_again(self) -> None:
+        with self._door():
+            if self._leaving.is_set():
+                return
+            # Tried again in a second; the server's log says why.
+            with suppress(
+                EmbeddedPostgresError, PlacementError, OSError, subprocess.SubprocessError
+            ):
+                self._ensure()
 
     def _clear_away(self) -> None:
         """Let a server that is ending not stay as a zombie, where a worker has adopted it."""
@@ -148,12 +137,12 @@ class EmbeddedPostgres:
 
     def _ensure(self) -> str:
         """Return the URL of the running server, started if need be."""
-        if not self._cluster.exists():
-            self._create_cluster()
+        if not self._cluster.directory.exists():
+            self._cluster.create()
         deadline = monotonic() + START_TIMEOUT_S
         spawned = False
         while monotonic() < deadline:
-            url = self._answering()
+            url = self._cluster.answering_url()
             if url is not None:
                 return url
             with self._server_lock() as free:
@@ -163,40 +152,11 @@ class EmbeddedPostgres:
                     self._spawn(free)
                     spawned = True
             sleep(POLL_S)
+        process = self._cluster.postmaster() or "unknown"
         raise EmbeddedPostgresError(
-            f"a PostgreSQL server (process {self._postmaster() or 'unknown'}) holds {self._cluster}"
+            f"a PostgreSQL server (process {process}) holds {self._cluster.directory}"
             f" and does not answer; see {self._log}, and stop that server"
         )
-
-    def _create_cluster(self) -> None:
-        self._password.touch(mode=0o600)
-        self._password.write_text(secrets.token_urlsafe(24))
-        unfinished = self._home / f"data.{secrets.token_hex(4)}"
-        # Mode 0600, and the server's user may not pass ours.
-        with tempfile.NamedTemporaryFile("w") as handed_over:
-            handed_over.write(self._password.read_text())
-            handed_over.flush()
-            if self._user.drop:
-                os.chown(handed_over.name, self._user.uid, self._user.gid)
-            arguments = [
-                f"--pgdata={unfinished}",
-                f"--username={USER}",
-                f"--pwfile={handed_over.name}",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-            ]
-            command: list[str | Path] = [binaries(self._user) / "initdb", *arguments]
-            done: subprocess.CompletedProcess[bytes] = subprocess.run(  # noqa: S603 - our own program and arguments
-                command, cwd="/", capture_output=True, check=False, **self._as_user()
-            )
-        if done.returncode != 0:
-            raise EmbeddedPostgresError(
-                f"initdb failed: {done.stderr.decode(errors='replace').strip()}"
-            )
-        unfinished.rename(self._cluster)
 
     @contextmanager
     def _server_lock(self) -> Iterator[int | None]:
@@ -219,21 +179,18 @@ class EmbeddedPostgres:
             return free is None
 
     def _spawn(self, lock: int) -> None:
-        sockets = socket_directory(self._home, self._user)
+        cluster = self._cluster
+        sockets = socket_directory(cluster.home, self._user)
         # Nobody works here, so what a killed server left says nothing; its pids may be somebody
         # else's by now.
-        for left_over in (self._cluster / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
+        for left_over in (cluster.directory / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
             left_over.unlink(missing_ok=True)
         settings = {**_SETTINGS, "unix_socket_directories": str(sockets)}
-        options = [
-            option for name, value in settings.items() for option in ("-c", f"{name}={value}")
-        ]
-        command: list[str | Path] = [
-            binaries(self._user) / "postgres",
-            "-D",
-            self._cluster,
-            *options,
-        ]
+        options: list[str] = []
+        for name, value in settings.items():
+            options += ["-c", f"{name}={value}"]
+        program = binaries(self._user) / "postgres"
+        command: list[str | Path] = [program, "-D", cluster.directory, *options]
         with self._log.open("ab") as log:
             # By a shell that leaves at once: the server is nobody's child, for it may outlive
             # whoever started it.
@@ -248,65 +205,16 @@ class EmbeddedPostgres:
                 # our session, though: a worker takes what has become its child in another one for
                 # what a supervisor left, and kills it.
                 process_group=0,
-                **self._as_user(),
+                **cluster.as_user(),
             )
         shell.wait()
         self._group = shell.pid
 
     def _shut_down(self) -> None:
-        pid = self._postmaster()
+        pid = self._cluster.postmaster()
         if pid is None or not self._runs():
             return
         os.kill(pid, signal.SIGINT)  # PostgreSQL's "fast shutdown".
         deadline = monotonic() + STOP_TIMEOUT_S
         while self._runs() and monotonic() < deadline:
             sleep(POLL_S)
-
-    def _answering(self) -> str | None:
-        """Return the URL if a server of this very directory answers; make our database there if it is new."""
-        lines = self._pid_file()
-        if len(lines) < 5 or not lines[4]:  # noqa: PLR2004 - the fifth line names the socket's directory
-            return None
-        password = quote(self._password.read_text(), safe="")
-        url = f"postgresql://{USER}:{password}@/{{}}?host={quote(lines[4], safe='')}"
-        try:
-            with psycopg.connect(
-                url.format("postgres"), autocommit=True, connect_timeout=5
-            ) as connection:
-                connection.execute("SELECT 1")
-                known = connection.execute(
-                    "SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)
-                ).fetchone()
-                if known is None:
-                    connection.execute(f"CREATE DATABASE {DATABASE}")
-        except psycopg.OperationalError:
-            return None
-        return url.format(DATABASE)
-
-    def _postmaster(self) -> int | None:
-        """Return the server's process, if the pid file names one that works in the cluster's directory."""
-        lines = self._pid_file()
-        if not (lines and lines[0].isdigit()):
-            return None
-        if Path("/proc/self").exists():
-            try:
-                return (
-                    int(lines[0])
-                    if Path(f"/proc/{lines[0]}/cwd").readlink() == self._cluster
-                    else None
-                )
-            except OSError:
-                return None
-        return int(lines[0])
-
-    def _pid_file(self) -> list[str]:
-        try:
-            return (self._cluster / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
-            return []
-
-    def _as_user(self) -> dict[str, Any]:
-        return {
-            **self._user.drop,
-            "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-        }

@@ -15,8 +15,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from api.embedded.cluster import EmbeddedPostgresError
 from api.embedded.placement import passable
-from api.embedded.server import EmbeddedPostgres, EmbeddedPostgresError
+from api.embedded.server import EmbeddedPostgres
 from tests import ROOT
 from tests.e2e.support import kill, server_pids
 from tests.support.processes import eventually

@@ -1,0 +1,134 @@
+"""The private server's files: `initdb` makes them, the pid file says whether a server works there."""
+
+import os
+import secrets
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+
+from api.embedded.placement import ServerUser, binaries
+
+DATABASE = "apphub"
+USER = "apphub"
+
+_SOCKET_LINE = 4
+"""In the pid file: the fifth line names the socket's directory."""
+
+
+class EmbeddedPostgresError(Exception):
+    """The private server does not run; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A server's files.
+
+    Attributes:
+        home: the server's own directory, which has the cluster in `data`.
+        password: the file of the password, ours alone.
+        user: as whom the server runs.
+    """
+
+    home: Path
+    password: Path
+    user: ServerUser
+
+    @property
+    def directory(self) -> Path:
+        """Where PostgreSQL keeps everything."""
+        return self.home / "data"
+
+    def create(self) -> None:
+        """Make the cluster, under a new password; it appears whole or not at all.
+
+        Raises:
+            EmbeddedPostgresError: PostgreSQL's own program for it failed.
+        """
+        password = secrets.token_urlsafe(24)
+        self.password.touch(mode=0o600)
+        self.password.write_text(password)
+        suffix = secrets.token_hex(4)
+        unfinished = self.home / f"data.{suffix}"
+        # Mode 0600, and the server's user may not pass ours.
+        with tempfile.NamedTemporaryFile("w") as handed_over:
+            handed_over.write(password)
+            handed_over.flush()
+            if self.user.drop:
+                os.chown(handed_over.name, self.user.uid, self.user.gid)
+            done = self._initdb(unfinished, handed_over.name)
+        if done.returncode != 0:
+            reason = done.stderr.decode(errors="replace").strip()
+            raise EmbeddedPostgresError(f"initdb failed: {reason}")
+        unfinished.rename(self.directory)
+
+    def _initdb(self, target: Path, password_file: str) -> "subprocess.CompletedProcess[bytes]":
+        command: list[str | Path] = [
+            binaries(self.user) / "initdb",
+            f"--pgdata={target}",
+            f"--username={USER}",
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        ]
+        return subprocess.run(  # noqa: S603 - our own program and arguments
+            command, cwd="/", capture_output=True, check=False, **self.as_user()
+        )
+
+    def answering_url(self) -> str | None:
+        """Return the URL if a server of this very directory answers.
+
+        Our database is made if it is not there yet.
+        """
+        lines = self._pid_file()
+        if len(lines) <= _SOCKET_LINE or not lines[_SOCKET_LINE]:
+            return None
+        password = quote(self.password.read_text(), safe="")
+        socket = quote(lines[_SOCKET_LINE], safe="")
+        url = f"postgresql://{USER}:{password}@/{{}}?host={socket}"
+        try:
+            _make_database(url.format("postgres"))
+        except psycopg.OperationalError:
+            return None
+        return url.format(DATABASE)
+
+    def postmaster(self) -> int | None:
+        """Return the server's process, if the pid file names one that works in this directory."""
+        lines = self._pid_file()
+        if not lines or not lines[0].isdigit():
+            return None
+        pid = int(lines[0])
+        if not Path("/proc/self").exists():
+            return pid
+        try:
+            works_in = Path(f"/proc/{pid}/cwd").readlink()
+        except OSError:
+            return None
+        if works_in != self.directory:
+            return None
+        return pid
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self.directory / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def as_user(self) -> dict[str, Any]:
+        """Return what `subprocess` needs to run one of the server's programs."""
+        path = os.environ.get("PATH", os.defpath)
+        return {**self.user.drop, "env": {"PATH": path, "LC_ALL": "C"}}
+
+
+def _make_database(url: str) -> None:
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
+        if known.fetchone() is None:
+            connection.execute(f"CREATE DATABASE {DATABASE}")
