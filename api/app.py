@@ -29,8 +29,10 @@ VERSION = "0.1.0"
 
 _ABOUT = """Registers jobs, launches runs, tracks them and streams what happens.
 
-Every answer follows from an append-only log of events. The stream of the same events is a WebSocket at `/ws`, and
-server-sent events at `/events/stream`; both resume from any position, and `/asyncapi.json` describes their messages.
+Every answer follows from an append-only log of events. The stream of the same events is \
+a WebSocket at `/ws`, and
+server-sent events at `/events/stream`; both resume from any position, and `/asyncapi.json` \
+describes their messages.
 """
 
 
@@ -56,11 +58,10 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     app.add_middleware(BodyLimit)  # Around the launches, too.
     app.add_middleware(OddPaths)
     app.add_api_route("/health", _health, response_model=Health, tags=["health"])
-    for part in (
-        *(jobs, runs, apps, builds, events, subjects),
-        *(websocket, server_sent_events, asyncapi),
-    ):
-        app.include_router(part.router)
+    for resource in (jobs, runs, apps, builds, events, subjects):
+        app.include_router(resource.router)
+    for stream in (websocket, server_sent_events, asyncapi):
+        app.include_router(stream.router)
     _describe(app)
     return app
 
@@ -125,7 +126,7 @@ async def _sealer(service: Service) -> AsyncIterator[None]:
 
 
 def _describe(app: FastAPI) -> None:
-    """Let OpenAPI say what is true: broken input is answered with 400, never with FastAPI's own 422."""
+    """Let OpenAPI say what is true: broken input is answered with 400, never with a 422."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -135,8 +136,9 @@ def _describe(app: FastAPI) -> None:
             for operations in schema["paths"].values():
                 for operation in operations.values():
                     operation["responses"].pop("422", None)
+            shapes = schema["components"]["schemas"]
             for unused in ("HTTPValidationError", "ValidationError"):
-                schema["components"]["schemas"].pop(unused, None)
+                shapes.pop(unused, None)
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -37,8 +37,8 @@ def read_tokens(path: Path) -> Tokens:
             for token, entry in entries.items()
         }
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        msg = f'{path} must hold {{"TOKEN": {{"principal": "name", "role": "read" or "write"}}}}: {error!r}'
-        raise ValueError(msg) from None
+        shape = '{"TOKEN": {"principal": "name", "role": "read" or "write"}}'
+        raise ValueError(f"{path} must hold {shape}: {error!r}") from None
 
 
 _ROLES = {"read": False, "write": True}
@@ -55,20 +55,27 @@ def principal_of(connection: HTTPConnection, tokens: Tokens | None, *, to_write:
     if tokens is None:
         _refuse_foreign_pages(connection)
         return ANONYMOUS
-    scheme, _, given = (header(connection, b"authorization") or "").partition(" ")
+    authorization = header(connection, b"authorization") or ""
+    scheme, _, given = authorization.partition(" ")
     if scheme.lower() != "bearer":
         # Browsers cannot send headers with a WebSocket.
         given = connection.query_params.get("token", "")
-    found = [
-        who for token, who in tokens.items() if hmac.compare_digest(token.encode(), given.encode())
-    ]
-    if not found:
+    who = _holder_of(given, tokens)
+    if who is None:
         msg = "send the header Authorization: Bearer TOKEN with a token that the operator gave out"
         raise UnauthenticatedError(msg)
-    if to_write and not found[0].may_write:
-        msg = f"the token of {found[0].name} only allows reading"
-        raise ForbiddenError(msg)
-    return found[0].name
+    if to_write and not who.may_write:
+        raise ForbiddenError(f"the token of {who.name} only allows reading")
+    return who.name
+
+
+def _holder_of(given: str, tokens: Tokens) -> Principal | None:
+    """Return whose token this is; all are compared, so that the time it takes tells nothing."""
+    found: Principal | None = None
+    for token, who in tokens.items():
+        if hmac.compare_digest(token.encode(), given.encode()):
+            found = who
+    return found
 
 
 def header(connection: HTTPConnection, name: bytes) -> str | None:
@@ -85,13 +92,18 @@ def header(connection: HTTPConnection, name: bytes) -> str | None:
 
 
 def _refuse_foreign_pages(connection: HTTPConnection) -> None:
-    """An open API is for its own machine: no web page from elsewhere may use it through somebody's browser."""
+    """Keep web pages from elsewhere from using an open API through somebody's browser.
+
+    An open API is for its own machine.
+    """
     origin = header(connection, b"origin")
     if origin is None:
         return
     if not _is_own_page(origin, header(connection, b"host")):
-        msg = f"pages from {origin} may not use this API while it is open; start it with --tokens-file"
-        raise ForbiddenError(msg)
+        raise ForbiddenError(
+            f"pages from {origin} may not use this API while it is open;"
+            " start it with --tokens-file"
+        )
 
 
 def _is_own_page(origin: str, host: str | None) -> bool:

@@ -1,4 +1,7 @@
-"""What the operator decides about repositories and builds: `APPHUB_…` variables, for the handlers and for the API."""
+"""What the operator decides about repositories and builds, by `APPHUB_…` variables.
+
+Both the handlers and the API go by it.
+"""
 
 import json
 from collections.abc import Mapping
@@ -61,11 +64,12 @@ def _clone_limits(environment: Mapping[str, str]) -> JsonObject:
     limits: JsonObject = {}
     for name, variable in _LIMITS.items():
         value = environment.get(variable, "").strip()
-        if value and not (value.isascii() and value.isdigit() and int(value) > 0):
-            msg = f"{variable} is {value!r}; it must be a whole number above 0"
-            raise ValueError(msg)
-        if value:
-            limits[name] = int(value)
+        if not value:
+            continue
+        is_number = value.isascii() and value.isdigit()
+        if not is_number or int(value) == 0:
+            raise ValueError(f"{variable} is {value!r}; it must be a whole number above 0")
+        limits[name] = int(value)
     return limits
 
 
@@ -77,7 +81,11 @@ _LIMITS = {
 
 
 def _credentials(environment: Mapping[str, str]) -> JsonObject:
-    """Read `{"HOST": {"username": …, "password": {"env": NAME} or {"file": PATH}} or {"sshKeyFile": PATH}}`."""
+    """Read `{"HOST": ENTRY}`.
+
+    An entry is `{"username": …, "password": {"env": NAME} or {"file": PATH}}`, or
+    `{"sshKeyFile": PATH}`.
+    """
     path = environment.get("APPHUB_GIT_CREDENTIALS")
     if not path:
         return {}
@@ -85,11 +93,13 @@ def _credentials(environment: Mapping[str, str]) -> JsonObject:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))
         return {host.lower(): _entry(entry, environment) for host, entry in entries.items()}
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        msg = (
-            f'{path} must hold {{"HOST": {{"username": "name", "password": {{"env": "VARIABLE"}}}}}},'
-            f' with {{"file": "PATH"}} for the password or {{"sshKeyFile": "PATH"}} for all of it: {error!r}'
-        )
-        raise ValueError(msg) from None
+        raise ValueError(f"{path} must hold {_CREDENTIALS}: {error!r}") from None
+
+
+_CREDENTIALS = (
+    '{"HOST": {"username": "name", "password": {"env": "VARIABLE"}}},'
+    ' with {"file": "PATH"} for the password or {"sshKeyFile": "PATH"} for all of it'
+)
 
 
 def _entry(entry: Mapping[str, Json], environment: Mapping[str, str]) -> JsonObject:
@@ -107,8 +117,10 @@ def _secret(source: Json, environment: Mapping[str, str]) -> str:
         msg = 'a password is named by {"env": "VARIABLE"} or {"file": "PATH"}, not written down'
         raise TypeError(msg)
     if "file" in source:
-        return Path(str(source["file"])).read_text(encoding="utf-8").strip()
-    return environment[str(source["env"])]
+        path = Path(str(source["file"]))
+        return path.read_text(encoding="utf-8").strip()
+    name = str(source["env"])
+    return environment[name]
 
 
 def _flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -1,4 +1,7 @@
-"""Which store of run logs a process uses: the data directory, or an object store that API and workers share."""
+"""Which store of run logs a process uses.
+
+It is the data directory, or an object store that API and workers share.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,9 +19,9 @@ SPOOLS = "run-logs-spool"
 
 def run_logs(url: str | None, data_dir: Path) -> RunLogs:
     """Return where logs are read."""
-    return RunLogs(
-        DirectoryLogs(data_dir / DIRECTORY) if url is None else ObjectLogs(open_store(url))
-    )
+    if url is None:
+        return RunLogs(DirectoryLogs(data_dir / DIRECTORY))
+    return RunLogs(ObjectLogs(open_store(url)))
 
 
 @asynccontextmanager
@@ -44,9 +47,10 @@ def check_log_store(url: str, *, to_write: bool) -> None:
     try:
         logs.check(to_write=to_write)
     except RunLogsUnavailableError as error:
-        msg = (
-            f"cannot {'write to' if to_write else 'read'} the store of logs {url}: {error}\n"
-            "Check --logs-store, and for s3:// the variables AWS_ENDPOINT_URL (where it is not Amazon's), AWS_REGION,"
-            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; the bucket must exist."
-        )
-        raise LogStoreError(msg) from error
+        attempt = "write to" if to_write else "read"
+        raise LogStoreError(
+            f"cannot {attempt} the store of logs {url}: {error}\n"
+            "Check --logs-store, and for s3:// the variables AWS_ENDPOINT_URL (where it is not"
+            " Amazon's), AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY;"
+            " the bucket must exist."
+        ) from error

@@ -30,7 +30,7 @@ from runtime.supervision import Supervision
 from worker.logs.run_logs import RunLogs
 
 POOL_SIZE = 16
-"""Query connections of a process; a query takes well under a millisecond, so this serves thousands
+"""Query connections of a process. A query takes well under a millisecond, so these serve thousands
 a second."""
 
 
@@ -68,16 +68,15 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     await catch_up(database)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
-        clock, writer, listener = DatabaseClock(pool), Writer(database), Listener(database)
+        clock = DatabaseClock(pool)
+        writer = Writer(database)
+        listener = Listener(database)
         for part in (clock, writer, listener):
             await part.start(supervision)
             stack.push_async_callback(part.stop)
-        jobs = Jobs(
-            LogFactory(database.conninfo, writer),
-            PostgresLog(writer, pool, files),
-            clock,
-            random.SystemRandom(),
-        )
+        factory = LogFactory(database.conninfo, writer)
+        log = PostgresLog(writer, pool, files)
+        jobs = Jobs(factory, log, clock, random.SystemRandom())
         stack.callback(jobs.close)
         await jobs.seed()
         logs = run_logs(settings.logs_store, settings.data_dir)

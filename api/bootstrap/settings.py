@@ -15,7 +15,9 @@ SUBJECT_KEY_NAME = "subjects.key"
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator decides. The command line reads it, this module passes it on, nobody else looks it up.
+    """What an operator decides.
+
+    The command line reads it, this module passes it on, nobody else looks it up.
 
     Attributes:
         database_url: any libpq connection string.
@@ -42,5 +44,6 @@ class Settings:
     @property
     def database(self) -> Database:
         """Where the log is, with what opens its personal data and its archived part."""
-        key = MasterKeyFile(self.subject_key or self.data_dir / SUBJECT_KEY_NAME)
+        key_file = self.subject_key or self.data_dir / SUBJECT_KEY_NAME
+        key = MasterKeyFile(key_file)
         return Database(self.database_url, LogFiles(self.archive, key))

@@ -1,4 +1,4 @@
-"""The private server's files: `initdb` makes them, the pid file says whether a server works there."""
+"""The private server's files: `initdb` makes them, the pid file says which server works there."""
 
 import os
 import secrets

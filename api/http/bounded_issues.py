@@ -11,7 +11,7 @@ MAX_CHARACTERS = 65_536
 
 
 def bounded(issues: Sequence[Issue]) -> list[Issue]:
-    """Return the first issues, their texts shortened; the last one tells how many more there are."""
+    """Return the first issues with shortened texts; the last one tells how many more there are."""
     shown: list[Issue] = []
     characters = 0
     for issue in issues[:MAX_ISSUES]:

@@ -1,6 +1,6 @@
-"""Cursors: where a page ended.
+"""Cursors: where a page ended, so that the next one begins there.
 
-The next one begins there however much there is and whatever is added.
+So a page costs the same however many came before it, and whatever is added in between.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,14 @@ from fastapi import Query
 from domain.errors import InvalidInputError, Issue
 from projections.job_runs import RunRow
 
+MAX_DIGITS = 18
+"""So many decimal digits fit into 64 bits."""
+
 OptionalCursor = Annotated[
     str | None,
     Query(
-        description="`nextCursor` of the page before; empty for the first page:"
-        " then `meta` tells cursors"
+        description="`nextCursor` of the page before;"
+        " empty for the first page: then `meta` tells cursors"
     ),
 ]
 
@@ -24,17 +27,18 @@ def position_of(cursor: str) -> int:
     """Return the place in the log before which the page's runs were created.
 
     Raises:
-        InvalidInputError: the cursor is none.
+        InvalidInputError: it is no cursor of ours.
     """
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):  # noqa: PLR2004 - fits 64 bits
-        raise InvalidInputError(
-            [Issue("/cursor", "must be the nextCursor of another page", "pattern")]
-        )
+    is_number = cursor.isascii() and cursor.isdigit()
+    if not is_number or len(cursor) > MAX_DIGITS:
+        issue = Issue("/cursor", "must be the nextCursor of another page", "pattern")
+        raise InvalidInputError([issue])
     return int(cursor)
 
 
 def next_cursor(runs: Sequence[RunRow], has_more: bool) -> str | None:  # noqa: FBT001 - what lists return
     """Return the cursor of the page after these runs, None where there is none."""
-    if not runs or not has_more:
+    if not has_more or not runs:
         return None
-    return str(runs[-1]["created_position"])
+    last = runs[-1]
+    return str(last["created_position"])

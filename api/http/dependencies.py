@@ -1,6 +1,6 @@
 """What routes ask for: the service's parts, who asks, and pages."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, cast
 from uuid import UUID, uuid4
 
@@ -51,7 +51,8 @@ async def _reader(request: Request, service: ServiceDep) -> str:
 
 def origin_of(request: HTTPConnection) -> Origin:
     """Name who asks as the actor, and the request as the cause of all that follows."""
-    actor = principal_of(request, service_of(request).settings.tokens, to_write=True)
+    tokens = service_of(request).settings.tokens
+    actor = principal_of(request, tokens, to_write=True)
     return Origin(actor, causation_id=uuid4())
 
 
@@ -71,11 +72,22 @@ RunsLimit = Annotated[int, Query(ge=1, le=50)]
 async def _statuses(
     status: Annotated[str | None, Query(description="one status, or several with commas")] = None,
 ) -> list[str]:
-    wanted = [part.strip() for part in (status or "").split(",") if part.strip()]
-    unknown = [part for part in wanted if part not in STATUSES]
-    if unknown:
-        message = f"unknown status {unknown[0]!r}; there are {', '.join(STATUSES)}"
-        raise InvalidInputError([Issue("/status", message, "enum")])
+    return statuses_of(status or "", STATUSES)
+
+
+def parts_of(text: str) -> list[str]:
+    """Return what a text names between commas."""
+    parts = [part.strip() for part in text.split(",")]
+    return [part for part in parts if part]
+
+
+def statuses_of(text: str, known: Sequence[str]) -> list[str]:
+    """Return the statuses that a text names, or raise InvalidInputError if one is unknown."""
+    wanted = parts_of(text)
+    for part in wanted:
+        if part not in known:
+            message = f"unknown status {part!r}; there are {', '.join(known)}"
+            raise InvalidInputError([Issue("/status", message, "enum")])
     return wanted
 
 
@@ -91,7 +103,7 @@ def idempotency_key(given: str | None) -> str | None:
 
 
 def storable(text: str, path: str) -> str:
-    """Return a query parameter's text, or raise InvalidInputError: no database holds a NUL character."""
+    """Return a query parameter's text, or raise InvalidInputError: no database holds NUL."""
     if "\x00" in text:
         raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
     return text
@@ -122,7 +134,10 @@ async def known_job(connection: Connection, slug: str) -> JobDefinitionRow:
 
 
 def possible_slug(text: str) -> str:
-    """Return the text, or raise NotFoundError: case is ignored in ASCII alone, so KELVIN SIGN is no `k`."""
+    """Return the text, or raise NotFoundError where no slug can be the same but for its case.
+
+    Case is ignored in ASCII alone, so KELVIN SIGN is no `k`.
+    """
     if not text.isascii() or "\x00" in text:
         raise job_not_found()
     return text

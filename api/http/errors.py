@@ -1,7 +1,7 @@
-"""Every failure of the API, in one place: which status it has and what its body says (contract, section 1)."""
+"""Every failure of the API: which status it has, and what its body says (contract, section 1)."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from http import HTTPMethod
 from typing import Any, cast
 
@@ -39,9 +39,8 @@ class UnsupportedMediaTypeError(Exception):
     """The body is not said to be JSON."""
 
     def __init__(self, content_type: str) -> None:
-        super().__init__(
-            f"send JSON with the header Content-Type: application/json, not {content_type or 'none'!r}"
-        )
+        sent = content_type or "none"
+        super().__init__(f"send JSON with the header Content-Type: application/json, not {sent!r}")
 
 
 def install(app: FastAPI) -> None:
@@ -54,7 +53,8 @@ def failure(
     status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: Any
 ) -> JsonAnswer:
     """Return the body of a failure that is no validation."""
-    return JsonAnswer({"error": message, "code": code, **more}, status, headers)
+    body = {"error": message, "code": code, **more}
+    return JsonAnswer(body, status, headers)
 
 
 def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
@@ -63,16 +63,19 @@ def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
     form_errors: list[str] = []
     field_errors: dict[str, list[str]] = {}
     for issue in issues:
-        field, _, below = issue.path.removeprefix("/").partition("/")
+        path = issue.path.removeprefix("/")
+        field, _, below = path.partition("/")
         top_level_unknown = issue.keyword == "additionalProperties" and not below
-        if field and not top_level_unknown:
-            message = f"{below}: {issue.message}" if below else issue.message
-            field_errors.setdefault(_unescape(field), []).append(message)
-        else:
+        if not field or top_level_unknown:
             form_errors.append(issue.message)
-    error = {"formErrors": form_errors, "fieldErrors": field_errors}
+            continue
+        message = issue.message
+        if below:
+            message = f"{below}: {message}"
+        of_field = field_errors.setdefault(_unescape(field), [])
+        of_field.append(message)
     body = {
-        "error": error,
+        "error": {"formErrors": form_errors, "fieldErrors": field_errors},
         "code": "validation_failed",
         "issues": [vars(issue) for issue in issues],
     }
@@ -96,15 +99,9 @@ _KEYWORDS = {
 
 
 def _issue(error: dict[str, Any]) -> Issue:
-    location = cast("tuple[int | str, ...]", error["loc"])[1:]
+    _, *location = cast("tuple[int | str, ...]", error["loc"])
     kind = cast("str", error["type"])
-    keyword = _KEYWORDS.get(kind, "type" if kind.endswith("_type") else kind)
-    message = (
-        cast("str", error["msg"])
-        .removeprefix("Value error, ")
-        .replace("Input should be", "must be")
-        .replace("String should have", "must have")
-    )
+    pointer = "".join(f"/{escape(str(part))}" for part in location)
     if kind == "extra_forbidden":
         message = f"unknown field {location[-1]!r}"
     elif kind in {"dict_type", "model_type", "model_attributes_type"}:
@@ -112,8 +109,25 @@ def _issue(error: dict[str, Any]) -> Issue:
     elif kind == "missing":
         message = "required"
     elif kind == "string_pattern_mismatch":
-        message = f"must match {error['ctx']['pattern']}"
-    return Issue("".join(f"/{escape(str(part))}" for part in location), message, keyword)
+        context = error["ctx"]
+        message = f"must match {context['pattern']}"
+    else:
+        message = _reworded(error["msg"])
+    return Issue(pointer, message, _keyword(kind))
+
+
+def _keyword(kind: str) -> str:
+    if kind in _KEYWORDS:
+        return _KEYWORDS[kind]
+    if kind.endswith("_type"):
+        return "type"
+    return kind
+
+
+def _reworded(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    message = message.replace("Input should be", "must be")
+    return message.replace("String should have", "must have")
 
 
 def _unescape(part: str) -> str:
@@ -121,8 +135,9 @@ def _unescape(part: str) -> str:
 
 
 async def _request_invalid(_: Request, error: Exception) -> JsonAnswer:
-    errors: Iterable[Any] = cast("RequestValidationError", error).errors()
-    return validation_failure([_issue(one) for one in errors])
+    known = cast("RequestValidationError", error)
+    issues = [_issue(one) for one in known.errors()]
+    return validation_failure(issues)
 
 
 async def _input_invalid(_: Request, error: Exception) -> JsonAnswer:
@@ -155,13 +170,17 @@ async def _log_unavailable(_: Request, error: Exception) -> JsonAnswer:
 
 async def _archive_unavailable(_: Request, error: Exception) -> JsonAnswer:
     logger.error("answered 503: %s", error)
-    message = f"this needs archived events, and {cast('ArchiveError', error).file} cannot be read at the moment"
+    file = cast("ArchiveError", error).file
+    message = f"this needs archived events, and {file} cannot be read at the moment"
     return failure(503, "archive_unavailable", message, {"Retry-After": "60"})
 
 
 async def _subject_keys_unavailable(_: Request, error: Exception) -> JsonAnswer:
     logger.error("answered 503: %s", error)
-    message = "personal data cannot be read or written at the moment; nothing was written, see the service's own log"
+    message = (
+        "personal data cannot be read or written at the moment;"
+        " nothing was written, see the service's own log"
+    )
     return failure(503, "subject_keys_unavailable", message, {"Retry-After": "1"})
 
 
@@ -172,9 +191,14 @@ async def _run_logs_unavailable(_: Request, error: Exception) -> JsonAnswer:
 
 
 async def _outcome_unknown(_: Request, error: Exception) -> JsonAnswer:
-    ids = [str(aggregate_id) for aggregate_id in cast("OutcomeUnknownError", error).aggregate_ids]
-    message = "the database went away while it committed; look whether this id exists before you ask again"
-    return failure(503, "outcome_unknown", message, id=ids[0] if ids else None, ids=ids)
+    known = cast("OutcomeUnknownError", error)
+    ids = [str(aggregate_id) for aggregate_id in known.aggregate_ids]
+    asked_for = next(iter(ids), None)
+    message = (
+        "the database went away while it committed;"
+        " look whether this id exists before you ask again"
+    )
+    return failure(503, "outcome_unknown", message, id=asked_for, ids=ids)
 
 
 async def _overloaded(_: Request, error: Exception) -> JsonAnswer:
@@ -208,21 +232,28 @@ async def _http(request: Request, error: Exception) -> JsonAnswer:
     code = _HTTP_CODES.get(known.status_code, "http_error")
     headers = dict(known.headers or {})
     if code == "method_not_allowed":
-        headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
-    return failure(known.status_code, code, str(known.detail).lower(), headers)
+        methods = _allowed_methods(request)
+        headers["Allow"] = ", ".join(sorted(methods))
+    message = str(known.detail).lower()
+    return failure(known.status_code, code, message, headers)
 
 
-def _allowed_methods(request: Request) -> set[str]:
-    """Return the methods that some route of the path takes; the framework names those of the first route only."""
-    place = {key: request.scope[key] for key in ("type", "path", "root_path")}
-    return {
-        method.value
-        for method in HTTPMethod
-        if any(
-            route.matches({**place, "method": method.value})[0] is Match.FULL
-            for route in request.app.routes
-        )
-    }
+def _allowed_methods(request: Request) -> list[str]:
+    """Return the methods that some route of the path takes.
+
+    The framework names those of the first route only.
+    """
+    return [method.value for method in HTTPMethod if _some_route_takes(request, method)]
+
+
+def _some_route_takes(request: Request, method: HTTPMethod) -> bool:
+    scope = {key: request.scope[key] for key in ("type", "path", "root_path")}
+    scope["method"] = method.value
+    for route in request.app.routes:
+        match, _ = route.matches(scope)
+        if match is Match.FULL:
+            return True
+    return False
 
 
 async def _internal(_: Request, error: Exception) -> JsonAnswer:

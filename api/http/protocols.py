@@ -1,4 +1,7 @@
-"""uvicorn's connections, with an end for clients that read nothing: closing waits until all is sent, else for ever."""
+"""uvicorn's connections, with an end for clients that read nothing.
+
+Closing waits until all is sent, which with such a client would be for ever.
+"""
 
 import asyncio
 
@@ -10,8 +13,10 @@ CLOSE_CLIENTS_S = 5
 """How long open requests and streams may take to end once the server stops."""
 
 LAST_WORDS_S = 2
-"""How long a stream's end may take to reach the client; one that reads nothing is cut off
-instead."""
+"""How long a stream's end may take to reach the client.
+
+One that reads nothing is cut off instead.
+"""
 
 _ABORT = "apphub.abort"
 """Our extension of ASGI: how a response cuts off a client that does not even take its end."""
@@ -48,12 +53,13 @@ class HttpProtocol(HttpToolsProtocol):
         """Let the answer's head wait for its body."""
         before = self.cycle
         super().on_headers_complete()
-        if self.cycle is not before and self.scope["method"] == "POST":
-            self.cycle.transport = HeadWithBody(self.transport)
+        cycle = self.cycle
+        if cycle is not before and self.scope["method"] == "POST":
+            cycle.transport = HeadWithBody(self.transport)
 
 
 class HeadWithBody(asyncio.Transport):
-    """Where an answer is written: its head with its body, for a write is a system call and a packet.
+    """Where an answer is written: its head with its body, for each write is a packet of its own.
 
     Only where the body's length is known, and so is that it will follow.
     """

@@ -1,4 +1,4 @@
-"""JSON bodies as the contract wants them: JSON by its name, normalised or refused, before any model sees them."""
+"""JSON bodies as the contract wants them: normalised or refused before any model sees them."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,8 +15,7 @@ from domain.errors import InvalidInputError, Issue
 from domain.json_values import InvalidJsonError, Json, parse
 
 MAX_BODY_BYTES = 1_048_576
-"""Parameters are read with every list of runs; a megabyte is generous, and far from what hurts the
-log."""
+"""Parameters are read with every list of runs; a megabyte is generous, and hurts no log."""
 
 
 class BodyLimit:
@@ -44,14 +43,16 @@ class BodyLimit:
 
 
 def _declared_length(scope: Scope) -> int | None:
-    """Return how long the body is said to be; None if that is unknown, or another header might overrule it."""
-    declared: bytes | None = None
+    """Return how long the body is said to be; None if that is unknown, or overruled."""
+    declared = b""
     for name, value in scope["headers"]:
         if name == b"content-length":
             declared = value
         elif name == b"transfer-encoding":
             return None
-    return int(declared) if declared is not None and declared.isdigit() else None
+    if not declared.isdigit():
+        return None
+    return int(declared)
 
 
 def _counting(receive: Receive) -> Receive:
@@ -73,8 +74,10 @@ def _counting(receive: Receive) -> Receive:
 _TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
 
 _DISCARDED_BYTES = 8 * MAX_BODY_BYTES
-"""A client that is still sending when it is answered may see a reset connection instead of the
-answer."""
+"""So much is read of a body that is too long.
+
+A client that is still sending when it is answered may see a reset connection, and no answer.
+"""
 
 
 async def _discard(receive: Receive) -> None:

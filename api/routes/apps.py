@@ -11,6 +11,8 @@ from api.http.dependencies import (
     Offset,
     OriginDep,
     ServiceDep,
+    parts_of,
+    statuses_of,
     storable,
 )
 from api.http.json_answer import JsonAnswer, data
@@ -28,7 +30,7 @@ from domain.catalog.build import Wanted
 from domain.catalog.repository import IngestStatus
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.identifiers import repository_id
-from domain.json_values import JsonObject
+from domain.json_values import Json, JsonObject
 from projections import builds, repositories
 from projections.repositories import AppFilter, RepositoryRow
 from projections.rows import Connection
@@ -60,11 +62,12 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
     """List apps, ordered by id."""
     wanted = AppFilter(
         text=storable(q, "/q"),
-        tags=_parts(storable(tags, "/tags")),
-        statuses=_known_statuses(_parts(status)),
+        tags=parts_of(storable(tags, "/tags")),
+        statuses=statuses_of(status, get_args(IngestStatus)),
     )
     rows, total = await repositories.list_apps(connection, wanted, limit, offset)
-    return _page(await service.views.apps(connection, rows), total, limit, offset)
+    shown = await service.views.apps(connection, rows)
+    return _page(shown, total, limit, offset)
 
 
 @router.post(
@@ -77,7 +80,8 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
         message = "repositories of the server's own file system are switched off; give a URL"
         raise InvalidInputError([Issue("/repoUrl", message, "pattern")])
     row = await service.catalog.add_app(app, origin)
-    return data(repositories.present(repositories.TABLE.own(row), None), 201)
+    app_row = repositories.TABLE.own(row)
+    return data(repositories.present(app_row, None), 201)
 
 
 @router.get(
@@ -85,9 +89,9 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
 )
 async def get_app(app_id: str, connection: ConnectionDep, service: ServiceDep) -> JsonAnswer:
     """Show an app."""
-    app = await _known_app(connection, app_id)
-    [shown] = await service.views.apps(connection, [app])
-    return data(shown)
+    row = await _known_app(connection, app_id)
+    [app] = await service.views.apps(connection, [row])
+    return data(app)
 
 
 @router.get(
@@ -101,8 +105,12 @@ async def get_history(app_id: str, service: ServiceDep) -> JsonAnswer:
     events = await service.reader.histories([repository_id(app_id)])
     if not events:
         raise _app_not_found()
-    entries = [entry for event in events if (entry := repositories.history_entry(event, app_id))]
-    return data([*reversed(entries)])
+    entries: list[Json] = []
+    for event in reversed(events):
+        entry = repositories.history_entry(event, app_id)
+        if entry:
+            entries.append(entry)
+    return data(entries)
 
 
 @router.post(
@@ -134,7 +142,8 @@ async def list_builds(
     """List an app's builds, newest first."""
     await _known_app(connection, app_id)
     rows, total = await builds.list_builds(connection, app_id, limit, offset)
-    return _page(await service.views.builds(rows), total, limit, offset)
+    shown = await service.views.builds(rows)
+    return _page(shown, total, limit, offset)
 
 
 @router.post(
@@ -150,14 +159,18 @@ async def request_build(
     body: Annotated[BuildBody | None, Body()] = None,
 ) -> JsonAnswer:
     """Launch a build; builds of one app take turns."""
-    wanted = Wanted() if body is None else body.wanted()
+    wanted = Wanted()
+    if body is not None:
+        wanted = body.wanted()
     row = await service.catalog.request_build(app_id, wanted, origin)
-    [shown] = await service.views.builds([builds.TABLE.own(row)])
-    return data(shown, 202)
+    [build] = await service.views.builds([builds.TABLE.own(row)])
+    return data(build, 202)
 
 
 async def _known_app(connection: Connection, app_id: str) -> RepositoryRow:
-    app = await repositories.by_client_id(connection, app_id) if "\x00" not in app_id else None
+    if "\x00" in app_id:  # No database holds it.
+        raise _app_not_found()
+    app = await repositories.by_client_id(connection, app_id)
     if app is None:
         raise _app_not_found()
     return app
@@ -167,34 +180,17 @@ def _app_not_found() -> NotFoundError:
     return NotFoundError("app_not_found", "app not found")
 
 
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _known_statuses(statuses: list[str]) -> list[str]:
-    known = get_args(IngestStatus)
-    for status in statuses:
-        if status not in known:
-            raise InvalidInputError(
-                [
-                    Issue(
-                        "/status",
-                        f"unknown status {status!r}; there are {', '.join(known)}",
-                        "enum",
-                    )
-                ]
-            )
-    return statuses
-
-
 def _page(items: list[JsonObject], total: int, limit: int | None, offset: int) -> JsonAnswer:
+    next_offset: int | None = offset + len(items)
     has_more = offset + len(items) < total and bool(items)
+    if not has_more:
+        next_offset = None
     meta = {
         "total": total,
         "count": len(items),
         "limit": limit,
         "offset": offset,
-        "nextOffset": offset + len(items) if has_more else None,
+        "nextOffset": next_offset,
         "hasMore": has_more,
     }
     return JsonAnswer({"data": items, "meta": meta})

@@ -1,4 +1,4 @@
-"""`asOf`: routes that show runs and jobs ask a view, which is the present or the past, and need not know which."""
+"""`asOf`: routes that show runs and jobs ask a view, and need not know whether it is the past."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,8 +13,8 @@ from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 
 _DESCRIPTION = (
-    "show what there was then: a position of the log, or an ISO 8601 time, which means the last position recorded at"
-    " or before it"
+    "show what there was then: a position of the log, or an ISO 8601 time,"
+    " which means the last position recorded at or before it"
 )
 
 
@@ -30,8 +30,12 @@ async def _as_of(
     try:
         return from_iso(as_of)
     except (ValueError, OverflowError):
-        hint = "; write + as %2B" if " " in as_of else ""
-        message = f"must be a position (0, 1, 2, …) or a time with an offset, such as 2026-11-24T14:31:04.123Z{hint}"
+        message = (
+            "must be a position (0, 1, 2, …)"
+            " or a time with an offset, such as 2026-11-24T14:31:04.123Z"
+        )
+        if " " in as_of:
+            message += "; write + as %2B"
         raise InvalidInputError([Issue("/asOf", message, "format")]) from None
 
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -42,14 +43,14 @@ async def get_build_logs(
             media_type="text/plain; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
-    text = log.decode("utf-8", "replace")
     shown: JsonObject = {
         "id": build["id"],
         "repositoryId": build["repository_id"],
-        "logs": text,
+        "logs": log.decode("utf-8", "replace"),
         "size": len(log),
+        "updatedAt": build["updated_at"],
     }
-    return data({**shown, "updatedAt": build["updated_at"]})
+    return data(shown)
 
 
 @router.post(
@@ -60,21 +61,25 @@ async def get_build_logs(
 )
 async def retry_build(build_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Build again what failed to build; the answer is the new build."""
-    number = build_id_of(build_id)
-    if number is None:
-        raise _build_not_found()
-    row = await service.catalog.retry_build(number, origin)
-    [shown] = await service.views.builds([builds.TABLE.own(row)])
-    return data(shown, 202)
+    row = await service.catalog.retry_build(_possible_id(build_id), origin)
+    [build] = await service.views.builds([builds.TABLE.own(row)])
+    return data(build, 202)
 
 
 async def _known_build(service: Service, build_id: str) -> BuildRow:
-    number = build_id_of(build_id)
+    known_id = _possible_id(build_id)
     async with service.pool.connection() as connection:
-        build = await builds.by_id(connection, number) if number else None
+        build = await builds.by_id(connection, known_id)
     if build is None:
         raise _build_not_found()
     return build
+
+
+def _possible_id(text: str) -> UUID:
+    build_id = build_id_of(text)
+    if build_id is None:
+        raise _build_not_found()
+    return build_id
 
 
 def _build_not_found() -> NotFoundError:

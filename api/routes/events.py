@@ -21,6 +21,8 @@ MAX_POSITION = 2**63 - 1
     response_model=Page[list[Event], EventPageMeta],
     responses=failures(400),
     dependencies=[MayRead],
+    description="List events in log order."
+    " `meta.next` is the `after` of the next page, null at the log's end.",
 )
 async def list_events(  # noqa: PLR0913 - one for each query parameter
     service: ServiceDep,
@@ -38,7 +40,8 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
         str,
         Query(
             max_length=300,
-            description="an id, or `job_run:ID`, `job_definition:SLUG`, `repository:APP`, `build:ID`",
+            description="an id, or `job_run:ID`, `job_definition:SLUG`,"
+            " `repository:APP`, `build:ID`",
         ),
     ] = "",
     actor: Annotated[str, Query(max_length=300)] = "",
@@ -46,11 +49,10 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     since: Annotated[str, Query(max_length=40, description="ISO 8601")] = "",
     until: Annotated[str, Query(max_length=40, description="ISO 8601")] = "",
 ) -> JsonAnswer:
-    """List events in log order. `meta.next` is the `after` of the next page, null at the log's end."""
+    """List events in log order."""
     wanted = EventFilter.parse(
         types=type, subject=subject, actor=actor, correlation=correlation, since=since, until=until
     )
     page = await service.audit.page(wanted, after, limit)
-    return JsonAnswer(
-        {"data": [event.present() for event in page.events], "meta": {"next": page.next}}
-    )
+    shown = [event.present() for event in page.events]
+    return JsonAnswer({"data": shown, "meta": {"next": page.next}})

@@ -35,9 +35,8 @@ router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 @router.get("", response_model=Data[list[Definition]], responses=failures(), dependencies=[MayRead])
 async def list_jobs(connection: ConnectionDep) -> JsonAnswer:
     """List every job, ordered by slug."""
-    return data(
-        [job_definitions.present(row) for row in await job_definitions.all_by_slug(connection)]
-    )
+    rows = await job_definitions.all_by_slug(connection)
+    return data([job_definitions.present(row) for row in rows])
 
 
 @router.post(
@@ -48,7 +47,8 @@ async def list_jobs(connection: ConnectionDep) -> JsonAnswer:
 )
 async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Register a job under a slug that is free."""
-    row = await service.jobs.register_job(body.slug, body.spec(), body.version or 1, origin)
+    version = body.version or 1
+    row = await service.jobs.register_job(body.slug, body.spec(), version, origin)
     return data(job_definitions.present(row), 201)
 
 
@@ -72,9 +72,8 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
         runs, meta = await _page(seen, job, statuses, cursor, limit, offset)
-        return JsonAnswer(
-            {"data": {"job": job_definitions.present(job), "runs": runs}, "meta": meta}
-        )
+        shown = {"job": job_definitions.present(job), "runs": runs}
+        return JsonAnswer({"data": shown, "meta": meta})
 
 
 @router.patch(
@@ -84,8 +83,8 @@ async def revise_job(
     slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep
 ) -> JsonAnswer:
     """Make a new version of a job, unless nothing would change."""
-    changes = {name: value for name, value in body.changes().items() if name != "version"}
-    row = await service.jobs.revise_job(possible_slug(slug), changes, body.version, origin)
+    known_slug = possible_slug(slug)
+    row = await service.jobs.revise_job(known_slug, body.changes(), body.version, origin)
     if row is None:
         async with service.pool.connection() as connection:
             row = await known_job(connection, slug)
@@ -110,7 +109,8 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
 ) -> JsonAnswer:
     """List a job's runs, newest first."""
     async with view(connection, files, as_of) as seen:
-        runs, meta = await _page(seen, await job_in(seen, slug), statuses, cursor, limit, offset)
+        job = await job_in(seen, slug)
+        runs, meta = await _page(seen, job, statuses, cursor, limit, offset)
         return JsonAnswer({"data": runs, "meta": meta})
 
 
@@ -122,15 +122,19 @@ async def _page(  # noqa: PLR0913 - what makes a page
     limit: int,
     offset: int,
 ) -> tuple[list[JsonObject], JsonObject]:
-    """Return a page of a job's runs and its `meta`, which tells of cursors only whoever asks with one."""
-    wanted = RunFilter(
-        definition_id=UUID(job["id"]),
-        statuses=statuses,
-        before_position=position_of(cursor) if cursor else None,
-    )
+    """Return a page of a job's runs and its `meta`.
+
+    The `meta` tells of cursors only whoever asks with one.
+    """
+    before: int | None = None
+    if cursor:
+        before = position_of(cursor)
+    definition_id = UUID(job["id"])
+    wanted = RunFilter(definition_id=definition_id, statuses=statuses, before_position=before)
     runs, has_more = await seen.runs(wanted, limit, offset)
-    told: JsonObject = (
-        {} if cursor is None else {"hasMore": has_more, "nextCursor": next_cursor(runs, has_more)}
-    )
-    meta = {"limit": limit, "offset": offset, **told, **meta_of(seen)}
+    meta: JsonObject = {"limit": limit, "offset": offset}
+    if cursor is not None:
+        meta["hasMore"] = has_more
+        meta["nextCursor"] = next_cursor(runs, has_more)
+    meta |= meta_of(seen)
     return [job_runs.present(run) for run in runs], meta

@@ -54,7 +54,8 @@ class Launches:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a launch, or let the application do it."""
-        if (slug := _slug_of(scope)) is not None:
+        slug = _slug_of(scope)
+        if slug is not None:
             try:
                 answer = await _launched(slug, HTTPConnection(scope), receive)
             except Exception as error:  # noqa: BLE001 - whatever it is, the application answers it
@@ -66,7 +67,7 @@ class Launches:
 
 
 class LaunchRoute(StrictJsonRoute):
-    """Documents `launch_run`, and raises why a launch failed, so that it is answered like every failure."""
+    """Documents `launch_run`, and raises why a launch failed: it is answered like every failure."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what takes the request."""
@@ -89,24 +90,31 @@ def _slug_of(scope: Scope) -> str | None:
     if not (path.startswith(_BEFORE) and path.endswith(_AFTER)):
         return None
     slug = path[len(_BEFORE) : -len(_AFTER)]
-    return slug if slug and "/" not in slug else None
+    if not slug or "/" in slug:
+        return None
+    return slug
 
 
 async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> JsonAnswer:
-    # Strangers' bodies are not even looked at.
-    service, origin = service_of(request), origin_of(request)
-    sent = parsed_body(request, await read_body(receive))
-    body = _NOTHING if sent is None else _validated(sent)
+    service = service_of(request)
+    # Before the body is looked at: strangers' are not even read.
+    origin = origin_of(request)
+    raw = await read_body(receive)
+    sent = parsed_body(request, raw)
+    body = _validated(sent)
     key = idempotency_key(header(request, b"idempotency-key"))
     launch = body.launch(key, sent if isinstance(sent, dict) else {})
     launched = await service.jobs.launch(possible_slug(slug), launch, origin)
-    return data(job_runs.present(await row_of(launched, service)), 202)
+    row = await row_of(launched, service)
+    return data(job_runs.present(row), 202)
 
 
 _NOTHING = LaunchBody()
 
 
 def _validated(sent: Json) -> LaunchBody:
+    if sent is None:
+        return _NOTHING
     try:
         return LaunchBody.model_validate(sent)
     except ValidationError as error:
@@ -131,7 +139,7 @@ def install(app: FastAPI) -> None:
 
 
 async def row_of(launched: Launched, service: Service) -> Row:
-    """Return the row of a launched run: as the launch left it, or as it is today if it was launched before."""
+    """Return the row of a launched run: as the launch left it, or today's if it is an older one."""
     if launched.row is not None:
         return launched.row
     async with service.pool.connection() as connection:

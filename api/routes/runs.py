@@ -40,6 +40,7 @@ from api.shapes.runs import (
 from api.views.runs import Present, meta_of, view, with_jobs
 from domain.errors import NotFoundError
 from domain.jobs.run_values import FINAL, STATUSES
+from domain.json_values import JsonObject
 from eventlog.history.as_of import opened
 from projections import job_definitions, job_runs
 from projections.envelope import Envelope
@@ -70,14 +71,20 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
 ) -> JsonAnswer:
     """List runs of all jobs, newest first."""
     definition_id, known = await _definition_id(connection, job)
+    before: int | None = None
+    if cursor is not None:
+        before = position_of(cursor)
     wanted = RunFilter(
         definition_id=definition_id,
         statuses=statuses,
-        search=storable(search, "/search") if search else None,
-        before_position=None if cursor is None else position_of(cursor),
+        search=storable(search or "", "/search") or None,
+        before_position=before,
     )
     async with view(connection, files, as_of) as seen:
-        runs, has_more = await seen.runs(wanted, limit, offset) if known else ([], False)
+        runs: list[RunRow] = []
+        has_more = False
+        if known:
+            runs, has_more = await seen.runs(wanted, limit, offset)
         items = await with_jobs(seen, runs)
         meta = {
             "limit": limit,
@@ -95,6 +102,8 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     response_model=Page[RunCounts, CountsMeta],
     responses=failures(400),
     dependencies=[MayRead],
+    description="Count the runs in each status."
+    " `meta.position` is the place in the log that the counts are exact for.",
 )
 async def count_runs(
     connection: ConnectionDep,
@@ -102,11 +111,15 @@ async def count_runs(
     as_of: AsOfDep,
     job: Annotated[str | None, Query(description="a job's slug")] = None,
 ) -> JsonAnswer:
-    """Count the runs in each status. `meta.position` is the place in the log that the counts are exact for."""
+    """Count the runs in each status."""
     definition_id, known = await _definition_id(connection, job)
+    counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     async with opened(connection, files, as_of) as past:
-        counts = await past.counts(definition_id) if known else dict.fromkeys(STATUSES, 0)
-        meta = {"position": past.position, **({} if as_of is None else meta_of(past))}
+        if known:
+            counts = await past.counts(definition_id)
+        meta: JsonObject = {"position": past.position}
+        if as_of is not None:
+            meta |= meta_of(past)
         return JsonAnswer({"data": counts, "meta": meta})
 
 
@@ -121,7 +134,9 @@ async def get_run(
 ) -> JsonAnswer:
     """Show a run and its job in brief."""
     async with view(connection, files, as_of) as seen:
-        return data((await with_jobs(seen, [await run_in(seen, run_id)]))[0])
+        run = await run_in(seen, run_id)
+        [shown] = await with_jobs(seen, [run])
+        return data(shown)
 
 
 @router.get(
@@ -132,7 +147,8 @@ async def get_run(
 )
 async def get_run_events(run_id: str, service: ServiceDep) -> JsonAnswer:
     """Show a run's whole history, straight from the log."""
-    return data([event.present() for event in await _history(service, run_id)])
+    history = await _history(service, run_id)
+    return data([event.present() for event in history])
 
 
 @router.get(
@@ -140,10 +156,13 @@ async def get_run_events(run_id: str, service: ServiceDep) -> JsonAnswer:
     response_model=Data[list[AttemptEntry]],
     responses=failures(404),
     dependencies=[MayRead],
+    description="Show each execution of a run: when, by which worker, and how it ended;"
+    " none if it never started.",
 )
 async def get_run_attempts(run_id: str, service: ServiceDep) -> JsonAnswer:
-    """Show each execution of a run: when, by which worker, and how it ended; none if it never started."""
-    return data([*attempts(await _history(service, run_id))])
+    """Show each execution of a run."""
+    history = await _history(service, run_id)
+    return data([*attempts(history)])
 
 
 @router.post(
@@ -159,8 +178,12 @@ async def cancel_run(
     body: Annotated[CancelBody | None, Body()] = None,
 ) -> JsonAnswer:
     """Cancel a run: at once while pending, else as soon as what runs has stopped."""
-    await service.jobs.cancel(run_id_of(run_id), body.reason if body else None, origin)
-    return data(job_runs.present(await _read_run(service, run_id)), 202)
+    reason: str | None = None
+    if body is not None:
+        reason = body.reason
+    await service.jobs.cancel(run_id_of(run_id), reason, origin)
+    row = await _read_run(service, run_id)
+    return data(job_runs.present(row), 202)
 
 
 @router.post(
@@ -172,7 +195,8 @@ async def cancel_run(
 async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Launch an ended run anew; the new run's `context.retryOf` names the old one."""
     launched = await service.jobs.retry(run_id_of(run_id), origin)
-    return data(job_runs.present(await row_of(launched, service)), 202)
+    row = await row_of(launched, service)
+    return data(job_runs.present(row), 202)
 
 
 @router.get(
@@ -192,7 +216,7 @@ async def get_run_logs(
 ) -> StreamingResponse:
     """Show what an attempt printed; empty if it printed nothing or never started."""
     row = await _read_run(service, run_id)
-    wanted = row["attempt"] if attempt is None else attempt
+    wanted = attempt or row["attempt"]
     if wanted > row["attempt"]:
         raise NotFoundError("attempt_not_found", f"the job run has had no attempt {wanted}")
 
@@ -200,12 +224,11 @@ async def get_run_logs(
         now = await _read_run(service, run_id)
         return now["attempt"] > wanted or now["status"] in FINAL
 
-    logs, known_id = service.run_logs, row["id"]
-    text = await (
-        logs.follow(known_id, wanted, offset, is_over)
-        if follow
-        else logs.read(known_id, wanted, offset)
-    )
+    known_id = row["id"]
+    if follow:
+        text = await service.run_logs.follow(known_id, wanted, offset, is_over)
+    else:
+        text = await service.run_logs.read(known_id, wanted, offset)
     return StreamingResponse(text, media_type="text/plain; charset=utf-8")
 
 
@@ -222,7 +245,7 @@ async def _read_run(service: Service, run_id: str) -> RunRow:
 
 
 async def _definition_id(connection: Connection, slug: str | None) -> tuple[UUID | None, bool]:
-    """Return the id of the job whose runs are wanted, None for all, and whether there is such a job."""
+    """Return the id of the job whose runs are wanted, None for all, and whether there is such."""
     if slug is None:
         return None, True
     slug = storable(slug, "/job")

@@ -13,12 +13,16 @@ router = APIRouter(prefix="/subjects", route_class=StrictJsonRoute, tags=["subje
 
 
 @router.post(
-    "/erase", response_model=Data[Erasure], responses=failures(400, 404, 409, 413, 415, 429)
+    "/erase",
+    response_model=Data[Erasure],
+    responses=failures(400, 404, 409, 413, 415, 429),
+    description="Destroy the subject's key: its personal data cannot be read any more,"
+    " in the log and in all that follows from it.\n\n"
+    "Asked again, this is a 404: nothing is kept under the name any more.",
 )
 async def erase_subject(body: EraseBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """Destroy the subject's key: its personal data cannot be read any more, in the log and in all that follows from it.
-
-    Asked again, this is a 404: nothing is kept under the name any more.
-    """
-    erasure = await service.subjects.erase(str(body.subject), body.reason, origin)
-    return data({**erased_subjects.present(erasure.row), "position": erasure.position})
+    """Destroy the key of a subject's personal data."""
+    subject = str(body.subject)
+    erasure = await service.subjects.erase(subject, body.reason, origin)
+    shown = erased_subjects.present(erasure.row)
+    return data({**shown, "position": erasure.position})

@@ -1,5 +1,7 @@
 """Answers: how they are written, and their shapes as OpenAPI shows them."""
 
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +15,19 @@ class Shape(BaseModel):
     """A shape in an answer: camelCase, and nothing beside what is named."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+
+S = TypeVar("S", bound=type[Shape])
+
+
+def described(text: str) -> Callable[[S], S]:
+    """Let clients read this of a shape, where it is too long for the first line of a docstring."""
+
+    def add(shape: S) -> S:
+        shape.__doc__ = text
+        return shape
+
+    return add
 
 
 class Data(Shape, Generic[T]):
@@ -64,8 +79,11 @@ class Health(Shape):
     status: Literal["ok"]
 
 
+@described(
+    "Where a page lies; with `asOf` also the position it shows: ask for further pages as of that."
+)
 class PageMeta(Shape):
-    """Where a page lies; with `asOf` also the position it shows: ask for further pages as of that."""
+    """Where a page lies, and what it shows."""
 
     limit: int
     offset: int
@@ -73,9 +91,10 @@ class PageMeta(Shape):
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's `responses` for these statuses; what may befall any call is always among them."""
-    shapes: dict[int | str, dict[str, Any]] = {
-        status: {"model": ValidationFailure if status == 400 else Failure}  # noqa: PLR2004
-        for status in (*statuses, 401, 403, 503)
-    }
+    """Return OpenAPI's `responses` for these statuses, and for those that any call may have."""
+    shapes: dict[int | str, dict[str, Any]] = {}
+    for status in (*statuses, 401, 403, 503):
+        shapes[status] = {"model": Failure}
+    if HTTPStatus.BAD_REQUEST in shapes:
+        shapes[HTTPStatus.BAD_REQUEST] = {"model": ValidationFailure}
     return shapes

@@ -109,41 +109,43 @@ _SCHEMES = frozenset({"file", "http", "https", "git", "ssh"})
 def _repo_url(value: str) -> str:
     if not value.isprintable() or value != value.strip():
         # `urlsplit` passes over them, git does not.
-        msg = "must hold no control characters and no spaces around it"
-        raise ValueError(msg)
+        raise ValueError("must hold no control characters and no spaces around it")
     if value.startswith("/"):
         return value
     parts = urlsplit(value)
-    has_place = bool(parts.netloc) or (parts.scheme == "file" and bool(parts.path))
-    if parts.scheme not in _SCHEMES or not has_place:
-        msg = "must be an absolute path or a file:, http:, https:, git: or ssh: URL"
-        raise ValueError(msg)
-    return _without_password(parts) if "@" in parts.netloc else value
+    place = parts.netloc
+    if parts.scheme == "file":
+        place += parts.path
+    if parts.scheme not in _SCHEMES or not place:
+        raise ValueError("must be an absolute path or a file:, http:, https:, git: or ssh: URL")
+    if "@" in parts.netloc:
+        return _without_password(parts)
+    return value
 
 
 def _without_password(parts: SplitResult) -> str:
-    """Leave out what may be a secret: the log keeps all for ever. Credentials are the operator's to configure."""
-    userinfo, _, place = parts.netloc.rpartition("@")
-    user = userinfo.partition(":")[0]
-    return urlunsplit(
-        parts._replace(netloc=f"{user}@{place}" if parts.scheme == "ssh" and user else place)
-    )
+    """Leave out what may be a secret, for the log keeps all for ever.
+
+    Credentials are the operator's to configure.
+    """
+    userinfo, _, netloc = parts.netloc.rpartition("@")
+    user, _, _ = userinfo.partition(":")
+    if parts.scheme == "ssh" and user:
+        netloc = f"{user}@{netloc}"
+    return urlunsplit(parts._replace(netloc=netloc))
 
 
 def _git_name(value: str) -> str:
     # Git's own rules (git-check-ref-format), as far as they keep a name from being an option, a
     # range or a path.
-    odd = any(character in " ~^:?*[\\" or not character.isprintable() for character in value)
-    if (
-        odd
-        or value.startswith(("-", "/"))
-        or value.endswith(("/", ".", ".lock"))
-        or ".." in value
-        or "@{" in value
-    ):
-        msg = "must be the name of a branch, a tag or a commit"
-        raise ValueError(msg)
+    is_odd = not value.isprintable() or any(part in value for part in _ODD)
+    if is_odd or value.startswith(("-", "/")) or value.endswith(("/", ".", ".lock")):
+        raise ValueError("must be the name of a branch, a tag or a commit")
     return value
+
+
+_ODD = (*" ~^:?*[\\", "..", "@{")
+"""What no part of a name may be."""
 
 
 class AppBody(_Body):

@@ -86,17 +86,16 @@ class _DefinitionFields(_Body):
     resources: ResourcesBody | None = None
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields that were given, by `Spec`'s names; null has become the field's default."""
-        given = {
-            name: getattr(self, name)
-            for name in self.model_fields_set
-            if name not in {"slug", "version"}
-        }
-        for name in ("retry_policy", "resources"):
-            part = given.get(name)
-            if isinstance(part, BaseModel):
-                given[name] = part.model_dump(by_alias=True, exclude_none=True)
-        return {name: _default(name) if value is None else value for name, value in given.items()}
+        """Return the given fields by `Spec`'s names; null has become the field's default."""
+        given: dict[str, Any] = {}
+        for name in self.model_fields_set - {"slug", "version"}:
+            value = getattr(self, name)
+            if value is None:
+                value = _default(name)
+            elif isinstance(value, BaseModel):
+                value = value.model_dump(by_alias=True, exclude_none=True)
+            given[name] = value
+        return given
 
 
 Version = Annotated[int, Field(ge=1, le=_MAX_INT)]
@@ -141,4 +140,6 @@ class JobPatch(_DefinitionFields):
 
 def _default(name: str) -> Any:
     field = Spec.__dataclass_fields__[name]
-    return field.default_factory() if callable(field.default_factory) else field.default
+    if callable(field.default_factory):
+        return field.default_factory()
+    return field.default

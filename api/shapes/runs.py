@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from api.shapes.base import PageMeta, Shape
+from api.shapes.base import PageMeta, Shape, described
 from api.shapes.fields import _YEAR_MS, Attempts, JsonObject, Priority, Time, TimeoutMs, _Body
 from domain.jobs.launching import Launch
 
@@ -83,8 +83,12 @@ class JobRunsMeta(PageMeta):
     next_cursor: str | None = None
 
 
+@described(
+    "Where a page of runs lies, and how to get the next one;"
+    " `nextCursor` stays fast however far you go."
+)
 class RunPageMeta(PageMeta):
-    """Where a page of runs lies, and how to get the next one; `nextCursor` stays fast however far you go."""
+    """Where a page of runs lies."""
 
     has_more: bool
     next_offset: int | None

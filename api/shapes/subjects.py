@@ -4,12 +4,16 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from api.shapes.base import Shape
+from api.shapes.base import Shape, described
 from api.shapes.fields import _Body
 
 
+@described(
+    "A subject whose personal data cannot be read any more:"
+    " what a client still holds of them should go, too."
+)
 class ErasedSubject(Shape):
-    """A subject whose personal data cannot be read any more: what a client still holds of them should go, too."""
+    """A subject whose personal data cannot be read any more."""
 
     key_id: str = Field(
         description="of the key that is destroyed; events name it where its data were"
