@@ -8,20 +8,25 @@ Clock = Callable[[], datetime]
 
 _MS = timedelta(milliseconds=1)
 
-_ISO_LENGTH = len("2026-01-01T00:00:00.000Z")
+_WITHOUT_OFFSET = len("2026-01-01T00:00:00.000")
 
 
 def cut_to_ms(moment: datetime) -> datetime:
     """Return the moment in UTC without its microseconds below a millisecond."""
-    if moment.tzinfo is UTC and not moment.microsecond % 1000:  # Nearly all that the log holds.
+    is_cut = moment.microsecond % 1000 == 0
+    if is_cut and moment.tzinfo is UTC:  # Nearly all that the log holds.
         return moment
-    moment = moment.astimezone(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    whole_ms = moment.microsecond // 1000
+    return moment.astimezone(UTC).replace(microsecond=whole_ms * 1000)
 
 
 def to_iso(moment: datetime) -> str:
-    """Return for example `2026-11-24T14:31:04.123Z`: always 24 characters, so text order is time order."""
-    return cut_to_ms(moment).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    """Return for example `2026-11-24T14:31:04.123Z`.
+
+    It always has 24 characters, so the order of texts is that of times.
+    """
+    text = cut_to_ms(moment).isoformat(timespec="milliseconds")
+    return text[:_WITHOUT_OFFSET] + "Z"
 
 
 def from_iso(text: str) -> datetime:

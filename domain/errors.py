@@ -37,9 +37,8 @@ class InvalidInputError(DomainError):
     """The input breaks a rule; nothing was written."""
 
     def __init__(self, issues: list[Issue]) -> None:
-        super().__init__(
-            "validation_failed", "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
-        )
+        said = [f"{issue.path}: {issue.message}" for issue in issues]
+        super().__init__("validation_failed", "; ".join(said))
         self.issues = issues
 
 
@@ -59,7 +58,10 @@ class StaleExecutionError(ConflictError):
 
 
 class WorkerBuriedError(Exception):
-    """A worker that has been declared dead asks for work; it must stop what it runs and come back under a new id."""
+    """A worker that has been declared dead asks for work.
+
+    It must stop what it runs, and come back under a new id.
+    """
 
 
 class VersionConflictError(Exception):
@@ -71,7 +73,7 @@ class LogUnavailableError(Exception):
 
 
 class SubjectKeysUnavailableError(LogUnavailableError):
-    """Personal data can neither be read nor written at the moment: the master key is not at hand, or another one.
+    """Personal data can neither be read nor written: the master key is missing, or another one.
 
     Certainly nothing was written. The message is for operators.
     """
@@ -89,4 +91,4 @@ class OutcomeUnknownError(Exception):
 
 
 class OverloadedError(Exception):
-    """More commands wait for the log than the service lets wait; certainly nothing was written."""
+    """Too many commands wait for the log already; certainly nothing was written."""

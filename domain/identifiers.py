@@ -1,17 +1,17 @@
-"""Ids. Uniqueness comes from derived ids: two writers of the same thing meet on the log's primary key."""
+"""Ids. Some are derived, so that two writers of one thing meet on the log's primary key."""
 
 from functools import lru_cache
 from uuid import UUID, uuid5
 
 _NAMESPACE = UUID("6f0a7c52-59a6-5f0c-9b2f-0d9f5a1f8c11")
-"""Root of every derived id. It is part of the on-disk format: changing it orphans all that is
-stored."""
+"""Root of every derived id. Part of the on-disk format: another one would orphan what is stored."""
 
 
 @lru_cache(maxsize=4_096)
 def definition_id(slug: str) -> UUID:
     """Return the id of the definition with this slug; slugs differ only beyond (ASCII) case."""
-    return uuid5(_NAMESPACE, f"job-definition:{_folded(slug)}")
+    folded = _folded(slug)
+    return uuid5(_NAMESPACE, f"job-definition:{folded}")
 
 
 def repository_id(client_id: str) -> UUID:
@@ -24,7 +24,8 @@ def run_id_for_key(principal: str, slug: str, idempotency_key: str) -> UUID:
     # The parts may hold any printable character, so their lengths keep ("a", "b:c") and ("a:b",
     # "c") apart.
     lengths = f"{len(principal)}.{len(slug)}"
-    return uuid5(_NAMESPACE, f"job-run:{lengths}:{principal}:{_folded(slug)}:{idempotency_key}")
+    folded = _folded(slug)
+    return uuid5(_NAMESPACE, f"job-run:{lengths}:{principal}:{folded}:{idempotency_key}")
 
 
 def archive_id(log_id: UUID, number: int) -> UUID:
@@ -47,10 +48,18 @@ def uuid7(unix_ms: int, random_bytes: bytes) -> UUID:
     random_bits = int.from_bytes(random_bytes[:10], "big")
     high = random_bits >> 68 & 0xFFF
     low = random_bits & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=unix_ms << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+    upper = unix_ms << 16 | _VERSION_7 << 12 | high
+    lower = _RFC_VARIANT << 62 | low
+    return UUID(int=upper << 64 | lower)
+
+
+_VERSION_7 = 0x7
+_RFC_VARIANT = 0b10
 
 
 def _folded(slug: str) -> str:
     # Beyond ASCII some letters, such as the Kelvin sign, would fold onto others; and no slug has
     # any.
-    return slug.lower() if slug.isascii() else slug
+    if not slug.isascii():
+        return slug
+    return slug.lower()

@@ -18,8 +18,8 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 JsonObject = dict[str, Json]
 
 MAX_DEPTH = 64
-"""Nesting beyond this is refused. Real parameters stay below ten; Python's own parser gives up near
-a thousand."""
+"""Nesting beyond this is refused. Real parameters stay below ten; Python's own parser gives up at
+about a thousand."""
 
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 
@@ -47,20 +47,20 @@ def parse(raw: bytes) -> Json:
     try:
         value = _decoded(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise InvalidJsonError(
-            "", f"the body is not UTF-8: {error.reason} at byte {error.start}"
-        ) from None
+        message = f"the body is not UTF-8: {error.reason} at byte {error.start}"
+        raise InvalidJsonError("", message) from None
     except json.JSONDecodeError as error:
-        raise InvalidJsonError(
-            "", f"the body is not JSON: {error.msg} at character {error.pos}"
-        ) from None
+        message = f"the body is not JSON: {error.msg} at character {error.pos}"
+        raise InvalidJsonError("", message) from None
     except RecursionError:
         raise InvalidJsonError("", f"nested deeper than {MAX_DEPTH} levels") from None
     except InvalidJsonError:
         raise
     except ValueError:  # Python refuses to convert integers of more than 4300 digits.
         raise InvalidJsonError("", "a number has too many digits") from None
-    return value if _is_normal(value) else normalise(value)
+    if _is_normal(value):
+        return value
+    return normalise(value)
 
 
 def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
@@ -91,7 +91,10 @@ def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
 
 
 def _is_normal(value: Json, depth: int = 0) -> bool:
-    """Return whether `normalise` would certainly return a parsed value as it is; most are, and this is soon seen."""
+    """Return whether `normalise` would certainly return a parsed value as it is.
+
+    Most values are normal, and this is faster than to build them anew.
+    """
     if isinstance(value, str):
         return value.isascii() and "\x00" not in value
     if value is None or isinstance(value, bool):
@@ -100,22 +103,27 @@ def _is_normal(value: Json, depth: int = 0) -> bool:
         return _MIN_INT <= value <= _MAX_INT
     if isinstance(value, float) or depth >= MAX_DEPTH:
         return False
-    members = value if isinstance(value, list) else [*value, *value.values()]
+    members = value
+    if isinstance(value, dict):
+        members = [*value, *value.values()]
     return all(map(_is_normal, members, repeat(depth + 1)))
 
 
 def _member(key: object, value: object, pointer: str, depth: int) -> Json:
-    """Normalise what stands under a key; its pointer is put together only if that takes one."""
+    """Normalise what stands under a key.
+
+    Its pointer is put together only where it may be needed: for what is nested, or odd.
+    """
     if isinstance(value, str):
-        if value.isascii() and "\x00" not in value:
-            return value
-    elif (
-        value is None
-        or isinstance(value, bool)
-        or (isinstance(value, int) and _MIN_INT <= value <= _MAX_INT)
-    ):
-        return value
-    return normalise(value, f"{pointer}/{escape(str(key))}", depth + 1)
+        is_normal = value.isascii() and "\x00" not in value
+    elif isinstance(value, int):  # True and False, too.
+        is_normal = _MIN_INT <= value <= _MAX_INT
+    else:
+        is_normal = value is None
+    if is_normal:
+        return cast("Json", value)
+    below = f"{pointer}/{escape(str(key))}"
+    return normalise(value, below, depth + 1)
 
 
 def normalised_object(value: Mapping[str, object], pointer: str = "") -> JsonObject:
@@ -127,13 +135,14 @@ def normalised_object(value: Mapping[str, object], pointer: str = "") -> JsonObj
 
 
 def canonical(value: Json) -> bytes:
-    """Return the one text of a normalised value: keys sorted, no spaces. Equal values have equal bytes."""
+    """Return the one text of a normalised value: keys sorted, no spaces; equal for equal values."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def escape(key: str) -> str:
     """Return the key as one part of a JSON Pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")
+    without_tildes = key.replace("~", "~0")
+    return without_tildes.replace("/", "~1")
 
 
 def _checked_key(key: object, pointer: str) -> str:
@@ -149,9 +158,8 @@ def _checked_text(text: str, pointer: str) -> str:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
-            raise InvalidJsonError(
-                pointer, "half a surrogate pair, which is no character"
-            ) from None
+            message = "half a surrogate pair, which is no character"
+            raise InvalidJsonError(pointer, message) from None
     return text
 
 
@@ -166,7 +174,8 @@ def _normalised_float(value: float, pointer: str) -> int | float:
 def _without_repeated_keys(pairs: list[tuple[str, Json]]) -> JsonObject:
     result = dict(pairs)
     if len(result) != len(pairs):
-        repeated = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        counts = Counter(key for key, _ in pairs)
+        [(repeated, _)] = counts.most_common(1)
         raise InvalidJsonError("", f"the key {repeated!r} stands twice in one object")
     return result
 
@@ -178,7 +187,7 @@ def _refuse_constant(name: str) -> Json:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_without_repeated_keys, parse_constant=_refuse_constant
 )
-"""Made once: `json.loads` would make one of each call."""
+"""Made once: `json.loads` would make one for each call."""
 
 
 def _decoded(text: str) -> Json:

@@ -1,4 +1,7 @@
-"""A file of archived events, as the log itself records it: one event, when the events left the log for the file."""
+"""A file of archived events, as the log itself records it.
+
+That is by one event, when the events leave the log for the file.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class ArchivedEvents:
     """What a file holds.
 
     Attributes:
-        number: the how many-th archive of this log it is, from 1 on.
+        number: the archives of a log are numbered from 1 on.
         file: its name in the archive directory.
         sha256: of the whole file, hexadecimal.
         size_bytes: of the file.

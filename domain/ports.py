@@ -57,7 +57,8 @@ class Unit:
     @cached_property
     def aggregate_ids(self) -> list[UUID]:
         """Return whose events these are, each once, in order."""
-        return list(dict.fromkeys(_uuid(event.originator_id) for event in self.events))
+        ids = [_uuid(event.originator_id) for event in self.events]
+        return list(dict.fromkeys(ids))
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,10 @@ class RandomSource(Protocol):
 
 
 class Locked(Protocol):
-    """The log while nobody else can append: what it shows cannot change before the command's own events."""
+    """The log while nobody else can append.
+
+    What it shows cannot change before the command's own events.
+    """
 
     @property
     def now(self) -> datetime:
@@ -102,10 +106,10 @@ class Locked(Protocol):
         """Return the history of each of these aggregates; an unknown one is left out."""
 
     async def claimable_run_ids(self) -> list[UUID] | None:
-        """Return pending runs that the claimant may start now, the most urgent first, no more than it has slots for.
+        """Return pending runs that the claimant may start now, the most urgent first.
 
-        No limit of concurrency is broken by them. None: the claimant has been declared dead, or
-        there is none.
+        They are no more than it has slots for, and break no limit of concurrency. None: the
+        claimant has been declared dead, or there is none.
         """
 
     async def overdue_run_ids(self, limit: int) -> list[UUID]:
@@ -115,7 +119,7 @@ class Locked(Protocol):
         """Return running runs whose worker is not among the living."""
 
     async def subject_key(self, subject: str) -> UUID | None:
-        """Return the id of the key by which this subject's data are encrypted, None where there are none.
+        """Return the id of the key of this subject's data, None where there are none.
 
         Raises:
             SubjectKeysUnavailableError: names cannot be looked up without the master key.
@@ -125,10 +129,16 @@ class Locked(Protocol):
         """Return the pending and running runs that hold data encrypted by this key."""
 
     async def erase_subject(self, key_id: UUID) -> int:
-        """Destroy the key in this transaction, and rewrite the runs that hold data encrypted by it; return how many."""
+        """Destroy the key in this transaction, and rewrite the runs that hold data encrypted by it.
+
+        Returns how many runs these are.
+        """
 
     async def bury_worker(self, worker_id: str, sequence: int) -> bool:
-        """Declare the worker dead in this transaction, unless its heartbeat has moved past `sequence`."""
+        """Declare the worker dead in this transaction.
+
+        Returns False, and does nothing, if its heartbeat has moved past `sequence`.
+        """
 
 
 class Log(Protocol):
@@ -161,4 +171,6 @@ class Log(Protocol):
 
 
 def _uuid(originator_id: UUID | str) -> UUID:
-    return originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
+    if isinstance(originator_id, UUID):
+        return originator_id
+    return UUID(originator_id)

@@ -32,19 +32,20 @@ _PLAIN = ("const", "enum", "default", "examples")
 def marks(schema: JsonObject) -> dict[str, str]:
     """Return the marked parameters, each with the parameter that names its subject."""
     properties = _properties(schema)
-    return {
-        name: subject
-        for name, part in properties.items()
-        if isinstance(part, dict)
-        and isinstance(subject := part.get(MARK), str)
-        and subject in properties
-    }
+    found: dict[str, str] = {}
+    for name, part in properties.items():
+        subject = part.get(MARK) if isinstance(part, dict) else None
+        if isinstance(subject, str) and subject in properties:
+            found[name] = subject
+    return found
 
 
 def mark_issues(
     schema: JsonObject, defaults: JsonObject, concurrency_key: str | None
 ) -> list[Issue]:
-    """Return why the marks cannot be honoured: misplaced, leading nowhere, or the value is wanted in the open.
+    """Return why the marks cannot be honoured.
+
+    A mark is misplaced, or leads nowhere; or the value is wanted in the open.
 
     Args:
         schema: a definition's `parametersSchema`.
@@ -52,42 +53,41 @@ def mark_issues(
         concurrency_key: the parameter by which its runs take turns, which the log keeps in the
             open, too.
     """
-    properties = _properties(schema)
-    issues = [
-        Issue(
-            f"/parametersSchema/properties/{escape(name)}/{MARK}",
-            "must be the name of a property of this schema: the parameter that names the subject",
-            MARK,
-        )
-        for name, part in properties.items()
-        if isinstance(part, dict) and MARK in part and part[MARK] not in [*properties]
-    ]
-    issues += [
-        Issue(
-            f"/parametersSchema{pointer}/{MARK}",
-            "is understood in the schema's own properties alone",
-            MARK,
-        )
-        for pointer in _misplaced(_unmarked(schema), "")
-    ]
-    message = "is personal data by the schema, and would stay in the log for ever"
+    issues = _dangling_marks(schema) + _misplaced_marks(schema)
     marked = marks(schema)
-    issues += [
-        Issue(f"/defaultParameters/{escape(name)}", f"{message}; leave it out, or give null", MARK)
-        for name in marked
-        if defaults.get(name) is not None
-    ]
+    message = "is personal data by the schema, and would stay in the log for ever"
+    for name in marked:
+        if defaults.get(name) is not None:
+            path = f"/defaultParameters/{escape(name)}"
+            issues.append(Issue(path, f"{message}; leave it out, or give null", MARK))
     if concurrency_key in marked:
-        issues.append(
-            Issue("/concurrencyKey", f"its value {message}; name another parameter", MARK)
-        )
+        issue = Issue("/concurrencyKey", f"its value {message}; name another parameter", MARK)
+        issues.append(issue)
     return issues
 
 
-def subjects_of(marked: Mapping[str, str], parameters: JsonObject) -> dict[str, str]:
-    """Return the given marked parameters, each with its subject's name; null is no value and belongs to nobody.
+def _dangling_marks(schema: JsonObject) -> list[Issue]:
+    message = "must be the name of a property of this schema: the parameter that names the subject"
+    properties = _properties(schema)
+    issues: list[Issue] = []
+    for name, part in properties.items():
+        if isinstance(part, dict) and MARK in part and part[MARK] not in [*properties]:
+            path = f"/parametersSchema/properties/{escape(name)}/{MARK}"
+            issues.append(Issue(path, message, MARK))
+    return issues
 
-    The parameters have no `subject_issues`. The integer 7 and the text "7" name the same subject.
+
+def _misplaced_marks(schema: JsonObject) -> list[Issue]:
+    message = "is understood in the schema's own properties alone"
+    pointers = _misplaced(_unmarked(schema), "")
+    return [Issue(f"/parametersSchema{pointer}/{MARK}", message, MARK) for pointer in pointers]
+
+
+def subjects_of(marked: Mapping[str, str], parameters: JsonObject) -> dict[str, str]:
+    """Return the given marked parameters, each with its subject's name.
+
+    Null is no value, and belongs to nobody. The parameters have no `subject_issues`. The integer 7
+    and the text "7" name the same subject.
     """
     return {
         name: str(parameters[subject])
@@ -98,15 +98,13 @@ def subjects_of(marked: Mapping[str, str], parameters: JsonObject) -> dict[str, 
 
 def subject_issues(marked: Mapping[str, str], parameters: JsonObject) -> list[Issue]:
     """Return what keeps a launch from knowing whose personal data it is given."""
-    return [
-        Issue(
-            f"/parameters/{escape(subject)}",
-            f"must name the subject of {name!r}: a text that is not empty, or an integer",
-            MARK,
-        )
-        for name, subject in marked.items()
-        if parameters.get(name) is not None and not _names_someone(parameters.get(subject))
-    ]
+    issues: list[Issue] = []
+    for name, subject in marked.items():
+        is_given = parameters.get(name) is not None
+        if is_given and not _names_someone(parameters.get(subject)):
+            message = f"must name the subject of {name!r}: a text that is not empty, or an integer"
+            issues.append(Issue(f"/parameters/{escape(subject)}", message, MARK))
+    return issues
 
 
 def erased_from(parameters: JsonObject, names: list[str]) -> JsonObject:
@@ -116,23 +114,25 @@ def erased_from(parameters: JsonObject, names: list[str]) -> JsonObject:
 
 def _properties(schema: JsonObject) -> JsonObject:
     properties = schema.get("properties")
-    return properties if isinstance(properties, dict) else {}
+    if not isinstance(properties, dict):
+        return {}
+    return properties
 
 
 def _names_someone(value: Json) -> bool:
-    return (isinstance(value, str) and value != "") or (
-        isinstance(value, int) and not isinstance(value, bool)
-    )
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (isinstance(value, str) and value != "")
 
 
 def _unmarked(schema: JsonObject) -> JsonObject:
     """Return the schema without the marks that stand where they belong."""
-    properties = {
-        name: {key: value for key, value in part.items() if key != MARK}
-        if isinstance(part, dict)
-        else part
-        for name, part in _properties(schema).items()
-    }
+    properties: JsonObject = {}
+    for name, part in _properties(schema).items():
+        if isinstance(part, dict):
+            properties[name] = {key: value for key, value in part.items() if key != MARK}
+        else:
+            properties[name] = part
     return {**schema, "properties": properties}
 
 

@@ -16,7 +16,10 @@ from domain.clock import cut_to_ms
 
 
 class Subject(Aggregate):
-    """Aggregate of a subject under one key. Who comes back later gets another key, and is another one."""
+    """Aggregate of a subject under one key.
+
+    Who comes back later gets another key, and is another subject.
+    """
 
     TOPIC = "subject"
 
@@ -26,7 +29,10 @@ class Subject(Aggregate):
         TOPIC = "subject.event"
 
     class Erased(Event, Aggregate.Created):
-        """The subject's key is destroyed: what was encrypted by it, in so many runs, cannot be read any more."""
+        """The subject's key is destroyed: what was encrypted by it cannot be read any more.
+
+        `runs` is in how many runs that was.
+        """
 
         TOPIC = "subject.erased"
         reason: str | None
