@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 
 from apphub_jobs.contract import Handler
-from apphub_jobs.process.command import command_handler
 
 CO_COROUTINE = 0x80
 """The flag of an `async def` function's code; the module `inspect`, which names it, is a long one."""
@@ -24,8 +23,11 @@ def load(modules: Iterable[str], commands: Mapping[str, Sequence[str]]) -> dict[
     handlers: dict[str, Handler] = {}
     for module in modules:
         handlers.update(offered_by(module))
-    for name, argv in commands.items():
-        handlers[f"command.{name}"] = command_handler(argv)
+    if commands:
+        from apphub_jobs.process.command import command_handler  # noqa: PLC0415 - it imports much, which few need
+
+        for name, argv in commands.items():
+            handlers[f"command.{name}"] = command_handler(argv)
     if any(_is_coroutine_function(handler) for handler in handlers.values()):
         import_module("asyncio")  # It takes long: better now than in the first attempt.
     return handlers

@@ -1,6 +1,6 @@
 """A handler in a package of its own, found by its entry point once the package is installed."""
 
-from apphub_jobs.contract import Handler, JobResult, JobRunContext
+from apphub_jobs import Handler, JobResult, JobRunContext
 
 
 def count_words(context: JobRunContext) -> JobResult:

@@ -21,7 +21,7 @@ from worker.executors.port import Outcome, Task
 
 Write = Callable[[str, str], None]
 
-HEAD = "from apphub_jobs.contract import JobResult\n"
+HEAD = "from apphub_jobs import JobResult\n"
 
 
 @pytest.fixture
