@@ -83,11 +83,11 @@ class Proxy:
         if self.refusing:
             writer.transport.abort()
             return
-        host, port = str(self._server["host"]), self._server.get("port") or "5432"
-        if host.startswith("/"):
-            upstream = await asyncio.open_unix_connection(Path(host) / f".s.PGSQL.{port}")
-        else:
-            upstream = await asyncio.open_connection(host, int(str(port)))
+        try:
+            upstream = await self._connect()
+        except OSError:
+            writer.transport.abort()
+            return
         self._writers |= {writer, upstream[1]}
         for task in (
             asyncio.create_task(self._forward(reader, upstream[1], writer)),
@@ -95,6 +95,12 @@ class Proxy:
         ):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = str(self._server["host"]), self._server.get("port") or "5432"
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(Path(host) / f".s.PGSQL.{port}")
+        return await asyncio.open_connection(host, int(str(port)))
 
     async def _forward(
         self,

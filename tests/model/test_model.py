@@ -1,0 +1,297 @@
+"""Random commands of clients and workers: after each, the service is what the model says.
+
+Tables, log, and a stream that was resumed agree with it, too.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from domain.commands.executions import Claim
+from domain.errors import ConflictError, StaleExecutionError
+from domain.jobs.run_values import Failure, Holder, Report
+from eventlog.rebuild.verify import verify
+from projections.tables import TABLES
+from tests.model.model import FINAL, Job, Model, Run
+from tests.model.service import Service, running
+from tests.support.logs import query
+
+EXAMPLES = int(os.environ.get("APPHUB_MODEL_EXAMPLES", "25"))
+"""`make model` has more."""
+
+STEPS = 30
+
+WORKERS = ("one", "two", "three")
+
+HEAD = "SELECT coalesce(max(notification_id), 0) FROM jobs_events"
+
+RUNS = "SELECT id::text, status, attempt FROM job_runs WHERE slug = ANY(%s)"
+
+STORIES = """
+    SELECT originator_id::text, array_agg(topic ORDER BY originator_version)
+    FROM jobs_events WHERE originator_id = ANY(%s) GROUP BY originator_id
+"""
+
+LIMITS = (None, 1, 2)
+
+choices = st.integers(0, 1_000)
+
+
+class Machine(RuleBasedStateMachine):
+    """Commands, as clients and workers give them; whatever waited before this machine has ended."""
+
+    service: Service
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.holders: dict[str, Holder] = {}
+        self.workers: dict[str, str] = {}
+        self.keys: dict[str, str] = {}
+        for name in WORKERS:
+            self._hire(name)
+        for limit in LIMITS:
+            self._register(limit, keyed=False)
+        self._register(None, keyed=True)
+
+    # Clients ------------------------------------------------------------------------------------
+
+    @rule(job=choices, key=st.sampled_from("ab"), priority=st.integers(-1, 1), attempts=choices)
+    def launch(self, job: int, key: str, priority: int, attempts: int) -> None:
+        job_ = self._pick(list(self.model.jobs.values()), job)
+        body = {"parameters": {"key": key}, "priority": priority, "maxAttempts": 1 + attempts % 3}
+        run = self._launch(job_, body, str(uuid4()))
+        place = (run["scheduledAt"], run["id"])
+        most = 1 + attempts % 3
+        self.model.runs[run["id"]] = Run(run["id"], job_, key, priority, most, place)
+
+    @precondition(lambda self: self.keys)
+    @rule(choice=choices)
+    def launch_again_under_the_same_key(self, choice: int) -> None:
+        key = self._pick(list(self.keys), choice)
+        run = self.model.runs[self.keys[key]]
+        body = {
+            "parameters": {"key": run.key},
+            "priority": run.priority,
+            "maxAttempts": run.most_attempts,
+        }
+        assert self._launch(run.job, body, key)["id"] == run.id
+
+    @precondition(lambda self: self.model.runs)
+    @rule(choice=choices)
+    def cancel(self, choice: int) -> None:
+        run = self._pick(list(self.model.runs.values()), choice)
+        expected = self.model.cancel(run)
+        answer = self.service.http.post(f"/job-runs/{run.id}/cancel")
+        assert answer.status_code in {expected, expected + 2}, answer.text
+
+    @rule(limit=st.sampled_from((1, 2, 3)))
+    def revise_a_limit(self, limit: int) -> None:
+        job = next(job for job in self.model.jobs.values() if job.limit is not None)
+        if job.limit != limit:
+            answer = self.service.http.patch(f"/jobs/{job.slug}", json={"maxConcurrentRuns": limit})
+            assert answer.is_success, answer.text
+        job.limit = limit
+
+    # Workers ------------------------------------------------------------------------------------
+
+    @rule(name=st.sampled_from(WORKERS), slots=st.integers(1, 4))
+    def claim(self, name: str, slots: int) -> None:
+        expected = self.model.claimable(slots)
+        worker = self.workers[name]
+        claims = self.service.do(self.service.part.executions.claim(worker, slots))
+        assert [str(claim.run.id) for claim in claims] == [run.id for run in expected]
+        for run, claim in zip(expected, claims, strict=True):
+            self._start(run, claim)
+
+    @precondition(lambda self: self.holders)
+    @rule(choice=choices)
+    def succeed(self, choice: int) -> None:
+        run = self._held(choice)
+        self._end(run, "succeed", {"done": True}, Report())
+        run.note("succeeded", "succeeded")
+
+    @precondition(lambda self: self.holders)
+    @rule(choice=choices, permanent=st.booleans())
+    def fail(self, choice: int, *, permanent: bool) -> None:
+        run = self._held(choice)
+        self._end(run, "fail", Failure("it broke", permanent=permanent), Report())
+        if permanent and not run.cancel_requested:
+            run.note("attempt_failed", "failed")
+        else:
+            run.end_attempt("attempt_failed", "failed")
+        self._place_anew(run)
+
+    @precondition(lambda self: self.holders)
+    @rule(choice=choices)
+    def time_out(self, choice: int) -> None:
+        run = self._held(choice)
+        self._end(run, "time_out", Report())
+        run.end_attempt("attempt_timed_out", "expired")
+        self._place_anew(run)
+
+    @precondition(lambda self: self.holders)
+    @rule(choice=choices)
+    def hand_back(self, choice: int) -> None:
+        run = self._held(choice)
+        self._end(run, "hand_back")
+        self.model.hand_back(run)
+
+    @precondition(lambda self: self.holders)
+    @rule(choice=choices)
+    def confirm_a_cancel(self, choice: int) -> None:
+        run = self._held(choice, keep=True)
+        if not run.cancel_requested:
+            with pytest.raises(ConflictError):
+                self._end(run, "confirm_cancel", None, Report())
+            return
+        self._end(run, "confirm_cancel", None, Report())
+        del self.holders[run.id]
+        run.note("canceled", "canceled")
+
+    @precondition(lambda self: self.holders)
+    @rule(choice=choices)
+    def progress(self, choice: int) -> None:
+        run = self._held(choice, keep=True)
+        self._end(run, "progress", Report(metrics={"steps": len(run.story)}))
+        run.story.append("progressed")
+
+    @precondition(lambda self: self.model.runs)
+    @rule(choice=choices, execution=st.integers(0, 3))
+    def speak_for_an_execution_that_is_not_ones_own(self, choice: int, execution: int) -> None:
+        run = self._pick(list(self.model.runs.values()), choice)
+        stranger = Holder(self.workers["one"], execution)
+        if stranger == self.holders.get(run.id):
+            return
+        executions = self.service.part.executions
+        with pytest.raises(StaleExecutionError):
+            self.service.do(executions.succeed(UUID(run.id), stranger, None, Report()))
+
+    @rule(name=st.sampled_from(WORKERS))
+    def bury_a_worker(self, name: str) -> None:
+        worker = self.workers[name]
+        [(sequence,)] = query(
+            self.service.database_url, "SELECT sequence FROM workers WHERE id = %s", worker
+        )
+        self.service.do(self.service.part.executions.recover([(worker, sequence)], "tester"))
+        lost = [run for run in self.model.runs.values() if run.worker == worker]
+        self.model.bury(worker)
+        for run in lost:
+            del self.holders[run.id]
+            self._place_anew(run)
+        self._hire(name)
+
+    # What holds after each step -----------------------------------------------------------------
+
+    @invariant()
+    def tables_log_and_stream_are_as_the_model(self) -> None:
+        url = self.service.database_url
+        seen = {run.id: run.seen for run in self.model.runs.values()}
+        rows = query(url, RUNS, list(self.model.jobs))
+        assert {run_id: (status, attempt) for run_id, status, attempt in rows} == seen
+        stories = dict(query(url, STORIES, [UUID(run_id) for run_id in self.model.runs]))
+        for run in self.model.runs.values():
+            assert stories[run.id] == [f"job_run.{word}" for word in run.story]
+        [(head,)] = query(url, HEAD)
+        self.service.resume(head)
+        told = {run_id: self.service.told[run_id] for run_id in self.model.runs}
+        assert told == {run.id: run.status for run in self.model.runs.values()}
+
+    def teardown(self) -> None:
+        """Compare the tables with the log; end what has not ended, for the next begins alone."""
+        assert self.service.do(self._differences()) == 0
+        for run_id in list(self.holders):
+            self._end(self.model.runs[run_id], "fail", Failure("over", permanent=True), Report())
+        for run in self.model.runs.values():
+            if run.status not in FINAL:
+                self.service.http.post(f"/job-runs/{run.id}/cancel")
+
+    # How it is done -----------------------------------------------------------------------------
+
+    async def _differences(self) -> int:
+        database = self.service.part.writer.database
+        checked = await verify(database, TABLES, lambda _: None, lambda *_: None)
+        return sum(table.differences for table in checked)
+
+    def _hire(self, name: str) -> None:
+        self.workers[name] = f"{name}-{uuid4()}"
+        self.service.do(self.service.part.worker(self.workers[name], lease_ms=3_600_000))
+
+    def _register(self, limit: int | None, *, keyed: bool) -> None:
+        job = Job(f"job-{uuid4()}", limit, keyed)
+        body: dict[str, Any] = {"slug": job.slug, "name": "A job", "type": "batch"}
+        body |= {"entryPoint": "test.nothing", "concurrencyKey": "key" if keyed else None}
+        body |= {"maxConcurrentRuns": limit}
+        given = {name: value for name, value in body.items() if value is not None}
+        assert self.service.http.post("/jobs", json=given).status_code == httpx.codes.CREATED
+        self.model.jobs[job.slug] = job
+
+    def _launch(self, job: Job, body: dict[str, Any], key: str) -> dict[str, Any]:
+        answer = self.service.http.post(
+            f"/jobs/{job.slug}/run", json=body, headers={"Idempotency-Key": key}
+        )
+        assert answer.is_success, answer.text
+        run: dict[str, Any] = answer.json()["data"]
+        self.keys[key] = run["id"]
+        return run
+
+    def _start(self, run: Run, claim: Claim) -> None:
+        self.model.start(run, claim.holder.worker_id)
+        self.holders[run.id] = claim.holder
+        assert claim.holder.execution == run.execution
+
+    def _held(self, choice: int, *, keep: bool = False) -> Run:
+        """Return a run that somebody holds; its holder speaks for the last time, unless kept."""
+        run = self.model.runs[self._pick(list(self.holders), choice)]
+        self._speaking = self.holders[run.id]
+        if not keep:
+            del self.holders[run.id]
+        return run
+
+    def _end(self, run: Run, command: str, *arguments: object) -> None:
+        holder = self.holders.get(run.id) or self._speaking
+        act: Callable[..., Any] = getattr(self.service.part.executions, command)
+        self.service.do(act(UUID(run.id), holder, *arguments))
+
+    def _place_anew(self, run: Run) -> None:
+        """A retry waits from the moment when the attempt ended."""
+        if run.status == "pending":
+            answer = self.service.http.get(f"/job-runs/{run.id}").raise_for_status()
+            run.place = (answer.json()["data"]["run"]["scheduledAt"], run.id)
+
+    @staticmethod
+    def _pick(of: list[Any], choice: int) -> Any:
+        return of[choice % len(of)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + 20 * EXAMPLES)
+def test_the_service_is_what_the_model_says(database_url: str, tmp_path: Path) -> None:
+    with running(database_url, tmp_path / "data") as service:
+        machine = type("TheMachine", (Machine,), {"service": service})
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=EXAMPLES,
+                stateful_step_count=STEPS,
+                deadline=None,
+                # One service serves all examples, so none can be repeated to make it smaller.
+                phases=[Phase.generate],
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
