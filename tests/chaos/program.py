@@ -62,9 +62,7 @@ async def chaos(directory: Path, seed: int, minutes: float) -> Tally:
         acked = directory / "acked"
         acked.write_text("".join(f"{run_id}\n" for run_id in promises.acked.values()))
         await counting.check(tally, cluster, acked)
-        tally.add(
-            "ended by itself", [text for member in cluster.members for text in member.troubles]
-        )
+        counting.count_ends(tally, cluster)
         counting.tell_recovery(tally, cluster, promises, faults.database_back_at)
         tally.notes.append(f"{faults.happened.total()} faults: {dict(faults.happened)}")
         await end(*keeping)

@@ -29,10 +29,13 @@ STARTS = """
     ) AS told ORDER BY notification_id
 """
 
+NOT_BEGUN = "apphub-jobs: cannot reach the database"
+
 FINAL = {"succeeded", "failed", "canceled", "expired"}
 
 CHECKS = {
     "verify": ["verify"],
+    "verify --histories": ["verify", "--histories", "--acked", "{acked}"],
     "seal verify": ["seal", "verify"],
 }
 
@@ -103,6 +106,14 @@ def _is_held(path: Path) -> bool:
     return False
 
 
+def count_ends(tally: Tally, cluster: Cluster) -> None:
+    """Processes that ended by themselves. One that cannot begin may say so and be started again."""
+    troubles = [text for member in cluster.members for text in member.troubles]
+    late = [text for text in troubles if NOT_BEGUN in text]
+    tally.add("ended by itself", [text for text in troubles if text not in late])
+    tally.notes.append(f"{len(late)} starts while the database was away ended with a message")
+
+
 async def count_stream(tally: Tally, cluster: Cluster, followers: list[Follower]) -> None:
     """What the followers missed, or were told twice or wrongly."""
     async with Database(cluster.url).pool(2) as pool:
@@ -144,12 +155,13 @@ def tell_recovery(
     tally: Tally, cluster: Cluster, promises: Promises, database_back_at: list[float]
 ) -> None:
     """How long what a killed worker ran waited, and launches after PostgreSQL was back."""
-    waits = _waits_after_kills(cluster)
-    if waits:
-        tally.notes.append(
-            f"worker killed -> its runs started again: median {median(waits):.1f} s,"
-            f" longest {max(waits):.1f} s (lease {cluster.lease_s:g} s)"
-        )
+    recovered, started = _waits_after_kills(cluster)
+    for what, waits in (("recovered", recovered), ("started again", started)):
+        if waits:
+            tally.notes.append(
+                f"worker killed -> its runs {what}: median {median(waits):.1f} s,"
+                f" longest {max(waits):.1f} s (lease {cluster.lease_s:g} s)"
+            )
     answered = [
         min(at for at in promises.accepted_at if at > back) - back
         for back in database_back_at
@@ -161,24 +173,27 @@ def tell_recovery(
         )
 
 
-def _waits_after_kills(cluster: Cluster) -> list[float]:
+def _waits_after_kills(cluster: Cluster) -> tuple[list[float], list[float]]:
+    """Return after what time runs of killed workers were recovered, and started again."""
     killed_at = {name: at for worker in cluster.workers for at, name in worker.kills if name}
     with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
         rows = connection.execute(STARTS).fetchall()
     holder: dict[str, str] = {}
     lost: dict[str, float] = {}
-    waits: list[float] = []
+    recovered: list[float] = []
+    started: list[float] = []
     for row in rows:
         run_id, at = row["run_id"], _seconds(row["recorded_at"])
         if row["topic"] == "job_run.attempt_lost":
             died_at = killed_at.get(holder.get(run_id, ""))
             if died_at is not None:
+                recovered.append(at - died_at)
                 lost[run_id] = died_at
             continue
         holder[run_id] = row["worker"]
         if run_id in lost:
-            waits.append(at - lost.pop(run_id))
-    return waits
+            started.append(at - lost.pop(run_id))
+    return recovered, started
 
 
 def _seconds(at: datetime) -> float:
