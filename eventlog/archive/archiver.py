@@ -6,10 +6,11 @@ appends an event that says so. A command that dies leaves all of a file's events
 of them archived.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -88,17 +89,15 @@ class Archiver:
         self._directory.mkdir(parents=True, exist_ok=True)
         for path in self._directory.glob(f".{self._log_id}-*.unfinished"):
             path.unlink(missing_ok=True)
-        known = {
-            row["file"]
-            for row in await fetch_rows(self._connection, "SELECT file FROM log_archives", {})
-        }
-        complete = sorted(path.name for path in self._directory.glob(f"{self._log_id}-*.jsonl.gz"))
-        self.leftovers = [name for name in complete if name not in known]
+        rows = await fetch_rows(self._connection, "SELECT file FROM log_archives", {})
+        known = {row["file"] for row in rows}
+        complete = [path.name for path in self._directory.glob(f"{self._log_id}-*.jsonl.gz")]
+        self.leftovers = [name for name in sorted(complete) if name not in known]
 
     async def archive(
         self, older_than: timedelta, progress: Progress, max_events: int = MAX_EVENTS
     ) -> AsyncGenerator[Archived]:
-        """Archive all runs that ended longer ago, file by file; yield each file once its events are in it for good.
+        """Archive all runs that ended longer ago; yield each file once its events are safe in it.
 
         Raises:
             FoldError: a run's events cannot be folded.
@@ -106,7 +105,8 @@ class Archiver:
             OSError: the same, because of the disk.
         """
         limits = await self._limits(older_than)
-        total, done = await count_candidates(self._connection, limits), 0
+        total = await count_candidates(self._connection, limits)
+        done = 0
         batch = await next_batch(self._connection, limits, 0, max_events)
         while batch.runs:
             told = _part(progress, done, batch, total)
@@ -117,15 +117,14 @@ class Archiver:
 
     async def _limits(self, older_than: timedelta) -> Limits:
         [row] = await fetch_rows(self._connection, _LIMITS, {})
-        return Limits(from_iso(str(row["now"])) - older_than, cast("int", row["last"]))
+        now = from_iso(str(row["now"]))
+        return Limits(ended_before=now - older_than, last_position=cast("int", row["last"]))
 
     async def _archive(
         self, batch: Batch, limits: Limits, progress: Callable[[float], None]
     ) -> Archived:
-        [row] = await fetch_rows(
-            self._connection, "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives", {}
-        )
-        number = int(str(row["next"]))
+        [row] = await fetch_rows(self._connection, _NEXT_NUMBER, {})
+        number = cast("int", row["next"])
         writer = ArchiveWriter(self._directory, self._log_id, number)
         try:
             async for rows in self._rows(batch):
@@ -141,18 +140,19 @@ class Archiver:
         try:
             hold_s = await self._mover.move(batch, what, writer.blocks, self._log_id)
         except (errors.Error, ArchiveError) as error:
-            if isinstance(error, ArchiveError) or error.sqlstate is not None:
-                path.unlink()  # It was refused, not cut off: certainly nothing refers to the file.
+            was_refused = isinstance(error, ArchiveError) or error.sqlstate is not None
+            if was_refused:  # It was not cut off: certainly nothing refers to the file.
+                path.unlink()
             raise
         progress(1)
         return Archived(
-            what.file,
-            what.events,
-            what.runs,
-            what.first_position,
-            what.last_position,
-            what.size_bytes,
-            round(hold_s * 1000, 1),
+            file=what.file,
+            events=what.events,
+            runs=what.runs,
+            first_position=what.first_position,
+            last_position=what.last_position,
+            size_bytes=what.size_bytes,
+            longest_hold_ms=round(hold_s * 1000, 1),
         )
 
     async def _rows(self, batch: Batch) -> AsyncGenerator[list[RawRow]]:
@@ -168,40 +168,50 @@ class Archiver:
         self, batch: Batch, writer: ArchiveWriter, progress: Callable[[float], None]
     ) -> None:
         """Read the file back, and compare it with the log event by event."""
-        blocks = iter(writer.blocks)
-        kept: list[RawRow] = []
+        written = self._written(writer)
         compared = 0
         async for rows in self._rows(batch):
-            while len(kept) < len(rows) and (block := next(blocks, None)) is not None:
-                written = replace(block, file=writer.path.name)
-                kept += map(read_event, read_block(self._directory, written))
-            if kept[: len(rows)] != [tuple(row) for row in rows]:
+            kept = list(islice(written, len(rows)))
+            if kept != rows:
                 raise ArchiveError(
                     writer.path, "did not keep what the log holds; nothing was archived"
                 )
-            del kept[: len(rows)]
             compared += len(rows)
             progress(0.4 + 0.5 * compared / batch.events)
-        if kept or compared != batch.events or next(blocks, None) is not None:
+        is_longer = next(written, None) is not None
+        if is_longer or compared != batch.events:
             raise ArchiveError(
                 writer.path, "has not as many events as the log; nothing was archived"
             )
 
+    def _written(self, writer: ArchiveWriter) -> Iterator[RawRow]:
+        for block in writer.blocks:
+            unfinished = replace(block, file=writer.path.name)
+            for document in read_block(self._directory, unfinished):
+                yield read_event(document)
+
+
+_NEXT_NUMBER = "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives"
 
 _LIMITS = """
-    SELECT clock_timestamp() AS now, coalesce((SELECT max(position) FROM log_seals), 9223372036854775807) AS last
+    SELECT clock_timestamp() AS now,
+        coalesce((SELECT max(position) FROM log_seals), 9223372036854775807) AS last
 """
 
 _EVENTS = f"""
-    SELECT {columns.COLUMNS} FROM {sql.EVENTS_TABLE} WHERE originator_id = ANY(%s) ORDER BY notification_id
+    SELECT {columns.COLUMNS} FROM {sql.EVENTS_TABLE} WHERE originator_id = ANY(%s)
+    ORDER BY notification_id
 """
 
 
 def _part(progress: Progress, done: int, batch: Batch, total: int) -> Callable[[float], None]:
     """Return how to tell which share of a batch is done."""
-    return lambda share: progress(
-        "archiving runs", done + int(share * len(batch.runs)), max(total, done)
-    )
+
+    def tell(share: float) -> None:
+        of_batch = int(share * len(batch.runs))
+        progress("archiving runs", done + of_batch, max(total, done))
+
+    return tell
 
 
 def _recorded(number: int, batch: Batch, limits: Limits, writer: ArchiveWriter) -> ArchivedEvents:

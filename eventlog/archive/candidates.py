@@ -1,8 +1,12 @@
-"""Which runs may be archived: those that ended long enough ago, as their events say, not as a table says."""
+"""Which runs may be archived: those that ended long enough ago, as their events say.
+
+The table only proposes them; what it says may be wrong.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from psycopg.rows import tuple_row
@@ -20,7 +24,12 @@ RUNS_A_LOOK = 500
 
 @dataclass
 class History:
-    """Where the events of a run stand, the first one first, and which requests its first and last go back to."""
+    """Where the events of a run stand, the first one first.
+
+    Attributes:
+        first_correlation_id: the request that its first event goes back to.
+        head_correlation_id: the request that its last event goes back to.
+    """
 
     positions: list[int] = field(default_factory=list)
     first_correlation_id: UUID | None = None
@@ -58,7 +67,8 @@ class Limits:
 _WHICH = """
     FROM job_runs AS run
     WHERE created_position > %(after)s AND status = ANY(%(final)s) AND completed_at < %(before)s
-        AND position <= %(last)s AND NOT EXISTS (SELECT FROM archived_runs WHERE archived_runs.id = run.id)
+        AND position <= %(last)s
+        AND NOT EXISTS (SELECT FROM archived_runs WHERE archived_runs.id = run.id)
 """
 
 _CANDIDATES = f"SELECT id, created_position {_WHICH} ORDER BY created_position LIMIT {RUNS_A_LOOK}"
@@ -67,35 +77,38 @@ _COUNT = f"SELECT count(*) AS runs {_WHICH}"
 
 _HISTORIES = f"""
     SELECT originator_id, originator_version, notification_id, topic, state, correlation_id
-    FROM {EVENTS_TABLE} WHERE originator_id = ANY(%(ids)s) ORDER BY originator_id, originator_version
+    FROM {EVENTS_TABLE} WHERE originator_id = ANY(%(ids)s)
+    ORDER BY originator_id, originator_version
 """
 
 
 async def count_candidates(connection: Connection, limits: Limits) -> int:
     """Return about how many runs may be archived."""
-    return int(str((await fetch_rows(connection, _COUNT, _values(limits, 0)))[0]["runs"]))
+    [counted] = await fetch_rows(connection, _COUNT, _values(limits, 0))
+    return cast("int", counted["runs"])
 
 
 async def next_batch(connection: Connection, limits: Limits, after: int, max_events: int) -> Batch:
-    """Return the next runs for a file, oldest first: as many as have so many events, but at least one if there is any.
+    """Return the next runs for a file, oldest first, with at most `max_events` events together.
+
+    There is at least one run in it if any is left, however many events that has.
 
     Raises:
         FoldError: a run's events cannot be folded.
     """
     batch = Batch(after)
     while candidates := await fetch_rows(connection, _CANDIDATES, _values(limits, batch.after)):
-        histories = await _ended_histories(
-            connection, [UUID(str(row["id"])) for row in candidates], limits
-        )
-        for row in candidates:
-            history = histories.get(UUID(str(row["id"])))
-            count = len(history.positions) if history else 0
-            if batch.runs and batch.events + count > max_events:
-                return batch
-            if history:
-                batch.runs[UUID(str(row["id"]))] = history
-                batch.events += count
-            batch.after = int(str(row["created_position"]))
+        ids = [UUID(str(row["id"])) for row in candidates]
+        histories = await _ended_histories(connection, ids, limits)
+        for run_id, row in zip(ids, candidates, strict=True):
+            history = histories.get(run_id)
+            if history is not None:
+                events = batch.events + len(history.positions)
+                if batch.runs and events > max_events:
+                    return batch
+                batch.runs[run_id] = history
+                batch.events = events
+            batch.after = cast("int", row["created_position"])
     return batch
 
 
@@ -113,29 +126,31 @@ async def _ended_histories(
 ) -> dict[UUID, History]:
     """Return the histories of those of the runs that really have ended."""
     histories: dict[UUID, History] = {}
-    rows: list[Row | None] = []
+    ended: set[UUID] = set()
     folder = Folder(job_runs.TABLE)
     async with connection.cursor(row_factory=tuple_row) as cursor:
         async for event in cursor.stream(_HISTORIES, {"ids": list(ids)}, binary=True):
             run_id, version, position, topic, state, correlation_id = event
-            rows.append(folder.add((run_id, version, position, topic, state)))
+            row = folder.add((run_id, version, position, topic, state))
+            _note_end(ended, row, limits)
             history = histories.setdefault(run_id, History())
             history.positions.append(position)
-            history.first_correlation_id = (
-                history.first_correlation_id if version > 1 else correlation_id
-            )
             history.head_correlation_id = correlation_id
-    ended = {
-        UUID(str(row["id"]))
-        for row in (*rows, folder.end())
-        if row is not None and _has_ended(row, limits)
-    }
+            if version == 1:
+                history.first_correlation_id = correlation_id
+    _note_end(ended, folder.end(), limits)
     return {run_id: history for run_id, history in histories.items() if run_id in ended}
 
 
+def _note_end(ended: set[UUID], row: Row | None, limits: Limits) -> None:
+    if row is not None and _has_ended(row, limits):
+        run_id = UUID(str(row["id"]))
+        ended.add(run_id)
+
+
 def _has_ended(row: Row, limits: Limits) -> bool:
-    return (
-        row["status"] in FINAL
-        and from_iso(str(row["completed_at"])) < limits.ended_before
-        and int(str(row["position"])) <= limits.last_position
-    )
+    if row["status"] not in FINAL:
+        return False
+    completed_at = from_iso(str(row["completed_at"]))
+    position = cast("int", row["position"])
+    return completed_at < limits.ended_before and position <= limits.last_position

@@ -1,7 +1,8 @@
-"""Archive files: events as JSON Lines in blocks, each compressed by itself, so that one can be read without the others.
+"""Archive files: events as JSON Lines, in blocks that can be read without each other.
 
-Together the blocks are an ordinary gzip file: `zcat` shows a line about the archive, and then every
-event, in the order of positions, with exactly what the log's columns held (`shown_events`).
+Each block is compressed by itself, and together they are an ordinary gzip file: `zcat` shows a line
+about the archive, and then every event, in the order of positions, with exactly what the log's
+columns held (`eventlog.encoding.document`).
 """
 
 import gzip
@@ -30,7 +31,7 @@ BYTES_A_BLOCK = 262_144
 HASHED_AT_ONCE = 1_048_576
 
 Document = dict[str, Any]
-"""An event as it stands in the file; see `shown_events`."""
+"""An event as it stands in the file, as `show_event` returns it."""
 
 
 class ArchiveError(LogUnavailableError):
@@ -78,13 +79,12 @@ class ArchiveWriter:
         self._positions: list[int] = []
         self._held = 0
         self._output: BinaryIO = self.path.open("wb")
-        self._put(
-            _compressed([orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})])
-        )
+        about = orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})
+        self._put(_compressed([about]))
 
     @property
     def file(self) -> str:
-        """The file's name once it is published. It tells what is in it, so no other archive ever has the same."""
+        """The file's name once it is published; it follows from the content, so is given once."""
         return f"{self._stem}-{self.sha256[:12]}.jsonl.gz"
 
     @property
@@ -103,9 +103,10 @@ class ArchiveWriter:
                 document = show_event(row)
             except UnshowableEventError as error:
                 raise ArchiveError(self.path, f"cannot take an event: {error}") from None
-            self._lines.append(orjson.dumps(document))
+            line = orjson.dumps(document)
+            self._lines.append(line)
             self._positions.append(document["position"])
-            self._held += len(self._lines[-1])
+            self._held += len(line)
             if len(self._lines) >= EVENTS_A_BLOCK or self._held >= BYTES_A_BLOCK:
                 self._end_block()
 
@@ -133,11 +134,19 @@ class ArchiveWriter:
         if not self._lines:
             return
         data = _compressed(self._lines)
-        first, last, place = self._positions[0], self._positions[-1], self.size_bytes
-        # The name comes with the last byte: until then blocks have none.
-        self.blocks.append(Block("", first, last, place, len(data), sha256(data).digest()))
+        block = Block(
+            file="",  # The name comes with the last byte: until then blocks have none.
+            first_position=self._positions[0],
+            last_position=self._positions[-1],
+            place=self.size_bytes,
+            length=len(data),
+            sha256=sha256(data).digest(),
+        )
+        self.blocks.append(block)
         self.events += len(self._lines)
-        self._lines, self._positions, self._held = [], [], 0
+        self._lines.clear()
+        self._positions.clear()
+        self._held = 0
         self._put(data)
 
     def _put(self, data: bytes) -> None:
@@ -147,7 +156,8 @@ class ArchiveWriter:
 
 
 def _compressed(lines: Sequence[bytes]) -> bytes:
-    return gzip.compress(b"\n".join(lines) + b"\n", compresslevel=6, mtime=0)
+    text = b"\n".join(lines) + b"\n"
+    return gzip.compress(text, compresslevel=6, mtime=0)
 
 
 def read_block(directory: Path | None, block: Block) -> list[Document]:
@@ -170,7 +180,8 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
             path, f"the {block.length} bytes after byte {block.place} are not what was written"
         )
     try:
-        return [orjson.loads(line) for line in gzip.decompress(data).splitlines()]
+        lines = gzip.decompress(data).splitlines()
+        return [orjson.loads(line) for line in lines]
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise damaged(path, f"byte {block.place}: {error}") from None
 
@@ -178,10 +189,12 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
 def file_problem(
     directory: Path | None, file: str, size_bytes: int, hexdigest: str
 ) -> ArchiveError | None:
-    """Return what is wrong with a file as a whole, None if it is what was written. It reads all of it."""
+    """Read a whole file; return what is wrong with it, None if it is what was written."""
     if directory is None:
         return ArchiveError(file, "cannot be looked at: no archive directory is given")
-    path, found, size = directory / file, sha256(), 0
+    path = directory / file
+    found = sha256()
+    size = 0
     try:
         with path.open("rb") as opened:
             while chunk := opened.read(HASHED_AT_ONCE):
@@ -198,11 +211,9 @@ def file_problem(
 
 def unreadable(path: Path, error: OSError) -> ArchiveError:
     """Return what to say of a file that cannot be opened or read."""
-    problem = (
-        "is missing"
-        if isinstance(error, FileNotFoundError)
-        else f"cannot be read ({error.strerror})"
-    )
+    problem = f"cannot be read ({error.strerror})"
+    if isinstance(error, FileNotFoundError):
+        problem = "is missing"
     return ArchiveError(
         path, f"{problem}: put it back from a copy, or name its directory by --archive"
     )

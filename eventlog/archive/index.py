@@ -1,8 +1,8 @@
-"""The index of archives: which block of which file holds an event. Its tables are written once and never changed.
+"""The index of archives: which block of which file holds an event.
 
-Events only ever move from the log into a file, in one transaction with their entries here. So
-whoever reads the log first and this index afterwards misses nothing, and at worst sees an event in
-both.
+Its tables are written once and never changed. Events only ever move from the log into a file, in
+one transaction with their entries here. So whoever reads the log first and this index afterwards
+misses nothing, and at worst sees an event in both.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,7 +11,9 @@ from typing import Any
 from eventlog.archive.files import Block
 from projections.rows import Connection, fetch_rows
 
-_BLOCK = "archive.file, block.first_position, block.last_position, block.place, block.length, block.sha256"
+_BLOCK = """
+    archive.file, block.first_position, block.last_position, block.place, block.length, block.sha256
+"""
 
 _BLOCKS = "archived_blocks AS block JOIN log_archives AS archive ON archive.number = block.archive"
 
@@ -23,7 +25,8 @@ _AROUND = f"SELECT {_BLOCK} FROM {_BLOCKS} WHERE {_SPAN} @> %(position)s::bigint
 
 _NEXT = f"""
     SELECT {_BLOCK} FROM {_BLOCKS}
-    WHERE block.first_position > %(after)s AND (%(until)s::bigint IS NULL OR block.first_position <= %(until)s)
+    WHERE block.first_position > %(after)s
+        AND (%(until)s::bigint IS NULL OR block.first_position <= %(until)s)
     ORDER BY block.first_position LIMIT {BLOCKS_A_READ}
 """
 
@@ -55,10 +58,11 @@ async def blocks_between(
     connection: Connection, after: int, until: int | None
 ) -> AsyncIterator[Block]:
     """Yield the blocks that may hold events in (after, until], by their first position."""
-    for block in _blocks(await fetch_rows(connection, _AROUND, {"position": after})):
+    for block in await blocks_around(connection, after):
         if block.last_position > after:
             yield block
-    while blocks := _blocks(await fetch_rows(connection, _NEXT, {"after": after, "until": until})):
+    while rows := await fetch_rows(connection, _NEXT, {"after": after, "until": until}):
+        blocks = _blocks(rows)
         for block in blocks:
             yield block
         after = blocks[-1].first_position
@@ -66,41 +70,52 @@ async def blocks_between(
 
 async def blocks_around(connection: Connection, position: int) -> list[Block]:
     """Return the blocks that may hold the event at a position."""
-    return _blocks(await fetch_rows(connection, _AROUND, {"position": position}))
+    rows = await fetch_rows(connection, _AROUND, {"position": position})
+    return _blocks(rows)
 
 
 async def blocks_up_to(connection: Connection, position: int) -> list[Block]:
-    """Return the blocks one of which holds the last archived event up to a position; none if there is no such event."""
+    """Return blocks one of which holds the last archived event up to a position.
+
+    There are none if there is no such event.
+    """
     before = await fetch_rows(connection, _LAST_BEFORE, {"position": position})
-    return [*_blocks(before), *await blocks_around(connection, position)]
+    around = await blocks_around(connection, position)
+    return [*_blocks(before), *around]
 
 
 async def blocks_holding(
     connection: Connection, places: Mapping[int, Sequence[int]]
 ) -> list[Block]:
     """Return the blocks that hold these positions, given by the number of their archive."""
-    pairs = [(archive, position) for archive, positions in places.items() for position in positions]
-    values = {
-        "archives": [archive for archive, _ in pairs],
-        "positions": [position for _, position in pairs],
-    }
-    return _blocks(await fetch_rows(connection, _HOLDING, values))
+    archives: list[int] = []
+    wanted: list[int] = []
+    for archive, positions in places.items():
+        for position in positions:
+            archives.append(archive)
+            wanted.append(position)
+    values = {"archives": archives, "positions": wanted}
+    rows = await fetch_rows(connection, _HOLDING, values)
+    return _blocks(rows)
 
 
 async def run_places(connection: Connection, run_id: object) -> dict[int, list[int]]:
     """Return where a run's events lie, nothing if it is not archived."""
-    return _places(await fetch_rows(connection, _RUN, {"id": run_id}))
+    rows = await fetch_rows(connection, _RUN, {"id": run_id})
+    return _places(rows)
 
 
 async def story_places(connection: Connection, correlation_id: object) -> dict[int, list[int]]:
     """Return where the events lie of all archived runs that go back to one request."""
-    return _places(await fetch_rows(connection, _STORY, {"id": correlation_id}))
+    rows = await fetch_rows(connection, _STORY, {"id": correlation_id})
+    return _places(rows)
 
 
 def _places(rows: Sequence[Mapping[str, Any]]) -> dict[int, list[int]]:
     places: dict[int, list[int]] = {}
     for row in rows:
-        places.setdefault(row["archive"], []).extend(row["positions"])
+        positions = places.setdefault(row["archive"], [])
+        positions += row["positions"]
     return places
 
 

@@ -1,4 +1,4 @@
-"""The transaction in which events leave the log for their file: index, removal, and the event that records it."""
+"""The transaction in which events leave the log for their file, which an event records."""
 
 import logging
 from collections.abc import Sequence
@@ -22,15 +22,20 @@ TRIES = 5
 ACTOR = "system"
 
 _INSERT_ARCHIVE = """
-    INSERT INTO log_archives (number, id, file, bytes, sha256, events, runs, first_position, last_position)
+    INSERT INTO log_archives
+        (number, id, file, bytes, sha256, events, runs, first_position, last_position)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
-_COPY_BLOCKS = "COPY archived_blocks (archive, first_position, last_position, place, length, sha256) FROM STDIN"
+_COPY_BLOCKS = """
+    COPY archived_blocks (archive, first_position, last_position, place, length, sha256) FROM STDIN
+"""
 
 _COPY_RUNS = """
-    COPY archived_runs (id, archive, head_version, first_position, last_position, positions, first_correlation_id,
-        head_correlation_id) FROM STDIN
+    COPY archived_runs (
+        id, archive, head_version, first_position, last_position, positions,
+        first_correlation_id, head_correlation_id
+    ) FROM STDIN
 """
 
 _REMOVE = f"DELETE FROM {sql.EVENTS_TABLE} WHERE originator_id = ANY(%s)"
@@ -39,7 +44,8 @@ _MOMENT = "SELECT extract(epoch FROM clock_timestamp())::float8 AS s"
 
 APPEND = f"""
     WITH appended AS (
-        INSERT INTO {sql.EVENTS_TABLE} (originator_id, originator_version, topic, state, actor, correlation_id)
+        INSERT INTO {sql.EVENTS_TABLE}
+            (originator_id, originator_version, topic, state, actor, correlation_id)
         VALUES (%s, %s, %s, %s, %s, %s) RETURNING notification_id
     )
     SELECT pg_notify('{sql.CHANNEL}', notification_id::text) FROM appended
@@ -56,7 +62,7 @@ class Mover:
     async def move(
         self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], log_id: str
     ) -> float:
-        """Make the file the place of these events; return how long the append lock was held, in seconds.
+        """Make the file the place of these events; return for how many seconds all appends waited.
 
         Raises:
             ArchiveError: the log no longer holds what the file was made of.
@@ -88,7 +94,8 @@ class Mover:
     ) -> float:
         connection = self._connection
         await connection.execute(sql.BEGIN)
-        now = from_iso(str((await fetch_rows(connection, sql.NOW, {}))[0]["now"]))
+        [present] = await fetch_rows(connection, sql.NOW, {})
+        now = from_iso(str(present["now"]))
         [head] = await fetch_rows(connection, sql.HEAD, {})
         archive = LogArchive.record(what, log_id, now)
         await self._write_index(batch, what, blocks, archive.id)
@@ -102,8 +109,7 @@ class Mover:
             )
         [event] = [self._mapper.to_stored_event(one) for one in archive.collect_events()]
         appended = (archive.id, 1, event.topic, event.state, ACTOR, uuid4())
-        # Only from here on does anybody wait; and all at once, so that nobody waits for this
-        # process.
+        # Only from here on does anybody wait; all at once, so that nobody waits for this process.
         async with connection.pipeline():
             await connection.execute(sql.LOCK)
             begun = await connection.execute(_MOMENT)
@@ -111,14 +117,18 @@ class Mover:
             await connection.execute(APPEND, appended)
             await connection.execute("COMMIT")
             ended = await connection.execute(_MOMENT)
-        [first], [last] = await begun.fetchall(), await ended.fetchall()
+        [first] = await begun.fetchall()
+        [last] = await ended.fetchall()
         return float(last["s"] - first["s"])
 
     async def _write_index(
         self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], archive_id: UUID
     ) -> None:
-        connection, number = self._connection, what.number
+        connection = self._connection
         whole = (
+            what.number,
+            archive_id,
+            what.file,
             what.size_bytes,
             what.sha256,
             what.events,
@@ -126,21 +136,29 @@ class Mover:
             what.first_position,
             what.last_position,
         )
-        await connection.execute(_INSERT_ARCHIVE, (number, archive_id, what.file, *whole))
+        await connection.execute(_INSERT_ARCHIVE, whole)
         async with connection.cursor().copy(_COPY_BLOCKS) as copy:
             for one in blocks:
-                place = (one.first_position, one.last_position, one.place, one.length, one.sha256)
-                await copy.write_row((number, *place))
+                block = (
+                    what.number,
+                    one.first_position,
+                    one.last_position,
+                    one.place,
+                    one.length,
+                    one.sha256,
+                )
+                await copy.write_row(block)
         async with connection.cursor().copy(_COPY_RUNS) as copy:
             for run_id, history in batch.runs.items():
                 positions = history.positions
-                span = (len(positions), positions[0], positions[-1], positions)
-                await copy.write_row(
-                    (
-                        run_id,
-                        number,
-                        *span,
-                        history.first_correlation_id,
-                        history.head_correlation_id,
-                    )
+                run = (
+                    run_id,
+                    what.number,
+                    len(positions),
+                    positions[0],
+                    positions[-1],
+                    positions,
+                    history.first_correlation_id,
+                    history.head_correlation_id,
                 )
+                await copy.write_row(run)

@@ -1,8 +1,8 @@
-"""Reads archived events as if they still stood in the log. Everything that reads the log reads them through here.
+"""Reads archived events as if they still stood in the log, for everybody who reads the log.
 
 A run's history lies either in the log or in one file, never in both: statements that read histories
 return a mark for a run that is archived (`archived_runs`), and `resolved` puts its events in the
-mark's place. Whoever reads by position reads the log first, and merges what the files hold.
+mark's place. Whoever reads by position reads the log first, and merges in what the files hold.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ async def resolved(
     rows: Sequence[LogRow],
     choose: Choose = all_positions,
 ) -> list[LogRow]:
-    """Return rows of a query about histories with archived events in the place of their marks.
+    """Return rows of a query about histories, with archived events in the place of their marks.
 
     A mark is a row whose `archive` is the archive's number, and its `positions` those of the run's
     events.
@@ -44,17 +44,20 @@ async def resolved(
     marks = [row for row in rows if row["archive"] is not None]
     if not marks:
         return list(rows)
-    chosen = {id(mark): list(choose(mark)) for mark in marks}
+    chosen = {id(mark): choose(mark) for mark in marks}
     places: dict[int, list[int]] = {}
     for mark in marks:
-        places.setdefault(mark["archive"], []).extend(chosen[id(mark)])
+        in_archive = places.setdefault(mark["archive"], [])
+        in_archive += chosen[id(mark)]
     found = await events_at(connection, directory, places)
     result: list[LogRow] = []
     for row in rows:
         if row["archive"] is None:
             result.append(row)
-        else:
-            result += [to_row(found[position]) for position in chosen[id(row)]]
+            continue
+        for position in chosen[id(row)]:
+            event = to_row(found[position])
+            result.append(event)
     return result
 
 
@@ -66,52 +69,62 @@ async def events_at(
     Raises:
         ArchiveError: they cannot be read.
     """
-    wanted = {position for positions in places.values() for position in positions}
+    wanted: set[int] = set()
+    for positions in places.values():
+        wanted.update(positions)
     blocks = await blocks_holding(connection, places)
     found = await asyncio.to_thread(_pick, directory, blocks, wanted)
-    # The hashes hold, so only an index that was edited leads here.
-    for position in wanted - set(found):
-        names = ", ".join(sorted({block.file for block in blocks}))
+    missing = wanted.difference(found)
+    if missing:  # The hashes hold, so only an index that was edited leads here.
+        files = {block.file for block in blocks}
+        names = ", ".join(sorted(files))
         raise ArchiveError(
-            names, f"has no event at position {position}, though the database's index says so"
+            names,
+            f"has no event at position {min(missing)}, though the database's index says so",
         )
     return found
 
 
 def _pick(directory: Path | None, blocks: Iterable[Block], wanted: set[int]) -> dict[int, Document]:
-    return {
-        document["position"]: document
-        for block in blocks
-        for document in read_block(directory, block)
-        if document["position"] in wanted
-    }
+    found: dict[int, Document] = {}
+    for block in blocks:
+        for document in read_block(directory, block):
+            position = document["position"]
+            if position in wanted:
+                found[position] = document
+    return found
 
 
 async def events_between(
     connection: Connection, directory: Path | None, after: int, until: int | None = None
 ) -> AsyncGenerator[list[Document]]:
-    """Yield the archived events in (after, until] in the order of positions, some at a time. Use it in `aclosing`.
+    """Yield the archived events in (after, until] in the order of positions, some at a time.
 
-    Files may overlap; in memory are only the blocks that do.
+    Use it in `aclosing`. Files may overlap; in memory are only the blocks that do.
 
     Raises:
         ArchiveError: they cannot be read.
     """
     waiting: list[tuple[int, Document]] = []
     async for block in blocks_between(connection, after, until):
-        if ready := _pop_before(waiting, block.first_position):
+        ready = _pop_before(waiting, block.first_position)
+        if ready:
             yield ready
         for document in await asyncio.to_thread(read_block, directory, block):
-            if document["position"] > after and (until is None or document["position"] <= until):
-                heappush(waiting, (document["position"], document))
-    if waiting:
-        yield [document for _, document in sorted(waiting, key=lambda one: one[0])]
+            position = document["position"]
+            if position > after and (until is None or position <= until):
+                heappush(waiting, (position, document))
+    rest = _pop_before(waiting, None)
+    if rest:
+        yield rest
 
 
-def _pop_before(waiting: list[tuple[int, Document]], position: int) -> list[Document]:
+def _pop_before(waiting: list[tuple[int, Document]], bound: int | None) -> list[Document]:
+    """Take the events before a position, or all of them, out of the heap."""
     ready = []
-    while waiting and waiting[0][0] < position:
-        ready.append(heappop(waiting)[1])
+    while waiting and (bound is None or waiting[0][0] < bound):
+        _, document = heappop(waiting)
+        ready.append(document)
     return ready
 
 
@@ -126,7 +139,7 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
 ) -> list[LogRow]:
     """Return the first archived events in (after, until] that pass, as rows, at most `limit`.
 
-    With `max_bytes` there may be less of them, but then their states have so many bytes together.
+    With `max_bytes` there may be fewer; but then their states have that many bytes together.
 
     Raises:
         ArchiveError: they cannot be read.
@@ -135,19 +148,25 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     size = 0
     async with aclosing(events_between(connection, directory, after, until)) as chunks:
         async for chunk in chunks:
-            passed = [row for row in map(to_row, chunk) if passes(row)]
-            rows += passed
-            size += sum(len(row["state"]) for row in passed)
+            for document in chunk:
+                row = to_row(document)
+                if passes(row):
+                    rows.append(row)
+                    size += len(row["state"])
             if len(rows) >= limit or (max_bytes is not None and size >= max_bytes):
                 break
     return rows[:limit]
 
 
 def merged(rows: Sequence[LogRow], archived: Sequence[LogRow], limit: int) -> list[LogRow]:
-    """Return the first `limit` of both in the order of positions; an event that moved meanwhile is in both."""
+    """Return the first `limit` of both in the order of positions.
+
+    An event that was archived meanwhile is in both.
+    """
     by_position: dict[Any, LogRow] = {row["notification_id"]: row for row in archived}
     by_position |= {row["notification_id"]: row for row in rows}
-    return [by_position[position] for position in sorted(by_position)][:limit]
+    positions = sorted(by_position)
+    return [by_position[position] for position in positions[:limit]]
 
 
 async def event_at(
@@ -159,7 +178,8 @@ async def event_at(
         ArchiveError: it cannot be read.
     """
     blocks = await blocks_around(connection, position)
-    return (await asyncio.to_thread(_pick, directory, blocks, {position})).get(position)
+    found = await asyncio.to_thread(_pick, directory, blocks, {position})
+    return found.get(position)
 
 
 async def last_up_to(
@@ -171,11 +191,19 @@ async def last_up_to(
         ArchiveError: it cannot be read.
     """
     blocks = await blocks_up_to(connection, position)
+    if not blocks:
+        return None
+    found = await asyncio.to_thread(_last_of, directory, blocks, position)
+    if found is None:
+        return None
+    return to_row(found)
 
-    def last() -> Document | None:
-        documents = [document for block in blocks for document in read_block(directory, block)]
-        before = [document for document in documents if document["position"] <= position]
-        return max(before, key=lambda document: int(document["position"]), default=None)
 
-    found = await asyncio.to_thread(last) if blocks else None
-    return None if found is None else to_row(found)
+def _last_of(directory: Path | None, blocks: Iterable[Block], position: int) -> Document | None:
+    last: Document | None = None
+    for block in blocks:
+        for document in read_block(directory, block):
+            is_later = last is None or last["position"] < document["position"]
+            if is_later and document["position"] <= position:
+                last = document
+    return last

@@ -47,15 +47,16 @@ async def ensure_archivist(connection: Connection, *, make: bool) -> None:
     if not make:
         needed = "".join(f"\n    {statement};" for statement in statements)
         raise ArchivistMissingError(
-            f"the role {ROLE} cannot be used: {problem}\nLet the database's owner run, in this database:{needed}"
+            f"the role {ROLE} cannot be used: {problem}"
+            f"\nLet the database's owner run, in this database:{needed}"
         )
     for statement in statements:
         try:
             await connection.execute(statement.encode())
         except (errors.DuplicateObject, errors.UniqueViolation):
-            # Another database's command was as quick.
-            continue
-    if (problem := await _problem(connection)) is not None:
+            continue  # Another database's command was as quick.
+    problem = await _problem(connection)
+    if problem is not None:
         raise ArchivistMissingError(f"the role {ROLE} cannot be used: {problem}")
 
 
