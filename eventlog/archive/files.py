@@ -20,7 +20,7 @@ import orjson
 from domain.errors import LogUnavailableError
 from eventlog.encoding.columns import LogRow, RawRow
 from eventlog.encoding.document import UnshowableEventError, show_event
-from eventlog.keys.private_files import sync_directory
+from runtime.durable_files import sync_directory
 
 FORMAT = "apphub-jobs archive 1"
 

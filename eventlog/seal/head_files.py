@@ -1,6 +1,5 @@
 """Heads kept outside the database: one JSON document a line, so that a file may gather them over the years."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import orjson
 from eventlog.keys.sealing import SealKeys
 from eventlog.seal.merkle import Frontier
 from eventlog.seal.seal import SealError, SignedHead, presented, tree_of
+from runtime.durable_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,7 @@ def write_head(path: Path, signed: SignedHead, tree: Frontier) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
-        file.write(exported(signed, tree))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    write_whole(path, exported(signed, tree))
 
 
 def _documents(text: bytes) -> list[Any]:

@@ -128,6 +128,8 @@ async def test_a_hub_that_failed_goes_on_where_it_was(
     assert [told_of(message) for message in of_events(opened.received)] == expected
     assert not failures
     assert "background task stream hub died" in caplog.text
+    states = {state.name: state for state in api.app.state.service.supervision.states()}
+    assert states["stream hub"].deaths == 1
 
 
 async def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
