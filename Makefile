@@ -43,7 +43,7 @@ rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches
 	APPHUB_REBUILD_RUNS=500000 APPHUB_REBUILD_SPOILED=2000 APPHUB_REBUILD_LAUNCHES=200 APPHUB_REBUILD_HOLD_MS=50 \
 		APPHUB_REBUILD_KILLS=20 $(BIN)/python -m pytest tests/integration/rebuild/test_rebuild.py -s --timeout 1800
 
-rebuild-bench: $(VENV)/.dev ## Measure verify and rebuild of a million events against a bare COPY
+rebuild-bench: $(VENV)/.dev ## Measure verify, verify --histories and rebuild of a million events against a bare COPY
 	$(BIN)/python -m benchmarks.rows.rebuild
 
 bench: ## Measure everything beside its peers, and write the README's table (10 minutes; ARGS=--quick: 2)

@@ -93,15 +93,17 @@ def logged(row: RawRow) -> LoggedEvent:
     columns = cast("_Columns", row)
     position, aggregate_id, version, topic_bytes, state, recorded, _, _, causation_id = columns
     topic = topic_bytes.decode()
-    data = _data(topic, state) if topic.startswith(SUBJECTS) else {}
+    data: JsonObject = {}
+    if topic.startswith(SUBJECTS):
+        data = _data(topic, state)
     return LoggedEvent(
-        _number(position),
-        aggregate_id,
-        _number(version),
-        topic,
-        _number(recorded),
-        causation_id,
-        data,
+        position=_number(position),
+        aggregate_id=aggregate_id,
+        version=_number(version),
+        topic=topic,
+        recorded_us=_number(recorded),
+        causation_id=causation_id,
+        data=data,
     )
 
 
@@ -112,7 +114,9 @@ def _data(topic: str, state: bytes) -> JsonObject:
             data = decode_state(topic, state)
     except (KeyError, TypeError, ValueError, AttributeError, TopicError):
         return {}
-    return data if isinstance(data, dict) else {}
+    if isinstance(data, dict):
+        return data
+    return {}
 
 
 async def _seek_causes(log: Connection, archive: Path | None, checker: Checker, until: int) -> None:
@@ -123,7 +127,8 @@ async def _seek_causes(log: Connection, archive: Path | None, checker: Checker, 
     async with aclosing(_ranges(log, archive, until, NEXT_STATELESS_RANGE)) as ranges:
         async for rows in ranges:
             for row in rows:
-                causes.seen(logged(row))
+                _, aggregate_id, version, *_ = cast("_Columns", row)
+                causes.seen(_position(row), aggregate_id, _number(version))
             if not causes:
                 break
     checker.report_missing_causes()
@@ -138,14 +143,18 @@ async def _ranges(
         cursor = raw_cursor(connection)
         await cursor.execute(query, {"after": after, "until": until}, binary=True)
         stored = await cursor.fetchall()
-        last = _position(stored[-1]) if stored else until
+        last = until
+        if stored:
+            last = _position(stored[-1])
         # The log first: an event that is archived meanwhile is in both, and none is in neither.
         async with aclosing(events_between(connection, archive, after, last)) as chunks:
             async for chunk in chunks:
                 kept = [read_event(document) for document in chunk]
-                split = bisect_right(stored, _position(kept[-1]), key=_position)
-                yield _together(stored[:split], kept)
+                bound = _position(kept[-1])
+                split = bisect_right(stored, bound, key=_position)
+                earlier = stored[:split]
                 stored = stored[split:]
+                yield _together(earlier, kept)
         if stored:
             yield stored
         after = last

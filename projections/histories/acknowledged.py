@@ -3,34 +3,30 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from projections.histories.causes import event_number
+from projections.histories.causes import event_number, names_an_event
 from projections.histories.event import LoggedEvent
-
-_EVENT_VERSION = 5
 
 
 class Acknowledged:
     """The ids that have not been seen yet."""
 
     def __init__(self, ids: Iterable[UUID]) -> None:
-        self._ids = {one.bytes for one in ids}
+        self._ids: set[bytes] = set()
         # Runs with an idempotency key have such ids, too: only the log can tell.
-        self._may_be_events = {
-            one.int for one in map(_id, self._ids) if one.version == _EVENT_VERSION
-        }
+        self._may_be_events: set[int] = set()
+        for one in ids:
+            self._ids.add(one.bytes)
+            if names_an_event(one.bytes):
+                self._may_be_events.add(one.int)
 
     def take(self, event: LoggedEvent) -> None:
         """Note that this event is in the log, and so its aggregate."""
         if event.aggregate_id in self._ids:
-            self._ids.discard(event.aggregate_id)
-            self._may_be_events.discard(int.from_bytes(event.aggregate_id, "big"))
+            self._seen(event.aggregate_id)
         if self._may_be_events:
-            self._note(event_number(event.aggregate_id, event.version))
-
-    def _note(self, number: int) -> None:
-        if number in self._may_be_events:
-            self._may_be_events.discard(number)
-            self._ids.discard(number.to_bytes(16, "big"))
+            number = event_number(event.aggregate_id, event.version)
+            if number in self._may_be_events:
+                self._seen(number.to_bytes(16, "big"))
 
     def __bool__(self) -> bool:
         """Return whether anything is missing so far."""
@@ -38,8 +34,9 @@ class Acknowledged:
 
     def missing(self) -> list[UUID]:
         """Return the ids of which the log knows nothing."""
-        return sorted(map(_id, self._ids))
+        return [UUID(bytes=one) for one in sorted(self._ids)]
 
-
-def _id(number: bytes) -> UUID:
-    return UUID(bytes=number)
+    def _seen(self, one: bytes) -> None:
+        self._ids.discard(one)
+        number = int.from_bytes(one, "big")
+        self._may_be_events.discard(number)

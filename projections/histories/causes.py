@@ -14,8 +14,8 @@ from projections.histories.event import Finding, LoggedEvent
 
 CAUSE_EXISTS = "cause_exists"
 
-RECENT = 512
-"""Events looked back on: a unit has rarely more."""
+RECENT = 32
+"""Events looked back on: a unit that creates something rarely has more."""
 
 MOST_OPEN = 100_000
 """Causes kept until they are sought in the whole log."""
@@ -26,14 +26,16 @@ _VERSION_5 = 0x5 << 76 | 0b10 << 62
 
 def event_number(aggregate_id: bytes, version: int) -> int:
     """Return an event's id as a number: a UUIDv5 of its version in the aggregate's name space."""
-    name = aggregate_id + str(version).encode()
-    digest = sha1(name, usedforsecurity=False).digest()
-    return int.from_bytes(digest[:16], "big") & _KEPT_BITS | _VERSION_5
+    name = str(version).encode()
+    digest = sha1(aggregate_id + name, usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16], "big")
+    return number & _KEPT_BITS | _VERSION_5
 
 
 def names_an_event(causation_id: bytes) -> bool:
     """Return whether the cause is an event; otherwise it is a request, and in no log."""
-    return causation_id[6] >> 4 == 5  # noqa: PLR2004 - a UUID's version
+    uuid_version = causation_id[6] >> 4
+    return uuid_version == 5  # noqa: PLR2004 - ids of events are made in this way
 
 
 class Causes:
@@ -52,32 +54,42 @@ class Causes:
         """Look for the cause of the event among what came before it."""
         cause = event.causation_id
         if cause is not None and names_an_event(cause):
-            self._seek(int.from_bytes(cause, "big"), event)
-        self._recent.append((event.aggregate_id, event.version))
+            number = int.from_bytes(cause, "big")
+            if not self._is_near(number, event):
+                self._seek(number, event)
+        place = (event.aggregate_id, event.version)
+        self._recent.append(place)
 
-    def seen(self, event: LoggedEvent) -> None:
+    def seen(self, position: int, aggregate_id: bytes, version: int) -> None:
         """Take an event of the log once more: it may be what is sought."""
-        number = event_number(event.aggregate_id, event.version)
-        found = self._open.get(number)
-        if found is not None and event.position < cast("int", found.position):
+        number = event_number(aggregate_id, version)
+        sought = self._open.get(number)
+        if sought is None:
+            return
+        effect_position = cast("int", sought.position)
+        if position < effect_position:
             del self._open[number]
 
     def missing(self) -> list[Finding]:
         """Give up what is still sought; return what there is to report, in order."""
-        findings = sorted(self._open.values(), key=lambda finding: finding.position or 0)
+        findings = list(self._open.values())
         self._open.clear()
         return findings
 
-    def _seek(self, cause: int, event: LoggedEvent) -> None:
-        own_last = event.version - 1
-        if own_last and event_number(event.aggregate_id, own_last) == cause:
-            return
+    def _is_near(self, cause: int, event: LoggedEvent) -> bool:
+        last_version = event.version - 1
+        if last_version and event_number(event.aggregate_id, last_version) == cause:
+            return True
         for aggregate_id, version in reversed(self._recent):
-            if event_number(aggregate_id, version) == cause:
-                return
+            number = event_number(aggregate_id, version)
+            if number == cause:
+                return True
+        return False
+
+    def _seek(self, cause: int, event: LoggedEvent) -> None:
         # Of several effects the first counts: whatever is before it is before the others.
-        if cause not in self._open:
-            expected = (
-                f"an earlier event with the id {UUID(int=cause)}, which it names as its cause"
-            )
-            self._open[cause] = event.breaks(CAUSE_EXISTS, expected)
+        if cause in self._open:
+            return
+        cause_id = UUID(int=cause)
+        expected = f"an earlier event with the id {cause_id}, which it names as its cause"
+        self._open[cause] = event.breaks(CAUSE_EXISTS, expected)

@@ -54,9 +54,9 @@ class Checker:
         """Check the event, and move on to it."""
         self.events += 1
         for rule in LOG_RULES:
-            broken = rule(self._log, event)
-            if broken is not None:
-                self._found(event, rule.__name__, broken)
+            expected = rule(self._log, event)
+            if expected is not None:
+                self._found(event, rule.__name__, expected)
         self._log.take(event)
         self.causes.take(event)
         if self._acknowledged:
@@ -64,16 +64,16 @@ class Checker:
         try:
             self._take(event)
         except (KeyError, TypeError, ValueError) as error:
-            self._found(
-                event, READABLE, f"all that its topic says, but reading it fails: {error!r}"
-            )
+            expected = f"all that its topic says, but reading it fails: {error!r}"
+            self._found(event, READABLE, expected)
 
     def end(self) -> None:
         """Report what is missing, now that the log has been fed."""
         self.report_missing_causes()
         for one in self._acknowledged.missing():
             expected = f"a run or an event with this id up to position {self._log.position}"
-            self._report(Finding(None, "", one, ACKNOWLEDGED, expected))
+            finding = Finding(None, "", one, ACKNOWLEDGED, expected)
+            self._report(finding)
 
     def report_missing_causes(self) -> None:
         """Report the causes that are still sought: the whole log was searched for them."""
@@ -85,61 +85,70 @@ class Checker:
         if topic == _REQUESTED:
             self._begin(event)
         elif topic.startswith("job_run."):
-            self._move(event)
+            self._go_on(event)
         elif topic == "job_definition.registered":
             self._define(event, "spec")
         elif topic == "job_definition.revised":
             self._define(event, "changes")
         elif topic in _LAST:
-            del self._log.versions[event.aggregate_id]
+            self._log.forget(event)
 
     def _define(self, event: LoggedEvent, says: str) -> None:
-        job = self._job(str(UUID(bytes=event.aggregate_id)))
+        definition_id = UUID(bytes=event.aggregate_id)
+        job = self._job(str(definition_id))
         version = cast("int", event.data["version"])
-        job.define(version, cast("JsonObject", event.data[says]))
+        said = cast("JsonObject", event.data[says])
+        job.define(version, said)
 
     def _begin(self, event: LoggedEvent) -> None:
         if event.aggregate_id in self._living:
             self._found(event, LEGAL_TRANSITION, "no second request: the run has not ended")
             return
-        job = self._job(cast("str", event.data["definition_id"]))
+        definition_id = cast("str", event.data["definition_id"])
+        job = self._job(definition_id)
         run = requested(job, event)
         self._judge(run, event)
         self._living[event.aggregate_id] = run
         self.runs += 1
 
-    def _move(self, event: LoggedEvent) -> None:
-        topic = event.topic
+    def _go_on(self, event: LoggedEvent) -> None:
         run = self._living.get(event.aggregate_id)
         if run is None:
-            # Otherwise it would be kept for ever.
-            del self._log.versions[event.aggregate_id]
             expected = "a run that was requested and has not ended; there is none with this id"
             self._found(event, LEGAL_TRANSITION, expected)
+            self._log.forget(event)
             return
-        states = STATES.get(topic)
-        if states is None:
-            self._found(event, KNOWN_TOPIC, f"one of {', '.join(RULES)}")
+        step = STEPS.get(event.topic)
+        if step is None:
+            known = ", ".join(RULES)
+            self._found(event, KNOWN_TOPIC, f"one of {known}")
             return
-        if run.state in states:
+        if self._is_legal(run, event):
             self._judge(run, event)
-        else:
-            rule = ONE_EXECUTION if topic == _STARTED and run.worker_id else LEGAL_TRANSITION
-            expected = (
-                f"{' or '.join(sorted(states))}, but the run is {run.state}, held by {run.holder}"
-            )
-            self._found(event, rule, expected)
-        run.at = cast("str", event.data["timestamp"])
-        goes_on = STEPS[topic](run, event)
+        run.at = event.at
+        goes_on = step(run, event)
         if not goes_on:
             del self._living[event.aggregate_id]
-            del self._log.versions[event.aggregate_id]
+            self._log.forget(event)
+
+    def _is_legal(self, run: LivingRun, event: LoggedEvent) -> bool:
+        """Return whether the event may happen in the run's state; otherwise the rest is moot."""
+        states = STATES[event.topic]
+        if run.state in states:
+            return True
+        rule = LEGAL_TRANSITION
+        if event.topic == _STARTED and run.worker_id is not None:
+            rule = ONE_EXECUTION
+        named = " or ".join(sorted(states))
+        expected = f"a run that is {named}, but it is {run.state}, held by {run.holder}"
+        self._found(event, rule, expected)
+        return False
 
     def _judge(self, run: LivingRun, event: LoggedEvent) -> None:
         for rule in RULES[event.topic]:
-            broken = rule(run, event)
-            if broken is not None:
-                self._found(event, rule.__name__, broken)
+            expected = rule(run, event)
+            if expected is not None:
+                self._found(event, rule.__name__, expected)
 
     def _job(self, definition_id: str) -> Job:
         job = self._jobs.get(definition_id)
@@ -149,4 +158,5 @@ class Checker:
         return job
 
     def _found(self, event: LoggedEvent, rule: str, expected: str) -> None:
-        self._report(event.breaks(rule, expected))
+        finding = event.breaks(rule, expected)
+        self._report(finding)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from domain.json_values import JsonObject
@@ -58,6 +59,11 @@ class LoggedEvent:
     recorded_us: int
     causation_id: bytes | None
     data: JsonObject
+
+    @property
+    def at(self) -> str:
+        """Return when it happened."""
+        return cast("str", self.data["timestamp"])
 
     def breaks(self, rule: str, expected: str) -> Finding:
         """Return the finding that the event breaks this rule."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import cast
 
 from domain.json_values import JsonObject
 
@@ -26,8 +27,7 @@ class Job:
         """Take in what a version of the definition says, or which of it is new."""
         self.version = version
         if "max_concurrent_runs" in said:
-            limit = said["max_concurrent_runs"]
-            self.max_concurrent_runs = limit if isinstance(limit, int) else None
+            self.max_concurrent_runs = cast("int | None", said["max_concurrent_runs"])
 
 
 @dataclass(slots=True)
@@ -58,9 +58,18 @@ class LivingRun:
     @property
     def state(self) -> str:
         """Return the state, in the words of `docs/state-machine.md`."""
-        if self.worker_id is not None:
-            return "cancel requested" if self.cancel_requested else "running"
-        return "pending again" if self.execution else "pending"
+        if self.worker_id is None:
+            if self.execution:
+                return "pending again"
+            return "pending"
+        if self.cancel_requested:
+            return "cancel requested"
+        return "running"
+
+    @property
+    def has_attempts_left(self) -> bool:
+        """Return whether another attempt may follow this one."""
+        return self.attempt < self.max_attempts
 
     @property
     def holder(self) -> str:

@@ -29,6 +29,10 @@ class LogSoFar:
         self.recorded_us = max(self.recorded_us, event.recorded_us)
         self.versions[event.aggregate_id] = event.version
 
+    def forget(self, event: LoggedEvent) -> None:
+        """Keep nothing of the event's aggregate any more: it has ended."""
+        del self.versions[event.aggregate_id]
+
 
 LogRule = Callable[[LogSoFar, LoggedEvent], str | None]
 
@@ -45,19 +49,21 @@ def recorded_in_order(log: LogSoFar, event: LoggedEvent) -> str | None:
     behind_us = log.recorded_us - event.recorded_us
     if behind_us <= CLOCK_STEP_US:
         return None
-    return f"to be recorded after the events before it, not {behind_us / 1e6:.1f} s earlier"
+    behind_s = behind_us / 1e6
+    return f"to be recorded after the events before it, not {behind_s:.1f} s earlier"
 
 
 def versions_without_gaps(log: LogSoFar, event: LoggedEvent) -> str | None:
     """An aggregate's events are numbered 1, 2, … without a gap."""
-    before = log.versions.get(event.aggregate_id)
-    if event.version == (before or 0) + 1:
+    version = event.version
+    due = log.versions.get(event.aggregate_id, 0) + 1
+    if version == due:
         return None
-    if before is None and event.topic.startswith("job_run."):
+    if due > 1:
+        return f"version {due} of this aggregate, not {version}"
+    if event.topic.startswith("job_run."):
         return None  # What a run that is unknown, or has ended, may not do is said by its states.
-    if before is None:
-        return f"version 1 of what is new here, not {event.version}"
-    return f"version {before + 1} of this aggregate, not {event.version}"
+    return f"version 1 of what is new here, not {version}"
 
 
 LOG_RULES: tuple[LogRule, ...] = (positions_rise, recorded_in_order, versions_without_gaps)

@@ -39,55 +39,71 @@ STATES: dict[str, frozenset[str]] = {
 def known_definition(run: LivingRun, event: LoggedEvent) -> str | None:
     """A run is requested by a version of its job that the log has told of."""
     del event
-    if 1 <= run.definition_version <= run.job.version:
+    version = run.definition_version
+    newest = run.job.version
+    if 1 <= version <= newest:
         return None
-    return f"a definition version from 1 to {run.job.version}, not {run.definition_version}"
+    return f"a definition version from 1 to {newest}, not {version}"
 
 
 def some_attempts(run: LivingRun, event: LoggedEvent) -> str | None:
     """A run may be attempted at least once."""
     del event
-    return None if run.max_attempts >= 1 else f"maxAttempts of at least 1, not {run.max_attempts}"
+    limit = run.max_attempts
+    if limit >= 1:
+        return None
+    return f"maxAttempts of at least 1, not {limit}"
 
 
 def not_scheduled_in_the_past(run: LivingRun, event: LoggedEvent) -> str | None:
     """A run is due when it is requested, or later."""
     del event
-    return None if run.due_at >= run.at else f"scheduled_at from {run.at} on, not {run.due_at}"
+    due_at = run.due_at
+    if due_at >= run.at:
+        return None
+    return f"scheduled_at from {run.at} on, not {due_at}"
 
 
 def time_goes_on(run: LivingRun, event: LoggedEvent) -> str | None:
     """Times of a run never go back."""
-    at = cast("str", event.data["timestamp"])
-    return None if at >= run.at else f"a time from {run.at} on, not {at}"
+    at = event.at
+    if at >= run.at:
+        return None
+    return f"a time from {run.at} on, not {at}"
 
 
 def next_execution(run: LivingRun, event: LoggedEvent) -> str | None:
     """Executions are counted without a gap: no pair of worker and execution is valid twice."""
     execution = event.data["execution"]
-    if execution == run.execution + 1:
+    following = run.execution + 1
+    if execution == following:
         return None
-    return f"execution {run.execution + 1}, not {execution}"
+    return f"execution {following}, not {execution}"
 
 
 def current_attempt(run: LivingRun, event: LoggedEvent) -> str | None:
     """An attempt's events name the attempt that it is."""
     attempt = event.data["attempt"]
-    return None if attempt == run.attempt else f"attempt {run.attempt}, not {attempt}"
+    if attempt == run.attempt:
+        return None
+    return f"attempt {run.attempt}, not {attempt}"
 
 
 def attempts_within_limit(run: LivingRun, event: LoggedEvent) -> str | None:
     """No run has more attempts than its `maxAttempts`."""
     attempt = cast("int", event.data["attempt"])
-    if attempt <= run.max_attempts:
+    limit = run.max_attempts
+    if attempt <= limit:
         return None
-    return f"at most {run.max_attempts} attempts, and this is attempt {attempt}"
+    return f"at most {limit} attempts, and this is attempt {attempt}"
 
 
 def not_before_due(run: LivingRun, event: LoggedEvent) -> str | None:
     """Nothing starts before its `scheduledAt`, nor before its back-off is over."""
-    at = cast("str", event.data["timestamp"])
-    return None if at >= run.due_at else f"no start before {run.due_at}, and it is {at}"
+    at = event.at
+    if at >= run.due_at:
+        return None
+    return f"no start before {run.due_at}, and it is {at}"
 
 
 def not_after_start_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
@@ -95,30 +111,36 @@ def not_after_start_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
     deadline = run.start_deadline_at
     if run.execution or deadline is None:
         return None
-    at = cast("str", event.data["timestamp"])
-    return None if at < deadline else f"no first start from {deadline} on, and it is {at}"
+    at = event.at
+    if at < deadline:
+        return None
+    return f"no first start from {deadline} on, and it is {at}"
 
 
 def room_in_job(run: LivingRun, event: LoggedEvent) -> str | None:
     """A job that has `maxConcurrentRuns` of its version in force running starts no other one."""
     del event
-    job = run.job
-    if job.max_concurrent_runs is None or job.running < job.max_concurrent_runs:
+    limit = run.job.max_concurrent_runs
+    running = run.job.running
+    if limit is None or running < limit:
         return None
-    return f"no start while {job.running} runs of at most {job.max_concurrent_runs} are running"
+    return f"no start while {running} runs of at most {limit} are running"
 
 
 def key_is_free(run: LivingRun, event: LoggedEvent) -> str | None:
     """No two running runs of a job share their `concurrencyKey`'s value."""
     del event
-    if run.key is None or run.key not in run.job.running_by_key:
+    key = run.key
+    if key is None or key not in run.job.running_by_key:
         return None
-    return f"no start while a run of the same job and the key {run.key} is running"
+    return f"no start while a run of the same job and the key {key} is running"
 
 
 def fence(run: LivingRun, event: LoggedEvent) -> str | None:
     """Only the holder speaks for a running execution: its worker under its execution number."""
-    worker_id, execution = event.data["worker_id"], event.data["execution"]
+    data = event.data
+    worker_id = data["worker_id"]
+    execution = data["execution"]
     if worker_id == run.worker_id and execution == run.execution:
         return None
     return f"the word of {run.holder}, not of execution {execution} of worker {worker_id}"
@@ -127,15 +149,16 @@ def fence(run: LivingRun, event: LoggedEvent) -> str | None:
 def retry_only_with_attempts_left(run: LivingRun, event: LoggedEvent) -> str | None:
     """The last attempt's end is the run's end."""
     retry_at = event.data["retry_at"]
-    if retry_at is None or run.attempt < run.max_attempts:
+    if retry_at is None or run.has_attempts_left:
         return None
-    return f"no retry after attempt {run.attempt} of {run.max_attempts}, but one at {retry_at}"
+    return f"no retry after the last attempt, {run.attempt}, but one at {retry_at}"
 
 
 def retry_while_attempts_are_left(run: LivingRun, event: LoggedEvent) -> str | None:
     """A timeout or a lost worker ends no run that has attempts left, but for the handler's word."""
-    by_handler = event.data.get("failure_reason") == "handler"
-    if event.data["retry_at"] is not None or by_handler or run.attempt >= run.max_attempts:
+    if not run.has_attempts_left or _by_handler(event):
+        return None
+    if event.data["retry_at"] is not None:
         return None
     return f"a retry after attempt {run.attempt} of {run.max_attempts}, but the run ends"
 
@@ -146,32 +169,36 @@ def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
     retry_at = cast("str | None", event.data["retry_at"])
     if retry_at is None:
         return None
-    at = from_iso(cast("str", event.data["timestamp"]))
-    if at <= from_iso(retry_at) <= at + LONGEST_DELAY:
+    failed_at = from_iso(event.at)
+    latest = failed_at + LONGEST_DELAY
+    if failed_at <= from_iso(retry_at) <= latest:
         return None
-    return f"a retry within a day from {event.data['timestamp']}, not at {retry_at}"
+    return f"a retry within a day from {event.at}, not at {retry_at}"
 
 
 def canceled_wins(run: LivingRun, event: LoggedEvent) -> str | None:
     """With a cancel requested a run is only expired by its handler's word."""
-    if not run.cancel_requested or event.data["failure_reason"] == "handler":
+    if not run.cancel_requested or _by_handler(event):
         return None
     return "job_run.canceled, for a cancel was requested"
 
 
 def over_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
     """Only a run whose start deadline is over expires before it has started."""
-    at = cast("str", event.data["timestamp"])
-    if run.start_deadline_at is not None and at >= run.start_deadline_at:
+    at = event.at
+    deadline = run.start_deadline_at
+    if deadline is not None and at >= deadline:
         return None
-    return f"a start deadline up to {at}, and it is {run.start_deadline_at}"
+    return f"a start deadline up to {at}, and it is {deadline}"
 
 
 def really_stopped(run: LivingRun, event: LoggedEvent) -> str | None:
     """A cancel names the execution that it stopped, and none where nothing ran."""
     if run.worker_id is not None:
         return fence(run, event)
-    worker_id, execution = event.data["worker_id"], event.data["execution"]
+    data = event.data
+    worker_id = data["worker_id"]
+    execution = data["execution"]
     if worker_id is None and execution is None:
         return None
     return f"no holder, for nothing ran; not execution {execution} of worker {worker_id}"
@@ -179,10 +206,15 @@ def really_stopped(run: LivingRun, event: LoggedEvent) -> str | None:
 
 def cancel_was_requested(run: LivingRun, event: LoggedEvent) -> str | None:
     """What runs is canceled because a client asked for it, or by the handler's word."""
-    by_handler = event.data["failure_reason"] == "handler"
-    if run.worker_id is None or run.cancel_requested or by_handler:
+    if run.worker_id is None or run.cancel_requested:
+        return None
+    if _by_handler(event):
         return None
     return "job_run.cancel_requested before, or the handler's word"
+
+
+def _by_handler(event: LoggedEvent) -> bool:
+    return event.data.get("failure_reason") == "handler"
 
 
 RULES: dict[str, tuple[Rule, ...]] = {

@@ -5,6 +5,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -41,6 +42,14 @@ def server_pids(data_dir: Path) -> list[int]:
             if (process / "cwd").readlink() == cluster:
                 found.append(int(process.name))
     return found
+
+
+def embedded_url(data_dir: Path) -> str:
+    """Return how to reach the PostgreSQL that runs in a data directory."""
+    password = (data_dir / "postgres.password").read_text()
+    lock_file = (data_dir / "postgres").resolve() / "data" / "postmaster.pid"
+    socket = lock_file.read_text().splitlines()[4]
+    return f"postgresql://apphub:{password}@/apphub?host={quote(socket, safe='')}"
 
 
 def kill(pids: list[int]) -> None:

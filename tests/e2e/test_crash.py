@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from tests.e2e.support import kill, register, server_pids
+from tests.e2e.support import embedded_url, kill, register, server_pids
+from tests.support import promises
 from tests.support.processes import Process, eventually, started
 
 ROUNDS = int(os.environ.get("APPHUB_CRASH_ROUNDS", "4"))
@@ -77,17 +78,15 @@ def test_no_acknowledged_launch_is_missing_after_a_crash_of_everything(tmp_path:
             if client.get(f"/job-runs/{run_id}").status_code != 200
         ]
         assert missing == []
-        _check_tables_equal_log(process, data_dir)
+        url = embedded_url(data_dir)
+        _check_tables_equal_log(url)
+        promises.kept(url, acknowledged)
     assert len(acknowledged) >= ROUNDS
 
 
-def _check_tables_equal_log(process: Process, data_dir: Path) -> None:
+def _check_tables_equal_log(url: str) -> None:
     """Compare the tables with the log: as many runs, each at the version of its last event."""
-    del process
-    home = (data_dir / "postgres").resolve()
-    url = f"postgresql://apphub:{(data_dir / 'postgres.password').read_text()}@/apphub"
-    socket = (home / "data" / "postmaster.pid").read_text().splitlines()[4]
-    with psycopg.connect(url, host=socket) as connection:
+    with psycopg.connect(url) as connection:
         wrong = connection.execute("""
             SELECT coalesce(run.id, log.id) FROM job_runs AS run FULL JOIN (
                 SELECT originator_id AS id, max(originator_version) AS version,

@@ -10,7 +10,8 @@ from time import monotonic
 import httpx
 import psycopg
 
-from tests.e2e.support import events, launch, register, server_pids, topics
+from tests.e2e.support import embedded_url, events, launch, register, server_pids, topics
+from tests.support import promises
 from tests.support.processes import Process, eventually, started, wait_for_run
 
 RUNS = 60
@@ -152,6 +153,7 @@ def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_
         assert eventually(
             lambda: client.post("/jobs/wait/run").status_code == 202, what="launches being accepted"
         )
+        promises.kept(embedded_url(data_dir), [run_id])
 
 
 def _run_if_up(client: httpx.Client, run_id: str) -> dict[str, object] | None:

@@ -90,6 +90,7 @@ def test_a_sealer_of_its_own_seals_with_its_own_key(database_url: str, tmp_path:
     assert done.stdout.splitlines()[-1] == "the log is what was sealed"
 
 
+@pytest.mark.spoils_its_log
 def test_an_edit_ends_verify_with_code_1_and_the_first_bad_position(log: SealedLog) -> None:
     edit(log.url, "UPDATE jobs_events SET actor = 'x' WHERE notification_id IN (14, 28)")
     common = ("verify", "--data-dir", str(log.directory))
@@ -105,6 +106,7 @@ def test_an_edit_ends_verify_with_code_1_and_the_first_bad_position(log: SealedL
     assert [finding["position"] for finding in report["findings"]] == [14, 28]
 
 
+@pytest.mark.spoils_its_log
 def test_one_command_verifies_tables_and_seals(log: SealedLog, tmp_path: Path) -> None:
     arguments = ["verify", "--data-dir", str(log.how.head_file.parent), "--database-url", log.url]
     kept = tmp_path / "kept"
@@ -127,6 +129,7 @@ def test_one_command_verifies_tables_and_seals(log: SealedLog, tmp_path: Path) -
     )
 
 
+@pytest.mark.spoils_its_log
 def test_a_head_that_was_exported_uncovers_a_log_rewritten_with_the_stolen_key(
     log: SealedLog, tmp_path: Path
 ) -> None:
@@ -147,6 +150,7 @@ def test_a_head_that_was_exported_uncovers_a_log_rewritten_with_the_stolen_key(
     assert done.stdout.splitlines()[-1] == "the log is not what was sealed; first bad position: 20"
 
 
+@pytest.mark.spoils_its_log
 def test_proofs_are_checked_with_the_public_key_alone(log: SealedLog, tmp_path: Path) -> None:
     common = ("--data-dir", str(log.directory))
     kept, public, proof = (tmp_path / name for name in ("kept.json", "public.pem", "proof.json"))
@@ -188,6 +192,7 @@ def test_proofs_are_checked_with_the_public_key_alone(log: SealedLog, tmp_path: 
     assert "begin with the 27 under seal 6" in done.stdout
 
 
+@pytest.mark.spoils_its_log
 def test_what_cannot_be_proven_is_a_clear_error(log: SealedLog, tmp_path: Path) -> None:
     common = ("--data-dir", str(log.directory))
     kept = asyncio.run(log.export("kept.json"))

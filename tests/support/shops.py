@@ -14,6 +14,7 @@ from eventlog.rebuild.rebuild import Rebuilt, rebuild
 from eventlog.rebuild.verify import verify
 from projections import job_runs
 from projections.tables import TABLES
+from tests.support import promises
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.personal import GIVEN, SCHEMA
 
@@ -46,6 +47,7 @@ class Shop:
     async def verify(self) -> None:
         checked = await verify(self.database, TABLES, _fail, lambda *_: None)
         assert sum(one.differences for one in checked) == 0
+        await promises.keep(self.database)
 
     async def rebuild(self) -> Rebuilt:
         return await rebuild(self.database, job_runs.TABLE, _fail, lambda *_: None)

@@ -102,7 +102,7 @@ def found(story: Story, acknowledged: Sequence[UUID] = ()) -> list[Finding]:
     for event in story.events:
         checker.feed(event)
     for event in story.events:
-        checker.causes.seen(event)
+        checker.causes.seen(event.position, event.aggregate_id, event.version)
     checker.end()
     return findings
 

@@ -1,0 +1,32 @@
+"""Holds a log against all that the state machine promises: what every test may do at its end."""
+
+import asyncio
+from collections.abc import Iterable
+from uuid import UUID
+
+from eventlog.database.connection import Database
+from eventlog.rebuild.histories import CheckedHistories, check_histories
+from projections.histories.event import Finding
+
+
+async def find_broken(
+    database: Database, acknowledged: Iterable[UUID] = ()
+) -> tuple[list[Finding], CheckedHistories]:
+    """Return every broken promise, and what else came out."""
+    found: list[Finding] = []
+    promised = list(acknowledged)
+    checked = await check_histories(database, promised, found.append, lambda *_: None)
+    assert checked.findings == len(found)
+    return found, checked
+
+
+async def keep(database: Database, acknowledged: Iterable[UUID] = ()) -> CheckedHistories:
+    """Fail where a promise is broken, or the log lacks a run or an event with one of these ids."""
+    found, checked = await find_broken(database, acknowledged)
+    assert found == [], "\n".join(map(str, found))
+    return checked
+
+
+def kept(url: str, acknowledged: Iterable[str] = ()) -> CheckedHistories:
+    """Do the same outside of a loop, for ids as clients get them."""
+    return asyncio.run(keep(Database(url), map(UUID, acknowledged)))
