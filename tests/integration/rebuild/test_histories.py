@@ -19,7 +19,7 @@ from tests.recorded_logs import files, record
 from tests.support import promises
 from tests.support.archives import archive_now, run_command
 from tests.support.histories import make_history
-from tests.support.logs import TESTER, Parts, parts, query, registered
+from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.seals import edit
 from tests.support.tampering import delete, update
 
@@ -28,15 +28,15 @@ async def is_clean(url: str, archive: Path | None = None) -> CheckedHistories:
     return await promises.keep(Database(url, LogFiles(archive)))
 
 
-def broken(url: str) -> list[tuple[int | None, str]]:
-    found, _ = asyncio.run(promises.find_broken(Database(url)))
+async def broken(url: str) -> list[tuple[int | None, str]]:
+    found, _ = await promises.find_broken(Database(url))
     return [(finding.position, finding.rule) for finding in found]
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.1.0.dev1"])
-def test_recorded_logs_are_clean(database_url: str, version: str) -> None:
-    record.fold(database_url, files.HERE / version)
-    checked = asyncio.run(is_clean(database_url))
+async def test_recorded_logs_are_clean(database_url: str, version: str) -> None:
+    await record.fold(database_url, files.HERE / version)
+    checked = await is_clean(database_url)
     assert checked.events == checked.position > 70
 
 
@@ -108,34 +108,25 @@ async def test_archived_events_are_read_among_the_others(part: Parts, tmp_path: 
     before = await is_clean(part.url)
     [archived] = await archive_now(part.url, tmp_path)
     assert archived.events > 0
-    await make_more(part)
+    await part.jobs.launch("alpha", Launch(), TESTER)
     after = await is_clean(part.url, tmp_path)
     assert after.events > before.events + 1
     assert after.runs == before.runs + 1
 
 
-async def make_more(part: Parts) -> None:
-    await part.jobs.launch("alpha", Launch(), TESTER)
-
-
 @pytest.fixture
-def spoilt_url(database_url: str) -> str:
+async def small_url(part: Parts) -> str:
     """Return a log: job 1, run A 2-5 (requested, started, progressed, succeeded), run B 6-7."""
-
-    async def make() -> None:
-        async with parts(database_url) as part:
-            await registered(part.jobs, max_concurrent_runs=1)
-            worker = await part.worker("worker")
-            await part.jobs.launch("job", Launch(), TESTER)
-            [claim] = await part.executions.claim(worker, 1)
-            await part.executions.progress(claim.run.id, claim.holder, Report())
-            await part.executions.succeed(claim.run.id, claim.holder, None, Report())
-            await part.jobs.launch("job", Launch(), TESTER)
-            await part.executions.claim(worker, 1)
-
-    asyncio.run(make())
-    assert broken(database_url) == []
-    return database_url
+    await registered(part.jobs, max_concurrent_runs=1)
+    worker = await part.worker("worker")
+    await part.jobs.launch("job", Launch(), TESTER)
+    [claim] = await part.executions.claim(worker, 1)
+    await part.executions.progress(claim.run.id, claim.holder, Report())
+    await part.executions.succeed(claim.run.id, claim.holder, None, Report())
+    await part.jobs.launch("job", Launch(), TESTER)
+    await part.executions.claim(worker, 1)
+    assert await broken(part.url) == []
+    return part.url
 
 
 def _state(change: str) -> str:
@@ -172,25 +163,25 @@ SPOILT: list[tuple[str, list[tuple[int | None, str]]]] = [
 
 
 @pytest.mark.parametrize(("change", "expected"), SPOILT, ids=[one[0][:60] for one in SPOILT])
-def test_an_edit_is_found_at_its_position(
-    spoilt_url: str, change: str, expected: list[tuple[int | None, str]]
+async def test_an_edit_is_found_at_its_position(
+    small_url: str, change: str, expected: list[tuple[int | None, str]]
 ) -> None:
-    edit(spoilt_url, change)
-    found = broken(spoilt_url)
+    edit(small_url, change)
+    found = await broken(small_url)
     assert found[: len(expected)] == expected
     assert {rule for _, rule in found} == {rule for _, rule in expected}
 
 
-def test_the_command_tells_people_and_programs(spoilt_url: str, tmp_path: Path) -> None:
+def test_the_command_tells_people_and_programs(small_url: str, tmp_path: Path) -> None:
     [(run_a,), (run_b,)] = query(
-        spoilt_url,
+        small_url,
         "SELECT originator_id FROM jobs_events WHERE topic = 'job_run.requested'"
         " ORDER BY notification_id",
     )
     promised = tmp_path / "promised"
     promised.write_text(f"{run_a}\n\n{event_id(run_a, 4)}\n{run_b}\n")
     command = ("verify", "--histories", "--acked", str(promised))
-    clean = run_command(spoilt_url, tmp_path, *command)
+    clean = run_command(small_url, tmp_path, *command)
     assert (clean.popen.returncode, clean.lines) == (
         0,
         ["histories: 7 events of 2 runs up to position 7: as promised"],
@@ -199,15 +190,15 @@ def test_the_command_tells_people_and_programs(spoilt_url: str, tmp_path: Path) 
     no_start = "no start while 1 runs of at most 1 are running"
     a_run = "a run or an event with this id"
     promised.write_text(f"{lost}\n{run_b}\n")
-    edit(spoilt_url, update(5, "topic = 'job_run.progressed'"))
-    told = run_command(spoilt_url, tmp_path, *command)
+    edit(small_url, update(5, "topic = 'job_run.progressed'"))
+    told = run_command(small_url, tmp_path, *command)
     assert told.popen.returncode == 1
     assert told.lines == [
         f"position 7: job_run.started of {run_b}: room_in_job: expected {no_start}",
         f"nowhere: {lost}: acknowledged_is_there: expected {a_run} up to position 7",
         "histories: 7 events of 2 runs up to position 7: 2 FINDINGS",
     ]
-    machine = run_command(spoilt_url, tmp_path, *command, "--json")
+    machine = run_command(small_url, tmp_path, *command, "--json")
     assert machine.popen.returncode == 1
     first, second, total = map(orjson.loads, machine.lines)
     assert first == {
