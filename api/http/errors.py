@@ -14,7 +14,6 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from api.access.principals import ForbiddenError, UnauthenticatedError
-from api.http.bounded_issues import bounded
 from api.http.json_answer import JsonAnswer
 from domain.errors import (
     ConflictError,
@@ -29,6 +28,7 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.json_values import escape
+from domain.schema.dialects import shortened
 from eventlog.archive.files import ArchiveError
 from worker.logs.run_logs import RunLogsUnavailableError
 
@@ -59,7 +59,7 @@ def failure(
 
 def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
     """Return the body of a 400: by field for forms, by JSON Pointer for programs."""
-    issues = bounded(issues)
+    issues = _bounded(issues)
     form_errors: list[str] = []
     field_errors: dict[str, list[str]] = {}
     for issue in issues:
@@ -80,6 +80,27 @@ def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
         "issues": [vars(issue) for issue in issues],
     }
     return JsonAnswer(body, 400)
+
+
+MAX_ISSUES = 100
+MAX_CHARACTERS = 65_536
+"""More than this helps nobody, and a body of a megabyte can be wrong in a hundred thousand ways."""
+
+
+def _bounded(issues: Sequence[Issue]) -> list[Issue]:
+    """Return the first issues, shortened; the last one tells how many more there are."""
+    shown: list[Issue] = []
+    characters = 0
+    for issue in issues[:MAX_ISSUES]:
+        short = Issue(shortened(issue.path), shortened(issue.message), issue.keyword)
+        characters += len(short.path) + len(short.message)
+        if characters > MAX_CHARACTERS:
+            break
+        shown.append(short)
+    more = len(issues) - len(shown)
+    if more:
+        shown.append(Issue("", f"and {more} more", "maxIssues"))
+    return shown
 
 
 _KEYWORDS = {

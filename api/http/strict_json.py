@@ -21,7 +21,8 @@ MAX_BODY_BYTES = 1_048_576
 class BodyLimit:
     """Refuses longer bodies as the contract words it, before they are read or while they come.
 
-    FastAPI's own limit answers a declared length with plain text.
+    FastAPI's own limit answers a declared length with plain text. Whoever sends on although it was
+    answered is the connection's business, which closes gently.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -38,8 +39,7 @@ class BodyLimit:
         elif declared <= MAX_BODY_BYTES:  # No server hands over more than was declared.
             await self._app(scope, receive, send)
         else:
-            await _discard(receive)
-            await failure(413, "body_too_large", _TOO_LARGE)(scope, receive, send)
+            await failure(413, "body_too_large", _TOO_LARGE, _CLOSE)(scope, receive, send)
 
 
 def _declared_length(scope: Scope) -> int | None:
@@ -63,30 +63,15 @@ def _counting(receive: Receive) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > MAX_BODY_BYTES:
-            if message.get("more_body"):
-                await _discard(receive)
-            raise HTTPException(413, _TOO_LARGE)
+            raise HTTPException(413, _TOO_LARGE, _CLOSE)
         return message
 
     return receive_counting
 
 
+_CLOSE = {"Connection": "close"}
+
 _TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
-
-_DISCARDED_BYTES = 8 * MAX_BODY_BYTES
-"""So much is read of a body that is too long.
-
-A client that is still sending when it is answered may see a reset connection, and no answer.
-"""
-
-
-async def _discard(receive: Receive) -> None:
-    discarded = 0
-    while discarded < _DISCARDED_BYTES:
-        message = await receive()
-        discarded += len(message.get("body", b""))
-        if not message.get("more_body"):
-            return
 
 
 class StrictJsonRoute(APIRoute):

@@ -16,7 +16,8 @@ from api.app import build_app
 from api.bootstrap.log_stores import log_keeper
 from api.bootstrap.service import running
 from api.bootstrap.settings import Settings
-from api.http.protocols import CLOSE_CLIENTS_S, HttpProtocol, WebSocketProtocol
+from api.http.connections import raise_descriptor_limit
+from api.http.protocols import server_config
 from eventlog.workers.pending_work import Work
 from runtime.background_tasks import start_once
 from runtime.garbage import look_seldom
@@ -40,16 +41,10 @@ def serve(settings: Settings, host: str, port: int) -> None:
     Raises:
         PortTakenError: somebody else listens there.
     """
+    raise_descriptor_limit()
     listening = _bind(host, port)
     closing = asyncio.Event()
-    config = uvicorn.Config(
-        build_app(settings, closing),
-        access_log=False,
-        log_config=None,
-        http=HttpProtocol,
-        ws=WebSocketProtocol,
-        timeout_graceful_shutdown=CLOSE_CLIENTS_S,
-    )
+    config = server_config(build_app(settings, closing))
     server = _Server(config, closing)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(server, listening))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from api.access.principals import ForbiddenError, UnauthenticatedError, principal_of
 from api.http.dependencies import service_of
-from api.http.protocols import LAST_WORDS_S
+from api.http.limits import LAST_WORDS_S
 from api.stream.frames import Frame, pong
 from api.stream.request import wanted_of
 from api.stream.sessions import Stream, Streams

@@ -12,7 +12,7 @@ import uvloop
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from api.http.protocols import CLOSE_CLIENTS_S, HttpProtocol, WebSocketProtocol
+from api.http.protocols import server_config
 from runtime.garbage import look_seldom
 
 
@@ -28,14 +28,7 @@ def serve(app: FastAPI) -> None:
     Print `ready http://HOST:PORT` once it answers.
     """
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_config=None,
-        http=HttpProtocol,
-        ws=WebSocketProtocol,
-        timeout_graceful_shutdown=CLOSE_CLIENTS_S,
-    )
+    config = server_config(app)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(uvicorn.Server(config), listening))
 

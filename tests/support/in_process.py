@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from api.app import build_app
 from api.bootstrap.settings import Settings
-from api.http.protocols import HttpProtocol, WebSocketProtocol
+from api.http.protocols import server_config
 from api.stream.hub import Hub
 
 READY_TIMEOUT_S = 60.0
@@ -65,9 +65,7 @@ async def _serve(
 ) -> None:
     closing = asyncio.Event()
     app = build_app(settings, closing)
-    config = uvicorn.Config(
-        app, port=0, log_config=None, access_log=False, http=HttpProtocol, ws=WebSocketProtocol
-    )
+    config = server_config(app, port=0)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
     try:

@@ -76,3 +76,52 @@ def test_a_client_that_leaves_amid_its_body_is_no_failure(
     client.get("/health").raise_for_status()
     assert api.stop() == 0
     assert complaints(api) == []
+
+
+@pytest.mark.parametrize("more", [(), ("Expect: 100-continue",), ("Connection: close",)])
+def test_a_body_that_is_declared_too_long_is_refused_before_it_is_sent(
+    shared: SharedApi, more: tuple[str, ...]
+) -> None:
+    with raw_socket(str(shared.client.base_url)) as socket:
+        socket.head(
+            "POST /jobs", "Content-Type: application/json", "Content-Length: 2000000", *more
+        )
+        answer = socket.answer()
+        assert (answer.status, answer.json()["code"]) == (413, "body_too_large")
+        assert answer.headers["connection"] == "close"
+        socket.send_if_open(b"x" * 2_000_000)
+        assert socket.is_closed_by_server()
+
+
+HANDSHAKE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ([f"X-{number}: 1" for number in range(124)], 431),
+        ([f"X-{number}: 1" for number in range(1_000)], 431),
+        (["X: " + "x" * 9_000], 431),
+        (["X: " + "x" * 70_000], 431),
+        (["Content-Length: 5"], 400),
+        (["Transfer-Encoding: chunked"], 400),
+    ],
+)
+def test_an_odd_handshake_is_answered(shared: SharedApi, more: list[str], status: int) -> None:
+    with raw_socket(str(shared.client.base_url)) as socket:
+        socket.head("GET /ws", *HANDSHAKE, *more)
+        answer = socket.answer()
+        assert answer.status == status
+        assert set(answer.json()) == {"error", "code"}
+        assert socket.is_closed_by_server()
+
+
+def test_a_handshake_with_many_headers_is_served(shared: SharedApi) -> None:
+    with raw_socket(str(shared.client.base_url)) as socket:
+        socket.head("GET /ws", *HANDSHAKE, *[f"X-{number}: 1" for number in range(120)])
+        assert socket.answer().status == 101
