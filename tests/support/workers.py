@@ -1,4 +1,7 @@
-"""A worker in this very process, whose parts a test may let fail; its attempts and PostgreSQL are real."""
+"""A worker in this very process, whose parts a test may let fail.
+
+Its attempts and PostgreSQL are real.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Handler packages: what a process may import, whom it runs, and how handlers that cannot be had are told."""
+"""Handler packages: what a process may import, whom it runs, which handlers cannot be had."""
 
 import os
 import sys

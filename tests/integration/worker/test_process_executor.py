@@ -31,6 +31,13 @@ async def executor(
         await made.aclose()
 
 
+@pytest.fixture
+async def slots() -> AsyncIterator[ProcessExecutor]:
+    """Give an executor with one slot."""
+    async with executor() as made:
+        yield made
+
+
 async def submit(
     where: ProcessExecutor,
     log: Path,
@@ -53,150 +60,123 @@ async def submit(
     return await where.submit(task, lambda _: None, monotonic() + 60)
 
 
-def test_what_is_said_to_an_ended_attempt_reaches_no_other(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with executor() as slots:
-            first = await submit(slots, tmp_path / "1", "leave_traces")
-            before = await first.outcome()
-            second = await submit(slots, tmp_path / "2", "wait", forMs=500)
-            first.cancel(0)
-            first.stop()
-            first.renew(0)
-            outcome = await second.outcome()
-            third = await (await submit(slots, tmp_path / "3", "leave_traces")).outcome()
-            assert (outcome.kind, outcome.message["result"]) == ("result", "waited")
-            assert third.message["result"]["pid"] == before.message["result"]["pid"], (
-                "all had the same process"
-            )
-
-    asyncio.run(main())
+async def test_what_is_said_to_an_ended_attempt_reaches_no_other(
+    slots: ProcessExecutor, tmp_path: Path
+) -> None:
+    first = await submit(slots, tmp_path / "1", "leave_traces")
+    before = await first.outcome()
+    second = await submit(slots, tmp_path / "2", "wait", forMs=500)
+    first.cancel(0)
+    first.stop()
+    first.renew(0)
+    outcome = await second.outcome()
+    third = await (await submit(slots, tmp_path / "3", "leave_traces")).outcome()
+    assert (outcome.kind, outcome.message["result"]) == ("result", "waited")
+    assert third.message["result"]["pid"] == before.message["result"]["pid"], (
+        "all had the same process"
+    )
 
 
-def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with executor() as slots:
-            file = tmp_path / "signs"
-            attempt = await submit(
-                slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000
-            )
-            while not (file.exists() and file.read_text().endswith("\n")):
-                await asyncio.sleep(0.01)
-            os.kill(attempt.supervisor_pid, signal.SIGKILL)
-            outcome = await asyncio.wait_for(attempt.outcome(), 30)
-            assert (outcome.kind, outcome.message) == (
-                "signal",
-                {"message": "the attempt's supervisor was killed"},
-            )
-            # Nobody is left to end the daemon but us: it is a grandchild that the killed supervisor
-            # had adopted.
-            os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
-            again = await (await submit(slots, tmp_path / "2", "wait", forMs=0)).outcome()
-            assert again.kind == "result"
-
-    asyncio.run(main())
+async def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for(
+    slots: ProcessExecutor, tmp_path: Path
+) -> None:
+    file = tmp_path / "signs"
+    attempt = await submit(slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000)
+    while not (file.exists() and file.read_text().endswith("\n")):
+        await asyncio.sleep(0.01)
+    os.kill(attempt.supervisor_pid, signal.SIGKILL)
+    outcome = await asyncio.wait_for(attempt.outcome(), 30)
+    assert (outcome.kind, outcome.message) == (
+        "signal",
+        {"message": "the attempt's supervisor was killed"},
+    )
+    # Nobody is left to end the daemon but us: it is a grandchild that the killed supervisor
+    # had adopted.
+    os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
+    again = await (await submit(slots, tmp_path / "2", "wait", forMs=0)).outcome()
+    assert again.kind == "result"
 
 
-def test_a_process_that_never_takes_its_task_is_ended_in_time(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with executor(module="tests.support.hanging_handlers") as slots:
-            # More than the pipe to the process holds.
-            attempt = await submit(
-                slots, tmp_path / "1", "noop", timeout_ms=500, text="x" * 1_000_000
-            )
-            assert (await asyncio.wait_for(attempt.outcome(), 30)).kind == "timeout"
-
-    asyncio.run(main())
+async def test_a_process_that_never_takes_its_task_is_ended_in_time(tmp_path: Path) -> None:
+    async with executor(module="tests.support.hanging_handlers") as slots:
+        # More than the pipe to the process holds.
+        attempt = await submit(slots, tmp_path / "1", "noop", timeout_ms=500, text="x" * 1_000_000)
+        assert (await asyncio.wait_for(attempt.outcome(), 30)).kind == "timeout"
 
 
-def test_a_long_task_arrives_whole(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with executor() as slots:
-            text = "x" * 900_000
-            outcome = await (await submit(slots, tmp_path / "1", "echo", text=text)).outcome()
-            assert outcome.message["result"]["parameters"] == {"text": text}
-
-    asyncio.run(main())
+async def test_a_long_task_arrives_whole(slots: ProcessExecutor, tmp_path: Path) -> None:
+    text = "x" * 900_000
+    outcome = await (await submit(slots, tmp_path / "1", "echo", text=text)).outcome()
+    assert outcome.message["result"]["parameters"] == {"text": text}
 
 
-def test_as_many_run_at_once_as_are_asked_for_and_slots_are_used_again(tmp_path: Path) -> None:
+async def test_as_many_run_at_once_as_are_asked_for_and_slots_are_used_again(
+    tmp_path: Path,
+) -> None:
     async def one(slots: ProcessExecutor, number: int) -> int:
         outcome = await (await submit(slots, tmp_path / str(number), "leave_traces")).outcome()
         return int(outcome.message["result"]["pid"])
 
-    async def main() -> None:
-        async with executor(2) as slots:
-            pids = await asyncio.gather(*(one(slots, number) for number in range(4)))
-            assert len(set(pids)) == 4, "four at once have four processes"
-            later = [await one(slots, number) for number in range(4, 12)]
-            assert set(later) <= set(pids)
-
-    asyncio.run(main())
+    async with executor(2) as slots:
+        pids = await asyncio.gather(*(one(slots, number) for number in range(4)))
+        assert len(set(pids)) == 4, "four at once have four processes"
+        later = [await one(slots, number) for number in range(4, 12)]
+        assert set(later) <= set(pids)
 
 
-def test_of_an_attempt_that_is_over_in_a_moment_and_silent_nobody_hears(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with executor() as slots:
-            first = await (await submit(slots, tmp_path / "warm", "noop")).outcome()
-            log = tmp_path / "logs" / "1"
-            outcome = await (await submit(slots, log, "noop")).outcome()
-            assert (first.kind, outcome.kind) == ("result", "result")
-            assert not log.parent.exists()
-            assert outcome.metrics.keys() == {"cpuSeconds", "peakMemoryMb"}
-
-    asyncio.run(main())
+async def test_of_an_attempt_that_is_over_in_a_moment_and_silent_nobody_hears(
+    slots: ProcessExecutor, tmp_path: Path
+) -> None:
+    first = await (await submit(slots, tmp_path / "warm", "noop")).outcome()
+    log = tmp_path / "logs" / "1"
+    outcome = await (await submit(slots, log, "noop")).outcome()
+    assert (first.kind, outcome.kind) == ("result", "result")
+    assert not log.parent.exists()
+    assert outcome.metrics.keys() == {"cpuSeconds", "peakMemoryMb"}
 
 
-def test_what_short_attempts_print_is_whole_and_in_their_own_logs(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with executor() as slots:
-            for number in range(20):
-                log = tmp_path / f"{number}" / "log"
-                handler = "echo" if number % 2 else "noop"
-                outcome = await (await submit(slots, log, handler, number=number)).outcome()
-                assert outcome.kind == "result"
-                if number % 2:
-                    lines = [line.split(" ", 1)[1] for line in log.read_text().splitlines()]
-                    assert lines == ["printed by the handler", "INFO logged by the handler"]
-                else:
-                    assert number == 0 or not log.exists()
-
-    asyncio.run(main())
+async def test_what_short_attempts_print_is_whole_and_in_their_own_logs(
+    slots: ProcessExecutor, tmp_path: Path
+) -> None:
+    for number in range(20):
+        log = tmp_path / f"{number}" / "log"
+        handler = "echo" if number % 2 else "noop"
+        outcome = await (await submit(slots, log, handler, number=number)).outcome()
+        assert outcome.kind == "result"
+        if number % 2:
+            lines = [line.split(" ", 1)[1] for line in log.read_text().splitlines()]
+            assert lines == ["printed by the handler", "INFO logged by the handler"]
+        else:
+            assert number == 0 or not log.exists()
 
 
-def test_a_crash_in_the_first_moment_is_told_as_what_it_was(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with executor() as slots:
-            await (await submit(slots, tmp_path / "warm", "noop")).outcome()
-            outcome = await (await submit(slots, tmp_path / "1", "segfault")).outcome()
-            assert outcome.kind == "signal"
-            assert "SIGSEGV" in outcome.message["message"]
-            again = await (await submit(slots, tmp_path / "2", "noop")).outcome()
-            assert again.kind == "result"
-
-    asyncio.run(main())
+async def test_a_crash_in_the_first_moment_is_told_as_what_it_was(
+    slots: ProcessExecutor, tmp_path: Path
+) -> None:
+    await (await submit(slots, tmp_path / "warm", "noop")).outcome()
+    outcome = await (await submit(slots, tmp_path / "1", "segfault")).outcome()
+    assert outcome.kind == "signal"
+    assert "SIGSEGV" in outcome.message["message"]
+    again = await (await submit(slots, tmp_path / "2", "noop")).outcome()
+    assert again.kind == "result"
 
 
-def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_lease(
+async def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_attempt, "UNWATCHED_S", 3_600.0)
 
-    async def main() -> None:
-        async with executor() as slots:
-            await (await submit(slots, tmp_path / "warm", "noop")).outcome()
-            file = tmp_path / "signs"
-            attempt = await submit(
-                slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000
-            )
-            while not (file.exists() and file.read_text().endswith("\n")):
-                await asyncio.sleep(0.01)
-            slots.renew(monotonic() + 0.2)
-            outcome = await asyncio.wait_for(attempt.outcome(), 30)
-            assert outcome.kind == "lease"
-            pids = {int(line.split()[0]) for line in file.read_text().splitlines()}
-            assert not [pid for pid in pids if _runs(pid)]
-
-    asyncio.run(main())
+    async with executor() as slots:
+        await (await submit(slots, tmp_path / "warm", "noop")).outcome()
+        file = tmp_path / "signs"
+        attempt = await submit(slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000)
+        while not (file.exists() and file.read_text().endswith("\n")):
+            await asyncio.sleep(0.01)
+        slots.renew(monotonic() + 0.2)
+        outcome = await asyncio.wait_for(attempt.outcome(), 30)
+        assert outcome.kind == "lease"
+        pids = {int(line.split()[0]) for line in file.read_text().splitlines()}
+        assert not [pid for pid in pids if _runs(pid)]
 
 
 def _runs(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""Background tasks are run by `runtime`; who runs one in another way says why, in the line above."""
+"""Background tasks are run by `runtime`; exceptions say why in the line above."""
 
 import ast
 from collections.abc import Iterator

@@ -1,6 +1,5 @@
 """A build follows its run to each end, once; what clients see of it, and what the stream tells."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -281,7 +280,7 @@ def test_a_build_shows_the_end_of_its_log() -> None:
     )
 
 
-def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:
+async def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:
     run, build = building(), requested()
 
     def no_time() -> datetime:
@@ -302,9 +301,9 @@ def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:
             return {key: build for key in ids if aggregate_class is Build}
 
     holder = run.start(WORKER, at(100))
-    asyncio.run(with_catalog(Kept(), [run]))
+    await with_catalog(Kept(), [run])
     run.collect_events()
     run.fail(holder, at(600), Failure("never", permanent=True), Report(), half)
-    asyncio.run(with_catalog(Kept(), [run]))
+    await with_catalog(Kept(), [run])
     [_, begun, failed] = build.pending_events
     assert (begun.timestamp, failed.timestamp) == (at(100), at(600))
