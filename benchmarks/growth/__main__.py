@@ -30,8 +30,9 @@ import uvloop
 
 from benchmarks.growth import asking, lives, writing
 from benchmarks.growth.filling import fill
+from benchmarks.growth.known import look_around
 from benchmarks.growth.population import Population
-from benchmarks.growth.questions import Question, backlog_questions, look_around, questions
+from benchmarks.growth.questions import Question, backlog_questions, questions
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.history.checkpoints import Checkpoints

@@ -6,16 +6,24 @@ from collections.abc import Callable
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Report
 from eventlog.archive.archiver import Archived, archiver
 from eventlog.archive.role import ensure_archivist
 from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
+from eventlog.rebuild.verify import Difference, verify
+from projections.tables import TABLES
+from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.processes import Process, started
 
 NOW = timedelta(0)
+
+ONE = Launch(parameters={"a": 1}, idempotency_key="one", body={"parameters": {"a": 1}})
 
 
 async def archive_now(
@@ -36,6 +44,24 @@ async def archive_now(
             files.append(file)
             told(file)
     return files
+
+
+async def equal_to_log(url: str, directory: Path) -> bool:
+    found: list[Difference] = []
+    checked = await verify(
+        Database(url, LogFiles(directory)), TABLES, found.append, lambda *_: None
+    )
+    return found == [] and checked[0].events > 0
+
+
+async def ended_run(part: Parts, launch: Launch = ONE) -> UUID:
+    if not query(part.url, "SELECT 1 FROM job_definitions WHERE slug = 'job'"):
+        await registered(part.jobs, "job")
+        await part.worker("worker")
+    run_id = (await part.jobs.launch("job", launch, TESTER)).run_id
+    [claim] = await part.executions.claim("worker", 1)
+    await part.executions.succeed(run_id, claim.holder, {"fine": True}, Report())
+    return run_id
 
 
 def files_in(directory: Path) -> list[Path]:

@@ -1,7 +1,6 @@
 """Handlers for tests, installed as an operator's are: `--handlers tests.support.handlers`."""
 
 import ctypes
-import fcntl
 import io
 import logging
 import os
@@ -13,6 +12,26 @@ import time
 from pathlib import Path
 
 from apphub_jobs.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
+from tests.support.harmful_handlers import (
+    flood,
+    grow,
+    kill_itself,
+    large_result,
+    leave_daemon,
+    no_json,
+    not_a_number,
+    print_binary,
+    segfault,
+)
+from tests.support.waiting_handlers import (
+    count,
+    counted,
+    exclusive,
+    ignore_cancel,
+    once_at_a_time,
+    progress,
+    wait,
+)
 
 
 def noop(_: JobRunContext) -> None:
@@ -119,155 +138,11 @@ def exit_process(context: JobRunContext) -> None:
     os._exit(context.parameters.get("code", 3))
 
 
-def wait(context: JobRunContext) -> JobResult:
-    """Run until canceled, or for `forMs`."""
-    deadline = time.monotonic() + context.parameters.get("forMs", 60_000) / 1000
-    print("waiting", flush=True)
-    while time.monotonic() < deadline:
-        if context.cancelled.wait(0.02):
-            return JobResult(status="canceled", error_message="stopped when asked")
-    return JobResult(result="waited")
-
-
-def count(context: JobRunContext) -> JobResult:
-    """Print numbered lines of a given width, then run on until the file `until` is there."""
-    for number in range(context.parameters["lines"]):
-        print(f"line {number:06}".ljust(context.parameters.get("width", 20), "."), flush=True)
-        time.sleep(context.parameters.get("everyMs", 0) / 1000)
-    while not Path(context.parameters["until"]).exists():
-        if context.cancelled.wait(0.02):
-            return JobResult(status="canceled")
-    return JobResult()
-
-
-def ignore_cancel(context: JobRunContext) -> None:
-    """Run on, whatever anybody asks."""
-    time.sleep(context.parameters.get("forMs", 60_000) / 1000)
-
-
-def progress(context: JobRunContext) -> JobResult:
-    """Report while running."""
-    for step in range(1, 4):
-        context.update(metrics={"step": step}, context={f"step{step}": True})
-        time.sleep(0.3)
-    return JobResult(metrics={"done": True})
-
-
-def once_at_a_time(context: JobRunContext) -> JobResult:
-    """Fail if another process holds the lock file at the same time."""
-    lock = Path(context.parameters["lock"])
-    descriptor = os.open(lock, os.O_CREAT | os.O_EXCL)
-    try:
-        time.sleep(context.parameters.get("forMs", 20) / 1000)
-    finally:
-        os.close(descriptor)
-        lock.unlink()
-    return JobResult()
-
-
-def exclusive(context: JobRunContext) -> JobResult:
-    """Hold the lock file of this run, and note the time; the kernel refuses a second holder."""
-    directory = Path(context.parameters["directory"])
-    with (directory / str(context.run["id"])).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            (directory / "twice").touch()
-            raise
-        time.sleep(context.parameters.get("forMs", 50) / 1000)
-        file.write("ran\n")
-    return JobResult()
-
-
-def counted(context: JobRunContext) -> JobResult:
-    """Return how many run at the same time, as the handlers themselves see it."""
-    directory = Path(context.parameters["directory"])
-    mine = directory / str(context.run["id"])
-    mine.touch()
-    most = 0
-    for _ in range(20):
-        most = max(most, len(list(directory.iterdir())))
-        time.sleep(0.01)
-    mine.unlink()
-    return JobResult(result=most)
-
-
 def environment(_: JobRunContext) -> JobResult:
     """Return what the process sees."""
     return JobResult(
         result={"environment": dict(os.environ), "directory": str(Path.cwd()), "path": sys.path}
     )
-
-
-def no_json(_: JobRunContext) -> JobResult:
-    """Return what JSON cannot hold."""
-    return JobResult(result={1, 2, 3})
-
-
-def leave_daemon(context: JobRunContext) -> JobResult:
-    """Leave a grandchild in its own session that ignores SIGTERM and writes the time; go on."""
-    if os.fork() == 0:
-        os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if os.fork() == 0:
-            while True:
-                with Path(context.parameters["file"]).open("a") as file:
-                    file.write(f"{os.getpid()} {time.monotonic()}\n")
-                time.sleep(0.02)
-        os._exit(0)
-    while not Path(context.parameters["file"]).exists():
-        time.sleep(0.01)
-    for _ in range(context.parameters.get("lines", 0)):
-        print("x" * 1_000)
-    return wait(context)
-
-
-def segfault(_: JobRunContext) -> None:
-    """Crash in C."""
-    ctypes.string_at(0)
-
-
-def grow(_: JobRunContext) -> None:
-    """Use more and more memory, in a grandchild."""
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            (
-                "import time; hold = []\n"
-                "while True: hold.append(bytearray(5_000_000)); time.sleep(.005)"
-            ),
-        ],
-        check=True,
-    )
-
-
-def flood(_: JobRunContext) -> JobResult:
-    """Print 100 MB, from C as well."""
-    line = b"x" * 999 + b"\n"
-    for _step in range(100_000):
-        os.write(1, line)
-    return JobResult(result="flooded")
-
-
-def print_binary(_: JobRunContext) -> None:
-    """Print what is no text."""
-    os.write(1, bytes(range(256)) * 3 + b"\n")
-
-
-def kill_itself(_: JobRunContext) -> None:
-    """Die by a signal."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def not_a_number(_: JobRunContext) -> JobResult:
-    """Return what only Python takes for JSON."""
-    return JobResult(result=float("nan"))
-
-
-def large_result(_: JobRunContext) -> JobResult:
-    """Return more than a result may hold."""
-    return JobResult(result="x" * 2_000_000)
 
 
 HANDLERS: dict[str, Handler] = {

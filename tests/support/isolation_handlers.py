@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from apphub_jobs.contract import Handler, JobResult, JobRunContext
-from tests.support.handlers import leave_daemon
+from tests.support.harmful_handlers import leave_daemon
 
 
 def leave_daemon_at_first(context: JobRunContext) -> JobResult:

@@ -15,8 +15,8 @@ from eventlog.database import sql
 from eventlog.history.audit import Audit
 from eventlog.history.event_filter import EventFilter
 from projections.envelope import Envelope
-from tests.integration.archive.test_archiving import equal_to_log, event
-from tests.support.archives import archive_now, files_in, make_role, run_command
+from tests.integration.archive.test_archiving import event
+from tests.support.archives import archive_now, equal_to_log, files_in, make_role, run_command
 from tests.support.big_logs import fill
 from tests.support.logs import TESTER, Parts, parts, query
 from tests.support.processes import Process, eventually, started

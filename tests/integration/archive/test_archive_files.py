@@ -6,8 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.archive.test_archiving import ended_run
-from tests.support.archives import archive_now, files_in, run_command
+from tests.support.archives import archive_now, ended_run, files_in, run_command
 from tests.support.logs import parts
 from tests.support.processes import started
 

@@ -14,19 +14,16 @@ from psycopg import errors
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Report
 from eventlog.archive import role
 from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.verify import Difference, verify
 from eventlog.seal.proofs import Prover, check_proof
-from migrations import runner
 from projections import job_runs
-from projections.tables import TABLES
-from tests.support.archives import archive_now, files_in, make_role
+from tests.support.archives import ONE, archive_now, ended_run, equal_to_log, files_in
 from tests.support.big_logs import fill, sabotage
-from tests.support.logs import TESTER, Parts, parts, query, registered
+from tests.support.logs import TESTER, parts, query
 from tests.support.seals import SealedLog, edit, pool
 
 EVENT = """
@@ -34,42 +31,6 @@ EVENT = """
     SELECT coalesce({position}, nextval('jobs_events_notification_id_seq')), '{run_id}', {version},
         'job_run.x', ''
 """
-
-ONE = Launch(parameters={"a": 1}, idempotency_key="one", body={"parameters": {"a": 1}})
-
-
-async def equal_to_log(url: str, directory: Path) -> bool:
-    found: list[Difference] = []
-    checked = await verify(
-        Database(url, LogFiles(directory)), TABLES, found.append, lambda *_: None
-    )
-    return found == [] and checked[0].events > 0
-
-
-async def ended_run(part: Parts, launch: Launch = ONE) -> UUID:
-    if not query(part.url, "SELECT 1 FROM job_definitions WHERE slug = 'job'"):
-        await registered(part.jobs, "job")
-        await part.worker("worker")
-    run_id = (await part.jobs.launch("job", launch, TESTER)).run_id
-    [claim] = await part.executions.claim("worker", 1)
-    await part.executions.succeed(run_id, claim.holder, {"fine": True}, Report())
-    return run_id
-
-
-@pytest.fixture
-async def archived(database_url: str, tmp_path: Path) -> tuple[str, Path, UUID]:
-    """Give a database with an archived run and another one; the directory; the archived run."""
-    directory = tmp_path / "archive"
-
-    async def scenario() -> UUID:
-        async with parts(database_url, archive=directory) as part:
-            run_id = await ended_run(part)
-            await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)
-            [file] = await archive_now(database_url, directory)
-            assert (file.runs, file.events) == (1, 3)
-            return run_id
-
-    return database_url, directory, await scenario()
 
 
 async def test_the_same_key_leads_to_the_archived_run(archived: tuple[str, Path, UUID]) -> None:
@@ -146,18 +107,6 @@ def test_only_the_archivist_may_remove_and_only_what_is_archived(
     for what in ("UPDATE jobs_events SET actor = 'x'", "TRUNCATE jobs_events", event(uuid4(), 1)):
         with pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
             attempt(url, role.ASSUME, what)
-
-
-@pytest.mark.parametrize("table", ["log_archives", "archived_blocks", "archived_runs"])
-def test_the_index_only_grows(archived: tuple[str, Path, UUID], table: str) -> None:
-    url, _, _ = archived
-    for change in (
-        f"DELETE FROM {table}",
-        f"UPDATE {table} SET first_position = 2",
-        f"TRUNCATE {table}",
-    ):
-        with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
-            attempt(url, change)
 
 
 def test_the_file_can_be_read_by_anybody(archived: tuple[str, Path, UUID]) -> None:
@@ -280,27 +229,3 @@ async def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_p
         Database(database_url, LogFiles(directory)), job_runs.TABLE, found.append, lambda *_: None
     )
     assert await equal_to_log(database_url, directory)
-
-
-def test_the_schema_goes_down_only_while_nothing_is_archived(
-    archived: tuple[str, Path, UUID],
-) -> None:
-    url, _, _ = archived
-    with pytest.raises(runner.SchemaError, match="3 events of the log lie in archive files"):
-        runner.downgrade(url, "0008")
-    assert runner.current(url) == runner.HEAD
-
-
-async def test_the_schema_goes_down_and_up_with_the_role_in_place(database_url: str) -> None:
-    await make_role(database_url)
-    runner.downgrade(database_url, "0008")
-    runner.upgrade(database_url)
-    granted = "SELECT has_table_privilege(%s, 'jobs_events', 'DELETE')"
-    assert query(database_url, granted, role.ROLE) == [(False,)]
-    await make_role(database_url)
-    assert query(database_url, granted, role.ROLE) == [(True,)]
-
-
-def test_the_migration_knows_the_role_by_the_same_name() -> None:
-    text = (Path(runner.__file__).parent / "versions" / "0009_archive.py").read_text()
-    assert f'ROLE = "{role.ROLE}"' in text

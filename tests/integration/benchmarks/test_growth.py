@@ -10,8 +10,9 @@ import pytest
 from benchmarks.growth import __main__ as growth
 from benchmarks.growth import asking, lives, writing
 from benchmarks.growth.filling import fill
+from benchmarks.growth.known import look_around
 from benchmarks.growth.population import Population
-from benchmarks.growth.questions import backlog_questions, look_around, questions
+from benchmarks.growth.questions import backlog_questions, questions
 from eventlog.database.connection import Database
 from eventlog.history.checkpoints import Checkpoints
 from eventlog.rebuild.verify import verify

@@ -1,10 +1,6 @@
 """Images are really built, with Buildah, by the handler in a supervised process of its own."""
 
-import asyncio
-import hashlib
 import json
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +8,15 @@ import pytest
 
 from tests.support.builds import (
     Builds,
-    Built,
     image_in,
     log_says,
-    made_base_images,
-    need_builder,
     pulled,
 )
-from tests.support.image_registry import PASSWORD, image_registry, write_credentials
 from tests.support.origins import commit, git, made
-from worker.executors.local.removal import remove
 from worker.executors.port import Attempt
 
 SCRATCH = {"Dockerfile": "FROM scratch\nCOPY greeting /\n", "greeting": "hello"}
+
 LONG = (
     "FROM localhost/busybox\n"
     "RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/scratch "
@@ -34,28 +26,8 @@ LONG = (
     "(i=0; while [ $i -lt 1200 ]; do mkdir d; cd d; i=$((i+1)); done) && "
     "(setsid sleep 300 &) && echo now it $((1 + 1)) runs && sleep 300\n"
 )
+
 RUNS = "now it 2 runs"
-
-
-@pytest.fixture(scope="session")
-def base_images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give a store of base images."""
-    need_builder()
-    directory = tmp_path_factory.mktemp("base-images")
-    yield made_base_images(directory)
-    remove(directory)  # As an ordinary user, pytest could not.
-
-
-@pytest.fixture
-def builds(base_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
-    """Give a place where builds run."""
-    builds = Builds(
-        tmp_path,
-        {"builder": "buildah", "baseImages": str(base_images), "ociDir": str(tmp_path / "images")},
-    )
-    monkeypatch.setattr(tempfile, "tempdir", str(builds.attempts))
-    yield builds
-    remove(builds.attempts)  # Where a test fails, pytest could not.
 
 
 def tag_of(sha: str, name: str = "shop") -> str:
@@ -262,62 +234,3 @@ def test_a_step_may_leave_a_process_in_the_background(builds: Builds, tmp_path: 
         builds.run(made(tmp_path / "origin", {"Dockerfile": dockerfile})).result["status"]
         == "succeeded"
     )
-
-
-async def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_path: Path) -> None:
-    origins = [
-        made(tmp_path / f"origin{number}", {**SCRATCH, "greeting": str(number)})
-        for number in range(4)
-    ]
-
-    async def all_at_once() -> list[Built]:
-        one = (
-            builds.one(str(origin), {}, {"id": origin.name}, None, None, {}) for origin in origins
-        )
-        return await asyncio.gather(*one)
-
-    for number, built in enumerate(await all_at_once()):
-        digest, files = image_in(tmp_path / "images", built.result["result"]["imageTag"])
-        assert (digest, files) == (
-            built.result["result"]["imageDigest"],
-            {"greeting": str(number).encode()},
-        )
-    builds.check_nothing_is_left()
-
-
-def test_an_image_that_nobody_wants_to_keep_is_built_and_said_to_be_gone(
-    builds: Builds, tmp_path: Path
-) -> None:
-    built = builds.run(made(tmp_path / "origin", SCRATCH), settings={"ociDir": None})
-    assert built.result["result"]["imageDigest"].startswith("sha256:")
-    assert "the image was built and is not kept" in built.log
-
-
-def test_an_unusable_place_for_images_is_named(builds: Builds, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    origin = made(tmp_path / "origin", SCRATCH)
-    assert (
-        f"the image cannot be kept in {tmp_path}/file"
-        in builds.run(origin, settings={"ociDir": str(tmp_path / "file")}).error
-    )
-    empty = f"{tmp_path}/nowhere holds no base images (see docs/building.md)"
-    assert builds.run(origin, settings={"baseImages": str(tmp_path / "nowhere")}).error == empty
-
-
-def test_an_image_is_pushed_with_the_operators_credentials(builds: Builds, tmp_path: Path) -> None:
-    origin = made(tmp_path / "origin", SCRATCH)
-    with image_registry() as registry:
-        settings = {"registry": f"{registry.address}/team/", "registryTlsVerify": False}
-        assert "authentication required" in builds.run(origin, settings=settings).error
-        credentials = write_credentials(tmp_path / "credentials.json", registry.address)
-        built = builds.run(origin, settings={**settings, "registryAuthFile": str(credentials)})
-        result = built.result["result"]
-        manifest = registry.manifests[f"team/{result['imageTag']}"]
-    assert result["imageDigest"] == f"sha256:{hashlib.sha256(manifest).hexdigest()}"
-    # The layout holds the same image, so that one digest names both.
-    assert image_in(tmp_path / "images", result["imageTag"])[0] == result["imageDigest"]
-    parts = json.loads(manifest)
-    assert {parts["config"]["digest"], *(layer["digest"] for layer in parts["layers"])} <= set(
-        registry.blobs
-    )
-    assert PASSWORD not in built.log

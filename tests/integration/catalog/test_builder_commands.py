@@ -5,7 +5,6 @@ The answers were recorded from the real ones: Docker 26.1.5 with and without Bui
 
 import hashlib
 import json
-import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,43 +16,29 @@ from apphub_jobs.contract import JobResult, PermanentError
 from tests.support.builds import APP, BUILD, image_in
 from tests.support.contexts import Reports, context_of
 from tests.support.fake_builders import Answer, FakeBuilders
-from tests.support.origins import git, made
+from tests.support.origins import git
 from worker.handlers.building import handler
 from worker.handlers.building.builders.buildah import current_limits
 from worker.handlers.building.builders.builder import BuildError
 
 IMAGE_ID = "sha256:84ecbb20733af1aef3598ca6f3baf2bc7ee42a0582f80665a86d5bc0b8edd8ab"
+
 PUSHED = "sha256:43b4be95764e3f64d7e18d008dde74842a01f55e7fde3a0f74f06da202d5b583"
+
 UNREACHABLE = (
     "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."
     " Is the docker daemon running?\n"
 )
+
 REMEDY = "start it, and let the worker's user reach its socket"
-INSTALL = "apt-get install --no-install-recommends"
+
 BUILT_BY_DOCKER = Answer(
     "build", out="Successfully built 84ecbb20733a\n", files={"--iidfile": IMAGE_ID}
 )
+
 BUILT_BY_PODMAN = Answer(
     "build", out="COMMIT localhost/apphub/shop\n", files={"--iidfile": IMAGE_ID}
 )
-
-
-@pytest.fixture
-def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBuilders:
-    """Work in an attempt's directory, with no builder on the PATH but those that a test adds."""
-    fakes = FakeBuilders(tmp_path)
-    monkeypatch.setenv("PATH", str(fakes.bin))
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    attempt = tmp_path / "attempt"
-    attempt.mkdir()
-    monkeypatch.chdir(attempt)
-    return fakes
-
-
-@pytest.fixture
-def origin(tmp_path: Path) -> Path:
-    """Make a repository with a Dockerfile in a folder."""
-    return made(tmp_path / "origin", {"docker/Dockerfile": "FROM scratch\n"})
 
 
 def run(
@@ -281,112 +266,6 @@ def test_podman_pushes_with_the_operators_credentials(
         f"docker://r.example/team/{tag_of(origin)}",
     ]
     assert not any("--authfile" in command for command in fakes.commands[:-1])
-
-
-@pytest.mark.parametrize(
-    ("there", "chosen"),
-    [
-        (
-            {
-                "docker": Answer("version", out="26\n"),
-                "podman": Answer("--version"),
-                "buildah": None,
-            },
-            "docker",
-        ),
-        (
-            {"docker": Answer("version", err=UNREACHABLE, code=1), "podman": Answer("--version")},
-            "podman",
-        ),
-        (
-            {"docker": Answer("version", err=UNREACHABLE, code=1), "buildah": Answer("--version")},
-            "buildah",
-        ),
-        ({"podman": Answer("--version", code=127), "buildah": Answer("--version")}, "buildah"),
-        ({"buildah": Answer("--version")}, "buildah"),
-    ],
-)
-def test_the_first_builder_that_can_be_used_is_used(
-    fakes: FakeBuilders, origin: Path, there: Mapping[str, Answer | None], chosen: str
-) -> None:
-    for name, answer in there.items():
-        fakes.add(
-            name,
-            [*([answer] if answer else []), Answer("build", err=f"Error: asked {name}\n", code=1)],
-        )
-    with pytest.raises(BuildError, match=f"{chosen}: asked {chosen}"):
-        run(origin)
-
-
-@pytest.mark.parametrize(
-    ("builder", "message"),
-    [
-        (
-            "auto",
-            f"no builder of images can be used here; install one: {INSTALL} buildah crun netavark",
-        ),
-        (
-            "docker",
-            "the builder docker cannot be used: docker is not installed: see https://docs.docker.com",
-        ),
-        (
-            "podman",
-            (
-                "the builder podman cannot be used: podman is not installed:"
-                f" {INSTALL} podman crun netavark"
-            ),
-        ),
-        (
-            "buildah",
-            (
-                "the builder buildah cannot be used: buildah is not installed:"
-                f" {INSTALL} buildah crun netavark"
-            ),
-        ),
-        ("kaniko", "unknown builder 'kaniko': use auto, docker, podman, buildah"),
-    ],
-)
-@pytest.mark.usefixtures("fakes")
-def test_without_a_builder_the_build_fails_for_good_and_says_what_to_install(
-    origin: Path, builder: str, message: str
-) -> None:
-    reports = Reports()
-    with pytest.raises(PermanentError) as failed:
-        run(origin, {"builder": builder}, reports)
-    assert str(failed.value).startswith(message)
-    (report,) = reports
-    assert (report["metrics"]["buildId"], report["metrics"]["status"]) == ("b", "failed")
-
-
-def test_the_log_says_of_each_builder_why_it_cannot_be_used(
-    fakes: FakeBuilders,
-    origin: Path,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    caplog.set_level("INFO")
-    fakes.add("docker", [Answer("version", err=UNREACHABLE, code=1)])
-    fakes.add("buildah", [Answer("--version")])
-    with pytest.raises(PermanentError, match="no builder of images"):
-        run(origin)
-    assert [record.getMessage() for record in caplog.records] == [
-        f"docker's daemon does not answer (docker: {UNREACHABLE.strip()}): {REMEDY}",
-        f"podman is not installed: {INSTALL} podman crun netavark",
-        f"buildah needs newuidmap here: {INSTALL} uidmap",
-    ]
-
-
-def test_a_builder_that_is_wanted_is_used_though_another_comes_first(
-    fakes: FakeBuilders, origin: Path
-) -> None:
-    fakes.add("docker", [Answer("version", out="26\n"), BUILT_BY_DOCKER])
-    fakes.add(
-        "buildah", [Answer("--version"), Answer("build", err="Error: asked buildah\n", code=125)]
-    )
-    with pytest.raises(BuildError, match="buildah: asked buildah"):
-        run(origin, {"builder": "buildah"})
-    assert {command[0] for command in fakes.commands} == {"buildah"}
 
 
 @pytest.mark.parametrize(

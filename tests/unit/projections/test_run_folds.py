@@ -1,7 +1,6 @@
 """What clients see of a run after each of its events, folded from the log's own bytes."""
 
 import copy
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,6 @@ from projections.job_runs import TABLE
 from tests.unit.given import (
     DEFINITION_ID,
     RUN_ID,
-    START_DEADLINE_MS,
     WORKER,
     a_run,
     at,
@@ -163,61 +161,6 @@ def test_a_duration_is_that_of_the_last_attempt() -> None:
     assert seen["errorMessage"] is None
 
 
-FINAL_ENDS: dict[str, tuple[Callable[[JobRun, Holder], object], Row]] = {
-    "failed for good": (
-        lambda run, holder: run.fail(
-            holder, at(350), Failure("never", "permanent_error", permanent=True), Report(), half
-        ),
-        {"status": "failed", "errorMessage": "never", "failureReason": "permanent_error"},
-    ),
-    "failed on the last attempt": (
-        lambda run, holder: failing(run, holder, 350),
-        {"status": "failed", "errorMessage": "boom", "failureReason": "error"},
-    ),
-    "timed out on the last attempt": (
-        lambda run, holder: run.time_out(holder, at(350), Report(), half),
-        {
-            "status": "expired",
-            "errorMessage": "the attempt ran past its timeoutMs of 5000",
-            "failureReason": "execution_timeout",
-        },
-    ),
-    "expired by the handler": (
-        lambda run, holder: run.expire(holder, at(350), "too old", Report()),
-        {"status": "expired", "errorMessage": "too old", "failureReason": "handler"},
-    ),
-    "lost on the last attempt": (
-        lambda run, holder: run.lose(holder, at(350), "silent", half),
-        {"status": "failed", "errorMessage": "silent", "failureReason": "worker_lost"},
-    ),
-    "canceled by the handler": (
-        lambda run, holder: run.confirm_cancel(
-            holder, at(350), "not needed", Report(), by_handler=True
-        ),
-        {
-            "status": "canceled",
-            "errorMessage": "not needed",
-            "failureReason": "handler",
-            "cancelRequestedAt": iso(350),
-        },
-    ),
-}
-
-
-@pytest.mark.parametrize("end", FINAL_ENDS)
-def test_an_ended_run_tells_why_and_how_long_it_took(end: str) -> None:
-    act, difference = FINAL_ENDS[end]
-    run, holder = started(max_attempts=1)
-    act(run, holder)
-    times: Row = {
-        "startedAt": iso(100),
-        "completedAt": iso(350),
-        "durationMs": 250,
-        "updatedAt": iso(350),
-    }
-    assert shown(run) == {**PENDING, "maxAttempts": 1, **times, **difference}
-
-
 def test_a_run_handed_back_is_pending_as_before() -> None:
     run, holder = started()
     run.hand_back(holder, at(350))
@@ -230,18 +173,6 @@ def test_a_lost_attempt_to_be_retried_names_its_reason() -> None:
     seen = shown(run)
     assert (seen["status"], seen["attempt"], seen["failureReason"]) == ("pending", 2, "worker_lost")
     assert (seen["startedAt"], seen["completedAt"], seen["durationMs"]) == (None, None, None)
-
-
-def test_a_run_canceled_before_its_start_has_no_start() -> None:
-    run = a_run()
-    run.request_cancel(at(50), "changed my mind")
-    times: Row = {"completedAt": iso(50), "cancelRequestedAt": iso(50), "updatedAt": iso(50)}
-    assert shown(run) == {
-        **PENDING,
-        "status": "canceled",
-        "errorMessage": "changed my mind",
-        **times,
-    }
 
 
 def test_a_run_to_be_canceled_keeps_running_and_the_time_of_the_wish() -> None:
@@ -260,19 +191,6 @@ def test_a_run_to_be_canceled_keeps_running_and_the_time_of_the_wish() -> None:
         250,
         {"rows": 1},
     )
-
-
-def test_a_run_that_never_started_expires_without_a_start() -> None:
-    run = a_run()
-    run.expire_start(at(START_DEADLINE_MS))
-    assert shown(run) == {
-        **PENDING,
-        "status": "expired",
-        "errorMessage": "the run had not started by its start deadline",
-        "failureReason": "start_deadline",
-        "completedAt": iso(START_DEADLINE_MS),
-        "updatedAt": iso(START_DEADLINE_MS),
-    }
 
 
 def test_reports_are_merged_key_by_key_and_the_handlers_keys_win() -> None:

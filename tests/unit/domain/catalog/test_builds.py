@@ -17,10 +17,6 @@ from domain.errors import ConflictError
 from domain.jobs.reserved import BUILD_ENTRY_POINT
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
-from domain.json_values import JsonObject
-from domain.ports import Row
-from projections import builds, messages
-from projections.builds import NO_LOG, LogExcerpt
 from tests.unit.given import (
     NOON,
     RUN_ID,
@@ -30,13 +26,13 @@ from tests.unit.given import (
     at,
     failing,
     half,
-    iso,
     new_topics,
-    stored,
 )
 
 BUILD_ID = UUID(int=7)
+
 COMMIT = "c" * 40
+
 IMAGE: dict[str, Any] = {
     "commit_sha": COMMIT,
     "git_branch": "main",
@@ -44,6 +40,7 @@ IMAGE: dict[str, Any] = {
     "image_digest": "sha256:1",
     "launch_env_templates": [{"key": "PORT", "value": "80"}],
 }
+
 IMAGES = [Effect(BUILT, IMAGE)]
 
 
@@ -200,84 +197,6 @@ def test_only_runs_of_the_build_job_with_a_build_have_one() -> None:
     assert build_of(a_run(parameters={"buildId": str(BUILD_ID)})) is None
     assert build_of(a_run(entry_point=BUILD_ENTRY_POINT, parameters={"buildId": "none"})) is None
     assert build_of(a_run(entry_point=BUILD_ENTRY_POINT, parameters={"buildId": None})) is None
-
-
-SHOWN: JsonObject = {
-    "id": str(BUILD_ID),
-    "repositoryId": "Shop",
-    "status": "pending",
-    "imageTag": None,
-    "imageDigest": None,
-    "errorMessage": None,
-    "commitSha": None,
-    "gitBranch": "main",
-    "gitRef": None,
-    "createdAt": iso(0),
-    "updatedAt": iso(0),
-    "startedAt": None,
-    "completedAt": None,
-    "durationMs": None,
-    "logsPreview": "",
-    "logsTruncated": False,
-    "hasLogs": False,
-    "logsSize": 0,
-    "jobRunId": str(RUN_ID),
-}
-
-
-def test_a_build_is_shown_whole_after_each_step() -> None:
-    build = requested(Wanted(git_branch="main"))
-    build.start(str(RUN_ID), 1, at(10))
-    build.check_out(COMMIT, at(20))
-    build.retry_later(1, "boom", at(30))
-    build.start(str(RUN_ID), 2, at(40))
-    build.succeed({name: IMAGE[name] for name in IMAGE if name != "launch_env_templates"}, at(90))
-    row: Row | None = None
-    seen = []
-    for event in stored(build):
-        before, row = row, builds.TABLE.fold(row, event)
-        [message] = messages.messages(event, before, row)
-        assert (message.type, message.data) == (
-            "build.updated",
-            {"build": builds.present(row, NO_LOG)},
-        )
-        seen.append(message.data["build"])
-    started_: JsonObject = {
-        **SHOWN,
-        "status": "running",
-        "startedAt": iso(10),
-        "updatedAt": iso(10),
-    }
-    image = {"imageTag": "apphub/shop:cccccccccccc", "imageDigest": "sha256:1"}
-    assert seen == [
-        SHOWN,
-        started_,
-        {**started_, "commitSha": COMMIT, "updatedAt": iso(20)},
-        {**SHOWN, "commitSha": COMMIT, "errorMessage": "boom", "updatedAt": iso(30)},
-        {**started_, "commitSha": COMMIT, "startedAt": iso(40), "updatedAt": iso(40)},
-        {
-            **started_,
-            **image,
-            "status": "succeeded",
-            "commitSha": COMMIT,
-            "durationMs": 50,
-            "startedAt": iso(40),
-            "completedAt": iso(90),
-            "updatedAt": iso(90),
-        },
-    ]
-
-
-def test_a_build_shows_the_end_of_its_log() -> None:
-    shown = builds.present(
-        builds.TABLE.fold(None, stored(requested())[0]), LogExcerpt("done", 9, truncated=True)
-    )
-    assert (shown["logsPreview"], shown["logsSize"], shown["hasLogs"], shown["logsTruncated"]) == (
-        "done",
-        9,
-        True,
-        True,
-    )
 
 
 async def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:

@@ -1,47 +1,22 @@
 """What a repository's files say of its app (contract, section 9), on trees of real files."""
 
 import json
-import logging
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.worker.handlers.ingestion.planting import LOG, Plant
 from worker.handlers.ingestion.tags import (
     Tag,
-    dockerfile_tags,
     file_tags,
-    find_dockerfile,
     merge_tags,
     package_manifest,
     package_tags,
     readme_summary,
 )
 from worker.handlers.untrusted.texts import storable
-from worker.handlers.untrusted.tree import MAX_ENTRIES, MAX_TEXT_BYTES, Tree
-
-Plant = Callable[..., Tree]
-
-LOG = logging.getLogger("tests.ingestion")
-
-
-@pytest.fixture
-def plant(tmp_path: Path) -> Plant:
-    """Give a way to make a tree of files: their contents by path."""
-
-    def make(files: dict[str, str | bytes]) -> Tree:
-        root = tmp_path / "clone"
-        root.mkdir(exist_ok=True)
-        for name, content in files.items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return Tree(root)
-
-    return make
-
+from worker.handlers.untrusted.tree import MAX_TEXT_BYTES
 
 # package.json -------------------------------------------------------------------------------------
 
@@ -169,103 +144,6 @@ def test_yaml_that_would_build_objects_builds_none(plant: Plant, tmp_path: Path)
         file_tags(plant({"tags.yaml": f"a: !!python/object/apply:os.mkdir ['{made}']"}), LOG) == []
     )
     assert not made.exists()
-
-
-# Dockerfiles --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "tags"),
-    [
-        ("FROM node:20-alpine", [("runtime", "node20"), ("language", "javascript")]),
-        ("FROM node:18.2", [("runtime", "node182"), ("language", "javascript")]),
-        ("FROM node", [("language", "javascript")]),
-        ("from --platform=$X docker.io/library/python:3.11-slim AS b", [
-            *(("language", "python"), ("runtime", "python311")),
-        ]),
-        ("FROM localhost:5000/python@sha256:0123", [("language", "python")]),
-        ("FROM nginx:1.27\nRUN x", [("runtime", "nginx")]),
-        ("FROM mynode:20\nFROM scratch", []),
-        ("# FROM node:20\nRUN echo FROM python:3", []),
-        ('CMD ["streamlit", "run"]', [("framework", "streamlit")]),
-        ("CMD Uvicorn app:app", [("framework", "fastapi")]),
-        (
-            "FROM node:20\nFROM nginx",
-            [("runtime", "node20"), ("language", "javascript"), ("runtime", "nginx")],
-        ),
-    ],
-)  # fmt: skip
-def test_a_dockerfile_gives_the_tags_of_its_images_and_servers(text: str, tags: list[Tag]) -> None:
-    assert dockerfile_tags(text) == tags
-
-
-SKIPPED = (".git", ".hg", ".svn", "node_modules", ".next", "dist", "build", "out", ".cache")
-
-USUAL = (
-    "Dockerfile",
-    "docker/Dockerfile",
-    "deploy/Dockerfile",
-    "ops/Dockerfile",
-    "Dockerfile.prod",
-    "Dockerfile.release",
-    "Containerfile",
-)
-
-
-@pytest.mark.parametrize("rank", range(len(USUAL)))
-def test_usual_places_come_in_their_order(plant: Plant, rank: int) -> None:
-    tree = plant(dict.fromkeys([*USUAL[rank:], "a/Dockerfile"], "FROM x"))
-    assert find_dockerfile(tree, "none") == USUAL[rank]
-
-
-def test_the_apps_own_path_comes_first(plant: Plant) -> None:
-    tree = plant(dict.fromkeys(["Dockerfile", "build/image"], "FROM x"))
-    assert find_dockerfile(tree, "build/image") == "build/image"
-
-
-@pytest.mark.parametrize(
-    "own", ["", ".", "docker", "../outside", "/etc/passwd", "a\x00b", "x" * 300]
-)
-def test_an_own_path_that_is_no_file_inside_is_passed_over(
-    plant: Plant, tmp_path: Path, own: str
-) -> None:
-    (tmp_path / "outside").write_text("FROM x")
-    assert find_dockerfile(plant({"docker/Dockerfile": "FROM x"}), own) == "docker/Dockerfile"
-
-
-@pytest.mark.parametrize(
-    ("files", "found"),
-    [
-        (["b/Dockerfile", "a/x/Dockerfile"], "b/Dockerfile"),
-        (["b/Dockerfile", "a/Dockerfile.dev"], "a/Dockerfile.dev"),
-        (["web.dockerfile", "a/Dockerfile"], "web.dockerfile"),
-        (["x/Containerfile"], "x/Containerfile"),
-        (["1/2/3/4/5/6/Dockerfile"], "1/2/3/4/5/6/Dockerfile"),
-        (["1/2/3/4/5/6/7/Dockerfile"], None),
-        ([f"{name}/Dockerfile" for name in SKIPPED], None),
-        (["a/node_modules/Dockerfile", "builds/Dockerfile", "z/Dockerfile"], "builds/Dockerfile"),
-        (["Dockerfiles", "MyDockerfile", "dockerfile.txt"], None),
-    ],
-)
-def test_else_a_search_goes_breadth_first_and_alphabetically(
-    plant: Plant, files: list[str], found: str | None
-) -> None:
-    assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), "none") == found
-
-
-def test_a_search_ends_after_so_many_entries(plant: Plant) -> None:
-    tree = plant(
-        {**{f"a{number:05}": "" for number in range(MAX_ENTRIES)}, "z.dockerfile": "FROM x"}
-    )
-    assert find_dockerfile(tree, "none") is None
-    (tree.root / "a00000").unlink()
-    assert find_dockerfile(tree, "none") == "z.dockerfile"
-
-
-def test_a_name_that_no_store_holds_is_not_found(plant: Plant) -> None:
-    tree = plant({"b/Dockerfile.ok": "FROM x"})
-    (tree.root / os.fsdecode(b"Dockerfile.\xff")).write_text("FROM x")
-    assert find_dockerfile(tree, "none") == "b/Dockerfile.ok"
 
 
 # README and merging -------------------------------------------------------------------------------

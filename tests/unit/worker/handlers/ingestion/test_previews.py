@@ -1,28 +1,17 @@
 """Preview tiles from a manifest, then the README: six at most, bounded (contract, section 9)."""
 
-import json
-import logging
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.worker.handlers.ingestion.tiles import PNG, Tiles
 from worker.handlers.ingestion.previews import (
     FROM_MANIFEST,
     FROM_README,
     MANIFESTS,
-    MAX_TOTAL_BYTES,
-    preview_tiles,
 )
-from worker.handlers.untrusted.tree import Tree
 
-LOG = logging.getLogger("tests.previews")
-PNG = b"\x89PNG\r\n\x1a\n"
-GITHUB = "https://github.com/anna/shop"
 RAW = "https://raw.githubusercontent.com/anna/shop/c0ffee/"
-
-Tiles = Callable[..., list[dict[str, Any]]]
 
 TILE = {
     "kind": "image",
@@ -36,23 +25,6 @@ TILE = {
     "sortOrder": 0,
     "source": FROM_MANIFEST,
 }
-
-
-@pytest.fixture
-def tiles_of(tmp_path: Path) -> Tiles:
-    """Give a way to make the tiles of files; objects are written as JSON."""
-
-    def make(files: dict[str, Any], repo_url: str = GITHUB) -> list[dict[str, Any]]:
-        for name, content in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            text = content if isinstance(content, str | bytes) else json.dumps(content)
-            path.write_bytes(
-                text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-            )
-        return preview_tiles(Tree(tmp_path), repo_url, "c0ffee", LOG)
-
-    return make
 
 
 def addresses(tiles: list[dict[str, Any]]) -> list[str]:
@@ -282,45 +254,3 @@ def test_a_manifest_s_order_counts_before_the_place_in_its_list(tiles_of: Tiles)
     tiles = tiles_of({"previews.json": [*entries, "https://x.org/listed"]})
     assert addresses(tiles) == [f"https://x.org/{name}" for name in ("listed", 10, 20, 30)]
     assert [tile["sortOrder"] for tile in tiles] == [0, 1, 2, 3]
-
-
-# Images of the repository -------------------------------------------------------------------------
-
-
-def test_without_a_big_code_host_images_become_data_urls_and_videos_do_not(tiles_of: Tiles) -> None:
-    files = {
-        "previews.json": ["a.png", "b.mp4", "c.gif"],
-        "a.png": PNG,
-        "b.mp4": b"\0\0\0\x20ftypmp42",
-        "c.gif": b"GIF89a",
-    }
-    tiles = tiles_of(files, "/srv/git/shop")
-    assert [(tile["kind"], tile["src"].partition(",")[0]) for tile in tiles] == [
-        ("image", "data:image/png;base64"),
-        ("gif", "data:image/gif;base64"),
-    ]
-
-
-def test_repeated_images_stand_once_whatever_they_are_called(tiles_of: Tiles) -> None:
-    files = {
-        "previews.json": ["a.png", "./a.png", "b.png"],
-        "a.png": PNG,
-        "b.png": PNG,
-        "README.md": "![](a.png)",
-    }
-    assert len(tiles_of(files, "/srv/git/shop")) == 1
-
-
-def test_all_tiles_together_are_bounded_and_a_smaller_one_still_fits(
-    tiles_of: Tiles, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    files: dict[str, Any] = {
-        f"{number}.png": (PNG + bytes([number])).ljust(1_500_000) for number in range(3)
-    }
-    files |= {"previews.json": [*files, "small.png"], "small.png": PNG}
-    tiles = tiles_of(files, "/srv/git/shop")
-    assert len(tiles) == 3
-    assert len(tiles[2]["src"]) < 100
-    assert 4_000_000 < len(json.dumps(tiles)) <= MAX_TOTAL_BYTES
-    assert "preview 2.png is left out: all together take too much" in caplog.text

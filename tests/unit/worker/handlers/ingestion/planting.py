@@ -1,0 +1,10 @@
+"""Small trees of files, to be read as an app's repository."""
+
+import logging
+from collections.abc import Callable
+
+from worker.handlers.untrusted.tree import Tree
+
+Plant = Callable[..., Tree]
+
+LOG = logging.getLogger("tests.ingestion")

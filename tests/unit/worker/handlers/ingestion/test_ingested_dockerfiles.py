@@ -1,0 +1,110 @@
+"""Which Dockerfile an app is built by, and what it says of the app (contract, section 9)."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.worker.handlers.ingestion.planting import Plant
+from worker.handlers.ingestion.tags import (
+    Tag,
+    dockerfile_tags,
+    find_dockerfile,
+)
+from worker.handlers.untrusted.tree import MAX_ENTRIES
+
+# Dockerfiles --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("FROM node:20-alpine", [("runtime", "node20"), ("language", "javascript")]),
+        ("FROM node:18.2", [("runtime", "node182"), ("language", "javascript")]),
+        ("FROM node", [("language", "javascript")]),
+        ("from --platform=$X docker.io/library/python:3.11-slim AS b", [
+            *(("language", "python"), ("runtime", "python311")),
+        ]),
+        ("FROM localhost:5000/python@sha256:0123", [("language", "python")]),
+        ("FROM nginx:1.27\nRUN x", [("runtime", "nginx")]),
+        ("FROM mynode:20\nFROM scratch", []),
+        ("# FROM node:20\nRUN echo FROM python:3", []),
+        ('CMD ["streamlit", "run"]', [("framework", "streamlit")]),
+        ("CMD Uvicorn app:app", [("framework", "fastapi")]),
+        (
+            "FROM node:20\nFROM nginx",
+            [("runtime", "node20"), ("language", "javascript"), ("runtime", "nginx")],
+        ),
+    ],
+)  # fmt: skip
+def test_a_dockerfile_gives_the_tags_of_its_images_and_servers(text: str, tags: list[Tag]) -> None:
+    assert dockerfile_tags(text) == tags
+
+
+SKIPPED = (".git", ".hg", ".svn", "node_modules", ".next", "dist", "build", "out", ".cache")
+
+USUAL = (
+    "Dockerfile",
+    "docker/Dockerfile",
+    "deploy/Dockerfile",
+    "ops/Dockerfile",
+    "Dockerfile.prod",
+    "Dockerfile.release",
+    "Containerfile",
+)
+
+
+@pytest.mark.parametrize("rank", range(len(USUAL)))
+def test_usual_places_come_in_their_order(plant: Plant, rank: int) -> None:
+    tree = plant(dict.fromkeys([*USUAL[rank:], "a/Dockerfile"], "FROM x"))
+    assert find_dockerfile(tree, "none") == USUAL[rank]
+
+
+def test_the_apps_own_path_comes_first(plant: Plant) -> None:
+    tree = plant(dict.fromkeys(["Dockerfile", "build/image"], "FROM x"))
+    assert find_dockerfile(tree, "build/image") == "build/image"
+
+
+@pytest.mark.parametrize(
+    "own", ["", ".", "docker", "../outside", "/etc/passwd", "a\x00b", "x" * 300]
+)
+def test_an_own_path_that_is_no_file_inside_is_passed_over(
+    plant: Plant, tmp_path: Path, own: str
+) -> None:
+    (tmp_path / "outside").write_text("FROM x")
+    assert find_dockerfile(plant({"docker/Dockerfile": "FROM x"}), own) == "docker/Dockerfile"
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["b/Dockerfile", "a/x/Dockerfile"], "b/Dockerfile"),
+        (["b/Dockerfile", "a/Dockerfile.dev"], "a/Dockerfile.dev"),
+        (["web.dockerfile", "a/Dockerfile"], "web.dockerfile"),
+        (["x/Containerfile"], "x/Containerfile"),
+        (["1/2/3/4/5/6/Dockerfile"], "1/2/3/4/5/6/Dockerfile"),
+        (["1/2/3/4/5/6/7/Dockerfile"], None),
+        ([f"{name}/Dockerfile" for name in SKIPPED], None),
+        (["a/node_modules/Dockerfile", "builds/Dockerfile", "z/Dockerfile"], "builds/Dockerfile"),
+        (["Dockerfiles", "MyDockerfile", "dockerfile.txt"], None),
+    ],
+)
+def test_else_a_search_goes_breadth_first_and_alphabetically(
+    plant: Plant, files: list[str], found: str | None
+) -> None:
+    assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), "none") == found
+
+
+def test_a_search_ends_after_so_many_entries(plant: Plant) -> None:
+    tree = plant(
+        {**{f"a{number:05}": "" for number in range(MAX_ENTRIES)}, "z.dockerfile": "FROM x"}
+    )
+    assert find_dockerfile(tree, "none") is None
+    (tree.root / "a00000").unlink()
+    assert find_dockerfile(tree, "none") == "z.dockerfile"
+
+
+def test_a_name_that_no_store_holds_is_not_found(plant: Plant) -> None:
+    tree = plant({"b/Dockerfile.ok": "FROM x"})
+    (tree.root / os.fsdecode(b"Dockerfile.\xff")).write_text("FROM x")
+    assert find_dockerfile(tree, "none") == "b/Dockerfile.ok"
