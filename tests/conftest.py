@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -66,6 +67,21 @@ async def part(database_url: str) -> AsyncIterator[Parts]:
     """Give the service's inner parts at work on this test's database."""
     async with parts(database_url) as part:
         yield part
+
+
+@pytest.fixture
+def filled(database_server: str, shared_dir: Path) -> Iterator[databases.Filled]:
+    """Give a way to a database of this test's own with contents that are made once for all tests.
+
+    It takes what the contents are called and what fills a migrated database with them.
+    """
+    with ExitStack() as stack:
+
+        async def clone(name: str, fill: databases.Fill) -> str:
+            template = await databases.filled_template(database_server, shared_dir, name, fill)
+            return stack.enter_context(databases.clone(database_server, template))
+
+        yield clone
 
 
 @pytest.fixture

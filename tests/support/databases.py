@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,12 @@ from psycopg.conninfo import make_conninfo
 
 from api.embedded.server import EmbeddedPostgres
 from migrations import runner
+
+Fill = Callable[[str], Awaitable[None]]
+"""Fills the database with this URL."""
+
+Filled = Callable[[str, Fill], Awaitable[str]]
+"""Gives a database of one's own: called by its contents' name, filled once for all tests."""
 
 
 @contextmanager
@@ -47,16 +53,49 @@ def quick_server(directory: Path) -> Iterator[str]:
 def template(server_url: str, directory: Path) -> str:
     """Return the name of a migrated database, made once however many workers ask."""
     name = f"template_{runner.HEAD}"
-    with (directory / "template.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            made = directory / f"{name}.made"
-            if not made.exists():
-                connection.execute(f"DROP DATABASE IF EXISTS {name}")
-                connection.execute(f"CREATE DATABASE {name}")
-                runner.upgrade(make_conninfo(server_url, dbname=name))
-                made.touch()
+    with _made_once(server_url, directory, name, None) as url:
+        if url is not None:
+            runner.upgrade(url)
     return name
+
+
+async def filled_template(server_url: str, directory: Path, name: str, fill: Fill) -> str:
+    """Return the name of a database that was filled once, however many workers ask.
+
+    Args:
+        server_url: of the server.
+        directory: that all workers share.
+        name: of what it is filled with.
+        fill: fills the migrated database with this URL, and leaves no session.
+    """
+    name = f"filled_{name}"
+    migrated = template(server_url, directory)
+    with _made_once(server_url, directory, name, migrated) as url:
+        if url is not None:
+            await fill(url)
+    return name
+
+
+@contextmanager
+def _made_once(
+    server_url: str, directory: Path, name: str, source: str | None
+) -> Iterator[str | None]:
+    """Give the URL of a new database that is still to be made, or None where it has been."""
+    made = directory / f"{name}.made"
+    with (directory / f"{name}.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if made.exists():
+            yield None
+            return
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name}")
+            connection.execute(_create(name, source))
+        yield make_conninfo(server_url, dbname=name)
+        made.touch()
+
+
+def _create(name: str, source: str | None) -> str:
+    return f"CREATE DATABASE {name}" + (f" TEMPLATE {source}" if source else "")
 
 
 @contextmanager
@@ -64,9 +103,7 @@ def clone(server_url: str, template_name: str | None) -> Iterator[str]:
     """Give the URL of a database of one's own; empty without a template."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(
-            f"CREATE DATABASE {name}" + (f" TEMPLATE {template_name}" if template_name else "")
-        )
+        connection.execute(_create(name, template_name))
         try:
             yield make_conninfo(server_url, dbname=name)
         finally:

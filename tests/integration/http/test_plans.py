@@ -11,6 +11,7 @@ from projections import job_definitions
 from projections.runs import claims, due, lists
 from projections.runs.filter import RunFilter
 from projections.runs.lists import newest_first
+from tests.support.databases import Filled
 from tests.support.logs import TESTER, parts, query, registered
 
 RUNS = 100_000
@@ -38,18 +39,20 @@ MORE_JOBS = """
 
 
 @pytest.fixture
-async def filled_url(database_url: str) -> str:
+async def filled_url(filled: Filled) -> str:
     """Return a database with 50 jobs and 100 000 runs of all statuses."""
+    return await filled("runs_of_all_statuses", _fill)
 
-    async with parts(database_url) as part:
+
+async def _fill(url: str) -> None:
+    async with parts(url) as part:
         for number in range(50):
             await registered(part.jobs, f"Job-{number}")
         await part.jobs.launch("job-1", Launch(), TESTER)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(FILL_RUNS, (RUNS,))
         connection.execute("VACUUM (ANALYZE) job_runs")
         connection.execute("ANALYZE job_definitions")
-    return database_url
 
 
 def _plan(url: str, sql: str, **values: Any) -> dict[str, Any]:

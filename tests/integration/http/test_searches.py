@@ -1,5 +1,6 @@
 """Searches find the same as by looking at every run, whichever way they are found."""
 
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows
 from projections.runs import lists, search
 from projections.runs.filter import RunFilter
+from tests.support.databases import Filled
 from tests.support.logs import parts
 from tests.support.long_logs import fill
 
@@ -65,12 +67,12 @@ async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -
 
 @pytest.mark.parametrize(("max_named", "far"), [(1_000, 1_000), (5, 1)])
 async def test_a_search_finds_what_looking_at_every_run_would_find(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, max_named: int, far: int
+    filled: Filled, monkeypatch: pytest.MonkeyPatch, max_named: int, far: int
 ) -> None:
     monkeypatch.setattr(search, "MAX_NAMED", max_named)
     monkeypatch.setattr(lists, "FAR", far)
 
-    await fill(database_url, RUNS, pending_in_hundred=10)
+    database_url = await filled("searched_runs", partial(fill, runs=RUNS, pending_in_hundred=10))
     async with parts(database_url) as part, part.pool.connection() as connection:
         rows = await read_rows(
             connection, RunRow, "SELECT * FROM job_runs ORDER BY created_position DESC"

@@ -3,10 +3,14 @@
 import pytest
 
 from tests.recorded_logs import files, record
+from tests.support.databases import Filled
 
 
 @pytest.fixture
-async def filled_url(database_url: str) -> str:
+async def filled_url(filled: Filled) -> str:
     """Return a database with something of everything in its tables."""
-    await record.fold(database_url, files.HERE / "0.1.0")
-    return database_url
+    return await filled("oldest_recording", _fold)
+
+
+async def _fold(url: str) -> None:
+    await record.fold(url, files.HERE / "0.1.0")

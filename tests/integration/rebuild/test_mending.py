@@ -21,7 +21,6 @@ from eventlog.rebuild.verify import Difference, verify
 from projections import job_definitions, job_runs
 from projections.table import Table
 from projections.tables import TABLES
-from tests.recorded_logs import files, record
 from tests.support.big_logs import fill
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
@@ -142,24 +141,23 @@ async def test_rows_that_sit_on_what_belongs_to_others_all_come_right(
     await check_equal_to_log(database_url)
 
 
-async def test_it_appends_nothing_and_announces_nothing(database_url: str) -> None:
-    await record.fold(database_url, files.HERE / "0.1.0")
-    query(database_url, "DELETE FROM job_runs RETURNING 1")
+async def test_it_appends_nothing_and_announces_nothing(filled_url: str) -> None:
+    query(filled_url, "DELETE FROM job_runs RETURNING 1")
     state = (
         "SELECT count(*), (SELECT last_value FROM jobs_events_notification_id_seq) FROM jobs_events"
     )
-    before = query(database_url, state), query(database_url, "SELECT * FROM workers ORDER BY id")
-    with psycopg.connect(database_url, autocommit=True) as listening:
+    before = query(filled_url, state), query(filled_url, "SELECT * FROM workers ORDER BY id")
+    with psycopg.connect(filled_url, autocommit=True) as listening:
         listening.execute(f"LISTEN {sql.CHANNEL}")
-        assert (await rebuild_now(database_url, job_runs.TABLE)).mended > 0
+        assert (await rebuild_now(filled_url, job_runs.TABLE)).mended > 0
         # Whatever was announced before this has arrived with its answer.
         listening.execute("SELECT 1")
         assert list(listening.notifies(timeout=0)) == []
         listening.execute(append_statements.ANNOUNCE, ("1",))
         assert [notice.payload for notice in listening.notifies(timeout=0)] == ["1"]
     assert (
-        query(database_url, state),
-        query(database_url, "SELECT * FROM workers ORDER BY id"),
+        query(filled_url, state),
+        query(filled_url, "SELECT * FROM workers ORDER BY id"),
     ) == before
 
 

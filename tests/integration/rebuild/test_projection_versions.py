@@ -19,7 +19,6 @@ from projections.envelope import Envelope
 from projections.job_runs import RunRow
 from projections.table import Changes, Table
 from projections.tables import TABLES
-from tests.recorded_logs import files, record
 from tests.support.logs import query
 from tests.support.processes import started
 
@@ -38,15 +37,12 @@ async def find(url: str, table: Table) -> int:
 
 
 @pytest.fixture
-async def outdated_url(database_url: str) -> str:
+def outdated_url(filled_url: str) -> str:
     """Return a database whose runs an older version wrote, without who requested them."""
-    await record.fold(database_url, files.HERE / "0.1.0")
-    query(database_url, "UPDATE job_runs SET requested_by = 'somebody' RETURNING 1")
-    query(
-        database_url,
-        "UPDATE projection_versions SET version = 0 WHERE name = 'job_runs' RETURNING 1",
-    )
-    return database_url
+    query(filled_url, "UPDATE job_runs SET requested_by = 'somebody' RETURNING 1")
+    version = "UPDATE projection_versions SET version = 0 WHERE name = 'job_runs' RETURNING 1"
+    query(filled_url, version)
+    return filled_url
 
 
 async def test_a_new_database_has_todays_versions(database_url: str) -> None:
@@ -136,9 +132,7 @@ async def test_a_rebuild_that_did_not_end_is_noticed_and_drops_checkpoints_when_
     )
 
 
-async def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> None:
-    await record.fold(database_url, files.HERE / "0.1.0")
-
+async def test_a_new_column_is_filled_by_the_same_rebuild(filled_url: str) -> None:
     def evolve(row: RunRow | None, event: Envelope) -> Changes:
         changed = job_runs.evolve(row, event)
         seen = row.get("events_seen") if row else 0
@@ -146,17 +140,17 @@ async def test_a_new_column_is_filled_by_the_same_rebuild(database_url: str) -> 
 
     columns = {**job_runs.COLUMNS, "events_seen": "integer"}
     table = replace(job_runs.TABLE, columns=columns, evolve=evolve, version=3)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE job_runs ADD COLUMN events_seen integer")
-    runs = query(database_url, "SELECT count(*) FROM job_runs")[0][0]
-    assert await find(database_url, table) == runs
-    rebuilt = await rebuild.rebuild(Database(database_url), table, lambda _: None, lambda *_: None)
+    runs = query(filled_url, "SELECT count(*) FROM job_runs")[0][0]
+    assert await find(filled_url, table) == runs
+    rebuilt = await rebuild.rebuild(Database(filled_url), table, lambda _: None, lambda *_: None)
     assert rebuilt.mended == runs
-    assert await find(database_url, table) == 0
+    assert await find(filled_url, table) == 0
     assert query(
-        database_url, "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version"
+        filled_url, "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version"
     ) == [(0,)]
-    assert await stale(database_url) == [("job_runs", 3)]
+    assert await stale(filled_url) == [("job_runs", 3)]
 
 
 async def test_a_table_that_still_differs_gets_no_version(
