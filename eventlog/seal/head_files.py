@@ -1,4 +1,4 @@
-"""Heads kept outside the database: one JSON document a line, so that a file may gather them over the years."""
+"""Heads kept outside the database: one JSON document a line, so that a file may gather many."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,9 @@ class KeptHead:
 
 def exported(signed: SignedHead, tree: Frontier) -> bytes:
     """Return a head as one line of JSON."""
-    return orjson.dumps({**signed.present(), "peaks": [peak.hex() for peak in tree.peaks]}) + b"\n"
+    peaks = [peak.hex() for peak in tree.peaks]
+    document = {**signed.present(), "peaks": peaks}
+    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
@@ -56,9 +58,12 @@ def read_head(path: Path, keys: SealKeys) -> SignedHead | None:
     """Return the last head that a sealer kept, None if it has kept none.
 
     Raises:
-        SealError: as `read_kept`.
+        SealError: the file cannot be read, or holds something else.
     """
-    return read_kept(path, keys)[-1].signed if path.exists() else None
+    if not path.exists():
+        return None
+    heads = read_kept(path, keys)
+    return heads[-1].signed
 
 
 def write_head(path: Path, signed: SignedHead, tree: Frontier) -> None:

@@ -7,7 +7,8 @@ from eventlog.encoding.columns import _ENCODED, RawRow, encoded
 from eventlog.seal.merkle import leaf_hash
 
 LEAVES_AFTER = rf"""
-    SELECT array_agg(position ORDER BY position) AS positions, string_agg(leaf, '' ORDER BY position) AS leaves,
+    SELECT array_agg(position ORDER BY position) AS positions,
+        string_agg(leaf, '' ORDER BY position) AS leaves,
         {ARCHIVED_TO} AS archived_to
     FROM (
         SELECT notification_id AS position, sha256('\x00' || {_ENCODED}) AS leaf FROM {EVENTS_TABLE}
@@ -23,6 +24,9 @@ Leaf = tuple[int, bytes]
 
 def to_leaves(rows: Sequence[RawRow]) -> list[Leaf]:
     """Return the leaves of rows that have positions."""
-    return [
-        (int.from_bytes(row[0] or b"", "big", signed=True), leaf_hash(encoded(row))) for row in rows
-    ]
+    return [(position_of(row), leaf_hash(encoded(row))) for row in rows]
+
+
+def position_of(row: RawRow) -> int:
+    """Return a row's position; a column that an editor made NULL counts as 0."""
+    return int.from_bytes(row[0] or b"", "big", signed=True)

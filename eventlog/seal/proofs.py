@@ -1,4 +1,7 @@
-"""Proofs that need no database to be checked: an event is under a head, or one head's log begins with another's."""
+"""Proofs that need no database to be checked.
+
+Either an event is under a head, or the log of one head begins with the log of another.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,12 +51,15 @@ class Prover:
             SealError: it is not, or the log is not what was sealed.
         """
         async with borrowed(self._pool) as connection, connection.transaction():
-            signed = head or await self.last_head(connection)
+            signed = head
+            if signed is None:
+                signed = await self.last_head(connection)
             index = await self._index(connection, position)
             if index is None or index >= signed.head.size:
                 raise SealError(f"seal {signed.head.number} covers no event at position {position}")
             event = await _event(connection, self._archive, position)
-            path = await self._roots(connection, inclusion_ranges(index, signed.head.size))
+            ranges = inclusion_ranges(index, signed.head.size)
+            path = await self._roots(connection, ranges)
         proof = {
             "format": INCLUSION,
             "event": _shown(event),
@@ -74,9 +80,11 @@ class Prover:
             new = await self.last_head(connection)
             if old.head.size > new.head.size:
                 raise SealError(
-                    f"the log has {new.head.size} sealed events, fewer than the {old.head.size} of that seal"
+                    f"the log has {new.head.size} sealed events,"
+                    f" fewer than the {old.head.size} of that seal"
                 )
-            path = await self._roots(connection, consistency_ranges(old.head.size, new.head.size))
+            ranges = consistency_ranges(old.head.size, new.head.size)
+            path = await self._roots(connection, ranges)
         proof = {
             "format": CONSISTENCY,
             "old": old.present(),
@@ -111,25 +119,25 @@ class Prover:
         return trusted(self._keys, row.head, row.signature)
 
     async def _index(self, connection: Connection, position: int) -> int | None:
-        """Return the how many-th event stands at the position, from 0 on, None if none is sealed there."""
+        """Return how many sealed events come before a position, None if no sealed one is there."""
         row = await seal_covering(connection, position)
         if row is None:
             return None
-        log_id = str((await fetch_rows(connection, sql.LOG_ID, {}))[0]["id"])
-        seal = judge(row, self._keys, log_id)
+        [log] = await fetch_rows(connection, sql.LOG_ID, {})
+        seal = judge(row, self._keys, str(log["id"]))
         if seal.signed is None or seal.entries is None:
             raise SealError(f"{seal.problems[0]}: run `seal verify`")
         positions = [place for place, _ in seal.entries]
-        return (
-            seal.signed.head.size - len(positions) + positions.index(position)
-            if position in positions
-            else None
-        )
+        if position not in positions:
+            return None
+        before = seal.signed.head.size - len(positions)
+        return before + positions.index(position)
 
     async def _roots(self, connection: Connection, ranges: Sequence[Range]) -> list[bytes]:
         roots = RangeRoots(ranges)
         async for seal in all_seals(connection):
-            roots.push_all(split(seal.leaves))
+            leaves = split(seal.leaves)
+            roots.push_all(leaves)
         try:
             return roots.roots()
         except ValueError:
@@ -156,23 +164,28 @@ def check_proof(proof: Any, keys: SealKeys) -> str:
 def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
     head = presented(keys, proof["seal"]).head
     event = proof["event"]
-    leaf = leaf_hash(encoded(read_event(event)))
-    if not verify_inclusion(leaf, proof["index"], head.size, path, bytes.fromhex(head.root)):
+    row = read_event(event)
+    leaf = leaf_hash(encoded(row))
+    root = bytes.fromhex(head.root)
+    if not verify_inclusion(leaf, proof["index"], head.size, path, root):
         raise SealError(
             f"this event is not what was sealed at position {event['position']}: run `seal verify`"
         )
     return (
-        f"the event at position {event['position']} is event {proof['index'] + 1} of the {head.size}"
-        f" under seal {head.number} of log {head.log_id}, made at {head.sealed_at}"
+        f"the event at position {event['position']} is event {proof['index'] + 1}"
+        f" of the {head.size} under seal {head.number} of log {head.log_id},"
+        f" made at {head.sealed_at}"
     )
 
 
 def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
-    old, new = presented(keys, proof["old"]).head, presented(keys, proof["new"]).head
-    roots = bytes.fromhex(old.root), bytes.fromhex(new.root)
+    old = presented(keys, proof["old"]).head
+    new = presented(keys, proof["new"]).head
     if old.log_id != new.log_id:
         raise SealError(f"these are seals of two logs, {old.log_id} and {new.log_id}")
-    if not verify_consistency(old.size, roots[0], new.size, roots[1], path):
+    old_root = bytes.fromhex(old.root)
+    new_root = bytes.fromhex(new.root)
+    if not verify_consistency(old.size, old_root, new.size, new_root, path):
         raise SealError(
             f"the log under seal {new.number} does not begin with that under seal {old.number}"
         )
@@ -187,13 +200,14 @@ async def _event(connection: Connection, archive: Path | None, position: int) ->
     cursor = columns.raw_cursor(connection)
     await cursor.execute(columns.ONE, (position,), binary=True)
     row = await cursor.fetchone()
-    if row is None and (archived := await event_at(connection, archive, position)) is not None:
-        return read_event(archived)
-    if row is None:
+    if row is not None:
+        return row
+    archived = await event_at(connection, archive, position)
+    if archived is None:
         raise SealError(
             f"the event at position {position} was sealed and is gone: run `seal verify`"
         )
-    return row
+    return read_event(archived)
 
 
 def _shown(event: RawRow) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The whole log as it is stored, byte by byte: what stands in the table, merged with what the archives hold."""
+"""The whole log as it is stored, byte by byte: the table merged with what the archives hold."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -8,13 +8,16 @@ from eventlog.archive.reading import events_between
 from eventlog.encoding import columns
 from eventlog.encoding.columns import FIRST, RawRow
 from eventlog.encoding.document import read_event
+from eventlog.seal.leaves import position_of
 from projections.rows import Connection
 
 
 async def raw_chunks(
     connection: Connection, archive: Path | None, size: int
 ) -> AsyncGenerator[list[RawRow]]:
-    """Yield all events in the order of positions, some at a time. It needs a transaction; use it in `aclosing`.
+    """Yield all events in the order of positions, some at a time.
+
+    It needs a transaction; use it in `aclosing`.
 
     Raises:
         ArchiveError: an archive cannot be read.
@@ -34,17 +37,27 @@ async def raw_chunks(
             if more_kept and not kept:
                 kept = await anext(archived, [])
                 more_kept = bool(kept)
-            if not stored or not kept:
-                if not stored and not kept:
-                    return
+            if not stored and not kept:
+                return
+            if stored and kept:
+                ready, stored, kept = _merged(stored, kept)
+                yield ready
+            else:
                 yield stored or kept
-                stored, kept = [], []
-                continue
-            bound = min(_position(stored[-1]), _position(kept[-1]))
-            ready = [row for row in (*stored, *kept) if _position(row) <= bound]
-            yield sorted(ready, key=_position)
-            stored = [row for row in stored if _position(row) > bound]
-            kept = [row for row in kept if _position(row) > bound]
+                stored = []
+                kept = []
+
+
+def _merged(
+    stored: list[RawRow], kept: list[RawRow]
+) -> tuple[list[RawRow], list[RawRow], list[RawRow]]:
+    """Return, of two chunks, what no later event can come before, and what is left of each."""
+    bound = min(position_of(stored[-1]), position_of(kept[-1]))
+    ready = [row for row in (*stored, *kept) if position_of(row) <= bound]
+    ready.sort(key=position_of)
+    stored_later = [row for row in stored if position_of(row) > bound]
+    kept_later = [row for row in kept if position_of(row) > bound]
+    return ready, stored_later, kept_later
 
 
 async def raw_after(
@@ -59,17 +72,17 @@ async def raw_after(
     await connection.execute(columns.UTF8)
     await cursor.execute(columns.NEXT, {"after": position, "limit": limit}, binary=True)
     # The log first: an event that is archived meanwhile is in both, and none is in neither.
-    rows = {_position(row): row for row in await cursor.fetchall()}
+    rows = {position_of(row): row for row in await cursor.fetchall()}
+    last = max(rows, default=position)
     count = 0
-    async with aclosing(
-        _archived(connection, archive, position, max(rows, default=position))
-    ) as archived:
+    async with aclosing(_archived(connection, archive, position, last)) as archived:
         async for chunk in archived:
-            rows |= {_position(row): row for row in chunk}
+            rows |= {position_of(row): row for row in chunk}
             count += len(chunk)
             if count >= limit:
                 break
-    return [rows[one] for one in sorted(rows)][:limit]
+    positions = sorted(rows)
+    return [rows[one] for one in positions[:limit]]
 
 
 async def _archived(
@@ -78,7 +91,3 @@ async def _archived(
     async with aclosing(events_between(connection, archive, after, until)) as chunks:
         async for chunk in chunks:
             yield [read_event(document) for document in chunk]
-
-
-def _position(row: RawRow) -> int:
-    return int.from_bytes(row[0] or b"", "big", signed=True)

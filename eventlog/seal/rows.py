@@ -1,4 +1,4 @@
-"""Rows of `log_seals`, none of which is believed before its signature and its hashes were checked."""
+"""Rows of `log_seals`; none is believed before its signature and its hashes have been checked."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ SEALS_CHUNK = 50
 
 @dataclass(frozen=True)
 class StoredSeal:
-    """A row as it stands in the table. What an editor made NULL or put in another form is empty here."""
+    """A row as it stands in the table; what an editor made NULL or something else is empty here."""
 
     number: int
     size: int
@@ -53,14 +53,18 @@ async def last_seal(connection: Connection) -> StoredSeal | None:
     """Return the last row, None if there is none."""
     cursor = await connection.execute(statements.LAST_SEAL)
     row = await cursor.fetchone()
-    return _stored(row) if row else None
+    if row is None:
+        return None
+    return _stored(row)
 
 
 async def seal_covering(connection: Connection, position: int) -> StoredSeal | None:
     """Return the row under which a position falls, None if that is not sealed."""
     cursor = await connection.execute(statements.SEAL_COVERING, (position,))
     row = await cursor.fetchone()
-    return _stored(row) if row else None
+    if row is None:
+        return None
+    return _stored(row)
 
 
 async def all_seals(connection: Connection) -> AsyncIterator[StoredSeal]:
@@ -81,22 +85,19 @@ def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
         return JudgedSeal(number, problems=[f"seal {number}: {error}"])
     head = signed.head
     if head.log_id != log_id:
-        return JudgedSeal(
-            number, problems=[f"seal {number} was made for another log, {head.log_id}"]
-        )
+        problem = f"seal {number} was made for another log, {head.log_id}"
+        return JudgedSeal(number, problems=[problem])
     if head.number != number:
-        return JudgedSeal(
-            number, problems=[f"what stands as seal {number} was signed as seal {head.number}"]
-        )
-    columns = (("size", row.size, head.size), ("position", row.position, head.position))
-    problems = [
-        f"seal {number}: its column {name} was altered"
-        for name, stored, value in columns
-        if stored != value
-    ]
+        problem = f"what stands as seal {number} was signed as seal {head.number}"
+        return JudgedSeal(number, problems=[problem])
+    problems: list[str] = []
+    if row.size != head.size:
+        problems.append(f"seal {number}: its column size was altered")
+    if row.position != head.position:
+        problems.append(f"seal {number}: its column position was altered")
     entries: list[Leaf] | None = None
     if entries_hash(row.runs, row.leaves) == head.entries:
-        entries = list(entries_of(row.runs, row.leaves))
+        entries = entries_of(row.runs, row.leaves)
     else:
         problems.append(f"seal {number}: its list of events was altered")
     tree: Frontier | None = None
@@ -108,23 +109,34 @@ def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
 
 
 def _stored(row: Mapping[str, Any]) -> StoredSeal:
-    runs = row["runs"] if isinstance(row["runs"], list) else []
     return StoredSeal(
         number=_int(row["number"]),
         size=_int(row["size"]),
         position=_int(row["position"]),
         head=str(row["head"]),
         signature=as_bytes(row["signature"]),
-        runs=runs if all(isinstance(position, int) for position in runs) else [],
+        runs=_ints(row["runs"]),
         leaves=as_bytes(row["leaves"]),
         peaks=as_bytes(row["peaks"]),
     )
 
 
 def _int(value: object) -> int:
-    return value if isinstance(value, int) else -1
+    if not isinstance(value, int):
+        return -1
+    return value
+
+
+def _ints(value: object) -> list[int]:
+    if not isinstance(value, list):
+        return []
+    if not all(isinstance(one, int) for one in value):
+        return []
+    return value
 
 
 def as_bytes(value: object) -> bytes:
     """Return a column's bytes; what an editor put in their place counts as none."""
-    return value if isinstance(value, bytes) else b""
+    if not isinstance(value, bytes):
+        return b""
+    return value

@@ -1,4 +1,4 @@
-"""Seals: signed heads of a Merkle tree over the log, each naming the one before, with what a check needs.
+"""Seals: signed heads of a Merkle tree over the log, each naming the one before.
 
 A head says: this log's first `size` events, up to `position`, have this root. What is signed is its
 text, canonical JSON; the rest of a seal (the hashes of its own events, their positions) is covered
@@ -6,7 +6,7 @@ by the head's `entries`, and the tree's peaks by its `root`. So no column of the
 altered unnoticed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
@@ -25,6 +25,8 @@ NOTHING_BEFORE = "0" * 64
 _NAMES = {"log_id": "logId", "sealed_at": "sealedAt"}
 """Names of a head's fields in JSON, where they differ."""
 
+_PYTHON_NAMES = {shown: name for name, shown in _NAMES.items()}
+
 
 class SealError(Exception):
     """Seals or heads are not what they must be; the message says what is wrong."""
@@ -36,7 +38,7 @@ class Head:
 
     Attributes:
         log_id: the log's name.
-        number: the how many-th seal this is, from 1 on.
+        number: seals are numbered from 1 on.
         size: how many events the tree has.
         root: the tree's root.
         position: the last event's.
@@ -58,7 +60,8 @@ class Head:
 
     def present(self) -> dict[str, Any]:
         """Return the head as plain JSON."""
-        return {_NAMES.get(name, name): value for name, value in asdict(self).items()}
+        fields = asdict(self)
+        return {_NAMES.get(name, name): value for name, value in fields.items()}
 
     def text(self) -> str:
         """Return the canonical JSON: names sorted, no spaces."""
@@ -75,7 +78,8 @@ class SignedHead:
     @property
     def hash(self) -> str:
         """Return what the next seal names as the one before it."""
-        return sha256(_message(self.head.text()) + self.signature).hexdigest()
+        signed = _message(self.head.text()) + self.signature
+        return sha256(signed).hexdigest()
 
     def present(self) -> dict[str, Any]:
         """Return the head as it is exported."""
@@ -100,13 +104,22 @@ class Seal:
     def row(self) -> tuple[object, ...]:
         """Return the values for `INSERT_SEAL`."""
         head = self.signed.head
-        named = (head.number, head.size, head.position, head.text(), self.signed.signature)
-        return (*named, self.runs, self.leaves, self.peaks)
+        return (
+            head.number,
+            head.size,
+            head.position,
+            head.text(),
+            self.signed.signature,
+            self.runs,
+            self.leaves,
+            self.peaks,
+        )
 
 
 def sign(keys: SealKeys, head: Head) -> SignedHead:
     """Return the head with the present key's signature."""
-    return SignedHead(head, keys.sign(_message(head.text())))
+    message = _message(head.text())
+    return SignedHead(head, keys.sign(message))
 
 
 def trusted(keys: SealKeys, text: str, signature: bytes) -> SignedHead:
@@ -117,7 +130,8 @@ def trusted(keys: SealKeys, text: str, signature: bytes) -> SignedHead:
     """
     if not keys.verify(_message(text), signature):
         raise SealError("it is not signed by a key that is trusted")
-    return SignedHead(_head(orjson.loads(text)), signature)
+    fields = orjson.loads(text)
+    return SignedHead(_head(fields), signature)
 
 
 def presented(keys: SealKeys, document: Any) -> SignedHead:
@@ -127,7 +141,8 @@ def presented(keys: SealKeys, document: Any) -> SignedHead:
         SealError: it is none, or no trusted key signed it.
     """
     try:
-        head, signature = _head(document["head"]), bytes.fromhex(document["signature"])
+        head = _head(document["head"])
+        signature = bytes.fromhex(document["signature"])
     except (AttributeError, KeyError, TypeError, ValueError):
         raise SealError("it is not the head of a seal") from None
     if document.get("format") != FORMAT:
@@ -137,9 +152,8 @@ def presented(keys: SealKeys, document: Any) -> SignedHead:
 
 def entries_hash(runs: Sequence[int], leaves: bytes) -> str:
     """Return the hash that a head gives over what its seal added."""
-    positions = b"".join(
-        position.to_bytes(8, "big", signed=True) for position in (len(runs), *runs)
-    )
+    numbers = [number.to_bytes(8, "big", signed=True) for number in (len(runs), *runs)]
+    positions = b"".join(numbers)
     return sha256(positions + leaves).hexdigest()
 
 
@@ -154,24 +168,29 @@ def to_runs(positions: Sequence[int]) -> list[int]:
     return runs
 
 
-def entries_of(runs: Sequence[int], leaves: bytes) -> Iterator[Leaf]:
-    """Yield the positions and leaf hashes that a seal added.
+def entries_of(runs: Sequence[int], leaves: bytes) -> list[Leaf]:
+    """Return the positions and leaf hashes that a seal added.
 
     Raises:
-        ValueError: there are not as many of the ones as of the others.
+        ValueError: there are not as many hashes as positions.
     """
-    positions = (position for start, end in pairs(runs) for position in range(start, end + 1))
-    return zip(positions, split(leaves), strict=True)
+    positions: list[int] = []
+    for first, last in pairs(runs):
+        positions += range(first, last + 1)
+    return list(zip(positions, split(leaves), strict=True))
 
 
 def pairs(runs: Sequence[int]) -> list[tuple[int, int]]:
     """Return the runs as pairs of their first and last position."""
-    return list(zip(runs[::2], runs[1::2], strict=True))
+    firsts = runs[::2]
+    lasts = runs[1::2]
+    return list(zip(firsts, lasts, strict=True))
 
 
 def split(hashes: bytes) -> list[bytes]:
     """Return hashes that stand one after the other as a list."""
-    return [hashes[start : start + HASH_SIZE] for start in range(0, len(hashes), HASH_SIZE)]
+    starts = range(0, len(hashes), HASH_SIZE)
+    return [hashes[start : start + HASH_SIZE] for start in starts]
 
 
 def tree_of(head: Head, peaks: bytes) -> Frontier:
@@ -190,8 +209,8 @@ def tree_of(head: Head, peaks: bytes) -> Frontier:
 
 
 def _head(fields: dict[str, Any]) -> Head:
-    python_names = {shown: name for name, shown in _NAMES.items()}
-    return Head(**{python_names.get(name, name): value for name, value in fields.items()})
+    named = {_PYTHON_NAMES.get(name, name): value for name, value in fields.items()}
+    return Head(**named)
 
 
 def _message(text: str) -> bytes:

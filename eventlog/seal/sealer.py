@@ -1,10 +1,9 @@
-"""The sealer: follows the log and writes a signed Merkle head over it, once a second while events arrive.
+"""The sealer: follows the log and seals it once a second while events arrive.
 
-Each cycle is one short transaction under an advisory lock of its own, from the last seal in the
-table to the log's
-end: whoever gets the lock seals, the others find it done. Nothing is kept between cycles but the
-last head, in a file outside the database, so a killed sealer, or another process, just goes on. The
-append lock is never touched.
+A seal is a signed Merkle head over the log. Each cycle is one short transaction under an advisory
+lock of its own, from the last seal in the table to the log's end: whoever gets the lock seals, the
+others find it done. Nothing is kept between cycles but the last head, in a file outside the
+database, so after a kill it, or another process, just goes on. The append lock is never touched.
 """
 
 import asyncio
@@ -91,12 +90,13 @@ class Sealer:
 
         Raises:
             LogUnavailableError: the database is away.
-            SealError: the seals in the database cannot be gone on with.
+            SealError: the seals in the database cannot be continued.
             SealKeyError: the key cannot be used.
         """
         count = 0
         async with borrowed(self._pool) as connection, connection.transaction():
-            if not (await fetch_rows(connection, statements.TRY_SEAL_LOCK, {}))[0]["held"]:
+            [lock] = await fetch_rows(connection, statements.TRY_SEAL_LOCK, {})
+            if not lock["held"]:
                 return False
             tip = await self._tips.read(connection)
             for _ in range(MAX_SEALS):
@@ -139,19 +139,25 @@ def next_seal(
     tree = Frontier(tip.tree.size, tip.tree.peaks)
     tree.push_all(split(leaves))
     runs = to_runs(positions)
+    number = 1
+    previous = NOTHING_BEFORE
+    if tip.signed is not None:
+        number = tip.signed.head.number + 1
+        previous = tip.signed.hash
     head = Head(
         log_id=tip.log_id,
-        number=tip.signed.head.number + 1 if tip.signed else 1,
+        number=number,
         size=tree.size,
         root=tree.root().hex(),
         position=positions[-1],
         entries=entries_hash(runs, leaves),
-        previous=tip.signed.hash if tip.signed else NOTHING_BEFORE,
+        previous=previous,
         sealed_at=to_iso(datetime.now(UTC)),
         key=keys.id,
     )
     signed = sign(keys, head)
-    return Seal(signed, runs, leaves, b"".join(tree.peaks)), Tip(tip.log_id, signed, tree)
+    seal = Seal(signed, runs, leaves, b"".join(tree.peaks))
+    return seal, Tip(tip.log_id, signed, tree)
 
 
 async def _leaves_after(
@@ -161,7 +167,12 @@ async def _leaves_after(
     cursor = connection.cursor(binary=True)
     await cursor.execute(stored_events.LEAVES_AFTER, {"after": position, "limit": MAX_EVENTS})
     row = await cursor.fetchone()
-    if row and row["archived_to"] is not None and row["archived_to"] > position:
-        leaves = to_leaves(await raw_after(connection, archive, position, MAX_EVENTS))
-        return [place for place, _ in leaves], b"".join(leaf for _, leaf in leaves)
-    return (row["positions"] or [], row["leaves"] or b"") if row else ([], b"")
+    if row is None:
+        return [], b""
+    if row["archived_to"] is None or row["archived_to"] <= position:
+        return row["positions"] or [], row["leaves"] or b""
+    rows = await raw_after(connection, archive, position, MAX_EVENTS)
+    leaves = to_leaves(rows)
+    positions = [place for place, _ in leaves]
+    hashes = [leaf for _, leaf in leaves]
+    return positions, b"".join(hashes)

@@ -19,7 +19,10 @@ INSERT_SEAL = f"INSERT INTO log_seals ({SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %
 LAST_SEAL = f"SELECT {SEAL_COLUMNS} FROM log_seals ORDER BY number DESC LIMIT 1"
 
 
-TIP = f"SELECT number, head, signature, peaks, ({LOG_ID}) AS log_id FROM log_seals ORDER BY number DESC LIMIT 1"
+TIP = f"""
+    SELECT number, head, signature, peaks, ({LOG_ID}) AS log_id
+    FROM log_seals ORDER BY number DESC LIMIT 1
+"""
 
 
 SEALED_HEAD = "SELECT head FROM log_seals WHERE number = %s"

@@ -1,7 +1,8 @@
-"""Where sealing goes on: the last seal in the database, compared with what is kept outside of it."""
+"""Where sealing goes on: the last seal in the database, compared with the one kept outside."""
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from eventlog.seal.head_files import read_head, write_head
 from eventlog.seal.merkle import Frontier
 from eventlog.seal.rows import as_bytes
 from eventlog.seal.seal import SealError, SignedHead, tree_of, trusted
-from projections.rows import Connection
+from projections.rows import Connection, fetch_rows
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ class Tip:
     @property
     def position(self) -> int:
         """Return the last position that is sealed."""
-        return self.signed.head.position if self.signed else FIRST
+        if self.signed is None:
+            return FIRST
+        return self.signed.head.position
 
 
 class Tips:
@@ -63,26 +66,17 @@ class Tips:
         return self._keys
 
     async def read(self, connection: Connection) -> Tip:
-        """Return the tip, once it is certain that it was sealed by us and goes on from what we knew.
+        """Return the tip, once it is certain that we sealed it and that it follows what we knew.
 
         Raises:
             SealError: it does not.
             SealKeyError: there is no key to go on with.
         """
-        row = await (await connection.execute(statements.TIP)).fetchone()
+        cursor = await connection.execute(statements.TIP)
+        row = await cursor.fetchone()
         if row is None:
-            log = await (await connection.execute(sql.LOG_ID)).fetchone()
-            self._first_keys()
-            known = self._known()
-            if known is not None:
-                raise SealError(f"the database has no seals, but {self._kept(known)}")
-            return Tip(str(log["id"]) if log else "", None, Frontier())
-        known = self._tip.signed if self._tip else None
-        if (
-            self._tip
-            and known
-            and (row["head"], row["signature"]) == (known.head.text(), known.signature)
-        ):
+            return await self._beginning(connection)
+        if self._tip is not None and _is_of(self._tip, row):
             return self._tip
         keys = self._present_keys()
         try:
@@ -92,12 +86,21 @@ class Tips:
             raise SealError(
                 f"its last seal, {row['number']}, cannot be gone on from: {error}"
             ) from None
-        if (signed.head.log_id, signed.head.number) != (row["log_id"], row["number"]):
-            raise SealError(
-                f"its last seal is seal {signed.head.number} of log {signed.head.log_id}: altered"
-            )
+        head = signed.head
+        if head.log_id != row["log_id"] or head.number != row["number"]:
+            raise SealError(f"its last seal is seal {head.number} of log {head.log_id}: altered")
         await self._compare(connection)
         return Tip(row["log_id"], signed, tree)
+
+    async def _beginning(self, connection: Connection) -> Tip:
+        """Return the tip of a log without seals."""
+        self._first_keys()
+        known = self._known()
+        if known is not None:
+            raise SealError(f"the database has no seals, but {self._kept(known)}")
+        rows = await fetch_rows(connection, sql.LOG_ID, {})
+        names = [str(row["id"]) for row in rows]
+        return Tip("".join(names), None, Frontier())
 
     async def keep(self, tip: Tip) -> None:
         """Keep a tip that was committed, here and in the file."""
@@ -140,19 +143,29 @@ class Tips:
         known = self._known()
         if known is None:
             return
-        row = await (
-            await connection.execute(statements.SEALED_HEAD, (known.head.number,))
-        ).fetchone()
+        cursor = await connection.execute(statements.SEALED_HEAD, (known.head.number,))
+        row = await cursor.fetchone()
         if row is None or row["head"] != known.head.text():
             raise SealError(f"the database's seals contradict what was sealed: {self._kept(known)}")
 
     def _known(self) -> SignedHead | None:
         """Return the last head that this process, or one before it, has kept."""
-        return self._tip.signed if self._tip else read_head(self._sealing.head_file, self.keys)
+        if self._tip is not None:
+            return self._tip.signed
+        return read_head(self._sealing.head_file, self.keys)
 
     def _kept(self, known: SignedHead) -> str:
         return (
-            f"{self._sealing.head_file} holds seal {known.head.number} of log {known.head.log_id}, up to position"
-            f" {known.head.position}. Run `seal verify`; if the database was replaced or restored on purpose,"
-            " stop the service, move that file away and start again"
+            f"{self._sealing.head_file} holds seal {known.head.number} of log {known.head.log_id},"
+            f" up to position {known.head.position}. Run `seal verify`; if the database was"
+            " replaced or restored on purpose, stop the service, move that file away and start"
+            " again"
         )
+
+
+def _is_of(tip: Tip, row: Mapping[str, object]) -> bool:
+    """Return whether a row of `log_seals` is the tip's."""
+    if tip.signed is None:
+        return False
+    is_same_head = row["head"] == tip.signed.head.text()
+    return is_same_head and row["signature"] == tip.signed.signature

@@ -1,6 +1,6 @@
-"""The check of the seals, as a machine that is fed with seals and leaves in their order. It does no input or output.
+"""The check of the seals: a pure machine that is fed with seals and leaves in their order.
 
-Between two good seals, the events must be those that the second one lists. Where its list cannot be
+Between two good seals the events must be those that the second one lists. Where its list cannot be
 believed, or seals in between are gone or broken, the events themselves are hashed into the tree,
 and the signed root tells whether they are what was sealed; if not, the peaks of the two trees tell
 where, as far as they can.
@@ -14,7 +14,7 @@ from eventlog.seal.head_files import KeptHead
 from eventlog.seal.leaves import Leaf
 from eventlog.seal.merkle import Frontier, first_difference
 from eventlog.seal.rows import JudgedSeal
-from eventlog.seal.seal import NOTHING_BEFORE, SignedHead, pairs, to_runs
+from eventlog.seal.seal import NOTHING_BEFORE, Head, SignedHead, pairs, to_runs
 from eventlog.seal.verification.findings import Findings, Report
 from eventlog.seal.verification.kept_heads import KeptHeads
 
@@ -23,7 +23,10 @@ END = 2**63
 
 
 class SealCheck:
-    """Call `open` with a seal, `take` with the events up to its position, `close`; at last `open_tail`, `finish`."""
+    """Call `open` with a seal, `take` with the events up to its position, and `close`.
+
+    After the last seal call `open_tail`, `take` with what is left, and `finish`.
+    """
 
     def __init__(self, log_id: str, kept: Sequence[KeptHead]) -> None:
         self.findings = Findings()
@@ -41,48 +44,48 @@ class SealCheck:
         self._at = 0
         self._listed_from = END
         self._unlisted = array("q")
-        self._events = self._unsealed = 0
-        self._first = self._last = self._first_unsealed = 1
+        self._events = 0
+        self._unsealed = 0
+        self._first = 1
+        self._last = 1
+        self._first_unsealed = 1
 
     def open(self, seal: JudgedSeal) -> int | None:
-        """Begin with the next seal; return the last position it covers, or None if there is nothing to believe."""
-        if seal.signed is None or (
-            self._good is not None and seal.number <= self._good.head.number
-        ):
+        """Begin with the next seal.
+
+        Returns:
+            The last position it covers, None if nothing of it can be believed.
+        """
+        before = 0
+        hash_before = NOTHING_BEFORE
+        if self._good is not None:
+            before = self._good.head.number
+            hash_before = self._good.hash
+        if seal.signed is None or seal.number <= before:
             self._doubts += seal.problems or [f"there is more than one seal {seal.number}"]
             self._numbers.add(seal.number)
             return None
         head = seal.signed.head
-        before = self._good.head.number if self._good else 0
-        missing = [
-            number for number in range(before + 1, head.number) if number not in self._numbers
-        ]
-        for start, end in pairs(to_runs(missing)):
-            self._doubts.append(
-                f"seal {start} is missing"
-                if start == end
-                else f"seals {start} to {end} are missing"
-            )
-        if head.number == before + 1 and head.previous != (
-            self._good.hash if self._good else NOTHING_BEFORE
-        ):
+        self._doubt_missing(before + 1, head.number)
+        is_next = head.number == before + 1
+        if is_next and head.previous != hash_before:
             self._doubts.append(f"seal {head.number} does not follow from the one before it")
         self._kept.saw_seal(seal.signed)
-        self._seal, self._entries, self._at = seal, seal.entries or [], 0
-        if not self._entries:
-            self._listed_from = END
-        else:
-            # Right after a good seal, every event has to be listed.
-            self._listed_from = FIRST if head.number == before + 1 else self._entries[0][0]
+        self._seal = seal
+        self._list(seal.entries or [])
+        if self._entries and is_next:  # Right after a good seal, every event has to be listed.
+            self._listed_from = FIRST
         return head.position
 
     def open_tail(self) -> None:
         """Begin with the events after the last seal."""
-        self._seal, self._entries, self._listed_from = None, [], END
+        self._seal = None
+        self._list([])
 
     def take(self, leaves: Sequence[Leaf]) -> None:
         """Look at the next events."""
-        self._first = self._first if self._events else leaves[0][0]
+        if not self._events:
+            self._first = leaves[0][0]
         self._events += len(leaves)
         self._last = leaves[-1][0]
         if self._seal is None:
@@ -102,27 +105,33 @@ class SealCheck:
         for position, leaf in self._entries:
             self._push(position, leaf)
         head = self._seal.signed.head
-        first = self._unlisted[0] if self._unlisted else self._after_good()
-        place = (first, self._entries[0][0] - 1 if self._entries else head.position)
-        if (self._tree.size, self._tree.root().hex()) != (head.size, head.root):
-            place = self._contradicted(self._seal, head.position, start, place)
-        self._tell(self._doubts, *place)
-        self._tell(
-            self._seal.problems, *((self._entries[0][0], head.position) if self._entries else place)
-        )
-        self._good, self._good_seals = self._seal.signed, self._good_seals + 1
-        self._numbers, self._doubts, self._unlisted = set(), [], array("q")
+        unlisted = self._place_unlisted(head)
+        if self._tree.size != head.size or self._tree.root().hex() != head.root:
+            unlisted = self._contradicted(self._seal, head.position, start, unlisted)
+        self._tell(self._doubts, *unlisted)
+        listed = unlisted
+        if self._entries:
+            first_listed, _ = self._entries[0]
+            listed = (first_listed, head.position)
+        self._tell(self._seal.problems, *listed)
+        self._good = self._seal.signed
+        self._good_seals += 1
+        self._numbers = set()
+        self._doubts = []
+        self._unlisted = array("q")
 
     def finish(self) -> Report:
         """End the check: the whole log has been taken."""
-        first = self._first_unsealed if self._unsealed else self._after_good()
+        first = self._after_good()
+        if self._unsealed:
+            first = self._first_unsealed
         self._tell(self._doubts, first, self._last)
         if self._events and self._good is None and not self._doubts:
             self.findings.add(
                 "seal", first, "nothing of this log is sealed, so nothing can be shown", self._last
             )
         self._kept.conclude(self._tree, self._after_good(), min(self._first, 1))
-        told = sorted(self.findings.told, key=lambda finding: (finding.position, finding.until))
+        told = sorted(self.findings.told, key=lambda finding: finding.place)
         return Report(
             log_id=self._log_id,
             events=self._events,
@@ -135,6 +144,32 @@ class SealCheck:
             first=self.findings.first,
         )
 
+    def _doubt_missing(self, first: int, end: int) -> None:
+        missing = [number for number in range(first, end) if number not in self._numbers]
+        for start, last in pairs(to_runs(missing)):
+            if start == last:
+                self._doubts.append(f"seal {start} is missing")
+            else:
+                self._doubts.append(f"seals {start} to {last} are missing")
+
+    def _list(self, entries: list[Leaf]) -> None:
+        self._entries = entries
+        self._at = 0
+        self._listed_from = END
+        if entries:
+            self._listed_from, _ = entries[0]
+
+    def _place_unlisted(self, head: Head) -> tuple[int, int]:
+        """Return the first and last position of what the seal covers and no list names."""
+        first = self._after_good()
+        if self._unlisted:
+            first = self._unlisted[0]
+        until = head.position
+        if self._entries:
+            first_listed, _ = self._entries[0]
+            until = first_listed - 1
+        return first, until
+
     def _take_unsealed(self, leaves: Sequence[Leaf]) -> None:
         if not self._unsealed:
             self._first_unsealed = leaves[0][0]
@@ -143,44 +178,47 @@ class SealCheck:
             self._push(position, leaf)
 
     def _compare(self, leaf: Leaf) -> None:
-        """Compare an event with what the seal lists at its position, or hash it where nothing is listed."""
-        position = leaf[0]
+        """Compare an event with what the seal lists there, or hash it where nothing is listed."""
+        position, leaf_hash = leaf
         if position < self._listed_from:
             self._unlisted.append(position)
-            self._push(position, leaf[1])
+            self._push(position, leaf_hash)
             return
         self._skip_to(position)
-        if self._at < len(self._entries) and self._entries[self._at][0] == position:
-            if self._entries[self._at] != leaf:
-                self.findings.add(
-                    "altered", position, f"the event was altered after {self._name} had sealed it"
-                )
-            self._at += 1
-        else:
-            self.findings.add(
-                "inserted", position, f"the event was inserted after {self._name} had been made"
-            )
+        if self._at == len(self._entries) or self._entries[self._at][0] != position:
+            text = f"the event was inserted after {self._name} had been made"
+            self.findings.add("inserted", position, text)
+            return
+        if self._entries[self._at] != leaf:
+            text = f"the event was altered after {self._name} had sealed it"
+            self.findings.add("altered", position, text)
+        self._at += 1
 
     def _skip_to(self, position: int) -> None:
         """Report the listed events before the position that have not come."""
-        while self._at < len(self._entries) and self._entries[self._at][0] < position:
-            gone = self._entries[self._at][0]
-            self.findings.add(
-                "removed", gone, f"the event was removed after {self._name} had sealed it"
-            )
+        text = f"the event was removed after {self._name} had sealed it"
+        while self._at < len(self._entries):
+            listed, _ = self._entries[self._at]
+            if listed >= position:
+                return
+            self.findings.add("removed", listed, text)
             self._at += 1
 
     def _contradicted(
         self, seal: JudgedSeal, position: int, start: int, place: tuple[int, int]
     ) -> tuple[int, int]:
-        """Report that the events up to the seal's position do not have the root that was signed, and go on from it.
+        """Report that the events up to the seal's position do not have its root, and go on from it.
 
         `start` is the index of the first event that no list vouches for, `place` where these events
-        are; return that place as narrowly as the peaks can tell.
+        are.
+
+        Returns:
+            That place, as narrowly as the peaks can tell.
         """
         unlisted = self._unlisted
+        first, until = place
         # Something may have been removed right after the last event that is certain.
-        first, until = min(place[0], self._after_good()), place[1]
+        first = min(first, self._after_good())
         if seal.tree is not None and not self._lost:
             same, end = first_difference(seal.tree, self._tree)
             if start < same <= start + len(unlisted):
@@ -188,12 +226,8 @@ class SealCheck:
             if seal.tree.size == self._tree.size and start < end < start + len(unlisted):
                 until = unlisted[end - start - 1]
         if unlisted or not self._lost:
-            self.findings.add(
-                "contradicted",
-                first,
-                f"somewhere here the log is not what {self._name} covers",
-                until,
-            )
+            text = f"somewhere here the log is not what {self._name} covers"
+            self.findings.add("contradicted", first, text, until)
         self._lost = seal.tree is None
         if seal.tree is not None:
             self._tree = Frontier(seal.tree.size, seal.tree.peaks)
@@ -212,8 +246,12 @@ class SealCheck:
 
     @property
     def _name(self) -> str:
-        return f"seal {self._seal.number}" if self._seal else "the last seal"
+        if self._seal is None:
+            return "the last seal"
+        return f"seal {self._seal.number}"
 
     def _after_good(self) -> int:
         """Return the position after the last good seal: the first one that may be in question."""
-        return self._good.head.position + 1 if self._good else 1
+        if self._good is None:
+            return 1
+        return self._good.head.position + 1

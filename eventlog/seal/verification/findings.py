@@ -1,4 +1,4 @@
-"""What a check of the seals found: each thing that is wrong with the first position that it concerns."""
+"""What a check of the seals found: each thing that is wrong, with the positions it concerns."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -6,8 +6,8 @@ from typing import Any, Literal
 from eventlog.seal.seal import SignedHead
 
 MAX_FINDINGS = 100
-"""Findings that are told one by one; the others are counted. Somebody who rewrote a million events
-did so with all."""
+"""Findings that are told one by one; the others are counted. Somebody may have rewritten a million
+events."""
 
 Kind = Literal["altered", "removed", "inserted", "contradicted", "seal"]
 """What happened: to one event; to events somewhere in a range (`contradicted`); or to the seals
@@ -30,6 +30,11 @@ class Finding:
     until: int
     text: str
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it is; of two that begin at one position, the more exact one comes first."""
+        return self.position, self.until
+
     def present(self) -> dict[str, Any]:
         """Return the finding as plain JSON."""
         return {
@@ -40,12 +45,9 @@ class Finding:
         }
 
     def __str__(self) -> str:
-        where = (
-            f"position {self.position}"
-            if self.until <= self.position
-            else f"positions {self.position}-{self.until}"
-        )
-        return f"{where}: {self.text}"
+        if self.until <= self.position:
+            return f"position {self.position}: {self.text}"
+        return f"positions {self.position}-{self.until}: {self.text}"
 
 
 @dataclass
@@ -57,13 +59,11 @@ class Findings:
     first: Finding | None = None
 
     def add(self, kind: Kind, position: int, text: str, until: int | None = None) -> None:
-        """Note one thing."""
-        finding = Finding(kind, position, max(position, position if until is None else until), text)
-        # Of two that begin at one position, the one that says more exactly where it ends.
-        if self.first is None or (finding.position, finding.until) < (
-            self.first.position,
-            self.first.until,
-        ):
+        """Note one thing; `until` is `position` unless it is given."""
+        if until is None or until < position:
+            until = position
+        finding = Finding(kind, position, until, text)
+        if self.first is None or finding.place < self.first.place:
             self.first = finding
         if len(self.told) < MAX_FINDINGS:
             self.told.append(finding)
@@ -83,7 +83,7 @@ class Report:
         unsealed: how many events come after it.
         kept: how many heads that were kept elsewhere the log was compared with.
         findings: what is wrong, in the order of positions.
-        untold: how many findings more there are.
+        untold: how many more findings there are.
         first: the finding with the first position.
     """
 
@@ -104,13 +104,19 @@ class Report:
 
     def present(self) -> dict[str, Any]:
         """Return the report as plain JSON."""
+        first_bad_position = None
+        if self.first is not None:
+            first_bad_position = self.first.position
+        last_seal = None
+        if self.last is not None:
+            last_seal = self.last.present()
         return {
             "clean": self.clean,
-            "firstBadPosition": self.first.position if self.first else None,
+            "firstBadPosition": first_bad_position,
             "logId": self.log_id,
             "events": self.events,
             "seals": self.seals,
-            "lastSeal": self.last.present() if self.last else None,
+            "lastSeal": last_seal,
             "unsealedEvents": self.unsealed,
             "keptHeads": self.kept,
             "findings": [finding.present() for finding in self.findings],

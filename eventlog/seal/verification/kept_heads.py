@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from eventlog.seal.head_files import KeptHead
 from eventlog.seal.merkle import Frontier, first_difference, peak_ranges
-from eventlog.seal.seal import SignedHead
+from eventlog.seal.seal import Head, SignedHead
 from eventlog.seal.verification.findings import Findings
 
 
@@ -27,6 +27,14 @@ class _State:
     seal: SignedHead | None = None
     proven: int = 0
 
+    @property
+    def head(self) -> Head:
+        return self.kept.signed.head
+
+    @property
+    def name(self) -> str:
+        return f"seal {self.head.number}, kept in {self.kept.source},"
+
 
 class KeptHeads:
     """The heads, and what the log says to each of them."""
@@ -34,21 +42,24 @@ class KeptHeads:
     def __init__(self, kept: Sequence[KeptHead], log_id: str, findings: Findings) -> None:
         self._findings = findings
         self._log_id = log_id
-        self._states = [_State(one) for one in sorted(kept, key=lambda one: one.signed.head.size)]
+        by_size = sorted(kept, key=lambda one: one.signed.head.size)
+        self._states = [_State(one) for one in by_size]
         self._by_size: dict[int, list[_State]] = {}
         self._floors: dict[int, int] = {}
         self.watched: set[int] = set()
         for state in self._states:
-            size = state.kept.signed.head.size
-            self._by_size.setdefault(size, []).append(state)
-            self.watched |= {size, *(start for start, _ in peak_ranges(size))}
+            size = state.head.size
+            of_size = self._by_size.setdefault(size, [])
+            of_size.append(state)
+            self.watched.add(size)
+            self.watched.update(start for start, _ in peak_ranges(size))
 
     def saw_seal(self, signed: SignedHead) -> None:
         """Note a good seal."""
         for state in self._states:
-            if state.kept.signed.head.number == signed.head.number:
+            if state.head.number == signed.head.number:
                 state.seal = signed
-            if state.kept.signed.head.previous == signed.hash:
+            if state.head.previous == signed.hash:
                 state.proven = signed.head.size
                 self.watched.add(signed.head.size)
 
@@ -56,7 +67,8 @@ class KeptHeads:
         """Compare a tree of a watched size, whose last leaf stands at this position."""
         self._floors[tree.size] = position + 1
         for state in self._by_size.get(tree.size, ()):
-            state.matches = tree.root().hex() == state.kept.signed.head.root
+            root = tree.root().hex()
+            state.matches = root == state.head.root
             if not state.matches:
                 state.differs = self._differs(state, tree)
 
@@ -69,38 +81,54 @@ class KeptHeads:
         self._floors[0] = first
         known_good = 0
         for state in self._states:
-            head = state.kept.signed.head
             same = max(known_good, state.proven)
-            where = f"seal {head.number}, kept in {state.kept.source},"
-            if head.log_id != self._log_id:
-                text = (
-                    f"{where} is that of another log, {head.log_id}: this one was put in its place"
-                )
-                self._findings.add("contradicted", first, text, head.position)
+            if state.head.log_id != self._log_id:
+                self._tell_other_log(state, first)
             elif state.matches:
-                known_good = head.size
-                self._check_seal(state, where, unsealed)
-            elif state.matches is None and head.size > tree.size:
-                start = max(same, self._differs(state, tree)[0])
-                text = f"{where} covers {head.size} events; the log has {tree.size}"
-                self._findings.add("removed", self._floors.get(start, first), text, head.position)
+                known_good = state.head.size
+                self._check_seal(state, unsealed)
+            elif state.matches is None and state.head.size > tree.size:
+                differs, _ = self._differs(state, tree)
+                start = self._floors.get(max(same, differs), first)
+                self._tell_too_short(state, tree, start)
             elif state.matches is False:
-                start, end = max(same, state.differs[0]), state.differs[1]
-                until = self._floors.get(end, head.position + 1) - 1
-                text = f"{where} contradicts the log: the first event that is not what was sealed is one of these"
-                self._findings.add("contradicted", self._floors.get(start, first), text, until)
+                differs, _ = state.differs
+                start = self._floors.get(max(same, differs), first)
+                self._tell_contradiction(state, start)
 
-    def _check_seal(self, state: _State, where: str, unsealed: int) -> None:
-        """Report a kept head that is no longer among the seals, although the events are what they were."""
-        head = state.kept.signed.head
+    def _tell_other_log(self, state: _State, first: int) -> None:
+        head = state.head
+        text = f"{state.name} is that of another log, {head.log_id}: this one was put in its place"
+        self._findings.add("contradicted", first, text, head.position)
+
+    def _tell_too_short(self, state: _State, tree: Frontier, start: int) -> None:
+        text = f"{state.name} covers {state.head.size} events; the log has {tree.size}"
+        self._findings.add("removed", start, text, state.head.position)
+
+    def _tell_contradiction(self, state: _State, start: int) -> None:
+        _, end = state.differs
+        after = self._floors.get(end, state.head.position + 1)
+        text = (
+            f"{state.name} contradicts the log: the first event that is not what was sealed"
+            " is one of these"
+        )
+        self._findings.add("contradicted", start, text, after - 1)
+
+    def _check_seal(self, state: _State, unsealed: int) -> None:
+        """Report a kept head that is no longer among the seals, though its events are as sealed."""
+        head = state.head
         if state.seal is None:
-            text = f"{where} is no longer among the log's seals"
-            self._findings.add("seal", min(unsealed, head.position), text, head.position)
+            text = f"{state.name} is no longer among the log's seals"
+            position = min(unsealed, head.position)
+            self._findings.add("seal", position, text, head.position)
         elif state.seal.head != head:
-            text = f"{where} was replaced by another one; the events under it are what they were"
-            self._findings.add("seal", min(state.seal.head.position, head.position), text)
+            text = (
+                f"{state.name} was replaced by another one; the events under it are what they were"
+            )
+            position = min(state.seal.head.position, head.position)
+            self._findings.add("seal", position, text)
 
     def _differs(self, state: _State, tree: Frontier) -> tuple[int, int]:
         if state.kept.tree is None:
-            return (0, state.kept.signed.head.size)
+            return 0, state.head.size
         return first_difference(state.kept.tree, tree)

@@ -1,9 +1,10 @@
-"""Checks the log against its seals: everything is computed anew from the stored bytes, in one snapshot, streaming."""
+"""Checks the log against its seals: all is computed anew from the stored bytes, in one snapshot."""
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import cast
 
 import psycopg
 
@@ -71,27 +72,43 @@ async def _verify(
     kept: Sequence[KeptHead],
     progress: Progress,
 ) -> Report:
-    log_id = str((await fetch_rows(connection, sql.LOG_ID, {}))[0]["id"])
-    total = int(str((await fetch_rows(connection, seal_statements.SEALED_EVENTS, {}))[0]["events"]))
+    [log] = await fetch_rows(connection, sql.LOG_ID, {})
+    [sealed] = await fetch_rows(connection, seal_statements.SEALED_EVENTS, {})
+    log_id = str(log["id"])
     check = SealCheck(log_id, kept)
+    taking = _Taking(check, progress, cast("int", sealed["events"]))
     [without] = await fetch_rows(connection, columns.WITHOUT_POSITION, {})
     if without["events"]:
         check.findings.add("inserted", 0, f"{without['events']} events have no position")
     async with aclosing(raw_chunks(connection, archive, CHUNK)) as chunks:
-        events, done = _Events(chunks), 0
+        events = _Events(chunks)
         async for row in all_seals(connection):
-            bound = check.open(judge(row, keys, log_id))
+            seal = judge(row, keys, log_id)
+            bound = check.open(seal)
             if bound is None:
                 continue
             async for leaves in events.up_to(bound):
-                check.take(leaves)
-                progress(done := done + len(leaves), max(done, total))
+                taking.take(leaves)
             check.close()
         check.open_tail()
         async for leaves in events.up_to(None):
-            check.take(leaves)
-            progress(done := done + len(leaves), max(done, total))
+            taking.take(leaves)
     return check.finish()
+
+
+class _Taking:
+    """Gives events to the check, and tells how far it is."""
+
+    def __init__(self, check: SealCheck, progress: Progress, total: int) -> None:
+        self._check = check
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def take(self, leaves: Sequence[Leaf]) -> None:
+        self._check.take(leaves)
+        self._done += len(leaves)
+        self._progress(self._done, max(self._done, self._total))
 
 
 class _Events:
@@ -106,18 +123,19 @@ class _Events:
         """Yield the next events up to and with a position, or all that are left."""
         while True:
             if not self._waiting and not self._over:
-                self._waiting = stored_events.to_leaves(await anext(self._chunks, []))
+                chunk: list[RawRow] = await anext(self._chunks, [])
+                self._waiting = stored_events.to_leaves(chunk)
                 self._over = not self._waiting
             if not self._waiting:
                 return
-            whole = position is None or self._waiting[-1][0] <= position
-            cut = (
-                len(self._waiting)
-                if whole
-                else bisect_right(self._waiting, position, key=lambda leaf: leaf[0])
-            )
-            taken, self._waiting = self._waiting[:cut], self._waiting[cut:]
+            if position is None or self._waiting[-1][0] <= position:
+                taken = self._waiting
+                self._waiting = []
+                yield taken
+                continue
+            cut = bisect_right(self._waiting, position, key=lambda leaf: leaf[0])
+            taken = self._waiting[:cut]
+            self._waiting = self._waiting[cut:]
             if taken:
                 yield taken
-            if not whole:
-                return
+            return
