@@ -13,26 +13,30 @@ def read_commands(path: Path) -> Mapping[str, Sequence[str]]:
         ValueError: the file says something else, or a program is not there.
     """
     try:
-        commands = json.loads(path.read_text())
-        read = {name: _argv(argv) for name, argv in commands.items()}
+        declared = json.loads(path.read_text())
+        commands = {name: _argv(argv) for name, argv in declared.items()}
     except (TypeError, AttributeError, ValueError) as error:
         msg = f'{path} must hold {{"NAME": ["program", "argument"]}}: {error!r}'
         raise ValueError(msg) from None
-    for name, argv in read.items():
+    for name, argv in commands.items():
         _check_program(path, name, argv[0])
-    return read
+    return commands
 
 
 def _argv(argv: object) -> list[str]:
-    if not (isinstance(argv, list) and argv and all(isinstance(part, str) for part in argv)):
-        msg = "a command is a list of texts, the program first"
-        raise TypeError(msg)
-    return argv
+    if isinstance(argv, list) and argv:
+        are_texts = [isinstance(part, str) for part in argv]
+        if all(are_texts):
+            return argv
+    msg = "a command is a list of texts, the program first"
+    raise TypeError(msg)
 
 
 def _check_program(path: Path, name: str, program: str) -> None:
-    if "/" in program and not Path(program).is_absolute():
-        msg = f"{path}: give the program of {name!r} from the root on: attempts have directories of their own, where {program} is not"
+    is_relative = "/" in program and not Path(program).is_absolute()
+    if is_relative:
+        why = "an attempt has a directory of its own"
+        msg = f"{path}: the program of {name!r} must begin with /, for {why}: {program}"
         raise ValueError(msg)
     if shutil.which(program) is None:
         msg = f"{path}: the program of {name!r} is not there, or cannot be run: {program}"

@@ -4,7 +4,7 @@ Only what an operator installed or named is found; no request can name code to i
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from itertools import chain, cycle, islice
@@ -48,40 +48,47 @@ BUILTIN = HandlerPackage(modules=("worker.handlers",), shown=("worker",))
 
 
 def packages_of(source: HandlerSource) -> list[HandlerPackage]:
-    """Return the operator's modules, each installed distribution, the commands, and the built-in handlers.
+    """Return the operator's modules, each installed distribution, the commands, what is built in.
 
     The operator's modules may lie in the current directory, whatever Python's path is here.
     """
     directories = (os.getcwd(),)  # noqa: PTH109 - a text is what the path holds
     installed = _installed()
-    known = {module for modules in installed for module in modules}
-    named = [module for module in dict.fromkeys(source.modules) if module not in known]
-    packages = [
-        HandlerPackage(modules=modules, directories=directories)
-        for modules in (named, *installed)
-        if modules
-    ]
+    in_distributions = set(chain.from_iterable(installed))
+    named = [module for module in _once(source.modules) if module not in in_distributions]
+    packages = []
+    for modules in (named, *installed):
+        if modules:
+            packages.append(HandlerPackage(modules=modules, directories=directories))
     if source.commands:
         packages.append(HandlerPackage(commands=source.commands))
-    return [*packages, BUILTIN]
+    packages.append(BUILTIN)
+    return packages
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
 
 
 def _installed() -> list[list[str]]:
     """Return the modules that each installed distribution offers."""
     found: dict[str, list[str]] = {}
     for entry_point in entry_points(group=GROUP):
-        distribution = entry_point.value if entry_point.dist is None else entry_point.dist.name
-        modules = found.setdefault(distribution, [])
-        if entry_point.value not in modules:
-            modules.append(entry_point.value)
-    return list(found.values())
+        module = entry_point.value
+        distribution = module
+        if entry_point.dist is not None:
+            distribution = entry_point.dist.name
+        found.setdefault(distribution, []).append(module)
+    return [_once(modules) for modules in found.values()]
 
 
 def to_start_ahead(packages: Sequence[HandlerPackage], processes: int) -> list[HandlerPackage]:
-    """Return of which package each of so many processes should be, before anybody knows what will run.
+    """Return whose each of so many processes should be before anybody knows what will run.
 
-    One is of each, as far as they go. The others are the operator's, for runs of the built-in
-    handlers are few and take long.
+    One is of each package, as far as they go. The others are the operator's, for runs of the
+    built-in handlers are few and take long.
     """
     operators = [package for package in packages if package is not BUILTIN]
-    return list(islice(chain(packages, cycle(operators or packages)), processes))
+    others = cycle(operators or packages)
+    in_turns = chain(packages, others)
+    return list(islice(in_turns, processes))

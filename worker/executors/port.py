@@ -1,4 +1,4 @@
-"""Where attempts run: the port, and what goes through it. `worker.executors.local.executor` is the local one."""
+"""Where attempts run: the port, and what goes through it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,7 +79,10 @@ class Executor(Protocol):
         """End what was started ahead of tasks that never came."""
 
     def renew(self, until: float) -> None:
-        """Let what runs go on until this moment of the host's monotonic clock; without renewal it ends by itself."""
+        """Let what runs go on until this moment of the host's monotonic clock.
+
+        Without renewal it ends by itself.
+        """
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
-        """Start an attempt that goes on until the given moment of the monotonic clock unless it is renewed."""
+        """Start an attempt, which ends at this moment of the monotonic clock unless it is renewed."""

@@ -285,7 +285,7 @@ def test_a_module_that_is_not_there_is_told_with_what_to_do(write: Write) -> Non
     assert "PYTHONPATH" in advice
     with pytest.raises(HandlersError, match=r"mine\.py.*\n.*import no_such_module") as raised:
         found("mine")
-    assert str(raised.value).splitlines()[-1].startswith("no_such_module is not found for mine")
+    assert str(raised.value).splitlines()[-1].startswith("no_such_module, which mine imports, is")
 
 
 def test_who_imports_the_service_is_told_that_it_is_not_for_handlers(write: Write) -> None:

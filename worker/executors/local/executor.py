@@ -1,4 +1,4 @@
-"""Runs attempts on this host: in warm processes, each with a supervisor that ends an attempt with all descendants."""
+"""Runs attempts on this host: in warm processes, each under a supervisor that ends all of it."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,17 +12,22 @@ from worker.executors.port import OnUpdate, Task
 
 
 class ProcessExecutor:
-    """Implements `worker.executors.port.Executor`: warm processes, as many as attempts may run, each under a supervisor."""
+    """The local `Executor` of the port: warm processes, as many as attempts may run."""
 
     def __init__(
         self, packages: Mapping[str, HandlerPackage], size: int, orphans: Orphans | None = None
     ) -> None:
-        """Take each entry point's package, how many attempts run at a time, and who ends what a killed supervisor leaves.
+        """Make an executor; nothing is started yet.
 
-        Without the last, nobody does: it is for a process of which all children are known.
+        Args:
+            packages: by the entry points of their handlers.
+            size: how many attempts run at a time.
+            orphans: who ends what a killed supervisor leaves. Without it, nobody does: it is for a
+                process of which all children are known.
         """
         self._packages = packages
-        self._pool = Pool(list(dict.fromkeys(packages.values())), size, orphans)
+        each_once = list(dict.fromkeys(packages.values()))
+        self._pool = Pool(each_once, size, orphans)
         self._pace = Pace()
         self._running: dict[ProcessAttempt, Callable[[], None]] = {}
 
@@ -35,7 +40,7 @@ class ProcessExecutor:
         self._pool.prepare()
 
     def renew(self, until: float) -> None:
-        """Let what runs, and what waits for attempts, go on until this moment of the monotonic clock."""
+        """Let what runs, and processes that wait, go on until this moment of the monotonic clock."""
         self._pool.renew(until)
         for attempt in self._running:
             attempt.renew(until)
@@ -44,11 +49,13 @@ class ProcessExecutor:
         """Start an attempt in a process of its handler's package."""
         began = await self._pace.turn()
         try:
-            slot = await self._pool.take(self._packages[task.entry_point])
+            package = self._packages[task.entry_point]
+            slot = await self._pool.take(package)
         except BaseException:
             began()
             raise
-        slot.renew(max(until, self._pool.lease_until))
+        lease_until = max(until, self._pool.lease_until)
+        slot.renew(lease_until)
         attempt = ProcessAttempt(slot, task, on_update, self._give_back)
         self._running[attempt] = began
         return attempt

@@ -20,19 +20,22 @@ def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
     """Return what starts one of these programs for a package, before its further arguments."""
     # -P: the working directory is the run's, and no place to import from.
     # -c: imports the program as it is compiled already; -m imports much of its own before that.
-    return (sys.executable, "-P", "-c", program, json.dumps(asdict(package)))
+    described = json.dumps(asdict(package))
+    return (sys.executable, "-P", "-c", program, described)
 
 
 def environment(workdir: Path) -> dict[str, str]:
     """Return the variables of a process that works below this directory."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
-    }
-    if "PYTHONPATH" in kept:
-        kept["PYTHONPATH"] = _from_the_root(kept["PYTHONPATH"])
-    return {**kept, "HOME": str(workdir), "TMPDIR": str(workdir), "PYTHONUNBUFFERED": "1"}
+    variables = {name: value for name, value in os.environ.items() if _is_passed_on(name)}
+    if "PYTHONPATH" in variables:
+        variables["PYTHONPATH"] = _from_the_root(variables["PYTHONPATH"])
+    directory = str(workdir)
+    variables.update(HOME=directory, TMPDIR=directory, PYTHONUNBUFFERED="1")
+    return variables
+
+
+def _is_passed_on(name: str) -> bool:
+    return name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
 
 
 def _from_the_root(path: str) -> str:

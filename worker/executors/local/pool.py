@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Pool:
-    """As many processes as attempts may run; where one of another package is needed, an idle one gives way.
+    """As many processes as attempts may run; an idle one gives way to one of another package.
 
     So the processes of a package become as many as its attempts need, and a process that has to be
     replaced is followed by one of its own package.
@@ -46,17 +46,19 @@ class Pool:
         self._closed = True
         if self._refilling is not None:
             await asyncio.wait([self._refilling])
-        await asyncio.gather(*(slot.discard() for slot in self._idle), *self._leaving)
+        idle = [slot.discard() for slot in self._idle]
+        await asyncio.gather(*idle, *self._leaving)
         self._idle.clear()
         await asyncio.to_thread(self._workplace.close)
 
     def prepare(self) -> None:
         """Start processes in the background, until there is one for each attempt that may run."""
-        if self._refilling is None or self._refilling.done():
+        is_refilling = self._refilling is not None and not self._refilling.done()
+        if not is_refilling:
             self._refilling = start_once("warm processes", self._start_wanted())
 
     def renew(self, until: float) -> None:
-        """Let idle processes live until this moment of the monotonic clock, and those that are started."""
+        """Let idle processes, and those yet to start, live until this moment."""
         self.lease_until = until
         for slot in self._idle:
             slot.renew(until)
@@ -73,7 +75,9 @@ class Pool:
     def give_back(self, slot: Slot, *, lives_on: bool) -> None:
         """Keep the slot for another attempt, or end it and start another one."""
         self._taken -= 1
-        if lives_on and slot.lives and self._missing > 0 and not self._closed:
+        is_fit = lives_on and slot.lives
+        is_needed = self._missing > 0 and not self._closed
+        if is_fit and is_needed:
             self._idle.append(slot)
             return
         self._replace(slot)
@@ -82,25 +86,26 @@ class Pool:
 
     @property
     def _missing(self) -> int:
-        return self._size - len(self._idle) - self._taken - self._starting
+        there = len(self._idle) + self._taken + self._starting
+        return self._size - there
 
     def _idle_one(self, package: HandlerPackage) -> Slot | None:
         # The last one used: most of it is still in the processor's caches.
-        for index in reversed(range(len(self._idle))):
-            slot = self._idle[index]
+        for slot in reversed(self._idle):
             if slot.package is package and slot.lives:
-                del self._idle[index]
+                self._idle.remove(slot)
                 return slot
         return None
 
     def _make_room(self) -> None:
-        """End what is idle and dead, and one of another package if there would be too many processes."""
+        """End what is idle and dead, and one of another package where there are enough processes."""
         dead = [slot for slot in self._idle if not slot.lives]
         for slot in dead:
             self._idle.remove(slot)
             self._replace(slot)
         if self._idle and self._missing <= 0:
-            self._end(self._idle.pop(0))
+            longest_unused = self._idle.pop(0)
+            self._end(longest_unused)
 
     async def _start(self, package: HandlerPackage) -> Slot:
         if package in self._wanted:

@@ -19,6 +19,13 @@ from worker.executors.packages import HandlerPackage
 TIMEOUT_S = 60
 """How long importing all modules of a package may take."""
 
+RAN_TOO_LONG = -signal.SIGALRM
+"""The exit code of a probe that ended itself at that time."""
+
+STDERR = 2
+
+REMEDY = "run the worker in the module's directory, or set PYTHONPATH"
+
 
 class HandlersError(ValueError):
     """Handlers cannot be had; the message says which, why, and what to do."""
@@ -26,6 +33,15 @@ class HandlersError(ValueError):
 
 class DuplicateHandlerError(HandlersError):
     """Two modules offer a handler of one name; the message names them."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A handler's name, who offers it, and the package in whose processes it runs."""
+
+    name: str
+    origin: str
+    package: HandlerPackage
 
 
 def offered(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
@@ -37,42 +53,46 @@ def offered(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
         DuplicateHandlerError: a name is offered twice.
         HandlersError: a module cannot be imported, or is none of handlers.
     """
+    offers: dict[str, Offer] = {}
+    for offer in _offers(packages):
+        first = offers.setdefault(offer.name, offer)
+        if first is not offer:
+            both = f"both {first.origin} and {offer.origin}"
+            msg = f"handler {offer.name!r} is offered by {both}; remove one"
+            raise DuplicateHandlerError(msg)
+    return {name: offer.package for name, offer in offers.items()}
+
+
+def _offers(packages: Sequence[HandlerPackage]) -> list[Offer]:
+    """Return what all offer, in their order; modules of different packages are imported at once."""
+    offers: list[Offer] = []
     with ExitStack() as stack:
         probes = [stack.enter_context(_probe(package)) for package in packages if package.modules]
-        reports = [(probe.package, probe.report()) for probe in probes]
-    found: dict[str, HandlerPackage] = {}
-    origin: dict[str, str] = {}
-    for package, report in reports:
-        for module, names in report.items():
-            for name in names:
-                if name in found:
-                    msg = f"handler {name!r} is offered by both {origin[name]} and {module}; remove one"
-                    raise DuplicateHandlerError(msg)
-                found[name] = package
-                origin[name] = module
-    return {**found, **_commands(packages)}
-
-
-def _commands(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
-    return {f"command.{name}": package for package in packages for name in package.commands}
+        for probe in probes:
+            for module, names in probe.names().items():
+                offers += [Offer(name, module, probe.package) for name in names]
+    for package in packages:
+        commands = [f"command.{name}" for name in package.commands]
+        offers += [Offer(name, "the file of commands", package) for name in commands]
+    return offers
 
 
 @dataclass(frozen=True)
 class _Probe:
+    """A process that imports the modules of a package."""
+
     package: HandlerPackage
     process: "subprocess.Popen[bytes]"
     file: Path
     deadline: float
 
-    def report(self) -> Mapping[str, Sequence[str]]:
+    def names(self) -> Mapping[str, Sequence[str]]:
         """Wait for the names that each module offers."""
+        code = self._exit_code()
         modules = ", ".join(self.package.modules)
-        try:
-            code = self.process.wait(max(0.0, self.deadline - monotonic()))
-        except subprocess.TimeoutExpired:
-            code = -signal.SIGALRM
-        if code == -signal.SIGALRM:
-            msg = f"importing {modules} takes longer than {TIMEOUT_S} s; do what takes long in the handlers"
+        if code == RAN_TOO_LONG:
+            remedy = "leave what takes long to the handlers"
+            msg = f"importing {modules} takes longer than {TIMEOUT_S} s; {remedy}"
             raise HandlersError(msg)
         if not self.file.exists():
             msg = f"importing {modules} ended the process ({_ending(code)})"
@@ -80,13 +100,20 @@ class _Probe:
         report: dict[str, Any] = json.loads(self.file.read_text())
         if "offered" not in report:
             raise HandlersError(_failure(report))
-        offers: Mapping[str, Sequence[str]] = report["offered"]
-        return offers
+        names: Mapping[str, Sequence[str]] = report["offered"]
+        return names
+
+    def _exit_code(self) -> int:
+        left_s = self.deadline - monotonic()
+        try:
+            return self.process.wait(max(0.0, left_s))
+        except subprocess.TimeoutExpired:
+            return RAN_TOO_LONG
 
 
 @contextmanager
 def _probe(package: HandlerPackage) -> Iterator[_Probe]:
-    """Import a package's modules under the conditions of its attempts; nothing of it is left afterwards."""
+    """Import a package's modules as its attempts do; nothing of that is left afterwards."""
     with TemporaryDirectory(prefix="apphub-probe-") as directory:
         workdir = Path(directory) / "work"
         workdir.mkdir()
@@ -94,7 +121,7 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
         process = subprocess.Popen(  # noqa: S603 - this interpreter with a program of ours
             (*command_line(PROBE, package), str(file), str(TIMEOUT_S)),
             stdin=subprocess.DEVNULL,
-            stdout=2,  # Programs read the worker's own output.
+            stdout=STDERR,  # Programs read the worker's own output.
             cwd=workdir,
             env=environment(workdir),
             start_new_session=True,
@@ -127,8 +154,11 @@ def _advice(module: str, missing: str | None) -> list[str]:
     """Return what to do where a module is not there."""
     if missing is None:
         return []
-    if missing.partition(".")[0] in SERVICE_PACKAGES:
+    package = missing.partition(".")[0]
+    if package in SERVICE_PACKAGES:
         return [f"Handlers import apphub_jobs, never {missing}, which is the service's own."]
-    place = f"the current directory ({Path.cwd()}), PYTHONPATH, and what is installed"
-    remedy = "run the worker in the directory of the module, or set PYTHONPATH"
-    return [f"{missing} is not found for {module} in {place}: {remedy}."]
+    places = f"the current directory ({Path.cwd()}), PYTHONPATH, and what is installed"
+    needed = missing
+    if package != module.partition(".")[0]:
+        needed = f"{missing}, which {module} imports,"
+    return [f"{needed} is not in {places}: {REMEDY}"]
