@@ -56,10 +56,8 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     installed = _installed()
     in_distributions = set(chain.from_iterable(installed))
     named = [module for module in _once(source.modules) if module not in in_distributions]
-    packages = []
-    for modules in (named, *installed):
-        if modules:
-            packages.append(HandlerPackage(modules=modules, directories=directories))
+    groups = [modules for modules in (named, *installed) if modules]
+    packages = [HandlerPackage(modules=modules, directories=directories) for modules in groups]
     if source.commands:
         packages.append(HandlerPackage(commands=source.commands))
     packages.append(BUILTIN)

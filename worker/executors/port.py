@@ -85,4 +85,4 @@ class Executor(Protocol):
         """
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
-        """Start an attempt, which ends at this moment of the monotonic clock unless it is renewed."""
+        """Start an attempt; unless renewed, it ends at this moment of the monotonic clock."""

@@ -24,9 +24,9 @@ LOG_LIMIT_BYTES = 10 * 1_048_576
 
 
 class ProcessAttempt:
-    """An attempt in a slot. Its supervisor hears of it if it goes on for a moment, prints, or leaves something behind.
+    """An attempt in a slot, which it listens to.
 
-    Implements `worker.executors.local.slot.Listener`.
+    The supervisor hears of it if it goes on for a moment, prints, or leaves something behind.
     """
 
     def __init__(self, slot: Slot, task: Task, on_update: OnUpdate, give_back: "_GiveBack") -> None:
@@ -41,7 +41,7 @@ class ProcessAttempt:
         self._heard_all = False
         self._left_files = True
         self._over: asyncio.Future[Mapping[str, Any] | None] = loop.create_future()
-        self._deadline = None if task.timeout_ms is None else monotonic() + task.timeout_ms / 1000
+        self._deadline = _deadline(task)
         self._watched = False
         self._soon = loop.call_later(UNWATCHED_S, self._have_watched)
         slot.listener = self
@@ -83,13 +83,15 @@ class ProcessAttempt:
             self._on_update(message)
         elif kind == "done":
             self._done(message)
-        if "invalid" in (kind, (self._message or message)["type"]):
+        ended_as = (self._message or message)["type"]
+        if "invalid" in (kind, ended_as):
             self.stop()  # It may still be writing what nobody reads any more.
 
     def _done(self, said: Mapping[str, Any]) -> None:
         self._left_files = bool(said["leftFiles"])
         if said["clear"] and not self._watched:
-            self._end({**said, "cause": "exit", "livesOn": True})
+            ended = {**said, "cause": "exit", "livesOn": True}
+            self._end(ended)
         else:
             self._tell({"over": said})
 
@@ -110,18 +112,20 @@ class ProcessAttempt:
                 self._task.log_path,
                 ended["logLost"],
             )
-        if self._heard_all or (ended is not None and ended["livesOn"]):
+        if self._heard_all or _lives_on(ended):
             self._end(self._ended)
-        else:
-            # The last word may be on its way; but those that a killed supervisor left may hold the
-            # pipe for ever.
-            asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._ended)
+            return
+        # The last word may be on its way; but those that a killed supervisor left may hold the
+        # pipe for ever.
+        loop = asyncio.get_running_loop()
+        loop.call_later(FAREWELL_S, self._end, self._ended)
 
     def _have_watched(self) -> None:
         """Let the supervisor know of the attempt, once."""
         if not self._watched:
             self._watched = True
-            self._slot.tell(_order(self._task, self._deadline, self._slot.cpu_s))
+            order = _order(self._task, self._deadline, self._slot.cpu_s)
+            self._slot.tell(order)
 
     def _tell(self, command: Mapping[str, Any]) -> None:
         if not self._over.done():  # Else the slot may be another attempt's.
@@ -133,12 +137,23 @@ class ProcessAttempt:
             return
         self._soon.cancel()
         self._slot.listener = None
-        self._give_back(self, self._slot, lives_on=ended is not None and bool(ended["livesOn"]))
+        self._give_back(self, self._slot, lives_on=_lives_on(ended))
         self._over.set_result(ended)
 
 
 class _GiveBack(Protocol):
     def __call__(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None: ...
+
+
+def _deadline(task: Task) -> float | None:
+    if task.timeout_ms is None:
+        return None
+    return monotonic() + task.timeout_ms / 1000
+
+
+def _lives_on(ended: Mapping[str, Any] | None) -> bool:
+    """Return whether the process is fit for another attempt."""
+    return ended is not None and bool(ended["livesOn"])
 
 
 def _outcome(message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> Outcome:
@@ -147,13 +162,20 @@ def _outcome(message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None)
     metrics = {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
     if message is not None:
         return Outcome(message["type"], message, metrics)
-    cause, code = ended["cause"], ended["code"]
-    texts = {
-        "exit": f"the process exited with code {code} without a result",
-        "signal": f"the process was ended by signal {_signal_name(code)}",
-        "out_of_memory": f"the attempt used more memory than its resources.memoryMb ({ended['peakMemoryMb']} MB)",
-    }
-    return Outcome(cause, {"message": texts.get(cause, cause)}, metrics)
+    return Outcome(ended["cause"], {"message": _told(ended)}, metrics)
+
+
+def _told(ended: Mapping[str, Any]) -> str:
+    """Return how an attempt ended that has said nothing of it."""
+    cause: str = ended["cause"]
+    if cause == "exit":
+        return f"the process exited with code {ended['code']} without a result"
+    if cause == "signal":
+        return f"the process was ended by signal {_signal_name(ended['code'])}"
+    if cause == "out_of_memory":
+        peak_mb = ended["peakMemoryMb"]
+        return f"the attempt used more memory than its resources.memoryMb ({peak_mb} MB)"
+    return cause
 
 
 def _signal_name(code: int) -> str:

@@ -40,7 +40,7 @@ class ProcessExecutor:
         self._pool.prepare()
 
     def renew(self, until: float) -> None:
-        """Let what runs, and processes that wait, go on until this moment of the monotonic clock."""
+        """Let what runs, and what waits, go on until this moment of the monotonic clock."""
         self._pool.renew(until)
         for attempt in self._running:
             attempt.renew(until)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class LineReader(asyncio.Protocol):
-    """Calls back with each line, and at the end; with None, and nothing more, for a line that is too long."""
+    """Calls back with each line, and at the end; for a line too long with None and nothing more."""
 
     def __init__(
         self, limit_bytes: int, line_came: Callable[[bytes | None], None], ended: Callable[[], None]
@@ -37,7 +37,7 @@ class LineReader(asyncio.Protocol):
         self._ended()
 
     def _keep(self, part: bytes) -> bool:
-        """Add a part to the line that is not yet whole; return whether it may be as long as that."""
+        """Add a part to the line that is not yet whole; return whether the line may be so long."""
         self._parts.append(part)
         self._waiting_bytes += len(part)
         self._deaf = self._waiting_bytes > self._limit_bytes

@@ -13,7 +13,7 @@ LOOK_AGAIN_S = 0.005
 
 
 class Orphans:
-    """For a process that runs attempts and little else: it adopts what below it has lost its parent.
+    """Lets a process that runs little but attempts adopt whatever below it has lost its parent.
 
     An orphan is a child of this process in another session that is no supervisor. Supervisors are
     the only processes that this one starts in sessions of their own, and nobody can enter a session
@@ -28,21 +28,24 @@ class Orphans:
         self._starting: set[asyncio.Future[asyncio.subprocess.Process]] = set()
 
     def expect(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
-        """Know a supervisor that is being started, and may be running already, for as long as it runs."""
+        """Know a supervisor from its start, before its number is known, for as long as it runs."""
         self._starting.add(starting)
         starting.add_done_callback(self._started)
 
     def _started(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
         self._starting.discard(starting)
-        self._supervisors = {process for process in self._supervisors if process.returncode is None}
-        if not starting.cancelled() and starting.exception() is None:
-            self._supervisors.add(starting.result())
+        ended = [process for process in self._supervisors if process.returncode is not None]
+        self._supervisors.difference_update(ended)
+        if starting.cancelled() or starting.exception() is not None:
+            return
+        supervisor = starting.result()
+        self._supervisors.add(supervisor)
 
     def _living(self) -> set[int]:
         return {process.pid for process in self._supervisors if process.returncode is None}
 
     async def end(self) -> None:
-        """Kill every orphan with all that is below it; return once all are gone, and none is left as a zombie.
+        """Kill every orphan with all below it; return once none is left, not even as a zombie.
 
         An orphan stays this process's child until it is awaited here, and what it leaves becomes
         this process's child before that. So while there are any at all, one of them is found.
@@ -62,12 +65,10 @@ class Orphans:
 
 
 def _children_elsewhere() -> set[int]:
-    own, session = os.getpid(), os.getsid(0)
-    return {
-        pid
-        for pid, parent in parents().items()
-        if parent == own and _session(pid) not in (session, None)
-    }
+    own = os.getpid()
+    here = (os.getsid(0), None)
+    children = [pid for pid, parent in parents().items() if parent == own]
+    return {pid for pid in children if _session(pid) not in here}
 
 
 def _session(pid: int) -> int | None:
@@ -78,10 +79,12 @@ def _session(pid: int) -> int | None:
 
 def _kill(orphans: set[int]) -> None:
     """Kill them and all below, and clear away those that have ended."""
-    parent_of, own = parents(), os.getpid()
+    parent_of = parents()
+    own = os.getpid()
     # Else the number may be anybody's by now.
     still = [pid for pid in orphans if parent_of.get(pid) == own]
-    for pid in [*still, *below(still, parent_of)]:
+    doomed = [*still, *below(still, parent_of)]
+    for pid in doomed:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     for pid in still:

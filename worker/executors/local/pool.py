@@ -98,7 +98,7 @@ class Pool:
         return None
 
     def _make_room(self) -> None:
-        """End what is idle and dead, and one of another package where there are enough processes."""
+        """End what is idle and dead; where there are enough processes, one of another package."""
         dead = [slot for slot in self._idle if not slot.lives]
         for slot in dead:
             self._idle.remove(slot)

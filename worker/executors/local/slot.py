@@ -38,7 +38,7 @@ class Listener(Protocol):
 
 
 class Slot:
-    """A supervisor and its handlers' process: runs one attempt at a time, and is gone with one that went wrong.
+    """A supervisor and its handlers' process: for one attempt at a time, until one goes wrong.
 
     Attributes:
         package: whose handlers run here.
@@ -70,10 +70,10 @@ class Slot:
         """Start to give tasks and to listen."""
         loop = asyncio.get_running_loop()
         reports = LineReader(REPORT_LIMIT_BYTES, self._reported, self._reports_ended)
-        await loop.connect_read_pipe(lambda: reports, os.fdopen(receiving, "rb", buffering=0))
-        self._tasks, _ = await loop.connect_write_pipe(
-            asyncio.BaseProtocol, os.fdopen(giving, "wb", buffering=0)
-        )
+        read_end = os.fdopen(receiving, "rb", buffering=0)
+        await loop.connect_read_pipe(lambda: reports, read_end)
+        write_end = os.fdopen(giving, "wb", buffering=0)
+        self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, write_end)
         self._hearing = start_once("supervisor", self._hear_supervisor())
 
     @property
@@ -83,23 +83,23 @@ class Slot:
 
     @property
     def lapsed(self) -> bool:
-        """Return whether its lease was ever over: then its supervisor may have ended for that, without a word."""
+        """Return whether its lease was ever over: its supervisor may have ended for that."""
         return self._lapsed or monotonic() > self._lease_until
 
     def next_workdir(self) -> Path:
-        """Return where the next attempt works: the process counts its directories in the same way."""
+        """Return where the next attempt works: the process counts its directories likewise."""
         self._attempts += 1
         return self.workdir / str(self._attempts)
 
     def give(self, task: Mapping[str, Any]) -> None:
         """Give the process a task."""
         if self._tasks is not None and not self._tasks.is_closing():
-            self._tasks.write(json.dumps(task).encode() + b"\n")
+            self._tasks.write(_line(task))
 
     def tell(self, command: Mapping[str, Any]) -> None:
         """Say something to the supervisor."""
         if self.process.stdin is not None and not self.process.stdin.is_closing():
-            self.process.stdin.write(json.dumps(command).encode() + b"\n")
+            self.process.stdin.write(_line(command))
 
     def renew(self, until: float) -> None:
         """Let whatever runs here go on until this moment."""
@@ -109,7 +109,7 @@ class Slot:
             self.tell({"renew": until})
 
     def hang_up(self) -> None:
-        """End whatever still runs: to the supervisor, the end of its input is the end of the worker."""
+        """End whatever still runs: to the supervisor, the end of its input is the worker's end."""
         self._lives = False
         if self.process.stdin is not None:
             self.process.stdin.close()
@@ -140,9 +140,9 @@ class Slot:
             self.hang_up()
 
     async def _hear_supervisor(self) -> None:
-        while line := await self.process.stdout.readline() if self.process.stdout else b"":
-            if self.listener is not None:
-                self.listener.supervisor_said(json.loads(line))
+        if self.process.stdout is not None:
+            async for line in self.process.stdout:
+                self._supervisor_said(line)
         self._lives = False
         # By itself it ends with 0, once nothing is left below it.
         if await self.process.wait() != 0 and self._orphans is not None:
@@ -150,13 +150,19 @@ class Slot:
         if self.listener is not None:
             self.listener.supervisor_said(None)
 
+    def _supervisor_said(self, line: bytes) -> None:
+        if self.listener is not None:
+            self.listener.supervisor_said(json.loads(line))
+
+
+def _line(message: Mapping[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
 
 def _message(line: bytes | None) -> Mapping[str, Any]:
     if line is None:
-        return {
-            "type": "invalid",
-            "message": f"a result or report of more than {REPORT_LIMIT_BYTES} bytes",
-        }
+        problem = f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"
+        return {"type": "invalid", "message": problem}
     with suppress(ValueError):
         message = json.loads(line)
         if isinstance(message, dict) and "type" in message:

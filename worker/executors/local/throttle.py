@@ -11,11 +11,15 @@ import os
 from collections import deque
 from collections.abc import Callable
 
-_PROCESSORS = (
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-)
 
-AT_ONCE = 2 * _PROCESSORS
+def _processors() -> int:
+    """Return how many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+AT_ONCE = 2 * _processors()
 """Attempts that may be in their first moment at a time: so many that whenever one is over, another
 one is under way."""
 
@@ -24,7 +28,7 @@ MOMENT_S = 0.002
 
 
 class Pace:
-    """Hands out turns. Whoever has had one gives it back when the attempt is over; after a moment it is taken back."""
+    """Hands out turns, given back when the attempt is over, and taken back after a moment."""
 
     def __init__(self) -> None:
         self._free = AT_ONCE
@@ -35,7 +39,8 @@ class Pace:
         if self._free:
             self._free -= 1
         else:
-            self._waiting.append(waiting := asyncio.get_running_loop().create_future())
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
             try:
                 await waiting
             except asyncio.CancelledError:
@@ -46,7 +51,8 @@ class Pace:
 
     def _pass_on(self) -> None:
         while self._waiting:
-            if not (waiting := self._waiting.popleft()).done():
+            waiting = self._waiting.popleft()
+            if not waiting.done():
                 waiting.set_result(None)
                 return
         self._free += 1
@@ -61,7 +67,8 @@ class _Turn:
 
     def give_back(self) -> None:
         """Let another attempt begin."""
-        pass_on, self._pass_on = self._pass_on, None
+        pass_on = self._pass_on
+        self._pass_on = None
         if pass_on is not None:
             self._over.cancel()
             pass_on()

@@ -1,4 +1,4 @@
-"""Where attempts work: directories below one that belongs to this process, and is swept away when it is gone.
+"""Where attempts work: below a directory of this process's, which others remove once it is gone.
 
 A killed worker cannot clean up, so the next one does it. Whose a directory is tells a lock of the
 kernel on the directory itself: held for as long as its worker lives, frozen or not, and released
@@ -58,7 +58,7 @@ def sweep() -> None:
 
 
 def _claimed() -> tuple[Path, int]:
-    """Return a new directory and the descriptor that holds its lock; no process that is started inherits it."""
+    """Return a new directory and the descriptor of its lock, which no started process inherits."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         try:

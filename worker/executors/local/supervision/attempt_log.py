@@ -1,4 +1,4 @@
-"""The log of one attempt, as its supervisor keeps it. Imported by `worker.executors.local.supervision.supervisor`."""
+"""The log of one attempt, as its supervisor keeps it."""
 
 from __future__ import annotations
 
@@ -38,42 +38,55 @@ class Log:
         if self._room <= 0:
             self._left_out += len(output)
             return
-        stamp = _stamp()
-        # Only the newline ends a line: progress bars return to its start a thousand times.
-        *ended, rest = output.split(b"\n")
-        lines = [line + b"\n" for line in ended] + ([rest] if rest else [])
-        stamped = b"".join(
-            (stamp + line if index or self._at_line_start else line)
-            for index, line in enumerate(lines)
-        )
-        self._at_line_start = output.endswith(b"\n")
-        kept, left_out = stamped[: self._room], stamped[self._room :]
+        stamped = self._stamped(output)
+        kept = stamped[: self._room]
         self._room -= len(kept)
-        self._left_out += len(left_out)
+        self._left_out += len(stamped) - len(kept)
         self._keep(kept)
         if self._room <= 0:
             self._keep(self._line_end + BEYOND % self._limit)
 
+    def _stamped(self, output: bytes) -> bytes:
+        """Return the output with the time at the start of each line."""
+        stamp = _stamp()
+        # Only the newline ends a line: progress bars return to its start a thousand times.
+        stamped = output.replace(b"\n", b"\n" + stamp)
+        if self._at_line_start:
+            stamped = stamp + stamped
+        self._at_line_start = output.endswith(b"\n")
+        if self._at_line_start:
+            stamped = stamped.removesuffix(stamp)  # It belongs to a line that is yet to come.
+        return stamped
+
     def close(self) -> None:
         """Say how much was left out, if any was."""
-        self._keep(LEFT_OUT % self._left_out if self._left_out else b"")
+        last_words = b""
+        if self._left_out:
+            last_words = LEFT_OUT % self._left_out
+        self._keep(last_words)
         if self._file is not None:
             with suppress(OSError):  # Some file systems say only now that they could not write.
                 os.close(self._file)
 
     @property
     def _line_end(self) -> bytes:
-        return b"" if self._kept_whole_lines else b"\n"
+        if self._kept_whole_lines:
+            return b""
+        return b"\n"
 
     def _keep(self, content: bytes) -> None:
-        """Write what can be written, and before it what could not be until now."""
-        told = self._line_end + LOST % self.lost if self.lost else b""
-        written = self._write(told + content)
+        """Write what can be written, and before it how much could not be until now."""
+        told = b""
+        if self.lost:
+            told = self._line_end + LOST % self.lost
+        whole = told + content
+        written = self._write(whole)
         if written:
-            self._kept_whole_lines = (told + content)[:written].endswith(b"\n")
+            self._kept_whole_lines = whole[:written].endswith(b"\n")
         if written >= len(told):
             self.lost = 0
-        self.lost += len(content) - max(0, written - len(told))
+        kept_bytes = max(0, written - len(told))
+        self.lost += len(content) - kept_bytes
 
     def _write(self, content: bytes) -> int:
         """Return how many bytes the file took."""
@@ -82,7 +95,8 @@ class Log:
             if self._file is None:
                 self._file = _opened(self._path)
             while view:
-                view = view[os.write(self._file, view) :]
+                written = os.write(self._file, view)
+                view = view[written:]
         return len(content) - len(view)
 
 
@@ -96,6 +110,6 @@ def _opened(path: str) -> int:
 
 def _stamp() -> bytes:
     now = time.time()
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode() + b".%03dZ " % (
-        now % 1 * 1000
-    )
+    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    millisecond = int(now % 1 * 1000)
+    return f"{second}.{millisecond:03d}Z ".encode()

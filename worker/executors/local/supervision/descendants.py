@@ -1,4 +1,4 @@
-"""Finding and ending every process below this one, by what Linux tells in /proc. `worker.executors.local.supervision.supervisor` imports it."""
+"""Finds and ends every process below this one, by what Linux tells in /proc."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ def parents() -> dict[int, int]:
     found: dict[int, int] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib would double the start's time
         if name.isdigit():
+            pid = int(name)
             with suppress(OSError):
-                found[int(name)] = int(_stat(int(name))[1])
+                fields = _stat(pid)
+                found[pid] = int(fields[1])
     return found
 
 
@@ -34,48 +36,64 @@ def descendants() -> list[int]:
 
 
 def kill_descendants() -> None:
-    """Kill until the kernel says that none is left; those that fork meanwhile become ours, and are next."""
+    """Kill until none is left; those that are forked meanwhile become ours, and are next."""
     while True:
         for pid in descendants():
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
+        if not _clear_away_ended():
             return
         time.sleep(0.005)
 
 
+def _clear_away_ended() -> bool:
+    """Return whether this process has children yet, once those that have ended are forgotten."""
+    ended = -1
+    try:
+        while ended:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def is_only_descendant(child: int) -> bool:
     """Return whether nothing but this child is left below; what ended meanwhile is cleared away."""
-    while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+    without_clearing = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    while (ended := os.waitid(os.P_ALL, 0, without_clearing)) is not None:
         if ended.si_pid == child:
             return False
         os.waitpid(ended.si_pid, 0)
     try:  # The kernel keeps such lists, so nobody need be searched.
-        return _listed(os.getpid()) == [str(child).encode()] and _listed(child) == []
+        found = _listed(os.getpid()) + _listed(child)
     except OSError:
-        return descendants() == [child]
+        found = descendants()
+    return found == [child]
 
 
-def _listed(pid: int) -> list[bytes]:
-    found: list[bytes] = []
+def _listed(pid: int) -> list[int]:
+    """Return the children of a process, by the kernel's lists for each of its threads."""
+    found: list[int] = []
     for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
         with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
-            found += file.read().split()
+            children = file.read().split()
+        found += [int(child) for child in children]
     return found
 
 
 def _stat(pid: int) -> list[bytes]:
+    """Return what is told of a process after its name, which may hold anything."""
     with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-        return file.read().rpartition(b")")[2].split()
+        told = file.read()
+    _, _, after_name = told.rpartition(b")")
+    return after_name.split()
 
 
 def memory_mb() -> float:
     """Return what all descendants hold in memory together."""
     pages = 0
     for pid in descendants():
-        with suppress(OSError, IndexError), open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
-            pages += int(file.read().split()[1])
+        with suppress(OSError, ValueError), open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
+            _, resident, *_ = file.read().split()
+            pages += int(resident)
     return pages * _PAGE_BYTES / 1_048_576

@@ -1,4 +1,4 @@
-"""The handlers' process, as its supervisor starts it. Imported by `worker.executors.local.supervision.supervisor`."""
+"""The handlers' process, as its supervisor starts it."""
 
 from __future__ import annotations
 
@@ -11,35 +11,55 @@ from contextlib import suppress
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
+_OPEN = "/proc/self/fd"
+if sys.platform != "linux":
+    _OPEN = "/dev/fd"
+
+# Type checkers know the name; importing typing would cost a third of the start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 class Child:
-    """The handlers' process: reads tasks, prints, and reports; all but what it prints is between it and the worker."""
+    """The handlers' process. It takes tasks from the worker, and reports to it; it prints to here.
+
+    Attributes:
+        output: the descriptor from which all that it prints can be read.
+    """
 
     def __init__(self, command: list[str], tasks: int, reports: int) -> None:
         self.output, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            # What its descendants leave behind is its own child, and so noticed.
-            become_subreaper()
-            os.setpgid(0, 0)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.dup2(writing, 1)
-            os.dup2(writing, 2)
-            # Handlers must neither hold nor use what is the supervisor's.
-            close_all_but(0, 1, 2, tasks, reports)
-            os.execv(command[0], [*command, str(tasks), str(reports)])  # noqa: S606 - the worker's own interpreter
+            _become([*command, str(tasks), str(reports)], writing, tasks, reports)
         for descriptor in (tasks, writing, reports):
             os.close(descriptor)
+
+
+def _become(command: list[str], output: int, *kept: int) -> NoReturn:
+    """Make this fork a program that prints to this descriptor and holds these beside it."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # What its descendants leave behind is its own child, and so noticed.
+    become_subreaper()
+    os.setpgid(0, 0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    # Handlers must neither hold nor use what is the supervisor's.
+    close_all_but(0, 1, 2, *kept)
+    os.execv(command[0], command)  # noqa: S606 - the worker's own interpreter
 
 
 def close_all_but(*kept: int) -> None:
     """Close every descriptor that this process was given, or made, but these."""
     # By the list rather than by range, which takes a tenth of a second where a million may be open.
-    for name in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"):  # noqa: PTH208
-        if int(name) not in kept:
+    for name in os.listdir(_OPEN):  # noqa: PTH208
+        descriptor = int(name)
+        if descriptor not in kept:
             with suppress(OSError):  # The list's own is closed already.
-                os.close(int(name))
+                os.close(descriptor)
 
 
 def become_subreaper() -> None:

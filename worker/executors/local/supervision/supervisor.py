@@ -1,4 +1,4 @@
-"""The supervisor of attempts, one at a time: a small process without user code beside the handlers' process.
+"""The supervisor of attempts, one at a time: beside the handlers' process, without user code.
 
 It starts the handlers' process, which takes tasks from the worker and answers it directly. Of an
 attempt that is over in a moment, prints nothing and leaves nothing behind, the supervisor need not
@@ -68,7 +68,8 @@ class Control:
         chunk = os.read(self.descriptor, CHUNK_BYTES)
         if not chunk:
             return None
-        *lines, self._received = (self._received + chunk).split(b"\n")
+        received = self._received + chunk
+        *lines, self._received = received.split(b"\n")
         commands: list[dict[str, object]] = [json.loads(line) for line in lines]
         for command in commands:
             if "renew" in command:
@@ -82,7 +83,7 @@ class Control:
 
 
 class Attempt:
-    """Watches over one attempt until nothing of it is left, but for a child that is fit for the next one."""
+    """Watches over one attempt until nothing of it is left but a child that is fit for the next."""
 
     def __init__(self, child: Child, control: Control, order: dict[str, object]) -> None:
         self._log = Log(str(order["log"]), int(str(order["logLimitBytes"])))
@@ -100,23 +101,15 @@ class Attempt:
         """Watch until the end; return how it was, and whether the child lives on."""
         self._obey(commands)
         status, usage = self._watch(woken)
-        said = self._over or {}
-        lives_on = usage is None and bool(said.get("fit")) and is_only_descendant(self._child.pid)
+        lives_on = usage is None and self._is_fit()
         if not lives_on:
             kill_descendants()
         self._drain()
         self._log.close()
         code = os.waitstatus_to_exitcode(status)
-        used_s = (
-            (_number(said["cpuSeconds"]) or 0.0)
-            if usage is None
-            else usage.ru_utime + usage.ru_stime - self._cpu_before_s
-        )
-        peak_mb = (
-            (_number(said["peakMemoryMb"]) or 0.0) if usage is None else usage.ru_maxrss / 1024
-        )
+        used_s, peak_mb = self._used(usage)
         return {
-            "cause": self._cause or ("signal" if code < 0 else "exit"),
+            "cause": self._cause or _cause_of(code),
             "code": code,
             "cpuSeconds": round(max(used_s, 0.0), 3),
             "peakMemoryMb": round(max(self._peak_mb, peak_mb), 1),
@@ -124,8 +117,23 @@ class Attempt:
             "logLost": self._log.lost,
         }
 
+    def _is_fit(self) -> bool:
+        """Return whether a child that is done with its attempt is fit for another one."""
+        says_so = self._over is not None and bool(self._over.get("fit"))
+        return says_so and is_only_descendant(self._child.pid)
+
+    def _used(self, usage: struct_rusage | None) -> tuple[float, float]:
+        """Return the attempt's seconds of processor and MB, as the kernel says, else the child."""
+        if usage is not None:
+            total_s = usage.ru_utime + usage.ru_stime
+            return total_s - self._cpu_before_s, usage.ru_maxrss / 1024
+        said = self._over or {}
+        used_s = _number(said["cpuSeconds"]) or 0.0
+        peak_mb = _number(said["peakMemoryMb"]) or 0.0
+        return used_s, peak_mb
+
     def _watch(self, woken: int) -> tuple[int, struct_rusage | None]:
-        """Return the exit status and usage of a child that ended, (0, None) if it said that it is done."""
+        """Return status and usage of a child that ended; (0, None) if it says that it is done."""
         poller = select.poll()
         for descriptor in (self._control.descriptor, self._child.output, woken):
             poller.register(descriptor, select.POLLIN)
@@ -163,7 +171,8 @@ class Attempt:
                     os.kill(self._child.pid, signal.SIGTERM)
             elif "stop" in command:
                 self._end("stopped")
-            elif isinstance(over := command.get("over"), dict):
+            over = command.get("over")
+            if isinstance(over, dict):
                 self._over = over
 
     def _check_limits(self) -> None:
@@ -195,15 +204,24 @@ class Attempt:
 def _write(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
-        view = view[os.write(descriptor, view) :]
+        written = os.write(descriptor, view)
+        view = view[written:]
+
+
+def _cause_of(code: int) -> str:
+    if code < 0:
+        return "signal"
+    return "exit"
 
 
 def _number(value: object) -> float | None:
-    return None if value is None else float(str(value))
+    if value is None:
+        return None
+    return float(str(value))
 
 
 def _next_order(control: Control) -> list[dict[str, object]]:
-    """Wait for an order, with whatever was said in one breath; empty once the worker or its lease is gone.
+    """Wait for an order, with whatever was said in one breath; [] once worker or lease is gone.
 
     Until then an attempt may be under way of which nobody has told yet, or the child has ended in
     the middle of one.
@@ -211,8 +229,9 @@ def _next_order(control: Control) -> list[dict[str, object]]:
     poller = select.poll()
     poller.register(control.descriptor, select.POLLIN)
     while not control.lease_is_over:
-        left_s = control.lease_until - time.monotonic()
-        if not poller.poll(min(max(left_s, 0.0), LOOK_AGAIN_S) * 1000 + 1):
+        left_s = max(0.0, control.lease_until - time.monotonic())
+        timeout_ms = min(left_s, LOOK_AGAIN_S) * 1000 + 1
+        if not poller.poll(timeout_ms):
             continue
         commands = control.read()
         if commands is None:
@@ -235,8 +254,9 @@ def _woken_by_children() -> int:
 
 
 def main() -> None:
-    """Start the handlers' process, and watch one attempt after the other while it is fit for them."""
-    tasks, reports = int(sys.argv[1]), int(sys.argv[2])
+    """Start the handlers' process, and watch its attempts for as long as it is fit for them."""
+    tasks = int(sys.argv[1])
+    reports = int(sys.argv[2])
     # Event loops leave copies of pipes here that the worker takes for ours.
     close_all_but(0, 1, 2, tasks, reports)
     become_subreaper()
@@ -255,8 +275,9 @@ def _watch_attempts(child: Child, control: Control) -> None:
     woken = _woken_by_children()
     while commands := _next_order(control):
         ended = Attempt(child, control, commands[0]).run(commands[1:], woken)
+        line = json.dumps(ended) + "\n"
         with suppress(BrokenPipeError):
-            _write(sys.stdout.fileno(), json.dumps(ended).encode() + b"\n")
+            _write(sys.stdout.fileno(), line.encode())
         if not ended["livesOn"]:
             return
     kill_descendants()
