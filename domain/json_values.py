@@ -115,13 +115,13 @@ def _member(key: object, value: object, pointer: str, depth: int) -> Json:
     Its pointer is put together only where it may be needed: for what is nested, or odd.
     """
     if isinstance(value, str):
-        is_normal = value.isascii() and "\x00" not in value
+        if value.isascii() and "\x00" not in value:
+            return value
     elif isinstance(value, int):  # True and False, too.
-        is_normal = _MIN_INT <= value <= _MAX_INT
-    else:
-        is_normal = value is None
-    if is_normal:
-        return cast("Json", value)
+        if _MIN_INT <= value <= _MAX_INT:
+            return value
+    elif value is None:
+        return None
     below = f"{pointer}/{escape(str(key))}"
     return normalise(value, below, depth + 1)
 

@@ -9,7 +9,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """Keeps the values used last, as many as fit into some bytes, and the newest however big it is."""
+    """Keeps the values used last, as many as fit into some bytes; the newest however big it is."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -22,7 +22,8 @@ class Recent(Generic[K, V]):
         if found is None:
             return None
         self._kept.move_to_end(key)
-        return found[0]
+        value, _ = found
+        return value
 
     def keep(self, key: K, value: V, size_bytes: int) -> None:
         """Keep a value, instead of those that were not used for the longest time."""
@@ -30,7 +31,8 @@ class Recent(Generic[K, V]):
         self._kept[key] = value, size_bytes
         self._bytes += size_bytes
         while self._bytes > self._most_bytes and len(self._kept) > 1:
-            self._drop(next(iter(self._kept)))
+            oldest = next(iter(self._kept))
+            self._drop(oldest)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -38,4 +40,5 @@ class Recent(Generic[K, V]):
     def _drop(self, key: K) -> None:
         found = self._kept.pop(key, None)
         if found is not None:
-            self._bytes -= found[1]
+            _, size_bytes = found
+            self._bytes -= size_bytes

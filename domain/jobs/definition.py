@@ -1,4 +1,7 @@
-"""A job: what may be launched, with which parameters, time and retries. Each revision keeps its version."""
+"""A job: what may be launched, with which parameters, time and retries.
+
+Each revision is a version of its own, and all of them are kept.
+"""
 
 from __future__ import annotations
 
@@ -55,15 +58,17 @@ class Spec:
 
     def issues(self) -> list[Issue]:
         """Return what is wrong beyond the ranges of single fields."""
-        found = schema_issues(self.parameters_schema, "/parametersSchema")
+        schema = self.parameters_schema
+        found = schema_issues(schema, "/parametersSchema")
         if self.output_schema is not None:
             found += schema_issues(self.output_schema, "/outputSchema")
-        found += mark_issues(self.parameters_schema, self.default_parameters, self.concurrency_key)
-        return found + policy_issues(self.retry_policy)
+        found += mark_issues(schema, self.default_parameters, self.concurrency_key)
+        found += policy_issues(self.retry_policy)
+        return found
 
 
 class JobDefinition(Aggregate):
-    """Aggregate of a definition: its current and all its earlier versions, for the runs pinned to them."""
+    """Aggregate of a definition, with its earlier versions for the runs pinned to them."""
 
     TOPIC = "job_definition"
 
@@ -103,7 +108,9 @@ class JobDefinition(Aggregate):
 
     @classmethod
     def register(cls, slug: str, spec: Spec, version: int, now: datetime) -> JobDefinition:
-        """Register a job. That its slug is free is decided by the log, for the id is derived from the slug.
+        """Register a job.
+
+        That its slug is free is decided by the log, for the id is derived from the slug.
 
         Raises:
             InvalidInputError: a schema is none, or the retry policy contradicts itself.
@@ -133,17 +140,15 @@ class JobDefinition(Aggregate):
         if version is not None and version <= self.current:
             message = f"must be above the current version, {self.current}"
             raise InvalidInputError([Issue("/version", message, "exclusiveMinimum")])
-        old = asdict(self.spec)
-        differing = {
-            name: new for name, new in changes.items() if canonical(new) != canonical(old[name])
-        }
+        differing = _differing(changes, self.spec)
         if not differing and version is None:
             return
         new = replace(self.spec, **differing)
         _refuse(new.issues() + _catalog_issues(self.slug, new))
+        at = max(cut_to_ms(now), self.modified_on)
         self.trigger_event(
             self.Revised,
-            timestamp=max(cut_to_ms(now), self.modified_on),
+            timestamp=at,
             version=version or self.current + 1,
             changes=differing,
         )
@@ -154,10 +159,23 @@ class JobDefinition(Aggregate):
 
 
 def concurrency_value(spec: Spec, parameters: JsonObject) -> str | None:
-    """Return what runs of one job must not share while running, as canonical JSON; None where nothing binds them."""
-    if spec.concurrency_key is None or spec.concurrency_key not in parameters:
+    """Return what runs of one job must not share while running, as canonical JSON.
+
+    None: nothing binds them.
+    """
+    key = spec.concurrency_key
+    if key is None or key not in parameters:
         return None
-    return canonical(parameters[spec.concurrency_key]).decode()
+    return canonical(parameters[key]).decode()
+
+
+def _differing(changes: dict[str, Any], spec: Spec) -> dict[str, Any]:
+    old = asdict(spec)
+
+    def differs(name: str) -> bool:
+        return canonical(changes[name]) != canonical(old[name])
+
+    return {name: new for name, new in changes.items() if differs(name)}
 
 
 def _catalog_issues(slug: str, spec: Spec) -> list[Issue]:

@@ -16,8 +16,8 @@ from domain.personal.marks import subject_issues, subjects_of
 from domain.schema.validation import merged, violations
 
 MAX_AHEAD = timedelta(days=3_650)
-"""How far ahead a start may lie. A run planned for the year 9999 is a mistake, and overflows what
-adds to it."""
+"""How far ahead a start may lie. A run planned for the year 9999 is a mistake, and to add anything
+to its time overflows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +74,8 @@ def _requested(
     """Decide on a run's first event; return its fields."""
     spec = definition.spec
     parameters = merged(spec.default_parameters, launch.parameters)
-    issues = violations(spec.parameters_schema, parameters, "/parameters") + _start_issues(
-        launch, created_at
-    )
+    issues = violations(spec.parameters_schema, parameters, "/parameters")
+    issues += _start_issues(launch, created_at)
     if spec.personal:
         issues += subject_issues(spec.personal, parameters)
     if issues:
@@ -104,35 +103,53 @@ def _requested(
 
 
 def _scheduled_at(launch: Launch, created_at: datetime) -> datetime:
-    if launch.scheduled_at is None and not launch.delay_ms:
-        return created_at
-    return max(created_at, launch.scheduled_at or later(created_at, launch.delay_ms or 0))
+    if launch.scheduled_at is not None:
+        return max(created_at, launch.scheduled_at)
+    if launch.delay_ms:
+        return later(created_at, launch.delay_ms)
+    return created_at
 
 
 def relaunch(definition: JobDefinition, old: JobRun) -> Launch:
-    """Return a launch that repeats an ended run: its parameters and context, and the overrides it was given."""
+    """Return a launch that repeats an ended run.
+
+    It has the run's parameters and context, and the overrides that the run was given.
+    """
     pinned = definition.as_pinned(old.definition_version)
+    context = old.context or {}
     return Launch(
         parameters=old.parameters,
-        context={**(old.context or {}), "retryOf": str(old.id)},
-        timeout_ms=old.timeout_ms if old.timeout_ms != pinned.timeout_ms else None,
-        max_attempts=old.max_attempts if old.max_attempts != pinned.max_attempts else None,
-        priority=old.priority if old.priority != pinned.priority else None,
+        context={**context, "retryOf": str(old.id)},
+        timeout_ms=_override(old.timeout_ms, pinned.timeout_ms),
+        max_attempts=_override(old.max_attempts, pinned.max_attempts),
+        priority=_override(old.priority, pinned.priority),
     )
 
 
+def _override(had: int | None, pinned: int | None) -> int | None:
+    """Return what a run had unless that followed from its definition."""
+    if had == pinned:
+        return None
+    return had
+
+
 def repeated_personal(definition: JobDefinition, old: JobRun, new: JobRun) -> dict[str, str | UUID]:
-    """Return what `Unit.personal` is of a run that repeats another: what was encrypted then is so again.
+    """Return `Unit.personal` of a run that repeats another: what was encrypted then is so again.
 
     Raises:
         ConflictError: `parameter_is_personal`, a later version of the job lets runs take turns by
             such a parameter, whose value the log would keep in the open.
     """
-    before = {name: UUID(key_id) for key_id, names in old.personal.items() for name in names}
-    if definition.spec.concurrency_key in before:
-        message = f"runs take turns by {definition.spec.concurrency_key!r} now, which is personal data of this one"
+    spec = definition.spec
+    before: dict[str, str | UUID] = {}
+    for key_id, names in old.personal.items():
+        before |= dict.fromkeys(names, UUID(key_id))
+    if spec.concurrency_key in before:
+        message = (
+            f"runs take turns by {spec.concurrency_key!r} now, which is personal data of this one"
+        )
         raise ConflictError("parameter_is_personal", message)
-    return {**before, **subjects_of(definition.spec.personal, new.parameters)}
+    return before | subjects_of(spec.personal, new.parameters)
 
 
 def _start_issues(launch: Launch, now: datetime) -> list[Issue]:

@@ -33,12 +33,11 @@ class RetryPolicy:
         """Read a validated policy as clients give it (camelCase, every field optional)."""
         given = policy or {}
         max_delay_ms = _whole(given.get("maxDelayMs"), cls.max_delay_ms)
+        shortest_default_ms = min(cls.initial_delay_ms, max_delay_ms)
         return cls(
             max_attempts=_whole(given.get("maxAttempts"), cls.max_attempts),
             strategy=str(given.get("strategy") or cls.strategy),
-            initial_delay_ms=_whole(
-                given.get("initialDelayMs"), min(cls.initial_delay_ms, max_delay_ms)
-            ),
+            initial_delay_ms=_whole(given.get("initialDelayMs"), shortest_default_ms),
             max_delay_ms=max_delay_ms,
             jitter=str(given.get("jitter") or cls.jitter),
         )
@@ -59,12 +58,13 @@ class RetryPolicy:
         if self.jitter == "full":
             return int(delay * random())
         if self.jitter == "equal":
-            return int(delay / 2 + delay / 2 * random())
+            half = delay / 2
+            return int(half + half * random())
         return delay
 
 
 def policy_issues(policy: Mapping[str, Json] | None) -> list[Issue]:
-    """Return what the single fields' ranges cannot tell: the first delay may not exceed the longest."""
+    """Return what single fields' ranges cannot tell: the first delay may not exceed the longest."""
     parsed = RetryPolicy.from_json(policy)
     if parsed.initial_delay_ms > parsed.max_delay_ms:
         message = f"initialDelayMs must be at most maxDelayMs ({parsed.max_delay_ms})"
@@ -73,4 +73,6 @@ def policy_issues(policy: Mapping[str, Json] | None) -> list[Issue]:
 
 
 def _whole(value: Json, default: int) -> int:
-    return value if isinstance(value, int) else default
+    if isinstance(value, int):
+        return value
+    return default

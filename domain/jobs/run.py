@@ -2,8 +2,7 @@
 
 `docs/state-machine.md` draws the machine; `tests/unit/domain/jobs/test_state_machine.py` walks
 every pair of state and command. Commands decide and trigger an event; an event's `apply` only moves
-state. No command reads a clock or makes a random
-number: both come in.
+state. No command reads a clock or makes a random number: both come in.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from domain.jobs.run_values import FINAL, Failure, FailureReason, Holder, Report
 
 
 class JobRun(RunState, Aggregate):
-    """Aggregate of a run. Its state is what its decisions need; everything shown is a projection."""
+    """Aggregate of a run. Its state is what decisions need; everything shown is a projection."""
 
     TOPIC = run_events.RUN_TOPIC
 
@@ -45,7 +44,7 @@ class JobRun(RunState, Aggregate):
         """Create a pending run; the fields are those of `Requested` with `id` and `timestamp`."""
         return cls._create(cls.Requested, **fields)
 
-    # Commands of the launcher ---------------------------------------------------------------------------------
+    # Commands of the launcher
 
     def request_cancel(self, now: datetime, reason: str | None) -> None:
         """Cancel at once while pending; while running, ask for it. Asking again changes nothing.
@@ -53,25 +52,23 @@ class JobRun(RunState, Aggregate):
         Raises:
             ConflictError: `run_already_ended`, the run ended otherwise.
         """
-        asked_already = self.status == "running" and self.cancel_requested
-        if self.status == "canceled" or asked_already:
+        if self.status == "canceled":
             return
         if self.status in FINAL:
             raise ConflictError("run_already_ended", f"job run already {self.status}")
         if self.status == "pending":
             self._cancel(now, reason, None, Report())
-        else:
+        elif not self.cancel_requested:
             self.trigger_event(JobRun.CancelRequested, timestamp=self._at(now), reason=reason)
 
-    # Commands of the clock ------------------------------------------------------------------------------------
+    # Commands of the clock
 
     def expire_start(self, now: datetime) -> None:
-        """Expire the run if it never started and its start deadline is over; otherwise do nothing."""
-        never_started = self.status == "pending" and self.execution == 0
-        if never_started and self.start_deadline_at is not None and self.start_deadline_at <= now:
+        """Expire the run if it never started and its start deadline is over; else do nothing."""
+        if self.status == "pending" and self._is_too_late(now):
             self.trigger_event(JobRun.StartDeadlinePassed, timestamp=self._at(now))
 
-    # Commands of a worker -------------------------------------------------------------------------------------
+    # Commands of a worker
 
     def start(self, worker_id: str, now: datetime) -> Holder:
         """Claim the run for a worker.
@@ -82,12 +79,7 @@ class JobRun(RunState, Aggregate):
         """
         if self.status != "pending":
             raise ConflictError("run_not_pending", f"job run is {self.status}")
-        too_late = (
-            self.execution == 0
-            and self.start_deadline_at is not None
-            and self.start_deadline_at <= now
-        )
-        if self.scheduled_at > now or too_late:
+        if self.scheduled_at > now or self._is_too_late(now):
             raise ConflictError("run_not_due", "job run is not due")
         holder = Holder(worker_id, self.execution + 1)
         self.trigger_event(
@@ -98,6 +90,13 @@ class JobRun(RunState, Aggregate):
             attempt=self.attempt,
         )
         return holder
+
+    def _is_too_late(self, now: datetime) -> bool:
+        """Return whether the run never started, and no longer may."""
+        deadline = self.start_deadline_at
+        if deadline is None or self.execution > 0:
+            return False
+        return deadline <= now
 
     def progress(self, holder: Holder, now: datetime, report: Report) -> None:
         """Record what the handler reports while it runs."""
@@ -121,20 +120,24 @@ class JobRun(RunState, Aggregate):
         report: Report,
         random: Callable[[], float],
     ) -> None:
-        """End the attempt as failed: retried by the policy, or final. A requested cancel wins over a retry."""
+        """End the attempt as failed: retried by the policy, or final.
+
+        A requested cancel wins over a retry.
+        """
         self._check_holder(holder)
         if self.cancel_requested:
             self._cancel(now, failure.message, holder, report)
             return
+        retry_at: datetime | None = None
+        if not failure.permanent:
+            retry_at = self._retry_at(now, random, failure.retry_after_ms)
         self.trigger_event(
             JobRun.AttemptFailed,
             timestamp=self._at(now),
             attempt=self.attempt,
             error_message=failure.message,
             failure_reason=failure.reason,
-            retry_at=None
-            if failure.permanent
-            else self._retry_at(now, random, failure.retry_after_ms),
+            retry_at=retry_at,
             **vars(holder),
             **vars(report),
         )
@@ -148,9 +151,8 @@ class JobRun(RunState, Aggregate):
         if self.cancel_requested:
             self._cancel(now, message, holder, report)
             return
-        self._time_out(
-            holder, now, message, "execution_timeout", self._retry_at(now, random, None), report
-        )
+        retry_at = self._retry_at(now, random, None)
+        self._time_out(holder, now, message, "execution_timeout", retry_at, report)
 
     def expire(self, holder: Holder, now: datetime, message: str, report: Report) -> None:
         """End the run as expired because its handler says so."""
@@ -175,7 +177,7 @@ class JobRun(RunState, Aggregate):
         )
 
     def hand_back(self, holder: Holder, now: datetime) -> None:
-        """Return the run to pending, its attempt unspent, because the worker stops or its lease is over."""
+        """Return the run to pending, its attempt unspent: its worker stops or its lease is over."""
         self._check_holder(holder)
         if self.cancel_requested:
             self._cancel(now, None, holder, Report())
@@ -191,27 +193,24 @@ class JobRun(RunState, Aggregate):
         *,
         by_handler: bool = False,
     ) -> None:
-        """Record that what ran has stopped: after a requested cancel, or because the handler ended as canceled."""
+        """Record that what ran has stopped.
+
+        That was a requested cancel, or the handler ended as canceled.
+        """
         self._check_holder(holder)
-        if not (self.cancel_requested or by_handler):
+        if self.cancel_requested:
+            self._cancel(now, reason, holder, report)
+        elif by_handler:
+            self._cancel(now, reason, holder, report, "handler")
+        else:
             raise ConflictError("cancel_not_requested", "nobody asked to cancel this job run")
-        self._cancel(
-            now,
-            reason,
-            holder,
-            report,
-            "handler" if by_handler and not self.cancel_requested else None,
-        )
 
     def _check_holder(self, holder: Holder) -> None:
         if self.status != "running" or self.holder != holder:
-            spoken = f"execution {holder.execution} of worker {holder.worker_id}"
-            held = (
-                f"{self.holder.execution} of worker {self.holder.worker_id}"
-                if self.holder
-                else "nobody"
+            raise StaleExecutionError(
+                f"execution {_named(holder)} is over:"
+                f" the run is {self.status}, held by {_named(self.holder)}"
             )
-            raise StaleExecutionError(f"{spoken} is over: the run is {self.status}, held by {held}")
 
     def _at(self, now: datetime) -> datetime:
         # Never before the previous event, however the hosts' clocks are set.
@@ -225,7 +224,8 @@ class JobRun(RunState, Aggregate):
         if retry_after_ms is None:
             delay_ms = self.retry_policy.delay_ms(self.attempt, random)
         else:
-            delay_ms = min(max(retry_after_ms, 0), MAX_DELAY_MS)
+            wanted_ms = max(retry_after_ms, 0)
+            delay_ms = min(wanted_ms, MAX_DELAY_MS)
         return later(self._at(now), delay_ms)
 
     def _time_out(  # noqa: PLR0913 - the event's fields
@@ -266,3 +266,9 @@ class JobRun(RunState, Aggregate):
             execution=holder.execution if holder else None,
             **vars(report),
         )
+
+
+def _named(holder: Holder | None) -> str:
+    if holder is None:
+        return "nobody"
+    return f"{holder.execution} of worker {holder.worker_id}"

@@ -1,4 +1,4 @@
-"""The events of a run, past tense. Their topics and fields are the on-disk format; `apply` only moves state."""
+"""The events of a run. Their topics and fields are the on-disk format; `apply` only moves state."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def requested(run_id: UUID, at: datetime, fields: dict[str, Any]) -> Requested:
 
 
 class ExecutionEvent(RunEvent):
-    """Base of what happens to one execution: who held it, and the how many-th it was."""
+    """Base of what happens to one execution: who held it, and its number (1, 2, …)."""
 
     worker_id: str
     execution: int
@@ -163,7 +163,7 @@ class StartDeadlinePassed(RunEvent):
 
 
 class CancelRequested(RunEvent):
-    """A client asked to cancel while the run was running; it goes on until it has really stopped."""
+    """A client asked to cancel a running run, which goes on until it has really stopped."""
 
     TOPIC = "job_run.cancel_requested"
     reason: str | None

@@ -39,7 +39,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Report:
-    """What a handler adds to its run: each part is merged into what is there, the handler's keys win."""
+    """What a handler adds to its run: each part is merged into what is there, and its keys win."""
 
     metrics: JsonObject = field(default_factory=dict)
     context: JsonObject = field(default_factory=dict)
