@@ -146,7 +146,10 @@ class Build(Aggregate):
     def request(
         cls, build_id: UUID, repository_id: str, run_id: UUID | None, wanted: Wanted, now: datetime
     ) -> Build:
-        """Ask for a build of the app that clients call `repository_id`; `run_id` is None where no run can be had."""
+        """Ask for a build of the app that clients call `repository_id`.
+
+        `run_id` is None where no run can be had.
+        """
         return cls._create(
             cls.Requested,
             id=build_id,
@@ -198,4 +201,5 @@ class Build(Aggregate):
         self._trigger(self.Canceled, now, error=error)
 
     def _trigger(self, event_class: type[Build.Event], now: datetime, **fields: Any) -> None:
-        self.trigger_event(event_class, timestamp=max(cut_to_ms(now), self.modified_on), **fields)
+        at = max(cut_to_ms(now), self.modified_on)
+        self.trigger_event(event_class, timestamp=at, **fields)

@@ -1,4 +1,4 @@
-"""What the built-in jobs are called, whom their runs concern, and what their results may tell the catalog."""
+"""Whom the built-in jobs' runs concern, and what their results may tell the catalog."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,14 +62,16 @@ _SHAPES: dict[str, JsonObject] = {
 
 
 def effect_issues(effects: Sequence[Effect]) -> list[Issue]:
-    """Return what is wrong with a result's effects: one that nobody knows, or data that are not as they should be."""
+    """Return what is wrong with a result's effects: an unknown one, or data of another shape."""
     issues: list[Issue] = []
     for index, effect in enumerate(effects):
         path = f"/effects/{index}"
-        if effect.kind in _SHAPES:
-            issues += violations(_SHAPES[effect.kind], dict(effect.data), f"{path}/data")
+        shape = _SHAPES.get(effect.kind)
+        if shape is None:
+            message = f"unknown effect {effect.kind!r}"
+            issues.append(Issue(f"{path}/kind", message, "enum"))
         else:
-            issues.append(Issue(f"{path}/kind", f"unknown effect {effect.kind!r}", "enum"))
+            issues += violations(shape, dict(effect.data), f"{path}/data")
     return issues
 
 

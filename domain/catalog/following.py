@@ -1,4 +1,4 @@
-"""How the catalog follows its runs: each event of a run moves its repository or its build, in the same unit.
+"""How the catalog follows its runs: a run's event moves its repository or build in the same unit.
 
 So their status cannot disagree with the run, whoever ended the run and however: the handler, a
 timeout, a cancel or a dead worker. All of this is pure; `domain.catalog.units` finds the
@@ -23,13 +23,17 @@ NOTHING_SAID = "the run ended without saying what came of it"
 def follow_ingestion(
     run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime
 ) -> Ingested | None:
-    """Let the repository follow what the run's pending events say; return what was found, if that is among it."""
+    """Let the repository follow what the run's pending events say.
+
+    Returns what the ingestion found, if one of the events tells of that.
+    """
+    run_id = str(run.id)
     found: Ingested | None = None
     for event in run.pending_events:
         at = max(cut_to_ms(now), event.timestamp)
         if isinstance(event, events.Started):
-            repository.start_ingestion(str(run.id), event.attempt, at)
-        elif repository.run_id == str(run.id):
+            repository.start_ingestion(run_id, event.attempt, at)
+        elif repository.run_id == run_id:
             # Else a newer ingestion has taken over, and this is history.
             found = _follow_ingestion(event, run, repository, effects, at) or found
     return found
@@ -42,19 +46,24 @@ def follow_build(
     effects: Sequence[Effect],
     now: datetime,
 ) -> None:
-    """Let the build follow what the run's pending events say, and the repository learn what a success tells of it."""
+    """Let the build follow what the run's pending events say.
+
+    The repository learns what a success tells of it.
+    """
+    run_id = str(run.id)
     for event in run.pending_events:
         at = max(cut_to_ms(now), event.timestamp)
         if isinstance(event, events.Started):
-            build.start(str(run.id), event.attempt, at)
-        elif build.run_id == str(run.id) and build.status not in ENDED:
+            build.start(run_id, event.attempt, at)
+        elif build.run_id == run_id and build.status not in ENDED:
             _follow_build(event, run, build, repository, effects, at)
 
 
 def _follow_ingestion(
     event: object, run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime
 ) -> Ingested | None:
-    run_id, duration_ms = str(run.id), _duration_ms(run, now)
+    run_id = str(run.id)
+    duration_ms = _duration_ms(run, now)
     match event:
         case events.Succeeded():
             data = _data_of(effects, INGESTED)
@@ -65,21 +74,18 @@ def _follow_ingestion(
             repository.finish_ingestion(run_id, run.attempt, found, duration_ms, now)
             return found
         case events.AttemptFailed() | events.AttemptTimedOut() | events.AttemptLost():
+            error = event.error_message
             if event.retry_at is None:
-                repository.fail_ingestion(
-                    run_id, event.attempt, event.error_message, duration_ms, now
-                )
+                repository.fail_ingestion(run_id, event.attempt, error, duration_ms, now)
             else:
-                repository.retry_ingestion(
-                    run_id, event.attempt, event.error_message, duration_ms, now
-                )
+                repository.retry_ingestion(run_id, event.attempt, error, duration_ms, now)
         case events.HandedBack():
             repository.retry_ingestion(run_id, run.attempt, "the worker stopped", duration_ms, now)
         case events.Canceled():
-            duration_ms = None if event.execution is None else duration_ms
-            repository.fail_ingestion(
-                run_id, run.attempt, event.reason or "canceled", duration_ms, now
-            )
+            if event.execution is None:
+                duration_ms = None
+            error = event.reason or "canceled"
+            repository.fail_ingestion(run_id, run.attempt, error, duration_ms, now)
         case events.StartDeadlinePassed():
             repository.fail_ingestion(run_id, run.attempt, "not started in time", None, now)
         case _:
@@ -95,10 +101,10 @@ def _follow_build(  # noqa: PLR0913 - the event, and all that it may concern
     effects: Sequence[Effect],
     now: datetime,
 ) -> None:
-    if isinstance(event, events.ReportedEvent) and isinstance(
-        commit_sha := event.metrics.get(COMMIT_METRIC), str
-    ):
-        build.check_out(commit_sha, now)
+    if isinstance(event, events.ReportedEvent):
+        commit_sha = event.metrics.get(COMMIT_METRIC)
+        if isinstance(commit_sha, str):
+            build.check_out(commit_sha, now)
     match event:
         case events.Succeeded():
             _finish(build, repository, _data_of(effects, BUILT), now)
@@ -130,8 +136,13 @@ def _finish(
 
 
 def _data_of(effects: Sequence[Effect], kind: str) -> JsonObject | None:
-    return next((dict(effect.data) for effect in effects if effect.kind == kind), None)
+    for effect in effects:
+        if effect.kind == kind:
+            return dict(effect.data)
+    return None
 
 
 def _duration_ms(run: JobRun, now: datetime) -> int | None:
-    return ms_between(run.started_at, now) if run.started_at else None
+    if run.started_at is None:
+        return None
+    return ms_between(run.started_at, now)

@@ -52,7 +52,7 @@ class Ingested:
 
 
 class Repository(Aggregate):
-    """Aggregate of an app's repository. `run_id` names the ingestion run that its latest events speak of."""
+    """Aggregate of an app's repository. `run_id` names the run of its latest ingestion."""
 
     TOPIC = "repository"
 
@@ -182,7 +182,10 @@ class Repository(Aggregate):
 
     @classmethod
     def add(cls, app: App, now: datetime) -> Repository:
-        """Add the app. That its id is free is decided by the log, for the aggregate's id is derived from it."""
+        """Add the app.
+
+        That its id is free is decided by the log, for the aggregate's id is derived from it.
+        """
         fields = asdict(app)
         client_id = fields.pop("id")
         return cls._create(
@@ -244,14 +247,14 @@ class Repository(Aggregate):
 
     def read_env_templates(self, build_id: str, templates: list[JsonObject], now: datetime) -> None:
         """Record which environment variables the app takes, unless that is known already."""
-        if templates != self.env_templates:
-            at = max(cut_to_ms(now), self.modified_on)
-            self.trigger_event(
-                self.EnvTemplatesRead,
-                timestamp=at,
-                build_id=build_id,
-                launch_env_templates=templates,
-            )
+        if templates == self.env_templates:
+            return
+        self.trigger_event(
+            self.EnvTemplatesRead,
+            timestamp=self._at(now),
+            build_id=build_id,
+            launch_env_templates=templates,
+        )
 
     def move(self, status: IngestStatus, run_id: str) -> None:
         """Apply where the ingestion stands."""
@@ -261,6 +264,7 @@ class Repository(Aggregate):
     def _trigger(
         self, event_class: type[Repository.Event], run_id: str, now: datetime, **fields: Any
     ) -> None:
-        self.trigger_event(
-            event_class, timestamp=max(cut_to_ms(now), self.modified_on), run_id=run_id, **fields
-        )
+        self.trigger_event(event_class, timestamp=self._at(now), run_id=run_id, **fields)
+
+    def _at(self, now: datetime) -> datetime:
+        return max(cut_to_ms(now), self.modified_on)

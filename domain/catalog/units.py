@@ -1,6 +1,9 @@
-"""What a unit of run events brings along: repositories and builds that follow, and the build after an ingestion."""
+"""What a unit of run events brings along in the catalog.
 
-from collections.abc import Iterable, Sequence
+That is the repositories and builds that follow the runs, and the build after an ingestion.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -18,7 +21,6 @@ from domain.errors import InvalidInputError, Issue
 from domain.jobs import reserved
 from domain.jobs.definition import JobDefinition
 from domain.jobs.launching import Launch, new_run
-from domain.jobs.reserved import BUILD_SLUG
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.ports import Locked
@@ -52,34 +54,34 @@ async def with_catalog(
     # What follows them happens in their moment, not a millisecond later.
     now = max(run.modified_on for run in runs)
     ingested = await _ingestions(source, runs, effects, now, locked)
-    return [*runs, *ingested, *await _builds(source, runs, effects, now, locked)]
+    built = await _builds(source, runs, effects, now, locked)
+    return [*runs, *ingested, *built]
 
 
 async def inputs_of(source: Source, run: JobRun, locked: Locked | None = None) -> JsonObject:
     """Return what the run's handler is given to read: `{}` for all but the built-in jobs."""
-    if (repository_id := catalog.repository_of(run)) is not None:
-        return {"repository": _shown(await _one(source, Repository, repository_id, locked))}
+    repository_id = catalog.repository_of(run)
+    if repository_id is not None:
+        repository = await _one(source, Repository, repository_id, locked)
+        return {"repository": _shown(repository)}
     if run.entry_point != reserved.BUILD_ENTRY_POINT:
         return {}
-    build_id = catalog.build_of(run)
-    build = await _one(source, Build, build_id, locked) if build_id else None
+    build = await _one(source, Build, catalog.build_of(run), locked)
     if build is None:
         return {"build": None, "repository": None}
-    repository = await _one(
-        source, Repository, identifiers.repository_id(build.repository_id), locked
-    )
-    return {"build": build.record, "repository": _shown(repository)}
+    owner = await _one(source, Repository, _owner_id(build), locked)
+    return {"build": build.record, "repository": _shown(owner)}
 
 
 async def completed(source: Source, definition: JobDefinition, launch: Launch) -> JsonObject:
-    """Return the launch's parameters, a build's with the app that it is of: by it, builds of one app take turns.
+    """Return the launch's parameters, a build's with its app: builds of one app take turns by it.
 
     Raises:
         InvalidInputError: they name another app than the build's.
     """
     given = launch.parameters
     build_id = catalog.named_build(definition.spec.entry_point, given)
-    build = await _one(source, Build, build_id, None) if build_id else None
+    build = await _one(source, Build, build_id, None)
     if build is None:
         return given
     if given.get("repositoryId") not in {None, build.repository_id}:
@@ -102,11 +104,14 @@ def new_build(  # noqa: PLR0913 - what a build is made of
         InvalidInputError: an operator revised `repository-build`, and it no longer takes a build's
             parameters.
     """
-    now, run_id, build_id = source.clock(), source.new_id(), source.new_id()
+    now = source.clock()
+    run_id = source.new_id()
+    build_id = source.new_id()
     build = Build.request(build_id, repository_id, run_id, wanted, now)
     parameters: JsonObject = {"buildId": str(build_id), "repositoryId": repository_id}
     launch = Launch(parameters=parameters, context=launch.context)
-    return build, new_run(definition, launch, run_id, requested_by, now)
+    run = new_run(definition, launch, run_id, requested_by, now)
+    return build, run
 
 
 async def _ingestions(
@@ -116,38 +121,55 @@ async def _ingestions(
     now: datetime,
     locked: Locked | None,
 ) -> list[Aggregate]:
-    followed = [(run, found) for run in runs if (found := catalog.repository_of(run)) is not None]
+    followed = _concerning(runs, catalog.repository_of)
     if not followed:
         return []
-    repositories = await source.load(
-        Repository, {repository_id for _, repository_id in followed}, locked
-    )
+    ids = {repository_id for _, repository_id in followed}
+    repositories = await source.load(Repository, ids, locked)
     chained: list[Aggregate] = []
     for run, repository_id in followed:
-        if (repository := repositories.get(repository_id)) is not None:
-            ingested = follow_ingestion(run, repository, effects, now)
-            if ingested is not None:
-                chained += await _build_after(source, run, repository, ingested.commit_sha, locked)
+        repository = repositories.get(repository_id)
+        if repository is None:
+            continue
+        ingested = follow_ingestion(run, repository, effects, now)
+        if ingested is not None:
+            chained += await _build_after(source, run, repository, ingested.commit_sha, locked)
     return [*repositories.values(), *chained]
+
+
+def _concerning(
+    runs: Iterable[JobRun], whom: Callable[[JobRun], UUID | None]
+) -> list[tuple[JobRun, UUID]]:
+    """Return those runs that concern somebody, each with whom."""
+    found: list[tuple[JobRun, UUID]] = []
+    for run in runs:
+        aggregate_id = whom(run)
+        if aggregate_id is not None:
+            found.append((run, aggregate_id))
+    return found
 
 
 async def _build_after(
     source: Source, run: JobRun, repository: Repository, commit_sha: str, locked: Locked | None
 ) -> Sequence[Aggregate]:
-    """Return the build that a successful ingestion launches; a failed one where its job takes no build any more."""
-    definition = await _one(source, JobDefinition, identifiers.definition_id(BUILD_SLUG), locked)
+    """Return the build that a successful ingestion launches, and its run.
+
+    It is a failed one without a run where the job no longer takes a build's parameters.
+    """
+    definition_id = identifiers.definition_id(reserved.BUILD_SLUG)
+    definition = await _one(source, JobDefinition, definition_id, locked)
     if definition is None:
         return []
-    wanted, launch = Wanted(commit_sha=commit_sha), Launch(context={"ingestRunId": str(run.id)})
+    app_id = repository.client_id
+    wanted = Wanted(commit_sha=commit_sha)
+    launch = Launch(context={"ingestRunId": str(run.id)})
     try:
-        return new_build(source, definition, repository.client_id, wanted, launch, run.requested_by)
+        return new_build(source, definition, app_id, wanted, launch, run.requested_by)
     except InvalidInputError as error:
         now = source.clock()
-        build = Build.request(source.new_id(), repository.client_id, None, wanted, now)
-        build.fail(
-            f"the build could not be launched: {error.issues[0].path}: {error.issues[0].message}",
-            now,
-        )
+        build = Build.request(source.new_id(), app_id, None, wanted, now)
+        first, *_ = error.issues
+        build.fail(f"the build could not be launched: {first.path}: {first.message}", now)
         return [build]
 
 
@@ -158,27 +180,37 @@ async def _builds(
     now: datetime,
     locked: Locked | None,
 ) -> list[Aggregate]:
-    followed = [(run, found) for run in runs if (found := catalog.build_of(run)) is not None]
+    followed = _concerning(runs, catalog.build_of)
     if not followed:
         return []
-    builds = await source.load(Build, {build_id for _, build_id in followed}, locked)
-    owners = {build.id: identifiers.repository_id(build.repository_id) for build in builds.values()}
-    repositories = await source.load(Repository, owners.values(), locked) if effects else {}
+    ids = {build_id for _, build_id in followed}
+    builds = await source.load(Build, ids, locked)
+    repositories: dict[UUID, Repository] = {}
+    if effects:
+        owner_ids = [_owner_id(build) for build in builds.values()]
+        repositories = await source.load(Repository, owner_ids, locked)
     for run, build_id in followed:
-        if (build := builds.get(build_id)) is not None:
-            follow_build(run, build, repositories.get(owners[build_id]), effects, now)
+        build = builds.get(build_id)
+        if build is not None:
+            owner = repositories.get(_owner_id(build))
+            follow_build(run, build, owner, effects, now)
     return [*builds.values(), *repositories.values()]
 
 
+def _owner_id(build: Build) -> UUID:
+    return identifiers.repository_id(build.repository_id)
+
+
 async def _one(
-    source: Source, aggregate_class: type[A], aggregate_id: UUID, locked: Locked | None
+    source: Source, aggregate_class: type[A], aggregate_id: UUID | None, locked: Locked | None
 ) -> A | None:
-    return (await source.load(aggregate_class, [aggregate_id], locked)).get(aggregate_id)
+    if aggregate_id is None:
+        return None
+    found = await source.load(aggregate_class, [aggregate_id], locked)
+    return found.get(aggregate_id)
 
 
 def _shown(repository: Repository | None) -> JsonObject | None:
-    return (
-        None
-        if repository is None
-        else {**repository.record, "authorTags": list(repository.author_tags)}
-    )
+    if repository is None:
+        return None
+    return {**repository.record, "authorTags": list(repository.author_tags)}
