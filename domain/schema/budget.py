@@ -1,4 +1,4 @@
-"""What one check against a schema may cost. A client's schema is a program, and none may run for ever.
+"""What one check by a schema may cost. A client's schema is a program, and none may run for ever.
 
 Effort is counted in steps of about a microsecond, not in time: the same schema and value are judged
 alike on a fast and on a slow machine. Only regular expressions are stopped by time, for their
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 MAX_STEPS = 300_000
-"""A third of a second on an ordinary processor. An array of 90,000 numbers takes as much, or 30,000
-small objects."""
+"""A third of a second on an ordinary processor: an array of 90,000 numbers, or of 30,000 small
+objects."""
 
 MAX_PATTERN_S = 0.1
 """Processor time for all regular expressions of one check. An honest one takes microseconds."""

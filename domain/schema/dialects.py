@@ -1,6 +1,7 @@
-"""The dialects of JSON Schema, bounded: every look at a part of a schema, every keyword and every violation costs.
+"""The dialects of JSON Schema, bounded by a budget.
 
-They take the place of the library's own in this process, so that a `$schema` inside of a schema
+Every look at a part of a schema, every keyword and every violation takes something off it. These
+dialects take the place of the library's own in this process, so that a `$schema` inside of a schema
 leads to them, too.
 """
 
@@ -61,11 +62,10 @@ def dialect(name: str) -> type[Validator] | None:
 
 def shortened(message: str) -> str:
     """Return the message without its middle where it is long."""
-    return (
-        message
-        if len(message) <= MAX_MESSAGE
-        else f"{message[: MAX_MESSAGE // 2]} … {message[-MAX_MESSAGE // 2 :]}"
-    )
+    if len(message) <= MAX_MESSAGE:
+        return message
+    half = MAX_MESSAGE // 2
+    return f"{message[:half]} … {message[-half:]}"
 
 
 def _bounded(library: Any, *, reference_alone: bool) -> type[Validator]:
@@ -75,12 +75,14 @@ def _bounded(library: Any, *, reference_alone: bool) -> type[Validator]:
         library: the dialect as the library has it.
         reference_alone: whether nothing counts beside a `$ref`.
     """
-    keywords = {name: _OURS.get(name, check) for name, check in library.VALIDATORS.items()}
+    keywords: dict[str, _Keyword] = {}
+    for name, check in library.VALIDATORS.items():
+        keywords[name] = _paying(name, _OURS.get(name, check))
     # The stubs know less than its documentation.
     create = cast("Callable[..., type[Validator]]", validators.create)
     return create(
         meta_schema=library.META_SCHEMA,
-        validators={name: _paying(name, check) for name, check in keywords.items()},
+        validators=keywords,
         version=f"bounded {library.__name__}",
         type_checker=library.TYPE_CHECKER,
         format_checker=_PATTERNS_ONLY,
@@ -90,8 +92,9 @@ def _bounded(library: Any, *, reference_alone: bool) -> type[Validator]:
 
 
 def _paying(name: str, check: _Keyword) -> _Keyword:
-    """Return the keyword such that it pays for the members it may visit, and for each violation it finds."""
-    priced_by_key, dynamic = name in {"const", "enum"}, name in {"$dynamicRef", "$recursiveRef"}
+    """Return the keyword such that it pays for what it may visit, and for each violation."""
+    priced_by_key = name in {"const", "enum"}
+    is_dynamic = name in {"$dynamicRef", "$recursiveRef"}
 
     def paying(
         validator: Checking, value: Json, instance: Json, schema: JsonObject
@@ -101,7 +104,7 @@ def _paying(name: str, check: _Keyword) -> _Keyword:
             steps += _steps_over(value)
             if not isinstance(instance, str):
                 steps += _steps_over(instance)
-        if dynamic:
+        if is_dynamic:
             steps += sum(1 for _ in validator._resolver.dynamic_scope())  # noqa: SLF001 - as in `schema_evaluated`
         spend(steps)
         for violation in check(validator, value, instance, schema) or ():
@@ -119,17 +122,21 @@ def _all_keywords(schema: JsonObject) -> Iterable[tuple[str, Json]]:
 
 def _reference_alone(schema: JsonObject) -> Iterable[tuple[str, Json]]:
     reference = schema.get("$ref")
-    spend(1 + _steps_over(schema) + _steps_over(schema.get("$id")) + _steps_over(schema.get("id")))
-    return schema.items() if reference is None else [("$ref", reference)]
+    names = _steps_over(schema.get("$id")) + _steps_over(schema.get("id"))
+    spend(1 + _steps_over(schema) + names)
+    if reference is None:
+        return schema.items()
+    return [("$ref", reference)]
 
 
 def _steps_over(value: Json) -> int:
-    return len(value) // MEMBERS_A_STEP if isinstance(value, _SIZED) else 0
+    if isinstance(value, _SIZED):
+        return len(value) // MEMBERS_A_STEP
+    return 0
 
 
 _SIZED = (dict, list, str)
-"""As a tuple: `dict | list | str` would be put together anew each time, a hundred times a
-launch."""
+"""A tuple: `dict | list | str` would be put together anew each time, a hundred times a launch."""
 
 
 _BOUNDED = {

@@ -1,14 +1,15 @@
-"""A quick yes: schemas of plain keywords, compiled to functions that know when a value certainly satisfies them.
+"""A quick yes: schemas of plain keywords, compiled to functions.
 
+These know when a value certainly satisfies the schema.
 Most launches are valid, and most schemas say little more than names, types and ranges. Whatever is
 not certain, because a keyword is none of those here or a value breaks one, is left to the thorough
 validator: so it alone decides what is wrong, words it, and counts its steps. To be certain includes
 that its budget would have lasted.
 """
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -27,12 +28,12 @@ class Plain:
     """A compiled schema.
 
     Attributes:
-        dearest: an upper bound of the steps that any of its parts costs the thorough validator,
+        most_steps: an upper bound of the steps that any of its parts costs the thorough validator,
             were it for its own size alone.
     """
 
     check: _Check
-    dearest: int
+    most_steps: int
 
     def certainly_allows(self, value: Json) -> bool:
         """Return whether the thorough validator would certainly find nothing wrong."""
@@ -42,16 +43,21 @@ class Plain:
             return False
         # Each has a byte at least and a comma, colon or bracket; each is looked at once.
         parts = size // 2 + 1
-        return parts * (self.dearest + size // 4) <= MAX_STEPS and self.check(value)
+        steps = parts * (self.most_steps + size // 4)
+        return steps <= MAX_STEPS and self.check(value)
 
 
 def compiled(schema: JsonObject) -> Plain | None:
-    """Return what knows the values that the schema certainly allows; None if it says more than plain keywords do."""
+    """Return what knows the values that the schema certainly allows.
+
+    None: it says more than plain keywords do.
+    """
     costs: list[int] = []
+    # Its dialect changes nothing here: what differs between them is no plain keyword, or is checked
+    # too strictly.
+    said = {name: value for name, value in schema.items() if name != "$schema"}
     try:
-        # Its dialect changes nothing here: what differs between them is no plain keyword, or is
-        # checked too strictly.
-        check = _part({name: said for name, said in schema.items() if name != "$schema"}, costs)
+        check = _part(said, costs)
     except _NotPlainError:
         return None
     return Plain(check, max(costs))
@@ -63,9 +69,15 @@ def _part(schema: Json, costs: list[int]) -> _Check:
         return lambda _: schema
     if not isinstance(schema, dict) or not schema.keys() <= _UNDERSTOOD:
         raise _NotPlainError
-    costs.append(sum(_cost(name, said) for name, said in schema.items()) + 4)
-    checks = [_KEYWORDS[name](schema[name]) for name in schema.keys() & _KEYWORDS.keys()]
-    if schema.keys() & {"properties", "additionalProperties"}:
+    cost = 4
+    checks: list[_Check] = []
+    for name, said in schema.items():
+        cost += _cost(name, said)
+        keyword = _KEYWORDS.get(name)
+        if keyword is not None:
+            checks.append(keyword(said))
+    costs.append(cost)
+    if "properties" in schema or "additionalProperties" in schema:
         checks.append(_members(schema, costs))
     if "items" in schema:
         checks.append(_items(schema["items"], costs))
@@ -73,10 +85,16 @@ def _part(schema: Json, costs: list[int]) -> _Check:
 
 
 def _cost(name: str, said: Json) -> int:
-    """Return at least what a keyword costs of its own, and twice that where the value's text counts, too."""
+    """Return at least what a keyword costs of its own.
+
+    Twice that, where the text of the value counts, too.
+    """
     if name in {"const", "enum"}:
-        return 4 + 2 * len(canonical(said))
-    return 2 + (len(said) if isinstance(said, dict | list | str) else 0)
+        text = canonical(said)
+        return 4 + 2 * len(text)
+    if isinstance(said, dict | list | str):
+        return 2 + len(said)
+    return 2
 
 
 def _all_of(checks: list[_Check]) -> _Check:
@@ -117,10 +135,12 @@ def _items(part: Json, costs: list[int]) -> _Check:
 
 def _type(said: Json) -> _Check:
     names = said if isinstance(said, list) else [said]
-    if not all(isinstance(name, str) and name in _TYPES for name in names):
-        raise _NotPlainError
     # By the very class: true is no number, and whether 1e300 is an integer depends on the dialect.
-    classes = frozenset(one for name in names for one in _TYPES[cast("str", name)])
+    classes: set[type] = set()
+    for name in names:
+        if not isinstance(name, str) or name not in _TYPES:
+            raise _NotPlainError
+        classes.update(_TYPES[name])
     return lambda value: type(value) in classes
 
 
@@ -143,8 +163,7 @@ def _enum(said: Json) -> _Check:
 
 
 _SIMPLE = (str, int, type(None))
-"""What is equal only to its like; true and 1 are told apart by their classes. A tuple is not put
-together anew."""
+"""What is equal only to its like; true and 1 are told apart by their classes."""
 
 
 def _const(said: Json) -> _Check:
@@ -224,20 +243,23 @@ _KEYWORDS: dict[str, Callable[[Json], _Check]] = {
     "maxProperties": _at_most(dict),
 }
 
-_REMARKS: Iterable[str] = (
-    *(
-        "title",
-        "description",
-        "$comment",
-        "default",
-        "examples",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-    ),
-    *("format", "contentEncoding", "contentMediaType", "x-subject", "$defs", "definitions"),
-)
+_REMARKS = {
+    "title",
+    "description",
+    "$comment",
+    "default",
+    "examples",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "format",
+    "contentEncoding",
+    "contentMediaType",
+    "x-subject",
+    "$defs",
+    "definitions",
+}
 """No dialect checks a value by these. Definitions are for references, and whoever refers is not
 plain."""
 
-_UNDERSTOOD = frozenset((*_KEYWORDS, *_REMARKS, "properties", "additionalProperties", "items"))
+_UNDERSTOOD = _REMARKS | _KEYWORDS.keys() | {"properties", "additionalProperties", "items"}

@@ -1,7 +1,7 @@
-"""Keywords of JSON Schema whose effort the library lets grow faster than schema and value, written anew.
+"""Some keywords of JSON Schema, written anew.
 
-Regular expressions go through `schema_patterns`, whole values are compared by a key instead of with
-each other.
+The library lets their effort grow faster than schema and value. Here regular expressions go through
+`patterns`, and whole values are compared by a key instead of with each other.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ class Found(Protocol):
 
 
 class Checking(Protocol):
-    """A part of a schema while a value is checked against it: the library's validator as its keywords see it."""
+    """A part of a schema while a value is checked: the library's validator as keywords see it."""
 
     _resolver: Resolver
 
@@ -61,7 +61,8 @@ def type_(
         return
     types = cast("list[str]", wanted)
     if not any(validator.is_type(instance, one) for one in types):
-        yield ValidationError(f"{instance!r} is not of type {', '.join(map(repr, types))}")
+        names = ", ".join(map(repr, types))
+        yield ValidationError(f"{instance!r} is not of type {names}")
 
 
 def pattern(_: Checking, wanted: str, instance: Json, __: JsonObject) -> Iterator[ValidationError]:
@@ -74,11 +75,12 @@ def pattern_properties(
     validator: Checking, schemas: JsonObject, instance: Json, _: JsonObject
 ) -> Iterator[ValidationError]:
     """Check the properties whose names a pattern describes."""
-    if isinstance(instance, dict):
-        for wanted, schema in schemas.items():
-            for name, value in instance.items():
-                if found(wanted, name):
-                    yield from validator.descend(value, schema, path=name, schema_path=wanted)
+    if not isinstance(instance, dict):
+        return
+    for wanted, schema in schemas.items():
+        for name, value in instance.items():
+            if found(wanted, name):
+                yield from validator.descend(value, schema, path=name, schema_path=wanted)
 
 
 def additional_properties(
@@ -98,18 +100,18 @@ def additional_properties(
         for name in extras:
             yield from validator.descend(instance[name], allowed, path=name)
     elif extras:
-        names = ", ".join(repr(name) for name in sorted(extras))
-        one = len(extras) == 1
-        if patterns:
-            regexes = ", ".join(repr(wanted) for wanted in sorted(patterns))
-            yield ValidationError(
-                f"{names} {'does' if one else 'do'} not match any of the regexes: {regexes}"
-            )
-        else:
-            verb = "was" if one else "were"
-            yield ValidationError(
-                f"Additional properties are not allowed ({names} {verb} unexpected)"
-            )
+        yield ValidationError(_unexpected(extras, patterns))
+
+
+def _unexpected(extras: list[str], patterns: list[str]) -> str:
+    names = ", ".join(map(repr, sorted(extras)))
+    is_one = len(extras) == 1
+    if patterns:
+        verb = "does" if is_one else "do"
+        regexes = ", ".join(map(repr, sorted(patterns)))
+        return f"{names} {verb} not match any of the regexes: {regexes}"
+    verb = "was" if is_one else "were"
+    return f"Additional properties are not allowed ({names} {verb} unexpected)"
 
 
 def required(
@@ -145,9 +147,11 @@ def enum(
 ) -> Iterator[ValidationError]:
     """Check that the value equals one of some."""
     known = budget().members
-    if id(values) not in known:
-        known[id(values)] = frozenset(_key(value) for value in values)
-    if _key(instance) not in known[id(values)]:
+    keys = known.get(id(values))
+    if keys is None:
+        keys = frozenset(map(_key, values))
+        known[id(values)] = keys
+    if _key(instance) not in keys:
         yield ValidationError(f"{instance!r} is not one of {values!r}")
 
 
@@ -158,7 +162,7 @@ def const(_: Checking, value: Json, instance: Json, __: JsonObject) -> Iterator[
 
 
 def _key(value: Json) -> str:
-    """Return what two values share where JSON Schema calls them equal, such as 1 and 1.0, but not 1 and true."""
+    """Return what values share that JSON Schema calls equal: 1 and 1.0, but not 1 and true."""
     key = canonical(normalise(value)).decode()  # Not the bytes: orjson's take a thousand at least.
     spend(1 + len(key) // MEMBERS_A_STEP)
     return key

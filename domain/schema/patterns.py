@@ -1,5 +1,6 @@
-"""Regular expressions of clients: searched for a limited time, and refused where compiling them would take too much.
+"""Regular expressions of clients: searched for a limited time.
 
+They are refused where to compile them would take too much.
 The engine is `regex`, for it can be stopped. What it understands beyond the standard library's
 syntax changes the meaning of honest patterns (`x{e}` would be x with a mistake) or makes them
 costly, so each pattern is read here first: it is refused, or rewritten so that both engines read it
@@ -19,8 +20,7 @@ from domain.schema.budget import OverBudgetError, budget, spend
 MAX_PATTERN_LENGTH = 4_096
 
 MAX_PATTERN_SIZE = 5_000
-"""The engine copies what must occur n times n times, so that `((a{99}){99}){99}` would fill the
-memory."""
+"""The engine copies what must occur n times n times: `((a{99}){99}){99}` would fill the memory."""
 
 MAX_PATTERN_NESTING = 50
 
@@ -28,7 +28,8 @@ _TOKEN = re.compile(
     r"""
       (?P<escape> \\[pPN]\{[^}]*\} | \\. )
     | (?P<set>    \[\^?\]?(?:\\.|[^\]\\])*\] )
-    | (?P<open>   \((?!\?) | \(\?(?: [:=!>] | <[=!] | P?<[^\W\d]\w*> | [aimsu]*(?:-[ims]+)?: | \(\w+\) ) )
+    | (?P<open>   \((?!\?)
+                | \(\?(?: [:=!>] | <[=!] | P?<[^\W\d]\w*> | [aimsu]*(?:-[ims]+)?: | \(\w+\) ) )
     | (?P<inline> \(\?(?: P=\w+ | [aimsu]+ )\) )
     | (?P<close>  \) )
     | (?P<repeat> [*+?] | \{\d*,\d*\} | \{\d+\} )
@@ -62,7 +63,8 @@ def found(source: str, text: str) -> bool:
         OverBudgetError: it takes too long.
         PatternError: it cannot be used.
     """
-    expression, left = _paid(source), budget()
+    expression = _paid(source)
+    left = budget()
     began = process_time()  # The clock that the engine goes by.
     try:
         match = expression.search(text, timeout=max(left.pattern_s, 0.0))
@@ -73,8 +75,12 @@ def found(source: str, text: str) -> bool:
 
 
 def _paid(source: str) -> regex.Pattern[str]:
-    """Return the compiled pattern. A cached one costs the same, for a verdict must not depend on what was before."""
-    pattern, known = _compiled(source), budget().patterns
+    """Return the compiled pattern.
+
+    A cached one costs the same, for a verdict must not depend on what was before.
+    """
+    pattern = _compiled(source)
+    known = budget().patterns
     if source not in known:
         known.add(source)
         spend(pattern.steps)
@@ -97,7 +103,7 @@ def _compiled(source: str) -> _Pattern:
 
 
 def _read(source: str) -> tuple[str, int]:
-    """Return the pattern without what only `regex` would understand, and its size when everything is written out."""
+    """Return the pattern without what only `regex` understands, and its size when written out."""
     rewritten: list[str] = []
     # For each open group, the outermost first: its size so far, and the size of its last part.
     groups = [[0, 0]]
@@ -133,18 +139,27 @@ def _tokens(source: str) -> Iterator[tuple[str, str]]:
 
 def _rewritten(kind: str, token: str) -> str:
     if kind == "set":
-        return "[" + re.sub(
-            r"\\.|\[",
-            lambda part: part[0] if len(part[0]) > 1 else r"\[",
-            token[1:],
-            flags=re.DOTALL,
-        )
-    return token.replace("{", r"\{") if kind == "other" else token
+        return "[" + _ESCAPE_OR_BRACKET.sub(_escaped, token[1:])
+    if kind == "other":
+        return token.replace("{", r"\{")
+    return token
+
+
+_ESCAPE_OR_BRACKET = re.compile(r"\\.|\[", re.DOTALL)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    text = found[0]
+    if text == "[":
+        return r"\["
+    return text
 
 
 def _least(repeat: str) -> int:
     """Return how often at least the part before must occur."""
     if repeat in "*?":
         return 0
-    digits = repeat.strip("{}").partition(",")[0] if repeat != "+" else "1"
+    if repeat == "+":
+        return 1
+    digits, _, _ = repeat.strip("{}").partition(",")
     return int(digits[:6] or 0)  # Six digits are too many already.

@@ -28,9 +28,8 @@ def unevaluated_items(
     """Check that each item was looked at by something."""
     if isinstance(instance, list):
         seen = _seen(_items_seen, validator, instance, schema)
-        yield from _unexpected(
-            "items", [repr(item) for index, item in enumerate(instance) if index not in seen]
-        )
+        unseen = [repr(item) for index, item in enumerate(instance) if index not in seen]
+        yield from _unexpected("items", unseen)
 
 
 def unevaluated_properties(
@@ -39,23 +38,24 @@ def unevaluated_properties(
     """Check that each property was looked at by something."""
     if isinstance(instance, dict):
         seen = _seen(_properties_seen, validator, instance, schema)
-        yield from _unexpected(
-            "properties", sorted(repr(name) for name in instance if name not in seen)
-        )
+        unseen = [repr(name) for name in instance if name not in seen]
+        yield from _unexpected("properties", sorted(unseen))
 
 
 def _unexpected(what: str, names: list[str]) -> Iterator[ValidationError]:
     if names:
         verb = "was" if len(names) == 1 else "were"
-        yield ValidationError(
-            f"Unevaluated {what} are not allowed ({', '.join(names)} {verb} unexpected)"
-        )
+        listed = ", ".join(names)
+        yield ValidationError(f"Unevaluated {what} are not allowed ({listed} {verb} unexpected)")
 
 
 def _seen(
     here: _Here[_Container, _Place], validator: Checking, instance: _Container, schema: Json
 ) -> set[_Place]:
-    """Return the places that a schema, all in it that holds for the instance and all it refers to look at."""
+    """Return the places that a schema looks at.
+
+    So do all parts in it that hold for the instance, and all that it refers to.
+    """
     if not isinstance(schema, dict):
         return set()
     seen = here(validator, instance, schema)
@@ -68,29 +68,41 @@ def _seen(
 
 
 def _items_seen(validator: Checking, instance: list[Json], schema: JsonObject) -> set[int]:
+    all_places = range(len(instance))
     items = schema.get("items")
-    first = items if isinstance(items, list) else cast("list[Json]", schema.get("prefixItems", []))
-    if "items" in schema and (first is not items or "additionalItems" in schema):
-        return set(range(len(instance)))
-    seen = set(range(min(len(first), len(instance))))
+    if isinstance(items, list):  # Before 2020-12: a schema for each of the first.
+        first = items
+        has_rest = "additionalItems" in schema
+    else:
+        first = cast("list[Json]", schema.get("prefixItems", []))
+        has_rest = "items" in schema
+    if has_rest:
+        return set(all_places)
+    seen = set(all_places[: len(first)])
     for keyword in {"contains", "unevaluatedItems"} & schema.keys():
-        seen.update(
-            index for index, item in enumerate(instance) if _holds(validator, item, schema[keyword])
-        )
+        wanted = schema[keyword]
+        for index, item in enumerate(instance):
+            if _holds(validator, item, wanted):
+                seen.add(index)
     return seen
 
 
 def _properties_seen(
     validator: Checking, instance: dict[str, Json], schema: JsonObject
 ) -> set[str]:
-    seen = cast("JsonObject", schema.get("properties", {})).keys() & instance.keys()
-    for pattern in cast("JsonObject", schema.get("patternProperties", {})):
+    seen = instance.keys() & _members(schema, "properties").keys()
+    for pattern in _members(schema, "patternProperties"):
         seen.update(name for name in instance if found(pattern, name))
     for keyword in {"additionalProperties", "unevaluatedProperties"} & schema.keys():
-        seen.update(
-            name for name, value in instance.items() if _holds(validator, value, schema[keyword])
-        )
+        wanted = schema[keyword]
+        for name, value in instance.items():
+            if _holds(validator, value, wanted):
+                seen.add(name)
     return seen
+
+
+def _members(schema: JsonObject, keyword: str) -> JsonObject:
+    return cast("JsonObject", schema.get(keyword, {}))
 
 
 def _holding(validator: Checking, instance: Json, schema: JsonObject) -> Iterator[Json]:
@@ -105,7 +117,7 @@ def _holding(validator: Checking, instance: Json, schema: JsonObject) -> Iterato
             yield schema["if"]
         yield schema.get("then" if holds else "else", True)
     if isinstance(instance, dict):
-        for name, part in cast("JsonObject", schema.get("dependentSchemas", {})).items():
+        for name, part in _members(schema, "dependentSchemas").items():
             if name in instance:
                 yield part
 

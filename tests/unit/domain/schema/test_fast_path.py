@@ -99,7 +99,7 @@ def spent(schema: dict[str, Any], value: Json) -> int:
 
 def bound(plain: Plain, value: Json) -> int:
     size = len(orjson.dumps(value))
-    return (size // 2 + 1) * (plain.dearest + size // 4)
+    return (size // 2 + 1) * (plain.most_steps + size // 4)
 
 
 @given(st.sampled_from(DIALECTS), schemas(), VALUES)

@@ -1,0 +1,117 @@
+"""References in schemas: they lead to places within the schema, never anywhere else."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import cast
+
+from referencing import Registry, Resource
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import specification_with
+
+from domain.errors import Issue
+from domain.json_values import Json, JsonObject
+from domain.schema.budget import spend
+from domain.schema.dialects import dialect, shortened
+from domain.schema.issues import meta_issues
+from domain.schema.keywords import Resolver
+from domain.schema.patterns import PatternError, check_pattern
+
+
+def resolver_of(root: Resource[Json]) -> Resolver:
+    """Return what resolves a schema's references: within it, never by a download.
+
+    Its anchors are found beforehand.
+    """
+    base_uri = root.id() or ""
+    registry: Registry[Json] = Registry().with_resource(base_uri, root)
+    # The library's, over a list of names among draft 7's `dependencies`.
+    with suppress(AttributeError):
+        registry = registry.crawl()
+    return cast("Resolver", registry.resolver(base_uri))
+
+
+class Walk:
+    """Visits a valid schema and all that its references lead to.
+
+    The dialect's own schema may never have seen what they lead to.
+    """
+
+    def __init__(self, name: str, path: str) -> None:
+        self._name = name
+        self._path = path
+        self._seen: set[int] = set()
+
+    def issues_of(self, schema: JsonObject) -> Iterator[Issue]:
+        """Yield what is wrong with the schema's references, and with what they lead to."""
+        root: Resource[Json] = specification_with(self._name).create_resource(schema)
+        yield from self._below(root, resolver_of(root), self._name)
+
+    def _below(self, resource: Resource[Json], resolver: Resolver, name: str) -> Iterator[Issue]:
+        contents = resource.contents
+        spend(1)
+        if isinstance(contents, dict):
+            if id(contents) in self._seen:
+                return
+            self._seen.add(id(contents))
+            inner = str(contents.get("$schema", name))
+            if inner != name:
+                wrong = self._dialect_issues(contents, inner)
+                if wrong:
+                    yield from wrong
+                    return
+                name = inner
+            yield from self._pattern_issues(contents)
+            for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+                reference = contents.get(keyword)
+                if isinstance(reference, str):
+                    yield from self._behind(keyword, reference, resolver, name)
+        for sub in resource.subresources():
+            if not isinstance(sub.contents, dict | bool):
+                # A list of names among draft 7's `dependencies`, which the library takes for a
+                # schema.
+                continue
+            yield from self._below(sub, resolver.in_subresource(sub), name)
+
+    def _behind(
+        self, keyword: str, reference: str, resolver: Resolver, name: str
+    ) -> Iterator[Issue]:
+        try:
+            found = resolver.lookup(reference)
+        except (Unresolvable, ValueError, AttributeError):
+            # The last is the library's, over such a list of names.
+            found = None
+        if found is None or not isinstance(found.contents, dict | bool):
+            message = (
+                f"{reference!r} leads to no schema inside this one;"
+                " only references within it are followed"
+            )
+            yield Issue(self._path, message, keyword)
+            return
+        target = found.contents
+        if id(target) in self._seen:
+            return
+        wrong = meta_issues(target, name, "")
+        for issue in wrong:
+            place = issue.path or "/"
+            message = f"{reference!r} leads to what is no schema: at {place}, {issue.message}"
+            yield Issue(self._path, message, issue.keyword)
+        if not wrong:
+            resource = specification_with(name).create_resource(target)
+            yield from self._below(resource, found.resolver, name)
+
+    def _dialect_issues(self, contents: JsonObject, name: str) -> list[Issue]:
+        if dialect(name) is None:
+            return [Issue(self._path, f"unknown dialect {name!r} in a part of it", "$schema")]
+        return meta_issues(contents, name, self._path)
+
+    def _pattern_issues(self, contents: JsonObject) -> Iterator[Issue]:
+        # Dialects before draft 7 leave these names unchecked.
+        patterns = contents.get("patternProperties")
+        if not isinstance(patterns, dict):
+            return
+        for pattern in patterns:
+            try:
+                check_pattern(pattern)
+            except PatternError as error:
+                message = f"{shortened(pattern)!r} is not a 'regex': {error}"
+                yield Issue(self._path, message, "patternProperties")
