@@ -48,8 +48,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
     server = _Server(config, closing)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(server, listening))
-    if not (server.started or server.asked_to_stop):
-        raise SystemExit(1)
+    if server.started or server.asked_to_stop:
+        return
+    raise SystemExit(1)
 
 
 def work(
@@ -128,19 +129,20 @@ class _Server(uvicorn.Server):
 
 async def _serve(server: _Server, listening: socket.socket) -> None:
     _StopSignals().lead_to(server.stop, server.stop_now)
-    host, port = listening.getsockname()[:2]
+    host, port, *_ = listening.getsockname()
     serving = start_once("HTTP server", server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
     if server.started:
         look_seldom()
-        shown = f"[{host}]" if ":" in host else host
-        print(f"ready http://{shown}:{port}", flush=True)  # noqa: T201 - programs wait for this line
+        if ":" in host:
+            host = f"[{host}]"
+        print(f"ready http://{host}:{port}", flush=True)  # noqa: T201 - programs wait for this line
     await serving
 
 
 class _StopSignals:
-    """SIGINT and SIGTERM, counted from the start: one that comes before there is anything to stop is not lost."""
+    """SIGINT and SIGTERM, counted from the start: none that comes before there is work is lost."""
 
     def __init__(self) -> None:
         self._received = 0
@@ -153,23 +155,33 @@ class _StopSignals:
         """Call one function at the first signal, another one at each that follows."""
         self._callbacks = [first, second]
         for number in range(self._received):
-            self._callbacks[min(number, 1)]()
+            self._call_for(number)
 
     def _note(self) -> None:
+        number = self._received
         self._received += 1
         if self._callbacks:
-            self._callbacks[min(self._received, 2) - 1]()
+            self._call_for(number)
+
+    def _call_for(self, number: int) -> None:
+        which = min(number, 1)
+        self._callbacks[which]()
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family = socket.AF_INET
+    if ":" in host:
+        family = socket.AF_INET6
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        msg = f"cannot listen on {host}:{port}: {error.strerror}; choose another --port, or 0 for any free one"
+        msg = (
+            f"cannot listen on {host}:{port}: {error.strerror};"
+            " choose another --port, or 0 for any free one"
+        )
         raise PortTakenError(msg) from None
     listening.listen(2048)
     listening.set_inheritable(False)

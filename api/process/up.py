@@ -34,7 +34,8 @@ class Supervisor:
         for name in ("serve", "worker"):
             self._start(name)
         while not self._signals:
-            if (code := self._children["serve"].poll()) is not None:
+            code = self._children["serve"].poll()
+            if code is not None:
                 self._stop()
                 return code or 1
             if self._children["worker"].poll() is not None:

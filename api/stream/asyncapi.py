@@ -1,4 +1,4 @@
-"""`GET /asyncapi.json`: the stream's messages, described for programs as OpenAPI describes the rest."""
+"""`GET /asyncapi.json`: the stream's messages, described as OpenAPI describes the rest."""
 
 from typing import Any
 
@@ -50,19 +50,30 @@ _QUERY: dict[str, Schema] = {
     },
 }
 
-_ABOUT = """Every event of the log, in its order, as messages: from a position that you name, or from now on.
+_ABOUT = """\
+Every event of the log, in its order, as messages: from a position that you name, or from now on.
 
-A position may yield several messages, or none where the event only says that older ones were archived. All but its last
-carry `more: true`; resume with `after` = the last position that you have seen without it, heartbeats included. A
-position beyond the head, one of another log and what cannot be meant are refused: `/ws` closes with code 1008 and a
-reason, `/events/stream` answers 400 or 409. A client that is too slow is closed with code 1013, or its response ends:
+A position may yield several messages, or none where the event only says that older ones were \
+archived. All but its last
+carry `more: true`; resume with `after` = the last position that you have seen without it, \
+heartbeats included. A
+position beyond the head, one of another log and what cannot be meant are refused: `/ws` closes \
+with code 1008 and a
+reason, `/events/stream` answers 400 or 409. A client that is too slow is closed with code 1013, \
+or its response ends:
 connect again and resume, nothing is lost."""
+
+_SERVER_SENT = (
+    "Each message is one server-sent event: its type is `event`, its JSON is `data`; `id` is the"
+    " position, where it can be resumed from. The header Last-Event-ID is stronger than `after`."
+)
 
 
 @router.get("/asyncapi.json", include_in_schema=False)
 async def describe(request: Request) -> JsonAnswer:
     """Describe the stream of this server."""
-    return JsonAnswer(document(request.url.netloc, request.app.version))
+    described = document(request.url.netloc, request.app.version)
+    return JsonAnswer(described)
 
 
 def document(host: str, version: str) -> Schema:
@@ -96,8 +107,7 @@ def document(host: str, version: str) -> Schema:
             },
             "tellServerSent": {
                 **_operation("send", "events", of_events),
-                "summary": "Each message is one server-sent event: its type is `event`, its JSON is `data`; `id` is"
-                " the position, where it can be resumed from. The header Last-Event-ID is stronger than `after`.",
+                "summary": _SERVER_SENT,
                 "bindings": {"http": _binding("0.3.0")},
             },
         },
@@ -136,8 +146,13 @@ def _event(kind: str) -> Schema:
 
 
 def _told(kind: str, data: Schema, **fields: Schema) -> Schema:
-    common = {"type": {"type": "string", "const": kind}, "data": data, "emittedAt": _TIME}
-    return _object({**common, **fields}, optional=("more",))
+    properties: Schema = {
+        "type": {"type": "string", "const": kind},
+        "data": data,
+        "emittedAt": _TIME,
+        **fields,
+    }
+    return _object(properties, optional=("more",))
 
 
 def _object(properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
@@ -164,8 +179,11 @@ def _channel(address: str, protocol: str, kinds: list[str], bindings: Schema) ->
 
 
 def _operation(action: str, channel: str, kinds: list[str]) -> Schema:
-    messages = [_message_ref(channel, kind) for kind in kinds]
-    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "messages": messages}
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": [_message_ref(channel, kind) for kind in kinds],
+    }
 
 
 def _message_ref(channel: str, kind: str) -> Schema:

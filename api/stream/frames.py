@@ -1,4 +1,4 @@
-"""The stream's messages as they are sent: an event's are encoded once, and shared by all clients that get them."""
+"""The stream's messages as they are sent: encoded once, and shared by all clients that get them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,23 +32,30 @@ class Frame:
 
     @cached_property
     def server_sent(self) -> bytes:
-        """The same as a server-sent event. Only what may be resumed from has an id: browsers resume from the last."""
-        identity = "" if self.position is None else f"id: {self.position}\n"
-        return f"{identity}event: {self.type}\ndata: {self.text}\n\n".encode()
+        """The same as a server-sent event.
+
+        Only what may be resumed from has an id: browsers resume from the last one.
+        """
+        event = f"event: {self.type}\ndata: {self.text}\n\n"
+        if self.position is not None:
+            event = f"id: {self.position}\n{event}"
+        return event.encode()
 
 
 class Told:
-    """A message of an event, in two variants: as its position's last one, and as one that others follow."""
+    """A message of an event, as the last one of its position and as one that others follow."""
 
     def __init__(self, message: Message, position: int, common: JsonObject) -> None:
         self.message = message
-        text = orjson.dumps({"type": message.type, "data": message.data, **common}).decode()
-        self.last = Frame(message.type, text, position)
+        document: JsonObject = {"type": message.type, "data": message.data, **common}
+        self.last = Frame(message.type, _text(document), position)
 
     @cached_property
     def followed(self) -> Frame:
         """The variant that says that more of the same position follow."""
-        return Frame(self.last.type, self.last.text[:-1] + ',"more":true}', None)
+        unclosed = self.last.text[:-1]
+        text = unclosed + ',"more":true}'
+        return Frame(self.last.type, text, None)
 
 
 @dataclass(frozen=True)
@@ -61,12 +68,18 @@ class Delivery:
     @property
     def size(self) -> int:
         """How many characters the messages have."""
-        return sum(len(told.last.text) for told in self.told)
+        lengths = [len(told.last.text) for told in self.told]
+        return sum(lengths)
 
     def frames(self, accepts: Callable[[Message], bool]) -> list[Frame]:
-        """Return the messages that a client wants; all but the last of these say that more follow."""
+        """Return the messages that a client wants. All but the last one say that more follow."""
         wanted = [told for told in self.told if accepts(told.message)]
-        return [*(told.followed for told in wanted[:-1]), *(told.last for told in wanted[-1:])]
+        if not wanted:
+            return []
+        last = wanted.pop()
+        frames = [told.followed for told in wanted]
+        frames.append(last.last)
+        return frames
 
 
 def encode(step: Step, beside: Beside = NOTHING) -> Delivery:
@@ -78,26 +91,31 @@ def encode(step: Step, beside: Beside = NOTHING) -> Delivery:
         "eventId": str(event_id(event.aggregate_id, event.version)),
         "occurredAt": event.at,
     }
-    told = messages(event, step.before, step.after, beside)
-    return Delivery(
-        event.position, tuple(Told(message, event.position, common) for message in told)
-    )
+    told = [
+        Told(message, event.position, common)
+        for message in messages(event, step.before, step.after, beside)
+    ]
+    return Delivery(event.position, tuple(told))
 
 
 def job_of(message: Message) -> str | None:
     """Return the slug of the job that the message concerns, or None where it concerns no job."""
     about = message.data.get("run") or message.data.get("job")
-    return None if about is None else str(cast("JsonObject", about)["slug"])
+    if about is None:
+        return None
+    job = cast("JsonObject", about)
+    return str(job["slug"])
 
 
 def ack(log_id: str, head: int, start: int, after: int | None) -> Frame:
     """Return the first message of a connection, which will be told what comes after `start`."""
-    asked: JsonObject = {} if after is None else {"after": after}
     now = _now()
-    data: JsonObject = {"now": now, "logId": log_id, "head": head, **asked}
-    return Frame(
-        "connection.ack", _text({"type": "connection.ack", "data": data, "emittedAt": now}), start
-    )
+    data: JsonObject = {"now": now, "logId": log_id, "head": head}
+    if after is not None:
+        data["after"] = after
+    kind = "connection.ack"
+    message: JsonObject = {"type": kind, "data": data, "emittedAt": now}
+    return Frame(kind, _text(message), start)
 
 
 def heartbeat(position: int) -> Frame:

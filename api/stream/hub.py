@@ -1,4 +1,4 @@
-"""One tailing reader for all of a process's stream clients: encodes each event once, and fans it out."""
+"""One reader of the log for all of a process's stream clients: each event is encoded once."""
 
 import asyncio
 import logging
@@ -63,18 +63,24 @@ class Subscriber:
     @property
     def position(self) -> int:
         """The last position up to which the client has all that it wants."""
-        idle = self._in_hand is None and not self._waiting and not self._too_slow.is_set()
-        return self._passed if idle else self._served
+        behind = self._in_hand is not None or self._waiting or self._too_slow.is_set()
+        if behind:
+            return self._served
+        return self._passed
 
     def begin_after(self, position: int) -> None:
         """Leave out what comes up to this position: the client has it."""
-        while self._waiting and self._waiting[0][0] <= position:
-            self._characters -= _size(self._waiting.popleft()[1])
+        while self._waiting:
+            first, frames = self._waiting[0]
+            if first > position:
+                break
+            self._waiting.popleft()
+            self._characters -= _size(frames)
         self._served = position
         self._passed = max(self._passed, position)
 
     def offer(self, delivery: Delivery) -> None:
-        """Queue an event's messages; a client that is too far behind gets no more and must leave."""
+        """Queue an event's messages; who is too far behind gets no more, and must leave."""
         if self._too_slow.is_set() or delivery.position <= self._passed:
             return
         frames = delivery.frames(self._selection.accepts)
@@ -97,9 +103,13 @@ class Subscriber:
         )
 
     async def next(self, timeout_s: float) -> list[Frame]:
-        """Return the next event's messages, nothing if there are none for so long; what was given before is sent."""
+        """Return the next event's messages, or nothing if there are none for so long.
+
+        Whoever asks has sent those before.
+        """
         if self._in_hand is not None:
-            self._served, self._in_hand = self._in_hand, None
+            self._served = self._in_hand
+            self._in_hand = None
         if not self._waiting:
             self._news.clear()
             with suppress(TimeoutError):
@@ -117,7 +127,8 @@ class Subscriber:
 
 
 def _size(frames: list[Frame]) -> int:
-    return sum(len(frame.text) for frame in frames)
+    lengths = [len(frame.text) for frame in frames]
+    return sum(lengths)
 
 
 class Hub:
@@ -151,14 +162,18 @@ class Hub:
             await self._task.end()
 
     def join(self, subscriber: Subscriber) -> int:
-        """Tell the subscriber of every event from now on; return the position of the last one before."""
+        """Tell the subscriber of every event from now on.
+
+        Returns:
+            the position of the last one before.
+        """
         subscriber.begin_after(self.head)
         self._subscribers.add(subscriber)
         self._joined.set()
         return self.head
 
     async def look(self) -> None:
-        """See where the log ends; needed only while nobody listens, for otherwise it is known."""
+        """Find out where the log ends: while nobody listens, that is not known exactly."""
         with suppress(LogUnavailableError, TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 await self._move_on(self._reader.head)
@@ -174,20 +189,33 @@ class Hub:
                 await self._skip()
                 # Rows that nobody needs may be of subjects that are being erased.
                 replay = Replay(self._reader)
-            elif events := await patiently(partial(self._reader.after, self.head)):
-                await self._pass_on(await patiently(partial(replay.steps, events)))
+            elif await self._tell_of_next(replay):
                 continue
             await self._reader.news(self._signal)
+
+    async def _tell_of_next(self, replay: Replay) -> bool:
+        """Read on and tell of it; return whether there was anything."""
+        read = partial(self._reader.after, self.head)
+        events = await patiently(read)
+        if not events:
+            return False
+        fold = partial(replay.steps, events)
+        await self._pass_on(await patiently(fold))
+        return True
 
     async def _skip(self) -> None:
         """Move on with the log without reading it, as long as nobody listens."""
         self._joined.clear()
-        await self._move_on(partial(patiently, self._reader.head))
-        self._skips.append(monotonic())
-        if self._skips[-1] - self._skips[0] < 1.0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1 / SKIPS_A_SECOND):
-                    await self._joined.wait()
+        read_head = partial(patiently, self._reader.head)
+        await self._move_on(read_head)
+        now = monotonic()
+        self._skips.append(now)
+        since_s = now - self._skips[0]
+        if since_s >= 1.0:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1 / SKIPS_A_SECOND):
+                await self._joined.wait()
 
     async def _move_on(self, read_head: Callable[[], Awaitable[int]]) -> None:
         if not self._subscribers:
@@ -210,7 +238,8 @@ class Hub:
         """Tell all subscribers of an event; return how many characters that is for each."""
         size = 0
         if self._subscribers:
-            delivery = encode(step, await patiently(partial(self._views.beside, step)))
+            look_up = partial(self._views.beside, step)
+            delivery = encode(step, await patiently(look_up))
             size = delivery.size
             for subscriber in self._subscribers:
                 subscriber.offer(delivery)
@@ -218,16 +247,17 @@ class Hub:
         return size
 
     async def _let_clients_read(self) -> None:
-        """Wait a moment for clients that would be overrun though they read: the log is faster than any socket."""
+        """Wait a moment for clients that would be overrun: no socket is as fast as the log."""
         await asyncio.sleep(0)
         for _ in range(GLANCES):
-            if not any(subscriber.is_full(0.5) for subscriber in self._subscribers):
+            half_full = [subscriber.is_full(0.5) for subscriber in self._subscribers]
+            if not any(half_full):
                 break
             await asyncio.sleep(GLANCE_S)
 
 
 async def patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """Wait for the database if it is away: what was read already must reach the clients all the same."""
+    """Wait for the database if it is away: what was read already must reach the clients."""
     while True:
         try:
             return await read()

@@ -41,7 +41,10 @@ class Selection:
         """Return whether the client wants this message."""
         if self.types is not None and message.type not in self.types:
             return False
-        return self.job is None or self.job == (job_of(message) or "").lower()
+        if self.job is None:
+            return True
+        slug = job_of(message)
+        return slug is not None and slug.lower() == self.job
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ class Wanted:
 
 
 def wanted_of(query: Mapping[str, str], last_event_id: str | None = None) -> Wanted:
-    """Return what the query asks for; a browser that reconnects sends the same query and its last event's id.
+    """Return what the query asks for.
+
+    A browser that reconnects sends the same query, and its last event's id.
 
     Raises:
         InvalidInputError: a position that is none, an unknown type, no slug.
@@ -67,23 +72,29 @@ def wanted_of(query: Mapping[str, str], last_event_id: str | None = None) -> Wan
     after = _position(last_event_id or None, f"/{LAST_EVENT_ID}")
     if after is None:
         after = _position(query.get("after"), "/after")
-    selection = Selection(_types(query.get("types", "")), _job(query.get("job")))
-    return Wanted(after, query.get("logId"), selection)
+    types = _types(query.get("types", ""))
+    job = _job(query.get("job"))
+    return Wanted(after, query.get("logId"), Selection(types, job))
 
 
 def _position(text: str | None, path: str) -> int | None:
     if text is None:
         return None
     if not _POSITION.fullmatch(text):
-        raise _invalid(
-            path, "must be a position: a whole number, 0 for the log's beginning", "pattern"
-        )
+        message = "must be a position: a whole number, 0 for the log's beginning"
+        raise _invalid(path, message, "pattern")
     return int(text)
 
 
 def _types(text: str) -> frozenset[str] | None:
-    patterns = [part.strip() for part in text.split(",") if part.strip()]
-    return frozenset().union(*map(_matching, patterns)) if patterns else None
+    found: set[str] = set()
+    for part in text.split(","):
+        pattern = part.strip()
+        if pattern:
+            found.update(_matching(pattern))
+    if not found:
+        return None
+    return frozenset(found)
 
 
 def _matching(pattern: str) -> frozenset[str]:
@@ -92,9 +103,8 @@ def _matching(pattern: str) -> frozenset[str]:
     else:
         found = frozenset({pattern} & set(TYPES))
     if not found:
-        message = (
-            f"unknown type {pattern!r}; there are {', '.join(TYPES)}, and for example job.run.*"
-        )
+        known = ", ".join(TYPES)
+        message = f"unknown type {pattern!r}; there are {known}, and for example job.run.*"
         raise _invalid("/types", message, "enum")
     return found
 

@@ -1,4 +1,7 @@
-"""`GET /events/stream`: the event stream as server-sent events, which resume by themselves (contract, section 5)."""
+"""`GET /events/stream`: the stream as server-sent events, which resume by themselves.
+
+The contract says in section 5 what they are.
+"""
 
 import asyncio
 from contextlib import aclosing, suppress
@@ -21,6 +24,11 @@ router = APIRouter(tags=["stream"])
 RECONNECT_MS = 1_000
 """How long browsers wait before they connect again."""
 
+_ABOUT = (
+    "Stream every event from now on, or from a position: the messages of `/ws`, described in"
+    " `/asyncapi.json`."
+)
+
 
 class EventStream(Response):
     """The body: events until the client leaves, is too slow, or the server stops."""
@@ -37,9 +45,12 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the client; it connects again by itself however this ends."""
-        await send(
-            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        )
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+        await send(start)
         async with self._streams.open(self._wanted) as stream:
             await until_one_ends(
                 _send(stream, send), _left(receive), stream.fell_behind(), self._closing.wait()
@@ -52,15 +63,20 @@ class EventStream(Response):
 
 
 async def _send(stream: Stream, send: Send) -> None:
-    await send(_chunk(f"retry: {RECONNECT_MS}\n".encode() + stream.ack.server_sent))
+    retry = f"retry: {RECONNECT_MS}\n"
+    beginning = retry.encode() + stream.ack.server_sent
+    await send(_chunk(beginning))
     async with aclosing(stream.messages()) as messages:
         async for frames in messages:
-            await send(_chunk(b"".join(frame.server_sent for frame in frames)))
+            events = [frame.server_sent for frame in frames]
+            await send(_chunk(b"".join(events)))
 
 
 async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
 
 
 def _chunk(body: bytes, *, more: bool = True) -> dict[str, Any]:
@@ -69,6 +85,7 @@ def _chunk(body: bytes, *, more: bool = True) -> dict[str, Any]:
 
 @router.get(
     "/events/stream",
+    description=_ABOUT,
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}, **failures(400, 409)},
     dependencies=[MayRead],
@@ -91,10 +108,11 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
         str | None, Header(description="the same as `after`, and stronger")
     ] = None,
 ) -> EventStream:
-    """Stream every event from now on, or from a position: the messages of `/ws`, described in `/asyncapi.json`."""
+    """Stream every event that the client wants, until it leaves or falls too far behind."""
     # Read from the query below, as `/ws` does; named here for OpenAPI.
     del after, log_id, types, job
     wanted = wanted_of(request.query_params, last_event_id)
     streams = cast("Streams", request.app.state.streams)
     await streams.check(wanted)
-    return EventStream(streams, wanted, cast("asyncio.Event", request.app.state.closing))
+    closing = cast("asyncio.Event", request.app.state.closing)
+    return EventStream(streams, wanted, closing)

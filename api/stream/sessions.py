@@ -1,4 +1,4 @@
-"""The one way along which `/ws` and `/events/stream` serve a client: first the log, then the hub."""
+"""The one way in which `/ws` and `/events/stream` serve a client: first the log, then the hub."""
 
 import asyncio
 import logging
@@ -53,17 +53,19 @@ class Streams:
             ConflictError: the position is of another log, or beyond the end of this one.
             LogUnavailableError: the log cannot be asked at the moment.
         """
-        if wanted.log_id is not None and wanted.log_id.lower() != self.hub.log_id:
-            raise ConflictError(
-                "other_log",
-                f"this is the log {self.hub.log_id}: read anew what you need, begin at its head",
-            )
+        log_id = self.hub.log_id
+        if wanted.log_id is not None and wanted.log_id.lower() != log_id:
+            message = f"this is the log {log_id}: read anew what you need, begin at its head"
+            raise ConflictError("other_log", message)
         if wanted.after is None or wanted.after <= self.hub.head:
             return
         # The hub may not have read yet what somebody was told of already.
         head = await self.reader.head()
         if wanted.after > head:
-            message = f"position {wanted.after} is beyond the head {head}: read anew what you need, begin there"
+            message = (
+                f"position {wanted.after} is beyond the head {head}:"
+                " read anew what you need, begin there"
+            )
             raise ConflictError("position_beyond_head", message)
 
     @asynccontextmanager
@@ -90,21 +92,27 @@ class Stream:
         self._hub = streams.hub
         self._subscriber = subscriber
         self._selection = wanted.selection
-        self._read_up_to = self._hub.head if wanted.after is None else wanted.after
+        self._read_up_to = self._hub.head
+        if wanted.after is not None:
+            self._read_up_to = wanted.after
         self._joined_at: int | None = None
         self._is_live = False
         self._join_if_near()
-        self.ack = ack(
-            self._hub.log_id, max(self._hub.head, self._read_up_to), self._read_up_to, wanted.after
-        )
+        head = max(self._hub.head, self._read_up_to)
+        self.ack = ack(self._hub.log_id, head, self._read_up_to, wanted.after)
 
     @property
     def position(self) -> int:
-        """The last position up to which the client has all that it wants: resuming from here loses nothing."""
-        return self._subscriber.position if self._is_live else self._read_up_to
+        """The last position up to which the client has all: resuming from here loses nothing."""
+        if self._is_live:
+            return self._subscriber.position
+        return self._read_up_to
 
     async def fell_behind(self) -> None:
-        """Wait until the client is too slow, perhaps for ever. While it reads the log by itself, it never is."""
+        """Wait until the client is too slow, perhaps for ever.
+
+        While it reads the log by itself, it never is.
+        """
         await self._subscriber.fell_behind()
 
     async def messages(self) -> AsyncGenerator[list[Frame]]:
@@ -122,12 +130,13 @@ class Stream:
             yield frames or [heartbeat(self.position)]
 
     async def _missed(self) -> AsyncGenerator[list[Frame]]:
-        """Yield from the log what happened before the hub could tell; as fast as the client reads."""
+        """Yield from the log what the hub had told before; as fast as the client reads."""
         replay = Replay(self._streams.reader, ROWS)
         last_sign = monotonic()
         while not self._has_caught_up():
             for step in await self._next_steps(replay):
-                if frames := await self._frames(step):
+                frames = await self._frames(step)
+                if frames:
                     yield frames
                     last_sign = monotonic()
                 self._read_up_to = step.event.position
@@ -142,17 +151,20 @@ class Stream:
         return self._joined_at is not None and self._read_up_to >= self._joined_at
 
     def _join_if_near(self) -> None:
-        if self._joined_at is None and self._read_up_to >= self._hub.head - NEAR:
+        if self._joined_at is not None:
+            return
+        behind = self._hub.head - self._read_up_to
+        if behind <= NEAR:
             self._joined_at = self._hub.join(self._subscriber)
 
     async def _next_steps(self, replay: Replay) -> list[Step]:
-        """Read on, with a connection that is given back at once; nothing if the database is away."""
+        """Read on, with a connection that is given back at once; nothing if none can be had."""
+        reader = self._streams.reader
         steps: list[Step] = []
         try:
             async with self._streams.turns:
-                steps = await replay.steps(
-                    await self._streams.reader.after(self._read_up_to, CHUNK, CHUNK_BYTES)
-                )
+                events = await reader.after(self._read_up_to, CHUNK, CHUNK_BYTES)
+                steps = await replay.steps(events)
         except LogUnavailableError as error:
             logger.warning("cannot read the log for a client, trying again: %s", error)
         if not steps:
@@ -161,7 +173,10 @@ class Stream:
 
     async def _frames(self, step: Step) -> list[Frame]:
         accepts = self._selection.accepts
-        if not any(map(accepts, messages(step.event, step.before, step.after))):
+        told = messages(step.event, step.before, step.after)
+        if not any(accepts(message) for message in told):
             return []
-        beside = await patiently(partial(self._streams.views.beside, step))
-        return encode(step, beside).frames(accepts)
+        look_up = partial(self._streams.views.beside, step)
+        beside = await patiently(look_up)
+        delivery = encode(step, beside)
+        return delivery.frames(accepts)

@@ -37,10 +37,10 @@ async def stream(websocket: WebSocket) -> None:
         return
     # Also those that are refused below: of a refused handshake browsers tell nothing.
     await websocket.accept()
+    streams = cast("Streams", websocket.app.state.streams)
     with suppress(WebSocketDisconnect):
-        await _close(
-            websocket, *await _serve(websocket, cast("Streams", websocket.app.state.streams))
-        )
+        code, reason = await _serve(websocket, streams)
+        await _close(websocket, code, reason)
 
 
 async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
@@ -64,9 +64,10 @@ async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    fitting = reason.encode()[:MAX_REASON_BYTES]
     with suppress(TimeoutError, _CLOSED):
         async with asyncio.timeout(LAST_WORDS_S):
-            await websocket.close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+            await websocket.close(code, fitting.decode(errors="ignore"))
 
 
 class _Connection:
@@ -91,8 +92,12 @@ class _Connection:
                     await self.send(frames)
 
     async def answer_pings(self) -> None:
-        while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
             # Anything else, binary frames included, is not for us.
             if message.get("text") == "ping":
                 async with self._sending:
-                    await self.send([pong(self._stream.position)])
+                    answer = pong(self._stream.position)
+                    await self.send([answer])
