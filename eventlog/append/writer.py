@@ -116,7 +116,8 @@ class Writer:
         self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None
     ) -> Saved:
         """Append what `decide` returns; see `domain.ports.Log.append_under_lock`."""
-        return await self._submit(Request(Unit((), origin), decide, claimant))
+        undecided = Unit((), origin)
+        return await self._submit(Request(undecided, decide, claimant))
 
     async def _submit(self, request: Request) -> Saved:
         if self._closing:
@@ -132,7 +133,8 @@ class Writer:
         # One that died has left its session in the middle of anything.
         await self._disconnect()
         while True:
-            taken = [await self._queue.get()]
+            first = await self._queue.get()
+            taken = [first]
             try:
                 for batch in self._batches(taken):
                     await self._write(batch)
@@ -148,13 +150,17 @@ class Writer:
         Decisions under the lock read the log before the batch's own events: only one of them in a
         batch is exact. A second one has a batch of its own.
         """
-        decisions = _decisions(taken)
+        first, _ = taken[0]
+        has_decision = first.decide is not None
         while len(taken) < MAX_BATCH and not self._queue.empty():
             waiting = self._queue.get_nowait()
             taken.append(waiting)
-            decisions += _decisions([waiting])
-            if decisions > 1:
+            request, _ = waiting
+            if request.decide is None:
+                continue
+            if has_decision:
                 return [taken[:-1], [waiting]]
+            has_decision = True
         return [taken]
 
     async def _write(self, batch: list[_Waiting]) -> None:
@@ -162,7 +168,7 @@ class Writer:
         live = [(request, future) for request, future in batch if not future.done()]
         try:
             await self._commit([request for request, _ in live])
-        except Exception as error:  # noqa: BLE001 - also a decision's own refusal, or data that cannot be written
+        except Exception as error:  # noqa: BLE001 - also a decision's refusal, or unfit data
             if _is_settled(error):
                 _fail_all(live, error)
             else:
@@ -172,7 +178,7 @@ class Writer:
                 _answer(future, request.outcome)
 
     async def _refuse(self, live: list[_Waiting], error: Exception) -> None:
-        """Undo what an error has left half done, and tell whom it is about: it must not take the others along."""
+        """Undo what an error has left half done, and tell whom it is about, and nobody else."""
         await self._rollback()
         if len(live) > 1:
             for one in live:
@@ -185,7 +191,7 @@ class Writer:
         _fail_all(live, error)
 
     async def _commit(self, requests: list[Request]) -> None:
-        """Commit the requests, through lost connections, until it is certain whether they are in the log."""
+        """Commit the requests, through lost connections, until their fate is certain."""
         deadline = monotonic() + self._patience.write_s
         while requests:
             committing = False
@@ -249,10 +255,6 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
-
-
-def _decisions(waiting: list[_Waiting]) -> int:
-    return sum(request.decide is not None for request, _ in waiting)
 
 
 async def _pause_or_give_up(deadline: float, error: psycopg.Error) -> None:

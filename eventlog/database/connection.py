@@ -34,7 +34,8 @@ IDLE_IN_TRANSACTION_MS = 5_000
 is declared dead because of somebody else's stall."""
 
 
-_KEEPALIVE = {
+_DEFAULTS = {
+    "connect_timeout": str(CONNECT_TIMEOUT_S),
     "keepalives_idle": "5",
     "keepalives_interval": "2",
     "keepalives_count": "3",
@@ -60,10 +61,8 @@ class Database:
     def conninfo(self) -> str:
         """Return the URL with our defaults for what it leaves open."""
         given = conninfo_to_dict(self.url)
-        defaults = {**_KEEPALIVE, "connect_timeout": str(CONNECT_TIMEOUT_S)}
-        return make_conninfo(
-            self.url, **{name: value for name, value in defaults.items() if name not in given}
-        )
+        missing = {name: value for name, value in _DEFAULTS.items() if name not in given}
+        return make_conninfo(self.url, **missing)
 
     async def connect(self) -> Connection:
         """Open a connection for the log's writer or reader."""
@@ -135,14 +134,14 @@ errors in the data are one."""
 
 
 def is_away(error: psycopg.Error) -> bool:
-    """Return whether the error speaks of the server or the connection, rather than of what was asked."""
+    """Return whether the error is about the server or the connection, not about what was asked."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return error.sqlstate.startswith(_AWAY_STATES)
 
 
 async def configure(connection: AsyncConnection[Any]) -> None:
-    """Set up a session: UTC, timeouts, and loaders that return ids and times as text, JSON as plain values."""
+    """Set up a session: UTC, timeouts, and values read as `adapt` says."""
     adapt(connection)
     await connection.execute(
         "SELECT set_config('TimeZone', 'UTC', false),"
@@ -153,7 +152,7 @@ async def configure(connection: AsyncConnection[Any]) -> None:
 
 
 def adapt(connection: psycopg.BaseConnection[Any]) -> None:
-    """Make the connection read ids of rows and times as text, and JSON by the codec that wrote it."""
+    """Make the connection read ids and times as text, and JSON by the codec that wrote it."""
     connection.adapters.register_loader("timestamptz", _IsoLoader)
     connection.adapters.register_loader("uuid", TextLoader)
     set_json_loads(orjson.loads, connection)
@@ -161,9 +160,10 @@ def adapt(connection: psycopg.BaseConnection[Any]) -> None:
 
 
 class _IsoLoader(Loader):
-    """Reads `2026-11-24 14:31:04.1+00` as `2026-11-24T14:31:04.100Z`; the session's time zone is UTC."""
+    """Reads `2026-11-24 14:31:04.1+00` as `2026-11-24T14:31:04.100Z`; sessions are in UTC."""
 
     def load(self, data: bytes | bytearray | memoryview) -> str:
-        text = bytes(data).decode().removesuffix("+00")
+        text = bytes(data).decode()
+        text = text.removesuffix("+00").replace(" ", "T", 1)
         seconds, _, fraction = text.partition(".")
-        return f"{seconds.replace(' ', 'T', 1)}.{fraction[:3]:0<3}Z"
+        return f"{seconds}.{fraction[:3]:0<3}Z"

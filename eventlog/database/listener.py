@@ -1,4 +1,4 @@
-"""LISTEN: a hint that something was appended. Whoever waits here reads again after a while anyway."""
+"""LISTEN: a hint that something was appended. Whoever waits here reads after a while anyway."""
 
 import asyncio
 import logging
@@ -31,23 +31,33 @@ class Signal:
         self._pending = False
 
     def set(self, *, pending: bool = False) -> None:
-        """Wake the waiter, now or when it next waits; `pending`: a run has come to wait for a worker."""
+        """Wake the waiter, now or when it next waits.
+
+        Args:
+            pending: whether a run has come to wait for a worker.
+        """
         self._event.set()
         self._pending = self._pending or pending
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait for a notification, a reconnect, or until the time is over; return whether one told of pending runs."""
-        limit_s = timeout_s if self._listener.hears else min(timeout_s, DEAF_POLL_S)
+        """Wait for a notification, a reconnect, or until the time is over.
+
+        Returns:
+            whether a notification told of pending runs.
+        """
+        if not self._listener.hears:
+            timeout_s = min(timeout_s, DEAF_POLL_S)
         with suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(timeout_s):
                 await self._event.wait()
         self._event.clear()
-        pending, self._pending = self._pending, False
+        pending = self._pending
+        self._pending = False
         return pending
 
 
 class Listener:
-    """Keeps one listening connection and wakes every signal at each notification, and after each reconnect."""
+    """Keeps one listening connection; wakes every signal at each notification and reconnect."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -91,8 +101,9 @@ class Listener:
         self.hears = await _hears_itself(connection)
         if not self.hears:
             logger.warning(
-                "notifications do not come through, probably because of a proxy that pools transactions;"
-                " reading every %s s instead. Give a direct connection to PostgreSQL to save that.",
+                "notifications do not come through, probably because of a proxy that pools"
+                " transactions; reading every %s s instead."
+                " Give a direct connection to PostgreSQL to save that.",
                 DEAF_POLL_S,
             )
         self._wake()  # Something may have been appended before we listened.
@@ -107,4 +118,6 @@ class Listener:
 async def _hears_itself(connection: Connection) -> bool:
     token = f"probe {uuid4()}"
     await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, token))
-    return any([True async for _ in connection.notifies(timeout=PROBE_TIMEOUT_S, stop_after=1)])
+    told = connection.notifies(timeout=PROBE_TIMEOUT_S, stop_after=1)
+    heard = [notification async for notification in told]
+    return bool(heard)

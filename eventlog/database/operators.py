@@ -14,7 +14,7 @@ Progress = Callable[[str, int, int], None]
 
 @asynccontextmanager
 async def operator_session(database: Database) -> AsyncIterator[Connection]:
-    """Give a session for long statements, whose server notices within a second that the client was killed."""
+    """Give a session for long statements; its server soon notices that the client was killed."""
     async with await database.connect() as connection:
         await connection.execute(
             "SET statement_timeout = 0; SET work_mem = '64MB'; SET cursor_tuple_fraction = 1"

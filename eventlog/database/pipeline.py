@@ -42,7 +42,10 @@ class _Asked:
 
 
 class RoundTrip:
-    """Statements that go together. In autocommit mode they say themselves where a transaction begins and ends."""
+    """Statements that go together.
+
+    In autocommit mode they say themselves where a transaction begins and ends.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -51,12 +54,12 @@ class RoundTrip:
     def ask(self, statement: str, parameters: Parameters = ()) -> Answer:
         """Add a statement; its answer is filled by `go`."""
         query, names = _numbered(statement)
-        given = (
-            [parameters[name] for name in names] if isinstance(parameters, Mapping) else parameters
-        )
-        asked = _Asked(query, [_as_text(value) for value in given], Answer())
-        self._asked.append(asked)
-        return asked.answer
+        if isinstance(parameters, Mapping):
+            parameters = [parameters[name] for name in names]
+        texts = [_as_text(value) for value in parameters]
+        answer = Answer()
+        self._asked.append(_Asked(query, texts, answer))
+        return answer
 
     async def go(self) -> None:
         """Send all, and read all. The first error is raised; the server skips what follows it."""
@@ -64,13 +67,11 @@ class RoundTrip:
             return
         async with self._connection.lock:
             results = await self._connection.wait(self._exchange())
-        failed = next(
-            (result for result in results if result.status == ExecStatus.FATAL_ERROR), None
-        )
-        if failed is not None:
-            # What was to be prepared was not, or may suit the tables no more.
-            _prepared.pop(self._connection, None)
-            raise errors.error_from_result(failed)
+        for result in results:
+            if result.status == ExecStatus.FATAL_ERROR:
+                # What was to be prepared was not, or may suit the tables no more.
+                _prepared.pop(self._connection, None)
+                raise errors.error_from_result(result)
         loaded: abc.Transformer = adapt.Transformer(self._connection)
         for asked, result in zip(self._asked, results, strict=True):
             asked.answer.rows = _rows(loaded, result)
@@ -94,7 +95,7 @@ class RoundTrip:
         return results
 
     def _send(self, asked: _Asked) -> Iterator[bool]:
-        """Hand a statement to libpq; yield for each result that will come whether it is the statement's own."""
+        """Hand a statement to libpq; yield for each result to come whether it is its own."""
         pgconn = self._connection.pgconn
         prepared = _prepared.setdefault(self._connection, {})
         name = prepared.get(asked.query)
@@ -107,12 +108,18 @@ class RoundTrip:
 
 
 def is_sound(connection: Connection) -> bool:
-    """Return whether no round trip of this session has failed: else it holds statements that nobody will ask for."""
+    """Return whether no round trip of this session has failed.
+
+    One that has holds statements that nobody will ask for.
+    """
     return connection in _prepared
 
 
 async def roll_back(connection: Connection) -> None:
-    """Undo the transaction that is open. Psycopg, if it is told to, forgets all that is prepared, for everybody."""
+    """Undo the transaction that is open.
+
+    Psycopg, if it is told to, forgets all that is prepared, for everybody.
+    """
     trip = RoundTrip(connection)
     trip.ask("ROLLBACK")
     await trip.go()
@@ -128,14 +135,20 @@ _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?s")
 
 @cache
 def _numbered(statement: str) -> tuple[bytes, list[str]]:
-    """Return a statement as the server wants it, its parameters numbered, and their names if they have any."""
-    names = list(dict.fromkeys(name for name in _PLACEHOLDER.findall(statement) if name))
+    """Return a statement as the server wants it, with numbers, and its parameters' names if any."""
+    named = dict.fromkeys(_PLACEHOLDER.findall(statement))
+    named.pop("", None)
+    names = list(named)
     numbers = count(1)
 
     def number(found: re.Match[str]) -> str:
-        return f"${names.index(found[1]) + 1 if found[1] else next(numbers)}"
+        name = found[1]
+        if name:
+            return f"${names.index(name) + 1}"
+        return f"${next(numbers)}"
 
-    return _PLACEHOLDER.sub(number, statement).encode(), names
+    query = _PLACEHOLDER.sub(number, statement)
+    return query.encode(), names
 
 
 def _as_text(value: Parameter) -> bytes:
@@ -143,12 +156,18 @@ def _as_text(value: Parameter) -> bytes:
         return value.encode()
     if isinstance(value, int):
         return b"%d" % value
-    return b"{%b}" % b",".join(str(one).encode() for one in value)
+    ids = [str(one).encode() for one in value]
+    return b"{%b}" % b",".join(ids)
 
 
 def _rows(loaded: abc.Transformer, result: PGresult) -> list[dict[str, Any]]:
     if not result.ntuples:
         return []
     loaded.set_pgresult(result)
-    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
-    return loaded.load_rows(0, result.ntuples, lambda values: dict(zip(names, values, strict=True)))
+    raw_names = [result.fname(column) or b"" for column in range(result.nfields)]
+    names = [name.decode() for name in raw_names]
+
+    def row(values: Sequence[Any]) -> dict[str, Any]:
+        return dict(zip(names, values, strict=True))
+
+    return loaded.load_rows(0, result.ntuples, row)

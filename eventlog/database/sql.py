@@ -23,9 +23,10 @@ BEGIN_LOCKED = f"{BEGIN}; {LOCK}"
 NOW = "SELECT clock_timestamp() AS now"
 
 ARCHIVED_TO = "(SELECT max(last_position) FROM log_archives)"
-"""The last position that is archived, NULL without archives: to be asked in the statement that reads the log.
+"""The last position that is archived, NULL without archives.
 
-The log always holds a later event, the one that records the archive."""
+To be asked in the statement that reads the log. The log always holds a later event, the one that
+records the archive."""
 
 _IDS = "(SELECT %(ids)s::uuid[])"
 """A list of ids of unknown length. If PostgreSQL knew how long each list is, it would expect more
@@ -43,8 +44,9 @@ ENVELOPE_COLUMNS = """originator_id, originator_version, notification_id, topic,
 _NO_MARK = "NULL::bigint AS archive, NULL::bigint[] AS positions"
 
 _MARK = """
-    SELECT id AS originator_id, NULL::bigint AS originator_version, NULL::bigint AS notification_id, NULL AS topic,
-        NULL::bytea AS state, NULL::timestamptz AS recorded_at, NULL AS actor, NULL::uuid AS correlation_id,
+    SELECT id AS originator_id, NULL::bigint AS originator_version,
+        NULL::bigint AS notification_id, NULL AS topic, NULL::bytea AS state,
+        NULL::timestamptz AS recorded_at, NULL AS actor, NULL::uuid AS correlation_id,
         NULL::uuid AS causation_id, archive, positions
     FROM archived_runs
 """

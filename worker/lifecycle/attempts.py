@@ -5,6 +5,7 @@ import errno
 import logging
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,6 +14,7 @@ from uuid import UUID
 from domain.clock import later, ms_between, to_iso
 from domain.commands.executions import Claim, Executions
 from domain.jobs.definition import Spec
+from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject
 from runtime.background_tasks import end, start_once
@@ -86,12 +88,16 @@ class Attempts:
         return bool(self._running)
 
     def unrecorded(self, worker_id: str) -> bool:
-        """Return whether this life holds a run whose end the log would not take: only others can free it now."""
+        """Return whether this life holds a run whose end the log would not take.
+
+        Then only others can free it.
+        """
         return worker_id in self._unrecorded
 
     def start(self, claim: Claim) -> None:
         """Execute a claimed run in the background."""
-        self._tasks[claim.run.id] = start_once(f"run {claim.run.id}", self._execute(claim))
+        run_id = claim.run.id
+        self._tasks[run_id] = start_once(f"run {run_id}", self._execute(claim))
 
     def renew(self, until: float) -> None:
         """Let all attempts go on until this moment of the monotonic clock."""
@@ -101,9 +107,10 @@ class Attempts:
     def cancel(self, run_ids: Sequence[UUID], grace_s: float) -> None:
         """Ask the handlers of these runs to stop, once."""
         for run_id in set(run_ids) - self._cancelled:
-            if run_id in self._running:
+            attempt = self._running.get(run_id)
+            if attempt is not None:
                 self._cancelled.add(run_id)
-                self._running[run_id].cancel(grace_s)
+                attempt.cancel(grace_s)
 
     async def drain(self, grace_s: float) -> None:
         """Let what runs end by itself, then hand back what is left."""
@@ -120,7 +127,7 @@ class Attempts:
             attempt.stop()
 
     async def bury(self, worker_id: str) -> None:
-        """Kill all attempts of a worker's life that is over, and record what they came to: most runs are handed back.
+        """Kill all attempts of a life that is over, and record how: most runs are handed back.
 
         The fence refuses what others have recovered already. What cannot be recorded in time is
         theirs as well: this life beats no more, so watchers find its runs with a worker that is not
@@ -153,64 +160,64 @@ class Attempts:
             self._slot_freed()
 
     async def _give_up(self, claim: Claim, error: Exception) -> None:
-        """End an attempt that this worker could not go through with; where even that fails, its life has to end."""
+        """End an attempt that this worker could not go through with.
+
+        Where even that fails, this life has to end.
+        """
         try:
-            if isinstance(error, OSError) and error.errno in NO_ROOM:
-                await self._hand_back_later(claim, error)
-            elif claim.holder.worker_id in self._buried:
-                # The end of the lease made it fail, not the run.
-                await record(self._executions, claim, Outcome("stopped"))
-            else:
-                await self._fail(claim, Failure(f"the worker could not execute the run: {error}"))
+            await self._record_failed_attempt(claim, error)
         except Exception:
             logger.exception("the end of run %s cannot be recorded", claim.run.id)
             self._unrecorded.add(claim.holder.worker_id)
 
+    async def _record_failed_attempt(self, claim: Claim, error: Exception) -> None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            await self._hand_back_later(claim, error)
+        elif claim.holder.worker_id in self._buried:
+            # The end of the lease made it fail, not the run.
+            await record(self._executions, claim, Outcome("stopped"))
+        else:
+            message = f"the worker could not execute the run: {error}"
+            await self._fail(claim, Failure(message))
+
     async def _hand_back_later(self, claim: Claim, error: OSError) -> None:
-        """Return a run that could not begin for want of room; at once, it would be claimed and returned without end."""
+        """Return a run that could not begin for want of room.
+
+        At once, it would be claimed and returned without end.
+        """
         run_id = claim.run.id
         logger.error("run %s could not begin, and is handed back: %s", run_id, error)
         await asyncio.sleep(NO_ROOM_PAUSE_S)
-        await persist(
-            f"return of run {run_id}", lambda: self._executions.hand_back(run_id, claim.holder)
-        )
+        hand_back = partial(self._executions.hand_back, run_id, claim.holder)
+        await persist(f"return of run {run_id}", hand_back)
 
     async def _fail(self, claim: Claim, failure: Failure) -> None:
         run_id = claim.run.id
-        await persist(
-            f"failure of run {run_id}",
-            lambda: self._executions.fail(run_id, claim.holder, failure, Report()),
-        )
+        fail = partial(self._executions.fail, run_id, claim.holder, failure, Report())
+        await persist(f"failure of run {run_id}", fail)
 
     async def _run_attempt(self, claim: Claim) -> None:
+        run = claim.run
         progress = Progress(self._executions, claim)
         began = monotonic()
-        name = log_name(str(claim.run.id), claim.run.attempt, claim.holder.execution)
+        name = log_name(str(run.id), run.attempt, claim.holder.execution)
         async with self._logs.keeping(name) as log_path:
-            attempt = await self._executor.submit(
-                self._task(claim, log_path), progress.add, self._lease_until
-            )
-            self._running[claim.run.id] = attempt
+            task = self._task(claim, log_path)
+            attempt = await self._executor.submit(task, progress.add, self._lease_until)
+            self._running[run.id] = attempt
             if self._handing_back or claim.holder.worker_id in self._buried:
                 attempt.stop()
             outcome = await attempt.outcome()
             # Handed back, it may run here again before this one is through.
-            self._running.pop(claim.run.id, None)
+            self._running.pop(run.id, None)
             ran_s = monotonic() - began
         unsent = await progress.finish()
-        said = outcome.message
-        metrics = {
-            **_measured(claim, outcome, ran_s),
-            **unsent.metrics,
-            **(said.get("metrics") or {}),
-        }
-        context = {**unsent.context, **(said.get("context") or {})}
-        message = {**said, "metrics": metrics, "context": context}
+        measured = _measured(claim, outcome, ran_s)
+        message = _with_reported(outcome.message, measured, unsent)
         await record(self._executions, claim, Outcome(outcome.kind, message))
 
     def _task(self, claim: Claim, log_path: Path) -> Task:
         run = claim.run
-        memory_mb = (claim.spec.resources or {}).get("memoryMb")
         return Task(
             run={
                 "id": str(run.id),
@@ -225,17 +232,41 @@ class Attempts:
             inputs=claim.inputs,
             settings=self._settings.handler_settings.get(run.entry_point, {}),
             timeout_ms=run.timeout_ms,
-            memory_mb=memory_mb if isinstance(memory_mb, int) else None,
-            deadline=None
-            if run.timeout_ms is None
-            else to_iso(later(run.modified_on, run.timeout_ms)),
+            memory_mb=_memory_mb(claim.spec),
+            deadline=_deadline(run),
             log_path=log_path,
         )
 
 
+def _memory_mb(spec: Spec) -> int | None:
+    resources = spec.resources or {}
+    memory_mb = resources.get("memoryMb")
+    if isinstance(memory_mb, int):
+        return memory_mb
+    return None
+
+
+def _deadline(run: JobRun) -> str | None:
+    if run.timeout_ms is None:
+        return None
+    deadline = later(run.modified_on, run.timeout_ms)
+    return to_iso(deadline)
+
+
+def _with_reported(
+    said: Mapping[str, Any], measured: Mapping[str, Any], unsent: Report
+) -> Mapping[str, Any]:
+    """Return an attempt's last message with all that is known of it; what it said itself counts."""
+    metrics = {**measured, **unsent.metrics, **(said.get("metrics") or {})}
+    context = {**unsent.context, **(said.get("context") or {})}
+    return {**said, "metrics": metrics, "context": context}
+
+
 def _measured(claim: Claim, outcome: Outcome, ran_s: float) -> dict[str, Any]:
     run = claim.run
-    queued_ms = ms_between(run.scheduled_at, run.started_at) if run.started_at else None
+    queued_ms = None
+    if run.started_at is not None:
+        queued_ms = ms_between(run.scheduled_at, run.started_at)
     return {
         "queuedMs": queued_ms,
         "runMs": int(ran_s * 1000),

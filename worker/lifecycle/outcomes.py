@@ -1,4 +1,4 @@
-"""From an attempt's outcome to the command that records it, tried until the log has it or refuses it."""
+"""From an attempt's outcome to the command that records it, tried until the log has an answer."""
 
 import asyncio
 import logging
@@ -89,18 +89,22 @@ def _command(
         case "timeout":
             return lambda: executions.time_out(run_id, holder, report)
         case "error":
-            reason: FailureReason = "permanent_error" if message["permanent"] else "error"
-            failure = Failure(
-                _text(message["message"]), reason, message["permanent"], message["retryAfterMs"]
-            )
-            report = Report(
-                report.metrics,
-                {**report.context, "stack": _text(message["stack"])},
-                report.logs_url,
-            )
+            failure = _raised(message)
+            context = {**report.context, "stack": _text(message["stack"])}
+            report = Report(report.metrics, context, report.logs_url)
         case "exit" | "signal" | "out_of_memory" | "invalid":
             failure = Failure(_text(message["message"]), _REASONS[outcome.kind])
     return lambda: executions.fail(run_id, holder, failure, report)
+
+
+def _raised(message: Mapping[str, Any]) -> Failure:
+    """Return the failure of an attempt whose handler raised something."""
+    text = _text(message["message"])
+    permanent = message["permanent"]
+    reason: FailureReason = "error"
+    if permanent:
+        reason = "permanent_error"
+    return Failure(text, reason, permanent, message["retryAfterMs"])
 
 
 def _result_command(
@@ -111,10 +115,7 @@ def _result_command(
     match message["status"]:
         case "succeeded":
             result = normalise(message["result"], "/result")
-            effects = [
-                Effect(effect["kind"], normalised_object(effect["data"]))
-                for effect in message["effects"]
-            ]
+            effects = [_effect(effect) for effect in message["effects"]]
             return lambda: executions.succeed(run_id, holder, result, report, effects)
         case "canceled":
             return lambda: executions.confirm_cancel(run_id, holder, why, report, by_handler=True)
@@ -127,6 +128,11 @@ def _result_command(
                 f"the handler returned the unknown status {other!r}", "invalid_result"
             )
             return lambda: executions.fail(run_id, holder, failure, report)
+
+
+def _effect(said: Mapping[str, Any]) -> Effect:
+    data = normalised_object(said["data"])
+    return Effect(said["kind"], data)
 
 
 def report_of(message: Mapping[str, Any], run_id: UUID, attempt: int) -> Report:
@@ -149,11 +155,14 @@ def _object(value: object, pointer: str) -> JsonObject:
 
 def _url(value: object) -> str | None:
     url = normalise(value, "/logsUrl")
-    if url is not None and not (isinstance(url, str) and len(url) <= MAX_URL):
+    if url is None:
+        return None
+    if not isinstance(url, str) or len(url) > MAX_URL:
         raise InvalidJsonError("/logsUrl", f"must be a text of at most {MAX_URL} characters")
     return url
 
 
 def _text(value: object) -> str:
-    """Return a text that every store holds: what cannot be kept is shown as such rather than lost with the rest."""
-    return str(value).encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    """Return a text that every store holds: what cannot be kept is escaped, not lost."""
+    storable = str(value).encode("utf-8", "backslashreplace").decode()
+    return storable.replace("\x00", "\\x00")

@@ -46,7 +46,11 @@ class Work(Protocol):
     """What is there to do."""
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait for news, or for `wake`, but no longer than this; return whether the news is of pending runs."""
+        """Wait for news, or for `wake`, but no longer than this.
+
+        Returns:
+            whether the news is of pending runs.
+        """
 
     def wake(self) -> None:
         """End the wait, or the next one."""

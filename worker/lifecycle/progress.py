@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from domain.commands.executions import Claim, Executions
@@ -30,15 +31,15 @@ class Progress:
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Merge a report into what is not yet sent."""
+        run = self._claim.run
         try:
-            new = report_of(message, self._claim.run.id, self._claim.run.attempt)
+            report = report_of(message, run.id, run.attempt)
         except InvalidJsonError as error:
-            logger.warning("a report of run %s is left out: %s", self._claim.run.id, error)
+            logger.warning("a report of run %s is left out: %s", run.id, error)
             return
-        self._gathered = _merged(self._gathered, new)
+        self._gathered = _merged(self._gathered, report)
         if self._sender is None or self._sender.done():
-            name = f"progress of run {self._claim.run.id}"
-            self._sender = start_once(name, self._send())
+            self._sender = start_once(f"progress of run {run.id}", self._send())
 
     async def finish(self) -> Report:
         """Stop sending; return what the attempt's last event has to carry, as the log may lack it.
@@ -59,10 +60,10 @@ class Progress:
             pause_s = min(pause_s * 1.5, GATHER_AT_MOST_S)
 
     async def _append(self, report: Report) -> None:
-        run_id, holder = self._claim.run.id, self._claim.holder
-        await persist(
-            f"progress of run {run_id}", lambda: self._executions.progress(run_id, holder, report)
-        )
+        run_id = self._claim.run.id
+        holder = self._claim.holder
+        append = partial(self._executions.progress, run_id, holder, report)
+        await persist(f"progress of run {run_id}", append)
 
 
 def _merged(old: Report | None, new: Report | None) -> Report:
@@ -70,4 +71,5 @@ def _merged(old: Report | None, new: Report | None) -> Report:
     new = new or Report()
     metrics = {**old.metrics, **new.metrics}
     context = {**old.context, **new.context}
-    return Report(metrics, context, new.logs_url or old.logs_url)
+    logs_url = new.logs_url or old.logs_url
+    return Report(metrics, context, logs_url)

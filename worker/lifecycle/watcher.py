@@ -6,7 +6,7 @@ somebody, whoever is there.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import monotonic
 
@@ -46,7 +46,7 @@ class Watcher:
         self._tasks: list[Supervised] = []
 
     def start(self, supervision: Supervision) -> None:
-        """Begin to watch, with a task for each duty: none waits for another that is slow or broken."""
+        """Begin to watch, with a task for each duty: none waits for one that is slow or broken."""
         duties = {
             "lost workers": self._recover_lost,
             "start deadlines": self._expire_overdue,
@@ -65,15 +65,19 @@ class Watcher:
         living = await self._heartbeats.living()
         now = monotonic()
         silent = [worker for worker in living if self._is_dead(worker, now)]
-        self._seen = {worker.worker_id: self._seen[worker.worker_id] for worker in living}
-        if not silent and not await self._heartbeats.any_orphaned():
-            return
+        self._forget_all_but(living)
+        if silent or await self._heartbeats.any_orphaned():
+            await self._recover(silent)
+
+    async def _recover(self, silent: Sequence[Beat]) -> None:
         dead = [(worker.worker_id, worker.sequence) for worker in silent]
         recovered = await self._executions.recover(dead, self._observer)
+        names = [worker_id for worker_id, _ in dead]
+        runs = [str(run_id) for run_id in recovered]
         logger.warning(
             "dead workers: %s; recovered runs: %s",
-            ", ".join(worker.worker_id for worker in silent) or "none new",
-            [str(run_id) for run_id in recovered] or "none",
+            ", ".join(names) or "none new",
+            runs or "none",
         )
 
     async def _expire_overdue(self) -> None:
@@ -84,16 +88,20 @@ class Watcher:
         if expired:
             logger.info("expired %d runs that had not started in time", expired)
 
+    def _forget_all_but(self, living: Sequence[Beat]) -> None:
+        ids = [worker.worker_id for worker in living]
+        self._seen = {worker_id: self._seen[worker_id] for worker_id in ids}
+
     def _is_dead(self, worker: Beat, now: float) -> bool:
         patience_s = worker.lease_ms / 1000 + MARGIN_S
         return self._silent_for_s(worker, now) > patience_s
 
     def _silent_for_s(self, worker: Beat, now: float) -> float:
-        sequence, since = self._seen.setdefault(worker.worker_id, (worker.sequence, now))
-        if sequence == worker.sequence:
-            return now - since
-        self._seen[worker.worker_id] = (worker.sequence, now)
-        return 0.0
+        seen = self._seen.get(worker.worker_id)
+        if seen is None or seen[0] != worker.sequence:
+            self._seen[worker.worker_id] = (worker.sequence, now)
+            return 0.0
+        return now - seen[1]
 
 
 async def _again_and_again(name: str, duty: Callable[[], Awaitable[None]]) -> None:

@@ -101,7 +101,7 @@ class Worker:
         self.worker_id = ""
 
     def stop(self) -> None:
-        """Ask the worker to stop: it claims no more, and hands back what runs after its grace time."""
+        """Ask the worker to stop: it claims no more, and hands back what outlasts its grace."""
         self._stopping = True
         if self._claims is not None:
             self._claims.finish()
@@ -115,7 +115,7 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`."""
         while not self._stopping:
-            self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+            self.worker_id = _new_id()
             try:
                 await self._live()
             except _BuriedError as error:
@@ -135,18 +135,17 @@ class Worker:
         # In time for the next beat: it must see that the lease is over before others do.
         lease = self._supervise("lease", self._keep_lease, self._settings.lease_s / BEATS)
         cancels = self._supervise("cancels", self._find_cancels, self._settings.poll_s)
-        tasks = [self._claims, lease, cancels]
+        loops = [self._claims, lease, cancels]
+        tasks = [loop.task for loop in loops]
         try:
-            ended, _ = await asyncio.wait(
-                [task.task for task in tasks], return_when=asyncio.FIRST_COMPLETED
-            )
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                await task.end()
+            for loop in loops:
+                await loop.end()
             await watcher.stop()
         # Only the claims end without an error, once the worker is asked to stop.
-        for one in ended:
-            one.result()
+        for task in ended:
+            task.result()
 
     def _supervise(
         self, name: str, run: Callable[[], Awaitable[None]], at_most_s: float
@@ -252,7 +251,8 @@ class Worker:
             await asyncio.sleep(self._settings.lease_s / BEATS)
 
     def _need_time_left(self) -> None:
-        if monotonic() > self._lease_until - self._settings.lease_s / 3:
+        too_late = self._lease_until - self._settings.lease_s / 3
+        if monotonic() > too_late:
             raise _BuriedError("no heartbeat got through for most of the lease")
 
     async def _beat(self) -> None:
@@ -284,3 +284,8 @@ class Worker:
             logger.warning("cannot look for cancels: %s", error)
             return
         self._attempts.cancel(wanted, self._settings.cancel_grace_s)
+
+
+def _new_id() -> str:
+    unique = uuid4().hex[:8]
+    return f"{socket.gethostname()}-{os.getpid()}-{unique}"

@@ -1,4 +1,4 @@
-"""Run logs in a directory that workers and API share: what a supervisor writes is there for readers at once."""
+"""Run logs in a directory that workers and API share: what is written can be read at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -21,28 +21,33 @@ class DirectoryLogs:
         self._root = root
 
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
-        """See the port."""
+        """Return the logs of an attempt's executions, in order, each as long as it is now."""
         return await asyncio.to_thread(self._executions, run_id, attempt)
 
     async def read(self, log: ExecutionLog, start: int) -> AsyncIterator[bytes]:
-        """See the port."""
+        """Yield the bytes of a log from `start` up to its `size`."""
+        path = self._root / log.name
         left = log.size - start
-        async with await anyio.open_file(self._root / log.name, "rb") as file:
+        async with await anyio.open_file(path, "rb") as file:
             await file.seek(start)
-            while left > 0 and (chunk := await file.read(min(left, READ_BYTES))):
+            while left > 0:
+                chunk = await file.read(min(left, READ_BYTES))
+                if not chunk:
+                    return
                 left -= len(chunk)
                 yield chunk
 
     @asynccontextmanager
     async def keeping(self, name: str) -> AsyncIterator[Path]:
-        """See the port."""
+        """Give the file that readers find."""
         yield self._root / name
 
     def _executions(self, run_id: str, attempt: int) -> list[ExecutionLog]:
-        paths = sorted(
-            (self._root / run_directory(run_id)).glob(f"attempt-{attempt:02}-execution-*.log")
-        )
-        return [
-            ExecutionLog(str(path.relative_to(self._root)), path.stat().st_size, complete=True)
-            for path in paths
-        ]
+        directory = self._root / run_directory(run_id)
+        paths = directory.glob(f"attempt-{attempt:02}-execution-*.log")
+        return [self._execution(path) for path in sorted(paths)]
+
+    def _execution(self, path: Path) -> ExecutionLog:
+        name = path.relative_to(self._root)
+        size = path.stat().st_size
+        return ExecutionLog(str(name), size, complete=True)

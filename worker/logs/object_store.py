@@ -1,4 +1,4 @@
-"""Run logs in an object store: one object for each execution that is over, chunks for one that still runs.
+"""Run logs in an object store: an object for each execution that is over, chunks of one that runs.
 
 A chunk begins at a multiple of CHUNK_BYTES. While it is not full it is put again, longer than
 before; then the next one begins. Once the whole log is there, the chunks are removed. Whoever does
@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -50,6 +51,8 @@ _OBJECT = re.compile(
     r"(?P<log>.+/attempt-(?P<attempt>\d+)-execution-\d+)\.(?:log|chunks/(?P<offset>\d+))"
 )
 
+_ANSWER = re.compile(r"<Code>(?P<code>.*?)</Code>.*?<Message>(?P<message>.*?)</Message>", re.DOTALL)
+
 
 class LogStoreError(Exception):
     """The store cannot be used; the message says why and what to do."""
@@ -70,10 +73,16 @@ def open_store(url: str) -> ObjectStore:
         if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
             return LocalStore(parts.path, mkdir=True, automatic_cleanup=True)
         if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
-            msg = f"{url!r} is no store of logs: give s3://BUCKET/PREFIX, or file:///DIRECTORY for a shared disk"
+            msg = (
+                f"{url!r} is no store of logs: give s3://BUCKET/PREFIX,"
+                " or file:///DIRECTORY for a shared disk"
+            )
             raise LogStoreError(msg)
         if "@" in parts.netloc:
-            msg = "no secrets in a URL: they belong in the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            msg = (
+                "no secrets in a URL: they belong in the variables"
+                " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
             raise LogStoreError(msg)
         return S3Store(
             parts.netloc,
@@ -102,42 +111,39 @@ class ObjectLogs:
     def check(self, *, to_write: bool) -> None:
         """Raise RunLogsUnavailableError unless the store can be read (and written)."""
         with _refusals_told():
-            next(iter(obstore.list(self._store, chunk_size=1)), None)
+            for _ in obstore.list(self._store, chunk_size=1):
+                break
             if to_write:
                 obstore.put(self._store, PROBE, b"", use_multipart=False)
                 obstore.delete(self._store, PROBE)
 
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
-        """See the port."""
+        """Return the logs of an attempt's executions, in order, as far as the store has them."""
         for listing in range(LISTINGS):
-            found = await self._ask(
-                lambda: obstore.list(self._store, run_directory(run_id)).collect(), READ_S
-            )
-            wholes, chunks = _sort({entry["path"]: entry["size"] for entry in found}, attempt)
+            found = await self._list(run_id, attempt)
             # A directory is listed in no order: while the whole log takes the place of its chunks,
             # it may show neither.
-            something = bool(wholes or chunks) or listing > 0
-            if something and all(
-                name in wholes or _is_gapless(sizes) for name, sizes in chunks.items()
-            ):
+            if found.is_whole and (found.is_anything or listing > 0):
                 break  # Else it was listed just while that happened.
-        return [
-            ExecutionLog(
-                name,
-                wholes[name] if name in wholes else _size(chunks[name]),
-                complete=name in wholes,
-            )
-            for name in sorted({*wholes, *chunks})
-        ]
+        return found.logs()
+
+    async def _list(self, run_id: str, attempt: int) -> "_Listing":
+        directory = run_directory(run_id)
+        entries = await self._ask(lambda: obstore.list(self._store, directory).collect(), READ_S)
+        listing = _Listing()
+        for entry in entries:
+            listing.add(entry["path"], entry["size"], attempt)
+        return listing
 
     async def read(self, log: ExecutionLog, start: int) -> AsyncIterator[bytes]:
-        """See the port."""
+        """Yield the bytes of a log from `start` up to its `size`."""
         complete = log.complete
         while start < log.size:
             try:
-                content = await (
-                    self._of_whole(log, start) if complete else self._of_chunk(log, start)
-                )
+                if complete:
+                    content = await self._of_whole(log, start)
+                else:
+                    content = await self._of_chunk(log, start)
             except _MissingError:
                 if complete:
                     raise
@@ -152,36 +158,37 @@ class ObjectLogs:
 
     async def put(self, name: str, content: bytes) -> None:
         """Put a whole log."""
-        await self._ask(lambda: obstore.put(self._store, name, content, use_multipart=False))
+        put = partial(obstore.put, self._store, name, content, use_multipart=False)
+        await self._ask(put)
 
     async def remove_chunks(self, name: str, size: int) -> None:
         """Remove whatever chunks there are of a log of this size, the first one first."""
-        names = [_chunk_name(name, start) for start in range(0, size, CHUNK_BYTES)]
+        starts = range(0, size, CHUNK_BYTES)
+        names = [_chunk_name(name, start) for start in starts]
+        delete = partial(obstore.delete, self._store, names)
         with suppress(_MissingError):  # S3 does not tell; a directory does.
-            await self._ask(lambda: obstore.delete(self._store, names))
+            await self._ask(delete)
 
     async def _of_whole(self, log: ExecutionLog, start: int) -> bytes:
-        return await self._range(log.name, start, min(log.size, start + READ_BYTES))
+        end = min(log.size, start + READ_BYTES)
+        return await self._range(log.name, start, end)
 
     async def _of_chunk(self, log: ExecutionLog, start: int) -> bytes:
         within = start % CHUNK_BYTES
-        return await self._range(
-            _chunk_name(log.name, start - within),
-            within,
-            min(CHUNK_BYTES, within + log.size - start),
-        )
+        chunk = _chunk_name(log.name, start - within)
+        end = min(CHUNK_BYTES, within + log.size - start)
+        return await self._range(chunk, within, end)
 
     async def _range(self, name: str, start: int, end: int) -> bytes:
-        return bytes(
-            await self._ask(
-                lambda: obstore.get_range(self._store, name, start=start, end=end), READ_S
-            )
-        )
+        get = partial(obstore.get_range, self._store, name, start=start, end=end)
+        content = await self._ask(get, READ_S)
+        return bytes(content)
 
     async def _ask(self, call: Callable[[], T], within_s: float | None = None) -> T:
+        loop = asyncio.get_running_loop()
         with _refusals_told():
             async with asyncio.timeout(within_s):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+                return await loop.run_in_executor(self._threads, call)
 
 
 @contextmanager
@@ -197,33 +204,68 @@ def _refusals_told() -> Iterator[None]:
 
 def _brief(error: Exception) -> str:
     """Return what a store said in one line; obstore's messages go on for pages."""
-    said = str(error)
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    answer = re.search(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", said, re.DOTALL)
-    return f"{answer[1]}: {answer[2]}" if answer else said.partition("\n")[0]
+    said = str(error)
+    answer = _ANSWER.search(said)
+    if answer is not None:
+        return f"{answer['code']}: {answer['message']}"
+    first_line, _, _ = said.partition("\n")
+    return first_line
 
 
 def _chunk_name(name: str, start: int) -> str:
     # Sorts before the whole log: a listing made while one replaces the other shows either, never
     # neither.
-    return f"{name.removesuffix('.log')}.chunks/{start:010}"
+    stem = name.removesuffix(".log")
+    return f"{stem}.chunks/{start:010}"
 
 
-def _sort(sizes: dict[str, int], attempt: int) -> tuple[dict[str, int], dict[str, dict[int, int]]]:
-    """Return the sizes of an attempt's whole logs, and those of the chunks by their offsets."""
-    wholes: dict[str, int] = {}
-    chunks: dict[str, dict[int, int]] = {}
-    for path, size in sizes.items():
+class _Listing:
+    """What a store has of an attempt.
+
+    Attributes:
+        wholes: the size of each whole log, by name.
+        chunks: the sizes of each log's chunks, by offset.
+    """
+
+    def __init__(self) -> None:
+        self.wholes: dict[str, int] = {}
+        self.chunks: dict[str, dict[int, int]] = {}
+
+    def add(self, path: str, size: int, attempt: int) -> None:
+        """Take in an object, if it belongs to this attempt."""
         found = _OBJECT.fullmatch(path)
         if found is None or int(found["attempt"]) != attempt:
-            continue
-        name = f"{found['log']}.log"
+            return
+        name = found["log"] + ".log"
         if found["offset"] is None:
-            wholes[name] = size
-        else:
-            chunks.setdefault(name, {})[int(found["offset"])] = size
-    return wholes, chunks
+            self.wholes[name] = size
+            return
+        sizes = self.chunks.setdefault(name, {})
+        sizes[int(found["offset"])] = size
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether there is any log."""
+        return bool(self.wholes or self.chunks)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no chunk is missing before the end of its log."""
+        unfinished = [sizes for name, sizes in self.chunks.items() if name not in self.wholes]
+        return all(_is_gapless(sizes) for sizes in unfinished)
+
+    def logs(self) -> list[ExecutionLog]:
+        """Return the logs, in order."""
+        names = {*self.wholes, *self.chunks}
+        return [self._log(name) for name in sorted(names)]
+
+    def _log(self, name: str) -> ExecutionLog:
+        if name in self.wholes:
+            return ExecutionLog(name, self.wholes[name], complete=True)
+        size = _size(self.chunks[name])
+        return ExecutionLog(name, size, complete=False)
 
 
 def _is_gapless(chunks: dict[int, int]) -> bool:

@@ -55,12 +55,19 @@ class LogKeeper(Protocol):
     """Where logs are written."""
 
     def keeping(self, name: str) -> AbstractAsyncContextManager[Path]:
-        """Give the file that an execution's supervisor writes; at the end, see to it that readers find all of it."""
+        """Give the file that an execution's supervisor writes.
+
+        At the end, see to it that readers find all of it.
+        """
 
 
 def log_name(run_id: str, attempt: int, execution: int) -> str:
-    """Return the name of an execution's log: a relative path, the same in every store. Ids are UUIDs."""
-    return f"{run_directory(run_id)}/attempt-{attempt:02}-execution-{execution:04}.log"
+    """Return the name of an execution's log: a relative path, the same in every store.
+
+    Ids are UUIDs.
+    """
+    directory = run_directory(run_id)
+    return f"{directory}/attempt-{attempt:02}-execution-{execution:04}.log"
 
 
 def run_directory(run_id: str) -> str:
@@ -81,22 +88,26 @@ class RunLogs:
 
     async def size(self, run_id: str, attempt: int) -> int:
         """Return how many bytes there are."""
-        return sum(log.size for log in await self._store.executions(run_id, attempt))
+        logs = await self._store.executions(run_id, attempt)
+        return _size(logs)
 
     async def tail(self, run_id: str, attempt: int, last: int) -> tuple[bytes, int]:
         """Return the last bytes, at most `last` of them, and how many there are altogether."""
         logs = await self._store.executions(run_id, attempt)
-        size = sum(log.size for log in logs)
-        return b"".join([chunk async for chunk in self._from(logs, max(0, size - last))]), size
+        size = _size(logs)
+        start = max(0, size - last)
+        chunks = [chunk async for chunk in self._from(logs, start)]
+        return b"".join(chunks), size
 
     async def read(self, run_id: str, attempt: int, offset: int = 0) -> AsyncIterator[bytes]:
         """Return what is there now, from an offset on."""
-        return self._from(await self._store.executions(run_id, attempt), offset)
+        logs = await self._store.executions(run_id, attempt)
+        return self._from(logs, offset)
 
     async def follow(
         self, run_id: str, attempt: int, offset: int, is_over: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bytes]:
-        """Return what is there and what is still printed, until the attempt is over and all of it has been read."""
+        """Return what is there and what is still printed, up to the end of the attempt."""
         # Let a store that is away be heard of before the answer begins.
         await self._store.executions(run_id, attempt)
         return self._follow(run_id, attempt, _Reached(offset), is_over)
@@ -156,7 +167,14 @@ class _Reached:
     def position(self, log: ExecutionLog) -> int:
         """Return where to go on in a log, having skipped what there is to skip."""
         position = self.bytes_of.get(log.name, 0)
-        skipped = min(self.to_skip, max(0, log.size - position))
+        ahead = max(0, log.size - position)
+        skipped = min(self.to_skip, ahead)
         self.to_skip -= skipped
-        self.bytes_of[log.name] = position + skipped
-        return position + skipped
+        position += skipped
+        self.bytes_of[log.name] = position
+        return position
+
+
+def _size(logs: Sequence[ExecutionLog]) -> int:
+    sizes = [log.size for log in logs]
+    return sum(sizes)

@@ -1,4 +1,7 @@
-"""Brings what runs print from the worker's spool to an object store: by chunks while they run, whole at their end."""
+"""Brings what runs print from the worker's spool to an object store.
+
+By chunks while they run, whole at their end.
+"""
 
 import asyncio
 import logging
@@ -14,16 +17,20 @@ from worker.logs.spool import Spool
 
 logger = logging.getLogger(__name__)
 
-GATHER_S = (1.0, 10.0)
-"""How long output is gathered for a chunk: at first, and at most."""
+GATHER_S = 1.0
+"""How long output is gathered for a chunk at first."""
+
+GATHER_AT_MOST_S = 10.0
 
 GATHER_LONGER = 1.3
 
 END_S = 3.0
 """How long the end of an attempt, and that of a worker, waits for a store that is away."""
 
-AGAIN_S = (1.0, 10.0)
-"""How soon what could not be brought is tried again: at first, and at most."""
+AGAIN_S = 1.0
+"""How soon what could not be brought is tried again at first."""
+
+AGAIN_AT_MOST_S = 10.0
 
 
 class Shipper:
@@ -38,7 +45,7 @@ class Shipper:
 
     @asynccontextmanager
     async def keeping(self, name: str) -> AsyncIterator[Path]:
-        """See the port."""
+        """Give a file of the spool; at the end, wait a moment until its store has all of it."""
         over = asyncio.Event()
         shipping = start_once(f"shipping {name}", self._ship_as_it_grows(name, over))
         self._shipping[name] = shipping
@@ -52,15 +59,15 @@ class Shipper:
             logger.warning("%s will be in its store later: no answer in time", name)
 
     async def run(self) -> None:
-        """Bring, again and again, what could not be brought, and what workers that were killed have left."""
-        pause_s = AGAIN_S[0]
+        """Bring, again and again, what could not be brought, and what killed workers have left."""
+        pause_s = AGAIN_S
         while True:
             try:
                 await self._ship_rest()
-                pause_s = AGAIN_S[0]
+                pause_s = AGAIN_S
             except (RunLogsUnavailableError, OSError) as error:
                 logger.warning("logs of runs wait for their store: %s", error)
-                pause_s = min(AGAIN_S[1], pause_s * 2)
+                pause_s = min(AGAIN_AT_MOST_S, pause_s * 2)
             await asyncio.sleep(pause_s)
 
     async def aclose(self) -> None:
@@ -79,7 +86,7 @@ class Shipper:
             spool.close()
 
     async def _ship_as_it_grows(self, name: str, over: asyncio.Event) -> None:
-        """Bring a log while it is written, and whole once that is over; what fails then is left to `run`."""
+        """Bring a log while it is written, and whole after that; what fails is left to `run`."""
         try:
             had_chunks = await self._ship_chunks(name, over)
             await self._ship(self._spool, name, had_chunks=had_chunks)
@@ -88,7 +95,9 @@ class Shipper:
 
     async def _ship_chunks(self, name: str, over: asyncio.Event) -> bool:
         """Bring what is new until the attempt is over; return whether there may be any chunk."""
-        shipped, gather_s, tried = 0, GATHER_S[0], False
+        shipped = 0
+        tried = False
+        gather_s = GATHER_S
         wait_s = gather_s
         while not await _is_set(over, wait_s):
             wait_s = gather_s
@@ -105,7 +114,7 @@ class Shipper:
             shipped = start + len(content)
             if len(content) == CHUNK_BYTES:
                 wait_s = 0  # There may be more already.
-            gather_s = min(GATHER_S[1], gather_s * GATHER_LONGER)
+            gather_s = min(GATHER_AT_MOST_S, gather_s * GATHER_LONGER)
         return tried
 
     async def _ship(self, spool: Spool, name: str, *, had_chunks: bool = True) -> None:
@@ -121,13 +130,15 @@ class Shipper:
     async def _ship_rest(self) -> None:
         """Bring the logs of ended attempts that are still here."""
         self._taken_over += Spool.take_over(self._spools)
-        for spool in [self._spool, *self._taken_over]:
+        for name in self._spool.names():
+            if name not in self._shipping:
+                await self._ship(self._spool, name)
+        for spool in list(self._taken_over):
             for name in spool.names():
-                if spool is not self._spool or name not in self._shipping:
-                    await self._ship(spool, name)
-        for spool in [spool for spool in self._taken_over if not spool.names()]:
-            self._taken_over.remove(spool)
-            spool.close()
+                await self._ship(spool, name)
+            if not spool.names():
+                self._taken_over.remove(spool)
+                spool.close()
 
 
 async def _is_set(event: asyncio.Event, within_s: float) -> bool:

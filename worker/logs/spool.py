@@ -1,4 +1,4 @@
-"""A worker's logs on their way to an object store: where its supervisors write them until they have arrived.
+"""A worker's logs on their way to an object store: where they are until they have arrived.
 
 Each worker has a spool of its own, a directory that it holds the lock of for as long as it lives.
 The kernel gives the lock of a killed worker up; then whoever comes next may take the spool over. A
@@ -45,12 +45,14 @@ class Spool:
         return [cls(directory, lock) for directory, lock in taken if lock is not None]
 
     def path(self, name: str) -> Path:
-        """Return where a log lies: in no directory that one removes while another is about to use it."""
+        """Return where a log lies: in no directory that somebody else might be removing."""
         return self._directory / name.replace("/", "~")
 
     def names(self) -> list[str]:
         """Return the logs that are here."""
-        return sorted(path.name.replace("~", "/") for path in self._directory.glob("*.log"))
+        paths = self._directory.glob("*.log")
+        names = [path.name.replace("~", "/") for path in paths]
+        return sorted(names)
 
     def read(self, name: str, start: int, limit: int) -> bytes:
         """Return what a log has after `start`; nothing if it is not there yet."""
