@@ -97,7 +97,10 @@ class JobRunContext:
         context: Mapping[str, Json] | None = None,
         logs_url: str | None = None,
     ) -> None:
-        """Show progress while running; each part is merged into what the run has. Frequent calls are gathered."""
+        """Show progress while running: each part is merged into what the run has.
+
+        Frequent calls are gathered.
+        """
         self.send_report(
             {"metrics": dict(metrics or {}), "context": dict(context or {}), "logsUrl": logs_url}
         )

@@ -1,4 +1,4 @@
-"""Follow the event stream of AppHub Jobs. Lost connections are resumed, so that nothing is lost or told twice.
+"""Follow the event stream of AppHub Jobs: through lost connections, nothing is lost or told twice.
 
 ```python
 async for message in Stream("http://localhost:4000", after=0, types="job.run.*"):
@@ -24,6 +24,9 @@ long is dead."""
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 """Between two attempts to connect: twice as long each time, until something comes again."""
+
+CLIENT_ERRORS = range(400, 500)
+"""The statuses of answers that repeating a request does not change."""
 
 REFUSED = 1008
 """The code with which the server closes what it will never serve."""
@@ -55,13 +58,15 @@ class Stream:
     ) -> None:
         self._address = url.rstrip("/").replace("http", "ws", 1) + "/ws"
         self._filters = {"types": types, "job": job}
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._headers = {}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
         self._pause_s = SHORTEST_PAUSE_S
         self.position = after
         self.log_id = log_id
 
     async def __aiter__(self) -> AsyncIterator[Message]:
-        """Yield every message of every position in order, each position's only once all of them are here.
+        """Yield every message in order, those of a position only once all of them are here.
 
         Raises:
             StreamRefusedError: for example, the position is beyond the log's end, or the token is
@@ -78,12 +83,14 @@ class Stream:
                         self.position = messages[-1]["position"]
             except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
                 _raise_if_refused(error)
-            await asyncio.sleep(self._pause_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            pause_s = self._pause_s * random.uniform(0.5, 1)  # noqa: S311 - no secret
+            await asyncio.sleep(pause_s)
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     def _url(self) -> str:
         asked = {"after": self.position, "logId": self.log_id, **self._filters}
-        return f"{self._address}?{urlencode({name: value for name, value in asked.items() if value is not None})}"
+        given = {name: value for name, value in asked.items() if value is not None}
+        return f"{self._address}?{urlencode(given)}"
 
     async def _positions(self, connection: ClientConnection) -> AsyncIterator[list[Message]]:
         messages: list[Message] = []
@@ -93,7 +100,8 @@ class Stream:
             self._pause_s = SHORTEST_PAUSE_S
             if message["type"] == "connection.ack":
                 self.log_id = message["data"]["logId"]
-                self.position = message["data"]["head"] if self.position is None else self.position
+                if self.position is None:
+                    self.position = message["data"]["head"]
             elif "eventId" not in message:
                 # A heartbeat: filters may pass over much.
                 self.position = message.get("position", self.position)
@@ -105,11 +113,11 @@ class Stream:
 
 
 def _raise_if_refused(error: Exception) -> None:
-    if isinstance(error, InvalidStatus) and 400 <= error.response.status_code < 500:  # noqa: PLR2004 - HTTP's range
-        raise StreamRefusedError(f"HTTP {error.response.status_code}") from error
-    if (
-        isinstance(error, ConnectionClosed)
-        and error.rcvd is not None
-        and error.rcvd.code == REFUSED
-    ):
-        raise StreamRefusedError(error.rcvd.reason) from error
+    if isinstance(error, InvalidStatus):
+        status = error.response.status_code
+        if status in CLIENT_ERRORS:
+            raise StreamRefusedError(f"HTTP {status}") from error
+    elif isinstance(error, ConnectionClosed):
+        closed = error.rcvd
+        if closed is not None and closed.code == REFUSED:
+            raise StreamRefusedError(closed.reason) from error

@@ -36,28 +36,30 @@ class Place:
         os.environ.update(HOME=self._path, TMPDIR=self._path)
 
     def leave(self) -> bool:
-        """Leave it, and have one for the next attempt; return whether there is something to be removed."""
+        """Leave it, and have one for the next attempt; return whether anything is to be removed."""
         left = self._path
         untouched = self._is_untouched(left)
         self._number += 1
         if untouched:
-            os.rename(left, self._path)  # noqa: PTH104 - as short as it can be: this is on every run's way
+            os.rename(left, self._path)  # noqa: PTH104 - the shortest: it is on every run's way
         else:
             self._try_to_make()
         return not untouched
 
     @property
     def printed_nothing(self) -> bool:
-        """Return whether all that was printed has been read, which is nothing while the supervisor has not been told.
+        """Return whether nothing that was printed stands unread.
 
-        Where nobody can tell, it is not so.
+        Nothing is read before the supervisor was told of the attempt. Where nobody can say, it is
+        not so.
         """
         if sys.platform != "linux":
             return False
-        return int.from_bytes(fcntl.ioctl(self._output, termios.FIONREAD, _INT), sys.byteorder) == 0
+        unread_bytes = fcntl.ioctl(self._output, termios.FIONREAD, _INT)
+        return int.from_bytes(unread_bytes, sys.byteorder) == 0
 
     def _try_to_make(self) -> None:
-        """Make the next directory; on a full disk that must not cost the attempt that has just ended."""
+        """Make the next directory; a full disk must not cost the attempt that has just ended."""
         try:
             self._make()
         except OSError:

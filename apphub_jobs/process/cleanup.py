@@ -1,4 +1,4 @@
-"""What one attempt must not leave to the next: restored where that can be done, and noticed where it cannot."""
+"""What one attempt must not leave to the next: put back where it can be, and noticed elsewhere."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from apphub_jobs.process.usage import _opened, _peak_mb
+from apphub_jobs.process.usage import opened, peak_mb
 
 MAX_ATTEMPTS = 10_000
 """How many attempts a process runs at most: what leaks slowly is gone with it."""
@@ -37,7 +37,7 @@ class Cleaner:
         self._log_handlers = list(logging.getLogger().handlers)
         self._threads = threading.active_count()
         self._attempts = 0
-        self._memory = _opened("/proc/self/statm", os.O_RDONLY)
+        self._memory = opened("/proc/self/statm", os.O_RDONLY)
         self._descriptors = _descriptors()
         self._memory_mb = self._holds_mb()
 
@@ -46,13 +46,14 @@ class Cleaner:
         self._attempts += 1
         holds_mb = self._holds_mb()
         self._restore()
-        return (
+        left_nothing = (
             not _has_children()
-            and self._attempts < MAX_ATTEMPTS
             and threading.active_count() == self._threads
             and _descriptors() == self._descriptors
-            and holds_mb - self._memory_mb < MAX_GROWTH_MB
         )
+        is_young = self._attempts < MAX_ATTEMPTS
+        is_small = holds_mb - self._memory_mb < MAX_GROWTH_MB
+        return left_nothing and is_young and is_small
 
     def _restore(self) -> None:
         os.chdir("/")
@@ -76,8 +77,9 @@ class Cleaner:
     def _holds_mb(self) -> float:
         """Return what the process holds; where nobody tells, the most it ever held."""
         if self._memory is None:
-            return _peak_mb(resource.RUSAGE_SELF)
-        return int(os.pread(self._memory, 100, 0).split()[1]) * resource.getpagesize() / 1_048_576
+            return peak_mb(resource.RUSAGE_SELF)
+        _, resident, *_ = os.pread(self._memory, 100, 0).split()
+        return int(resident) * resource.getpagesize() / 1_048_576
 
 
 def _forget_directory() -> None:
@@ -89,9 +91,10 @@ def _forget_directory() -> None:
 
 def _has_children() -> bool:
     """Return whether any is left; what had ended is cleared away first."""
+    ended = -1
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while ended:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
         return False
     return True
@@ -112,5 +115,6 @@ def _environment() -> dict[bytes, bytes]:
 def _descriptors() -> int:
     """Return how many are open, or 0 where nobody tells."""
     with suppress(OSError):
-        return os.stat("/proc/self/fd").st_size or len(os.listdir("/proc/self/fd"))  # noqa: PTH116, PTH208
+        counted = os.stat("/proc/self/fd").st_size  # noqa: PTH116
+        return counted or len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     return 0

@@ -1,4 +1,4 @@
-"""`command.NAME`: runs a command line that the operator declared, so that jobs in any language work.
+"""`command.NAME`: runs a command line that the operator declared, in any language.
 
 The program reads the parameters as JSON on its standard input. What it prints goes to the run's
 log; the last line of its standard output, if it is JSON, is the result. Another exit code than 0
@@ -16,7 +16,7 @@ from apphub_jobs.contract import Handler, JobResult, JobRunContext
 
 
 def command_handler(argv: Sequence[str]) -> Handler:
-    """Return a handler that runs this command line. No request can change it; parameters are data only."""
+    """Return a handler that runs this command line; no request can change it."""
 
     def execute(context: JobRunContext) -> JobResult:
         process = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell

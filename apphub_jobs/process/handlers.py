@@ -6,7 +6,7 @@ from importlib import import_module
 from apphub_jobs.contract import Handler
 
 CO_COROUTINE = 0x80
-"""The flag of an `async def` function's code; the module `inspect`, which names it, is a long one."""
+"""The flag of an `async def` function's code; `inspect`, which names it, takes long to import."""
 
 
 class NoHandlersError(Exception):
@@ -24,7 +24,8 @@ def load(modules: Iterable[str], commands: Mapping[str, Sequence[str]]) -> dict[
     for module in modules:
         handlers.update(offered_by(module))
     if commands:
-        from apphub_jobs.process.command import command_handler  # noqa: PLC0415 - it imports much, which few need
+        # Here, since it imports much that few need.
+        from apphub_jobs.process.command import command_handler  # noqa: PLC0415
 
         for name, argv in commands.items():
             handlers[f"command.{name}"] = command_handler(argv)

@@ -1,4 +1,4 @@
-"""What a process may import: the operator's modules first, and of the service only what it is shown.
+"""What a process may import: the operator's modules first, of the service what it is shown.
 
 The service's packages are installed beside this one, so they lie on the path of every process that
 finds `apphub_jobs`. Their names are common ones, such as `domain`: in a handler's process they
@@ -15,15 +15,15 @@ SERVICE_PACKAGES = frozenset(
     {"api", "domain", "eventlog", "migrations", "projections", "runtime", "worker"}
 )
 
-SERVICE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120 - pathlib would cost a tenth of the start
+SERVICE_ROOT = os.path.realpath(f"{__file__}/../../..")
 """The directory of this package and of the service's: a checkout, or site-packages."""
 
 
 class ServicePackages:
-    """A finder for the names of the service's packages; all others it leaves to the finders after it."""
+    """A finder for the names of the service's packages alone; it is asked before all others."""
 
     def __init__(self, shown: Collection[str], root: str = SERVICE_ROOT) -> None:
-        """Find the names that are shown in the service alone, and the others everywhere but there."""
+        """Find what is shown in the service alone, and the other names everywhere but there."""
         self._shown = shown
         self._root = root
 
@@ -51,7 +51,9 @@ class ServicePackages:
             if finder is self:
                 continue
             # Others, such as those of editable installations, have their places in themselves.
-            path = elsewhere if finder is PathFinder else None
+            path = None
+            if finder is PathFinder:
+                path = elsewhere
             spec = finder.find_spec(name, path, target)
             if spec is not None and not self._is_the_services(spec):
                 return spec
@@ -64,6 +66,6 @@ class ServicePackages:
 
 
 def arrange(directories: Sequence[str], shown: Collection[str]) -> None:
-    """Let this process import from these directories first, and of the service only what is shown."""
+    """Let this process import from these directories first, of the service what is shown."""
     sys.path[:0] = directories
     sys.meta_path.insert(0, ServicePackages(shown))

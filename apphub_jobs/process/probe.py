@@ -44,7 +44,9 @@ def _report(modules: Iterable[str]) -> dict[str, Any]:
 
 
 def _told(error: Exception) -> dict[str, Any]:
-    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    missing = None
+    if isinstance(error, ModuleNotFoundError):
+        missing = error.name
     only = traceback.format_exception_only(error)
     return {
         "error": "".join(only).strip(),

@@ -64,7 +64,7 @@ def _opened(descriptor: str, mode: str) -> BinaryIO:
 
 
 def _done(place: Place, usage: Usage, cleaner: Cleaner) -> dict[str, Any]:
-    """Clean up after an attempt; return what it used, and whether the process may run another one."""
+    """Clean up after an attempt; return what it used, and whether another one may follow."""
     measured = usage.measured()
     is_clean = cleaner.clean_up()
     left_files = place.leave()
@@ -108,15 +108,22 @@ def _outcome(handler: Handler, context: JobRunContext) -> Mapping[str, Any]:
     try:
         result = _call(handler, context) or JobResult()
         return {"type": "result", **vars(result)}
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is the attempt's end, by contract
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
         traceback.print_exc()
-        return {
-            "type": "error",
-            "message": str(error) or type(error).__name__,
-            "stack": traceback.format_exc(),
-            "permanent": isinstance(error, PermanentError),
-            "retryAfterMs": error.delay_ms if isinstance(error, RetryAfter) else None,
-        }
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Mapping[str, Any]:
+    retry_after_ms = None
+    if isinstance(error, RetryAfter):
+        retry_after_ms = error.delay_ms
+    return {
+        "type": "error",
+        "message": str(error) or type(error).__name__,
+        "stack": "".join(traceback.format_exception(error)),
+        "permanent": isinstance(error, PermanentError),
+        "retryAfterMs": retry_after_ms,
+    }
 
 
 def _call(handler: Handler, context: JobRunContext) -> JobResult | None:
@@ -137,7 +144,9 @@ def _context(
     cancelled: threading.Event,
     send_report: Callable[[Mapping[str, Any]], None],
 ) -> JobRunContext:
-    deadline: str | None = task["deadline"]
+    deadline = None
+    if task["deadline"] is not None:
+        deadline = datetime.fromisoformat(task["deadline"])
     return JobRunContext(
         definition=task["definition"],
         run=task["run"],
@@ -146,7 +155,7 @@ def _context(
         settings=task["settings"],
         logger=logging.getLogger("job"),
         cancelled=cancelled,
-        deadline=None if deadline is None else datetime.fromisoformat(deadline),
+        deadline=deadline,
         send_report=send_report,
     )
 
