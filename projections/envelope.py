@@ -1,6 +1,6 @@
 """An event as plain data: what every fold reads, and what auditors and clients are shown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 from eventsourcing.utils import resolve_topic
+from typing_extensions import ReadOnly, TypedDict
 
 from domain import log_archive  # noqa: F401 - importing them registers their topics
 from domain.catalog import (
@@ -23,15 +24,29 @@ from domain.json_values import JsonObject
 from domain.personal import subject  # noqa: F401 - importing them registers their topics
 
 
+class EventRow(TypedDict):
+    """A row of the log."""
+
+    originator_id: ReadOnly[str]
+    originator_version: ReadOnly[int]
+    notification_id: ReadOnly[int]
+    topic: ReadOnly[str]
+    state: ReadOnly[bytes]
+    recorded_at: ReadOnly[str]
+    actor: ReadOnly[str]
+    correlation_id: ReadOnly[str | None]
+    causation_id: ReadOnly[str | None]
+
+
 @dataclass(slots=True)
 class Envelope:
     """One event of the log, upcast to today's shape. Nobody changes it.
 
-    Not frozen, for that makes it five times as dear, and a rebuild makes one of every event.
+    Not frozen, for then it takes five times as long to make, and a rebuild makes one of every event.
 
     Attributes:
         aggregate_id: whose event it is.
-        version: the how many-th of that aggregate (1, 2, …).
+        version: its number among the events of that aggregate (1, 2, …).
         position: its place in the log.
         topic: for example `job_run.started`.
         at: when it happened, as ISO 8601 text.
@@ -88,7 +103,10 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
 
 @cache
 def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
-    """Return the steps from a topic's first shape to today's. Kept: a rebuild asks it of every event."""
+    """Return the steps from a topic's first shape to today's.
+
+    Kept, for a rebuild asks of every event.
+    """
     event_class = resolve_topic(topic)
     versions = range(1, getattr(event_class, "class_version", 1))
     return [getattr(event_class, f"upcast_v{version}_v{version + 1}") for version in versions]
@@ -107,24 +125,17 @@ def bare_envelope(
     return Envelope(aggregate_id, version, position, topic, data.pop("timestamp"), data)
 
 
-def to_envelope(row: Mapping[str, object]) -> Envelope:
+def to_envelope(row: EventRow) -> Envelope:
     """Return the envelope of a row of the log."""
-    topic = cast("str", row["topic"])
-    data = decode_state(topic, cast("bytes", row["state"]))
-    data.pop("originator_topic", None)
-    return Envelope(
-        aggregate_id=UUID(str(row["originator_id"])),
-        version=cast("int", row["originator_version"]),
-        position=cast("int", row["notification_id"]),
-        topic=topic,
-        at=cast("str", data.pop("timestamp")),
-        data=data,
-        recorded_at=cast("str | None", row.get("recorded_at")),
-        actor=cast("str | None", row.get("actor")),
-        correlation_id=_text(row.get("correlation_id")),
-        causation_id=_text(row.get("causation_id")),
+    envelope = bare_envelope(
+        UUID(row["originator_id"]),
+        row["originator_version"],
+        row["notification_id"],
+        row["topic"],
+        row["state"],
     )
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+    envelope.recorded_at = row["recorded_at"]
+    envelope.actor = row["actor"]
+    envelope.correlation_id = row["correlation_id"]
+    envelope.causation_id = row["causation_id"]
+    return envelope

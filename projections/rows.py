@@ -20,7 +20,7 @@ Connection = AsyncConnection[dict[str, Any]]
 """A connection set up by `eventlog.database.connection`: rows are dictionaries in plain JSON."""
 
 R = TypeVar("R", bound=Row)
-V = TypeVar("V", int, str)
+V = TypeVar("V", int, str, bool)
 
 Id = Annotated[str, "uuid"]
 Text = Annotated[str, "text"]
@@ -81,6 +81,12 @@ async def read_ids(
     """Return the ids that are the only column of a query's rows."""
     cursor = await connection.execute(query, values)
     return [UUID(value) for row in await cursor.fetchall() for value in row.values()]
+
+
+def as_row(of: type[R], row: Row) -> R:
+    """Return a row as being of this type."""
+    del of
+    return cast("R", row)
 
 
 def as_rows(of: type[R], rows: Sequence[Row]) -> list[R]:
@@ -145,11 +151,3 @@ def presented(row: Row, shown: Mapping[str, str]) -> JsonObject:
     """
     fields = {field: row[column] for field, column in shown.items()}
     return cast("JsonObject", fields)
-
-
-async def fetch_rows(
-    connection: Connection, query: Any, parameters: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Return the rows of a query."""
-    cursor = await connection.execute(query, parameters)
-    return await cursor.fetchall()

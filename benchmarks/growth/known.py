@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from typing_extensions import ReadOnly, TypedDict
+
 from domain.clock import from_iso
+from eventlog.database.sql import HEAD
 from projections import job_definitions
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_one, read_value
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,12 @@ class Known:
     at: datetime
 
 
-_SIZE = (
-    "SELECT max(notification_id) AS head, (SELECT count(*) FROM job_runs) AS runs FROM jobs_events"
-)
+class _Middle(TypedDict):
+    id: ReadOnly[str]
+    created_position: ReadOnly[int]
+    created_at: ReadOnly[str]
+    correlation_id: ReadOnly[str]
+
 
 _MIDDLE = """
     SELECT run.id, run.created_position, run.created_at, event.correlation_id
@@ -41,16 +47,16 @@ async def look_around(connection: Connection) -> Known:
     slug = "job-000"
     job = await job_definitions.by_slug(connection, slug)
     assert job is not None
-    [size] = await fetch_rows(connection, _SIZE, {})
-    head = int(str(size["head"]))
-    [middle] = await fetch_rows(connection, _MIDDLE, {"position": head // 2, "slug": slug})
+    head = await read_value(connection, int, HEAD)
+    runs = await read_value(connection, int, "SELECT count(*) FROM job_runs")
+    middle = await read_one(connection, _Middle, _MIDDLE, {"position": head // 2, "slug": slug})
     return Known(
-        UUID(str(job["id"])),
+        UUID(job["id"]),
         slug,
-        UUID(str(middle["id"])),
-        UUID(str(middle["correlation_id"])),
-        int(str(size["runs"])),
-        int(str(middle["created_position"])),
+        UUID(middle["id"]),
+        UUID(middle["correlation_id"]),
+        runs,
+        middle["created_position"],
         head,
-        from_iso(str(middle["created_at"])),
+        from_iso(middle["created_at"]),
     )

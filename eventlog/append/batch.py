@@ -19,11 +19,11 @@ from eventlog.append.locked_log import Claim, LockedLog
 from eventlog.append.lookups import Finder
 from eventlog.append.plan import Plan, Statement, key_of, outcome
 from eventlog.append.running_rows import RunningRows
-from eventlog.archive.reading import resolved
+from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
 from eventlog.database.pipeline import RoundTrip, roll_back
 from eventlog.keys.log_files import LogFiles
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_rows
 from projections.runs import claims
 
 DecideEvents = Callable[[Locked], Awaitable[Sequence[StoredEvent]]]
@@ -102,7 +102,7 @@ async def committed(connection: Connection, files: LogFiles, requests: Iterable[
     }
     await connection.execute(sql.BEGIN_LOCKED)
     values = {"ids": [key[0] for key in wanted], "versions": [key[1] for key in wanted]}
-    rows = await fetch_rows(connection, schema.READ_BACK, values)
+    rows = await read_rows(connection, HistoryRow, schema.READ_BACK, values)
     found = await resolved(connection, files.archive, rows)
     await roll_back(connection)
     stored = {

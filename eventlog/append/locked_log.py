@@ -9,9 +9,10 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.ports import Claimant
 from eventlog.append.lookups import Finder, Needs
+from eventlog.archive.reading import HistoryRow
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.history import statements as history_statements
-from eventlog.history.aggregates import _histories, read_histories
+from eventlog.history.aggregates import histories_of, read_histories
 from eventlog.personal import writing
 from eventlog.workers import heartbeats
 from projections.rows import Connection, as_rows
@@ -68,7 +69,8 @@ class LockedLog:
         self._finder.ask(trip, sought)
         await trip.go()
         self._finder.take()
-        return await _histories(self._connection, self._files, wanted, asked.rows)
+        rows = as_rows(HistoryRow, asked.rows)
+        return await histories_of(self._connection, self._files, wanted, rows)
 
     async def claimable_run_ids(self) -> list[UUID] | None:
         """See the port."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import cast
 
 from psycopg import errors
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso
 from domain.json_values import JsonObject
@@ -29,7 +29,7 @@ from eventlog.database.operators import Progress, operator_session
 from eventlog.encoding import columns
 from eventlog.encoding.columns import RawRow
 from eventlog.encoding.document import read_event
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_one, read_rows, read_value
 
 MAX_EVENTS = 100_000
 """Events in a file, unless a single run has more."""
@@ -69,6 +69,15 @@ class Archived:
         return {"kind": "archived", **vars(self)}
 
 
+class _File(TypedDict):
+    file: ReadOnly[str]
+
+
+class _LimitsRow(TypedDict):
+    now: ReadOnly[str]
+    last: ReadOnly[int]
+
+
 class Archiver:
     """Archives one log. Open it by `archiver`.
 
@@ -89,7 +98,7 @@ class Archiver:
         self._directory.mkdir(parents=True, exist_ok=True)
         for path in self._directory.glob(f".{self._log_id}-*.unfinished"):
             path.unlink(missing_ok=True)
-        rows = await fetch_rows(self._connection, "SELECT file FROM log_archives", {})
+        rows = await read_rows(self._connection, _File, "SELECT file FROM log_archives")
         known = {row["file"] for row in rows}
         complete = [path.name for path in self._directory.glob(f"{self._log_id}-*.jsonl.gz")]
         self.leftovers = [name for name in sorted(complete) if name not in known]
@@ -116,15 +125,14 @@ class Archiver:
         progress("archiving", done, done)
 
     async def _limits(self, older_than: timedelta) -> Limits:
-        [row] = await fetch_rows(self._connection, _LIMITS, {})
-        now = from_iso(str(row["now"]))
-        return Limits(ended_before=now - older_than, last_position=cast("int", row["last"]))
+        row = await read_one(self._connection, _LimitsRow, _LIMITS)
+        now = from_iso(row["now"])
+        return Limits(ended_before=now - older_than, last_position=row["last"])
 
     async def _archive(
         self, batch: Batch, limits: Limits, progress: Callable[[float], None]
     ) -> Archived:
-        [row] = await fetch_rows(self._connection, _NEXT_NUMBER, {})
-        number = cast("int", row["next"])
+        number = await read_value(self._connection, int, _NEXT_NUMBER)
         writer = ArchiveWriter(self._directory, self._log_id, number)
         try:
             async for rows in self._rows(batch):
@@ -253,7 +261,7 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
                 "another command is archiving this log at the moment"
             ) from None
         await ensure_archivist(session, make=make_role)
-        [log] = await fetch_rows(session, sql.LOG_ID, {})
-        opened = Archiver(session, directory, str(log["id"]))
+        log_id = await read_value(session, str, sql.LOG_ID)
+        opened = Archiver(session, directory, log_id)
         await opened.clean_up()
         yield opened

@@ -6,18 +6,19 @@ The table only proposes them; what it says may be wrong.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
 from psycopg.rows import tuple_row
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso
 from domain.jobs.run_values import FINAL
-from domain.ports import Row
 from eventlog.database.sql import EVENTS_TABLE
 from projections import job_runs
 from projections.folder import Folder
-from projections.rows import Connection, fetch_rows
+from projections.job_runs import RunRow
+from projections.rows import Connection, read_rows, read_value
+from projections.table import ProjectedRow
 
 RUNS_A_LOOK = 500
 
@@ -73,7 +74,7 @@ _WHICH = """
 
 _CANDIDATES = f"SELECT id, created_position {_WHICH} ORDER BY created_position LIMIT {RUNS_A_LOOK}"
 
-_COUNT = f"SELECT count(*) AS runs {_WHICH}"
+_COUNT = f"SELECT count(*) {_WHICH}"
 
 _HISTORIES = f"""
     SELECT originator_id, originator_version, notification_id, topic, state, correlation_id
@@ -84,8 +85,7 @@ _HISTORIES = f"""
 
 async def count_candidates(connection: Connection, limits: Limits) -> int:
     """Return about how many runs may be archived."""
-    [counted] = await fetch_rows(connection, _COUNT, _values(limits, 0))
-    return cast("int", counted["runs"])
+    return await read_value(connection, int, _COUNT, _values(limits, 0))
 
 
 async def next_batch(connection: Connection, limits: Limits, after: int, max_events: int) -> Batch:
@@ -97,8 +97,8 @@ async def next_batch(connection: Connection, limits: Limits, after: int, max_eve
         FoldError: a run's events cannot be folded.
     """
     batch = Batch(after)
-    while candidates := await fetch_rows(connection, _CANDIDATES, _values(limits, batch.after)):
-        ids = [UUID(str(row["id"])) for row in candidates]
+    while candidates := await _candidates(connection, limits, batch.after):
+        ids = [UUID(row["id"]) for row in candidates]
         histories = await _ended_histories(connection, ids, limits)
         for run_id, row in zip(ids, candidates, strict=True):
             history = histories.get(run_id)
@@ -108,8 +108,17 @@ async def next_batch(connection: Connection, limits: Limits, after: int, max_eve
                     return batch
                 batch.runs[run_id] = history
                 batch.events = events
-            batch.after = cast("int", row["created_position"])
+            batch.after = row["created_position"]
     return batch
+
+
+class _Candidate(TypedDict):
+    id: ReadOnly[str]
+    created_position: ReadOnly[int]
+
+
+async def _candidates(connection: Connection, limits: Limits, after: int) -> list[_Candidate]:
+    return await read_rows(connection, _Candidate, _CANDIDATES, _values(limits, after))
 
 
 def _values(limits: Limits, after: int) -> dict[str, object]:
@@ -142,15 +151,16 @@ async def _ended_histories(
     return {run_id: history for run_id, history in histories.items() if run_id in ended}
 
 
-def _note_end(ended: set[UUID], row: Row | None, limits: Limits) -> None:
-    if row is not None and _has_ended(row, limits):
-        run_id = UUID(str(row["id"]))
-        ended.add(run_id)
+def _note_end(ended: set[UUID], row: ProjectedRow | None, limits: Limits) -> None:
+    if row is None:
+        return
+    run = job_runs.TABLE.own(row)
+    if _has_ended(run, limits):
+        ended.add(UUID(run["id"]))
 
 
-def _has_ended(row: Row, limits: Limits) -> bool:
-    if row["status"] not in FINAL:
+def _has_ended(run: RunRow, limits: Limits) -> bool:
+    if run["status"] not in FINAL or run["completed_at"] is None:
         return False
-    completed_at = from_iso(str(row["completed_at"]))
-    position = cast("int", row["position"])
-    return completed_at < limits.ended_before and position <= limits.last_position
+    completed_at = from_iso(run["completed_at"])
+    return completed_at < limits.ended_before and run["position"] <= limits.last_position

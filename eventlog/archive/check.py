@@ -1,17 +1,20 @@
 """Whether the archives are what was written."""
 
 import asyncio
+import builtins
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.json_values import JsonObject
+from domain.ports import Row
 from eventlog.archive.files import file_problem
 from eventlog.database import sql
 from eventlog.database.connection import Database
 from projections.envelope import decode_state
-from projections.rows import fetch_rows
+from projections.rows import read_rows
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,27 @@ _ARCHIVES = f"""
 """
 
 
-_FIELDS = {
-    "number": "number",
-    "file": "file",
-    "sha256": "sha256",
-    "bytes": "size_bytes",
-    "events": "events",
-    "runs": "runs",
-    "first_position": "first_position",
-    "last_position": "last_position",
-}
+class _Entry(TypedDict):
+    """What the index says of an archive, and the log's event as well."""
+
+    number: ReadOnly[int]
+    file: ReadOnly[str]
+    sha256: ReadOnly[str]
+    bytes: ReadOnly[int]
+    events: ReadOnly[int]
+    runs: ReadOnly[int]
+    first_position: ReadOnly[int]
+    last_position: ReadOnly[int]
+
+
+class _ArchiveRow(_Entry):
+    """An entry with the event that records it; its topic is None where there is none."""
+
+    topic: ReadOnly[str | None]
+    state: ReadOnly[builtins.bytes]
+
+
+_FIELDS = {column: column for column in _Entry.__annotations__} | {"bytes": "size_bytes"}
 """The index's columns, and the fields of the log's event that say the same."""
 
 
@@ -59,18 +73,18 @@ async def check_archives(database: Database) -> AsyncGenerator[CheckedArchive]:
     Use it in `aclosing`.
     """
     async with await database.connect() as connection:
-        rows: list[dict[str, Any]] = await fetch_rows(connection, _ARCHIVES, {})
-        for row in rows:
+        for row in await read_rows(connection, _ArchiveRow, _ARCHIVES):
             problem = await _problem(database.files.archive, row)
             yield CheckedArchive(row["file"], row["events"], row["runs"], problem)
 
 
-async def _problem(directory: Path | None, row: dict[str, Any]) -> str | None:
+async def _problem(directory: Path | None, row: _ArchiveRow) -> str | None:
     if row["topic"] is None:
         return f"archive file {row['file']}: the log has no event that records it"
     recorded = decode_state(row["topic"], row["state"])
+    columns: Row = row
     for column, field in _FIELDS.items():
-        if row[column] != recorded.get(field):
+        if columns[column] != recorded.get(field):
             return (
                 f"archive file {row['file']}: the index's {column} is not what the log's event says"
             )

@@ -18,8 +18,9 @@ from typing import Any, BinaryIO
 import orjson
 
 from domain.errors import LogUnavailableError
-from eventlog.encoding.columns import LogRow, RawRow
+from eventlog.encoding.columns import RawRow
 from eventlog.encoding.document import UnshowableEventError, show_event
+from projections.envelope import EventRow
 from runtime.durable_files import sync_directory
 
 FORMAT = "apphub-jobs archive 1"
@@ -224,7 +225,7 @@ def damaged(path: Path, how: str) -> ArchiveError:
     return ArchiveError(path, f"is damaged ({how}): put it back from a copy")
 
 
-def to_row(document: Document) -> LogRow:
+def to_row(document: Document) -> EventRow:
     """Return the event as a row of the log."""
     return {
         "notification_id": document["position"],

@@ -6,10 +6,12 @@ misses nothing, and at worst sees an event in both.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from uuid import UUID
+
+from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.archive.files import Block
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_rows
 
 _BLOCK = """
     archive.file, block.first_position, block.last_position, block.place, block.length, block.sha256
@@ -54,6 +56,22 @@ _RUN = f"{_RUNS} id = %(id)s"
 _STORY = f"{_RUNS} first_correlation_id = %(id)s"
 
 
+class _BlockRow(TypedDict):
+    """The fields of a `Block`."""
+
+    file: ReadOnly[str]
+    first_position: ReadOnly[int]
+    last_position: ReadOnly[int]
+    place: ReadOnly[int]
+    length: ReadOnly[int]
+    sha256: ReadOnly[bytes]
+
+
+class _Place(TypedDict):
+    archive: ReadOnly[int]
+    positions: ReadOnly[list[int]]
+
+
 async def blocks_between(
     connection: Connection, after: int, until: int | None
 ) -> AsyncIterator[Block]:
@@ -61,7 +79,7 @@ async def blocks_between(
     for block in await blocks_around(connection, after):
         if block.last_position > after:
             yield block
-    while rows := await fetch_rows(connection, _NEXT, {"after": after, "until": until}):
+    while rows := await read_rows(connection, _BlockRow, _NEXT, {"after": after, "until": until}):
         blocks = _blocks(rows)
         for block in blocks:
             yield block
@@ -70,7 +88,7 @@ async def blocks_between(
 
 async def blocks_around(connection: Connection, position: int) -> list[Block]:
     """Return the blocks that may hold the event at a position."""
-    rows = await fetch_rows(connection, _AROUND, {"position": position})
+    rows = await read_rows(connection, _BlockRow, _AROUND, {"position": position})
     return _blocks(rows)
 
 
@@ -79,7 +97,7 @@ async def blocks_up_to(connection: Connection, position: int) -> list[Block]:
 
     There are none if there is no such event.
     """
-    before = await fetch_rows(connection, _LAST_BEFORE, {"position": position})
+    before = await read_rows(connection, _BlockRow, _LAST_BEFORE, {"position": position})
     around = await blocks_around(connection, position)
     return [*_blocks(before), *around]
 
@@ -95,23 +113,23 @@ async def blocks_holding(
             archives.append(archive)
             wanted.append(position)
     values = {"archives": archives, "positions": wanted}
-    rows = await fetch_rows(connection, _HOLDING, values)
+    rows = await read_rows(connection, _BlockRow, _HOLDING, values)
     return _blocks(rows)
 
 
-async def run_places(connection: Connection, run_id: object) -> dict[int, list[int]]:
+async def run_places(connection: Connection, run_id: UUID) -> dict[int, list[int]]:
     """Return where a run's events lie, nothing if it is not archived."""
-    rows = await fetch_rows(connection, _RUN, {"id": run_id})
+    rows = await read_rows(connection, _Place, _RUN, {"id": run_id})
     return _places(rows)
 
 
-async def story_places(connection: Connection, correlation_id: object) -> dict[int, list[int]]:
+async def story_places(connection: Connection, correlation_id: UUID) -> dict[int, list[int]]:
     """Return where the events lie of all archived runs that go back to one request."""
-    rows = await fetch_rows(connection, _STORY, {"id": correlation_id})
+    rows = await read_rows(connection, _Place, _STORY, {"id": correlation_id})
     return _places(rows)
 
 
-def _places(rows: Sequence[Mapping[str, Any]]) -> dict[int, list[int]]:
+def _places(rows: Sequence[_Place]) -> dict[int, list[int]]:
     places: dict[int, list[int]] = {}
     for row in rows:
         positions = places.setdefault(row["archive"], [])
@@ -119,5 +137,5 @@ def _places(rows: Sequence[Mapping[str, Any]]) -> dict[int, list[int]]:
     return places
 
 
-def _blocks(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+def _blocks(rows: Sequence[_BlockRow]) -> list[Block]:
     return [Block(**row) for row in rows]

@@ -13,7 +13,7 @@ from eventlog.archive.files import ArchiveError, Block
 from eventlog.archive.role import ASSUME, STEP_BACK
 from eventlog.database import sql
 from eventlog.encoding.codec import PlainMapper, PlainTranscoder
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +94,8 @@ class Mover:
     ) -> float:
         connection = self._connection
         await connection.execute(sql.BEGIN)
-        [present] = await fetch_rows(connection, sql.NOW, {})
-        now = from_iso(str(present["now"]))
-        [head] = await fetch_rows(connection, sql.HEAD, {})
+        now = from_iso(await read_value(connection, str, sql.NOW))
+        head = await read_value(connection, int, sql.HEAD)
         archive = LogArchive.record(what, log_id, now)
         await self._write_index(batch, what, blocks, archive.id)
         await connection.execute(ASSUME)
@@ -113,7 +112,7 @@ class Mover:
         async with connection.pipeline():
             await connection.execute(sql.LOCK)
             begun = await connection.execute(_MOMENT)
-            await connection.execute("SELECT log_archives_check(%s)", (head["head"],))
+            await connection.execute("SELECT log_archives_check(%s)", (head,))
             await connection.execute(APPEND, appended)
             await connection.execute("COMMIT")
             ended = await connection.execute(_MOMENT)

@@ -10,47 +10,58 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any
+
+from typing_extensions import ReadOnly
 
 from eventlog.archive.files import ArchiveError, Block, Document, read_block, to_row
 from eventlog.archive.index import blocks_around, blocks_between, blocks_holding, blocks_up_to
-from eventlog.encoding.columns import LogRow
+from projections.envelope import EventRow
 from projections.rows import Connection
 
-Choose = Callable[[LogRow], Sequence[int]]
+
+class HistoryRow(EventRow):
+    """A row of a query about histories: an event, or a mark in the place of an archived history.
+
+    Of the event's columns a mark has its run's id alone. `archive` is the archive's number, and
+    `positions` are those of the run's events.
+    """
+
+    archive: ReadOnly[int | None]
+    positions: ReadOnly[list[int]]
+
+
+Choose = Callable[[HistoryRow], Sequence[int]]
 """Which of the positions in a run's mark are wanted; the n-th is that of its n-th event."""
 
 
-def all_positions(mark: LogRow) -> Sequence[int]:
+def all_positions(mark: HistoryRow) -> Sequence[int]:
     """Choose a run's whole history."""
-    positions: list[int] = mark["positions"]
-    return positions
+    return mark["positions"]
 
 
 async def resolved(
     connection: Connection,
     directory: Path | None,
-    rows: Sequence[LogRow],
+    rows: Sequence[HistoryRow],
     choose: Choose = all_positions,
-) -> list[LogRow]:
+) -> list[EventRow]:
     """Return rows of a query about histories, with archived events in the place of their marks.
-
-    A mark is a row whose `archive` is the archive's number, and its `positions` those of the run's
-    events.
 
     Raises:
         ArchiveError: they cannot be read.
     """
-    marks = [row for row in rows if row["archive"] is not None]
-    if not marks:
-        return list(rows)
-    chosen = {id(mark): choose(mark) for mark in marks}
+    chosen: dict[int, Sequence[int]] = {}
     places: dict[int, list[int]] = {}
-    for mark in marks:
-        in_archive = places.setdefault(mark["archive"], [])
-        in_archive += chosen[id(mark)]
+    for row in rows:
+        if row["archive"] is not None:
+            positions = choose(row)
+            chosen[id(row)] = positions
+            in_archive = places.setdefault(row["archive"], [])
+            in_archive += positions
+    if not chosen:
+        return list(rows)
     found = await events_at(connection, directory, places)
-    result: list[LogRow] = []
+    result: list[EventRow] = []
     for row in rows:
         if row["archive"] is None:
             result.append(row)
@@ -134,9 +145,9 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     after: int,
     until: int | None,
     limit: int,
-    passes: Callable[[LogRow], bool] = lambda _: True,
+    passes: Callable[[EventRow], bool] = lambda _: True,
     max_bytes: int | None = None,
-) -> list[LogRow]:
+) -> list[EventRow]:
     """Return the first archived events in (after, until] that pass, as rows, at most `limit`.
 
     With `max_bytes` there may be fewer; but then their states have that many bytes together.
@@ -144,7 +155,7 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     Raises:
         ArchiveError: they cannot be read.
     """
-    rows: list[LogRow] = []
+    rows: list[EventRow] = []
     size = 0
     async with aclosing(events_between(connection, directory, after, until)) as chunks:
         async for chunk in chunks:
@@ -158,13 +169,12 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     return rows[:limit]
 
 
-def merged(rows: Sequence[LogRow], archived: Sequence[LogRow], limit: int) -> list[LogRow]:
+def merged(rows: Sequence[EventRow], archived: Sequence[EventRow], limit: int) -> list[EventRow]:
     """Return the first `limit` of both in the order of positions.
 
     An event that was archived meanwhile is in both.
     """
-    by_position: dict[Any, LogRow] = {row["notification_id"]: row for row in archived}
-    by_position |= {row["notification_id"]: row for row in rows}
+    by_position = {row["notification_id"]: row for row in (*archived, *rows)}
     positions = sorted(by_position)
     return [by_position[position] for position in positions[:limit]]
 
@@ -184,7 +194,7 @@ async def event_at(
 
 async def last_up_to(
     connection: Connection, directory: Path | None, position: int
-) -> LogRow | None:
+) -> EventRow | None:
     """Return the last archived event up to a position, None if there is none.
 
     Raises:

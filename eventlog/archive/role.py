@@ -8,7 +8,7 @@ owner must run.
 import psycopg
 from psycopg import errors, sql
 
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 
 ROLE = "apphub_jobs_archivist"
 
@@ -40,10 +40,9 @@ async def ensure_archivist(connection: Connection, *, make: bool) -> None:
     problem = await _problem(connection)
     if problem is None:
         return
-    [who] = await fetch_rows(
-        connection, "SELECT current_user AS name, current_schema() AS schema", {}
-    )
-    statements = role_sql(connection, str(who["name"]), str(who["schema"]))
+    user = await read_value(connection, str, "SELECT current_user::text")
+    schema = await read_value(connection, str, "SELECT current_schema()::text")
+    statements = role_sql(connection, user, schema)
     if not make:
         needed = "".join(f"\n    {statement};" for statement in statements)
         raise ArchivistMissingError(

@@ -14,7 +14,7 @@ from domain.clock import from_iso
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import borrowed
 from eventlog.database.sql import NOW
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
@@ -50,10 +50,10 @@ class DatabaseClock:
         """Measure the offset: the answer's time belongs to the middle of its round trip."""
         async with borrowed(self._pool) as connection:
             before = monotonic()
-            [row] = await fetch_rows(connection, NOW, {})
+            now = await read_value(connection, str, NOW)
             after = monotonic()
         middle_s = (before + after) / 2
-        self._epoch = from_iso(str(row["now"])) - timedelta(seconds=middle_s)
+        self._epoch = from_iso(now) - timedelta(seconds=middle_s)
 
     async def _run(self) -> None:
         while True:

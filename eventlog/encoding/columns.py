@@ -7,7 +7,7 @@ API's process next to nothing; whoever checks has the bytes sent and hashes them
 server's word is not taken for it. A test holds the two together.
 """
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from psycopg import AsyncCursor, AsyncServerCursor
 from psycopg.rows import tuple_row
@@ -102,8 +102,3 @@ def _raw(cursor: C) -> C:
     for name in _TYPES:
         cursor.adapters.register_loader(name, ByteaBinaryLoader)
     return cursor
-
-
-LogRow = dict[str, Any]
-"""A row of the log as the service's sessions read it: ids and times are text, the state is
-bytes."""

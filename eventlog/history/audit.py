@@ -1,11 +1,15 @@
-"""Reading the log as auditors do: by type, subject, actor, cause and time, page by page in log order."""
+"""Reading the log as auditors do: by type, subject, actor, cause and time.
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+Answers come page by page, in log order.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from psycopg_pool import AsyncConnectionPool
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso
 from eventlog.archive.files import EVENTS_A_BLOCK, to_row
@@ -13,13 +17,13 @@ from eventlog.archive.index import run_places, story_places
 from eventlog.archive.reading import events_at, first_between, last_up_to, merged
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
-from eventlog.encoding.columns import LogRow
 from eventlog.history import statements
 from eventlog.history.event_filter import EventFilter
+from eventlog.history.statements import FoundPlace, Place, StoredRow
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import envelopes
-from projections.envelope import Envelope
-from projections.rows import Connection, fetch_rows
+from projections.envelope import Envelope, EventRow
+from projections.rows import Connection, read_first, read_rows, read_value
 
 SCAN_LIMIT = 20_000
 """How many events one page may look at: a rare type in a log of millions costs several pages, never
@@ -58,17 +62,20 @@ class Audit:
         async with borrowed(self._pool) as connection:
             if wanted.since is not None:
                 after = max(after, await position_before(connection, self._archive, wanted.since))
-            head = await _head(connection)
+            head = await read_value(connection, int, sql.HEAD)
             last = head
             if wanted.until is not None:
                 last = await position_before(connection, self._archive, wanted.until)
             if after >= last:
                 return Page([], None, head)
-            end = None if wanted.is_indexed else await _scan_end(connection, after, last)
-            rows = await _matching(connection, self._archive, wanted, after, end, limit + 1)
+            end = None
+            if not wanted.is_indexed:
+                end = await _scan_end(connection, after, last)
+            stretch = _Stretch(after, end, limit + 1)
+            rows = await _matching(connection, self._archive, wanted, stretch)
             events = await envelopes(connection, self._master_keys, rows[:limit])
         if len(rows) > limit:
-            return Page(events, events[-1].position, head)
+            end = events[-1].position
         return Page(events, end, head)
 
     async def everything(
@@ -84,7 +91,7 @@ class Audit:
     async def head(self) -> int:
         """Return the log's last position, 0 if it is empty."""
         async with borrowed(self._pool) as connection:
-            return await _head(connection)
+            return await read_value(connection, int, sql.HEAD)
 
     async def position_at(self, moment: datetime) -> int:
         """Return the last position that was recorded at or before this moment, 0 if none was."""
@@ -100,39 +107,59 @@ async def position_before(
     Positions are in commit order, and the database's clock stamps them: so this halves the log,
     without any index.
     """
-    found, low, high = 0, 0, await _head(connection)
+    found = low = 0
+    high = await read_value(connection, int, sql.HEAD)
     while low < high:
         middle = (low + high + 1) // 2
-        row = await _last_up_to(connection, archive, middle)
-        recorded_at = from_iso(str(row["recorded_at"])) if row else None
-        if recorded_at is None or recorded_at < moment or (inclusive and recorded_at == moment):
+        place = await _last_up_to(connection, archive, middle)
+        if place is None:
+            low = middle
+            found = 0
+            continue
+        recorded_at = from_iso(place["recorded_at"])
+        if recorded_at < moment or (inclusive and recorded_at == moment):
             low = middle
             # Not the middle, which may lie in a gap.
-            found = int(row["notification_id"]) if row else 0
+            found = place["notification_id"]
         else:
-            high = int(row["notification_id"]) - 1 if row else 0
+            high = place["notification_id"] - 1
     return found
 
 
-async def _last_up_to(connection: Connection, archive: Path | None, position: int) -> LogRow | None:
-    """Return the last event up to a position: of the log, or of the archives where that one comes later."""
-    rows: list[LogRow] = await fetch_rows(connection, statements.LAST_UP_TO, {"position": position})
-    if not rows or rows[0]["archived_to"] is not None:
-        archived = await last_up_to(connection, archive, position)
-        rows += [archived] if archived else []
-    return max(rows, key=lambda row: int(row["notification_id"]), default=None)
-
-
-async def _head(connection: Connection) -> int:
-    return int(str((await fetch_rows(connection, sql.HEAD, {}))[0]["head"]))
+async def _last_up_to(connection: Connection, archive: Path | None, position: int) -> Place | None:
+    """Return the last event up to a position, of the log or of the archives."""
+    values = {"position": position}
+    stored = await read_first(connection, FoundPlace, statements.LAST_UP_TO, values)
+    if stored is not None and stored["archived_to"] is None:
+        return stored
+    archived = await last_up_to(connection, archive, position)
+    if stored is None or archived is None:
+        return stored or archived
+    if archived["notification_id"] > stored["notification_id"]:
+        return archived
+    return stored
 
 
 async def _scan_end(connection: Connection, after: int, last: int) -> int | None:
     """Return the position up to which one page looks, None if that is the last one of all."""
     values = {"after": after, "skipped": SCAN_LIMIT - 1, "skipped_blocks": SCAN_BLOCKS}
-    rows = await fetch_rows(connection, statements.NTH_AFTER, values)
-    end = int(str(rows[0]["position"])) if rows else None
-    return end if end is not None and end < last else None
+    end = await read_first(connection, _End, statements.NTH_AFTER, values)
+    if end is None or end["position"] >= last:
+        return None
+    return end["position"]
+
+
+class _End(TypedDict):
+    position: ReadOnly[int]
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """At most `limit` events in (after, until]; the log's end where `until` is None."""
+
+    after: int
+    until: int | None
+    limit: int
 
 
 _CONDITIONS = {
@@ -149,59 +176,54 @@ _CONDITIONS = {
 }
 
 
-async def _matching(  # noqa: PLR0913 - a filter and a page
-    connection: Connection,
-    archive: Path | None,
-    wanted: EventFilter,
-    after: int,
-    end: int | None,
-    limit: int,
-) -> list[LogRow]:
-    rows = await _matching_in_log(connection, wanted, after, end, limit)
-    if rows and (rows[0]["archived_to"] or 0) <= after:
-        return rows
-    # What lies beyond a full page is not wanted yet.
-    until = int(rows[-1]["notification_id"]) if len(rows) == limit else end
-    archived = await _matching_archived(connection, archive, wanted, after, until, limit)
-    return merged(rows, archived, limit)
+async def _matching(
+    connection: Connection, archive: Path | None, wanted: EventFilter, stretch: _Stretch
+) -> Sequence[EventRow]:
+    rows = await _matching_in_log(connection, wanted, stretch)
+    if rows:
+        archived_to = rows[0]["archived_to"]
+        if archived_to is None or archived_to <= stretch.after:
+            return rows
+    if len(rows) == stretch.limit:
+        # What lies beyond a full page is not wanted yet.
+        stretch = replace(stretch, until=rows[-1]["notification_id"])
+    archived = await _matching_archived(connection, archive, wanted, stretch)
+    return merged(rows, archived, stretch.limit)
 
 
-async def _matching_archived(  # noqa: PLR0913 - a filter and a page
-    connection: Connection,
-    archive: Path | None,
-    wanted: EventFilter,
-    after: int,
-    until: int | None,
-    limit: int,
-) -> list[LogRow]:
+async def _matching_archived(
+    connection: Connection, archive: Path | None, wanted: EventFilter, stretch: _Stretch
+) -> list[EventRow]:
+    after, until, limit = stretch.after, stretch.until, stretch.limit
     if wanted.aggregate_id is not None:
         places = await run_places(connection, wanted.aggregate_id)
     elif wanted.correlation_id is not None:
         places = await story_places(connection, wanted.correlation_id)
     else:
         return await first_between(connection, archive, after, until, limit, wanted.lets_pass)
-    found = await events_at(connection, archive, places) if places else {}
-    positions = [
-        position
-        for position in sorted(found)
-        if after < position and (until is None or position <= until)
-    ]
-    return [row for row in map(to_row, map(found.__getitem__, positions)) if wanted.lets_pass(row)][
-        :limit
-    ]
+    if not places:
+        return []
+    found = await events_at(connection, archive, places)
+    rows: list[EventRow] = []
+    for position in sorted(found):
+        if position > after and (until is None or position <= until):
+            row = to_row(found[position])
+            if wanted.lets_pass(row):
+                rows.append(row)
+    return rows[:limit]
 
 
 async def _matching_in_log(
-    connection: Connection, wanted: EventFilter, after: int, end: int | None, limit: int
-) -> list[LogRow]:
-    values = {
+    connection: Connection, wanted: EventFilter, stretch: _Stretch
+) -> list[StoredRow]:
+    values: dict[str, object] = {
         "types": [_pattern(topic) for topic in wanted.types] or None,
-        "kind": _pattern(f"{wanted.kind}.*") if wanted.kind else None,
+        "kind": None if wanted.kind is None else _pattern(f"{wanted.kind}.*"),
         "aggregate_id": wanted.aggregate_id,
         "actor": wanted.actor,
         "correlation_id": wanted.correlation_id,
         "until": wanted.until,
-        "end": end,
+        "end": stretch.until,
     }
     conditions = [condition for name, condition in _CONDITIONS.items() if values[name] is not None]
     query = f"""
@@ -209,9 +231,15 @@ async def _matching_in_log(
         WHERE {" AND ".join(["notification_id > %(after)s", *conditions])}
         ORDER BY notification_id LIMIT %(limit)s
     """
-    return await fetch_rows(connection, query, {**values, "after": after, "limit": limit})
+    values.update(after=stretch.after, limit=stretch.limit)
+    return await read_rows(connection, StoredRow, query, values)
 
 
 def _pattern(topic: str) -> str:
-    literal = topic.removesuffix("*").replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    return literal + ("%" if topic.endswith("*") else "")
+    """Return the topic, or its beginning, as a pattern of LIKE."""
+    literal = topic.removesuffix("*")
+    for special in ("\\", "%", "_"):
+        literal = literal.replace(special, f"\\{special}")
+    if topic.endswith("*"):
+        return f"{literal}%"
+    return literal

@@ -15,7 +15,7 @@ from eventlog.database import sql
 from eventlog.database.connection import borrowed, is_away
 from eventlog.history.run_changes import moved_since
 from eventlog.keys.log_files import LogFiles
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 from projections.runs import checkpoints as run_checkpoints
 from projections.runs import past
 
@@ -51,11 +51,8 @@ class Checkpoints:
                 if await self._due(connection) is None:
                     return False
                 async with connection.transaction():
-                    cursor = await connection.execute(
-                        "SELECT pg_try_advisory_xact_lock(%s) AS mine", (WRITER_LOCK,)
-                    )
-                    mine = await cursor.fetchone()
-                    return bool(mine and mine["mine"]) and await self._step(connection)
+                    mine = await read_value(connection, bool, _TRY_LOCK)
+                    return mine and await self._step(connection)
             except psycopg.Error as error:
                 if is_away(error):
                     raise
@@ -65,7 +62,7 @@ class Checkpoints:
                 return False
 
     async def recompute(self) -> int:
-        """Drop all checkpoints and compute them anew from the log's beginning; return how many there are then.
+        """Drop all checkpoints and compute them anew; return how many there are then.
 
         For whoever has mended `job_runs`: call it afterwards. Questions about the past are answered
         all along.
@@ -77,10 +74,7 @@ class Checkpoints:
                 async with connection.transaction():
                     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
                     more = await self._step(connection)
-            [found] = await fetch_rows(
-                connection, "SELECT count(DISTINCT position) AS n FROM run_checkpoints", {}
-            )
-        return int(str(found["n"]))
+            return await read_value(connection, int, _COUNT)
 
     async def _step(self, connection: Connection) -> bool:
         """Write the checkpoint that is due, if one is; return whether it was.
@@ -109,7 +103,7 @@ class Checkpoints:
 
     async def _due(self, connection: Connection) -> tuple[int, int] | None:
         """Return the positions of the last checkpoint and of the one that is due; None while none is."""
-        head = int(str((await fetch_rows(connection, sql.HEAD, {}))[0]["head"]))
+        head = await read_value(connection, int, sql.HEAD)
         last = await past.checkpoint_before(connection, head)
         if head - last < self._every:
             return None
@@ -135,6 +129,10 @@ def next_checkpoint(head: int, last: int, every: int) -> int | None:
         return None
     return head if head - last < 2 * every else last + every
 
+
+_TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({WRITER_LOCK})"
+
+_COUNT = "SELECT count(DISTINCT position) FROM run_checkpoints"
 
 FORGET_CHECKPOINTS = "DELETE FROM run_checkpoints"
 """Not TRUNCATE: those who read in a snapshot go on reading them."""

@@ -1,14 +1,14 @@
 """Which events an auditor wants, and how that is said in text: in a query or on the command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from domain import identifiers
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
+from projections.envelope import EventRow
 from projections.tables import BY_SUBJECT
 
 KINDS = (*BY_SUBJECT, "log_archive")
@@ -43,13 +43,13 @@ class EventFilter:
         """Return whether an index finds these events, so that looking needs no bound."""
         return self.aggregate_id is not None or self.correlation_id is not None
 
-    def lets_pass(self, row: Mapping[str, Any]) -> bool:
+    def lets_pass(self, row: EventRow) -> bool:
         """Return whether an event is wanted, given as a row of the log; for what no query can look at.
 
         Of a correlation it looks at the event alone: the history must go back to the same request,
         too.
         """
-        topic: str = row["topic"]
+        topic = row["topic"]
         return (
             (not self.types or any(_matches(topic, wanted) for wanted in self.types))
             and (self.kind is None or topic.startswith(f"{self.kind}."))

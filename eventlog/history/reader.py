@@ -5,22 +5,22 @@ nothing. The gaps that rollbacks leave are never filled later.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import cast
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
-from eventlog.archive.reading import first_between, merged, resolved
+from eventlog.archive.reading import HistoryRow, first_between, merged, resolved
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Signal
-from eventlog.encoding.columns import LogRow
 from eventlog.history import statements
+from eventlog.history.statements import StoredRow
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal import statements as personal_statements
 from eventlog.personal.reading import envelopes
-from projections.envelope import Envelope
-from projections.rows import Connection, fetch_rows
+from eventlog.personal.subject_keys import SubjectKeyRow
+from projections.envelope import Envelope, EventRow
+from projections.rows import Connection, read_rows, read_value
 
 CHUNK = 500
 """Events read at a time: bounds memory, and how long the loop is busy decoding."""
@@ -43,13 +43,12 @@ class Reader:
     async def log_id(self) -> str:
         """Return the name of this log; a restored or replaced one has another."""
         async with borrowed(self._pool) as connection:
-            return str((await fetch_rows(connection, sql.LOG_ID, {}))[0]["id"])
+            return await read_value(connection, str, sql.LOG_ID)
 
     async def head(self) -> int:
         """Return the last position, 0 for an empty log."""
         async with borrowed(self._pool) as connection:
-            head = (await fetch_rows(connection, sql.HEAD, {}))[0]["head"]
-        return head if isinstance(head, int) else 0
+            return await read_value(connection, int, sql.HEAD)
 
     async def after(
         self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES
@@ -57,14 +56,15 @@ class Reader:
         """Return the next events after a position, at least one where there is any."""
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
-            rows = await fetch_rows(connection, statements.READ_AFTER, values)
-            archived_to = rows[0]["archived_to"] if rows else None
-            if isinstance(archived_to, int) and archived_to > position:
-                until = cast("int", rows[-1]["notification_id"])
+            stored = await read_rows(connection, StoredRow, statements.READ_AFTER, values)
+            rows: Sequence[EventRow] = stored
+            archived_to = stored[0]["archived_to"] if stored else None
+            if archived_to is not None and archived_to > position:
+                until = stored[-1]["notification_id"]
                 archived = await first_between(
                     connection, self._archive, position, until, limit, max_bytes=max_bytes
                 )
-                rows = _within(merged(rows, archived, limit), max_bytes)
+                rows = _within(merged(stored, archived, limit), max_bytes)
             return await envelopes(connection, self._master_keys, rows)
 
     async def news(self, signal: Signal) -> None:
@@ -74,12 +74,17 @@ class Reader:
     async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
         async with borrowed(self._pool) as connection:
-            rows = await fetch_rows(connection, statements.READ_SUBJECTS, {"ids": list(ids)})
+            values = {"ids": list(ids)}
+            rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, values)
             events = await resolved(connection, self._archive, rows)
             return await envelopes(connection, self._master_keys, events)
 
     async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
-        """Return the next events of each of these aggregates between two versions; some of each, but few in all."""
+        """Return the next events of each aggregate between two versions: some of each, few in all.
+
+        Args:
+            wanted: by aggregate, the version after which to begin and the one to end before.
+        """
         limit = max(1, CHUNK // len(wanted))
         values = {
             "ids": list(wanted),
@@ -88,27 +93,28 @@ class Reader:
             "limit": limit,
         }
 
-        def part(mark: LogRow) -> Sequence[int]:
+        def part(mark: HistoryRow) -> Sequence[int]:
             after, before = wanted[UUID(mark["originator_id"])]
-            return cast("list[int]", mark["positions"][after : min(before - 1, after + limit)])
+            last = min(before - 1, after + limit)
+            return mark["positions"][after:last]
 
         async with borrowed(self._pool) as connection:
-            found = await fetch_rows(connection, statements.READ_PARTS, values)
+            found = await read_rows(connection, HistoryRow, statements.READ_PARTS, values)
             rows = await resolved(connection, self._archive, found, part)
             return await envelopes(connection, self._master_keys, rows)
 
     async def living_keys(self, ids: Collection[str]) -> set[str]:
         """Return those of the subjects' keys that have not been destroyed."""
         async with borrowed(self._pool) as connection:
-            rows = await fetch_rows(
-                connection, personal_statements.SUBJECT_KEYS, {"ids": list(ids)}
+            rows = await read_rows(
+                connection, SubjectKeyRow, personal_statements.SUBJECT_KEYS, {"ids": list(ids)}
             )
-        return {str(row["key_id"]) for row in rows}
+        return {row["key_id"] for row in rows}
 
 
-def _within(rows: Sequence[LogRow], max_bytes: int) -> list[LogRow]:
+def _within(rows: Sequence[EventRow], max_bytes: int) -> list[EventRow]:
     """Return the rows that begin within so many bytes."""
-    taken: list[LogRow] = []
+    taken: list[EventRow] = []
     size = 0
     for row in rows:
         if size >= max_bytes:

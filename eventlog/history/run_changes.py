@@ -6,15 +6,14 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from eventlog.archive.reading import resolved
+from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
-from eventlog.encoding.columns import LogRow
 from eventlog.history import statements
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import envelopes
 from projections import job_runs
 from projections.job_runs import RunRow
-from projections.rows import Connection, fetch_rows, read_rows
+from projections.rows import Connection, read_rows
 from projections.runs.past import Moved
 from projections.table import P, TableOf
 
@@ -114,11 +113,11 @@ async def folded(
     if not ids:
         return rows
 
-    def until_then(mark: LogRow) -> Sequence[int]:
+    def until_then(mark: HistoryRow) -> Sequence[int]:
         return [one for one in mark["positions"] if one <= position]
 
     values = {"ids": list(ids), "position": position}
-    found = await fetch_rows(connection, statements.HISTORIES_UP_TO, values)
+    found = await read_rows(connection, HistoryRow, statements.HISTORIES_UP_TO, values)
     events = await resolved(connection, files.archive, found, until_then)
     for event in await envelopes(connection, files.master_keys, events):
         rows[event.aggregate_id] = table.fold(rows.get(event.aggregate_id), event)

@@ -1,18 +1,31 @@
-"""The SQL that reads events of the log."""
+"""The SQL that reads events of the log, and the rows that it returns."""
+
+from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.database.sql import _IDS, _MARK, _NO_MARK, ARCHIVED_TO, ENVELOPE_COLUMNS, EVENTS_TABLE
+from projections.envelope import EventRow
 
 READ_SUBJECTS = f"""
     SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (SELECT DISTINCT unnest({_IDS})) AS wanted (id)
-    CROSS JOIN LATERAL (SELECT * FROM {EVENTS_TABLE} WHERE originator_id = wanted.id OFFSET 0) AS event
+    CROSS JOIN LATERAL (
+        SELECT * FROM {EVENTS_TABLE} WHERE originator_id = wanted.id OFFSET 0
+    ) AS event
     UNION ALL {_MARK} WHERE id = ANY({_IDS}::uuid[])
     ORDER BY originator_id, originator_version
 """
 
 
+class StoredRow(EventRow):
+    """An event of the log, and up to where events are archived; None where none is."""
+
+    archived_to: ReadOnly[int | None]
+
+
 READ_AFTER = f"""
     SELECT {ENVELOPE_COLUMNS}, {ARCHIVED_TO} AS archived_to FROM (
-        SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
+        SELECT *,
+            sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state)
+                AS bytes_before
         FROM (
             SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
             WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
@@ -28,6 +41,19 @@ HISTORIES_UP_TO = f"""
     UNION ALL {_MARK} WHERE id = ANY(%(ids)s) AND first_position <= %(position)s
     ORDER BY originator_id, originator_version
 """
+
+
+class Place(TypedDict):
+    """Where in the log an event stands, and since when."""
+
+    notification_id: ReadOnly[int]
+    recorded_at: ReadOnly[str]
+
+
+class FoundPlace(Place):
+    """The same of an event of the log, and up to where events are archived."""
+
+    archived_to: ReadOnly[int | None]
 
 
 LAST_UP_TO = f"""
@@ -48,10 +74,12 @@ NTH_AFTER = f"""
 
 READ_PARTS = f"""
     SELECT {ENVELOPE_COLUMNS}, {_NO_MARK}
-    FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(before)s::bigint[]) AS wanted (id, after, before),
+    FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(before)s::bigint[])
+        AS wanted (id, after, before),
     LATERAL (
         SELECT * FROM {EVENTS_TABLE}
-        WHERE originator_id = wanted.id AND originator_version > wanted.after AND originator_version < wanted.before
+        WHERE originator_id = wanted.id
+            AND originator_version > wanted.after AND originator_version < wanted.before
         ORDER BY originator_version LIMIT %(limit)s
     ) AS part
     UNION ALL {_MARK} WHERE id = ANY(%(ids)s)

@@ -4,18 +4,18 @@ This is the only way from stored states to envelopes and aggregates, so whatever
 erased for all. Where nothing is encrypted it costs a look at each run's first event.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
+from typing_extensions import ReadOnly, TypedDict
+
 from domain.json_values import JsonObject
-from eventlog.encoding.columns import LogRow
 from eventlog.keys.master import MasterKeyFile
 from eventlog.personal import statements
 from eventlog.personal.cipher import MARK, decrypt, encrypted_part
 from eventlog.personal.subject_keys import keys_by_id
-from projections.envelope import Envelope, to_envelope
-from projections.rows import Connection, fetch_rows
+from projections.envelope import Envelope, EventRow, to_envelope
+from projections.rows import Connection, read_rows
 
 
 async def plain_states(
@@ -54,7 +54,7 @@ async def plain_states(
 
 
 async def envelopes(
-    connection: Connection, master_keys: MasterKeyFile | None, rows: Sequence[LogRow]
+    connection: Connection, master_keys: MasterKeyFile | None, rows: Sequence[EventRow]
 ) -> list[Envelope]:
     """Return the envelopes of rows of the log, decrypted.
 
@@ -65,18 +65,29 @@ async def envelopes(
     suspects = [row for row in rows if _may_be_encrypted(row)]
     if suspects:
         plain = await plain_states(connection, master_keys, map(event_of, suspects))
-        for row in suspects:
-            state = plain.get(UUID(str(row["originator_id"])))
-            if state is not None:
-                row["state"] = state
+        rows = [_decrypted(row, plain) for row in rows]
     return [to_envelope(row) for row in rows]
 
 
-def _may_be_encrypted(row: LogRow) -> bool:
+def _may_be_encrypted(row: EventRow) -> bool:
+    return row["originator_version"] == 1 and row["state"].startswith(MARK)
+
+
+def _decrypted(row: EventRow, plain: Mapping[UUID, bytes]) -> EventRow:
     if row["originator_version"] != 1:
-        return False
-    state = cast("bytes", row["state"])
-    return state.startswith(MARK)
+        return row
+    state = plain.get(UUID(row["originator_id"]))
+    if state is None:
+        return row
+    return {**row, "state": state}
+
+
+class StateRow(TypedDict):
+    """What of a row of the log tells whether the event is encrypted."""
+
+    originator_id: ReadOnly[str]
+    originator_version: ReadOnly[int]
+    state: ReadOnly[bytes]
 
 
 async def first_plain_states(
@@ -86,14 +97,11 @@ async def first_plain_states(
     if not ids:
         return {}
     values = {"ids": ids, "mark": MARK}
-    rows = await fetch_rows(connection, statements.FIRST_ENCRYPTED, values)
+    rows = await read_rows(connection, StateRow, statements.FIRST_ENCRYPTED, values)
     events = map(event_of, rows)
     return await plain_states(connection, master_keys, events)
 
 
-def event_of(row: LogRow) -> tuple[UUID, int, bytes]:
+def event_of(row: StateRow) -> tuple[UUID, int, bytes]:
     """Return of a row of the log what `plain_states` looks at."""
-    aggregate_id = UUID(str(row["originator_id"]))
-    version = cast("int", row["originator_version"])
-    state = cast("bytes", row["state"])
-    return aggregate_id, version, state
+    return UUID(row["originator_id"]), row["originator_version"], row["state"]

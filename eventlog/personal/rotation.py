@@ -10,8 +10,8 @@ from collections.abc import Callable
 from domain.errors import SubjectKeysUnavailableError
 from eventlog.keys.master import KEY_BYTES, MasterKey, MasterKeyFile
 from eventlog.personal import statements
-from eventlog.personal.subject_keys import unwrapped
-from projections.rows import Connection, fetch_rows
+from eventlog.personal.subject_keys import MasterRow, SubjectKeyRow, unwrapped
+from projections.rows import Connection, read_first, read_rows
 
 AT_ONCE = 500
 """Keys wrapped anew in one transaction: an erasure waits no longer than that for its key."""
@@ -39,10 +39,10 @@ async def rotate(
     await connection.execute(
         f"SET lock_timeout = 0; SELECT pg_advisory_lock({statements.ROTATION_LOCK})"
     )
-    rows = await fetch_rows(connection, statements.MASTER, {})
-    if not rows:
+    row = await read_first(connection, MasterRow, statements.MASTER)
+    if row is None:
         return None
-    present = file.known(str(rows[0]["id"]))
+    present = file.known(row["id"])
     others = [key for key in file.reload() if key.id != present.id]
     new = MasterKey(secrets.token_bytes(KEY_BYTES))
     file.write([new, present, *others])
@@ -61,7 +61,7 @@ async def rotate(
 async def _wrap_some(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
     async with connection.transaction():
         values = {"master": new.id, "limit": AT_ONCE}
-        rows = await fetch_rows(connection, statements.WRAPPED_BY_OTHERS, values)
+        rows = await read_rows(connection, SubjectKeyRow, statements.WRAPPED_BY_OTHERS, values)
         for row in rows:
             key_id, key, subject = unwrapped(file, row)
             lookup = new.lookup(subject)

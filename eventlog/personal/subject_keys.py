@@ -5,17 +5,42 @@ process that kept one would go on showing what another one has erased.
 """
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
-from typing import cast
+from collections.abc import Collection, Sequence
 from uuid import UUID, uuid4
+
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.errors import SubjectKeysUnavailableError
 from eventlog.keys.master import KEY_BYTES, MasterKey, MasterKeyFile
 from eventlog.personal import statements
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_first, read_one, read_rows
 
 SubjectKey = tuple[UUID, bytes]
 """The key's id, and the key."""
+
+
+class SubjectKeyRow(TypedDict):
+    """A subject's key, wrapped by the master key of this id."""
+
+    key_id: ReadOnly[str]
+    wrapped: ReadOnly[bytes]
+    master: ReadOnly[str]
+
+
+class _FoundKey(TypedDict):
+    """The database's master key, if it has one, and a subject's key, if there is one."""
+
+    present: ReadOnly[str | None]
+    key_id: ReadOnly[str | None]
+    wrapped: ReadOnly[bytes]
+    master: ReadOnly[str]
+
+
+class MasterRow(TypedDict):
+    """The id of the database's master key."""
+
+    id: ReadOnly[str]
+
 
 MAX_TRIES = 10
 """How often a subject's key may vanish, or the master key change, before we give up."""
@@ -29,7 +54,7 @@ async def keys_by_id(
     Raises:
         SubjectKeysUnavailableError: they cannot be unwrapped.
     """
-    rows = await fetch_rows(connection, statements.SUBJECT_KEYS, {"ids": list(ids)})
+    rows = await read_rows(connection, SubjectKeyRow, statements.SUBJECT_KEYS, {"ids": list(ids)})
     keys: dict[str, bytes] = {}
     for row in rows:
         key_id, key, _ = unwrapped(master_keys, row)
@@ -37,17 +62,15 @@ async def keys_by_id(
     return keys
 
 
-def unwrapped(
-    master_keys: MasterKeyFile | None, row: Mapping[str, object]
-) -> tuple[UUID, bytes, str]:
+def unwrapped(master_keys: MasterKeyFile | None, row: SubjectKeyRow) -> tuple[UUID, bytes, str]:
     """Return the key's id, the key and the subject's name of a row of `subject_keys`.
 
     Raises:
         SubjectKeysUnavailableError: it cannot be unwrapped.
     """
-    key_id = UUID(str(row["key_id"]))
-    master = needed(master_keys).known(str(row["master"]))
-    key, subject = master.unwrap(key_id, cast("bytes", row["wrapped"]))
+    key_id = UUID(row["key_id"])
+    master = needed(master_keys).known(row["master"])
+    key, subject = master.unwrap(key_id, row["wrapped"])
     return key_id, key, subject
 
 
@@ -66,21 +89,26 @@ async def find(
         # Names are looked up under every key of the file, for during a rotation some are known by
         # the former one.
         values = {"lookups": [master.lookup(subject) for master in held]}
-        [row] = await fetch_rows(connection, statements.FIND_SUBJECT_KEY, values)
+        row = await read_one(connection, _FoundKey, statements.FIND_SUBJECT_KEY, values)
         present = row["present"]
         if present is None:
             return None
         if any(master.id == present for master in held):
             return _found(master_keys, row)
         # Reads the file anew, or says why the key cannot be had.
-        needed(master_keys).known(str(present))
+        needed(master_keys).known(present)
     raise SubjectKeysUnavailableError("the master key keeps changing")
 
 
-def _found(master_keys: MasterKeyFile | None, row: Mapping[str, object]) -> SubjectKey | None:
+def _found(master_keys: MasterKeyFile | None, row: _FoundKey) -> SubjectKey | None:
     if row["key_id"] is None:
         return None
-    key_id, key, _ = unwrapped(master_keys, row)
+    found: SubjectKeyRow = {
+        "key_id": row["key_id"],
+        "wrapped": row["wrapped"],
+        "master": row["master"],
+    }
+    key_id, key, _ = unwrapped(master_keys, found)
     return key_id, key
 
 
@@ -111,8 +139,9 @@ async def check(connection: Connection, master_keys: MasterKeyFile | None) -> No
     Raises:
         SubjectKeysUnavailableError: it is not.
     """
-    for row in await fetch_rows(connection, statements.MASTER, {}):
-        needed(master_keys).known(str(row["id"]))
+    row = await read_first(connection, MasterRow, statements.MASTER)
+    if row is not None:
+        needed(master_keys).known(row["id"])
 
 
 def needed(master_keys: MasterKeyFile | None) -> MasterKeyFile:
@@ -128,9 +157,9 @@ async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> No
     """Make a key for the subject, unless somebody else does, or the master key is changing."""
     async with connection.transaction():
         # Locked against a rotation: no key may be wrapped by a master key that is on its way out.
-        rows = await fetch_rows(connection, f"{statements.MASTER} FOR SHARE", {})
-        if rows:
-            master = file.known(str(rows[0]["id"]))
+        row = await read_first(connection, MasterRow, f"{statements.MASTER} FOR SHARE")
+        if row is not None:
+            master = file.known(row["id"])
         else:
             first = await _first_master(connection, file)
             if first is None:

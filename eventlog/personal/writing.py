@@ -10,7 +10,7 @@ from eventlog.keys.master import MasterKeyFile
 from eventlog.personal import statements
 from eventlog.personal.cipher import encrypt
 from eventlog.personal.subject_keys import SubjectKey, find, find_or_make, keys_by_id
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_ids
 
 
 async def encrypted_unit(
@@ -57,8 +57,7 @@ async def key_id_of(
 
 async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
     """Return the pending and running runs that hold data encrypted by this key."""
-    rows = await fetch_rows(connection, statements.UNFINISHED_RUNS_OF, {"key_id": str(key_id)})
-    return [UUID(str(row["id"])) for row in rows]
+    return await read_ids(connection, statements.UNFINISHED_RUNS_OF, {"key_id": str(key_id)})
 
 
 async def erase(connection: Connection, key_id: UUID) -> int:

@@ -27,7 +27,7 @@ from projections.envelope import decode_state
 from projections.histories.causes import MOST_OPEN
 from projections.histories.checker import SUBJECTS, Checker
 from projections.histories.event import Finding, LoggedEvent, Report
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 
 _Columns = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None, bytes | None]
 
@@ -74,8 +74,7 @@ async def check_histories(
     archive = database.files.archive
     async with operator_session(database) as log:
         await log.execute("SET client_encoding = 'UTF8'")
-        [head] = await fetch_rows(log, sql.HEAD, {})
-        until = cast("int", head["head"])
+        until = await read_value(log, int, sql.HEAD)
         async with aclosing(_ranges(log, archive, until, NEXT_RANGE)) as ranges:
             async for rows in ranges:
                 for row in rows:

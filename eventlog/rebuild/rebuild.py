@@ -10,9 +10,9 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
 
 from psycopg import errors
+from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.archive.files import ArchiveError
 from eventlog.database import sql
@@ -25,7 +25,7 @@ from eventlog.rebuild.verify import Checked, Difference, snapshot, stage, verify
 from eventlog.rebuild.versions import forget_version, has_version, record_version, stale_tables
 from projections import job_runs
 from projections.folder import FoldError
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_first, read_value
 from projections.table import Table
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ async def rebuild(
     """
     async with _only_rebuild(database, table) as session:
         checked = await _compare(database, session, table, progress)
-        differed, was_unfinished = checked.differences, not await has_version(session, table)
+        differed = checked.differences
+        was_unfinished = not await has_version(session, table)
         mender = Mender(session, database.files, table, checked.position)
         if differed:
             await forget_version(session, table)
@@ -88,13 +89,16 @@ async def rebuild(
 
 
 async def catch_up(database: Database) -> None:
-    """Rebuild tables that another version of their fold has written, or say how to, where the log is large."""
+    """Rebuild tables that another version of their fold has written.
+
+    Where the log is large, say how to do it instead.
+    """
     async with await database.connect() as connection:
         stale = await stale_tables(connection)
-        head = (await fetch_rows(connection, sql.HEAD, {}))[0]["head"] if stale else 0
+        head = await read_value(connection, int, sql.HEAD)
     for one in stale:
         command = f"apphub-jobs projections rebuild {one.table.name}"
-        if cast("int", head) > SMALL_LOG:
+        if head > SMALL_LOG:
             logger.warning(
                 "%s: its older rows may lack something. While the service works, run: %s",
                 one,
@@ -131,20 +135,23 @@ async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Conne
 
 
 async def _who(session: Connection) -> str:
-    rows = await fetch_rows(
-        session,
-        _HOLDER,
-        {"high": statements.REBUILD_LOCK >> 32, "low": statements.REBUILD_LOCK % 2**32},
-    )
-    if not rows:
+    values = {"high": statements.REBUILD_LOCK >> 32, "low": statements.REBUILD_LOCK % 2**32}
+    holder = await read_first(session, _Holder, _HOLDER, values)
+    if holder is None:
         return "another rebuild was at work, and has just ended: try again"
-    return f"a rebuild is at work already: {rows[0]['application_name']}, since {rows[0]['backend_start']}"
+    name, since = holder["application_name"], holder["backend_start"]
+    return f"a rebuild is at work already: {name}, since {since}"
+
+
+class _Holder(TypedDict):
+    application_name: ReadOnly[str]
+    backend_start: ReadOnly[str]
 
 
 _HOLDER = """
     SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)
-    WHERE locktype = 'advisory' AND classid = %(high)s AND objid = %(low)s AND objsubid = 1 AND granted
-        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    WHERE locktype = 'advisory' AND classid = %(high)s AND objid = %(low)s AND objsubid = 1
+        AND granted AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 

@@ -17,17 +17,18 @@ from uuid import UUID
 
 import psycopg
 from psycopg import errors
+from typing_extensions import ReadOnly, TypedDict
 
-from eventlog.archive.reading import resolved
+from eventlog.archive.files import to_row
+from eventlog.archive.reading import events_at
 from eventlog.database import sql
-from eventlog.encoding.columns import LogRow
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.cipher import CiphertextError
 from eventlog.personal.reading import event_of, first_plain_states, plain_states
-from eventlog.rebuild import staging
-from eventlog.rebuild import statements as rebuild_statements
-from projections.folder import FoldError, Stored, folded_on, topic_prefix
-from projections.rows import Connection, fetch_rows, read_ids, read_rows, read_value
+from eventlog.rebuild import staging, statements
+from projections.envelope import EventRow
+from projections.folder import FoldError, folded_on, topic_prefix
+from projections.rows import Connection, as_row, read_ids, read_rows, read_value
 from projections.table import ProjectedRow, Table
 
 TARGET_HOLD_S = 0.010
@@ -73,9 +74,7 @@ class Mender:
 
     async def _keys_after(self, last: UUID | None) -> list[UUID]:
         key = self._table.key
-        query = (
-            f"SELECT {key} AS key FROM {self._staged} WHERE {key} > %(last)s OR %(last)s IS NULL"
-        )
+        query = f"SELECT {key} FROM {self._staged} WHERE {key} > %(last)s OR %(last)s IS NULL"
         page = f"{query} ORDER BY {key} LIMIT %(limit)s"
         return await read_ids(self._connection, page, {"last": last, "limit": self._size})
 
@@ -132,7 +131,10 @@ class Mender:
         table, connection = self._table, self._connection
         # Before any key is read: later erasures are in the rows or are noticed.
         self._seen = await read_value(connection, int, sql.HEAD)
-        query = f"SELECT * FROM {self._staged} WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0"
+        query = f"""
+            SELECT * FROM {self._staged}
+            WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0
+        """
         staged = await read_rows(connection, ProjectedRow, query, {"keys": keys})
         # What has personal data is folded from its beginning: the row beside may hold what is
         # erased meanwhile.
@@ -142,7 +144,9 @@ class Mender:
         line = staging.copy_line(table)
         async with connection.cursor().copy(staging.copy_sql(table, self._staged)) as copy:
             await copy.write("".join(map(line, rows.values())))
-        leaving = f"INSERT INTO {self._staged} ({table.key}, aggregate_version) SELECT unnest(%s::uuid[]), 0"
+        leaving = f"""
+            INSERT INTO {self._staged} ({table.key}, aggregate_version) SELECT unnest(%s::uuid[]), 0
+        """
         await connection.execute(leaving, ([key for key in keys if key not in rows],))
         return list(rows)
 
@@ -150,16 +154,20 @@ class Mender:
         """Return the rows that hold what a unique index reserves for these rows."""
         table = self._table
         found: list[UUID] = []
-        for index in await fetch_rows(self._connection, _UNIQUE, {"table": table.name}):
-            wanted = (
-                f"SELECT {index['columns']} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
-            )
-            query = f"SELECT {table.key} AS key FROM {table.name} WHERE ({index['columns']}) IN ({wanted})"
+        for index in await read_rows(self._connection, _Unique, _UNIQUE, {"table": table.name}):
+            columns = index["columns"]
+            wanted = f"SELECT {columns} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
+            query = f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({wanted})"
             found += await read_ids(self._connection, query, {"keys": keys})
         return list(dict.fromkeys(found))
 
 
 _MOMENT = "SELECT extract(epoch FROM clock_timestamp())::float8 AS s"
+
+
+class _Unique(TypedDict):
+    columns: ReadOnly[str]
+
 
 _UNIQUE = """
     SELECT string_agg(pg_get_indexdef(indexrelid, place, true), ', ' ORDER BY place) AS columns
@@ -170,7 +178,10 @@ _UNIQUE = """
 
 
 def _delete_sql(table: Table, *, all_rows: bool) -> str:
-    """Return the statement that removes the rows that must not be, or all, so that they can come back."""
+    """Return the statement that removes the rows that must not be.
+
+    Or it removes all of these rows, so that they can come back.
+    """
     which = "true" if all_rows else "wanted.aggregate_version = 0"
     chosen = f"wanted.{table.key} = ANY(%(keys)s) AND {which}"
     return f"""
@@ -192,21 +203,42 @@ def _upsert_sql(table: Table) -> str:
 
 
 def _unmoved(table: Table) -> str:
+    unerased = ""
+    if "personal" in table.columns:
+        unerased = _UNERASED
     return f"""NOT EXISTS (
         SELECT 1 FROM {sql.EVENTS_TABLE}
         WHERE originator_id = wanted.{table.key} AND originator_version > wanted.aggregate_version
             AND topic ^@ '{topic_prefix(table)}'
     ) AND NOT EXISTS (
-        SELECT 1 FROM archived_runs AS run WHERE run.id = wanted.{table.key} AND head_version > wanted.aggregate_version
-    ){_unerased() if "personal" in table.columns else ""}"""
+        SELECT 1 FROM archived_runs AS run
+        WHERE run.id = wanted.{table.key} AND head_version > wanted.aggregate_version
+    ) {unerased}"""
 
 
-def _unerased() -> str:
-    return f""" AND NOT EXISTS (
-        SELECT 1 FROM {sql.EVENTS_TABLE} JOIN jsonb_object_keys(wanted.personal) AS key_id
-            ON originator_id = key_id::uuid
-        WHERE notification_id > %(seen)s
-    )"""
+_UNERASED = f"""AND NOT EXISTS (
+    SELECT 1 FROM {sql.EVENTS_TABLE} JOIN jsonb_object_keys(wanted.personal) AS key_id
+        ON originator_id = key_id::uuid
+    WHERE notification_id > %(seen)s
+)"""
+
+
+class _EventRow(TypedDict):
+    """What of a row of the log a fold needs."""
+
+    originator_id: ReadOnly[str]
+    originator_version: ReadOnly[int]
+    notification_id: ReadOnly[int]
+    topic: ReadOnly[str]
+    state: ReadOnly[bytes]
+
+
+class _FoundRow(_EventRow):
+    """An event, or the mark of an archived history; `version` is what of it is folded already."""
+
+    archive: ReadOnly[int | None]
+    positions: ReadOnly[list[int]]
+    version: ReadOnly[int]
 
 
 async def fold_on(
@@ -216,43 +248,51 @@ async def fold_on(
     ids: Iterable[UUID],
     rows: Mapping[UUID, ProjectedRow],
 ) -> dict[UUID, ProjectedRow]:
-    """Return these aggregates' rows as they must be now: `rows`, carried on by the events that came after them.
+    """Return these aggregates' rows as they must be now.
 
-    An aggregate without events has no row.
+    They are `rows`, carried on by the events that came after them. An aggregate without events has
+    no row.
 
     Raises:
         FoldError: see `Folder.add`.
     """
     folded = dict(rows)
-    asked = list(ids)
-    plain = await _decrypted(
-        first_plain_states(
-            connection, files.master_keys, [key for key in asked if key not in folded]
-        )
-    )
-    versions = [
-        folded[aggregate_id]["aggregate_version"] if aggregate_id in folded else 0
-        for aggregate_id in asked
-    ]
+    versions = dict.fromkeys(ids, 0)
+    versions.update((key, row["aggregate_version"]) for key, row in rows.items())
+    new = [key for key in versions if key not in folded]
+    plain = await _decrypted(first_plain_states(connection, files.master_keys, new))
+    values = {
+        "ids": list(versions),
+        "versions": list(versions.values()),
+        "prefix": topic_prefix(table),
+    }
+    marks: list[_FoundRow] = []
     async with connection.cursor() as cursor:
         # Event by event: a run may have reported its progress a hundred thousand times.
-        values = {"ids": asked, "versions": versions, "prefix": topic_prefix(table)}
-        marks: list[LogRow] = []
-        async for row in cursor.stream(rebuild_statements.FOLD_SOME, values):
+        async for found in cursor.stream(statements.FOLD_SOME, values):
+            row = as_row(_FoundRow, found)
             if row["archive"] is None:
                 _fold_row(table, folded, row, plain)
             else:
                 marks.append(row)
     for mark in marks:
-        rows_of_run = await resolved(
-            connection, files.archive, [mark], lambda mark: mark["positions"][mark["version"] :]
-        )
-        plain = await _decrypted(
-            plain_states(connection, files.master_keys, map(event_of, rows_of_run))
-        )
-        for row in rows_of_run:
-            _fold_row(table, folded, row, plain)
+        archived = await _archived_events(connection, files, mark)
+        states = plain_states(connection, files.master_keys, map(event_of, archived))
+        plain = await _decrypted(states)
+        for event in archived:
+            _fold_row(table, folded, event, plain)
     return folded
+
+
+async def _archived_events(
+    connection: Connection, files: LogFiles, mark: _FoundRow
+) -> list[EventRow]:
+    """Return what of an archived history is not folded yet."""
+    if mark["archive"] is None:
+        return []
+    positions = mark["positions"][mark["version"] :]
+    found = await events_at(connection, files.archive, {mark["archive"]: positions})
+    return [to_row(found[position]) for position in positions]
 
 
 async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
@@ -263,15 +303,15 @@ async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
 
 
 def _fold_row(
-    table: Table, folded: dict[UUID, ProjectedRow], row: LogRow, plain: Mapping[UUID, bytes]
+    table: Table,
+    folded: dict[UUID, ProjectedRow],
+    row: _EventRow,
+    plain: Mapping[UUID, bytes],
 ) -> None:
-    aggregate_id, version = UUID(row["originator_id"]), row["originator_version"]
-    state = plain.get(aggregate_id) if version == 1 else None
-    event: Stored = (
-        aggregate_id,
-        version,
-        row["notification_id"],
-        row["topic"],
-        state or row["state"],
-    )
+    aggregate_id = UUID(row["originator_id"])
+    version = row["originator_version"]
+    state = row["state"]
+    if version == 1:
+        state = plain.get(aggregate_id, state)
+    event = (aggregate_id, version, row["notification_id"], row["topic"], state)
     folded[aggregate_id] = folded_on(table, folded.get(aggregate_id), event)

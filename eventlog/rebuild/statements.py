@@ -13,6 +13,9 @@ CREATE_UNARCHIVED = (
 log."""
 
 
+COUNT_ARCHIVED = "SELECT coalesce(sum(events), 0)::bigint FROM log_archives"
+
+
 COPY_UNARCHIVED = f"COPY unarchived ({_FOLDED}) FROM STDIN"
 
 

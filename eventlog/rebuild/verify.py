@@ -1,27 +1,30 @@
-"""Proves that the tables equal the log: both are read in one snapshot, however busily the service goes on writing."""
+"""Proves that the tables equal the log.
+
+Both are read in one snapshot, however busily the service goes on writing.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 from uuid import UUID
 
 from psycopg.rows import tuple_row
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.json_values import JsonObject
 from eventlog.archive.files import ArchiveError
-from eventlog.archive.reading import events_between, resolved
+from eventlog.archive.reading import HistoryRow, events_between, resolved
 from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.database.operators import Progress, operator_session
 from eventlog.personal.cipher import MARK
 from eventlog.rebuild import staging, statements
-from eventlog.rebuild import statements as rebuild_statements
 from eventlog.rebuild.snapshot_keys import SnapshotKeys
 from projections import job_runs
 from projections.folder import Folder, Stored, topic_prefix
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, as_rows, read_one, read_rows, read_value
 from projections.table import Table
 
 ROWS_A_WRITE = 500
@@ -50,14 +53,14 @@ class Difference:
 
     def present(self) -> JsonObject:
         """Return the difference for programs."""
+        columns: JsonObject = {}
+        for name, (wanted, held) in self.columns.items():
+            columns[name] = {"expected": wanted, "found": held}
         return {
             "table": self.table,
             "key": self.key,
             "kind": self.kind,
-            "columns": {
-                name: {"expected": wanted, "found": held}
-                for name, (wanted, held) in self.columns.items()
-            },
+            "columns": columns,
             "events": [{"position": position, "type": topic} for position, topic in self.events],
         }
 
@@ -82,7 +85,9 @@ class Checked:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One moment of the database, seen by two sessions: log and tables agree in it unless something is wrong.
+    """One moment of the database, seen by two sessions.
+
+    Log and tables agree in it unless something is wrong.
 
     Attributes:
         log: streams the events.
@@ -104,7 +109,7 @@ async def verify(
     report: Callable[[Difference], None],
     progress: Progress,
 ) -> list[Checked]:
-    """Compare the tables with the log, report each difference, and return what came out for each table.
+    """Compare the tables with the log, and report each difference.
 
     Raises:
         FoldError: the log cannot be folded.
@@ -131,15 +136,15 @@ async def snapshot(
         await session.execute(staging.create_sql(table))
     await log.execute(statements.CREATE_UNARCHIVED)
     await log.execute(f"{_BEGIN}; {_MAY_IDLE}")
-    [exported] = await fetch_rows(log, "SELECT pg_export_snapshot() AS id", {})
-    await session.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported['id']}'; {_MAY_IDLE}")
-    [head] = await fetch_rows(log, sql.HEAD, {})
-    # The events of no other are ever archived.
-    if any(table.name == job_runs.TABLE.name for table in tables):
+    exported = await read_value(log, str, "SELECT pg_export_snapshot()")
+    await session.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported}'; {_MAY_IDLE}")
+    head = await read_value(log, int, sql.HEAD)
+    # The events of no other table are ever archived.
+    if job_runs.TABLE.name in {table.name for table in tables}:
         await lay_out_archives(log, database.files.archive)
-    keys = SnapshotKeys(database, str(exported["id"]))
+    keys = SnapshotKeys(database, exported)
     try:
-        yield Snapshot(log, session, cast("int", head["head"]), keys, database.files.archive)
+        yield Snapshot(log, session, head, keys, database.files.archive)
     finally:
         await keys.close()
     await log.execute("COMMIT")
@@ -160,16 +165,17 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
     """
     values = {"prefix": topic_prefix(table)}
     total = await _estimate(moment.log, statements.FOLD_ALL, values)
-    folder, line = Folder(table), staging.copy_line(table)
+    folder = Folder(table)
+    line = staging.copy_line(table)
+    copying = staging.copy_sql(table, staging.expected(table)).encode()
     events = rows = 0
     lines: list[str] = []
     async with (
         moment.log.cursor(row_factory=tuple_row) as cursor,
-        moment.tables.cursor().copy(staging.copy_sql(table, staging.expected(table))) as copy,
+        moment.tables.cursor().copy(copying) as copy,
     ):
-        async for event in cursor.stream(
-            statements.FOLD_ALL, values, binary=True, size=EVENTS_A_READ
-        ):
+        stream = cursor.stream(statements.FOLD_ALL, values, binary=True, size=EVENTS_A_READ)
+        async for event in stream:
             stored = cast("Stored", event)
             if stored[1] == 1 and stored[4].startswith(MARK):
                 stored = await moment.keys.plain(stored)
@@ -190,27 +196,51 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
     return events, rows + len(lines)
 
 
+_Explained = TypedDict("_Explained", {"QUERY PLAN": list[dict[str, dict[str, int]]]})
+"""What EXPLAIN tells in JSON."""
+
+
 async def _estimate(connection: Connection, query: str, values: dict[str, str]) -> int:
-    """Return how many rows the planner expects: good enough for a bar, and to count a large log takes seconds."""
-    [explained] = await fetch_rows(connection, f"EXPLAIN (FORMAT JSON) {query}", values)
-    plans = cast("list[dict[str, dict[str, int]]]", explained["QUERY PLAN"])
-    return plans[0]["Plan"]["Plan Rows"]
+    """Return how many rows the planner expects: good enough for a bar.
+
+    To count those of a large log takes seconds.
+    """
+    explained = await read_one(connection, _Explained, f"EXPLAIN (FORMAT JSON) {query}", values)
+    [found] = explained["QUERY PLAN"]
+    return found["Plan"]["Plan Rows"]
+
+
+class DifferenceRow(TypedDict):
+    """A row of `staging.differences_sql`: columns as text, as they must be and as they are."""
+
+    key: ReadOnly[str]
+    missing: ReadOnly[bool]
+    extra: ReadOnly[bool]
+    wanted: ReadOnly[list[str | None]]
+    held: ReadOnly[list[str | None]]
 
 
 async def differences(moment: Snapshot, table: Table) -> AsyncIterator[Difference]:
     """Yield what differs between the expected rows, which are staged, and the table's."""
     async with moment.tables.cursor("differences") as cursor:
-        await cursor.execute(staging.differences_sql(table))
-        while chunk := await cursor.fetchmany(DIFFERENCES_CHUNK):
-            keys = [row["key"] for row in chunk]
-            places = await fetch_rows(
-                moment.tables, statements.PLACES, {"ids": keys, "prefix": topic_prefix(table)}
-            )
-            events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
-            for place in await resolved(moment.tables, moment.archive, places):
-                events[place["originator_id"]].append((place["notification_id"], place["topic"]))
+        await cursor.execute(staging.differences_sql(table).encode())
+        while fetched := await cursor.fetchmany(DIFFERENCES_CHUNK):
+            chunk = as_rows(DifferenceRow, fetched)
+            events = await _events_of(moment, table, [row["key"] for row in chunk])
             for row in chunk:
                 yield _difference(table, row, events[row["key"]])
+
+
+async def _events_of(
+    moment: Snapshot, table: Table, keys: Sequence[str]
+) -> dict[str, list[tuple[int, str]]]:
+    """Return position and topic of each event of these aggregates."""
+    values = {"ids": keys, "prefix": topic_prefix(table)}
+    places = await read_rows(moment.tables, HistoryRow, statements.PLACES, values)
+    events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
+    for place in await resolved(moment.tables, moment.archive, places):
+        events[place["originator_id"]].append((place["notification_id"], place["topic"]))
+    return events
 
 
 async def _check(
@@ -226,42 +256,37 @@ async def _check(
     return Checked(table.name, moment.position, events, rows, found)
 
 
-def _difference(table: Table, row: dict[str, Any], events: Sequence[tuple[int, str]]) -> Difference:
-    if row["missing"] or row["extra"]:
-        return Difference(
-            table.name, row["key"], "missing" if row["missing"] else "extra", {}, events
-        )
-    columns = {
-        name: (wanted, held)
-        for name, wanted, held in zip(table.columns, row["wanted"], row["held"], strict=True)
-        if wanted != held
-    }
+def _difference(table: Table, row: DifferenceRow, events: Sequence[tuple[int, str]]) -> Difference:
+    if row["missing"]:
+        return Difference(table.name, row["key"], "missing", {}, events)
+    if row["extra"]:
+        return Difference(table.name, row["key"], "extra", {}, events)
+    columns: dict[str, tuple[str | None, str | None]] = {}
+    for name, wanted, held in zip(table.columns, row["wanted"], row["held"], strict=True):
+        if wanted != held:
+            columns[name] = (wanted, held)
     return Difference(table.name, row["key"], "differs", columns, events)
 
 
 async def lay_out_archives(connection: Connection, archive: Path | None) -> None:
-    """Fill the session's temporary table `unarchived` with all archived events, those of its snapshot.
+    """Fill the session's temporary table `unarchived` with all archived events of its snapshot.
 
     Raises:
         ArchiveError: an archive cannot be read.
     """
-    [told] = await fetch_rows(
-        connection, "SELECT coalesce(sum(events), 0)::bigint AS events FROM log_archives", {}
-    )
-    if not told["events"]:
+    told = await read_value(connection, int, statements.COUNT_ARCHIVED)
+    if not told:
         return
     laid = 0
     # Chunks are read first: a session does one thing at a time, and COPY is one thing.
     async with aclosing(events_between(connection, archive, 0)) as chunks:
         async for chunk in chunks:
-            async with connection.cursor().copy(rebuild_statements.COPY_UNARCHIVED) as copy:
+            async with connection.cursor().copy(statements.COPY_UNARCHIVED) as copy:
                 for event in chunk:
                     state = event["state"].encode()
                     key = (UUID(event["aggregateId"]), event["version"], event["position"])
                     await copy.write_row((*key, event["topic"], state))
             laid += len(chunk)
-    if laid != told["events"]:
-        raise ArchiveError(
-            "index", f"leads to {laid} of {told['events']} archived events: it was edited"
-        )
+    if laid != told:
+        raise ArchiveError("index", f"leads to {laid} of {told} archived events: it was edited")
     await connection.execute("ANALYZE unarchived")

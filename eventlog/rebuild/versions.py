@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from projections.rows import Connection, fetch_rows
+from typing_extensions import ReadOnly, TypedDict
+
+from projections.rows import Connection, read_first, read_rows
 from projections.table import Table
 from projections.tables import TABLES
 
 
 @dataclass(frozen=True)
 class Stale:
-    """A table that another version of its fold has written: an older one, or, after a step back, a newer one.
+    """A table that another version of its fold has written.
+
+    It is an older one or, after a step back, a newer one.
 
     Attributes:
         written_by: that version; None if the table is new to the database, or a rebuild of it did
@@ -25,21 +28,29 @@ class Stale:
         """Say it."""
         if self.written_by is None:
             return f"{self.table.name} has not been built completely"
-        return f"{self.table.name} was written by version {self.written_by} of its fold, not by {self.table.version}"
+        return (
+            f"{self.table.name} was written by version {self.written_by} of its fold,"
+            f" not by {self.table.version}"
+        )
+
+
+class _Version(TypedDict):
+    name: ReadOnly[str]
+    version: ReadOnly[int]
 
 
 async def stale_tables(connection: Connection, tables: Sequence[Table] = TABLES) -> list[Stale]:
     """Return the tables that must be rebuilt."""
-    rows = await fetch_rows(connection, "SELECT name, version FROM projection_versions", {})
-    versions = {row["name"]: cast("int", row["version"]) for row in rows}
+    rows = await read_rows(connection, _Version, "SELECT name, version FROM projection_versions")
+    versions = {row["name"]: row["version"] for row in rows}
     found = [Stale(table, versions.get(table.name)) for table in tables]
-    return [stale for stale in found if stale.written_by != stale.table.version]
+    return [one for one in found if one.written_by != one.table.version]
 
 
 async def has_version(connection: Connection, table: Table) -> bool:
     """Return whether the table was complete at some time, and no rebuild has begun to change it since."""
-    query = "SELECT 1 AS found FROM projection_versions WHERE name = %(name)s"
-    return bool(await fetch_rows(connection, query, {"name": table.name}))
+    query = "SELECT name, version FROM projection_versions WHERE name = %(name)s"
+    return await read_first(connection, _Version, query, {"name": table.name}) is not None
 
 
 async def forget_version(connection: Connection, table: Table) -> None:
@@ -51,6 +62,7 @@ async def record_version(connection: Connection, table: Table) -> None:
     """Note that the table is what this version of its fold makes of the log."""
     await connection.execute(
         "INSERT INTO projection_versions (name, version) VALUES (%(name)s, %(version)s)"
-        " ON CONFLICT (name) DO UPDATE SET version = excluded.version, written_at = clock_timestamp()",
+        " ON CONFLICT (name) DO UPDATE"
+        " SET version = excluded.version, written_at = clock_timestamp()",
         {"name": table.name, "version": table.version},
     )

@@ -28,7 +28,7 @@ from eventlog.seal.merkle import (
 )
 from eventlog.seal.rows import all_seals, judge, last_seal, seal_covering
 from eventlog.seal.seal import SealError, SignedHead, presented, split, tree_of, trusted
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 
 INCLUSION = "apphub-jobs inclusion proof 1"
 CONSISTENCY = "apphub-jobs consistency proof 1"
@@ -123,8 +123,8 @@ class Prover:
         row = await seal_covering(connection, position)
         if row is None:
             return None
-        [log] = await fetch_rows(connection, sql.LOG_ID, {})
-        seal = judge(row, self._keys, str(log["id"]))
+        log_id = await read_value(connection, str, sql.LOG_ID)
+        seal = judge(row, self._keys, log_id)
         if seal.signed is None or seal.entries is None:
             raise SealError(f"{seal.problems[0]}: run `seal verify`")
         positions = [place for place, _ in seal.entries]

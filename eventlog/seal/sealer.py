@@ -37,7 +37,7 @@ from eventlog.seal.seal import (
     to_runs,
 )
 from eventlog.seal.tip import Sealing, Tip, Tips
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,7 @@ class Sealer:
         """
         count = 0
         async with borrowed(self._pool) as connection, connection.transaction():
-            [lock] = await fetch_rows(connection, statements.TRY_SEAL_LOCK, {})
-            if not lock["held"]:
+            if not await read_value(connection, bool, statements.TRY_SEAL_LOCK):
                 return False
             tip = await self._tips.read(connection)
             for _ in range(MAX_SEALS):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
+from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.database.connection import borrowed
-from projections.rows import Connection
+from projections.rows import Connection, read_ids, read_rows
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,17 @@ class Heartbeats:
     async def living(self) -> list[Heartbeat]:
         """Return every worker that has not been declared dead."""
         async with borrowed(self._pool) as connection:
-            cursor = await connection.execute(
-                "SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL"
-            )
-            rows = await cursor.fetchall()
+            rows = await read_rows(connection, _WorkerRow, _LIVING)
         return [Heartbeat(row["id"], row["sequence"], row["lease_ms"]) for row in rows]
+
+
+class _WorkerRow(TypedDict):
+    id: ReadOnly[str]
+    sequence: ReadOnly[int]
+    lease_ms: ReadOnly[int]
+
+
+_LIVING = "SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL"
 
 
 async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
@@ -97,12 +104,10 @@ _ORPHANED = """
       AND NOT EXISTS (
           SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
       )
-    LIMIT %s
+    LIMIT %(limit)s
 """
 
 
 async def orphaned(connection: Connection, limit: int) -> list[UUID]:
     """Return running runs whose worker is not among the living."""
-    cursor = await connection.execute(_ORPHANED, (limit,))
-    rows = await cursor.fetchall()
-    return [UUID(str(row["id"])) for row in rows]
+    return await read_ids(connection, _ORPHANED, {"limit": limit})

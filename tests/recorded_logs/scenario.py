@@ -17,7 +17,7 @@ from domain.json_values import Json
 from domain.log_archive import ArchivedEvents, LogArchive
 from eventlog.archive.move import ACTOR, APPEND
 from eventlog.database import sql
-from projections.rows import fetch_rows
+from projections.rows import read_value
 from tests.support.logs import TESTER, Parts, parts
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -195,10 +195,10 @@ async def _subjects(part: Parts) -> None:
 async def _archive(part: Parts) -> None:
     """Record an archive as an export has it: a restored log has all events in its table."""
     async with part.pool.connection() as connection:
-        [log] = await fetch_rows(connection, sql.LOG_ID, {})
+        log_id = await read_value(connection, str, sql.LOG_ID)
         what = ArchivedEvents(
             number=1,
-            file=f"{log['id']}-000001-{SHA[:12]}.jsonl.gz",
+            file=f"{log_id}-000001-{SHA[:12]}.jsonl.gz",
             sha256=SHA,
             size_bytes=1_234,
             events=6,
@@ -207,7 +207,7 @@ async def _archive(part: Parts) -> None:
             last_position=10,
             ended_before=part.jobs.clock(),
         )
-        archive = LogArchive.record(what, UUID(str(log["id"])), part.jobs.clock())
+        archive = LogArchive.record(what, UUID(log_id), part.jobs.clock())
         [event] = part.jobs.stored_events([archive])
         await connection.execute(
             APPEND, (archive.id, 1, event.topic, event.state, ACTOR, archive.id)

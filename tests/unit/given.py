@@ -13,7 +13,7 @@ from domain.clock import to_iso
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
 from eventlog.encoding.codec import PlainMapper, PlainTranscoder
-from projections.envelope import Envelope, to_envelope
+from projections.envelope import Envelope, EventRow, to_envelope
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUN_ID = UUID("01957000-0000-7000-8000-000000000001")
@@ -85,12 +85,16 @@ def stored(aggregate: Aggregate, first_position: int = 1) -> list[Envelope]:
     envelopes = []
     for index, event in enumerate(aggregate.collect_events()):
         kept = _MAPPER.to_stored_event(event)
-        row = {
+        row: EventRow = {
             "topic": kept.topic,
             "state": kept.state,
-            "originator_id": kept.originator_id,
+            "originator_id": str(kept.originator_id),
             "originator_version": kept.originator_version,
             "notification_id": first_position + 10 * index,
+            "recorded_at": "2026-11-24T14:31:04.123Z",
+            "actor": "tester",
+            "correlation_id": None,
+            "causation_id": None,
         }
         envelopes.append(to_envelope(row))
     return envelopes

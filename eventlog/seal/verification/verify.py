@@ -4,7 +4,6 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import cast
 
 import psycopg
 
@@ -22,7 +21,7 @@ from eventlog.seal.raw_log import raw_chunks
 from eventlog.seal.rows import all_seals, judge
 from eventlog.seal.verification.check import SealCheck
 from eventlog.seal.verification.findings import Report
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 
 CHUNK = 500
 """Events in memory at a time, each of which may be a megabyte."""
@@ -72,14 +71,13 @@ async def _verify(
     kept: Sequence[KeptHead],
     progress: Progress,
 ) -> Report:
-    [log] = await fetch_rows(connection, sql.LOG_ID, {})
-    [sealed] = await fetch_rows(connection, seal_statements.SEALED_EVENTS, {})
-    log_id = str(log["id"])
+    log_id = await read_value(connection, str, sql.LOG_ID)
+    sealed = await read_value(connection, int, seal_statements.SEALED_EVENTS)
     check = SealCheck(log_id, kept)
-    taking = _Taking(check, progress, cast("int", sealed["events"]))
-    [without] = await fetch_rows(connection, columns.WITHOUT_POSITION, {})
-    if without["events"]:
-        check.findings.add("inserted", 0, f"{without['events']} events have no position")
+    taking = _Taking(check, progress, sealed)
+    without = await read_value(connection, int, columns.WITHOUT_POSITION)
+    if without:
+        check.findings.add("inserted", 0, f"{without} events have no position")
     async with aclosing(raw_chunks(connection, archive, CHUNK)) as chunks:
         events = _Events(chunks)
         async for row in all_seals(connection):

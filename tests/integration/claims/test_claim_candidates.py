@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 from projections.runs import claims
 from projections.runs.due import next_due
 from tests.support.logs import Parts, parts, registered
@@ -142,11 +142,9 @@ async def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(
         await connection.execute(INSERT, (_json(_crowd(Random(1), 300, 10)),))
         await connection.execute(PLANNED)
         assert await claims.claim_candidates(connection, NOW, 4)
-        [first] = await fetch_rows(
-            connection,
-            "SELECT min(scheduled_at) AS at FROM job_runs WHERE status = 'pending'",
-            {},
+        first = await read_value(
+            connection, str, "SELECT min(scheduled_at) FROM job_runs WHERE status = 'pending'"
         )
-        assert (await next_due(connection))["next_at"] == first["at"]
+        assert (await next_due(connection))["next_at"] == first
         await connection.execute("DELETE FROM job_runs")
         assert (await next_due(connection))["next_at"] is None
