@@ -102,7 +102,7 @@ async def _watcher(service: Service) -> AsyncIterator[None]:
     """Watch over lost and late runs here as well, for there may be no worker left that would."""
     observer = f"api {socket.gethostname()}-{os.getpid()}"
     work = Work(service.pool, service.files, service.listener)
-    watcher = Watcher(observer, service.executions, service.heartbeats, work)
+    watcher = Watcher(observer, service.sweeps, service.heartbeats, work)
     watcher.start(service.supervision)
     try:
         yield

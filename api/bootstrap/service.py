@@ -15,6 +15,7 @@ from domain.commands.catalog import Catalog
 from domain.commands.executions import Executions
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Subjects
+from domain.commands.sweeps import Sweeps
 from eventlog.append.postgres_log import PostgresLog
 from eventlog.append.recorder import LogFactory
 from eventlog.append.writer import Writer
@@ -50,6 +51,7 @@ class Service:
     catalog: Catalog
     subjects: Subjects
     executions: Executions
+    sweeps: Sweeps
     reader: Reader
     listener: Listener
     heartbeats: Heartbeats
@@ -90,6 +92,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             catalog=Catalog(jobs),
             subjects=Subjects(jobs),
             executions=Executions(jobs),
+            sweeps=Sweeps(jobs),
             reader=Reader(pool, files),
             listener=listener,
             heartbeats=Heartbeats(pool),

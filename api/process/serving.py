@@ -72,6 +72,7 @@ def work(
             worker = Worker(
                 worker_settings,
                 service.executions,
+                service.sweeps,
                 service.heartbeats,
                 Work(service.pool, service.files, service.listener),
                 executor,

@@ -4,6 +4,7 @@ That is the repositories and builds that follow the runs, and the build after an
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -49,8 +50,8 @@ async def with_catalog(
     locked: Locked | None = None,
 ) -> list[Aggregate]:
     """Return the runs and all that their new events move in the catalog, the runs first."""
-    if not runs:
-        return []
+    if all(run.entry_point not in reserved.ENTRY_POINTS for run in runs):
+        return [*runs]
     # What follows them happens in their moment, not a millisecond later.
     now = max(run.modified_on for run in runs)
     ingested = await _ingestions(source, runs, effects, now, locked)
@@ -60,6 +61,8 @@ async def with_catalog(
 
 async def inputs_of(source: Source, run: JobRun, locked: Locked | None = None) -> JsonObject:
     """Return what the run's handler is given to read: `{}` for all but the built-in jobs."""
+    if run.entry_point not in reserved.ENTRY_POINTS:
+        return {}
     repository_id = catalog.repository_of(run)
     if repository_id is not None:
         repository = await _one(source, Repository, repository_id, locked)
@@ -73,21 +76,21 @@ async def inputs_of(source: Source, run: JobRun, locked: Locked | None = None) -
     return {"build": build.record, "repository": _shown(owner)}
 
 
-async def completed(source: Source, definition: JobDefinition, launch: Launch) -> JsonObject:
-    """Return the launch's parameters, a build's with its app: builds of one app take turns by it.
+async def of_its_app(source: Source, launch: Launch) -> Launch:
+    """Return the launch of a build, with its app: builds of one app take turns by it.
 
     Raises:
         InvalidInputError: they name another app than the build's.
     """
     given = launch.parameters
-    build_id = catalog.named_build(definition.spec.entry_point, given)
+    build_id = catalog.named_build(reserved.BUILD_ENTRY_POINT, given)
     build = await _one(source, Build, build_id, None)
     if build is None:
-        return given
+        return launch
     if given.get("repositoryId") not in {None, build.repository_id}:
         message = f"the build is of the app {build.repository_id}; leave this out"
         raise InvalidInputError([Issue("/parameters/repositoryId", message, "const")])
-    return {**given, "repositoryId": build.repository_id}
+    return replace(launch, parameters={**given, "repositoryId": build.repository_id})
 
 
 def new_build(  # noqa: PLR0913 - what a build is made of

@@ -1,4 +1,4 @@
-"""`Catalog`: the commands of the catalog's clients, one method each, on top of `Jobs`."""
+"""`Catalog`: the commands of the catalog's clients, one method each."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from domain import identifiers
 from domain.catalog.build import Build, Wanted
 from domain.catalog.repository import App, Repository
 from domain.catalog.units import new_build
-from domain.commands.jobs import Jobs
+from domain.commands.application import LogApplication
 from domain.errors import ConflictError, NotFoundError, VersionConflictError
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.reserved import BUILD_SLUG, INGEST_SLUG
@@ -19,8 +19,8 @@ from domain.ports import Origin, Row, Unit
 class Catalog:
     """What clients may do to apps and builds."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, application: LogApplication) -> None:
+        self._application = application
 
     async def add_app(self, app: App, origin: Origin) -> Row:
         """Add an app to the catalog and launch its ingestion, in one unit; return its row.
@@ -28,10 +28,10 @@ class Catalog:
         Raises:
             ConflictError: `app_exists`.
         """
-        repository = Repository.add(app, self._jobs.clock())
+        repository = Repository.add(app, self._application.clock())
         run = await self._ingestion_of(repository, origin)
         try:
-            saved = await self._jobs.save(repository, run, origin=origin)
+            saved = await self._application.save(repository, run, origin=origin)
         except VersionConflictError:
             raise ConflictError("app_exists", f"app {app.id} already exists") from None
         return saved.rows[repository.id]
@@ -48,7 +48,7 @@ class Catalog:
             repository = await self._repository(client_id)
             return [repository, await self._ingestion_of(repository, origin)]
 
-        saved = await self._jobs.decide_and_save(decide, origin)
+        saved = await self._application.decide_and_save(decide, origin)
         return saved.rows[identifiers.repository_id(client_id)]
 
     async def request_build(self, client_id: str, wanted: Wanted, origin: Origin) -> Row:
@@ -67,7 +67,7 @@ class Catalog:
             NotFoundError: `build_not_found`.
             ConflictError: `build_not_failed`.
         """
-        build = (await self._jobs.load(Build, [build_id])).get(build_id)
+        build = await self._application.find(Build, build_id)
         if build is None:
             raise NotFoundError("build_not_found", "build not found")
         caused = Origin(origin.actor, causation_id=identifiers.event_id(build.id, build.version))
@@ -76,21 +76,24 @@ class Catalog:
     async def _launch_build(
         self, client_id: str, wanted: Wanted, origin: Origin, continues: UUID | None
     ) -> Row:
-        definition = await self._jobs.definition(identifiers.definition_id(BUILD_SLUG))
-        build, run = new_build(self._jobs, definition, client_id, wanted, Launch(), origin.actor)
-        unit = Unit(self._jobs.stored_events([build, run]), origin, continues=continues)
-        return (await self._jobs.log_port.append(unit)).rows[build.id]
+        application = self._application
+        definition = await application.definition(identifiers.definition_id(BUILD_SLUG))
+        build, run = new_build(application, definition, client_id, wanted, Launch(), origin.actor)
+        unit = Unit(application.stored_events([build, run]), origin, continues=continues)
+        saved = await application.log_port.append(unit)
+        return saved.rows[build.id]
 
     async def _repository(self, client_id: str) -> Repository:
         aggregate_id = identifiers.repository_id(client_id)
-        repository = (await self._jobs.load(Repository, [aggregate_id])).get(aggregate_id)
+        repository = await self._application.find(Repository, aggregate_id)
         if repository is None:
             raise NotFoundError("app_not_found", "app not found")
         return repository
 
     async def _ingestion_of(self, repository: Repository, origin: Origin) -> JobRun:
-        definition = await self._jobs.definition(identifiers.definition_id(INGEST_SLUG))
+        definition = await self._application.definition(identifiers.definition_id(INGEST_SLUG))
         launch = Launch(parameters={"repositoryId": repository.client_id})
-        run = new_run(definition, launch, self._jobs.new_id(), origin.actor, self._jobs.clock())
-        repository.request_ingestion(str(run.id), self._jobs.clock())
+        run_id = self._application.new_id()
+        run = new_run(definition, launch, run_id, origin.actor, self._application.clock())
+        repository.request_ingestion(str(run_id), self._application.clock())
         return run

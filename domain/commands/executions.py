@@ -1,4 +1,4 @@
-"""The commands of workers and of the clock: claim, report, end, recover. Every one passes the run's fence."""
+"""`Executions`: the commands of workers: claim, report, end. Every one passes the run's fence."""
 
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -10,7 +10,7 @@ from eventsourcing.domain import Aggregate
 
 from domain.catalog.effects import Effect, effect_issues
 from domain.catalog.units import inputs_of, with_catalog
-from domain.commands.jobs import Jobs
+from domain.commands.application import LogApplication
 from domain.errors import DomainError, Issue, WorkerBuriedError
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.run import JobRun
@@ -23,9 +23,8 @@ MAX_RESULT_BYTES = 1_048_576
 """A result is read with every list of runs; what is larger belongs into a store, and its address
 into the result."""
 
-SWEEP_LIMIT = 500
-"""How many runs one recovery or expiry moves at a time, so that no append holds the lock for
-long."""
+MAX_PINNED = 1_024
+"""Specifications kept in memory; to fill them in again costs one look-up each."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,16 @@ class Claim:
 class Executions:
     """What workers may do to runs."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, application: LogApplication) -> None:
+        self._application = application
         self._held: dict[UUID, JobRun] = {}
         self._pinned: dict[tuple[UUID, int], Spec] = {}
 
     async def claim(self, worker_id: str, slots: int) -> list[Claim]:
-        """Claim up to `slots` due runs, the most urgent first; each `Started` is in the log when this returns.
+        """Claim up to `slots` due runs, the most urgent first.
 
-        Nothing is left to be looked up afterwards: a look-up that failed would leave claimed runs
-        to nobody.
+        Each `Started` is in the log when this returns. Nothing is left to be looked up afterwards:
+        a look-up that failed would leave claimed runs to nobody.
 
         Raises:
             WorkerBuriedError: the worker has been declared dead.
@@ -65,30 +64,34 @@ class Executions:
             run_ids = await locked.claimable_run_ids()
             if run_ids is None:
                 raise WorkerBuriedError(worker_id)
-            due = await self._jobs.load(JobRun, run_ids, locked)
-            runs = list(due.values())
-            claims[:] = [
-                await self._claim(run, worker_id, locked) for run in runs if not run.erased
-            ]
-            for run in runs:
+            due = await self._application.load(JobRun, run_ids, locked)
+            claims.clear()
+            for run in due.values():
                 if run.erased:
                     self._give_up(run, worker_id, locked.now)
-            return await with_catalog(self._jobs, runs, (), locked)
+                else:
+                    claims.append(await self._claim(run, worker_id, locked))
+            return await with_catalog(self._application, list(due.values()), (), locked)
 
-        await self._jobs.save_under_lock(decide, _by(worker_id), Claimant(worker_id, slots))
-        self._held = {
-            run_id: run
-            for run_id, run in self._held.items()
-            if run.holder and run.holder.worker_id == worker_id
-        }
-        self._held |= {claim.run.id: copy(claim.run) for claim in claims}
+        claimant = Claimant(worker_id, slots)
+        await self._application.save_under_lock(decide, _by(worker_id), claimant)
+        self._hold(worker_id, claims)
         return claims
+
+    def _hold(self, worker_id: str, claims: Sequence[Claim]) -> None:
+        """Keep the claimed runs as they are now; forget those of the worker's former lives."""
+        held = {id_: run for id_, run in self._held.items() if _is_held_by(worker_id, run)}
+        for claim in claims:
+            held[claim.run.id] = copy(claim.run)
+        self._held = held
 
     async def progress(self, run_id: UUID, holder: Holder, report: Report) -> None:
         """Record what the handler reports while it runs."""
-        await self._command(
-            run_id, holder, lambda run: run.progress(holder, self._jobs.clock(), report)
-        )
+
+        def act(run: JobRun) -> None:
+            run.progress(holder, self._application.clock(), report)
+
+        await self._command(run_id, holder, act)
 
     async def succeed(
         self,
@@ -99,43 +102,47 @@ class Executions:
         effects: Sequence[Effect] = (),
     ) -> None:
         """Record a result with all its effects, or fail the attempt if the result breaks a rule."""
-        run = self._held.get(run_id) or await self._jobs.run(run_id)
+        run = self._held.get(run_id)
+        if run is None:
+            run = await self._application.run(run_id)
         spec = await self.pinned_spec(run.definition_id, run.definition_version)
         issues = _result_issues(spec, result, effects)
         if issues:
-            message = "invalid result: " + "; ".join(
-                f"{issue.path}: {issue.message}" for issue in issues
-            )
-            await self.fail(run_id, holder, Failure(message, "invalid_result"), report)
+            told = "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
+            failure = Failure(f"invalid result: {told}", "invalid_result")
+            await self.fail(run_id, holder, failure, report)
             return
-        await self._command(
-            run_id,
-            holder,
-            lambda run: run.succeed(holder, self._jobs.clock(), result, report),
-            effects,
-        )
+
+        def act(run: JobRun) -> None:
+            run.succeed(holder, self._application.clock(), result, report)
+
+        await self._command(run_id, holder, act, effects)
 
     async def fail(self, run_id: UUID, holder: Holder, failure: Failure, report: Report) -> None:
         """End the attempt as failed."""
-        random = self._jobs.random.random
-        await self._command(
-            run_id,
-            holder,
-            lambda run: run.fail(holder, self._jobs.clock(), failure, report, random),
-        )
+        random = self._application.random.random
+
+        def act(run: JobRun) -> None:
+            run.fail(holder, self._application.clock(), failure, report, random)
+
+        await self._command(run_id, holder, act)
 
     async def time_out(self, run_id: UUID, holder: Holder, report: Report) -> None:
         """End the attempt as timed out."""
-        random = self._jobs.random.random
-        await self._command(
-            run_id, holder, lambda run: run.time_out(holder, self._jobs.clock(), report, random)
-        )
+        random = self._application.random.random
+
+        def act(run: JobRun) -> None:
+            run.time_out(holder, self._application.clock(), report, random)
+
+        await self._command(run_id, holder, act)
 
     async def expire(self, run_id: UUID, holder: Holder, message: str, report: Report) -> None:
         """End the run as expired because its handler says so."""
-        await self._command(
-            run_id, holder, lambda run: run.expire(holder, self._jobs.clock(), message, report)
-        )
+
+        def act(run: JobRun) -> None:
+            run.expire(holder, self._application.clock(), message, report)
+
+        await self._command(run_id, holder, act)
 
     async def confirm_cancel(
         self,
@@ -147,68 +154,35 @@ class Executions:
         by_handler: bool = False,
     ) -> None:
         """Record that a run to be canceled has really stopped."""
-        await self._command(
-            run_id,
-            holder,
-            lambda run: run.confirm_cancel(
-                holder, self._jobs.clock(), reason, report, by_handler=by_handler
-            ),
-        )
+
+        def act(run: JobRun) -> None:
+            now = self._application.clock()
+            run.confirm_cancel(holder, now, reason, report, by_handler=by_handler)
+
+        await self._command(run_id, holder, act)
 
     async def hand_back(self, run_id: UUID, holder: Holder) -> None:
         """Return a run because the worker stops, or its lease is over."""
-        await self._command(run_id, holder, lambda run: run.hand_back(holder, self._jobs.clock()))
 
-    async def expire_overdue(self) -> int:
-        """Expire runs whose start deadline is over; return how many."""
-        expired: list[UUID] = []
+        def act(run: JobRun) -> None:
+            run.hand_back(holder, self._application.clock())
 
-        async def decide(locked: Locked) -> list[Aggregate]:
-            runs = await self._jobs.load(JobRun, await locked.overdue_run_ids(SWEEP_LIMIT), locked)
-            for run in runs.values():
-                run.expire_start(locked.now)
-            expired[:] = list(runs)
-            return await with_catalog(self._jobs, list(runs.values()), (), locked)
-
-        await self._jobs.save_under_lock(decide, Origin(actor="system"))
-        return len(expired)
-
-    async def recover(self, suspects: Sequence[tuple[str, int]], observer: str) -> list[UUID]:
-        """Declare silent workers dead, and end the attempts of all runs that no living worker holds.
-
-        Args:
-            suspects: ids of workers, each with the sequence at which its heartbeat stands still.
-            observer: who says so.
-        """
-        lost: list[UUID] = []
-
-        async def decide(locked: Locked) -> list[Aggregate]:
-            for worker_id, sequence in suspects:
-                await locked.bury_worker(worker_id, sequence)
-            runs = await self._jobs.load(JobRun, await locked.orphaned_run_ids(SWEEP_LIMIT), locked)
-            for run in runs.values():
-                if run.holder is not None:
-                    message = f"worker {run.holder.worker_id} stopped answering"
-                    run.lose(run.holder, locked.now, message, self._jobs.random.random)
-            lost[:] = list(runs)
-            return await with_catalog(self._jobs, list(runs.values()), (), locked)
-
-        await self._jobs.save_under_lock(decide, Origin(actor=observer))
-        return lost
+        await self._command(run_id, holder, act)
 
     async def pinned_spec(
         self, definition_id: UUID, version: int, locked: Locked | None = None
     ) -> Spec:
         """Return a definition's content as of a version. Versions never change, so they are kept."""
         key = (definition_id, version)
-        if key not in self._pinned:
-            definition = (await self._jobs.load(JobDefinition, [definition_id], locked))[
-                definition_id
-            ]
-            if len(self._pinned) >= 1024:  # noqa: PLR2004 - bounds memory; refilling costs one look-up each
-                self._pinned.clear()
-            self._pinned[key] = definition.as_pinned(version)
-        return self._pinned[key]
+        known = self._pinned.get(key)
+        if known is not None:
+            return known
+        found = await self._application.load(JobDefinition, [definition_id], locked)
+        spec = found[definition_id].as_pinned(version)
+        if len(self._pinned) >= MAX_PINNED:
+            self._pinned.clear()
+        self._pinned[key] = spec
+        return spec
 
     async def _command(
         self,
@@ -217,37 +191,48 @@ class Executions:
         act: Callable[[JobRun], None],
         effects: Sequence[Effect] = (),
     ) -> None:
-        """Let the run decide: as this process left it, if it did, and else, or if that is outdated, as the log has it.
+        """Let the run decide: as this process left it, or else as the log has it.
 
-        The log alone is right: what is decided on an outdated run is refused by its version.
+        The log alone is right: what is decided on an outdated run is refused by its version, and
+        then decided anew.
         """
         known = self._held.pop(run_id, None)
         decided: list[JobRun] = []
 
         async def decide() -> list[Aggregate]:
             nonlocal known
-            run, known = known, None
+            run = known
+            known = None
             if run is None or not _allows(run, act):
-                run = await self._jobs.run(run_id)
+                run = await self._application.run(run_id)
                 act(run)
             decided[:] = [run]
-            return await with_catalog(self._jobs, [run], effects)
+            return await with_catalog(self._application, [run], effects)
 
-        await self._jobs.decide_and_save(decide, _by(holder.worker_id))
+        await self._application.decide_and_save(decide, _by(holder.worker_id))
         for run in decided:
             if run.status == "running":
                 self._held[run_id] = run
 
     def _give_up(self, run: JobRun, worker_id: str, now: datetime) -> None:
-        """Fail a run whose keys are lost, as by a backup without them: no handler may take the mark for a value."""
+        """Fail a run whose keys are lost, as by a backup without them.
+
+        No handler may take the mark of what is gone for a value.
+        """
         message = f"personal data among its parameters are gone: {', '.join(run.erased)}"
         holder = run.start(worker_id, now)
-        run.fail(holder, now, Failure(message, permanent=True), Report(), self._jobs.random.random)
+        failure = Failure(message, permanent=True)
+        run.fail(holder, now, failure, Report(), self._application.random.random)
 
     async def _claim(self, run: JobRun, worker_id: str, locked: Locked) -> Claim:
         spec = await self.pinned_spec(run.definition_id, run.definition_version, locked)
-        inputs = await inputs_of(self._jobs, run, locked)
-        return Claim(run, run.start(worker_id, locked.now), spec, inputs)
+        inputs = await inputs_of(self._application, run, locked)
+        holder = run.start(worker_id, locked.now)
+        return Claim(run, holder, spec, inputs)
+
+
+def _is_held_by(worker_id: str, run: JobRun) -> bool:
+    return run.holder is not None and run.holder.worker_id == worker_id
 
 
 def _allows(run: JobRun, act: Callable[[JobRun], None]) -> bool:
@@ -262,10 +247,10 @@ def _allows(run: JobRun, act: Callable[[JobRun], None]) -> bool:
 def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[Issue]:
     if len(canonical(result)) > MAX_RESULT_BYTES:
         return [Issue("/result", f"larger than {MAX_RESULT_BYTES} bytes", "maxLength")]
-    broken = (
-        violations(spec.output_schema, result, "/result") if spec.output_schema is not None else []
-    )
-    return broken + effect_issues(effects)
+    issues = effect_issues(effects)
+    if spec.output_schema is None:
+        return issues
+    return violations(spec.output_schema, result, "/result") + issues
 
 
 def _by(worker_id: str) -> Origin:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from domain.commands.jobs import Jobs
+from domain.commands.application import LogApplication
 from domain.errors import ConflictError, NotFoundError
 from domain.personal.subject import Subject
 from domain.ports import Locked, Origin, Row
@@ -31,11 +31,13 @@ class Erasure:
 class Subjects:
     """What may be done to subjects."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, application: LogApplication) -> None:
+        self._application = application
 
     async def erase(self, subject: str, reason: str | None, origin: Origin) -> Erasure:
-        """Destroy the subject's key and rewrite the rows that hold its data, in the transaction of the event.
+        """Destroy the subject's key, and rewrite the rows that hold its data.
+
+        Both happen in the transaction of the event.
 
         Raises:
             NotFoundError: `subject_not_found`, nothing is kept under this name; it may have been
@@ -53,15 +55,18 @@ class Subjects:
                 )
             _refuse_unfinished(await locked.unfinished_runs_of(key_id))
             erased[:] = [key_id]
-            return [Subject.erase(key_id, reason, await locked.erase_subject(key_id), locked.now)]
+            runs = await locked.erase_subject(key_id)
+            return [Subject.erase(key_id, reason, runs, locked.now)]
 
-        saved = await self._jobs.save_under_lock(decide, origin)
+        saved = await self._application.save_under_lock(decide, origin)
         return Erasure(saved.positions[0], saved.rows[erased[0]])
 
 
 def _refuse_unfinished(run_ids: Sequence[UUID]) -> None:
-    if run_ids:
-        named = ", ".join(str(run_id) for run_id in run_ids[:NAMED_RUNS])
-        more = f" and {len(run_ids) - NAMED_RUNS} more" if len(run_ids) > NAMED_RUNS else ""
-        message = f"runs of this subject are pending or running; cancel them first: {named}{more}"
-        raise ConflictError("subject_has_unfinished_runs", message)
+    if not run_ids:
+        return
+    named = ", ".join(map(str, run_ids[:NAMED_RUNS]))
+    if len(run_ids) > NAMED_RUNS:
+        named += f" and {len(run_ids) - NAMED_RUNS} more"
+    message = f"runs of this subject are pending or running; cancel them first: {named}"
+    raise ConflictError("subject_has_unfinished_runs", message)

@@ -10,3 +10,7 @@ BUILD_SLUG = "repository-build"
 
 
 BUILD_ENTRY_POINT = "catalog.build.run"
+
+
+ENTRY_POINTS = frozenset({INGEST_ENTRY_POINT, BUILD_ENTRY_POINT})
+"""Only runs of these move the catalog."""

@@ -14,7 +14,7 @@ from eventlog.seal.head_files import read_head, write_head
 from eventlog.seal.merkle import Frontier
 from eventlog.seal.rows import as_bytes
 from eventlog.seal.seal import SealError, SignedHead, tree_of, trusted
-from projections.rows import Connection, fetch_rows
+from projections.rows import Connection, read_value
 
 logger = logging.getLogger(__name__)
 
@@ -98,9 +98,8 @@ class Tips:
         known = self._known()
         if known is not None:
             raise SealError(f"the database has no seals, but {self._kept(known)}")
-        rows = await fetch_rows(connection, sql.LOG_ID, {})
-        names = [str(row["id"]) for row in rows]
-        return Tip("".join(names), None, Frontier())
+        log_id = await read_value(connection, str, sql.LOG_ID)
+        return Tip(log_id, None, Frontier())
 
     async def keep(self, tip: Tip) -> None:
         """Keep a tip that was committed, here and in the file."""

@@ -99,9 +99,9 @@ async def _runs(part: Parts) -> None:
     await part.jobs.cancel(run_id, None, TESTER)
     await does.confirm_cancel(run_id, holder, "stopped", Report(logs_url="https://logs.example/2"))
     run_id, holder = await started(max_attempts=1)
-    await does.recover([(worker, 0)], "observer")
+    await part.sweeps.recover([(worker, 0)], "observer")
     await part.jobs.launch("report", Launch(start_deadline_ms=1, delay_ms=1), TESTER)
-    while not await does.expire_overdue():
+    while not await part.sweeps.expire_overdue():
         await asyncio.sleep(0.01)
     await part.jobs.launch("report", Launch(delay_ms=86_400_000, priority=-5), TESTER)
 

@@ -112,10 +112,10 @@ class Driver:
             )
 
     async def _expire_overdue(self) -> None:
-        await self._part.executions.expire_overdue()
+        await self._part.sweeps.expire_overdue()
 
     async def _lose_worker(self) -> None:
-        await self._part.executions.recover([(self._worker_id, 0)], self._name)
+        await self._part.sweeps.recover([(self._worker_id, 0)], self._name)
         await self._new_worker()
 
     async def _revise(self) -> None:

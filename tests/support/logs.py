@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from domain.commands.executions import Executions
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Subjects
+from domain.commands.sweeps import Sweeps
 from domain.jobs.definition import Spec
 from domain.ports import Origin
 from eventlog.append.postgres_log import PostgresLog
@@ -38,6 +39,7 @@ class Parts:
     url: str
     jobs: Jobs
     executions: Executions
+    sweeps: Sweeps
     writer: Writer
     reader: Reader
     pool: AsyncConnectionPool[Connection]
@@ -77,6 +79,7 @@ async def parts(
             url,
             jobs,
             Executions(jobs),
+            Sweeps(jobs),
             writer,
             Reader(pool, files),
             pool,

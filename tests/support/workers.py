@@ -58,6 +58,7 @@ async def working(
     worker = Worker(
         settings,
         executions or part.executions,
+        part.sweeps,
         heartbeats or part.heartbeats,
         Work(part.pool, part.files, listener),
         executor,

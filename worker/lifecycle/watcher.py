@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import monotonic
 
-from domain.commands.executions import Executions
+from domain.commands.sweeps import Sweeps
 from domain.errors import (
     LogUnavailableError,
     OutcomeUnknownError,
@@ -35,11 +35,9 @@ lease is over."""
 class Watcher:
     """One observer. It trusts its own monotonic clock alone, never that of another host."""
 
-    def __init__(
-        self, observer: str, executions: Executions, heartbeats: Heartbeats, work: Work
-    ) -> None:
+    def __init__(self, observer: str, sweeps: Sweeps, heartbeats: Heartbeats, work: Work) -> None:
         self._observer = observer
-        self._executions = executions
+        self._sweeps = sweeps
         self._heartbeats = heartbeats
         self._work = work
         self._seen: dict[str, tuple[int, float]] = {}
@@ -71,7 +69,7 @@ class Watcher:
 
     async def _recover(self, silent: Sequence[Beat]) -> None:
         dead = [(worker.worker_id, worker.sequence) for worker in silent]
-        recovered = await self._executions.recover(dead, self._observer)
+        recovered = await self._sweeps.recover(dead, self._observer)
         names = [worker_id for worker_id, _ in dead]
         runs = [str(run_id) for run_id in recovered]
         logger.warning(
@@ -84,7 +82,7 @@ class Watcher:
         deadline_in_s = await self._work.deadline_in_s()
         if deadline_in_s is None or deadline_in_s > 0:
             return
-        expired = await self._executions.expire_overdue()
+        expired = await self._sweeps.expire_overdue()
         if expired:
             logger.info("expired %d runs that had not started in time", expired)
 

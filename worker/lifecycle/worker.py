@@ -11,6 +11,7 @@ from time import monotonic
 from uuid import uuid4
 
 from domain.commands.executions import Executions
+from domain.commands.sweeps import Sweeps
 from domain.errors import (
     LogUnavailableError,
     OutcomeUnknownError,
@@ -77,6 +78,7 @@ class Worker:
         self,
         settings: WorkerSettings,
         executions: Executions,
+        sweeps: Sweeps,
         heartbeats: Heartbeats,
         work: Work,
         executor: Executor,
@@ -87,6 +89,7 @@ class Worker:
         self._settings = settings
         self._supervision = supervision
         self._executions = executions
+        self._sweeps = sweeps
         self._heartbeats = heartbeats
         self._work = work
         attempt_settings = AttemptSettings(settings.slots, settings.handler_settings)
@@ -129,7 +132,7 @@ class Worker:
         """Live one life under one id."""
         await self._register()
         observer = f"worker {self.worker_id}"
-        watcher = Watcher(observer, self._executions, self._heartbeats, self._work)
+        watcher = Watcher(observer, self._sweeps, self._heartbeats, self._work)
         watcher.start(self._supervision)
         self._claims = self._supervise("claims", self._claim_and_drain, self._settings.poll_s)
         # In time for the next beat: it must see that the lease is over before others do.

@@ -69,7 +69,7 @@ async def test_a_worker_declared_dead_gets_nothing(database_url: str, part: Part
 
 async def test_an_idle_worker_that_fell_silent_is_buried_once_and_for_all(part: Parts) -> None:
     await part.worker("w")
-    assert await part.executions.recover([("w", 0)], "observer") == []
+    assert await part.sweeps.recover([("w", 0)], "observer") == []
     assert await part.heartbeats.living() == []
 
 
@@ -79,7 +79,7 @@ async def test_a_worker_that_beat_after_all_is_not_buried(database_url: str, par
     await _launch(part, slug)
     await part.executions.claim("w", 1)
     assert await part.heartbeats.beat("w")
-    assert await part.executions.recover([("w", 0)], "observer") == []
+    assert await part.sweeps.recover([("w", 0)], "observer") == []
     assert query(database_url, "SELECT status FROM job_runs") == [("running",)]
 
 
@@ -93,7 +93,7 @@ async def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_resul
     # However it came to leave without recording the run's end.
     await part.heartbeats.leave("w")
     assert await part.heartbeats.any_orphaned()
-    assert await part.executions.recover([], "observer") == [claim.run.id]
+    assert await part.sweeps.recover([], "observer") == [claim.run.id]
     assert not await part.heartbeats.any_orphaned()
     with pytest.raises(StaleExecutionError):
         await part.executions.succeed(claim.run.id, claim.holder, "late", Report())
@@ -142,7 +142,7 @@ async def test_start_deadlines_expire_only_what_never_started(
     [waiting] = await _launch(part, slug, start_deadline_ms=200)
     [claim] = await part.executions.claim("w", 1)
     await part.executions.hand_back(claim.run.id, claim.holder)
-    while await part.executions.expire_overdue() == 0:
+    while await part.sweeps.expire_overdue() == 0:
         await asyncio.sleep(0.05)
     rows = dict(query(database_url, "SELECT id::text, status FROM job_runs"))
     assert rows == {started: "pending", waiting: "expired"}

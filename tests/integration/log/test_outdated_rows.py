@@ -34,7 +34,7 @@ async def test_a_cancel_from_elsewhere_before_the_recovery_of_a_lost_run_ends_it
         launched = [(await one.jobs.launch(slug, Launch(), TESTER)).run_id for _ in range(count)]
         await one.executions.claim("w", count)
         await other.jobs.cancel(launched[0], "not wanted any more", TESTER)
-        assert sorted(await one.executions.recover([("w", 0)], "observer")) == sorted(launched)
+        assert sorted(await one.sweeps.recover([("w", 0)], "observer")) == sorted(launched)
         shown = dict(query(database_url, "SELECT id, status FROM job_runs"))
         assert shown == dict.fromkeys(launched, "pending") | {launched[0]: "canceled"}
 
@@ -69,7 +69,7 @@ async def test_a_lost_run_that_cannot_be_read_does_not_end_the_watch_over_others
     late = await part.jobs.launch(slug, Launch(start_deadline_ms=1), TESTER)
     work = Work(part.pool, part.files, Listener(Database(database_url)))
     supervision = Supervision()
-    watcher = Watcher("observer", part.executions, part.heartbeats, work)
+    watcher = Watcher("observer", part.sweeps, part.heartbeats, work)
     watcher.start(supervision)
     try:
         async with asyncio.timeout(ENOUGH_S):
