@@ -1,11 +1,15 @@
 """Answers: how they are written, and their shapes as OpenAPI shows them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, create_model
 from pydantic.alias_generators import to_camel
+
+from domain.json_values import Json, JsonObject
+from domain.ports import Row
+from projections.rows import Column, columns_in
 
 T = TypeVar("T")
 M = TypeVar("M")
@@ -17,17 +21,48 @@ class Shape(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
 
-S = TypeVar("S", bound=type[Shape])
+S = TypeVar("S", bound=Shape)
 
 
-def described(text: str) -> Callable[[S], S]:
+def described(text: str) -> Callable[[type[S]], type[S]]:
     """Let clients read this of a shape, where it is too long for the first line of a docstring."""
 
-    def add(shape: S) -> S:
+    def add(shape: type[S]) -> type[S]:
         shape.__doc__ = text
         return shape
 
     return add
+
+
+def with_columns(row: type[Row], shown: Mapping[str, str]) -> Callable[[type[S]], type[S]]:
+    """Give a shape, in their order, the columns of a row that clients see.
+
+    Args:
+        row: the type of a table's rows.
+        shown: columns by their names in JSON.
+    """
+    names = set(shown.values())
+    fields = {column.name: _field(column) for column in columns_in(row) if column.name in names}
+
+    def give(shape: type[S]) -> type[S]:
+        place, about = shape.__module__, shape.__doc__
+        name = shape.__name__
+        return create_model(name, __base__=shape, __module__=place, __doc__=about, **fields)
+
+    return give
+
+
+def _field(column: Column) -> Any:
+    value: Any = column.value
+    if column.kind == "timestamptz":
+        value = AwareDatetime
+    elif value == JsonObject:
+        value = dict[str, JsonValue]
+    elif value == Json:
+        value = JsonValue
+    if column.nullable:
+        return value | None
+    return value
 
 
 class Data(Shape, Generic[T]):

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, JsonValue, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from api.shapes.base import Shape
+from api.shapes.base import Shape, with_columns
 from api.shapes.fields import (
     _MAX_INT,
     _YEAR_MS,
@@ -19,31 +19,12 @@ from api.shapes.fields import (
 )
 from api.shapes.runs import Run
 from domain.jobs.definition import Spec
+from projections import job_definitions
 
 
+@with_columns(job_definitions.JobDefinitionRow, job_definitions.SHOWN)
 class Definition(Shape):
     """A job definition, as its newest version says."""
-
-    id: str
-    slug: str
-    name: str
-    version: int
-    type: str
-    runtime: str
-    entry_point: str
-    parameters_schema: dict[str, JsonValue]
-    default_parameters: dict[str, JsonValue]
-    output_schema: dict[str, JsonValue] | None
-    timeout_ms: int | None
-    retry_policy: dict[str, JsonValue] | None
-    metadata: JsonValue
-    priority: int
-    max_concurrent_runs: int | None
-    concurrency_key: str | None
-    start_deadline_ms: int | None
-    resources: dict[str, JsonValue] | None
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
 
 
 class JobWithRuns(Shape):

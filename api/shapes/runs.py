@@ -2,41 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.shapes.base import PageMeta, Shape, described
+from api.shapes.base import PageMeta, Shape, described, with_columns
 from api.shapes.fields import _YEAR_MS, Attempts, JsonObject, Priority, Time, TimeoutMs, _Body
 from domain.jobs.launching import Launch
+from projections import job_runs
 
 
+@with_columns(job_runs.RunRow, job_runs.SHOWN)
 class Run(Shape):
     """A run of a job."""
-
-    id: str
-    job_definition_id: str
-    slug: str
-    definition_version: int
-    status: Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
-    parameters: dict[str, JsonValue]
-    result: JsonValue
-    error_message: str | None
-    failure_reason: str | None
-    logs_url: str | None
-    metrics: dict[str, JsonValue] | None
-    context: dict[str, JsonValue] | None
-    timeout_ms: int | None
-    attempt: int
-    max_attempts: int
-    duration_ms: int | None
-    priority: int
-    scheduled_at: AwareDatetime
-    started_at: AwareDatetime | None
-    completed_at: AwareDatetime | None
-    cancel_requested_at: AwareDatetime | None
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
-    idempotency_key: str | None
-    requested_by: str
 
 
 class AttemptEntry(Shape):
