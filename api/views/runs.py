@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from typing_extensions import override
+
 from domain.json_values import JsonObject
 from eventlog.history.as_of import opened
 from eventlog.keys.log_files import LogFiles
@@ -38,7 +40,7 @@ class View(Protocol):
         """Return where in the log one looks from, None for the present."""
 
 
-class Present:
+class Present(View):
     """The tables as they stand."""
 
     position: int | None = None
@@ -46,20 +48,20 @@ class Present:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @override
     async def run(self, run_id: UUID) -> RunRow | None:
-        """See `View`."""
         return await lists.by_id(self._connection, run_id)
 
+    @override
     async def job(self, slug: str) -> JobDefinitionRow | None:
-        """See `View`."""
         return await job_definitions.by_slug(self._connection, slug)
 
+    @override
     async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
-        """See `View`."""
         return await rows_by_id(self._connection, job_definitions.TABLE, list(ids))
 
+    @override
     async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[RunRow], bool]:
-        """See `View`."""
         return await lists.list_runs(self._connection, wanted, limit, offset)
 
 

@@ -1,6 +1,6 @@
-"""One transaction of the writer, in two round trips: what is needed is read under the lock, then all is written.
+"""One transaction of the writer, in two round trips.
 
-Where something is decided under the lock, what the decision reads lies in between: one round trip
+First what is needed is read under the lock, then all is written. Where something is decided under the lock, what the decision reads lies in between: one round trip
 for a claim. What is to be written follows from what was read by `eventlog.append.plan`; which
 errors mean what is the writer's business.
 """
@@ -10,20 +10,21 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso
 from domain.errors import VersionConflictError
 from domain.ports import Claimant, Locked, Saved, Unit
-from eventlog.append import statements as schema
+from eventlog.append import statements
 from eventlog.append.locked_log import Claim, LockedLog
 from eventlog.append.lookups import Finder
-from eventlog.append.plan import Plan, Statement, key_of, outcome
+from eventlog.append.plan import Key, Plan, Statement, key_of, outcome
 from eventlog.append.running_rows import RunningRows
 from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
-from eventlog.database.pipeline import RoundTrip, roll_back
+from eventlog.database.pipeline import Answer, RoundTrip, roll_back
 from eventlog.keys.log_files import LogFiles
-from projections.rows import Connection, read_rows
+from projections.rows import Connection, as_rows, read_rows
 from projections.runs import claims
 
 DecideEvents = Callable[[Locked], Awaitable[Sequence[StoredEvent]]]
@@ -53,7 +54,10 @@ class Request:
 async def prepare(
     connection: Connection, files: LogFiles, requests: list[Request], running: RunningRows
 ) -> list[Statement]:
-    """Lock, decide, set each request's outcome; return what is to be written. Nothing: the transaction is over."""
+    """Lock, decide and set each request's outcome; return what is to be written.
+
+    Where that is nothing, the transaction is over.
+    """
     for request in requests:
         request.outcome = None
     deciding = next((request for request in requests if request.decide is not None), None)
@@ -61,67 +65,90 @@ async def prepare(
     units = [request.unit for request in requests if request is not deciding]
     locked = await _begin(connection, finder, units, deciding)
     if deciding is not None and deciding.decide is not None and locked is not None:
-        deciding.unit = Unit(await deciding.decide(locked), deciding.unit.origin)
-        units = [deciding.unit, *units]
+        events = await deciding.decide(locked)
+        deciding.unit = Unit(events, deciding.unit.origin)
+        units.insert(0, deciding.unit)
     await finder.find(units)
     plan = Plan(finder.found)
     # The decision first: what it saw is what it follows. Commands that it overtakes decide again.
     for request in sorted(requests, key=lambda request: request.decide is None):
-        request.outcome = outcome(plan, request.unit) if request.unit.events else Saved()
+        request.outcome = Saved()
+        if request.unit.events:
+            request.outcome = outcome(plan, request.unit)
     if not plan.events:
-        # It may have done something beside the log, such as declaring an idle worker dead.
-        await (commit(connection, []) if deciding else roll_back(connection))
+        await _end_without_events(connection, deciding)
         return []
-    statements = plan.statements()
+    written = plan.statements()
     for request in requests:
         if isinstance(request.outcome, Saved):
             request.outcome = Saved(request.outcome.positions, plan.rows_of(request.unit))
-    return statements
+    return written
 
 
-async def commit(connection: Connection, statements: Iterable[Statement]) -> None:
+async def _end_without_events(connection: Connection, deciding: Request | None) -> None:
+    if deciding is None:
+        await roll_back(connection)
+    else:
+        # It may have done something beside the log, such as declaring an idle worker dead.
+        await commit(connection, [])
+
+
+async def commit(connection: Connection, written: Iterable[Statement]) -> None:
     """Write and commit in one go: an error before the COMMIT means that there was none."""
     trip = RoundTrip(connection)
-    for statement, parameter in statements:
+    for statement, parameter in written:
         trip.ask(statement, (parameter,))
     trip.ask("COMMIT")
     await trip.go()
 
 
 async def committed(connection: Connection, files: LogFiles, requests: Iterable[Request]) -> bool:
-    """Find out whether a batch whose commit got no answer is in the log; compare id, version, topic and bytes.
+    """Find out whether a batch whose commit got no answer is in the log.
 
-    The append lock comes first: a transaction that still hangs in the server holds it, so once we
-    have it, what we read is final.
+    Compared are id, version, topic and bytes. The append lock comes first: a transaction that still
+    hangs in the server holds it, so once we have it, what we read is final.
     """
-    wanted = {
-        key_of(event): event
-        for request in requests
-        if request.appended
-        for event in request.unit.events
-    }
+    wanted: dict[Key, tuple[str, bytes]] = {}
+    for request in requests:
+        if request.appended:
+            for event in request.unit.events:
+                wanted[key_of(event)] = (event.topic, event.state)
     await connection.execute(sql.BEGIN_LOCKED)
     values = {"ids": [key[0] for key in wanted], "versions": [key[1] for key in wanted]}
-    rows = await read_rows(connection, HistoryRow, schema.READ_BACK, values)
+    rows = await read_rows(connection, HistoryRow, statements.READ_BACK, values)
     found = await resolved(connection, files.archive, rows)
     await roll_back(connection)
-    stored = {
-        (UUID(row["originator_id"]), row["originator_version"]): (row["topic"], bytes(row["state"]))
-        for row in found
-    }
-    return all(stored.get(key) == (event.topic, event.state) for key, event in wanted.items())
+    stored: dict[Key, tuple[str, bytes]] = {}
+    for row in found:
+        key = (UUID(row["originator_id"]), row["originator_version"])
+        stored[key] = (row["topic"], row["state"])
+    return all(stored.get(key) == content for key, content in wanted.items())
+
+
+class _Present(TypedDict):
+    now: ReadOnly[str]
 
 
 async def _begin(
     connection: Connection, finder: Finder, units: Sequence[Unit], deciding: Request | None
 ) -> LockedLog | None:
-    """Take the lock, and in the same round trip find what the units need, and what the decision will ask first."""
+    """Take the lock, and find what the units need, in one round trip.
+
+    Also asked is what the decision will want to know first.
+    """
     trip = RoundTrip(connection)
     trip.ask(sql.BEGIN)
     trip.ask(sql.LOCK)
-    time = trip.ask(claims.PRESENT) if deciding else None
-    claim = Claim.ask(trip, deciding.claimant) if deciding and deciding.claimant else None
+    present: Answer | None = None
+    claim: Claim | None = None
+    if deciding is not None:
+        present = trip.ask(claims.PRESENT)
+        if deciding.claimant is not None:
+            claim = Claim.ask(trip, deciding.claimant)
     finder.ask(trip, finder.needs_of(units))
     await trip.go()
     finder.take()
-    return LockedLog(connection, from_iso(time.rows[0]["now"]), finder, claim) if time else None
+    if present is None:
+        return None
+    [row] = as_rows(_Present, present.rows)
+    return LockedLog(connection, from_iso(row["now"]), finder, claim)

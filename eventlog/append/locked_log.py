@@ -6,8 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
+from typing_extensions import override
 
-from domain.ports import Claimant
+from domain.ports import Claimant, Locked
 from eventlog.append.lookups import Finder, Needs
 from eventlog.archive.reading import HistoryRow
 from eventlog.database.pipeline import Answer, RoundTrip
@@ -31,14 +32,14 @@ class Claim:
 
     @classmethod
     def ask(cls, trip: RoundTrip, claimant: Claimant) -> "Claim":
-        """Ask, after `run_claims.PRESENT`."""
+        """Ask, after `claims.PRESENT`."""
         lives = trip.ask(heartbeats.LIVES, (claimant.worker_id,))
-        limits, front = (trip.ask(query) for query in claims.first_questions(claimant.slots))
-        return cls(lives, limits, front, claimant.slots)
+        limits, front = claims.first_questions(claimant.slots)
+        return cls(lives, trip.ask(limits), trip.ask(front), claimant.slots)
 
 
-class LockedLog:
-    """Implements `domain.ports.Locked` inside the writer's transaction."""
+class LockedLog(Locked):
+    """The log inside the writer's transaction."""
 
     def __init__(
         self, connection: Connection, now: datetime, finder: Finder, claim: Claim | None
@@ -52,15 +53,17 @@ class LockedLog:
         self._sought: Needs | None = None
 
     @property
+    @override
     def now(self) -> datetime:
-        """The database's present."""
         return self._now
 
+    @override
     async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
-        """See the port."""
         if self._sought is None:
             return await read_histories(self._connection, self._files, ids)
-        sought, self._sought, wanted = self._sought, None, list(ids)
+        sought = self._sought
+        self._sought = None
+        wanted = list(ids)
         # Nobody can be claimed: the lock need not be held for an answer that is known.
         if not wanted:
             return {}
@@ -72,37 +75,38 @@ class LockedLog:
         rows = as_rows(HistoryRow, asked.rows)
         return await histories_of(self._connection, self._files, wanted, rows)
 
+    @override
     async def claimable_run_ids(self) -> list[UUID] | None:
-        """See the port."""
         claim = self._claim
         if claim is None or not claim.lives.rows:
             return None
         limited = as_rows(Limited, claim.limits.rows)
         front = as_rows(Candidate, claim.front.rows)
         run_ids = await claims.candidates(self._connection, self._now, claim.limit, limited, front)
-        self._sought = Needs(run_ids, {"job_run": run_ids} if run_ids else {}, len(run_ids))
+        rows = {"job_run": run_ids} if run_ids else {}
+        self._sought = Needs(run_ids, rows, len(run_ids))
         return run_ids
 
+    @override
     async def overdue_run_ids(self, limit: int) -> list[UUID]:
-        """See the port."""
         return await due.overdue(self._connection, self._now, limit)
 
+    @override
     async def orphaned_run_ids(self, limit: int) -> list[UUID]:
-        """See the port."""
         return await heartbeats.orphaned(self._connection, limit)
 
+    @override
     async def subject_key(self, subject: str) -> UUID | None:
-        """See the port."""
         return await writing.key_id_of(self._connection, self._files.master_keys, subject)
 
+    @override
     async def unfinished_runs_of(self, key_id: UUID) -> list[UUID]:
-        """See the port."""
         return await writing.unfinished_runs(self._connection, key_id)
 
+    @override
     async def erase_subject(self, key_id: UUID) -> int:
-        """See the port."""
         return await writing.erase(self._connection, key_id)
 
+    @override
     async def bury_worker(self, worker_id: str, sequence: int) -> bool:
-        """See the port."""
         return await heartbeats.bury(self._connection, worker_id, sequence)

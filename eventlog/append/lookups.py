@@ -1,10 +1,14 @@
-"""What the writer's transaction reads under the lock: each thing once, and as much as possible in one round trip."""
+"""What the writer's transaction reads under the lock.
+
+Each thing is read once, and as much as possible in one round trip.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.ports import Unit
 from eventlog.append import statements
@@ -13,7 +17,7 @@ from eventlog.append.running_rows import RunningRows
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import plain_states
-from projections.rows import Connection
+from projections.rows import Connection, as_rows
 from projections.table import Table, select_sql
 from projections.tables import BY_SUBJECT
 
@@ -37,8 +41,25 @@ class Needs:
         return bool(self.heads or self.rows or self.positions > 0)
 
 
+class HeadRow(TypedDict):
+    """Where an aggregate's history ends."""
+
+    originator_id: ReadOnly[str]
+    originator_version: ReadOnly[int]
+    correlation_id: ReadOnly[str | None]
+
+
+class PositionRow(TypedDict):
+    """A place in the log that was drawn."""
+
+    position: ReadOnly[int]
+
+
 class Finder:
-    """Fills `found`: `ask` adds questions to a round trip; `take` reads the answers once that is over."""
+    """Fills `found`.
+
+    `ask` adds questions to a round trip; `take` reads the answers once that is over.
+    """
 
     def __init__(self, connection: Connection, files: LogFiles, running: RunningRows) -> None:
         self.files = files
@@ -47,45 +68,46 @@ class Finder:
         self._kept: list[UUID] = []
         self._read: set[UUID] = set()
         self._connection = connection
-        self._heads = self._positions = Answer()
+        self._heads = Answer()
+        self._positions = Answer()
         self._tables: list[tuple[Table, Answer]] = []
 
-    def needs_of(self, units: Iterable[Unit]) -> Needs:
+    def needs_of(self, units: Sequence[Unit]) -> Needs:
         """Return what these units need and is not known yet."""
-        units = list(units)
-        ids = dict.fromkeys(
-            aggregate_id for unit in units for aggregate_id in (*unit.aggregate_ids, *unit.expects)
-        )
-        ids |= dict.fromkeys(unit.continues for unit in units if unit.continues is not None)
-        events = [event for unit in units for event in unit.events]
-        rows = {
-            subject: missing
-            for subject, old in _old_by_subject(events).items()
-            if (
-                missing := [
-                    id_ for id_ in old if id_ not in self.found.rows and id_ not in self._read
-                ]
-            )
-        }
+        ids: dict[UUID, None] = {}
+        for unit in units:
+            ids |= dict.fromkeys((*unit.aggregate_ids, *unit.expects))
+            if unit.continues is not None:
+                ids[unit.continues] = None
         heads = [aggregate_id for aggregate_id in ids if aggregate_id not in self.found.heads]
+        events = [event for unit in units for event in unit.events]
+        rows: dict[str, list[UUID]] = {}
+        for subject, old in _old_by_subject(events).items():
+            missing = [aggregate_id for aggregate_id in old if not self._is_read(aggregate_id)]
+            if missing:
+                rows[subject] = missing
         return Needs(heads, rows, len(events) - len(self.found.positions))
+
+    def _is_read(self, aggregate_id: UUID) -> bool:
+        return aggregate_id in self.found.rows or aggregate_id in self._read
 
     def ask(self, trip: RoundTrip, needs: Needs) -> None:
         """Add the questions."""
-        self.found.heads.update((aggregate_id, Head()) for aggregate_id in needs.heads)
         if needs.heads:
+            for aggregate_id in needs.heads:
+                self.found.heads[aggregate_id] = Head()
             self._heads = trip.ask(statements.HEADS, {"ids": needs.heads})
         if needs.positions > 0:
             self._positions = trip.ask(statements.DRAW_POSITIONS, (needs.positions,))
         asked_heads = set(needs.heads)
         for subject, ids in needs.rows.items():
-            kept = [
-                aggregate_id
-                for aggregate_id in ids
-                if aggregate_id in asked_heads and self._running.knows(aggregate_id)
-            ]
-            self._kept += kept
-            if unknown := [aggregate_id for aggregate_id in ids if aggregate_id not in kept]:
+            unknown: list[UUID] = []
+            for aggregate_id in ids:
+                if aggregate_id in asked_heads and self._running.knows(aggregate_id):
+                    self._kept.append(aggregate_id)
+                else:
+                    unknown.append(aggregate_id)
+            if unknown:
                 # The table's answer is final, also where it has no such row.
                 self._read.update(unknown)
                 table = BY_SUBJECT[subject]
@@ -93,40 +115,41 @@ class Finder:
 
     def take(self) -> None:
         """Read the answers to what was asked."""
-        for row in self._heads.rows:
-            correlation_id = row["correlation_id"]
-            head = Head(row["originator_version"], UUID(correlation_id) if correlation_id else None)
-            self.found.heads[UUID(row["originator_id"])] = head
-        self.found.positions.extend([row["position"] for row in self._positions.rows])
+        found = self.found
+        for head in as_rows(HeadRow, self._heads.rows):
+            correlation_id = head["correlation_id"]
+            found.heads[UUID(head["originator_id"])] = Head(
+                head["originator_version"],
+                None if correlation_id is None else UUID(correlation_id),
+            )
+        for place in as_rows(PositionRow, self._positions.rows):
+            found.positions.append(place["position"])
         for table, answer in self._tables:
-            self.found.rows.update((UUID(row[table.key]), row) for row in answer.rows)
+            for row in answer.rows:
+                found.rows[table.id_of(row)] = row
         for aggregate_id in self._kept:
-            kept = self._running.row(aggregate_id, self.found.heads[aggregate_id].version)
+            kept = self._running.row(aggregate_id, found.heads[aggregate_id].version)
             if kept is not None:
-                self.found.rows[aggregate_id] = kept
-        self._heads = self._positions = Answer()
+                found.rows[aggregate_id] = kept
+        self._heads = Answer()
+        self._positions = Answer()
         self._kept.clear()
         self._tables.clear()
 
     async def find(self, units: Sequence[Unit]) -> None:
-        """Find whatever these units need that is not known yet, their encrypted events' plain states among it.
+        """Find whatever these units need that is not known yet.
 
-        A kept row may turn out to be outdated, and is then needed from its table: so ask until
-        nothing is needed.
+        The plain states of their encrypted events are among it. A kept row may turn out to be
+        outdated, and is then needed from its table: so ask until nothing is needed.
         """
         while needs := self.needs_of(units):
             trip = RoundTrip(self._connection)
             self.ask(trip, needs)
             await trip.go()
             self.take()
-        events = [event for unit in units for event in unit.events]
-        self.found.plain.update(
-            await plain_states(
-                self._connection,
-                self.files.master_keys,
-                ((*key_of(event), event.state) for event in events),
-            )
-        )
+        events = [(*key_of(event), event.state) for unit in units for event in unit.events]
+        plain = await plain_states(self._connection, self.files.master_keys, events)
+        self.found.plain.update(plain)
 
 
 def _old_by_subject(events: Iterable[StoredEvent]) -> dict[str, list[UUID]]:
@@ -135,5 +158,6 @@ def _old_by_subject(events: Iterable[StoredEvent]) -> dict[str, list[UUID]]:
     for event in events:
         aggregate_id, version = key_of(event)
         if version > 1:
-            old.setdefault(event.topic.partition(".")[0], {})[aggregate_id] = None
+            subject, _, _ = event.topic.partition(".")
+            old.setdefault(subject, {})[aggregate_id] = None
     return {subject: list(ids) for subject, ids in old.items()}

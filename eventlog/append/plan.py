@@ -1,11 +1,12 @@
-"""What a batch of requests comes to: which are accepted, where their events stand, which rows they change. Pure.
+"""What a batch of requests comes to. Pure.
 
+That is: which are accepted, where their events stand, and which rows they change.
 `eventlog.append.batch` reads what this needs under the append lock, and writes what comes out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
@@ -14,7 +15,7 @@ from eventsourcing.persistence import StoredEvent
 from domain.errors import VersionConflictError
 from domain.identifiers import event_id
 from domain.ports import Row, Saved, Unit
-from eventlog.append import statements as schema
+from eventlog.append import statements
 from eventlog.database import sql
 from projections.envelope import Envelope, bare_envelope
 from projections.job_runs import FIRST_STATUS
@@ -53,6 +54,14 @@ class Found:
     plain: dict[UUID, bytes]
 
 
+class _Why(NamedTuple):
+    """Who caused an event, and what led to it."""
+
+    actor: str
+    correlation_id: UUID
+    causation_id: UUID | None
+
+
 @dataclass
 class Plan:
     """A batch as it is to be written.
@@ -82,34 +91,30 @@ class Plan:
         versions = _following(keys, own)
         correlation_id = _correlation_id(unit, heads)
         for aggregate_id, head in own.items():
-            head.version, head.correlation_id = versions[aggregate_id], correlation_id
-        why = correlation_id, unit.origin.causation_id
-        return [
-            self._add(
-                event,
-                key,
-                unit.origin.actor,
-                why if why[1] else (correlation_id, _previous(key, keys[0])),
-            )
-            for event, key in zip(unit.events, keys, strict=True)
-        ]
+            head.version = versions[aggregate_id]
+            head.correlation_id = correlation_id
+        positions: list[int] = []
+        for event, key in zip(unit.events, keys, strict=True):
+            causation_id = unit.origin.causation_id
+            if causation_id is None:
+                causation_id = _previous(key, keys[0])
+            why = _Why(unit.origin.actor, correlation_id, causation_id)
+            positions.append(self._add(event, key, why))
+        return positions
 
     def statements(self) -> list[Statement]:
         """Fold the events onto their rows; return what writes both, and announces them."""
-        written = [(schema.INSERT, orjson.dumps(self.events).decode())]
+        written = [(statements.INSERT, orjson.dumps(self.events).decode())]
         for subject, envelopes in self._envelopes.items():
             written += self._project(BY_SUBJECT[subject], envelopes)
-        pending = (
-            sql.PENDING
-            if any(row.get("status") == FIRST_STATUS for row in self.rows.values())
-            else ""
-        )
-        return [*written, (schema.ANNOUNCE, f"{self.events[-1]['position']}{pending}")]
+        news = str(self.events[-1]["position"])
+        if any(row.get("status") == FIRST_STATUS for row in self.rows.values()):
+            news += sql.PENDING
+        written.append((statements.ANNOUNCE, news))
+        return written
 
-    def _add(
-        self, event: StoredEvent, key: Key, actor: str, trace: tuple[UUID, UUID | None]
-    ) -> int:
-        (aggregate_id, version), (correlation_id, causation_id) = key, trace
+    def _add(self, event: StoredEvent, key: Key, why: _Why) -> int:
+        aggregate_id, version = key
         position = self.found.positions[len(self.events)]
         self.events.append(
             {
@@ -118,37 +123,44 @@ class Plan:
                 "position": position,
                 "topic": event.topic,
                 "state": event.state.decode(),
-                "actor": actor,
-                "correlation_id": correlation_id,
-                "causation_id": causation_id,
+                "actor": why.actor,
+                "correlation_id": why.correlation_id,
+                "causation_id": why.causation_id,
             }
         )
-        state = self.found.plain.get(aggregate_id, event.state) if version == 1 else event.state
+        state = event.state
+        if version == 1:
+            state = self.found.plain.get(aggregate_id, state)
         envelope = bare_envelope(aggregate_id, version, position, event.topic, state)
         self._envelopes.setdefault(envelope.subject, []).append(envelope)
         return position
 
     def _project(self, table: Table, envelopes: list[Envelope]) -> list[Statement]:
-        """Fold the events onto their rows; return what writes new rows whole, and of old ones what changed."""
-        new: dict[UUID, None] = {}
+        """Fold the events onto their rows; return what writes them.
+
+        New rows are written whole, and of old ones what has changed.
+        """
+        new: list[UUID] = []
         changes: dict[UUID, Changes] = {}
         for envelope in envelopes:
             aggregate_id = envelope.aggregate_id
             if envelope.version == 1:
-                new[aggregate_id] = None
+                new.append(aggregate_id)
                 self.rows[aggregate_id] = table.fold(None, envelope)
                 continue
-            row = self.rows.get(aggregate_id) or self.found.rows.get(aggregate_id)
+            row = self.rows.get(aggregate_id)
+            if row is None:
+                row = self.found.rows.get(aggregate_id)
+                changes[aggregate_id] = {}
             changed = table.changes(row, envelope)
             self.rows[aggregate_id] = table.moved(row, changed)
-            if aggregate_id not in new:
-                changes.setdefault(aggregate_id, {}).update(changed)
-        inserts = (
-            [(insert_sql(table), _json([self.rows[aggregate_id] for aggregate_id in new]))]
-            if new
-            else []
-        )
-        return inserts + _updates(table, changes)
+            if aggregate_id in changes:
+                changes[aggregate_id].update(changed)
+        written = _updates(table, changes)
+        if new:
+            rows = [self.rows[aggregate_id] for aggregate_id in new]
+            written.insert(0, (insert_sql(table), _json(rows)))
+        return written
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
         """Return the rows of the unit's aggregates as they are after the whole batch."""
@@ -165,34 +177,41 @@ def outcome(plan: Plan, unit: Unit) -> Saved | VersionConflictError:
 
 def key_of(event: StoredEvent) -> Key:
     """Return the event's aggregate and version."""
-    originator_id = event.originator_id
-    return (
-        originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
-    ), event.originator_version
+    aggregate_id = event.originator_id
+    if not isinstance(aggregate_id, UUID):
+        aggregate_id = UUID(aggregate_id)
+    return aggregate_id, event.originator_version
 
 
 def _following(keys: Sequence[Key], heads: Mapping[UUID, Head]) -> dict[UUID, int]:
     """Return the versions that the aggregates will have, or raise VersionConflictError."""
     versions = {aggregate_id: head.version for aggregate_id, head in heads.items()}
     for aggregate_id, version in keys:
-        if version != versions[aggregate_id] + 1:
-            at = f"{aggregate_id} has version {versions[aggregate_id]}"
+        last = versions[aggregate_id]
+        if version != last + 1:
+            at = f"{aggregate_id} has version {last}"
             raise VersionConflictError(f"{at}; version {version} cannot follow")
         versions[aggregate_id] = version
     return versions
 
 
 def _correlation_id(unit: Unit, heads: Mapping[UUID, Head]) -> UUID:
-    """Return what the unit's events share with all that led to them: by its origin, else by the history they continue.
+    """Return what the unit's events share with all that led to them.
 
-    The first of them that has any tells it.
+    Its origin tells it, else the first history that they continue and that has any.
     """
-    if unit.origin.correlation_id:
+    if unit.origin.correlation_id is not None:
         return unit.origin.correlation_id
-    told = [*unit.aggregate_ids, *([unit.continues] if unit.continues else [])]
-    known = (heads[aggregate_id].correlation_id for aggregate_id in told)
-    inherited = next((correlation_id for correlation_id in known if correlation_id), None)
-    return inherited or unit.origin.causation_id or uuid4()
+    continued = list(unit.aggregate_ids)
+    if unit.continues is not None:
+        continued.append(unit.continues)
+    for aggregate_id in continued:
+        inherited = heads[aggregate_id].correlation_id
+        if inherited is not None:
+            return inherited
+    if unit.origin.causation_id is not None:
+        return unit.origin.causation_id
+    return uuid4()
 
 
 def _previous(key: Key, first: Key) -> UUID | None:
@@ -203,16 +222,19 @@ def _previous(key: Key, first: Key) -> UUID | None:
     aggregate_id, version = key
     if version > 1:
         return event_id(aggregate_id, version - 1)
-    return event_id(*first) if aggregate_id != first[0] else None
+    if aggregate_id != first[0]:
+        return event_id(*first)
+    return None
 
 
 def _updates(table: Table, changes: Mapping[UUID, Changes]) -> list[Statement]:
     by_columns: dict[tuple[str, ...], list[Changes]] = {}
     for aggregate_id, changed in changes.items():
         changed[table.key] = str(aggregate_id)
-        by_columns.setdefault(tuple(sorted(changed)), []).append(changed)
+        columns = tuple(sorted(changed))
+        by_columns.setdefault(columns, []).append(changed)
     return [(update_sql(table, columns), _json(rows)) for columns, rows in by_columns.items()]
 
 
-def _json(rows: Iterable[Row]) -> str:
-    return orjson.dumps(list(rows)).decode()
+def _json(rows: Sequence[Row]) -> str:
+    return orjson.dumps(rows).decode()

@@ -1,12 +1,13 @@
-"""The domain's log on PostgreSQL: writes through the writer, reads through the pool."""
+"""The domain's log on PostgreSQL."""
 
 from collections.abc import Iterable
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 from psycopg_pool import AsyncConnectionPool
+from typing_extensions import override
 
-from domain.ports import Claimant, Origin, Saved, Unit
+from domain.ports import Claimant, Log, Origin, Saved, Unit
 from eventlog.append.batch import DecideEvents
 from eventlog.append.writer import Writer
 from eventlog.database.connection import borrowed
@@ -16,8 +17,8 @@ from eventlog.personal.writing import encrypted_unit
 from projections.rows import Connection
 
 
-class PostgresLog:
-    """Implements `domain.ports.Log`."""
+class PostgresLog(Log):
+    """The log, written through the writer and read through the pool."""
 
     def __init__(
         self, writer: Writer, pool: AsyncConnectionPool[Connection], files: LogFiles
@@ -26,20 +27,20 @@ class PostgresLog:
         self._pool = pool
         self._files = files
 
+    @override
     async def append(self, unit: Unit) -> Saved:
-        """See the port."""
         if unit.personal:
             async with borrowed(self._pool) as connection:
                 unit = await encrypted_unit(connection, self._files.master_keys, unit)
         return await self._writer.append(unit)
 
+    @override
     async def append_under_lock(
         self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None
     ) -> Saved:
-        """See the port."""
         return await self._writer.append_under_lock(decide, origin, claimant)
 
+    @override
     async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
-        """See the port."""
         async with borrowed(self._pool) as connection:
             return await read_histories(connection, self._files, ids)

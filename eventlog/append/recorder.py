@@ -1,4 +1,7 @@
-"""The library's recorder and factory on our settings: read through the library, written by the group-commit writer."""
+"""The library's recorder and factory on our settings.
+
+They read through the library; writing is the group-commit writer's.
+"""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -29,6 +32,7 @@ from eventlog.database.sql import EVENTS_TABLE
 from eventlog.encoding.codec import PlainMapper, PlainTranscoder
 from eventlog.encoding.columns import FIRST
 from eventlog.history.aggregates import read_histories
+from projections.envelope import EventRow
 
 T = TypeVar("T")
 
@@ -71,11 +75,7 @@ class LogRecorder(PostgresApplicationRecorder):
         """
         origin: Origin = kwargs.get("origin", Origin(actor="system"))
         unit = Unit(stored_events, origin)
-        return (
-            asyncio.run_coroutine_threadsafe(self._writer.append(unit), self._loop)
-            .result()
-            .positions
-        )
+        return self._wait_for(self._writer.append(unit)).positions
 
     def select_events(
         self,
@@ -92,14 +92,14 @@ class LogRecorder(PostgresApplicationRecorder):
         )
         if found:  # A history is in one place.
             return found
-        run_id = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
-        events = [
-            event
-            for event in self._wait_for(self._history(run_id))
-            if event.originator_version > (gt or 0)
-            and (lte is None or event.originator_version <= lte)
-        ]
-        return (events[::-1] if desc else events)[:limit]
+        events = self._wait_for(self._history(UUID(str(originator_id))))
+        if gt is not None:
+            events = [event for event in events if event.originator_version > gt]
+        if lte is not None:
+            events = [event for event in events if event.originator_version <= lte]
+        if desc:
+            events.reverse()
+        return events[:limit]
 
     def select_notifications(
         self,
@@ -110,51 +110,59 @@ class LogRecorder(PostgresApplicationRecorder):
         *,
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
-        """Read the log by position, archived events among the others. Call it from another thread, too."""
+        """Read the log by position, archived events among the others.
+
+        Call it from another thread than the writer's loop.
+        """
         found = super().select_notifications(
             start, limit, stop, topics, inclusive_of_start=inclusive_of_start
         )
-        after = FIRST if start is None else start - inclusive_of_start
-        until = found[-1].id if len(found) == limit else stop
+        after = FIRST
+        if start is not None:
+            after = start - 1 if inclusive_of_start else start
+        until = stop
+        if found and len(found) == limit:
+            until = found[-1].id
         archived = self._wait_for(self._between(after, until, limit, topics))
         together = {one.id: one for one in (*archived, *found)}
-        return [together[position] for position in sorted(together)][:limit]
+        positions = sorted(together)
+        return [together[position] for position in positions[:limit]]
 
     async def _history(self, run_id: UUID) -> list[StoredEvent]:
         async with await self._database.connect() as connection:
-            return (await read_histories(connection, self._database.files, [run_id])).get(
-                run_id, []
-            )
+            histories = await read_histories(connection, self._database.files, [run_id])
+        return histories.get(run_id, [])
 
     async def _between(
         self, after: int, until: int | None, limit: int, topics: Sequence[str]
     ) -> list[Notification]:
+        def is_wanted(row: EventRow) -> bool:
+            return not topics or row["topic"] in topics
+
+        archive = self._database.files.archive
         async with await self._database.connect() as connection:
-            rows = await first_between(
-                connection,
-                self._database.files.archive,
-                after,
-                until,
-                limit,
-                lambda row: not topics or row["topic"] in topics,
-            )
-        return [
-            Notification(
-                id=row["notification_id"],
-                originator_id=UUID(row["originator_id"]),
-                originator_version=row["originator_version"],
-                topic=row["topic"],
-                state=row["state"],
-            )
-            for row in rows
-        ]
+            rows = await first_between(connection, archive, after, until, limit, is_wanted)
+        return [_notification(row) for row in rows]
 
     def _wait_for(self, reading: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(reading, self._loop).result()
 
 
+def _notification(row: EventRow) -> Notification:
+    return Notification(
+        id=row["notification_id"],
+        originator_id=UUID(row["originator_id"]),
+        originator_version=row["originator_version"],
+        topic=row["topic"],
+        state=row["state"],
+    )
+
+
 class LogFactory(PostgresFactory):
-    """The library's factory, built from our settings; the process's environment changes nothing about it."""
+    """The library's factory, built from our settings.
+
+    The process's environment changes nothing about it.
+    """
 
     def __init__(self, url: str, writer: Writer) -> None:
         InfrastructureFactory.__init__(self, Environment("Jobs", {}))

@@ -1,4 +1,7 @@
-"""The rows of runs that this process has started, as it left them: each is needed once more, when the run ends."""
+"""The rows of runs that this process has started, as it left them.
+
+Each is needed once more, when the run ends.
+"""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -24,12 +27,13 @@ class RunningRows:
     def note(self, rows: Mapping[UUID, Row]) -> None:
         """Take in rows as a transaction that is committed has left them."""
         for aggregate_id, row in rows.items():
-            if row.get("status") == "running" and "worker_id" in row and row["personal"] is None:
+            if _is_kept(row):
                 self._rows[aggregate_id] = row
             else:
                 self._rows.pop(aggregate_id, None)
         while len(self._rows) > MOST:
-            del self._rows[next(iter(self._rows))]
+            oldest = next(iter(self._rows))
+            del self._rows[oldest]
 
     def knows(self, aggregate_id: UUID) -> bool:
         """Return whether there is a row."""
@@ -38,8 +42,15 @@ class RunningRows:
     def row(self, aggregate_id: UUID, version: int) -> Row | None:
         """Return the row, if it is of this version."""
         row = self._rows.get(aggregate_id)
-        return row if row is not None and row["aggregate_version"] == version else None
+        if row is None or row["aggregate_version"] != version:
+            return None
+        return row
 
     def clear(self) -> None:
         """Forget all: what was lost with a connection may have been more than the connection."""
         self._rows.clear()
+
+
+def _is_kept(row: Row) -> bool:
+    """Return whether it is the row of a run, not of a build, that is under way."""
+    return row.get("status") == "running" and "worker_id" in row and row["personal"] is None

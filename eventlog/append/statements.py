@@ -16,15 +16,20 @@ HEADS = f"""
 POSITION_SEQUENCE = "jobs_events_notification_id_seq"
 
 
-DRAW_POSITIONS = f"SELECT nextval('{POSITION_SEQUENCE}') AS position FROM generate_series(1, (SELECT %s::integer))"
+DRAW_POSITIONS = f"""
+    SELECT nextval('{POSITION_SEQUENCE}') AS position
+    FROM generate_series(1, (SELECT %s::integer))
+"""
 """Drawn under the lock, as many as there are events to append, so that rows can be folded before
 they are written. What is not used is a gap, as after a rollback."""
 
 
 INSERT = f"""
     INSERT INTO {EVENTS_TABLE}
-        (originator_id, originator_version, notification_id, topic, state, actor, correlation_id, causation_id)
-    SELECT id, version, position, topic, convert_to(state, 'UTF8'), actor, correlation_id, causation_id
+        (originator_id, originator_version, notification_id, topic, state, actor,
+         correlation_id, causation_id)
+    SELECT id, version, position, topic, convert_to(state, 'UTF8'), actor,
+        correlation_id, causation_id
     FROM json_to_recordset(%s::json) AS new (
         id uuid, version bigint, position bigint, topic text, state text, actor text,
         correlation_id uuid, causation_id uuid)

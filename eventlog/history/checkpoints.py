@@ -1,6 +1,7 @@
-"""Checkpoints of time travel: now and then, which runs are pending and running, and how many of each job have ended.
+"""Checkpoints of time travel.
 
-They are derived from the log and from `job_runs`, and only ever save time: without them every
+Each lists, as of some position, which runs are pending and running, and how many of each job have
+ended. They are derived from the log and from `job_runs`, and only ever save time: without them every
 answer is the same. Whoever finds `job_runs` wrong and mends it drops them (`forget_checkpoints`; a
 rebuild does): the watchers make them anew, step by step, or recomputes them at once
 (`Checkpoints.recompute`).
@@ -45,7 +46,7 @@ class Checkpoints:
         self._every = every
 
     async def keep_up(self) -> bool:
-        """Write the next checkpoint if it is due and nobody else is at it; return whether that was done."""
+        """Write the next checkpoint if it is due and nobody else does; return whether we did."""
         async with borrowed(self._pool) as connection:
             try:
                 if await self._due(connection) is None:
@@ -86,17 +87,19 @@ class Checkpoints:
             return False
         last, position = due
         moved = await moved_since(connection, self._files, last, position)
-        each = [
-            (group.job_definition_id, created, group.status)
-            for group in moved
-            for created in group.created
-        ]
+        job_ids: list[str] = []
+        created: list[int] = []
+        statuses: list[str] = []
+        for group in moved:
+            job_ids += [group.job_definition_id] * len(group.created)
+            created += group.created
+            statuses += [group.status] * len(group.created)
         values = {
             "last": last,
             "position": position,
-            "job_ids": [job_id for job_id, _, _ in each],
-            "created": [created for _, created, _ in each],
-            "statuses": [status for _, _, status in each],
+            "job_ids": job_ids,
+            "created": created,
+            "statuses": statuses,
         }
         await connection.execute(run_checkpoints.WRITE_CHECKPOINT, values)
         return True
@@ -108,8 +111,11 @@ class Checkpoints:
         if head - last < self._every:
             return None
         alive = await past.alive_at_checkpoint(connection, last)
-        position = next_checkpoint(head, last, max(self._every, alive // ALIVE_FOR_EACH))
-        return None if position is None else (last, position)
+        every = max(self._every, alive // ALIVE_FOR_EACH)
+        position = next_checkpoint(head, last, every)
+        if position is None:
+            return None
+        return last, position
 
 
 async def forget_checkpoints(connection: Connection) -> None:
@@ -127,7 +133,9 @@ def next_checkpoint(head: int, last: int, every: int) -> int | None:
     """
     if head - last < every:
         return None
-    return head if head - last < 2 * every else last + every
+    if head - last < 2 * every:
+        return head
+    return last + every
 
 
 _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({WRITER_LOCK})"

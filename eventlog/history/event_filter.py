@@ -1,4 +1,4 @@
-"""Which events an auditor wants, and how that is said in text: in a query or on the command line."""
+"""Which events an auditor wants, and how that is said in a query or on the command line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,20 +44,22 @@ class EventFilter:
         return self.aggregate_id is not None or self.correlation_id is not None
 
     def lets_pass(self, row: EventRow) -> bool:
-        """Return whether an event is wanted, given as a row of the log; for what no query can look at.
+        """Return whether an event is wanted; for what no query can look at.
 
         Of a correlation it looks at the event alone: the history must go back to the same request,
         too.
         """
-        topic = row["topic"]
-        return (
-            (not self.types or any(_matches(topic, wanted) for wanted in self.types))
-            and (self.kind is None or topic.startswith(f"{self.kind}."))
-            and (self.aggregate_id is None or row["originator_id"] == str(self.aggregate_id))
-            and (self.actor is None or row["actor"] == self.actor)
-            and (self.correlation_id is None or row["correlation_id"] == str(self.correlation_id))
-            and (self.until is None or from_iso(row["recorded_at"]) < self.until)
-        )
+        if self.types and not any(_matches(row["topic"], wanted) for wanted in self.types):
+            return False
+        if self.kind is not None and not row["topic"].startswith(f"{self.kind}."):
+            return False
+        if self.aggregate_id is not None and row["originator_id"] != str(self.aggregate_id):
+            return False
+        if self.actor is not None and row["actor"] != self.actor:
+            return False
+        if self.correlation_id is not None and row["correlation_id"] != str(self.correlation_id):
+            return False
+        return self.until is None or from_iso(row["recorded_at"]) < self.until
 
     @classmethod
     def parse(  # noqa: PLR0913 - one for each part
@@ -93,14 +95,16 @@ class EventFilter:
             kind=kind,
             aggregate_id=aggregate_id,
             actor=actor or None,
-            correlation_id=_uuid(correlation, "/correlation") if correlation else None,
+            correlation_id=_correlation(correlation),
             since=_time(since, "/since"),
             until=_time(until, "/until"),
         )
 
 
 def _matches(topic: str, wanted: str) -> bool:
-    return topic.startswith(wanted[:-1]) if wanted.endswith("*") else topic == wanted
+    if wanted.endswith("*"):
+        return topic.startswith(wanted[:-1])
+    return topic == wanted
 
 
 def _subject(text: str) -> tuple[str | None, UUID | None]:
@@ -109,7 +113,9 @@ def _subject(text: str) -> tuple[str | None, UUID | None]:
     if not text:
         return None, None
     if not colon:
-        return (text, None) if text in KINDS else (None, _uuid(text, "/subject"))
+        if text in KINDS:
+            return text, None
+        return None, _uuid(text, "/subject")
     match kind:
         case "job_definition":
             return kind, identifiers.definition_id(name)
@@ -122,6 +128,12 @@ def _subject(text: str) -> tuple[str | None, UUID | None]:
             raise InvalidInputError([Issue("/subject", message, "enum")])
 
 
+def _correlation(text: str) -> UUID | None:
+    if not text:
+        return None
+    return _uuid(text, "/correlation")
+
+
 def _uuid(text: str, path: str) -> UUID:
     try:
         return UUID(text)
@@ -130,9 +142,10 @@ def _uuid(text: str, path: str) -> UUID:
 
 
 def _time(text: str, path: str) -> datetime | None:
+    if not text:
+        return None
     try:
-        return from_iso(text) if text else None
+        return from_iso(text)
     except (ValueError, OverflowError):
-        raise InvalidInputError(
-            [Issue(path, "must be a time such as 2026-11-24T14:31:04.123Z", "format")]
-        ) from None
+        message = "must be a time such as 2026-11-24T14:31:04.123Z"
+        raise InvalidInputError([Issue(path, message, "format")]) from None

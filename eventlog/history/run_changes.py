@@ -25,14 +25,17 @@ FOLDED_AT_ONCE = 200
 _MOVED = rf"""
     WITH touched AS (
         SELECT originator_id, max(originator_version) AS version FROM {sql.EVENTS_TABLE}
-        WHERE notification_id > %(after)s AND notification_id <= %(position)s AND topic LIKE 'job\_run.%%'
+        WHERE notification_id > %(after)s AND notification_id <= %(position)s
+            AND topic LIKE 'job\_run.%%'
         GROUP BY originator_id
         UNION ALL
         SELECT run.id, event.version FROM archived_runs AS run CROSS JOIN LATERAL (
-            SELECT max(version) AS version FROM unnest(run.positions) WITH ORDINALITY AS one (position, version)
+            SELECT max(version) AS version
+            FROM unnest(run.positions) WITH ORDINALITY AS one (position, version)
             WHERE one.position > %(after)s AND one.position <= %(position)s
         ) AS event
-        WHERE int8range(run.first_position, run.last_position, '[]') && int8range(%(after)s, %(position)s, '(]')
+        WHERE int8range(run.first_position, run.last_position, '[]')
+                && int8range(%(after)s, %(position)s, '(]')
             AND event.version IS NOT NULL
     ), known AS (
         SELECT run.id, run.job_definition_id, run.created_position,
@@ -47,14 +50,15 @@ _MOVED = rf"""
         ) AS run
         WHERE %(job_ids)s::uuid[] IS NULL OR run.job_definition_id = ANY(%(job_ids)s::uuid[])
     )
-    SELECT job_definition_id, past_status, array_agg(created_position ORDER BY created_position) AS created,
+    SELECT job_definition_id, past_status,
+        array_agg(created_position ORDER BY created_position) AS created,
         array_agg(id ORDER BY created_position) FILTER (WHERE past_status IS NULL) AS ids
     FROM known GROUP BY job_definition_id, past_status
 """
 
 
 class _Group(TypedDict):
-    """Runs of one job in one status; `past_status` is None, and `ids` are given, if it is not known."""
+    """Runs of one job in one status; where it is None, that is not known, and `ids` are given."""
 
     job_definition_id: ReadOnly[str]
     past_status: ReadOnly[str | None]

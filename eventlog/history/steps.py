@@ -1,17 +1,21 @@
-"""Rows in motion: folds the log as it passes by, to show each event with the row before and after it."""
+"""Rows in motion: the log folded as it passes by.
+
+So each event is shown with the row before and after it.
+"""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import cast
 from uuid import UUID
 
 from domain.jobs.run_values import FINAL
-from domain.json_values import JsonObject
 from domain.personal.marks import erased_from
 from domain.ports import Row
 from eventlog.history.reader import Reader
+from projections import job_runs
 from projections.envelope import Envelope
+from projections.job_runs import RunRow
+from projections.table import ProjectedRow
 from projections.tables import BY_SUBJECT
 
 MAX_ROWS = 10_000
@@ -21,7 +25,10 @@ needed."""
 
 @dataclass(frozen=True)
 class Step:
-    """An event, and its aggregate's row before (None for its first) and after it; empty where no table shows it."""
+    """An event, and its aggregate's row before and after it.
+
+    Before its first event there is none; after it is empty where no table shows the aggregate.
+    """
 
     event: Envelope
     before: Row | None
@@ -34,7 +41,7 @@ class Replay:
     def __init__(self, reader: Reader, max_rows: int = MAX_ROWS) -> None:
         self._reader = reader
         self._max_rows = max_rows
-        self._rows: OrderedDict[UUID, Row] = OrderedDict()
+        self._rows: OrderedDict[UUID, ProjectedRow] = OrderedDict()
 
     async def steps(self, events: Sequence[Envelope]) -> list[Step]:
         """Return the events, which must come in log order, as steps."""
@@ -51,50 +58,48 @@ class Replay:
         firsts: dict[UUID, int] = {}
         for event in events:
             firsts.setdefault(event.aggregate_id, event.version)
-        missing = {
-            key: version for key, version in firsts.items() if not self._knows(key, version - 1)
-        }
-        for key in missing:
-            self._rows.pop(key, None)
+        missing: dict[UUID, int] = {}
+        for key, version in firsts.items():
+            if self._version(key) != version - 1:
+                missing[key] = version
+                self._rows.pop(key, None)
         while missing:  # In parts: one run's history may be longer than memory.
-            events = await self._reader.parts(
-                {key: (self._version(key), missing[key]) for key in missing}
-            )
-            for event in events:
+            wanted = {key: (self._version(key), before) for key, before in missing.items()}
+            part = await self._reader.parts(wanted)
+            if not part:
+                return
+            for event in part:
                 self._rows[event.aggregate_id] = self._fold(event)
-            known = [key for key in missing if not events or self._knows(key, missing[key] - 1)]
-            for key in known:
-                del missing[key]
+            missing = {
+                key: before for key, before in missing.items() if self._version(key) != before - 1
+            }
 
     async def _forget_erased(self, events: Sequence[Envelope]) -> None:
-        """Take out of the rows at hand what has been erased since they were folded: a slow client may be far behind."""
-        touched = {event.aggregate_id: self._rows.get(event.aggregate_id) for event in events}
-        personal = {
-            key: (row, cast("dict[str, list[str]]", row["personal"]))
-            for key, row in touched.items()
-            if row is not None and row.get("personal") is not None
-        }
+        """Take out of the rows at hand what has been erased since they were folded.
+
+        A slow client may be far behind.
+        """
+        personal: dict[UUID, RunRow] = {}
+        for event in events:
+            row = self._rows.get(event.aggregate_id)
+            if row is not None and row.get("personal") is not None:
+                personal[event.aggregate_id] = job_runs.TABLE.own(row)
         if not personal:
             return
-        living = await self._reader.living_keys(
-            {key_id for _, names in personal.values() for key_id in names}
-        )
-        for key, (row, names) in personal.items():
-            gone = [
-                name for key_id, those in names.items() if key_id not in living for name in those
-            ]
-            parameters = erased_from(cast("JsonObject", row["parameters"]), gone)
-            self._rows[key] = {**row, "parameters": parameters}
+        key_ids = {key_id for row in personal.values() for key_id in row["personal"] or ()}
+        living = await self._reader.living_keys(key_ids)
+        for aggregate_id, row in personal.items():
+            self._rows[aggregate_id] = _without_erased(row, living)
 
     def _version(self, aggregate_id: UUID) -> int:
         row = self._rows.get(aggregate_id)
-        return 0 if row is None else cast("int", row["aggregate_version"])
+        if row is None:
+            return 0
+        return row["aggregate_version"]
 
-    def _knows(self, aggregate_id: UUID, version: int) -> bool:
-        return self._version(aggregate_id) == version
-
-    def _fold(self, event: Envelope) -> Row:
-        return BY_SUBJECT[event.subject].fold(self._rows.get(event.aggregate_id), event)
+    def _fold(self, event: Envelope) -> ProjectedRow:
+        before = self._rows.get(event.aggregate_id)
+        return BY_SUBJECT[event.subject].fold(before, event)
 
     def _step(self, event: Envelope) -> Step:
         # That events were archived moves no row, and changes nothing to be seen.
@@ -105,3 +110,11 @@ class Replay:
         if after.get("status") not in FINAL:  # What is final never changes again.
             self._rows[event.aggregate_id] = after
         return Step(event, before, after)
+
+
+def _without_erased(run: RunRow, living: Collection[str]) -> RunRow:
+    gone: list[str] = []
+    for key_id, names in (run["personal"] or {}).items():
+        if key_id not in living:
+            gone += names
+    return {**run, "parameters": erased_from(run["parameters"], gone)}

@@ -17,9 +17,9 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
 def create_sql(table: Table) -> str:
-    """Return the statements that make the temporary tables: the expected rows, and those of them that differ.
+    """Return the statements that make the temporary tables.
 
-    Without the constraints of the real table: what it would refuse is to be reported, not to end
+    One is for the expected rows, one for those of them that differ. Without the constraints of the real table: what it would refuse is to be reported, not to end
     the comparison.
     """
     columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
@@ -52,9 +52,10 @@ def copy_line(table: Table) -> Callable[[Row], str]:
     columns = [(name, _WRITE_FIELD.get(kind, str)) for name, kind in table.columns.items()]
 
     def line(row: Row) -> str:
-        fields = [
-            r"\N" if (value := row[name]) is None else write(value) for name, write in columns
-        ]
+        fields: list[str] = []
+        for name, write in columns:
+            value = row[name]
+            fields.append(r"\N" if value is None else write(value))
         return "\t".join(fields) + "\n"
 
     return line
@@ -68,7 +69,9 @@ def _write_json(value: object) -> str:
 def _write_text(value: object) -> str:
     text = str(value)
     # Line breaks and tabs are not printable.
-    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
+    if text.isprintable() and "\\" not in text:
+        return text
+    return text.translate(_ESCAPES)
 
 
 _WRITE_FIELD: dict[str, Callable[[object], str]] = {"jsonb": _write_json, "text": _write_text}
@@ -80,14 +83,17 @@ def note_differing_sql(table: Table) -> str:
     values = {name: f"wanted.{name}" for name in table.columns}
     values[table.key] = f"coalesce(wanted.{table.key}, held.{table.key})"
     values["aggregate_version"] = "coalesce(wanted.aggregate_version, 0)"
-    return f"INSERT INTO {differing(table)} SELECT {', '.join(values.values())} {_mismatch(table)}"
+    row = ", ".join(values.values())
+    return f"INSERT INTO {differing(table)} ({', '.join(values)}) SELECT {row} {_mismatch(table)}"
 
 
 def differences_sql(table: Table) -> str:
-    """Return the query for what differs: `key`, `missing`, `extra`, and all columns as text, `wanted` and `held`."""
-    wanted, held = (
-        ", ".join(f"{side}.{name}::text" for name in table.columns) for side in ("wanted", "held")
-    )
+    """Return the query for what differs.
+
+    Its columns are `key`, `missing`, `extra`, and `wanted` and `held`: all columns as text.
+    """
+    wanted = ", ".join(f"wanted.{name}::text" for name in table.columns)
+    held = ", ".join(f"held.{name}::text" for name in table.columns)
     return f"""
         SELECT coalesce(wanted.{table.key}, held.{table.key}) AS key,
             held.{table.key} IS NULL AS missing, wanted.{table.key} IS NULL AS extra,
@@ -100,17 +106,19 @@ def _mismatch(table: Table) -> str:
     """Return from where and by what condition rows differ.
 
     Whole rows are compared by their bytes first: nearly all are the same, and to write all their
-    JSON as text is dear.
+    JSON as text takes long.
     """
     wanted = ", ".join(f"wanted.{name}" for name in table.columns)
     held = ", ".join(f"held.{name}::{kind}" for name, kind in table.columns.items())
-    unequal = [
-        f"wanted.{name}::text IS DISTINCT FROM held.{name}::text"
-        if kind == "jsonb"
-        else f"wanted.{name} IS DISTINCT FROM held.{name}"
-        for name, kind in table.columns.items()
-    ]
+    unequal = " OR ".join(_unequal(name, kind) for name, kind in table.columns.items())
     return f"""
-        FROM {expected(table)} AS wanted FULL JOIN {table.name} AS held ON wanted.{table.key} = held.{table.key}
-        WHERE ROW({wanted})::record *<> ROW({held})::record AND ({" OR ".join(unequal)})
+        FROM {expected(table)} AS wanted
+        FULL JOIN {table.name} AS held ON wanted.{table.key} = held.{table.key}
+        WHERE ROW({wanted})::record *<> ROW({held})::record AND ({unequal})
     """
+
+
+def _unequal(name: str, kind: str) -> str:
+    if kind == "jsonb":
+        return f"wanted.{name}::text IS DISTINCT FROM held.{name}::text"
+    return f"wanted.{name} IS DISTINCT FROM held.{name}"

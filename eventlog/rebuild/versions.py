@@ -48,7 +48,7 @@ async def stale_tables(connection: Connection, tables: Sequence[Table] = TABLES)
 
 
 async def has_version(connection: Connection, table: Table) -> bool:
-    """Return whether the table was complete at some time, and no rebuild has begun to change it since."""
+    """Return whether the table was complete once, and no rebuild has begun to change it since."""
     query = "SELECT name, version FROM projection_versions WHERE name = %(name)s"
     return await read_first(connection, _Version, query, {"name": table.name}) is not None
 
