@@ -187,7 +187,7 @@ class Machine(RuleBasedStateMachine):
         [(sequence,)] = query(
             self.service.database_url, "SELECT sequence FROM workers WHERE id = %s", worker
         )
-        self.service.do(self.service.part.executions.recover([(worker, sequence)], "tester"))
+        self.service.do(self.service.part.sweeps.recover([(worker, sequence)], "tester"))
         lost = [run for run in self.model.runs.values() if run.worker == worker]
         self.model.bury(worker)
         for run in lost:
