@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from typing_extensions import ReadOnly, TypedDict
+
 from eventlog.database import sql
 from eventlog.encoding.columns import FIRST
 from eventlog.keys.sealing import SealKeyError, SealKeys, create_keys, read_keys
@@ -14,9 +16,13 @@ from eventlog.seal.head_files import read_head, write_head
 from eventlog.seal.merkle import Frontier
 from eventlog.seal.rows import as_bytes
 from eventlog.seal.seal import SealError, SignedHead, tree_of, trusted
-from projections.rows import Connection, read_value
+from projections.rows import Connection, read_first
 
 logger = logging.getLogger(__name__)
+
+
+class _LogId(TypedDict):
+    id: ReadOnly[str]
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,8 @@ class Tips:
         known = self._known()
         if known is not None:
             raise SealError(f"the database has no seals, but {self._kept(known)}")
-        log_id = await read_value(connection, str, sql.LOG_ID)
+        row = await read_first(connection, _LogId, sql.LOG_ID)
+        log_id = "" if row is None else row["id"]
         return Tip(log_id, None, Frontier())
 
     async def keep(self, tip: Tip) -> None:
