@@ -13,7 +13,9 @@ from domain.errors import ConflictError, VersionConflictError
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject
+from eventlog.database.connection import Database
 from projections.envelope import Envelope
+from tests.support import promises
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
 SECONDS = float(os.environ.get("APPHUB_RACE_S", "5"))
@@ -66,6 +68,8 @@ class _Race:
 
 
 async def test_racing_launchers_claimers_and_cancelers(database_url: str) -> None:
+    race = _Race()
+
     async def scenario() -> list[Envelope]:
         async with (
             parts(database_url) as one,
@@ -80,7 +84,6 @@ async def test_racing_launchers_claimers_and_cancelers(database_url: str) -> Non
                 await registered(one.jobs, "keyed", concurrency_key="key"),
                 await registered(one.jobs, "free"),
             ]
-            race = _Race()
             async with asyncio.TaskGroup() as group:
                 for number, part in enumerate(services):
                     for slug in slugs:
@@ -97,6 +100,7 @@ async def test_racing_launchers_claimers_and_cancelers(database_url: str) -> Non
 
     events = await scenario()
     _check_history(events)
+    await promises.keep(Database(database_url), race.run_ids)
     assert query(
         database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     ) == [(0,)]
