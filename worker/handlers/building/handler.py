@@ -26,7 +26,7 @@ NO_DOCKERFILE = "Dockerfile not found, unable to launch app"
 
 
 def execute(context: JobRunContext) -> JobResult:
-    """Check out the build's commit, build and deliver its image, and return what the catalog should say of it."""
+    """Check out a commit, build and deliver its image; return what the catalog should say of it."""
     build, repository = _inputs(context)
     progress = _Progress(str(build["id"]))
     try:
@@ -49,13 +49,20 @@ class _Progress:
     started: float = field(default_factory=monotonic)
 
     def metrics(self, status: str) -> dict[str, Any]:
-        known = {} if self.commit_sha is None else {"commitSha": self.commit_sha}
-        duration_ms = int((monotonic() - self.started) * 1000)
-        return {"buildId": self.build_id, "status": status, "durationMs": duration_ms, **known}
+        duration_s = monotonic() - self.started
+        metrics = {
+            "buildId": self.build_id,
+            "status": status,
+            "durationMs": int(duration_s * 1000),
+        }
+        if self.commit_sha is not None:
+            metrics["commitSha"] = self.commit_sha
+        return metrics
 
 
 def _inputs(context: JobRunContext) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    build, repository = context.inputs.get("build"), context.inputs.get("repository")
+    build = context.inputs.get("build")
+    repository = context.inputs.get("repository")
     if build is None or repository is None:
         raise PermanentError("repository missing")
     if build["status"] in FINAL:
@@ -81,17 +88,18 @@ def _execute(
     )
     tree = Tree(source)
     templates = launch_env_templates(tree)
-    context.logger.info(
-        "launch variables: %s", ", ".join(entry["key"] for entry in templates) or "none"
-    )
+    keys = [entry["key"] for entry in templates]
+    context.logger.info("launch variables: %s", ", ".join(keys) or "none")
     dockerfile = _dockerfile(tree, repository["dockerfilePath"])
     tag = image_tag(repository["id"], found.commit_sha)
     context.logger.info("building %s from %s", tag, repository["dockerfilePath"])
     work = Path("build").absolute()
     work.mkdir(mode=0o700)
-    digest = builder.build(Order(context, tree.root, dockerfile, tag, work))
+    order = Order(context, tree.root, dockerfile, tag, work)
+    digest = builder.build(order)
     context.logger.info("built %s with digest %s", tag, digest)
-    return _result(build, repository, found, _Image(tag, digest, templates), progress)
+    image = _Image(tag, digest, templates)
+    return _result(build, repository, found, image, progress)
 
 
 def _dockerfile(tree: Tree, path: str) -> Path:
@@ -124,6 +132,16 @@ def _result(
     image: _Image,
     progress: _Progress,
 ) -> JobResult:
+    finished = Effect(
+        "build.finished",
+        {
+            "image_tag": image.tag,
+            "image_digest": image.digest,
+            "commit_sha": found.commit_sha,
+            "launch_env_templates": image.launch_env_templates,
+            "git_branch": found.branch,
+        },
+    )
     return JobResult(
         result={
             "buildId": build["id"],
@@ -133,16 +151,5 @@ def _result(
             "imageDigest": image.digest,
         },
         metrics={**progress.metrics("succeeded"), "imageTag": image.tag},
-        effects=[
-            Effect(
-                "build.finished",
-                {
-                    "image_tag": image.tag,
-                    "image_digest": image.digest,
-                    "commit_sha": found.commit_sha,
-                    "launch_env_templates": image.launch_env_templates,
-                    "git_branch": found.branch,
-                },
-            )
-        ],
+        effects=[finished],
     )

@@ -11,7 +11,7 @@ _SEPARATORS = re.compile(r"[._-]{2,}")
 
 
 def image_tag(repository_id: str, commit_sha: str) -> str:
-    """Return `apphub/NAME:COMMIT`, which every builder, registry and OCI layout takes, whatever the id is."""
+    """Return `apphub/NAME:COMMIT`, which every builder, registry and OCI layout takes."""
     return f"apphub/{_name(repository_id)}:{commit_sha[:12]}"
 
 
@@ -19,9 +19,17 @@ def _name(repository_id: str) -> str:
     dashed = _FOREIGN.sub("-", repository_id.lower())
     # Of two separators in a row, only a double dash may stand in both an image's name and a
     # layout's reference.
-    joined = _SEPARATORS.sub(lambda found: "--" if found.group() == "--" else "-", dashed)
+    joined = _SEPARATORS.sub(_one_separator, dashed)
     name = joined.strip("._-") or "app"
     if len(name) <= MAX_NAME_LENGTH:
         return name
-    told_apart = hashlib.sha256(repository_id.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{name[: MAX_NAME_LENGTH - 13].rstrip('._-')}-{told_apart}"
+    id_bytes = repository_id.encode("utf-8", "surrogatepass")
+    told_apart = hashlib.sha256(id_bytes).hexdigest()[:12]
+    start = name[: MAX_NAME_LENGTH - 13].rstrip("._-")
+    return f"{start}-{told_apart}"
+
+
+def _one_separator(found: "re.Match[str]") -> str:
+    if found.group() == "--":
+        return "--"
+    return "-"

@@ -1,4 +1,4 @@
-"""The variables that an app wants to be launched with, as its repository says (contract, section 9)."""
+"""The variables an app wants to be launched with, as its repository says (contract, section 9)."""
 
 import re
 
@@ -17,24 +17,44 @@ _BEFORE_COMMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^#])*""")
 
 
 def launch_env_templates(tree: Tree) -> list[dict[str, str]]:
-    """Return the `{key, value}` entries of the first template at the root that has any; the first of a key counts."""
-    return next((entries for name in TEMPLATES if (entries := _entries(tree.text(name) or ""))), [])
+    """Return the `{key, value}` entries of the first template at the root that has any.
+
+    The first entry of a key counts.
+    """
+    for name in TEMPLATES:
+        text = tree.text(name)
+        if text is None:
+            continue
+        entries = _entries(text)
+        if entries:
+            return entries
+    return []
 
 
 def _entries(text: str) -> list[dict[str, str]]:
     found: dict[str, str] = {}
     for line in text.splitlines():
-        key, equals, value = _EXPORT.sub("", line.strip()).partition("=")
-        key, value = key.strip(), _plain(value.strip())
-        fits = (
-            len(key) <= MAX_KEY_LENGTH and len(value) <= MAX_VALUE_LENGTH and storable(key + value)
-        )
-        if key and equals and not key.startswith("#") and fits:
+        assignment = _EXPORT.sub("", line.strip())
+        left, equals, right = assignment.partition("=")
+        key = left.strip()
+        value = _plain(right.strip())
+        is_entry = bool(key and equals) and not key.startswith("#")
+        if is_entry and _fits(key, value):
             found.setdefault(key, value)
-    return [{"key": key, "value": value} for key, value in list(found.items())[:MAX_ENTRIES]]
+    entries = [{"key": key, "value": value} for key, value in found.items()]
+    return entries[:MAX_ENTRIES]
+
+
+def _fits(key: str, value: str) -> bool:
+    if len(key) > MAX_KEY_LENGTH or len(value) > MAX_VALUE_LENGTH:
+        return False
+    return storable(key + value)
 
 
 def _plain(value: str) -> str:
     """Return a value without its quotes, or without the comment behind it."""
     quoted = _QUOTED.fullmatch(value)
-    return quoted[2] if quoted else _BEFORE_COMMENT.match(value)[0].rstrip()  # type: ignore[index]  # it always matches
+    if quoted is not None:
+        return quoted[2]
+    without_comment = _BEFORE_COMMENT.match(value)[0]  # type: ignore[index]  # it always matches
+    return without_comment.rstrip()

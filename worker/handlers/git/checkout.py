@@ -5,6 +5,7 @@ other way.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class CheckedOut:
 
 
 def checkout(context: JobRunContext, repo_url: str, wanted: Wanted, target: Path) -> CheckedOut:
-    """Write the files of what is wanted into a new directory, which becomes a shallow repository without a remote.
+    """Write the wanted files into a new directory, then a shallow repository without a remote.
 
     Raises:
         GitError: it cannot be read, or is not there.
@@ -66,7 +67,9 @@ def _described(wanted: Wanted) -> str:
         return repr(wanted.ref)
     if wanted.branch is not None:
         return f"branch {wanted.branch!r}"
-    return f"commit {wanted.commit!r}" if wanted.commit is not None else "the default branch"
+    if wanted.commit is not None:
+        return f"commit {wanted.commit!r}"
+    return "the default branch"
 
 
 class _Checkout:
@@ -81,13 +84,12 @@ class _Checkout:
         if wanted.ref is not None:
             return CheckedOut(self._ref(wanted.ref), wanted.branch)
         if wanted.branch is not None:
-            return CheckedOut(
-                self._named(f"refs/heads/{wanted.branch}", f"branch {wanted.branch}"), wanted.branch
-            )
+            commit = self._named(f"refs/heads/{wanted.branch}", f"branch {wanted.branch}")
+            return CheckedOut(commit, wanted.branch)
         if wanted.commit is not None:
             try:
                 return CheckedOut(self._fetch(wanted.commit), None)
-            except PermanentError:  # Git's refusals are some: what is too large, say, stays so.
+            except PermanentError:  # Refusals are such: what is too large stays so.
                 raise
             except GitError as error:
                 self._context.logger.warning(
@@ -123,7 +125,10 @@ class _Checkout:
         if not said.strip():
             raise GitError("the repository has no commit")
         head = re.match(r"ref: refs/heads/(\S+)\tHEAD", said)
-        return CheckedOut(self._fetch("HEAD"), head[1] if head else None)
+        commit = self._fetch("HEAD")
+        if head is None:
+            return CheckedOut(commit, None)
+        return CheckedOut(commit, head[1])
 
     def _remote_refs(self, *names: str) -> list[str]:
         """Return those of the names that the repository has, in the order given."""
@@ -138,35 +143,29 @@ class _Checkout:
         try:
             self._git.run("check-ref-format", name)
         except GitError:
-            raise GitError(
-                f"{name.removeprefix('refs/tags/').removeprefix('refs/heads/')!r} names nothing"
-            ) from None
+            short = name.removeprefix("refs/tags/").removeprefix("refs/heads/")
+            raise GitError(f"{short!r} names nothing") from None
 
     def _fetch(self, name: str) -> str:
-        options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules")
+        self._run_fetch(["--depth=1", "--no-tags"], [name])
+        return check_out(self._git, self._target, "FETCH_HEAD")
+
+    def _run_fetch(self, options: Sequence[str], refs: Sequence[str]) -> None:
         self._git.run(
             "fetch",
+            "--quiet",
+            "--no-recurse-submodules",
             *options,
             "--",
             self._git.origin.url,
-            name,
+            *refs,
             repository=self._target,
             watched=self._target,
         )
-        return check_out(self._git, self._target, "FETCH_HEAD")
 
     def _from_history(self, commit: str) -> str:
         self._context.logger.info("looking for commit %s in all branches and tags", commit)
-        options = ("--quiet", "--no-recurse-submodules")
-        self._git.run(
-            "fetch",
-            *options,
-            "--",
-            self._git.origin.url,
-            *_ALL,
-            repository=self._target,
-            watched=self._target,
-        )
+        self._run_fetch([], _ALL)
         try:
             return check_out(self._git, self._target, commit)
         except PermanentError:

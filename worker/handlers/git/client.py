@@ -1,4 +1,4 @@
-"""Git, as a service must call it: no prompt, no credential of the host, no hook, no submodule, and soon stopped.
+"""Git as a service must call it: without prompts, hooks, submodules or the host's credentials.
 
 A clone comes in three steps, so that nothing is written that was not measured before: the pack; a
 look at the list of what it holds; the files.
@@ -42,34 +42,31 @@ def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | Non
             "--no-checkout",
             "--template=",
         ]
-        chosen = [] if branch is None else [f"--branch={branch}"]
-        git.run("clone", *options, *chosen, "--", git.origin.url, str(target), watched=target)
+        if branch is not None:
+            options.append(f"--branch={branch}")
+        git.run("clone", *options, "--", git.origin.url, str(target), watched=target)
         return check_out(git, target, "HEAD")
 
 
 def check_out(git: Git, repository: Path, revision: str) -> str:
     """Write the files of a revision that the clone has, and return its commit's id.
 
-    Raises: as `clone`.
+    Raises:
+        GitError: there is no such commit, or its files cannot be written.
+        RefusedError: there are too many files, or too large ones.
+        CanceledError: somebody asked to cancel.
     """
     try:
-        commit = git.run(
+        said = git.run(
             "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", repository=repository
-        ).strip()
+        )
     except GitError:
         raise GitError("the repository has no commit where it should be cloned from") from None
-    listing = _Listing(git.limits, measured(repository, git.limits.entries)[0])
-    git.stream(
-        listing.feed,
-        "ls-tree",
-        "-r",
-        "-t",
-        "-l",
-        "-z",
-        "--full-tree",
-        commit,
-        repository=repository,
-    )
+    commit = said.strip()
+    packed_bytes, _ = measured(repository, git.limits.entries)
+    listing = _Listing(git.limits, packed_bytes)
+    options = ("-r", "-t", "-l", "-z", "--full-tree")
+    git.stream(listing.feed, "ls-tree", *options, commit, repository=repository)
     git.run("reset", "--quiet", "--hard", commit, repository=repository, watched=repository)
     return commit
 
@@ -88,13 +85,15 @@ class _Listing:
         *entries, self._rest = (self._rest + chunk).split(b"\0")
         for entry in entries:
             fields, _, path = entry.partition(b"\t")
-            size = fields.rpartition(b" ")[2]
-            self._add(path, int(size) if size.isdigit() else 0)
-        _check_path(self._rest.partition(b"\t")[2])
+            _, _, size = fields.rpartition(b" ")
+            self._add(path, size)
+        _, _, beginning = self._rest.partition(b"\t")
+        _check_path(beginning)
 
-    def _add(self, path: bytes, size: int) -> None:
+    def _add(self, path: bytes, size: bytes) -> None:
         _check_path(path)
-        self._size += size
+        if size.isdigit():  # Directories have none.
+            self._size += int(size)
         check_size(self._size, self._limits)
         self._entries += 1
         if self._entries > self._limits.entries:
@@ -105,10 +104,7 @@ class _Listing:
 
 def _check_path(path: bytes) -> None:
     names = path.split(b"/")
-    if (
-        len(path) > MAX_PATH_BYTES
-        or len(names) > MAX_DEPTH
-        or max(map(len, names)) > MAX_NAME_BYTES
-    ):
+    is_long = len(path) > MAX_PATH_BYTES or max(map(len, names)) > MAX_NAME_BYTES
+    if is_long or len(names) > MAX_DEPTH:
         start = shown(path.decode("utf-8", "replace"), 80)
         raise RefusedError(f"the repository holds a path that is too long or too deep: {start}")

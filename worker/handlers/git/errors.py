@@ -4,7 +4,7 @@ from apphub_jobs.contract import PermanentError
 
 
 class GitError(Exception):
-    """Git failed; the message is what it said, without credentials. Another attempt may do better."""
+    """Git failed; the message is what it said, without credentials. Another try may do better."""
 
 
 class RefusedError(GitError, PermanentError):

@@ -1,4 +1,4 @@
-"""The private place that git takes its settings from, instead of the host's: no credential, prompt or program of it."""
+"""The private place of git's settings, instead of the host's: no credential or program of that."""
 
 import os
 import shlex
@@ -22,11 +22,10 @@ _KEPT = (
     "GIT_SSL_CAINFO",
     "GIT_SSL_CAPATH",
 )
-"""What git gets of the environment. Not the proxies, agents and client certificates: they are the
-host's."""
+"""What git gets of the environment. Proxies, agents and client certificates are the host's, and are
+not among it."""
 
-# Repositories of another owner are read on purpose; a file is the only place where git takes that
-# from.
+# Repositories of another owner are read on purpose; git takes that from a file alone.
 _CONFIG = """\
 [safe]
 	directory = *
@@ -59,17 +58,28 @@ def furnish(home: Path, origin: Origin, credentials: Password | SshKey | None) -
     The password stands in a file that only git's own helper reads, and only for this host: neither
     the URL nor a command line, which every process of the machine can see, holds it.
     """
-    follow = "false" if credentials is not None else "initial"
+    follow = "initial"
+    if credentials is not None:
+        follow = "false"
     config = _CONFIG.format(stall_s=STALL_S, follow=follow)
+    key: SshKey | None = None
     if isinstance(credentials, Password):
-        place = origin.url.split("/")[2]
-        user, password = quote(credentials.username, safe=""), quote(credentials.password, safe="")
-        _write_private(home / "password", f"{origin.scheme}://{user}:{password}@{place}\n")
-        helper = f"store --file={shlex.quote(str(home / 'password'))}"
-        config += f'[credential "{origin.scheme}://{place}"]\n\thelper = {_quoted(helper)}\n'
+        config += _write_password(home, origin, credentials)
+    else:
+        key = credentials
     _write_private(home / "gitconfig", config)
-    key = credentials if isinstance(credentials, SshKey) else None
     return _environment(home, origin, ssh_command(key))
+
+
+def _write_password(home: Path, origin: Origin, password: Password) -> str:
+    """Write git's file of passwords, and return the setting that leads to it."""
+    file = home / "password"
+    place = origin.url.split("/")[2]
+    user = quote(password.username, safe="")
+    secret = quote(password.password, safe="")
+    _write_private(file, f"{origin.scheme}://{user}:{secret}@{place}\n")
+    helper = f"store --file={shlex.quote(str(file))}"
+    return f'[credential "{origin.scheme}://{place}"]\n\thelper = {_quoted(helper)}\n'
 
 
 def clear(home: Path) -> None:
@@ -79,39 +89,47 @@ def clear(home: Path) -> None:
 
 
 def ssh_command(key: SshKey | None) -> str:
-    """Return the command for git's shell; ssh takes its own home from the system, so every default is named here."""
+    """Return the command for git's shell.
+
+    Every default is named here, for ssh takes its home from the system.
+    """
+    identity = "none"
+    authentications = "none"
+    known_hosts = "/dev/null"
+    if key is not None:
+        identity = _ssh_path(key.key_file)
+        authentications = "publickey"
+        if key.known_hosts_file:
+            known_hosts = _ssh_path(key.known_hosts_file)
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": str(CONNECT_TIMEOUT_S),
         "ServerAliveInterval": str(CONNECT_TIMEOUT_S),
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
-        "IdentityFile": "none" if key is None else _ssh_path(key.key_file),
-        "PreferredAuthentications": "none" if key is None else "publickey",
-        # Without the host's key, whoever sits on the way could pretend to be it: there is no first
-        # trust here.
+        "IdentityFile": identity,
+        "PreferredAuthentications": authentications,
+        # No host is trusted at first sight: whoever sits on the way could pretend to be it.
         "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": _ssh_path(key.known_hosts_file)
-        if key and key.known_hosts_file
-        else "/dev/null",
+        "UserKnownHostsFile": known_hosts,
         "ForwardAgent": "no",
         "PermitLocalCommand": "no",
         "ControlPath": "none",
         "UpdateHostKeys": "no",
     }
-    return shlex.join(
-        ["ssh", "-F", "/dev/null", *(f"-o{name}={value}" for name, value in options.items())]
-    )
+    given = [f"-o{name}={value}" for name, value in options.items()]
+    return shlex.join(["ssh", "-F", "/dev/null", *given])
 
 
 def _ssh_path(path: str) -> str:
     """Return the path as one value of ssh's: it splits at spaces, and expands percent signs."""
-    return '"' + path.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _quoted(path.replace("%", "%%"))
 
 
 def _quoted(value: str) -> str:
-    """Return a value as git's settings spell it."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """Return a value as git's settings and ssh's options spell it."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -121,8 +139,12 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _environment(home: Path, origin: Origin, ssh: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    protocols = origin.scheme
+    if origin.scheme == "http":
+        protocols = "http:https"
     return {
-        **{name: os.environ[name] for name in _KEPT if name in os.environ},
+        **kept,
         "HOME": str(home),  # curl would look for a .netrc in it.
         "LC_ALL": "C",
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
@@ -133,7 +155,7 @@ def _environment(home: Path, origin: Origin, ssh: str) -> dict[str, str]:
         "SSH_ASKPASS": "",
         "SSH_ASKPASS_REQUIRE": "never",
         # Redirects stay within this, too: none leads to a file, or out of encryption.
-        "GIT_ALLOW_PROTOCOL": "http:https" if origin.scheme == "http" else origin.scheme,
+        "GIT_ALLOW_PROTOCOL": protocols,
         "GIT_SSH_COMMAND": ssh,
         "GIT_SSH_VARIANT": "ssh",
         "GIT_LFS_SKIP_SMUDGE": "1",

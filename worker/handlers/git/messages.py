@@ -16,43 +16,34 @@ _REDIRECT = r"returned error: 30\d"
 _FORBIDDEN_PATH = r"invalid path '|maximum allowed tree depth|File name too long"
 _MEMORY = r"Out of memory, |unable to create thread"
 
-# (what git says, what it means, whether another attempt would meet the same)
-_MEANINGS: tuple[tuple[str, str, bool], ...] = (
-    (
-        _NO_LOGIN,
-        "the server demands a user and password that this service lacks; the operator can give them",
-        True,
+_LACKS = "that this service lacks"
+
+_MEANINGS = {
+    _NO_LOGIN: f"the server demands a user and password {_LACKS}; the operator can give them",
+    _NO_ACCESS: "the server refuses access",
+    _HOST_KEY: "the operator has given no key to recognise this ssh server by",
+    _SSH_KEY: f"the ssh server demands a key {_LACKS}; the operator can give one",
+    _REDIRECT: (
+        "the server redirects, which is not followed where credentials are used;"
+        " give its new address"
     ),
-    (_NO_ACCESS, "the server refuses access", True),
-    (_HOST_KEY, "the operator has given no key to recognise this ssh server by", True),
-    (
-        _SSH_KEY,
-        "the ssh server demands a key that this service lacks; the operator can give one",
-        True,
-    ),
-    (
-        _REDIRECT,
-        "the server redirects, which is not followed where credentials are used; give its new address",
-        True,
-    ),
-    (_FORBIDDEN_PATH, "the repository holds a path that cannot be checked out", True),
-    (_MEMORY, "unpacking the repository takes more memory than a clone may use", True),
-)
+    _FORBIDDEN_PATH: "the repository holds a path that cannot be checked out",
+    _MEMORY: "unpacking the repository takes more memory than a clone may use",
+}
+"""What git says, and what it means; another attempt would meet each of them, too."""
 
 
 def failure(command: str, code: int, said: str, *, authenticated: bool) -> GitError:
-    """Return the error that tells why a command failed: what it means, if that is known, and git's own last words."""
-    words = "\n".join(lines_of(said)[-LINES:]) or f"exit code {code}"
-    for pattern, meaning, permanent in _MEANINGS:
-        if re.search(pattern, said):
-            told = (
-                meaning.replace("that this service lacks", "other than the operator's")
-                if authenticated
-                else meaning
-            )
-            return (RefusedError if permanent else GitError)(
-                f"git {command} failed: {told}\n{words}"
-            )
+    """Return the error that tells why a command failed, with git's own last words."""
+    last = lines_of(said)[-LINES:]
+    words = "\n".join(last) or f"exit code {code}"
+    for pattern, meaning in _MEANINGS.items():
+        if not re.search(pattern, said):
+            continue
+        told = meaning
+        if authenticated:
+            told = meaning.replace(_LACKS, "other than the operator's")
+        return RefusedError(f"git {command} failed: {told}\n{words}")
     return GitError(f"git {command} failed: {words}")
 
 
@@ -62,5 +53,9 @@ def warnings(said: str) -> list[str]:
 
 
 def lines_of(said: str) -> list[str]:
-    """Return what git said as it may be shown: without credentials, and short; a server can make it say anything."""
-    return [shown(redacted(line.strip()), 300) for line in said.strip().splitlines()]
+    """Return what git said as it may be shown: short, and without credentials.
+
+    A server can make it say anything.
+    """
+    lines = said.strip().splitlines()
+    return [shown(redacted(line.strip()), 300) for line in lines]

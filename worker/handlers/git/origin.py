@@ -1,4 +1,4 @@
-"""Where a repository lies: its address, checked and rebuilt, and what the operator lets git show there.
+"""Where a repository lies: its checked address, and the credentials that git may show there.
 
 Git is given an address that is put together from the parts that were checked, so that git and this
 service cannot disagree about the host. It never carries a password.
@@ -16,9 +16,13 @@ from worker.handlers.git.errors import RefusedError
 from worker.handlers.untrusted.texts import redacted
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "git": 9418, "ssh": 22}
+_UNUSABLE = re.compile(r"[\n\r\x00]")
 _HOST = re.compile(r"\w[\w.-]*|\[[0-9a-f:.]+\]")
 
-NO_ADDRESS = "the repository's address is neither an absolute path nor a file:, http:, https:, git: or ssh: URL"
+NO_ADDRESS = (
+    "the repository's address is neither an absolute path nor"
+    " a file:, http:, https:, git: or ssh: URL"
+)
 NO_LOCAL_PATHS = (
     "repositories at local paths are switched off here; give an https:, ssh:, http: or git: URL"
 )
@@ -81,7 +85,9 @@ def origin_of(repo_url: str, settings: Mapping[str, Json]) -> Origin:
     if repo_url.startswith("/") or scheme.lower() == "file":
         if not settings.get("allowLocalPaths", True):
             raise RefusedError(NO_LOCAL_PATHS)
-        return _local(repo_url if repo_url.startswith("/") else _path_of_file_url(rest))
+        if repo_url.startswith("/"):
+            return _local(repo_url)
+        return _local(_path_of_file_url(rest))
     return _remote(repo_url)
 
 
@@ -97,8 +103,7 @@ def _path_of_file_url(rest: str) -> str:
 def _local(path: str) -> Origin:
     if not path.startswith("/"):
         raise RefusedError(NO_ADDRESS)
-    # A file: URL, because git ignores the depth of a plain path, and links its files instead of
-    # reading them.
+    # A file: URL: of a plain path, git ignores the depth, and links the files instead of reading.
     return Origin(f"file://{quote(path)}", "file")
 
 
@@ -108,22 +113,36 @@ def _remote(repo_url: str) -> Origin:
         port = parts.port
     except ValueError:
         raise RefusedError(NO_ADDRESS) from None
+    scheme = parts.scheme
     userinfo, _, place = parts.netloc.rpartition("@")
-    host = (place if port is None else place.rpartition(":")[0]).rstrip(":").lower()
-    if parts.scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host):
+    host = place
+    if port is not None:
+        host, _, _ = place.rpartition(":")
+    host = host.rstrip(":").lower()
+    if scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host):
         raise RefusedError(NO_ADDRESS)
-    user = userinfo.partition(":")[0] if parts.scheme == "ssh" else ""
-    url = f"{parts.scheme}://{user}{'@' if user else ''}{host}{'' if port is None else f':{port}'}{parts.path}"
-    query = f"?{parts.query}" if parts.query else ""
-    return Origin(
-        url + query, parts.scheme, host, _DEFAULT_PORTS[parts.scheme] if port is None else port
-    )
+    user, _, _ = userinfo.partition(":")
+    url = f"{scheme}://"
+    if user and scheme == "ssh":
+        url += f"{user}@"
+    url += host
+    if port is not None:
+        url += f":{port}"
+    url += parts.path
+    if parts.query:
+        url += f"?{parts.query}"
+    if port is None:
+        port = _DEFAULT_PORTS[scheme]
+    return Origin(url, scheme, host, port)
 
 
 def credentials_for(
     origin: Origin, settings: Mapping[str, Json], log: logging.Logger
 ) -> Password | SshKey | None:
-    """Return what the operator gave for exactly this host, port and kind of connection; None where nothing fits.
+    """Return what the operator gave for exactly this host, port and kind of connection.
+
+    Returns:
+        None where nothing fits.
 
     Raises:
         RefusedError: the entry for it is not as it should be.
@@ -132,20 +151,22 @@ def credentials_for(
     if entry is None:
         return None
     if origin.scheme == "ssh" and "sshKeyFile" in entry:
-        known_hosts = entry.get("knownHostsFile")
-        return SshKey(
-            _text(origin, entry, "sshKeyFile"),
-            None if known_hosts is None else _text(origin, entry, "knownHostsFile"),
-        )
+        key_file = _text(origin, entry, "sshKeyFile")
+        if entry.get("knownHostsFile") is None:
+            return SshKey(key_file, None)
+        return SshKey(key_file, _text(origin, entry, "knownHostsFile"))
     if origin.scheme not in {"http", "https"} or "password" not in entry:
         return None
-    if origin.scheme == "http" and not origin.loopback and entry.get("allowHttp") is not True:
+    is_open = origin.scheme == "http" and not origin.loopback
+    if is_open and entry.get("allowHttp") is not True:
         log.warning(
             "the credentials for %s are not used: http would show them to everybody on the way",
             origin.host,
         )
         return None
-    return Password(_text(origin, entry, "username"), _text(origin, entry, "password"))
+    username = _text(origin, entry, "username")
+    password = _text(origin, entry, "password")
+    return Password(username, password)
 
 
 def _entry_for(origin: Origin, settings: Mapping[str, Json]) -> Mapping[str, Json] | None:
@@ -153,12 +174,15 @@ def _entry_for(origin: Origin, settings: Mapping[str, Json]) -> Mapping[str, Jso
     wanted = {f"{origin.host}:{origin.port}"}
     if origin.port == _DEFAULT_PORTS.get(origin.scheme):
         wanted.add(origin.host)
-    entries = settings.get("credentials") or {}
-    return next((entry for name, entry in entries.items() if str(name).lower() in wanted), None)
+    entries: Mapping[str, Mapping[str, Json]] = settings.get("credentials") or {}
+    for name, entry in entries.items():
+        if str(name).lower() in wanted:
+            return entry
+    return None
 
 
 def _text(origin: Origin, entry: Mapping[str, Json], field: str) -> str:
     value = entry.get(field)
-    if not isinstance(value, str) or not value or "\n" in value or "\r" in value or "\x00" in value:
+    if not isinstance(value, str) or not value or _UNUSABLE.search(value):
         raise RefusedError(f"the operator's credentials for {origin.host} lack a usable {field}")
     return value

@@ -1,4 +1,4 @@
-"""Git as a service must run it: within bounds of time, disk and memory, and stopped at once with all its helpers."""
+"""Git as a service must run it: within bounds, and stopped at once with all its helpers."""
 
 import os
 import selectors
@@ -19,11 +19,10 @@ from worker.handlers.git.messages import failure, warnings
 from worker.handlers.git.origin import Origin, Password, SshKey, credentials_for, origin_of
 
 TIME_LIMIT_S = 600
-"""Of all that git does for one clone. An ingestion may take 900 s, and has to read the files
-yet."""
+"""Of all that git does for one clone. An ingestion may take 900 s, and must yet read the files."""
 
 DEADLINE_SHARE = 0.9
-"""Of the attempt's remaining time, where that is less: so that the attempt can say itself what took
+"""Of the attempt's remaining time, where that is less: so that the attempt itself can say what took
 so long."""
 
 BYTES_LIMIT = 2_000_000_000
@@ -34,8 +33,8 @@ ENTRIES_LIMIT = 200_000
 empty: 800 MB."""
 
 GITS_ENTRIES = 10_000
-"""Git's own files, which come on top: a few dozen, and one for each object if the server is a plain
-web server."""
+"""Git's own files, which come on top: a few dozen, and one for each object where the server is a
+plain web server."""
 
 MEMORY_LIMIT_BYTES = 2_147_483_648
 """Of each of git's processes: a pack of sixteen kilobytes can unpack to eight gigabytes."""
@@ -57,7 +56,10 @@ Feed = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Limits:
-    """What one clone may take; the operator's settings `cloneTimeoutMs`, `cloneMaxBytes`, `cloneMaxEntries`."""
+    """What one clone may take.
+
+    The operator's settings are `cloneTimeoutMs`, `cloneMaxBytes` and `cloneMaxEntries`.
+    """
 
     time_s: float
     bytes: int
@@ -69,8 +71,9 @@ class Limits:
         settings = context.settings
         time_s = settings.get("cloneTimeoutMs", TIME_LIMIT_S * 1000) / 1000
         if context.deadline is not None:
-            left_s = (context.deadline - datetime.now(context.deadline.tzinfo)).total_seconds()
-            time_s = max(0, min(time_s, left_s * DEADLINE_SHARE))
+            left = context.deadline - datetime.now(context.deadline.tzinfo)
+            usable_s = left.total_seconds() * DEADLINE_SHARE
+            time_s = max(0, min(time_s, usable_s))
         return cls(
             time_s,
             settings.get("cloneMaxBytes", BYTES_LIMIT),
@@ -144,15 +147,15 @@ class Git:
         repository: Path | None = None,
         watched: Path | None = None,
     ) -> None:
-        """Like `run`, but hand over what is printed as it comes; an exception of `feed` ends the command."""
-        place = (
-            ()
-            if repository is None
-            else (f"--git-dir={repository / '.git'}", f"--work-tree={repository}")
-        )
+        """Do as `run` does, but hand over what is printed as it comes.
+
+        An exception of `feed` ends the command.
+        """
+        place: list[str] = []
+        if repository is not None:
+            place = [f"--git-dir={repository / '.git'}", f"--work-tree={repository}"]
         said = _Tail()
-        # A shell, because only it can lower a limit between fork and exec; all that is given to it
-        # are arguments.
+        # A shell, because only it can lower a limit between fork and exec; it gets arguments alone.
         limited = ("sh", "-c", 'ulimit -S -d "$0"; exec "$@"', str(MEMORY_LIMIT_BYTES // 1024))
         process = subprocess.Popen(  # noqa: S603 - "--" ends the options before the URL
             [*limited, "git", *place, command, *arguments],
@@ -167,12 +170,8 @@ class Git:
         finally:
             _end(process)
         if process.returncode != 0:
-            raise failure(
-                command,
-                process.returncode,
-                said.text(),
-                authenticated=self._credentials is not None,
-            )
+            authenticated = self._credentials is not None
+            raise failure(command, process.returncode, said.text(), authenticated=authenticated)
         for line in warnings(said.text()):
             self._context.logger.info("git: %s", line)
 
@@ -185,13 +184,7 @@ class Git:
                 if pipe is not None:
                     selector.register(pipe, selectors.EVENT_READ, take)
             while True:
-                ready = selector.select(TICK_S) if selector.get_map() else []
-                for key, _ in ready:
-                    chunk = os.read(key.fd, CHUNK_BYTES)
-                    if chunk:
-                        key.data(chunk)
-                    else:
-                        selector.unregister(key.fileobj)
+                ready = _pass_on(selector)
                 self._check(watch)
                 if not selector.get_map():
                     with suppress(subprocess.TimeoutExpired):
@@ -206,6 +199,20 @@ class Git:
         if monotonic() > self._until:
             raise GitError(f"git took longer than {self.limits.time_s:g} s and was stopped")
         watch.look()
+
+
+def _pass_on(selector: selectors.BaseSelector) -> bool:
+    """Wait for a tick at most; hand over what came, and return whether anything did."""
+    if not selector.get_map():
+        return False
+    ready = selector.select(TICK_S)
+    for key, _ in ready:
+        chunk = os.read(key.fd, CHUNK_BYTES)
+        if chunk:
+            key.data(chunk)
+        else:
+            selector.unregister(key.fileobj)
+    return bool(ready)
 
 
 class _Tail:
@@ -241,7 +248,8 @@ class _Watch:
         if entries > most:
             raise RefusedError(f"the clone holds more than {most} files and directories")
         ended = monotonic()
-        self._next = ended + max(LOOK_S, LOOK_SHARE * (ended - started))
+        took_s = ended - started
+        self._next = ended + max(LOOK_S, LOOK_SHARE * took_s)
 
 
 def check_size(size: int, limits: Limits) -> None:
@@ -251,8 +259,10 @@ def check_size(size: int, limits: Limits) -> None:
 
 
 def measured(directory: Path, most: int) -> tuple[int, int]:
-    """Return the bytes and the number of files and directories below; counting ends beyond `most`."""
-    size, entries, waiting = 0, 0, [str(directory)]
+    """Return the bytes and the number of entries below a directory; counting ends beyond `most`."""
+    size = 0
+    entries = 0
+    waiting = [str(directory)]
     while waiting and entries <= most:
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as found:
             for entry in found:

@@ -1,4 +1,4 @@
-"""`repository-ingest`: reads a repository and tells the catalog what it found (contract, section 9)."""
+"""`repository-ingest`: reads a repository, and tells the catalog of it (contract, section 9)."""
 
 from pathlib import Path
 from time import monotonic
@@ -52,12 +52,16 @@ def execute(context: JobRunContext) -> JobResult:
 
 
 def _found(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str) -> dict[str, Any]:
-    repository, log = context.inputs["repository"], context.logger
+    repository = context.inputs["repository"]
+    log = context.logger
     manifest = tags.package_manifest(tree, log)
     package_name = manifest.get("name")
-    named = one_line(package_name, 200) if isinstance(package_name, str) else None
+    name = None
+    if isinstance(package_name, str):
+        name = one_line(package_name, 200)
+    authors = [(tag["key"], tag["value"]) for tag in repository["authorTags"]]
     merged = tags.merge_tags(
-        [(tag["key"], tag["value"]) for tag in repository["authorTags"]],
+        authors,
         tags.package_tags(manifest, tree),
         tags.file_tags(tree, log),
         tags.dockerfile_tags(tree.text(dockerfile) or ""),
@@ -66,7 +70,7 @@ def _found(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str)
         log.warning("%d of %d tags are left out", len(merged) - MAX_TAGS, len(merged))
     return {
         "commit_sha": commit_sha,
-        "name": named or repository["name"],
+        "name": name or repository["name"],
         "description": tags.readme_summary(tree) or repository["description"],
         "dockerfile_path": dockerfile,
         "tags": merged[:MAX_TAGS],
@@ -76,19 +80,20 @@ def _found(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str)
 
 def _tell(context: JobRunContext, found: dict[str, Any]) -> None:
     for field in ("name", "description", "dockerfile_path"):
-        context.logger.info("%s: %s", field.replace("_", " "), shown(found[field]))
-    listed = ", ".join(f"{tag['key']}:{tag['value']}" for tag in found["tags"])
-    context.logger.info("tags: %s", shown(listed, 1_000) or "none")
+        label = field.replace("_", " ")
+        context.logger.info("%s: %s", label, shown(found[field]))
+    listed = [f"{tag['key']}:{tag['value']}" for tag in found["tags"]]
+    context.logger.info("tags: %s", shown(", ".join(listed), 1_000) or "none")
     context.logger.info("preview tiles: %d", len(found["preview_tiles"]))
 
 
 def _metrics(
     repository: Any, status: str, started: float, commit_sha: str | None
 ) -> dict[str, Any]:
-    duration_ms = int((monotonic() - started) * 1000)
+    duration_s = monotonic() - started
     return {
         "repositoryId": repository["id"],
         "status": status,
-        "durationMs": duration_ms,
+        "durationMs": int(duration_s * 1000),
         "commitSha": commit_sha,
     }

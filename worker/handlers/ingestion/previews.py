@@ -29,7 +29,8 @@ stay below eight megabytes, and it is kept for ever, and sent to every client th
 MAX_CANDIDATES = 100
 """Of each source; each may cost the reading of a file."""
 
-FROM_MANIFEST, FROM_README = "ingestion:previews-manifest", "ingestion:readme"
+FROM_MANIFEST = "ingestion:previews-manifest"
+FROM_README = "ingestion:readme"
 
 MANIFESTS = tuple(
     f"{stem}.{ending}"
@@ -39,14 +40,17 @@ MANIFESTS = tuple(
 
 _LISTS = ("tiles", "previews", "items", "cards")
 _PAGES = frozenset({"storybook", "embed"})
-_KINDS = {name: name for name in ("image", "gif", "video", "storybook", "embed")} | {
+_KINDS = {
+    "image": "image",
     "picture": "image",
+    "gif": "gif",
+    "video": "video",
+    "storybook": "storybook",
+    "embed": "embed",
     "iframe": "embed",
     "external": "embed",
 }
-_KIND_BY_ENDING = {".gif": "gif"} | dict.fromkeys(
-    (".mp4", ".webm", ".mov", ".m4v", ".ogv"), "video"
-)
+_VIDEOS = (".mp4", ".webm", ".mov", ".m4v", ".ogv")
 
 _NUMBER = re.compile(r"(-?\d{1,6})(?:\.\d{1,6})?(?:px)?")
 _MAX_SIDE = 20_000
@@ -54,7 +58,7 @@ _MAX_SIDE = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What an author wrote about one tile; "" where nothing. `order` puts a manifest's tiles in line."""
+    """What an author wrote about one tile; "" where nothing. `order` sorts a manifest's tiles."""
 
     source: str
     base: str = ""
@@ -72,7 +76,10 @@ class Preview:
 def preview_tiles(
     tree: Tree, repo_url: str, commit_sha: str, log: logging.Logger
 ) -> list[dict[str, Json]]:
-    """Return the app's tiles, six at most, without repeats, and within a total size; the log tells what is left out."""
+    """Return the app's tiles: six at most, without repeats, and within a total size.
+
+    The log tells what is left out.
+    """
     references = References(tree, repo_url, commit_sha)
     tiles: dict[str, dict[str, Json]] = {}
     total = 0
@@ -85,29 +92,43 @@ def preview_tiles(
             log.info("preview %s is left out: %s", shown(preview.embed or preview.src, 100), error)
             continue
         size = len(json.dumps(tile))
-        if _address(tile) in tiles:
+        address = _address(tile)
+        if address in tiles:
             continue
         if total + size > MAX_TOTAL_BYTES:
             log.info("preview %s is left out: all together take too much", shown(preview.src, 100))
             continue
-        tiles[_address(tile)] = {**tile, "sortOrder": len(tiles)}
+        tiles[address] = {**tile, "sortOrder": len(tiles)}
         total += size
     return list(tiles.values())
 
 
 def _of_manifest(tree: Tree, log: logging.Logger) -> Iterator[Preview]:
     """Yield what the first manifest lists, by `order`, where given, or else as listed."""
-    name = next(filter(tree.inside, MANIFESTS), "")
-    content = first_manifest(tree, (name,), log) if name else None
+    existing = [name for name in MANIFESTS if tree.inside(name)]
+    if not existing:
+        return
+    name = existing[0]
+    entries = _entries(first_manifest(tree, (name,), log))
+    base = posixpath.dirname(name)
+    previews: list[Preview] = []
+    for place, entry in enumerate(entries[:MAX_CANDIDATES]):
+        preview = _listed(entry, base, place)
+        if preview is not None:
+            previews.append(preview)
+    yield from sorted(previews, key=lambda preview: preview.order)
+
+
+def _entries(content: Plain) -> list[Plain]:
+    """Return the list that a manifest is, or has under one of the usual names."""
+    if isinstance(content, list):
+        return content
     if isinstance(content, dict):
-        content = next((part for part in map(content.get, _LISTS) if isinstance(part, list)), None)
-    entries = content[:MAX_CANDIDATES] if isinstance(content, list) else []
-    previews = [
-        _listed(entry, posixpath.dirname(name), place) for place, entry in enumerate(entries)
-    ]
-    yield from sorted(
-        (preview for preview in previews if preview is not None), key=lambda preview: preview.order
-    )
+        for name in _LISTS:
+            part = content.get(name)
+            if isinstance(part, list):
+                return part
+    return []
 
 
 def _listed(entry: Plain, base: str, place: int) -> Preview | None:
@@ -116,11 +137,14 @@ def _listed(entry: Plain, base: str, place: int) -> Preview | None:
         return Preview(source=FROM_MANIFEST, base=base, src=entry.strip(), order=place)
     if not isinstance(entry, dict):
         return None
+    kind = _said(entry, "kind", "type").lower()
     order = _number(_said(entry, "sortOrder", "order"))
+    if order is None:
+        order = place
     return Preview(
         source=FROM_MANIFEST,
         base=base,
-        kind=_KINDS.get(_said(entry, "kind", "type").lower(), ""),
+        kind=_KINDS.get(kind, ""),
         title=_said(entry, "title"),
         description=_said(entry, "description"),
         src=_said(entry, "src", "url", "href"),
@@ -128,35 +152,44 @@ def _listed(entry: Plain, base: str, place: int) -> Preview | None:
         poster=_said(entry, "posterUrl", "poster"),
         width=_said(entry, "width"),
         height=_said(entry, "height"),
-        order=place if order is None else order,
+        order=order,
     )
 
 
 def _said(entry: Mapping[str, Plain], *names: str) -> str:
     """Return the first of these fields that says something; numbers as texts."""
-    values = (entry.get(name) for name in names)
-    texts = (
-        str(value).strip()
-        for value in values
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
-    )
-    return next(filter(None, texts), "")
+    for name in names:
+        value = entry.get(name)
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            continue
+        text = str(value).strip()
+        if text:
+            return text
+    return ""
 
 
 def _story(entry: Mapping[str, Plain]) -> str:
     """Return the address of one story of a storybook, as storybooks spell it."""
-    book, story = _said(entry, "storybookUrl", "baseUrl"), _said(entry, "storyId", "story")
+    book = _said(entry, "storybookUrl", "baseUrl")
+    story = _said(entry, "storyId", "story")
     if not book or not story:
         return ""
-    return f"{book.partition('/iframe.html')[0].rstrip('/')}/iframe.html?id={quote(story, safe='')}&viewMode=story"
+    root, _, _ = book.partition("/iframe.html")
+    return f"{root.rstrip('/')}/iframe.html?id={quote(story, safe='')}&viewMode=story"
 
 
 def _of_readme(tree: Tree) -> Iterator[Preview]:
-    for image in images(tree.text("README.md") or "")[:MAX_CANDIDATES]:
+    readme = tree.text("README.md") or ""
+    for image in images(readme)[:MAX_CANDIDATES]:
+        title = image.title
+        description = ""
+        if image.alt:
+            title = image.alt
+            description = image.title
         yield Preview(
             source=FROM_README,
-            title=image.alt or image.title,
-            description=image.title if image.alt else "",
+            title=title,
+            description=description,
             src=image.src,
             width=image.width,
             height=image.height,
@@ -174,10 +207,12 @@ def _tile(preview: Preview, references: References, log: logging.Logger) -> dict
     embed_url: str | None = None
     if kind in _PAGES:
         embed_url = references.page(preview.embed or preview.src)
-        src = _optional(preview.src, preview, references, log) if preview.embed else None
+        if preview.embed:
+            src = _optional(preview.src, preview, references, log)
     else:
         src = references.media(preview.src, preview.base)
-        embed_url = references.page(preview.embed) if preview.embed else None
+        if preview.embed:
+            embed_url = references.page(preview.embed)
     return {
         "kind": kind,
         "title": one_line(preview.title, 200),
@@ -194,8 +229,10 @@ def _tile(preview: Preview, references: References, log: logging.Logger) -> dict
 def _optional(
     reference: str, preview: Preview, references: References, log: logging.Logger
 ) -> str | None:
+    if not reference:
+        return None
     try:
-        return references.media(reference, preview.base) if reference else None
+        return references.media(reference, preview.base)
     except ReferenceUnusableError as error:
         log.info("%s is left out of its preview: %s", shown(reference, 100), error)
         return None
@@ -204,8 +241,14 @@ def _optional(
 def _kind_of(preview: Preview) -> str:
     if preview.embed and not preview.src:
         return "embed"
-    path = preview.src.partition("?")[0].partition("#")[0]
-    return _KIND_BY_ENDING.get(posixpath.splitext(path)[1].lower(), "image")
+    without_query, _, _ = preview.src.partition("?")
+    path, _, _ = without_query.partition("#")
+    _, ending = posixpath.splitext(path.lower())
+    if ending == ".gif":
+        return "gif"
+    if ending in _VIDEOS:
+        return "video"
+    return "image"
 
 
 def _address(tile: Mapping[str, Json]) -> str:
@@ -214,9 +257,13 @@ def _address(tile: Mapping[str, Json]) -> str:
 
 def _side(text: str) -> int | None:
     pixels = _number(text)
-    return pixels if pixels is not None and 0 < pixels <= _MAX_SIDE else None
+    if pixels is None or not 0 < pixels <= _MAX_SIDE:
+        return None
+    return pixels
 
 
 def _number(text: str) -> int | None:
     match = _NUMBER.fullmatch(text)
-    return int(match[1]) if match else None
+    if match is None:
+        return None
+    return int(match[1])

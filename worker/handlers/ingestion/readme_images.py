@@ -17,7 +17,10 @@ _ALT = r"!\[(?P<alt>(?:[^\[\]\\]|\\.|\[[^\[\]]{0,200}\]){0,500})\]"
 _TARGET = (
     r"(?:<(?P<angled>[^<>\n]{1,2000})>|(?P<bare>(?:[^\s()<>\\]|\\.|\([^\s()]{0,200}\)){1,2000}))"
 )
-_TITLE = r"(?:\s{1,10}(?:\"(?P<double>[^\"]{0,500})\"|'(?P<single>[^']{0,500})'|\((?P<round>[^()]{0,500})\)))?"
+_TITLE = (
+    r"(?:\s{1,10}"
+    r"(?:\"(?P<double>[^\"]{0,500})\"|'(?P<single>[^']{0,500})'|\((?P<round>[^()]{0,500})\)))?"
+)
 _INLINE = re.compile(rf"{_ALT}\(\s{{0,10}}{_TARGET}{_TITLE}\s{{0,10}}\)")
 _BY_LABEL = re.compile(rf"{_ALT}(?!\()(?:\[(?P<label>[^\[\]]{{0,200}})\])?")
 _DEFINITION = re.compile(
@@ -28,7 +31,8 @@ _TAG = re.compile(
     r"<img\s(?P<attributes>(?:[^<>\"']|\"[^\"]{0,2000}\"|'[^']{0,2000}'){1,4000})>", re.IGNORECASE
 )
 _ATTRIBUTE = re.compile(
-    r"(?P<name>[^\s=\"'<>/]{1,100})(?:\s{0,5}=\s{0,5}(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^\s\"'>]+)))?"
+    r"(?P<name>[^\s=\"'<>/]{1,100})"
+    r"(?:\s{0,5}=\s{0,5}(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<bare>[^\s\"'>]+)))?"
 )
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
@@ -48,21 +52,26 @@ _FIELDS = tuple(field.name for field in fields(Image))
 
 
 def images(readme: str) -> list[Image]:
-    """Return the images of a Markdown text: inline ones, those by reference, and `<img>`; not those in code."""
-    text = _CODE.sub(" ", _COMMENT.sub(" ", _without_fences(readme)))
-    definitions = {
-        _label(match["label"]): match for match in reversed(list(_DEFINITION.finditer(text)))
-    }
+    """Return a Markdown text's images: inline, by reference, and `<img>`; not those in code."""
+    unfenced = _without_fences(readme)
+    uncommented = _COMMENT.sub(" ", unfenced)
+    text = _CODE.sub(" ", uncommented)
+    definitions: dict[str, re.Match[str]] = {}
+    for match in _DEFINITION.finditer(text):  # The first of a label counts.
+        definitions.setdefault(_label(match["label"]), match)
     found = [*_inline(text), *_by_label(text, definitions), *_tags(text)]
-    return [image for _, image in sorted(found, key=lambda one: one[0])]
+    found.sort(key=lambda one: one[0])
+    return [image for _, image in found]
 
 
 def _without_fences(text: str) -> str:
-    kept, fence = [], ""
+    kept: list[str] = []
+    fence = ""
     for line in text.splitlines():
         mark = _FENCE.match(line)
         if fence:
-            if mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
+            is_only_marks = not line.strip().strip(fence[0])
+            if mark and mark[1].startswith(fence) and is_only_marks:
                 fence = ""
         elif mark:
             fence = mark[1]
@@ -78,36 +87,39 @@ def _inline(text: str) -> Iterator[tuple[int, Image]]:
 
 def _by_label(text: str, definitions: dict[str, "re.Match[str]"]) -> Iterator[tuple[int, Image]]:
     for match in _BY_LABEL.finditer(text):
-        definition = definitions.get(_label(match["label"] or match["alt"]))
+        label = _label(match["label"] or match["alt"])
+        definition = definitions.get(label)
         if definition is not None:
             yield match.start(), _image(match["alt"], definition)
 
 
 def _image(alt: str, target: "re.Match[str]") -> Image:
     title = target["double"] or target["single"] or target["round"] or ""
-    return Image(_unescaped(target["angled"] or target["bare"]), _unescaped(alt), _unescaped(title))
+    src = target["angled"] or target["bare"]
+    return Image(_unescaped(src), _unescaped(alt), _unescaped(title))
 
 
 def _tags(text: str) -> Iterator[tuple[int, Image]]:
     for match in _TAG.finditer(text):
-        attributes = {
-            name.lower(): html.unescape(value) for name, value in _attributes(match["attributes"])
-        }
+        attributes = _attributes(match["attributes"])
         if attributes.get("src"):
-            yield (
-                match.start(),
-                Image(**{name: attributes.get(name, "").strip() for name in _FIELDS}),
-            )
+            wanted = {name: attributes.get(name, "").strip() for name in _FIELDS}
+            yield match.start(), Image(**wanted)
 
 
-def _attributes(text: str) -> Iterator[tuple[str, str]]:
-    for match in reversed(list(_ATTRIBUTE.finditer(text))):  # The first of a name counts.
-        yield match["name"], match["double"] or match["single"] or match["bare"] or ""
+def _attributes(text: str) -> dict[str, str]:
+    attributes: dict[str, str] = {}
+    for match in _ATTRIBUTE.finditer(text):  # The first of a name counts.
+        value = match["double"] or match["single"] or match["bare"] or ""
+        attributes.setdefault(match["name"].lower(), html.unescape(value))
+    return attributes
 
 
 def _label(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    words = text.split()
+    return " ".join(words).casefold()
 
 
 def _unescaped(text: str) -> str:
-    return html.unescape(_ESCAPED.sub(r"\1", text)).strip()
+    without_backslashes = _ESCAPED.sub(r"\1", text)
+    return html.unescape(without_backslashes).strip()

@@ -1,4 +1,4 @@
-"""What an author's reference to a picture or page becomes: an address that any browser can open, or nothing.
+"""What an author's reference to a picture or page becomes: an address for any browser, or nothing.
 
 Only http: and https: lead out of a repository. A file of the repository is shown by its code host,
 where that is one of the three big ones, or else becomes part of the app's record as a `data:` URL.
@@ -75,17 +75,19 @@ class References:
 
     def _existing(self, reference: str, base: str) -> str:
         """Return the path of the file in the repository that is meant."""
-        without_query = re.split(r"[?#]", reference, maxsplit=1)[0]
+        without_query, *_ = re.split(r"[?#]", reference, maxsplit=1)
         for spelled in dict.fromkeys((unquote(without_query), reference)):
             for start in dict.fromkeys(("", base)):
-                path = posixpath.normpath(posixpath.join(start, spelled.lstrip("/")))
-                if (
-                    storable(path)
-                    and not path.startswith("../")
-                    and self._tree.inside(path) is not None
-                ):
+                joined = posixpath.join(start, spelled.lstrip("/"))
+                path = posixpath.normpath(joined)
+                if self._is_shown(path):
                     return path
         raise ReferenceUnusableError("no such file in the repository")
+
+    def _is_shown(self, path: str) -> bool:
+        if path.startswith("../") or not storable(path):
+            return False
+        return self._tree.inside(path) is not None
 
     def _inlined(self, path: str) -> str:
         content = self._tree.content(path, MAX_INLINE_BYTES)
@@ -94,7 +96,8 @@ class References:
         media_type = image_type(path, content)
         if media_type is None:
             raise ReferenceUnusableError("no image of a known kind")
-        return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+        encoded = base64.b64encode(content).decode()
+        return f"data:{media_type};base64,{encoded}"
 
 
 def absolute(reference: str) -> str:
@@ -103,19 +106,17 @@ def absolute(reference: str) -> str:
     Raises:
         ReferenceUnusableError: it is none.
     """
-    url = f"https:{reference}" if reference.startswith("//") else reference
+    url = reference
+    if reference.startswith("//"):
+        url = f"https:{reference}"
     try:
         parts = urlsplit(url)
     except ValueError:
         raise ReferenceUnusableError("no URL") from None
-    # A browser passes over spaces and control characters, and so would see another scheme than we
-    # do.
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or not url.isprintable()
-        or " " in url
-    ):
+    is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    # A browser passes over spaces and control characters, and so would see another scheme.
+    is_plain = url.isprintable() and " " not in url
+    if not is_web or not is_plain:
         raise ReferenceUnusableError("no http: or https: URL")
     if len(url) > MAX_URL:
         raise ReferenceUnusableError(f"longer than {MAX_URL} characters")
@@ -123,13 +124,18 @@ def absolute(reference: str) -> str:
 
 
 def raw_base(repo_url: str, commit_sha: str) -> str | None:
-    """Return the address below which the code host shows a commit's files; None if it is none of the big three."""
+    """Return the address below which the code host shows a commit's files.
+
+    Returns:
+        None if it is none of the big three.
+    """
     try:
         parts = urlsplit(repo_url)
         usual_port = parts.scheme == "ssh" or parts.port is None
     except ValueError:
         return None
-    template = _HOSTS.get((parts.hostname or "").removeprefix("www."))
+    host = parts.hostname or ""
+    template = _HOSTS.get(host.removeprefix("www."))
     path = unquote(parts.path).strip("/").removesuffix(".git")
     if template is None or not usual_port or "/" not in path:
         return None

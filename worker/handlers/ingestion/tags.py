@@ -1,9 +1,9 @@
-"""What a repository's files say of its app: tags, name, Dockerfile, description (contract, section 9)."""
+"""What a repository's files say of its app: tags, Dockerfile, description (contract, section 9)."""
 
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from worker.handlers.untrusted.manifests import Plain, first_manifest
 from worker.handlers.untrusted.texts import storable
@@ -42,11 +42,16 @@ _TAG_FILES = ("tags.yaml", "tags.yml", "tags.json")
 
 _MAX_TAG_LENGTH = 200
 
+_RULE = re.compile(r"\s*(=+|-+)\s*")
+"""A line across; under a text, it makes that a heading."""
+
 
 def package_manifest(tree: Tree, log: logging.Logger) -> Mapping[str, Plain]:
     """Return package.json's object, `{}` where there is none or it is broken."""
     manifest = first_manifest(tree, ("package.json",), log, MAX_TEXT_BYTES)
-    return manifest if isinstance(manifest, dict) else {}
+    if not isinstance(manifest, dict):
+        return {}
+    return manifest
 
 
 def package_tags(manifest: Mapping[str, Plain], tree: Tree) -> list[Tag]:
@@ -55,27 +60,43 @@ def package_tags(manifest: Mapping[str, Plain], tree: Tree) -> list[Tag]:
     for part in ("dependencies", "devDependencies", "peerDependencies"):
         listed = manifest.get(part)
         if isinstance(listed, dict):
-            names.update(_ALSO_BY_PACKAGE.get(str(name), str(name)) for name in listed)
+            for name in listed:
+                names.add(_ALSO_BY_PACKAGE.get(name, name))
     if tree.inside("tsconfig.json"):
         names.add("typescript")
     tags = [tag for name, tag in _DEPENDENCY_TAGS.items() if name in names]
-    engines = manifest.get("engines")
-    wanted = engines.get("node") if isinstance(engines, dict) else None
-    major = re.search(r"\d+", wanted) if isinstance(wanted, str) else None
-    return [*tags, ("runtime", f"node{major.group()}")] if major else tags
+    major = _node_major(manifest.get("engines"))
+    if major is not None:
+        tags.append(("runtime", f"node{major}"))
+    return tags
+
+
+def _node_major(engines: Plain) -> str | None:
+    if not isinstance(engines, dict):
+        return None
+    wanted = engines.get("node")
+    if not isinstance(wanted, str):
+        return None
+    major = re.search(r"\d+", wanted)
+    if major is None:
+        return None
+    return major.group()
 
 
 def file_tags(tree: Tree, log: logging.Logger) -> list[Tag]:
-    """Return the tags of the first tags file: a map key to value, list or {value}; or a list of tags."""
-    return [tag for tag in _listed(first_manifest(tree, _TAG_FILES, log)) if all(tag)]
+    """Return the tags of the first tags file: a map of key to value, list or {value}; or a list."""
+    content = first_manifest(tree, _TAG_FILES, log)
+    return [tag for tag in _listed(content) if all(tag)]
 
 
 def _listed(content: Plain) -> Iterable[Tag]:
     if isinstance(content, dict):
         for key, value in content.items():
-            values = value if isinstance(value, list) else [value]
+            values = [value]
+            if isinstance(value, list):
+                values = value
             for one in values:
-                yield key.strip(), _plain(one.get("value") if isinstance(one, dict) else one)
+                yield key.strip(), _value(one)
     elif isinstance(content, list):
         for entry in content:
             if isinstance(entry, str):
@@ -85,10 +106,18 @@ def _listed(content: Plain) -> Iterable[Tag]:
                 yield _plain(entry.get("key")), _plain(entry.get("value"))
 
 
+def _value(listed: Plain) -> str:
+    if isinstance(listed, dict):
+        return _plain(listed.get("value"))
+    return _plain(listed)
+
+
 def _plain(value: Plain) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value).strip() if isinstance(value, str | int | float) else ""
+    if not isinstance(value, str | int | float):
+        return ""
+    return str(value).strip()
 
 
 def find_dockerfile(tree: Tree, own: str) -> str | None:
@@ -96,20 +125,20 @@ def find_dockerfile(tree: Tree, own: str) -> str | None:
     for usual in dict.fromkeys((own, *_USUAL_DOCKERFILES)):
         if tree.inside(usual) is not None:
             return usual
-    found = (path for path in tree.walk() if _is_dockerfile(path.rpartition("/")[2]))
-    return next(filter(storable, found), None)
+    for path in tree.walk():
+        _, _, name = path.rpartition("/")
+        if _is_dockerfile(name) and storable(path):
+            return path
+    return None
 
 
 def _is_dockerfile(name: str) -> bool:
-    return (
-        name in {"Dockerfile", "Containerfile"}
-        or name.startswith("Dockerfile.")
-        or name.endswith(".dockerfile")
-    )
+    if name in {"Dockerfile", "Containerfile"}:
+        return True
+    return name.startswith("Dockerfile.") or name.endswith(".dockerfile")
 
 
-# No \s, which passes line ends: from each of many empty lines it would look through all that
-# follow.
+# No \s, which passes line ends: from each of many empty lines it would look through the rest.
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE)
 _IMAGE = re.compile(
     r"^(?:.*/)?(?P<name>[a-z0-9._-]+)(?::v?(?P<version>\d+(?:\.\d+)*)?[^@]*)?(?:@.*)?$",
@@ -121,23 +150,7 @@ def dockerfile_tags(text: str) -> list[Tag]:
     """Return the tags that base images and well-known servers speak for."""
     tags: list[Tag] = []
     for base in _FROM.findall(text):
-        image = _IMAGE.match(base)
-        name = image["name"].lower() if image else ""
-        version = (image["version"] or "").replace(".", "") if image else ""
-        if name == "node":
-            tags += (
-                [("runtime", f"node{version}"), ("language", "javascript")]
-                if version
-                else [("language", "javascript")]
-            )
-        elif name == "python":
-            tags += (
-                [("language", "python"), ("runtime", f"python{version}")]
-                if version
-                else [("language", "python")]
-            )
-        elif name == "nginx":
-            tags.append(("runtime", "nginx"))
+        tags += _image_tags(base)
     lowered = text.lower()
     if "streamlit" in lowered:
         tags.append(("framework", "streamlit"))
@@ -146,21 +159,44 @@ def dockerfile_tags(text: str) -> list[Tag]:
     return tags
 
 
+def _image_tags(base: str) -> list[Tag]:
+    image = _IMAGE.match(base)
+    if image is None:
+        return []
+    name = image["name"].lower()
+    version = (image["version"] or "").replace(".", "")
+    runtime: list[Tag] = []
+    if version:
+        runtime = [("runtime", f"{name}{version}")]
+    if name == "node":
+        return [*runtime, ("language", "javascript")]
+    if name == "python":
+        return [("language", "python"), *runtime]
+    if name == "nginx":
+        return [("runtime", "nginx")]
+    return []
+
+
 def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
     """Return each tag once; the first spelling wins."""
     merged: dict[tuple[str, str], Tag] = {}
-    for key, value in (tag for source in sources for tag in source):
-        if len(key) <= _MAX_TAG_LENGTH and len(value) <= _MAX_TAG_LENGTH and storable(key + value):
-            merged.setdefault((key.casefold(), value.casefold()), (key, value))
+    for key, value in chain.from_iterable(sources):
+        is_short = len(key) <= _MAX_TAG_LENGTH and len(value) <= _MAX_TAG_LENGTH
+        if is_short and storable(key + value):
+            spelled_anyhow = (key.casefold(), value.casefold())
+            merged.setdefault(spelled_anyhow, (key, value))
     return [{"key": key, "value": value} for key, value in merged.values()]
 
 
 def readme_summary(tree: Tree) -> str | None:
     """Return README.md's first line that is neither empty nor a heading."""
-    lines = (tree.text("README.md") or "").splitlines()
+    readme = tree.text("README.md") or ""
+    lines = readme.splitlines()
     for line, following in zip_longest(lines, lines[1:], fillvalue=""):
-        underlined = bool(re.fullmatch(r"\s*(=+|-+)\s*", following)) and bool(line.strip())
-        rule = re.fullmatch(r"\s*(=+|-+)\s*", line)
-        if line.strip() and not line.lstrip().startswith("#") and not underlined and not rule:
-            return line.strip()[:1_000]
+        text = line.strip()
+        if not text or text.startswith("#") or _RULE.fullmatch(line):
+            continue
+        is_heading = _RULE.fullmatch(following) is not None
+        if not is_heading:
+            return text[:1_000]
     return None

@@ -19,7 +19,7 @@ Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 """What a manifest holds. YAML's scalars are texts, as they are written, so that 3.10 stays 3.10."""
 
 MAX_MANIFEST_BYTES = 65_536
-"""A list of a few tags or pictures has a few hundred. So much YAML takes up to half a second."""
+"""A list of a few tags or pictures has a few hundred. This much YAML takes up to half a second."""
 
 MAX_DEPTH = 32
 
@@ -36,17 +36,19 @@ class ManifestError(ValueError):
 def first_manifest(
     tree: Tree, names: Sequence[str], log: logging.Logger, most_bytes: int = MAX_MANIFEST_BYTES
 ) -> Plain:
-    """Return the content of the first of these files that is there; None where there is none, or it is broken."""
-    name = next((name for name in names if tree.inside(name) is not None), None)
-    if name is None:
+    """Return the content of the first of these files that exists; None if none, or broken."""
+    existing = [name for name in names if tree.inside(name) is not None]
+    if not existing:
         return None
+    name = existing[0]
     text = tree.text(name, most_bytes)
     if text is None:
         log.warning("%s is passed over: it is larger than %d bytes", name, most_bytes)
         return None
     try:
-        # YAML refuses JSON that is indented with tabs.
-        return read_json(text) if name.endswith(".json") else read_yaml(text)
+        if name.endswith(".json"):  # YAML refuses JSON that is indented with tabs.
+            return read_json(text)
+        return read_yaml(text)
     except ManifestError as error:
         log.warning("%s is passed over: %s", name, shown(str(error)))
         return None
@@ -54,7 +56,7 @@ def first_manifest(
 
 MAX_JSON_DEPTH = 100
 """Counted beforehand: how deep the standard library reads depends on the version of Python, and on
-who calls it."""
+its caller."""
 
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """Texts as a whole, closed or not, and brackets outside of them."""
@@ -68,7 +70,10 @@ def read_json(text: str) -> Plain:
     """
     depth = 0
     for mark in _STRUCTURE.finditer(text):
-        depth += (mark.group() in "[{") - (mark.group() in "]}")
+        if mark.group() in "[{":
+            depth += 1
+        elif mark.group() in "]}":
+            depth -= 1
         if depth > MAX_JSON_DEPTH:
             raise ManifestError("it is nested too deeply")
     try:
@@ -97,7 +102,9 @@ def read_yaml(text: str) -> Plain:
     except ManifestError:
         raise
     except yaml.MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
+        line = ""
+        if error.problem_mark is not None:
+            line = f" in line {error.problem_mark.line + 1}"
         raise ManifestError(f"it is no YAML: {error.problem}{line}") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # Characters that cannot be, or have no number.
@@ -114,15 +121,14 @@ def _value(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Plain
         raise ManifestError(f"the tag {event.tag} is not known here")
     if isinstance(event, yaml.ScalarEvent):
         without_quotes = event.implicit[0]
-        return None if without_quotes and event.value in _NULLS else event.value
+        if without_quotes and event.value in _NULLS:
+            return None
+        return event.value
     parts = [_value(events, part, depth + 1) for part in _until_end(events)]
     if isinstance(event, yaml.SequenceStartEvent):
         return parts
-    return {
-        key: value
-        for key, value in zip(parts[::2], parts[1::2], strict=True)
-        if isinstance(key, str)
-    }
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return {key: value for key, value in pairs if isinstance(key, str)}
 
 
 def _until_end(events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:

@@ -6,24 +6,37 @@ _USERINFO = re.compile(r"(?<=://)[^/?#\s'\"]*@")
 
 
 def storable(text: str) -> bool:
-    """Return whether every store holds the text: no NUL, no half of a surrogate pair (as odd file names have)."""
-    return "\x00" not in text and text.encode("utf-8", "ignore").decode() == text
+    """Return whether every store can hold the text.
+
+    None holds a NUL, or half of a surrogate pair, which odd file names have.
+    """
+    encodable = text.encode("utf-8", "ignore").decode()
+    return encodable == text and "\x00" not in text
 
 
 def one_line(text: str, most: int) -> str | None:
-    """Return the text as one line of at most so many characters; None where nothing is left, or nothing storable."""
-    line = " ".join(text[: 4 * most].split())[:most].strip()
-    return line if line and storable(line) else None
+    """Return the text as one line of at most `most` characters; None if empty or not storable."""
+    words = text[: 4 * most].split()
+    line = " ".join(words)[:most].strip()
+    if not line or not storable(line):
+        return None
+    return line
 
 
 def shown(text: str, most: int = 200) -> str:
-    """Return the text as a log may show it: short, in one line, and without characters that steer a terminal."""
-    cut = text if len(text) <= most else f"{text[:most]}…"
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cut
-    )
+    """Return the text as a log may show it: short, in one line, and unable to steer a terminal."""
+    if len(text) > most:
+        text = f"{text[:most]}…"
+    characters = [_printable(character) for character in text]
+    return "".join(characters)
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return "\N{REPLACEMENT CHARACTER}"
 
 
 def redacted(text: str) -> str:
-    """Return a URL, or a text with URLs in it, without the users and passwords that they may carry."""
+    """Return a text without the users and passwords that URLs in it may carry."""
     return _USERINFO.sub("", text)

@@ -1,4 +1,4 @@
-"""A cloned tree, read within bounds: nothing outside of it, no file beyond a size, no search without an end."""
+"""A cloned tree, read within bounds: of place, of a file's size, and of a search's length."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -22,33 +22,38 @@ class Tree:
         self.root = root.resolve()
 
     def text(self, relative: str, most: int = MAX_TEXT_BYTES) -> str | None:
-        """Return a file's text (what is no UTF-8 replaced), or None: no such file, too large, or not inside."""
+        """Return a file's text, what is not UTF-8 replaced; None as for `content`."""
         content = self.content(relative, most)
-        return (
-            None if content is None else content.decode("utf-8-sig", "replace").replace("\x00", "")
-        )
+        if content is None:
+            return None
+        text = content.decode("utf-8-sig", "replace")
+        return text.replace("\x00", "")
 
     def content(self, relative: str, most: int) -> bytes | None:
-        """Return a file's bytes, or None: no such file, more than `most` bytes, or not inside."""
+        """Return a file's bytes; None if none such is inside, or it has more than `most`."""
         path = self.inside(relative)
-        return None if path is None or path.stat().st_size > most else path.read_bytes()
+        if path is None or path.stat().st_size > most:
+            return None
+        return path.read_bytes()
 
     def inside(self, relative: str) -> Path | None:
-        """Return the path of a regular file that lies in the tree even after its links are followed, else None.
+        """Return a regular file's path, its links followed; None if it lies outside of the tree.
 
         Git's own files are no part of the tree.
         """
         try:
             path = (self.root / relative).resolve()
-            if not path.is_relative_to(self.root) or path.is_relative_to(self.root / ".git"):
+            is_inside = path.is_relative_to(self.root)
+            is_gits = path.is_relative_to(self.root / ".git")
+            if not is_inside or is_gits or not path.is_file():
                 return None
-            return path if path.is_file() else None
         except (OSError, ValueError, RuntimeError):
             # Names that no file can have; links in a circle.
             return None
+        return path
 
     def walk(self) -> Iterator[str]:
-        """Yield files breadth first and alphabetically, as relative paths, within depth and number."""
+        """Yield files breadth first and by name, as relative paths, within depth and number."""
         queue = deque([(self.root, 0)])
         seen = 0
         while queue:

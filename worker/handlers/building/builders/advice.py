@@ -9,6 +9,9 @@ INSTALL_PODMAN = "apt-get install --no-install-recommends podman crun netavark"
 ADD_IDS = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
 SEARCH = 'unqualified-search-registries = ["docker.io"] in /etc/containers/registries.conf'
 
+ALLOW_NAMESPACES = "--security-opt seccomp=unconfined"
+IN_FULL = "docker.io/library/node:22"
+
 _SPEAKER = re.compile(r'^(?:time="|error|warn)', re.IGNORECASE)
 """How lines of the builder itself begin; what the steps of a Dockerfile print is nobody's
 complaint."""
@@ -21,12 +24,12 @@ _ADVICE = (
     ),
     (
         r"unshare\(CLONE_NEWUSER\): Operation not permitted",
-        "a worker in a container must be allowed to make namespaces: --security-opt seccomp=unconfined",
+        f"a worker in a container must be allowed to make namespaces: {ALLOW_NAMESPACES}",
     ),
     (r'could not find "netavark"', "install it: apt-get install --no-install-recommends netavark"),
     (
         r"short-name .* did not resolve|no unqualified-search",
-        f"name the image in full, such as docker.io/library/node:22, or let the operator set {SEARCH}",
+        f"name the image in full, such as {IN_FULL}, or let the operator set {SEARCH}",
     ),
     (
         r"rejected by policy",
@@ -37,5 +40,6 @@ _ADVICE = (
 
 def advice_for(lines: Sequence[str]) -> list[str]:
     """Return what helps against what a builder complained of; empty where nothing is known."""
-    spoken = "\n".join(line for line in lines if _SPEAKER.match(line))
+    spoken_lines = [line for line in lines if _SPEAKER.match(line)]
+    spoken = "\n".join(spoken_lines)
     return [advice for pattern, advice in _ADVICE if re.search(pattern, spoken)]

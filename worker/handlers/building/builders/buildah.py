@@ -1,4 +1,4 @@
-"""Buildah and Podman, which are one family: no daemon, all they make is below the attempt's directory.
+"""Buildah and Podman, one family: no daemon, and all they make is in the attempt's directory.
 
 So nothing has to be cleaned up, however the build ends: a killed builder's storage goes with that
 directory, `vfs` mounts nothing, and what `RUN` mounts is in a mount namespace that ends with its
@@ -31,7 +31,7 @@ class Buildah:
         self._settings = settings
 
     def check(self) -> str:
-        """See the port."""
+        """Return the version, if an ordinary user's builds can work, too."""
         if shutil.which(self.name) is None:
             raise UnusableError(f"{self.name} is not installed: {self._install}")
         if os.geteuid() != 0 and shutil.which("newuidmap") is None:
@@ -42,7 +42,7 @@ class Buildah:
             raise UnusableError(f"{self.name} does not start: {error}") from None
 
     def build(self, order: Order) -> str:
-        """See the port."""
+        """Build into the attempt's own storage, and deliver from there."""
         if order.dockerfile.name.endswith(".in"):
             # It would go through the host's C preprocessor, whose #include reads any file.
             raise BuildError("a Dockerfile whose name ends in .in is not built")
@@ -50,7 +50,8 @@ class Buildah:
         image_id = self._build(order)
         layout = order.work / "image"
         self._push(order, image_id, f"oci:{layout}")
-        digest = str(oci_layout.image_of(layout)["digest"])
+        image = oci_layout.image_of(layout)
+        digest = str(image["digest"])
         if self._settings.oci_dir is not None:
             oci_layout.add_image(order.context, layout, self._settings.oci_dir, order.tag)
             order.context.logger.info(
@@ -60,7 +61,8 @@ class Buildah:
             digest = self._push_to_registry(order, image_id)
         if self._settings.oci_dir is None and self._settings.registry is None:
             order.context.logger.info(
-                "neither a registry nor an OCI layout is configured: the image was built and is not kept"
+                "neither a registry nor an OCI layout is configured:"
+                " the image was built and is not kept"
             )
         return digest
 
@@ -77,45 +79,42 @@ class Buildah:
 
     def _build(self, order: Order) -> str:
         id_file = order.work / "image-id"
-        show(
-            order.context,
-            [
-                *self._command(order, "build"),
-                *("--isolation", "chroot", *current_limits()),
-                *("--format", "oci", "--layers=false"),
-                *("--iidfile", str(id_file), "--tag", f"localhost/{order.tag}"),
-                *("--file", str(order.dockerfile), str(order.source)),
-            ],
-            _environment(order.work),
-        )
+        command = [
+            *self._command(order, "build"),
+            *("--isolation", "chroot", *current_limits()),
+            *("--format", "oci", "--layers=false"),
+            *("--iidfile", str(id_file), "--tag", f"localhost/{order.tag}"),
+            *("--file", str(order.dockerfile), str(order.source)),
+        ]
+        show(order.context, command, _environment(order.work))
         return id_file.read_text().strip()
 
     def _push_to_registry(self, order: Order, image_id: str) -> str:
         reference = f"{self._settings.registry}/{order.tag}"
-        options = [] if self._settings.registry_tls_verify else ["--tls-verify=false"]
+        options = []
+        if not self._settings.registry_tls_verify:
+            options.append("--tls-verify=false")
         if self._settings.registry_auth_file is not None:
             options += ["--authfile", str(self._settings.registry_auth_file)]
         digest_file = order.work / "registry-digest"
-        self._push(
-            order, image_id, f"docker://{reference}", *options, "--digestfile", str(digest_file)
-        )
+        options += ["--digestfile", str(digest_file)]
+        self._push(order, image_id, f"docker://{reference}", *options)
         order.context.logger.info("the image is in the registry as %s", reference)
         return digest_file.read_text().strip()
 
     def _push(self, order: Order, image_id: str, target: str, *options: str) -> None:
-        show(
-            order.context,
-            [*self._command(order, "push"), *options, image_id, target],
-            _environment(order.work),
-        )
+        command = [*self._command(order, "push"), *options, image_id, target]
+        show(order.context, command, _environment(order.work))
 
     def _command(self, order: Order, name: str) -> list[str]:
-        base_images = self._settings.base_images
+        base_images: list[str] = []
+        if self._settings.base_images is not None:
+            base_images = ["--storage-opt", f"vfs.imagestore={self._settings.base_images}"]
         return [
             self.name,
             *("--root", str(order.work / "storage"), "--runroot", str(order.work / "run")),
             *("--storage-driver", "vfs"),
-            *(() if base_images is None else ("--storage-opt", f"vfs.imagestore={base_images}")),
+            *base_images,
             *self._more_options(order.work),
             name,
             *("--signature-policy", str(order.work / "policy.json")),
@@ -138,22 +137,23 @@ class Podman(Buildah):
 
 
 def current_limits() -> list[str]:
-    """Return options for the limits as they are: without them the builder tries to raise them, and may not."""
+    """Return options for the limits as they are; else the builder tries in vain to raise them."""
     limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    found = {name: resource.getrlimit(number) for name, number in limits.items()}
-    return [
-        part
-        for name, (soft, hard) in found.items()
-        for part in ("--ulimit", f"{name}={soft}:{hard}")
-    ]
+    options: list[str] = []
+    for name, number in limits.items():
+        soft, hard = resource.getrlimit(number)
+        options += ["--ulimit", f"{name}={soft}:{hard}"]
+    return options
 
 
 def _environment(work: Path) -> dict[str, str]:
-    home, runtime = str(work / "home"), str(work / "runtime")
+    home = str(work / "home")
     private = {
         "XDG_CONFIG_HOME": home,
         "XDG_DATA_HOME": home,
         "XDG_CACHE_HOME": home,
-        "XDG_RUNTIME_DIR": runtime,
+        "XDG_RUNTIME_DIR": str(work / "runtime"),
+        "HOME": home,
+        "TMPDIR": str(work),
     }
-    return {**os.environ, **private, "HOME": home, "TMPDIR": str(work)}
+    return {**os.environ, **private}

@@ -1,4 +1,4 @@
-"""The port behind `repository-build`: what is to be built, who builds it, and how that can go wrong."""
+"""The port behind `repository-build`: what is to be built, by whom, and how that can go wrong."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from apphub_jobs.contract import JobRunContext, PermanentError
 
 
 class BuildError(Exception):
-    """The image could not be built or delivered; the message is the builder's last word, and what helps."""
+    """The image was not built or delivered; the message says why, and what helps."""
 
 
 class BuildCanceledError(Exception):
@@ -50,16 +50,15 @@ class BuildSettings:
         Raises:
             PermanentError: the registry is no such name.
         """
-        registry = (settings.get("registry") or "").rstrip("/") or None
-        if registry is not None and (
-            "://" in registry or any(letter.isspace() for letter in registry)
-        ):
+        registry = (settings.get("registry") or "").rstrip("/")
+        has_spaces = any(letter.isspace() for letter in registry)
+        if has_spaces or "://" in registry:
             raise PermanentError(
                 f"the registry is given as host[:port][/prefix], not as {registry!r}"
             )
         return cls(
             builder=settings.get("builder") or "auto",
-            registry=registry,
+            registry=registry or None,
             registry_auth_file=_path(settings.get("registryAuthFile")),
             registry_tls_verify=settings.get("registryTlsVerify") is not False,
             oci_dir=_path(settings.get("ociDir")),
@@ -69,7 +68,9 @@ class BuildSettings:
 
 
 def _path(value: str | None) -> Path | None:
-    return Path(value) if value else None
+    if not value:
+        return None
+    return Path(value)
 
 
 @dataclass(frozen=True)

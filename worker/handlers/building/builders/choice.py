@@ -26,14 +26,18 @@ def choose(context: JobRunContext, settings: BuildSettings) -> Builder:
         raise PermanentError(
             f"unknown builder {settings.builder!r}: use auto, {', '.join(BUILDERS)}"
         )
-    wanted = list(BUILDERS) if settings.builder == "auto" else [settings.builder]
+    wanted = [settings.builder]
+    if settings.builder == "auto":
+        wanted = list(BUILDERS)
     reasons = []
-    for builder in (BUILDERS[name](settings) for name in wanted):
+    for name in wanted:
+        builder = BUILDERS[name](settings)
         try:
-            context.logger.info("building with %s", builder.check())
+            version = builder.check()
         except UnusableError as error:
             reasons.append(str(error))
         else:
+            context.logger.info("building with %s", version)
             return builder
     if settings.builder != "auto":
         raise PermanentError(f"the builder {settings.builder} cannot be used: {reasons[0]}")

@@ -1,4 +1,4 @@
-"""Runs builders' commands: their output appears as it is printed, and they end when the run is canceled."""
+"""Runs builders' commands: they print as they work, and end when the run is canceled."""
 
 import os
 import re
@@ -94,17 +94,34 @@ def ask(command: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def failure(program: str, code: int, output: bytes) -> str:
-    """Return one line that says why a command failed: its last complaint, and what helps where that is known."""
-    printed = (
-        _ESCAPES.sub("", line).strip() for line in output.decode("utf-8", "replace").splitlines()
-    )
-    lines = [line for line in printed if line]
-    last = lines[-LAST_LINES:]
-    said = ([line for line in last if _COMPLAINT.match(line)] or last or [""])[-1]
+    """Return one line that says why a command failed, and what helps where that is known."""
+    lines = _printed_lines(output)
+    said = _last_complaint(lines[-LAST_LINES:])
     if code < 0:
-        said = f"ended by {signal.Signals(-code).name}" + (f": {said}" if said else "")
-    message = f"{program}: {_COMPLAINT.sub('', said) or f'exit code {code}'}"[:MAX_MESSAGE_LENGTH]
+        ended = f"ended by {signal.Signals(-code).name}"
+        said = f"{ended}: {said}" if said else ended
+    why = _COMPLAINT.sub("", said) or f"exit code {code}"
+    message = f"{program}: {why}"[:MAX_MESSAGE_LENGTH]
     return "; ".join([message, *advice_for(lines)])
+
+
+def _printed_lines(output: bytes) -> list[str]:
+    lines: list[str] = []
+    for line in output.decode("utf-8", "replace").splitlines():
+        text = _ESCAPES.sub("", line).strip()
+        if text:
+            lines.append(text)
+    return lines
+
+
+def _last_complaint(lines: Sequence[str]) -> str:
+    """Return the last line that complains, else the last one."""
+    for line in reversed(lines):
+        if _COMPLAINT.match(line):
+            return line
+    if not lines:
+        return ""
+    return lines[-1]
 
 
 class _Output:
@@ -122,7 +139,8 @@ class _Output:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_s)
             return False
-        if not select.select([pipe], [], [], timeout_s)[0]:
+        readable, _, _ = select.select([pipe], [], [], timeout_s)
+        if not readable:
             return False
         chunk = os.read(pipe.fileno(), CHUNK_BYTES)
         self._open = bool(chunk)

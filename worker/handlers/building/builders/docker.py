@@ -23,13 +23,12 @@ class Docker:
 
     def __init__(self, settings: BuildSettings) -> None:
         self._settings = settings
-        self._command = [
-            "docker",
-            *(("--host", settings.docker_host) if settings.docker_host else ()),
-        ]
+        self._command = ["docker"]
+        if settings.docker_host:
+            self._command += ["--host", settings.docker_host]
 
     def check(self) -> str:
-        """See the port. The command alone proves nothing: its daemon must answer."""
+        """Ask the daemon for its version: the command alone proves nothing."""
         if shutil.which("docker") is None:
             raise UnusableError(
                 "docker is not installed: see https://docs.docker.com/engine/install"
@@ -40,12 +39,13 @@ class Docker:
             )
         except BuildError as error:
             raise UnusableError(
-                f"docker's daemon does not answer ({error}): start it, and let the worker's user reach its socket"
+                f"docker's daemon does not answer ({error}):"
+                " start it, and let the worker's user reach its socket"
             ) from None
         return f"docker version {version}"
 
     def build(self, order: Order) -> str:
-        """See the port."""
+        """Build, and deliver from the daemon's own store."""
         digest = self._build(order)
         if self._settings.oci_dir is not None:
             digest = self._keep(order, self._settings.oci_dir)
@@ -59,30 +59,24 @@ class Docker:
 
     def _build(self, order: Order) -> str:
         id_file = order.work / "image-id"
-        show(
-            order.context,
-            [
-                *self._command,
-                "build",
-                "--force-rm",
-                *("--iidfile", str(id_file), "--tag", order.tag),
-                *("--file", str(order.dockerfile), str(order.source)),
-            ],
-            {**os.environ, "BUILDKIT_PROGRESS": "plain"},
-        )
+        command = [
+            *self._command,
+            "build",
+            "--force-rm",
+            *("--iidfile", str(id_file), "--tag", order.tag),
+            *("--file", str(order.dockerfile), str(order.source)),
+        ]
+        show(order.context, command, {**os.environ, "BUILDKIT_PROGRESS": "plain"})
         return id_file.read_text().strip()
 
     def _keep(self, order: Order, oci_dir: Path) -> str:
-        archive, layout = order.work / "image.tar", order.work / "image"
-        show(
-            order.context, [*self._command, "save", "--output", str(archive), order.tag], os.environ
-        )
+        archive = order.work / "image.tar"
+        layout = order.work / "image"
+        save = [*self._command, "save", "--output", str(archive), order.tag]
+        show(order.context, save, os.environ)
         layout.mkdir()
-        show(
-            order.context,
-            ["tar", "--extract", "--file", str(archive), "--directory", str(layout)],
-            os.environ,
-        )
+        unpack = ["tar", "--extract", "--file", str(archive), "--directory", str(layout)]
+        show(order.context, unpack, os.environ)
         archive.unlink()
         if not (layout / "index.json").exists():
             raise BuildError("docker 25 or newer is needed to keep images in an OCI layout")
@@ -95,18 +89,18 @@ class Docker:
         show(order.context, [*self._command, "tag", order.tag, reference], environment)
         show(order.context, [*self._command, "push", reference], environment)
         order.context.logger.info("the image is in the registry as %s", reference)
-        said = ask(
-            [*self._command, "image", "inspect", "--format", "{{json .RepoDigests}}", reference],
-            environment,
-        )
-        return _digest(json.loads(said) or [], reference.rpartition(":")[0])
+        inspect = ["image", "inspect", "--format", "{{json .RepoDigests}}"]
+        said = ask([*self._command, *inspect, reference], environment)
+        repository, _, _ = reference.rpartition(":")
+        return _digest(json.loads(said) or [], repository)
 
     def _with_credentials(self, work: Path) -> Mapping[str, str]:
         if self._settings.registry_auth_file is None:
             return os.environ
         directory = work / "docker"
         directory.mkdir(mode=0o700)
-        (directory / "config.json").symlink_to(self._settings.registry_auth_file.absolute())
+        credentials = self._settings.registry_auth_file.absolute()
+        (directory / "config.json").symlink_to(credentials)
         return {**os.environ, "DOCKER_CONFIG": str(directory)}
 
 

@@ -34,7 +34,8 @@ def image_of(layout: Path) -> dict[str, Any]:
         BuildError: there is not exactly one.
     """
     try:
-        (descriptor,) = json.loads((layout / "index.json").read_text())["manifests"]
+        index = json.loads((layout / "index.json").read_text())
+        (descriptor,) = index["manifests"]
         return {key: descriptor[key] for key in ("mediaType", "digest", "size")}
     except (OSError, ValueError, KeyError) as error:
         raise BuildError(f"the builder wrote no OCI layout of one image: {error!r}") from None
@@ -49,14 +50,16 @@ def add_image(context: JobRunContext, source: Path, layout: Path, reference: str
     """
     image = image_of(source)
     try:
-        (layout / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        blobs = layout / "blobs" / "sha256"
+        blobs.mkdir(parents=True, exist_ok=True)
         with _locked(context, layout):
             for left in layout.rglob(f"*{_PARTIAL}"):
                 left.unlink()
             for blob in sorted((source / "blobs" / "sha256").iterdir()):
-                _copy(blob, layout / "blobs" / "sha256" / blob.name)
+                _copy(blob, blobs / blob.name)
             _replace(layout / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-            _replace(layout / "index.json", json.dumps(_index(layout, image, reference)).encode())
+            index = _index(layout, image, reference)
+            _replace(layout / "index.json", json.dumps(index).encode())
     except OSError as error:
         raise BuildError(f"the image cannot be kept in {layout}: {error}") from None
 
@@ -64,14 +67,19 @@ def add_image(context: JobRunContext, source: Path, layout: Path, reference: str
 def _index(layout: Path, image: dict[str, Any], reference: str) -> dict[str, Any]:
     file = layout / "index.json"
     try:
-        index: dict[str, Any] = json.loads(file.read_text()) if file.exists() else _EMPTY
-        manifests: list[dict[str, Any]] = index["manifests"]
-        others = [
-            entry for entry in manifests if entry.get("annotations", {}).get(REFERENCE) != reference
-        ]
+        index = _EMPTY
+        if file.exists():
+            index = json.loads(file.read_text())
+        others = [entry for entry in index["manifests"] if _reference(entry) != reference]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BuildError(f"{file} is no index of an OCI layout") from None
-    return {**index, "manifests": [*others, {**image, "annotations": {REFERENCE: reference}}]}
+    added = {**image, "annotations": {REFERENCE: reference}}
+    return {**index, "manifests": [*others, added]}
+
+
+def _reference(entry: dict[str, Any]) -> Any:
+    annotations = entry.get("annotations", {})
+    return annotations.get(REFERENCE)
 
 
 @contextmanager

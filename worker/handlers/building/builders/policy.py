@@ -1,4 +1,4 @@
-"""Which images a Dockerfile may name: those of registries that the operator's policy allows, and no file of the host.
+"""Which images a Dockerfile may name: those of registries that the operator allows.
 
 `FROM oci:/some/where`, `docker-archive:`, `tarball:` and the like would copy what the worker's user
 can read into an image. The policy of containers-policy.json(5) refuses them, whatever instruction
@@ -20,10 +20,11 @@ def write_policy(target: Path, operators: Path = OPERATORS) -> None:
     Raises:
         ValueError: the operator's policy is no JSON object.
     """
-    own: dict[str, Any] = (
-        json.loads(operators.read_text()) if operators.exists() else {"default": _ANY}
-    )
-    by_registry = {"": own.get("default", _ANY), **own.get("transports", {}).get("docker", {})}
+    own: dict[str, Any] = {}
+    if operators.exists():
+        own = json.loads(operators.read_text())
+    transports = own.get("transports", {})
+    by_registry = {"": own.get("default", _ANY), **transports.get("docker", {})}
     policy = {
         "default": [{"type": "reject"}],
         # The second is what the build itself makes, and the operator's base images.
