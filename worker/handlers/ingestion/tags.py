@@ -138,7 +138,7 @@ def _is_dockerfile(name: str) -> bool:
     return name.startswith("Dockerfile.") or name.endswith(".dockerfile")
 
 
-# No \s, which passes line ends: from each of many empty lines it would search all the rest.
+# No \s: it passes line ends, and from each of many empty lines it would search all the rest.
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE)
 _IMAGE = re.compile(
     r"^(?:.*/)?(?P<name>[a-z0-9._-]+)(?::v?(?P<version>\d+(?:\.\d+)*)?[^@]*)?(?:@.*)?$",
