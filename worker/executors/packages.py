@@ -52,16 +52,20 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
 
     The operator's modules may lie in the current directory, whatever Python's path is here.
     """
-    directories = (os.getcwd(),)  # noqa: PTH109 - a text is what the path holds
     installed = _installed()
     in_distributions = set(chain.from_iterable(installed))
     named = [module for module in _once(source.modules) if module not in in_distributions]
-    groups = [modules for modules in (named, *installed) if modules]
-    packages = [HandlerPackage(modules=modules, directories=directories) for modules in groups]
+    packages = [_of_operator(modules) for modules in (named, *installed) if modules]
     if source.commands:
-        packages.append(HandlerPackage(commands=source.commands))
+        commands = HandlerPackage(commands=source.commands)
+        packages.append(commands)
     packages.append(BUILTIN)
     return packages
+
+
+def _of_operator(modules: Sequence[str]) -> HandlerPackage:
+    directory = os.getcwd()  # noqa: PTH109 - a text is what the path holds
+    return HandlerPackage(modules=modules, directories=(directory,))
 
 
 def _once(names: Iterable[str]) -> list[str]:
@@ -76,7 +80,8 @@ def _installed() -> list[list[str]]:
         distribution = module
         if entry_point.dist is not None:
             distribution = entry_point.dist.name
-        found.setdefault(distribution, []).append(module)
+        modules = found.setdefault(distribution, [])
+        modules.append(module)
     return [_once(modules) for modules in found.values()]
 
 

@@ -162,7 +162,8 @@ def _outcome(message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None)
     metrics = {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
     if message is not None:
         return Outcome(message["type"], message, metrics)
-    return Outcome(ended["cause"], {"message": _told(ended)}, metrics)
+    told = {"message": _told(ended)}
+    return Outcome(ended["cause"], told, metrics)
 
 
 def _told(ended: Mapping[str, Any]) -> str:

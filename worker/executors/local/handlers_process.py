@@ -27,8 +27,9 @@ def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
 def environment(workdir: Path) -> dict[str, str]:
     """Return the variables of a process that works below this directory."""
     variables = {name: value for name, value in os.environ.items() if _is_passed_on(name)}
-    if "PYTHONPATH" in variables:
-        variables["PYTHONPATH"] = _from_the_root(variables["PYTHONPATH"])
+    path = variables.get("PYTHONPATH")
+    if path is not None:
+        variables["PYTHONPATH"] = _from_the_root(path)
     directory = str(workdir)
     variables.update(HOME=directory, TMPDIR=directory, PYTHONUNBUFFERED="1")
     return variables
@@ -40,5 +41,6 @@ def _is_passed_on(name: str) -> bool:
 
 def _from_the_root(path: str) -> str:
     """Return a search path that holds wherever a process works."""
-    entries = [os.path.abspath(entry) for entry in path.split(os.pathsep)]  # noqa: PTH100 - symlinks and `..` stay
-    return os.pathsep.join(entries)
+    entries = path.split(os.pathsep)
+    from_the_root = [os.path.abspath(entry) for entry in entries]  # noqa: PTH100 - links stay
+    return os.pathsep.join(from_the_root)

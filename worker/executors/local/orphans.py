@@ -66,9 +66,10 @@ class Orphans:
 
 def _children_elsewhere() -> set[int]:
     own = os.getpid()
-    here = (os.getsid(0), None)
+    session = os.getsid(0)
     children = [pid for pid, parent in parents().items() if parent == own]
-    return {pid for pid in children if _session(pid) not in here}
+    sessions = {pid: _session(pid) for pid in children}
+    return {pid for pid, its in sessions.items() if its not in (session, None)}
 
 
 def _session(pid: int) -> int | None:

@@ -46,9 +46,10 @@ class Pool:
         self._closed = True
         if self._refilling is not None:
             await asyncio.wait([self._refilling])
-        idle = [slot.discard() for slot in self._idle]
-        await asyncio.gather(*idle, *self._leaving)
+        for slot in self._idle:
+            self._end(slot)
         self._idle.clear()
+        await asyncio.gather(*self._leaving)
         await asyncio.to_thread(self._workplace.close)
 
     def prepare(self) -> None:

@@ -54,7 +54,7 @@ def offered(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
         HandlersError: a module cannot be imported, or is none of handlers.
     """
     offers: dict[str, Offer] = {}
-    for offer in _offers(packages):
+    for offer in (*_of_modules(packages), *_of_commands(packages)):
         first = offers.setdefault(offer.name, offer)
         if first is not offer:
             both = f"both {first.origin} and {offer.origin}"
@@ -63,18 +63,24 @@ def offered(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
     return {name: offer.package for name, offer in offers.items()}
 
 
-def _offers(packages: Sequence[HandlerPackage]) -> list[Offer]:
-    """Return what all offer, in their order; modules of different packages are imported at once."""
+def _of_modules(packages: Sequence[HandlerPackage]) -> list[Offer]:
+    """Return what modules offer; those of different packages are imported at the same time."""
     offers: list[Offer] = []
     with ExitStack() as stack:
-        probes = [stack.enter_context(_probe(package)) for package in packages if package.modules]
+        probes = []
+        for package in packages:
+            if package.modules:
+                probe = stack.enter_context(_probe(package))
+                probes.append(probe)
         for probe in probes:
-            for module, names in probe.names().items():
-                offers += [Offer(name, module, probe.package) for name in names]
-    for package in packages:
-        commands = [f"command.{name}" for name in package.commands]
-        offers += [Offer(name, "the file of commands", package) for name in commands]
+            offers += probe.offers()
     return offers
+
+
+def _of_commands(packages: Sequence[HandlerPackage]) -> Iterator[Offer]:
+    for package in packages:
+        for name in package.commands:
+            yield Offer(f"command.{name}", "the file of commands", package)
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,13 @@ class _Probe:
     file: Path
     deadline: float
 
-    def names(self) -> Mapping[str, Sequence[str]]:
+    def offers(self) -> Iterator[Offer]:
         """Wait for the names that each module offers."""
+        for module, names in self._names().items():
+            for name in names:
+                yield Offer(name, module, self.package)
+
+    def _names(self) -> Mapping[str, Sequence[str]]:
         code = self._exit_code()
         modules = ", ".join(self.package.modules)
         if code == RAN_TOO_LONG:
@@ -98,9 +109,10 @@ class _Probe:
             msg = f"importing {modules} ended the process ({_ending(code)})"
             raise HandlersError(msg)
         report: dict[str, Any] = json.loads(self.file.read_text())
-        if "offered" not in report:
-            raise HandlersError(_failure(report))
-        names: Mapping[str, Sequence[str]] = report["offered"]
+        names: Mapping[str, Sequence[str]] | None = report.get("offered")
+        if names is None:
+            failure = _failure(report)
+            raise HandlersError(failure)
         return names
 
     def _exit_code(self) -> int:
@@ -114,12 +126,15 @@ class _Probe:
 @contextmanager
 def _probe(package: HandlerPackage) -> Iterator[_Probe]:
     """Import a package's modules as its attempts do; nothing of that is left afterwards."""
-    with TemporaryDirectory(prefix="apphub-probe-") as directory:
-        workdir = Path(directory) / "work"
+    with TemporaryDirectory(prefix="apphub-probe-") as name:
+        directory = Path(name)
+        workdir = directory / "work"
         workdir.mkdir()
-        file = Path(directory) / "report"
+        file = directory / "report"
+        command = (*command_line(PROBE, package), str(file), str(TIMEOUT_S))
+        deadline = monotonic() + TIMEOUT_S
         process = subprocess.Popen(  # noqa: S603 - this interpreter with a program of ours
-            (*command_line(PROBE, package), str(file), str(TIMEOUT_S)),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=STDERR,  # Programs read the worker's own output.
             cwd=workdir,
@@ -127,7 +142,7 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
             start_new_session=True,
         )
         try:
-            yield _Probe(package, process, file, monotonic() + TIMEOUT_S)
+            yield _Probe(package, process, file, deadline)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

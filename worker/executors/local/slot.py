@@ -69,11 +69,11 @@ class Slot:
     async def connect(self, giving: int, receiving: int) -> None:
         """Start to give tasks and to listen."""
         loop = asyncio.get_running_loop()
-        reports = LineReader(REPORT_LIMIT_BYTES, self._reported, self._reports_ended)
-        read_end = os.fdopen(receiving, "rb", buffering=0)
-        await loop.connect_read_pipe(lambda: reports, read_end)
-        write_end = os.fdopen(giving, "wb", buffering=0)
-        self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, write_end)
+        reader = LineReader(REPORT_LIMIT_BYTES, self._reported, self._reports_ended)
+        reports = os.fdopen(receiving, "rb", buffering=0)
+        await loop.connect_read_pipe(lambda: reader, reports)
+        tasks = os.fdopen(giving, "wb", buffering=0)
+        self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, tasks)
         self._hearing = start_once("supervisor", self._hear_supervisor())
 
     @property
@@ -93,13 +93,17 @@ class Slot:
 
     def give(self, task: Mapping[str, Any]) -> None:
         """Give the process a task."""
-        if self._tasks is not None and not self._tasks.is_closing():
-            self._tasks.write(_line(task))
+        tasks = self._tasks
+        if tasks is not None and not tasks.is_closing():
+            line = _line(task)
+            tasks.write(line)
 
     def tell(self, command: Mapping[str, Any]) -> None:
         """Say something to the supervisor."""
-        if self.process.stdin is not None and not self.process.stdin.is_closing():
-            self.process.stdin.write(_line(command))
+        orders = self.process.stdin
+        if orders is not None and not orders.is_closing():
+            line = _line(command)
+            orders.write(line)
 
     def renew(self, until: float) -> None:
         """Let whatever runs here go on until this moment."""
@@ -111,10 +115,12 @@ class Slot:
     def hang_up(self) -> None:
         """End whatever still runs: to the supervisor, the end of its input is the worker's end."""
         self._lives = False
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        if self._tasks is not None and not self._tasks.is_closing():
-            self._tasks.abort()
+        orders = self.process.stdin
+        if orders is not None:
+            orders.close()
+        tasks = self._tasks
+        if tasks is not None and not tasks.is_closing():
+            tasks.abort()
 
     async def discard(self) -> None:
         """End it for good."""

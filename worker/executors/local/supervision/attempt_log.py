@@ -101,7 +101,9 @@ class Log:
 
 
 def _opened(path: str) -> int:
-    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - pathlib would double the start's time
+    # Not with pathlib, which would double the time of the start.
+    directory = os.path.dirname(path)  # noqa: PTH120
+    os.makedirs(directory, exist_ok=True)  # noqa: PTH103
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     with suppress(OSError):  # Some file systems have no locks.
         fcntl.flock(file, fcntl.LOCK_EX)  # Tells whoever finds the file that it still grows.
@@ -110,6 +112,7 @@ def _opened(path: str) -> int:
 
 def _stamp() -> bytes:
     now = time.time()
-    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    utc = time.gmtime(now)
+    second = time.strftime("%Y-%m-%dT%H:%M:%S", utc)
     millisecond = int(now % 1 * 1000)
     return f"{second}.{millisecond:03d}Z ".encode()
