@@ -27,7 +27,7 @@ race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
 	APPHUB_RACE_S=180 $(BIN)/python -m pytest tests/integration/claims/test_races.py --timeout 600
 
 crash: $(VENV)/.dev ## Kill -9 everything at random moments, forty times
-	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/integration/seal/test_sealer.py \
+	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/failures/test_crash.py tests/integration/seal/test_sealer.py \
 		-k "crash or kill_9" --timeout 1200
 
 stream: $(VENV)/.dev ## Cut off clients of the stream at random during a hundred thousand events

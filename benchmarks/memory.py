@@ -27,8 +27,8 @@ from websockets.asyncio.client import connect
 
 from domain.json_values import JsonObject
 from tests.support import databases
-from tests.support.big_logs import ended_run, multiply
 from tests.support.processes import Process, descendants, started
+from tests.support.sample_logs.big_logs import ended_run, multiply
 
 EVENTS = 1_000_000
 

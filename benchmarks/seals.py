@@ -31,7 +31,7 @@ from runtime.supervision import Supervision
 from tests.e2e.support import server_pids
 from tests.support import databases
 from tests.support.logs import TESTER, parts, query, registered
-from tests.support.seals import APPEND, SealedLog, sealer
+from tests.support.sample_logs.seals import APPEND, SealedLog, sealer
 
 CALLERS = 64
 

@@ -26,7 +26,7 @@ from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.verify import verify
 from projections.job_runs import TABLE
 from tests.support import databases
-from tests.support.big_logs import fill
+from tests.support.sample_logs.big_logs import fill
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from benchmarks.harness.results import Bench, Reference, Row, in_turns
 from benchmarks.harness.systems import OURS
 from benchmarks.rows.rebuild import copy_rows, export_rows, measure_verify
 from tests.support import databases
-from tests.support.big_logs import fill
+from tests.support.sample_logs.big_logs import fill
 
 COPY = "COPY of as many rows"
 

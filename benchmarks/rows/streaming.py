@@ -21,7 +21,7 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.listening import Client, clients
 from benchmarks.harness.results import Bench, Row
 from benchmarks.harness.systems import OURS, PATH, site
-from tests.support.http_wire import Poster
+from tests.support.wires.http_wire import Poster
 
 CLIENTS = 100
 

@@ -13,7 +13,7 @@ import httpx
 
 from apphub_jobs.stream import Stream, StreamRefusedError
 from tests.chaos.handlers import SEATS
-from tests.support.told import Told, told_of
+from tests.support.stream.told import Told, told_of
 
 LAUNCHERS = 4
 MEAN_PAUSE_S = 0.6

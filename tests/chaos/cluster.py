@@ -15,7 +15,7 @@ from api.embedded.server import EmbeddedPostgres
 from migrations import runner
 from tests.support.databases import lose_notifications
 from tests.support.processes import Process
-from tests.support.proxy import Proxy
+from tests.support.wires.proxy import Proxy
 
 APIS, WORKERS = 2, 3
 SLOTS = 4

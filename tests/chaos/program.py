@@ -17,7 +17,7 @@ from tests.chaos.clients import LAUNCHERS, Follower, Launcher, Promises, registe
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import Faults
 from tests.chaos.tally import Tally
-from tests.support.cutting import CuttingProxy
+from tests.support.wires.cutting import CuttingProxy
 
 LEASE_S = 5.0
 

@@ -17,7 +17,7 @@ from eventlog.history.reader import Reader
 from eventlog.keys.log_files import LogFiles
 from tests.chaos.clients import Follower, Promises
 from tests.chaos.cluster import Cluster
-from tests.support.told import Told, tell
+from tests.support.stream.told import Told, tell
 
 RUNS = "SELECT id::text, status, slug, attempt FROM job_runs"
 

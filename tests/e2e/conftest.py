@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import promises
+from tests.support.sample_logs import promises
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ import pytest
 import apphub_jobs.stream as apphub_stream
 from tests import ROOT
 from tests.e2e.support import launch, register
-from tests.support.cutting import CuttingProxy
 from tests.support.processes import Process, started
-from tests.support.told import check_marks, tell_now, told_of
+from tests.support.stream.told import check_marks, tell_now, told_of
+from tests.support.wires.cutting import CuttingProxy
 
 SUPPORT = ROOT / "tests" / "support"
 JAVASCRIPT = ROOT / "docs" / "clients" / "apphub-stream.mjs"
@@ -61,7 +61,7 @@ async def javascript_messages(
     process = await asyncio.create_subprocess_exec(
         *(
             *node(with_sockets=with_sockets),
-            str(SUPPORT / "follow.mjs"),
+            str(SUPPORT / "stream" / "follow.mjs"),
             str(JAVASCRIPT),
             url,
             json.dumps(options),

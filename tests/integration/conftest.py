@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.shared_api import SharedApi, shared_api
-from tests.support import databases, shops
-from tests.support.seals import SealedLog, keep, sealed_log
+from tests.support import databases
+from tests.support.sample_logs import shops
+from tests.support.sample_logs.seals import SealedLog, keep, sealed_log
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from domain.jobs.launching import Launch
-from tests.support.archives import archive_now, ended_run
 from tests.support.logs import TESTER, parts
+from tests.support.sample_logs.archives import archive_now, ended_run
 
 
 @pytest.fixture

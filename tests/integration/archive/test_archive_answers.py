@@ -28,10 +28,10 @@ from projections.envelope import Envelope
 from projections.messages import messages
 from projections.runs.filter import RunFilter
 from projections.tables import TABLES
-from tests.support.archives import archive_now, files_in
-from tests.support.histories import SLUGS, make_history
 from tests.support.logs import TESTER, Parts, parts, query
-from tests.support.seals import SealedLog
+from tests.support.sample_logs.archives import archive_now, files_in
+from tests.support.sample_logs.histories import SLUGS, make_history
+from tests.support.sample_logs.seals import SealedLog
 
 STEPS = 1_600
 

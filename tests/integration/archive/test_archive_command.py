@@ -16,10 +16,16 @@ from eventlog.history.audit import Audit
 from eventlog.history.event_filter import EventFilter
 from projections.envelope import Envelope
 from tests.integration.archive.test_archiving import event
-from tests.support.archives import archive_now, equal_to_log, files_in, make_role, run_command
-from tests.support.big_logs import fill
 from tests.support.logs import TESTER, Parts, parts, query
 from tests.support.processes import Process, eventually, started
+from tests.support.sample_logs.archives import (
+    archive_now,
+    equal_to_log,
+    files_in,
+    make_role,
+    run_command,
+)
+from tests.support.sample_logs.big_logs import fill
 
 KILLS = 8
 
@@ -108,7 +114,9 @@ async def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive
     killed = 0
     for _ in range(KILLS):
         process = Process(
-            (*_SMALL_FILES, database_url, str(directory)), {}, module="tests.support.archives"
+            (*_SMALL_FILES, database_url, str(directory)),
+            {},
+            module="tests.support.sample_logs.archives",
         )
         process.wait_for_line("archiving")
         sleep(random.uniform(0, 1.5))  # When it dies is what chance decides here.
@@ -143,7 +151,9 @@ async def test_killed_between_file_and_transaction_it_leaves_a_file_that_nobody_
     with psycopg.connect(database_url) as holder:
         holder.execute("LOCK TABLE archived_runs IN SHARE MODE")
         process = Process(
-            (*_SMALL_FILES, database_url, str(directory)), {}, module="tests.support.archives"
+            (*_SMALL_FILES, database_url, str(directory)),
+            {},
+            module="tests.support.sample_logs.archives",
         )
         eventually(lambda: query(database_url, _WAITS), what="the transaction waiting")
         process.kill_all()
@@ -194,7 +204,9 @@ async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> No
             known = await log(part, head)
             ids = list({event.aggregate_id for event in known})
             process = Process(
-                (*_SMALL_FILES, database_url, str(directory)), {}, module="tests.support.archives"
+                (*_SMALL_FILES, database_url, str(directory)),
+                {},
+                module="tests.support.sample_logs.archives",
             )
             launched = 0
             while process.popen.poll() is None:

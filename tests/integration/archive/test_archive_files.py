@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.archives import archive_now, ended_run, files_in, run_command
 from tests.support.logs import parts
 from tests.support.processes import started
+from tests.support.sample_logs.archives import archive_now, ended_run, files_in, run_command
 
 
 @pytest.fixture

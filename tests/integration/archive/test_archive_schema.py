@@ -9,8 +9,8 @@ from psycopg import errors
 from eventlog.archive import role
 from migrations import runner
 from tests.integration.archive.test_archiving import attempt
-from tests.support.archives import make_role
 from tests.support.logs import query
+from tests.support.sample_logs.archives import make_role
 
 
 @pytest.mark.parametrize("table", ["log_archives", "archived_blocks", "archived_runs"])

@@ -21,10 +21,10 @@ from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.verify import Difference, verify
 from eventlog.seal.proofs import Prover, check_proof
 from projections import job_runs
-from tests.support.archives import ONE, archive_now, ended_run, equal_to_log, files_in
-from tests.support.big_logs import fill, sabotage
 from tests.support.logs import TESTER, parts, query
-from tests.support.seals import SealedLog, edit, pool
+from tests.support.sample_logs.archives import ONE, archive_now, ended_run, equal_to_log, files_in
+from tests.support.sample_logs.big_logs import fill, sabotage
+from tests.support.sample_logs.seals import SealedLog, edit, pool
 
 EVENT = """
     INSERT INTO jobs_events (notification_id, originator_id, originator_version, topic, state)

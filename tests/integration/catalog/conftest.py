@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds import (
+from tests.support.building.builds import (
     Builds,
     made_base_images,
     need_builder,
 )
-from tests.support.fake_builders import FakeBuilders
-from tests.support.origins import made
+from tests.support.building.fake_builders import FakeBuilders
+from tests.support.git.origins import made
 from worker.executors.local.removal import remove
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.builds import (
+from tests.support.building.builds import (
     Builds,
     image_in,
     log_says,
     pulled,
 )
-from tests.support.origins import commit, git, made
+from tests.support.git.origins import commit, git, made
 from worker.executors.port import Attempt
 
 SCRATCH = {"Dockerfile": "FROM scratch\nCOPY greeting /\n", "greeting": "hello"}

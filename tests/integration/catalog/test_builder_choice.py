@@ -13,8 +13,8 @@ from tests.integration.catalog.test_builder_commands import (
     UNREACHABLE,
     run,
 )
+from tests.support.building.fake_builders import Answer, FakeBuilders
 from tests.support.contexts import Reports
-from tests.support.fake_builders import Answer, FakeBuilders
 from worker.handlers.building.builders.builder import BuildError
 
 INSTALL = "apt-get install --no-install-recommends"

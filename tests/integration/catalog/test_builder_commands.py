@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from apphub_jobs.contract import JobResult, PermanentError
-from tests.support.builds import APP, BUILD, image_in
+from tests.support.building.builds import APP, BUILD, image_in
+from tests.support.building.fake_builders import Answer, FakeBuilders
 from tests.support.contexts import Reports, context_of
-from tests.support.fake_builders import Answer, FakeBuilders
-from tests.support.origins import git
+from tests.support.git.origins import git
 from worker.handlers.building import handler
 from worker.handlers.building.builders.buildah import current_limits
 from worker.handlers.building.builders.builder import BuildError

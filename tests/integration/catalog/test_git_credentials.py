@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.git_servers import Server, git_server, http_server
-from tests.support.repositories import context_of, git, repository
+from tests.support.git.git_servers import Server, git_server, http_server
+from tests.support.git.repositories import context_of, git, repository
 from worker.handlers.git.client import GitError, RefusedError, clone
 
 pytestmark = pytest.mark.usefixtures("directory")

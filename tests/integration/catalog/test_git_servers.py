@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.git_servers import git_server, http_server, packet, serve_pack, tcp_server
+from tests.support.git.git_servers import git_server, http_server, packet, serve_pack, tcp_server
+from tests.support.git.repositories import app_at, context_of, git, repository
 from tests.support.processes import eventually
-from tests.support.repositories import app_at, context_of, git, repository
 from worker.handlers.git import home
 from worker.handlers.git.client import CanceledError, GitError, RefusedError, clone
 from worker.handlers.ingestion import handler as ingestion

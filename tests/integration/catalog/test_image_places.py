@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 from tests.integration.catalog.test_build_images import SCRATCH
-from tests.support.builds import (
+from tests.support.building.builds import (
     Builds,
     Built,
     image_in,
 )
-from tests.support.image_registry import PASSWORD, image_registry, write_credentials
-from tests.support.origins import made
+from tests.support.building.image_registry import PASSWORD, image_registry, write_credentials
+from tests.support.git.origins import made
 
 
 async def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests import ROOT
-from tests.support.git_servers import http_server, tcp_server
+from tests.support.git.git_servers import http_server, tcp_server
+from tests.support.git.repositories import app_at, git, repository
 from tests.support.packages import BUILTIN_HANDLERS
-from tests.support.repositories import app_at, git, repository
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.port import Outcome, Task
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from apphub_jobs.contract import JobResult, PermanentError
-from tests.support.git_servers import serve_pack, tcp_server
-from tests.support.repositories import app_at, committed, context_of, git, repository
+from tests.support.git.git_servers import serve_pack, tcp_server
+from tests.support.git.repositories import app_at, committed, context_of, git, repository
 from worker.handlers.git.client import RefusedError, clone
 from worker.handlers.ingestion import handler
 from worker.handlers.untrusted.tree import MAX_ENTRIES

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apphub_jobs.contract import PermanentError
-from tests.support.repositories import app_at, committed, context_of, git, imported, repository
+from tests.support.git.repositories import app_at, committed, context_of, git, imported, repository
 from worker.handlers.git.client import GitError, RefusedError, clone
 from worker.handlers.ingestion import handler
 from worker.handlers.untrusted.tree import MAX_TEXT_BYTES

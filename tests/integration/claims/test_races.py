@@ -15,8 +15,8 @@ from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from projections.envelope import Envelope
-from tests.support import promises
 from tests.support.logs import TESTER, Parts, parts, query, registered
+from tests.support.sample_logs import promises
 
 SECONDS = float(os.environ.get("APPHUB_RACE_S", "5"))
 """`make race` runs for minutes."""

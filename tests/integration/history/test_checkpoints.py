@@ -18,10 +18,10 @@ from eventlog.database import sql
 from eventlog.history import checkpoints
 from eventlog.history.checkpoints import Checkpoints, next_checkpoint
 from projections.job_runs import TABLE
-from tests.support.histories import make_history
 from tests.support.logs import TESTER, Parts, parts, query, registered
-from tests.support.long_logs import fill
 from tests.support.processes import eventually, started
+from tests.support.sample_logs.histories import make_history
+from tests.support.sample_logs.long_logs import fill
 
 STORED = """
     SELECT position, job_definition_id::text, pending, running, succeeded, failed, canceled, expired

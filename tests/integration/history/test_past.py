@@ -18,8 +18,8 @@ from eventlog.history.checkpoints import Checkpoints
 from projections.envelope import Envelope
 from projections.runs.filter import RunFilter
 from projections.tables import BY_SUBJECT
-from tests.support.histories import SLUGS, WORDS, make_history
 from tests.support.logs import Parts, parts, query
+from tests.support.sample_logs.histories import SLUGS, WORDS, make_history
 
 STEPS = 900
 

@@ -24,7 +24,7 @@ from eventlog.history.checkpoints import EVERY, Checkpoints
 from projections.job_runs import TABLE
 from projections.runs.filter import RunFilter
 from tests.support.logs import Parts, parts, query
-from tests.support.long_logs import fill
+from tests.support.sample_logs.long_logs import fill
 
 RUNS = int(os.environ.get("APPHUB_ASOF_RUNS", "100_000"))
 

@@ -7,7 +7,7 @@ from websockets.exceptions import InvalidStatus
 from tests.integration.shared_api import SharedApi, check_failure, job_body
 from tests.integration.streams import stream
 from tests.support.processes import Process
-from tests.support.raw_sockets import raw_socket
+from tests.support.wires.raw_sockets import raw_socket
 
 ODD_ORIGINS = ["http://[", "http://[::1", "https://[x]", "http://]", "//[", "[", "null", ""]
 

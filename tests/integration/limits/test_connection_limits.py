@@ -10,7 +10,7 @@ import pytest
 from tests.integration.shared_api import SharedApi, job_body
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.processes import eventually
-from tests.support.raw_sockets import RawSocket, raw_socket
+from tests.support.wires.raw_sockets import RawSocket, raw_socket
 
 CONNECTIONS = 8
 

@@ -10,7 +10,7 @@ from domain.errors import LogUnavailableError, OutcomeUnknownError
 from domain.jobs.launching import Launch
 from eventlog.append.writer import Patience
 from tests.support.logs import TESTER, Parts, parts, query, registered
-from tests.support.proxy import Proxy
+from tests.support.wires.proxy import Proxy
 
 COUNT = "SELECT count(*) FROM jobs_events WHERE topic = 'job_run.requested'"
 

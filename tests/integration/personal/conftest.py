@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.logs import Parts
-from tests.support.shops import Shop
+from tests.support.sample_logs.shops import Shop
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from eventlog.rebuild.repair import Mender
 from migrations import runner
 from projections.envelope import Envelope
 from projections.runs import lists
-from tests.support.archives import archive_now, files_in
 from tests.support.logs import TESTER, Parts, query
-from tests.support.personal import ALICE, GIVEN, GONE, SECRETS, places_of
-from tests.support.shops import Shop
+from tests.support.sample_logs.archives import archive_now, files_in
+from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SECRETS, places_of
+from tests.support.sample_logs.shops import Shop
 
 REQUESTED = "job_run.requested"
 

@@ -14,8 +14,8 @@ from eventlog.history.as_of import opened
 from eventlog.personal import statements as personal_statements
 from eventlog.rebuild import snapshot_keys
 from tests.support.logs import TESTER, Parts, query
-from tests.support.personal import ALICE, GIVEN, GONE, SECRETS, places_of
-from tests.support.shops import Shop
+from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SECRETS, places_of
+from tests.support.sample_logs.shops import Shop
 
 
 async def test_without_marked_values_there_is_no_key_and_no_other_shape(

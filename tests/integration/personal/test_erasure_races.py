@@ -14,8 +14,8 @@ from eventlog.personal import writing as personal_data
 from eventlog.rebuild import repair
 from eventlog.rebuild.repair import Mender
 from tests.support.logs import TESTER, Parts, query
-from tests.support.personal import ALICE, GIVEN, GONE, SECRETS, places_of
-from tests.support.shops import Shop
+from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SECRETS, places_of
+from tests.support.sample_logs.shops import Shop
 
 
 async def test_launches_of_a_new_subject_at_once_share_one_key(shop: Shop) -> None:

@@ -11,8 +11,8 @@ from domain.jobs.launching import Launch
 from eventlog.keys.master import MasterKeyFile
 from projections.folder import FoldError
 from tests.support.logs import TESTER, Parts, query
-from tests.support.personal import ALICE, GIVEN
-from tests.support.shops import Shop
+from tests.support.sample_logs.personal import ALICE, GIVEN
+from tests.support.sample_logs.shops import Shop
 
 
 async def test_a_run_whose_key_was_lost_is_not_executed(shop: Shop, part: Parts) -> None:

@@ -13,7 +13,7 @@ from eventlog.keys.master import MasterKeyFile
 from eventlog.personal import rotation
 from eventlog.personal.rotation import rotate
 from tests.support.logs import TESTER, Parts, parts, query, registered
-from tests.support.personal import GIVEN, SCHEMA
+from tests.support.sample_logs.personal import GIVEN, SCHEMA
 
 SUBJECTS = 12
 

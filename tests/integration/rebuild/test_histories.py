@@ -16,12 +16,12 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild import statements
 from eventlog.rebuild.histories import CheckedHistories, check_histories
 from tests.recorded_logs import files, record
-from tests.support import promises
-from tests.support.archives import archive_now, run_command
-from tests.support.histories import make_history
 from tests.support.logs import TESTER, Parts, query, registered
-from tests.support.seals import edit
-from tests.support.tampering import delete, update
+from tests.support.sample_logs import promises
+from tests.support.sample_logs.archives import archive_now, run_command
+from tests.support.sample_logs.histories import make_history
+from tests.support.sample_logs.seals import edit
+from tests.support.sample_logs.tampering import delete, update
 
 
 async def is_clean(url: str, archive: Path | None = None) -> CheckedHistories:

@@ -21,8 +21,8 @@ from eventlog.rebuild.verify import Difference, verify
 from projections import job_definitions, job_runs
 from projections.table import Table
 from projections.tables import TABLES
-from tests.support.big_logs import fill
 from tests.support.logs import TESTER, Parts, parts, query, registered
+from tests.support.sample_logs.big_logs import fill
 
 
 def fail(difference: Difference) -> None:

@@ -20,10 +20,10 @@ from eventlog.database import sql
 from eventlog.database.connection import IDLE_IN_TRANSACTION_MS, Database
 from eventlog.rebuild.verify import Difference, verify
 from projections.tables import TABLES
-from tests.support.big_logs import fill, sabotage
 from tests.support.logs import TESTER, parts, query
 from tests.support.processes import Process, eventually, started
-from tests.support.reading_load import Load
+from tests.support.sample_logs.big_logs import fill, sabotage
+from tests.support.sample_logs.reading_load import Load
 
 RUNS = int(os.environ.get("APPHUB_REBUILD_RUNS", "100000"))
 """`make rebuild-check` takes half a million: a million events."""

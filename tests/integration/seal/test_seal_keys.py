@@ -8,7 +8,7 @@ import pytest
 
 from eventlog.keys.sealing import SealKeyError, SealKeys, create_keys, read_keys
 from eventlog.seal.seal import SealError
-from tests.support.seals import SealedLog, edit, sealed_log, sealer, unsealed
+from tests.support.sample_logs.seals import SealedLog, edit, sealed_log, sealer, unsealed
 
 
 @pytest.fixture

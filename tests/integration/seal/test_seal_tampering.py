@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.seals import SealedLog, edit, restore
-from tests.support.tampering import LAST_SEALED, delete, found, insert, swap, update
+from tests.support.sample_logs.seals import SealedLog, edit, restore
+from tests.support.sample_logs.tampering import LAST_SEALED, delete, found, insert, swap, update
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from eventlog.seal.sealer import MAX_EVENTS, MAX_SEALS, Sealer
 from runtime.supervision import Supervision
 from tests.support.logs import TESTER, parts, query, registered
 from tests.support.processes import eventually
-from tests.support.seals import SealedLog, edit, pool, sealer, unsealed
+from tests.support.sample_logs.seals import SealedLog, edit, pool, sealer, unsealed
 
 KILLS = int(os.environ.get("APPHUB_CRASH_ROUNDS", "4"))
 """`make crash` kills much more often."""
@@ -212,7 +212,13 @@ async def test_kill_9_at_random_moments_leaves_a_chain_that_goes_on(log: SealedL
     try:
         for _ in range(KILLS):
             sealing = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.sealing", log.url, str(log.directory)]
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.support.sample_logs.sealing",
+                    log.url,
+                    str(log.directory),
+                ]
             )
             try:
                 enough = seals + random.randint(1, 12)

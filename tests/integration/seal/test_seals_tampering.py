@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.seals import SealedLog, edit, new_keys, restore, rewrite_seals
-from tests.support.tampering import LAST_SEALED, delete, found, update
+from tests.support.sample_logs.seals import SealedLog, edit, new_keys, restore, rewrite_seals
+from tests.support.sample_logs.tampering import LAST_SEALED, delete, found, update
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.databases import lose_notifications
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.logs import TESTER, parts, query, registered
 from tests.support.processes import eventually
-from tests.support.told import check_marks, of_events, tell_now, told_of
+from tests.support.stream.told import check_marks, of_events, tell_now, told_of
 
 BIG = "x" * 100_000
 

@@ -21,8 +21,8 @@ from tests.support import s3
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.logs import TESTER, parts, registered
 from tests.support.processes import eventually
-from tests.support.proxy import Proxy
-from tests.support.told import of_events, tell_now, told_of
+from tests.support.stream.told import of_events, tell_now, told_of
+from tests.support.wires.proxy import Proxy
 from worker.logs.object_store import READ_S
 
 

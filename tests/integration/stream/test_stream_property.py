@@ -21,8 +21,8 @@ from runtime.background_tasks import end
 from tests.support.databases import lose_notifications
 from tests.support.logs import TESTER, Parts, parts, registered
 from tests.support.processes import Process, started
-from tests.support.stream_followers import Follower
-from tests.support.told import Told, tell
+from tests.support.stream.followers import Follower
+from tests.support.stream.told import Told, tell
 
 EVENTS = int(os.environ.get("APPHUB_STREAM_EVENTS", "10000"))
 """`make stream` has more."""

@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of, unique
 from tests.integration.streams import server_sent, stream
-from tests.support.told import check_marks, is_job, of_events, tell_now, told_of
+from tests.support.stream.told import check_marks, is_job, of_events, tell_now, told_of
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ async def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for
 
 
 async def test_a_process_that_never_takes_its_task_is_ended_in_time(tmp_path: Path) -> None:
-    async with executor(module="tests.support.hanging_handlers") as slots:
+    async with executor(module="tests.support.handlers.hanging") as slots:
         # More than the pipe to the process holds.
         attempt = await submit(slots, tmp_path / "1", "noop", timeout_ms=500, text="x" * 1_000_000)
         assert (await asyncio.wait_for(attempt.outcome(), 30)).kind == "timeout"

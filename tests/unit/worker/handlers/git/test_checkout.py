@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.contexts import context_of
-from tests.support.origins import commit, git, made
+from tests.support.git.origins import commit, git, made
 from worker.handlers.git.checkout import CheckedOut, Wanted, checkout
 from worker.handlers.git.client import CanceledError, GitError
 

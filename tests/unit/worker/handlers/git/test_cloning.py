@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from apphub_jobs.contract import JobResult, PermanentError
-from tests.support.git_servers import git_server
-from tests.support.repositories import Reports, app_at, context_of, git, repository
+from tests.support.git.git_servers import git_server
+from tests.support.git.repositories import Reports, app_at, context_of, git, repository
 from worker.handlers.git.client import GitError, RefusedError, clone
 from worker.handlers.ingestion import handler
 from worker.handlers.ingestion.handler import MAX_TAGS

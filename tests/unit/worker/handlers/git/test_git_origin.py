@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.repositories import context_of
+from tests.support.git.repositories import context_of
 from worker.handlers.git.client import GitError, RefusedError, clone
 from worker.handlers.git.home import furnish, ssh_command
 from worker.handlers.git.origin import Password, SshKey, credentials_for, origin_of

@@ -1,0 +1,1 @@
+"""Apps from their repository to their image."""

@@ -1,0 +1,1 @@
+"""What holds while processes die, freeze or have no room."""

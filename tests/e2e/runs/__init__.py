@@ -1,0 +1,1 @@
+"""Runs from launch to end, through API, worker and handler."""

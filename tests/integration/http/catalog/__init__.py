@@ -1,0 +1,1 @@
+"""Apps and builds over HTTP."""

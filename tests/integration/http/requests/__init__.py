@@ -1,0 +1,1 @@
+"""Requests that are odd, refused or too many."""

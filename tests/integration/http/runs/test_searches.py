@@ -1,0 +1,82 @@
+"""Searches find the same as by looking at every run, whichever way they are found."""
+
+from functools import partial
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.jobs.run_values import STATUSES
+from eventlog.history.as_of import opened
+from eventlog.keys.log_files import LogFiles
+from projections.job_runs import RunRow
+from projections.rows import Connection, read_rows
+from projections.runs import lists, search
+from projections.runs.filter import RunFilter
+from tests.support.databases import Filled
+from tests.support.logs import parts
+from tests.support.sample_logs.long_logs import fill
+
+RUNS = 600
+
+
+def _wanted(random: Random, rows: list[RunRow]) -> dict[str, Any]:
+    run = random.choice(rows)
+    texts = [
+        "job-1",
+        "JOB-49",
+        "ob-",
+        "nothing",
+        "0",
+        "01957000-0000",
+        str(run["id"])[:35],
+        str(run["id"]),
+    ]
+    statuses = random.sample(STATUSES, random.choice([0, 0, 1, 2, 6]))
+    return {
+        "search": random.choice(texts),
+        "statuses": statuses,
+        "definition_id": random.choice([None, None, run["job_definition_id"]]),
+        "before_position": random.choice([None, run["created_position"]]),
+    }
+
+
+def _matches(run: RunRow, wanted: dict[str, Any]) -> bool:
+    text, before = wanted["search"].lower(), wanted["before_position"]
+    return (
+        (text in str(run["slug"]).lower() or str(run["id"]).startswith(text))
+        and (not wanted["statuses"] or run["status"] in wanted["statuses"])
+        and wanted["definition_id"] in {None, run["job_definition_id"]}
+        and (before is None or run["created_position"] < before)
+    )
+
+
+async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -> None:
+    wanted = _wanted(random, rows)
+    limit, offset = random.choice([1, 25]), random.choice([0, 0, 3, 40])
+    expected = [run["id"] for run in rows if _matches(run, wanted)][offset : offset + limit + 1]
+    of_job = wanted["definition_id"]
+    asked = RunFilter(**{**wanted, "definition_id": UUID(str(of_job)) if of_job else None})
+    found, more = await lists.list_runs(connection, asked, limit, offset)
+    assert ([run["id"] for run in found], more) == (expected[:limit], len(expected) > limit), wanted
+    async with opened(connection, LogFiles(), None) as past:
+        found, more = await past.runs(asked, limit, offset)
+    assert ([run["id"] for run in found], more) == (expected[:limit], len(expected) > limit), wanted
+
+
+@pytest.mark.parametrize(("max_named", "far"), [(1_000, 1_000), (5, 1)])
+async def test_a_search_finds_what_looking_at_every_run_would_find(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch, max_named: int, far: int
+) -> None:
+    monkeypatch.setattr(search, "MAX_NAMED", max_named)
+    monkeypatch.setattr(lists, "FAR", far)
+
+    database_url = await filled("searched_runs", partial(fill, runs=RUNS, pending_in_hundred=10))
+    async with parts(database_url) as part, part.pool.connection() as connection:
+        rows = await read_rows(
+            connection, RunRow, "SELECT * FROM job_runs ORDER BY created_position DESC"
+        )
+        random = Random(max_named)
+        for _ in range(60):
+            await _compare(connection, random, rows)

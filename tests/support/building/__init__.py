@@ -1,0 +1,1 @@
+"""What tests of builds need: builders, real and pretended, and a registry."""

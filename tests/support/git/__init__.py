@@ -1,0 +1,1 @@
+"""Git repositories and servers for tests."""

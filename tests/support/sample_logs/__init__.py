@@ -1,0 +1,1 @@
+"""Logs to test with: long ones, random ones, sealed, archived and personal ones."""

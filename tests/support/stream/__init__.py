@@ -1,0 +1,1 @@
+"""Clients of the stream, and what they must be told."""

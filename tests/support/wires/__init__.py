@@ -1,0 +1,1 @@
+"""What stands between client and server: proxies that cut, and clients that no library would be."""
