@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 from apphub_jobs.process.handlers import offered_by
@@ -47,20 +48,25 @@ def _told(error: Exception) -> dict[str, Any]:
     missing = None
     if isinstance(error, ModuleNotFoundError):
         missing = error.name
-    only = traceback.format_exception_only(error)
+    calls = traceback.format_list(_frames(error))
     return {
-        "error": "".join(only).strip(),
-        "trace": "".join(traceback.format_list(_frames(error))),
+        "error": f"{type(error).__name__}: {error}",
+        "trace": "".join(calls),
         "missing": missing,
     }
 
 
 def _frames(error: Exception) -> list[traceback.FrameSummary]:
     """Return the innermost calls, without those that lead to the module."""
-    ours = (__file__, offered_by.__code__.co_filename)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename not in ours and "importlib" not in frame.filename
-    ]
-    return frames[-FRAMES:]
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if frame.filename not in _LEADING]
+    return theirs[-FRAMES:]
+
+
+_LEADING = (
+    __file__,
+    offered_by.__code__.co_filename,
+    import_module.__code__.co_filename,
+    "<frozen importlib._bootstrap>",
+    "<frozen importlib._bootstrap_external>",
+)

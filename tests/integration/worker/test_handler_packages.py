@@ -302,6 +302,7 @@ def test_who_imports_the_service_is_told_that_it_is_not_for_handlers(write: Writ
         ("", "mine has no mapping HANDLERS"),
         ("HANDLERS = {'my.number': 3}", "must map names to functions, unlike 'my.number': 3"),
         ("HANDLERS = {3: print}", "must map names to functions, unlike 3"),
+        ("def", "module mine: SyntaxError: invalid syntax (mine.py, line 1)"),
         ("raise SystemExit(3)", "importing mine ended the process (exit code 3)"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the process (signal 9)"),
     ],
