@@ -82,7 +82,7 @@ def _insert(table: str, columns: Mapping[str, str]) -> bytes:
 
 
 def _array_of(kind: str) -> str:
-    return "bytea" if kind == "bytea" else "text" if kind == "jsonb" else kind
+    return "text" if kind == "jsonb" else kind
 
 
 def _batches(written: Written) -> Iterator[tuple[list[Sequence[Any]], list[Sequence[Any]]]]:

@@ -70,7 +70,7 @@ def runs() -> Iterator[JobRun]:
 
 
 def library_rate(bench: Bench, callers: int) -> float:
-    """Save by so many threads; return the saves a second."""
+    """Save by this many threads; return the saves a second."""
     with plain(bench) as application, ThreadPoolExecutor(callers) as threads:
 
         def save(until: float) -> int:

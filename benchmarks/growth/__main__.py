@@ -55,7 +55,7 @@ SAMPLE = 2_000
 """Rows of each table that are folded anew from their events where the whole log would take long."""
 
 VERIFIED = 1_000_000
-"""Up to so many runs, the whole log is folded."""
+"""Up to this many runs, the whole log is folded."""
 
 GOAL = 2.0
 
@@ -243,17 +243,20 @@ def show(results: Results) -> None:
     for row in results.rows:
         figures = "".join(f"{row['ms'][size]:12.3f}" for size in sizes)
         pages = " ".join(str(count) for count in row.get("pages", {}).values())
-        remark = (
-            f"  grows: {row['grows']}"
-            if row.get("grows")
-            else "  > GOAL"
-            if row["ratio"] > GOAL
-            else ""
-        )
-        scanned = f"  READS ALL OF {', '.join(row['scanned'])}" if row.get("scanned") else ""
-        print(f"{row['name']:62}{figures}{row['ratio']:8.2f}   {pages}{remark}{scanned}")
+        print(f"{row['name']:62}{figures}{row['ratio']:8.2f}   {pages}{_remarks(row)}")
     for size, described in results.sizes.items():
         print(f"{size:,} runs: {described}")
+
+
+def _remarks(row: Mapping[str, Any]) -> str:
+    said = ""
+    if row.get("grows"):
+        said = f"  grows: {row['grows']}"
+    elif row["ratio"] > GOAL:
+        said = "  > GOAL"
+    if row.get("scanned"):
+        said += f"  READS ALL OF {', '.join(row['scanned'])}"
+    return said
 
 
 def main() -> None:

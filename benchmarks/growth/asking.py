@@ -16,7 +16,7 @@ BIG = ("job_runs", "jobs_events", "run_checkpoints")
 EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) "
 
 WARM, LEAST, MOST, LONG_S = 12, 15, 100, 2.0
-"""How often a question is put: to warm up, at least, and at most, within so many seconds."""
+"""How often a question is put: to warm up, at least, and at most; and within what seconds."""
 
 
 class Recording(AsyncConnection[dict[str, Any]]):

@@ -43,8 +43,7 @@ KINDS: dict[str, int] = {
 """How many of ten thousand runs end in which way, or have not begun."""
 
 RUNNING, DUE = 40, 30
-"""The newest runs of all, however many there are: a service has so many slots, and keeps up with
-its work."""
+"""The newest runs of all, at every size: a service has its number of slots, and keeps up."""
 
 JOBS, APPS, WORKERS = 100, 50, 20
 

@@ -101,7 +101,7 @@ def _frame(buffer: bytes) -> tuple[int, int, int] | None:
 
 @asynccontextmanager
 async def clients(url: str, number: int) -> AsyncIterator[Sequence[Client]]:
-    """Give so many clients, all of which hear the stream from here on."""
+    """Give this many clients, all of which hear the stream from here on."""
     address = urlsplit(url)
     loop = asyncio.get_running_loop()
     host, port = str(address.hostname), int(address.port or 80)

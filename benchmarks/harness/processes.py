@@ -99,7 +99,7 @@ def count(url: str, sql: str) -> int:
 
 
 def wait_for_count(url: str, sql: str, at_least: int, timeout_s: float = READY_S) -> None:
-    """Wait until a query counts so many.
+    """Wait until a query counts this many.
 
     Raises:
         BrokenError: it did not for too long.

@@ -177,7 +177,7 @@ class Site:
         return count(self.url, self.system.completed)
 
     def wait_for_completed(self, at_least: int) -> None:
-        """Wait until so many runs were executed."""
+        """Wait until this many runs were executed."""
         try:
             wait_for_count(self.url, self.system.completed, at_least)
         except BrokenError as error:

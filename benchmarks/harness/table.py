@@ -66,13 +66,19 @@ def _line(row: Row, reference: Reference, what: str, ours: str) -> Line:
 
 def figure(value: float, unit: str) -> str:
     """Return a figure with as many digits as say something."""
-    digits = 0 if value == int(value) or abs(value) >= 100 else 1 if abs(value) >= 10 else 2  # noqa: PLR2004
+    digits = 2
+    if abs(value) >= 10:  # noqa: PLR2004
+        digits = 1
+    if value == int(value) or abs(value) >= 100:  # noqa: PLR2004
+        digits = 0
     number = f"{value:,.{digits}f}".replace(",", " ")
     return f"{number}{'' if unit.startswith('/') else ' '}{unit}".strip()
 
 
 def _yes(met: bool | None) -> str:  # noqa: FBT001 - one of three answers
-    return "" if met is None else "yes" if met else "no"
+    if met is None:
+        return ""
+    return "yes" if met else "no"
 
 
 def as_text(rows: Sequence[Row]) -> str:

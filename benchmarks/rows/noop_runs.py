@@ -5,8 +5,8 @@ Each of ours has an isolated process and its full history.
     python -m benchmarks.rows.noop_runs [--quick] [--rounds N] [--seconds S] [--json FILE]
 
 Twice: a worker works off what was launched before; and a worker works while runs are launched,
-always so many that some wait. Launched without HTTP, one at a time as a service would, by 64
-callers. Counted is what the tables show as succeeded.
+always enough of them that some wait. 64 callers launch them without HTTP, one at a time, as a
+service would. What the tables show as succeeded is counted.
 """
 
 import asyncio
@@ -117,7 +117,7 @@ async def _launch(url: str, system: System, launches: int) -> None:
 
 
 async def _launch_more(launch: LaunchOne, launches: int) -> None:
-    """Launch so many, by all callers together."""
+    """Launch this many, by all callers together."""
     left = iter(range(launches))
 
     async def call() -> None:

@@ -26,7 +26,7 @@ COPY = "COPY of as many rows"
 LIBRARY = "the library's runner"
 
 FLAT = 1.25
-"""A tenfold log may need so much more memory: room for noise, none for rows that are kept."""
+"""A tenfold log may need this many times the memory: room for noise, not for kept rows."""
 
 
 def measure(bench: Bench) -> list[Row]:

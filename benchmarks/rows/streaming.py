@@ -129,7 +129,7 @@ async def _listen(url: str, number: int, launches: int, pause_s: float) -> Seque
 
 
 async def _settle(listeners: Sequence[Client], events: int) -> None:
-    """Wait until all have heard of so many events; some have several messages."""
+    """Wait until all have heard of this many events; some have several messages."""
     deadline, behind = monotonic() + SETTLE_S, list(listeners)
     while behind and monotonic() < deadline:
         await asyncio.sleep(0.2)

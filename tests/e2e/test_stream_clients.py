@@ -26,7 +26,7 @@ FETCH_SINCE, SOCKETS_SINCE = 18, 22
 """The versions of node that have `fetch` and `WebSocket`."""
 
 MEAN_BYTES = 5_000
-"""After so many, on average, connections are cut: some dozen messages, compressed or not."""
+"""After this many, on average, connections are cut: some dozen messages, compressed or not."""
 
 RUNS = 100
 

@@ -67,7 +67,7 @@ class Model:
     runs: dict[str, Run] = field(default_factory=dict)
 
     def claimable(self, slots: int) -> list[Run]:
-        """Return what a worker with so many free slots must get, in this order."""
+        """Return what a worker with this many free slots must get, in this order."""
         waiting = [run for run in self.runs.values() if run.status == "pending"]
         chosen: list[Run] = []
         for run in sorted(waiting, key=lambda run: (-run.priority, run.place)):

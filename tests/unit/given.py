@@ -26,7 +26,7 @@ _MAPPER = PlainMapper(PlainTranscoder())
 
 
 def at(ms: float) -> datetime:
-    """Return noon and so many milliseconds."""
+    """Return noon and this many milliseconds."""
     return NOON + timedelta(milliseconds=ms)
 
 

@@ -51,7 +51,7 @@ def add(client: httpx.Client, origin: Path, **fields: Any) -> Json:
 def built(
     client: httpx.Client, timeout_s: float = 60, *, number: int = 1, app_id: str = "Shop"
 ) -> Json:
-    """Wait until so many builds of the app have ended, and return the newest."""
+    """Wait until this many builds of the app have ended, and return the newest."""
 
     def ended() -> Json | None:
         builds = client.get(f"/apps/{app_id}/builds?limit=100").json()["data"]

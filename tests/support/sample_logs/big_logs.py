@@ -57,7 +57,7 @@ async def fill(
 def multiply(
     connection: psycopg.Connection, original: UUID, runs: int, *, time_ordered: bool = False
 ) -> None:
-    """Append so many runs that are like this one, but for their ids, with their rows."""
+    """Append this many runs that are like this one, but for their ids, with their rows."""
     new_id = _TIME_ORDERED if time_ordered else "gen_random_uuid()"
     numbers = f"generate_series(1, {runs}) AS number"
     connection.execute("DROP TABLE IF EXISTS clone")
@@ -99,7 +99,7 @@ elsewhere as extra ones."""
 
 
 def sabotage(url: str, rows: int) -> list[UUID]:
-    """Spoil so many rows in every way; return their ids, without those of extra rows."""
+    """Spoil this many rows in every way; return their ids, without those of extra rows."""
     chosen = [
         row[0]
         for row in query(url, "SELECT id FROM job_runs ORDER BY md5(id::text) LIMIT %s", rows)

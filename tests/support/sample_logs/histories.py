@@ -33,7 +33,7 @@ class Driver:
         self._run_ids: list[UUID] = []
 
     async def drive(self, steps: int) -> None:
-        """Do so many things."""
+        """Do this many things."""
         await self._new_worker()
         acts: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (30, self._launch),

@@ -19,7 +19,7 @@ from tests.support.stream.told import Told, told_of
 Message = dict[str, Any]
 
 MEAN_MESSAGES = 300
-"""After so many, on average, a client loses its connection."""
+"""After this many, on average, a client loses its connection."""
 
 
 @dataclass
@@ -57,13 +57,12 @@ class Follower:
                         break
                     if self.slowness_s and random.random() < 0.005:
                         await asyncio.sleep(random.uniform(0, self.slowness_s))
-            self.cuts[
-                "mid-position"
-                if unfinished
-                else "between positions"
-                if left < 0
-                else "by the server"
-            ] += 1
+            if unfinished:
+                self.cuts["mid-position"] += 1
+            elif left < 0:
+                self.cuts["between positions"] += 1
+            else:
+                self.cuts["by the server"] += 1
             await asyncio.sleep(random.uniform(0, 0.3))
 
     def _take(self, message: Message, unfinished: list[Message]) -> None:
