@@ -100,8 +100,9 @@ class Archiver:
             path.unlink(missing_ok=True)
         rows = await read_rows(self._connection, _File, "SELECT file FROM log_archives")
         known = {row["file"] for row in rows}
-        complete = [path.name for path in self._directory.glob(f"{self._log_id}-*.jsonl.gz")]
-        self.leftovers = [name for name in sorted(complete) if name not in known]
+        complete = self._directory.glob(f"{self._log_id}-*.jsonl.gz")
+        names = sorted(path.name for path in complete)
+        self.leftovers = [name for name in names if name not in known]
 
     async def archive(
         self, older_than: timedelta, progress: Progress, max_events: int = MAX_EVENTS
@@ -168,7 +169,8 @@ class Archiver:
         async with self._connection.transaction():
             await self._connection.execute(columns.UTF8)
             async with columns.raw_stream(self._connection, "archived") as cursor:
-                await cursor.execute(_EVENTS, (list(batch.runs),), binary=True)
+                run_ids = list(batch.runs)
+                await cursor.execute(_EVENTS, (run_ids,), binary=True)
                 while rows := await cursor.fetchmany(ROWS_A_READ):
                     yield rows
 

@@ -148,7 +148,7 @@ async def _ended_histories(
             if version == 1:
                 history.first_correlation_id = correlation_id
     _note_end(ended, folder.end(), limits)
-    return {run_id: history for run_id, history in histories.items() if run_id in ended}
+    return {run_id: histories[run_id] for run_id in ended}
 
 
 def _note_end(ended: set[UUID], row: ProjectedRow | None, limits: Limits) -> None:
@@ -163,4 +163,5 @@ def _has_ended(run: RunRow, limits: Limits) -> bool:
     if run["status"] not in FINAL or run["completed_at"] is None:
         return False
     completed_at = from_iso(run["completed_at"])
-    return completed_at < limits.ended_before and run["position"] <= limits.last_position
+    is_sealed = run["position"] <= limits.last_position
+    return is_sealed and completed_at < limits.ended_before

@@ -74,8 +74,12 @@ async def check_archives(database: Database) -> AsyncGenerator[CheckedArchive]:
     """
     async with await database.connect() as connection:
         for row in await read_rows(connection, _ArchiveRow, _ARCHIVES):
-            problem = await _problem(database.files.archive, row)
-            yield CheckedArchive(row["file"], row["events"], row["runs"], problem)
+            yield CheckedArchive(
+                file=row["file"],
+                events=row["events"],
+                runs=row["runs"],
+                problem=await _problem(database.files.archive, row),
+            )
 
 
 async def _problem(directory: Path | None, row: _ArchiveRow) -> str | None:

@@ -108,7 +108,8 @@ class ArchiveWriter:
             self._lines.append(line)
             self._positions.append(document["position"])
             self._held += len(line)
-            if len(self._lines) >= EVENTS_A_BLOCK or self._held >= BYTES_A_BLOCK:
+            is_full = len(self._lines) >= EVENTS_A_BLOCK
+            if is_full or self._held >= BYTES_A_BLOCK:
                 self._end_block()
 
     def finish(self) -> None:

@@ -99,14 +99,16 @@ class Mover:
         archive = LogArchive.record(what, log_id, now)
         await self._write_index(batch, what, blocks, archive.id)
         await connection.execute(ASSUME)
-        removed = await connection.execute(_REMOVE, (list(batch.runs),))
+        run_ids = list(batch.runs)
+        removed = await connection.execute(_REMOVE, (run_ids,))
         await connection.execute(STEP_BACK)
         if removed.rowcount != what.events:
             raise ArchiveError(
                 what.file,
                 f"has {what.events} events, and the log {removed.rowcount}: archive again",
             )
-        [event] = [self._mapper.to_stored_event(one) for one in archive.collect_events()]
+        [recorded] = archive.collect_events()
+        event = self._mapper.to_stored_event(recorded)
         appended = (archive.id, 1, event.topic, event.state, ACTOR, uuid4())
         # Only from here on does anybody wait; all at once, so that nobody waits for this process.
         async with connection.pipeline():

@@ -123,7 +123,8 @@ async def events_between(
             yield ready
         for document in await asyncio.to_thread(read_block, directory, block):
             position = document["position"]
-            if position > after and (until is None or position <= until):
+            is_beyond = until is not None and position > until
+            if position > after and not is_beyond:
                 heappush(waiting, (position, document))
     rest = _pop_before(waiting, None)
     if rest:
@@ -133,8 +134,11 @@ async def events_between(
 def _pop_before(waiting: list[tuple[int, Document]], bound: int | None) -> list[Document]:
     """Take the events before a position, or all of them, out of the heap."""
     ready = []
-    while waiting and (bound is None or waiting[0][0] < bound):
-        _, document = heappop(waiting)
+    while waiting:
+        position, document = waiting[0]
+        if bound is not None and position >= bound:
+            break
+        heappop(waiting)
         ready.append(document)
     return ready
 
@@ -164,7 +168,8 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
                 if passes(row):
                     rows.append(row)
                     size += len(row["state"])
-            if len(rows) >= limit or (max_bytes is not None and size >= max_bytes):
+            is_large = max_bytes is not None and size >= max_bytes
+            if is_large or len(rows) >= limit:
                 break
     return rows[:limit]
 

@@ -43,16 +43,17 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
     run_id = event.originator_id
     state = orjson.loads(event.state)
     values: dict[str, dict[str, str]] = {}
+    parameters = state["parameters"]
     for name, (key_id, key) in keys.items():
-        text = orjson.dumps(state["parameters"].pop(name))
+        text = orjson.dumps(parameters.pop(name))
         place = _parameter_place(run_id, name)
         of_key = values.setdefault(str(key_id), {})
         of_key[name] = _closed(key, text, place)
     encrypted: dict[str, Any] = {"values": values}
     if state[DIGEST] is not None:
         joint = _joint({str(key_id): key for key_id, key in keys.values()})
-        digest = state[DIGEST].encode()
-        encrypted["digest"] = _closed(joint, digest, _digest_place(run_id))
+        place = _digest_place(run_id)
+        encrypted["digest"] = _closed(joint, state[DIGEST].encode(), place)
         state[DIGEST] = None
     text = orjson.dumps({"encrypted": encrypted, **state})
     return StoredEvent(run_id, event.originator_version, event.topic, text)
@@ -82,13 +83,15 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
         CiphertextError: somebody has changed what was stored.
     """
     encrypted: Any = fields.pop("encrypted")
+    values_by_key = encrypted["values"]
     parameters = cast("JsonObject", fields["parameters"])
     erased: list[str] = []
-    for key_id, values in encrypted["values"].items():
+    for key_id, values in values_by_key.items():
         key = keys.get(key_id)
         if key is None:
             erased += values
-            parameters.update(dict.fromkeys(values, ERASED))
+            for name in values:
+                parameters[name] = ERASED
             continue
         for name, value in values.items():
             place = _parameter_place(aggregate_id, name)
@@ -97,11 +100,11 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
     if "digest" in encrypted:
         fields[DIGEST] = ERASED
         if not erased:
-            joint = _joint({key_id: keys[key_id] for key_id in encrypted["values"]})
+            joint = _joint({key_id: keys[key_id] for key_id in values_by_key})
             place = _digest_place(aggregate_id)
             digest = _opened(joint, encrypted["digest"], place)
             fields[DIGEST] = digest.decode()
-    fields["personal"] = {key_id: sorted(values) for key_id, values in encrypted["values"].items()}
+    fields["personal"] = {key_id: sorted(values) for key_id, values in values_by_key.items()}
     if erased:
         fields["erased"] = [*sorted(erased)]
     return orjson.dumps(fields)
@@ -117,8 +120,10 @@ def _digest_place(aggregate_id: UUID | str) -> bytes:
 
 
 def _joint(keys: Mapping[str, bytes]) -> bytes:
-    in_order = [key for _, key in sorted(keys.items())]
-    return sha256(b"joint key " + b"".join(in_order)).digest()
+    hashed = sha256(b"joint key ")
+    for _, key in sorted(keys.items()):
+        hashed.update(key)
+    return hashed.digest()
 
 
 def _closed(key: bytes, text: bytes, place: bytes) -> str:

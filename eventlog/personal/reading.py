@@ -45,12 +45,14 @@ async def plain_states(
             parts[aggregate_id] = part
     if not parts:
         return {}
-    key_ids = {key_id for _, ids in parts.values() for key_id in ids}
+    key_ids: set[str] = set()
+    for _, needed_ids in parts.values():
+        key_ids.update(needed_ids)
     keys = await keys_by_id(connection, master_keys, key_ids)
-    return {
-        aggregate_id: decrypt(aggregate_id, fields, keys)
-        for aggregate_id, (fields, _) in parts.items()
-    }
+    plain: dict[UUID, bytes] = {}
+    for aggregate_id, (fields, _) in parts.items():
+        plain[aggregate_id] = decrypt(aggregate_id, fields, keys)
+    return plain
 
 
 async def envelopes(
@@ -64,7 +66,8 @@ async def envelopes(
     """
     suspects = [row for row in rows if _may_be_encrypted(row)]
     if suspects:
-        plain = await plain_states(connection, master_keys, map(event_of, suspects))
+        events = map(event_of, suspects)
+        plain = await plain_states(connection, master_keys, events)
         rows = [_decrypted(row, plain) for row in rows]
     return [to_envelope(row) for row in rows]
 

@@ -43,7 +43,8 @@ async def rotate(
     if row is None:
         return None
     present = file.known(row["id"])
-    others = [key for key in file.reload() if key.id != present.id]
+    held = file.reload()
+    others = [key for key in held if key.id != present.id]
     new = MasterKey(secrets.token_bytes(KEY_BYTES))
     file.write([new, present, *others])
     await connection.execute(statements.CHANGE_MASTER, (new.id,))

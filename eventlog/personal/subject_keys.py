@@ -54,7 +54,8 @@ async def keys_by_id(
     Raises:
         SubjectKeysUnavailableError: they cannot be unwrapped.
     """
-    rows = await read_rows(connection, SubjectKeyRow, statements.SUBJECT_KEYS, {"ids": list(ids)})
+    values = {"ids": list(ids)}
+    rows = await read_rows(connection, SubjectKeyRow, statements.SUBJECT_KEYS, values)
     keys: dict[str, bytes] = {}
     for row in rows:
         key_id, key, _ = unwrapped(master_keys, row)
@@ -166,8 +167,10 @@ async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> No
                 return
             master = first
         key_id = uuid4()
-        wrapped = master.wrap(key_id, secrets.token_bytes(KEY_BYTES), subject)
-        values = (key_id, master.lookup(subject), wrapped, master.id)
+        key = secrets.token_bytes(KEY_BYTES)
+        wrapped = master.wrap(key_id, key, subject)
+        lookup = master.lookup(subject)
+        values = (key_id, lookup, wrapped, master.id)
         await connection.execute(statements.INSERT_SUBJECT_KEY, values)
 
 

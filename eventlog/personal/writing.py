@@ -26,12 +26,11 @@ async def encrypted_unit(
         SubjectKeysUnavailableError: the master key is not at hand.
     """
     known: dict[str | UUID, SubjectKey] = {}
-    for whose in dict.fromkeys(unit.personal.values()):
-        if isinstance(whose, UUID):
-            known[whose] = await _by_id(connection, master_keys, whose)
-        else:
-            known[whose] = await find_or_make(connection, master_keys, whose)
-    keys = {name: known[whose] for name, whose in unit.personal.items()}
+    keys: dict[str, SubjectKey] = {}
+    for name, whose in unit.personal.items():
+        if whose not in known:
+            known[whose] = await _key_of(connection, master_keys, whose)
+        keys[name] = known[whose]
     first, *others = unit.events
     events = [encrypt(first, keys), *others]
     # A key's own history begins with its erasure.
@@ -66,6 +65,15 @@ async def erase(connection: Connection, key_id: UUID) -> int:
     values = {"key_id": str(key_id), "erased": ERASED}
     cursor = await connection.execute(statements.ERASE_ROWS, values)
     return cursor.rowcount
+
+
+async def _key_of(
+    connection: Connection, master_keys: MasterKeyFile | None, whose: str | UUID
+) -> SubjectKey:
+    """Return the key of a subject, who is given by name or by the key's id."""
+    if isinstance(whose, UUID):
+        return await _by_id(connection, master_keys, whose)
+    return await find_or_make(connection, master_keys, whose)
 
 
 async def _by_id(

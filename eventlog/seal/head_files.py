@@ -46,7 +46,8 @@ def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
     except OSError as error:
         raise SealError(f"cannot read {path}: {error.strerror}") from None
     try:
-        heads = [_kept(document, keys, str(path)) for document in _documents(text)]
+        documents = _documents(text)
+        heads = [_kept(document, keys, str(path)) for document in documents]
     except SealError as error:
         raise SealError(f"cannot use what {path} holds: {error}") from None
     if not heads:
@@ -81,7 +82,8 @@ def _documents(text: bytes) -> list[Any]:
     except ValueError:
         pass
     try:
-        return [orjson.loads(line) for line in text.splitlines() if line.strip()]
+        lines = text.splitlines()
+        return [orjson.loads(line) for line in lines if line.strip()]
     except ValueError as error:
         raise SealError(f"it is not JSON: {error}") from None
 
@@ -91,7 +93,8 @@ def _kept(document: Any, keys: SealKeys, source: str) -> KeptHead:
     if "peaks" not in document:
         return KeptHead(signed, None, source)
     try:
-        peaks = b"".join(bytes.fromhex(peak) for peak in document["peaks"])
+        peaks = [bytes.fromhex(peak) for peak in document["peaks"]]
     except (TypeError, ValueError):
         raise SealError("its peaks are not hashes") from None
-    return KeptHead(signed, tree_of(signed.head, peaks), source)
+    tree = tree_of(signed.head, b"".join(peaks))
+    return KeptHead(signed, tree, source)

@@ -24,9 +24,16 @@ Leaf = tuple[int, bytes]
 
 def to_leaves(rows: Sequence[RawRow]) -> list[Leaf]:
     """Return the leaves of rows that have positions."""
-    return [(position_of(row), leaf_hash(encoded(row))) for row in rows]
+    return [_leaf_of(row) for row in rows]
+
+
+def _leaf_of(row: RawRow) -> Leaf:
+    position = position_of(row)
+    text = encoded(row)
+    return position, leaf_hash(text)
 
 
 def position_of(row: RawRow) -> int:
     """Return a row's position; a column that an editor made NULL counts as 0."""
-    return int.from_bytes(row[0] or b"", "big", signed=True)
+    position = row[0] or b""
+    return int.from_bytes(position, "big", signed=True)

@@ -230,12 +230,21 @@ class RangeRoots:
     def push_all(self, leaves: Iterable[bytes]) -> None:
         """Add the next leaves, given their hashes."""
         for leaf in leaves:
-            while self._open and self._open[-1][1] <= self._index:
-                self._open.pop()
-            if self._open and self._open[-1][0] <= self._index:
-                tree = self._trees[self._open[-1]]
+            tree = self._tree_at(self._index)
+            if tree is not None:
                 tree.push(leaf)
             self._index += 1
+
+    def _tree_at(self, index: int) -> Frontier | None:
+        """Return the tree that a leaf belongs to, and forget the ranges before it."""
+        while self._open:
+            start, end = self._open[-1]
+            if end > index:
+                if start > index:
+                    return None
+                return self._trees[self._open[-1]]
+            self._open.pop()
+        return None
 
     def roots(self) -> list[bytes]:
         """Return the roots, in the order in which the ranges were named.

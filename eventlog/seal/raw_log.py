@@ -52,9 +52,11 @@ def _merged(
     stored: list[RawRow], kept: list[RawRow]
 ) -> tuple[list[RawRow], list[RawRow], list[RawRow]]:
     """Return, of two chunks, what no later event can come before, and what is left of each."""
-    bound = min(position_of(stored[-1]), position_of(kept[-1]))
-    ready = [row for row in (*stored, *kept) if position_of(row) <= bound]
-    ready.sort(key=position_of)
+    last_stored = position_of(stored[-1])
+    last_kept = position_of(kept[-1])
+    bound = min(last_stored, last_kept)
+    together = sorted([*stored, *kept], key=position_of)
+    ready = [row for row in together if position_of(row) <= bound]
     stored_later = [row for row in stored if position_of(row) > bound]
     kept_later = [row for row in kept if position_of(row) > bound]
     return ready, stored_later, kept_later
@@ -70,9 +72,11 @@ async def raw_after(
     """
     cursor = columns.raw_cursor(connection)
     await connection.execute(columns.UTF8)
-    await cursor.execute(columns.NEXT, {"after": position, "limit": limit}, binary=True)
+    values = {"after": position, "limit": limit}
+    await cursor.execute(columns.NEXT, values, binary=True)
     # The log first: an event that is archived meanwhile is in both, and none is in neither.
-    rows = {position_of(row): row for row in await cursor.fetchall()}
+    stored = await cursor.fetchall()
+    rows = {position_of(row): row for row in stored}
     last = max(rows, default=position)
     count = 0
     async with aclosing(_archived(connection, archive, position, last)) as archived:

@@ -83,7 +83,11 @@ class SignedHead:
 
     def present(self) -> dict[str, Any]:
         """Return the head as it is exported."""
-        return {"format": FORMAT, "head": self.head.present(), "signature": self.signature.hex()}
+        return {
+            "format": FORMAT,
+            "head": self.head.present(),
+            "signature": self.signature.hex(),
+        }
 
 
 @dataclass(frozen=True)
@@ -152,9 +156,11 @@ def presented(keys: SealKeys, document: Any) -> SignedHead:
 
 def entries_hash(runs: Sequence[int], leaves: bytes) -> str:
     """Return the hash that a head gives over what its seal added."""
-    numbers = [number.to_bytes(8, "big", signed=True) for number in (len(runs), *runs)]
-    positions = b"".join(numbers)
-    return sha256(positions + leaves).hexdigest()
+    hashed = sha256()
+    for number in (len(runs), *runs):
+        hashed.update(number.to_bytes(8, "big", signed=True))
+    hashed.update(leaves)
+    return hashed.hexdigest()
 
 
 def to_runs(positions: Sequence[int]) -> list[int]:

@@ -155,7 +155,8 @@ def next_seal(
         key=keys.id,
     )
     signed = sign(keys, head)
-    seal = Seal(signed, runs, leaves, b"".join(tree.peaks))
+    peaks = b"".join(tree.peaks)
+    seal = Seal(signed, runs, leaves, peaks)
     return seal, Tip(tip.log_id, signed, tree)
 
 
@@ -164,11 +165,13 @@ async def _leaves_after(
 ) -> tuple[list[int], bytes]:
     """Return the positions and leaf hashes of the next events, enough for one seal."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(stored_events.LEAVES_AFTER, {"after": position, "limit": MAX_EVENTS})
+    values = {"after": position, "limit": MAX_EVENTS}
+    await cursor.execute(stored_events.LEAVES_AFTER, values)
     row = await cursor.fetchone()
     if row is None:
         return [], b""
-    if row["archived_to"] is None or row["archived_to"] <= position:
+    archived_to = row["archived_to"]
+    if archived_to is None or archived_to <= position:
         return row["positions"] or [], row["leaves"] or b""
     rows = await raw_after(connection, archive, position, MAX_EVENTS)
     leaves = to_leaves(rows)

@@ -86,14 +86,17 @@ class Tips:
             return self._tip
         keys = self._present_keys()
         try:
-            signed = trusted(keys, str(row["head"]), as_bytes(row["signature"]))
-            tree = tree_of(signed.head, as_bytes(row["peaks"]))
+            signature = as_bytes(row["signature"])
+            peaks = as_bytes(row["peaks"])
+            signed = trusted(keys, str(row["head"]), signature)
+            tree = tree_of(signed.head, peaks)
         except SealError as error:
             raise SealError(
                 f"its last seal, {row['number']}, cannot be gone on from: {error}"
             ) from None
         head = signed.head
-        if head.log_id != row["log_id"] or head.number != row["number"]:
+        is_of_row = head.number == row["number"]
+        if not is_of_row or head.log_id != row["log_id"]:
             raise SealError(f"its last seal is seal {head.number} of log {head.log_id}: altered")
         await self._compare(connection)
         return Tip(row["log_id"], signed, tree)

@@ -71,13 +71,17 @@ class Heartbeats:
         """Return every worker that has not been declared dead."""
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, _WorkerRow, _LIVING)
-        return [Heartbeat(row["id"], row["sequence"], row["lease_ms"]) for row in rows]
+        return [_heartbeat(row) for row in rows]
 
 
 class _WorkerRow(TypedDict):
     id: ReadOnly[str]
     sequence: ReadOnly[int]
     lease_ms: ReadOnly[int]
+
+
+def _heartbeat(row: _WorkerRow) -> Heartbeat:
+    return Heartbeat(row["id"], row["sequence"], row["lease_ms"])
 
 
 _LIVING = "SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL"

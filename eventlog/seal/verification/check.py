@@ -62,7 +62,8 @@ class SealCheck:
             before = self._good.head.number
             hash_before = self._good.hash
         if seal.signed is None or seal.number <= before:
-            self._doubts += seal.problems or [f"there is more than one seal {seal.number}"]
+            twice = f"there is more than one seal {seal.number}"
+            self._doubts += seal.problems or [twice]
             self._numbers.add(seal.number)
             return None
         head = seal.signed.head
@@ -90,11 +91,13 @@ class SealCheck:
         self._last = leaves[-1][0]
         if self._seal is None:
             self._take_unsealed(leaves)
-        elif self._entries[self._at : self._at + len(leaves)] == leaves:
-            self._at += len(leaves)
-        else:
-            for leaf in leaves:
-                self._compare(leaf)
+            return
+        end = self._at + len(leaves)
+        if self._entries[self._at : end] == leaves:
+            self._at = end
+            return
+        for leaf in leaves:
+            self._compare(leaf)
 
     def close(self) -> None:
         """End a seal: all that it covers has been taken."""
@@ -106,7 +109,8 @@ class SealCheck:
             self._push(position, leaf)
         head = self._seal.signed.head
         unlisted = self._place_unlisted(head)
-        if self._tree.size != head.size or self._tree.root().hex() != head.root:
+        root = self._tree.root().hex()
+        if self._tree.size != head.size or root != head.root:
             unlisted = self._contradicted(self._seal, head.position, start, unlisted)
         self._tell(self._doubts, *unlisted)
         listed = unlisted
@@ -185,11 +189,12 @@ class SealCheck:
             self._push(position, leaf_hash)
             return
         self._skip_to(position)
-        if self._at == len(self._entries) or self._entries[self._at][0] != position:
+        entry = self._next_entry()
+        if entry is None or entry[0] != position:
             text = f"the event was inserted after {self._name} had been made"
             self.findings.add("inserted", position, text)
             return
-        if self._entries[self._at] != leaf:
+        if entry != leaf:
             text = f"the event was altered after {self._name} had sealed it"
             self.findings.add("altered", position, text)
         self._at += 1
@@ -197,12 +202,17 @@ class SealCheck:
     def _skip_to(self, position: int) -> None:
         """Report the listed events before the position that have not come."""
         text = f"the event was removed after {self._name} had sealed it"
-        while self._at < len(self._entries):
-            listed, _ = self._entries[self._at]
+        while (entry := self._next_entry()) is not None:
+            listed, _ = entry
             if listed >= position:
                 return
             self.findings.add("removed", listed, text)
             self._at += 1
+
+    def _next_entry(self) -> Leaf | None:
+        if self._at == len(self._entries):
+            return None
+        return self._entries[self._at]
 
     def _contradicted(
         self, seal: JudgedSeal, position: int, start: int, place: tuple[int, int]
@@ -221,10 +231,14 @@ class SealCheck:
         first = min(first, self._after_good())
         if seal.tree is not None and not self._lost:
             same, end = first_difference(seal.tree, self._tree)
-            if start < same <= start + len(unlisted):
-                first = unlisted[same - start - 1] + 1
-            if seal.tree.size == self._tree.size and start < end < start + len(unlisted):
-                until = unlisted[end - start - 1]
+            # Of the events that no list vouches for, how many are surely right, and surely after.
+            same -= start
+            end -= start
+            if 0 < same <= len(unlisted):
+                first = unlisted[same - 1] + 1
+            is_as_long = seal.tree.size == self._tree.size
+            if is_as_long and 0 < end < len(unlisted):
+                until = unlisted[end - 1]
         if unlisted or not self._lost:
             text = f"somewhere here the log is not what {self._name} covers"
             self.findings.add("contradicted", first, text, until)

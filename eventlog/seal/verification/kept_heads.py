@@ -36,13 +36,17 @@ class _State:
         return f"seal {self.head.number}, kept in {self.kept.source},"
 
 
+def _size_of(kept: KeptHead) -> int:
+    return kept.signed.head.size
+
+
 class KeptHeads:
     """The heads, and what the log says to each of them."""
 
     def __init__(self, kept: Sequence[KeptHead], log_id: str, findings: Findings) -> None:
         self._findings = findings
         self._log_id = log_id
-        by_size = sorted(kept, key=lambda one: one.signed.head.size)
+        by_size = sorted(kept, key=_size_of)
         self._states = [_State(one) for one in by_size]
         self._by_size: dict[int, list[_State]] = {}
         self._floors: dict[int, int] = {}
@@ -52,7 +56,8 @@ class KeptHeads:
             of_size = self._by_size.setdefault(size, [])
             of_size.append(state)
             self.watched.add(size)
-            self.watched.update(start for start, _ in peak_ranges(size))
+            for start, _ in peak_ranges(size):
+                self.watched.add(start)
 
     def saw_seal(self, signed: SignedHead) -> None:
         """Note a good seal."""

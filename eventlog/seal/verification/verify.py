@@ -106,7 +106,8 @@ class _Taking:
     def take(self, leaves: Sequence[Leaf]) -> None:
         self._check.take(leaves)
         self._done += len(leaves)
-        self._progress(self._done, max(self._done, self._total))
+        total = max(self._done, self._total)
+        self._progress(self._done, total)
 
 
 class _Events:
@@ -126,7 +127,8 @@ class _Events:
                 self._over = not self._waiting
             if not self._waiting:
                 return
-            if position is None or self._waiting[-1][0] <= position:
+            last, _ = self._waiting[-1]
+            if position is None or last <= position:
                 taken = self._waiting
                 self._waiting = []
                 yield taken

@@ -121,7 +121,7 @@ def _plain(value: Plain) -> str:
 
 
 def find_dockerfile(tree: Tree, own: str) -> str | None:
-    """Return the Dockerfile's path: the app's own, a usual one, or the first that a search finds."""
+    """Return a Dockerfile's path: the app's own, a usual one, or the first that is found."""
     for usual in dict.fromkeys((own, *_USUAL_DOCKERFILES)):
         if tree.inside(usual) is not None:
             return usual
