@@ -5,7 +5,6 @@ import errno
 import logging
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,7 +18,7 @@ from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject
 from runtime.background_tasks import end, start_once
 from worker.executors.port import Attempt, Executor, Outcome, Task
-from worker.lifecycle.outcomes import persist, record
+from worker.lifecycle.outcomes import ClaimedRun
 from worker.lifecycle.progress import Progress
 from worker.logs.run_logs import LogKeeper, log_name
 
@@ -96,8 +95,8 @@ class Attempts:
 
     def start(self, claim: Claim) -> None:
         """Execute a claimed run in the background."""
-        run_id = claim.run.id
-        self._tasks[run_id] = start_once(f"run {run_id}", self._execute(claim))
+        run = ClaimedRun(self._executions, claim)
+        self._tasks[run.id] = start_once(f"run {run.id}", self._execute(run))
 
     def renew(self, until: float) -> None:
         """Let all attempts go on until this moment of the monotonic clock."""
@@ -140,72 +139,65 @@ class Attempts:
             await asyncio.wait(self._tasks.values(), timeout=BURIAL_S)
         await end(*self._tasks.values())
 
-    async def _execute(self, claim: Claim) -> None:
-        run_id = claim.run.id
+    async def _execute(self, run: ClaimedRun) -> None:
+        claimed = run.claim.run
         try:
-            if claim.run.entry_point in self._entry_points:
-                await self._run_attempt(claim)
+            if claimed.entry_point in self._entry_points:
+                await self._run_attempt(run)
             else:
-                message = f"No handler registered for job {claim.run.slug}"
-                await self._fail(claim, Failure(message, "no_handler", permanent=True))
+                message = f"No handler registered for job {claimed.slug}"
+                await run.fail(Failure(message, "no_handler", permanent=True))
         except Exception as error:
-            logger.exception("run %s could not be executed", run_id)
-            await self._give_up(claim, error)
+            logger.exception("run %s could not be executed", run.id)
+            await self._give_up(run, error)
         finally:
-            # Else a later execution has taken its place.
-            if self._tasks.get(run_id) is asyncio.current_task():
-                del self._tasks[run_id]
-                self._running.pop(run_id, None)
-                self._cancelled.discard(run_id)
+            self._forget(run.id)
             self._slot_freed()
 
-    async def _give_up(self, claim: Claim, error: Exception) -> None:
+    def _forget(self, run_id: UUID) -> None:
+        if self._tasks.get(run_id) is not asyncio.current_task():
+            return  # A later execution has taken its place.
+        del self._tasks[run_id]
+        self._running.pop(run_id, None)
+        self._cancelled.discard(run_id)
+
+    async def _give_up(self, run: ClaimedRun, error: Exception) -> None:
         """End an attempt that this worker could not go through with.
 
         Where even that fails, this life has to end.
         """
         try:
-            await self._record_failed_attempt(claim, error)
+            await self._record_failed_attempt(run, error)
         except Exception:
-            logger.exception("the end of run %s cannot be recorded", claim.run.id)
-            self._unrecorded.add(claim.holder.worker_id)
+            logger.exception("the end of run %s cannot be recorded", run.id)
+            self._unrecorded.add(run.claim.holder.worker_id)
 
-    async def _record_failed_attempt(self, claim: Claim, error: Exception) -> None:
+    async def _record_failed_attempt(self, run: ClaimedRun, error: Exception) -> None:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
-            await self._hand_back_later(claim, error)
-        elif claim.holder.worker_id in self._buried:
+            # At once, it would be claimed and returned without end.
+            logger.error("run %s could not begin, and is handed back: %s", run.id, error)
+            await asyncio.sleep(NO_ROOM_PAUSE_S)
+            await run.hand_back()
+        elif self._is_buried(run):
             # The end of the lease made it fail, not the run.
-            await record(self._executions, claim, Outcome("stopped"))
+            await run.hand_back()
         else:
             message = f"the worker could not execute the run: {error}"
-            await self._fail(claim, Failure(message))
+            await run.fail(Failure(message))
 
-    async def _hand_back_later(self, claim: Claim, error: OSError) -> None:
-        """Return a run that could not begin for want of room.
+    def _is_buried(self, run: ClaimedRun) -> bool:
+        return run.claim.holder.worker_id in self._buried
 
-        At once, it would be claimed and returned without end.
-        """
-        run_id = claim.run.id
-        logger.error("run %s could not begin, and is handed back: %s", run_id, error)
-        await asyncio.sleep(NO_ROOM_PAUSE_S)
-        hand_back = partial(self._executions.hand_back, run_id, claim.holder)
-        await persist(f"return of run {run_id}", hand_back)
-
-    async def _fail(self, claim: Claim, failure: Failure) -> None:
-        run_id = claim.run.id
-        fail = partial(self._executions.fail, run_id, claim.holder, failure, Report())
-        await persist(f"failure of run {run_id}", fail)
-
-    async def _run_attempt(self, claim: Claim) -> None:
-        run = claim.run
-        progress = Progress(self._executions, claim)
+    async def _run_attempt(self, run: ClaimedRun) -> None:
+        claim = run.claim
+        progress = Progress(run)
         began = monotonic()
-        name = log_name(str(run.id), run.attempt, claim.holder.execution)
+        name = log_name(str(run.id), claim.run.attempt, claim.holder.execution)
         async with self._logs.keeping(name) as log_path:
             task = self._task(claim, log_path)
             attempt = await self._executor.submit(task, progress.add, self._lease_until)
             self._running[run.id] = attempt
-            if self._handing_back or claim.holder.worker_id in self._buried:
+            if self._handing_back or self._is_buried(run):
                 attempt.stop()
             outcome = await attempt.outcome()
             # Handed back, it may run here again before this one is through.
@@ -214,7 +206,7 @@ class Attempts:
         unsent = await progress.finish()
         measured = _measured(claim, outcome, ran_s)
         message = _with_reported(outcome.message, measured, unsent)
-        await record(self._executions, claim, Outcome(outcome.kind, message))
+        await run.end(Outcome(outcome.kind, message))
 
     def _task(self, claim: Claim, log_path: Path) -> Task:
         run = claim.run
@@ -257,8 +249,10 @@ def _with_reported(
     said: Mapping[str, Any], measured: Mapping[str, Any], unsent: Report
 ) -> Mapping[str, Any]:
     """Return an attempt's last message with all that is known of it; what it said itself counts."""
-    metrics = {**measured, **unsent.metrics, **(said.get("metrics") or {})}
-    context = {**unsent.context, **(said.get("context") or {})}
+    said_metrics = said.get("metrics") or {}
+    said_context = said.get("context") or {}
+    metrics = {**measured, **unsent.metrics, **said_metrics}
+    context = {**unsent.context, **said_context}
     return {**said, "metrics": metrics, "context": context}
 
 

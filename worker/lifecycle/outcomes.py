@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
 from domain.catalog.effects import Effect
@@ -15,7 +16,7 @@ from domain.errors import (
     StaleExecutionError,
     VersionConflictError,
 )
-from domain.jobs.run_values import Failure, FailureReason, Report
+from domain.jobs.run_values import Failure, FailureReason, Holder, Report
 from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
 from worker.executors.port import Outcome
 from worker.logs.run_logs import logs_url
@@ -33,68 +34,137 @@ _REASONS: dict[str, FailureReason] = {
     "invalid": "invalid_result",
 }
 
+PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
+"""What another try may well find gone."""
 
-async def persist(what: str, command: Callable[[], Awaitable[None]]) -> bool:
-    """Run a command until the log has answered it; return False if the fence refused it."""
-    while True:
+P = ParamSpec("P")
+
+_Command = Callable[[], Awaitable[None]]
+
+_NOTHING = Report()
+
+
+class ClaimedRun:
+    """Tells the log what becomes of a run that a worker holds.
+
+    Each command is tried until the log has an answer; the fence may refuse it.
+
+    Attributes:
+        claim: what was claimed.
+        id: the run's.
+    """
+
+    def __init__(self, executions: Executions, claim: Claim) -> None:
+        self.claim = claim
+        self.id = claim.run.id
+        self._executions = executions
+        self._attempt = claim.run.attempt
+        self._holder = claim.holder
+
+    def report_of(self, message: Mapping[str, Any]) -> Report:
+        """Return what a message of the attempt's process reports, normalised.
+
+        Raises:
+            InvalidJsonError: it reports what is no JSON, or of the wrong kind.
+        """
+        metrics = _object(message.get("metrics"), "/metrics")
+        context = _object(message.get("context"), "/context")
+        url = _url(message.get("logs_url") or message.get("logsUrl"))
+        return Report(metrics, context, url or self._logs_url())
+
+    async def progress(self, report: Report) -> None:
+        """Append what a handler reports while it runs."""
+        append = self._bound(self._executions.progress, report)
+        await self._persist("progress", append)
+
+    async def hand_back(self) -> None:
+        """Make the run pending again, its attempt unspent."""
+        hand_back = self._bound(self._executions.hand_back)
+        await self._persist("return", hand_back)
+
+    async def fail(self, failure: Failure, report: Report = _NOTHING) -> None:
+        """End the attempt as failed."""
+        fail = self._bound(self._executions.fail, failure, report)
+        await self._persist("failure", fail)
+
+    async def end(self, outcome: Outcome) -> None:
+        """Record how the attempt ended."""
         try:
-            await command()
-        except StaleExecutionError as error:
-            logger.warning("%s refused: %s", what, error)
-            return False
-        except (
-            LogUnavailableError,
-            OutcomeUnknownError,
-            OverloadedError,
-            VersionConflictError,
-        ) as error:
-            # A command that did get through before its answer was lost is refused as stale the
-            # second time.
-            logger.warning("%s must wait: %s", what, error)
-            await asyncio.sleep(RETRY_PAUSE_S)
-        else:
-            return True
+            command = self._command(outcome)
+        except InvalidJsonError as error:
+            message = f"invalid result: {error.pointer}: {error.message}"
+            failure = Failure(message, "invalid_result")
+            await self.fail(failure, Report(logs_url=self._logs_url()))
+            return
+        await self._persist("outcome", command)
 
+    def _command(self, outcome: Outcome) -> _Command:
+        executions = self._executions
+        message = outcome.message
+        report = self.report_of(message)
+        match outcome.kind:
+            case "result":
+                return self._result_command(message, report)
+            case "stopped" | "lease":
+                return self._bound(executions.hand_back)
+            case "canceled":
+                return self._bound(executions.confirm_cancel, "canceled while running", report)
+            case "timeout":
+                return self._bound(executions.time_out, report)
+            case "error":
+                failure = _raised(message)
+                report = _with_stack(report, message)
+            case "exit" | "signal" | "out_of_memory" | "invalid":
+                text = _text(message["message"])
+                failure = Failure(text, _REASONS[outcome.kind])
+        return self._bound(executions.fail, failure, report)
 
-async def record(executions: Executions, claim: Claim, outcome: Outcome) -> None:
-    """Record how a claimed run ended."""
-    run_id = claim.run.id
-    try:
-        command = _command(executions, claim, outcome)
-    except InvalidJsonError as error:
-        failure = Failure(f"invalid result: {error.pointer}: {error.message}", "invalid_result")
-        report = Report(logs_url=logs_url(str(run_id), claim.run.attempt))
-        await persist(
-            f"failure of run {run_id}",
-            lambda: executions.fail(run_id, claim.holder, failure, report),
-        )
-        return
-    await persist(f"outcome of run {run_id}", command)
+    def _result_command(self, message: Mapping[str, Any], report: Report) -> _Command:
+        executions = self._executions
+        status = message["status"]
+        why = _text(message["error_message"] or f"the handler ended as {status}")
+        match status:
+            case "succeeded":
+                result = normalise(message["result"], "/result")
+                effects = [_effect(effect) for effect in message["effects"]]
+                return self._bound(executions.succeed, result, report, effects)
+            case "canceled":
+                return self._bound(executions.confirm_cancel, why, report, by_handler=True)
+            case "expired":
+                return self._bound(executions.expire, why, report)
+            case "failed":
+                failure = Failure(why, "handler")
+            case _:
+                text = f"the handler returned the unknown status {status!r}"
+                failure = Failure(text, "invalid_result")
+        return self._bound(executions.fail, failure, report)
 
+    def _bound(
+        self,
+        command: Callable[Concatenate[UUID, Holder, P], Awaitable[None]],
+        *given: P.args,
+        **named: P.kwargs,
+    ) -> _Command:
+        """Return the command about this run, as its holder gives it."""
+        return partial(command, self.id, self._holder, *given, **named)
 
-def _command(
-    executions: Executions, claim: Claim, outcome: Outcome
-) -> Callable[[], Awaitable[None]]:
-    run_id, holder, message = claim.run.id, claim.holder, outcome.message
-    report = report_of(message, run_id, claim.run.attempt)
-    match outcome.kind:
-        case "result":
-            return _result_command(executions, claim, message, report)
-        case "stopped" | "lease":
-            return lambda: executions.hand_back(run_id, holder)
-        case "canceled":
-            return lambda: executions.confirm_cancel(
-                run_id, holder, "canceled while running", report
-            )
-        case "timeout":
-            return lambda: executions.time_out(run_id, holder, report)
-        case "error":
-            failure = _raised(message)
-            context = {**report.context, "stack": _text(message["stack"])}
-            report = Report(report.metrics, context, report.logs_url)
-        case "exit" | "signal" | "out_of_memory" | "invalid":
-            failure = Failure(_text(message["message"]), _REASONS[outcome.kind])
-    return lambda: executions.fail(run_id, holder, failure, report)
+    async def _persist(self, what: str, command: _Command) -> None:
+        while True:
+            try:
+                await command()
+            except StaleExecutionError as error:
+                logger.warning("%s of run %s refused: %s", what, self.id, error)
+                return
+            except PASSING as error:
+                # A command that did get through before its answer was lost is refused as stale the
+                # second time.
+                logger.warning("%s of run %s must wait: %s", what, self.id, error)
+                await asyncio.sleep(RETRY_PAUSE_S)
+            else:
+                return
+
+    def _logs_url(self) -> str:
+        return logs_url(str(self.id), self._attempt)
 
 
 def _raised(message: Mapping[str, Any]) -> Failure:
@@ -107,42 +177,15 @@ def _raised(message: Mapping[str, Any]) -> Failure:
     return Failure(text, reason, permanent, message["retryAfterMs"])
 
 
-def _result_command(
-    executions: Executions, claim: Claim, message: Mapping[str, Any], report: Report
-) -> Callable[[], Awaitable[None]]:
-    run_id, holder = claim.run.id, claim.holder
-    why = _text(message["error_message"] or f"the handler ended as {message['status']}")
-    match message["status"]:
-        case "succeeded":
-            result = normalise(message["result"], "/result")
-            effects = [_effect(effect) for effect in message["effects"]]
-            return lambda: executions.succeed(run_id, holder, result, report, effects)
-        case "canceled":
-            return lambda: executions.confirm_cancel(run_id, holder, why, report, by_handler=True)
-        case "expired":
-            return lambda: executions.expire(run_id, holder, why, report)
-        case "failed":
-            return lambda: executions.fail(run_id, holder, Failure(why, "handler"), report)
-        case other:
-            failure = Failure(
-                f"the handler returned the unknown status {other!r}", "invalid_result"
-            )
-            return lambda: executions.fail(run_id, holder, failure, report)
+def _with_stack(report: Report, message: Mapping[str, Any]) -> Report:
+    stack = _text(message["stack"])
+    context = {**report.context, "stack": stack}
+    return Report(report.metrics, context, report.logs_url)
 
 
 def _effect(said: Mapping[str, Any]) -> Effect:
     data = normalised_object(said["data"])
     return Effect(said["kind"], data)
-
-
-def report_of(message: Mapping[str, Any], run_id: UUID, attempt: int) -> Report:
-    """Return what a message of the attempt's process reports, normalised."""
-    return Report(
-        metrics=_object(message.get("metrics"), "/metrics"),
-        context=_object(message.get("context"), "/context"),
-        logs_url=_url(message.get("logs_url") or message.get("logsUrl"))
-        or logs_url(str(run_id), attempt),
-    )
 
 
 def _object(value: object, pointer: str) -> JsonObject:

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from domain.commands.executions import Claim, Executions
 from domain.jobs.run_values import Report
 from domain.json_values import InvalidJsonError
 from runtime.background_tasks import end, start_once
-from worker.lifecycle.outcomes import logger, persist, report_of
+from worker.lifecycle.outcomes import ClaimedRun, logger
 
 GATHER_S = 0.25
 """How often an attempt's progress becomes an event at first: as live as eyes can follow."""
@@ -22,24 +20,22 @@ thousands."""
 class Progress:
     """One attempt's reports on their way to the log."""
 
-    def __init__(self, executions: Executions, claim: Claim) -> None:
-        self._executions = executions
-        self._claim = claim
+    def __init__(self, run: ClaimedRun) -> None:
+        self._run = run
         self._gathered: Report | None = None
         self._sending: Report | None = None
         self._sender: asyncio.Task[None] | None = None
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Merge a report into what is not yet sent."""
-        run = self._claim.run
         try:
-            report = report_of(message, run.id, run.attempt)
+            report = self._run.report_of(message)
         except InvalidJsonError as error:
-            logger.warning("a report of run %s is left out: %s", run.id, error)
+            logger.warning("a report of run %s is left out: %s", self._run.id, error)
             return
         self._gathered = _merged(self._gathered, report)
         if self._sender is None or self._sender.done():
-            self._sender = start_once(f"progress of run {run.id}", self._send())
+            self._sender = start_once(f"progress of run {self._run.id}", self._send())
 
     async def finish(self) -> Report:
         """Stop sending; return what the attempt's last event has to carry, as the log may lack it.
@@ -54,16 +50,10 @@ class Progress:
         while self._gathered is not None:
             self._sending = _merged(self._sending, self._gathered)
             self._gathered = None
-            await self._append(self._sending)
+            await self._run.progress(self._sending)
             self._sending = None
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.5, GATHER_AT_MOST_S)
-
-    async def _append(self, report: Report) -> None:
-        run_id = self._claim.run.id
-        holder = self._claim.holder
-        append = partial(self._executions.progress, run_id, holder, report)
-        await persist(f"progress of run {run_id}", append)
 
 
 def _merged(old: Report | None, new: Report | None) -> Report:
