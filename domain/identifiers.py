@@ -48,9 +48,12 @@ def uuid7(unix_ms: int, random_bytes: bytes) -> UUID:
     random_bits = int.from_bytes(random_bytes[:10], "big")
     high = random_bits >> 68 & 0xFFF
     low = random_bits & 0x3FFF_FFFF_FFFF_FFFF
-    upper = unix_ms << 16 | _VERSION_7 << 12 | high
-    lower = _RFC_VARIANT << 62 | low
-    return UUID(int=upper << 64 | lower)
+    number = unix_ms << 80
+    number |= _VERSION_7 << 76
+    number |= high << 64
+    number |= _RFC_VARIANT << 62
+    number |= low
+    return UUID(int=number)
 
 
 _VERSION_7 = 0x7

@@ -29,6 +29,9 @@ BUILD_PATIENCE_S = 45.0
 """How long the demonstration watches a build, which may have to fetch its base image from afar.
 Then it is canceled."""
 
+HISTORY_COLUMNS = {"createdAt": 24, "status": 24, "message": 24, "commitSha": 12, "durationMs": 24}
+"""Each with the characters of it that are shown."""
+
 HELLO_ID = "hello"
 
 HELLO = {
@@ -84,7 +87,8 @@ async def _add_and_watch(
 ) -> str:
     """Add an app, print what happens until its build has ended, and return the app's status."""
     app = {"id": app_id, "name": repository.name, "description": "", "repoUrl": str(repository)}
-    console.print(f"[bold]POST /apps[/] {json.dumps(app)}\n")
+    text = json.dumps(app)
+    console.print(f"[bold]POST /apps[/] {text}\n")
     await asyncio.to_thread(_call, f"{url}/apps", app)
     watch = _Watch(app_id, console)
     ingested = watch.until(stream, lambda: watch.status in {"ready", "failed"})
@@ -225,20 +229,15 @@ async def _show_record(url: str, console: Console) -> None:
     console.print(tree)
     title = f"GET /apps/{APP_ID}/history, newest first"
     table = Table(title=title, title_justify="left")
-    for column in ("createdAt", "status", "message", "commitSha", "durationMs"):
+    for column in HISTORY_COLUMNS:
         table.add_column(column, no_wrap=column == "createdAt")
     for entry in await _get(f"{url}/apps/{APP_ID}/history"):
-        table.add_row(
-            _cell(entry["createdAt"]),
-            _cell(entry["status"]),
-            _cell(entry["message"]),
-            _cell(entry["commitSha"], 12),
-            _cell(entry["durationMs"]),
-        )
+        cells = [_cell(entry[column], width) for column, width in HISTORY_COLUMNS.items()]
+        table.add_row(*cells)
     console.print(table)
 
 
-def _cell(value: object, width: int = 24) -> str:
+def _cell(value: object, width: int) -> str:
     text = str(value or "")
     return text[:width]
 

@@ -164,9 +164,11 @@ def migrate(
 ) -> None:
     """Bring the database's schema up to date, or down."""
     with database(place, upgrade=False) as (_, url):
-        before = runner.current(url) or ""
-        target = runner.HEAD if to == "head" else to
-        if target != "base" and before <= target:
+        before = runner.current(url)
+        target = to
+        if to == "head":
+            target = runner.HEAD
+        if target != "base" and (before or "") <= target:
             runner.upgrade(url, target)
         else:
             runner.downgrade(url, target)

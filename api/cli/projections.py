@@ -98,19 +98,24 @@ def _histories_are_clean(place: LogOptions, promised: Sequence[UUID], *, json: b
         def show(finding: Finding) -> None:
             view.fact({"kind": "history", **finding.present()}, _sentence(finding))
 
-        checked = finish(check_histories(opened, promised, show, view.progress))
-        outcome = f"{checked.findings} FINDINGS" if checked.findings else "as promised"
+        checking = check_histories(opened, promised, show, view.progress)
+        checked = finish(checking)
+        outcome = "as promised"
+        if checked.findings:
+            outcome = f"{checked.findings} FINDINGS"
         of = f"{checked.events} events of {checked.runs} runs up to position {checked.position}"
-        view.fact({**vars(checked), "kind": "histories"}, f"histories: {of}: {outcome}")
-    return not checked.findings
+        document = {**vars(checked), "kind": "histories"}
+        view.fact(document, f"histories: {of}: {outcome}")
+    return checked.findings == 0
 
 
 def _sentence(finding: Finding) -> str:
     place = "nowhere"
     if finding.position is not None:
         place = f"position {finding.position}"
-    what = f"{finding.topic} of {finding.aggregate_id}".removeprefix(" of ")
-    return f"{place}: {what}: {finding.rule}: expected {finding.expected}"
+    what = f"{finding.topic} of {finding.aggregate_id}"
+    known = what.removeprefix(" of ")
+    return f"{place}: {known}: {finding.rule}: expected {finding.expected}"
 
 
 def _ids_in(file: Path | None) -> list[UUID]:
@@ -154,10 +159,12 @@ def _print_report(report: Report, *, json: bool) -> None:
 
 def _tables_are_clean(place: KeyedLogOptions, chosen: Sequence[Table], *, json: bool) -> bool:
     with operated_with_keys(place) as opened, shown(json=json) as view:
-        checked = finish(verify(opened, chosen, view.difference, view.progress))
-        for one in checked:
-            view.checked(one)
-    return not any(one.differences for one in checked)
+        verifying = verify(opened, chosen, view.difference, view.progress)
+        differences = 0
+        for checked in finish(verifying):
+            view.checked(checked)
+            differences += checked.differences
+    return differences == 0
 
 
 @command(
@@ -182,7 +189,8 @@ def rebuild_command(
 
 
 def _rebuild(opened: Database, table: Table, view: View) -> Rebuilt:
-    rebuilt = finish(rebuild(opened, table, view.difference, view.progress))
+    rebuilding = rebuild(opened, table, view.difference, view.progress)
+    rebuilt = finish(rebuilding)
     text = f"{table.name}: {rebuilt.mended} rows mended"
     if rebuilt.mended:
         text += f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"

@@ -118,7 +118,8 @@ def verify(
     """Compare the log with its seals."""
     report = report_of(place, trust, root or ())
     if as_json:
-        typer.echo(orjson.dumps(report.present(), option=orjson.OPT_INDENT_2))
+        text = orjson.dumps(report.present(), option=orjson.OPT_INDENT_2)
+        typer.echo(text)
     else:
         typer.echo(told(report))
     if not report.clean:
@@ -141,19 +142,20 @@ def prove(
     with _sealed(place) as log:
         keys = _keys(place.data_dir, trust)
         if position is not None and since is None:
-            head = _last_kept(under, keys)
+            head: SignedHead | None = None
+            if under is not None:
+                head = _last_kept(under, keys)
             proof = _proven(log, keys, lambda prover: prover.inclusion(position, head))
         elif since is not None and position is None and under is None:
-            [*_, old] = read_kept(since, keys)
-            proof = _proven(log, keys, lambda prover: prover.consistency(old.signed))
+            old = _last_kept(since, keys)
+            proof = _proven(log, keys, lambda prover: prover.consistency(old))
         else:
             raise failure("give either a position or --since FILE")
-    typer.echo(orjson.dumps(proof, option=orjson.OPT_INDENT_2))
+    text = orjson.dumps(proof, option=orjson.OPT_INDENT_2)
+    typer.echo(text)
 
 
-def _last_kept(file: Path | None, keys: SealKeys) -> SignedHead | None:
-    if file is None:
-        return None
+def _last_kept(file: Path, keys: SealKeys) -> SignedHead:
     [*_, last] = read_kept(file, keys)
     return last.signed
 
@@ -201,7 +203,8 @@ def report_of(place: LogOptions, trust: TrustOptions, roots: Sequence[Path]) -> 
         for file in (own_file, *roots):
             if file.exists():
                 kept += read_kept(file, keys)
-        return asyncio.run(verify_seals(log, keys, kept, _seldom(view)))
+        verifying = verify_seals(log, keys, kept, _seldom(view))
+        return asyncio.run(verifying)
 
 
 def _seldom(view: View) -> Callable[[int, int], None]:

@@ -179,8 +179,9 @@ def _history(events: Sequence[tuple[int, str]]) -> str:
     if not events:
         return "none"
     named = [f"{position} {topic}" for position, topic in events]
-    if len(named) > SHOWN_EVENTS:
-        last = named[2 - SHOWN_EVENTS :]
-        left_out = len(named) - len(last) - 1
-        named = [named[0], f"… {left_out} more …", *last]
+    left_out = len(named) - SHOWN_EVENTS
+    if left_out > 0:
+        first, *others = named
+        last = others[left_out + 1 :]
+        named = [first, f"… {left_out + 1} more …", *last]
     return ", ".join(named)

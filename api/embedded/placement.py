@@ -46,8 +46,9 @@ def server_user() -> ServerUser:
     if own_uid != 0:
         return ServerUser(own_uid, os.getegid(), {})
     entry = pwd.getpwnam(ROOTS_USER)
-    drop: dict[str, object] = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    return ServerUser(entry.pw_uid, entry.pw_gid, drop)
+    uid = entry.pw_uid
+    gid = entry.pw_gid
+    return ServerUser(uid, gid, {"user": uid, "group": gid, "extra_groups": []})
 
 
 def cluster_home(data_dir: Path, user: ServerUser) -> Path:

@@ -92,11 +92,12 @@ def _bounded(issues: Sequence[Issue]) -> list[Issue]:
     shown: list[Issue] = []
     characters = 0
     for issue in issues[:MAX_ISSUES]:
-        short = Issue(shortened(issue.path), shortened(issue.message), issue.keyword)
-        characters += len(short.path) + len(short.message)
+        path = shortened(issue.path)
+        message = shortened(issue.message)
+        characters += len(path) + len(message)
         if characters > MAX_CHARACTERS:
             break
-        shown.append(short)
+        shown.append(Issue(path, message, issue.keyword))
     more = len(issues) - len(shown)
     if more:
         shown.append(Issue("", f"and {more} more", "maxIssues"))
@@ -250,13 +251,14 @@ _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large
 
 async def _http(request: Request, error: Exception) -> JsonAnswer:
     known = cast("HTTPException", error)
-    code = _HTTP_CODES.get(known.status_code, "http_error")
+    status = known.status_code
+    code = _HTTP_CODES.get(status, "http_error")
     headers = dict(known.headers or {})
     if code == "method_not_allowed":
         methods = _allowed_methods(request)
         headers["Allow"] = ", ".join(sorted(methods))
     message = str(known.detail).lower()
-    return failure(known.status_code, code, message, headers)
+    return failure(status, code, message, headers)
 
 
 def _allowed_methods(request: Request) -> list[str]:

@@ -163,7 +163,8 @@ async def request_build(
     if body is not None:
         wanted = body.wanted()
     row = await service.catalog.request_build(app_id, wanted, origin)
-    [build] = await service.views.builds([builds.TABLE.own(row)])
+    build_row = builds.TABLE.own(row)
+    [build] = await service.views.builds([build_row])
     return data(build, 202)
 
 

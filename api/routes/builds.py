@@ -61,8 +61,10 @@ async def get_build_logs(
 )
 async def retry_build(build_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Build again what failed to build; the answer is the new build."""
-    row = await service.catalog.retry_build(_possible_id(build_id), origin)
-    [build] = await service.views.builds([builds.TABLE.own(row)])
+    known_id = _possible_id(build_id)
+    row = await service.catalog.retry_build(known_id, origin)
+    build_row = builds.TABLE.own(row)
+    [build] = await service.views.builds([build_row])
     return data(build, 202)
 
 

@@ -104,7 +104,8 @@ async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> Jso
     body = _validated(sent)
     key = idempotency_key(header(request, b"idempotency-key"))
     launch = body.launch(key, sent if isinstance(sent, dict) else {})
-    launched = await service.jobs.launch(possible_slug(slug), launch, origin)
+    known_slug = possible_slug(slug)
+    launched = await service.jobs.launch(known_slug, launch, origin)
     row = await row_of(launched, service)
     return data(job_runs.present(row), 202)
 

@@ -129,7 +129,8 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's `responses` for these statuses, and for those that any call may have."""
     shapes: dict[int | str, dict[str, Any]] = {}
     for status in (*statuses, 401, 403, 503):
-        shapes[status] = {"model": Failure}
-    if HTTPStatus.BAD_REQUEST in shapes:
-        shapes[HTTPStatus.BAD_REQUEST] = {"model": ValidationFailure}
+        shape: type[Shape] = Failure
+        if status == HTTPStatus.BAD_REQUEST:
+            shape = ValidationFailure
+        shapes[status] = {"model": shape}
     return shapes

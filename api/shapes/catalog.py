@@ -132,14 +132,17 @@ def _without_password(parts: SplitResult) -> str:
     user, _, _ = userinfo.partition(":")
     if parts.scheme == "ssh" and user:
         netloc = f"{user}@{netloc}"
-    return urlunsplit(parts._replace(netloc=netloc))
+    without = parts._replace(netloc=netloc)
+    return urlunsplit(without)
 
 
 def _git_name(value: str) -> str:
     # Git's own rules (git-check-ref-format), as far as they keep a name from being an option, a
     # range or a path.
-    is_odd = not value.isprintable() or any(part in value for part in _ODD)
-    if is_odd or value.startswith(("-", "/")) or value.endswith(("/", ".", ".lock")):
+    is_odd = any(part in value for part in _ODD)
+    begins_badly = value.startswith(("-", "/"))
+    ends_badly = value.endswith(("/", ".", ".lock"))
+    if is_odd or begins_badly or ends_badly or not value.isprintable():
         raise ValueError("must be the name of a branch, a tag or a commit")
     return value
 

@@ -194,9 +194,10 @@ async def _builds(
         repositories = await source.load(Repository, owner_ids, locked)
     for run, build_id in followed:
         build = builds.get(build_id)
-        if build is not None:
-            owner = repositories.get(_owner_id(build))
-            follow_build(run, build, owner, effects, now)
+        if build is None:
+            continue
+        owner = repositories.get(_owner_id(build))
+        follow_build(run, build, owner, effects, now)
     return [*builds.values(), *repositories.values()]
 
 

@@ -65,8 +65,10 @@ class JobRun(RunState, Aggregate):
 
     def expire_start(self, now: datetime) -> None:
         """Expire the run if it never started and its start deadline is over; else do nothing."""
-        if self.status == "pending" and self._is_too_late(now):
-            self.trigger_event(JobRun.StartDeadlinePassed, timestamp=self._at(now))
+        if self.status != "pending" or not self._is_too_late(now):
+            return
+        at = self._at(now)
+        self.trigger_event(JobRun.StartDeadlinePassed, timestamp=at)
 
     # Commands of a worker
 

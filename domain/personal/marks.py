@@ -69,9 +69,12 @@ def mark_issues(
 def _dangling_marks(schema: JsonObject) -> list[Issue]:
     message = "must be the name of a property of this schema: the parameter that names the subject"
     properties = _properties(schema)
+    names = list(properties)  # A mark may be anything, even what no set can be asked for.
     issues: list[Issue] = []
     for name, part in properties.items():
-        if isinstance(part, dict) and MARK in part and part[MARK] not in [*properties]:
+        if not isinstance(part, dict) or MARK not in part:
+            continue
+        if part[MARK] not in names:
             path = f"/parametersSchema/properties/{escape(name)}/{MARK}"
             issues.append(Issue(path, message, MARK))
     return issues
@@ -100,10 +103,11 @@ def subject_issues(marked: Mapping[str, str], parameters: JsonObject) -> list[Is
     """Return what keeps a launch from knowing whose personal data it is given."""
     issues: list[Issue] = []
     for name, subject in marked.items():
-        is_given = parameters.get(name) is not None
-        if is_given and not _names_someone(parameters.get(subject)):
-            message = f"must name the subject of {name!r}: a text that is not empty, or an integer"
-            issues.append(Issue(f"/parameters/{escape(subject)}", message, MARK))
+        if parameters.get(name) is None or _names_someone(parameters.get(subject)):
+            continue
+        path = f"/parameters/{escape(subject)}"
+        message = f"must name the subject of {name!r}: a text that is not empty, or an integer"
+        issues.append(Issue(path, message, MARK))
     return issues
 
 
@@ -140,7 +144,8 @@ def _misplaced(part: Json, pointer: str) -> Iterator[str]:
     """Yield where a schema within this part has a mark."""
     if isinstance(part, list):
         for index, item in enumerate(part):
-            yield from _misplaced(item, f"{pointer}/{index}")
+            below = f"{pointer}/{index}"
+            yield from _misplaced(item, below)
     if not isinstance(part, dict):
         return
     for key, value in part.items():
@@ -149,6 +154,7 @@ def _misplaced(part: Json, pointer: str) -> Iterator[str]:
             yield pointer
         elif key in _NAMED and isinstance(value, dict):
             for name, schema in value.items():
-                yield from _misplaced(schema, f"{below}/{escape(name)}")
+                place = f"{below}/{escape(name)}"
+                yield from _misplaced(schema, place)
         elif key not in _PLAIN:
             yield from _misplaced(value, below)

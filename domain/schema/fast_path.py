@@ -130,7 +130,11 @@ def _members(schema: JsonObject, costs: list[int]) -> _Check:
 
 def _items(part: Json, costs: list[int]) -> _Check:
     each = _part(part, costs)
-    return lambda value: not isinstance(value, list) or all(map(each, value))
+
+    def check(value: Json) -> bool:
+        return not isinstance(value, list) or all(map(each, value))
+
+    return check
 
 
 def _type(said: Json) -> _Check:
@@ -158,8 +162,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def _enum(said: Json) -> _Check:
     if not isinstance(said, list):
         raise _NotPlainError
-    members = {(type(one), one) for one in said if isinstance(one, _SIMPLE)}
-    return lambda value: isinstance(value, _SIMPLE) and (type(value), value) in members
+    simple = [one for one in said if isinstance(one, _SIMPLE)]
+    members = {(type(one), one) for one in simple}
+
+    def check(value: Json) -> bool:
+        return isinstance(value, _SIMPLE) and (type(value), value) in members
+
+    return check
 
 
 _SIMPLE = (str, int, type(None))
@@ -174,7 +183,11 @@ def _required(said: Json) -> _Check:
     if not isinstance(said, list):
         raise _NotPlainError
     names = {one for one in said if isinstance(one, str)}
-    return lambda value: not isinstance(value, dict) or names <= value.keys()
+
+    def check(value: Json) -> bool:
+        return not isinstance(value, dict) or names <= value.keys()
+
+    return check
 
 
 def _number(said: Json) -> float:

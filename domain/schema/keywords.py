@@ -60,9 +60,11 @@ def type_(
             yield ValidationError(f"{instance!r} is not of type {wanted!r}")
         return
     types = cast("list[str]", wanted)
-    if not any(validator.is_type(instance, one) for one in types):
-        names = ", ".join(map(repr, types))
-        yield ValidationError(f"{instance!r} is not of type {names}")
+    for one in types:
+        if validator.is_type(instance, one):
+            return
+    names = ", ".join(map(repr, types))
+    yield ValidationError(f"{instance!r} is not of type {names}")
 
 
 def pattern(_: Checking, wanted: str, instance: Json, __: JsonObject) -> Iterator[ValidationError]:

@@ -120,7 +120,8 @@ def _read(source: str) -> tuple[str, int]:
             groups[-1][1] *= _least(token) + 1
         else:
             groups[-1] = [sum(groups[-1]), 1]
-        if len(groups) > MAX_PATTERN_NESTING or sum(groups[-1]) > MAX_PATTERN_SIZE:
+        size = sum(groups[-1])
+        if len(groups) > MAX_PATTERN_NESTING or size > MAX_PATTERN_SIZE:
             raise PatternError(
                 "too many repetitions inside of repetitions, or too many groups inside of groups"
             )

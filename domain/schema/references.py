@@ -43,8 +43,10 @@ class Walk:
 
     def issues_of(self, schema: JsonObject) -> Iterator[Issue]:
         """Yield what is wrong with the schema's references, and with what they lead to."""
-        root: Resource[Json] = specification_with(self._name).create_resource(schema)
-        yield from self._below(root, resolver_of(root), self._name)
+        specification = specification_with(self._name)
+        root: Resource[Json] = specification.create_resource(schema)
+        resolver = resolver_of(root)
+        yield from self._below(root, resolver, self._name)
 
     def _below(self, resource: Resource[Json], resolver: Resolver, name: str) -> Iterator[Issue]:
         contents = resource.contents

@@ -26,20 +26,25 @@ def unevaluated_items(
     validator: Checking, _: Json, instance: Json, schema: JsonObject
 ) -> Iterator[ValidationError]:
     """Check that each item was looked at by something."""
-    if isinstance(instance, list):
-        seen = _seen(_items_seen, validator, instance, schema)
-        unseen = [repr(item) for index, item in enumerate(instance) if index not in seen]
-        yield from _unexpected("items", unseen)
+    if not isinstance(instance, list):
+        return
+    seen = _seen(_items_seen, validator, instance, schema)
+    unseen: list[str] = []
+    for index, item in enumerate(instance):
+        if index not in seen:
+            unseen.append(repr(item))
+    yield from _unexpected("items", unseen)
 
 
 def unevaluated_properties(
     validator: Checking, _: Json, instance: Json, schema: JsonObject
 ) -> Iterator[ValidationError]:
     """Check that each property was looked at by something."""
-    if isinstance(instance, dict):
-        seen = _seen(_properties_seen, validator, instance, schema)
-        unseen = [repr(name) for name in instance if name not in seen]
-        yield from _unexpected("properties", sorted(unseen))
+    if not isinstance(instance, dict):
+        return
+    seen = _seen(_properties_seen, validator, instance, schema)
+    unseen = map(repr, instance.keys() - seen)
+    yield from _unexpected("properties", sorted(unseen))
 
 
 def _unexpected(what: str, names: list[str]) -> Iterator[ValidationError]:
@@ -63,7 +68,8 @@ def _seen(
         seen |= _seen(here, validator, instance, part)
     for referring, target in _targets(validator, schema):
         seen |= _seen(here, referring, instance, target)
-    spend(1 + (len(schema) + len(seen)) // MEMBERS_A_STEP)
+    members = len(schema) + len(seen)
+    spend(1 + members // MEMBERS_A_STEP)
     return seen
 
 

@@ -85,15 +85,17 @@ def quick_and_thorough(schema: JsonObject) -> _Checks:
 
     Schemas of definitions that are kept in memory are recognised as objects.
     """
-    known = _recent.get(id(schema))
+    identity = id(schema)
+    known = _recent.get(identity)
     if known is not None and known[0] is schema:
         return known[1]
     text = canonical(schema)
+    size_bytes = len(text)
     checks = _compiled.get(text)
     if checks is None:
         checks = _compile(text)
-        _compiled.keep(text, checks, len(text))
-    _recent.keep(id(schema), (schema, checks), len(text))
+        _compiled.keep(text, checks, size_bytes)
+    _recent.keep(identity, (schema, checks), size_bytes)
     return checks
 
 
@@ -114,5 +116,6 @@ def _compile(schema_text: bytes) -> _Checks:
     name = str(schema.get("$schema", DEFAULT_DIALECT))
     root = specification_with(name).create_resource(schema)
     validator_class = cast("Callable[..., Validator]", dialect(name))
-    validator = validator_class(schema, _resolver=resolver_of(root))
-    return plain_check(schema), validator
+    resolver = resolver_of(root)
+    thorough = validator_class(schema, _resolver=resolver)
+    return plain_check(schema), thorough
