@@ -27,11 +27,12 @@ class Recent(Generic[K, V]):
 
     def keep(self, key: K, value: V, size_bytes: int) -> None:
         """Keep a value, instead of those that were not used for the longest time."""
+        kept = self._kept
         self._drop(key)
-        self._kept[key] = value, size_bytes
+        kept[key] = value, size_bytes
         self._bytes += size_bytes
-        while self._bytes > self._most_bytes and len(self._kept) > 1:
-            oldest = next(iter(self._kept))
+        while self._bytes > self._most_bytes and len(kept) > 1:
+            oldest = next(iter(kept))
             self._drop(oldest)
 
     def __len__(self) -> int:

@@ -89,8 +89,9 @@ def _credentials(environment: Mapping[str, str]) -> JsonObject:
     path = environment.get("APPHUB_GIT_CREDENTIALS")
     if not path:
         return {}
+    text = Path(path).read_text(encoding="utf-8")
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        entries = json.loads(text)
         return {host.lower(): _entry(entry, environment) for host, entry in entries.items()}
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} must hold {_CREDENTIALS}: {error!r}") from None

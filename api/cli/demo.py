@@ -61,6 +61,7 @@ async def _demonstrate(repository: Path, console: Console) -> int:
             console.print(f"ready at {url}\n")
             status = await _ingest_all(url, console, repository, data_dir)
             await _show_record(url, console)
+            await _show_history(url, console)
             if status == "ready":
                 for app_id in (APP_ID, HELLO_ID):
                     await _show_build(url, console, app_id)
@@ -227,19 +228,20 @@ async def _show_record(url: str, console: Console) -> None:
     tags = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
     tree.add("tags: " + ", ".join(tags))
     console.print(tree)
+
+
+async def _show_history(url: str, console: Console) -> None:
     title = f"GET /apps/{APP_ID}/history, newest first"
     table = Table(title=title, title_justify="left")
     for column in HISTORY_COLUMNS:
         table.add_column(column, no_wrap=column == "createdAt")
     for entry in await _get(f"{url}/apps/{APP_ID}/history"):
-        cells = [_cell(entry[column], width) for column, width in HISTORY_COLUMNS.items()]
+        cells: list[str] = []
+        for column, width in HISTORY_COLUMNS.items():
+            text = str(entry[column] or "")
+            cells.append(text[:width])
         table.add_row(*cells)
     console.print(table)
-
-
-def _cell(value: object, width: int) -> str:
-    text = str(value or "")
-    return text[:width]
 
 
 async def _show_build(url: str, console: Console, app_id: str) -> None:

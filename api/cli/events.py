@@ -78,8 +78,8 @@ def export(
 ) -> None:
     """Write events as JSON Lines, in log order, however many there are."""
     wanted = _filter(which, since=which.since, until=which.until)
-    console = Console(stderr=True)
-    bar = Progress(console=console, disable=not sys.stderr.isatty())
+    is_terminal = sys.stderr.isatty()
+    bar = Progress(console=Console(stderr=True), disable=not is_terminal)
 
     async def run(audit: Audit, _: Listener) -> None:
         with _output(file) as output, bar:

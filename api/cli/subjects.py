@@ -58,9 +58,10 @@ def erase(
     with _opened(place, subject_key) as opened:
         erasure = asyncio.run(main(opened))
     row = erasure.row
-    key = f"key {row['key_id']}"
-    place_and_time = f"position {erasure.position}, {row['erased_at']}"
-    typer.echo(f"erased: {key}, {row['runs']} runs, {place_and_time}")
+    key_id = row["key_id"]
+    runs = row["runs"]
+    erased_at = row["erased_at"]
+    typer.echo(f"erased: key {key_id}, {runs} runs, position {erasure.position}, {erased_at}")
 
 
 @command(

@@ -112,12 +112,13 @@ class View:
         if self._json:
             self._document({**vars(checked), "kind": "table"})
             return
+        table = checked.table
         of = f"{checked.rows} rows of {checked.events} events up to position {checked.position}"
         if checked.differences:
-            self.line(f"{checked.table}: {of}: {checked.differences} DIFFER")
-            self.line(f"    to mend them: apphub-jobs projections rebuild {checked.table}")
+            self.line(f"{table}: {of}: {checked.differences} DIFFER")
+            self.line(f"    to mend them: apphub-jobs projections rebuild {table}")
         else:
-            self.line(f"{checked.table}: {of}: equal to the log")
+            self.line(f"{table}: {of}: equal to the log")
 
     def archive(self, checked: CheckedArchive) -> None:
         """Print what came out for an archive."""

@@ -1,5 +1,6 @@
 """Answers as JSON bytes, in the envelope that clients expect."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -31,3 +32,8 @@ class JsonAnswer(Response):
 def data(value: Json, status: int = 200) -> JsonAnswer:
     """Return a success."""
     return JsonAnswer({"data": value}, status)
+
+
+def page(items: object, meta: Mapping[str, object]) -> JsonAnswer:
+    """Return a success with a list, and where in a longer one that lies."""
+    return JsonAnswer({"data": items, "meta": meta})

@@ -62,14 +62,15 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, if need be instead of one that only waits."""
         super().connection_made(transport)
-        self._limited = cast("ServerConfig", self.config).limited
-        is_one_too_many = len(self.connections) > self._limited.most
-        if is_one_too_many and not self._limited.close_longest_waiting():
+        limited = cast("ServerConfig", self.config).limited
+        self._limited = limited
+        is_one_too_many = len(self.connections) > limited.most
+        if is_one_too_many and not limited.close_longest_waiting():
             self._is_refused = True
             transport.write(_TOO_MANY_CONNECTIONS)
             transport.close()
             return
-        self._limited.waits(self, transport)
+        limited.waits(self, transport)
         self._head_timer = self.loop.call_later(limits.HEAD_S, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -163,8 +164,10 @@ class HttpProtocol(HttpToolsProtocol):
             return True
         if self._head_bytes + 2 * _PIECE_BYTES <= limits.MAX_HEAD_BYTES:
             return False  # Its first and its last piece are not counted.
-        size = sum(len(name) + len(value) for name, value in self.headers)
-        return len(self.url) + size > limits.MAX_HEAD_BYTES
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value)
+        return size > limits.MAX_HEAD_BYTES
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""

@@ -15,7 +15,7 @@ from api.http.dependencies import (
     statuses_of,
     storable,
 )
-from api.http.json_answer import JsonAnswer, data
+from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Page, failures
 from api.shapes.catalog import (
@@ -194,4 +194,4 @@ def _page(items: list[JsonObject], total: int, limit: int | None, offset: int) -
         "nextOffset": next_offset,
         "hasMore": has_more,
     }
-    return JsonAnswer({"data": items, "meta": meta})
+    return page(items, meta)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.http.dependencies import MayRead, ServiceDep
-from api.http.json_answer import JsonAnswer
+from api.http.json_answer import JsonAnswer, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Page, failures
 from api.shapes.events import Event, EventPageMeta
@@ -53,6 +53,6 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     wanted = EventFilter.parse(
         types=type, subject=subject, actor=actor, correlation=correlation, since=since, until=until
     )
-    page = await service.audit.page(wanted, after, limit)
-    shown = [event.present() for event in page.events]
-    return JsonAnswer({"data": shown, "meta": {"next": page.next}})
+    found = await service.audit.page(wanted, after, limit)
+    shown = [event.present() for event in found.events]
+    return page(shown, {"next": found.next})

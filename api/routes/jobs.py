@@ -17,7 +17,7 @@ from api.http.dependencies import (
     known_job,
     possible_slug,
 )
-from api.http.json_answer import JsonAnswer, data
+from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, job_in
 from api.shapes.base import Data, Page, failures
@@ -73,7 +73,7 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
         job = await job_in(seen, slug)
         runs, meta = await _page(seen, job, statuses, cursor, limit, offset)
         shown = {"job": job_definitions.present(job), "runs": runs}
-        return JsonAnswer({"data": shown, "meta": meta})
+        return page(shown, meta)
 
 
 @router.patch(
@@ -111,7 +111,7 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
         runs, meta = await _page(seen, job, statuses, cursor, limit, offset)
-        return JsonAnswer({"data": runs, "meta": meta})
+        return page(runs, meta)
 
 
 async def _page(  # noqa: PLR0913 - what makes a page

@@ -22,7 +22,7 @@ from api.http.dependencies import (
     run_not_found,
     storable,
 )
-from api.http.json_answer import JsonAnswer, data
+from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, run_in
 from api.routes.launches import row_of
@@ -94,7 +94,7 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
             "nextCursor": next_cursor(runs, has_more),
             **meta_of(seen),
         }
-        return JsonAnswer({"data": items, "meta": meta})
+        return page(items, meta)
 
 
 @router.get(
@@ -120,7 +120,7 @@ async def count_runs(
         meta: JsonObject = {"position": past.position}
         if as_of is not None:
             meta |= meta_of(past)
-        return JsonAnswer({"data": counts, "meta": meta})
+        return page(counts, meta)
 
 
 @router.get(

@@ -57,9 +57,10 @@ class _Body(BaseModel):
 def _too_many_fields(body: type[BaseModel], sent: dict[str, Any]) -> PydanticCustomError:
     known = {field.alias for field in body.model_fields.values()}
     unknown = [repr(name) for name in sent if name not in known]
-    shown = ", ".join(shortened(name) for name in unknown[:MOST_UNKNOWN_FIELDS])
+    first = map(shortened, unknown[:MOST_UNKNOWN_FIELDS])
+    more = len(unknown) - MOST_UNKNOWN_FIELDS
     message = "unknown fields {shown}, and {more} more"
-    context = {"shown": shown, "more": len(unknown) - MOST_UNKNOWN_FIELDS}
+    context = {"shown": ", ".join(first), "more": more}
     return PydanticCustomError("too_many_fields", message, context)
 
 

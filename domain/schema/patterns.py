@@ -102,30 +102,51 @@ def _compiled(source: str) -> _Pattern:
     return _Pattern(expression, 5 * len(source) + size)
 
 
+@dataclass
+class _Group:
+    """A group that is still open: the sizes of its last part, and of all before that."""
+
+    before: int = 0
+    last: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.before + self.last
+
+    def add(self, part: int) -> None:
+        self.before = self.size
+        self.last = part
+
+    def repeat(self, least: int) -> None:
+        self.last *= least + 1
+
+
 def _read(source: str) -> tuple[str, int]:
     """Return the pattern without what only `regex` understands, and its size when written out."""
     rewritten: list[str] = []
-    # For each open group, the outermost first: its size so far, and the size of its last part.
-    groups = [[0, 0]]
+    group = _Group()
+    around: list[_Group] = []
     for kind, token in _tokens(source):
         rewritten.append(_rewritten(kind, token))
         if kind == "open":
-            groups.append([1, 0])
+            around.append(group)
+            group = _Group(before=1)
         elif kind == "close":
-            if len(groups) == 1:
+            if not around:
                 raise PatternError("unbalanced parenthesis")
-            part = sum(groups.pop())
-            groups[-1] = [sum(groups[-1]), part]
+            part = group.size
+            group = around.pop()
+            group.add(part)
         elif kind == "repeat":
-            groups[-1][1] *= _least(token) + 1
+            group.repeat(_least(token))
         else:
-            groups[-1] = [sum(groups[-1]), 1]
-        size = sum(groups[-1])
-        if len(groups) > MAX_PATTERN_NESTING or size > MAX_PATTERN_SIZE:
+            group.add(1)
+        if len(around) >= MAX_PATTERN_NESTING or group.size > MAX_PATTERN_SIZE:
             raise PatternError(
                 "too many repetitions inside of repetitions, or too many groups inside of groups"
             )
-    return "".join(rewritten), sum(groups[0])
+    outermost = [*around, group][0]
+    return "".join(rewritten), outermost.size
 
 
 def _tokens(source: str) -> Iterator[tuple[str, str]]:

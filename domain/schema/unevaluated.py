@@ -4,7 +4,7 @@ The library looks each member up in a list, and follows references without end i
 sets, and each step is paid for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 from jsonschema.exceptions import ValidationError
@@ -86,10 +86,7 @@ def _items_seen(validator: Checking, instance: list[Json], schema: JsonObject) -
         return set(all_places)
     seen = set(all_places[: len(first)])
     for keyword in {"contains", "unevaluatedItems"} & schema.keys():
-        wanted = schema[keyword]
-        for index, item in enumerate(instance):
-            if _holds(validator, item, wanted):
-                seen.add(index)
+        seen |= _places_holding(validator, enumerate(instance), schema[keyword])
     return seen
 
 
@@ -100,11 +97,19 @@ def _properties_seen(
     for pattern in _members(schema, "patternProperties"):
         seen.update(name for name in instance if found(pattern, name))
     for keyword in {"additionalProperties", "unevaluatedProperties"} & schema.keys():
-        wanted = schema[keyword]
-        for name, value in instance.items():
-            if _holds(validator, value, wanted):
-                seen.add(name)
+        seen |= _places_holding(validator, instance.items(), schema[keyword])
     return seen
+
+
+def _places_holding(
+    validator: Checking, members: Iterable[tuple[_Place, Json]], schema: Json
+) -> set[_Place]:
+    """Return the places of those members for which a schema holds."""
+    places: set[_Place] = set()
+    for place, member in members:
+        if _holds(validator, member, schema):
+            places.add(place)
+    return places
 
 
 def _members(schema: JsonObject, keyword: str) -> JsonObject:
