@@ -25,7 +25,7 @@ from eventlog.archive.move import Mover
 from eventlog.archive.role import ensure_archivist
 from eventlog.database import sql
 from eventlog.database.connection import Database
-from eventlog.database.operators import Progress, operator_session
+from eventlog.database.operators import Progress, operator_session, took_lock
 from eventlog.encoding import columns
 from eventlog.encoding.columns import RawRow
 from eventlog.encoding.document import read_event
@@ -38,10 +38,6 @@ ROWS_A_READ = 500
 
 ARCHIVE_LOCK = 1_629_350_774_128_005_397
 """Key of the advisory lock that an archiving session holds, so that there is one at a time."""
-
-PATIENCE = "5s"
-"""How long to wait for another one's session to end: the server needs a moment to notice that one
-was killed."""
 
 
 class ArchivingUnderWayError(Exception):
@@ -254,14 +250,8 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
     if directory is None:
         raise ArchiveError("directory", "is not given")
     async with operator_session(database) as session:
-        try:
-            await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{PATIENCE}'")
-            await session.execute(f"SELECT pg_advisory_lock({ARCHIVE_LOCK}); COMMIT")
-        except errors.LockNotAvailable:
-            await session.execute("ROLLBACK")
-            raise ArchivingUnderWayError(
-                "another command is archiving this log at the moment"
-            ) from None
+        if not await took_lock(session, ARCHIVE_LOCK):
+            raise ArchivingUnderWayError("another command is archiving this log at the moment")
         await ensure_archivist(session, make=make_role)
         log_id = await read_value(session, str, sql.LOG_ID)
         opened = Archiver(session, directory, log_id)

@@ -40,8 +40,6 @@ _COPY_RUNS = """
 
 _REMOVE = f"DELETE FROM {sql.EVENTS_TABLE} WHERE originator_id = ANY(%s)"
 
-_MOMENT = "SELECT extract(epoch FROM clock_timestamp())::float8 AS s"
-
 APPEND = f"""
     WITH appended AS (
         INSERT INTO {sql.EVENTS_TABLE}
@@ -113,11 +111,11 @@ class Mover:
         # Only from here on does anybody wait; all at once, so that nobody waits for this process.
         async with connection.pipeline():
             await connection.execute(sql.LOCK)
-            begun = await connection.execute(_MOMENT)
+            begun = await connection.execute(sql.MOMENT)
             await connection.execute("SELECT log_archives_check(%s)", (head,))
             await connection.execute(APPEND, appended)
             await connection.execute("COMMIT")
-            ended = await connection.execute(_MOMENT)
+            ended = await connection.execute(sql.MOMENT)
         [first] = await begun.fetchall()
         [last] = await ended.fetchall()
         return float(last["s"] - first["s"])

@@ -1,7 +1,7 @@
 """Connections of the service: what every session sets, and values read as plain JSON."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -111,6 +111,17 @@ async def _check(connection: AsyncConnection[Any]) -> None:
         await AsyncConnectionPool.check_connection(connection)
 
 
+@contextmanager
+def away_told() -> Iterator[None]:
+    """Tell errors that say that the database is away as LogUnavailableError."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if not is_away(error):
+            raise
+        raise LogUnavailableError(f"the database cannot be read: {error}") from error
+
+
 @asynccontextmanager
 async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
     """Lend a connection for reading.
@@ -118,13 +129,9 @@ async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Conne
     Raises:
         LogUnavailableError: the database is away, whether from the start or while reading.
     """
-    try:
+    with away_told():
         async with pool.connection() as connection:
             yield connection
-    except psycopg.Error as error:
-        if not is_away(error):
-            raise
-        raise LogUnavailableError(f"the database cannot be read: {error}") from error
 
 
 _AWAY_STATES = ("08", "53", "57P0", "25P03", "25006")

@@ -51,7 +51,7 @@ _MARK = """
     FROM archived_runs
 """
 """A run whose history is archived, as one row in the place of all its events; see
-`archived.resolved`."""
+`eventlog.archive.reading.resolved`."""
 
 
 HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"
@@ -59,3 +59,7 @@ HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"
 
 
 LOG_ID = "SELECT id FROM log_identity"
+
+
+MOMENT = "SELECT extract(epoch FROM clock_timestamp())::float8 AS s"
+"""The server's clock, in seconds: how long a lock was held is the difference of two."""

@@ -11,13 +11,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from psycopg import errors
 from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.archive.files import ArchiveError
 from eventlog.database import sql
 from eventlog.database.connection import Database
-from eventlog.database.operators import Progress, operator_session
+from eventlog.database.operators import Progress, operator_session, took_lock
 from eventlog.history.checkpoints import forget_checkpoints
 from eventlog.rebuild import staging, statements
 from eventlog.rebuild.repair import Mender
@@ -32,10 +31,6 @@ logger = logging.getLogger(__name__)
 
 SMALL_LOG = 10_000
 """Events that a start-up folds by itself: a fraction of a second."""
-
-PATIENCE = "5s"
-"""How long to wait for another rebuild's session to end: the server needs a moment to notice that
-one was killed."""
 
 
 class RebuildUnderWayError(Exception):
@@ -125,12 +120,8 @@ async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Conne
         # with the lock held.
         await session.execute("SET synchronous_commit = off")
         await session.execute("SELECT set_config('application_name', %s, false)", (name,))
-        try:
-            await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{PATIENCE}'")
-            await session.execute(f"SELECT pg_advisory_lock({statements.REBUILD_LOCK}); COMMIT")
-        except errors.LockNotAvailable:
-            await session.execute("ROLLBACK")
-            raise RebuildUnderWayError(await _who(session)) from None
+        if not await took_lock(session, statements.REBUILD_LOCK):
+            raise RebuildUnderWayError(await _who(session))
         yield session
 
 

@@ -105,12 +105,12 @@ class Mender:
             async with connection.pipeline():
                 await connection.execute(sql.BEGIN)
                 await connection.execute(sql.LOCK)
-                begun = await connection.execute(_MOMENT)
+                begun = await connection.execute(sql.MOMENT)
                 values = {"keys": keys, "seen": self._seen}
                 await connection.execute(_delete_sql(table, all_rows=leave_first), values)
                 written = await connection.execute(_upsert_sql(table), values)
                 await connection.execute("COMMIT")
-                ended = await connection.execute(_MOMENT)
+                ended = await connection.execute(sql.MOMENT)
         except psycopg.Error:
             await connection.execute("ROLLBACK")
             raise
@@ -160,9 +160,6 @@ class Mender:
             query = f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({wanted})"
             found += await read_ids(self._connection, query, {"keys": keys})
         return list(dict.fromkeys(found))
-
-
-_MOMENT = "SELECT extract(epoch FROM clock_timestamp())::float8 AS s"
 
 
 class _Unique(TypedDict):

@@ -5,11 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
-import psycopg
-
-from domain.errors import LogUnavailableError
 from eventlog.database import sql
-from eventlog.database.connection import Database, is_away
+from eventlog.database.connection import Database, away_told
 from eventlog.encoding import columns
 from eventlog.encoding.columns import RawRow
 from eventlog.keys.sealing import SealKeys
@@ -51,17 +48,13 @@ async def verify_seals(
     Raises:
         LogUnavailableError: the database is away.
     """
-    try:
+    with away_told():
         connection = await database.connect()
         try:
             await connection.execute(SNAPSHOT)
             return await _verify(connection, database.files.archive, keys, kept, progress)
         finally:
             await connection.close()
-    except psycopg.Error as error:
-        if not is_away(error):
-            raise
-        raise LogUnavailableError(f"the database cannot be read: {error}") from error
 
 
 async def _verify(

@@ -12,7 +12,7 @@ import pytest
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Report
 from eventlog.append import statements as append_statements
-from eventlog.database import sql
+from eventlog.database import operators, sql
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild, repair
 from eventlog.rebuild.rebuild import RebuildUnderWayError, Rebuilt
@@ -162,7 +162,7 @@ async def test_it_appends_nothing_and_announces_nothing(filled_url: str) -> None
 
 
 async def test_one_rebuild_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rebuild, "PATIENCE", "100ms")
+    monkeypatch.setattr(operators, "PATIENCE", "100ms")
 
     begun, over = asyncio.Event(), asyncio.Event()
 
