@@ -1,13 +1,39 @@
-"""Requests that several end-to-end tests make."""
+"""What several end-to-end tests do: an API and a worker at work, requests, and processes."""
 
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+
+from tests.support import databases
+from tests.support.processes import started
+from tests.support.sample_logs import promises
+
+
+@contextmanager
+def at_work(
+    server_url: str, directory: Path, data_dir: Path, *options: str
+) -> Iterator[httpx.Client]:
+    """Run an API and a worker with the tests' handlers on a database of their own; give a client.
+
+    Once both have ended, their log is held against the promises of the state machine.
+    """
+    with databases.clone(server_url, databases.template(server_url, directory)) as database_url:
+        common = ("--data-dir", str(data_dir))
+        work = ("worker", *common, "--handlers", "tests.support.handlers", *options)
+        with (
+            started("serve", "--port", "0", *common, APPHUB_DATABASE_URL=database_url) as api,
+            started(*work, APPHUB_DATABASE_URL=database_url) as worker,
+            httpx.Client(base_url=api.url(), timeout=30) as client,
+        ):
+            worker.wait_for_line("is ready with", errors=True)
+            yield client
+        promises.kept(database_url)
 
 
 def register(client: httpx.Client, slug: str, entry_point: str, **more: Any) -> None:

@@ -1,15 +1,22 @@
 """Runs through real processes: API, worker, handler."""
 
-import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.support import launch, register, topics
-from tests.support.processes import Process, descendants, eventually, started, wait_for_run
+from tests.e2e.support import at_work, launch, register
+from tests.support.processes import eventually, wait_for_run
 
-pytestmark = pytest.mark.usefixtures("worker")
+
+@pytest.fixture(scope="module")
+def client(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """Give a client of an API beside whose worker all tests of this module run."""
+    with at_work(database_server, shared_dir, tmp_path_factory.mktemp("data")) as client:
+        yield client
 
 
 def test_a_run_succeeds_with_result_metrics_context_and_log(client: httpx.Client) -> None:
@@ -87,86 +94,8 @@ def test_a_run_waits_for_its_schedule_and_expires_if_it_cannot_start_in_time(
     client.post(f"/job-runs/{blocker}/cancel").raise_for_status()
 
 
-def test_a_running_run_is_canceled_only_once_it_has_really_stopped(
-    client: httpx.Client, worker: Process
-) -> None:
-    register(client, "polite", "test.wait")
-    register(client, "deaf", "test.ignore_cancel")
-    polite, deaf = launch(client, "polite"), launch(client, "deaf")
-    for run_id in (polite, deaf):
-        wait_for_run(client, run_id, "running")
-        answer = client.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"})
-        assert answer.status_code == 202
-        assert answer.json()["data"]["cancelRequestedAt"] is not None
-    running = set(descendants(worker.popen.pid))
-    assert wait_for_run(client, polite)["status"] == "canceled"
-    assert wait_for_run(client, deaf)["status"] == "canceled"
-    assert topics(client, deaf) == ["requested", "started", "cancel_requested", "canceled"]
-    # The deaf one's process and its supervisor; the polite one's are kept warm for other runs.
-    eventually(
-        lambda: len(running - set(descendants(worker.popen.pid))) >= 2,
-        what="the processes being gone",
-    )
-    assert client.post(f"/job-runs/{deaf}/cancel").status_code == 202
-
-
 def test_a_handler_sees_none_of_the_services_settings(client: httpx.Client) -> None:
     register(client, "environment", "test.environment")
     seen = wait_for_run(client, launch(client, "environment"))["result"]
     assert not [name for name in seen["environment"] if "APPHUB" in name or "DATABASE" in name]
     assert not Path(seen["directory"]).exists(), "the working directory is removed afterwards"
-
-
-def test_a_stopping_worker_hands_back_what_it_cannot_finish(
-    client: httpx.Client, worker: Process
-) -> None:
-    register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 1})
-    run_id = launch(client, "wait")
-    wait_for_run(client, run_id, "running")
-    worker.popen.send_signal(signal.SIGTERM)
-    worker.popen.send_signal(signal.SIGTERM)  # Twice means now.
-    assert worker.popen.wait(30) == 0
-    run = wait_for_run(client, run_id, "pending")
-    assert (run["attempt"], run["startedAt"]) == (1, None)
-    assert topics(client, run_id)[-1] == "handed_back"
-
-
-def test_the_runs_of_a_killed_worker_are_recovered_by_another(
-    client: httpx.Client, worker: Process, database_url: str, tmp_path: Path
-) -> None:
-    register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 2})
-    worker.stop()
-    common = (
-        "--data-dir",
-        str(tmp_path / "data"),
-        "--handlers",
-        "tests.support.handlers",
-        "--lease-s",
-        "1",
-    )
-    with started("worker", *common, APPHUB_DATABASE_URL=database_url) as doomed:
-        run_id = launch(client, "wait", parameters={"forMs": 3_000})
-        wait_for_run(client, run_id, "running")
-        children = descendants(doomed.popen.pid)
-        assert children
-        doomed.popen.kill()
-        eventually(
-            lambda: not [pid for pid in children if _alive(pid)], what="its children being gone"
-        )
-        with started("worker", *common, APPHUB_DATABASE_URL=database_url):
-            run = wait_for_run(client, run_id, timeout_s=30)
-    assert (run["status"], run["attempt"]) == ("succeeded", 2)
-    assert topics(client, run_id) == [
-        "requested",
-        "started",
-        "attempt_lost",
-        "started",
-        "succeeded",
-    ]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

@@ -7,24 +7,27 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.support import launch, register
-from tests.support.processes import Process, eventually, started, wait_for_run
+from tests.e2e.support import at_work, launch, register
+from tests.integration.shared_api import unique
+from tests.support.processes import eventually, wait_for_run
 
 
-@pytest.fixture(autouse=True)
-def one_slot(api: Process, database_url: str, tmp_path: Path) -> Iterator[Process]:
-    del api
-    arguments = (
-        "worker",
-        "--data-dir",
-        str(tmp_path / "data"),
-        "--handlers",
-        "tests.support.handlers",
-        "--slots",
-        "1",
-    )
-    with started(*arguments, APPHUB_DATABASE_URL=database_url) as process:
-        yield process
+@pytest.fixture(scope="module")
+def client(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """Give a client of an API beside whose worker, of one slot, all tests of this module run."""
+    data_dir = tmp_path_factory.mktemp("data")
+    with at_work(database_server, shared_dir, data_dir, "--slots", "1") as client:
+        yield client
+
+
+@pytest.fixture
+def traces(client: httpx.Client) -> str:
+    """Register a job of this test's own that leaves traces, and return its slug."""
+    slug = unique("traces")
+    register(client, slug, "test.leave_traces")
+    return slug
 
 
 def run(client: httpx.Client, job: str, **parameters: Any) -> dict[str, Any]:
@@ -43,9 +46,8 @@ CLEAN: dict[str, Any] = {
 }
 
 
-def test_what_can_be_put_back_is_and_the_process_is_kept(client: httpx.Client) -> None:
-    register(client, "traces", "test.leave_traces")
-    seen = [run(client, "traces")["result"] for _ in range(3)]
+def test_what_can_be_put_back_is_and_the_process_is_kept(client: httpx.Client, traces: str) -> None:
+    seen = [run(client, traces)["result"] for _ in range(3)]
     assert [{name: one[name] for name in CLEAN} for one in seen] == [CLEAN] * 3
     assert len({one["pid"] for one in seen}) == 1
     assert len({one["cwd"] for one in seen}) == 3
@@ -57,10 +59,10 @@ def test_what_can_be_put_back_is_and_the_process_is_kept(client: httpx.Client) -
 
 @pytest.mark.parametrize("left", ["thread", "descriptor", "child", "memory"])
 def test_a_process_with_what_cannot_be_put_back_is_replaced(
-    client: httpx.Client, left: str
+    client: httpx.Client, traces: str, left: str
 ) -> None:
-    register(client, "traces", "test.leave_traces")
-    first, second = run(client, "traces", leave=left)["result"], run(client, "traces")["result"]
+    first = run(client, traces, leave=left)["result"]
+    second = run(client, traces)["result"]
     assert {name: second[name] for name in CLEAN} == CLEAN
     assert first["pid"] != second["pid"]
     assert not Path(f"/proc/{first['pid']}").exists()

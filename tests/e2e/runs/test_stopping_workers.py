@@ -1,0 +1,90 @@
+"""What becomes of runs whose worker stops, is killed, or is asked to let go of them."""
+
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.support import launch, register, topics
+from tests.support.processes import Process, descendants, eventually, started, wait_for_run
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+def test_a_running_run_is_canceled_only_once_it_has_really_stopped(
+    client: httpx.Client, worker: Process
+) -> None:
+    register(client, "polite", "test.wait")
+    register(client, "deaf", "test.ignore_cancel")
+    polite, deaf = launch(client, "polite"), launch(client, "deaf")
+    for run_id in (polite, deaf):
+        wait_for_run(client, run_id, "running")
+        answer = client.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"})
+        assert answer.status_code == 202
+        assert answer.json()["data"]["cancelRequestedAt"] is not None
+    running = set(descendants(worker.popen.pid))
+    assert wait_for_run(client, polite)["status"] == "canceled"
+    assert wait_for_run(client, deaf)["status"] == "canceled"
+    assert topics(client, deaf) == ["requested", "started", "cancel_requested", "canceled"]
+    # The deaf one's process and its supervisor; the polite one's are kept warm for other runs.
+    eventually(
+        lambda: len(running - set(descendants(worker.popen.pid))) >= 2,
+        what="the processes being gone",
+    )
+    assert client.post(f"/job-runs/{deaf}/cancel").status_code == 202
+
+
+def test_a_stopping_worker_hands_back_what_it_cannot_finish(
+    client: httpx.Client, worker: Process
+) -> None:
+    register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 1})
+    run_id = launch(client, "wait")
+    wait_for_run(client, run_id, "running")
+    worker.popen.send_signal(signal.SIGTERM)
+    worker.popen.send_signal(signal.SIGTERM)  # Twice means now.
+    assert worker.popen.wait(30) == 0
+    run = wait_for_run(client, run_id, "pending")
+    assert (run["attempt"], run["startedAt"]) == (1, None)
+    assert topics(client, run_id)[-1] == "handed_back"
+
+
+def test_the_runs_of_a_killed_worker_are_recovered_by_another(
+    client: httpx.Client, worker: Process, database_url: str, tmp_path: Path
+) -> None:
+    register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 2})
+    worker.stop()
+    common = (
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--handlers",
+        "tests.support.handlers",
+        "--lease-s",
+        "1",
+    )
+    with started("worker", *common, APPHUB_DATABASE_URL=database_url) as doomed:
+        run_id = launch(client, "wait", parameters={"forMs": 3_000})
+        wait_for_run(client, run_id, "running")
+        children = descendants(doomed.popen.pid)
+        assert children
+        doomed.popen.kill()
+        eventually(
+            lambda: not [pid for pid in children if _alive(pid)], what="its children being gone"
+        )
+        with started("worker", *common, APPHUB_DATABASE_URL=database_url):
+            run = wait_for_run(client, run_id, timeout_s=30)
+    assert (run["status"], run["attempt"]) == ("succeeded", 2)
+    assert topics(client, run_id) == [
+        "requested",
+        "started",
+        "attempt_lost",
+        "started",
+        "succeeded",
+    ]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
