@@ -91,7 +91,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         [worker] = [
             pid
             for pid in descendants(process.popen.pid)
-            if _command_line(pid).endswith(b"api.cli\0worker\0")
+            if _command_line(pid).endswith(b"apphub_jobs\0worker\0")
         ]
         os.kill(worker, signal.SIGKILL)
         run = wait_for_run(client, run_id)

@@ -30,6 +30,7 @@ def test_a_module_that_is_not_there_is_told_with_what_to_do(write: Write) -> Non
         found("no_such.handlers")
     first, *_, advice = str(raised.value).splitlines()
     assert "No module named 'no_such'" in first
+    assert advice.startswith("no_such.handlers is not in")
     assert str(Path.cwd()) in advice
     assert "PYTHONPATH" in advice
     with pytest.raises(HandlersError, match=r"mine\.py.*\n.*import no_such_module") as raised:

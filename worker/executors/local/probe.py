@@ -173,7 +173,7 @@ def _advice(module: str, missing: str | None) -> list[str]:
     if package in SERVICE_PACKAGES:
         return [f"Handlers import apphub_jobs, never {missing}, which is the service's own."]
     places = f"the current directory ({Path.cwd()}), PYTHONPATH, and what is installed"
-    needed = missing
-    if package != module.partition(".")[0]:
+    needed = module
+    if not f"{module}.".startswith(f"{missing}."):
         needed = f"{missing}, which {module} imports,"
     return [f"{needed} is not in {places}: {REMEDY}"]
