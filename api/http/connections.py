@@ -1,8 +1,13 @@
-"""How many connections there may be, and what is said to those that are refused."""
+"""What the connections of a server share: how many there may be, and whose turn it is."""
 
 import asyncio
 import resource
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
+from time import perf_counter
+from typing import Protocol
 
 import orjson
 import uvicorn
@@ -10,17 +15,29 @@ from starlette.types import ASGIApp
 
 from api.http.limits import (
     CLOSE_CLIENTS_S,
+    INLET_PAUSE_S,
+    INLET_S,
     KEEP_ALIVE_S,
+    LARGE_BODIES_BYTES,
     MAX_CONNECTIONS,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    MAX_MESSAGE_BYTES,
     RESERVED_DESCRIPTORS,
 )
 
 
 class Connections:
-    """How many there may be, and which of them wait for a request, the longest waiting first."""
+    """How many there may be, and which of them wait for a request, the longest waiting first.
+
+    Attributes:
+        most: how many there may be.
+        websockets: how many WebSockets there are.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.websockets = 0
         self._waiting: dict[asyncio.Protocol, asyncio.Transport] = {}
 
     def waits(self, one: asyncio.Protocol, transport: asyncio.Transport) -> None:
@@ -31,13 +48,105 @@ class Connections:
         """Note that a connection has a request, or is gone."""
         self._waiting.pop(one, None)
 
-    def close_longest_waiting(self) -> bool:
-        """Make room for another connection; return whether there was one that waited."""
+    def has_room(self, number: int) -> bool:
+        """Return whether there may be so many, if need be without the one that waits longest."""
+        if number <= self.most:
+            return True
         longest = next(iter(self._waiting), None)
         if longest is None:
             return False
         self._waiting.pop(longest).close()
         return True
+
+
+class LargeBodies:
+    """Lets large bodies in, one behind the other, as many at a time as memory allows."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._free_bytes = most_bytes
+        self._waiting: dict[LargeBody, None] = {}
+
+    def ask(self, body: "LargeBody") -> None:
+        """Let a body in, at once or when it is its turn."""
+        self._waiting[body] = None
+        self._let_in()
+
+    def release(self, body: "LargeBody") -> None:
+        """Take back what a body had, if it had anything; it may have left while it waited."""
+        if body.is_in:
+            body.is_in = False
+            self._free_bytes += body.size
+        else:
+            self._waiting.pop(body, None)
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting:
+            body = next(iter(self._waiting))
+            if body.size > self._free_bytes:
+                return
+            del self._waiting[body]
+            self._free_bytes -= body.size
+            body.is_in = True
+            body.let_in()
+
+
+@dataclass(eq=False)
+class LargeBody:
+    """A body that wants to come in.
+
+    Attributes:
+        size: the most that it may have.
+        let_in: called when it is its turn.
+    """
+
+    size: int
+    let_in: Callable[[], object]
+    is_in: bool = False
+
+
+class Sender(Protocol):
+    """A connection whose client has sent more than was read."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def read_piece(self) -> bool:
+        """Read a piece; return whether there is more to be read now."""
+
+
+class Inlet:
+    """Reads a piece of each connection in turn, and spends a bounded part of the loop's time on it.
+
+    Tiny frames cost a thousand times as much as their bytes: a few clients that send nothing else
+    would otherwise keep everybody waiting.
+    """
+
+    def __init__(self) -> None:
+        self._senders: deque[Sender] = deque()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anybody waits for its turn."""
+        return bool(self._senders)
+
+    def add(self, sender: Sender) -> None:
+        """Give a connection its turns, until it has no more to be read."""
+        if sender in self._senders:
+            return
+        if not self._senders:
+            sender.loop.call_soon(self._read)
+        self._senders.append(sender)
+
+    def _read(self) -> None:
+        until = perf_counter() + INLET_S
+        while self._senders and perf_counter() < until:
+            sender = self._senders[0]
+            has_more = sender.read_piece()
+            self._senders.popleft()
+            if has_more:
+                self._senders.append(sender)
+        if self._senders:
+            self._senders[0].loop.call_later(INLET_PAUSE_S, self._read)
 
 
 class ServerConfig(uvicorn.Config):
@@ -55,12 +164,18 @@ class ServerConfig(uvicorn.Config):
             port=port,
             http=http,
             ws=websockets,
+            ws_max_size=MAX_MESSAGE_BYTES,
+            # A message goes to many clients, and would be compressed for each of them; what they
+            # send compressed might be a thousand times as long.
+            ws_per_message_deflate=False,
             access_log=False,
             log_config=None,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=CLOSE_CLIENTS_S,
         )
         self.limited = Connections(_most_connections())
+        self.large_bodies = LargeBodies(LARGE_BODIES_BYTES)
+        self.inlet = Inlet()
 
 
 def raise_descriptor_limit() -> None:
@@ -85,3 +200,15 @@ def refusal(status: int, code: str, message: str) -> bytes:
         "connection: close\r\n\r\n"
     )
     return head.encode() + body
+
+
+TOO_MANY_CONNECTIONS = refusal(
+    503, "too_many_connections", "too many connections at the moment, ask again"
+)
+HEAD_TOO_LARGE = refusal(
+    431,
+    "head_too_large",
+    f"the request's head has more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} headers",
+)
+LATE = refusal(408, "request_timeout", "the request came too slowly, or not to its end")
+NO_HTTP = refusal(400, "invalid_http", "this is no HTTP/1.1 request")

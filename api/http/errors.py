@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from api.access.principals import ForbiddenError, UnauthenticatedError
-from api.http.json_answer import JsonAnswer
+from api.http.json_answer import JsonAnswer, bounded
 from domain.errors import (
     ConflictError,
     DomainError,
@@ -28,7 +28,6 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.json_values import escape
-from domain.schema.dialects import shortened
 from eventlog.archive.files import ArchiveError
 from worker.logs.run_logs import RunLogsUnavailableError
 
@@ -59,7 +58,7 @@ def failure(
 
 def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
     """Return the body of a 400: by field for forms, by JSON Pointer for programs."""
-    issues = _bounded(issues)
+    issues = bounded(issues)
     form_errors: list[str] = []
     field_errors: dict[str, list[str]] = {}
     for issue in issues:
@@ -80,28 +79,6 @@ def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
         "issues": [vars(issue) for issue in issues],
     }
     return JsonAnswer(body, 400)
-
-
-MAX_ISSUES = 100
-MAX_CHARACTERS = 65_536
-"""More than this helps nobody, and a body of a megabyte can be wrong in a hundred thousand ways."""
-
-
-def _bounded(issues: Sequence[Issue]) -> list[Issue]:
-    """Return the first issues, shortened; the last one tells how many more there are."""
-    shown: list[Issue] = []
-    characters = 0
-    for issue in issues[:MAX_ISSUES]:
-        path = shortened(issue.path)
-        message = shortened(issue.message)
-        characters += len(path) + len(message)
-        if characters > MAX_CHARACTERS:
-            break
-        shown.append(Issue(path, message, issue.keyword))
-    more = len(issues) - len(shown)
-    if more:
-        shown.append(Issue("", f"and {more} more", "maxIssues"))
-    return shown
 
 
 _KEYWORDS = {

@@ -1,12 +1,14 @@
-"""Answers as JSON bytes, in the envelope that clients expect."""
+"""Answers as JSON bytes, in the envelope that clients expect, and of bounded size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
+from domain.errors import Issue
 from domain.json_values import Json
+from domain.schema.dialects import shortened
 
 _CONTENT_TYPE = (b"content-type", b"application/json")
 
@@ -37,3 +39,25 @@ def data(value: Json, status: int = 200) -> JsonAnswer:
 def page(items: object, meta: Mapping[str, object]) -> JsonAnswer:
     """Return a success with a list, and where in a longer one that lies."""
     return JsonAnswer({"data": items, "meta": meta})
+
+
+MAX_ISSUES = 100
+MAX_CHARACTERS = 65_536
+"""More than this helps nobody, and a body of a megabyte can be wrong in a hundred thousand ways."""
+
+
+def bounded(issues: Sequence[Issue]) -> list[Issue]:
+    """Return the first issues, shortened; the last one tells how many more there are."""
+    shown: list[Issue] = []
+    characters = 0
+    for issue in issues[:MAX_ISSUES]:
+        path = shortened(issue.path)
+        message = shortened(issue.message)
+        characters += len(path) + len(message)
+        if characters > MAX_CHARACTERS:
+            break
+        shown.append(Issue(path, message, issue.keyword))
+    more = len(issues) - len(shown)
+    if more:
+        shown.append(Issue("", f"and {more} more", "maxIssues"))
+    return shown

@@ -8,15 +8,22 @@ MAX_HEADERS = 128
 HEAD_S = 10.0
 """How long a request's head may take, and how long a new connection may say nothing."""
 
+MAX_BODY_BYTES = 1_048_576
+"""Parameters are read with every list of runs; a megabyte is generous, and far from what hurts the
+log."""
+
 BODY_S = 10.0
-MIN_BODY_BYTES = 40_960
+MIN_BODY_BYTES = 163_840
 """So much of a body must come in each so many seconds, or its rest."""
+
+SMALL_BODY_BYTES = 16_384
+
+LARGE_BODIES_BYTES = 8_388_608
+"""Larger bodies that may be in hand at a time. The others wait: parsed, each may be thirty times as
+big."""
 
 KEEP_ALIVE_S = 5
 """How long a connection waits for its next request."""
-
-MAX_PIPELINED = 16
-"""Requests that may wait on one connection for the answer to another one."""
 
 MAX_DISCARDED_BYTES = 8_388_608
 """What may still come of a body after its answer. Who goes on then is cut off."""
@@ -26,6 +33,21 @@ LINGER_S = 5.0
 why."""
 
 MAX_CONNECTIONS = 2_048
+
+MAX_WEBSOCKETS = MAX_CONNECTIONS * 3 // 4
+"""The rest is for requests, so that streams alone keep nobody from asking."""
+
+MAX_MESSAGE_BYTES = 65_536
+"""The longest message that a client may send over a WebSocket; all that it has to say is `ping`."""
+
+BUFFER_BYTES = 32_768
+"""What the system keeps of what a client has sent and we have not read; all of it is read at
+once."""
+
+INLET_S = 0.004
+INLET_PAUSE_S = 0.016
+"""So long what clients send over WebSockets is read, and then not: at most a fifth of the loop's
+time."""
 
 RESERVED_DESCRIPTORS = 256
 """What the database's connections and files need beside clients."""

@@ -1,6 +1,8 @@
 """JSON bodies as the contract wants them: normalised or refused before any model sees them."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
@@ -11,11 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.access.principals import header, principal_of
 from api.http.dependencies import service_of
 from api.http.errors import UnsupportedMediaTypeError, failure
+from api.http.limits import MAX_BODY_BYTES
 from domain.errors import InvalidInputError, Issue
 from domain.json_values import InvalidJsonError, Json, parse
-
-MAX_BODY_BYTES = 1_048_576
-"""Parameters are read with every list of runs; a megabyte is generous, and hurts no log."""
 
 
 class BodyLimit:
@@ -96,7 +96,7 @@ class StrictJsonRoute(APIRoute):
 class _ParsedRequest(Request):
     async def parse(self) -> None:
         raw = await self.body()
-        self._parsed = parsed_body(self, raw)
+        self._parsed = await parsed_body(self, raw)
         if not raw.strip():
             self._body = b""
 
@@ -118,7 +118,7 @@ async def read_body(receive: Receive) -> bytes:
     return b"".join(pieces)
 
 
-def parsed_body(request: HTTPConnection, raw: bytes) -> Json:
+async def parsed_body(request: HTTPConnection, raw: bytes) -> Json:
     """Return the body as sent, normalised; None where there was none.
 
     Raises:
@@ -133,9 +133,18 @@ def parsed_body(request: HTTPConnection, raw: bytes) -> Json:
         if media_type != _JSON and not media_type.endswith("+json"):
             raise UnsupportedMediaTypeError(content_type)
     try:
-        return parse(raw)
+        if len(raw) <= _QUICK_BYTES:
+            return parse(raw)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(_PARSER, parse, raw)
     except InvalidJsonError as error:
         raise InvalidInputError([Issue(error.pointer, error.message, "json")]) from None
 
 
 _JSON = "application/json"
+
+_PARSER = ThreadPoolExecutor(1, "json")
+"""One thread alone: several would keep the loop waiting for the interpreter's lock."""
+
+_QUICK_BYTES = 65_536
+"""A megabyte may take a tenth of a second to parse, and others shall not wait for it."""

@@ -17,6 +17,7 @@ from api.bootstrap.log_stores import log_keeper
 from api.bootstrap.service import running
 from api.bootstrap.settings import Settings
 from api.http.connections import raise_descriptor_limit
+from api.http.limits import BUFFER_BYTES
 from api.http.protocols import server_config
 from eventlog.workers.pending_work import Work
 from runtime.background_tasks import start_once
@@ -175,6 +176,7 @@ def _bind(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)  # Of all connections.
     try:
         listening.bind((host, port))
     except OSError as error:

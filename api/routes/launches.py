@@ -100,7 +100,7 @@ async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> Jso
     # Before the body is looked at: strangers' are not even read.
     origin = origin_of(request)
     raw = await read_body(receive)
-    sent = parsed_body(request, raw)
+    sent = await parsed_body(request, raw)
     body = _validated(sent)
     key = idempotency_key(header(request, b"idempotency-key"))
     launch = body.launch(key, sent if isinstance(sent, dict) else {})

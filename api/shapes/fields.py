@@ -56,11 +56,10 @@ class _Body(BaseModel):
 
 def _too_many_fields(body: type[BaseModel], sent: dict[str, Any]) -> PydanticCustomError:
     known = {field.alias for field in body.model_fields.values()}
-    unknown = [repr(name) for name in sent if name not in known]
-    first = map(shortened, unknown[:MOST_UNKNOWN_FIELDS])
-    more = len(unknown) - MOST_UNKNOWN_FIELDS
-    message = "unknown fields {shown}, and {more} more"
-    context = {"shown": ", ".join(first), "more": more}
+    unknown = [name for name in sent if name not in known]
+    named = [shortened(repr(name)) for name in unknown[:MOST_UNKNOWN_FIELDS]]
+    context = {"named": ", ".join(named), "more": len(unknown) - len(named)}
+    message = "unknown fields {named}, and {more} more"
     return PydanticCustomError("too_many_fields", message, context)
 
 

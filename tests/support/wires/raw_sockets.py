@@ -55,6 +55,15 @@ class RawSocket:
         body = self._exactly(int(headers.get("content-length", "0")))
         return RawAnswer(int(status.split()[1]), headers, body)
 
+    def frame(self) -> tuple[int, bytes]:
+        """Read one frame of a WebSocket: its opcode and its content."""
+        first, length = self._exactly(2)
+        if length == 126:
+            length = int.from_bytes(self._exactly(2))
+        elif length == 127:
+            length = int.from_bytes(self._exactly(8))
+        return first & 0x0F, self._exactly(length)
+
     def is_closed_by_server(self) -> bool:
         """Wait until the server sends something more, or closes; return whether it closed."""
         try:

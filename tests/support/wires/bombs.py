@@ -1,0 +1,178 @@
+"""Clients that try to exhaust the API, each in a process of its own.
+
+    python -m tests.support.wires.bombs NAME URL
+
+It says `armed` once all that it needs is open and sent, and goes on until its input ends.
+"""
+
+import os
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+
+import orjson
+
+from tests.support.wires.raw_sockets import RawSocket
+
+HANDSHAKE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+)
+
+CONT, TEXT, PING = 0x0, 0x1, 0x9
+
+MANY = 1_500
+SOME = 60
+
+JSON = "Content-Type: application/json"
+
+
+def frame(opcode: int, content: bytes, *, is_last: bool = True) -> bytes:
+    """Return a frame as clients send them, masked by zeros."""
+    first = opcode | (0x80 if is_last else 0)
+    if len(content) < 126:
+        head = struct.pack("!BB", first, 0x80 | len(content))
+    elif len(content) < 65_536:
+        head = struct.pack("!BBH", first, 0x80 | 126, len(content))
+    else:
+        head = struct.pack("!BBQ", first, 0x80 | 127, len(content))
+    return head + bytes(4) + content
+
+
+def websocket(url: str) -> RawSocket:
+    """Connect to the stream of events."""
+    socket = RawSocket(url)
+    socket.head("GET /ws", *HANDSHAKE)
+    assert socket.answer().status == 101
+    return socket
+
+
+def open_and_send(url: str, number: int, content: bytes) -> list[RawSocket]:
+    """Open connections, and send this over each; servers may close them meanwhile."""
+    sockets = []
+    for _ in range(number):
+        with suppress(OSError):
+            socket = RawSocket(url, 2)
+            sockets.append(socket)
+            socket.send(content)
+    return sockets
+
+
+def idle(url: str) -> list[RawSocket]:
+    return open_and_send(url, MANY, b"")
+
+
+def unfinished_heads(url: str) -> list[RawSocket]:
+    return open_and_send(url, MANY, b"GET /health HTTP/1.1\r\nX: " + b"x" * 60_000)
+
+
+def unfinished_bodies(url: str) -> list[RawSocket]:
+    head = f"POST /jobs HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: 1000000\r\n\r\n"
+    return open_and_send(url, MANY, head.encode() + b" " * 900_000)
+
+
+def endless_heads(url: str) -> list[RawSocket]:
+    return send_for_ever(url, SOME, b"GET / HTTP/1.1\r\nX: ", b"x" * 65_536)
+
+
+def many_headers(url: str) -> list[RawSocket]:
+    return send_for_ever(url, SOME, b"GET / HTTP/1.1\r\n", b"a:\r\n" * 16_384)
+
+
+def pipelined(url: str) -> list[RawSocket]:
+    return send_for_ever(url, SOME, b"", b"GET /health HTTP/1.1\r\n\r\n" * 3_000)
+
+
+def unfinished_messages(url: str) -> list[RawSocket]:
+    sockets = [websocket(url) for _ in range(SOME * 10)]
+    for socket in sockets:
+        with suppress(OSError):
+            socket.send(frame(TEXT, b"x" * 60_000, is_last=False))
+            socket.send(frame(CONT, b"x" * 900_000, is_last=False))
+    return sockets
+
+
+def _flood(content: bytes) -> Callable[[str], list[RawSocket]]:
+    def flood(url: str) -> list[RawSocket]:
+        sockets = [websocket(url) for _ in range(SOME)]
+        for socket in sockets:
+            Thread(target=_send_on, args=(socket, content), daemon=True).start()
+        return sockets
+
+    return flood
+
+
+def send_for_ever(url: str, number: int, first: bytes, then: bytes) -> list[RawSocket]:
+    """Send and never end; where the server closes, begin anew."""
+
+    def attack() -> None:
+        while True:
+            with suppress(OSError):
+                socket = RawSocket(url, 2)
+                socket.send(first)
+                _send_on(socket, then)
+                socket.close()
+
+    for _ in range(number):
+        Thread(target=attack, daemon=True).start()
+    return []
+
+
+def _send_on(socket: RawSocket, content: bytes) -> None:
+    with suppress(OSError):
+        while True:
+            socket.send(content)
+
+
+def unknown_fields(url: str) -> list[RawSocket]:
+    body = orjson.dumps({f"f{number}": 0 for number in range(90_000)})
+    head = f"POST /jobs HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    def attack() -> None:
+        while True:
+            with suppress(OSError):
+                socket = RawSocket(url)
+                while True:
+                    socket.send(head.encode() + body)
+                    socket.answer()
+
+    for _ in range(4):
+        Thread(target=attack, daemon=True).start()
+    return []
+
+
+BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
+    "idle connections": idle,
+    "unfinished heads": unfinished_heads,
+    "unfinished bodies": unfinished_bodies,
+    "endless heads": endless_heads,
+    "many headers": many_headers,
+    "pipelined requests": pipelined,
+    "unfinished messages": unfinished_messages,
+    "unread pongs": _flood(frame(PING, b"x" * 125) * 500),
+    "empty pings": _flood(frame(PING, b"") * 10_000),
+    "unread words": _flood(frame(TEXT, b"ping") * 6_000),
+    "empty words": _flood(frame(TEXT, b"") * 10_000),
+    "empty parts": _flood(
+        frame(TEXT, b"", is_last=False) + frame(CONT, b"", is_last=False) * 9_999
+    ),
+    "unknown fields": unknown_fields,
+}
+
+
+def main() -> None:
+    """Run the command line."""
+    name, url = sys.argv[1:]
+    held = BOMBS[name](url)
+    print("armed", len(held), flush=True)
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
