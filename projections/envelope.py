@@ -42,7 +42,8 @@ class EventRow(TypedDict):
 class Envelope:
     """One event of the log, upcast to today's shape. Nobody changes it.
 
-    Not frozen, for then it takes five times as long to make, and a rebuild makes one of every event.
+    Not frozen, for then it would take five times as long to make, and a rebuild makes one of every
+    event.
 
     Attributes:
         aggregate_id: whose event it is.

@@ -1,8 +1,8 @@
 """The fold of the whole log: events in, the rows that the tables must hold out.
 
-`verify` and `rebuild` share it. Events come one aggregate after the other, not in log order: an aggregate's row depends on its own
-events alone, so one row is all that must be kept, however many runs are under way and however large
-the log is.
+`verify` and `rebuild` share it. Events come one aggregate after the other, not in log order: an
+aggregate's row depends on its own events alone, so one row is all that must be kept, however many
+runs are under way and however large the log is.
 """
 
 from uuid import UUID
@@ -61,7 +61,9 @@ def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> Projecte
         FoldError: it does not follow the row, or the fold does not understand it.
     """
     aggregate_id, version, position, topic, _ = event
-    before = 0 if row is None else row["aggregate_version"]
+    before = 0
+    if row is not None:
+        before = row["aggregate_version"]
     why = f"what comes before it has version {before}"
     if version == before + 1:
         try:

@@ -39,7 +39,8 @@ async def read_rows(
 ) -> list[R]:
     """Return the rows of a query whose columns are those of the type."""
     cursor = await connection.execute(query, values)
-    return as_rows(of, await cursor.fetchall())
+    rows = await cursor.fetchall()
+    return as_rows(of, rows)
 
 
 async def read_first(
@@ -47,7 +48,9 @@ async def read_first(
 ) -> R | None:
     """Return the first row of a query, or None where it has none."""
     rows = await read_rows(connection, of, query, values)
-    return rows[0] if rows else None
+    if not rows:
+        return None
+    return rows[0]
 
 
 async def read_one(
@@ -80,7 +83,11 @@ async def read_ids(
 ) -> list[UUID]:
     """Return the ids that are the only column of a query's rows."""
     cursor = await connection.execute(query, values)
-    return [UUID(value) for row in await cursor.fetchall() for value in row.values()]
+    ids: list[UUID] = []
+    for row in await cursor.fetchall():
+        [value] = row.values()
+        ids.append(UUID(value))
+    return ids
 
 
 def as_row(of: type[R], row: Row) -> R:
@@ -139,7 +146,8 @@ def shown_columns(row_type: type[Row], hidden: Collection[str]) -> dict[str, str
 
 def _camel(name: str) -> str:
     first, *others = name.split("_")
-    return first + "".join(word.capitalize() for word in others)
+    capitalized = [word.capitalize() for word in others]
+    return "".join([first, *capitalized])
 
 
 def presented(row: Row, shown: Mapping[str, str]) -> JsonObject:

@@ -60,12 +60,14 @@ class TableOf(Generic[P_co]):
 
     def fold(self, row: Row | None, event: Envelope) -> P_co:
         """Return the whole row after the event."""
-        return self.moved(row, self.changes(row, event))
+        changed = self.changes(row, event)
+        return self.moved(row, changed)
 
     def moved(self, row: Row | None, changed: Changes) -> P_co:
         """Return the whole row after such changes."""
-        before = self._empty if row is None else row
-        return self.own({**before, **changed})
+        if row is None:
+            row = self._empty
+        return self.own({**row, **changed})
 
     @cached_property
     def _empty(self) -> Row:
@@ -73,12 +75,13 @@ class TableOf(Generic[P_co]):
 
     def changes(self, row: Row | None, event: Envelope) -> Changes:
         """Return what the event changes; it always moves the row's version and position."""
-        before = None if row is None else self.own(row)
-        changed = self.evolve(before, event)
+        if row is None:
+            changed = self.evolve(None, event)
+            changed[self.key] = str(event.aggregate_id)
+        else:
+            changed = self.evolve(self.own(row), event)
         changed["aggregate_version"] = event.version
         changed["position"] = event.position
-        if row is None:
-            changed[self.key] = str(event.aggregate_id)
         return changed
 
 
@@ -88,8 +91,12 @@ Table = TableOf[ProjectedRow]
 
 async def rows_by_id(connection: Connection, table: TableOf[P], ids: list[UUID]) -> dict[UUID, P]:
     """Return the table's rows of these aggregates; those it lacks are left out."""
-    cursor = await connection.execute(select_sql(table).encode(), (ids,))
-    return {table.id_of(row): table.own(row) for row in await cursor.fetchall()}
+    cursor = await connection.execute(select_sql(table), (ids,))
+    found: dict[UUID, P] = {}
+    for row in await cursor.fetchall():
+        aggregate_id = table.id_of(row)
+        found[aggregate_id] = table.own(row)
+    return found
 
 
 def select_sql(table: Table) -> str:
@@ -120,15 +127,15 @@ def update_sql(table: Table, columns: Iterable[str]) -> str:
     of ten thousand for one. What is compared with an array cannot be hashed, so each is looked up
     in the index.
     """
-    settings = ", ".join(f"{name} = new.{name}" for name in columns if name != table.key)
+    settings = [f"{name} = new.{name}" for name in columns if name != table.key]
     changed = _recordset(table, columns)
     return f"""
-        UPDATE {table.name} AS t SET {settings} FROM {changed}
+        UPDATE {table.name} AS t SET {", ".join(settings)} FROM {changed}
         WHERE t.{table.key} = ANY(ARRAY[new.{table.key}])
     """
 
 
 def _recordset(table: Table, columns: Iterable[str]) -> str:
     """`json`, not `jsonb`: it is read once, so a tree of it is not worth building."""
-    typed = ", ".join(f"{name} {table.columns[name]}" for name in columns)
-    return f"json_to_recordset(%s::json) AS new ({typed})"
+    typed = [f"{name} {table.columns[name]}" for name in columns]
+    return f"json_to_recordset(%s::json) AS new ({', '.join(typed)})"

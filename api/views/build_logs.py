@@ -19,7 +19,9 @@ class BuildLogs:
         self._logs = logs
 
     async def excerpt(self, build: BuildRow, within_s: float | None = None) -> LogExcerpt:
-        """Return the end and the size of what the build has printed so far; nothing while the store is away.
+        """Return the end and the size of what the build has printed so far.
+
+        While the store of logs is away that is nothing.
 
         Args:
             build: its row.

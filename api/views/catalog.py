@@ -38,14 +38,22 @@ class CatalogViews:
         """
         reading = [self._logs.excerpt(row, within_s) for row in rows]
         excerpts = await asyncio.gather(*reading)
-        return [builds.present(row, excerpt) for row, excerpt in zip(rows, excerpts, strict=True)]
+        shown: list[JsonObject] = []
+        for row, excerpt in zip(rows, excerpts, strict=True):
+            shown.append(builds.present(row, excerpt))
+        return shown
 
     async def apps(self, connection: Connection, rows: Sequence[RepositoryRow]) -> list[JsonObject]:
         """Return the apps as clients see them, each with its newest build."""
-        latest = await builds.latest(connection, [row["id"] for row in rows])
+        ids = [row["id"] for row in rows]
+        latest = await builds.latest(connection, ids)
         shown_builds = await self.builds(list(latest.values()))
         by_app = dict(zip(latest, shown_builds, strict=True))
-        return [repositories.present(row, by_app.get(row["id"])) for row in rows]
+        shown: list[JsonObject] = []
+        for row in rows:
+            latest_build = by_app.get(row["id"])
+            shown.append(repositories.present(row, latest_build))
+        return shown
 
     async def app(self, row: RepositoryRow) -> JsonObject:
         """Return one app as clients see it."""

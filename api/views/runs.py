@@ -83,7 +83,9 @@ async def view(
 
 def meta_of(seen: View) -> JsonObject:
     """Return what the `meta` of an answer says of the view: nothing of the present."""
-    return {} if seen.position is None else {"asOf": seen.position}
+    if seen.position is None:
+        return {}
+    return {"asOf": seen.position}
 
 
 async def with_jobs(seen: View, runs: Sequence[RunRow]) -> list[JsonObject]:
@@ -92,7 +94,8 @@ async def with_jobs(seen: View, runs: Sequence[RunRow]) -> list[JsonObject]:
     jobs = await seen.jobs(list(ids))
     shown: list[JsonObject] = []
     for run in runs:
-        job = jobs[UUID(run["job_definition_id"])]
+        job_id = UUID(run["job_definition_id"])
+        job = jobs[job_id]
         shown.append({"run": job_runs.present(run), "job": _brief(job)})
     return shown
 

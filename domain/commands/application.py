@@ -83,10 +83,12 @@ class LogApplication(Application[UUID]):
         """Run a decision on fresh aggregates until what it decides can be appended."""
         for _ in range(MAX_DECISIONS - 1):
             try:
-                return await self.save(*await decide(), origin=origin)
+                decided = await decide()
+                return await self.save(*decided, origin=origin)
             except VersionConflictError:
                 continue
-        return await self.save(*await decide(), origin=origin)
+        decided = await decide()
+        return await self.save(*decided, origin=origin)
 
     async def save_under_lock(
         self,
@@ -97,7 +99,8 @@ class LogApplication(Application[UUID]):
         """Run a decision that must see everything and be overtaken by nothing."""
 
         async def decide_events(locked: Locked) -> Sequence[StoredEvent]:
-            return self.stored_events(await decide(locked))
+            aggregates = await decide(locked)
+            return self.stored_events(aggregates)
 
         return await self.log_port.append_under_lock(decide_events, origin, claimant)
 
@@ -110,9 +113,12 @@ class LogApplication(Application[UUID]):
         self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None
     ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class."""
-        source = self.log_port if locked is None else locked
+        if locked is None:
+            histories = await self.log_port.events_of(ids)
+        else:
+            histories = await locked.events_of(ids)
         found: dict[UUID, A] = {}
-        for aggregate_id, history in (await source.events_of(ids)).items():
+        for aggregate_id, history in histories.items():
             aggregate = self._folded(history)
             if isinstance(aggregate, aggregate_class):
                 found[aggregate_id] = aggregate
@@ -129,7 +135,8 @@ class LogApplication(Application[UUID]):
         """Collect the aggregates' new events, encoded."""
         stored: list[StoredEvent] = []
         for aggregate in aggregates:
-            stored += map(self.mapper.to_stored_event, aggregate.collect_events())
+            events = aggregate.collect_events()
+            stored += map(self.mapper.to_stored_event, events)
         return stored
 
     def new_id(self) -> UUID:

@@ -28,7 +28,8 @@ class Catalog:
         Raises:
             ConflictError: `app_exists`.
         """
-        repository = Repository.add(app, self._application.clock())
+        now = self._application.clock()
+        repository = Repository.add(app, now)
         run = await self._ingestion_of(repository, origin)
         try:
             saved = await self._application.save(repository, run, origin=origin)
@@ -46,10 +47,12 @@ class Catalog:
 
         async def decide() -> list[Aggregate]:
             repository = await self._repository(client_id)
-            return [repository, await self._ingestion_of(repository, origin)]
+            run = await self._ingestion_of(repository, origin)
+            return [repository, run]
 
         saved = await self._application.decide_and_save(decide, origin)
-        return saved.rows[identifiers.repository_id(client_id)]
+        aggregate_id = identifiers.repository_id(client_id)
+        return saved.rows[aggregate_id]
 
     async def request_build(self, client_id: str, wanted: Wanted, origin: Origin) -> Row:
         """Launch a build of the app; return the build's row.
@@ -70,16 +73,19 @@ class Catalog:
         build = await self._application.find(Build, build_id)
         if build is None:
             raise NotFoundError("build_not_found", "build not found")
-        caused = Origin(origin.actor, causation_id=identifiers.event_id(build.id, build.version))
+        last_event = identifiers.event_id(build.id, build.version)
+        caused = Origin(origin.actor, causation_id=last_event)
         return await self._launch_build(build.repository_id, build.again(), caused, build.id)
 
     async def _launch_build(
         self, client_id: str, wanted: Wanted, origin: Origin, continues: UUID | None
     ) -> Row:
         application = self._application
-        definition = await application.definition(identifiers.definition_id(BUILD_SLUG))
+        definition_id = identifiers.definition_id(BUILD_SLUG)
+        definition = await application.definition(definition_id)
         build, run = new_build(application, definition, client_id, wanted, Launch(), origin.actor)
-        unit = Unit(application.stored_events([build, run]), origin, continues=continues)
+        events = application.stored_events([build, run])
+        unit = Unit(events, origin, continues=continues)
         saved = await application.log_port.append(unit)
         return saved.rows[build.id]
 
@@ -91,9 +97,11 @@ class Catalog:
         return repository
 
     async def _ingestion_of(self, repository: Repository, origin: Origin) -> JobRun:
-        definition = await self._application.definition(identifiers.definition_id(INGEST_SLUG))
+        application = self._application
+        definition_id = identifiers.definition_id(INGEST_SLUG)
+        definition = await application.definition(definition_id)
         launch = Launch(parameters={"repositoryId": repository.client_id})
-        run_id = self._application.new_id()
-        run = new_run(definition, launch, run_id, origin.actor, self._application.clock())
-        repository.request_ingestion(str(run_id), self._application.clock())
+        run_id = application.new_id()
+        run = new_run(definition, launch, run_id, origin.actor, application.clock())
+        repository.request_ingestion(str(run_id), application.clock())
         return run

@@ -65,13 +65,15 @@ class Executions:
             if run_ids is None:
                 raise WorkerBuriedError(worker_id)
             due = await self._application.load(JobRun, run_ids, locked)
+            runs = list(due.values())
             claims.clear()
-            for run in due.values():
+            for run in runs:
                 if run.erased:
                     self._give_up(run, worker_id, locked.now)
-                else:
-                    claims.append(await self._claim(run, worker_id, locked))
-            return await with_catalog(self._application, list(due.values()), (), locked)
+                    continue
+                claim = await self._claim(run, worker_id, locked)
+                claims.append(claim)
+            return await with_catalog(self._application, runs, (), locked)
 
         claimant = Claimant(worker_id, slots)
         await self._application.save_under_lock(decide, _by(worker_id), claimant)
@@ -80,16 +82,17 @@ class Executions:
 
     def _hold(self, worker_id: str, claims: Sequence[Claim]) -> None:
         """Keep the claimed runs as they are now; forget those of the worker's former lives."""
-        held = {id_: run for id_, run in self._held.items() if _is_held_by(worker_id, run)}
+        own = [run for run in self._held.values() if _is_held_by(worker_id, run)]
+        self._held = {run.id: run for run in own}
         for claim in claims:
-            held[claim.run.id] = copy(claim.run)
-        self._held = held
+            self._held[claim.run.id] = copy(claim.run)
 
     async def progress(self, run_id: UUID, holder: Holder, report: Report) -> None:
         """Record what the handler reports while it runs."""
 
         def act(run: JobRun) -> None:
-            run.progress(holder, self._application.clock(), report)
+            now = self._application.clock()
+            run.progress(holder, now, report)
 
         await self._command(run_id, holder, act)
 
@@ -108,13 +111,15 @@ class Executions:
         spec = await self.pinned_spec(run.definition_id, run.definition_version)
         issues = _result_issues(spec, result, effects)
         if issues:
-            told = "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
-            failure = Failure(f"invalid result: {told}", "invalid_result")
+            told = [f"{issue.path}: {issue.message}" for issue in issues]
+            message = f"invalid result: {'; '.join(told)}"
+            failure = Failure(message, "invalid_result")
             await self.fail(run_id, holder, failure, report)
             return
 
         def act(run: JobRun) -> None:
-            run.succeed(holder, self._application.clock(), result, report)
+            now = self._application.clock()
+            run.succeed(holder, now, result, report)
 
         await self._command(run_id, holder, act, effects)
 
@@ -123,7 +128,8 @@ class Executions:
         random = self._application.random.random
 
         def act(run: JobRun) -> None:
-            run.fail(holder, self._application.clock(), failure, report, random)
+            now = self._application.clock()
+            run.fail(holder, now, failure, report, random)
 
         await self._command(run_id, holder, act)
 
@@ -132,7 +138,8 @@ class Executions:
         random = self._application.random.random
 
         def act(run: JobRun) -> None:
-            run.time_out(holder, self._application.clock(), report, random)
+            now = self._application.clock()
+            run.time_out(holder, now, report, random)
 
         await self._command(run_id, holder, act)
 
@@ -140,7 +147,8 @@ class Executions:
         """End the run as expired because its handler says so."""
 
         def act(run: JobRun) -> None:
-            run.expire(holder, self._application.clock(), message, report)
+            now = self._application.clock()
+            run.expire(holder, now, message, report)
 
         await self._command(run_id, holder, act)
 
@@ -165,14 +173,15 @@ class Executions:
         """Return a run because the worker stops, or its lease is over."""
 
         def act(run: JobRun) -> None:
-            run.hand_back(holder, self._application.clock())
+            now = self._application.clock()
+            run.hand_back(holder, now)
 
         await self._command(run_id, holder, act)
 
     async def pinned_spec(
         self, definition_id: UUID, version: int, locked: Locked | None = None
     ) -> Spec:
-        """Return a definition's content as of a version. Versions never change, so they are kept."""
+        """Return a definition's content as of a version. It never changes, so it is kept."""
         key = (definition_id, version)
         known = self._pinned.get(key)
         if known is not None:
@@ -245,7 +254,8 @@ def _allows(run: JobRun, act: Callable[[JobRun], None]) -> bool:
 
 
 def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[Issue]:
-    if len(canonical(result)) > MAX_RESULT_BYTES:
+    size = len(canonical(result))
+    if size > MAX_RESULT_BYTES:
         return [Issue("/result", f"larger than {MAX_RESULT_BYTES} bytes", "maxLength")]
     issues = effect_issues(effects)
     if spec.output_schema is None:

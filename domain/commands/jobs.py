@@ -101,7 +101,8 @@ class Jobs(LogApplication):
             earlier = await self._launched_before(run_id, launch)
             if earlier is not None:
                 return earlier
-        known = self._definitions.get(identifiers.definition_id(slug))
+        definition_id = identifiers.definition_id(slug)
+        known = self._definitions.get(definition_id)
         if known is not None:
             # What is remembered may be outdated: then the log refuses the unit, or the schema
             # refused in vain.
@@ -184,11 +185,13 @@ class Jobs(LogApplication):
         definition = await self.definition(old.definition_id)
         launch = relaunch(definition, old)
         run = new_run(definition, launch, self.new_id(), origin.actor, self.clock())
-        caused = Origin(origin.actor, causation_id=identifiers.event_id(old.id, old.version))
+        last_event = identifiers.event_id(old.id, old.version)
+        caused = Origin(origin.actor, causation_id=last_event)
+        key_ids = map(UUID, old.personal)
         unit = Unit(
             self.stored_events([run]),
             caused,
-            dict.fromkeys(map(UUID, old.personal), 0),
+            expects=dict.fromkeys(key_ids, 0),
             continues=old.id,
             personal=repeated_personal(definition, old, run),
         )

@@ -1,4 +1,4 @@
-"""`Sweeps`: what becomes of runs that nobody else would end, by the clock or for want of a worker."""
+"""`Sweeps`: what becomes of runs that nobody else would end, by time or for want of a worker."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -27,11 +27,12 @@ class Sweeps:
 
         async def decide(locked: Locked) -> list[Aggregate]:
             overdue = await locked.overdue_run_ids(SWEEP_LIMIT)
-            runs = await self._application.load(JobRun, overdue, locked)
-            for run in runs.values():
+            found = await self._application.load(JobRun, overdue, locked)
+            runs = list(found.values())
+            for run in runs:
                 run.expire_start(locked.now)
-            expired[:] = list(runs)
-            return await with_catalog(self._application, list(runs.values()), (), locked)
+            expired[:] = found
+            return await with_catalog(self._application, runs, (), locked)
 
         await self._application.save_under_lock(decide, SYSTEM)
         return len(expired)
@@ -49,17 +50,20 @@ class Sweeps:
             for worker_id, sequence in suspects:
                 await locked.bury_worker(worker_id, sequence)
             orphaned = await locked.orphaned_run_ids(SWEEP_LIMIT)
-            runs = await self._application.load(JobRun, orphaned, locked)
-            for run in runs.values():
+            found = await self._application.load(JobRun, orphaned, locked)
+            runs = list(found.values())
+            for run in runs:
                 self._lose(run, locked)
-            lost[:] = list(runs)
-            return await with_catalog(self._application, list(runs.values()), (), locked)
+            lost[:] = found
+            return await with_catalog(self._application, runs, (), locked)
 
         await self._application.save_under_lock(decide, Origin(actor=observer))
         return lost
 
     def _lose(self, run: JobRun, locked: Locked) -> None:
-        if run.holder is None:
+        holder = run.holder
+        if holder is None:
             return
-        message = f"worker {run.holder.worker_id} stopped answering"
-        run.lose(run.holder, locked.now, message, self._application.random.random)
+        message = f"worker {holder.worker_id} stopped answering"
+        random = self._application.random.random
+        run.lose(holder, locked.now, message, random)

@@ -1,8 +1,9 @@
 """One transaction of the writer, in two round trips.
 
-First what is needed is read under the lock, then all is written. Where something is decided under the lock, what the decision reads lies in between: one round trip
-for a claim. What is to be written follows from what was read by `eventlog.append.plan`; which
-errors mean what is the writer's business.
+First what is needed is read under the lock, then all is written. Where something is decided under
+the lock, what the decision reads lies in between: one round trip for a claim. What is to be written
+follows from what was read by `eventlog.append.plan`; which errors mean what is the writer's
+business.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -81,7 +82,8 @@ async def prepare(
     written = plan.statements()
     for request in requests:
         if isinstance(request.outcome, Saved):
-            request.outcome = Saved(request.outcome.positions, plan.rows_of(request.unit))
+            rows = plan.rows_of(request.unit)
+            request.outcome = Saved(request.outcome.positions, rows)
     return written
 
 
@@ -110,11 +112,15 @@ async def committed(connection: Connection, files: LogFiles, requests: Iterable[
     """
     wanted: dict[Key, tuple[str, bytes]] = {}
     for request in requests:
-        if request.appended:
-            for event in request.unit.events:
-                wanted[key_of(event)] = (event.topic, event.state)
+        if not request.appended:
+            continue
+        for event in request.unit.events:
+            key = key_of(event)
+            wanted[key] = (event.topic, event.state)
     await connection.execute(sql.BEGIN_LOCKED)
-    values = {"ids": [key[0] for key in wanted], "versions": [key[1] for key in wanted]}
+    ids = [aggregate_id for aggregate_id, _ in wanted]
+    versions = [version for _, version in wanted]
+    values = {"ids": ids, "versions": versions}
     rows = await read_rows(connection, HistoryRow, statements.READ_BACK, values)
     found = await resolved(connection, files.archive, rows)
     await roll_back(connection)
@@ -151,4 +157,5 @@ async def _begin(
     if present is None:
         return None
     [row] = as_rows(_Present, present.rows)
-    return LockedLog(connection, from_iso(row["now"]), finder, claim)
+    now = from_iso(row["now"])
+    return LockedLog(connection, now, finder, claim)

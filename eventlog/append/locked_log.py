@@ -83,7 +83,9 @@ class LockedLog(Locked):
         limited = as_rows(Limited, claim.limits.rows)
         front = as_rows(Candidate, claim.front.rows)
         run_ids = await claims.candidates(self._connection, self._now, claim.limit, limited, front)
-        rows = {"job_run": run_ids} if run_ids else {}
+        rows: dict[str, list[UUID]] = {}
+        if run_ids:
+            rows["job_run"] = run_ids
         self._sought = Needs(run_ids, rows, len(run_ids))
         return run_ids
 

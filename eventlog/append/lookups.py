@@ -75,18 +75,21 @@ class Finder:
     def needs_of(self, units: Sequence[Unit]) -> Needs:
         """Return what these units need and is not known yet."""
         ids: dict[UUID, None] = {}
+        events: list[StoredEvent] = []
         for unit in units:
-            ids |= dict.fromkeys((*unit.aggregate_ids, *unit.expects))
+            ids |= dict.fromkeys(unit.aggregate_ids)
+            ids |= dict.fromkeys(unit.expects)
             if unit.continues is not None:
                 ids[unit.continues] = None
+            events += unit.events
         heads = [aggregate_id for aggregate_id in ids if aggregate_id not in self.found.heads]
-        events = [event for unit in units for event in unit.events]
         rows: dict[str, list[UUID]] = {}
         for subject, old in _old_by_subject(events).items():
             missing = [aggregate_id for aggregate_id in old if not self._is_read(aggregate_id)]
             if missing:
                 rows[subject] = missing
-        return Needs(heads, rows, len(events) - len(self.found.positions))
+        positions = len(events) - len(self.found.positions)
+        return Needs(heads, rows, positions)
 
     def _is_read(self, aggregate_id: UUID) -> bool:
         return aggregate_id in self.found.rows or aggregate_id in self._read
@@ -111,24 +114,27 @@ class Finder:
                 # The table's answer is final, also where it has no such row.
                 self._read.update(unknown)
                 table = BY_SUBJECT[subject]
-                self._tables.append((table, trip.ask(select_sql(table), (unknown,))))
+                answer = trip.ask(select_sql(table), (unknown,))
+                self._tables.append((table, answer))
 
     def take(self) -> None:
         """Read the answers to what was asked."""
         found = self.found
-        for head in as_rows(HeadRow, self._heads.rows):
-            correlation_id = head["correlation_id"]
-            found.heads[UUID(head["originator_id"])] = Head(
-                head["originator_version"],
-                None if correlation_id is None else UUID(correlation_id),
-            )
+        for row in as_rows(HeadRow, self._heads.rows):
+            head = Head(row["originator_version"])
+            if row["correlation_id"] is not None:
+                head.correlation_id = UUID(row["correlation_id"])
+            aggregate_id = UUID(row["originator_id"])
+            found.heads[aggregate_id] = head
         for place in as_rows(PositionRow, self._positions.rows):
             found.positions.append(place["position"])
         for table, answer in self._tables:
-            for row in answer.rows:
-                found.rows[table.id_of(row)] = row
+            for projected in answer.rows:
+                aggregate_id = table.id_of(projected)
+                found.rows[aggregate_id] = projected
         for aggregate_id in self._kept:
-            kept = self._running.row(aggregate_id, found.heads[aggregate_id].version)
+            head = found.heads[aggregate_id]
+            kept = self._running.row(aggregate_id, head.version)
             if kept is not None:
                 found.rows[aggregate_id] = kept
         self._heads = Answer()
@@ -147,8 +153,12 @@ class Finder:
             self.ask(trip, needs)
             await trip.go()
             self.take()
-        events = [(*key_of(event), event.state) for unit in units for event in unit.events]
-        plain = await plain_states(self._connection, self.files.master_keys, events)
+        states: list[tuple[UUID, int, bytes]] = []
+        for unit in units:
+            for event in unit.events:
+                aggregate_id, version = key_of(event)
+                states.append((aggregate_id, version, event.state))
+        plain = await plain_states(self._connection, self.files.master_keys, states)
         self.found.plain.update(plain)
 
 
@@ -159,5 +169,6 @@ def _old_by_subject(events: Iterable[StoredEvent]) -> dict[str, list[UUID]]:
         aggregate_id, version = key_of(event)
         if version > 1:
             subject, _, _ = event.topic.partition(".")
-            old.setdefault(subject, {})[aggregate_id] = None
+            of_subject = old.setdefault(subject, {})
+            of_subject[aggregate_id] = None
     return {subject: list(ids) for subject, ids in old.items()}

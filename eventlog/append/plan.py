@@ -94,19 +94,23 @@ class Plan:
             head.version = versions[aggregate_id]
             head.correlation_id = correlation_id
         positions: list[int] = []
+        origin = unit.origin
         for event, key in zip(unit.events, keys, strict=True):
-            causation_id = unit.origin.causation_id
+            causation_id = origin.causation_id
             if causation_id is None:
                 causation_id = _previous(key, keys[0])
-            why = _Why(unit.origin.actor, correlation_id, causation_id)
-            positions.append(self._add(event, key, why))
+            why = _Why(origin.actor, correlation_id, causation_id)
+            position = self._add(event, key, why)
+            positions.append(position)
         return positions
 
     def statements(self) -> list[Statement]:
         """Fold the events onto their rows; return what writes both, and announces them."""
-        written = [(statements.INSERT, orjson.dumps(self.events).decode())]
+        events = orjson.dumps(self.events).decode()
+        written = [(statements.INSERT, events)]
         for subject, envelopes in self._envelopes.items():
-            written += self._project(BY_SUBJECT[subject], envelopes)
+            table = BY_SUBJECT[subject]
+            written += self._project(table, envelopes)
         news = str(self.events[-1]["position"])
         if any(row.get("status") == FIRST_STATUS for row in self.rows.values()):
             news += sql.PENDING
@@ -132,7 +136,8 @@ class Plan:
         if version == 1:
             state = self.found.plain.get(aggregate_id, state)
         envelope = bare_envelope(aggregate_id, version, position, event.topic, state)
-        self._envelopes.setdefault(envelope.subject, []).append(envelope)
+        of_subject = self._envelopes.setdefault(envelope.subject, [])
+        of_subject.append(envelope)
         return position
 
     def _project(self, table: Table, envelopes: list[Envelope]) -> list[Statement]:
@@ -156,10 +161,11 @@ class Plan:
             self.rows[aggregate_id] = table.moved(row, changed)
             if aggregate_id in changes:
                 changes[aggregate_id].update(changed)
-        written = _updates(table, changes)
+        written: list[Statement] = []
         if new:
             rows = [self.rows[aggregate_id] for aggregate_id in new]
-            written.insert(0, (insert_sql(table), _json(rows)))
+            written.append((insert_sql(table), _json(rows)))
+        written += _updates(table, changes)
         return written
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
@@ -233,7 +239,11 @@ def _updates(table: Table, changes: Mapping[UUID, Changes]) -> list[Statement]:
         changed[table.key] = str(aggregate_id)
         columns = tuple(sorted(changed))
         by_columns.setdefault(columns, []).append(changed)
-    return [(update_sql(table, columns), _json(rows)) for columns, rows in by_columns.items()]
+    written: list[Statement] = []
+    for columns, rows in by_columns.items():
+        statement = update_sql(table, columns)
+        written.append((statement, _json(rows)))
+    return written
 
 
 def _json(rows: Sequence[Row]) -> str:

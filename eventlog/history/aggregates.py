@@ -32,12 +32,18 @@ async def histories_of(
     histories: dict[UUID, list[StoredEvent]] = {aggregate_id: [] for aggregate_id in ids}
     for row in await resolved(connection, files.archive, rows):
         aggregate_id = UUID(row["originator_id"])
-        event = StoredEvent(aggregate_id, row["originator_version"], row["topic"], row["state"])
+        version = row["originator_version"]
+        event = StoredEvent(aggregate_id, version, row["topic"], row["state"])
         histories[aggregate_id].append(event)
-    present = {key: history for key, history in histories.items() if history}
-    firsts = [(key, one[0].originator_version, one[0].state) for key, one in present.items()]
+    found: dict[UUID, list[StoredEvent]] = {}
+    firsts: list[tuple[UUID, int, bytes]] = []
+    for aggregate_id, history in histories.items():
+        if history:
+            found[aggregate_id] = history
+            first = history[0]
+            firsts.append((aggregate_id, first.originator_version, first.state))
     plain = await plain_states(connection, files.master_keys, firsts)
-    for key, state in plain.items():
-        history = present[key]
+    for aggregate_id, state in plain.items():
+        history = found[aggregate_id]
         history[0] = replace(history[0], state=state)
-    return present
+    return found

@@ -84,25 +84,33 @@ class Past:
         if sought.finds_nothing:
             return [], False
         ids = await self._page(sought, limit, offset)
+        has_more = len(ids) > limit
         shown = ids[:limit]
         rows = await rows_by_id(self._connection, job_runs.TABLE, shown)
         were = await self._as_they_were(job_runs.TABLE, rows)
-        return [were[run_id] for run_id in shown], len(ids) > limit
+        return [were[run_id] for run_id in shown], has_more
 
     async def _page(self, sought: Sought, limit: int, offset: int) -> list[UUID]:
         """Return the ids of a page of runs, and one more where more follow."""
         runs = sought.runs
-        one_by_one = runs.search is not None and await starts_many(self._connection, sought.ids)
+        one_by_one = False
+        if runs.search is not None:
+            one_by_one = await starts_many(self._connection, sought.ids)
         then = Then(position=self.position)
-        if set(runs.statuses) & set(past.ALIVE):  # What had ended is found without.
-            then = await self.then(past.jobs_to_search(sought))
+        alive = set(past.ALIVE)
+        if alive.intersection(runs.statuses):  # What had ended is found without.
+            job_ids = past.jobs_to_search(sought)
+            then = await self.then(job_ids)
         query = past.newest_first(runs, one_by_one=one_by_one)
         values = past.values_of(then, sought, limit, offset)
         return await read_ids(self._connection, query, values)
 
     async def counts(self, definition_id: UUID | None) -> dict[str, int]:
         """Return how many runs there were in each status, of one job or of all."""
-        then = await self.then(None if definition_id is None else [definition_id])
+        job_ids = None
+        if definition_id is not None:
+            job_ids = [definition_id]
+        then = await self.then(job_ids)
         return await past.counts(self._connection, then)
 
     async def then(self, job_ids: list[UUID] | None) -> Then:
@@ -127,9 +135,14 @@ class Past:
 
     async def _as_they_were(self, table: TableOf[P], rows: Mapping[UUID, P]) -> dict[UUID, P]:
         """Return the rows as they were at the position; those not there yet are left out."""
-        later = [key for key, row in rows.items() if row["position"] > self.position]
-        were = {key: row for key, row in rows.items() if row["position"] <= self.position}
-        were.update(await folded(self._connection, self._files, table, later, self.position))
+        were: dict[UUID, P] = {}
+        later: list[UUID] = []
+        for aggregate_id, row in rows.items():
+            if row["position"] > self.position:
+                later.append(aggregate_id)
+            else:
+                were[aggregate_id] = row
+        were |= await folded(self._connection, self._files, table, later, self.position)
         return were
 
 
@@ -139,9 +152,9 @@ def _named_job(job: JobDefinitionRow) -> NamedJob:
 
 async def _position(connection: Connection, files: LogFiles, as_of: int | datetime | None) -> int:
     if isinstance(as_of, datetime):
-        now = from_iso(await read_value(connection, str, sql.NOW))
-        if as_of > now:
-            raise _to_come(f"{to_iso(as_of)} lies in the future: it is {to_iso(now)}")
+        present = await read_value(connection, str, sql.NOW)
+        if as_of > from_iso(present):
+            raise _to_come(f"{to_iso(as_of)} lies in the future: it is {present}")
         return await position_before(connection, files.archive, as_of, inclusive=True)
     head = await read_value(connection, int, sql.HEAD)
     if as_of is None:

@@ -61,7 +61,8 @@ class Audit:
         """Return the next events after a position that the filter lets pass."""
         async with borrowed(self._pool) as connection:
             if wanted.since is not None:
-                after = max(after, await position_before(connection, self._archive, wanted.since))
+                before = await position_before(connection, self._archive, wanted.since)
+                after = max(after, before)
             head = await read_value(connection, int, sql.HEAD)
             last = head
             if wanted.until is not None:
@@ -217,21 +218,29 @@ async def _matching_in_log(
     connection: Connection, wanted: EventFilter, stretch: _Stretch
 ) -> list[StoredRow]:
     values: dict[str, object] = {
-        "types": [_pattern(topic) for topic in wanted.types] or None,
-        "kind": None if wanted.kind is None else _pattern(f"{wanted.kind}.*"),
+        "after": stretch.after,
+        "limit": stretch.limit,
         "aggregate_id": wanted.aggregate_id,
         "actor": wanted.actor,
         "correlation_id": wanted.correlation_id,
         "until": wanted.until,
         "end": stretch.until,
+        "types": None,
+        "kind": None,
     }
-    conditions = [condition for name, condition in _CONDITIONS.items() if values[name] is not None]
+    if wanted.types:
+        values["types"] = [_pattern(topic) for topic in wanted.types]
+    if wanted.kind is not None:
+        values["kind"] = _pattern(f"{wanted.kind}.*")
+    conditions = ["notification_id > %(after)s"]
+    for name, condition in _CONDITIONS.items():
+        if values[name] is not None:
+            conditions.append(condition)
     query = f"""
         SELECT {sql.ENVELOPE_COLUMNS}, {sql.ARCHIVED_TO} AS archived_to FROM {sql.EVENTS_TABLE}
-        WHERE {" AND ".join(["notification_id > %(after)s", *conditions])}
+        WHERE {" AND ".join(conditions)}
         ORDER BY notification_id LIMIT %(limit)s
     """
-    values.update(after=stretch.after, limit=stretch.limit)
     return await read_rows(connection, StoredRow, query, values)
 
 

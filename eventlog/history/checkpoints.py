@@ -1,10 +1,10 @@
 """Checkpoints of time travel.
 
 Each lists, as of some position, which runs are pending and running, and how many of each job have
-ended. They are derived from the log and from `job_runs`, and only ever save time: without them every
-answer is the same. Whoever finds `job_runs` wrong and mends it drops them (`forget_checkpoints`; a
-rebuild does): the watchers make them anew, step by step, or recomputes them at once
-(`Checkpoints.recompute`).
+ended. They are derived from the log and from `job_runs`, and only ever save time: without them
+every answer is the same. Whoever finds `job_runs` wrong and mends it drops them
+(`forget_checkpoints`; a rebuild does). Then the watchers make them anew, step by step; or whoever
+dropped them recomputes them at once (`Checkpoints.recompute`).
 """
 
 import logging
@@ -105,7 +105,7 @@ class Checkpoints:
         return True
 
     async def _due(self, connection: Connection) -> tuple[int, int] | None:
-        """Return the positions of the last checkpoint and of the one that is due; None while none is."""
+        """Return the positions of the last checkpoint and of the one that is due, if one is."""
         head = await read_value(connection, int, sql.HEAD)
         last = await past.checkpoint_before(connection, head)
         if head - last < self._every:

@@ -56,15 +56,18 @@ class Reader:
         """Return the next events after a position, at least one where there is any."""
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
+            rows: Sequence[EventRow] = ()
             stored = await read_rows(connection, StoredRow, statements.READ_AFTER, values)
-            rows: Sequence[EventRow] = stored
-            archived_to = stored[0]["archived_to"] if stored else None
-            if archived_to is not None and archived_to > position:
-                until = stored[-1]["notification_id"]
-                archived = await first_between(
-                    connection, self._archive, position, until, limit, max_bytes=max_bytes
-                )
-                rows = _within(merged(stored, archived, limit), max_bytes)
+            if stored:
+                rows = stored
+                archived_to = stored[0]["archived_to"]
+                if archived_to is not None and archived_to > position:
+                    until = stored[-1]["notification_id"]
+                    archived = await first_between(
+                        connection, self._archive, position, until, limit, max_bytes=max_bytes
+                    )
+                    together = merged(stored, archived, limit)
+                    rows = _within(together, max_bytes)
             return await envelopes(connection, self._master_keys, rows)
 
     async def news(self, signal: Signal) -> None:
@@ -86,15 +89,18 @@ class Reader:
             wanted: by aggregate, the version after which to begin and the one to end before.
         """
         limit = max(1, CHUNK // len(wanted))
+        afters = [after for after, _ in wanted.values()]
+        befores = [before for _, before in wanted.values()]
         values = {
             "ids": list(wanted),
-            "after": [after for after, _ in wanted.values()],
-            "before": [before for _, before in wanted.values()],
+            "after": afters,
+            "before": befores,
             "limit": limit,
         }
 
         def part(mark: HistoryRow) -> Sequence[int]:
-            after, before = wanted[UUID(mark["originator_id"])]
+            run_id = UUID(mark["originator_id"])
+            after, before = wanted[run_id]
             last = min(before - 1, after + limit)
             return mark["positions"][after:last]
 

@@ -71,7 +71,7 @@ async def moved_since(
     files: LogFiles,
     after: int,
     position: int,
-    job_ids: Sequence[UUID] | None = None,
+    job_ids: list[UUID] | None = None,
 ) -> list[Moved]:
     """Return all runs, or those of these jobs, that have events in (after, position].
 
@@ -83,22 +83,26 @@ async def moved_since(
         "after": after,
         "position": position,
         "first_status": job_runs.FIRST_STATUS,
-        "job_ids": None if job_ids is None else list(job_ids),
+        "job_ids": job_ids,
     }
     moved: list[Moved] = []
     unknown: dict[UUID, tuple[str, int]] = {}
     for group in await read_rows(connection, _Group, _MOVED, values):
         job_id = group["job_definition_id"]
-        if group["past_status"] is not None:
-            moved.append(Moved(job_id, group["past_status"], group["created"]))
+        status = group["past_status"]
+        created = group["created"]
+        if status is not None:
+            moved.append(Moved(job_id, status, created))
             continue
-        for run_id, created in zip(group["ids"] or (), group["created"], strict=True):
-            unknown[UUID(run_id)] = (job_id, created)
+        ids = group["ids"] or []
+        for run_id, created_position in zip(ids, created, strict=True):
+            unknown[UUID(run_id)] = (job_id, created_position)
     statuses = await folded_parts(
         connection, files, job_runs.TABLE, list(unknown), position, _status
     )
-    for id_, (job_id, created) in unknown.items():
-        moved.append(Moved(job_id, statuses[id_], [created]))
+    for id_, (job_id, created_position) in unknown.items():
+        alone = Moved(job_id, statuses[id_], [created_position])
+        moved.append(alone)
     return moved
 
 
@@ -124,7 +128,8 @@ async def folded(
     found = await read_rows(connection, HistoryRow, statements.HISTORIES_UP_TO, values)
     events = await resolved(connection, files.archive, found, until_then)
     for event in await envelopes(connection, files.master_keys, events):
-        rows[event.aggregate_id] = table.fold(rows.get(event.aggregate_id), event)
+        before = rows.get(event.aggregate_id)
+        rows[event.aggregate_id] = table.fold(before, event)
     return rows
 
 
@@ -144,5 +149,6 @@ async def folded_parts(  # noqa: PLR0913 - `folded`, and which part
     for start in range(0, len(ids), FOLDED_AT_ONCE):
         chunk = ids[start : start + FOLDED_AT_ONCE]
         rows = await folded(connection, files, table, chunk, position)
-        parts.update({key: part(row) for key, row in rows.items()})
+        for aggregate_id, row in rows.items():
+            parts[aggregate_id] = part(row)
     return parts

@@ -70,9 +70,9 @@ class Replay:
                 return
             for event in part:
                 self._rows[event.aggregate_id] = self._fold(event)
-            missing = {
-                key: before for key, before in missing.items() if self._version(key) != before - 1
-            }
+            for key, (_, before) in wanted.items():
+                if self._version(key) == before - 1:
+                    del missing[key]
 
     async def _forget_erased(self, events: Sequence[Envelope]) -> None:
         """Take out of the rows at hand what has been erased since they were folded.
@@ -86,10 +86,12 @@ class Replay:
                 personal[event.aggregate_id] = job_runs.TABLE.own(row)
         if not personal:
             return
-        key_ids = {key_id for row in personal.values() for key_id in row["personal"] or ()}
+        key_ids: set[str] = set()
+        for run in personal.values():
+            key_ids.update(run["personal"] or ())
         living = await self._reader.living_keys(key_ids)
-        for aggregate_id, row in personal.items():
-            self._rows[aggregate_id] = _without_erased(row, living)
+        for aggregate_id, run in personal.items():
+            self._rows[aggregate_id] = _without_erased(run, living)
 
     def _version(self, aggregate_id: UUID) -> int:
         row = self._rows.get(aggregate_id)
@@ -113,8 +115,10 @@ class Replay:
 
 
 def _without_erased(run: RunRow, living: Collection[str]) -> RunRow:
+    personal = run["personal"] or {}
     gone: list[str] = []
-    for key_id, names in (run["personal"] or {}).items():
+    for key_id, names in personal.items():
         if key_id not in living:
             gone += names
-    return {**run, "parameters": erased_from(run["parameters"], gone)}
+    parameters = erased_from(run["parameters"], gone)
+    return {**run, "parameters": parameters}

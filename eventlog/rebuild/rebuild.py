@@ -142,7 +142,8 @@ class _Holder(TypedDict):
 _HOLDER = """
     SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND classid = %(high)s AND objid = %(low)s AND objsubid = 1
-        AND granted AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND granted
+        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 

@@ -66,21 +66,25 @@ class Mender:
         Raises:
             FoldError: the log cannot be folded.
         """
-        done, last = 0, None
+        done = 0
+        last: UUID | None = None
         while keys := await self._keys_after(last):
             await self._batch(keys)
-            done, last = done + len(keys), keys[-1]
+            done += len(keys)
+            last = keys[-1]
             progress(done)
 
     async def _keys_after(self, last: UUID | None) -> list[UUID]:
         key = self._table.key
         query = f"SELECT {key} FROM {self._staged} WHERE {key} > %(last)s OR %(last)s IS NULL"
         page = f"{query} ORDER BY {key} LIMIT %(limit)s"
-        return await read_ids(self._connection, page, {"last": last, "limit": self._size})
+        values = {"last": last, "limit": self._size}
+        return await read_ids(self._connection, page, values)
 
     async def _batch(self, keys: Sequence[UUID]) -> None:
         """Mend these rows, however often they move on or are in each other's way."""
-        collisions, self._seen = 0, self._position
+        collisions = 0
+        self._seen = self._position
         while keys:
             await asyncio.sleep(self._pause_s)  # As long for the others as for us.
             try:
@@ -93,20 +97,24 @@ class Mender:
                 collisions += 1
                 if collisions > MAX_COLLISIONS:
                     raise
-                keys = list(dict.fromkeys([*keys, *await self._rivals(keys)]))
+                rivals = await self._rivals(keys)
+                together = dict.fromkeys([*keys, *rivals])
+                keys = list(together)
                 await self._fold_on(keys)
             else:
-                keys = await self._fold_on([key for key in keys if key not in written])
+                moved_on = [key for key in keys if key not in written]
+                keys = await self._fold_on(moved_on)
 
     async def _write(self, keys: Sequence[UUID], *, leave_first: bool) -> Collection[UUID]:
-        """Make these rows what they must be, in one transaction; return those that had not moved on."""
-        table, connection = self._table, self._connection
+        """Make these rows what they must be; return those that had not moved on."""
+        table = self._table
+        connection = self._connection
+        values = {"keys": keys, "seen": self._seen}
         try:
             async with connection.pipeline():
                 await connection.execute(sql.BEGIN)
                 await connection.execute(sql.LOCK)
                 begun = await connection.execute(sql.MOMENT)
-                values = {"keys": keys, "seen": self._seen}
                 await connection.execute(_delete_sql(table, all_rows=leave_first), values)
                 written = await connection.execute(_upsert_sql(table), values)
                 await connection.execute("COMMIT")
@@ -114,21 +122,25 @@ class Mender:
         except psycopg.Error:
             await connection.execute("ROLLBACK")
             raise
-        [first], [last] = await begun.fetchall(), await ended.fetchall()
+        [first] = await begun.fetchall()
+        [last] = await ended.fetchall()
         self._note_hold(last["s"] - first["s"])
-        return {UUID(row["key"]) for row in await written.fetchall()}
+        rows = await written.fetchall()
+        return {UUID(row["key"]) for row in rows}
 
     def _note_hold(self, hold_s: float) -> None:
         self._pause_s = hold_s
         self.longest_hold_s = max(self.longest_hold_s, hold_s)
-        grown = self._size * min(TARGET_HOLD_S / max(hold_s, 1e-6), 2)
-        self._size = min(max(round(grown), 1), LARGEST_BATCH)
+        factor = TARGET_HOLD_S / max(hold_s, 1e-6)
+        grown = round(self._size * min(factor, 2))
+        self._size = min(max(grown, 1), LARGEST_BATCH)
 
     async def _fold_on(self, keys: Sequence[UUID]) -> list[UUID]:
         """Stage these rows as they must be now; return those that must be."""
         if not keys:
             return []
-        table, connection = self._table, self._connection
+        table = self._table
+        connection = self._connection
         # Before any key is read: later erasures are in the rows or are noticed.
         self._seen = await read_value(connection, int, sql.HEAD)
         query = f"""
@@ -138,28 +150,38 @@ class Mender:
         staged = await read_rows(connection, ProjectedRow, query, {"keys": keys})
         # What has personal data is folded from its beginning: the row beside may hold what is
         # erased meanwhile.
-        kept = {table.id_of(row): row for row in staged if row.get("personal") is None}
+        kept: dict[UUID, ProjectedRow] = {}
+        for row in staged:
+            if row.get("personal") is None:
+                aggregate_id = table.id_of(row)
+                kept[aggregate_id] = row
         rows = await fold_on(connection, self._files, table, keys, kept)
-        await connection.execute(f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)", (keys,))
+        outdated = f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)"
+        await connection.execute(outdated, (keys,))
         line = staging.copy_line(table)
-        async with connection.cursor().copy(staging.copy_sql(table, self._staged)) as copy:
-            await copy.write("".join(map(line, rows.values())))
+        copying = staging.copy_sql(table, self._staged)
+        async with connection.cursor().copy(copying) as copy:
+            lines = map(line, rows.values())
+            await copy.write("".join(lines))
         leaving = f"""
             INSERT INTO {self._staged} ({table.key}, aggregate_version) SELECT unnest(%s::uuid[]), 0
         """
-        await connection.execute(leaving, ([key for key in keys if key not in rows],))
+        gone = [key for key in keys if key not in rows]
+        await connection.execute(leaving, (gone,))
         return list(rows)
 
     async def _rivals(self, keys: Sequence[UUID]) -> list[UUID]:
         """Return the rows that hold what a unique index reserves for these rows."""
         table = self._table
-        found: list[UUID] = []
-        for index in await read_rows(self._connection, _Unique, _UNIQUE, {"table": table.name}):
+        found: dict[UUID, None] = {}
+        values = {"table": table.name}
+        for index in await read_rows(self._connection, _Unique, _UNIQUE, values):
             columns = index["columns"]
             wanted = f"SELECT {columns} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
             query = f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({wanted})"
-            found += await read_ids(self._connection, query, {"keys": keys})
-        return list(dict.fromkeys(found))
+            rivals = await read_ids(self._connection, query, {"keys": keys})
+            found |= dict.fromkeys(rivals)
+        return list(found)
 
 
 class _Unique(TypedDict):
@@ -255,8 +277,9 @@ async def fold_on(
     """
     folded = dict(rows)
     versions = dict.fromkeys(ids, 0)
-    versions.update((key, row["aggregate_version"]) for key, row in rows.items())
-    new = [key for key in versions if key not in folded]
+    for aggregate_id, known in rows.items():
+        versions[aggregate_id] = known["aggregate_version"]
+    new = [aggregate_id for aggregate_id in versions if aggregate_id not in folded]
     plain = await _decrypted(first_plain_states(connection, files.master_keys, new))
     values = {
         "ids": list(versions),

@@ -1,4 +1,4 @@
-"""Subjects' keys while the whole log is folded: read in the fold's own snapshot, and gone with it."""
+"""Subjects' keys while the whole log is folded, in the fold's own snapshot and no longer."""
 
 from contextlib import AsyncExitStack
 

@@ -19,8 +19,9 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 def create_sql(table: Table) -> str:
     """Return the statements that make the temporary tables.
 
-    One is for the expected rows, one for those of them that differ. Without the constraints of the real table: what it would refuse is to be reported, not to end
-    the comparison.
+    One is for the expected rows, one for those of them that differ. They are without the
+    constraints of the real table: what it would refuse is to be reported, not to end the
+    comparison.
     """
     columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
     return f"""
@@ -110,11 +111,12 @@ def _mismatch(table: Table) -> str:
     """
     wanted = ", ".join(f"wanted.{name}" for name in table.columns)
     held = ", ".join(f"held.{name}::{kind}" for name, kind in table.columns.items())
-    unequal = " OR ".join(_unequal(name, kind) for name, kind in table.columns.items())
+    unequal = [_unequal(name, kind) for name, kind in table.columns.items()]
+    differs = " OR ".join(unequal)
     return f"""
         FROM {expected(table)} AS wanted
         FULL JOIN {table.name} AS held ON wanted.{table.key} = held.{table.key}
-        WHERE ROW({wanted})::record *<> ROW({held})::record AND ({unequal})
+        WHERE ROW({wanted})::record *<> ROW({held})::record AND ({differs})
     """
 
 

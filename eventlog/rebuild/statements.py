@@ -37,7 +37,8 @@ FOLD_SOME = f"""
     WHERE topic ^@ %(prefix)s
     UNION ALL
     SELECT id, head_version, NULL, NULL, NULL, archive, positions, known.version
-    FROM archived_runs JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version) USING (id)
+    FROM archived_runs
+    JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version) USING (id)
     ORDER BY originator_id, originator_version
 """
 

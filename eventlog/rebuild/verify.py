@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg.rows import tuple_row
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.json_values import JsonObject
+from domain.json_values import Json, JsonObject
 from eventlog.archive.files import ArchiveError
 from eventlog.archive.reading import HistoryRow, events_between, resolved
 from eventlog.database import sql
@@ -56,12 +56,15 @@ class Difference:
         columns: JsonObject = {}
         for name, (wanted, held) in self.columns.items():
             columns[name] = {"expected": wanted, "found": held}
+        events: list[Json] = []
+        for position, topic in self.events:
+            events.append({"position": position, "type": topic})
         return {
             "table": self.table,
             "key": self.key,
             "kind": self.kind,
             "columns": columns,
-            "events": [{"position": position, "type": topic} for position, topic in self.events],
+            "events": events,
         }
 
 
@@ -226,9 +229,10 @@ async def differences(moment: Snapshot, table: Table) -> AsyncIterator[Differenc
         await cursor.execute(staging.differences_sql(table).encode())
         while fetched := await cursor.fetchmany(DIFFERENCES_CHUNK):
             chunk = as_rows(DifferenceRow, fetched)
-            events = await _events_of(moment, table, [row["key"] for row in chunk])
-            for row in chunk:
-                yield _difference(table, row, events[row["key"]])
+            keys = [row["key"] for row in chunk]
+            events = await _events_of(moment, table, keys)
+            for key, row in zip(keys, chunk, strict=True):
+                yield _difference(table, row, events[key])
 
 
 async def _events_of(
@@ -239,7 +243,8 @@ async def _events_of(
     places = await read_rows(moment.tables, HistoryRow, statements.PLACES, values)
     events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
     for place in await resolved(moment.tables, moment.archive, places):
-        events[place["originator_id"]].append((place["notification_id"], place["topic"]))
+        of_row = events[place["originator_id"]]
+        of_row.append((place["notification_id"], place["topic"]))
     return events
 
 
@@ -257,15 +262,16 @@ async def _check(
 
 
 def _difference(table: Table, row: DifferenceRow, events: Sequence[tuple[int, str]]) -> Difference:
+    key = row["key"]
     if row["missing"]:
-        return Difference(table.name, row["key"], "missing", {}, events)
+        return Difference(table.name, key, "missing", {}, events)
     if row["extra"]:
-        return Difference(table.name, row["key"], "extra", {}, events)
+        return Difference(table.name, key, "extra", {}, events)
     columns: dict[str, tuple[str | None, str | None]] = {}
     for name, wanted, held in zip(table.columns, row["wanted"], row["held"], strict=True):
         if wanted != held:
             columns[name] = (wanted, held)
-    return Difference(table.name, row["key"], "differs", columns, events)
+    return Difference(table.name, key, "differs", columns, events)
 
 
 async def lay_out_archives(connection: Connection, archive: Path | None) -> None:
@@ -283,8 +289,9 @@ async def lay_out_archives(connection: Connection, archive: Path | None) -> None
         async for chunk in chunks:
             async with connection.cursor().copy(statements.COPY_UNARCHIVED) as copy:
                 for event in chunk:
+                    aggregate_id = UUID(event["aggregateId"])
+                    key = (aggregate_id, event["version"], event["position"])
                     state = event["state"].encode()
-                    key = (UUID(event["aggregateId"]), event["version"], event["position"])
                     await copy.write_row((*key, event["topic"], state))
             laid += len(chunk)
     if laid != told:

@@ -1,8 +1,12 @@
-"""The attempts of a run, one entry for each execution, folded from the run's history. No table: it is read rarely."""
+"""The attempts of a run, one entry for each execution, folded from the run's history.
+
+There is no table of them: they are read rarely.
+"""
 
 from collections.abc import Callable, Iterable
+from typing import cast
 
-from domain.clock import from_iso, ms_between
+from domain.clock import ms_since
 from domain.json_values import JsonObject
 from projections.envelope import Envelope
 
@@ -20,7 +24,7 @@ def attempts(history: Iterable[Envelope]) -> list[JsonObject]:
         if event.topic == "job_run.started":
             entries.append(_started(event))
         elif entries and event.data.get("execution") == entries[-1]["execution"]:
-            entries[-1] = {**entries[-1], **_changes(entries[-1], event)}
+            entries[-1].update(_changes(entries[-1], event))
     return entries
 
 
@@ -43,17 +47,16 @@ def _started(event: Envelope) -> JsonObject:
 
 def _changes(entry: JsonObject, event: Envelope) -> JsonObject:
     """Return the fields that an event of the entry's execution changes."""
+    changed: JsonObject = {}
     logs_url = event.data.get("logs_url")
-    reported: JsonObject = {} if logs_url is None else {"logsUrl": logs_url}
+    if logs_url is not None:
+        changed["logsUrl"] = logs_url
     outcome = _OUTCOMES.get(event.topic)
-    if outcome is None:
-        return reported
-    return {
-        **reported,
-        **outcome(event.data),
-        "endedAt": event.at,
-        "durationMs": ms_between(from_iso(str(entry["startedAt"])), from_iso(event.at)),
-    }
+    if outcome is not None:
+        changed |= outcome(event.data)
+        changed["endedAt"] = event.at
+        changed["durationMs"] = ms_since(cast("str", entry["startedAt"]), event.at)
+    return changed
 
 
 def _failed(data: JsonObject) -> JsonObject:
@@ -61,8 +64,10 @@ def _failed(data: JsonObject) -> JsonObject:
 
 
 def _timed_out(data: JsonObject) -> JsonObject:
-    by_handler = data["failure_reason"] == "handler"
-    return {"outcome": "expired" if by_handler else "timed_out", **_why(data)}
+    outcome = "timed_out"
+    if data["failure_reason"] == "handler":
+        outcome = "expired"
+    return {"outcome": outcome, **_why(data)}
 
 
 def _lost(data: JsonObject) -> JsonObject:

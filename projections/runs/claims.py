@@ -76,7 +76,7 @@ FRONT_OF_QUEUE = f"""
 
 
 def front_of_queue(limit: int) -> str:
-    """Return the query for the front of the queue with its limit written out.
+    """Return the query for the front of the queue, with its limit written out.
 
     So, and with the present in a subquery, every execution has the same prospects, and PostgreSQL
     keeps one plan: to plan takes six times as long as to look.
@@ -85,14 +85,17 @@ def front_of_queue(limit: int) -> str:
 
 
 def first_questions(slots: int) -> tuple[str, str]:
-    """Return what `candidates` looks at first, without parameters: the limits, and the front as of `PRESENT`."""
-    return _LIMITED, front_of_queue(_in_front(slots)).replace(
-        "%(now)s", "current_setting('apphub.now')"
-    )
+    """Return what `candidates` looks at first: the limits, and the front as of `PRESENT`.
+
+    They are statements without parameters.
+    """
+    front = front_of_queue(_in_front(slots))
+    return _LIMITED, front.replace("%(now)s", "current_setting('apphub.now')")
 
 
 def _in_front(slots: int) -> int:
-    return 2 * (1 << (slots - 1).bit_length()) + FRONT  # Few different limits, and so few plans.
+    rounded = 1 << (slots - 1).bit_length()  # Few different limits, and so few plans.
+    return 2 * rounded + FRONT
 
 
 _BY_JOB = f"ORDER BY job_definition_id, {_KEYED}, priority DESC, scheduled_at, id LIMIT 1"
@@ -103,7 +106,8 @@ JOBS = f"""
         (SELECT job_definition_id FROM job_runs WHERE status = 'pending' {_BY_JOB})
         UNION ALL
         SELECT next.* FROM waiting CROSS JOIN LATERAL (
-            SELECT job_definition_id FROM job_runs WHERE status = 'pending' AND job_definition_id > job_id {_BY_JOB}
+            SELECT job_definition_id FROM job_runs
+            WHERE status = 'pending' AND job_definition_id > job_id {_BY_JOB}
         ) AS next
     )
     SELECT job_id FROM waiting
@@ -111,21 +115,25 @@ JOBS = f"""
 """The jobs of which a run waits."""
 
 FIRST_OF_JOBS = f"""
-    {_SHOWN} FROM unnest(%(job_ids)s::uuid[]) AS job (id) CROSS JOIN unnest(ARRAY[0, 1]) AS kind (keyed)
+    {_SHOWN} FROM unnest(%(job_ids)s::uuid[]) AS job (id)
+    CROSS JOIN unnest(ARRAY[0, 1]) AS kind (keyed)
     CROSS JOIN LATERAL (
-        {_DUE} AND job_definition_id = job.id AND {_KEYED} = kind.keyed {_IN_ORDER} LIMIT %(limit)s
+        {_DUE} AND job_definition_id = job.id AND {_KEYED} = kind.keyed
+        {_IN_ORDER} LIMIT %(limit)s
     ) AS run
 """
 
 KEYS = """
     WITH RECURSIVE waiting (key) AS (
         (SELECT concurrency_value FROM job_runs
-         WHERE status = 'pending' AND job_definition_id = %(job_id)s AND concurrency_value IS NOT NULL
+         WHERE status = 'pending' AND job_definition_id = %(job_id)s
+           AND concurrency_value IS NOT NULL
          ORDER BY concurrency_value LIMIT 1)
         UNION ALL
         SELECT next.* FROM waiting CROSS JOIN LATERAL (
             SELECT concurrency_value FROM job_runs
-            WHERE status = 'pending' AND job_definition_id = %(job_id)s AND concurrency_value > key
+            WHERE status = 'pending' AND job_definition_id = %(job_id)s
+              AND concurrency_value > key
             ORDER BY concurrency_value LIMIT 1
         ) AS next
     )
@@ -135,13 +143,15 @@ KEYS = """
 
 FIRST_OF_KEYS = f"""
     {_SHOWN} FROM unnest(%(keys)s::text[]) AS waiting (key) CROSS JOIN LATERAL (
-        {_DUE} AND job_definition_id = %(job_id)s AND concurrency_value = waiting.key {_IN_ORDER} LIMIT 1
+        {_DUE} AND job_definition_id = %(job_id)s AND concurrency_value = waiting.key
+        {_IN_ORDER} LIMIT 1
     ) AS run
 """
 
 FREE_OF_JOB = f"""
     SELECT run.*, false AS key_runs FROM (
-        {_DUE.replace("FROM job_runs", "FROM job_runs AS run")} AND job_definition_id = %(job_id)s AND {_KEYED} = 1
+        {_DUE.replace("FROM job_runs", "FROM job_runs AS run")}
+          AND job_definition_id = %(job_id)s AND {_KEYED} = 1
           AND NOT concurrency_value = ANY(%(taken)s::text[]) AND NOT EXISTS ({_KEY_RUNS})
         {_IN_ORDER} LIMIT %(limit)s
     ) AS run
@@ -223,7 +233,8 @@ async def claim_candidates(connection: Connection, now: datetime, limit: int) ->
     """Return the due runs to start now. Exact only under the log's lock."""
     async with connection.pipeline():
         limits = await connection.execute(_LIMITED)
-        front = await connection.execute(front_of_queue(_in_front(limit)), {"now": now})
+        in_front = front_of_queue(_in_front(limit))
+        front = await connection.execute(in_front, {"now": now})
     limited = as_rows(Limited, await limits.fetchall())
     first = as_rows(Candidate, await front.fetchall())
     return await candidates(connection, now, limit, limited, first)
@@ -242,9 +253,11 @@ async def candidates(
         return picked
     limits = _Limits(limited)
     waiting = await read_rows(connection, _WaitingJob, JOBS)
-    with_room = [job["job_id"] for job in waiting if not limits.is_full(job["job_id"])]
+    jobs = [row["job_id"] for row in waiting]
+    with_room = [job for job in jobs if not limits.is_full(job)]
     runs = await _first_of_jobs(connection, now, limit, with_room)
-    return limits.pick(sorted(runs, key=_order), limit)
+    runs.sort(key=_order)
+    return limits.pick(runs, limit)
 
 
 async def _first_of_jobs(
@@ -257,14 +270,16 @@ async def _first_of_jobs(
     for job, first in _keyed_by_job(runs).items():
         if len(first) == at_most and _free_keys(first) < limit:
             runs += await _first_of_keys(connection, now, limit, job)
-    return list({run["id"]: run for run in runs}.values())
+    by_id = {run["id"]: run for run in runs}
+    return list(by_id.values())
 
 
 def _keyed_by_job(runs: Iterable[Candidate]) -> dict[str, list[Candidate]]:
     keyed: dict[str, list[Candidate]] = {}
     for run in runs:
         if run["concurrency_value"] is not None:
-            keyed.setdefault(run["job_definition_id"], []).append(run)
+            of_job = keyed.setdefault(run["job_definition_id"], [])
+            of_job.append(run)
     return keyed
 
 
@@ -290,7 +305,8 @@ async def _first_of_keys(
 
 def _free_keys(runs: Sequence[Candidate]) -> int:
     """Return how many of a job's runs could start at the same time, as far as their keys go."""
-    return len({run["concurrency_value"] for run in runs if not run["key_runs"]})
+    free = {run["concurrency_value"] for run in runs if not run["key_runs"]}
+    return len(free)
 
 
 def _order(run: Candidate) -> tuple[int, str, str]:

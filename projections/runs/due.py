@@ -12,7 +12,8 @@ NEXT_DUE = f"""
     {LEVELS}
     SELECT min(first.scheduled_at) AS next_at, clock_timestamp() AS now,
         (SELECT min(start_deadline_at) FROM job_runs
-         WHERE status = 'pending' AND execution = 0 AND start_deadline_at IS NOT NULL) AS next_deadline_at
+         WHERE status = 'pending' AND execution = 0 AND start_deadline_at IS NOT NULL)
+            AS next_deadline_at
     FROM level CROSS JOIN LATERAL (
         SELECT scheduled_at FROM job_runs WHERE status = 'pending' AND priority = level.priority
         ORDER BY scheduled_at LIMIT 1

@@ -36,10 +36,13 @@ def newest_first(runs: RunFilter, *, far: bool = False) -> str:
     if runs.search is not None:
         wanted.append(MATCHES)
     condition = " AND ".join(wanted)
-    columns = "created_position" if far else "*"
+    columns = "*"
+    if far:
+        columns = "created_position"
     branches = [_branch(columns, condition)]
     if runs.statuses:
-        branches = [_branch(columns, f"{condition} AND {status}") for status in _statuses(runs)]
+        narrowed = [f"{condition} AND {status}" for status in _statuses(runs)]
+        branches = [_branch(columns, one) for one in narrowed]
     page = f"""
         SELECT * FROM ({" UNION ALL ".join(branches)}) AS page
         ORDER BY created_position DESC OFFSET %(offset)s LIMIT %(limit)s

@@ -109,12 +109,15 @@ def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
 
 def _branches(runs: RunFilter, *, one_by_one: bool) -> list[str]:
     plain = " AND ".join(["created_position <= %(position)s", *conditions(runs)])
-    matching = plain if runs.search is None else f"{plain} AND {MATCHES}"
-    wanted = matching
+    matching = plain
+    wanted = plain
     branch = _branch
-    if runs.search is not None and not one_by_one:
-        wanted = plain
-        branch = _searched_branch
+    if runs.search is not None:
+        matching = f"{plain} AND {MATCHES}"
+        if one_by_one:
+            wanted = matching
+        else:
+            branch = _searched_branch
     statuses = set(runs.statuses)
     if not statuses or statuses == set(STATUSES):
         return [branch(wanted)]
@@ -139,7 +142,8 @@ def _searched_branch(condition: str) -> str:
         SELECT id, created_position FROM (
             SELECT part.* FROM unnest(%(found)s::uuid[]) AS job (id)
             CROSS JOIN LATERAL (
-                SELECT id, created_position FROM job_runs WHERE job_definition_id = job.id AND {condition}
+                SELECT id, created_position FROM job_runs
+                WHERE job_definition_id = job.id AND {condition}
                 ORDER BY created_position DESC LIMIT %(page_end)s
             ) AS part
             UNION SELECT id, created_position FROM (
