@@ -3,13 +3,14 @@
 Both are read in one snapshot, however busily the service goes on writing.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
+from psycopg import AsyncCursor
 from psycopg.rows import tuple_row
 from typing_extensions import ReadOnly, TypedDict
 
@@ -176,13 +177,14 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
     async with (
         moment.log.cursor(row_factory=tuple_row) as cursor,
         moment.tables.cursor().copy(copying) as copy,
+        # Closed in any case: a stream that is left open keeps its session locked.
+        aclosing(_stream(cursor, values)) as stream,
     ):
-        stream = cursor.stream(statements.FOLD_ALL, values, binary=True, size=EVENTS_A_READ)
-        async for event in stream:
-            stored = cast("Stored", event)
-            if stored[1] == 1 and stored[4].startswith(MARK):
-                stored = await moment.keys.plain(stored)
-            row = folder.add(stored)
+        async for stored in stream:
+            event = stored
+            if event[1] == 1 and event[4].startswith(MARK):
+                event = await moment.keys.plain(stored)
+            row = folder.add(event)
             events += 1
             if row is not None:
                 lines.append(line(row))
@@ -197,6 +199,13 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
         await copy.write("".join(lines))
     progress(f"{table.name}: folding", events, events)
     return events, rows + len(lines)
+
+
+def _stream(
+    cursor: AsyncCursor[tuple[Any, ...]], values: Mapping[str, object]
+) -> AsyncGenerator[Stored]:
+    events = cursor.stream(statements.FOLD_ALL, values, binary=True, size=EVENTS_A_READ)
+    return cast("AsyncGenerator[Stored]", events)
 
 
 _Explained = TypedDict("_Explained", {"QUERY PLAN": list[dict[str, dict[str, int]]]})
