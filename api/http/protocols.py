@@ -13,16 +13,11 @@ from api.http.connections import (
     LATE,
     NO_HTTP,
     TOO_MANY_CONNECTIONS,
-    Connections,
     LargeBody,
     ServerConfig,
 )
 from api.http.websocket_protocol import WebSocketProtocol
-from api.http.wire import ABORT, HeadWithBody, Pieces
-
-_PIECE_BYTES = 8_192
-
-_WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
+from api.http.wire import ABORT, PIECE_BYTES, HeadWithBody, Pieces, is_one_request
 
 
 def server_config(app: ASGIApp, port: int = 0) -> ServerConfig:
@@ -37,41 +32,36 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     _server: ServerConfig
-    _limited: Connections
     _running: RequestResponseCycle | None = None
     _is_refused = False
     _unread: Pieces
     _discarded_bytes = 0
-
     _in_head = False
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
-
     _in_body = False
     _declared_bytes = 0
     _body_bytes = 0
     _window_bytes = 0
     _body_timer: asyncio.TimerHandle | None = None
-
     _large_body: LargeBody | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, if need be instead of one that only waits."""
         super().connection_made(transport)
         self._server = cast("ServerConfig", self.config)
-        self._limited = self._server.limited
         self._unread = Pieces()
-        if not self._limited.has_room(len(self.connections)):
+        if not self._server.limited.has_room(len(self.connections)):
             self._is_refused = True
             transport.write(TOO_MANY_CONNECTIONS)
             transport.close()
             return
-        self._limited.waits(self, transport)
+        self._server.limited.waits(self, transport)
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._limited.is_busy(self)
+        self._server.limited.is_busy(self)
         self._release_room()
         self._cancel_timers()
         self._tell_running()
@@ -82,12 +72,18 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_refused:
             self._discard(len(data))
             return
+        if self._running is None and is_one_request(data) and not self._unread:
+            self._take(data)
+        else:
+            self._take_pieces(data)
+        self._watch()
+
+    def _take_pieces(self, data: bytes) -> None:
         self._unread.add(data)
         while self._unread and self._reads_on():
             self._take(self._next_piece())
         if self._unread and not self.transport.is_closing():
             self.transport.pause_reading()
-        self._watch()
 
     def _reads_on(self) -> bool:
         """Return whether to take more now; one request at most waits behind another."""
@@ -102,8 +98,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _next_piece(self) -> bytes:
         left = self._declared_bytes - self._body_bytes
         if self._in_body and left > 0:
-            return self._unread.next(min(left, _PIECE_BYTES))
-        return self._unread.next_head(_PIECE_BYTES)
+            return self._unread.next(min(left, PIECE_BYTES))
+        return self._unread.next_head(PIECE_BYTES)
 
     def _take(self, piece: bytes) -> None:
         if not self._in_body:
@@ -194,7 +190,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._running is None:
             self._running = self.cycle
-        if self.scope["method"] in _WITH_BODY:
+        if self.scope["method"] in {"POST", "PATCH", "PUT"}:
             self.cycle.transport = HeadWithBody(self.transport, self._close_after_answer)
 
     def _begin_body(self) -> None:
@@ -205,12 +201,12 @@ class HttpProtocol(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"content-length":
                 self._declared_bytes = int(value)
-        self._limited.is_busy(self)
+        self._server.limited.is_busy(self)
         self._cancel_timers()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to a WebSocket, if there may be one more."""
-        if self._limited.websockets < limits.MAX_WEBSOCKETS:
+        if self._server.limited.websockets < limits.MAX_WEBSOCKETS:
             super().handle_websocket_upgrade()
         else:
             self._refuse(TOO_MANY_CONNECTIONS)
@@ -236,7 +232,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._release_room()
         super().on_response_complete()
         if self._running is None and not self.transport.is_closing():
-            self._limited.waits(self, self.transport)
+            self._server.limited.waits(self, self.transport)
         self._read_on()
 
     def send_400_response(self, msg: str) -> None:
@@ -294,7 +290,9 @@ class HttpProtocol(HttpToolsProtocol):
         self.loop.call_later(limits.LINGER_S, self.transport.abort)
 
     def _cancel_timers(self) -> None:
-        for timer in (self._head_timer, self._body_timer):
-            if timer is not None:
-                timer.cancel()
-        self._head_timer = self._body_timer = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None

@@ -5,6 +5,9 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope
 
+PIECE_BYTES = 8_192
+_END_OF_HEAD = b"\r\n\r\n"
+
 ABORT = "apphub.abort"
 """Our extension of ASGI: how a response cuts off a client that does not even take its end."""
 
@@ -53,6 +56,11 @@ async def abort(scope: Scope, receive: Receive) -> None:
         pass
 
 
+def is_one_request(data: bytes) -> bool:
+    """Return whether this is a small piece, in which no more than one head ends."""
+    return len(data) <= PIECE_BYTES and data.count(_END_OF_HEAD) <= 1
+
+
 class Pieces:
     """What came over a connection and was not parsed yet."""
 
@@ -87,6 +95,3 @@ class Pieces:
         if end < 0:
             return self.next(most_bytes)
         return self.next(end + len(_END_OF_HEAD) - self._begin)
-
-
-_END_OF_HEAD = b"\r\n\r\n"
