@@ -8,6 +8,8 @@ import pytest
 
 from domain.errors import SubjectKeysUnavailableError
 from domain.jobs.launching import Launch
+from eventlog.history.reader import Reader
+from eventlog.keys.log_files import LogFiles
 from eventlog.keys.master import MasterKeyFile
 from projections.folder import FoldError
 from tests.support.logs import TESTER, Parts, query
@@ -51,6 +53,20 @@ async def test_without_the_right_master_key_nothing_is_read_or_written(
         # Others go on, in the very same writer.
         await part.jobs.launch("job", Launch(parameters={"day": "sunday"}), TESTER)
         assert (shop.key.read_text() if shop.key.exists() else None) == text
+
+
+async def test_a_connection_opens_nothing_to_whoever_is_not_handed_the_keys(
+    shop: Shop, part: Parts
+) -> None:
+    run_id = await shop.ended(part)
+    async with shop.database.pool(1) as pool, await shop.database.connect() as connection:
+        keyless = Reader(pool, LogFiles(archive=shop.archive))
+        with pytest.raises(SubjectKeysUnavailableError, match="no master key was named"):
+            await keyless.histories([run_id])
+        assert await Reader(pool, shop.database.files).histories([run_id])
+        assert type(connection) is psycopg.AsyncConnection
+        async with pool.connection() as lent:
+            assert type(lent) is psycopg.AsyncConnection
 
 
 async def test_two_processes_with_different_files_cannot_both_encrypt(
