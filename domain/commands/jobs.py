@@ -25,10 +25,13 @@ from domain.jobs.run_values import FINAL
 from domain.json_values import JsonObject
 from domain.personal.marks import subjects_of
 from domain.ports import Log, Origin, RandomSource, Row, Unit
+from domain.recent import Recent
 
-MAX_REMEMBERED = 1_000
-"""Definitions kept in memory for launches. More jobs than this in use at a time cost a look-up
-each."""
+MAX_REMEMBERED_BYTES = 4_194_304
+"""Definitions kept in memory for launches, as JSON; in memory they take up to twenty times as much.
+
+Others cost a look-up for each launch.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Jobs(LogApplication):
         self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource
     ) -> None:
         super().__init__(factory, log, clock, random)
-        self._definitions: dict[UUID, JobDefinition] = {}
+        self._definitions = Recent[UUID, JobDefinition](MAX_REMEMBERED_BYTES)
 
     # Definitions ---------------------------------------------------------------------------------
 
@@ -140,9 +143,7 @@ class Jobs(LogApplication):
         return Launched(run_id, saved.rows[run_id])
 
     def _remember(self, definition: JobDefinition) -> None:
-        if len(self._definitions) >= MAX_REMEMBERED:
-            self._definitions.clear()
-        self._definitions[definition.id] = definition
+        self._definitions.keep(definition.id, definition, definition.size_bytes())
 
     async def cancel(self, run_id: UUID, reason: str | None, origin: Origin) -> None:
         """Cancel a run: at once while pending, else its worker is asked to stop it.

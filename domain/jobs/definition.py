@@ -153,6 +153,10 @@ class JobDefinition(Aggregate):
             changes=differing,
         )
 
+    def size_bytes(self) -> int:
+        """Return how long all its versions are as JSON."""
+        return sum(len(canonical(vars(spec))) for spec in self.specs.values())
+
     def as_pinned(self, version: int) -> Spec:
         """Return the content that runs launched under this version obey."""
         return self.specs[version]
