@@ -8,7 +8,6 @@ from pathlib import Path
 from tests.integration.catalog.test_build_images import SCRATCH
 from tests.support.building.builds import (
     Builds,
-    Built,
     image_in,
 )
 from tests.support.building.image_registry import PASSWORD, image_registry, write_credentials
@@ -21,13 +20,10 @@ async def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_p
         for number in range(4)
     ]
 
-    async def all_at_once() -> list[Built]:
-        one = (
-            builds.one(str(origin), {}, {"id": origin.name}, None, None, {}) for origin in origins
-        )
-        return await asyncio.gather(*one)
-
-    for number, built in enumerate(await all_at_once()):
+    all_of_them = (
+        builds.one(str(origin), {}, {"id": origin.name}, None, None, {}) for origin in origins
+    )
+    for number, built in enumerate(await asyncio.gather(*all_of_them)):
         digest, files = image_in(tmp_path / "images", built.result["result"]["imageTag"])
         assert (digest, files) == (
             built.result["result"]["imageDigest"],

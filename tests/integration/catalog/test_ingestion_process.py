@@ -76,19 +76,16 @@ async def test_a_server_that_fails_is_tried_again(tmp_path: Path) -> None:
 
 
 async def test_a_cancel_while_a_server_says_nothing_is_prompt(tmp_path: Path) -> None:
-    async def scenario() -> Outcome:
-        asked = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def hang(connection: Any) -> None:
-            while connection.recv(4_096):
-                loop.call_soon_threadsafe(asked.set)
-
-        with tcp_server(hang) as address:
-            return await attempted(task_of(tmp_path, f"git://{address}/shop.git"), asked)
-
     started = monotonic()
-    outcome = await scenario()
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang(connection: Any) -> None:
+        while connection.recv(4_096):
+            loop.call_soon_threadsafe(asked.set)
+
+    with tcp_server(hang) as address:
+        outcome = await attempted(task_of(tmp_path, f"git://{address}/shop.git"), asked)
     assert (outcome.kind, outcome.message["status"]) == ("result", "canceled")
     assert monotonic() - started < 20
 

@@ -70,35 +70,31 @@ class _Race:
 async def test_racing_launchers_claimers_and_cancelers(database_url: str) -> None:
     race = _Race()
 
-    async def scenario() -> list[Envelope]:
-        async with (
-            parts(database_url) as one,
-            parts(database_url) as two,
-            parts(database_url) as three,
-            parts(database_url) as four,
-        ):
-            services = [one, two, three, four]
-            assert len(services) == SERVICES
-            slugs = [
-                await registered(one.jobs, "limited", max_concurrent_runs=LIMIT),
-                await registered(one.jobs, "keyed", concurrency_key="key"),
-                await registered(one.jobs, "free"),
-            ]
-            async with asyncio.TaskGroup() as group:
-                for number, part in enumerate(services):
-                    for slug in slugs:
-                        group.create_task(race.launch(part, slug))
-                    group.create_task(race.cancel(part))
-                    group.create_task(race.cancel(part))
-                    group.create_task(race.work(part, f"worker-{number}"))
-                await asyncio.sleep(SECONDS)
-                race.over.set()
-            events: list[Envelope] = []
-            while chunk := await one.reader.after(events[-1].position if events else 0):
-                events += chunk
-            return events
-
-    events = await scenario()
+    async with (
+        parts(database_url) as one,
+        parts(database_url) as two,
+        parts(database_url) as three,
+        parts(database_url) as four,
+    ):
+        services = [one, two, three, four]
+        assert len(services) == SERVICES
+        slugs = [
+            await registered(one.jobs, "limited", max_concurrent_runs=LIMIT),
+            await registered(one.jobs, "keyed", concurrency_key="key"),
+            await registered(one.jobs, "free"),
+        ]
+        async with asyncio.TaskGroup() as group:
+            for number, part in enumerate(services):
+                for slug in slugs:
+                    group.create_task(race.launch(part, slug))
+                group.create_task(race.cancel(part))
+                group.create_task(race.cancel(part))
+                group.create_task(race.work(part, f"worker-{number}"))
+            await asyncio.sleep(SECONDS)
+            race.over.set()
+        events: list[Envelope] = []
+        while chunk := await one.reader.after(events[-1].position if events else 0):
+            events += chunk
     _check_history(events)
     await promises.keep(Database(database_url), race.run_ids)
     assert query(

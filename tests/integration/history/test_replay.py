@@ -52,24 +52,21 @@ async def test_a_replay_that_begins_anywhere_shows_the_same_rows(
 async def test_a_portion_of_the_log_is_bounded_by_its_size_but_never_empty(
     database_url: str,
 ) -> None:
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            slug = await registered(part.jobs)
-            head = await part.reader.head()
-            for size in (100, 100_000, 100_000, 100_000, 100, 100):
-                await part.jobs.launch(slug, Launch(parameters={"x": "x" * size}), TESTER)
+    async with parts(database_url) as part:
+        slug = await registered(part.jobs)
+        head = await part.reader.head()
+        for size in (100, 100_000, 100_000, 100_000, 100, 100):
+            await part.jobs.launch(slug, Launch(parameters={"x": "x" * size}), TESTER)
 
-            async def portion(after: int, max_bytes: int) -> list[int]:
-                return [
-                    event.position - head
-                    for event in await part.reader.after(head + after, 10, max_bytes)
-                ]
+        async def portion(after: int, max_bytes: int) -> list[int]:
+            return [
+                event.position - head
+                for event in await part.reader.after(head + after, 10, max_bytes)
+            ]
 
-            assert await portion(0, 150_000) == [1, 2, 3]
-            assert await portion(1, 1) == [2]
-            assert await portion(2, 50_000) == [3]
-            assert await portion(3, 150_000) == [4, 5, 6]
-            assert await portion(6, 150_000) == []
-            assert len(await part.reader.after(head, 2)) == 2
-
-    await scenario()
+        assert await portion(0, 150_000) == [1, 2, 3]
+        assert await portion(1, 1) == [2]
+        assert await portion(2, 50_000) == [3]
+        assert await portion(3, 150_000) == [4, 5, 6]
+        assert await portion(6, 150_000) == []
+        assert len(await part.reader.after(head, 2)) == 2

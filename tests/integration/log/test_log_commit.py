@@ -23,26 +23,23 @@ happen."""
 async def test_a_connection_cut_at_any_step_never_turns_a_success_into_an_error(
     database_url: str, when: Literal["before", "after"]
 ) -> None:
-    async def scenario() -> int:
-        steps = 0
-        async with Proxy(database_url) as proxy, parts(database_url, writer_url=proxy.url) as part:
-            slug = await registered(part.jobs)
-            for step in range(1, ENOUGH_STEPS):
-                cut = proxy.cut_at(step, when)
-                launches = [part.jobs.launch(slug, Launch(), TESTER) for _ in range(3)]
-                launched = await asyncio.gather(*launches)
-                if not cut.happened:
-                    break
-                steps = step
-                for one in launched:
-                    events = await part.reader.histories([one.run_id])
-                    assert [event.version for event in events] == [1]
-        # Three launches a round, each exactly once, the last and undisturbed round included.
-        assert query(database_url, COUNT) == [((steps + 1) * 3,)]
-        assert query(database_url, "SELECT count(*) FROM job_runs") == [((steps + 1) * 3,)]
-        return steps
-
-    assert await scenario() >= 6, "the transaction has more steps than were cut"
+    steps = 0
+    async with Proxy(database_url) as proxy, parts(database_url, writer_url=proxy.url) as part:
+        slug = await registered(part.jobs)
+        for step in range(1, ENOUGH_STEPS):
+            cut = proxy.cut_at(step, when)
+            launches = [part.jobs.launch(slug, Launch(), TESTER) for _ in range(3)]
+            launched = await asyncio.gather(*launches)
+            if not cut.happened:
+                break
+            steps = step
+            for one in launched:
+                events = await part.reader.histories([one.run_id])
+                assert [event.version for event in events] == [1]
+    # Three launches a round, each exactly once, the last and undisturbed round included.
+    assert query(database_url, COUNT) == [((steps + 1) * 3,)]
+    assert query(database_url, "SELECT count(*) FROM job_runs") == [((steps + 1) * 3,)]
+    assert steps >= 6, "the transaction has more steps than were cut"
 
 
 async def test_a_database_that_stays_away_is_reported_and_nothing_is_written(

@@ -82,28 +82,22 @@ def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
 
 
 async def test_the_writer_keeps_its_plans(small_url: str) -> None:
-    async def scenario() -> list[str]:
-        async with parts(small_url) as part:
-            await part.worker("worker")
-            for slots in (1, 2, 3, 4) * 5:
-                await asyncio.gather(
-                    *(part.jobs.launch("job", Launch(), TESTER) for _ in range(slots))
-                )
-                claims = await part.executions.claim("worker", slots)
-                results = (
-                    part.executions.succeed(one.run.id, one.holder, None, Report())
-                    for one in claims
-                )
-                await asyncio.gather(*results)
-            connection = part.writer._connection
-            assert connection is not None
-            cursor = await connection.execute(
-                "SELECT statement FROM pg_prepared_statements"
-                " WHERE generic_plans = 0 AND custom_plans > 20"
+    async with parts(small_url) as part:
+        await part.worker("worker")
+        for slots in (1, 2, 3, 4) * 5:
+            await asyncio.gather(*(part.jobs.launch("job", Launch(), TESTER) for _ in range(slots)))
+            claims = await part.executions.claim("worker", slots)
+            results = (
+                part.executions.succeed(one.run.id, one.holder, None, Report()) for one in claims
             )
-            return [row["statement"] for row in await cursor.fetchall()]
-
-    assert await scenario() == []
+            await asyncio.gather(*results)
+        connection = part.writer._connection
+        assert connection is not None
+        cursor = await connection.execute(
+            "SELECT statement FROM pg_prepared_statements"
+            " WHERE generic_plans = 0 AND custom_plans > 20"
+        )
+        assert [row["statement"] for row in await cursor.fetchall()] == []
 
 
 def test_a_history_is_read_once_however_often_it_is_asked_for(small_url: str) -> None:

@@ -176,28 +176,25 @@ async def test_a_rebuild_during_which_runs_are_archived_and_erased_brings_nothin
 ) -> None:
     tries: list[int] = []
 
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            await shop.ended(part)
-            await shop.ended(part, customerId="bo")
-            if archived_first:
+    async with shop.parts() as part:
+        await shop.ended(part)
+        await shop.ended(part, customerId="bo")
+        if archived_first:
+            await archive_now(shop.url, shop.archive)
+        query(shop.url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
+        write = Mender._write
+
+        async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
+            tries.append(len(keys))
+            if len(tries) == 1:
                 await archive_now(shop.url, shop.archive)
-            query(shop.url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
-            write = Mender._write
+                await part.subjects.erase(ALICE, None, TESTER)
+            return await write(self, keys, leave_first=leave_first)
 
-            async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
-                tries.append(len(keys))
-                if len(tries) == 1:
-                    await archive_now(shop.url, shop.archive)
-                    await part.subjects.erase(ALICE, None, TESTER)
-                return await write(self, keys, leave_first=leave_first)
-
-            monkeypatch.setattr(Mender, "_write", writing)
-            monkeypatch.setattr(repair, "FIRST_BATCH", 1)
-            assert (await shop.rebuild()).mended == 2
-            assert len(tries) > 2
-            await shop.verify()
-
-    await scenario()
+        monkeypatch.setattr(Mender, "_write", writing)
+        monkeypatch.setattr(repair, "FIRST_BATCH", 1)
+        assert (await shop.rebuild()).mended == 2
+        assert len(tries) > 2
+        await shop.verify()
     assert shop.parameters() == [GONE, {**GIVEN, "customerId": "bo"}]
     assert places_of(shop.url, ALICE) == set()

@@ -30,54 +30,47 @@ async def test_launches_of_a_new_subject_at_once_share_one_key(shop: Shop) -> No
 async def test_an_erasure_between_encryption_and_append_makes_the_launch_encrypt_anew(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario() -> None:
-        async with shop.parts() as part, shop.parts() as other:
-            await shop.ended(part)
-            encrypted = personal_data.encrypted_unit
-            erased: list[object] = []
+    async with shop.parts() as part, shop.parts() as other:
+        await shop.ended(part)
+        encrypted = personal_data.encrypted_unit
+        erased: list[object] = []
 
-            async def and_then_erased(connection: Any, master_keys: Any, unit: Any) -> Any:
-                made = await encrypted(connection, master_keys, unit)
-                if not erased:
-                    erased.append(await other.subjects.erase(ALICE, None, TESTER))
-                return made
+        async def and_then_erased(connection: Any, master_keys: Any, unit: Any) -> Any:
+            made = await encrypted(connection, master_keys, unit)
+            if not erased:
+                erased.append(await other.subjects.erase(ALICE, None, TESTER))
+            return made
 
-            monkeypatch.setattr("eventlog.append.postgres_log.encrypted_unit", and_then_erased)
-            await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)
-            assert shop.parameters() == [GONE, GIVEN]
-            await shop.verify()
-
-    await scenario()
+        monkeypatch.setattr("eventlog.append.postgres_log.encrypted_unit", and_then_erased)
+        await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)
+        assert shop.parameters() == [GONE, GIVEN]
+        await shop.verify()
 
 
+@pytest.mark.parametrize("late", [False, True])
 async def test_an_erasure_just_before_a_retry_is_appended_wins(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, *, late: bool
 ) -> None:
-    async def scenario(*, late: bool) -> None:
-        async with shop.parts() as part, shop.parts() as other:
-            run_id = await shop.ended(part)
-            encrypted = personal_data.encrypted_unit
-            erased: list[object] = []
+    async with shop.parts() as part, shop.parts() as other:
+        run_id = await shop.ended(part)
+        encrypted = personal_data.encrypted_unit
+        erased: list[object] = []
 
-            async def erase_once() -> None:
-                if not erased:
-                    erased.append(await other.subjects.erase(ALICE, None, TESTER))
+        async def erase_once() -> None:
+            if not erased:
+                erased.append(await other.subjects.erase(ALICE, None, TESTER))
 
-            async def meddling(connection: Any, master_keys: Any, unit: Any) -> Any:
-                if not late:
-                    await erase_once()
-                made = await encrypted(connection, master_keys, unit)
+        async def meddling(connection: Any, master_keys: Any, unit: Any) -> Any:
+            if not late:
                 await erase_once()
-                return made
+            made = await encrypted(connection, master_keys, unit)
+            await erase_once()
+            return made
 
-            monkeypatch.setattr("eventlog.append.postgres_log.encrypted_unit", meddling)
-            with pytest.raises(ConflictError) as refused:
-                await part.jobs.retry(run_id, TESTER)
-            assert refused.value.code == "run_erased"
-        monkeypatch.setattr("eventlog.append.postgres_log.encrypted_unit", encrypted)
-
-    for late in (False, True):
-        await scenario(late=late)
+        monkeypatch.setattr("eventlog.append.postgres_log.encrypted_unit", meddling)
+        with pytest.raises(ConflictError) as refused:
+            await part.jobs.retry(run_id, TESTER)
+        assert refused.value.code == "run_erased"
     assert places_of(shop.url, *SECRETS) == set()
 
 
@@ -119,30 +112,27 @@ async def test_a_rebuild_that_folded_before_an_erasure_does_not_undo_it(
 ) -> None:
     tries: list[Sequence[UUID]] = []
 
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            runs = [await shop.ended(part), await shop.ended(part, customerId="bo")]
-            query(shop.url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
-            write = Mender._write
+    async with shop.parts() as part:
+        runs = [await shop.ended(part), await shop.ended(part, customerId="bo")]
+        query(shop.url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
+        write = Mender._write
 
-            async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
-                tries.append(list(keys))
-                if len(tries) == 1:
-                    await part.subjects.erase(ALICE, None, TESTER)
-                if len(tries) == 2:
-                    await part.subjects.erase("bo", None, TESTER)
-                written = await write(self, keys, leave_first=leave_first)
-                assert places_of(shop.url, *SECRETS) <= {"job_runs.parameters"}
-                return written
+        async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
+            tries.append(list(keys))
+            if len(tries) == 1:
+                await part.subjects.erase(ALICE, None, TESTER)
+            if len(tries) == 2:
+                await part.subjects.erase("bo", None, TESTER)
+            written = await write(self, keys, leave_first=leave_first)
+            assert places_of(shop.url, *SECRETS) <= {"job_runs.parameters"}
+            return written
 
-            monkeypatch.setattr(Mender, "_write", writing)
-            monkeypatch.setattr(repair, "FIRST_BATCH", 1)
-            assert (await shop.rebuild()).mended == 2
-            assert set(map(tuple, tries)) == {(run_id,) for run_id in runs}
-            assert len(tries) >= 3
-            await shop.verify()
-
-    await scenario()
+        monkeypatch.setattr(Mender, "_write", writing)
+        monkeypatch.setattr(repair, "FIRST_BATCH", 1)
+        assert (await shop.rebuild()).mended == 2
+        assert set(map(tuple, tries)) == {(run_id,) for run_id in runs}
+        assert len(tries) >= 3
+        await shop.verify()
     assert places_of(shop.url, *SECRETS, "bo") - {"job_definitions.slug"} <= {
         "job_runs.id",
         "jobs_events.state",
@@ -156,39 +146,36 @@ async def test_an_erasure_is_whole_or_not_at_all(
     class PowerCutError(Exception):
         pass
 
-    async def scenario() -> None:
-        async with shop.parts() as part:
-            await shop.ended(part)
-            erase = personal_data.erase
+    async with shop.parts() as part:
+        await shop.ended(part)
+        erase = personal_data.erase
 
-            async def and_die(connection: Any, key_id: UUID) -> int:
-                assert await erase(connection, key_id) == 1
-                raise PowerCutError
+        async def and_die(connection: Any, key_id: UUID) -> int:
+            assert await erase(connection, key_id) == 1
+            raise PowerCutError
 
-            monkeypatch.setattr(personal_data, "erase", and_die)
-            with pytest.raises(PowerCutError):
-                await part.subjects.erase(ALICE, None, TESTER)
-            assert shop.parameters() == [GIVEN]
-            assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(1,)]
-            await shop.verify()
-            monkeypatch.setattr(personal_data, "erase", erase)
-            # The server ends the session of the writer, after everything but the commit.
-            killed: list[int] = []
-
-            async def and_be_cut(connection: Any, key_id: UUID) -> int:
-                done = await erase(connection, key_id)
-                if not killed:
-                    killed.append(connection.info.backend_pid)
-                    query(shop.url, "SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
-                return done
-
-            monkeypatch.setattr(personal_data, "erase", and_be_cut)
+        monkeypatch.setattr(personal_data, "erase", and_die)
+        with pytest.raises(PowerCutError):
             await part.subjects.erase(ALICE, None, TESTER)
-            assert killed
-            assert query(shop.url, "SELECT count(*) FROM erased_subjects") == [(1,)]
-            await shop.verify()
+        assert shop.parameters() == [GIVEN]
+        assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(1,)]
+        await shop.verify()
+        monkeypatch.setattr(personal_data, "erase", erase)
+        # The server ends the session of the writer, after everything but the commit.
+        killed: list[int] = []
 
-    await scenario()
+        async def and_be_cut(connection: Any, key_id: UUID) -> int:
+            done = await erase(connection, key_id)
+            if not killed:
+                killed.append(connection.info.backend_pid)
+                query(shop.url, "SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
+            return done
+
+        monkeypatch.setattr(personal_data, "erase", and_be_cut)
+        await part.subjects.erase(ALICE, None, TESTER)
+        assert killed
+        assert query(shop.url, "SELECT count(*) FROM erased_subjects") == [(1,)]
+        await shop.verify()
     assert shop.parameters() == [GONE]
 
 

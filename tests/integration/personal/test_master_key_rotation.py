@@ -112,10 +112,6 @@ async def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_compl
         if moment == "before the change":
             raise KeyboardInterrupt
 
-    async def fill() -> set[str]:
-        async with parts(database_url, subject_key=key) as part:
-            return await filled(part)
-
     async def check(names: set[str]) -> None:
         async with parts(database_url, subject_key=key) as part:
             assert await names_in(part) == names
@@ -123,7 +119,8 @@ async def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_compl
                 await launched(part, name)
         assert query(database_url, "SELECT count(*) FROM subject_keys") == [(SUBJECTS,)]
 
-    names = await fill()
+    async with parts(database_url, subject_key=key) as part:
+        names = await filled(part)
     with monkeypatch.context() as patched:
         patched.setattr(rotation, "_wrap_some", dying)
         patched.setattr(MasterKeyFile, "write", writing)

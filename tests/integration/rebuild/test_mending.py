@@ -60,12 +60,9 @@ def meanwhile(url: str, act: Callable[[Parts], Any]) -> None:
 async def test_a_row_that_moved_on_from_a_bad_base_is_mended_to_the_present(
     database_url: str,
 ) -> None:
-    async def launched() -> UUID:
-        async with parts(database_url) as part:
-            launch = Launch(parameters={"day": "monday"}, delay_ms=3_600_000)
-            return (await part.jobs.launch(await registered(part.jobs), launch, TESTER)).run_id
-
-    run_id = await launched()
+    async with parts(database_url) as part:
+        launch = Launch(parameters={"day": "monday"}, delay_ms=3_600_000)
+        run_id = (await part.jobs.launch(await registered(part.jobs), launch, TESTER)).run_id
     query(database_url, """UPDATE job_runs SET parameters = '{"day": "sabotaged"}' RETURNING 1""")
 
     def compared(what: str) -> None:
@@ -91,23 +88,20 @@ async def test_what_is_appended_between_fold_and_lock_is_folded_on(
 
     tries: list[list[UUID]] = []
 
-    async def scenario() -> None:
-        async with parts(database_url) as part:
-            run_id = await launched(part)
-            query(database_url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
-            write = Mender._write
+    async with parts(database_url) as part:
+        run_id = await launched(part)
+        query(database_url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
+        write = Mender._write
 
-            async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
-                tries.append(list(keys))
-                if len(tries) == 1:
-                    await part.jobs.cancel(run_id, "between", TESTER)
-                return await write(self, keys, leave_first=leave_first)
+        async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
+            tries.append(list(keys))
+            if len(tries) == 1:
+                await part.jobs.cancel(run_id, "between", TESTER)
+            return await write(self, keys, leave_first=leave_first)
 
-            monkeypatch.setattr(Mender, "_write", writing)
-            assert (await rebuilt(database_url, job_runs.TABLE)).mended == 1
-            assert tries == [[run_id], [run_id]]
-
-    await scenario()
+        monkeypatch.setattr(Mender, "_write", writing)
+        assert (await rebuilt(database_url, job_runs.TABLE)).mended == 1
+        assert tries == [[run_id], [run_id]]
     assert query(database_url, "SELECT slug, status FROM job_runs") == [("job", "canceled")]
 
 

@@ -24,11 +24,8 @@ from tests.support.processes import started
 
 
 async def stale(url: str) -> list[tuple[str, int | None]]:
-    async def read() -> list[tuple[str, int | None]]:
-        async with await Database(url).connect() as connection:
-            return [(one.table.name, one.written_by) for one in await stale_tables(connection)]
-
-    return await read()
+    async with await Database(url).connect() as connection:
+        return [(one.table.name, one.written_by) for one in await stale_tables(connection)]
 
 
 async def find(url: str, table: Table) -> int:

@@ -193,21 +193,17 @@ async def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(
                 slug, Launch(parameters={"text": 'a\\b\n"c"', "number": 1e-7}), TESTER
             )
 
-    async def scenario() -> list[int]:
-        async with parts(database_url) as part, parts(database_url) as other:
-            slug, over = await registered(part.jobs), asyncio.Event()
-            heads: list[int] = []
-            async with asyncio.TaskGroup() as group:
-                for task in (work(part, over), launch(part, slug, over), launch(other, slug, over)):
-                    group.create_task(task)
-                while len(heads) < 8:
-                    found, checked = await differences(database_url)
-                    assert found == []
-                    heads.append(checked[0].position)
-                over.set()
-            return heads
-
-    heads = await scenario()
+    async with parts(database_url) as part, parts(database_url) as other:
+        slug, over = await registered(part.jobs), asyncio.Event()
+        heads: list[int] = []
+        async with asyncio.TaskGroup() as group:
+            for task in (work(part, over), launch(part, slug, over), launch(other, slug, over)):
+                group.create_task(task)
+            while len(heads) < 8:
+                found, checked = await differences(database_url)
+                assert found == []
+                heads.append(checked[0].position)
+            over.set()
     assert heads[-1] > heads[0] + 20, "the service did nothing meanwhile"
 
 

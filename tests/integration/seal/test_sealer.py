@@ -112,11 +112,8 @@ async def test_what_is_appended_is_sealed_by_itself(log: SealedLog) -> None:
 async def test_a_backlog_is_sealed_in_pieces(log: SealedLog) -> None:
     log.append(MAX_EVENTS * (MAX_SEALS + 1) + 1)
 
-    async def scenario() -> list[bool]:
-        async with sealer(log.url, log.how) as one:
-            return [await one.cycle() for _ in range(3)]
-
-    assert await scenario() == [True, False, False]
+    async with sealer(log.url, log.how) as one:
+        assert [await one.cycle() for _ in range(3)] == [True, False, False]
     sizes = query(log.url, "SELECT length(leaves) / 32 FROM log_seals ORDER BY number")
     assert sizes == [(MAX_EVENTS,)] * (MAX_SEALS + 1) + [(1,)]
     assert (await log.verify(log.how.head_file)).clean
