@@ -1,8 +1,11 @@
 """Fixtures: each test has a database of its own, cloned from a template that was migrated once."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from functools import wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
 
 import httpx
@@ -12,11 +15,40 @@ from tests.support import databases, s3
 from tests.support.logs import Parts, parts
 from tests.support.processes import Process, started
 
+SOONER_S = 5.0
+
 
 @pytest.fixture(scope="session", autouse=True)
 def anyio_backend() -> tuple[str, dict[str, object]]:
     """Run each async test, with its async fixtures, on a loop of its own of the service's kind."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """End a coroutine that hangs from within, a little before its time limit.
+
+    pytest-timeout's signal does not end it: its exception gets lost in uvloop.
+    """
+    test = pyfuncitem.obj
+    if not iscoroutinefunction(test):
+        return
+
+    @wraps(test)
+    async def limited(**fixtures: object) -> None:
+        limit_s = _limit_s(pyfuncitem)
+        async with asyncio.timeout(limit_s - SOONER_S if limit_s else None):
+            await test(**fixtures)
+
+    pyfuncitem.obj = limited
+
+
+def _limit_s(item: pytest.Function) -> float:
+    """Return the test's time limit as pytest-timeout sees it; 0 means none."""
+    marker = item.get_closest_marker("timeout")
+    if marker is not None:
+        return float(marker.args[0])
+    return float(item.config.getoption("timeout") or item.config.getini("timeout"))
 
 
 @pytest.fixture(scope="session", autouse=True)

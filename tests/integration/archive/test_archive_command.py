@@ -119,7 +119,7 @@ async def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive
             module="tests.support.sample_logs.archives",
         )
         process.wait_for_line("archiving")
-        sleep(random.uniform(0, 1.5))  # When it dies is what chance decides here.
+        sleep(random.uniform(0, 0.8))  # When it dies is what chance decides here.
         killed += process.popen.poll() is None
         process.kill_all()
         assert await equal_to_log(database_url, directory)
