@@ -23,6 +23,9 @@ MAX_RESULT_BYTES = 1_048_576
 """A result is read with every list of runs; what is larger belongs into a store, and its address
 into the result."""
 
+Act = Callable[[JobRun, datetime], None]
+"""What a worker has to say of its run, at some moment."""
+
 MAX_PINNED = 1_024
 """Specifications kept in memory; to fill them in again costs one look-up each."""
 
@@ -90,8 +93,7 @@ class Executions:
     async def progress(self, run_id: UUID, holder: Holder, report: Report) -> None:
         """Record what the handler reports while it runs."""
 
-        def act(run: JobRun) -> None:
-            now = self._application.clock()
+        def act(run: JobRun, now: datetime) -> None:
             run.progress(holder, now, report)
 
         await self._command(run_id, holder, act)
@@ -117,8 +119,7 @@ class Executions:
             await self.fail(run_id, holder, failure, report)
             return
 
-        def act(run: JobRun) -> None:
-            now = self._application.clock()
+        def act(run: JobRun, now: datetime) -> None:
             run.succeed(holder, now, result, report)
 
         await self._command(run_id, holder, act, effects)
@@ -127,8 +128,7 @@ class Executions:
         """End the attempt as failed."""
         random = self._application.random.random
 
-        def act(run: JobRun) -> None:
-            now = self._application.clock()
+        def act(run: JobRun, now: datetime) -> None:
             run.fail(holder, now, failure, report, random)
 
         await self._command(run_id, holder, act)
@@ -137,8 +137,7 @@ class Executions:
         """End the attempt as timed out."""
         random = self._application.random.random
 
-        def act(run: JobRun) -> None:
-            now = self._application.clock()
+        def act(run: JobRun, now: datetime) -> None:
             run.time_out(holder, now, report, random)
 
         await self._command(run_id, holder, act)
@@ -146,8 +145,7 @@ class Executions:
     async def expire(self, run_id: UUID, holder: Holder, message: str, report: Report) -> None:
         """End the run as expired because its handler says so."""
 
-        def act(run: JobRun) -> None:
-            now = self._application.clock()
+        def act(run: JobRun, now: datetime) -> None:
             run.expire(holder, now, message, report)
 
         await self._command(run_id, holder, act)
@@ -163,8 +161,7 @@ class Executions:
     ) -> None:
         """Record that a run to be canceled has really stopped."""
 
-        def act(run: JobRun) -> None:
-            now = self._application.clock()
+        def act(run: JobRun, now: datetime) -> None:
             run.confirm_cancel(holder, now, reason, report, by_handler=by_handler)
 
         await self._command(run_id, holder, act)
@@ -172,8 +169,7 @@ class Executions:
     async def hand_back(self, run_id: UUID, holder: Holder) -> None:
         """Return a run because the worker stops, or its lease is over."""
 
-        def act(run: JobRun) -> None:
-            now = self._application.clock()
+        def act(run: JobRun, now: datetime) -> None:
             run.hand_back(holder, now)
 
         await self._command(run_id, holder, act)
@@ -197,7 +193,7 @@ class Executions:
         self,
         run_id: UUID,
         holder: Holder,
-        act: Callable[[JobRun], None],
+        act: Act,
         effects: Sequence[Effect] = (),
     ) -> None:
         """Let the run decide: as this process left it, or else as the log has it.
@@ -212,9 +208,10 @@ class Executions:
             nonlocal known
             run = known
             known = None
-            if run is None or not _allows(run, act):
+            now = self._application.clock()
+            if run is None or not _allows(run, act, now):
                 run = await self._application.run(run_id)
-                act(run)
+                act(run, self._application.clock())
             decided[:] = [run]
             return await with_catalog(self._application, [run], effects)
 
@@ -244,9 +241,9 @@ def _is_held_by(worker_id: str, run: JobRun) -> bool:
     return run.holder is not None and run.holder.worker_id == worker_id
 
 
-def _allows(run: JobRun, act: Callable[[JobRun], None]) -> bool:
+def _allows(run: JobRun, act: Act, now: datetime) -> bool:
     try:
-        act(run)
+        act(run, now)
     except DomainError:
         # Of something that this process has not seen, or rightly: the log's run will tell.
         return False

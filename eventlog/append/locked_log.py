@@ -67,11 +67,12 @@ class LockedLog(Locked):
         # Nobody can be claimed: the lock need not be held for an answer that is known.
         if not wanted:
             return {}
+        finder = self._finder
         trip = RoundTrip(self._connection)
         asked = trip.ask(history_statements.READ_SUBJECTS, {"ids": wanted})
-        self._finder.ask(trip, sought)
+        finder.ask(trip, sought)
         await trip.go()
-        self._finder.take()
+        finder.take()
         rows = as_rows(HistoryRow, asked.rows)
         return await histories_of(self._connection, self._files, wanted, rows)
 

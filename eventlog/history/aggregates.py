@@ -12,30 +12,32 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import plain_states
 from projections.rows import Connection, read_rows
 
+Histories = dict[UUID, list[StoredEvent]]
+"""The events of aggregates, in order."""
 
-async def read_histories(
-    connection: Connection, files: LogFiles, ids: Iterable[UUID]
-) -> dict[UUID, list[StoredEvent]]:
+
+async def read_histories(connection: Connection, files: LogFiles, ids: Iterable[UUID]) -> Histories:
     """Return the events of each of these aggregates in order, decrypted.
 
     The ids keep the order they were asked in; an aggregate without events is left out.
     """
     wanted = list(ids)
-    rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, {"ids": wanted})
+    values = {"ids": wanted}
+    rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, values)
     return await histories_of(connection, files, wanted, rows)
 
 
 async def histories_of(
     connection: Connection, files: LogFiles, ids: Iterable[UUID], rows: Sequence[HistoryRow]
-) -> dict[UUID, list[StoredEvent]]:
+) -> Histories:
     """Return the same, by the rows of `READ_SUBJECTS`."""
-    histories: dict[UUID, list[StoredEvent]] = {aggregate_id: [] for aggregate_id in ids}
+    histories: Histories = {aggregate_id: [] for aggregate_id in ids}
     for row in await resolved(connection, files.archive, rows):
         aggregate_id = UUID(row["originator_id"])
         version = row["originator_version"]
         event = StoredEvent(aggregate_id, version, row["topic"], row["state"])
         histories[aggregate_id].append(event)
-    found: dict[UUID, list[StoredEvent]] = {}
+    found: Histories = {}
     firsts: list[tuple[UUID, int, bytes]] = []
     for aggregate_id, history in histories.items():
         if history:

@@ -23,7 +23,8 @@ def create_sql(table: Table) -> str:
     constraints of the real table: what it would refuse is to be reported, not to end the
     comparison.
     """
-    columns = ", ".join(f"{name} {kind}" for name, kind in table.columns.items())
+    typed = [f"{name} {kind}" for name, kind in table.columns.items()]
+    columns = ", ".join(typed)
     return f"""
         CREATE TEMPORARY TABLE {expected(table)} ({columns});
         CREATE TEMPORARY TABLE {differing(table)} ({columns}, PRIMARY KEY ({table.key}))
@@ -45,7 +46,8 @@ def differing(table: Table) -> str:
 
 def copy_sql(table: Table, staged: str) -> str:
     """Return the statement that takes lines of `copy_line` into one of the two."""
-    return f"COPY {staged} ({', '.join(table.columns)}) FROM STDIN"
+    names = ", ".join(table.columns)
+    return f"COPY {staged} ({names}) FROM STDIN"
 
 
 def copy_line(table: Table) -> Callable[[Row], str]:
@@ -56,7 +58,10 @@ def copy_line(table: Table) -> Callable[[Row], str]:
         fields: list[str] = []
         for name, write in columns:
             value = row[name]
-            fields.append(r"\N" if value is None else write(value))
+            if value is None:
+                fields.append(r"\N")
+            else:
+                fields.append(write(value))
         return "\t".join(fields) + "\n"
 
     return line
@@ -84,8 +89,9 @@ def note_differing_sql(table: Table) -> str:
     values = {name: f"wanted.{name}" for name in table.columns}
     values[table.key] = f"coalesce(wanted.{table.key}, held.{table.key})"
     values["aggregate_version"] = "coalesce(wanted.aggregate_version, 0)"
+    names = ", ".join(values)
     row = ", ".join(values.values())
-    return f"INSERT INTO {differing(table)} ({', '.join(values)}) SELECT {row} {_mismatch(table)}"
+    return f"INSERT INTO {differing(table)} ({names}) SELECT {row} {_mismatch(table)}"
 
 
 def differences_sql(table: Table) -> str:
@@ -93,11 +99,13 @@ def differences_sql(table: Table) -> str:
 
     Its columns are `key`, `missing`, `extra`, and `wanted` and `held`: all columns as text.
     """
-    wanted = ", ".join(f"wanted.{name}::text" for name in table.columns)
-    held = ", ".join(f"held.{name}::text" for name in table.columns)
+    wanted = ", ".join([f"wanted.{name}::text" for name in table.columns])
+    held = ", ".join([f"held.{name}::text" for name in table.columns])
+    key = table.key
     return f"""
-        SELECT coalesce(wanted.{table.key}, held.{table.key}) AS key,
-            held.{table.key} IS NULL AS missing, wanted.{table.key} IS NULL AS extra,
+        SELECT coalesce(wanted.{key}, held.{key}) AS key,
+            held.{key} IS NULL AS missing,
+            wanted.{key} IS NULL AS extra,
             ARRAY[{wanted}] AS wanted, ARRAY[{held}] AS held
         {_mismatch(table)} ORDER BY 1
     """
