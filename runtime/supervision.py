@@ -108,7 +108,7 @@ class Supervised:
                 logger.exception("background task %s died while it was being stopped", self.name)
                 raise
             logger.exception(
-                "background task %s died (%d times so far); it starts again in %.1f s",
+                "background task %s died (deaths so far: %d); it starts again in %.1f s",
                 self.name,
                 self.deaths,
                 pause_s,

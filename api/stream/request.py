@@ -69,8 +69,9 @@ def wanted_of(query: Mapping[str, str], last_event_id: str | None = None) -> Wan
     Raises:
         InvalidInputError: a position that is none, an unknown type, no slug.
     """
-    after = _position(last_event_id or None, f"/{LAST_EVENT_ID}")
-    if after is None:
+    if last_event_id:
+        after = _position(last_event_id, f"/{LAST_EVENT_ID}")
+    else:
         after = _position(query.get("after"), "/after")
     types = _types(query.get("types", ""))
     job = _job(query.get("job"))

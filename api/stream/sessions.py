@@ -148,7 +148,9 @@ class Stream:
 
     def _has_caught_up(self) -> bool:
         self._join_if_near()
-        return self._joined_at is not None and self._read_up_to >= self._joined_at
+        if self._joined_at is None:
+            return False
+        return self._read_up_to >= self._joined_at
 
     def _join_if_near(self) -> None:
         if self._joined_at is not None:

@@ -60,12 +60,10 @@ class Patience:
 
 
 _PASSING = (
-    *(
-        errors.LockNotAvailable,
-        errors.DeadlockDetected,
-        errors.SerializationFailure,
-        errors.QueryCanceled,
-    ),
+    errors.LockNotAvailable,
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.QueryCanceled,
     # Somebody between us and the server has made it forget what was prepared.
     errors.InvalidSqlStatementName,
 )
@@ -98,15 +96,19 @@ class Writer:
         """Refuse what is new, finish what waits, and close."""
         self._closing = True
         if self._task is not None:
-            self._task.finish()
-            emptied = start_once("emptying the log writer's queue", self._queue.join())
-            # A writer that was cancelled from elsewhere, or dies now, will never empty its queue.
-            await asyncio.wait([emptied, self._task.task], return_when=asyncio.FIRST_COMPLETED)
-            await end(emptied)
-            await self._task.end()
+            await self._finish(self._task)
         while not self._queue.empty():
-            _fail_all([self._queue.get_nowait()], LogUnavailableError("the service has stopped"))
+            waiting = self._queue.get_nowait()
+            _fail_all([waiting], LogUnavailableError("the service has stopped"))
         await self._disconnect()
+
+    async def _finish(self, writing: Supervised) -> None:
+        writing.finish()
+        emptied = start_once("emptying the log writer's queue", self._queue.join())
+        # A writer that was cancelled from elsewhere, or dies now, will never empty its queue.
+        await asyncio.wait([emptied, writing.task], return_when=asyncio.FIRST_COMPLETED)
+        await end(emptied)
+        await writing.end()
 
     async def append(self, unit: Unit) -> Saved:
         """Append a unit; see `domain.ports.Log.append`."""
@@ -266,8 +268,9 @@ async def _pause_or_give_up(deadline: float, error: psycopg.Error) -> None:
 def _is_settled(error: Exception) -> bool:
     """Return whether the transaction is over, so that all its requests have the same answer."""
     # An archive or a key that cannot be read breaks off a decision in its middle.
-    in_the_middle = isinstance(error, ArchiveError | SubjectKeysUnavailableError)
-    return isinstance(error, LogUnavailableError | OutcomeUnknownError) and not in_the_middle
+    if isinstance(error, ArchiveError | SubjectKeysUnavailableError):
+        return False
+    return isinstance(error, LogUnavailableError | OutcomeUnknownError)
 
 
 def _for_one(error: Exception, request: Request) -> Exception:

@@ -164,10 +164,17 @@ def _rows(loaded: abc.Transformer, result: PGresult) -> list[dict[str, Any]]:
     if not result.ntuples:
         return []
     loaded.set_pgresult(result)
-    raw_names = [result.fname(column) or b"" for column in range(result.nfields)]
-    names = [name.decode() for name in raw_names]
+    columns = range(result.nfields)
+    names = [_name(result, column) for column in columns]
 
     def row(values: Sequence[Any]) -> dict[str, Any]:
         return dict(zip(names, values, strict=True))
 
     return loaded.load_rows(0, result.ntuples, row)
+
+
+def _name(result: PGresult, column: int) -> str:
+    name = result.fname(column)
+    if name is None:
+        return ""
+    return name.decode()

@@ -9,16 +9,11 @@ from uuid import UUID
 
 from domain.catalog.effects import Effect
 from domain.commands.executions import Claim, Executions
-from domain.errors import (
-    LogUnavailableError,
-    OutcomeUnknownError,
-    OverloadedError,
-    StaleExecutionError,
-    VersionConflictError,
-)
+from domain.errors import StaleExecutionError
 from domain.jobs.run_values import Failure, FailureReason, Holder, Report
 from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
 from worker.executors.port import Outcome
+from worker.lifecycle.ports import PASSING
 from worker.logs.run_logs import logs_url
 
 logger = logging.getLogger(__name__)
@@ -33,9 +28,6 @@ _REASONS: dict[str, FailureReason] = {
     "out_of_memory": "out_of_memory",
     "invalid": "invalid_result",
 }
-
-PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
-"""What another try may well find gone."""
 
 P = ParamSpec("P")
 

@@ -4,6 +4,16 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from domain.errors import (
+    LogUnavailableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    VersionConflictError,
+)
+
+PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
+"""What the domain's commands and these ports raise, and another try may well find gone."""
+
 
 class Beat(Protocol):
     """How far another worker's sequence has come."""

@@ -35,7 +35,8 @@ class Progress:
             return
         self._gathered = _merged(self._gathered, report)
         if self._sender is None or self._sender.done():
-            self._sender = start_once(f"progress of run {self._run.id}", self._send())
+            name = f"progress of run {self._run.id}"
+            self._sender = start_once(name, self._send())
 
     async def finish(self) -> Report:
         """Stop sending; return what the attempt's last event has to carry, as the log may lack it.

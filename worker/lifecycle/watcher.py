@@ -7,23 +7,15 @@ somebody, whoever is there.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
 from domain.commands.sweeps import Sweeps
-from domain.errors import (
-    LogUnavailableError,
-    OutcomeUnknownError,
-    OverloadedError,
-    VersionConflictError,
-)
 from runtime.supervision import Supervised, Supervision
-from worker.lifecycle.ports import Beat, Heartbeats, Work
+from worker.lifecycle.ports import PASSING, Beat, Heartbeats, Work
 
 logger = logging.getLogger(__name__)
-
-PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
-"""What the next look may well find gone."""
 
 WATCH_EVERY_S = 1.0
 
@@ -40,7 +32,7 @@ class Watcher:
         self._sweeps = sweeps
         self._heartbeats = heartbeats
         self._work = work
-        self._seen: dict[str, tuple[int, float]] = {}
+        self._seen: dict[str, _Seen] = {}
         self._tasks: list[Supervised] = []
 
     def start(self, supervision: Supervision) -> None:
@@ -96,10 +88,18 @@ class Watcher:
 
     def _silent_for_s(self, worker: Beat, now: float) -> float:
         seen = self._seen.get(worker.worker_id)
-        if seen is None or seen[0] != worker.sequence:
-            self._seen[worker.worker_id] = (worker.sequence, now)
+        if seen is None or seen.sequence != worker.sequence:
+            self._seen[worker.worker_id] = _Seen(worker.sequence, now)
             return 0.0
-        return now - seen[1]
+        return now - seen.since
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """How far a worker's sequence had come, and since when it stands there."""
+
+    sequence: int
+    since: float
 
 
 async def _again_and_again(name: str, duty: Callable[[], Awaitable[None]]) -> None:

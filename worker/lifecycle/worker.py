@@ -12,31 +12,19 @@ from uuid import uuid4
 
 from domain.commands.executions import Executions
 from domain.commands.sweeps import Sweeps
-from domain.errors import (
-    LogUnavailableError,
-    OutcomeUnknownError,
-    OverloadedError,
-    VersionConflictError,
-    WorkerBuriedError,
-)
+from domain.errors import OutcomeUnknownError, WorkerBuriedError
 from domain.json_values import JsonObject
 from runtime.back_off import BackOff
 from runtime.supervision import Supervised, Supervision
 from worker.executors.port import Executor
 from worker.lifecycle.attempts import Attempts, AttemptSettings
-from worker.lifecycle.ports import Heartbeats, Work
+from worker.lifecycle.ports import PASSING, Heartbeats, Work
 from worker.lifecycle.watcher import Watcher
 from worker.logs.run_logs import LogKeeper
 
 logger = logging.getLogger(__name__)
 
-AWAY = (
-    LogUnavailableError,
-    OutcomeUnknownError,
-    OverloadedError,
-    VersionConflictError,
-    TimeoutError,
-)
+AWAY = (*PASSING, TimeoutError)
 """What a database that is away for a while raises through the ports."""
 
 BEATS = 6

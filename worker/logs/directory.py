@@ -44,8 +44,9 @@ class DirectoryLogs:
 
     def _executions(self, run_id: str, attempt: int) -> list[ExecutionLog]:
         directory = self._root / run_directory(run_id)
-        paths = directory.glob(f"attempt-{attempt:02}-execution-*.log")
-        return [self._execution(path) for path in sorted(paths)]
+        pattern = f"attempt-{attempt:02}-execution-*.log"
+        paths = sorted(directory.glob(pattern))
+        return [self._execution(path) for path in paths]
 
     def _execution(self, path: Path) -> ExecutionLog:
         name = path.relative_to(self._root)

@@ -253,8 +253,10 @@ class _Listing:
     @property
     def is_whole(self) -> bool:
         """Whether no chunk is missing before the end of its log."""
-        unfinished = [sizes for name, sizes in self.chunks.items() if name not in self.wholes]
-        return all(_is_gapless(sizes) for sizes in unfinished)
+        for name, sizes in self.chunks.items():
+            if name not in self.wholes and not _is_gapless(sizes):
+                return False
+        return True
 
     def logs(self) -> list[ExecutionLog]:
         """Return the logs, in order."""

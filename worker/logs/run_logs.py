@@ -96,8 +96,8 @@ class RunLogs:
         logs = await self._store.executions(run_id, attempt)
         size = _size(logs)
         start = max(0, size - last)
-        chunks = [chunk async for chunk in self._from(logs, start)]
-        return b"".join(chunks), size
+        end = [chunk async for chunk in self._from(logs, start)]
+        return b"".join(end), size
 
     async def read(self, run_id: str, attempt: int, offset: int = 0) -> AsyncIterator[bytes]:
         """Return what is there now, from an offset on."""

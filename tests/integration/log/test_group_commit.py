@@ -238,7 +238,7 @@ async def test_a_writer_that_dies_answers_what_it_has_in_hand_and_works_again(
         with pytest.raises(OutcomeUnknownError):
             await part.jobs.launch(slug, Launch(), TESTER)
         assert not deadly.faults
-        assert "background task log writer died (1 times so far)" in caplog.text
+        assert "background task log writer died (deaths so far: 1)" in caplog.text
         # Another session finds the lock free, too.
         async with parts(part.url) as other:
             await other.jobs.launch(slug, Launch(), TESTER)
