@@ -11,6 +11,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
+import uvloop
+
 from runtime.background_tasks import start_once
 from worker.executors.local.handlers_process import PROGRAM, command_line, environment
 from worker.executors.local.line_reader import LineReader
@@ -69,10 +71,13 @@ class Slot:
     async def connect(self, giving: int, receiving: int) -> None:
         """Start to give tasks and to listen."""
         loop = asyncio.get_running_loop()
+        # uvloop's library closes what it is given, and uvloop then closes the same number again: by
+        # then it may be a file of another thread, whose closing would hit the next in turn.
+        closes_twice = isinstance(loop, uvloop.Loop)
         reader = LineReader(REPORT_LIMIT_BYTES, self._reported, self._reports_ended)
-        reports = os.fdopen(receiving, "rb", buffering=0)
+        reports = os.fdopen(receiving, "rb", buffering=0, closefd=not closes_twice)
         await loop.connect_read_pipe(lambda: reader, reports)
-        tasks = os.fdopen(giving, "wb", buffering=0)
+        tasks = os.fdopen(giving, "wb", buffering=0, closefd=not closes_twice)
         self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, tasks)
         self._hearing = start_once("supervisor", self._hear_supervisor())
 
