@@ -12,8 +12,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.http.dependencies import MayRead
-from api.http.wire import abort
 from api.http.limits import LAST_WORDS_S
+from api.http.wire import abort
 from api.shapes.base import failures
 from api.stream.request import Wanted, wanted_of
 from api.stream.sessions import Stream, Streams
