@@ -143,6 +143,7 @@ class Builds:
         settings: Mapping[str, Any] | None = None,
     ) -> Built:
         """Build an app and check that nothing remains."""
+        # A loop for each build, as in a worker that has just started.
         built = asyncio.run(
             self.one(str(origin), build or {}, app or {}, timeout_ms, during, settings or {})
         )
