@@ -69,6 +69,7 @@ def test_an_api_that_is_told_not_to_seal_makes_no_key(database_url: str, tmp_pat
     assert isinstance(done.exception, SystemExit)
 
 
+@pytest.mark.spoils_its_log
 def test_a_sealer_of_its_own_seals_with_its_own_key(database_url: str, tmp_path: Path) -> None:
     key = tmp_path / "elsewhere" / "key.pem"
     key.parent.mkdir()
