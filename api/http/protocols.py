@@ -227,7 +227,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Answer the request that waited behind, or wait for the next one."""
-        self._running = self.pipeline[-1][0] if self.pipeline else None
+        self._running = None
+        if self.pipeline:
+            self._running, _ = self.pipeline[-1]
         self._discarded_bytes = 0
         self._release_room()
         super().on_response_complete()

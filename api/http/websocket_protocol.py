@@ -10,6 +10,7 @@ from websockets.frames import Frame
 
 from api.http import limits
 from api.http.connections import Connections, Inlet, ServerConfig, refusal
+from api.http.wire import Pieces
 
 _HEAD_TOO_LARGE = refusal(431, "head_too_large", "the handshake has too many or too long headers")
 _NO_HANDSHAKE = refusal(400, "invalid_http", "this is no WebSocket handshake")
@@ -23,7 +24,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     _limited: Connections
     _inlet: Inlet
-    _unread = b""
+    _unread: Pieces
     _pong = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -33,21 +34,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._inlet = config.inlet
         self._limited = config.limited
         self._limited.websockets += 1
+        self._unread = Pieces()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._limited.websockets -= 1
-        self._unread = b""
+        self._unread.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read what came, at once where it is a word, else in turn."""
         if not self.handshake_initiated:
             self._shake_hands(data)
-        elif len(data) <= _SMALL_BYTES and not self._unread and not self._inlet.is_busy:
+        elif len(data) <= _SMALL_BYTES and not (self._unread or self._inlet.is_busy):
             super().data_received(data)
         else:
-            self._unread += data
+            self._unread.add(data)
             self.transport.pause_reading()
             self._inlet.add(self)
 
@@ -55,10 +57,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Read a piece of what came; return whether there is more to be read now."""
         if self._is_ahead():
             return False
-        piece, self._unread = self._unread[:_PIECE_BYTES], self._unread[_PIECE_BYTES:]
+        piece = self._unread.next(_PIECE_BYTES)
         super().data_received(piece)
         if self.transport.is_closing():
-            self._unread = b""
+            self._unread.clear()
         elif not (self._unread or self._is_ahead()):
             self.transport.resume_reading()
         return bool(self._unread) and not self._is_ahead()
@@ -80,14 +82,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         failed = self.conn.handshake_exc
         if failed is not None and not self.handshake_initiated:
             # The library waits for ever where it cannot read a handshake.
-            is_too_large = isinstance(failed, SecurityError)
-            self.transport.write(_HEAD_TOO_LARGE if is_too_large else _NO_HANDSHAKE)
+            answer = _NO_HANDSHAKE
+            if isinstance(failed, SecurityError):
+                answer = _HEAD_TOO_LARGE
+            self.transport.write(answer)
             self.transport.close()
 
     def handle_cont(self, event: Frame) -> None:
         """Gather a message's parts as one: each alone would cost more than its content."""
         if event.data:
-            self.frames = [b"".join((*self.frames, event.data))]
+            gathered = b"".join(self.frames)
+            self.frames = [gathered + event.data]
         if event.fin:
             self.send_receive_event_to_app()
 
