@@ -141,7 +141,7 @@ def unknown_fields(url: str) -> list[RawSocket]:
                     socket.send(head.encode() + body)
                     socket.answer()
 
-    for _ in range(4):
+    for _ in range(2):
         Thread(target=attack, daemon=True).start()
     return []
 
