@@ -24,8 +24,9 @@ from domain.errors import SubjectKeysUnavailableError
 from domain.json_values import JsonObject
 from eventlog.archive.check import CheckedArchive
 from eventlog.archive.files import ArchiveError
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import RebuildUnderWayError
-from eventlog.rebuild.verify import Checked, Difference
+from eventlog.rebuild.verify import Checked
 from projections.folder import FoldError
 
 T = TypeVar("T")

@@ -37,7 +37,7 @@ from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.history.checkpoints import Checkpoints
 from eventlog.keys.log_files import LogFiles
-from eventlog.rebuild.repair import fold_on
+from eventlog.rebuild.folding import fold_on
 from eventlog.rebuild.verify import verify
 from projections.rows import Connection, read_ids
 from projections.table import rows_by_id

@@ -18,7 +18,7 @@ from eventlog.personal import writing
 from eventlog.workers import heartbeats
 from projections.rows import Connection, as_rows
 from projections.runs import claims, due
-from projections.runs.claims import Candidate, Limited
+from projections.runs.limits import Candidate, Limited
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from eventlog.database.connection import Database
 from eventlog.database.operators import Progress, operator_session, took_lock
 from eventlog.history.checkpoints import forget_checkpoints
 from eventlog.rebuild import staging, statements
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.repair import Mender
-from eventlog.rebuild.verify import Checked, Difference, snapshot, stage, verify
+from eventlog.rebuild.verify import Checked, snapshot, stage, verify
 from eventlog.rebuild.versions import forget_version, has_version, record_version, stale_tables
 from projections import job_runs
 from projections.folder import FoldError

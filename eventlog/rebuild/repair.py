@@ -12,23 +12,19 @@ erased.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 import psycopg
 from psycopg import errors
 from typing_extensions import ReadOnly, TypedDict
 
-from eventlog.archive.files import to_row
-from eventlog.archive.reading import events_at
 from eventlog.database import sql
 from eventlog.keys.log_files import LogFiles
-from eventlog.personal.cipher import CiphertextError
-from eventlog.personal.reading import event_of, first_plain_states, plain_states
-from eventlog.rebuild import staging, statements
-from projections.envelope import EventRow
-from projections.folder import FoldError, folded_on, topic_prefix
-from projections.rows import Connection, as_row, read_ids, read_rows, read_value
+from eventlog.rebuild import staging
+from eventlog.rebuild.folding import fold_on
+from projections.folder import topic_prefix
+from projections.rows import Connection, read_ids, read_rows, read_value
 from projections.table import ProjectedRow, Table
 
 TARGET_HOLD_S = 0.010
@@ -240,98 +236,3 @@ _UNERASED = f"""AND NOT EXISTS (
         ON originator_id = key_id::uuid
     WHERE notification_id > %(seen)s
 )"""
-
-
-class _EventRow(TypedDict):
-    """What of a row of the log a fold needs."""
-
-    originator_id: ReadOnly[str]
-    originator_version: ReadOnly[int]
-    notification_id: ReadOnly[int]
-    topic: ReadOnly[str]
-    state: ReadOnly[bytes]
-
-
-class _FoundRow(_EventRow):
-    """An event, or the mark of an archived history; `version` is what of it is folded already."""
-
-    archive: ReadOnly[int | None]
-    positions: ReadOnly[list[int]]
-    version: ReadOnly[int]
-
-
-async def fold_on(
-    connection: Connection,
-    files: LogFiles,
-    table: Table,
-    ids: Iterable[UUID],
-    rows: Mapping[UUID, ProjectedRow],
-) -> dict[UUID, ProjectedRow]:
-    """Return these aggregates' rows as they must be now.
-
-    They are `rows`, carried on by the events that came after them. An aggregate without events has
-    no row.
-
-    Raises:
-        FoldError: see `Folder.add`.
-    """
-    folded = dict(rows)
-    versions = dict.fromkeys(ids, 0)
-    for aggregate_id, known in rows.items():
-        versions[aggregate_id] = known["aggregate_version"]
-    new = [aggregate_id for aggregate_id in versions if aggregate_id not in folded]
-    plain = await _decrypted(first_plain_states(connection, files.master_keys, new))
-    values = {
-        "ids": list(versions),
-        "versions": list(versions.values()),
-        "prefix": topic_prefix(table),
-    }
-    marks: list[_FoundRow] = []
-    async with connection.cursor() as cursor:
-        # Event by event: a run may have reported its progress a hundred thousand times.
-        async for found in cursor.stream(statements.FOLD_SOME, values):
-            row = as_row(_FoundRow, found)
-            if row["archive"] is None:
-                _fold_row(table, folded, row, plain)
-            else:
-                marks.append(row)
-    for mark in marks:
-        archived = await _archived_events(connection, files, mark)
-        states = plain_states(connection, files.master_keys, map(event_of, archived))
-        plain = await _decrypted(states)
-        for event in archived:
-            _fold_row(table, folded, event, plain)
-    return folded
-
-
-async def _archived_events(
-    connection: Connection, files: LogFiles, mark: _FoundRow
-) -> list[EventRow]:
-    """Return what of an archived history is not folded yet."""
-    if mark["archive"] is None:
-        return []
-    positions = mark["positions"][mark["version"] :]
-    found = await events_at(connection, files.archive, {mark["archive"]: positions})
-    return [to_row(found[position]) for position in positions]
-
-
-async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
-    try:
-        return await states
-    except CiphertextError as error:
-        raise FoldError(f"the log cannot be folded: {error}") from None
-
-
-def _fold_row(
-    table: Table,
-    folded: dict[UUID, ProjectedRow],
-    row: _EventRow,
-    plain: Mapping[UUID, bytes],
-) -> None:
-    aggregate_id = UUID(row["originator_id"])
-    version = row["originator_version"]
-    state = row["state"]
-    if version == 1:
-        state = plain.get(aggregate_id, state)
-    event = (aggregate_id, version, row["notification_id"], row["topic"], state)
-    folded[aggregate_id] = folded_on(table, folded.get(aggregate_id), event)

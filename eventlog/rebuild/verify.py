@@ -5,68 +5,32 @@ Both are read in one snapshot, however busily the service goes on writing.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 from uuid import UUID
 
 from psycopg import AsyncCursor
 from psycopg.rows import tuple_row
-from typing_extensions import ReadOnly, TypedDict
+from typing_extensions import TypedDict
 
-from domain.json_values import Json, JsonObject
 from eventlog.archive.files import ArchiveError
-from eventlog.archive.reading import HistoryRow, events_between, resolved
+from eventlog.archive.reading import events_between
 from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.database.operators import Progress, operator_session
 from eventlog.personal.cipher import MARK
 from eventlog.rebuild import staging, statements
+from eventlog.rebuild.differences import Difference, differences
 from eventlog.rebuild.snapshot_keys import SnapshotKeys
 from projections import job_runs
 from projections.folder import Folder, Stored, topic_prefix
-from projections.rows import Connection, as_rows, read_one, read_rows, read_value
+from projections.rows import Connection, read_one, read_value
 from projections.table import Table
 
 ROWS_A_WRITE = 500
 EVENTS_A_READ = 100
 """Events read and rows written at a time. An event may have a megabyte, so this bounds memory."""
-
-DIFFERENCES_CHUNK = 50
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A row that is not what its events say.
-
-    Attributes:
-        key: the aggregate's id.
-        columns: what differs, as the database writes it: expected and found; None is SQL's NULL.
-            Empty where the row is missing or extra.
-        events: position and topic of each event behind it, in order.
-    """
-
-    table: str
-    key: str
-    kind: Literal["missing", "extra", "differs"]
-    columns: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
-    events: Sequence[tuple[int, str]] = ()
-
-    def present(self) -> JsonObject:
-        """Return the difference for programs."""
-        columns: JsonObject = {}
-        for name, (wanted, held) in self.columns.items():
-            columns[name] = {"expected": wanted, "found": held}
-        events: list[Json] = []
-        for position, topic in self.events:
-            events.append({"position": position, "type": topic})
-        return {
-            "table": self.table,
-            "key": self.key,
-            "kind": self.kind,
-            "columns": columns,
-            "events": events,
-        }
 
 
 @dataclass(frozen=True)
@@ -222,65 +186,17 @@ async def _estimate(connection: Connection, query: str, values: dict[str, str]) 
     return found["Plan"]["Plan Rows"]
 
 
-class DifferenceRow(TypedDict):
-    """A row of `staging.differences_sql`: columns as text, as they must be and as they are."""
-
-    key: ReadOnly[str]
-    missing: ReadOnly[bool]
-    extra: ReadOnly[bool]
-    wanted: ReadOnly[list[str | None]]
-    held: ReadOnly[list[str | None]]
-
-
-async def differences(moment: Snapshot, table: Table) -> AsyncIterator[Difference]:
-    """Yield what differs between the expected rows, which are staged, and the table's."""
-    async with moment.tables.cursor("differences") as cursor:
-        await cursor.execute(staging.differences_sql(table).encode())
-        while fetched := await cursor.fetchmany(DIFFERENCES_CHUNK):
-            chunk = as_rows(DifferenceRow, fetched)
-            keys = [row["key"] for row in chunk]
-            events = await _events_of(moment, table, keys)
-            for key, row in zip(keys, chunk, strict=True):
-                yield _difference(table, row, events[key])
-
-
-async def _events_of(
-    moment: Snapshot, table: Table, keys: Sequence[str]
-) -> dict[str, list[tuple[int, str]]]:
-    """Return position and topic of each event of these aggregates."""
-    values = {"ids": keys, "prefix": topic_prefix(table)}
-    places = await read_rows(moment.tables, HistoryRow, statements.PLACES, values)
-    events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
-    for place in await resolved(moment.tables, moment.archive, places):
-        of_row = events[place["originator_id"]]
-        of_row.append((place["notification_id"], place["topic"]))
-    return events
-
-
 async def _check(
     moment: Snapshot, table: Table, report: Callable[[Difference], None], progress: Progress
 ) -> Checked:
     events, rows = await stage(moment, table, progress)
     progress(f"{table.name}: comparing", 0, rows)
     found = 0
-    async for difference in differences(moment, table):
+    async for difference in differences(moment.tables, moment.archive, table):
         report(difference)
         found += 1
     progress(f"{table.name}: comparing", rows, rows)
     return Checked(table.name, moment.position, events, rows, found)
-
-
-def _difference(table: Table, row: DifferenceRow, events: Sequence[tuple[int, str]]) -> Difference:
-    key = row["key"]
-    if row["missing"]:
-        return Difference(table.name, key, "missing", {}, events)
-    if row["extra"]:
-        return Difference(table.name, key, "extra", {}, events)
-    columns: dict[str, tuple[str | None, str | None]] = {}
-    for name, wanted, held in zip(table.columns, row["wanted"], row["held"], strict=True):
-        if wanted != held:
-            columns[name] = (wanted, held)
-    return Difference(table.name, key, "differs", columns, events)
 
 
 async def lay_out_archives(connection: Connection, archive: Path | None) -> None:

@@ -23,7 +23,8 @@ from eventlog.history.checkpoints import Checkpoints
 from eventlog.history.event_filter import EventFilter
 from eventlog.history.steps import Replay
 from eventlog.keys.log_files import LogFiles
-from eventlog.rebuild.verify import Difference, verify
+from eventlog.rebuild.differences import Difference
+from eventlog.rebuild.verify import verify
 from projections.envelope import Envelope
 from projections.messages import messages
 from projections.runs.filter import RunFilter

@@ -17,8 +17,9 @@ from domain.jobs.run import JobRun
 from eventlog.archive import role
 from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.verify import Difference, verify
+from eventlog.rebuild.verify import verify
 from eventlog.seal.proofs import Prover, check_proof
 from projections import job_runs
 from tests.support.logs import TESTER, parts, query

@@ -13,7 +13,8 @@ from domain.jobs.definition import JobDefinition
 from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
 from eventlog.database.connection import Database
-from eventlog.rebuild.verify import Difference, verify
+from eventlog.rebuild.differences import Difference
+from eventlog.rebuild.verify import verify
 from migrations import runner
 from projections.tables import TABLES
 from tests.recorded_logs import files, record

@@ -15,9 +15,10 @@ from eventlog.append import statements as append_statements
 from eventlog.database import operators, sql
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild, repair
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import RebuildUnderWayError, Rebuilt
 from eventlog.rebuild.repair import Mender
-from eventlog.rebuild.verify import Difference, verify
+from eventlog.rebuild.verify import verify
 from projections import job_definitions, job_runs
 from projections.table import Table
 from projections.tables import TABLES

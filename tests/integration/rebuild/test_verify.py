@@ -12,8 +12,9 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_values import Report
 from eventlog.database.connection import Database
 from eventlog.rebuild import statements as rebuild_statements
+from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
-from eventlog.rebuild.verify import Checked, Difference, verify
+from eventlog.rebuild.verify import Checked, verify
 from projections.folder import FoldError
 from projections.table import Table
 from projections.tables import TABLES

@@ -16,7 +16,8 @@ from eventlog.archive.archiver import Archived, archiver
 from eventlog.archive.role import ensure_archivist
 from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
-from eventlog.rebuild.verify import Difference, verify
+from eventlog.rebuild.differences import Difference
+from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.processes import Process, started

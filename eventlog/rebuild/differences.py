@@ -1,0 +1,101 @@
+"""What differs between the rows that a table must hold, which are staged, and those it holds."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.json_values import Json, JsonObject
+from eventlog.archive.reading import HistoryRow, resolved
+from eventlog.rebuild import staging, statements
+from projections.folder import topic_prefix
+from projections.rows import Connection, as_rows, read_rows
+from projections.table import Table
+
+DIFFERENCES_CHUNK = 50
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row that is not what its events say.
+
+    Attributes:
+        key: the aggregate's id.
+        columns: what differs, as the database writes it: expected and found; None is SQL's NULL.
+            Empty where the row is missing or extra.
+        events: position and topic of each event behind it, in order.
+    """
+
+    table: str
+    key: str
+    kind: Literal["missing", "extra", "differs"]
+    columns: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    events: Sequence[tuple[int, str]] = ()
+
+    def present(self) -> JsonObject:
+        """Return the difference for programs."""
+        columns: JsonObject = {}
+        for name, (wanted, held) in self.columns.items():
+            columns[name] = {"expected": wanted, "found": held}
+        events: list[Json] = []
+        for position, topic in self.events:
+            events.append({"position": position, "type": topic})
+        return {
+            "table": self.table,
+            "key": self.key,
+            "kind": self.kind,
+            "columns": columns,
+            "events": events,
+        }
+
+
+class DifferenceRow(TypedDict):
+    """A row of `staging.differences_sql`: columns as text, as they must be and as they are."""
+
+    key: ReadOnly[str]
+    missing: ReadOnly[bool]
+    extra: ReadOnly[bool]
+    wanted: ReadOnly[list[str | None]]
+    held: ReadOnly[list[str | None]]
+
+
+async def differences(
+    connection: Connection, archive: Path | None, table: Table
+) -> AsyncIterator[Difference]:
+    """Yield what differs between the expected rows, which are staged, and the table's."""
+    async with connection.cursor("differences") as cursor:
+        await cursor.execute(staging.differences_sql(table).encode())
+        while fetched := await cursor.fetchmany(DIFFERENCES_CHUNK):
+            chunk = as_rows(DifferenceRow, fetched)
+            keys = [row["key"] for row in chunk]
+            events = await _events_of(connection, archive, table, keys)
+            for key, row in zip(keys, chunk, strict=True):
+                yield _difference(table, row, events[key])
+
+
+async def _events_of(
+    connection: Connection, archive: Path | None, table: Table, keys: Sequence[str]
+) -> dict[str, list[tuple[int, str]]]:
+    """Return position and topic of each event of these aggregates."""
+    values = {"ids": keys, "prefix": topic_prefix(table)}
+    places = await read_rows(connection, HistoryRow, statements.PLACES, values)
+    events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
+    for place in await resolved(connection, archive, places):
+        of_row = events[place["originator_id"]]
+        of_row.append((place["notification_id"], place["topic"]))
+    return events
+
+
+def _difference(table: Table, row: DifferenceRow, events: Sequence[tuple[int, str]]) -> Difference:
+    key = row["key"]
+    if row["missing"]:
+        return Difference(table.name, key, "missing", {}, events)
+    if row["extra"]:
+        return Difference(table.name, key, "extra", {}, events)
+    columns: dict[str, tuple[str | None, str | None]] = {}
+    for name, wanted, held in zip(table.columns, row["wanted"], row["held"], strict=True):
+        if wanted != held:
+            columns[name] = (wanted, held)
+    return Difference(table.name, key, "differs", columns, events)
