@@ -71,7 +71,9 @@ async def _health() -> JsonAnswer:
     return JsonAnswer({"status": "ok"})
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: Settings,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
@@ -117,7 +119,9 @@ async def _sealer(service: Service) -> AsyncIterator[None]:
         yield
         return
     signal = service.listener.signal()
-    sealer = Sealer(service.pool, service.files.archive, signal, service.settings.sealing)
+    sealer = Sealer(
+        service.pool, service.files.archive, signal, service.settings.sealing
+    )
     await sealer.start(service.supervision)
     try:
         yield
@@ -131,7 +135,10 @@ def _describe(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = get_openapi(
-                title=app.title, version=app.version, description=_ABOUT, routes=app.routes
+                title=app.title,
+                version=app.version,
+                description=_ABOUT,
+                routes=app.routes,
             )
             for operations in schema["paths"].values():
                 for operation in operations.values():

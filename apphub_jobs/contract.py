@@ -102,7 +102,11 @@ class JobRunContext:
         Frequent calls are gathered.
         """
         self.send_report(
-            {"metrics": dict(metrics or {}), "context": dict(context or {}), "logsUrl": logs_url}
+            {
+                "metrics": dict(metrics or {}),
+                "context": dict(context or {}),
+                "logsUrl": logs_url,
+            }
         )
 
 

@@ -51,18 +51,27 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--quick", action="store_true", help="one short round of each; the figures say little"
+        "--quick",
+        action="store_true",
+        help="one short round of each; the figures say little",
     )
     parser.add_argument(
-        "--only", choices=MEASUREMENTS, action="append", help="may be given several times"
+        "--only",
+        choices=MEASUREMENTS,
+        action="append",
+        help="may be given several times",
     )
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float)
     parser.add_argument(
-        "--no-write", action="store_true", help="print the table and leave all files as they are"
+        "--no-write",
+        action="store_true",
+        help="print the table and leave all files as they are",
     )
     parser.add_argument(
-        "--again", action="store_true", help="write table and picture anew from the last results"
+        "--again",
+        action="store_true",
+        help="write table and picture anew from the last results",
     )
     given = parser.parse_args()
     if given.again:
@@ -71,7 +80,10 @@ def main() -> int:
         return 0
     began = perf_counter()
     names = given.only or list(MEASUREMENTS)
-    with own_directory() as directory, databases.server(directory / "postgres") as server:
+    with (
+        own_directory() as directory,
+        databases.server(directory / "postgres") as server,
+    ):
         machine = described(server)
         options = [
             f"--{name}={value}"
@@ -126,7 +138,9 @@ def write(rows: Sequence[Row], machine: dict[str, str]) -> None:
     content = {"machine": machine, "rows": [asdict(row) for row in rows]}
     RESULTS.write_text(json.dumps(content, indent=1) + "\n")
     drawn = draw(rows, PICTURE)
-    put_between_marks(README, section(rows, machine, with_picture=drawn or PICTURE.exists()))
+    put_between_marks(
+        README, section(rows, machine, with_picture=drawn or PICTURE.exists())
+    )
     print(
         f"written: README.md, {RESULTS.relative_to(ROOT)}"
         + (f", {PICTURE.relative_to(ROOT)}" if drawn else "")
@@ -137,7 +151,9 @@ def section(rows: Sequence[Row], machine: dict[str, str], *, with_picture: bool)
     """Return what stands in the README."""
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     picture = (
-        ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"] if with_picture else []
+        ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"]
+        if with_picture
+        else []
     )
     rounds = max(len(row.rounds) for row in rows)
     told = [*notes(rows), f"medians of {rounds} rounds, measured with {facts}"]

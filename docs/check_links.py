@@ -7,10 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
-FLOORS = (
-    "api|apphub_jobs|benchmarks|docs|domain|eventlog|migrations|projections|runtime|tests|worker"
-)
-CODE_FILE = re.compile(rf"`((?:{FLOORS})/[\w/.-]+\.(?:py|md|js|json|yaml))`")
+ABOVE = "api|worker|eventlog|projections|domain|apphub_jobs|runtime|migrations"
+BESIDE = "benchmarks|docs|tests"
+CODE_FILE = re.compile(rf"`((?:{ABOVE}|{BESIDE})/[\w/.-]+\.(?:py|md|js|json|yaml))`")
 PLANNED = re.compile(r"/schedules(?:\.py|/)")
 """CONTRIBUTING tells where this subject will go."""
 CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
@@ -20,7 +19,8 @@ def anchors(path: Path) -> set[str]:
     """Return the anchors that a Markdown file's headings make."""
     headings = re.findall(r"^#+\s+(.*)$", path.read_text(), re.MULTILINE)
     return {
-        re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings
+        re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        for heading in headings
     }
 
 
@@ -33,7 +33,9 @@ def broken_links(path: Path) -> list[str]:
             continue
         name, _, anchor = target.partition("#")
         file = (path.parent / name).resolve() if name else path
-        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+        if not file.exists() or (
+            anchor and file.suffix == ".md" and anchor not in anchors(file)
+        ):
             broken.append(f"{path.relative_to(ROOT)}: {target}")
     return broken
 

@@ -62,7 +62,9 @@ def density_of(source: str) -> Density:
             for statement in _body(node):
                 last = statement.end_lineno or statement.lineno
                 counted.nodes += sum(1 for _ in ast.walk(statement))
-                counted.lines += len(with_code.intersection(range(statement.lineno, last + 1)))
+                counted.lines += len(
+                    with_code.intersection(range(statement.lineno, last + 1))
+                )
     return counted
 
 

@@ -25,7 +25,9 @@ def run_id_for_key(principal: str, slug: str, idempotency_key: str) -> UUID:
     # "c") apart.
     lengths = f"{len(principal)}.{len(slug)}"
     folded = _folded(slug)
-    return uuid5(_NAMESPACE, f"job-run:{lengths}:{principal}:{folded}:{idempotency_key}")
+    return uuid5(
+        _NAMESPACE, f"job-run:{lengths}:{principal}:{folded}:{idempotency_key}"
+    )
 
 
 def archive_id(log_id: UUID, number: int) -> UUID:

@@ -86,7 +86,9 @@ def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_member(index, item, pointer, depth) for index, item in enumerate(value)]
+        return [
+            _member(index, item, pointer, depth) for index, item in enumerate(value)
+        ]
     raise InvalidJsonError(pointer, f"{type(value).__name__} is no JSON type")
 
 
@@ -191,6 +193,8 @@ _DECODER = json.JSONDecoder(
 
 
 def _decoded(text: str) -> Json:
-    if text.startswith("\ufeff"):  # The decoder itself would complain of anything but this.
+    if text.startswith(
+        "\ufeff"
+    ):  # The decoder itself would complain of anything but this.
         return cast("Json", json.loads(text))
     return cast("Json", _DECODER.decode(text))

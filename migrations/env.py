@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that the caller hands over, so tests and tools aim it anywhere."""
+"""Alembic's entry: it runs on the connection that the caller hands over."""
 
 from alembic import context
 

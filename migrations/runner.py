@@ -23,7 +23,7 @@ def current(url: str) -> str | None:
 
 
 def upgrade(url: str, target: str = HEAD) -> None:
-    """Bring the schema up to the target, step by step in one transaction; nothing happens where it is there already.
+    """Bring the schema up to the target, in one transaction, if it is not there already.
 
     Raises:
         SchemaError: the database is newer than this code.
@@ -46,7 +46,9 @@ def _run(url: str, direction: str, target: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url)
+    )
     try:
         with engine.connect() as connection:
             # For the whole session: two processes that start at once must not both migrate.
@@ -54,10 +56,13 @@ def _run(url: str, direction: str, target: str) -> None:
             connection.commit()
             found = _current_by(connection.connection.driver_connection)
             if direction == "upgrade" and found is not None and found > HEAD:
-                msg = f"the database's schema is {found}, newer than this version's {HEAD}; run a newer version"
+                newer = f"newer than this version's {HEAD}"
+                msg = f"the database's schema is {found}, {newer}; run a newer version"
                 raise SchemaError(msg)
             config.attributes["connection"] = connection
-            {"upgrade": command.upgrade, "downgrade": command.downgrade}[direction](config, target)
+            {"upgrade": command.upgrade, "downgrade": command.downgrade}[direction](
+                config, target
+            )
             connection.commit()
     finally:
         engine.dispose()

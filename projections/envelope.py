@@ -110,7 +110,10 @@ def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
     """
     event_class = resolve_topic(topic)
     versions = range(1, getattr(event_class, "class_version", 1))
-    return [getattr(event_class, f"upcast_v{version}_v{version + 1}") for version in versions]
+    return [
+        getattr(event_class, f"upcast_v{version}_v{version + 1}")
+        for version in versions
+    ]
 
 
 def bare_envelope(

@@ -102,7 +102,9 @@ def evolve(row: RunRow | None, event: Envelope) -> Changes:
     return changed
 
 
-TABLE: TableOf[RunRow] = TableOf("job_runs", "job_run", "id", COLUMNS, evolve, version=2)
+TABLE: TableOf[RunRow] = TableOf(
+    "job_runs", "job_run", "id", COLUMNS, evolve, version=2
+)
 
 
 def _requested(event: Envelope) -> Changes:

@@ -41,19 +41,27 @@ def messages(
         case "job_run":
             return _run_messages(before, after)
         case "job_definition":
-            return [Message("job.definition.updated", {"job": job_definitions.present(after)})]
+            return [
+                Message(
+                    "job.definition.updated", {"job": job_definitions.present(after)}
+                )
+            ]
         case "repository":
             return _repository_messages(event, repositories.TABLE.own(after), beside)
         case "build":
             build = builds.present(builds.TABLE.own(after), beside.log)
             return [Message("build.updated", {"build": build})]
         case "subject":
-            return [Message("subject.erased", {"subject": erased_subjects.present(after)})]
+            return [
+                Message("subject.erased", {"subject": erased_subjects.present(after)})
+            ]
         case _:
             return []
 
 
-def _repository_messages(event: Envelope, after: RepositoryRow, beside: Beside) -> list[Message]:
+def _repository_messages(
+    event: Envelope, after: RepositoryRow, beside: Beside
+) -> list[Message]:
     app = repositories.present(after, beside.latest_build)
     updated = Message("repository.updated", {"repository": app})
     entry = repositories.history_entry(event, after["id"])

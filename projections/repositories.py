@@ -49,7 +49,14 @@ COLUMNS = columns_of(RepositoryRow)
 
 _GIVEN = ("name", "description", "repo_url", "dockerfile_path", "tags")
 
-_FOUND = ("commit_sha", "name", "description", "dockerfile_path", "tags", "preview_tiles")
+_FOUND = (
+    "commit_sha",
+    "name",
+    "description",
+    "dockerfile_path",
+    "tags",
+    "preview_tiles",
+)
 
 
 def evolve(row: RepositoryRow | None, event: Envelope) -> Changes:  # noqa: ARG001 - every fold has this shape
@@ -126,7 +133,10 @@ def present(row: RepositoryRow, latest_build: JsonObject | None) -> JsonObject:
 _STEPS: dict[str, tuple[str, str]] = {
     "repository.ingestion_requested": ("pending", "ingestion requested"),
     "repository.ingestion_started": ("processing", "ingestion started"),
-    "repository.ingestion_retry_scheduled": ("pending", "ingestion will be tried again"),
+    "repository.ingestion_retry_scheduled": (
+        "pending",
+        "ingestion will be tried again",
+    ),
     "repository.ingestion_succeeded": ("ready", "ingestion finished"),
     "repository.ingestion_failed": ("failed", "ingestion failed"),
 }
@@ -190,7 +200,11 @@ async def list_apps(
 ) -> tuple[list[RepositoryRow], int]:
     """Return a page of apps, ordered bytewise by id, and how many there are in all."""
     where = _where(apps)
-    values = {"text": apps.text, "tags": list(apps.tags), "statuses": list(apps.statuses)}
+    values = {
+        "text": apps.text,
+        "tags": list(apps.tags),
+        "statuses": list(apps.statuses),
+    }
     page = f"""
         SELECT * FROM repositories {where}
         ORDER BY id COLLATE "C" LIMIT %(limit)s OFFSET %(offset)s

@@ -44,7 +44,9 @@ def read_tokens(path: Path) -> Tokens:
 _ROLES = {"read": False, "write": True}
 
 
-def principal_of(connection: HTTPConnection, tokens: Tokens | None, *, to_write: bool) -> str:
+def principal_of(
+    connection: HTTPConnection, tokens: Tokens | None, *, to_write: bool
+) -> str:
     """Return who asks.
 
     Raises:

@@ -22,7 +22,9 @@ def local_repositories(environment: Mapping[str, str]) -> bool:
     return _flag(environment, "APPHUB_LOCAL_REPOSITORIES", default=True)
 
 
-def handler_settings(environment: Mapping[str, str], data_dir: Path) -> Mapping[str, JsonObject]:
+def handler_settings(
+    environment: Mapping[str, str], data_dir: Path
+) -> Mapping[str, JsonObject]:
     """Return what the built-in handlers are told, by entry point.
 
     Raises:
@@ -52,7 +54,9 @@ def _build_settings(environment: Mapping[str, str], data_dir: Path) -> JsonObjec
         "builder": builder,
         "registry": registry,
         "registryAuthFile": environment.get("APPHUB_REGISTRY_AUTH_FILE") or None,
-        "registryTlsVerify": _flag(environment, "APPHUB_REGISTRY_TLS_VERIFY", default=True),
+        "registryTlsVerify": _flag(
+            environment, "APPHUB_REGISTRY_TLS_VERIFY", default=True
+        ),
         "ociDir": str(data_dir / "images") if kept else None,
         "baseImages": environment.get("APPHUB_BASE_IMAGES") or None,
         "dockerHost": environment.get("DOCKER_HOST") or None,
@@ -68,7 +72,9 @@ def _clone_limits(environment: Mapping[str, str]) -> JsonObject:
             continue
         is_number = value.isascii() and value.isdigit()
         if not is_number or int(value) == 0:
-            raise ValueError(f"{variable} is {value!r}; it must be a whole number above 0")
+            raise ValueError(
+                f"{variable} is {value!r}; it must be a whole number above 0"
+            )
         limits[name] = int(value)
     return limits
 
@@ -92,7 +98,9 @@ def _credentials(environment: Mapping[str, str]) -> JsonObject:
     text = Path(path).read_text(encoding="utf-8")
     try:
         entries = json.loads(text)
-        return {host.lower(): _entry(entry, environment) for host, entry in entries.items()}
+        return {
+            host.lower(): _entry(entry, environment) for host, entry in entries.items()
+        }
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} must hold {_CREDENTIALS}: {error!r}") from None
 

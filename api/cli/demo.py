@@ -29,7 +29,13 @@ BUILD_PATIENCE_S = 45.0
 """How long the demonstration watches a build, which may have to fetch its base image from afar.
 Then it is canceled."""
 
-HISTORY_COLUMNS = {"createdAt": 24, "status": 24, "message": 24, "commitSha": 12, "durationMs": 24}
+HISTORY_COLUMNS = {
+    "createdAt": 24,
+    "status": 24,
+    "message": 24,
+    "commitSha": 12,
+    "durationMs": 24,
+}
 """Each with the characters of it that are shown."""
 
 HELLO_ID = "hello"
@@ -72,7 +78,9 @@ async def _demonstrate(repository: Path, console: Console) -> int:
     return 0
 
 
-async def _ingest_all(url: str, console: Console, repository: Path, data_dir: Path) -> str:
+async def _ingest_all(
+    url: str, console: Console, repository: Path, data_dir: Path
+) -> str:
     """Add the app and, where that went well, the smallest one; return how the first fared."""
     stream_url = url.replace("http", "ws", 1)
     async with connect(f"{stream_url}/ws") as stream:
@@ -87,7 +95,12 @@ async def _add_and_watch(
     url: str, stream: ClientConnection, console: Console, app_id: str, repository: Path
 ) -> str:
     """Add an app, print what happens until its build has ended, and return the app's status."""
-    app = {"id": app_id, "name": repository.name, "description": "", "repoUrl": str(repository)}
+    app = {
+        "id": app_id,
+        "name": repository.name,
+        "description": "",
+        "repoUrl": str(repository),
+    }
     text = json.dumps(app)
     console.print(f"[bold]POST /apps[/] {text}\n")
     await asyncio.to_thread(_call, f"{url}/apps", app)
@@ -177,7 +190,9 @@ class _Watch:
             message = json.loads(text)
             if message["type"] == "connection.ack":
                 head = message["data"]["head"]
-                self._console.print("[bold]GET /ws[/] listening to the log from position", head)
+                self._console.print(
+                    "[bold]GET /ws[/] listening to the log from position", head
+                )
                 continue
             if "eventId" not in message:  # A heartbeat.
                 continue
@@ -223,7 +238,13 @@ def _line(message: dict[str, Any]) -> str:
 async def _show_record(url: str, console: Console) -> None:
     app = await _get(f"{url}/apps/{APP_ID}")
     tree = Tree(f"\n[bold]GET /apps/{APP_ID}[/]")
-    for field in ("name", "description", "dockerfilePath", "ingestStatus", "ingestAttempts"):
+    for field in (
+        "name",
+        "description",
+        "dockerfilePath",
+        "ingestStatus",
+        "ingestAttempts",
+    ):
         tree.add(f"{field}: {app[field]}")
     tags = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
     tree.add("tags: " + ", ".join(tags))

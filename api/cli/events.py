@@ -36,7 +36,10 @@ class FilterOptions:
     """Which events are wanted."""
 
     type_: Annotated[
-        str, typer.Option("--type", help="`job_run.started`, `job_run.*`; several with commas.")
+        str,
+        typer.Option(
+            "--type", help="`job_run.started`, `job_run.*`; several with commas."
+        ),
     ] = ""
     subject: Annotated[
         str,
@@ -95,7 +98,8 @@ def export(
 def tail(
     *,
     after: Annotated[
-        int | None, typer.Option(min=0, help="Begin after this position; at the end if left out.")
+        int | None,
+        typer.Option(min=0, help="Begin after this position; at the end if left out."),
     ] = None,
     which: FilterOptions,
     as_json: AsJson = False,
@@ -143,7 +147,8 @@ def show(
         ),
     ],
     alone: Annotated[
-        bool, typer.Option("--alone", help="Leave out what else belongs to the same story.")
+        bool,
+        typer.Option("--alone", help="Leave out what else belongs to the same story."),
     ] = False,
     as_json: AsJson = False,
     place: KeyedLogOptions,
@@ -185,7 +190,9 @@ def _filter(which: FilterOptions, since: str = "", until: str = "") -> EventFilt
         raise failure(f"--{option}: {issue.message}") from None
 
 
-def _with_audit(place: KeyedLogOptions, run: Callable[[Audit, Listener], Awaitable[None]]) -> None:
+def _with_audit(
+    place: KeyedLogOptions, run: Callable[[Audit, Listener], Awaitable[None]]
+) -> None:
     async def main(where: Database) -> None:
         async with _parts(where) as (audit, listener):
             await run(audit, listener)
@@ -242,11 +249,15 @@ def _sentence(event: Envelope) -> str:
     place = f"{event.position:>8}"
     topic = f"{event.topic:<30}"
     actor = event.actor or ""
-    return f"[dim]{place}  {event.at}[/]  [cyan]{topic}[/] {event.aggregate_id}  {actor}"
+    return (
+        f"[dim]{place}  {event.at}[/]  [cyan]{topic}[/] {event.aggregate_id}  {actor}"
+    )
 
 
 def _table(events: list[Envelope]) -> Table:
-    named = {str(event_id(event.aggregate_id, event.version)): event for event in events}
+    named = {
+        str(event_id(event.aggregate_id, event.version)): event for event in events
+    }
     table = Table(box=None, pad_edge=False)
     for column in ("position", "at", "event", "of", "by", "because of"):
         table.add_column(column, no_wrap=True)

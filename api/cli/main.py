@@ -86,7 +86,9 @@ def up(
             "SEAL_KEY": keys.seal_key,
             "SUBJECT_KEY": keys.subject_key,
         }
-        variables = {f"APPHUB_{name}": str(value) for name, value in given.items() if value}
+        variables = {
+            f"APPHUB_{name}": str(value) for name, value in given.items() if value
+        }
         # 0 means something here.
         variables["APPHUB_PORT"] = str(listening.port)
         variables["APPHUB_SEAL_EVERY_S"] = str(keys.seal_every_s)
@@ -159,7 +161,10 @@ def migrate(
     *,
     place: DatabaseOptions,
     to: Annotated[
-        str, typer.Option(help="Version to go to; `base` removes everything, the log included.")
+        str,
+        typer.Option(
+            help="Version to go to; `base` removes everything, the log included."
+        ),
     ] = "head",
 ) -> None:
     """Bring the database's schema up to date, or down."""

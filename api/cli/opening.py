@@ -24,7 +24,9 @@ MINIMUM_SERVER = 150_000
 
 
 @contextmanager
-def database(place: DatabaseOptions, *, upgrade: bool = True) -> Iterator[tuple[Path, str]]:
+def database(
+    place: DatabaseOptions, *, upgrade: bool = True
+) -> Iterator[tuple[Path, str]]:
     """Give the data directory and the URL of a database, its schema brought up to date first."""
     directory = directory_of(place.data_dir)
     url = place.database_url
@@ -38,11 +40,18 @@ def database(place: DatabaseOptions, *, upgrade: bool = True) -> Iterator[tuple[
         if upgrade:
             runner.upgrade(url)
         yield directory, url
-    except (EmbeddedPostgresError, PlacementError, runner.SchemaError, OSError) as error:
+    except (
+        EmbeddedPostgresError,
+        PlacementError,
+        runner.SchemaError,
+        OSError,
+    ) as error:
         raise failure(error) from None
     except psycopg.OperationalError as error:
         reason = str(error).strip()
-        raise failure(f"cannot reach the database: {reason}\nCheck --database-url.") from None
+        raise failure(
+            f"cannot reach the database: {reason}\nCheck --database-url."
+        ) from None
     finally:
         if embedded is not None:
             embedded.stop()
@@ -117,7 +126,9 @@ def _check_server(url: str) -> None:
         version = connection.info.server_version
     if version < MINIMUM_SERVER:
         release = version // 10_000
-        raise runner.SchemaError(f"the database is PostgreSQL {release}; 15 or newer is needed")
+        raise runner.SchemaError(
+            f"the database is PostgreSQL {release}; 15 or newer is needed"
+        )
 
 
 def _default_data_dir() -> Path:

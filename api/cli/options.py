@@ -145,18 +145,22 @@ class StorageOptions(LogOptions):
 class ListeningOptions:
     """Where the API listens."""
 
-    host: Annotated[str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")] = (
-        "127.0.0.1"
-    )
+    host: Annotated[
+        str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")
+    ] = "127.0.0.1"
     port: Annotated[
-        int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")
+        int,
+        typer.Option(
+            envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one."
+        ),
     ] = 4000
 
 
 TokensFile = Annotated[
     Path | None,
     typer.Option(
-        envvar="APPHUB_TOKENS_FILE", help="JSON file of API tokens; without it the API is open."
+        envvar="APPHUB_TOKENS_FILE",
+        help="JSON file of API tokens; without it the API is open.",
     ),
 ]
 
@@ -166,7 +170,10 @@ class WorkOptions:
     """What a worker executes, and how much at a time."""
 
     slots: Annotated[
-        int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")
+        int,
+        typer.Option(
+            envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time."
+        ),
     ] = 4
     lease_s: Annotated[
         float,
@@ -180,7 +187,9 @@ class WorkOptions:
     handlers: Annotated[
         list[str] | None,
         typer.Option(
-            "--handlers", envvar="APPHUB_HANDLERS", help="Module with a mapping HANDLERS."
+            "--handlers",
+            envvar="APPHUB_HANDLERS",
+            help="Module with a mapping HANDLERS.",
         ),
     ] = None
     commands: Annotated[

@@ -11,7 +11,14 @@ import orjson
 import typer
 
 from api.cli.opening import operated, operated_with_keys
-from api.cli.options import KeyedLogOptions, LogOptions, Roots, SubjectKey, TrustOptions, command
+from api.cli.options import (
+    KeyedLogOptions,
+    LogOptions,
+    Roots,
+    SubjectKey,
+    TrustOptions,
+    command,
+)
 from api.cli.seal import report_of, told
 from api.cli.terminal import View, finish, shown
 from eventlog.archive.check import check_archives
@@ -25,7 +32,9 @@ from projections.table import Table
 from projections.tables import TABLES
 
 operators = typer.Typer()
-projections = typer.Typer(help="The tables that follow from the log.", no_args_is_help=True)
+projections = typer.Typer(
+    help="The tables that follow from the log.", no_args_is_help=True
+)
 operators.add_typer(projections, name="projections")
 
 
@@ -54,11 +63,13 @@ class HistoryOptions:
 def verify_command(  # noqa: PLR0913 - its options stand in no other command in this order
     *,
     tables: Annotated[
-        list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")
+        list[str] | None,
+        typer.Argument(help="Only these tables.", metavar="[TABLE]..."),
     ] = None,
     place: LogOptions,
     json: Annotated[
-        bool, typer.Option("--json", help="JSON Lines: each difference, then each table.")
+        bool,
+        typer.Option("--json", help="JSON Lines: each difference, then each table."),
     ] = False,
     seal: Annotated[
         bool, typer.Option("--seal", help="Compare the log with its seals as well.")
@@ -71,12 +82,16 @@ def verify_command(  # noqa: PLR0913 - its options stand in no other command in 
     """Recompute the tables from the log and compare them row by row; exit with 1 if any differs."""
     chosen = _tables(tables or ())
     if tables and histories.histories:
-        raise typer.BadParameter("--histories looks at the log, not at tables: name none")
+        raise typer.BadParameter(
+            "--histories looks at the log, not at tables: name none"
+        )
     if histories.acked and not histories.histories:
         raise typer.BadParameter("--acked is for --histories")
     promised = _ids_in(histories.acked)
     if not _archives_are_sound(place, json=json):
-        raise typer.Exit(1)  # Nothing else can be said: what is missing is a part of the log.
+        raise typer.Exit(
+            1
+        )  # Nothing else can be said: what is missing is a part of the log.
     clean = True
     # Before the tables: an event that somebody made unreadable ends the fold, and this names it.
     if seal or root:
@@ -92,7 +107,9 @@ def verify_command(  # noqa: PLR0913 - its options stand in no other command in 
         raise typer.Exit(1)
 
 
-def _histories_are_clean(place: LogOptions, promised: Sequence[UUID], *, json: bool) -> bool:
+def _histories_are_clean(
+    place: LogOptions, promised: Sequence[UUID], *, json: bool
+) -> bool:
     with operated(place) as opened, shown(json=json) as view:
 
         def show(finding: Finding) -> None:
@@ -131,7 +148,9 @@ def _ids_in(file: Path | None) -> list[UUID]:
         try:
             ids.append(UUID(text))
         except ValueError:
-            raise typer.BadParameter(f"{file}, line {number}: {text[:40]!r} is no id") from None
+            raise typer.BadParameter(
+                f"{file}, line {number}: {text[:40]!r} is no id"
+            ) from None
     return ids
 
 
@@ -157,7 +176,9 @@ def _print_report(report: Report, *, json: bool) -> None:
         typer.echo(told(report))
 
 
-def _tables_are_clean(place: KeyedLogOptions, chosen: Sequence[Table], *, json: bool) -> bool:
+def _tables_are_clean(
+    place: KeyedLogOptions, chosen: Sequence[Table], *, json: bool
+) -> bool:
     with operated_with_keys(place) as opened, shown(json=json) as view:
         verifying = verify(opened, chosen, view.difference, view.progress)
         differences = 0
@@ -174,7 +195,9 @@ def _tables_are_clean(place: KeyedLogOptions, chosen: Sequence[Table], *, json: 
 )
 def rebuild_command(
     *,
-    name: Annotated[str | None, typer.Argument(help="The table; all of them if left out.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The table; all of them if left out.")
+    ] = None,
     place: KeyedLogOptions,
 ) -> None:
     """Make tables equal to the log."""

@@ -38,7 +38,8 @@ from eventlog.seal.verification.verify import verify_seals
 from runtime.supervision import Supervision
 
 app = typer.Typer(
-    help="Tamper evidence: signed heads of a Merkle tree over the log.", no_args_is_help=True
+    help="Tamper evidence: signed heads of a Merkle tree over the log.",
+    no_args_is_help=True,
 )
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ PROGRESS_STEP = 5_000
 """Events between two movements of the bar."""
 
 KeptFile = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="A head kept elsewhere.")
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="A head kept elsewhere."),
 ]
 
 
@@ -113,7 +115,9 @@ def verify(
     place: LogOptions,
     trust: TrustOptions,
     root: Roots = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON.")
+    ] = False,
 ) -> None:
     """Compare the log with its seals."""
     report = report_of(place, trust, root or ())
@@ -129,7 +133,9 @@ def verify(
 @command(app)
 def prove(
     *,
-    position: Annotated[int | None, typer.Argument(help="The event's position.")] = None,
+    position: Annotated[
+        int | None, typer.Argument(help="The event's position.")
+    ] = None,
     since: KeptFile = None,
     under: KeptFile = None,
     place: LogOptions,
@@ -234,14 +240,18 @@ def told(report: Report) -> str:
             f"{report.unsealed} events after that are not sealed: nothing can be said about them"
         )
     if report.kept:
-        lines.append(f"compared with {report.kept} heads that were kept outside the database")
+        lines.append(
+            f"compared with {report.kept} heads that were kept outside the database"
+        )
     lines += map(str, report.findings)
     if report.untold:
         lines.append(f"and {report.untold} more")
     if report.first is None:
         lines.append("the log is what was sealed")
     else:
-        lines.append(f"the log is not what was sealed; first bad position: {report.first.position}")
+        lines.append(
+            f"the log is not what was sealed; first bad position: {report.first.position}"
+        )
     return "\n".join(lines)
 
 
@@ -254,7 +264,9 @@ def _keys(data_dir: Path | None, trust: TrustOptions) -> SealKeys:
     return read_keys(given or directory_of(data_dir) / "seal.key")
 
 
-def _proven(log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]) -> T:
+def _proven(
+    log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]
+) -> T:
     async def main() -> T:
         async with log.pool(1) as pool:
             prover = Prover(pool, log.files.archive, keys)
@@ -275,7 +287,9 @@ async def _seal(log: Database, how: Sealing) -> None:
         for part in (listener, sealer):
             await part.start(supervision)
             stack.push_async_callback(part.stop)
-        logger.info("sealing the log at least every %s s while events arrive", how.every_s)
+        logger.info(
+            "sealing the log at least every %s s while events arrive", how.every_s
+        )
         await stopped.wait()
 
 

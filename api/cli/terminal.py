@@ -62,10 +62,16 @@ def finish(main: Coroutine[Any, Any, T]) -> T:
             return loop_runner.run(watched())
     except asyncio.CancelledError:
         typer.echo(
-            "apphub-jobs: stopped; nothing is half done, and the next run begins anew", err=True
+            "apphub-jobs: stopped; nothing is half done, and the next run begins anew",
+            err=True,
         )
         raise typer.Exit(128 + stopped_by) from None
-    except (FoldError, RebuildUnderWayError, ArchiveError, SubjectKeysUnavailableError) as error:
+    except (
+        FoldError,
+        RebuildUnderWayError,
+        ArchiveError,
+        SubjectKeysUnavailableError,
+    ) as error:
         raise failure(error) from None
 
 

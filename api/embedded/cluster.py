@@ -66,7 +66,9 @@ class Cluster:
             raise EmbeddedPostgresError(f"initdb failed: {reason}")
         unfinished.rename(self.directory)
 
-    def _initdb(self, target: Path, password_file: str) -> "subprocess.CompletedProcess[bytes]":
+    def _initdb(
+        self, target: Path, password_file: str
+    ) -> "subprocess.CompletedProcess[bytes]":
         command: list[str | Path] = [
             binaries(self.user) / "initdb",
             f"--pgdata={target}",
@@ -129,6 +131,8 @@ class Cluster:
 
 def _make_database(url: str) -> None:
     with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
+        known = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)
+        )
         if known.fetchone() is None:
             connection.execute(f"CREATE DATABASE {DATABASE}")

@@ -124,7 +124,10 @@ class EmbeddedPostgres:
                 return
             # Tried again in a second; the server's log says why.
             with suppress(
-                EmbeddedPostgresError, PlacementError, OSError, subprocess.SubprocessError
+                EmbeddedPostgresError,
+                PlacementError,
+                OSError,
+                subprocess.SubprocessError,
             ):
                 self._ensure()
 
@@ -148,7 +151,9 @@ class EmbeddedPostgres:
             with self._server_lock() as free:
                 if free is not None:
                     if spawned:
-                        raise EmbeddedPostgresError(f"PostgreSQL stopped at once; see {self._log}")
+                        raise EmbeddedPostgresError(
+                            f"PostgreSQL stopped at once; see {self._log}"
+                        )
                     self._spawn(free)
                     spawned = True
             sleep(POLL_S)
@@ -183,7 +188,10 @@ class EmbeddedPostgres:
         sockets = socket_directory(cluster.home, self._user)
         # Nobody works here, so what a killed server left says nothing; its pids may be somebody
         # else's by now.
-        for left_over in (cluster.directory / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
+        for left_over in (
+            cluster.directory / "postmaster.pid",
+            *sockets.glob(".s.PGSQL.*"),
+        ):
             left_over.unlink(missing_ok=True)
         settings = {**_SETTINGS, "unix_socket_directories": str(sockets)}
         options: list[str] = []

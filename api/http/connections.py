@@ -188,7 +188,9 @@ def _most_connections() -> int:
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
-    return min(MAX_CONNECTIONS, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2))
+    return min(
+        MAX_CONNECTIONS, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2)
+    )
 
 
 def refusal(status: int, code: str, message: str) -> bytes:

@@ -70,7 +70,9 @@ RunsLimit = Annotated[int, Query(ge=1, le=50)]
 
 
 async def _statuses(
-    status: Annotated[str | None, Query(description="one status, or several with commas")] = None,
+    status: Annotated[
+        str | None, Query(description="one status, or several with commas")
+    ] = None,
 ) -> list[str]:
     return statuses_of(status or "", STATUSES)
 

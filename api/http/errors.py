@@ -39,7 +39,9 @@ class UnsupportedMediaTypeError(Exception):
 
     def __init__(self, content_type: str) -> None:
         sent = content_type or "none"
-        super().__init__(f"send JSON with the header Content-Type: application/json, not {sent!r}")
+        super().__init__(
+            f"send JSON with the header Content-Type: application/json, not {sent!r}"
+        )
 
 
 def install(app: FastAPI) -> None:
@@ -49,7 +51,11 @@ def install(app: FastAPI) -> None:
 
 
 def failure(
-    status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: Any
+    status: int,
+    code: str,
+    message: str,
+    headers: dict[str, str] | None = None,
+    **more: Any,
 ) -> JsonAnswer:
     """Return the body of a failure that is no validation."""
     body = {"error": message, "code": code, **more}
@@ -163,7 +169,9 @@ async def _version_conflict(_: Request, error: Exception) -> JsonAnswer:
 
 async def _log_unavailable(_: Request, error: Exception) -> JsonAnswer:
     logger.warning("answered 503: %s", error)
-    message = "the database is not reachable at the moment; nothing was written, ask again"
+    message = (
+        "the database is not reachable at the moment; nothing was written, ask again"
+    )
     return failure(503, "log_unavailable", message, {"Retry-After": "1"})
 
 
@@ -258,7 +266,9 @@ def _some_route_takes(request: Request, method: HTTPMethod) -> bool:
 
 async def _internal(_: Request, error: Exception) -> JsonAnswer:
     logger.error("unexpected failure", exc_info=error)
-    return failure(500, "internal_error", "an unexpected failure; the service's own log says more")
+    return failure(
+        500, "internal_error", "an unexpected failure; the service's own log says more"
+    )
 
 
 _HANDLERS: dict[type[Exception], Any] = {

@@ -5,7 +5,10 @@ from typing import cast
 
 from httptools import HttpParserError
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from api.http import limits
 from api.http.connections import (
@@ -167,7 +170,10 @@ class HttpProtocol(HttpToolsProtocol):
     def _body_is_late(self) -> None:
         self._body_timer = None
         is_our_fault = self.flow.read_paused or self._waits_for_room()
-        if is_our_fault or self._body_bytes - self._window_bytes >= limits.MIN_BODY_BYTES:
+        if (
+            is_our_fault
+            or self._body_bytes - self._window_bytes >= limits.MIN_BODY_BYTES
+        ):
             self._wait_for_body()
         else:
             self._refuse(LATE)
@@ -191,7 +197,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self._running is None:
             self._running = self.cycle
         if self.scope["method"] in {"POST", "PATCH", "PUT"}:
-            self.cycle.transport = HeadWithBody(self.transport, self._close_after_answer)
+            self.cycle.transport = HeadWithBody(
+                self.transport, self._close_after_answer
+            )
 
     def _begin_body(self) -> None:
         self._in_head = False
@@ -258,7 +266,11 @@ class HttpProtocol(HttpToolsProtocol):
         """Return whether no other answer is due before, and none was given."""
         if self._running is None:
             return not self._in_body
-        return self._running is self.cycle and self._in_body and not self.cycle.response_started
+        return (
+            self._running is self.cycle
+            and self._in_body
+            and not self.cycle.response_started
+        )
 
     def _tell_running(self) -> None:
         """Tell the application that nobody waits for its answer any more."""

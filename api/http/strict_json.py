@@ -39,7 +39,9 @@ class BodyLimit:
         elif declared <= MAX_BODY_BYTES:  # No server hands over more than was declared.
             await self._app(scope, receive, send)
         else:
-            await failure(413, "body_too_large", _TOO_LARGE, _CLOSE)(scope, receive, send)
+            await failure(413, "body_too_large", _TOO_LARGE, _CLOSE)(
+                scope, receive, send
+            )
 
 
 def _declared_length(scope: Scope) -> int | None:
@@ -85,7 +87,9 @@ class StrictJsonRoute(APIRoute):
         async def handle_parsed(request: Request) -> Response:
             # Strangers' bodies are not even looked at; all that takes a body writes.
             if takes_body:
-                principal_of(request, service_of(request).settings.tokens, to_write=True)
+                principal_of(
+                    request, service_of(request).settings.tokens, to_write=True
+                )
                 request = _ParsedRequest(request.scope, request.receive)
                 await request.parse()
             return await handle(request)

@@ -12,7 +12,9 @@ from api.http import limits
 from api.http.connections import Connections, Inlet, ServerConfig, refusal
 from api.http.wire import Pieces
 
-_HEAD_TOO_LARGE = refusal(431, "head_too_large", "the handshake has too many or too long headers")
+_HEAD_TOO_LARGE = refusal(
+    431, "head_too_large", "the handshake has too many or too long headers"
+)
 _NO_HANDSHAKE = refusal(400, "invalid_http", "this is no WebSocket handshake")
 
 _SMALL_BYTES = 128

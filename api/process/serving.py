@@ -55,7 +55,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
 
 def work(
-    settings: Settings, worker_settings: WorkerSettings, packages: Mapping[str, HandlerPackage]
+    settings: Settings,
+    worker_settings: WorkerSettings,
+    packages: Mapping[str, HandlerPackage],
 ) -> None:
     """Work with the handlers of these packages, by entry point, until SIGINT or SIGTERM.
 
@@ -68,7 +70,9 @@ def work(
         async with (
             running(settings) as service,
             aclosing(executor),
-            log_keeper(settings.logs_store, settings.data_dir, service.supervision) as logs,
+            log_keeper(
+                settings.logs_store, settings.data_dir, service.supervision
+            ) as logs,
         ):
             worker = Worker(
                 worker_settings,
@@ -176,7 +180,9 @@ def _bind(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)  # Of all connections.
+    listening.setsockopt(
+        socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES
+    )  # Of all connections.
     try:
         listening.bind((host, port))
     except OSError as error:

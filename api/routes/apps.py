@@ -50,13 +50,23 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
     connection: ConnectionDep,
     service: ServiceDep,
     q: Annotated[
-        str, Query(max_length=MAX_SEARCH, description="part of id, name, description or URL")
+        str,
+        Query(
+            max_length=MAX_SEARCH, description="part of id, name, description or URL"
+        ),
     ] = "",
     tags: Annotated[
-        str, Query(max_length=2_000, description="`key:value` or `key`, several with commas")
+        str,
+        Query(
+            max_length=2_000, description="`key:value` or `key`, several with commas"
+        ),
     ] = "",
-    status: Annotated[str, Query(description="one ingestion status, or several with commas")] = "",
-    limit: Annotated[int | None, Query(ge=1, le=100, description="all if left out")] = None,
+    status: Annotated[
+        str, Query(description="one ingestion status, or several with commas")
+    ] = "",
+    limit: Annotated[
+        int | None, Query(ge=1, le=100, description="all if left out")
+    ] = None,
     offset: Offset = 0,
 ) -> JsonAnswer:
     """List apps, ordered by id."""
@@ -71,13 +81,18 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
 
 
 @router.post(
-    "", status_code=201, response_model=Data[AppShape], responses=failures(400, 409, 413, 415, 429)
+    "",
+    status_code=201,
+    response_model=Data[AppShape],
+    responses=failures(400, 409, 413, 415, 429),
 )
 async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Add an app and launch its ingestion; the answer does not wait for it."""
     app = body.app()
     if app.is_local and not service.settings.local_repositories:
-        message = "repositories of the server's own file system are switched off; give a URL"
+        message = (
+            "repositories of the server's own file system are switched off; give a URL"
+        )
         raise InvalidInputError([Issue("/repoUrl", message, "pattern")])
     row = await service.catalog.add_app(app, origin)
     app_row = repositories.TABLE.own(row)
@@ -85,9 +100,14 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
 
 
 @router.get(
-    "/{app_id}", response_model=Data[AppShape], responses=failures(404), dependencies=[MayRead]
+    "/{app_id}",
+    response_model=Data[AppShape],
+    responses=failures(404),
+    dependencies=[MayRead],
 )
-async def get_app(app_id: str, connection: ConnectionDep, service: ServiceDep) -> JsonAnswer:
+async def get_app(
+    app_id: str, connection: ConnectionDep, service: ServiceDep
+) -> JsonAnswer:
     """Show an app."""
     row = await _known_app(connection, app_id)
     [app] = await service.views.apps(connection, [row])
@@ -119,7 +139,9 @@ async def get_history(app_id: str, service: ServiceDep) -> JsonAnswer:
     response_model=Data[AppShape],
     responses=failures(400, 404, 409, 429),
 )
-async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def retry_ingestion(
+    app_id: str, service: ServiceDep, origin: OriginDep
+) -> JsonAnswer:
     """Launch another ingestion."""
     row = await service.catalog.retry_ingestion(app_id, origin)
     shown = await service.views.app(repositories.TABLE.own(row))
@@ -181,7 +203,9 @@ def _app_not_found() -> NotFoundError:
     return NotFoundError("app_not_found", "app not found")
 
 
-def _page(items: list[JsonObject], total: int, limit: int | None, offset: int) -> JsonAnswer:
+def _page(
+    items: list[JsonObject], total: int, limit: int | None, offset: int
+) -> JsonAnswer:
     next_offset: int | None = offset + len(items)
     has_more = offset + len(items) < total and bool(items)
     if not has_more:

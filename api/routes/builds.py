@@ -59,7 +59,9 @@ async def get_build_logs(
     response_model=Data[BuildShape],
     responses=failures(400, 404, 409, 429),
 )
-async def retry_build(build_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def retry_build(
+    build_id: str, service: ServiceDep, origin: OriginDep
+) -> JsonAnswer:
     """Build again what failed to build; the answer is the new build."""
     known_id = _possible_id(build_id)
     row = await service.catalog.retry_build(known_id, origin)

@@ -33,7 +33,8 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     type: Annotated[  # noqa: A002 - the contract's name
         str,
         Query(
-            max_length=1_000, description="`job_run.started` or `job_run.*`, several with commas"
+            max_length=1_000,
+            description="`job_run.started` or `job_run.*`, several with commas",
         ),
     ] = "",
     subject: Annotated[
@@ -45,13 +46,20 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
         ),
     ] = "",
     actor: Annotated[str, Query(max_length=300)] = "",
-    correlation: Annotated[str, Query(max_length=36, description="a `correlationId`")] = "",
+    correlation: Annotated[
+        str, Query(max_length=36, description="a `correlationId`")
+    ] = "",
     since: Annotated[str, Query(max_length=40, description="ISO 8601")] = "",
     until: Annotated[str, Query(max_length=40, description="ISO 8601")] = "",
 ) -> JsonAnswer:
     """List events in log order."""
     wanted = EventFilter.parse(
-        types=type, subject=subject, actor=actor, correlation=correlation, since=since, until=until
+        types=type,
+        subject=subject,
+        actor=actor,
+        correlation=correlation,
+        since=since,
+        until=until,
     )
     found = await service.audit.page(wanted, after, limit)
     shown = [event.present() for event in found.events]

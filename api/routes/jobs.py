@@ -32,7 +32,12 @@ from projections.runs.filter import RunFilter
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
 
-@router.get("", response_model=Data[list[Definition]], responses=failures(), dependencies=[MayRead])
+@router.get(
+    "",
+    response_model=Data[list[Definition]],
+    responses=failures(),
+    dependencies=[MayRead],
+)
 async def list_jobs(connection: ConnectionDep) -> JsonAnswer:
     """List every job, ordered by slug."""
     rows = await job_definitions.all_by_slug(connection)
@@ -45,7 +50,9 @@ async def list_jobs(connection: ConnectionDep) -> JsonAnswer:
     response_model=Data[Definition],
     responses=failures(400, 409, 413, 415, 429),
 )
-async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def register_job(
+    body: JobBody, service: ServiceDep, origin: OriginDep
+) -> JsonAnswer:
     """Register a job under a slug that is free."""
     version = body.version or 1
     row = await service.jobs.register_job(body.slug, body.spec(), version, origin)
@@ -77,14 +84,18 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
 
 
 @router.patch(
-    "/{slug}", response_model=Data[Definition], responses=failures(400, 404, 409, 413, 415, 429)
+    "/{slug}",
+    response_model=Data[Definition],
+    responses=failures(400, 404, 409, 413, 415, 429),
 )
 async def revise_job(
     slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep
 ) -> JsonAnswer:
     """Make a new version of a job, unless nothing would change."""
     known_slug = possible_slug(slug)
-    row = await service.jobs.revise_job(known_slug, body.changes(), body.version, origin)
+    row = await service.jobs.revise_job(
+        known_slug, body.changes(), body.version, origin
+    )
     if row is None:
         async with service.pool.connection() as connection:
             row = await known_job(connection, slug)
@@ -130,7 +141,9 @@ async def _page(  # noqa: PLR0913 - what makes a page
     if cursor:
         before = position_of(cursor)
     definition_id = UUID(job["id"])
-    wanted = RunFilter(definition_id=definition_id, statuses=statuses, before_position=before)
+    wanted = RunFilter(
+        definition_id=definition_id, statuses=statuses, before_position=before
+    )
     runs, has_more = await seen.runs(wanted, limit, offset)
     meta: JsonObject = {"limit": limit, "offset": offset}
     if cursor is not None:

@@ -37,7 +37,8 @@ async def launch_run(
     slug: str,
     request: Request,
     key: Annotated[
-        str | None, Header(alias="Idempotency-Key", description="at most 255 printable ASCII")
+        str | None,
+        Header(alias="Idempotency-Key", description="at most 255 printable ASCII"),
     ] = None,
     body: Annotated[LaunchBody | None, Body()] = None,
 ) -> JsonAnswer:
@@ -120,7 +121,10 @@ def _validated(sent: Json) -> LaunchBody:
         return LaunchBody.model_validate(sent)
     except ValidationError as error:
         # As FastAPI words it for all other routes.
-        errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False)]
+        errors = [
+            {**one, "loc": ("body", *one["loc"])}
+            for one in error.errors(include_url=False)
+        ]
         raise RequestValidationError(errors) from None
 
 

@@ -67,7 +67,9 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     search: Annotated[str | None, Query(max_length=MAX_SEARCH)] = None,
     limit: RunsLimit = 25,
     offset: Offset = 0,
-    cursor: Annotated[str | None, Query(description="`nextCursor` of the page before")] = None,
+    cursor: Annotated[
+        str | None, Query(description="`nextCursor` of the page before")
+    ] = None,
 ) -> JsonAnswer:
     """List runs of all jobs, newest first."""
     definition_id, known = await _definition_id(connection, job)
@@ -212,13 +214,17 @@ async def get_run_logs(
         int | None, Query(ge=1, le=1_000, description="of the last attempt if left out")
     ] = None,
     offset: Annotated[int, Query(ge=0, le=2**40, description="bytes to skip")] = 0,
-    follow: Annotated[bool, Query(description="go on until the attempt is over")] = False,  # noqa: FBT002
+    follow: Annotated[  # noqa: FBT002 - FastAPI gives it by name
+        bool, Query(description="go on until the attempt is over")
+    ] = False,
 ) -> StreamingResponse:
     """Show what an attempt printed; empty if it printed nothing or never started."""
     row = await _read_run(service, run_id)
     wanted = attempt or row["attempt"]
     if wanted > row["attempt"]:
-        raise NotFoundError("attempt_not_found", f"the job run has had no attempt {wanted}")
+        raise NotFoundError(
+            "attempt_not_found", f"the job run has had no attempt {wanted}"
+        )
 
     async def is_over() -> bool:
         now = await _read_run(service, run_id)
@@ -244,7 +250,9 @@ async def _read_run(service: Service, run_id: str) -> RunRow:
         return await run_in(Present(connection), run_id)
 
 
-async def _definition_id(connection: Connection, slug: str | None) -> tuple[UUID | None, bool]:
+async def _definition_id(
+    connection: Connection, slug: str | None
+) -> tuple[UUID | None, bool]:
     """Return the id of the job whose runs are wanted, None for all, and whether there is such."""
     if slug is None:
         return None, True

@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, create_model
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    create_model,
+)
 from pydantic.alias_generators import to_camel
 
 from domain.json_values import Json, JsonObject
@@ -34,7 +41,9 @@ def described(text: str) -> Callable[[type[S]], type[S]]:
     return add
 
 
-def with_columns(row: type[Row], shown: Mapping[str, str]) -> Callable[[type[S]], type[S]]:
+def with_columns(
+    row: type[Row], shown: Mapping[str, str]
+) -> Callable[[type[S]], type[S]]:
     """Give a shape, in their order, the columns of a row that clients see.
 
     Args:
@@ -42,12 +51,18 @@ def with_columns(row: type[Row], shown: Mapping[str, str]) -> Callable[[type[S]]
         shown: columns by their names in JSON.
     """
     names = set(shown.values())
-    fields = {column.name: _field(column) for column in columns_in(row) if column.name in names}
+    fields = {
+        column.name: _field(column)
+        for column in columns_in(row)
+        if column.name in names
+    }
 
     def give(shape: type[S]) -> type[S]:
         place, about = shape.__module__, shape.__doc__
         name = shape.__name__
-        return create_model(name, __base__=shape, __module__=place, __doc__=about, **fields)
+        return create_model(
+            name, __base__=shape, __module__=place, __doc__=about, **fields
+        )
 
     return give
 

@@ -117,7 +117,9 @@ def _repo_url(value: str) -> str:
     if parts.scheme == "file":
         place += parts.path
     if parts.scheme not in _SCHEMES or not place:
-        raise ValueError("must be an absolute path or a file:, http:, https:, git: or ssh: URL")
+        raise ValueError(
+            "must be an absolute path or a file:, http:, https:, git: or ssh: URL"
+        )
     if "@" in parts.netloc:
         return _without_password(parts)
     return value
@@ -156,11 +158,17 @@ class AppBody(_Body):
 
     id: Annotated[
         str,
-        Field(pattern=r"^[^\s/\x00-\x1f\x7f?#][^/\x00-\x1f\x7f?#]*$", min_length=1, max_length=100),
+        Field(
+            pattern=r"^[^\s/\x00-\x1f\x7f?#][^/\x00-\x1f\x7f?#]*$",
+            min_length=1,
+            max_length=100,
+        ),
     ]
     name: Name
     description: Annotated[str, Field(max_length=10_000)] | None = None
-    repo_url: Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_repo_url)]
+    repo_url: Annotated[
+        str, Field(min_length=1, max_length=2_000), AfterValidator(_repo_url)
+    ]
     dockerfile_path: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     tags: Annotated[list[TagBody], Field(max_length=100)] | None = None
 

@@ -35,7 +35,9 @@ Attempts = Annotated[int, Field(ge=1, le=10)]
 DelayMs = Annotated[int, Field(ge=0, le=_MAX_DELAY_MS)]
 Priority = Annotated[int, Field(ge=-100, le=100)]
 Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=str)]
-Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", max_length=100)]
+Slug = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", max_length=100)
+]
 
 
 MOST_UNKNOWN_FIELDS = 100
@@ -49,12 +51,17 @@ class _Body(BaseModel):
     @classmethod
     def _has_few_fields(cls, sent: Any) -> Any:
         """Refuse a flood of unknown fields at once: each would cost a description of its own."""
-        if isinstance(sent, dict) and len(sent) > len(cls.model_fields) + MOST_UNKNOWN_FIELDS:
+        if (
+            isinstance(sent, dict)
+            and len(sent) > len(cls.model_fields) + MOST_UNKNOWN_FIELDS
+        ):
             raise _too_many_fields(cls, sent)
         return sent
 
 
-def _too_many_fields(body: type[BaseModel], sent: dict[str, Any]) -> PydanticCustomError:
+def _too_many_fields(
+    body: type[BaseModel], sent: dict[str, Any]
+) -> PydanticCustomError:
     known = {field.alias for field in body.model_fields.values()}
     unknown = [name for name in sent if name not in known]
     named = [shortened(repr(name)) for name in unknown[:MOST_UNKNOWN_FIELDS]]

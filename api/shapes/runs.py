@@ -5,7 +5,15 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.shapes.base import PageMeta, Shape, described, with_columns
-from api.shapes.fields import _YEAR_MS, Attempts, JsonObject, Priority, Time, TimeoutMs, _Body
+from api.shapes.fields import (
+    _YEAR_MS,
+    Attempts,
+    JsonObject,
+    Priority,
+    Time,
+    TimeoutMs,
+    _Body,
+)
 from domain.jobs.launching import Launch
 from projections import job_runs
 
@@ -25,7 +33,14 @@ class AttemptEntry(Shape):
     ended_at: AwareDatetime | None
     duration_ms: int | None
     outcome: Literal[
-        "running", "succeeded", "failed", "timed_out", "lost", "handed_back", "canceled", "expired"
+        "running",
+        "succeeded",
+        "failed",
+        "timed_out",
+        "lost",
+        "handed_back",
+        "canceled",
+        "expired",
     ]
     error_message: str | None
     failure_reason: str | None
@@ -109,13 +124,20 @@ class LaunchBody(_Body):
         """Return the command."""
         if self.model_fields_set <= _PARAMETERS:  # Nearly all.
             return Launch(
-                parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent
+                parameters=self.parameters or {},
+                idempotency_key=idempotency_key,
+                body=sent,
             )
         given = {
-            name: getattr(self, name) for name in LaunchBody.model_fields if name != "parameters"
+            name: getattr(self, name)
+            for name in LaunchBody.model_fields
+            if name != "parameters"
         }
         return Launch(
-            parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent, **given
+            parameters=self.parameters or {},
+            idempotency_key=idempotency_key,
+            body=sent,
+            **given,
         )
 
 

@@ -28,7 +28,11 @@ _SHAPES: dict[str, tuple[str, type[BaseModel]]] = {
 """What messages carry, by the beginning of their type."""
 
 _TIME: Schema = {"type": "string", "format": "date-time"}
-_POSITION: Schema = {"type": "integer", "minimum": 0, "description": "An event's place in the log."}
+_POSITION: Schema = {
+    "type": "integer",
+    "minimum": 0,
+    "description": "An event's place in the log.",
+}
 
 _QUERY: dict[str, Schema] = {
     "after": {
@@ -43,7 +47,10 @@ _QUERY: dict[str, Schema] = {
         "type": "string",
         "description": "Only these types, with commas; `job.run.*` are several.",
     },
-    "job": {"type": "string", "description": "A slug: only this job's runs and definitions."},
+    "job": {
+        "type": "string",
+        "description": "A slug: only this job's runs and definitions.",
+    },
     "token": {
         "type": "string",
         "description": "The API token, where no Authorization header can be sent.",
@@ -91,9 +98,14 @@ def document(host: str, version: str) -> Schema:
             "description": _ABOUT,
         },
         "defaultContentType": "application/json",
-        "servers": {protocol: {"host": host, "protocol": protocol} for protocol in ("ws", "http")},
+        "servers": {
+            protocol: {"host": host, "protocol": protocol}
+            for protocol in ("ws", "http")
+        },
         "channels": {
-            "ws": _channel("/ws", "ws", [*of_events, "ping", "pong"], {"ws": _binding("0.1.0")}),
+            "ws": _channel(
+                "/ws", "ws", [*of_events, "ping", "pong"], {"ws": _binding("0.1.0")}
+            ),
             "events": _channel("/events/stream", "http", of_events, {}),
         },
         "operations": {
@@ -117,7 +129,11 @@ def document(host: str, version: str) -> Schema:
 
 def _messages() -> dict[str, Schema]:
     now = _object({"now": _TIME})
-    log = {"now": _TIME, "logId": {"type": "string", "format": "uuid"}, "head": _POSITION}
+    log = {
+        "now": _TIME,
+        "logId": {"type": "string", "format": "uuid"},
+        "head": _POSITION,
+    }
     ack = _object({**log, "after": _POSITION}, optional=("after",))
     return {
         **{kind: _message(kind, _event(kind)) for kind in TYPES},
@@ -133,7 +149,9 @@ def _messages() -> dict[str, Schema]:
 
 
 def _event(kind: str) -> Schema:
-    field, model = next(shape for start, shape in _SHAPES.items() if kind.startswith(start))
+    field, model = next(
+        shape for start, shape in _SHAPES.items() if kind.startswith(start)
+    )
     data = _object({field: {"$ref": f"#/components/schemas/{model.__name__}"}})
     return _told(
         kind,
@@ -141,7 +159,10 @@ def _event(kind: str) -> Schema:
         position=_POSITION,
         eventId={"type": "string", "format": "uuid"},
         occurredAt=_TIME,
-        more={"const": True, "description": "More messages of the same position follow."},
+        more={
+            "const": True,
+            "description": "More messages of the same position follow.",
+        },
     )
 
 

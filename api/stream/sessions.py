@@ -55,7 +55,9 @@ class Streams:
         """
         log_id = self.hub.log_id
         if wanted.log_id is not None and wanted.log_id.lower() != log_id:
-            message = f"this is the log {log_id}: read anew what you need, begin at its head"
+            message = (
+                f"this is the log {log_id}: read anew what you need, begin at its head"
+            )
             raise ConflictError("other_log", message)
         if wanted.after is None or wanted.after <= self.hub.head:
             return
@@ -87,7 +89,9 @@ class Stream:
         ack: the first message to send.
     """
 
-    def __init__(self, streams: Streams, subscriber: Subscriber, wanted: Wanted) -> None:
+    def __init__(
+        self, streams: Streams, subscriber: Subscriber, wanted: Wanted
+    ) -> None:
         self._streams = streams
         self._hub = streams.hub
         self._subscriber = subscriber

@@ -18,7 +18,9 @@ class BuildLogs:
     def __init__(self, logs: RunLogs) -> None:
         self._logs = logs
 
-    async def excerpt(self, build: BuildRow, within_s: float | None = None) -> LogExcerpt:
+    async def excerpt(
+        self, build: BuildRow, within_s: float | None = None
+    ) -> LogExcerpt:
         """Return the end and the size of what the build has printed so far.
 
         While the store of logs is away that is nothing.
@@ -41,7 +43,9 @@ class BuildLogs:
             return NO_LOG  # What a build shows beside must not depend on where its log lies.
         text = end.decode("utf-8", "replace")
         preview = text[-PREVIEW_CHARACTERS:]
-        return LogExcerpt(preview, size, truncated=size > len(end) or len(text) > len(preview))
+        return LogExcerpt(
+            preview, size, truncated=size > len(end) or len(text) > len(preview)
+        )
 
     async def whole(self, build: BuildRow) -> bytes:
         """Return all that the build has printed so far.

@@ -43,7 +43,9 @@ class CatalogViews:
             shown.append(builds.present(row, excerpt))
         return shown
 
-    async def apps(self, connection: Connection, rows: Sequence[RepositoryRow]) -> list[JsonObject]:
+    async def apps(
+        self, connection: Connection, rows: Sequence[RepositoryRow]
+    ) -> list[JsonObject]:
         """Return the apps as clients see them, each with its newest build."""
         ids = [row["id"] for row in rows]
         latest = await builds.latest(connection, ids)

@@ -32,7 +32,9 @@ class View(Protocol):
     async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
         """Return those of the definitions that there are."""
 
-    async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[RunRow], bool]:
+    async def runs(
+        self, wanted: RunFilter, limit: int, offset: int
+    ) -> tuple[list[RunRow], bool]:
         """Return a page of runs, newest first, and whether more follow."""
 
     @property
@@ -61,7 +63,9 @@ class Present(View):
         return await rows_by_id(self._connection, job_definitions.TABLE, list(ids))
 
     @override
-    async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[RunRow], bool]:
+    async def runs(
+        self, wanted: RunFilter, limit: int, offset: int
+    ) -> tuple[list[RunRow], bool]:
         return await lists.list_runs(self._connection, wanted, limit, offset)
 
 

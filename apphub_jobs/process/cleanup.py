@@ -33,7 +33,9 @@ class Cleaner:
         os.umask(self._umask)
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._path = list(sys.path)
-        self._signals = {int(number): _signal_handler(number) for number in signal.valid_signals()}
+        self._signals = {
+            int(number): _signal_handler(number) for number in signal.valid_signals()
+        }
         self._log_handlers = list(logging.getLogger().handlers)
         self._threads = threading.active_count()
         self._attempts = 0
@@ -84,7 +86,9 @@ class Cleaner:
 
 def _forget_directory() -> None:
     """Let `tempfile` look anew where to make files: it remembers the attempt's own directory."""
-    tempfile = sys.modules.get("tempfile")  # Not imported for this: most handlers never use it.
+    tempfile = sys.modules.get(
+        "tempfile"
+    )  # Not imported for this: most handlers never use it.
     if tempfile is not None:
         tempfile.__dict__["tempdir"] = None
 

@@ -37,7 +37,9 @@ def command_handler(argv: Sequence[str]) -> Handler:
 
 def _converse(context: JobRunContext, process: "subprocess.Popen[bytes]") -> bytes:
     """Give the parameters, pass on what is printed line by line, and return the last line."""
-    threading.Thread(target=_stop_when_cancelled, args=(context, process), daemon=True).start()
+    threading.Thread(
+        target=_stop_when_cancelled, args=(context, process), daemon=True
+    ).start()
     threading.Thread(target=_give, args=(context, process), daemon=True).start()
     last = b""
     for line in process.stdout or ():
@@ -55,7 +57,9 @@ def _give(context: JobRunContext, process: "subprocess.Popen[bytes]") -> None:
             process.stdin.write(json.dumps(dict(context.parameters)).encode())
 
 
-def _stop_when_cancelled(context: JobRunContext, process: "subprocess.Popen[bytes]") -> None:
+def _stop_when_cancelled(
+    context: JobRunContext, process: "subprocess.Popen[bytes]"
+) -> None:
     context.cancelled.wait()
     process.terminate()
 

@@ -13,7 +13,9 @@ class NoHandlersError(Exception):
     """A module has no mapping `HANDLERS` from names to functions; the message says what it has."""
 
 
-def load(modules: Iterable[str], commands: Mapping[str, Sequence[str]]) -> dict[str, Handler]:
+def load(
+    modules: Iterable[str], commands: Mapping[str, Sequence[str]]
+) -> dict[str, Handler]:
     """Return every handler by its name.
 
     Raises:

@@ -28,7 +28,10 @@ class ServicePackages:
         self._root = root
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self,
+        name: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Return where a top-level package of one of these names lies.
 
@@ -45,8 +48,12 @@ class ServicePackages:
             raise ModuleNotFoundError(msg, name=name)
         return spec
 
-    def _find_elsewhere(self, name: str, target: ModuleType | None) -> ModuleSpec | None:
-        elsewhere = [entry for entry in sys.path if os.path.realpath(entry) != self._root]
+    def _find_elsewhere(
+        self, name: str, target: ModuleType | None
+    ) -> ModuleSpec | None:
+        elsewhere = [
+            entry for entry in sys.path if os.path.realpath(entry) != self._root
+        ]
         for finder in sys.meta_path:
             if finder is self:
                 continue

@@ -19,7 +19,13 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 
-from apphub_jobs.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
+from apphub_jobs.contract import (
+    Handler,
+    JobResult,
+    JobRunContext,
+    PermanentError,
+    RetryAfter,
+)
 from apphub_jobs.process.attempt_directory import Place
 from apphub_jobs.process.cleanup import Cleaner
 from apphub_jobs.process.handlers import load
@@ -36,7 +42,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     arrange(package["directories"], package["shown"])
     handlers = load(package["modules"], package["commands"])
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s"
+    )
     place = Place(os.getcwd())  # noqa: PTH109
     usage = Usage()
     cleaner = Cleaner()
@@ -78,7 +86,9 @@ def _done(place: Place, usage: Usage, cleaner: Cleaner) -> dict[str, Any]:
     }
 
 
-def _run(handlers: Mapping[str, Handler], task: Mapping[str, Any], reports: BinaryIO) -> bytes:
+def _run(
+    handlers: Mapping[str, Handler], task: Mapping[str, Any], reports: BinaryIO
+) -> bytes:
     """Return how the handler ended, as a line."""
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
@@ -89,7 +99,9 @@ def _run(handlers: Mapping[str, Handler], task: Mapping[str, Any], reports: Bina
             reports.write(_line({"type": "update", **report}))
             reports.flush()
 
-    outcome = _outcome(handlers[task["entryPoint"]], _context(task, cancelled, send_report))
+    outcome = _outcome(
+        handlers[task["entryPoint"]], _context(task, cancelled, send_report)
+    )
     with lock:
         return _line(outcome)
 

@@ -66,7 +66,9 @@ def runs() -> Iterator[JobRun]:
     random = SystemRandom()
     while True:
         run_id = uuid7(int(datetime.now(UTC).timestamp() * 1000), random.randbytes(10))
-        yield new_run(definition, Launch(parameters={"number": 1}), run_id, "bench", now)
+        yield new_run(
+            definition, Launch(parameters={"number": 1}), run_id, "bench", now
+        )
 
 
 def library_rate(bench: Bench, callers: int) -> float:

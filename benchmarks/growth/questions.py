@@ -98,7 +98,10 @@ def _jobs(known: Known) -> list[Question]:
             **of_job,
         ),
         _list(
-            "GET /jobs/{slug}/runs?cursor, the middle", 10, before_position=known.cursor, **of_job
+            "GET /jobs/{slug}/runs?cursor, the middle",
+            10,
+            before_position=known.cursor,
+            **of_job,
         ),
         _list(f"GET /jobs/{{slug}}/runs?offset={SHALLOW}", 10, SHALLOW, **of_job),
     ]
@@ -117,10 +120,16 @@ def _runs(known: Known) -> list[Question]:
         _list("GET /job-runs?status=pending,running", statuses=["pending", "running"]),
         _list("GET /job-runs?status of those that ended", statuses=ended),
         _list("GET /job-runs?job", definition_id=known.job_id),
-        _list("GET /job-runs?job&status=failed", definition_id=known.job_id, statuses=["failed"]),
+        _list(
+            "GET /job-runs?job&status=failed",
+            definition_id=known.job_id,
+            statuses=["failed"],
+        ),
         _list("GET /job-runs?cursor, the middle", **middle),
         _list("GET /job-runs?cursor&status=failed", statuses=["failed"], **middle),
-        _list("GET /job-runs?cursor&status of those that ended", statuses=ended, **middle),
+        _list(
+            "GET /job-runs?cursor&status of those that ended", statuses=ended, **middle
+        ),
         _list(
             "GET /job-runs?cursor&job&status=failed",
             definition_id=known.job_id,
@@ -146,9 +155,13 @@ def _searches(known: Known) -> list[Question]:
         _list("GET /job-runs?search, a run's id", search=run_id),
         _list("GET /job-runs?search, its first 11 characters", search=run_id[:11]),
         _list("GET /job-runs?search, the first 2 of most", search="01"),
-        _list("GET /job-runs?search&status=failed", search="job-0", statuses=["failed"]),
         _list(
-            "GET /job-runs?search&cursor, the middle", search="job-01", before_position=known.cursor
+            "GET /job-runs?search&status=failed", search="job-0", statuses=["failed"]
+        ),
+        _list(
+            "GET /job-runs?search&cursor, the middle",
+            search="job-01",
+            before_position=known.cursor,
         ),
     ]
 
@@ -167,7 +180,9 @@ def _single_runs(known: Known, pool: AsyncConnectionPool[Connection]) -> list[Qu
     return [
         Question("GET /job-runs/{id}", run),
         Question("GET /job-runs/{id}, unknown", unknown),
-        Question("GET /job-runs/{id}/events", lambda _: reader.histories([known.run_id])),
+        Question(
+            "GET /job-runs/{id}/events", lambda _: reader.histories([known.run_id])
+        ),
     ]
 
 
@@ -187,8 +202,12 @@ def _past(known: Known) -> list[Question]:
 
     return [
         question("GET /job-runs/counts", lambda past: past.counts(None), None),
-        question("GET /job-runs/counts?job", lambda past: past.counts(known.job_id), None),
-        question("GET /job-runs/counts?asOf", lambda past: past.counts(None), known.cursor),
+        question(
+            "GET /job-runs/counts?job", lambda past: past.counts(known.job_id), None
+        ),
+        question(
+            "GET /job-runs/counts?asOf", lambda past: past.counts(None), known.cursor
+        ),
         question("GET /job-runs?asOf=position", newest, known.cursor),
         question("GET /job-runs?asOf=time", newest, known.at),
         question(
@@ -196,7 +215,9 @@ def _past(known: Known) -> list[Question]:
             lambda past: past.runs(RunFilter(statuses=["running"]), 25, 0),
             known.cursor,
         ),
-        question("GET /job-runs/{id}?asOf", lambda past: past.run(known.run_id), known.cursor),
+        question(
+            "GET /job-runs/{id}?asOf", lambda past: past.run(known.run_id), known.cursor
+        ),
     ]
 
 
@@ -219,7 +240,12 @@ def _events(known: Known, pool: AsyncConnectionPool[Connection]) -> list[Questio
         question("after&actor, a page of nothing", actor="nobody"),
         question("subject", after=0, subject=f"job_run:{known.run_id}"),
         question("correlation", after=0, correlation=str(known.correlation_id)),
-        question("since&until, an hour", after=0, since=known.at.isoformat(), until=hour_later),
+        question(
+            "since&until, an hour",
+            after=0,
+            since=known.at.isoformat(),
+            until=hour_later,
+        ),
         question("until, long ago", after=0, until="2020-01-01T00:00:00Z"),
     ]
 
@@ -234,7 +260,8 @@ def _apps(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     return [
         Question("GET /apps", apps),
         Question(
-            "GET /apps/{id}", lambda connection: repositories.by_client_id(connection, "app-03")
+            "GET /apps/{id}",
+            lambda connection: repositories.by_client_id(connection, "app-03"),
         ),
         Question(
             "GET /apps/{id}/builds",
@@ -249,22 +276,28 @@ def _workers(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     beats = Heartbeats(pool)
 
     async def lives(connection: Connection) -> object:
-        return await (await connection.execute(heartbeats.LIVES, ("worker-1",))).fetchone()
+        return await (
+            await connection.execute(heartbeats.LIVES, ("worker-1",))
+        ).fetchone()
 
     now = datetime.now(UTC)
     return [
         Question(
-            "worker: whom to start", lambda connection: claims.claim_candidates(connection, now, 4)
+            "worker: whom to start",
+            lambda connection: claims.claim_candidates(connection, now, 4),
         ),
         Question("worker: when is the next due", due.next_due),
         Question(
-            "worker: what missed its deadline", lambda connection: due.overdue(connection, now, 500)
+            "worker: what missed its deadline",
+            lambda connection: due.overdue(connection, now, 500),
         ),
         Question(
-            "worker: whose worker is gone", lambda connection: heartbeats.orphaned(connection, 1)
+            "worker: whose worker is gone",
+            lambda connection: heartbeats.orphaned(connection, 1),
         ),
         Question(
-            "worker: what is to be canceled", lambda one: due.cancel_requested(one, "worker-1")
+            "worker: what is to be canceled",
+            lambda one: due.cancel_requested(one, "worker-1"),
         ),
         Question("worker: who lives", lambda _: beats.living()),
         Question("worker: do I live", lives),
@@ -277,7 +310,8 @@ def backlog_questions(suffix: str = "") -> list[Question]:
     told = f"backlog, {suffix}" if suffix else "backlog"
     return [
         Question(
-            f"{told}: whom to start", lambda connection: claims.claim_candidates(connection, now, 4)
+            f"{told}: whom to start",
+            lambda connection: claims.claim_candidates(connection, now, 4),
         ),
         Question(f"{told}: when is the next due", due.next_due),
     ]

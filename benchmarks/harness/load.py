@@ -40,7 +40,9 @@ def generator() -> str:
     return "wrk" if WRK else "a Python client on uvloop"
 
 
-def rate(url: str, body: bytes, seconds: float, connections: int = CONNECTIONS) -> float:
+def rate(
+    url: str, body: bytes, seconds: float, connections: int = CONNECTIONS
+) -> float:
     """Post for some seconds; return how many were answered with success a second.
 
     Raises:
@@ -66,16 +68,24 @@ def _rate_of_wrk(url: str, body: bytes, seconds: float, connections: int) -> flo
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    if done.returncode or found is None or re.search(r"Non-2xx|Socket errors", done.stdout):
+    if (
+        done.returncode
+        or found is None
+        or re.search(r"Non-2xx|Socket errors", done.stdout)
+    ):
         raise BrokenError(f"{done.stdout}{done.stderr}")
     return float(found[1])
 
 
-def rate_of_python(url: str, body: bytes, seconds: float, connections: int = CONNECTIONS) -> float:
+def rate_of_python(
+    url: str, body: bytes, seconds: float, connections: int = CONNECTIONS
+) -> float:
     """Do the same without `wrk`."""
     target = urlsplit(url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_post_for(target, _request(target, body), seconds, connections))
+        return runner.run(
+            _post_for(target, _request(target, body), seconds, connections)
+        )
 
 
 def _request(target: SplitResult, body: bytes) -> bytes:
@@ -88,13 +98,17 @@ def _request(target: SplitResult, body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def _post_for(target: SplitResult, request: bytes, seconds: float, connections: int) -> float:
+async def _post_for(
+    target: SplitResult, request: bytes, seconds: float, connections: int
+) -> float:
     loop = asyncio.get_running_loop()
     began = perf_counter()
     clients = []
     for _ in range(connections):
         _, client = await loop.create_connection(
-            lambda: _Client(request, began + seconds), str(target.hostname), int(target.port or 80)
+            lambda: _Client(request, began + seconds),
+            str(target.hostname),
+            int(target.port or 80),
         )
         clients.append(client)
     async with asyncio.timeout(seconds + ANSWER_S):
@@ -114,7 +128,9 @@ class _Client(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass of it.
+        self._transport = cast(
+            asyncio.Transport, transport
+        )  # uvloop's own is no subclass of it.
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
@@ -154,7 +170,10 @@ def _length(head: bytes) -> int:
 def main() -> None:
     """Compare both generators at one address."""
     url, seconds = sys.argv[1], float(sys.argv[2])
-    body = Path(sys.argv[3]).read_bytes() if len(sys.argv) > 3 else b'{"parameters":{"number":1}}'  # noqa: PLR2004
+    body = b'{"parameters":{"number":1}}'
+    files = sys.argv[3:]
+    if files:
+        body = Path(files[0]).read_bytes()
     if WRK:
         print(f"wrk:    {_rate_of_wrk(url, body, seconds, CONNECTIONS):,.0f}/s")
     print(f"Python: {rate_of_python(url, body, seconds):,.0f}/s")

@@ -26,7 +26,9 @@ def draw(rows: Sequence[Row], target: Path) -> bool:
         from matplotlib import pyplot as plt  # noqa: PLC0415
     except ImportError:
         return False
-    rows = [row for row in rows if row.value]  # Of what is nothing there is nothing to see.
+    rows = [
+        row for row in rows if row.value
+    ]  # Of what is nothing there is nothing to see.
     lines = -(-len(rows) // COLUMNS)
     size = (PANEL_WIDTH * COLUMNS, PANEL_HEIGHT * lines)
     picture, panels = plt.subplots(
@@ -42,10 +44,18 @@ def draw(rows: Sequence[Row], target: Path) -> bool:
 
 
 def _panel(panel: Any, row: Row) -> None:
-    values = [row.value, *(Row("", "", "", each.rounds).value for each in row.references)]
-    labels = ["AppHub Jobs", *(fill(each.label, LABEL_WIDTH) for each in row.references)]
+    values = [
+        row.value,
+        *(Row("", "", "", each.rounds).value for each in row.references),
+    ]
+    labels = [
+        "AppHub Jobs",
+        *(fill(each.label, LABEL_WIDTH) for each in row.references),
+    ]
     bars = panel.barh(labels, values, color=[OURS, *[OTHERS] * len(row.references)])
-    panel.bar_label(bars, [figure(value, row.unit) for value in values], padding=4, fontsize=8)
+    panel.bar_label(
+        bars, [figure(value, row.unit) for value in values], padding=4, fontsize=8
+    )
     panel.invert_yaxis()
     panel.margins(x=0.25)
     panel.set_xticks([])

@@ -80,7 +80,9 @@ def ready_url(log: Path, process: subprocess.Popen[bytes]) -> str:
     """
 
     def said() -> str | None:
-        found = [line for line in log.read_text().splitlines() if line.startswith("ready ")]
+        found = [
+            line for line in log.read_text().splitlines() if line.startswith("ready ")
+        ]
         return found[-1].split()[1] if found else None
 
     deadline = monotonic() + READY_S
@@ -98,7 +100,9 @@ def count(url: str, sql: str) -> int:
     return 0 if row is None else int(row[0])
 
 
-def wait_for_count(url: str, sql: str, at_least: int, timeout_s: float = READY_S) -> None:
+def wait_for_count(
+    url: str, sql: str, at_least: int, timeout_s: float = READY_S
+) -> None:
     """Wait until a query counts this many.
 
     Raises:
@@ -111,7 +115,9 @@ def wait_for_count(url: str, sql: str, at_least: int, timeout_s: float = READY_S
             if row is not None and int(row[0]) >= at_least:
                 return
             if monotonic() > deadline:
-                raise BrokenError(f"{sql}: {row}, not {at_least}, after {timeout_s:.0f} s")
+                raise BrokenError(
+                    f"{sql}: {row}, not {at_least}, after {timeout_s:.0f} s"
+                )
             sleep(POLL_S)
 
 
@@ -130,6 +136,8 @@ def libpq_variables(url: str) -> dict[str, str]:
 
 def _clean(env: Mapping[str, str]) -> dict[str, str]:
     ours = ("APPHUB_", "DATABASE_URL", "PG", "PROCRASTINATE_")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(ours)
+    }
     # What is measured is this very directory, whatever else is installed.
     return {**inherited, "PYTHONPATH": str(ROOT), **env}

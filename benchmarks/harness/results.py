@@ -30,7 +30,9 @@ class Effort:
     clients: int = 1_000
 
 
-QUICK = Effort(rounds=1, seconds=1.5, warm_up_s=0.5, samples=60, runs=33_333, clients=200)
+QUICK = Effort(
+    rounds=1, seconds=1.5, warm_up_s=0.5, samples=60, runs=33_333, clients=200
+)
 
 TINY = Effort(rounds=1, seconds=0.3, warm_up_s=0.0, samples=6, runs=200, clients=12)
 """For a test that everything still runs; its figures say nothing."""
@@ -99,7 +101,9 @@ class Row:
 
 def ratio(row: Row, reference: Reference) -> float:
     """Return the median of the rounds' ratios: what changes between rounds cancels out in each."""
-    return median(ours / theirs for ours, theirs in zip(row.rounds, reference.rounds, strict=True))
+    return median(
+        ours / theirs for ours, theirs in zip(row.rounds, reference.rounds, strict=True)
+    )
 
 
 def is_met(row: Row, reference: Reference | None) -> bool | None:
@@ -109,10 +113,14 @@ def is_met(row: Row, reference: Reference | None) -> bool | None:
     if reference.goal is None:
         return None
     reached = ratio(row, reference)
-    return reached <= reference.goal if row.lower_is_better else reached >= reference.goal
+    return (
+        reached <= reference.goal if row.lower_is_better else reached >= reference.goal
+    )
 
 
-def in_turns(bench: Bench, measures: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+def in_turns(
+    bench: Bench, measures: Mapping[str, Callable[[], float]]
+) -> dict[str, list[float]]:
     """Measure everything once a round, every other round backwards: drift favours nobody."""
     figures: dict[str, list[float]] = {name: [] for name in measures}
     for number in range(bench.effort.rounds):
@@ -136,4 +144,9 @@ def from_json(text: str) -> list[Row]:
 
 
 def _row(row: dict[str, Any]) -> Row:
-    return Row(**{**row, "references": [Reference(**reference) for reference in row["references"]]})
+    return Row(
+        **{
+            **row,
+            "references": [Reference(**reference) for reference in row["references"]],
+        }
+    )

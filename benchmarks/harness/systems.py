@@ -89,7 +89,9 @@ OURS = System(
     package="fastapi",
     install=(),
     api=python("api.cli", "serve", "--port", "0"),
-    worker=python("api.cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS)),
+    worker=python(
+        "api.cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS)
+    ),
     launched="SELECT count(*) FROM job_runs",
     completed="SELECT count(*) FROM job_runs WHERE status = 'succeeded'",
     launching=_our_launching,
@@ -149,7 +151,10 @@ class Site:
     @property
     def env(self) -> dict[str, str]:
         """Return the environment of the system's processes."""
-        ours = {"APPHUB_DATABASE_URL": self.url, "APPHUB_DATA_DIR": str(self.directory / "data")}
+        ours = {
+            "APPHUB_DATABASE_URL": self.url,
+            "APPHUB_DATA_DIR": str(self.directory / "data"),
+        }
         return ours if self.system is OURS else libpq_variables(self.url)
 
     @contextmanager

@@ -64,7 +64,9 @@ def measure(bench: Bench) -> list[Row]:
             bench, {system.label: partial(figure, bench, system) for system in systems}
         )
         ours = figures.pop(OURS.label)
-        references = [Reference(label, rounds, GOALS[label]) for label, rounds in figures.items()]
+        references = [
+            Reference(label, rounds, GOALS[label]) for label, rounds in figures.items()
+        ]
         rows.append(Row(name, title, "/s", ours, references))
     return rows
 
@@ -149,7 +151,9 @@ async def _launch_and_watch(own: Site, seconds: float) -> float:
 
         callers = asyncio.gather(*(call() for _ in range(CALLERS)))
         start: tuple[float, int] | None = None
-        async with await psycopg.AsyncConnection.connect(own.url, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            own.url, autocommit=True
+        ) as connection:
             while True:
                 await asyncio.wait({callers}, timeout=LOOK_EVERY_S)
                 if callers.done():
@@ -159,7 +163,9 @@ async def _launch_and_watch(own: Site, seconds: float) -> float:
                 now, completed = perf_counter(), 0 if row is None else int(row[0])
                 if start is None:
                     start = (now, completed) if completed >= FIRST else None
-                elif _is_enough(own.system, now - start[0], seconds, completed - start[1]):
+                elif _is_enough(
+                    own.system, now - start[0], seconds, completed - start[1]
+                ):
                     break
         stopped = True
         await callers

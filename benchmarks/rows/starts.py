@@ -98,11 +98,16 @@ def _over_http_ms(bench: Bench) -> float:
     with site(bench, OURS) as own, own.api() as url, own.worker():
         register(url.removesuffix(PATH), SLUG, ENTRY_POINT)
         address = str(urlsplit(url).netloc)
-        with closing(http.client.HTTPConnection(address, timeout=DEADLINE_S)) as connection:
+        with closing(
+            http.client.HTTPConnection(address, timeout=DEADLINE_S)
+        ) as connection:
 
             def launch() -> str:
                 connection.request(
-                    "POST", f"/jobs/{SLUG}/run", b"{}", {"Content-Type": "application/json"}
+                    "POST",
+                    f"/jobs/{SLUG}/run",
+                    b"{}",
+                    {"Content-Type": "application/json"},
                 )
                 return str(json.loads(connection.getresponse().read())["data"]["id"])
 
@@ -127,12 +132,17 @@ def _in_process_ms(bench: Bench) -> float:
         spec = Spec(name=SLUG, type="batch", entry_point=ENTRY_POINT)
         runner.run(part.jobs.register_job(SLUG, spec, 1, TESTER))
         return _median_ms(
-            bench, own, lambda: str(runner.run(part.jobs.launch(SLUG, Launch(), TESTER)).run_id)
+            bench,
+            own,
+            lambda: str(runner.run(part.jobs.launch(SLUG, Launch(), TESTER)).run_id),
         )
 
 
 def _median_ms(
-    bench: Bench, own: Site, launch: LaunchRun, prepare: Callable[[], None] = lambda: None
+    bench: Bench,
+    own: Site,
+    launch: LaunchRun,
+    prepare: Callable[[], None] = lambda: None,
 ) -> float:
     took = []
     with psycopg.connect(own.url, autocommit=True) as connection:
@@ -140,7 +150,9 @@ def _median_ms(
             prepare()
             time.sleep(random.uniform(0.005, 0.02))
             began = time.monotonic_ns()
-            started = _started_ns(connection, launch(), DEADLINE_S if number else 3 * DEADLINE_S)
+            started = _started_ns(
+                connection, launch(), DEADLINE_S if number else 3 * DEADLINE_S
+            )
             if number:  # The first has waited for the worker to come up.
                 took.append((started - began) / 1e6)
     return median(took)

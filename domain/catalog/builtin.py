@@ -1,7 +1,12 @@
 """The definitions that come with the service; the contract's section 8 is their source."""
 
 from domain.jobs.definition import Spec
-from domain.jobs.reserved import BUILD_ENTRY_POINT, BUILD_SLUG, INGEST_ENTRY_POINT, INGEST_SLUG
+from domain.jobs.reserved import (
+    BUILD_ENTRY_POINT,
+    BUILD_SLUG,
+    INGEST_ENTRY_POINT,
+    INGEST_SLUG,
+)
 from domain.json_values import JsonObject
 
 _ID: JsonObject = {"type": "string", "minLength": 1}
@@ -18,7 +23,11 @@ BUILTIN_SPECS: dict[str, Spec] = {
         },
         default_parameters={"repositoryId": None},
         timeout_ms=900_000,
-        retry_policy={"maxAttempts": 3, "strategy": "exponential", "initialDelayMs": 10_000},
+        retry_policy={
+            "maxAttempts": 3,
+            "strategy": "exponential",
+            "initialDelayMs": 10_000,
+        },
         # Two ingestions of one app at a time would overwrite each other's findings.
         concurrency_key="repositoryId",
     ),

@@ -60,7 +60,11 @@ def follow_build(
 
 
 def _follow_ingestion(
-    event: object, run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime
+    event: object,
+    run: JobRun,
+    repository: Repository,
+    effects: Sequence[Effect],
+    now: datetime,
 ) -> Ingested | None:
     run_id = str(run.id)
     duration_ms = _duration_ms(run, now)
@@ -68,7 +72,9 @@ def _follow_ingestion(
         case events.Succeeded():
             data = _data_of(effects, INGESTED)
             if data is None:
-                repository.fail_ingestion(run_id, run.attempt, NOTHING_SAID, duration_ms, now)
+                repository.fail_ingestion(
+                    run_id, run.attempt, NOTHING_SAID, duration_ms, now
+                )
                 return None
             found = Ingested(**data)  # type: ignore[arg-type]  # `effect_issues` saw to it
             repository.finish_ingestion(run_id, run.attempt, found, duration_ms, now)
@@ -76,18 +82,26 @@ def _follow_ingestion(
         case events.AttemptFailed() | events.AttemptTimedOut() | events.AttemptLost():
             error = event.error_message
             if event.retry_at is None:
-                repository.fail_ingestion(run_id, event.attempt, error, duration_ms, now)
+                repository.fail_ingestion(
+                    run_id, event.attempt, error, duration_ms, now
+                )
             else:
-                repository.retry_ingestion(run_id, event.attempt, error, duration_ms, now)
+                repository.retry_ingestion(
+                    run_id, event.attempt, error, duration_ms, now
+                )
         case events.HandedBack():
-            repository.retry_ingestion(run_id, run.attempt, "the worker stopped", duration_ms, now)
+            repository.retry_ingestion(
+                run_id, run.attempt, "the worker stopped", duration_ms, now
+            )
         case events.Canceled():
             if event.execution is None:
                 duration_ms = None
             error = event.reason or "canceled"
             repository.fail_ingestion(run_id, run.attempt, error, duration_ms, now)
         case events.StartDeadlinePassed():
-            repository.fail_ingestion(run_id, run.attempt, "not started in time", None, now)
+            repository.fail_ingestion(
+                run_id, run.attempt, "not started in time", None, now
+            )
         case _:
             pass
     return None
@@ -132,7 +146,9 @@ def _finish(
     templates = image.pop("launch_env_templates")
     build.succeed(image, now)
     if repository is not None:
-        repository.read_env_templates(str(build.id), cast("list[JsonObject]", templates), now)
+        repository.read_env_templates(
+            str(build.id), cast("list[JsonObject]", templates), now
+        )
 
 
 def _data_of(effects: Sequence[Effect], kind: str) -> JsonObject | None:

@@ -38,7 +38,10 @@ class Source(Protocol):
         """Return an id that nobody has."""
 
     async def load(
-        self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None
+        self,
+        aggregate_class: type[A],
+        ids: Iterable[UUID],
+        locked: Locked | None = None,
     ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class."""
 
@@ -59,7 +62,9 @@ async def with_catalog(
     return [*runs, *ingested, *built]
 
 
-async def inputs_of(source: Source, run: JobRun, locked: Locked | None = None) -> JsonObject:
+async def inputs_of(
+    source: Source, run: JobRun, locked: Locked | None = None
+) -> JsonObject:
     """Return what the run's handler is given to read: `{}` for all but the built-in jobs."""
     if run.entry_point not in reserved.ENTRY_POINTS:
         return {}
@@ -136,7 +141,9 @@ async def _ingestions(
             continue
         ingested = follow_ingestion(run, repository, effects, now)
         if ingested is not None:
-            chained += await _build_after(source, run, repository, ingested.commit_sha, locked)
+            chained += await _build_after(
+                source, run, repository, ingested.commit_sha, locked
+            )
     return [*repositories.values(), *chained]
 
 
@@ -153,7 +160,11 @@ def _concerning(
 
 
 async def _build_after(
-    source: Source, run: JobRun, repository: Repository, commit_sha: str, locked: Locked | None
+    source: Source,
+    run: JobRun,
+    repository: Repository,
+    commit_sha: str,
+    locked: Locked | None,
 ) -> Sequence[Aggregate]:
     """Return the build that a successful ingestion launches, and its run.
 
@@ -172,7 +183,9 @@ async def _build_after(
         now = source.clock()
         build = Build.request(source.new_id(), app_id, None, wanted, now)
         first, *_ = error.issues
-        build.fail(f"the build could not be launched: {first.path}: {first.message}", now)
+        build.fail(
+            f"the build could not be launched: {first.path}: {first.message}", now
+        )
         return [build]
 
 
@@ -206,7 +219,10 @@ def _owner_id(build: Build) -> UUID:
 
 
 async def _one(
-    source: Source, aggregate_class: type[A], aggregate_id: UUID | None, locked: Locked | None
+    source: Source,
+    aggregate_class: type[A],
+    aggregate_id: UUID | None,
+    locked: Locked | None,
 ) -> A | None:
     if aggregate_id is None:
         return None

@@ -37,7 +37,11 @@ class LogApplication(Application[UUID]):
     name = "Jobs"
 
     def __init__(
-        self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource
+        self,
+        factory: InfrastructureFactory[Any],
+        log: Log,
+        clock: Clock,
+        random: RandomSource,
     ) -> None:
         self._given_factory = factory
         self.log_port = log
@@ -110,7 +114,10 @@ class LogApplication(Application[UUID]):
         return found.get(aggregate_id)
 
     async def load(
-        self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None
+        self,
+        aggregate_class: type[A],
+        ids: Iterable[UUID],
+        locked: Locked | None = None,
     ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class."""
         if locked is None:

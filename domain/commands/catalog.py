@@ -54,7 +54,9 @@ class Catalog:
         aggregate_id = identifiers.repository_id(client_id)
         return saved.rows[aggregate_id]
 
-    async def request_build(self, client_id: str, wanted: Wanted, origin: Origin) -> Row:
+    async def request_build(
+        self, client_id: str, wanted: Wanted, origin: Origin
+    ) -> Row:
         """Launch a build of the app; return the build's row.
 
         Raises:
@@ -75,7 +77,9 @@ class Catalog:
             raise NotFoundError("build_not_found", "build not found")
         last_event = identifiers.event_id(build.id, build.version)
         caused = Origin(origin.actor, causation_id=last_event)
-        return await self._launch_build(build.repository_id, build.again(), caused, build.id)
+        return await self._launch_build(
+            build.repository_id, build.again(), caused, build.id
+        )
 
     async def _launch_build(
         self, client_id: str, wanted: Wanted, origin: Origin, continues: UUID | None
@@ -83,7 +87,9 @@ class Catalog:
         application = self._application
         definition_id = identifiers.definition_id(BUILD_SLUG)
         definition = await application.definition(definition_id)
-        build, run = new_build(application, definition, client_id, wanted, Launch(), origin.actor)
+        build, run = new_build(
+            application, definition, client_id, wanted, Launch(), origin.actor
+        )
         events = application.stored_events([build, run])
         unit = Unit(events, origin, continues=continues)
         saved = await application.log_port.append(unit)

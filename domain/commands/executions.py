@@ -124,7 +124,9 @@ class Executions:
 
         await self._command(run_id, holder, act, effects)
 
-    async def fail(self, run_id: UUID, holder: Holder, failure: Failure, report: Report) -> None:
+    async def fail(
+        self, run_id: UUID, holder: Holder, failure: Failure, report: Report
+    ) -> None:
         """End the attempt as failed."""
         random = self._application.random.random
 
@@ -142,7 +144,9 @@ class Executions:
 
         await self._command(run_id, holder, act)
 
-    async def expire(self, run_id: UUID, holder: Holder, message: str, report: Report) -> None:
+    async def expire(
+        self, run_id: UUID, holder: Holder, message: str, report: Report
+    ) -> None:
         """End the run as expired because its handler says so."""
 
         def act(run: JobRun, now: datetime) -> None:
@@ -225,7 +229,9 @@ class Executions:
 
         No handler may take the mark of what is gone for a value.
         """
-        message = f"personal data among its parameters are gone: {', '.join(run.erased)}"
+        message = (
+            f"personal data among its parameters are gone: {', '.join(run.erased)}"
+        )
         holder = run.start(worker_id, now)
         failure = Failure(message, permanent=True)
         run.fail(holder, now, failure, Report(), self._application.random.random)

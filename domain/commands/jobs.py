@@ -46,14 +46,20 @@ class Jobs(LogApplication):
     """The commands of jobs and runs."""
 
     def __init__(
-        self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource
+        self,
+        factory: InfrastructureFactory[Any],
+        log: Log,
+        clock: Clock,
+        random: RandomSource,
     ) -> None:
         super().__init__(factory, log, clock, random)
         self._definitions = Recent[UUID, JobDefinition](MAX_REMEMBERED_BYTES)
 
     # Definitions ---------------------------------------------------------------------------------
 
-    async def register_job(self, slug: str, spec: Spec, version: int, origin: Origin) -> Row:
+    async def register_job(
+        self, slug: str, spec: Spec, version: int, origin: Origin
+    ) -> Row:
         """Register a job.
 
         Raises:
@@ -100,7 +106,9 @@ class Jobs(LogApplication):
         if launch.idempotency_key is None:
             run_id = self.new_id()
         else:
-            run_id = identifiers.run_id_for_key(origin.actor, slug, launch.idempotency_key)
+            run_id = identifiers.run_id_for_key(
+                origin.actor, slug, launch.idempotency_key
+            )
             earlier = await self._launched_before(run_id, launch)
             if earlier is not None:
                 return earlier
@@ -138,7 +146,9 @@ class Jobs(LogApplication):
         event = request(definition, launch, run_id, origin.actor, self.clock())
         personal = subjects_of(definition.spec.personal, event.parameters)
         stored = [self.mapper.to_stored_event(event)]
-        unit = Unit(stored, origin, {definition.id: definition.version}, personal=personal)
+        unit = Unit(
+            stored, origin, {definition.id: definition.version}, personal=personal
+        )
         saved = await self.log_port.append(unit)
         return Launched(run_id, saved.rows[run_id])
 
@@ -179,9 +189,8 @@ class Jobs(LogApplication):
         if old.status not in FINAL:
             raise ConflictError("run_not_ended", f"job run is still {old.status}")
         if old.erased:
-            message = (
-                f"personal data among its parameters have been erased: {', '.join(old.erased)}"
-            )
+            erased = ", ".join(old.erased)
+            message = f"personal data among its parameters have been erased: {erased}"
             raise ConflictError("run_erased", message)
         definition = await self.definition(old.definition_id)
         launch = relaunch(definition, old)

@@ -37,7 +37,9 @@ class Sweeps:
         await self._application.save_under_lock(decide, SYSTEM)
         return len(expired)
 
-    async def recover(self, suspects: Sequence[tuple[str, int]], observer: str) -> list[UUID]:
+    async def recover(
+        self, suspects: Sequence[tuple[str, int]], observer: str
+    ) -> list[UUID]:
         """Declare silent workers dead, and end the attempts of all runs that no living worker has.
 
         Args:

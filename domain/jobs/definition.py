@@ -107,7 +107,9 @@ class JobDefinition(Aggregate):
         return self.specs[self.current]
 
     @classmethod
-    def register(cls, slug: str, spec: Spec, version: int, now: datetime) -> JobDefinition:
+    def register(
+        cls, slug: str, spec: Spec, version: int, now: datetime
+    ) -> JobDefinition:
         """Register a job.
 
         That its slug is free is decided by the log, for the id is derived from the slug.
@@ -125,7 +127,9 @@ class JobDefinition(Aggregate):
             spec=asdict(spec),
         )
 
-    def revise(self, changes: dict[str, Any], version: int | None, now: datetime) -> None:
+    def revise(
+        self, changes: dict[str, Any], version: int | None, now: datetime
+    ) -> None:
         """Make a new version, unless nothing would change.
 
         Args:
@@ -185,7 +189,13 @@ def _differing(changes: dict[str, Any], spec: Spec) -> dict[str, Any]:
 def _catalog_issues(slug: str, spec: Spec) -> list[Issue]:
     # Their runs are launched by the service itself, with ids of apps and builds.
     if spec.personal and slug.lower() in {INGEST_SLUG, BUILD_SLUG}:
-        return [Issue("/parametersSchema", f"the parameters of {slug} are no personal data", MARK)]
+        return [
+            Issue(
+                "/parametersSchema",
+                f"the parameters of {slug} are no personal data",
+                MARK,
+            )
+        ]
     return []
 
 

@@ -47,7 +47,11 @@ class Launch:
 
 
 def new_run(
-    definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
+    definition: JobDefinition,
+    launch: Launch,
+    run_id: UUID,
+    requested_by: str,
+    now: datetime,
 ) -> JobRun:
     """Return the pending run; raise what `request` raises."""
     created_at = cut_to_ms(now)
@@ -56,7 +60,11 @@ def new_run(
 
 
 def request(
-    definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
+    definition: JobDefinition,
+    launch: Launch,
+    run_id: UUID,
+    requested_by: str,
+    now: datetime,
 ) -> Requested:
     """Return the first event of a new run: all that a launch appends.
 
@@ -65,7 +73,9 @@ def request(
             they are, or the wished start is impossible.
     """
     created_at = cut_to_ms(now)
-    return requested(run_id, created_at, _requested(definition, launch, requested_by, created_at))
+    return requested(
+        run_id, created_at, _requested(definition, launch, requested_by, created_at)
+    )
 
 
 def _requested(
@@ -133,7 +143,9 @@ def _override(had: int | None, pinned: int | None) -> int | None:
     return had
 
 
-def repeated_personal(definition: JobDefinition, old: JobRun, new: JobRun) -> dict[str, str | UUID]:
+def repeated_personal(
+    definition: JobDefinition, old: JobRun, new: JobRun
+) -> dict[str, str | UUID]:
     """Return `Unit.personal` of a run that repeats another: what was encrypted then is so again.
 
     Raises:
@@ -145,9 +157,8 @@ def repeated_personal(definition: JobDefinition, old: JobRun, new: JobRun) -> di
     for key_id, names in old.personal.items():
         before |= dict.fromkeys(names, UUID(key_id))
     if spec.concurrency_key in before:
-        message = (
-            f"runs take turns by {spec.concurrency_key!r} now, which is personal data of this one"
-        )
+        key = repr(spec.concurrency_key)
+        message = f"runs take turns by {key} now, which is personal data of this one"
         raise ConflictError("parameter_is_personal", message)
     return before | subjects_of(spec.personal, new.parameters)
 
@@ -158,5 +169,11 @@ def _start_issues(launch: Launch, now: datetime) -> list[Issue]:
     if launch.delay_ms is not None:
         return [Issue("/delayMs", "give scheduledAt or delayMs, not both", "oneOf")]
     if launch.scheduled_at > now + MAX_AHEAD:
-        return [Issue("/scheduledAt", f"must lie within {MAX_AHEAD.days} days from now", "maximum")]
+        return [
+            Issue(
+                "/scheduledAt",
+                f"must lie within {MAX_AHEAD.days} days from now",
+                "maximum",
+            )
+        ]
     return []

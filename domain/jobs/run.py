@@ -59,7 +59,9 @@ class JobRun(RunState, Aggregate):
         if self.status == "pending":
             self._cancel(now, reason, None, Report())
         elif not self.cancel_requested:
-            self.trigger_event(JobRun.CancelRequested, timestamp=self._at(now), reason=reason)
+            self.trigger_event(
+                JobRun.CancelRequested, timestamp=self._at(now), reason=reason
+            )
 
     # Commands of the clock
 
@@ -107,11 +109,17 @@ class JobRun(RunState, Aggregate):
             JobRun.Progressed, timestamp=self._at(now), **vars(holder), **vars(report)
         )
 
-    def succeed(self, holder: Holder, now: datetime, result: Any, report: Report) -> None:
+    def succeed(
+        self, holder: Holder, now: datetime, result: Any, report: Report
+    ) -> None:
         """Record the handler's result."""
         self._check_holder(holder)
         self.trigger_event(
-            JobRun.Succeeded, timestamp=self._at(now), result=result, **vars(holder), **vars(report)
+            JobRun.Succeeded,
+            timestamp=self._at(now),
+            result=result,
+            **vars(holder),
+            **vars(report),
         )
 
     def fail(
@@ -156,7 +164,9 @@ class JobRun(RunState, Aggregate):
         retry_at = self._retry_at(now, random, None)
         self._time_out(holder, now, message, "execution_timeout", retry_at, report)
 
-    def expire(self, holder: Holder, now: datetime, message: str, report: Report) -> None:
+    def expire(
+        self, holder: Holder, now: datetime, message: str, report: Report
+    ) -> None:
         """End the run as expired because its handler says so."""
         self._check_holder(holder)
         self._time_out(holder, now, message, "handler", None, report)
@@ -205,7 +215,9 @@ class JobRun(RunState, Aggregate):
         elif by_handler:
             self._cancel(now, reason, holder, report, "handler")
         else:
-            raise ConflictError("cancel_not_requested", "nobody asked to cancel this job run")
+            raise ConflictError(
+                "cancel_not_requested", "nobody asked to cancel this job run"
+            )
 
     def _check_holder(self, holder: Holder) -> None:
         if self.status != "running" or self.holder != holder:

@@ -6,7 +6,14 @@ from typing import Literal
 from domain.json_values import JsonObject
 
 Status = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
-STATUSES: tuple[Status, ...] = ("pending", "running", "succeeded", "failed", "canceled", "expired")
+STATUSES: tuple[Status, ...] = (
+    "pending",
+    "running",
+    "succeeded",
+    "failed",
+    "canceled",
+    "expired",
+)
 FINAL: frozenset[str] = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 FailureReason = Literal[

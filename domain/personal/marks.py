@@ -61,7 +61,9 @@ def mark_issues(
             path = f"/defaultParameters/{escape(name)}"
             issues.append(Issue(path, f"{message}; leave it out, or give null", MARK))
     if concurrency_key in marked:
-        issue = Issue("/concurrencyKey", f"its value {message}; name another parameter", MARK)
+        issue = Issue(
+            "/concurrencyKey", f"its value {message}; name another parameter", MARK
+        )
         issues.append(issue)
     return issues
 
@@ -69,7 +71,9 @@ def mark_issues(
 def _dangling_marks(schema: JsonObject) -> list[Issue]:
     message = "must be the name of a property of this schema: the parameter that names the subject"
     properties = _properties(schema)
-    names = list(properties)  # A mark may be anything, even what no set can be asked for.
+    names = list(
+        properties
+    )  # A mark may be anything, even what no set can be asked for.
     issues: list[Issue] = []
     for name, part in properties.items():
         if not isinstance(part, dict) or MARK not in part:
@@ -83,7 +87,10 @@ def _dangling_marks(schema: JsonObject) -> list[Issue]:
 def _misplaced_marks(schema: JsonObject) -> list[Issue]:
     message = "is understood in the schema's own properties alone"
     pointers = _misplaced(_unmarked(schema), "")
-    return [Issue(f"/parametersSchema{pointer}/{MARK}", message, MARK) for pointer in pointers]
+    return [
+        Issue(f"/parametersSchema{pointer}/{MARK}", message, MARK)
+        for pointer in pointers
+    ]
 
 
 def subjects_of(marked: Mapping[str, str], parameters: JsonObject) -> dict[str, str]:
@@ -134,7 +141,9 @@ def _unmarked(schema: JsonObject) -> JsonObject:
     properties: JsonObject = {}
     for name, part in _properties(schema).items():
         if isinstance(part, dict):
-            properties[name] = {key: value for key, value in part.items() if key != MARK}
+            properties[name] = {
+                key: value for key, value in part.items() if key != MARK
+            }
         else:
             properties[name] = part
     return {**schema, "properties": properties}

@@ -27,14 +27,18 @@ def collected(validator: Validator, value: Json, path: str) -> list[Issue]:
     try:
         for error in validator.iter_errors(value):
             issue = _issue(error, path)
-            if issue not in issues:  # In newer dialects each vocabulary may say the same.
+            if (
+                issue not in issues
+            ):  # In newer dialects each vocabulary may say the same.
                 issues.append(issue)
             if len(issues) == MAX_ISSUES:
                 break
     except OverBudgetError:
         raise
     except RecursionError:
-        message = "the schema's references lead too deep, or back to themselves without end"
+        message = (
+            "the schema's references lead too deep, or back to themselves without end"
+        )
         return [Issue(path, message, "$ref")]
     except Exception as error:  # noqa: BLE001 - what breaks in a schema is its client's to mend
         message = f"the schema cannot be applied: {shortened(str(error))}"

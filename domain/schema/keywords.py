@@ -67,7 +67,9 @@ def type_(
     yield ValidationError(f"{instance!r} is not of type {names}")
 
 
-def pattern(_: Checking, wanted: str, instance: Json, __: JsonObject) -> Iterator[ValidationError]:
+def pattern(
+    _: Checking, wanted: str, instance: Json, __: JsonObject
+) -> Iterator[ValidationError]:
     """Check that a text contains what the pattern describes."""
     if isinstance(instance, str) and not found(wanted, instance):
         yield ValidationError(f"{instance!r} does not match {wanted!r}")
@@ -82,7 +84,9 @@ def pattern_properties(
     for wanted, schema in schemas.items():
         for name, value in instance.items():
             if found(wanted, name):
-                yield from validator.descend(value, schema, path=name, schema_path=wanted)
+                yield from validator.descend(
+                    value, schema, path=name, schema_path=wanted
+                )
 
 
 def additional_properties(
@@ -157,7 +161,9 @@ def enum(
         yield ValidationError(f"{instance!r} is not one of {values!r}")
 
 
-def const(_: Checking, value: Json, instance: Json, __: JsonObject) -> Iterator[ValidationError]:
+def const(
+    _: Checking, value: Json, instance: Json, __: JsonObject
+) -> Iterator[ValidationError]:
     """Check that the value equals a given one."""
     if _key(instance) != _key(value):
         yield ValidationError(f"{value!r} was expected")
@@ -165,6 +171,8 @@ def const(_: Checking, value: Json, instance: Json, __: JsonObject) -> Iterator[
 
 def _key(value: Json) -> str:
     """Return what values share that JSON Schema calls equal: 1 and 1.0, but not 1 and true."""
-    key = canonical(normalise(value)).decode()  # Not the bytes: orjson's take a thousand at least.
+    key = canonical(
+        normalise(value)
+    ).decode()  # Not the bytes: orjson's take a thousand at least.
     spend(1 + len(key) // MEMBERS_A_STEP)
     return key

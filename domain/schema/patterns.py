@@ -95,7 +95,13 @@ def _compiled(source: str) -> _Pattern:
     rewritten, size = _read(source)
     try:
         expression = regex.compile(rewritten, regex.V0)
-    except (regex.error, ValueError, LookupError, OverflowError, RecursionError) as error:
+    except (
+        regex.error,
+        ValueError,
+        LookupError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise PatternError(str(error)) from None
     finally:
         regex.purge()  # Its own cache would keep every pattern a second time.
@@ -154,7 +160,9 @@ def _tokens(source: str) -> Iterator[tuple[str, str]]:
     while position < len(source):
         token = _TOKEN.match(source, position)
         if token is None:
-            raise PatternError(f"something unknown or unfinished at position {position}")
+            raise PatternError(
+                f"something unknown or unfinished at position {position}"
+            )
         yield str(token.lastgroup), token[0]
         position = token.end()
 

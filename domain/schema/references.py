@@ -48,7 +48,9 @@ class Walk:
         resolver = resolver_of(root)
         yield from self._below(root, resolver, self._name)
 
-    def _below(self, resource: Resource[Json], resolver: Resolver, name: str) -> Iterator[Issue]:
+    def _below(
+        self, resource: Resource[Json], resolver: Resolver, name: str
+    ) -> Iterator[Issue]:
         contents = resource.contents
         spend(1)
         if isinstance(contents, dict):
@@ -95,7 +97,9 @@ class Walk:
         wrong = meta_issues(target, name, "")
         for issue in wrong:
             place = issue.path or "/"
-            message = f"{reference!r} leads to what is no schema: at {place}, {issue.message}"
+            message = (
+                f"{reference!r} leads to what is no schema: at {place}, {issue.message}"
+            )
             yield Issue(self._path, message, issue.keyword)
         if not wrong:
             resource = specification_with(name).create_resource(target)
@@ -103,7 +107,11 @@ class Walk:
 
     def _dialect_issues(self, contents: JsonObject, name: str) -> list[Issue]:
         if dialect(name) is None:
-            return [Issue(self._path, f"unknown dialect {name!r} in a part of it", "$schema")]
+            return [
+                Issue(
+                    self._path, f"unknown dialect {name!r} in a part of it", "$schema"
+                )
+            ]
         return meta_issues(contents, name, self._path)
 
     def _pattern_issues(self, contents: JsonObject) -> Iterator[Issue]:

@@ -51,11 +51,16 @@ def _unexpected(what: str, names: list[str]) -> Iterator[ValidationError]:
     if names:
         verb = "was" if len(names) == 1 else "were"
         listed = ", ".join(names)
-        yield ValidationError(f"Unevaluated {what} are not allowed ({listed} {verb} unexpected)")
+        yield ValidationError(
+            f"Unevaluated {what} are not allowed ({listed} {verb} unexpected)"
+        )
 
 
 def _seen(
-    here: _Here[_Container, _Place], validator: Checking, instance: _Container, schema: Json
+    here: _Here[_Container, _Place],
+    validator: Checking,
+    instance: _Container,
+    schema: Json,
 ) -> set[_Place]:
     """Return the places that a schema looks at.
 
@@ -73,7 +78,9 @@ def _seen(
     return seen
 
 
-def _items_seen(validator: Checking, instance: list[Json], schema: JsonObject) -> set[int]:
+def _items_seen(
+    validator: Checking, instance: list[Json], schema: JsonObject
+) -> set[int]:
     all_places = range(len(instance))
     items = schema.get("items")
     if isinstance(items, list):  # Before 2020-12: a schema for each of the first.
@@ -133,7 +140,9 @@ def _holding(validator: Checking, instance: Json, schema: JsonObject) -> Iterato
                 yield part
 
 
-def _targets(validator: Checking, schema: JsonObject) -> Iterator[tuple[Checking, Json]]:
+def _targets(
+    validator: Checking, schema: JsonObject
+) -> Iterator[tuple[Checking, Json]]:
     """Yield what a schema refers to."""
     resolver = validator._resolver  # noqa: SLF001 - the library lends it to its own keywords only
     targets = [
@@ -142,9 +151,14 @@ def _targets(validator: Checking, schema: JsonObject) -> Iterator[tuple[Checking
         if keyword in schema
     ]
     if "$recursiveRef" in schema:
-        targets.append(cast("Callable[[Resolver], Found]", lookup_recursive_ref)(resolver))
+        targets.append(
+            cast("Callable[[Resolver], Found]", lookup_recursive_ref)(resolver)
+        )
     for target in targets:
-        yield validator.evolve(schema=target.contents, _resolver=target.resolver), target.contents
+        yield (
+            validator.evolve(schema=target.contents, _resolver=target.resolver),
+            target.contents,
+        )
 
 
 def _holds(validator: Checking, instance: Json, schema: Json) -> bool:

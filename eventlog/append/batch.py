@@ -53,7 +53,10 @@ class Request:
 
 
 async def prepare(
-    connection: Connection, files: LogFiles, requests: list[Request], running: RunningRows
+    connection: Connection,
+    files: LogFiles,
+    requests: list[Request],
+    running: RunningRows,
 ) -> list[Statement]:
     """Lock, decide and set each request's outcome; return what is to be written.
 
@@ -61,7 +64,9 @@ async def prepare(
     """
     for request in requests:
         request.outcome = None
-    deciding = next((request for request in requests if request.decide is not None), None)
+    deciding = next(
+        (request for request in requests if request.decide is not None), None
+    )
     finder = Finder(connection, files, running)
     units = [request.unit for request in requests if request is not deciding]
     locked = await _begin(connection, finder, units, deciding)
@@ -104,7 +109,9 @@ async def commit(connection: Connection, written: Iterable[Statement]) -> None:
     await trip.go()
 
 
-async def committed(connection: Connection, files: LogFiles, requests: Iterable[Request]) -> bool:
+async def committed(
+    connection: Connection, files: LogFiles, requests: Iterable[Request]
+) -> bool:
     """Find out whether a batch whose commit got no answer is in the log.
 
     Compared are id, version, topic and bytes. The append lock comes first: a transaction that still
@@ -136,7 +143,10 @@ class _Present(TypedDict):
 
 
 async def _begin(
-    connection: Connection, finder: Finder, units: Sequence[Unit], deciding: Request | None
+    connection: Connection,
+    finder: Finder,
+    units: Sequence[Unit],
+    deciding: Request | None,
 ) -> LockedLog | None:
     """Take the lock, and find what the units need, in one round trip.
 

@@ -83,7 +83,9 @@ class LockedLog(Locked):
             return None
         limited = as_rows(Limited, claim.limits.rows)
         front = as_rows(Candidate, claim.front.rows)
-        run_ids = await claims.candidates(self._connection, self._now, claim.limit, limited, front)
+        run_ids = await claims.candidates(
+            self._connection, self._now, claim.limit, limited, front
+        )
         rows: dict[str, list[UUID]] = {}
         if run_ids:
             rows["job_run"] = run_ids
@@ -100,7 +102,9 @@ class LockedLog(Locked):
 
     @override
     async def subject_key(self, subject: str) -> UUID | None:
-        return await writing.key_id_of(self._connection, self._files.master_keys, subject)
+        return await writing.key_id_of(
+            self._connection, self._files.master_keys, subject
+        )
 
     @override
     async def unfinished_runs_of(self, key_id: UUID) -> list[UUID]:

@@ -61,7 +61,9 @@ class Finder:
     `ask` adds questions to a round trip; `take` reads the answers once that is over.
     """
 
-    def __init__(self, connection: Connection, files: LogFiles, running: RunningRows) -> None:
+    def __init__(
+        self, connection: Connection, files: LogFiles, running: RunningRows
+    ) -> None:
         self.files = files
         self.found = Found({}, {}, [], {})
         self._running = running
@@ -82,10 +84,14 @@ class Finder:
             if unit.continues is not None:
                 ids[unit.continues] = None
             events += unit.events
-        heads = [aggregate_id for aggregate_id in ids if aggregate_id not in self.found.heads]
+        heads = [
+            aggregate_id for aggregate_id in ids if aggregate_id not in self.found.heads
+        ]
         rows: dict[str, list[UUID]] = {}
         for subject, old in _old_by_subject(events).items():
-            missing = [aggregate_id for aggregate_id in old if not self._is_read(aggregate_id)]
+            missing = [
+                aggregate_id for aggregate_id in old if not self._is_read(aggregate_id)
+            ]
             if missing:
                 rows[subject] = missing
         positions = len(events) - len(self.found.positions)

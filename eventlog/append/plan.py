@@ -85,7 +85,9 @@ class Plan:
         heads = self.found.heads
         for aggregate_id, version in unit.expects.items():
             if heads[aggregate_id].version != version:
-                raise VersionConflictError(f"{aggregate_id} no longer has version {version}")
+                raise VersionConflictError(
+                    f"{aggregate_id} no longer has version {version}"
+                )
         own = {aggregate_id: heads[aggregate_id] for aggregate_id in unit.aggregate_ids}
         keys = [key_of(event) for event in unit.events]
         versions = _following(keys, own)
@@ -170,7 +172,9 @@ class Plan:
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
         """Return the rows of the unit's aggregates as they are after the whole batch."""
-        return {aggregate_id: self.rows[aggregate_id] for aggregate_id in unit.aggregate_ids}
+        return {
+            aggregate_id: self.rows[aggregate_id] for aggregate_id in unit.aggregate_ids
+        }
 
 
 def outcome(plan: Plan, unit: Unit) -> Saved | VersionConflictError:

@@ -60,14 +60,19 @@ class LogRecorder(PostgresApplicationRecorder):
     """The library's recorder, whose inserts go the one way that events are written here."""
 
     def __init__(
-        self, datastore: PostgresDatastore, writer: Writer, loop: asyncio.AbstractEventLoop
+        self,
+        datastore: PostgresDatastore,
+        writer: Writer,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
         self._writer = writer
         self._database = writer.database
         self._loop = loop
 
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int]:
         """Append through the writer and wait. Call it from another thread than the writer's loop.
 
         The library's own version retries blindly ten times, which turns a commit whose answer was
@@ -141,7 +146,9 @@ class LogRecorder(PostgresApplicationRecorder):
 
         archive = self._database.files.archive
         async with await self._database.connect() as connection:
-            rows = await first_between(connection, archive, after, until, limit, is_wanted)
+            rows = await first_between(
+                connection, archive, after, until, limit, is_wanted
+            )
         return [_notification(row) for row in rows]
 
     def _wait_for(self, reading: Coroutine[Any, Any, T]) -> T:
@@ -175,7 +182,9 @@ class LogFactory(PostgresFactory):
         return PlainTranscoder()
 
     def mapper(
-        self, transcoder: Transcoder | None = None, mapper_class: type[Mapper[Any]] | None = None
+        self,
+        transcoder: Transcoder | None = None,
+        mapper_class: type[Mapper[Any]] | None = None,
     ) -> Mapper[Any]:
         """Return the mapper of events."""
         del mapper_class

@@ -53,4 +53,8 @@ class RunningRows:
 
 def _is_kept(row: Row) -> bool:
     """Return whether it is the row of a run, not of a build, that is under way."""
-    return row.get("status") == "running" and "worker_id" in row and row["personal"] is None
+    return (
+        row.get("status") == "running"
+        and "worker_id" in row
+        and row["personal"] is None
+    )

@@ -1,6 +1,13 @@
 """The SQL of an append."""
 
-from eventlog.database.sql import _IDS, _MARK, _NO_MARK, CHANNEL, ENVELOPE_COLUMNS, EVENTS_TABLE
+from eventlog.database.sql import (
+    _IDS,
+    _MARK,
+    _NO_MARK,
+    CHANNEL,
+    ENVELOPE_COLUMNS,
+    EVENTS_TABLE,
+)
 
 HEADS = f"""
     SELECT head.* FROM unnest({_IDS}) AS wanted (id), LATERAL (

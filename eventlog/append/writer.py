@@ -230,9 +230,13 @@ class Writer:
         deadline = monotonic() + self._patience.settle_s
         while monotonic() < deadline:
             try:
-                return await committed(await self._connected(), self.database.files, requests)
+                return await committed(
+                    await self._connected(), self.database.files, requests
+                )
             except (psycopg.Error, ArchiveError) as error:
-                logger.warning("the fate of a commit is unknown, asking again: %s", error)
+                logger.warning(
+                    "the fate of a commit is unknown, asking again: %s", error
+                )
                 await self._disconnect()
                 await asyncio.sleep(RETRY_PAUSE_S)
         raise OutcomeUnknownError
@@ -290,8 +294,12 @@ def _fail_all(waiting: list[_Waiting], error: Exception) -> None:
             future.set_exception(_for_one(error, request))
 
 
-def _answer(future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None) -> None:
-    if future.done():  # The caller went away; what it asked for is in the log all the same.
+def _answer(
+    future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None
+) -> None:
+    if (
+        future.done()
+    ):  # The caller went away; what it asked for is in the log all the same.
         return
     if isinstance(outcome, Saved):
         future.set_result(outcome)

@@ -210,7 +210,9 @@ _EVENTS = f"""
 """
 
 
-def _part(progress: Progress, done: int, batch: Batch, total: int) -> Callable[[float], None]:
+def _part(
+    progress: Progress, done: int, batch: Batch, total: int
+) -> Callable[[float], None]:
     """Return how to tell which share of a batch is done."""
 
     def tell(share: float) -> None:
@@ -220,7 +222,9 @@ def _part(progress: Progress, done: int, batch: Batch, total: int) -> Callable[[
     return tell
 
 
-def _recorded(number: int, batch: Batch, limits: Limits, writer: ArchiveWriter) -> ArchivedEvents:
+def _recorded(
+    number: int, batch: Batch, limits: Limits, writer: ArchiveWriter
+) -> ArchivedEvents:
     return ArchivedEvents(
         number=number,
         file=writer.file,
@@ -251,7 +255,9 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
         raise ArchiveError("directory", "is not given")
     async with operator_session(database) as session:
         if not await took_lock(session, ARCHIVE_LOCK):
-            raise ArchivingUnderWayError("another command is archiving this log at the moment")
+            raise ArchivingUnderWayError(
+                "another command is archiving this log at the moment"
+            )
         await ensure_archivist(session, make=make_role)
         log_id = await read_value(session, str, sql.LOG_ID)
         opened = Archiver(session, directory, log_id)

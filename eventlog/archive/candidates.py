@@ -88,7 +88,9 @@ async def count_candidates(connection: Connection, limits: Limits) -> int:
     return await read_value(connection, int, _COUNT, _values(limits, 0))
 
 
-async def next_batch(connection: Connection, limits: Limits, after: int, max_events: int) -> Batch:
+async def next_batch(
+    connection: Connection, limits: Limits, after: int, max_events: int
+) -> Batch:
     """Return the next runs for a file, oldest first, with at most `max_events` events together.
 
     There is at least one run in it if any is left, however many events that has.
@@ -117,7 +119,9 @@ class _Candidate(TypedDict):
     created_position: ReadOnly[int]
 
 
-async def _candidates(connection: Connection, limits: Limits, after: int) -> list[_Candidate]:
+async def _candidates(
+    connection: Connection, limits: Limits, after: int
+) -> list[_Candidate]:
     return await read_rows(connection, _Candidate, _CANDIDATES, _values(limits, after))
 
 

@@ -63,7 +63,9 @@ class _ArchiveRow(_Entry):
     state: ReadOnly[builtins.bytes]
 
 
-_FIELDS = {column: column for column in _Entry.__annotations__} | {"bytes": "size_bytes"}
+_FIELDS = {column: column for column in _Entry.__annotations__} | {
+    "bytes": "size_bytes"
+}
 """The index's columns, and the fields of the log's event that say the same."""
 
 
@@ -89,9 +91,8 @@ async def _problem(directory: Path | None, row: _ArchiveRow) -> str | None:
     columns: Row = row
     for column, field in _FIELDS.items():
         if columns[column] != recorded.get(field):
-            return (
-                f"archive file {row['file']}: the index's {column} is not what the log's event says"
-            )
+            problem = f"the index's {column} is not what the log's event says"
+            return f"archive file {row['file']}: {problem}"
     found = await asyncio.to_thread(
         file_problem, directory, row["file"], row["bytes"], row["sha256"]
     )

@@ -103,7 +103,9 @@ class ArchiveWriter:
             try:
                 document = show_event(row)
             except UnshowableEventError as error:
-                raise ArchiveError(self.path, f"cannot take an event: {error}") from None
+                raise ArchiveError(
+                    self.path, f"cannot take an event: {error}"
+                ) from None
             line = orjson.dumps(document)
             self._lines.append(line)
             self._positions.append(document["position"])
@@ -169,7 +171,9 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
         ArchiveError: the file is missing, or is not what was written.
     """
     if directory is None:
-        raise ArchiveError(block.file, "is needed, and this process was given no archive directory")
+        raise ArchiveError(
+            block.file, "is needed, and this process was given no archive directory"
+        )
     path = directory / block.file
     try:
         with path.open("rb") as file:
@@ -179,7 +183,8 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
         raise unreadable(path, error) from None
     if sha256(data).digest() != block.sha256:
         raise damaged(
-            path, f"the {block.length} bytes after byte {block.place} are not what was written"
+            path,
+            f"the {block.length} bytes after byte {block.place} are not what was written",
         )
     try:
         lines = gzip.decompress(data).splitlines()

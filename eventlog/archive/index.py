@@ -79,7 +79,9 @@ async def blocks_between(
     for block in await blocks_around(connection, after):
         if block.last_position > after:
             yield block
-    while rows := await read_rows(connection, _BlockRow, _NEXT, {"after": after, "until": until}):
+    while rows := await read_rows(
+        connection, _BlockRow, _NEXT, {"after": after, "until": until}
+    ):
         blocks = _blocks(rows)
         for block in blocks:
             yield block
@@ -97,7 +99,9 @@ async def blocks_up_to(connection: Connection, position: int) -> list[Block]:
 
     There are none if there is no such event.
     """
-    before = await read_rows(connection, _BlockRow, _LAST_BEFORE, {"position": position})
+    before = await read_rows(
+        connection, _BlockRow, _LAST_BEFORE, {"position": position}
+    )
     around = await blocks_around(connection, position)
     return [*_blocks(before), *around]
 
@@ -123,7 +127,9 @@ async def run_places(connection: Connection, run_id: UUID) -> dict[int, list[int
     return _places(rows)
 
 
-async def story_places(connection: Connection, correlation_id: UUID) -> dict[int, list[int]]:
+async def story_places(
+    connection: Connection, correlation_id: UUID
+) -> dict[int, list[int]]:
     """Return where the events lie of all archived runs that go back to one request."""
     rows = await read_rows(connection, _Place, _STORY, {"id": correlation_id})
     return _places(rows)

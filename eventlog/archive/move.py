@@ -79,7 +79,8 @@ class Mover:
                 # `log_archives_check` found somebody who was faster.
                 await self._connection.execute("ROLLBACK")
                 raise ArchiveError(
-                    what.file, f"was not made: {error.diag.message_primary}; archive again"
+                    what.file,
+                    f"was not made: {error.diag.message_primary}; archive again",
                 ) from None
             except (errors.Error, ArchiveError):
                 if not self._connection.closed:
@@ -121,7 +122,11 @@ class Mover:
         return float(last["s"] - first["s"])
 
     async def _write_index(
-        self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], archive_id: UUID
+        self,
+        batch: Batch,
+        what: ArchivedEvents,
+        blocks: Sequence[Block],
+        archive_id: UUID,
     ) -> None:
         connection = self._connection
         whole = (

@@ -14,7 +14,12 @@ from pathlib import Path
 from typing_extensions import ReadOnly
 
 from eventlog.archive.files import ArchiveError, Block, Document, read_block, to_row
-from eventlog.archive.index import blocks_around, blocks_between, blocks_holding, blocks_up_to
+from eventlog.archive.index import (
+    blocks_around,
+    blocks_between,
+    blocks_holding,
+    blocks_up_to,
+)
 from projections.envelope import EventRow
 from projections.rows import Connection
 
@@ -96,7 +101,9 @@ async def events_at(
     return found
 
 
-def _pick(directory: Path | None, blocks: Iterable[Block], wanted: set[int]) -> dict[int, Document]:
+def _pick(
+    directory: Path | None, blocks: Iterable[Block], wanted: set[int]
+) -> dict[int, Document]:
     found: dict[int, Document] = {}
     for block in blocks:
         for document in read_block(directory, block):
@@ -131,7 +138,9 @@ async def events_between(
         yield rest
 
 
-def _pop_before(waiting: list[tuple[int, Document]], bound: int | None) -> list[Document]:
+def _pop_before(
+    waiting: list[tuple[int, Document]], bound: int | None
+) -> list[Document]:
     """Take the events before a position, or all of them, out of the heap."""
     ready = []
     while waiting:
@@ -174,7 +183,9 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     return rows[:limit]
 
 
-def merged(rows: Sequence[EventRow], archived: Sequence[EventRow], limit: int) -> list[EventRow]:
+def merged(
+    rows: Sequence[EventRow], archived: Sequence[EventRow], limit: int
+) -> list[EventRow]:
     """Return the first `limit` of both in the order of positions.
 
     An event that was archived meanwhile is in both.
@@ -214,7 +225,9 @@ async def last_up_to(
     return to_row(found)
 
 
-def _last_of(directory: Path | None, blocks: Iterable[Block], position: int) -> Document | None:
+def _last_of(
+    directory: Path | None, blocks: Iterable[Block], position: int
+) -> Document | None:
     last: Document | None = None
     for block in blocks:
         for document in read_block(directory, block):

@@ -47,13 +47,15 @@ class DatabaseClock:
             await self._task.end()
 
     async def sync(self) -> None:
-        """Measure the offset: the answer's time belongs to the middle of its round trip."""
+        """Measure the offset, as if the answer had taken no time.
+
+        So this clock may be late by a round trip and is never early: what is launched now is due at
+        once for a claim, which goes by the database's own clock.
+        """
         async with borrowed(self._pool) as connection:
-            before = monotonic()
             now = await read_value(connection, str, NOW)
-            after = monotonic()
-        middle_s = (before + after) / 2
-        self._epoch = from_iso(now) - timedelta(seconds=middle_s)
+            answered_s = monotonic()
+        self._epoch = from_iso(now) - timedelta(seconds=answered_s)
 
     async def _run(self) -> None:
         while True:
@@ -62,5 +64,6 @@ class DatabaseClock:
                 await self.sync()
             except LogUnavailableError as error:
                 logger.warning(
-                    "cannot read the database's clock, going on with the last offset: %s", error
+                    "cannot read the database's clock, going on with the last offset: %s",
+                    error,
                 )

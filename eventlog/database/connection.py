@@ -61,7 +61,9 @@ class Database:
     def conninfo(self) -> str:
         """Return the URL with our defaults for what it leaves open."""
         given = conninfo_to_dict(self.url)
-        missing = {name: value for name, value in _DEFAULTS.items() if name not in given}
+        missing = {
+            name: value for name, value in _DEFAULTS.items() if name not in given
+        }
         return make_conninfo(self.url, **missing)
 
     async def connect(self) -> Connection:

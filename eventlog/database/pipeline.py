@@ -84,12 +84,17 @@ class RoundTrip:
             pgconn.pipeline_sync()
             yield from generators.send(pgconn)
             results = []
-            for wanted in (*is_answer, False):  # The last is that of the synchronisation.
+            for wanted in (
+                *is_answer,
+                False,
+            ):  # The last is that of the synchronisation.
                 found = yield from generators.fetch_many(pgconn)
                 if wanted or (found and found[-1].status == ExecStatus.FATAL_ERROR):
                     results.append(found[-1])
             pgconn.exit_pipeline_mode()
-        except BaseException:  # In the middle of a conversation nothing can be asked any more.
+        except (
+            BaseException
+        ):  # In the middle of a conversation nothing can be asked any more.
             pgconn.finish()
             raise
         return results
@@ -125,7 +130,9 @@ async def roll_back(connection: Connection) -> None:
     await trip.go()
 
 
-_prepared: WeakKeyDictionary[AsyncConnection[Any], dict[bytes, bytes]] = WeakKeyDictionary()
+_prepared: WeakKeyDictionary[AsyncConnection[Any], dict[bytes, bytes]] = (
+    WeakKeyDictionary()
+)
 """By session, the names under which statements are prepared there."""
 
 _numbers = count()

@@ -18,7 +18,9 @@ class PlainTranscoder(Transcoder):
 
     def encode(self, obj: Any) -> bytes:
         """Return the JSON text."""
-        return orjson.dumps(obj, default=_encode_time, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        return orjson.dumps(
+            obj, default=_encode_time, option=orjson.OPT_PASSTHROUGH_DATETIME
+        )
 
     def decode(self, data: bytes) -> Any:
         """Return the plain values."""

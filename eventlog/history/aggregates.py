@@ -16,7 +16,9 @@ Histories = dict[UUID, list[StoredEvent]]
 """The events of aggregates, in order."""
 
 
-async def read_histories(connection: Connection, files: LogFiles, ids: Iterable[UUID]) -> Histories:
+async def read_histories(
+    connection: Connection, files: LogFiles, ids: Iterable[UUID]
+) -> Histories:
     """Return the events of each of these aggregates in order, decrypted.
 
     The ids keep the order they were asked in; an aggregate without events is left out.
@@ -28,7 +30,10 @@ async def read_histories(connection: Connection, files: LogFiles, ids: Iterable[
 
 
 async def histories_of(
-    connection: Connection, files: LogFiles, ids: Iterable[UUID], rows: Sequence[HistoryRow]
+    connection: Connection,
+    files: LogFiles,
+    ids: Iterable[UUID],
+    rows: Sequence[HistoryRow],
 ) -> Histories:
     """Return the same, by the rows of `READ_SUBJECTS`."""
     histories: Histories = {aggregate_id: [] for aggregate_id in ids}

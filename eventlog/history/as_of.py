@@ -44,7 +44,9 @@ async def opened(
         InvalidInputError: that is still to come.
     """
     async with connection.transaction():
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        await connection.execute(
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        )
         yield Past(connection, files, await _position(connection, files, as_of))
 
 
@@ -78,7 +80,9 @@ class Past:
         rows = await rows_by_id(self._connection, job_definitions.TABLE, list(ids))
         return await self._as_they_were(job_definitions.TABLE, rows)
 
-    async def runs(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[RunRow], bool]:
+    async def runs(
+        self, wanted: RunFilter, limit: int, offset: int
+    ) -> tuple[list[RunRow], bool]:
         """Return a page of runs, newest first, and whether more follow."""
         sought = await looked_up(wanted, self._jobs_named_like)
         if sought.finds_nothing:
@@ -116,8 +120,12 @@ class Past:
     async def then(self, job_ids: list[UUID] | None) -> Then:
         """Look what events have touched since the checkpoint before: in all jobs, or in these."""
         checkpoint = await past.checkpoint_before(self._connection, self.position)
-        moved = await moved_since(self._connection, self._files, checkpoint, self.position, job_ids)
-        return Then(position=self.position, checkpoint=checkpoint, moved=moved, job_ids=job_ids)
+        moved = await moved_since(
+            self._connection, self._files, checkpoint, self.position, job_ids
+        )
+        return Then(
+            position=self.position, checkpoint=checkpoint, moved=moved, job_ids=job_ids
+        )
 
     async def _jobs_named_like(self, search: str) -> list[UUID]:
         """Return the jobs whose slug or name held this text, in any case."""
@@ -131,9 +139,13 @@ class Past:
             _named_job,
         )
         changed = list(were.values())
-        return await past.jobs_named_like(self._connection, search, self.position, changed)
+        return await past.jobs_named_like(
+            self._connection, search, self.position, changed
+        )
 
-    async def _as_they_were(self, table: TableOf[P], rows: Mapping[UUID, P]) -> dict[UUID, P]:
+    async def _as_they_were(
+        self, table: TableOf[P], rows: Mapping[UUID, P]
+    ) -> dict[UUID, P]:
         """Return the rows as they were at the position; those not there yet are left out."""
         were: dict[UUID, P] = {}
         later: list[UUID] = []
@@ -150,7 +162,9 @@ def _named_job(job: JobDefinitionRow) -> NamedJob:
     return {"id": job["id"], "slug": job["slug"], "name": job["name"]}
 
 
-async def _position(connection: Connection, files: LogFiles, as_of: int | datetime | None) -> int:
+async def _position(
+    connection: Connection, files: LogFiles, as_of: int | datetime | None
+) -> int:
     if isinstance(as_of, datetime):
         present = await read_value(connection, str, sql.NOW)
         if as_of > from_iso(present):

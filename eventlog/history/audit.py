@@ -97,11 +97,17 @@ class Audit:
     async def position_at(self, moment: datetime) -> int:
         """Return the last position that was recorded at or before this moment, 0 if none was."""
         async with borrowed(self._pool) as connection:
-            return await position_before(connection, self._archive, moment, inclusive=True)
+            return await position_before(
+                connection, self._archive, moment, inclusive=True
+            )
 
 
 async def position_before(
-    connection: Connection, archive: Path | None, moment: datetime, *, inclusive: bool = False
+    connection: Connection,
+    archive: Path | None,
+    moment: datetime,
+    *,
+    inclusive: bool = False,
 ) -> int:
     """Return the last position recorded before the moment (or at it), 0 if there is none.
 
@@ -127,7 +133,9 @@ async def position_before(
     return found
 
 
-async def _last_up_to(connection: Connection, archive: Path | None, position: int) -> Place | None:
+async def _last_up_to(
+    connection: Connection, archive: Path | None, position: int
+) -> Place | None:
     """Return the last event up to a position, of the log or of the archives."""
     values = {"position": position}
     stored = await read_first(connection, FoundPlace, statements.LAST_UP_TO, values)
@@ -201,7 +209,9 @@ async def _matching_archived(
     elif wanted.correlation_id is not None:
         places = await story_places(connection, wanted.correlation_id)
     else:
-        return await first_between(connection, archive, after, until, limit, wanted.lets_pass)
+        return await first_between(
+            connection, archive, after, until, limit, wanted.lets_pass
+        )
     if not places:
         return []
     found = await events_at(connection, archive, places)

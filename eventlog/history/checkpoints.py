@@ -73,7 +73,9 @@ class Checkpoints:
             more = True
             while more:
                 async with connection.transaction():
-                    await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
+                    await connection.execute(
+                        "SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,)
+                    )
                     more = await self._step(connection)
             return await read_value(connection, int, _COUNT)
 
@@ -121,7 +123,9 @@ class Checkpoints:
 async def forget_checkpoints(connection: Connection) -> None:
     """Drop all checkpoints, also one that is just being written; the watchers compute them anew."""
     async with connection.transaction():
-        await connection.execute("SET LOCAL lock_timeout = 0")  # However long that one takes.
+        await connection.execute(
+            "SET LOCAL lock_timeout = 0"
+        )  # However long that one takes.
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
         await connection.execute(FORGET_CHECKPOINTS)
 

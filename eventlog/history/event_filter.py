@@ -49,15 +49,21 @@ class EventFilter:
         Of a correlation it looks at the event alone: the history must go back to the same request,
         too.
         """
-        if self.types and not any(_matches(row["topic"], wanted) for wanted in self.types):
+        if self.types and not any(
+            _matches(row["topic"], wanted) for wanted in self.types
+        ):
             return False
         if self.kind is not None and not row["topic"].startswith(f"{self.kind}."):
             return False
-        if self.aggregate_id is not None and row["originator_id"] != str(self.aggregate_id):
+        if self.aggregate_id is not None and row["originator_id"] != str(
+            self.aggregate_id
+        ):
             return False
         if self.actor is not None and row["actor"] != self.actor:
             return False
-        if self.correlation_id is not None and row["correlation_id"] != str(self.correlation_id):
+        if self.correlation_id is not None and row["correlation_id"] != str(
+            self.correlation_id
+        ):
             return False
         return self.until is None or from_iso(row["recorded_at"]) < self.until
 
@@ -86,7 +92,11 @@ class EventFilter:
         Raises:
             InvalidInputError: names the part, as `/type`, `/subject` and so on.
         """
-        for path, text in {"/type": types, "/subject": subject, "/actor": actor}.items():
+        for path, text in {
+            "/type": types,
+            "/subject": subject,
+            "/actor": actor,
+        }.items():
             if "\x00" in text:
                 raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
         kind, aggregate_id = _subject(subject)

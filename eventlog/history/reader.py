@@ -57,14 +57,21 @@ class Reader:
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
             rows: Sequence[EventRow] = ()
-            stored = await read_rows(connection, StoredRow, statements.READ_AFTER, values)
+            stored = await read_rows(
+                connection, StoredRow, statements.READ_AFTER, values
+            )
             if stored:
                 rows = stored
                 archived_to = stored[0]["archived_to"]
                 if archived_to is not None and archived_to > position:
                     until = stored[-1]["notification_id"]
                     archived = await first_between(
-                        connection, self._archive, position, until, limit, max_bytes=max_bytes
+                        connection,
+                        self._archive,
+                        position,
+                        until,
+                        limit,
+                        max_bytes=max_bytes,
                     )
                     together = merged(stored, archived, limit)
                     rows = _within(together, max_bytes)
@@ -78,7 +85,9 @@ class Reader:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
         async with borrowed(self._pool) as connection:
             values = {"ids": list(ids)}
-            rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, values)
+            rows = await read_rows(
+                connection, HistoryRow, statements.READ_SUBJECTS, values
+            )
             events = await resolved(connection, self._archive, rows)
             return await envelopes(connection, self._master_keys, events)
 
@@ -105,7 +114,9 @@ class Reader:
             return mark["positions"][after:last]
 
         async with borrowed(self._pool) as connection:
-            found = await read_rows(connection, HistoryRow, statements.READ_PARTS, values)
+            found = await read_rows(
+                connection, HistoryRow, statements.READ_PARTS, values
+            )
             rows = await resolved(connection, self._archive, found, part)
             return await envelopes(connection, self._master_keys, rows)
 
@@ -113,7 +124,10 @@ class Reader:
         """Return those of the subjects' keys that have not been destroyed."""
         async with borrowed(self._pool) as connection:
             rows = await read_rows(
-                connection, SubjectKeyRow, personal_statements.SUBJECT_KEYS, {"ids": list(ids)}
+                connection,
+                SubjectKeyRow,
+                personal_statements.SUBJECT_KEYS,
+                {"ids": list(ids)},
             )
         return {row["key_id"] for row in rows}
 

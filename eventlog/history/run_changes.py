@@ -111,7 +111,11 @@ def _status(run: RunRow) -> str:
 
 
 async def folded(
-    connection: Connection, files: LogFiles, table: TableOf[P], ids: Sequence[UUID], position: int
+    connection: Connection,
+    files: LogFiles,
+    table: TableOf[P],
+    ids: Sequence[UUID],
+    position: int,
 ) -> dict[UUID, P]:
     """Return the rows of these aggregates as of a position, by the table's fold.
 

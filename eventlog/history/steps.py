@@ -64,7 +64,9 @@ class Replay:
                 missing[key] = version
                 self._rows.pop(key, None)
         while missing:  # In parts: one run's history may be longer than memory.
-            wanted = {key: (self._version(key), before) for key, before in missing.items()}
+            wanted = {
+                key: (self._version(key), before) for key, before in missing.items()
+            }
             part = await self._reader.parts(wanted)
             if not part:
                 return

@@ -117,7 +117,8 @@ class MasterKeyFile:
             )
         if open_to_others:
             logger.warning(
-                "%s can be read by others than its owner: it opens all personal data", self.path
+                "%s can be read by others than its owner: it opens all personal data",
+                self.path,
             )
         self._keys = keys
         return self._keys
@@ -160,7 +161,9 @@ class MasterKeyFile:
         try:
             write_private(self.path, content.encode("ascii"), replace=replace)
         except FileExistsError:
-            logger.debug("another process has just made %s; its key is as good", self.path)
+            logger.debug(
+                "another process has just made %s; its key is as good", self.path
+            )
         except OSError as error:
             raise SubjectKeysUnavailableError(
                 f"cannot write the master key of subjects: {error}"

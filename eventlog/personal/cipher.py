@@ -59,7 +59,9 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
     return StoredEvent(run_id, event.originator_version, event.topic, text)
 
 
-def encrypted_part(version: int, state: bytes) -> tuple[JsonObject, Sequence[str]] | None:
+def encrypted_part(
+    version: int, state: bytes
+) -> tuple[JsonObject, Sequence[str]] | None:
     """Return an event's stored state and the ids of the keys it needs; None if it needs none."""
     if version != 1 or not state.startswith(MARK):
         return None
@@ -104,7 +106,9 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
             place = _digest_place(aggregate_id)
             digest = _opened(joint, encrypted["digest"], place)
             fields[DIGEST] = digest.decode()
-    fields["personal"] = {key_id: sorted(values) for key_id, values in values_by_key.items()}
+    fields["personal"] = {
+        key_id: sorted(values) for key_id, values in values_by_key.items()
+    }
     if erased:
         fields["erased"] = [*sorted(erased)]
     return orjson.dumps(fields)

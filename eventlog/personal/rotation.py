@@ -54,15 +54,21 @@ async def rotate(
         progress(done)
     held = file.reload()
     if not held or held[0].id != new.id:
-        raise SubjectKeysUnavailableError(f"{file.path} was changed by somebody else meanwhile")
+        raise SubjectKeysUnavailableError(
+            f"{file.path} was changed by somebody else meanwhile"
+        )
     file.write([new])
     return new
 
 
-async def _wrap_some(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
+async def _wrap_some(
+    connection: Connection, file: MasterKeyFile, new: MasterKey
+) -> int:
     async with connection.transaction():
         values = {"master": new.id, "limit": AT_ONCE}
-        rows = await read_rows(connection, SubjectKeyRow, statements.WRAPPED_BY_OTHERS, values)
+        rows = await read_rows(
+            connection, SubjectKeyRow, statements.WRAPPED_BY_OTHERS, values
+        )
         for row in rows:
             key_id, key, subject = unwrapped(file, row)
             lookup = new.lookup(subject)

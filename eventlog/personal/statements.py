@@ -2,9 +2,9 @@
 
 from eventlog.database.sql import EVENTS_TABLE
 
-SUBJECT_KEYS = (
-    "SELECT key_id, wrapped, master FROM subject_keys WHERE key_id = ANY(%(ids)s::uuid[])"
-)
+SUBJECT_KEYS = """
+    SELECT key_id, wrapped, master FROM subject_keys WHERE key_id = ANY(%(ids)s::uuid[])
+"""
 
 
 SUBJECT_KEYS_PAGE = "SELECT key_id, wrapped, master FROM subject_keys LIMIT %(limit)s"
@@ -70,4 +70,6 @@ WRAPPED_BY_OTHERS = """
 """
 
 
-WRAP_ANEW = "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE key_id = %s"
+WRAP_ANEW = (
+    "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE key_id = %s"
+)

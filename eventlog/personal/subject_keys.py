@@ -63,7 +63,9 @@ async def keys_by_id(
     return keys
 
 
-def unwrapped(master_keys: MasterKeyFile | None, row: SubjectKeyRow) -> tuple[UUID, bytes, str]:
+def unwrapped(
+    master_keys: MasterKeyFile | None, row: SubjectKeyRow
+) -> tuple[UUID, bytes, str]:
     """Return the key's id, the key and the subject's name of a row of `subject_keys`.
 
     Raises:
@@ -174,7 +176,9 @@ async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> No
         await connection.execute(statements.INSERT_SUBJECT_KEY, values)
 
 
-async def _first_master(connection: Connection, file: MasterKeyFile) -> MasterKey | None:
+async def _first_master(
+    connection: Connection, file: MasterKeyFile
+) -> MasterKey | None:
     """Take the file's key, made if need be, as this database's; None if another was faster."""
     master = file.create()
     cursor = await connection.execute(statements.INSERT_MASTER, (master.id,))

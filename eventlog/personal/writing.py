@@ -56,7 +56,9 @@ async def key_id_of(
 
 async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
     """Return the pending and running runs that hold data encrypted by this key."""
-    return await read_ids(connection, statements.UNFINISHED_RUNS_OF, {"key_id": str(key_id)})
+    return await read_ids(
+        connection, statements.UNFINISHED_RUNS_OF, {"key_id": str(key_id)}
+    )
 
 
 async def erase(connection: Connection, key_id: UUID) -> int:

@@ -88,14 +88,18 @@ async def _events_of(
     return events
 
 
-def _difference(table: Table, row: DifferenceRow, events: Sequence[tuple[int, str]]) -> Difference:
+def _difference(
+    table: Table, row: DifferenceRow, events: Sequence[tuple[int, str]]
+) -> Difference:
     key = row["key"]
     if row["missing"]:
         return Difference(table.name, key, "missing", {}, events)
     if row["extra"]:
         return Difference(table.name, key, "extra", {}, events)
     columns: dict[str, tuple[str | None, str | None]] = {}
-    for name, wanted, held in zip(table.columns, row["wanted"], row["held"], strict=True):
+    for name, wanted, held in zip(
+        table.columns, row["wanted"], row["held"], strict=True
+    ):
         if wanted != held:
             columns[name] = (wanted, held)
     return Difference(table.name, key, "differs", columns, events)

@@ -22,7 +22,12 @@ from eventlog.rebuild import staging, statements
 from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.repair import Mender
 from eventlog.rebuild.verify import Checked, snapshot, stage, verify
-from eventlog.rebuild.versions import forget_version, has_version, record_version, stale_tables
+from eventlog.rebuild.versions import (
+    forget_version,
+    has_version,
+    record_version,
+    stale_tables,
+)
 from projections import job_runs
 from projections.folder import FoldError
 from projections.rows import Connection, read_first, read_value
@@ -54,7 +59,10 @@ class Rebuilt:
 
 
 async def rebuild(
-    database: Database, table: Table, report: Callable[[Difference], None], progress: Progress
+    database: Database,
+    table: Table,
+    report: Callable[[Difference], None],
+    progress: Progress,
 ) -> Rebuilt:
     """Rebuild the table; report what differs even then.
 
@@ -70,7 +78,9 @@ async def rebuild(
         mender = Mender(session, database.files, table, checked.position)
         if differed:
             await forget_version(session, table)
-            await mender.mend(lambda done: progress(f"{table.name}: mending", done, differed))
+            await mender.mend(
+                lambda done: progress(f"{table.name}: mending", done, differed)
+            )
         if table.name == job_runs.TABLE.name and (differed or was_unfinished):
             # What was derived from wrong rows may be wrong, also if it was another rebuild that
             # began to mend them.
@@ -104,7 +114,9 @@ async def catch_up(database: Database) -> None:
         try:
             rebuilt = await rebuild(database, one.table, logger.error, _in_silence)
         except (RebuildUnderWayError, FoldError, ArchiveError) as error:
-            logger.warning("%s, and was not rebuilt: %s. Later, run: %s", one, error, command)
+            logger.warning(
+                "%s, and was not rebuilt: %s. Later, run: %s", one, error, command
+            )
         else:
             logger.info("%s: rebuilt, %d rows changed", one, rebuilt.mended)
 
@@ -120,14 +132,19 @@ async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Conne
         # A commit that a crash undoes is mended by the next rebuild, so no batch waits for the disk
         # with the lock held.
         await session.execute("SET synchronous_commit = off")
-        await session.execute("SELECT set_config('application_name', %s, false)", (name,))
+        await session.execute(
+            "SELECT set_config('application_name', %s, false)", (name,)
+        )
         if not await took_lock(session, statements.REBUILD_LOCK):
             raise RebuildUnderWayError(await _who(session))
         yield session
 
 
 async def _who(session: Connection) -> str:
-    values = {"high": statements.REBUILD_LOCK >> 32, "low": statements.REBUILD_LOCK % 2**32}
+    values = {
+        "high": statements.REBUILD_LOCK >> 32,
+        "low": statements.REBUILD_LOCK % 2**32,
+    }
     holder = await read_first(session, _Holder, _HOLDER, values)
     if holder is None:
         return "another rebuild was at work, and has just ended: try again"

@@ -85,7 +85,9 @@ class Mender:
             await asyncio.sleep(self._pause_s)  # As long for the others as for us.
             try:
                 written = await self._write(keys, leave_first=collisions > 0)
-            except errors.LockNotAvailable:  # Somebody held the lock for long. Our turn will come.
+            except (
+                errors.LockNotAvailable
+            ):  # Somebody held the lock for long. Our turn will come.
                 continue
             except errors.UniqueViolation:
                 # A wrong row sits on what belongs to another one: all of them leave, then all come
@@ -101,7 +103,9 @@ class Mender:
                 moved_on = [key for key in keys if key not in written]
                 keys = await self._fold_on(moved_on)
 
-    async def _write(self, keys: Sequence[UUID], *, leave_first: bool) -> Collection[UUID]:
+    async def _write(
+        self, keys: Sequence[UUID], *, leave_first: bool
+    ) -> Collection[UUID]:
         """Make these rows what they must be; return those that had not moved on."""
         table = self._table
         connection = self._connection
@@ -111,7 +115,9 @@ class Mender:
                 await connection.execute(sql.BEGIN)
                 await connection.execute(sql.LOCK)
                 begun = await connection.execute(sql.MOMENT)
-                await connection.execute(_delete_sql(table, all_rows=leave_first), values)
+                await connection.execute(
+                    _delete_sql(table, all_rows=leave_first), values
+                )
                 written = await connection.execute(_upsert_sql(table), values)
                 await connection.execute("COMMIT")
                 ended = await connection.execute(sql.MOMENT)
@@ -174,7 +180,9 @@ class Mender:
         for index in await read_rows(self._connection, _Unique, _UNIQUE, values):
             columns = index["columns"]
             wanted = f"SELECT {columns} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
-            query = f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({wanted})"
+            query = (
+                f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({wanted})"
+            )
             rivals = await read_ids(self._connection, query, {"keys": keys})
             found |= dict.fromkeys(rivals)
         return list(found)
@@ -207,7 +215,9 @@ def _delete_sql(table: Table, *, all_rows: bool) -> str:
 
 def _upsert_sql(table: Table) -> str:
     names = ", ".join(table.columns)
-    settings = ", ".join(f"{name} = excluded.{name}" for name in table.columns if name != table.key)
+    settings = ", ".join(
+        f"{name} = excluded.{name}" for name in table.columns if name != table.key
+    )
     return f"""
         INSERT INTO {table.name} ({names})
         SELECT {names} FROM {staging.differing(table)} AS wanted

@@ -51,9 +51,17 @@ class SnapshotKeys:
             if key is not None:
                 keys[key_id] = key
         try:
-            return aggregate_id, version, position, topic, decrypt(aggregate_id, fields, keys)
+            return (
+                aggregate_id,
+                version,
+                position,
+                topic,
+                decrypt(aggregate_id, fields, keys),
+            )
         except CiphertextError as error:
-            raise FoldError(f"the log cannot be folded at position {position}: {error}") from None
+            raise FoldError(
+                f"the log cannot be folded at position {position}: {error}"
+            ) from None
 
     async def _key(self, key_id: str) -> bytes | None:
         session = self._session
@@ -62,7 +70,9 @@ class SnapshotKeys:
         row = self._rows.get(key_id)
         if row is None and not self._has_all:
             values = {"ids": [key_id]}
-            row = await read_first(session, SubjectKeyRow, statements.SUBJECT_KEYS, values)
+            row = await read_first(
+                session, SubjectKeyRow, statements.SUBJECT_KEYS, values
+            )
         if row is None:
             return None
         _, key, _ = unwrapped(self._database.files.master_keys, row)
@@ -76,7 +86,9 @@ class SnapshotKeys:
             " SET LOCAL idle_in_transaction_session_timeout = '1h'"
         )
         values = {"limit": MAX_AT_ONCE}
-        rows = await read_rows(session, SubjectKeyRow, statements.SUBJECT_KEYS_PAGE, values)
+        rows = await read_rows(
+            session, SubjectKeyRow, statements.SUBJECT_KEYS_PAGE, values
+        )
         self._rows = {row["key_id"]: row for row in rows}
         self._has_all = len(rows) < MAX_AT_ONCE
         self._session = session

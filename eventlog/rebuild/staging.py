@@ -52,7 +52,9 @@ def copy_sql(table: Table, staged: str) -> str:
 
 def copy_line(table: Table) -> Callable[[Row], str]:
     """Return the function that writes a row as a line of COPY's text format."""
-    columns = [(name, _WRITE_FIELD.get(kind, str)) for name, kind in table.columns.items()]
+    columns = [
+        (name, _WRITE_FIELD.get(kind, str)) for name, kind in table.columns.items()
+    ]
 
     def line(row: Row) -> str:
         fields: list[str] = []
@@ -80,7 +82,10 @@ def _write_text(value: object) -> str:
     return text.translate(_ESCAPES)
 
 
-_WRITE_FIELD: dict[str, Callable[[object], str]] = {"jsonb": _write_json, "text": _write_text}
+_WRITE_FIELD: dict[str, Callable[[object], str]] = {
+    "jsonb": _write_json,
+    "text": _write_text,
+}
 """Ids, times and numbers have nothing to escape."""
 
 

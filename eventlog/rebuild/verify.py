@@ -105,7 +105,9 @@ async def snapshot(
     await log.execute(statements.CREATE_UNARCHIVED)
     await log.execute(f"{_BEGIN}; {_MAY_IDLE}")
     exported = await read_value(log, str, "SELECT pg_export_snapshot()")
-    await session.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported}'; {_MAY_IDLE}")
+    await session.execute(
+        f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported}'; {_MAY_IDLE}"
+    )
     head = await read_value(log, int, sql.HEAD)
     # The events of no other table are ever archived.
     if job_runs.TABLE.name in {table.name for table in tables}:
@@ -181,13 +183,18 @@ async def _estimate(connection: Connection, query: str, values: dict[str, str]) 
 
     To count those of a large log takes seconds.
     """
-    explained = await read_one(connection, _Explained, f"EXPLAIN (FORMAT JSON) {query}", values)
+    explained = await read_one(
+        connection, _Explained, f"EXPLAIN (FORMAT JSON) {query}", values
+    )
     [found] = explained["QUERY PLAN"]
     return found["Plan"]["Plan Rows"]
 
 
 async def _check(
-    moment: Snapshot, table: Table, report: Callable[[Difference], None], progress: Progress
+    moment: Snapshot,
+    table: Table,
+    report: Callable[[Difference], None],
+    progress: Progress,
 ) -> Checked:
     events, rows = await stage(moment, table, progress)
     progress(f"{table.name}: comparing", 0, rows)
@@ -220,5 +227,7 @@ async def lay_out_archives(connection: Connection, archive: Path | None) -> None
                     await copy.write_row((*key, event["topic"], state))
             laid += len(chunk)
     if laid != told:
-        raise ArchiveError("index", f"leads to {laid} of {told} archived events: it was edited")
+        raise ArchiveError(
+            "index", f"leads to {laid} of {told} archived events: it was edited"
+        )
     await connection.execute("ANALYZE unarchived")

@@ -39,9 +39,13 @@ class _Version(TypedDict):
     version: ReadOnly[int]
 
 
-async def stale_tables(connection: Connection, tables: Sequence[Table] = TABLES) -> list[Stale]:
+async def stale_tables(
+    connection: Connection, tables: Sequence[Table] = TABLES
+) -> list[Stale]:
     """Return the tables that must be rebuilt."""
-    rows = await read_rows(connection, _Version, "SELECT name, version FROM projection_versions")
+    rows = await read_rows(
+        connection, _Version, "SELECT name, version FROM projection_versions"
+    )
     versions = {row["name"]: row["version"] for row in rows}
     found = [Stale(table, versions.get(table.name)) for table in tables]
     return [one for one in found if one.written_by != one.table.version]
@@ -50,12 +54,16 @@ async def stale_tables(connection: Connection, tables: Sequence[Table] = TABLES)
 async def has_version(connection: Connection, table: Table) -> bool:
     """Return whether the table was complete once, and no rebuild has begun to change it since."""
     query = "SELECT name, version FROM projection_versions WHERE name = %(name)s"
-    return await read_first(connection, _Version, query, {"name": table.name}) is not None
+    return (
+        await read_first(connection, _Version, query, {"name": table.name}) is not None
+    )
 
 
 async def forget_version(connection: Connection, table: Table) -> None:
     """Note that a rebuild has begun, so that one that does not come to its end is noticed."""
-    await connection.execute("DELETE FROM projection_versions WHERE name = %s", (table.name,))
+    await connection.execute(
+        "DELETE FROM projection_versions WHERE name = %s", (table.name,)
+    )
 
 
 async def record_version(connection: Connection, table: Table) -> None:

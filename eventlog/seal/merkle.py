@@ -37,7 +37,9 @@ class Frontier:
             ValueError: a tree of this size has another number of peaks.
         """
         if size < 0 or len(peaks) != size.bit_count():
-            raise ValueError(f"a tree of {size} leaves does not have {len(peaks)} peaks")
+            raise ValueError(
+                f"a tree of {size} leaves does not have {len(peaks)} peaks"
+            )
         self.size = size
         self._peaks = list(peaks)
 
@@ -149,7 +151,9 @@ def consistency_ranges(old: int, new: int) -> list[Range]:
             siblings.append((start, middle))
             start = middle
     siblings.reverse()
-    if start == 0:  # The old tree is itself a subtree of the new one: its root is known already.
+    if (
+        start == 0
+    ):  # The old tree is itself a subtree of the new one: its root is known already.
         return siblings
     return [(start, end), *siblings]
 

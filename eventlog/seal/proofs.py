@@ -38,13 +38,18 @@ class Prover:
     """Makes proofs from the hashes in the seals. Each is checked before it is handed out."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[Connection], archive: Path | None, keys: SealKeys
+        self,
+        pool: AsyncConnectionPool[Connection],
+        archive: Path | None,
+        keys: SealKeys,
     ) -> None:
         self._pool = pool
         self._archive = archive
         self._keys = keys
 
-    async def inclusion(self, position: int, head: SignedHead | None = None) -> dict[str, Any]:
+    async def inclusion(
+        self, position: int, head: SignedHead | None = None
+    ) -> dict[str, Any]:
         """Prove that an event is under a head; the log's last one if none is given.
 
         Raises:
@@ -56,7 +61,9 @@ class Prover:
                 signed = await self.last_head(connection)
             index = await self._index(connection, position)
             if index is None or index >= signed.head.size:
-                raise SealError(f"seal {signed.head.number} covers no event at position {position}")
+                raise SealError(
+                    f"seal {signed.head.number} covers no event at position {position}"
+                )
             event = await _event(connection, self._archive, position)
             ranges = inclusion_ranges(index, signed.head.size)
             path = await self._roots(connection, ranges)
@@ -133,7 +140,9 @@ class Prover:
         before = seal.signed.head.size - len(positions)
         return before + positions.index(position)
 
-    async def _roots(self, connection: Connection, ranges: Sequence[Range]) -> list[bytes]:
+    async def _roots(
+        self, connection: Connection, ranges: Sequence[Range]
+    ) -> list[bytes]:
         roots = RangeRoots(ranges)
         async for seal in all_seals(connection):
             leaves = split(seal.leaves)
@@ -161,7 +170,9 @@ def check_proof(proof: Any, keys: SealKeys) -> str:
     raise SealError(f"it is not a proof: its format is {proof['format']!r}")
 
 
-def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
+def _check_inclusion(
+    proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys
+) -> str:
     head = presented(keys, proof["seal"]).head
     event = proof["event"]
     row = read_event(event)
@@ -178,7 +189,9 @@ def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKey
     )
 
 
-def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
+def _check_consistency(
+    proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys
+) -> str:
     old = presented(keys, proof["old"]).head
     new = presented(keys, proof["new"]).head
     if old.log_id != new.log_id:

@@ -90,7 +90,10 @@ async def raw_after(
 
 
 async def _archived(
-    connection: Connection, archive: Path | None, after: int = FIRST, until: int | None = None
+    connection: Connection,
+    archive: Path | None,
+    after: int = FIRST,
+    until: int | None = None,
 ) -> AsyncGenerator[list[RawRow]]:
     async with aclosing(events_between(connection, archive, after, until)) as chunks:
         async for chunk in chunks:

@@ -8,7 +8,14 @@ from eventlog.keys.sealing import SealKeys
 from eventlog.seal import statements
 from eventlog.seal.leaves import Leaf
 from eventlog.seal.merkle import Frontier
-from eventlog.seal.seal import SealError, SignedHead, entries_hash, entries_of, tree_of, trusted
+from eventlog.seal.seal import (
+    SealError,
+    SignedHead,
+    entries_hash,
+    entries_of,
+    tree_of,
+    trusted,
+)
 from projections.rows import Connection
 
 SEALS_CHUNK = 50

@@ -81,7 +81,9 @@ class Sealer:
         """Seal what was appended last, if the database lets us at once, and stop."""
         if self._task is not None:
             await self._task.end()
-        with suppress(TimeoutError, LogUnavailableError, SealError, SealKeyError, psycopg.Error):
+        with suppress(
+            TimeoutError, LogUnavailableError, SealError, SealKeyError, psycopg.Error
+        ):
             async with asyncio.timeout(LAST_CYCLE_S):
                 await self.cycle()
 
@@ -99,7 +101,9 @@ class Sealer:
                 return False
             tip = await self._tips.read(connection)
             for _ in range(MAX_SEALS):
-                positions, leaves = await _leaves_after(connection, self._archive, tip.position)
+                positions, leaves = await _leaves_after(
+                    connection, self._archive, tip.position
+                )
                 count = len(positions)
                 if positions:
                     seal, tip = next_seal(self._tips.keys, tip, positions, leaves)

@@ -13,7 +13,9 @@ TRY_SEAL_LOCK = f"SELECT pg_try_advisory_xact_lock({SEAL_LOCK}) AS held"
 SEAL_COLUMNS = "number, size, position, head, signature, runs, leaves, peaks"
 
 
-INSERT_SEAL = f"INSERT INTO log_seals ({SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %b, %s, %b, %b)"
+INSERT_SEAL = (
+    f"INSERT INTO log_seals ({SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %b, %s, %b, %b)"
+)
 
 
 LAST_SEAL = f"SELECT {SEAL_COLUMNS} FROM log_seals ORDER BY number DESC LIMIT 1"
@@ -31,11 +33,11 @@ SEALED_HEAD = "SELECT head FROM log_seals WHERE number = %s"
 SEALS = f"SELECT {SEAL_COLUMNS} FROM log_seals ORDER BY number"
 
 
-SEAL_COVERING = (
-    f"SELECT {SEAL_COLUMNS} FROM log_seals WHERE position >= %s ORDER BY position LIMIT 1"
-)
+SEAL_COVERING = f"""
+    SELECT {SEAL_COLUMNS} FROM log_seals WHERE position >= %s ORDER BY position LIMIT 1
+"""
 
 
-SEALED_EVENTS = (
-    "SELECT coalesce((SELECT size FROM log_seals ORDER BY number DESC LIMIT 1), 0) AS events"
-)
+SEALED_EVENTS = """
+    SELECT coalesce((SELECT size FROM log_seals ORDER BY number DESC LIMIT 1), 0) AS events
+"""

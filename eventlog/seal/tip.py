@@ -97,7 +97,9 @@ class Tips:
         head = signed.head
         is_of_row = head.number == row["number"]
         if not is_of_row or head.log_id != row["log_id"]:
-            raise SealError(f"its last seal is seal {head.number} of log {head.log_id}: altered")
+            raise SealError(
+                f"its last seal is seal {head.number} of log {head.log_id}: altered"
+            )
         await self._compare(connection)
         return Tip(row["log_id"], signed, tree)
 
@@ -117,7 +119,9 @@ class Tips:
             return
         self._tip = tip
         try:
-            await asyncio.to_thread(write_head, self._sealing.head_file, tip.signed, tip.tree)
+            await asyncio.to_thread(
+                write_head, self._sealing.head_file, tip.signed, tip.tree
+            )
         except OSError as error:
             logger.warning("cannot keep the last seal outside the database: %s", error)
 
@@ -145,7 +149,9 @@ class Tips:
                 self._keys = create_keys(path)
             except OSError as error:
                 raise SealKeyError(f"cannot make the key {path}: {error}") from None
-            logger.info("made the key of seals, %s; keep a copy of it in a safe place", path)
+            logger.info(
+                "made the key of seals, %s; keep a copy of it in a safe place", path
+            )
 
     async def _compare(self, connection: Connection) -> None:
         """Make sure that the head that was kept outside is still one of the seals."""
@@ -155,7 +161,9 @@ class Tips:
         cursor = await connection.execute(statements.SEALED_HEAD, (known.head.number,))
         row = await cursor.fetchone()
         if row is None or row["head"] != known.head.text():
-            raise SealError(f"the database's seals contradict what was sealed: {self._kept(known)}")
+            raise SealError(
+                f"the database's seals contradict what was sealed: {self._kept(known)}"
+            )
 
     def _known(self) -> SignedHead | None:
         """Return the last head that this process, or one before it, has kept."""

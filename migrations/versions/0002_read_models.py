@@ -81,7 +81,9 @@ def upgrade() -> None:
         )
     """)
     op.execute("CREATE INDEX job_runs_newest ON job_runs (created_position DESC)")
-    op.execute("CREATE INDEX job_runs_by_status ON job_runs (status, created_position DESC)")
+    op.execute(
+        "CREATE INDEX job_runs_by_status ON job_runs (status, created_position DESC)"
+    )
     op.execute(
         "CREATE INDEX job_runs_by_definition ON job_runs (job_definition_id, created_position DESC)"
     )
@@ -91,12 +93,16 @@ def upgrade() -> None:
     op.execute(
         "CREATE INDEX job_runs_due ON job_runs (priority DESC, scheduled_at, id) WHERE status = 'pending'"
     )
-    op.execute("CREATE INDEX job_runs_next ON job_runs (scheduled_at) WHERE status = 'pending'")
+    op.execute(
+        "CREATE INDEX job_runs_next ON job_runs (scheduled_at) WHERE status = 'pending'"
+    )
     op.execute(
         "CREATE INDEX job_runs_start_deadline ON job_runs (start_deadline_at)"
         " WHERE status = 'pending' AND execution = 0"
     )
-    op.execute("CREATE INDEX job_runs_held ON job_runs (worker_id) WHERE status = 'running'")
+    op.execute(
+        "CREATE INDEX job_runs_held ON job_runs (worker_id) WHERE status = 'running'"
+    )
     op.execute(
         "CREATE INDEX job_runs_running ON job_runs (job_definition_id, concurrency_value) WHERE status = 'running'"
     )

@@ -50,7 +50,9 @@ def _tables() -> None:
             PRIMARY KEY (archive, first_position)
         )
     """)
-    op.execute("CREATE UNIQUE INDEX archived_blocks_first ON archived_blocks (first_position)")
+    op.execute(
+        "CREATE UNIQUE INDEX archived_blocks_first ON archived_blocks (first_position)"
+    )
     op.execute("CREATE INDEX archived_blocks_last ON archived_blocks (last_position)")
     op.execute("""
         CREATE INDEX archived_blocks_span ON archived_blocks
@@ -68,7 +70,9 @@ def _tables() -> None:
             head_correlation_id uuid
         )
     """)
-    op.execute("CREATE INDEX archived_runs_by_correlation ON archived_runs (first_correlation_id)")
+    op.execute(
+        "CREATE INDEX archived_runs_by_correlation ON archived_runs (first_correlation_id)"
+    )
     op.execute("""
         CREATE INDEX archived_runs_span ON archived_runs USING gist (int8range(first_position, last_position, '[]'))
     """)

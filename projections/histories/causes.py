@@ -91,5 +91,7 @@ class Causes:
         if cause in self._open:
             return
         cause_id = UUID(int=cause)
-        expected = f"an earlier event with the id {cause_id}, which it names as its cause"
+        expected = (
+            f"an earlier event with the id {cause_id}, which it names as its cause"
+        )
         self._open[cause] = event.breaks(CAUSE_EXISTS, expected)

@@ -66,5 +66,9 @@ def versions_without_gaps(log: LogSoFar, event: LoggedEvent) -> str | None:
     return f"version 1 of what is new here, not {version}"
 
 
-LOG_RULES: tuple[LogRule, ...] = (positions_rise, recorded_in_order, versions_without_gaps)
+LOG_RULES: tuple[LogRule, ...] = (
+    positions_rise,
+    recorded_in_order,
+    versions_without_gaps,
+)
 """What each event of the log must be, whatever it tells."""

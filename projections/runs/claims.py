@@ -99,7 +99,9 @@ def _in_front(slots: int) -> int:
     return 2 * rounded + FRONT
 
 
-_BY_JOB = f"ORDER BY job_definition_id, {_KEYED}, priority DESC, scheduled_at, id LIMIT 1"
+_BY_JOB = (
+    f"ORDER BY job_definition_id, {_KEYED}, priority DESC, scheduled_at, id LIMIT 1"
+)
 """The order of the one index that holds nothing but what waits."""
 
 JOBS = f"""
@@ -175,7 +177,9 @@ class _WaitingKey(TypedDict):
     key: ReadOnly[str]
 
 
-async def claim_candidates(connection: Connection, now: datetime, limit: int) -> list[UUID]:
+async def claim_candidates(
+    connection: Connection, now: datetime, limit: int
+) -> list[UUID]:
     """Return the due runs to start now. Exact only under the log's lock."""
     async with connection.pipeline():
         limits = await connection.execute(_LIMITED)
@@ -238,12 +242,16 @@ async def _first_of_keys(
     values: dict[str, object] = {"now": now, "limit": limit, "job_id": job}
     if len(waiting) <= MAX_KEYS:
         keys = [row["key"] for row in waiting]
-        return await read_rows(connection, Candidate, FIRST_OF_KEYS, {**values, "keys": keys})
+        return await read_rows(
+            connection, Candidate, FIRST_OF_KEYS, {**values, "keys": keys}
+        )
     found: list[Candidate] = []
     more = True
     while more and _free_keys(found) < limit:
         taken = [run["concurrency_value"] for run in found]
-        new = await read_rows(connection, Candidate, FREE_OF_JOB, {**values, "taken": taken})
+        new = await read_rows(
+            connection, Candidate, FREE_OF_JOB, {**values, "taken": taken}
+        )
         found += new
         more = bool(new)
     return found

@@ -65,7 +65,9 @@ async def looked_up(
     return Sought(runs, jobs, ids)
 
 
-MATCHES = "(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)"
+MATCHES = (
+    "(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)"
+)
 """Whether a search text matches a run."""
 
 

@@ -29,7 +29,9 @@ class Limits:
     """How much of each job's concurrency is left, as the claim goes along."""
 
     def __init__(self, limited: Sequence[Limited]) -> None:
-        self._left = {job["id"]: job["max_concurrent_runs"] - job["running"] for job in limited}
+        self._left = {
+            job["id"]: job["max_concurrent_runs"] - job["running"] for job in limited
+        }
         self._taken: set[tuple[str, str]] = set()
 
     def is_full(self, job_id: str) -> bool:

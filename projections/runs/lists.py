@@ -5,8 +5,20 @@ from uuid import UUID
 
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_first, read_rows
-from projections.runs.filter import MATCHES, RunFilter, Sought, conditions, looked_up, page_values
-from projections.runs.search import jobs_named_like, newest_found, starts_many, whole_rows
+from projections.runs.filter import (
+    MATCHES,
+    RunFilter,
+    Sought,
+    conditions,
+    looked_up,
+    page_values,
+)
+from projections.runs.search import (
+    jobs_named_like,
+    newest_found,
+    starts_many,
+    whole_rows,
+)
 
 BY_ID = "SELECT * FROM job_runs WHERE id = %(id)s"
 

@@ -57,7 +57,10 @@ class Then:
     def created(self, *statuses: str) -> list[int]:
         """Return the created positions of moved runs that were in one of these statuses."""
         return [
-            created for group in self.moved if group.status in statuses for created in group.created
+            created
+            for group in self.moved
+            if group.status in statuses
+            for created in group.created
         ]
 
 
@@ -122,7 +125,9 @@ def _branches(runs: RunFilter, *, one_by_one: bool) -> list[str]:
     if not statuses or statuses == set(STATUSES):
         return [branch(wanted)]
     ended = [
-        branch(f"{wanted} AND status = '{status}' AND completed_position <= %(position)s")
+        branch(
+            f"{wanted} AND status = '{status}' AND completed_position <= %(position)s"
+        )
         for status in ENDED
         if status in statuses
     ]
@@ -177,7 +182,9 @@ def _alive_branch(status: str, condition: str) -> str:
         ORDER BY candidate.created DESC LIMIT %(page_end)s)"""
 
 
-_OF_JOBS = "(%(job_ids)s::uuid[] IS NULL OR job_definition_id = ANY(%(job_ids)s::uuid[]))"
+_OF_JOBS = (
+    "(%(job_ids)s::uuid[] IS NULL OR job_definition_id = ANY(%(job_ids)s::uuid[]))"
+)
 
 
 def values_of(then: Then, sought: Sought, limit: int, offset: int) -> dict[str, object]:
@@ -276,7 +283,9 @@ async def counts(connection: Connection, then: Then) -> dict[str, int]:
     return counted(counts_before, {row["created"] for row in running}, then)
 
 
-def counted(before: Mapping[str, int], were_running: Iterable[int], then: Then) -> dict[str, int]:
+def counted(
+    before: Mapping[str, int], were_running: Iterable[int], then: Then
+) -> dict[str, int]:
     """Return the counts of a checkpoint, moved on.
 
     Args:

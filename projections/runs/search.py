@@ -36,7 +36,11 @@ async def jobs_named_like(connection: Connection, search: str) -> list[UUID]:
 def id_range(search: str) -> IdRange:
     """Return the first and last id that start with the text; `NO_IDS` where none can."""
     digits = search.replace("-", "").lower()
-    if not digits or len(digits) > _DIGITS_OF_AN_ID or set(digits) - set("0123456789abcdef"):
+    if (
+        not digits
+        or len(digits) > _DIGITS_OF_AN_ID
+        or set(digits) - set("0123456789abcdef")
+    ):
         return NO_IDS
     first = UUID(digits.ljust(_DIGITS_OF_AN_ID, "0"))
     last = UUID(digits.ljust(_DIGITS_OF_AN_ID, "f"))
@@ -45,7 +49,9 @@ def id_range(search: str) -> IdRange:
     return first, last
 
 
-_IN_RANGE = "SELECT id FROM job_runs WHERE id BETWEEN %(first_id)s AND %(last_id)s ORDER BY id"
+_IN_RANGE = (
+    "SELECT id FROM job_runs WHERE id BETWEEN %(first_id)s AND %(last_id)s ORDER BY id"
+)
 
 
 async def starts_many(connection: Connection, ids: IdRange) -> bool:
@@ -54,7 +60,9 @@ async def starts_many(connection: Connection, ids: IdRange) -> bool:
         return False
     first_id, last_id = ids
     query = f"SELECT count(*) FROM ({_IN_RANGE} LIMIT {MAX_NAMED + 1}) AS named"
-    found = await read_value(connection, int, query, {"first_id": first_id, "last_id": last_id})
+    found = await read_value(
+        connection, int, query, {"first_id": first_id, "last_id": last_id}
+    )
     return found > MAX_NAMED
 
 

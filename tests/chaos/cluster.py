@@ -64,7 +64,11 @@ class Member:
     @property
     def is_up(self) -> bool:
         """Whether the process lives, and nobody holds it still."""
-        return self.process is not None and self.process.popen.poll() is None and not self.frozen
+        return (
+            self.process is not None
+            and self.process.popen.poll() is None
+            and not self.frozen
+        )
 
     @property
     def worker_id(self) -> str:
@@ -151,7 +155,9 @@ class Cluster:
             own = ["--lease-s", str(self.lease_s), "--slots", str(SLOTS)]
             command = ["worker", *data, *own, "--handlers", "tests.chaos.handlers"]
             skewed = number == WORKERS - 1
-            self.workers.append(Member(f"worker {number}", command, await self._proxy(), skewed))
+            self.workers.append(
+                Member(f"worker {number}", command, await self._proxy(), skewed)
+            )
         for member in self.members:
             member.start(self._random)
         return self
@@ -163,7 +169,9 @@ class Cluster:
                 await asyncio.to_thread(member.process.kill_all)
         await self._stack.aclose()
         await asyncio.to_thread(self._postgres.stop)
-        subprocess.run(["umount", "--lazy", str(self.disk)], check=False, capture_output=True)
+        subprocess.run(
+            ["umount", "--lazy", str(self.disk)], check=False, capture_output=True
+        )
 
     async def look_after(self) -> None:
         """Start what has ended again, for ever."""

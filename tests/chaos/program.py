@@ -36,17 +36,24 @@ async def chaos(directory: Path, seed: int, minutes: float) -> Tally:
     for kind in ("runs", "keys", "seats"):
         (proofs / kind).mkdir(parents=True)
     promises, tally = Promises(), Tally()
-    async with Cluster(directory, random_, LEASE_S) as cluster, AsyncExitStack() as stack:
+    async with (
+        Cluster(directory, random_, LEASE_S) as cluster,
+        AsyncExitStack() as stack,
+    ):
         keeping = [asyncio.create_task(cluster.look_after())]
         await register(cluster.api_urls)
         cutting = [
             await stack.enter_async_context(CuttingProxy(url, MEAN_STREAM_BYTES))
             for url in cluster.api_urls
         ]
-        followers = [Follower(proxy.url, f"follower {n}") for n, proxy in enumerate(cutting)]
+        followers = [
+            Follower(proxy.url, f"follower {n}") for n, proxy in enumerate(cutting)
+        ]
         keeping += [asyncio.create_task(follower.run()) for follower in followers]
         launchers = [
-            asyncio.create_task(_launcher(cluster, proofs, seed, number, promises).run())
+            asyncio.create_task(
+                _launcher(cluster, proofs, seed, number, promises).run()
+            )
             for number in range(LAUNCHERS)
         ]
         faults = Faults(cluster, random_)
@@ -92,7 +99,9 @@ async def _settled(cluster: Cluster, followers: list[Follower]) -> None:
     while monotonic() < until:
         await asyncio.sleep(0.5)
         async with await psycopg.AsyncConnection.connect(cluster.url) as connection:
-            [unfinished] = await (await connection.execute(UNFINISHED)).fetchone() or (1,)
+            [unfinished] = await (await connection.execute(UNFINISHED)).fetchone() or (
+                1,
+            )
             query = "SELECT max(notification_id) FROM jobs_events WHERE topic LIKE 'job_run.%'"
             [head] = await (await connection.execute(query)).fetchone() or (0,)
         if not unfinished and all(follower.position >= head for follower in followers):

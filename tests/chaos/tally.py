@@ -73,7 +73,11 @@ def count_runs(tally: Tally, cluster: Cluster, promises: Promises) -> None:
     tally.add("lost", [run_id for run_id in acked if run_id not in runs])
     unasked = set(runs) - set(acked)
     tally.add("doubled", [*promises.doubled, *_more_than(unasked, len(promises.acked))])
-    hung = [f"{row['id']} {row['status']}" for row in runs.values() if row["status"] not in FINAL]
+    hung = [
+        f"{row['id']} {row['status']}"
+        for row in runs.values()
+        if row["status"] not in FINAL
+    ]
     tally.add("hung", hung)
     tally.add("refused", promises.refused)
     states = Counter(row["status"] for row in runs.values())
@@ -111,10 +115,14 @@ def count_ends(tally: Tally, cluster: Cluster) -> None:
     troubles = [text for member in cluster.members for text in member.troubles]
     late = [text for text in troubles if NOT_BEGUN in text]
     tally.add("ended by itself", [text for text in troubles if text not in late])
-    tally.notes.append(f"{len(late)} starts while the database was away ended with a message")
+    tally.notes.append(
+        f"{len(late)} starts while the database was away ended with a message"
+    )
 
 
-async def count_stream(tally: Tally, cluster: Cluster, followers: list[Follower]) -> None:
+async def count_stream(
+    tally: Tally, cluster: Cluster, followers: list[Follower]
+) -> None:
     """What the followers missed, or were told twice or wrongly."""
     async with Database(cluster.url).pool(2) as pool:
         whole = await tell(Reader(pool, LogFiles()))
@@ -135,7 +143,12 @@ def _differences(follower: Follower, whole: list[Told]) -> list[str]:
 
 async def check(tally: Tally, cluster: Cluster, acked: Path) -> None:
     """Run the service's own checks, as an operator would."""
-    where = ["--data-dir", str(cluster.directory / "data"), "--database-url", cluster.url]
+    where = [
+        "--data-dir",
+        str(cluster.directory / "data"),
+        "--database-url",
+        cluster.url,
+    ]
     for name, command in CHECKS.items():
         arguments = [part.format(acked=acked) for part in command]
         process = await asyncio.create_subprocess_exec(
@@ -148,7 +161,9 @@ async def check(tally: Tally, cluster: Cluster, acked: Path) -> None:
             stderr=asyncio.subprocess.STDOUT,
         )
         said, _ = await process.communicate()
-        tally.add(name, [] if process.returncode == 0 else said.decode().splitlines()[-5:])
+        tally.add(
+            name, [] if process.returncode == 0 else said.decode().splitlines()[-5:]
+        )
 
 
 def tell_recovery(
@@ -175,7 +190,9 @@ def tell_recovery(
 
 def _waits_after_kills(cluster: Cluster) -> tuple[list[float], list[float]]:
     """Return after what time runs of killed workers were recovered, and started again."""
-    killed_at = {name: at for worker in cluster.workers for at, name in worker.kills if name}
+    killed_at = {
+        name: at for worker in cluster.workers for at, name in worker.kills if name
+    }
     with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
         rows = connection.execute(STARTS).fetchall()
     holder: dict[str, str] = {}

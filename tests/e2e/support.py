@@ -23,11 +23,15 @@ def at_work(
 
     Once both have ended, their log is held against the promises of the state machine.
     """
-    with databases.clone(server_url, databases.template(server_url, directory)) as database_url:
+    with databases.clone(
+        server_url, databases.template(server_url, directory)
+    ) as database_url:
         common = ("--data-dir", str(data_dir))
         work = ("worker", *common, "--handlers", "tests.support.handlers", *options)
         with (
-            started("serve", "--port", "0", *common, APPHUB_DATABASE_URL=database_url) as api,
+            started(
+                "serve", "--port", "0", *common, APPHUB_DATABASE_URL=database_url
+            ) as api,
             started(*work, APPHUB_DATABASE_URL=database_url) as worker,
             httpx.Client(base_url=api.url(), timeout=30) as client,
         ):
@@ -38,7 +42,13 @@ def at_work(
 
 def register(client: httpx.Client, slug: str, entry_point: str, **more: Any) -> None:
     """Register a job."""
-    body = {"slug": slug, "name": slug, "type": "batch", "entryPoint": entry_point, **more}
+    body = {
+        "slug": slug,
+        "name": slug,
+        "type": "batch",
+        "entryPoint": entry_point,
+        **more,
+    }
     client.post("/jobs", json=body).raise_for_status()
 
 
@@ -51,7 +61,9 @@ def launch(client: httpx.Client, slug: str, **body: Any) -> str:
 
 def events(client: httpx.Client, run_id: str) -> list[dict[str, Any]]:
     """Return a run's history."""
-    return list(client.get(f"/job-runs/{run_id}/events").raise_for_status().json()["data"])
+    return list(
+        client.get(f"/job-runs/{run_id}/events").raise_for_status().json()["data"]
+    )
 
 
 def topics(client: httpx.Client, run_id: str) -> list[str]:

@@ -50,7 +50,9 @@ def node(*, with_sockets: bool) -> list[str]:
 
 
 async def python_messages(url: str, options: Message) -> AsyncGenerator[Message]:
-    renamed = {{"logId": "log_id"}.get(name, name): value for name, value in options.items()}
+    renamed = {
+        {"logId": "log_id"}.get(name, name): value for name, value in options.items()
+    }
     async for message in apphub_stream.Stream(url, **renamed):
         yield message
 
@@ -85,7 +87,9 @@ async def javascript_messages(
 def messages_of(client: str, url: str, options: Message) -> AsyncGenerator[Message]:
     if client == "python":
         return python_messages(url, options)
-    return javascript_messages(url, options, with_sockets=client == "javascript sockets")
+    return javascript_messages(
+        url, options, with_sockets=client == "javascript sockets"
+    )
 
 
 def skip_without_node(client: str) -> None:
@@ -102,7 +106,10 @@ async def follow(client: str, proxy: CuttingProxy, options: Message) -> list[Mes
     async with aclosing(messages_of(client, proxy.url, options)) as messages:
         async for message in messages:
             received.append(message)
-            if message["data"].get("run", {}).get("slug") == "end" and "more" not in message:
+            if (
+                message["data"].get("run", {}).get("slug") == "end"
+                and "more" not in message
+            ):
                 return received
     raise AssertionError(received[-1:])
 
@@ -138,7 +145,8 @@ async def test_a_client_resumes_until_it_has_all_of_the_log(
         with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
             async with CuttingProxy(first.url(), MEAN_BYTES) as proxy:
                 following = [
-                    asyncio.create_task(follow(client, proxy, options)) for options in asked
+                    asyncio.create_task(follow(client, proxy, options))
+                    for options in asked
                 ]
                 await asyncio.to_thread(work, first, "one")
                 await asyncio.to_thread(first.stop)

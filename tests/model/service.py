@@ -21,7 +21,9 @@ PATIENCE_S = 30.0
 class Service:
     """Clients speak HTTP to the API; workers' commands run in a loop of their own."""
 
-    def __init__(self, url: str, database_url: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, url: str, database_url: str, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.url = url
         self.database_url = database_url
         self.http = httpx.Client(base_url=url, timeout=PATIENCE_S)
@@ -32,7 +34,9 @@ class Service:
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what a coroutine comes to."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE_S)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(
+            PATIENCE_S
+        )
 
     def close(self) -> None:
         """Let go of everything."""

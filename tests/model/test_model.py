@@ -70,10 +70,19 @@ class Machine(RuleBasedStateMachine):
 
     # Clients ------------------------------------------------------------------------------------
 
-    @rule(job=choices, key=st.sampled_from("ab"), priority=st.integers(-1, 1), attempts=choices)
+    @rule(
+        job=choices,
+        key=st.sampled_from("ab"),
+        priority=st.integers(-1, 1),
+        attempts=choices,
+    )
     def launch(self, job: int, key: str, priority: int, attempts: int) -> None:
         job_ = self._pick(list(self.model.jobs.values()), job)
-        body = {"parameters": {"key": key}, "priority": priority, "maxAttempts": 1 + attempts % 3}
+        body = {
+            "parameters": {"key": key},
+            "priority": priority,
+            "maxAttempts": 1 + attempts % 3,
+        }
         run = self._launch(job_, body, str(uuid4()))
         place = (run["scheduledAt"], run["id"])
         most = 1 + attempts % 3
@@ -103,7 +112,9 @@ class Machine(RuleBasedStateMachine):
     def revise_a_limit(self, limit: int) -> None:
         job = next(job for job in self.model.jobs.values() if job.limit is not None)
         if job.limit != limit:
-            answer = self.service.http.patch(f"/jobs/{job.slug}", json={"maxConcurrentRuns": limit})
+            answer = self.service.http.patch(
+                f"/jobs/{job.slug}", json={"maxConcurrentRuns": limit}
+            )
             assert answer.is_success, answer.text
         job.limit = limit
 
@@ -172,7 +183,9 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.runs)
     @rule(choice=choices, execution=st.integers(0, 3))
-    def speak_for_an_execution_that_is_not_ones_own(self, choice: int, execution: int) -> None:
+    def speak_for_an_execution_that_is_not_ones_own(
+        self, choice: int, execution: int
+    ) -> None:
         run = self._pick(list(self.model.runs.values()), choice)
         stranger = Holder(self.workers["one"], execution)
         if stranger == self.holders.get(run.id):
@@ -185,9 +198,13 @@ class Machine(RuleBasedStateMachine):
     def bury_a_worker(self, name: str) -> None:
         worker = self.workers[name]
         [(sequence,)] = query(
-            self.service.database_url, "SELECT sequence FROM workers WHERE id = %s", worker
+            self.service.database_url,
+            "SELECT sequence FROM workers WHERE id = %s",
+            worker,
         )
-        self.service.do(self.service.part.sweeps.recover([(worker, sequence)], "tester"))
+        self.service.do(
+            self.service.part.sweeps.recover([(worker, sequence)], "tester")
+        )
         lost = [run for run in self.model.runs.values() if run.worker == worker]
         self.model.bury(worker)
         for run in lost:
@@ -203,7 +220,9 @@ class Machine(RuleBasedStateMachine):
         seen = {run.id: run.seen for run in self.model.runs.values()}
         rows = query(url, RUNS, list(self.model.jobs))
         assert {run_id: (status, attempt) for run_id, status, attempt in rows} == seen
-        stories = dict(query(url, STORIES, [UUID(run_id) for run_id in self.model.runs]))
+        stories = dict(
+            query(url, STORIES, [UUID(run_id) for run_id in self.model.runs])
+        )
         for run in self.model.runs.values():
             assert stories[run.id] == [f"job_run.{word}" for word in run.story]
         [(head,)] = query(url, HEAD)
@@ -215,7 +234,12 @@ class Machine(RuleBasedStateMachine):
         """Compare the tables with the log; end what has not ended, for the next begins alone."""
         assert self.service.do(self._differences()) == 0
         for run_id in list(self.holders):
-            self._end(self.model.runs[run_id], "fail", Failure("over", permanent=True), Report())
+            self._end(
+                self.model.runs[run_id],
+                "fail",
+                Failure("over", permanent=True),
+                Report(),
+            )
         for run in self.model.runs.values():
             if run.status not in FINAL:
                 self.service.http.post(f"/job-runs/{run.id}/cancel")
@@ -229,15 +253,23 @@ class Machine(RuleBasedStateMachine):
 
     def _hire(self, name: str) -> None:
         self.workers[name] = f"{name}-{uuid4()}"
-        self.service.do(self.service.part.worker(self.workers[name], lease_ms=3_600_000))
+        self.service.do(
+            self.service.part.worker(self.workers[name], lease_ms=3_600_000)
+        )
 
     def _register(self, limit: int | None, *, keyed: bool) -> None:
         job = Job(f"job-{uuid4()}", limit, keyed)
         body: dict[str, Any] = {"slug": job.slug, "name": "A job", "type": "batch"}
-        body |= {"entryPoint": "test.nothing", "concurrencyKey": "key" if keyed else None}
+        body |= {
+            "entryPoint": "test.nothing",
+            "concurrencyKey": "key" if keyed else None,
+        }
         body |= {"maxConcurrentRuns": limit}
         given = {name: value for name, value in body.items() if value is not None}
-        assert self.service.http.post("/jobs", json=given).status_code == httpx.codes.CREATED
+        assert (
+            self.service.http.post("/jobs", json=given).status_code
+            == httpx.codes.CREATED
+        )
         self.model.jobs[job.slug] = job
 
     def _launch(self, job: Job, body: dict[str, Any], key: str) -> dict[str, Any]:

@@ -60,7 +60,10 @@ async def _jobs(part: Parts) -> None:
     )
     await part.jobs.register_job("Report", spec, 1, TESTER)
     await part.jobs.revise_job(
-        "report", {"name": "Daily report", "timeout_ms": 90_000, "priority": 5}, None, TESTER
+        "report",
+        {"name": "Daily report", "timeout_ms": 90_000, "priority": 5},
+        None,
+        TESTER,
     )
 
 
@@ -75,18 +78,25 @@ async def _runs(part: Parts) -> None:
         parameters={"day": "tuesday", "more": EVERY_JSON}, context={"from": "test"}
     )
     await does.progress(
-        run_id, holder, Report({"rows": 1, "big": 1e22}, {"step": "one"}, "https://logs.example/1")
+        run_id,
+        holder,
+        Report({"rows": 1, "big": 1e22}, {"step": "one"}, "https://logs.example/1"),
     )
     await does.progress(run_id, holder, Report({"rows": 2}, {"step": "two"}))
     await does.succeed(run_id, holder, EVERY_JSON, Report({"seconds": 0.25}))
     await part.jobs.retry(run_id, TESTER)
     await _claim_and(
-        part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, Report())
+        part,
+        worker,
+        lambda run_id, holder: does.succeed(run_id, holder, None, Report()),
     )
     run_id, holder = await started(idempotency_key="once", body={"day": "friday"})
     await does.fail(run_id, holder, AT_ONCE, Report({"tries": 1}))
     await does.fail(
-        run_id, await _claim(part, worker, run_id), Failure("boom again"), Report({"tries": 2})
+        run_id,
+        await _claim(part, worker, run_id),
+        Failure("boom again"),
+        Report({"tries": 2}),
     )
     run_id, holder = await started(max_attempts=1)
     await does.time_out(run_id, holder, Report())
@@ -97,7 +107,9 @@ async def _runs(part: Parts) -> None:
     await part.jobs.cancel(run_id, "changed my mind", TESTER)
     run_id, holder = await started()
     await part.jobs.cancel(run_id, None, TESTER)
-    await does.confirm_cancel(run_id, holder, "stopped", Report(logs_url="https://logs.example/2"))
+    await does.confirm_cancel(
+        run_id, holder, "stopped", Report(logs_url="https://logs.example/2")
+    )
     run_id, holder = await started(max_attempts=1)
     await part.sweeps.recover([(worker, 0)], "observer")
     await part.jobs.launch("report", Launch(start_deadline_ms=1, delay_ms=1), TESTER)
@@ -107,7 +119,11 @@ async def _runs(part: Parts) -> None:
 
 
 async def _apps(part: Parts) -> None:
-    catalog, does, worker = Catalog(part.jobs), part.executions, await part.worker("worker-b")
+    catalog, does, worker = (
+        Catalog(part.jobs),
+        part.executions,
+        await part.worker("worker-b"),
+    )
     tags: list[Any] = [{"key": "language", "value": "python"}]
     app = App(
         id="shop",
@@ -119,7 +135,9 @@ async def _apps(part: Parts) -> None:
     )
     await catalog.add_app(app, TESTER)
     await _claim_and(
-        part, worker, lambda run_id, holder: does.fail(run_id, holder, AT_ONCE, Report())
+        part,
+        worker,
+        lambda run_id, holder: does.fail(run_id, holder, AT_ONCE, Report()),
     )
     found: dict[str, Json] = {
         "commit_sha": SHA,
@@ -131,7 +149,9 @@ async def _apps(part: Parts) -> None:
     }
     ingested, told = [Effect(INGESTED, found)], Report({COMMIT_METRIC: SHA})
     await _claim_and(
-        part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, told, ingested)
+        part,
+        worker,
+        lambda run_id, holder: does.succeed(run_id, holder, None, told, ingested),
     )
     # The build that follows an ingestion.
     image: dict[str, Json] = {
@@ -154,7 +174,11 @@ async def _apps(part: Parts) -> None:
     again = await catalog.retry_build(UUID(str(failing["id"])), TESTER)
     await part.jobs.cancel(UUID(str(again["job_run_id"])), "enough", TESTER)
     other = App(
-        id="blog", name="Blog", description="", repo_url="/srv/blog", dockerfile_path="Dockerfile"
+        id="blog",
+        name="Blog",
+        description="",
+        repo_url="/srv/blog",
+        dockerfile_path="Dockerfile",
     )
     await catalog.add_app(other, TESTER)
     await _claim_and(
@@ -171,7 +195,9 @@ async def _subjects(part: Parts) -> None:
         "day": {"type": "string"},
     }
     sql: dict[str, Json] = {"type": "object", "properties": properties}
-    spec = Spec(name="Letter", type="batch", entry_point="example.letter", parameters_schema=sql)
+    spec = Spec(
+        name="Letter", type="batch", entry_point="example.letter", parameters_schema=sql
+    )
     await part.jobs.register_job("letter", spec, 1, TESTER)
     worker = await part.worker("worker-c")
     given: dict[str, Json] = {
@@ -186,7 +212,9 @@ async def _subjects(part: Parts) -> None:
     await _claim_and(
         part,
         worker,
-        lambda run_id, holder: part.executions.succeed(run_id, holder, "sent", Report()),
+        lambda run_id, holder: part.executions.succeed(
+            run_id, holder, "sent", Report()
+        ),
     )
     await part.subjects.erase("7", "as they asked", TESTER)
     await part.subjects.erase("bo", None, TESTER)

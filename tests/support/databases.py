@@ -59,7 +59,9 @@ def template(server_url: str, directory: Path) -> str:
     return name
 
 
-async def filled_template(server_url: str, directory: Path, name: str, fill: Fill) -> str:
+async def filled_template(
+    server_url: str, directory: Path, name: str, fill: Fill
+) -> str:
     """Return the name of a database that was filled once, however many workers ask.
 
     Args:

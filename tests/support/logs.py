@@ -68,11 +68,17 @@ async def parts(
     database = Database(url, files)
     pool = database.pool(8)
     await pool.open()
-    clock, writer = DatabaseClock(pool), Writer(replace(database, url=writer_url or url), patience)
+    clock, writer = (
+        DatabaseClock(pool),
+        Writer(replace(database, url=writer_url or url), patience),
+    )
     await clock.sync()
     await writer.start(Supervision())
     jobs = Jobs(
-        LogFactory(url, writer), PostgresLog(writer, pool, files), clock, random.SystemRandom()
+        LogFactory(url, writer),
+        PostgresLog(writer, pool, files),
+        clock,
+        random.SystemRandom(),
     )
     try:
         yield Parts(

@@ -60,7 +60,8 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
 @pytest.mark.parametrize("floor", [*FLOORS, "benchmarks", "tests", "docs"])
 def test_files_are_short(floor: str) -> None:
     lengths = {
-        str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in _files(floor)
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for path in _files(floor)
     }
     assert {name: n for name, n in lengths.items() if n > LONGEST_FILE_LINES} == {}
 
@@ -69,7 +70,9 @@ def test_files_are_short(floor: str) -> None:
 def test_folders_are_small(floor: str) -> None:
     sizes: dict[str, int] = {}
     for path in _files(floor):
-        if path.parent != ROOT / "migrations" / "versions":  # It grows by one with every change.
+        if (
+            path.parent != ROOT / "migrations" / "versions"
+        ):  # It grows by one with every change.
             folder = str(path.parent.relative_to(ROOT))
             sizes[folder] = sizes.get(folder, 0) + 1
     assert {folder: n for folder, n in sizes.items() if n > MOST_FILES} == {}

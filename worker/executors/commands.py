@@ -39,5 +39,7 @@ def _check_program(path: Path, name: str, program: str) -> None:
         msg = f"{path}: the program of {name!r} must begin with /, for {why}: {program}"
         raise ValueError(msg)
     if shutil.which(program) is None:
-        msg = f"{path}: the program of {name!r} is not there, or cannot be run: {program}"
+        msg = (
+            f"{path}: the program of {name!r} is not there, or cannot be run: {program}"
+        )
         raise ValueError(msg)

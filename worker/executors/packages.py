@@ -54,7 +54,9 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     """
     installed = _installed()
     in_distributions = set(chain.from_iterable(installed))
-    named = [module for module in _once(source.modules) if module not in in_distributions]
+    named = [
+        module for module in _once(source.modules) if module not in in_distributions
+    ]
     packages = [_of_operator(modules) for modules in (named, *installed) if modules]
     if source.commands:
         commands = HandlerPackage(commands=source.commands)
@@ -85,7 +87,9 @@ def _installed() -> list[list[str]]:
     return [_once(modules) for modules in found.values()]
 
 
-def to_start_ahead(packages: Sequence[HandlerPackage], processes: int) -> list[HandlerPackage]:
+def to_start_ahead(
+    packages: Sequence[HandlerPackage], processes: int
+) -> list[HandlerPackage]:
     """Return whose each of so many processes should be before anybody knows what will run.
 
     One is of each package, as far as they go. The others are the operator's, for runs of the

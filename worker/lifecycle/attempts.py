@@ -175,7 +175,9 @@ class Attempts:
     async def _record_failed_attempt(self, run: ClaimedRun, error: Exception) -> None:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             # At once, it would be claimed and returned without end.
-            logger.error("run %s could not begin, and is handed back: %s", run.id, error)
+            logger.error(
+                "run %s could not begin, and is handed back: %s", run.id, error
+            )
             await asyncio.sleep(NO_ROOM_PAUSE_S)
             await run.hand_back()
         elif self._is_buried(run):
@@ -218,7 +220,11 @@ class Attempts:
                 "maxAttempts": run.max_attempts,
                 "context": run.context,
             },
-            definition={"slug": run.slug, "version": run.definition_version, **_shown(claim.spec)},
+            definition={
+                "slug": run.slug,
+                "version": run.definition_version,
+                **_shown(claim.spec),
+            },
             entry_point=run.entry_point,
             parameters=run.parameters,
             inputs=claim.inputs,

@@ -11,7 +11,12 @@ from domain.catalog.effects import Effect
 from domain.commands.executions import Claim, Executions
 from domain.errors import StaleExecutionError
 from domain.jobs.run_values import Failure, FailureReason, Holder, Report
-from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
+from domain.json_values import (
+    InvalidJsonError,
+    JsonObject,
+    normalise,
+    normalised_object,
+)
 from worker.executors.port import Outcome
 from worker.lifecycle.ports import PASSING
 from worker.logs.run_logs import logs_url
@@ -100,7 +105,9 @@ class ClaimedRun:
             case "stopped" | "lease":
                 return self._bound(executions.hand_back)
             case "canceled":
-                return self._bound(executions.confirm_cancel, "canceled while running", report)
+                return self._bound(
+                    executions.confirm_cancel, "canceled while running", report
+                )
             case "timeout":
                 return self._bound(executions.time_out, report)
             case "error":
@@ -121,7 +128,9 @@ class ClaimedRun:
                 effects = [_effect(effect) for effect in message["effects"]]
                 return self._bound(executions.succeed, result, report, effects)
             case "canceled":
-                return self._bound(executions.confirm_cancel, why, report, by_handler=True)
+                return self._bound(
+                    executions.confirm_cancel, why, report, by_handler=True
+                )
             case "expired":
                 return self._bound(executions.expire, why, report)
             case "failed":
@@ -193,7 +202,9 @@ def _url(value: object) -> str | None:
     if url is None:
         return None
     if not isinstance(url, str) or len(url) > MAX_URL:
-        raise InvalidJsonError("/logsUrl", f"must be a text of at most {MAX_URL} characters")
+        raise InvalidJsonError(
+            "/logsUrl", f"must be a text of at most {MAX_URL} characters"
+        )
     return url
 
 

@@ -11,7 +11,12 @@ from domain.errors import (
     VersionConflictError,
 )
 
-PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
+PASSING = (
+    LogUnavailableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    VersionConflictError,
+)
 """What the domain's commands and these ports raise, and another try may well find gone."""
 
 

@@ -27,7 +27,9 @@ lease is over."""
 class Watcher:
     """One observer. It trusts its own monotonic clock alone, never that of another host."""
 
-    def __init__(self, observer: str, sweeps: Sweeps, heartbeats: Heartbeats, work: Work) -> None:
+    def __init__(
+        self, observer: str, sweeps: Sweeps, heartbeats: Heartbeats, work: Work
+    ) -> None:
         self._observer = observer
         self._sweeps = sweeps
         self._heartbeats = heartbeats

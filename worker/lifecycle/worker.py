@@ -122,9 +122,13 @@ class Worker:
         observer = f"worker {self.worker_id}"
         watcher = Watcher(observer, self._sweeps, self._heartbeats, self._work)
         watcher.start(self._supervision)
-        self._claims = self._supervise("claims", self._claim_and_drain, self._settings.poll_s)
+        self._claims = self._supervise(
+            "claims", self._claim_and_drain, self._settings.poll_s
+        )
         # In time for the next beat: it must see that the lease is over before others do.
-        lease = self._supervise("lease", self._keep_lease, self._settings.lease_s / BEATS)
+        lease = self._supervise(
+            "lease", self._keep_lease, self._settings.lease_s / BEATS
+        )
         cancels = self._supervise("cancels", self._find_cancels, self._settings.poll_s)
         loops = [self._claims, lease, cancels]
         tasks = [loop.task for loop in loops]
@@ -169,7 +173,9 @@ class Worker:
             else:
                 self._attempts.renew(self._lease_until)
                 logger.info(
-                    "worker %s is ready with %d slots", self.worker_id, self._settings.slots
+                    "worker %s is ready with %d slots",
+                    self.worker_id,
+                    self._settings.slots,
                 )
                 return
 

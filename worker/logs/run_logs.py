@@ -99,20 +99,28 @@ class RunLogs:
         end = [chunk async for chunk in self._from(logs, start)]
         return b"".join(end), size
 
-    async def read(self, run_id: str, attempt: int, offset: int = 0) -> AsyncIterator[bytes]:
+    async def read(
+        self, run_id: str, attempt: int, offset: int = 0
+    ) -> AsyncIterator[bytes]:
         """Return what is there now, from an offset on."""
         logs = await self._store.executions(run_id, attempt)
         return self._from(logs, offset)
 
     async def follow(
-        self, run_id: str, attempt: int, offset: int, is_over: Callable[[], Awaitable[bool]]
+        self,
+        run_id: str,
+        attempt: int,
+        offset: int,
+        is_over: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[bytes]:
         """Return what is there and what is still printed, up to the end of the attempt."""
         # Let a store that is away be heard of before the answer begins.
         await self._store.executions(run_id, attempt)
         return self._follow(run_id, attempt, _Reached(offset), is_over)
 
-    async def _from(self, logs: Sequence[ExecutionLog], offset: int) -> AsyncIterator[bytes]:
+    async def _from(
+        self, logs: Sequence[ExecutionLog], offset: int
+    ) -> AsyncIterator[bytes]:
         for log in logs:
             if offset < log.size:
                 async for chunk in self._store.read(log, offset):
@@ -120,7 +128,11 @@ class RunLogs:
             offset = max(0, offset - log.size)
 
     async def _follow(
-        self, run_id: str, attempt: int, reached: "_Reached", is_over: Callable[[], Awaitable[bool]]
+        self,
+        run_id: str,
+        attempt: int,
+        reached: "_Reached",
+        is_over: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[bytes]:
         answered_at = monotonic()
         while True:

@@ -67,7 +67,9 @@ def serve_api() -> None:
 
     @app.post("/jobs/noop/run", status_code=202)
     async def launch(body: Body) -> dict[str, object]:
-        [job_id] = await app.state.queries.enqueue("noop", orjson.dumps(body.parameters))
+        [job_id] = await app.state.queries.enqueue(
+            "noop", orjson.dumps(body.parameters)
+        )
         return {"data": {"id": job_id, "parameters": body.parameters}}
 
     serve(app)

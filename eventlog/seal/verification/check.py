@@ -70,11 +70,15 @@ class SealCheck:
         self._doubt_missing(before + 1, head.number)
         is_next = head.number == before + 1
         if is_next and head.previous != hash_before:
-            self._doubts.append(f"seal {head.number} does not follow from the one before it")
+            self._doubts.append(
+                f"seal {head.number} does not follow from the one before it"
+            )
         self._kept.saw_seal(seal.signed)
         self._seal = seal
         self._list(seal.entries or [])
-        if self._entries and is_next:  # Right after a good seal, every event has to be listed.
+        if (
+            self._entries and is_next
+        ):  # Right after a good seal, every event has to be listed.
             self._listed_from = FIRST
         return head.position
 
@@ -132,7 +136,10 @@ class SealCheck:
         self._tell(self._doubts, first, self._last)
         if self._events and self._good is None and not self._doubts:
             self.findings.add(
-                "seal", first, "nothing of this log is sealed, so nothing can be shown", self._last
+                "seal",
+                first,
+                "nothing of this log is sealed, so nothing can be shown",
+                self._last,
             )
         self._kept.conclude(self._tree, self._after_good(), min(self._first, 1))
         told = sorted(self.findings.told, key=lambda finding: finding.place)
@@ -149,7 +156,9 @@ class SealCheck:
         )
 
     def _doubt_missing(self, first: int, end: int) -> None:
-        missing = [number for number in range(first, end) if number not in self._numbers]
+        missing = [
+            number for number in range(first, end) if number not in self._numbers
+        ]
         for start, last in pairs(to_runs(missing)):
             if start == last:
                 self._doubts.append(f"seal {start} is missing")

@@ -58,7 +58,9 @@ class Findings:
     untold: int = 0
     first: Finding | None = None
 
-    def add(self, kind: Kind, position: int, text: str, until: int | None = None) -> None:
+    def add(
+        self, kind: Kind, position: int, text: str, until: int | None = None
+    ) -> None:
         """Note one thing; `until` is `position` unless it is given."""
         if until is None or until < position:
             until = position

@@ -43,7 +43,9 @@ def _size_of(kept: KeptHead) -> int:
 class KeptHeads:
     """The heads, and what the log says to each of them."""
 
-    def __init__(self, kept: Sequence[KeptHead], log_id: str, findings: Findings) -> None:
+    def __init__(
+        self, kept: Sequence[KeptHead], log_id: str, findings: Findings
+    ) -> None:
         self._findings = findings
         self._log_id = log_id
         by_size = sorted(kept, key=_size_of)
@@ -127,9 +129,8 @@ class KeptHeads:
             position = min(unsealed, head.position)
             self._findings.add("seal", position, text, head.position)
         elif state.seal.head != head:
-            text = (
-                f"{state.name} was replaced by another one; the events under it are what they were"
-            )
+            replaced = f"{state.name} was replaced by another one"
+            text = f"{replaced}; the events under it are what they were"
             position = min(state.seal.head.position, head.position)
             self._findings.add("seal", position, text)
 

@@ -24,7 +24,13 @@ def tile(order: int, source: str = "previews-manifest", **fields: Any) -> Json:
     empty = dict.fromkeys(
         ("title", "description", "src", "embedUrl", "posterUrl", "width", "height")
     )
-    return {**empty, "kind": "image", **fields, "sortOrder": order, "source": f"ingestion:{source}"}
+    return {
+        **empty,
+        "kind": "image",
+        **fields,
+        "sortOrder": order,
+        "source": f"ingestion:{source}",
+    }
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,12 @@ CASES: dict[str, Case] = {
         {
             "name": "@shop/front",
             "tags": [
-                *("framework:nextjs", "library:react", "language:typescript", "runtime:node20"),
+                *(
+                    "framework:nextjs",
+                    "library:react",
+                    "language:typescript",
+                    "runtime:node20",
+                ),
                 *("runtime:node2011", "language:javascript"),
             ],
         },
@@ -88,7 +99,9 @@ CASES: dict[str, Case] = {
         },
     ),
     "python": Case(
-        {"Dockerfile": "FROM python:3.12-slim\nCMD uvicorn app:app\n# streamlit as well\n"},
+        {
+            "Dockerfile": "FROM python:3.12-slim\nCMD uvicorn app:app\n# streamlit as well\n"
+        },
         {
             "tags": [
                 "language:python",
@@ -181,7 +194,10 @@ CASES: dict[str, Case] = {
     ),
     "no-dockerfile": Case(
         {"README.md": "Nothing to run.\n"},
-        {"ingestStatus": "failed", "ingestError": "Dockerfile not found, unable to launch app"},
+        {
+            "ingestStatus": "failed",
+            "ingestError": "Dockerfile not found, unable to launch app",
+        },
     ),
     "links-out": Case(
         {"x/Dockerfile": SCRATCH},
@@ -211,10 +227,15 @@ CASES: dict[str, Case] = {
         },
         {},
     ),
-    "deep": Case({"Dockerfile": SCRATCH, "/".join("d" * 100) + "/Dockerfile": SCRATCH}, {}),
+    "deep": Case(
+        {"Dockerfile": SCRATCH, "/".join("d" * 100) + "/Dockerfile": SCRATCH}, {}
+    ),
     "odd-names": Case(
         {"README.md": "Odd.\n"},
-        {"ingestStatus": "failed", "ingestError": "Dockerfile not found, unable to launch app"},
+        {
+            "ingestStatus": "failed",
+            "ingestError": "Dockerfile not found, unable to launch app",
+        },
         links={b"caf\xe9": b"x", b"a\nb": b"x"},
     ),
 }

@@ -31,7 +31,9 @@ def base_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def worker(api: Process, database_url: str, tmp_path: Path, base_images: Path) -> Iterator[Process]:
+def worker(
+    api: Process, database_url: str, tmp_path: Path, base_images: Path
+) -> Iterator[Process]:
     del api
     variables = {"APPHUB_BUILDER": "buildah", "APPHUB_BASE_IMAGES": str(base_images)}
     arguments = ("worker", "--data-dir", str(tmp_path / "data"))
@@ -40,7 +42,13 @@ def worker(api: Process, database_url: str, tmp_path: Path, base_images: Path) -
 
 
 def add(client: httpx.Client, origin: Path, **fields: Any) -> Json:
-    body = {"id": "Shop", "name": "Shop", "description": "", "repoUrl": str(origin), **fields}
+    body = {
+        "id": "Shop",
+        "name": "Shop",
+        "description": "",
+        "repoUrl": str(origin),
+        **fields,
+    }
     answer = client.post("/apps", json=body)
     assert answer.status_code == 201, answer.text
     app: Json = answer.json()["data"]
@@ -49,13 +57,19 @@ def add(client: httpx.Client, origin: Path, **fields: Any) -> Json:
 
 
 def built(
-    client: httpx.Client, timeout_s: float = 60, *, number: int = 1, app_id: str = "Shop"
+    client: httpx.Client,
+    timeout_s: float = 60,
+    *,
+    number: int = 1,
+    app_id: str = "Shop",
 ) -> Json:
     """Wait until this many builds of the app have ended, and return the newest."""
 
     def ended() -> Json | None:
         builds = client.get(f"/apps/{app_id}/builds?limit=100").json()["data"]
-        over = len(builds) >= number and all(build["status"] in ENDED for build in builds)
+        over = len(builds) >= number and all(
+            build["status"] in ENDED for build in builds
+        )
         return dict(builds[0]) if over else None
 
     return dict(eventually(ended, timeout_s, f"{number} builds of {app_id} ending"))
@@ -65,7 +79,11 @@ def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(
     client: httpx.Client, tmp_path: Path
 ) -> None:
     package = json.dumps(
-        {"name": "shop-front", "dependencies": {"next": "1"}, "engines": {"node": ">=20"}}
+        {
+            "name": "shop-front",
+            "dependencies": {"next": "1"},
+            "engines": {"node": ">=20"},
+        }
     )
     origin = repository(
         tmp_path,
@@ -94,10 +112,16 @@ def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(
         ]
     build = built(client)
     commit = git(origin, "rev-parse", "HEAD")
-    assert (build["status"], build["commitSha"], build["gitBranch"]) == ("succeeded", commit, None)
+    assert (build["status"], build["commitSha"], build["gitBranch"]) == (
+        "succeeded",
+        commit,
+        None,
+    )
     assert build["imageTag"] == f"apphub/shop:{commit[:12]}"
     layout = json.loads((tmp_path / "data" / "images" / "index.json").read_text())
-    assert build["imageDigest"] in {manifest["digest"] for manifest in layout["manifests"]}
+    assert build["imageDigest"] in {
+        manifest["digest"] for manifest in layout["manifests"]
+    }
     assert told[0] == "pending"
     assert told[-1] == "succeeded"
     app = client.get("/apps/Shop").json()["data"]
@@ -125,21 +149,34 @@ def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(
 
 def check_story(client: httpx.Client, build: Json) -> None:
     """The ingestion's success launched the build's run; its record and the build's agree."""
-    [ingestion] = client.get("/job-runs", params={"job": "repository-ingest"}).json()["data"]
+    [ingestion] = client.get("/job-runs", params={"job": "repository-ingest"}).json()[
+        "data"
+    ]
     run = wait_for_run(client, build["jobRunId"])
     success = events(client, ingestion["run"]["id"])[-1]
     requested = events(client, run["id"])[0]
-    assert (success["type"], requested["causationId"]) == ("job_run.succeeded", success["eventId"])
+    assert (success["type"], requested["causationId"]) == (
+        "job_run.succeeded",
+        success["eventId"],
+    )
     assert requested["correlationId"] == success["correlationId"]
     assert run["context"]["ingestRunId"] == ingestion["run"]["id"]
     assert run["requestedBy"] == ingestion["run"]["requestedBy"]
     result = {
-        name: build[name] for name in ("repositoryId", "imageTag", "commitSha", "imageDigest")
+        name: build[name]
+        for name in ("repositoryId", "imageTag", "commitSha", "imageDigest")
     }
     assert run["result"] == {"buildId": build["id"], **result}
-    reported = {"buildId": build["id"], "status": "succeeded", "commitSha": build["commitSha"]}
+    reported = {
+        "buildId": build["id"],
+        "status": "succeeded",
+        "commitSha": build["commitSha"],
+    }
     assert reported.items() <= run["metrics"].items()
-    assert (run["startedAt"], run["completedAt"]) == (build["startedAt"], build["completedAt"])
+    assert (run["startedAt"], run["completedAt"]) == (
+        build["startedAt"],
+        build["completedAt"],
+    )
 
 
 def test_builds_of_one_app_take_turns_and_each_builds_what_it_was_asked_for(
@@ -153,19 +190,36 @@ def test_builds_of_one_app_take_turns_and_each_builds_what_it_was_asked_for(
     second = git(origin, "rev-parse", "HEAD")
     add(client, origin)
     built(client)
-    wanted = [{"ref": "v1"}, {"branch": "main"}, {"ref": first}, None, *[{"ref": "v9"}] * 6]
+    wanted = [
+        {"ref": "v1"},
+        {"branch": "main"},
+        {"ref": first},
+        None,
+        *[{"ref": "v9"}] * 6,
+    ]
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda body: client.post("/apps/Shop/builds", json=body), wanted))
+        answers = list(
+            pool.map(lambda body: client.post("/apps/Shop/builds", json=body), wanted)
+        )
     assert {answer.status_code for answer in answers} == {202}
     built(client, 120, number=11)
     builds = {
-        build["id"]: build for build in client.get("/apps/Shop/builds?limit=100").json()["data"]
+        build["id"]: build
+        for build in client.get("/apps/Shop/builds?limit=100").json()["data"]
     }
     ours = [builds[answer.json()["data"]["id"]] for answer in answers]
-    assert [build["commitSha"] for build in ours] == [first, second, first, second, *[None] * 6]
+    assert [build["commitSha"] for build in ours] == [
+        first,
+        second,
+        first,
+        second,
+        *[None] * 6,
+    ]
     assert [build["status"] for build in ours] == [*["succeeded"] * 4, *["failed"] * 6]
     assert "no tag, branch or commit v9" in ours[4]["errorMessage"]
-    times = sorted((build["startedAt"], build["completedAt"]) for build in builds.values())
+    times = sorted(
+        (build["startedAt"], build["completedAt"]) for build in builds.values()
+    )
     assert all(before[1] <= after[0] for before, after in pairwise(times)), times
 
 
@@ -176,12 +230,17 @@ def test_ingestions_of_one_app_take_turns_however_they_are_launched(
     body = {"parameters": {"repositoryId": "Shop"}, "maxAttempts": 1}
     with ThreadPoolExecutor(20) as pool:
         direct = list(
-            pool.map(lambda _: client.post("/jobs/repository-ingest/run", json=body), range(10))
+            pool.map(
+                lambda _: client.post("/jobs/repository-ingest/run", json=body),
+                range(10),
+            )
         )
         retried = list(pool.map(lambda _: client.post("/apps/Shop/retry"), range(10)))
     assert {answer.status_code for answer in direct} == {202}
     assert {answer.status_code for answer in retried} <= {202, 409}
-    page = client.get("/job-runs", params={"job": "repository-ingest", "limit": 50}).json()["data"]
+    page = client.get(
+        "/job-runs", params={"job": "repository-ingest", "limit": 50}
+    ).json()["data"]
     runs = [wait_for_run(client, item["run"]["id"], timeout_s=60) for item in page]
     assert len(runs) >= 11
     times = sorted((run["startedAt"], run["completedAt"]) for run in runs)
@@ -211,14 +270,23 @@ def test_a_build_that_is_ended_leaves_nothing(
     client: httpx.Client, tmp_path: Path, end: str
 ) -> None:
     if end == "timeout":
-        client.patch("/jobs/repository-build", json={"timeoutMs": 6_000}).raise_for_status()
+        client.patch(
+            "/jobs/repository-build", json={"timeoutMs": 6_000}
+        ).raise_for_status()
     # By which no other test's is taken for this one's.
     command = f"sleep {randrange(1_000, 1_000_000)}"
-    add(client, repository(tmp_path, {"Dockerfile": f"FROM localhost/busybox\nRUN {command}\n"}))
+    add(
+        client,
+        repository(
+            tmp_path, {"Dockerfile": f"FROM localhost/busybox\nRUN {command}\n"}
+        ),
+    )
     sleeping = eventually(lambda: processes(command), 60, "the step running")
     run_id = client.get("/apps/Shop").json()["data"]["latestBuild"]["jobRunId"]
     if end == "cancel":
-        client.post(f"/job-runs/{run_id}/cancel", json={"reason": "not today"}).raise_for_status()
+        client.post(
+            f"/job-runs/{run_id}/cancel", json={"reason": "not today"}
+        ).raise_for_status()
     build = built(client)
     assert build["status"] == ("canceled" if end == "cancel" else "failed")
     assert (build["errorMessage"] == "not today") == (end == "cancel")
@@ -233,7 +301,9 @@ def processes(command: str) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            line = (
+                (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            )
         except OSError:
             continue
         if line == command:
@@ -241,7 +311,9 @@ def processes(command: str) -> list[str]:
     return found
 
 
-def test_what_cannot_be_ingested_is_not_built(client: httpx.Client, tmp_path: Path) -> None:
+def test_what_cannot_be_ingested_is_not_built(
+    client: httpx.Client, tmp_path: Path
+) -> None:
     add(client, repository(tmp_path, {"README.md": "no Dockerfile"}))
     app = eventually(lambda: failed(client), what="the ingestion failing")
     assert app["ingestError"] == "Dockerfile not found, unable to launch app"

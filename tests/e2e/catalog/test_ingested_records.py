@@ -33,14 +33,24 @@ def records(
             started("worker", *data, **variables),
             httpx.Client(base_url=api.url(), timeout=30) as client,
         ):
-            origins = {name: str(origin_of(base, name, case)) for name, case in CASES.items()}
+            origins = {
+                name: str(origin_of(base, name, case)) for name, case in CASES.items()
+            }
             origins["this"] = str(ROOT)
             for name, origin in origins.items():
-                app = {"id": name, "name": "As given", "description": "Given", "repoUrl": origin}
+                app = {
+                    "id": name,
+                    "name": "As given",
+                    "description": "Given",
+                    "repoUrl": origin,
+                }
                 client.post(
                     "/apps", json={**app, **(CASES[name].app if name in CASES else {})}
                 ).raise_for_status()
-            yield eventually(lambda: ended(client), 110, "all ingestions ending"), client
+            yield (
+                eventually(lambda: ended(client), 110, "all ingestions ending"),
+                client,
+            )
 
 
 def origin_of(base: Path, name: str, case: Case) -> Path:
@@ -90,7 +100,9 @@ def test_a_record_is_what_its_repository_says(
     assert (build is not None) == (wanted["ingestStatus"] == "ready")
 
 
-def test_this_very_repository_is_ingested(records: tuple[dict[str, Json], httpx.Client]) -> None:
+def test_this_very_repository_is_ingested(
+    records: tuple[dict[str, Json], httpx.Client],
+) -> None:
     apps, client = records
     app, root = apps["this"], ROOT
     assert (app["ingestStatus"], app["dockerfilePath"]) == ("ready", "Dockerfile")

@@ -17,7 +17,15 @@ Json = dict[str, Any]
 
 def command(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "api.cli", "events", *arguments, "--database-url", database_url],
+        [
+            sys.executable,
+            "-m",
+            "api.cli",
+            "events",
+            *arguments,
+            "--database-url",
+            database_url,
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -45,7 +53,9 @@ def test_an_export_is_the_log_and_a_file_appears_whole(
     done = command(database_url, "export")
     assert (done.returncode, lines(done.stdout)) == (0, whole)
     file = tmp_path / "log.jsonl"
-    assert command(database_url, "export", str(file), "--subject", run_id).returncode == 0
+    assert (
+        command(database_url, "export", str(file), "--subject", run_id).returncode == 0
+    )
     assert lines(file.read_text(encoding="utf-8")) == events(client, run_id)
     assert [path.name for path in tmp_path.glob("*log.jsonl*")] == ["log.jsonl"]
 
@@ -60,7 +70,9 @@ def test_a_history_is_shown_with_who_and_why(
     for event in (*ours, *events(client, again)):
         assert f"{event['type']} " in shown
     assert f"request {ours[0]['causationId']}" in shown
-    assert f"job_run.attempt_failed at {ours[-1]['position']}" in shown, "the retry's cause"
+    assert f"job_run.attempt_failed at {ours[-1]['position']}" in shown, (
+        "the retry's cause"
+    )
     alone = lines(command(database_url, "show", run_id, "--alone", "--json").stdout)
     assert alone == ours
 

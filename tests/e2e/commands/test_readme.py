@@ -26,7 +26,10 @@ def _masked(text: str) -> str:
 def _steps() -> list[tuple[str, str]]:
     """Return the walk-through's commands, each with the output that the README shows."""
     section = (
-        (ROOT / "README.md").read_text().partition("## A walk-through")[2].partition("\n## ")[0]
+        (ROOT / "README.md")
+        .read_text()
+        .partition("## A walk-through")[2]
+        .partition("\n## ")[0]
     )
     text = "\n".join(re.findall(r"```console\n(.*?)```", section, re.DOTALL))
     parts = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
@@ -57,5 +60,6 @@ def test_the_walk_through_prints_what_the_readme_shows(tmp_path: Path) -> None:
             )
             assert _masked(done.stdout) == _masked(expected), command
             eventually(
-                nothing_is_under_way, what="runs being over, as they are when a person types on"
+                nothing_is_under_way,
+                what="runs being over, as they are when a person types on",
             )

@@ -63,7 +63,9 @@ SCENARIOS: dict[str, Scenario] = {
         shown={"result": {"x": 1}},
     ),
     "reports while running": Scenario(
-        handler="progress", status="succeeded", history=["started", "progressed", "succeeded"]
+        handler="progress",
+        status="succeeded",
+        history=["started", "progressed", "succeeded"],
     ),
     "raises": Scenario(
         handler="fail",
@@ -161,10 +163,18 @@ SCENARIOS: dict[str, Scenario] = {
         parameters={"code": 0},
     ),
     "kills itself": Scenario(
-        handler="kill_itself", status="failed", history=FAILED, reason="signal", error="SIGKILL"
+        handler="kill_itself",
+        status="failed",
+        history=FAILED,
+        reason="signal",
+        error="SIGKILL",
     ),
     "crashes in C": Scenario(
-        handler="segfault", status="failed", history=FAILED, reason="signal", error="SIGSEGV"
+        handler="segfault",
+        status="failed",
+        history=FAILED,
+        reason="signal",
+        error="SIGSEGV",
     ),
     "uses too much memory, in a descendant": Scenario(
         handler="grow",
@@ -205,7 +215,10 @@ SCENARIOS: dict[str, Scenario] = {
         cancel=True,
     ),
     "prints 100 MB": Scenario(
-        handler="flood", status="succeeded", history=["started", "succeeded"], log="is not kept"
+        handler="flood",
+        status="succeeded",
+        history=["started", "succeeded"],
+        log="is not kept",
     ),
     "prints what is no text": Scenario(
         handler="print_binary",
@@ -214,7 +227,11 @@ SCENARIOS: dict[str, Scenario] = {
         log=" !\"#$%&'()*+,-./0123",
     ),
     "returns what is no JSON": Scenario(
-        handler="no_json", status="failed", history=FAILED, reason="invalid_result", error="no JSON"
+        handler="no_json",
+        status="failed",
+        history=FAILED,
+        reason="invalid_result",
+        error="no JSON",
     ),
     "returns NaN": Scenario(
         handler="not_a_number",

@@ -7,7 +7,13 @@ import httpx
 import pytest
 
 from tests.e2e.support import launch, register, topics
-from tests.support.processes import Process, descendants, eventually, started, wait_for_run
+from tests.support.processes import (
+    Process,
+    descendants,
+    eventually,
+    started,
+    wait_for_run,
+)
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -26,7 +32,12 @@ def test_a_running_run_is_canceled_only_once_it_has_really_stopped(
     running = set(descendants(worker.popen.pid))
     assert wait_for_run(client, polite)["status"] == "canceled"
     assert wait_for_run(client, deaf)["status"] == "canceled"
-    assert topics(client, deaf) == ["requested", "started", "cancel_requested", "canceled"]
+    assert topics(client, deaf) == [
+        "requested",
+        "started",
+        "cancel_requested",
+        "canceled",
+    ]
     # The deaf one's process and its supervisor; the polite one's are kept warm for other runs.
     eventually(
         lambda: len(running - set(descendants(worker.popen.pid))) >= 2,
@@ -69,7 +80,8 @@ def test_the_runs_of_a_killed_worker_are_recovered_by_another(
         assert children
         doomed.popen.kill()
         eventually(
-            lambda: not [pid for pid in children if _alive(pid)], what="its children being gone"
+            lambda: not [pid for pid in children if _alive(pid)],
+            what="its children being gone",
         )
         with started("worker", *common, APPHUB_DATABASE_URL=database_url):
             run = wait_for_run(client, run_id, timeout_s=30)
@@ -85,6 +97,8 @@ def test_the_runs_of_a_killed_worker_are_recovered_by_another(
 
 def _alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        )
     except (FileNotFoundError, ProcessLookupError):
         return False

@@ -23,7 +23,13 @@ from eventlog.rebuild.verify import verify
 from eventlog.seal.proofs import Prover, check_proof
 from projections import job_runs
 from tests.support.logs import TESTER, parts, query
-from tests.support.sample_logs.archives import ONE, archive_now, ended_run, equal_to_log, files_in
+from tests.support.sample_logs.archives import (
+    ONE,
+    archive_now,
+    ended_run,
+    equal_to_log,
+    files_in,
+)
 from tests.support.sample_logs.big_logs import fill, sabotage
 from tests.support.sample_logs.seals import SealedLog, edit, pool
 
@@ -34,14 +40,18 @@ EVENT = """
 """
 
 
-async def test_the_same_key_leads_to_the_archived_run(archived: tuple[str, Path, UUID]) -> None:
+async def test_the_same_key_leads_to_the_archived_run(
+    archived: tuple[str, Path, UUID],
+) -> None:
     url, directory, run_id = archived
 
     async with parts(url, archive=directory) as part:
         again = await part.jobs.launch("job", ONE, TESTER)
         assert (again.run_id, again.row) == (run_id, None)
         with pytest.raises(ConflictError, match="another body"):
-            await part.jobs.launch("job", Launch(idempotency_key="one", body={"other": 1}), TESTER)
+            await part.jobs.launch(
+                "job", Launch(idempotency_key="one", body={"other": 1}), TESTER
+            )
         with pytest.raises(ConflictError, match="already succeeded"):
             await part.jobs.cancel(run_id, None, TESTER)
         retried = await part.jobs.retry(run_id, TESTER)
@@ -54,7 +64,9 @@ async def test_the_same_key_leads_to_the_archived_run(archived: tuple[str, Path,
         assert new[0].correlation_id == old[0].correlation_id
         loaded: JobRun = await asyncio.to_thread(part.jobs.repository.get, run_id)
         assert (loaded.status, loaded.version) == ("succeeded", 3)
-        notifications = await asyncio.to_thread(part.jobs.notification_log.select, 1, 10)
+        notifications = await asyncio.to_thread(
+            part.jobs.notification_log.select, 1, 10
+        )
         head = await part.reader.head()
         assert [one.id for one in notifications] == [
             one.position for one in await part.reader.after(0)
@@ -83,7 +95,9 @@ def test_no_version_of_an_archived_run_can_be_inserted_again(
         attempt(url, event(run_id, version))
 
 
-def test_nor_can_a_position_or_an_older_snapshot_be_used(archived: tuple[str, Path, UUID]) -> None:
+def test_nor_can_a_position_or_an_older_snapshot_be_used(
+    archived: tuple[str, Path, UUID],
+) -> None:
     url, _, run_id = archived
     with pytest.raises(errors.UniqueViolation, match="positions up to"):
         attempt(url, event(uuid4(), 1, "4"))
@@ -98,14 +112,23 @@ def test_only_the_archivist_may_remove_and_only_what_is_archived(
 ) -> None:
     url, _, _ = archived
     name = f"somebody_{uuid4().hex}"
-    somebody = f"CREATE ROLE {name}; GRANT ALL ON jobs_events TO {name}; SET LOCAL ROLE {name}"
+    somebody = (
+        f"CREATE ROLE {name}; GRANT ALL ON jobs_events TO {name}; SET LOCAL ROLE {name}"
+    )
     for who in ("SELECT 1", somebody):  # The first is the superuser.
         with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
             attempt(url, who, "DELETE FROM jobs_events")
-    for what in ("DELETE FROM jobs_events", "DELETE FROM jobs_events WHERE originator_version = 1"):
+    for what in (
+        "DELETE FROM jobs_events",
+        "DELETE FROM jobs_events WHERE originator_version = 1",
+    ):
         with pytest.raises(errors.InsufficientPrivilege, match="only whole histories"):
             attempt(url, role.ASSUME, what)
-    for what in ("UPDATE jobs_events SET actor = 'x'", "TRUNCATE jobs_events", event(uuid4(), 1)):
+    for what in (
+        "UPDATE jobs_events SET actor = 'x'",
+        "TRUNCATE jobs_events",
+        event(uuid4(), 1),
+    ):
         with pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
             attempt(url, role.ASSUME, what)
 
@@ -135,13 +158,20 @@ def test_the_file_can_be_read_by_anybody(archived: tuple[str, Path, UUID]) -> No
     assert recorded["size_bytes"] == path.stat().st_size
 
 
-async def test_what_has_not_ended_long_ago_stays(database_url: str, tmp_path: Path) -> None:
+async def test_what_has_not_ended_long_ago_stays(
+    database_url: str, tmp_path: Path
+) -> None:
     directory = tmp_path / "archive"
 
     async with parts(database_url, archive=directory) as part:
         await ended_run(part)
-        pending = (await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)).run_id
-        assert await archive_now(database_url, directory, older_than=timedelta(hours=1)) == []
+        pending = (
+            await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)
+        ).run_id
+        assert (
+            await archive_now(database_url, directory, older_than=timedelta(hours=1))
+            == []
+        )
         # The table says that it has ended; its events do not.
         lie = """
             UPDATE job_runs SET status = 'canceled', completed_at = '2026-01-01'
@@ -152,7 +182,9 @@ async def test_what_has_not_ended_long_ago_stays(database_url: str, tmp_path: Pa
         assert file.runs == 1
         assert await part.reader.histories([pending]) != []
         assert query(
-            database_url, "SELECT count(*) FROM jobs_events WHERE originator_id = %s", pending
+            database_url,
+            "SELECT count(*) FROM jobs_events WHERE originator_id = %s",
+            pending,
         ) == [(1,)]
     assert files_in(directory) != []
 
@@ -183,7 +215,8 @@ async def test_of_a_sealed_log_only_what_is_sealed_is_archived(
     async def prove(position: int) -> None:
         async with pool(database_url) as connections:
             check_proof(
-                await Prover(connections, log.archive, log.keys).inclusion(position), log.keys
+                await Prover(connections, log.archive, log.keys).inclusion(position),
+                log.keys,
             )
 
     await prove(second.first_position)
@@ -211,7 +244,9 @@ async def test_a_log_that_is_sealed_for_the_first_time_after_archiving(
     )
 
 
-async def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_path: Path) -> None:
+async def test_spoiled_rows_of_archived_runs_are_mended(
+    database_url: str, tmp_path: Path
+) -> None:
     directory = tmp_path / "archive"
     await fill(database_url, 400, succeeded=True)
     await archive_now(database_url, directory)
@@ -227,6 +262,9 @@ async def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_p
     assert set(named) == set(spoiled)
     assert all(len(one.events) == 3 for one in named.values())
     await rebuild(
-        Database(database_url, LogFiles(directory)), job_runs.TABLE, found.append, lambda *_: None
+        Database(database_url, LogFiles(directory)),
+        job_runs.TABLE,
+        found.append,
+        lambda *_: None,
     )
     assert await equal_to_log(database_url, directory)

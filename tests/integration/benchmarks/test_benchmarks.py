@@ -38,7 +38,9 @@ def test_it_runs(
 def test_the_client_that_stands_in_for_wrk_posts(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with running(python("benchmarks.against.bare_api"), {}, log) as process:
-        assert rate_of_python(ready_url(log, process) + PATH, BODY, 0.2, connections=4) > 0
+        assert (
+            rate_of_python(ready_url(log, process) + PATH, BODY, 0.2, connections=4) > 0
+        )
 
 
 def test_what_figures_depend_on_is_told(database_server: str) -> None:

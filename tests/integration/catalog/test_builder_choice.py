@@ -32,14 +32,23 @@ INSTALL = "apt-get install --no-install-recommends"
             "docker",
         ),
         (
-            {"docker": Answer("version", err=UNREACHABLE, code=1), "podman": Answer("--version")},
+            {
+                "docker": Answer("version", err=UNREACHABLE, code=1),
+                "podman": Answer("--version"),
+            },
             "podman",
         ),
         (
-            {"docker": Answer("version", err=UNREACHABLE, code=1), "buildah": Answer("--version")},
+            {
+                "docker": Answer("version", err=UNREACHABLE, code=1),
+                "buildah": Answer("--version"),
+            },
             "buildah",
         ),
-        ({"podman": Answer("--version", code=127), "buildah": Answer("--version")}, "buildah"),
+        (
+            {"podman": Answer("--version", code=127), "buildah": Answer("--version")},
+            "buildah",
+        ),
         ({"buildah": Answer("--version")}, "buildah"),
     ],
 )
@@ -49,7 +58,10 @@ def test_the_first_builder_that_can_be_used_is_used(
     for name, answer in there.items():
         fakes.add(
             name,
-            [*([answer] if answer else []), Answer("build", err=f"Error: asked {name}\n", code=1)],
+            [
+                *([answer] if answer else []),
+                Answer("build", err=f"Error: asked {name}\n", code=1),
+            ],
         )
     with pytest.raises(BuildError, match=f"{chosen}: asked {chosen}"):
         run(origin)
@@ -92,7 +104,10 @@ def test_without_a_builder_the_build_fails_for_good_and_says_what_to_install(
         run(origin, {"builder": builder}, reports)
     assert str(failed.value).startswith(message)
     (report,) = reports
-    assert (report["metrics"]["buildId"], report["metrics"]["status"]) == ("b", "failed")
+    assert (report["metrics"]["buildId"], report["metrics"]["status"]) == (
+        "b",
+        "failed",
+    )
 
 
 def test_the_log_says_of_each_builder_why_it_cannot_be_used(
@@ -119,7 +134,8 @@ def test_a_builder_that_is_wanted_is_used_though_another_comes_first(
 ) -> None:
     fakes.add("docker", [Answer("version", out="26\n"), BUILT_BY_DOCKER])
     fakes.add(
-        "buildah", [Answer("--version"), Answer("build", err="Error: asked buildah\n", code=125)]
+        "buildah",
+        [Answer("--version"), Answer("build", err="Error: asked buildah\n", code=125)],
     )
     with pytest.raises(BuildError, match="buildah: asked buildah"):
         run(origin, {"builder": "buildah"})

@@ -42,7 +42,9 @@ BUILT_BY_PODMAN = Answer(
 
 
 def run(
-    origin: Path, settings: Mapping[str, Any] | None = None, reports: Reports | None = None
+    origin: Path,
+    settings: Mapping[str, Any] | None = None,
+    reports: Reports | None = None,
 ) -> JobResult:
     repository = {**APP, "repoUrl": str(origin), "dockerfilePath": "docker/Dockerfile"}
     return handler.execute(
@@ -78,7 +80,9 @@ def layout_of(directory: Path) -> tuple[Path, str]:
         json.dumps(
             {
                 "schemaVersion": 2,
-                "manifests": [{**entry, "annotations": {"io.containerd.image.name": "x"}}],
+                "manifests": [
+                    {**entry, "annotations": {"io.containerd.image.name": "x"}}
+                ],
             }
         )
     )
@@ -92,7 +96,9 @@ def archive_of(layout: Path) -> Path:
     return archive
 
 
-def test_docker_builds_and_keeps_the_image_itself(fakes: FakeBuilders, origin: Path) -> None:
+def test_docker_builds_and_keeps_the_image_itself(
+    fakes: FakeBuilders, origin: Path
+) -> None:
     fakes.add("docker", [Answer("version", out="26.1.5+dfsg1\n"), BUILT_BY_DOCKER])
     result = run(origin)
     source, work = Path("source").absolute(), Path("build").absolute()
@@ -135,7 +141,9 @@ def test_docker_pushes_with_the_operators_credentials(
         "registry": "registry.example:5000/team",
         "registryAuthFile": str(tmp_path / "auth.json"),
     }
-    result = run(origin, {**settings, "dockerHost": "unix:///run/user/1000/docker.sock"})
+    result = run(
+        origin, {**settings, "dockerHost": "unix:///run/user/1000/docker.sock"}
+    )
     assert result.result["imageDigest"] == PUSHED
     docker = ["docker", "--host", "unix:///run/user/1000/docker.sock"]
     assert fakes.commands[2:] == [
@@ -151,8 +159,15 @@ def test_docker_pushes_with_the_operators_credentials(
 
 
 @pytest.mark.parametrize("said", ["[]", "null", '["other.example/x@sha256:0"]'])
-def test_a_push_without_a_digest_is_a_failure(fakes: FakeBuilders, origin: Path, said: str) -> None:
-    answers = [Answer("version", out="26\n"), BUILT_BY_DOCKER, Answer("tag"), Answer("push")]
+def test_a_push_without_a_digest_is_a_failure(
+    fakes: FakeBuilders, origin: Path, said: str
+) -> None:
+    answers = [
+        Answer("version", out="26\n"),
+        BUILT_BY_DOCKER,
+        Answer("tag"),
+        Answer("push"),
+    ]
     fakes.add("docker", [*answers, Answer("inspect", out=said)])
     with pytest.raises(
         BuildError,
@@ -164,16 +179,28 @@ def test_a_push_without_a_digest_is_a_failure(fakes: FakeBuilders, origin: Path,
 def test_dockers_own_registry_has_a_name_that_docker_leaves_out(
     fakes: FakeBuilders, origin: Path
 ) -> None:
-    answers = [Answer("version", out="26\n"), BUILT_BY_DOCKER, Answer("tag"), Answer("push")]
-    fakes.add("docker", [*answers, Answer("inspect", out=f'["team/apphub/shop@{PUSHED}"]')])
+    answers = [
+        Answer("version", out="26\n"),
+        BUILT_BY_DOCKER,
+        Answer("tag"),
+        Answer("push"),
+    ]
+    fakes.add(
+        "docker", [*answers, Answer("inspect", out=f'["team/apphub/shop@{PUSHED}"]')]
+    )
     assert run(origin, {"registry": "docker.io/team"}).result["imageDigest"] == PUSHED
 
 
-def test_docker_writes_an_oci_layout(fakes: FakeBuilders, origin: Path, tmp_path: Path) -> None:
+def test_docker_writes_an_oci_layout(
+    fakes: FakeBuilders, origin: Path, tmp_path: Path
+) -> None:
     layout, digest = layout_of(tmp_path / "saved")
     saved = Answer("save", copies={"--output": str(archive_of(layout))})
     fakes.add("docker", [Answer("version", out="26\n"), BUILT_BY_DOCKER, saved])
-    assert run(origin, {"ociDir": str(tmp_path / "images")}).result["imageDigest"] == digest
+    assert (
+        run(origin, {"ociDir": str(tmp_path / "images")}).result["imageDigest"]
+        == digest
+    )
     assert image_in(tmp_path / "images", tag_of(origin)) == (digest, {})
     assert fakes.commands[-1] == [
         "docker",
@@ -201,10 +228,14 @@ def test_podman_keeps_everything_in_the_attempts_directory(
     layout, digest = layout_of(tmp_path / "pushed")
     pushed = Answer("push", copies={"oci:": str(layout)})
     fakes.add(
-        "podman", [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, pushed]
+        "podman",
+        [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, pushed],
     )
     (tmp_path / "base" / "vfs-images").mkdir(parents=True)
-    result = run(origin, {"ociDir": str(tmp_path / "images"), "baseImages": str(tmp_path / "base")})
+    result = run(
+        origin,
+        {"ociDir": str(tmp_path / "images"), "baseImages": str(tmp_path / "base")},
+    )
     source, work = Path("source").absolute(), Path("build").absolute()
     podman = [
         *(
@@ -216,13 +247,25 @@ def test_podman_keeps_everything_in_the_attempts_directory(
             "--storage-driver",
             "vfs",
         ),
-        *("--storage-opt", f"vfs.imagestore={tmp_path}/base", "--tmpdir", f"{work}/libpod"),
+        *(
+            "--storage-opt",
+            f"vfs.imagestore={tmp_path}/base",
+            "--tmpdir",
+            f"{work}/libpod",
+        ),
     ]
     assert fakes.commands == [
         ["podman", "--version"],
         [
             *(*podman, "build", "--signature-policy", f"{work}/policy.json"),
-            *("--isolation", "chroot", *current_limits(), "--format", "oci", "--layers=false"),
+            *(
+                "--isolation",
+                "chroot",
+                *current_limits(),
+                "--format",
+                "oci",
+                "--layers=false",
+            ),
             *("--iidfile", f"{work}/image-id", "--tag", f"localhost/{tag_of(origin)}"),
             *("--file", f"{source}/docker/Dockerfile", str(source)),
         ],
@@ -236,7 +279,9 @@ def test_podman_keeps_everything_in_the_attempts_directory(
         ],
     ]
     for call in fakes.calls[1:]:
-        assert all(Path(place).is_relative_to(work) for place in call["environment"].values())
+        assert all(
+            Path(place).is_relative_to(work) for place in call["environment"].values()
+        )
     assert result.result["imageDigest"] == digest
     assert image_in(tmp_path / "images", tag_of(origin)) == (digest, {})
 
@@ -249,7 +294,12 @@ def test_podman_pushes_with_the_operators_credentials(
     pushed = Answer("push", copies={"oci:": str(layout)})
     fakes.add(
         "podman",
-        [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, to_registry, pushed],
+        [
+            Answer("--version", out="podman version 5.4.2\n"),
+            BUILT_BY_PODMAN,
+            to_registry,
+            pushed,
+        ],
     )
     settings = {
         "registry": "r.example/team",
@@ -288,6 +338,8 @@ def test_podman_pushes_with_the_operators_credentials(
         ),
     ],
 )
-def test_nothing_is_built_for_what_is_gone_or_over(inputs: dict[str, Any], message: str) -> None:
+def test_nothing_is_built_for_what_is_gone_or_over(
+    inputs: dict[str, Any], message: str
+) -> None:
     with pytest.raises(PermanentError, match=f"^{message}$"):
         handler.execute(context_of(inputs))

@@ -13,7 +13,8 @@ from tests.support.logs import TESTER, Parts, query, registered
 
 async def _launch(part: Parts, slug: str, count: int = 1, **launch: Any) -> list[str]:
     return [
-        str((await part.jobs.launch(slug, Launch(**launch), TESTER)).run_id) for _ in range(count)
+        str((await part.jobs.launch(slug, Launch(**launch), TESTER)).run_id)
+        for _ in range(count)
     ]
 
 
@@ -41,7 +42,9 @@ async def test_a_full_job_does_not_hide_the_runs_behind_it(part: Parts) -> None:
     free = await registered(part.jobs, "free")
     await part.worker("w")
     in_limit = await _launch(part, limited, 30, priority=10)
-    same_key = await _launch(part, keyed, 30, priority=5, parameters={"k": {"b": 1, "a": [2]}})
+    same_key = await _launch(
+        part, keyed, 30, priority=5, parameters={"k": {"b": 1, "a": [2]}}
+    )
     [other_key] = await _launch(part, keyed, parameters={"k": "other"})
     [behind] = await _launch(part, free)
     assert await _claimed(part, 10) == [*in_limit[:2], same_key[0], other_key, behind]
@@ -57,7 +60,9 @@ async def test_a_revised_limit_holds_for_runs_that_wait_already(part: Parts) -> 
     assert len(await _claimed(part, 10)) == 1
 
 
-async def test_a_worker_declared_dead_gets_nothing(database_url: str, part: Parts) -> None:
+async def test_a_worker_declared_dead_gets_nothing(
+    database_url: str, part: Parts
+) -> None:
     slug = await registered(part.jobs)
     await part.worker("w")
     await _launch(part, slug)
@@ -67,13 +72,17 @@ async def test_a_worker_declared_dead_gets_nothing(database_url: str, part: Part
     assert query(database_url, "SELECT status FROM job_runs") == [("pending",)]
 
 
-async def test_an_idle_worker_that_fell_silent_is_buried_once_and_for_all(part: Parts) -> None:
+async def test_an_idle_worker_that_fell_silent_is_buried_once_and_for_all(
+    part: Parts,
+) -> None:
     await part.worker("w")
     assert await part.sweeps.recover([("w", 0)], "observer") == []
     assert await part.heartbeats.living() == []
 
 
-async def test_a_worker_that_beat_after_all_is_not_buried(database_url: str, part: Parts) -> None:
+async def test_a_worker_that_beat_after_all_is_not_buried(
+    database_url: str, part: Parts
+) -> None:
     slug = await registered(part.jobs)
     await part.worker("w")
     await _launch(part, slug)
@@ -109,15 +118,19 @@ async def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_resul
         ("started", "worker:w2"),
         ("succeeded", "worker:w2"),
     ]
-    assert query(database_url, "SELECT status, attempt, execution, result FROM job_runs") == [
-        ("succeeded", 2, 2, "in time")
-    ]
+    assert query(
+        database_url, "SELECT status, attempt, execution, result FROM job_runs"
+    ) == [("succeeded", 2, 2, "in time")]
 
 
 async def test_a_result_that_breaks_the_output_schema_fails_the_run_and_says_where(
     database_url: str, part: Parts
 ) -> None:
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+    }
     slug = await registered(part.jobs, output_schema=schema)
     await part.worker("w")
     await _launch(part, slug, 2)

@@ -9,7 +9,13 @@ import psycopg
 import pytest
 
 from domain.jobs.run_values import STATUSES
-from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of, unique
+from tests.integration.shared_api import (
+    Json,
+    SharedApi,
+    check_failure,
+    issues_of,
+    unique,
+)
 
 NOBODY = dict.fromkeys(STATUSES, 0)
 
@@ -56,7 +62,9 @@ def story(shared: SharedApi) -> Json:
     }
 
 
-def test_a_run_is_shown_as_it_was_with_its_job_as_that_was(shared: SharedApi, story: Json) -> None:
+def test_a_run_is_shown_as_it_was_with_its_job_as_that_was(
+    shared: SharedApi, story: Json
+) -> None:
     first = story["runs"][0]
     path = f"/job-runs/{first['id']}"
     at_launch = shared.get(path, asOf=story["launched"])
@@ -66,24 +74,36 @@ def test_a_run_is_shown_as_it_was_with_its_job_as_that_was(shared: SharedApi, st
         name: story["job"][name] for name in ("id", "slug", "name", "version", "type")
     }
     canceled = shared.get(path, asOf=story["canceled"])["data"]
-    assert (canceled["run"], canceled["job"]["name"]) == (story["canceled run"], "first name")
+    assert (canceled["run"], canceled["job"]["name"]) == (
+        story["canceled run"],
+        "first name",
+    )
     now = shared.get(path, asOf=story["end"])
     assert now == shared.get(path)
     assert now["data"]["job"]["name"] == "second name"
 
 
-def test_a_run_that_was_not_there_yet_is_not_found(shared: SharedApi, story: Json) -> None:
+def test_a_run_that_was_not_there_yet_is_not_found(
+    shared: SharedApi, story: Json
+) -> None:
     first = story["runs"][0]
     [requested, *_] = events_of(shared, first["id"])
     for position in (requested["position"] - 1, story["before"], 0):
-        answer = shared.client.get(f"/job-runs/{first['id']}", params={"asOf": position})
+        answer = shared.client.get(
+            f"/job-runs/{first['id']}", params={"asOf": position}
+        )
         check_failure(answer, 404, "run_not_found", "job run not found")
     assert (
-        shared.get(f"/job-runs/{first['id']}", asOf=requested["position"])["data"]["run"] == first
+        shared.get(f"/job-runs/{first['id']}", asOf=requested["position"])["data"][
+            "run"
+        ]
+        == first
     )
     for unknown in (str(uuid4()), "nonsense"):
         check_failure(
-            shared.client.get(f"/job-runs/{unknown}", params={"asOf": 0}), 404, "run_not_found"
+            shared.client.get(f"/job-runs/{unknown}", params={"asOf": 0}),
+            404,
+            "run_not_found",
         )
 
 
@@ -111,12 +131,22 @@ def test_a_job_is_shown_as_it_was_with_its_runs_as_they_were(
         second,
         story["canceled run"],
     ]
-    assert shared.get(path, asOf=story["canceled"], status="pending")["data"]["runs"] == [second]
+    assert shared.get(path, asOf=story["canceled"], status="pending")["data"][
+        "runs"
+    ] == [second]
     end = shared.get(path, asOf=story["end"])["data"]
-    assert end == {"job": story["revised job"], "runs": [third, second, story["canceled run"]]}
+    assert end == {
+        "job": story["revised job"],
+        "runs": [third, second, story["canceled run"]],
+    }
     runs = shared.get(f"{path}/runs", asOf=story["launched"], limit=1, offset=1)
-    assert runs == {"data": [first], "meta": {"limit": 1, "offset": 1, "asOf": story["launched"]}}
-    check_failure(shared.client.get(f"{path}/runs", params={"asOf": 0}), 404, "job_not_found")
+    assert runs == {
+        "data": [first],
+        "meta": {"limit": 1, "offset": 1, "asOf": story["launched"]},
+    }
+    check_failure(
+        shared.client.get(f"{path}/runs", params={"asOf": 0}), 404, "job_not_found"
+    )
 
 
 def test_the_list_is_filtered_by_what_was_then(shared: SharedApi, story: Json) -> None:
@@ -146,7 +176,9 @@ def test_the_list_is_filtered_by_what_was_then(shared: SharedApi, story: Json) -
     assert shared.get("/job-runs", asOf=story["end"], job=unique())["data"] == []
 
 
-def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(shared: SharedApi) -> None:
+def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(
+    shared: SharedApi,
+) -> None:
     slug = shared.register()["slug"]
     runs = [shared.launch(slug)["id"] for _ in range(9)]
     position = head(shared)
@@ -157,7 +189,12 @@ def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(shared: Shar
         shared.launch(slug)
         cursor = {"cursor": page["meta"]["nextCursor"]} if turn else {}
         page = shared.get(
-            "/job-runs", asOf=position, job=slug, status="pending,running", limit=2, **cursor
+            "/job-runs",
+            asOf=position,
+            job=slug,
+            status="pending,running",
+            limit=2,
+            **cursor,
         )
         assert {item["run"]["status"] for item in page["data"]} == {"pending"}
         seen += [item["run"]["id"] for item in page["data"]]
@@ -178,20 +215,32 @@ def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(shared: Shar
     }
 
 
-def test_runs_are_counted_by_status_then_and_now(shared: SharedApi, story: Json) -> None:
+def test_runs_are_counted_by_status_then_and_now(
+    shared: SharedApi, story: Json
+) -> None:
     def counted(**query: Any) -> Json:
-        return dict(shared.get("/job-runs/counts", job=story["slug"].lower(), **query)["data"])
+        return dict(
+            shared.get("/job-runs/counts", job=story["slug"].lower(), **query)["data"]
+        )
 
     assert counted(asOf=story["before"]) == counted(asOf=story["registered"]) == NOBODY
     assert counted(asOf=story["launched"]) == {**NOBODY, "pending": 2}
     assert counted(asOf=story["canceled"]) == {**NOBODY, "pending": 1, "canceled": 1}
-    assert counted(asOf=story["end"]) == counted() == {**NOBODY, "pending": 2, "canceled": 1}
+    assert (
+        counted(asOf=story["end"])
+        == counted()
+        == {**NOBODY, "pending": 2, "canceled": 1}
+    )
     assert shared.get("/job-runs/counts", job=unique())["data"] == NOBODY
     everything = shared.get("/job-runs/counts")
     rows = shared.rows("SELECT status, count(*) AS runs FROM job_runs GROUP BY 1")
-    assert everything["data"] == {**NOBODY, **{row["status"]: row["runs"] for row in rows}}
+    assert everything["data"] == {
+        **NOBODY,
+        **{row["status"]: row["runs"] for row in rows},
+    }
     [[end]] = [
-        list(row.values()) for row in shared.rows("SELECT max(notification_id) FROM jobs_events")
+        list(row.values())
+        for row in shared.rows("SELECT max(notification_id) FROM jobs_events")
     ]
     assert everything["meta"] == {"position": end}
     assert shared.get("/job-runs/counts", asOf=0) == {
@@ -200,7 +249,9 @@ def test_runs_are_counted_by_status_then_and_now(shared: SharedApi, story: Json)
     }
 
 
-def test_a_time_means_the_last_position_recorded_by_then(shared: SharedApi, story: Json) -> None:
+def test_a_time_means_the_last_position_recorded_by_then(
+    shared: SharedApi, story: Json
+) -> None:
     run_id = story["runs"][0]["id"]
     _, canceled = events_of(shared, run_id)
     recorded = datetime.fromisoformat(canceled["recordedAt"])
@@ -216,16 +267,24 @@ def test_a_time_means_the_last_position_recorded_by_then(shared: SharedApi, stor
             recorded,
         )
         assert page["meta"]["asOf"] == by_then[0]["position"] >= canceled["position"]
-        assert shared.get("/job-runs", asOf=page["meta"]["asOf"], job=story["slug"]) == page
+        assert (
+            shared.get("/job-runs", asOf=page["meta"]["asOf"], job=story["slug"])
+            == page
+        )
     before = (recorded - timedelta(milliseconds=1)).isoformat()
-    assert shared.get(f"/job-runs/{run_id}", asOf=before)["data"]["run"]["status"] == "pending"
+    assert (
+        shared.get(f"/job-runs/{run_id}", asOf=before)["data"]["run"]["status"]
+        == "pending"
+    )
     assert shared.get("/job-runs", asOf="2001-01-01T00:00:00Z")["meta"]["asOf"] == 0
     assert shared.get("/job-runs/counts", asOf=datetime.now(UTC).isoformat())["meta"][
         "position"
     ] == head(shared)
 
 
-def test_a_time_leads_to_an_event_also_where_positions_were_given_up(shared: SharedApi) -> None:
+def test_a_time_leads_to_an_event_also_where_positions_were_given_up(
+    shared: SharedApi,
+) -> None:
     shared.register()
     last = head(shared)
     with psycopg.connect(shared.database_url) as connection:
@@ -245,7 +304,12 @@ def test_a_time_leads_to_an_event_also_where_positions_were_given_up(shared: Sha
 def _places(shared: SharedApi) -> Iterator[str]:
     job = shared.register()
     run = shared.launch(job["slug"])
-    yield from ("/job-runs", "/job-runs/counts", f"/job-runs/{run['id']}", f"/jobs/{job['slug']}")
+    yield from (
+        "/job-runs",
+        "/job-runs/counts",
+        f"/job-runs/{run['id']}",
+        f"/jobs/{job['slug']}",
+    )
     yield f"/jobs/{job['slug']}/runs"
 
 
@@ -271,7 +335,11 @@ def test_what_is_to_come_or_makes_no_sense_is_refused(shared: SharedApi) -> None
             "0\x00": "must be",
         }.items():
             [issue] = issues_of(shared.client.get(path, params={"asOf": text}))
-            assert (issue["path"], hint in issue["message"]) == ("/asOf", True), (path, text, issue)
+            assert (issue["path"], hint in issue["message"]) == ("/asOf", True), (
+                path,
+                text,
+                issue,
+            )
         [issue] = issues_of(shared.client.get(path, params={"asOf": "1" * 41}))
         assert issue["path"] == "/asOf"
 
@@ -285,6 +353,8 @@ def test_the_document_names_the_parameter(shared: SharedApi) -> None:
         "/jobs/{slug}",
         "/jobs/{slug}/runs",
     ):
-        [parameter] = [one for one in paths[path]["get"]["parameters"] if one["name"] == "asOf"]
+        [parameter] = [
+            one for one in paths[path]["get"]["parameters"] if one["name"] == "asOf"
+        ]
         assert (parameter["in"], parameter["required"]) == ("query", False)
         assert "position" in parameter["description"]

@@ -57,11 +57,14 @@ class World:
 
     def counts(self, definition_id: UUID | None) -> dict[str, int]:
         found = Counter(
-            str(run["status"]) for run in self._runs(RunFilter(definition_id=definition_id))
+            str(run["status"])
+            for run in self._runs(RunFilter(definition_id=definition_id))
         )
         return {status: found[status] for status in STATUSES}
 
-    def page(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], bool]:
+    def page(
+        self, wanted: RunFilter, limit: int, offset: int
+    ) -> tuple[list[Row], bool]:
         runs = self._runs(wanted)[offset:]
         return runs[:limit], len(runs) > limit
 
@@ -78,7 +81,9 @@ class World:
                 wanted.definition_id is None
                 or run["job_definition_id"] == str(wanted.definition_id)
             )
-            and (wanted.before_position is None or _created(run) < wanted.before_position)
+            and (
+                wanted.before_position is None or _created(run) < wanted.before_position
+            )
             and (
                 text in str(job["slug"]).lower()
                 or text in str(job["name"]).lower()
@@ -144,11 +149,16 @@ class Asker:
                 if random.random() < 0.3
                 else None,  # type: ignore[arg-type]
             )
-            pages.append((wanted, random.choice((1, 7, 50)), random.choice((0, 0, 1, 10))))
+            pages.append(
+                (wanted, random.choice((1, 7, 50)), random.choice((0, 0, 1, 10)))
+            )
         return Question(
             position=random.randint(0, head),
             pages=pages,
-            run_ids=[*(UUID(str(run["id"])) for run in random.sample(runs, 3)), uuid4()],
+            run_ids=[
+                *(UUID(str(run["id"])) for run in random.sample(runs, 3)),
+                uuid4(),
+            ],
             slug=str(one["slug"]),
             definition_id=definition_id,
         )
@@ -189,13 +199,15 @@ async def _check(part: Parts, questions: Sequence[Question]) -> World:
 def _compare(world: World, question: Question) -> None:
     answers, jobs = question.answers, world.rows["job_definition"].values()
     assert answers["counts"] == world.counts(None), question.position
-    assert answers["counts of a job"] == world.counts(question.definition_id), question.position
-    assert answers["job"] == next((job for job in jobs if job["slug"] == question.slug), None), (
+    assert answers["counts of a job"] == world.counts(question.definition_id), (
         question.position
     )
-    assert answers["runs"] == [world.rows["job_run"].get(run_id) for run_id in question.run_ids], (
-        question.position
-    )
+    assert answers["job"] == next(
+        (job for job in jobs if job["slug"] == question.slug), None
+    ), question.position
+    assert answers["runs"] == [
+        world.rows["job_run"].get(run_id) for run_id in question.run_ids
+    ], question.position
     for page, answer in zip(question.pages, answers["pages"], strict=True):
         assert answer == world.page(*page), (question.position, page)
 
@@ -207,7 +219,10 @@ async def test_answers_about_200_random_positions_equal_a_fold_of_the_log(
     random = Random(5)
 
     async with parts(database_url) as part:
-        asker, checkpoints = Asker(part, random), Checkpoints(part.pool, part.files, every=40)
+        asker, checkpoints = (
+            Asker(part, random),
+            Checkpoints(part.pool, part.files, every=40),
+        )
         questions: list[Question] = []
 
         async def meanwhile() -> None:
@@ -226,12 +241,22 @@ async def test_answers_about_200_random_positions_equal_a_fold_of_the_log(
         with suppress(asyncio.CancelledError):
             await asking
         assert questions
-        assert query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[0][0] > 1
+        assert (
+            query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[
+                0
+            ][0]
+            > 1
+        )
         questions += [await asker.ask() for _ in range(POSITIONS)]
         query(database_url, "DELETE FROM run_checkpoints RETURNING 1")
         questions += [await asker.ask() for _ in range(POSITIONS // 2)]
         world = await _check(part, questions)
-        assert {status for status, count in world.counts(None).items() if count} == set(STATUSES)
+        assert {status for status, count in world.counts(None).items() if count} == set(
+            STATUSES
+        )
         assert {
-            topic for (topic,) in query(database_url, "SELECT DISTINCT topic FROM jobs_events")
+            topic
+            for (topic,) in query(
+                database_url, "SELECT DISTINCT topic FROM jobs_events"
+            )
         } >= TOPICS

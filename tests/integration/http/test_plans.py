@@ -96,17 +96,25 @@ def _check(plan: dict[str, Any], index: str) -> None:
 
 
 def test_every_look_up_and_list_uses_its_index(filled_url: str) -> None:
-    [(definition_id,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
+    [(definition_id,)] = query(
+        filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'"
+    )
     [(run_id,)] = query(filled_url, "SELECT id FROM job_runs OFFSET 777 LIMIT 1")
     assert isinstance(definition_id, UUID)
     _check(_plan(filled_url, lists.BY_ID, id=run_id), "job_runs_pkey")
     _check(_plan(filled_url, newest_first(RunFilter())), "job_runs_newest")
     _check(
-        _plan(filled_url, newest_first(RunFilter(before_position=50_000)), before_position=50_000),
+        _plan(
+            filled_url,
+            newest_first(RunFilter(before_position=50_000)),
+            before_position=50_000,
+        ),
         "job_runs_newest",
     )
     status = RunFilter(statuses=["failed"])
-    _check(_plan(filled_url, newest_first(status), status_0="failed"), "job_runs_by_status")
+    _check(
+        _plan(filled_url, newest_first(status), status_0="failed"), "job_runs_by_status"
+    )
     several = RunFilter(statuses=["failed", "expired"])
     _check(
         _plan(filled_url, newest_first(several), status_0="failed", status_1="expired"),
@@ -114,11 +122,15 @@ def test_every_look_up_and_list_uses_its_index(filled_url: str) -> None:
     )
     job = RunFilter(definition_id=definition_id)
     _check(
-        _plan(filled_url, newest_first(job), definition_id=definition_id), "job_runs_by_definition"
+        _plan(filled_url, newest_first(job), definition_id=definition_id),
+        "job_runs_by_definition",
     )
     both = RunFilter(definition_id=definition_id, statuses=["failed"])
     values = {"definition_id": definition_id, "status_0": "failed"}
-    _check(_plan(filled_url, newest_first(both), **values), "job_runs_by_definition_and_status")
+    _check(
+        _plan(filled_url, newest_first(both), **values),
+        "job_runs_by_definition_and_status",
+    )
 
 
 def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:
@@ -137,9 +149,13 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
     async with parts(filled_url) as part, part.pool.connection() as connection:
         row = await due.next_due(connection)
         assert row["next_at"] is not None
-    _check(_plan(filled_url, claims.FRONT_OF_QUEUE, now="now", limit=20), "job_runs_due")
+    _check(
+        _plan(filled_url, claims.FRONT_OF_QUEUE, now="now", limit=20), "job_runs_due"
+    )
     _check(_plan(filled_url, claims.front_of_queue(20), now="now"), "job_runs_due")
-    [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
+    [(keyed,)] = query(
+        filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'"
+    )
     _check(_plan(filled_url, claims.JOBS), "job_runs_waiting")
     _check(
         _plan(filled_url, claims.FIRST_OF_JOBS, now="now", limit=20, job_ids=[keyed]),
@@ -147,7 +163,9 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
     )
 
 
-def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(filled_url: str) -> None:
+def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(
+    filled_url: str,
+) -> None:
     with psycopg.connect(filled_url, autocommit=True) as connection:
         connection.execute(
             "UPDATE job_runs SET start_deadline_at = scheduled_at"
@@ -157,5 +175,10 @@ def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(filled
             "UPDATE job_runs SET cancel_requested_at = now() WHERE created_position % 5000 < 50"
         )
         connection.execute("VACUUM (ANALYZE) job_runs")
-    _check(_plan(filled_url, due.OVERDUE, now="now", limit=20), "job_runs_start_deadline")
-    _check(_plan(filled_url, due.CANCEL_REQUESTED, worker_id="worker"), "job_runs_to_cancel")
+    _check(
+        _plan(filled_url, due.OVERDUE, now="now", limit=20), "job_runs_start_deadline"
+    )
+    _check(
+        _plan(filled_url, due.CANCEL_REQUESTED, worker_id="worker"),
+        "job_runs_to_cancel",
+    )

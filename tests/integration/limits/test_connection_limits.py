@@ -65,7 +65,9 @@ def test_a_long_path_is_a_431_too(shared: SharedApi) -> None:
 
 
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nX: "])
-def test_a_head_without_end_is_refused_while_it_comes(shared: SharedApi, start: bytes) -> None:
+def test_a_head_without_end_is_refused_while_it_comes(
+    shared: SharedApi, start: bytes
+) -> None:
     with raw_socket(base(shared)) as socket:
         socket.send(start)
         for _ in range(100):
@@ -76,14 +78,18 @@ def test_a_head_without_end_is_refused_while_it_comes(shared: SharedApi, start: 
 def test_a_large_head_is_read_and_so_is_the_next(shared: SharedApi) -> None:
     with raw_socket(base(shared)) as socket:
         for _ in range(3):
-            socket.head("GET /health", *[f"X-{number}: {'x' * 600}" for number in range(100)])
+            socket.head(
+                "GET /health", *[f"X-{number}: {'x' * 600}" for number in range(100)]
+            )
             assert socket.answer().status == 200
             socket.head("POST /jobs", "Content-Length: 60000")
             socket.send(b"x" * 60_000)
             assert socket.answer().status == 415
 
 
-def test_what_is_no_http_is_refused_in_the_words_of_all_refusals(shared: SharedApi) -> None:
+def test_what_is_no_http_is_refused_in_the_words_of_all_refusals(
+    shared: SharedApi,
+) -> None:
     with raw_socket(base(shared)) as socket:
         socket.send(b"\x16\x03\x01 hello\r\n\r\n")
         check_refused(socket, 400, "invalid_http")
@@ -117,7 +123,9 @@ def test_a_connection_on_which_no_request_begins_is_closed(
         assert socket.is_closed_by_server()
 
 
-@pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(
+    "framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"]
+)
 def test_an_unfinished_body_is_a_408(limited: InProcessApi, framing: str) -> None:
     with raw_socket(base(limited)) as socket:
         socket.head("POST /jobs", "Content-Type: application/json", framing)
@@ -126,7 +134,9 @@ def test_an_unfinished_body_is_a_408(limited: InProcessApi, framing: str) -> Non
 
 def test_a_body_that_trickles_in_is_a_408(limited: InProcessApi) -> None:
     with raw_socket(base(limited)) as socket:
-        socket.head("POST /jobs", "Content-Type: application/json", "Content-Length: 100000")
+        socket.head(
+            "POST /jobs", "Content-Type: application/json", "Content-Length: 100000"
+        )
         for _ in range(40):
             socket.send_if_open(b" ")
             sleep(0.05)
@@ -135,7 +145,9 @@ def test_a_body_that_trickles_in_is_a_408(limited: InProcessApi) -> None:
 
 def test_a_body_that_comes_steadily_has_its_time(limited: InProcessApi) -> None:
     with raw_socket(base(limited)) as socket:
-        socket.head("POST /jobs", "Content-Type: application/json", "Content-Length: 500000")
+        socket.head(
+            "POST /jobs", "Content-Type: application/json", "Content-Length: 500000"
+        )
         for _ in range(25):
             socket.send(b" " * 20_000)
             sleep(0.07)
@@ -145,13 +157,21 @@ def test_a_body_that_comes_steadily_has_its_time(limited: InProcessApi) -> None:
 def test_requests_one_behind_the_other_are_answered_in_order(shared: SharedApi) -> None:
     with raw_socket(base(shared)) as socket:
         paths = ["/health", "/nowhere", "/jobs", "/nowhere", "/health"]
-        socket.send(b"".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in paths))
+        socket.send(
+            b"".join(
+                f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in paths
+            )
+        )
         assert [socket.answer().status for _ in paths] == [200, 404, 200, 404, 200]
 
 
-def test_a_flood_of_requests_on_one_connection_is_answered_one_by_one(shared: SharedApi) -> None:
+def test_a_flood_of_requests_on_one_connection_is_answered_one_by_one(
+    shared: SharedApi,
+) -> None:
     with raw_socket(base(shared)) as socket:
-        sending = Thread(target=socket.send, args=(b"GET /health HTTP/1.1\r\n\r\n" * 3_000,))
+        sending = Thread(
+            target=socket.send, args=(b"GET /health HTTP/1.1\r\n\r\n" * 3_000,)
+        )
         sending.start()
         assert {socket.answer().status for _ in range(3_000)} == {200}
         sending.join()
@@ -159,7 +179,9 @@ def test_a_flood_of_requests_on_one_connection_is_answered_one_by_one(shared: Sh
 
 def test_who_waits_longest_makes_room_for_who_comes(limited: InProcessApi) -> None:
     with ExitStack() as stack:
-        idle = [stack.enter_context(raw_socket(base(limited))) for _ in range(CONNECTIONS)]
+        idle = [
+            stack.enter_context(raw_socket(base(limited))) for _ in range(CONNECTIONS)
+        ]
         with raw_socket(base(limited)) as late:
             late.head("GET /health")
             assert late.answer().status == 200
@@ -170,7 +192,9 @@ def test_who_waits_longest_makes_room_for_who_comes(limited: InProcessApi) -> No
 
 def test_where_all_are_busy_who_comes_is_refused(limited: InProcessApi) -> None:
     with ExitStack() as stack:
-        busy = [stack.enter_context(raw_socket(base(limited))) for _ in range(CONNECTIONS)]
+        busy = [
+            stack.enter_context(raw_socket(base(limited))) for _ in range(CONNECTIONS)
+        ]
         for socket in busy:
             socket.head("GET /events/stream")
             assert socket.answer().status == 200
@@ -190,7 +214,10 @@ def test_an_idle_connection_is_closed(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.http.connections.KEEP_ALIVE_S", 1)
-    with in_process(database_url, tmp_path / "data") as api, raw_socket(base(api)) as socket:
+    with (
+        in_process(database_url, tmp_path / "data") as api,
+        raw_socket(base(api)) as socket,
+    ):
         socket.head("GET /health")
         assert socket.answer().status == 200
         assert socket.is_closed_by_server()

@@ -24,7 +24,10 @@ async def test_a_connection_cut_at_any_step_never_turns_a_success_into_an_error(
     database_url: str, when: Literal["before", "after"]
 ) -> None:
     steps = 0
-    async with Proxy(database_url) as proxy, parts(database_url, writer_url=proxy.url) as part:
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url) as part,
+    ):
         slug = await registered(part.jobs)
         for step in range(1, ENOUGH_STEPS):
             cut = proxy.cut_at(step, when)
@@ -87,7 +90,9 @@ async def test_a_commit_whose_fate_cannot_be_found_out_is_said_to_be_unknown(
         await refusing
         # What was sent did commit; the answer names the id, so that the client can look.
         [run_id] = unknown.value.aggregate_ids
-        assert query(database_url, "SELECT count(*) FROM job_runs WHERE id = %s", run_id) == [(1,)]
+        assert query(
+            database_url, "SELECT count(*) FROM job_runs WHERE id = %s", run_id
+        ) == [(1,)]
 
 
 async def test_events_and_rows_appear_together_for_every_reader(
@@ -96,7 +101,9 @@ async def test_events_and_rows_appear_together_for_every_reader(
     """However often one looks, the table shows exactly the runs that the log has."""
 
     slug = await registered(part.jobs)
-    launching = asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(300)))
+    launching = asyncio.gather(
+        *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(300))
+    )
     looks = 0
     while not launching.done():
         [(log, table)] = await asyncio.to_thread(
@@ -116,7 +123,9 @@ async def test_stopping_finishes_what_waits_and_refuses_what_is_new(
         *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(5))
     )
     assert len(definition_ready) == 5
-    launches = [asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(50)]
+    launches = [
+        asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(50)
+    ]
     await launches[0]
     await part.writer.stop()
     acknowledged = 0

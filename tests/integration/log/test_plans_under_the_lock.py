@@ -77,7 +77,11 @@ def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
         if node["Node Type"] == "Seq Scan" and node["Relation Name"] != "archived_runs"
     ]
     assert not scans, nodes
-    looked_up = [node for node in nodes if node.get("Index Name") == index and "Index Cond" in node]
+    looked_up = [
+        node
+        for node in nodes
+        if node.get("Index Name") == index and "Index Cond" in node
+    ]
     assert looked_up, nodes
 
 
@@ -85,10 +89,13 @@ async def test_the_writer_keeps_its_plans(small_url: str) -> None:
     async with parts(small_url) as part:
         await part.worker("worker")
         for slots in (1, 2, 3, 4) * 5:
-            await asyncio.gather(*(part.jobs.launch("job", Launch(), TESTER) for _ in range(slots)))
+            await asyncio.gather(
+                *(part.jobs.launch("job", Launch(), TESTER) for _ in range(slots))
+            )
             claims = await part.executions.claim("worker", slots)
             results = (
-                part.executions.succeed(one.run.id, one.holder, None, Report()) for one in claims
+                part.executions.succeed(one.run.id, one.holder, None, Report())
+                for one in claims
             )
             await asyncio.gather(*results)
         connection = part.writer._connection

@@ -28,15 +28,21 @@ SHAPE = """
     WHERE table_schema = 'public' ORDER BY 1, 2
 """
 
-INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+INDEXES = (
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+)
 
 
-async def test_up_down_to_nothing_and_up_again_on_a_database_with_data(database_url: str) -> None:
+async def test_up_down_to_nothing_and_up_again_on_a_database_with_data(
+    database_url: str,
+) -> None:
     async def fill() -> None:
         async with parts(database_url) as part:
             await part.jobs.seed()
             slug = await registered(part.jobs)
-            await asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(20)))
+            await asyncio.gather(
+                *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(20))
+            )
 
     await fill()
     before = query(database_url, SHAPE), query(database_url, INDEXES)
@@ -48,7 +54,9 @@ async def test_up_down_to_nothing_and_up_again_on_a_database_with_data(database_
 
 
 def test_each_step_goes_down_and_up_again(database_url: str) -> None:
-    steps = sorted(path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py"))
+    steps = sorted(
+        path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py")
+    )
     after = query(database_url, SHAPE)
     for below in [*reversed(steps[:-1]), "base"]:
         runner.downgrade(database_url, below)
@@ -58,7 +66,9 @@ def test_each_step_goes_down_and_up_again(database_url: str) -> None:
 
 
 def test_the_code_expects_the_newest_migration() -> None:
-    versions = [path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py")]
+    versions = [
+        path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py")
+    ]
     assert max(versions) == runner.HEAD
 
 
@@ -70,7 +80,9 @@ def test_the_trigger_takes_the_lock_that_the_writer_takes() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
-def test_the_migrated_tables_are_what_the_folds_write(database_url: str, table: Table) -> None:
+def test_the_migrated_tables_are_what_the_folds_write(
+    database_url: str, table: Table
+) -> None:
     types = {"timestamp with time zone": "timestamptz"}
     rows = query(
         database_url,

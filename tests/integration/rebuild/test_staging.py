@@ -35,7 +35,9 @@ def rows_with(values: list[tuple[Json, str]]) -> list[Row]:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=50,
 )
 @given(ROWS)
 def test_copied_rows_are_the_written_ones(
@@ -51,7 +53,9 @@ def test_copied_rows_are_the_written_ones(
             staging.copy_sql(TABLE, staging.expected(TABLE)).encode()
         ) as copy:
             copy.write("".join(map(line, rows)))
-        assert connection.execute(staging.differences_sql(TABLE).encode()).fetchall() == []
+        assert (
+            connection.execute(staging.differences_sql(TABLE).encode()).fetchall() == []
+        )
         _check_json_comes_back(connection)
         connection.rollback()
 

@@ -6,7 +6,13 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of, unique
+from tests.integration.shared_api import (
+    Json,
+    SharedApi,
+    check_failure,
+    issues_of,
+    unique,
+)
 from tests.integration.streams import server_sent, stream
 from tests.support.stream.told import check_marks, is_job, of_events, tell_now, told_of
 
@@ -20,7 +26,9 @@ def slug(shared: SharedApi) -> str:
         run = shared.launch(job["slug"])
         shared.launch(other["slug"])
         shared.client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
-    shared.client.patch(f"/jobs/{job['slug']}", json={"name": "Renamed"}).raise_for_status()
+    shared.client.patch(
+        f"/jobs/{job['slug']}", json={"name": "Renamed"}
+    ).raise_for_status()
     app = {"id": unique("app"), "name": "An app", "repoUrl": "/srv/x"}
     shared.client.post("/apps", json=app).raise_for_status()
     return str(job["slug"])
@@ -35,7 +43,9 @@ def log(shared: SharedApi, slug: str) -> Json:
     return {**row, "slug": slug}
 
 
-async def test_a_client_resumes_from_every_position(shared: SharedApi, log: Json) -> None:
+async def test_a_client_resumes_from_every_position(
+    shared: SharedApi, log: Json
+) -> None:
     for after in range(log["head"] + 1):
         expected = await tell_now(shared.database_url, after)
         with stream(shared, after=after, logId=log["id"].upper()) as opened:
@@ -44,7 +54,9 @@ async def test_a_client_resumes_from_every_position(shared: SharedApi, log: Json
         check_marks(received)
 
 
-def test_the_ack_says_from_where_the_client_will_be_served(shared: SharedApi, log: Json) -> None:
+def test_the_ack_says_from_where_the_client_will_be_served(
+    shared: SharedApi, log: Json
+) -> None:
     with stream(shared, after=3) as opened, server_sent(shared, after=3) as events:
         ack, same = opened.next(), events.next()
         assert set(ack) == {"type", "data", "emittedAt"}
@@ -62,7 +74,9 @@ def test_the_ack_says_from_where_the_client_will_be_served(shared: SharedApi, lo
         assert events.last_id == str(log["head"])
 
 
-async def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: Json) -> None:
+async def test_after_what_was_missed_comes_what_happens(
+    shared: SharedApi, log: Json
+) -> None:
     del log
     with stream(shared, after=0) as opened, server_sent(shared, after=0) as events:
         opened.until_served(3)
@@ -71,7 +85,8 @@ async def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: 
         opened.until_served(expected[-1].position)
         events.until(
             lambda message: (
-                message.get("position") == expected[-1].position and "more" not in message
+                message.get("position") == expected[-1].position
+                and "more" not in message
             )
         )
     for received in (opened.received, events.received):
@@ -84,7 +99,9 @@ async def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(
     shared: SharedApi, log: Json
 ) -> None:
     expected = await tell_now(shared.database_url)
-    for cut in range(1, len(expected) + 2):  # Also between two messages of one position.
+    for cut in range(
+        1, len(expected) + 2
+    ):  # Also between two messages of one position.
         with server_sent(shared, after=0) as events:
             for _ in range(cut):
                 events.next()
@@ -98,12 +115,16 @@ async def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(
             if len(seen) < len(expected):
                 events.until(
                     lambda message: (
-                        message.get("position", 0) >= log["head"] and "more" not in message
+                        message.get("position", 0) >= log["head"]
+                        and "more" not in message
                     )
                 )
             else:
                 events.next()
-        assert seen + [told_of(message) for message in of_events(events.received)] == expected
+        assert (
+            seen + [told_of(message) for message in of_events(events.received)]
+            == expected
+        )
 
 
 FILTERS: list[tuple[str, set[str]]] = [
@@ -111,7 +132,10 @@ FILTERS: list[tuple[str, set[str]]] = [
     ("job.run.pending", {"pending"}),
     (" job.run.canceled , job.run.pending", {"canceled", "pending"}),
     ("job.*", {"job.definition.updated", "pending", "canceled", "updated"}),
-    ("repository.*,build.updated", {"repository.updated", "repository.ingestion-event"}),
+    (
+        "repository.*,build.updated",
+        {"repository.updated", "repository.ingestion-event"},
+    ),
     (
         "repository.ingestion-event,job.definition.*",
         {"repository.ingestion-event", "job.definition.updated"},
@@ -126,7 +150,9 @@ async def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_positi
 ) -> None:
     wanted = {kind if "." in kind else f"job.run.{kind}" for kind in kinds}
     expected = [
-        told for told in await tell_now(shared.database_url) if "*" in kinds or told.type in wanted
+        told
+        for told in await tell_now(shared.database_url)
+        if "*" in kinds or told.type in wanted
     ]
     with (
         stream(shared, after=0, types=types) as opened,
@@ -141,10 +167,16 @@ async def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_positi
     assert "*" in kinds or {told.type for told in expected} == wanted
 
 
-async def test_only_the_wanted_job_is_told_ignoring_case(shared: SharedApi, log: Json) -> None:
+async def test_only_the_wanted_job_is_told_ignoring_case(
+    shared: SharedApi, log: Json
+) -> None:
     slug = log["slug"].swapcase()
     expected = list(filter(is_job(slug), await tell_now(shared.database_url)))
-    assert {told.type.rpartition(".")[2] for told in expected} == {"pending", "canceled", "updated"}
+    assert {told.type.rpartition(".")[2] for told in expected} == {
+        "pending",
+        "canceled",
+        "updated",
+    }
     with stream(shared, after=0, job=slug) as opened:
         received = opened.until_served(log["head"])
     assert [told_of(message) for message in of_events(received)] == expected
@@ -166,7 +198,10 @@ async def test_filters_hold_for_what_happens_as_well(shared: SharedApi) -> None:
         head = (await tell_now(shared.database_url))[-1].position
         received = opened.until_served(head)
     told = of_events(received)
-    assert [message["type"] for message in told] == ["job.run.pending", "job.run.canceled"]
+    assert [message["type"] for message in told] == [
+        "job.run.pending",
+        "job.run.canceled",
+    ]
     assert not any("more" in message for message in told)
 
 
@@ -192,7 +227,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 def closed_with(shared: SharedApi, query: Json) -> tuple[int, str]:
     """Return code and reason of a connection that the server ends before it says anything."""
-    with stream(shared, **query) as opened, pytest.raises(ConnectionClosedError) as refused:
+    with (
+        stream(shared, **query) as opened,
+        pytest.raises(ConnectionClosedError) as refused,
+    ):
         opened.next()
     assert refused.value.rcvd is not None
     return refused.value.rcvd.code, refused.value.rcvd.reason
@@ -206,11 +244,15 @@ def test_what_cannot_be_meant_is_refused_in_words(
     assert issue["path"] == path
     code, reason = closed_with(shared, query)
     assert code == 1008
-    assert reason == f"{path[1:]}: {issue['message']}".encode()[:123].decode(errors="ignore")
+    assert reason == f"{path[1:]}: {issue['message']}".encode()[:123].decode(
+        errors="ignore"
+    )
 
 
 def test_a_last_event_id_that_is_no_position_is_refused(shared: SharedApi) -> None:
-    [issue] = issues_of(shared.client.get("/events/stream", headers={"Last-Event-ID": "x"}))
+    [issue] = issues_of(
+        shared.client.get("/events/stream", headers={"Last-Event-ID": "x"})
+    )
     assert issue["path"] == "/Last-Event-ID"
 
 
@@ -219,9 +261,15 @@ async def test_a_position_beyond_the_head_is_an_error_not_a_silence(
 ) -> None:
     head = (await tell_now(shared.database_url))[-1].position
     message = f"position {head + 1} is beyond the head {head}: read anew what you need, begin there"
-    for request in ({"params": {"after": head + 1}}, {"headers": {"Last-Event-ID": str(head + 1)}}):
+    for request in (
+        {"params": {"after": head + 1}},
+        {"headers": {"Last-Event-ID": str(head + 1)}},
+    ):
         check_failure(
-            shared.client.get("/events/stream", **request), 409, "position_beyond_head", message
+            shared.client.get("/events/stream", **request),
+            409,
+            "position_beyond_head",
+            message,
         )
     assert closed_with(shared, {"after": head + 1}) == (1008, message)
     assert closed_with(shared, {"after": "9" * 18})[0] == 1008
@@ -237,7 +285,9 @@ def test_a_position_of_another_log_is_an_error(shared: SharedApi, log: Json) -> 
     assert closed_with(shared, {"logId": "another"}) == (1008, answer.json()["error"])
 
 
-def test_server_sent_events_are_not_kept_by_anybody_on_the_way(shared: SharedApi) -> None:
+def test_server_sent_events_are_not_kept_by_anybody_on_the_way(
+    shared: SharedApi,
+) -> None:
     with server_sent(shared) as events:
         headers = events.answer.headers
         assert headers["Content-Type"] == "text/event-stream; charset=utf-8"

@@ -37,7 +37,9 @@ def client_that_never_reads(api: Process, path: str) -> Iterator[socket.socket]:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         connection.connect((host, int(port)))
         upgrade = UPGRADE if path.startswith("/ws") else ""
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{upgrade}\r\n".encode())
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{upgrade}\r\n".encode()
+        )
         assert connection.recv(12) in {b"HTTP/1.1 101", b"HTTP/1.1 200"}
         yield connection
 
@@ -48,7 +50,10 @@ def is_held_by_server(connection: socket.socket) -> bool:
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         local, remote, inode = fields[1], fields[2], fields[9]
-        if (int(local.split(":")[1], 16), int(remote.split(":")[1], 16)) == (theirs, ours):
+        if (int(local.split(":")[1], 16), int(remote.split(":")[1], 16)) == (
+            theirs,
+            ours,
+        ):
             return inode != "0"
     return False
 
@@ -71,7 +76,9 @@ def register(client: httpx.Client) -> str:
 
 
 def launch(client: httpx.Client, slug: str, **context: str) -> str:
-    answer = client.post(f"/jobs/{slug}/run", json={"context": context}).raise_for_status()
+    answer = client.post(
+        f"/jobs/{slug}/run", json={"context": context}
+    ).raise_for_status()
     return str(answer.json()["data"]["id"])
 
 
@@ -119,7 +126,9 @@ def test_clients_that_stop_reading_while_they_catch_up_cost_little_and_hold_no_c
         before = memory_mb(api)
         for number in range(STALLED):
             stack.enter_context(
-                client_that_never_reads(api, ("/ws?after=0", "/events/stream?after=0")[number % 2])
+                client_that_never_reads(
+                    api, ("/ws?after=0", "/events/stream?after=0")[number % 2]
+                )
             )
         with stream(client, after=0, job=slug) as fast:
             for run_id in runs:  # All of the log goes past the stalled clients.
@@ -133,7 +142,9 @@ def test_clients_that_stop_reading_while_they_catch_up_cost_little_and_hold_no_c
             late.until(pending(fresh))
 
 
-def test_a_server_that_stops_does_not_wait_for_streams(client: httpx.Client, api: Process) -> None:
+def test_a_server_that_stops_does_not_wait_for_streams(
+    client: httpx.Client, api: Process
+) -> None:
     slug = register(client)
     runs = [launch(client, slug, big=BIG) for _ in range(50)]
     with (
@@ -151,7 +162,9 @@ def test_a_server_that_stops_does_not_wait_for_streams(client: httpx.Client, api
         with pytest.raises(ConnectionClosed) as closed:
             opened.until(lambda _: False)
         assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1012  # The word for a server that restarts: connect again.
+        assert (
+            closed.value.rcvd.code == 1012
+        )  # The word for a server that restarts: connect again.
         assert api.popen.wait(20) == 0
         assert monotonic() - started < CLOSE_CLIENTS_S + 3
     assert [line for line in api.errors if "Traceback" in line or "ERROR" in line] == []

@@ -11,7 +11,13 @@ import threading
 import time
 from pathlib import Path
 
-from apphub_jobs.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
+from apphub_jobs.contract import (
+    Handler,
+    JobResult,
+    JobRunContext,
+    PermanentError,
+    RetryAfter,
+)
 from tests.support.handlers.harmful import (
     flood,
     grow,
@@ -89,7 +95,10 @@ def echo(context: JobRunContext) -> JobResult:
     print("printed by the handler")
     context.logger.info("logged by the handler")
     return JobResult(
-        result={"parameters": dict(context.parameters), "attempt": context.run["attempt"]},
+        result={
+            "parameters": dict(context.parameters),
+            "attempt": context.run["attempt"],
+        },
         metrics={"seen": len(context.parameters)},
         context={"handler": "echo"},
     )
@@ -129,7 +138,8 @@ def succeed_at_third(context: JobRunContext) -> JobResult:
 def as_told(context: JobRunContext) -> JobResult:
     """End with the status that the parameters name."""
     return JobResult(
-        status=context.parameters["status"], error_message=context.parameters.get("message")
+        status=context.parameters["status"],
+        error_message=context.parameters.get("message"),
     )
 
 
@@ -141,7 +151,11 @@ def exit_process(context: JobRunContext) -> None:
 def environment(_: JobRunContext) -> JobResult:
     """Return what the process sees."""
     return JobResult(
-        result={"environment": dict(os.environ), "directory": str(Path.cwd()), "path": sys.path}
+        result={
+            "environment": dict(os.environ),
+            "directory": str(Path.cwd()),
+            "path": sys.path,
+        }
     )
 
 

@@ -7,7 +7,12 @@ from random import Random
 from uuid import UUID
 
 from domain.commands.executions import Claim
-from domain.errors import ConflictError, InvalidInputError, VersionConflictError, WorkerBuriedError
+from domain.errors import (
+    ConflictError,
+    InvalidInputError,
+    VersionConflictError,
+    WorkerBuriedError,
+)
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report
 from tests.support.logs import TESTER, Parts, registered
@@ -67,7 +72,9 @@ class Driver:
             # Ids derived from keys are in no order of time.
             idempotency_key=str(self._random.random()) if 0.25 < pick < 0.5 else None,
         )
-        launched = await self._part.jobs.launch(self._random.choice(SLUGS), launch, TESTER)
+        launched = await self._part.jobs.launch(
+            self._random.choice(SLUGS), launch, TESTER
+        )
         self._run_ids.append(launched.run_id)
 
     async def _claim(self) -> None:
@@ -91,7 +98,9 @@ class Driver:
             await executions.progress(run_id, holder, report)
             return
         self._claims.remove(claim)
-        failure = Failure("by chance", permanent=self._random.random() < 0.2, retry_after_ms=0)
+        failure = Failure(
+            "by chance", permanent=self._random.random() < 0.2, retry_after_ms=0
+        )
         ends: list[Callable[[], Awaitable[None]]] = [
             lambda: executions.succeed(run_id, holder, {"fine": True}, report),
             lambda: executions.succeed(run_id, holder, None, report),
@@ -120,10 +129,14 @@ class Driver:
 
     async def _revise(self) -> None:
         name = self._random.choice(WORDS)
-        await self._part.jobs.revise_job(self._random.choice(SLUGS), {"name": name}, None, TESTER)
+        await self._part.jobs.revise_job(
+            self._random.choice(SLUGS), {"name": name}, None, TESTER
+        )
 
 
-async def make_history(part: Parts, random: Random, steps: int, drivers: int = 4) -> None:
+async def make_history(
+    part: Parts, random: Random, steps: int, drivers: int = 4
+) -> None:
     """Let some drivers make a history together."""
     for slug in SLUGS:
         await registered(part.jobs, slug)

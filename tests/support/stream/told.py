@@ -34,7 +34,10 @@ def told_of(message: dict[str, Any]) -> Told:
     kind, data = message["type"], message["data"]
     shown = None if kind in {"repository.updated", "build.updated"} else data
     return Told(
-        message["position"], kind, shown, (data.get("run") or data.get("job") or {}).get("slug")
+        message["position"],
+        kind,
+        shown,
+        (data.get("run") or data.get("job") or {}).get("slug"),
     )
 
 
@@ -46,7 +49,13 @@ async def tell(reader: Reader, after: int = 0) -> list[Told]:
             for message in messages(step.event, step.before, step.after):
                 data = orjson.loads(orjson.dumps(message.data))
                 found.append(
-                    told_of({"position": step.event.position, "type": message.type, "data": data})
+                    told_of(
+                        {
+                            "position": step.event.position,
+                            "type": message.type,
+                            "data": data,
+                        }
+                    )
                 )
         after = events[-1].position
     return found

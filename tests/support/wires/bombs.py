@@ -72,7 +72,9 @@ def unfinished_heads(url: str) -> list[RawSocket]:
 
 
 def unfinished_bodies(url: str) -> list[RawSocket]:
-    head = f"POST /jobs HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: 1000000\r\n\r\n"
+    head = (
+        f"POST /jobs HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: 1000000\r\n\r\n"
+    )
     return open_and_send(url, MANY, head.encode() + b" " * 900_000)
 
 

@@ -26,7 +26,9 @@ DEFAULTS: JsonObject = {
 
 def credentials(tmp_path: Path, content: object) -> dict[str, str]:
     file = tmp_path / "credentials.json"
-    file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    file.write_text(
+        content if isinstance(content, str) else json.dumps(content), encoding="utf-8"
+    )
     return {"APPHUB_GIT_CREDENTIALS": str(file)}
 
 
@@ -50,15 +52,24 @@ def test_without_any_variable_all_is_as_usual() -> None:
         ("APPHUB_KEEP_IMAGES", "No", {"ociDir": None}),
         ("APPHUB_BASE_IMAGES", "/bases", {"baseImages": "/bases"}),
         ("APPHUB_LOCAL_REPOSITORIES", "off", {"allowLocalPaths": False}),
-        ("DOCKER_HOST", "unix:///run/docker.sock", {"dockerHost": "unix:///run/docker.sock"}),
+        (
+            "DOCKER_HOST",
+            "unix:///run/docker.sock",
+            {"dockerHost": "unix:///run/docker.sock"},
+        ),
         ("APPHUB_BUILDER", "", {}),
         ("APPHUB_CLONE_TIMEOUT_MS", "5000", {"cloneTimeoutMs": 5_000}),
         ("APPHUB_CLONE_MAX_BYTES", "1000000", {"cloneMaxBytes": 1_000_000}),
         ("APPHUB_CLONE_MAX_ENTRIES", " 10 ", {"cloneMaxEntries": 10}),
     ],
 )
-def test_each_variable_decides_one_thing(name: str, value: str, changed: JsonObject) -> None:
-    assert handler_settings({name: value}, DATA)[BUILD_ENTRY_POINT] == {**DEFAULTS, **changed}
+def test_each_variable_decides_one_thing(
+    name: str, value: str, changed: JsonObject
+) -> None:
+    assert handler_settings({name: value}, DATA)[BUILD_ENTRY_POINT] == {
+        **DEFAULTS,
+        **changed,
+    }
 
 
 @pytest.mark.parametrize(
@@ -93,14 +104,26 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
                 "password": {"file": str(secret)},
                 "allowHttp": True,
             },
-            "ssh.example": {"sshKeyFile": "/keys/id", "knownHostsFile": "/keys/known_hosts"},
+            "ssh.example": {
+                "sshKeyFile": "/keys/id",
+                "knownHostsFile": "/keys/known_hosts",
+            },
         },
     )
-    for settings in handler_settings({**given, "TOKEN": "from a variable"}, DATA).values():
+    for settings in handler_settings(
+        {**given, "TOKEN": "from a variable"}, DATA
+    ).values():
         assert settings["credentials"] == {
             "github.com": {"username": "bot", "password": "from a variable"},
-            "git.example:8443": {"username": "bot", "password": "from a file", "allowHttp": True},
-            "ssh.example": {"sshKeyFile": "/keys/id", "knownHostsFile": "/keys/known_hosts"},
+            "git.example:8443": {
+                "username": "bot",
+                "password": "from a file",
+                "allowHttp": True,
+            },
+            "ssh.example": {
+                "sshKeyFile": "/keys/id",
+                "knownHostsFile": "/keys/known_hosts",
+            },
         }
 
 

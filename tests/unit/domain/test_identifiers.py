@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import identifiers
-from domain.identifiers import definition_id, event_id, repository_id, run_id_for_key, uuid7
+from domain.identifiers import (
+    definition_id,
+    event_id,
+    repository_id,
+    run_id_for_key,
+    uuid7,
+)
 
 A = UUID(int=1)
 
@@ -15,7 +21,10 @@ A = UUID(int=1)
 def test_derived_ids_are_part_of_the_disk_format() -> None:
     assert str(definition_id("report")) == "923bb5b5-3b6b-500f-ab2c-e3ebd3b92ae4"
     assert str(repository_id("shop")) == "d3e0f58b-cb8c-58d1-b6d5-2733ae6e499c"
-    assert str(run_id_for_key("anna", "report", "k1")) == "d0cde311-3c53-5978-a435-7c87c832d141"
+    assert (
+        str(run_id_for_key("anna", "report", "k1"))
+        == "d0cde311-3c53-5978-a435-7c87c832d141"
+    )
     assert str(event_id(A, 1)) == "c6ae59cd-4100-5d14-850d-f8202b722a98"
 
 
@@ -67,7 +76,9 @@ def test_a_new_id_is_a_version_7_uuid_that_holds_its_time(
     st.binary(min_size=10, max_size=10),
     st.binary(min_size=10, max_size=10),
 )
-def test_a_later_id_sorts_behind_an_earlier_one(unix_ms: int, one: bytes, other: bytes) -> None:
+def test_a_later_id_sorts_behind_an_earlier_one(
+    unix_ms: int, one: bytes, other: bytes
+) -> None:
     assert uuid7(unix_ms, one) < uuid7(unix_ms + 1, other)
     assert str(uuid7(unix_ms, one)) < str(uuid7(unix_ms + 1, other))
 

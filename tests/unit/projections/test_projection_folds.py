@@ -63,7 +63,9 @@ FOUND = Ingested(
 )
 
 
-def steps(table: Table, events: list[Envelope]) -> list[tuple[Envelope, Row | None, Row]]:
+def steps(
+    table: Table, events: list[Envelope]
+) -> list[tuple[Envelope, Row | None, Row]]:
     """Return each event with the row before and after it."""
     seen: list[tuple[Envelope, Row | None, Row]] = []
     row: Row | None = None
@@ -94,7 +96,9 @@ def told_types(run: JobRun) -> list[list[str]]:
 def definition_events() -> list[Envelope]:
     definition = JobDefinition.register("Report", SPEC, 1, at(0))
     definition.revise(
-        {"timeout_ms": None, "retry_policy": {"maxAttempts": 2}, "metadata": "x"}, 5, at(10)
+        {"timeout_ms": None, "retry_policy": {"maxAttempts": 2}, "metadata": "x"},
+        5,
+        at(10),
     )
     return stored(definition)
 
@@ -125,7 +129,11 @@ def registered() -> JsonObject:
 
 
 def revised() -> JsonObject:
-    changes: JsonObject = {"timeoutMs": None, "retryPolicy": {"maxAttempts": 2}, "metadata": "x"}
+    changes: JsonObject = {
+        "timeoutMs": None,
+        "retryPolicy": {"maxAttempts": 2},
+        "metadata": "x",
+    }
     return {**registered(), **changes, "version": 5, "updatedAt": iso(10)}
 
 
@@ -190,7 +198,10 @@ REPOSITORY_STEPS: list[JsonObject] = [
 
 
 def shown_steps() -> list[JsonObject]:
-    return [{**ADDED, **step, "updatedAt": iso(ms)} for ms, step in enumerate(REPOSITORY_STEPS)]
+    return [
+        {**ADDED, **step, "updatedAt": iso(ms)}
+        for ms, step in enumerate(REPOSITORY_STEPS)
+    ]
 
 
 def test_an_app_is_shown_whole_after_each_step_of_its_ingestions() -> None:
@@ -220,8 +231,12 @@ def test_each_step_of_an_ingestion_is_in_its_history() -> None:
     assert repositories.history_entry(events[9], "Shop") is None
     entries = [repositories.history_entry(event, "Shop") for event in events[1:9]]
     names = ("status", "message", "attempt", "commitSha", "durationMs", "jobRunId")
-    assert [tuple(entry[name] for name in names) for entry in entries if entry] == HISTORY
-    assert [entry["createdAt"] for entry in entries if entry] == [iso(ms) for ms in range(1, 9)]
+    assert [
+        tuple(entry[name] for name in names) for entry in entries if entry
+    ] == HISTORY
+    assert [entry["createdAt"] for entry in entries if entry] == [
+        iso(ms) for ms in range(1, 9)
+    ]
     assert {entry["repositoryId"] for entry in entries if entry} == {"Shop"}
     assert [entry["id"] for entry in entries if entry] == [
         event.present()["eventId"] for event in events[1:9]
@@ -236,7 +251,10 @@ def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None
     assert messages[9] == [("repository.updated", {"repository": shown[9]})]
     assert messages[1:9] == [
         [
-            ("repository.ingestion-event", {"event": repositories.history_entry(event, "Shop")}),
+            (
+                "repository.ingestion-event",
+                {"event": repositories.history_entry(event, "Shop")},
+            ),
             ("repository.updated", {"repository": after}),
         ]
         for event, after in zip(events[1:9], shown[1:9], strict=True)
@@ -248,4 +266,6 @@ def test_an_unknown_event_is_no_silence(events: Any) -> None:
     first, second, *_ = events()
     table = BY_SUBJECT[first.subject]
     with pytest.raises(ValueError, match=r"\.odd"):
-        table.fold(table.fold(None, first), replace(second, topic=f"{first.subject}.odd"))
+        table.fold(
+            table.fold(None, first), replace(second, topic=f"{first.subject}.odd")
+        )

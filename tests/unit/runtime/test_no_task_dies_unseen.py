@@ -5,7 +5,15 @@ from collections.abc import Iterator
 
 from tests import ROOT
 
-ROOMS = ("domain", "projections", "eventlog", "worker", "api", "apphub_jobs", "migrations")
+ROOMS = (
+    "domain",
+    "projections",
+    "eventlog",
+    "worker",
+    "api",
+    "apphub_jobs",
+    "migrations",
+)
 
 STARTS = {"create_task", "ensure_future", "TaskGroup"}
 
@@ -16,7 +24,9 @@ def starts_without_reason(source: str) -> Iterator[int]:
     for statement in ast.walk(ast.parse(source)):
         if not isinstance(statement, ast.stmt) or hasattr(statement, "body"):
             continue
-        named = {node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
+        named = {
+            node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)
+        }
         above = lines[statement.lineno - 2].strip()
         if named & STARTS and not above.startswith("#"):
             yield statement.lineno

@@ -29,7 +29,9 @@ class ProcessAttempt:
     The supervisor hears of it if it goes on for a moment, prints, or leaves something behind.
     """
 
-    def __init__(self, slot: Slot, task: Task, on_update: OnUpdate, give_back: "_GiveBack") -> None:
+    def __init__(
+        self, slot: Slot, task: Task, on_update: OnUpdate, give_back: "_GiveBack"
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._slot = slot
         self._task = task
@@ -142,7 +144,9 @@ class ProcessAttempt:
 
 
 class _GiveBack(Protocol):
-    def __call__(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None: ...
+    def __call__(
+        self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool
+    ) -> None: ...
 
 
 def _deadline(task: Task) -> float | None:
@@ -156,7 +160,9 @@ def _lives_on(ended: Mapping[str, Any] | None) -> bool:
     return ended is not None and bool(ended["livesOn"])
 
 
-def _outcome(message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> Outcome:
+def _outcome(
+    message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None
+) -> Outcome:
     if ended is None:
         return Outcome("signal", {"message": "the attempt's supervisor was killed"})
     metrics = {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
@@ -175,7 +181,9 @@ def _told(ended: Mapping[str, Any]) -> str:
         return f"the process was ended by signal {_signal_name(ended['code'])}"
     if cause == "out_of_memory":
         peak_mb = ended["peakMemoryMb"]
-        return f"the attempt used more memory than its resources.memoryMb ({peak_mb} MB)"
+        return (
+            f"the attempt used more memory than its resources.memoryMb ({peak_mb} MB)"
+        )
     return cause
 
 
@@ -186,7 +194,9 @@ def _signal_name(code: int) -> str:
         return str(-code)
 
 
-def _order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Mapping[str, Any]:
+def _order(
+    task: Task, deadline: float | None, cpu_before_s: float | None
+) -> Mapping[str, Any]:
     """Return what the supervisor is told."""
     return {
         "log": str(task.log_path),

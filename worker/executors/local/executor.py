@@ -15,7 +15,10 @@ class ProcessExecutor:
     """The local `Executor` of the port: warm processes, as many as attempts may run."""
 
     def __init__(
-        self, packages: Mapping[str, HandlerPackage], size: int, orphans: Orphans | None = None
+        self,
+        packages: Mapping[str, HandlerPackage],
+        size: int,
+        orphans: Orphans | None = None,
     ) -> None:
         """Make an executor; nothing is started yet.
 
@@ -45,7 +48,9 @@ class ProcessExecutor:
         for attempt in self._running:
             attempt.renew(until)
 
-    async def submit(self, task: Task, on_update: OnUpdate, until: float) -> ProcessAttempt:
+    async def submit(
+        self, task: Task, on_update: OnUpdate, until: float
+    ) -> ProcessAttempt:
         """Start an attempt in a process of its handler's package."""
         began = await self._pace.turn()
         try:
@@ -60,7 +65,9 @@ class ProcessExecutor:
         self._running[attempt] = began
         return attempt
 
-    def _give_back(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None:
+    def _give_back(
+        self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool
+    ) -> None:
         turn_is_over = self._running.pop(attempt)
         turn_is_over()
         self._pool.give_back(slot, lives_on=lives_on)

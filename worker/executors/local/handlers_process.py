@@ -26,7 +26,9 @@ def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
 
 def environment(workdir: Path) -> dict[str, str]:
     """Return the variables of a process that works below this directory."""
-    variables = {name: value for name, value in os.environ.items() if _is_passed_on(name)}
+    variables = {
+        name: value for name, value in os.environ.items() if _is_passed_on(name)
+    }
     path = variables.get("PYTHONPATH")
     if path is not None:
         variables["PYTHONPATH"] = _from_the_root(path)

@@ -8,7 +8,10 @@ class LineReader(asyncio.Protocol):
     """Calls back with each line, and at the end; for a line too long with None and nothing more."""
 
     def __init__(
-        self, limit_bytes: int, line_came: Callable[[bytes | None], None], ended: Callable[[], None]
+        self,
+        limit_bytes: int,
+        line_came: Callable[[bytes | None], None],
+        ended: Callable[[], None],
     ) -> None:
         self._limit_bytes = limit_bytes
         self._line_came = line_came

@@ -34,7 +34,9 @@ class Orphans:
 
     def _started(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
         self._starting.discard(starting)
-        ended = [process for process in self._supervisors if process.returncode is not None]
+        ended = [
+            process for process in self._supervisors if process.returncode is not None
+        ]
         self._supervisors.difference_update(ended)
         if starting.cancelled() or starting.exception() is not None:
             return
@@ -42,7 +44,9 @@ class Orphans:
         self._supervisors.add(supervisor)
 
     def _living(self) -> set[int]:
-        return {process.pid for process in self._supervisors if process.returncode is None}
+        return {
+            process.pid for process in self._supervisors if process.returncode is None
+        }
 
     async def end(self) -> None:
         """Kill every orphan with all below it; return once none is left, not even as a zombie.

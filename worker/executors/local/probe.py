@@ -171,7 +171,9 @@ def _advice(module: str, missing: str | None) -> list[str]:
         return []
     package = missing.partition(".")[0]
     if package in SERVICE_PACKAGES:
-        return [f"Handlers import apphub_jobs, never {missing}, which is the service's own."]
+        return [
+            f"Handlers import apphub_jobs, never {missing}, which is the service's own."
+        ]
     places = f"the current directory ({Path.cwd()}), PYTHONPATH, and what is installed"
     needed = module
     if not f"{module}.".startswith(f"{missing}."):

@@ -11,7 +11,10 @@ logger = logging.getLogger(__name__)
 
 _RM = ("rm", "-rf", "--")
 
-_AS_OWNER = (("unshare", "--user", "--map-root-user", "--map-auto", "--"), ("buildah", "unshare"))
+_AS_OWNER = (
+    ("unshare", "--user", "--map-root-user", "--map-auto", "--"),
+    ("buildah", "unshare"),
+)
 """How an ordinary user removes files of the ids that are lent to him (subuid(5)), such as builders
 of images leave."""
 
@@ -47,7 +50,9 @@ def _open(directory: Path) -> None:
             current.chmod(0o700)
             with os.scandir(current) as entries:
                 waiting += [
-                    Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)
+                    Path(entry.path)
+                    for entry in entries
+                    if entry.is_dir(follow_symlinks=False)
                 ]
 
 

@@ -181,7 +181,9 @@ def _message(line: bytes | None) -> Mapping[str, Any]:
     return {"type": "invalid", "message": "a result or report that is no JSON"}
 
 
-async def start_slot(package: HandlerPackage, workdir: Path, orphans: Orphans | None) -> Slot:
+async def start_slot(
+    package: HandlerPackage, workdir: Path, orphans: Orphans | None
+) -> Slot:
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
     tasks, giving = os.pipe()
     receiving, reports = os.pipe()
@@ -201,9 +203,20 @@ async def start_slot(package: HandlerPackage, workdir: Path, orphans: Orphans | 
 
 
 async def _spawn(
-    package: HandlerPackage, workdir: Path, tasks: int, reports: int, orphans: Orphans | None
+    package: HandlerPackage,
+    workdir: Path,
+    tasks: int,
+    reports: int,
+    orphans: Orphans | None,
 ) -> asyncio.subprocess.Process:
-    supervising = (sys.executable, "-I", "-S", supervisor.__file__, str(tasks), str(reports))
+    supervising = (
+        sys.executable,
+        "-I",
+        "-S",
+        supervisor.__file__,
+        str(tasks),
+        str(reports),
+    )
     # Shielded: a process that starts while its task is cancelled must still be found and ended. A
     # failure is told by whoever waits for it.
     starting = asyncio.ensure_future(

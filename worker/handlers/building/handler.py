@@ -79,12 +79,18 @@ def _execute(
     settings = BuildSettings.read(context.settings)
     builder = choose(context, settings)
     source = Path("source").absolute()
-    wanted = Wanted(ref=build["gitRef"], branch=build["gitBranch"], commit=build["commitSha"])
+    wanted = Wanted(
+        ref=build["gitRef"], branch=build["gitBranch"], commit=build["commitSha"]
+    )
     found = checkout(context, repository["repoUrl"], wanted, source)
     progress.commit_sha = found.commit_sha
     context.logger.info("at commit %s", found.commit_sha)
     context.update(
-        metrics={"buildId": build["id"], "status": "running", "commitSha": found.commit_sha}
+        metrics={
+            "buildId": build["id"],
+            "status": "running",
+            "commitSha": found.commit_sha,
+        }
     )
     tree = Tree(source)
     templates = launch_env_templates(tree)
@@ -106,7 +112,11 @@ def _dockerfile(tree: Tree, path: str) -> Path:
     """Return the Dockerfile, its links followed."""
     try:
         resolved = (tree.root / path).resolve()
-    except (OSError, ValueError, RuntimeError):  # Names that no file can have; links in a circle.
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ):  # Names that no file can have; links in a circle.
         raise PermanentError(NO_DOCKERFILE) from None
     if not resolved.is_relative_to(tree.root):
         raise PermanentError(f"the Dockerfile {path} leads out of the repository")
@@ -114,7 +124,9 @@ def _dockerfile(tree: Tree, path: str) -> Path:
     if found is None:
         raise PermanentError(NO_DOCKERFILE)
     if found.stat().st_size > MAX_TEXT_BYTES:
-        raise PermanentError(f"the Dockerfile {path} is larger than {MAX_TEXT_BYTES} bytes")
+        raise PermanentError(
+            f"the Dockerfile {path} is larger than {MAX_TEXT_BYTES} bytes"
+        )
     return found
 
 

@@ -11,7 +11,15 @@ from worker.handlers.git.errors import CanceledError, GitError, RefusedError
 from worker.handlers.git.process import Git, Limits, check_size, git_for, measured
 from worker.handlers.untrusted.texts import shown
 
-__all__ = ["CanceledError", "Git", "GitError", "RefusedError", "check_out", "clone", "git_for"]
+__all__ = [
+    "CanceledError",
+    "Git",
+    "GitError",
+    "RefusedError",
+    "check_out",
+    "clone",
+    "git_for",
+]
 
 MAX_PATH_BYTES = 3_500
 """Of a path in a repository. The system takes 4 096 with the place of the clone before it."""
@@ -23,7 +31,9 @@ MAX_DEPTH = 200
 tree as well, and give up near a thousand."""
 
 
-def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | None = None) -> str:
+def clone(
+    context: JobRunContext, repo_url: str, target: Path, branch: str | None = None
+) -> str:
     """Clone the newest commit of the default branch, or of this branch or tag, and return its id.
 
     Raises:
@@ -58,16 +68,24 @@ def check_out(git: Git, repository: Path, revision: str) -> str:
     """
     try:
         said = git.run(
-            "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", repository=repository
+            "rev-parse",
+            "--quiet",
+            "--verify",
+            f"{revision}^{{commit}}",
+            repository=repository,
         )
     except GitError:
-        raise GitError("the repository has no commit where it should be cloned from") from None
+        raise GitError(
+            "the repository has no commit where it should be cloned from"
+        ) from None
     commit = said.strip()
     packed_bytes, _ = measured(repository, git.limits.entries)
     listing = _Listing(git.limits, packed_bytes)
     options = ("-r", "-t", "-l", "-z", "--full-tree")
     git.stream(listing.feed, "ls-tree", *options, commit, repository=repository)
-    git.run("reset", "--quiet", "--hard", commit, repository=repository, watched=repository)
+    git.run(
+        "reset", "--quiet", "--hard", commit, repository=repository, watched=repository
+    )
     return commit
 
 
@@ -107,4 +125,6 @@ def _check_path(path: bytes) -> None:
     is_long = len(path) > MAX_PATH_BYTES or max(map(len, names)) > MAX_NAME_BYTES
     if is_long or len(names) > MAX_DEPTH:
         start = shown(path.decode("utf-8", "replace"), 80)
-        raise RefusedError(f"the repository holds a path that is too long or too deep: {start}")
+        raise RefusedError(
+            f"the repository holds a path that is too long or too deep: {start}"
+        )

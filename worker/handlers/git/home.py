@@ -52,7 +52,9 @@ _CONFIG = """\
 """
 
 
-def furnish(home: Path, origin: Origin, credentials: Password | SshKey | None) -> dict[str, str]:
+def furnish(
+    home: Path, origin: Origin, credentials: Password | SshKey | None
+) -> dict[str, str]:
     """Write git's settings into a private, empty directory, and return git's whole environment.
 
     The password stands in a file that only git's own helper reads, and only for this host: neither

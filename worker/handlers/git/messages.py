@@ -8,7 +8,9 @@ from worker.handlers.untrusted.texts import redacted, shown
 LINES = 8
 """Git's own last words; the cause stands near the end."""
 
-_NO_LOGIN = r"could not read (Username|Password)|Authentication failed|returned error: 401"
+_NO_LOGIN = (
+    r"could not read (Username|Password)|Authentication failed|returned error: 401"
+)
 _NO_ACCESS = r"returned error: 403"
 _HOST_KEY = r"Host key verification failed"
 _SSH_KEY = r"Permission denied \("

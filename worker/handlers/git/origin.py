@@ -24,7 +24,8 @@ NO_ADDRESS = (
     " a file:, http:, https:, git: or ssh: URL"
 )
 NO_LOCAL_PATHS = (
-    "repositories at local paths are switched off here; give an https:, ssh:, http: or git: URL"
+    "repositories at local paths are switched off here;"
+    " give an https:, ssh:, http: or git: URL"
 )
 
 
@@ -169,7 +170,9 @@ def credentials_for(
     return Password(username, password)
 
 
-def _entry_for(origin: Origin, settings: Mapping[str, Json]) -> Mapping[str, Json] | None:
+def _entry_for(
+    origin: Origin, settings: Mapping[str, Json]
+) -> Mapping[str, Json] | None:
     """Return the entry HOST:PORT; HOST alone stands for the usual port only."""
     wanted = {f"{origin.host}:{origin.port}"}
     if origin.port == _DEFAULT_PORTS.get(origin.scheme):
@@ -184,5 +187,7 @@ def _entry_for(origin: Origin, settings: Mapping[str, Json]) -> Mapping[str, Jso
 def _text(origin: Origin, entry: Mapping[str, Json], field: str) -> str:
     value = entry.get(field)
     if not isinstance(value, str) or not value or _UNUSABLE.search(value):
-        raise RefusedError(f"the operator's credentials for {origin.host} lack a usable {field}")
+        raise RefusedError(
+            f"the operator's credentials for {origin.host} lack a usable {field}"
+        )
     return value

@@ -16,7 +16,13 @@ from apphub_jobs.contract import JobRunContext
 from worker.handlers.git import home as git_home
 from worker.handlers.git.errors import CanceledError, GitError, RefusedError
 from worker.handlers.git.messages import failure, warnings
-from worker.handlers.git.origin import Origin, Password, SshKey, credentials_for, origin_of
+from worker.handlers.git.origin import (
+    Origin,
+    Password,
+    SshKey,
+    credentials_for,
+    origin_of,
+)
 
 TIME_LIMIT_S = 600
 """Of all that git does for one clone. An ingestion may take 900 s, and must yet read the files."""
@@ -136,7 +142,9 @@ class Git:
             CanceledError: somebody asked to cancel.
         """
         printed = _Tail()
-        self.stream(printed.feed, command, *arguments, repository=repository, watched=watched)
+        self.stream(
+            printed.feed, command, *arguments, repository=repository, watched=watched
+        )
         return printed.text()
 
     def stream(
@@ -156,7 +164,12 @@ class Git:
             place = [f"--git-dir={repository / '.git'}", f"--work-tree={repository}"]
         said = _Tail()
         # A shell, because only it can lower a limit between fork and exec; it gets arguments alone.
-        limited = ("sh", "-c", 'ulimit -S -d "$0"; exec "$@"', str(MEMORY_LIMIT_BYTES // 1024))
+        limited = (
+            "sh",
+            "-c",
+            'ulimit -S -d "$0"; exec "$@"',
+            str(MEMORY_LIMIT_BYTES // 1024),
+        )
         process = subprocess.Popen(  # noqa: S603 - "--" ends the options before the URL
             [*limited, "git", *place, command, *arguments],
             stdin=subprocess.DEVNULL,
@@ -171,12 +184,18 @@ class Git:
             _end(process)
         if process.returncode != 0:
             authenticated = self._credentials is not None
-            raise failure(command, process.returncode, said.text(), authenticated=authenticated)
+            raise failure(
+                command, process.returncode, said.text(), authenticated=authenticated
+            )
         for line in warnings(said.text()):
             self._context.logger.info("git: %s", line)
 
     def _attend(
-        self, process: "subprocess.Popen[bytes]", feed: Feed, hear: Feed, watch: "_Watch"
+        self,
+        process: "subprocess.Popen[bytes]",
+        feed: Feed,
+        hear: Feed,
+        watch: "_Watch",
     ) -> None:
         """Read both pipes until the process has ended, and stop it where a limit is reached."""
         with selectors.DefaultSelector() as selector:
@@ -197,7 +216,9 @@ class Git:
         if self._context.cancelled.is_set():
             raise CanceledError
         if monotonic() > self._until:
-            raise GitError(f"git took longer than {self.limits.time_s:g} s and was stopped")
+            raise GitError(
+                f"git took longer than {self.limits.time_s:g} s and was stopped"
+            )
         watch.look()
 
 
@@ -246,7 +267,9 @@ class _Watch:
         size, entries = measured(self._directory, most)
         check_size(size, self._limits)
         if entries > most:
-            raise RefusedError(f"the clone holds more than {most} files and directories")
+            raise RefusedError(
+                f"the clone holds more than {most} files and directories"
+            )
         ended = monotonic()
         took_s = ended - started
         self._next = ended + max(LOOK_S, LOOK_SHARE * took_s)
@@ -255,7 +278,9 @@ class _Watch:
 def check_size(size: int, limits: Limits) -> None:
     """Raise RefusedError if a clone of so many bytes is too large."""
     if size > limits.bytes:
-        raise RefusedError(f"the repository takes more than {limits.bytes / 1_000_000:g} MB")
+        raise RefusedError(
+            f"the repository takes more than {limits.bytes / 1_000_000:g} MB"
+        )
 
 
 def measured(directory: Path, most: int) -> tuple[int, int]:
@@ -264,13 +289,18 @@ def measured(directory: Path, most: int) -> tuple[int, int]:
     entries = 0
     waiting = [str(directory)]
     while waiting and entries <= most:
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as found:
+        with (
+            suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(waiting.pop()) as found,
+        ):
             for entry in found:
                 entries += 1
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
                 else:
-                    with suppress(FileNotFoundError):  # Git renames its files when they are whole.
+                    with suppress(
+                        FileNotFoundError
+                    ):  # Git renames its files when they are whole.
                         size += entry.stat(follow_symlinks=False).st_size
     return size, entries
 

@@ -51,7 +51,9 @@ def execute(context: JobRunContext) -> JobResult:
     )
 
 
-def _found(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str) -> dict[str, Any]:
+def _found(
+    context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str
+) -> dict[str, Any]:
     repository = context.inputs["repository"]
     log = context.logger
     manifest = tags.package_manifest(tree, log)

@@ -89,14 +89,21 @@ def preview_tiles(
         try:
             tile = _tile(preview, references, log)
         except ReferenceUnusableError as error:
-            log.info("preview %s is left out: %s", shown(preview.embed or preview.src, 100), error)
+            log.info(
+                "preview %s is left out: %s",
+                shown(preview.embed or preview.src, 100),
+                error,
+            )
             continue
         size = len(json.dumps(tile))
         address = _address(tile)
         if address in tiles:
             continue
         if total + size > MAX_TOTAL_BYTES:
-            log.info("preview %s is left out: all together take too much", shown(preview.src, 100))
+            log.info(
+                "preview %s is left out: all together take too much",
+                shown(preview.src, 100),
+            )
             continue
         tiles[address] = {**tile, "sortOrder": len(tiles)}
         total += size
@@ -196,7 +203,9 @@ def _of_readme(tree: Tree) -> Iterator[Preview]:
         )
 
 
-def _tile(preview: Preview, references: References, log: logging.Logger) -> dict[str, Json]:
+def _tile(
+    preview: Preview, references: References, log: logging.Logger
+) -> dict[str, Json]:
     """Return the tile, but for its place in line.
 
     Raises:

@@ -14,9 +14,8 @@ _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _CODE = re.compile(r"(?<!`)(`{1,3})(?!`)[^\n]{1,1000}?(?<!`)\1(?!`)")
 
 _ALT = r"!\[(?P<alt>(?:[^\[\]\\]|\\.|\[[^\[\]]{0,200}\]){0,500})\]"
-_TARGET = (
-    r"(?:<(?P<angled>[^<>\n]{1,2000})>|(?P<bare>(?:[^\s()<>\\]|\\.|\([^\s()]{0,200}\)){1,2000}))"
-)
+_BARE = r"(?P<bare>(?:[^\s()<>\\]|\\.|\([^\s()]{0,200}\)){1,2000})"
+_TARGET = rf"(?:<(?P<angled>[^<>\n]{{1,2000}})>|{_BARE})"
 _TITLE = (
     r"(?:\s{1,10}"
     r"(?:\"(?P<double>[^\"]{0,500})\"|'(?P<single>[^']{0,500})'|\((?P<round>[^()]{0,500})\)))?"
@@ -28,7 +27,8 @@ _DEFINITION = re.compile(
     re.MULTILINE,
 )
 _TAG = re.compile(
-    r"<img\s(?P<attributes>(?:[^<>\"']|\"[^\"]{0,2000}\"|'[^']{0,2000}'){1,4000})>", re.IGNORECASE
+    r"<img\s(?P<attributes>(?:[^<>\"']|\"[^\"]{0,2000}\"|'[^']{0,2000}'){1,4000})>",
+    re.IGNORECASE,
 )
 _ATTRIBUTE = re.compile(
     r"(?P<name>[^\s=\"'<>/]{1,100})"
@@ -85,7 +85,9 @@ def _inline(text: str) -> Iterator[tuple[int, Image]]:
         yield match.start(), _image(match["alt"], match)
 
 
-def _by_label(text: str, definitions: dict[str, "re.Match[str]"]) -> Iterator[tuple[int, Image]]:
+def _by_label(
+    text: str, definitions: dict[str, "re.Match[str]"]
+) -> Iterator[tuple[int, Image]]:
     for match in _BY_LABEL.finditer(text):
         label = _label(match["label"] or match["alt"])
         definition = definitions.get(label)

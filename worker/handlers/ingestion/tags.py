@@ -139,7 +139,9 @@ def _is_dockerfile(name: str) -> bool:
 
 
 # No \s: it passes line ends, and from each of many empty lines it would search all the rest.
-_FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE)
+_FROM = re.compile(
+    r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE
+)
 _IMAGE = re.compile(
     r"^(?:.*/)?(?P<name>[a-z0-9._-]+)(?::v?(?P<version>\d+(?:\.\d+)*)?[^@]*)?(?:@.*)?$",
     re.IGNORECASE,

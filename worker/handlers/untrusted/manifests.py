@@ -25,7 +25,8 @@ MAX_DEPTH = 32
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _PLAIN_TAGS = frozenset(
-    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "map", "seq")
 )
 
 
@@ -34,7 +35,10 @@ class ManifestError(ValueError):
 
 
 def first_manifest(
-    tree: Tree, names: Sequence[str], log: logging.Logger, most_bytes: int = MAX_MANIFEST_BYTES
+    tree: Tree,
+    names: Sequence[str],
+    log: logging.Logger,
+    most_bytes: int = MAX_MANIFEST_BYTES,
 ) -> Plain:
     """Return the content of the first of these files that exists; None if none, or broken."""
     existing = [name for name in names if tree.inside(name) is not None]

@@ -27,10 +27,16 @@ def add(shared: SharedApi, **fields: Any) -> Json:
 
 def ingestions(shared: SharedApi, app_id: str) -> list[Json]:
     runs = shared.get("/job-runs", job="repository-ingest", limit=50)["data"]
-    return [item["run"] for item in runs if item["run"]["parameters"] == {"repositoryId": app_id}]
+    return [
+        item["run"]
+        for item in runs
+        if item["run"]["parameters"] == {"repositoryId": app_id}
+    ]
 
 
-def test_an_added_app_is_pending_and_its_ingestion_is_launched(shared: SharedApi) -> None:
+def test_an_added_app_is_pending_and_its_ingestion_is_launched(
+    shared: SharedApi,
+) -> None:
     body = app_body(
         description="What it does",
         dockerfilePath="docker/Dockerfile",
@@ -76,13 +82,22 @@ def test_app_and_run_are_one_request_s_doing(shared: SharedApi) -> None:
         "repository.ingestion_requested",
         "job_run.requested",
     }
-    assert len({(row["correlation_id"], row["causation_id"], row["actor"]) for row in rows}) == 1
+    assert (
+        len(
+            {(row["correlation_id"], row["causation_id"], row["actor"]) for row in rows}
+        )
+        == 1
+    )
 
 
 def test_only_id_name_and_url_are_needed(shared: SharedApi) -> None:
     for nulls in ({}, {"description": None, "dockerfilePath": None, "tags": None}):
         app = add(shared, **nulls)
-        assert (app["description"], app["dockerfilePath"], app["tags"]) == ("", "Dockerfile", [])
+        assert (app["description"], app["dockerfilePath"], app["tags"]) == (
+            "",
+            "Dockerfile",
+            [],
+        )
     paths = {issue["path"] for issue in issues_of(shared.client.post("/apps", json={}))}
     assert paths == {"/id", "/name", "/repoUrl"}
 
@@ -100,7 +115,9 @@ def test_only_id_name_and_url_are_needed(shared: SharedApi) -> None:
         "HTTPS://EXAMPLE.COM/APP",
     ],
 )
-def test_a_path_or_one_of_five_kinds_of_url_names_a_repository(shared: SharedApi, url: str) -> None:
+def test_a_path_or_one_of_five_kinds_of_url_names_a_repository(
+    shared: SharedApi, url: str
+) -> None:
     assert add(shared, repoUrl=url)["repoUrl"] == url
 
 
@@ -182,7 +199,10 @@ def test_other_fields_are_checked_too(shared: SharedApi) -> None:
         ({"dockerfilePath": ""}, "/dockerfilePath"),
         ({"tags": {"team": "x"}}, "/tags"),
         ({"tags": ["team:x"]}, "/tags/0"),
-        ({"tags": [{"key": "a", "value": "b"}, {"key": "", "value": "x"}]}, "/tags/1/key"),
+        (
+            {"tags": [{"key": "a", "value": "b"}, {"key": "", "value": "x"}]},
+            "/tags/1/key",
+        ),
         ({"tags": [{"key": "a"}]}, "/tags/0/value"),
         ({"tags": [{"key": "a", "value": "b", "colour": 1}]}, "/tags/0/colour"),
     ]
@@ -195,12 +215,17 @@ def test_other_fields_are_checked_too(shared: SharedApi) -> None:
 def test_an_app_s_id_is_taken_once(shared: SharedApi) -> None:
     app = add(shared, name="The first")
     before = shared.count_events()
-    check_failure(shared.client.post("/apps", json=app_body(id=app["id"])), 409, "app_exists")
+    check_failure(
+        shared.client.post("/apps", json=app_body(id=app["id"])), 409, "app_exists"
+    )
     assert shared.count_events() == before
     assert shared.get(f"/apps/{app['id']}")["data"] == app
     app_id = unique("race")
     answers = at_once(
-        20, lambda number: shared.client.post("/apps", json=app_body(id=app_id, name=f"{number}"))
+        20,
+        lambda number: shared.client.post(
+            "/apps", json=app_body(id=app_id, name=f"{number}")
+        ),
     )
     assert sorted(answer.status_code for answer in answers) == [201, *[409] * 19]
     assert len(ingestions(shared, app_id)) == 1
@@ -212,7 +237,9 @@ def test_the_list_holds_every_app_by_id(shared: SharedApi) -> None:
     ids = [app["id"] for app in shared.get("/apps")["data"]]
     assert ids == sorted(ids)
     assert {"list-b", "list_a", "Ünï", "list-B", "0 spaces are fine"} <= set(ids)
-    assert shared.get("/apps/0%20spaces%20are%20fine")["data"]["id"] == "0 spaces are fine"
+    assert (
+        shared.get("/apps/0%20spaces%20are%20fine")["data"]["id"] == "0 spaces are fine"
+    )
     assert shared.get("/apps/%C3%9Cn%C3%AF")["data"]["id"] == "Ünï"
 
 
@@ -250,7 +277,10 @@ def test_an_ingestion_that_was_canceled_can_be_retried(shared: SharedApi) -> Non
     assert shared.get(f"/apps/{app['id']}")["data"]["ingestStatus"] == "failed"
     answer = shared.client.post(f"/apps/{app['id']}/retry")
     assert answer.status_code == 202, answer.text
-    assert (answer.json()["data"]["ingestStatus"], answer.json()["data"]["ingestError"]) == (
+    assert (
+        answer.json()["data"]["ingestStatus"],
+        answer.json()["data"]["ingestError"],
+    ) == (
         "pending",
         None,
     )
@@ -258,7 +288,11 @@ def test_an_ingestion_that_was_canceled_can_be_retried(shared: SharedApi) -> Non
     assert first["id"] == run["id"]
     history = shared.get(f"/apps/{app['id']}/history")["data"]
     assert [step["status"] for step in history] == ["pending", "failed", "pending"]
-    assert [step["jobRunId"] for step in history] == [second["id"], first["id"], first["id"]]
+    assert [step["jobRunId"] for step in history] == [
+        second["id"],
+        first["id"],
+        first["id"],
+    ]
 
 
 def test_an_unknown_app_is_a_404(shared: SharedApi) -> None:

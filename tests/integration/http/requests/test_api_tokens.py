@@ -59,7 +59,9 @@ def guarded(
     directory = tmp_path_factory.mktemp("guarded")
     tokens = directory / "tokens.json"
     tokens.write_text(json.dumps(TOKENS))
-    with shared_api(database_server, shared_dir, directory, "--tokens-file", str(tokens)) as api:
+    with shared_api(
+        database_server, shared_dir, directory, "--tokens-file", str(tokens)
+    ) as api:
         yield api
 
 
@@ -67,7 +69,9 @@ def bearer(token: str) -> dict[bytes, bytes]:
     return {b"Authorization": b"Bearer " + token.encode("latin-1")}
 
 
-def launch(guarded: SharedApi, slug: str, token: str, key: str, body: Json | None = None) -> Json:
+def launch(
+    guarded: SharedApi, slug: str, token: str, key: str, body: Json | None = None
+) -> Json:
     headers = {**bearer(token), b"Idempotency-Key": key.encode()}
     answer = guarded.client.post(f"/jobs/{slug}/run", json=body or {}, headers=headers)
     assert answer.status_code == 202, answer.text
@@ -103,7 +107,9 @@ def test_nobody_without_a_known_token_gets_in(
     for path in WRITES:
         for content in (b"{}", b"nonsense", b"", b"[" * 1_000):
             answer = guarded.client.post(
-                path, content=content, headers={**headers, b"Content-Type": b"text/plain"}
+                path,
+                content=content,
+                headers={**headers, b"Content-Type": b"text/plain"},
             )
             check_failure(answer, 401, "token_missing")
             assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -137,7 +143,9 @@ def test_a_token_for_reading_reads_and_writes_nothing(guarded: SharedApi) -> Non
     for method, path, body in calls:
         answer = guarded.client.request(method, path, json=body, headers=bearer(READER))
         check_failure(answer, 403, "token_insufficient")
-        refused = guarded.client.request(method, path, content=b"nonsense", headers=bearer(READER))
+        refused = guarded.client.request(
+            method, path, content=b"nonsense", headers=bearer(READER)
+        )
         check_failure(refused, 403, "token_insufficient")
     assert guarded.count_events() == before
 
@@ -153,13 +161,13 @@ def test_a_run_names_who_asked_for_it(guarded: SharedApi) -> None:
     run = launch(guarded, slug, ALICE, "k")
     assert run["requestedBy"] == "alice"
     guarded.client.post(f"/job-runs/{run['id']}/cancel", headers=bearer(BOB))
-    events = guarded.client.get(f"/job-runs/{run['id']}/events", headers=bearer(READER)).json()[
-        "data"
-    ]
+    events = guarded.client.get(
+        f"/job-runs/{run['id']}/events", headers=bearer(READER)
+    ).json()["data"]
     assert [event["actor"] for event in events] == ["alice", "bob"]
-    retried = guarded.client.post(f"/job-runs/{run['id']}/retry", headers=bearer(BOB)).json()[
-        "data"
-    ]
+    retried = guarded.client.post(
+        f"/job-runs/{run['id']}/retry", headers=bearer(BOB)
+    ).json()["data"]
     assert retried["requestedBy"] == "bob"
 
 

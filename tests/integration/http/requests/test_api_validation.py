@@ -30,9 +30,9 @@ def slug(shared: SharedApi) -> str:
         "properties": {"n": {"type": "integer"}, "t/~": {"maxLength": 2}},
     }
     return str(
-        shared.register(slug="validated", parametersSchema=schema, defaultParameters={"n": 1})[
-            "slug"
-        ]
+        shared.register(
+            slug="validated", parametersSchema=schema, defaultParameters={"n": 1}
+        )["slug"]
     )
 
 
@@ -73,7 +73,10 @@ BAD_FIELDS: list[tuple[Json, str]] = [
     ({"retryPolicy": {"initialDelayMs": -1}}, "/retryPolicy/initialDelayMs"),
     ({"retryPolicy": {"initialDelayMs": 86_400_001}}, "/retryPolicy/initialDelayMs"),
     ({"retryPolicy": {"maxDelayMs": 86_400_001}}, "/retryPolicy/maxDelayMs"),
-    ({"retryPolicy": {"initialDelayMs": 2, "maxDelayMs": 1}}, "/retryPolicy/initialDelayMs"),
+    (
+        {"retryPolicy": {"initialDelayMs": 2, "maxDelayMs": 1}},
+        "/retryPolicy/initialDelayMs",
+    ),
     ({"retryPolicy": {"retries": 3}}, "/retryPolicy/retries"),
     ({"priority": 101}, "/priority"),
     ({"priority": -101}, "/priority"),
@@ -94,7 +97,9 @@ def test_a_job_with_a_wrong_field_is_refused_with_its_place(shared: SharedApi) -
         for wrong, path in BAD_FIELDS:
             answer = shared.client.post("/jobs", json=job_body(**wrong))
             assert [issue["path"] for issue in issues_of(answer)] == [path], wrong
-            assert list(answer.json()["error"]["fieldErrors"]) == [path.split("/")[1]], wrong
+            assert list(answer.json()["error"]["fieldErrors"]) == [
+                path.split("/")[1]
+            ], wrong
             assert answer.json()["error"]["formErrors"] == []
 
 
@@ -111,16 +116,29 @@ def test_a_patch_obeys_the_same_rules(shared: SharedApi) -> None:
 def test_everything_that_is_missing_is_named(shared: SharedApi) -> None:
     with nothing_written(shared):
         missing = issues_of(shared.client.post("/jobs", json={}))
-        assert {issue["path"] for issue in missing} == {"/slug", "/name", "/type", "/entryPoint"}
+        assert {issue["path"] for issue in missing} == {
+            "/slug",
+            "/name",
+            "/type",
+            "/entryPoint",
+        }
         assert {issue["keyword"] for issue in missing} == {"required"}
         for empty in (b"", b"  ", b"null"):
-            [issue] = issues_of(shared.client.post("/jobs", content=empty, headers=JSON))
+            [issue] = issues_of(
+                shared.client.post("/jobs", content=empty, headers=JSON)
+            )
             assert issue["path"] == ""
 
 
-def test_every_unknown_field_is_named_among_the_forms_errors(shared: SharedApi, slug: str) -> None:
+def test_every_unknown_field_is_named_among_the_forms_errors(
+    shared: SharedApi, slug: str
+) -> None:
     with nothing_written(shared):
-        for path, body in (("/jobs", job_body()), (f"/jobs/{slug}/run", {}), ("/apps", app_body())):
+        for path, body in (
+            ("/jobs", job_body()),
+            (f"/jobs/{slug}/run", {}),
+            ("/apps", app_body()),
+        ):
             answer = shared.client.post(path, json={**body, "colour": 1, "a/b~": None})
             found = issues_of(answer)
             assert {issue["path"] for issue in found} == {"/colour", "/a~1b~0"}
@@ -133,7 +151,9 @@ def test_every_unknown_field_is_named_among_the_forms_errors(shared: SharedApi, 
             )
 
 
-def test_a_nested_unknown_field_stands_under_its_top_level_field(shared: SharedApi) -> None:
+def test_a_nested_unknown_field_stands_under_its_top_level_field(
+    shared: SharedApi,
+) -> None:
     answer = shared.client.post(
         "/jobs", json=job_body(retryPolicy={"maxAttempts": 2, "retries": 3})
     )
@@ -181,11 +201,18 @@ def test_a_launch_with_a_wrong_field_is_refused_with_its_place(
         for body, path in wrong:
             answer = shared.client.post(f"/jobs/{slug}/run", json=body)
             assert [issue["path"] for issue in issues_of(answer)] == [path], body
-            assert list(answer.json()["error"]["fieldErrors"]) == [path.split("/")[1]], body
+            assert list(answer.json()["error"]["fieldErrors"]) == [
+                path.split("/")[1]
+            ], body
 
 
-def test_parameters_are_checked_as_they_will_be_with_the_defaults(shared: SharedApi) -> None:
-    schema = {"required": ["a", "b"], "additionalProperties": {"type": "object", "required": ["c"]}}
+def test_parameters_are_checked_as_they_will_be_with_the_defaults(
+    shared: SharedApi,
+) -> None:
+    schema = {
+        "required": ["a", "b"],
+        "additionalProperties": {"type": "object", "required": ["c"]},
+    }
     slug = shared.register(
         parametersSchema=schema, defaultParameters={"a": {"c": 1}, "b": {"c": 1}}
     )["slug"]
@@ -196,7 +223,11 @@ def test_parameters_are_checked_as_they_will_be_with_the_defaults(shared: Shared
         )
         found = {(issue["path"], issue["keyword"]) for issue in issues_of(answer)}
     assert ("/parameters/b", "type") in found
-    assert {path for path, _ in found} <= {"/parameters/b", "/parameters/a", "/parameters/a/c"}
+    assert {path for path, _ in found} <= {
+        "/parameters/b",
+        "/parameters/a",
+        "/parameters/a/c",
+    }
     assert len(found) == 2
 
 
@@ -224,7 +255,10 @@ BAD_JSON: dict[str, bytes] = {
     "a key twice": b'{"context": {"a": 1, "a": 1}}',
     "a field twice": b'{"context": {}, "context": {}}',
     "nested 100 deep": b'{"context": {"a": ' + b"[" * 100 + b"]" * 100 + b"}}",
-    "nested 100 000 deep": b'{"context": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    "nested 100 000 deep": b'{"context": {"a": '
+    + b"[" * 100_000
+    + b"]" * 100_000
+    + b"}}",
     "objects nested 50 000 deep": b'{"context":' * 50_000 + b"1" + b"}" * 50_000,
     "opened a million times": b"[" * 1_000_000,
 }
@@ -247,7 +281,9 @@ def test_a_body_that_json_or_the_store_cannot_hold_is_refused(
 @pytest.mark.parametrize(
     "field", ["parametersSchema", "outputSchema", "defaultParameters", "metadata"]
 )
-def test_no_part_of_a_job_may_hold_what_the_store_cannot(shared: SharedApi, field: str) -> None:
+def test_no_part_of_a_job_may_hold_what_the_store_cannot(
+    shared: SharedApi, field: str
+) -> None:
     with nothing_written(shared):
         for value in (
             r'"\u0000"',
@@ -257,14 +293,20 @@ def test_no_part_of_a_job_may_hold_what_the_store_cannot(shared: SharedApi, fiel
             '{"a": NaN}',
             '{"a": 1, "a": 2}',
         ):
-            whole = orjson.dumps(job_body(**{field: "HERE"})).replace(b'"HERE"', value.encode())
+            whole = orjson.dumps(job_body(**{field: "HERE"})).replace(
+                b'"HERE"', value.encode()
+            )
             issues_of(shared.client.post("/jobs", content=whole, headers=JSON))
 
 
-def test_a_large_body_with_a_key_twice_holds_up_nobody(shared: SharedApi, slug: str) -> None:
+def test_a_large_body_with_a_key_twice_holds_up_nobody(
+    shared: SharedApi, slug: str
+) -> None:
     keys = b",".join(b'"%x":0' % number for number in range(50_000))
     raw = b'{"context":{' + keys + b',"%x":0}}' % 49_999
-    answer = shared.client.post(f"/jobs/{slug}/run", content=raw, headers=JSON, timeout=5)
+    answer = shared.client.post(
+        f"/jobs/{slug}/run", content=raw, headers=JSON, timeout=5
+    )
     assert "c34f" in issues_of(answer)[0]["message"]
 
 
@@ -278,10 +320,15 @@ def test_what_the_store_can_hold_comes_back_as_it_was_sent(shared: SharedApi) ->
         "deep": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]],
     }
     raw = orjson.dumps({"context": odd, "parameters": odd})
-    run = shared.client.post(f"/jobs/{slug}/run", content=raw, headers=JSON).json()["data"]
+    run = shared.client.post(f"/jobs/{slug}/run", content=raw, headers=JSON).json()[
+        "data"
+    ]
     assert run["context"] == run["parameters"] == odd
     assert shared.get(f"/job-runs/{run['id']}")["data"]["run"] == run
-    assert shared.get(f"/job-runs/{run['id']}/events")["data"][0]["data"]["parameters"] == odd
+    assert (
+        shared.get(f"/job-runs/{run['id']}/events")["data"][0]["data"]["parameters"]
+        == odd
+    )
 
 
 def app_body(**fields: Any) -> Json:

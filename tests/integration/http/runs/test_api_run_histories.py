@@ -15,7 +15,15 @@ def test_a_runs_events_tell_who_did_what_and_why(shared: SharedApi) -> None:
     requested, canceled = body["data"]
     for version, event in enumerate((requested, canceled), start=1):
         assert set(event) == {
-            *("position", "eventId", "type", "subject", "version", "occurredAt", "recordedAt"),
+            *(
+                "position",
+                "eventId",
+                "type",
+                "subject",
+                "version",
+                "occurredAt",
+                "recordedAt",
+            ),
             *("actor", "correlationId", "causationId", "data"),
         }
         assert event["version"] == version
@@ -25,7 +33,10 @@ def test_a_runs_events_tell_who_did_what_and_why(shared: SharedApi) -> None:
             UUID(event[name])
         moment(event["recordedAt"])
     assert requested["position"] < canceled["position"]
-    assert (requested["type"], canceled["type"]) == ("job_run.requested", "job_run.canceled")
+    assert (requested["type"], canceled["type"]) == (
+        "job_run.requested",
+        "job_run.canceled",
+    )
     assert (requested["occurredAt"], canceled["occurredAt"]) == (
         run["createdAt"],
         canceled["occurredAt"],
@@ -43,7 +54,11 @@ def test_a_runs_events_tell_who_did_what_and_why(shared: SharedApi) -> None:
         == 4
     )
     data: dict[str, Any] = requested["data"]
-    assert (data["slug"], data["parameters"], data["requested_by"]) == (slug, {"a": 1}, "anonymous")
+    assert (data["slug"], data["parameters"], data["requested_by"]) == (
+        slug,
+        {"a": 1},
+        "anonymous",
+    )
     assert canceled["data"]["reason"] == "because"
 
 
@@ -60,5 +75,7 @@ def test_a_run_that_never_started_has_an_empty_log(shared: SharedApi) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["Content-Type"].startswith("text/plain")
     check_failure(
-        shared.client.get(f"/job-runs/{run['id']}/logs?attempt=2"), 404, "attempt_not_found"
+        shared.client.get(f"/job-runs/{run['id']}/logs?attempt=2"),
+        404,
+        "attempt_not_found",
     )

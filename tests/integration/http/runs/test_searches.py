@@ -55,14 +55,24 @@ def _matches(run: RunRow, wanted: dict[str, Any]) -> bool:
 async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -> None:
     wanted = _wanted(random, rows)
     limit, offset = random.choice([1, 25]), random.choice([0, 0, 3, 40])
-    expected = [run["id"] for run in rows if _matches(run, wanted)][offset : offset + limit + 1]
+    expected = [run["id"] for run in rows if _matches(run, wanted)][
+        offset : offset + limit + 1
+    ]
     of_job = wanted["definition_id"]
-    asked = RunFilter(**{**wanted, "definition_id": UUID(str(of_job)) if of_job else None})
+    asked = RunFilter(
+        **{**wanted, "definition_id": UUID(str(of_job)) if of_job else None}
+    )
     found, more = await lists.list_runs(connection, asked, limit, offset)
-    assert ([run["id"] for run in found], more) == (expected[:limit], len(expected) > limit), wanted
+    assert ([run["id"] for run in found], more) == (
+        expected[:limit],
+        len(expected) > limit,
+    ), wanted
     async with opened(connection, LogFiles(), None) as past:
         found, more = await past.runs(asked, limit, offset)
-    assert ([run["id"] for run in found], more) == (expected[:limit], len(expected) > limit), wanted
+    assert ([run["id"] for run in found], more) == (
+        expected[:limit],
+        len(expected) > limit,
+    ), wanted
 
 
 @pytest.mark.parametrize(("max_named", "far"), [(1_000, 1_000), (5, 1)])
@@ -72,7 +82,9 @@ async def test_a_search_finds_what_looking_at_every_run_would_find(
     monkeypatch.setattr(search, "MAX_NAMED", max_named)
     monkeypatch.setattr(lists, "FAR", far)
 
-    database_url = await filled("searched_runs", partial(fill, runs=RUNS, pending_in_hundred=10))
+    database_url = await filled(
+        "searched_runs", partial(fill, runs=RUNS, pending_in_hundred=10)
+    )
     async with parts(database_url) as part, part.pool.connection() as connection:
         rows = await read_rows(
             connection, RunRow, "SELECT * FROM job_runs ORDER BY created_position DESC"

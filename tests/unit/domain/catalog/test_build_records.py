@@ -42,7 +42,9 @@ def test_a_build_is_shown_whole_after_each_step() -> None:
     build.check_out(COMMIT, at(20))
     build.retry_later(1, "boom", at(30))
     build.start(str(RUN_ID), 2, at(40))
-    build.succeed({name: IMAGE[name] for name in IMAGE if name != "launch_env_templates"}, at(90))
+    build.succeed(
+        {name: IMAGE[name] for name in IMAGE if name != "launch_env_templates"}, at(90)
+    )
     row: Row | None = None
     seen = []
     for event in stored(build):
@@ -81,9 +83,15 @@ def test_a_build_is_shown_whole_after_each_step() -> None:
 
 def test_a_build_shows_the_end_of_its_log() -> None:
     shown = builds.present(
-        builds.TABLE.fold(None, stored(requested())[0]), LogExcerpt("done", 9, truncated=True)
+        builds.TABLE.fold(None, stored(requested())[0]),
+        LogExcerpt("done", 9, truncated=True),
     )
-    assert (shown["logsPreview"], shown["logsSize"], shown["hasLogs"], shown["logsTruncated"]) == (
+    assert (
+        shown["logsPreview"],
+        shown["logsSize"],
+        shown["hasLogs"],
+        shown["logsTruncated"],
+    ) == (
         "done",
         9,
         True,

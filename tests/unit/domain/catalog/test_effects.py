@@ -23,12 +23,17 @@ BUILD: dict[str, Any] = {
         (Effect("repository.deleted", FOUND), "/effects/1/kind"),
         (Effect(INGESTED, {**FOUND, "more": 1}), "/effects/1/data"),
         (
-            Effect(INGESTED, {key: value for key, value in FOUND.items() if key != "tags"}),
+            Effect(
+                INGESTED, {key: value for key, value in FOUND.items() if key != "tags"}
+            ),
             "/effects/1/data/tags",
         ),
         (Effect(INGESTED, {**FOUND, "name": ""}), "/effects/1/data/name"),
         (Effect(INGESTED, {**FOUND, "tags": ["a:b"]}), "/effects/1/data/tags/0"),
-        (Effect(INGESTED, {**FOUND, "preview_tiles": [{}] * 7}), "/effects/1/data/preview_tiles"),
+        (
+            Effect(INGESTED, {**FOUND, "preview_tiles": [{}] * 7}),
+            "/effects/1/data/preview_tiles",
+        ),
         (Effect(BUILT, {**BUILD, "image_tag": None}), "/effects/1/data/image_tag"),
         (
             Effect(BUILT, {**BUILD, "launch_env_templates": [{"key": "A"}]}),
@@ -39,7 +44,9 @@ BUILD: dict[str, Any] = {
 def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(
     effect: Effect, path: str
 ) -> None:
-    assert [issue.path for issue in effects.effect_issues([*FINDINGS, effect])] == [path]
+    assert [issue.path for issue in effects.effect_issues([*FINDINGS, effect])] == [
+        path
+    ]
 
 
 def test_the_effects_of_both_jobs_are_known() -> None:

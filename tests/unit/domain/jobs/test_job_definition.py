@@ -25,7 +25,9 @@ def registered(version: int = 1, spec: Spec = SPEC) -> JobDefinition:
     return definition
 
 
-def refused(changes: dict[str, Any], version: int | None = None) -> list[tuple[str, str]]:
+def refused(
+    changes: dict[str, Any], version: int | None = None
+) -> list[tuple[str, str]]:
     definition = registered(version=3)
     with pytest.raises(InvalidInputError) as error:
         definition.revise(changes, version, at(1))
@@ -50,10 +52,15 @@ def test_registering_makes_the_given_version() -> None:
     [
         ({"parameters_schema": {"type": "nothing"}}, "/parametersSchema/type"),
         ({"output_schema": {"type": "nothing"}}, "/outputSchema/type"),
-        ({"retry_policy": {"initialDelayMs": 2, "maxDelayMs": 1}}, "/retryPolicy/initialDelayMs"),
+        (
+            {"retry_policy": {"initialDelayMs": 2, "maxDelayMs": 1}},
+            "/retryPolicy/initialDelayMs",
+        ),
     ],
 )
-def test_wrong_content_is_refused_at_both_doors(changes: dict[str, Any], path: str) -> None:
+def test_wrong_content_is_refused_at_both_doors(
+    changes: dict[str, Any], path: str
+) -> None:
     assert [where for where, _ in refused(changes)] == [path]
     with pytest.raises(InvalidInputError) as error:
         JobDefinition.register(
@@ -75,7 +82,11 @@ def test_a_revision_adds_one_to_the_version() -> None:
     definition.revise({"name": "Better report"}, None, at(5))
     (event,) = definition.pending_events
     assert isinstance(event, JobDefinition.Revised)
-    assert (event.version, event.changes, event.timestamp) == (4, {"name": "Better report"}, at(5))
+    assert (event.version, event.changes, event.timestamp) == (
+        4,
+        {"name": "Better report"},
+        at(5),
+    )
 
 
 def test_a_revision_may_skip_versions() -> None:
@@ -86,7 +97,9 @@ def test_a_revision_may_skip_versions() -> None:
 
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_version_not_above_the_current_one_is_refused(version: int) -> None:
-    assert refused({"name": "Better report"}, version) == [("/version", "exclusiveMinimum")]
+    assert refused({"name": "Better report"}, version) == [
+        ("/version", "exclusiveMinimum")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -112,9 +125,13 @@ def test_an_order_of_keys_is_no_change() -> None:
     assert definition.pending_events == []
 
 
-@pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), ({}, None), ([1, 2], [2, 1])])
+@pytest.mark.parametrize(
+    ("old", "new"), [(1, True), (0, False), ({}, None), ([1, 2], [2, 1])]
+)
 def test_values_that_only_python_takes_for_equal_differ(old: Any, new: Any) -> None:
-    definition = registered(spec=Spec(name="x", type="batch", entry_point="x", metadata=old))
+    definition = registered(
+        spec=Spec(name="x", type="batch", entry_point="x", metadata=old)
+    )
     definition.revise({"metadata": new}, None, at(5))
     assert new_topics(definition) == ["job_definition.revised"]
     assert definition.spec.metadata is new
@@ -141,8 +158,14 @@ def test_earlier_versions_stay_for_the_runs_pinned_to_them() -> None:
     definition.revise({"name": "Second", "timeout_ms": 2_000}, None, at(5))
     definition.revise({"timeout_ms": None}, 9, at(6))
     assert definition.as_pinned(1) == SPEC
-    assert (definition.as_pinned(2).name, definition.as_pinned(2).timeout_ms) == ("Second", 2_000)
-    assert (definition.as_pinned(9).name, definition.as_pinned(9).timeout_ms) == ("Second", None)
+    assert (definition.as_pinned(2).name, definition.as_pinned(2).timeout_ms) == (
+        "Second",
+        2_000,
+    )
+    assert (definition.as_pinned(9).name, definition.as_pinned(9).timeout_ms) == (
+        "Second",
+        None,
+    )
     assert definition.spec == definition.as_pinned(9)
 
 

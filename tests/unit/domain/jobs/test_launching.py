@@ -37,7 +37,9 @@ def launched(definition: JobDefinition | None = None, **asked: Any) -> Requested
     return event
 
 
-def refusals(definition: JobDefinition | None = None, **asked: Any) -> list[tuple[str, str]]:
+def refusals(
+    definition: JobDefinition | None = None, **asked: Any
+) -> list[tuple[str, str]]:
     with pytest.raises(InvalidInputError) as refused:
         launched(definition, **asked)
     return [(issue.path, issue.keyword) for issue in refused.value.issues]
@@ -45,7 +47,11 @@ def refusals(definition: JobDefinition | None = None, **asked: Any) -> list[tupl
 
 def test_a_run_takes_from_the_definition_what_the_launch_leaves_open() -> None:
     run = launched()
-    assert (run.slug, run.definition_version, run.entry_point) == ("Report", 2, "test.report")
+    assert (run.slug, run.definition_version, run.entry_point) == (
+        "Report",
+        2,
+        "test.report",
+    )
     assert (run.timeout_ms, run.max_attempts, run.priority) == (5_000, 3, 4)
     assert run.retry_policy == {"maxAttempts": 3}
     assert run.requested_by == "anna"
@@ -54,7 +60,12 @@ def test_a_run_takes_from_the_definition_what_the_launch_leaves_open() -> None:
 
 def test_the_launch_overrides_the_definition() -> None:
     run = launched(timeout_ms=9_000, max_attempts=1, priority=0, context={"a": 1})
-    assert (run.timeout_ms, run.max_attempts, run.priority, run.context) == (9_000, 1, 0, {"a": 1})
+    assert (run.timeout_ms, run.max_attempts, run.priority, run.context) == (
+        9_000,
+        1,
+        0,
+        {"a": 1},
+    )
 
 
 def test_a_run_of_a_job_without_limits_has_none() -> None:
@@ -65,7 +76,10 @@ def test_a_run_of_a_job_without_limits_has_none() -> None:
 def test_given_parameters_replace_defaults_at_the_top_level_alone() -> None:
     run = launched(parameters={"day": "monday", "options": {"deep": False}})
     assert run.parameters == {"day": "monday", "options": {"deep": False}}
-    assert launched().parameters == {"day": "monday", "options": {"deep": True, "wide": True}}
+    assert launched().parameters == {
+        "day": "monday",
+        "options": {"deep": True, "wide": True},
+    }
 
 
 def test_defaults_that_violate_the_schema_alone_must_be_overridden() -> None:
@@ -103,7 +117,10 @@ def test_a_start_planned_in_the_past_is_now() -> None:
 
 
 def test_a_start_beyond_all_plans_is_refused() -> None:
-    assert launched(scheduled_at=at(1_000) + MAX_AHEAD).scheduled_at == at(1_000) + MAX_AHEAD
+    assert (
+        launched(scheduled_at=at(1_000) + MAX_AHEAD).scheduled_at
+        == at(1_000) + MAX_AHEAD
+    )
     late = at(1_000) + MAX_AHEAD + timedelta(milliseconds=1)
     assert refusals(scheduled_at=late) == [("/scheduledAt", "maximum")]
 
@@ -123,7 +140,10 @@ def test_the_concurrency_value_is_that_of_the_runs_own_parameter() -> None:
 
 def test_only_a_launch_under_a_key_keeps_its_digest() -> None:
     keyed = launched(idempotency_key="k1", body={"a": 1})
-    assert (keyed.idempotency_key, keyed.request_digest) == ("k1", Launch(body={"a": 1}).digest)
+    assert (keyed.idempotency_key, keyed.request_digest) == (
+        "k1",
+        Launch(body={"a": 1}).digest,
+    )
     assert launched(body={"a": 1}).request_digest is None
 
 
@@ -131,7 +151,9 @@ def test_a_digest_is_that_of_the_canonical_body_alone() -> None:
     digest = Launch(body={"a": 1, "b": {"c": 2, "d": 3}}).digest
     assert (
         Launch(
-            body={"b": {"d": 3, "c": 2}, "a": 1}, parameters={"x": 1}, idempotency_key="k"
+            body={"b": {"d": 3, "c": 2}, "a": 1},
+            parameters={"x": 1},
+            idempotency_key="k",
         ).digest
         == digest
     )
@@ -141,7 +163,11 @@ def test_a_digest_is_that_of_the_canonical_body_alone() -> None:
 
 def ended(definition: JobDefinition, **asked: Any) -> JobRun:
     run = new_run(
-        definition, Launch(**{"parameters": {"day": "monday"}, **asked}), RUN_ID, "anna", NOON
+        definition,
+        Launch(**{"parameters": {"day": "monday"}, **asked}),
+        RUN_ID,
+        "anna",
+        NOON,
     )
     run.request_cancel(at(1), None)
     return run
@@ -150,7 +176,8 @@ def ended(definition: JobDefinition, **asked: Any) -> JobRun:
 def test_a_relaunch_repeats_parameters_context_and_overrides() -> None:
     definition = defined()
     again = relaunch(
-        definition, ended(definition, context={"why": "test"}, timeout_ms=9_000, max_attempts=1)
+        definition,
+        ended(definition, context={"why": "test"}, timeout_ms=9_000, max_attempts=1),
     )
     assert again.parameters["day"] == "monday"
     assert again.context == {"why": "test", "retryOf": str(RUN_ID)}
@@ -161,9 +188,13 @@ def test_a_relaunch_obeys_the_job_as_it_is_today() -> None:
     definition = defined()
     old = ended(definition)
     definition.revise(
-        {"timeout_ms": 7_000, "priority": -3, "retry_policy": {"maxAttempts": 9}}, None, at(2)
+        {"timeout_ms": 7_000, "priority": -3, "retry_policy": {"maxAttempts": 9}},
+        None,
+        at(2),
     )
-    event = new_run(definition, relaunch(definition, old), RUN_ID, "ben", at(3)).pending_events[0]
+    event = new_run(
+        definition, relaunch(definition, old), RUN_ID, "ben", at(3)
+    ).pending_events[0]
     assert isinstance(event, Requested)
     assert (event.timeout_ms, event.max_attempts, event.priority) == (7_000, 9, -3)
     assert event.definition_version == 3
@@ -181,7 +212,12 @@ def test_a_launched_run_can_start() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, {"idempotency_key": "k"}, {"delay_ms": 5, "start_deadline_ms": 7, "context": {}}]
+    "asked",
+    [
+        {},
+        {"idempotency_key": "k"},
+        {"delay_ms": 5, "start_deadline_ms": 7, "context": {}},
+    ],
 )
 def test_the_event_made_without_its_run_is_the_very_one_that_makes_the_run(
     asked: dict[str, Any],

@@ -29,7 +29,9 @@ def doubling(keyword: str, last: Json) -> dict[str, Any]:
 def by_dependencies(count: int) -> dict[str, Any]:
     """Return definitions that double without looking at a value."""
     chain = {
-        f"d{n}": {"dependentSchemas": {name: {"$ref": f"#/$defs/d{n + 1}"} for name in "ab"}}
+        f"d{n}": {
+            "dependentSchemas": {name: {"$ref": f"#/$defs/d{n + 1}"} for name in "ab"}
+        }
         for n in range(count)
     }
     return {
@@ -43,7 +45,11 @@ def by_dependencies(count: int) -> dict[str, Any]:
     ("schema", "value", "place"),
     [
         ({"properties": {"b": {"pattern": ENDLESS}}}, {"a": 1, "b": TEXT}, "/b"),
-        ({"properties": {"b": {"items": {"pattern": ENDLESS}}}}, {"b": ["", TEXT]}, "/b/1"),
+        (
+            {"properties": {"b": {"items": {"pattern": ENDLESS}}}},
+            {"b": ["", TEXT]},
+            "/b/1",
+        ),
         ({"patternProperties": {ENDLESS: {}}}, {"a": {}, TEXT: {}}, f"/{TEXT}"),
         ({"propertyNames": {"pattern": ENDLESS}}, {TEXT: {}}, f"/{TEXT}"),
         (
@@ -52,13 +58,28 @@ def by_dependencies(count: int) -> dict[str, Any]:
             f"/{TEXT}",
         ),
         (
-            {"not": {"patternProperties": {ENDLESS: {}}}, "unevaluatedProperties": False},
+            {
+                "not": {"patternProperties": {ENDLESS: {}}},
+                "unevaluatedProperties": False,
+            },
             {TEXT: {}},
             f"/{TEXT}",
         ),
-        ({"anyOf": [{"properties": {"b": {"pattern": ENDLESS}}}, {}]}, {"b": TEXT}, "/b"),
-        ({"properties": {"b": {"$schema": DRAFT_07, "pattern": ENDLESS}}}, {"b": TEXT}, "/b"),
-        ({"$schema": DRAFT_04, "properties": {"b": {"pattern": ENDLESS}}}, {"b": TEXT}, "/b"),
+        (
+            {"anyOf": [{"properties": {"b": {"pattern": ENDLESS}}}, {}]},
+            {"b": TEXT},
+            "/b",
+        ),
+        (
+            {"properties": {"b": {"$schema": DRAFT_07, "pattern": ENDLESS}}},
+            {"b": TEXT},
+            "/b",
+        ),
+        (
+            {"$schema": DRAFT_04, "properties": {"b": {"pattern": ENDLESS}}},
+            {"b": TEXT},
+            "/b",
+        ),
     ],
 )
 def test_a_pattern_that_takes_too_long_is_a_violation_at_its_place(
@@ -72,7 +93,9 @@ def test_a_pattern_that_takes_too_long_is_a_violation_at_its_place(
 
 def test_many_patterns_that_take_long_together_are_a_violation() -> None:
     (issue,) = violations(
-        {"items": {"pattern": ENDLESS}}, ["a" * 15 + "!" for _ in range(10_000)], "/parameters"
+        {"items": {"pattern": ENDLESS}},
+        ["a" * 15 + "!" for _ in range(10_000)],
+        "/parameters",
     )
     assert issue.keyword == "pattern"
 
@@ -84,20 +107,32 @@ def test_many_patterns_that_take_long_together_are_a_violation() -> None:
         (doubling("anyOf", False), {}),
         (doubling("oneOf", {"type": "string"}), {}),
         (
-            {**doubling("allOf", {"properties": {"a": {}}}), "unevaluatedProperties": False},
+            {
+                **doubling("allOf", {"properties": {"a": {}}}),
+                "unevaluatedProperties": False,
+            },
             {"a": 1},
         ),
         (by_dependencies(30), {"a": 1, "b": 1}),
         (
-            {"allOf": [{"$ref": "#/$defs/c"}] * 500, "$defs": {"c": {"const": [0] * 50_000}}},
+            {
+                "allOf": [{"$ref": "#/$defs/c"}] * 500,
+                "$defs": {"c": {"const": [0] * 50_000}},
+            },
             [0] * 50_000,
         ),
         ({"items": {f"unknown{n}": 0 for n in range(10_000)}}, [0] * 10_000),
         ({"anyOf": [{"allOf": [{"type": "string"}] * 500}]}, [0] * 50_000),
         ({"anyOf": [{"allOf": [False] * 500}]}, [0] * 50_000),
-        ({"$id": "http://a/", "items": {"$id": "x" * 100_000, "minimum": 0}}, [0] * 10_000),
         (
-            {"items": {"$ref": "#/$defs/" + "x" * 100_000}, "$defs": {"x" * 100_000: True}},
+            {"$id": "http://a/", "items": {"$id": "x" * 100_000, "minimum": 0}},
+            [0] * 10_000,
+        ),
+        (
+            {
+                "items": {"$ref": "#/$defs/" + "x" * 100_000},
+                "$defs": {"x" * 100_000: True},
+            },
             [0] * 10_000,
         ),
     ],
@@ -122,7 +157,9 @@ def test_a_schema_that_takes_too_many_steps_is_a_violation(
     (issue,) = violations(schema, value, "/parameters")
     assert (issue.path, issue.keyword) == ("/parameters", "maxSteps")
     assert "make the schema simpler" in issue.message
-    assert violations({"type": "object"}, {}, "/parameters") == [], "the next check starts anew"
+    assert violations({"type": "object"}, {}, "/parameters") == [], (
+        "the next check starts anew"
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +168,10 @@ def test_a_schema_that_takes_too_many_steps_is_a_violation(
         ({"uniqueItems": True}, [{"a": n} for n in range(20_000)]),
         ({"uniqueItems": True}, [n if n % 2 else str(n) for n in range(20_000)]),
         ({"items": {"enum": [f"x{n}" for n in range(10_000)]}}, ["x9999"] * 20_000),
-        ({"prefixItems": [True] * 2_000, "items": True, "unevaluatedItems": False}, [0] * 20_000),
+        (
+            {"prefixItems": [True] * 2_000, "items": True, "unevaluatedItems": False},
+            [0] * 20_000,
+        ),
         ({"items": {"type": "number"}}, list(range(80_000))),
         (
             {
@@ -140,7 +180,10 @@ def test_a_schema_that_takes_too_many_steps_is_a_violation(
             },
             [0] * 5_000,
         ),
-        ({"required": [f"p{n}" for n in range(20_000)]}, {f"p{n}": 0 for n in range(20_000)}),
+        (
+            {"required": [f"p{n}" for n in range(20_000)]},
+            {f"p{n}": 0 for n in range(20_000)},
+        ),
     ],
     ids=[
         "unique objects",
@@ -152,14 +195,18 @@ def test_a_schema_that_takes_too_many_steps_is_a_violation(
         "required",
     ],
 )
-def test_large_values_are_checked_within_the_budget(schema: dict[str, Any], value: Json) -> None:
+def test_large_values_are_checked_within_the_budget(
+    schema: dict[str, Any], value: Json
+) -> None:
     assert schema_issues(schema, "/parametersSchema") == []
     assert violations(schema, value, "/parameters") == []
 
 
 def test_a_schema_too_large_to_be_checked_is_refused() -> None:
     schema: JsonObject = {
-        "properties": {f"p{n}": {"type": "string", "minLength": 1} for n in range(10_000)}
+        "properties": {
+            f"p{n}": {"type": "string", "minLength": 1} for n in range(10_000)
+        }
     }
     (issue,) = schema_issues(schema, "/parametersSchema")
     assert (issue.path, issue.keyword) == ("/parametersSchema", "maxSteps")
@@ -168,7 +215,8 @@ def test_a_schema_too_large_to_be_checked_is_refused() -> None:
 def test_a_draft_04_enumeration_of_many_objects_is_checked_within_the_budget() -> None:
     assert (
         schema_issues(
-            {"$schema": DRAFT_04, "enum": [{"a": n} for n in range(10_000)]}, "/parametersSchema"
+            {"$schema": DRAFT_04, "enum": [{"a": n} for n in range(10_000)]},
+            "/parametersSchema",
         )
         == []
     )
@@ -204,9 +252,12 @@ def test_values_are_equal_as_json_schema_says() -> None:
             assert violations({"const": alike[0]}, value, "") == []
             assert violations({"enum": ["other", alike[-1]]}, value, "") == []
             assert [
-                issue.keyword for issue in violations({"uniqueItems": True}, [value, *alike], "")
+                issue.keyword
+                for issue in violations({"uniqueItems": True}, [value, *alike], "")
             ] == ["uniqueItems"]
-    for one, other in combinations([value for alike in EQUAL for value in alike[:1]], 2):
+    for one, other in combinations(
+        [value for alike in EQUAL for value in alike[:1]], 2
+    ):
         assert violations({"uniqueItems": True}, [one, other], "") == []
         assert violations({"const": one}, other, "")
         assert violations({"enum": [one]}, other, "")
@@ -216,7 +267,9 @@ def test_items_may_repeat_unless_they_must_be_unique() -> None:
     assert violations({"uniqueItems": False}, [1, 1], "") == []
 
 
-@pytest.mark.parametrize("dialect", [DRAFT_2019, "https://json-schema.org/draft/2020-12/schema"])
+@pytest.mark.parametrize(
+    "dialect", [DRAFT_2019, "https://json-schema.org/draft/2020-12/schema"]
+)
 @pytest.mark.parametrize(
     ("schema", "value", "wrong"),
     [
@@ -234,12 +287,23 @@ def test_items_may_repeat_unless_they_must_be_unique() -> None:
             "'b'",
         ),
         (
-            {"if": {"properties": {"a": {"const": 1}}}, "then": {"properties": {"b": True}}},
+            {
+                "if": {"properties": {"a": {"const": 1}}},
+                "then": {"properties": {"b": True}},
+            },
             {"a": 1, "b": 2, "c": 3},
             "'c'",
         ),
-        ({"if": {"required": ["z"]}, "else": {"properties": {"b": True}}}, {"b": 2, "c": 3}, "'c'"),
-        ({"dependentSchemas": {"a": {"properties": {"a": True}}}}, {"a": 1, "b": 2}, "'b'"),
+        (
+            {"if": {"required": ["z"]}, "else": {"properties": {"b": True}}},
+            {"b": 2, "c": 3},
+            "'c'",
+        ),
+        (
+            {"dependentSchemas": {"a": {"properties": {"a": True}}}},
+            {"a": 1, "b": 2},
+            "'b'",
+        ),
         ({"allOf": [{"additionalProperties": {"type": "integer"}}]}, {"a": 1}, None),
         ({"properties": {"a": True}}, {"a": 1}, None),
     ],
@@ -250,9 +314,9 @@ def test_unevaluated_properties_are_those_that_nothing_looked_at(
     found_issues = violations(
         {"$schema": dialect, "unevaluatedProperties": False, **schema}, value, ""
     )
-    assert [(issue.keyword, f"({wrong} " in issue.message) for issue in found_issues] == (
-        [("unevaluatedProperties", True)] if wrong else []
-    )
+    assert [
+        (issue.keyword, f"({wrong} " in issue.message) for issue in found_issues
+    ] == ([("unevaluatedProperties", True)] if wrong else [])
 
 
 _TREE: dict[str, Any] = {
@@ -269,28 +333,48 @@ _TREE: dict[str, Any] = {
         ({"prefixItems": [True]}, [1, 2], False),
         ({"$schema": DRAFT_2019, "items": [True]}, [1], True),
         ({"$schema": DRAFT_2019, "items": [True]}, [1, 2], False),
-        ({"$schema": DRAFT_2019, "items": [True], "additionalItems": True}, [1, 2], True),
+        (
+            {"$schema": DRAFT_2019, "items": [True], "additionalItems": True},
+            [1, 2],
+            True,
+        ),
         ({"items": True}, [1, 2], True),
         ({"contains": {"type": "string"}}, ["a"], True),
         ({"contains": {"type": "string"}}, ["a", 1], False),
         (
-            {"allOf": [{"$ref": "#/$defs/x"}], "$defs": {"x": {"prefixItems": [True, True]}}},
+            {
+                "allOf": [{"$ref": "#/$defs/x"}],
+                "$defs": {"x": {"prefixItems": [True, True]}},
+            },
             [1, 2],
             True,
         ),
         (_TREE, [[[]]], True),
         (_TREE, [[[], 5]], False),
         (
-            {"$dynamicRef": "#x", "$defs": {"x": {"$dynamicAnchor": "x", "prefixItems": [True]}}},
+            {
+                "$dynamicRef": "#x",
+                "$defs": {"x": {"$dynamicAnchor": "x", "prefixItems": [True]}},
+            },
             [1],
             True,
         ),
-        ({"prefixItems": [True], "unevaluatedItems": {"type": "string"}}, [1, "a"], True),
-        ({"prefixItems": [True], "unevaluatedItems": {"type": "string"}}, [1, 2], False),
+        (
+            {"prefixItems": [True], "unevaluatedItems": {"type": "string"}},
+            [1, "a"],
+            True,
+        ),
+        (
+            {"prefixItems": [True], "unevaluatedItems": {"type": "string"}},
+            [1, 2],
+            False,
+        ),
     ],
 )
 def test_unevaluated_items_are_those_that_nothing_looked_at(
     schema: dict[str, Any], value: Json, right: object
 ) -> None:
     found_issues = violations({"unevaluatedItems": False, **schema}, value, "")
-    assert [issue.keyword for issue in found_issues] == ([] if right else ["unevaluatedItems"])
+    assert [issue.keyword for issue in found_issues] == (
+        [] if right else ["unevaluatedItems"]
+    )

@@ -10,7 +10,12 @@ from eventlog.append.running_rows import RunningRows
 
 
 def _row(**changes: object) -> Row:
-    row = {"status": "running", "worker_id": "w", "personal": None, "aggregate_version": 2}
+    row = {
+        "status": "running",
+        "worker_id": "w",
+        "personal": None,
+        "aggregate_version": 2,
+    }
     return {**row, **changes}
 
 
@@ -27,9 +32,12 @@ def test_a_running_run_is_kept_for_its_version_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"status": "pending"}, {"status": "succeeded"}, {"personal": {"key": ["name"]}}]
+    "changes",
+    [{"status": "pending"}, {"status": "succeeded"}, {"personal": {"key": ["name"]}}],
 )
-def test_what_waits_has_ended_or_can_be_erased_is_not_kept(changes: dict[str, object]) -> None:
+def test_what_waits_has_ended_or_can_be_erased_is_not_kept(
+    changes: dict[str, object],
+) -> None:
     rows, run_id = _noted(_row(**changes))
     assert not rows.knows(run_id)
 

@@ -146,7 +146,10 @@ def test_a_cause_of_long_ago_is_sought_in_the_whole_log(
 @pytest.mark.parametrize("version", [1, 2, 17, 12_345])
 def test_the_checkers_event_ids_are_those_of_the_service(version: int) -> None:
     aggregate_id = uuid4()
-    assert causes.event_number(aggregate_id.bytes, version) == event_id(aggregate_id, version).int
+    assert (
+        causes.event_number(aggregate_id.bytes, version)
+        == event_id(aggregate_id, version).int
+    )
 
 
 def test_what_was_acknowledged_is_there(story: Story) -> None:

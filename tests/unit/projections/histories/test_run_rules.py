@@ -172,7 +172,9 @@ def test_the_checker_knows_every_event_of_a_run() -> None:
     events = {
         str(event.TOPIC)
         for event in vars(run_events).values()
-        if isinstance(event, type) and issubclass(event, run_events.RunEvent) and _is_last(event)
+        if isinstance(event, type)
+        and issubclass(event, run_events.RunEvent)
+        and _is_last(event)
     }
     assert set(RULES) == events
     assert set(STATES) == set(STEPS) == events - {"job_run.requested"}
@@ -181,8 +183,12 @@ def test_the_checker_knows_every_event_of_a_run() -> None:
 def _documented() -> dict[str, tuple[str, str]]:
     """Return what the page says of each topic: the states, and the promises."""
     text = (Path(ROOT) / "docs" / "state-machine.md").read_text()
-    section = text.partition("## What `verify --histories` checks")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(job_run\.\w+)` \| (.+?) \| (.+?) \|$", section, re.MULTILINE)
+    section = text.partition("## What `verify --histories` checks")[2].partition(
+        "\n## "
+    )[0]
+    rows = re.findall(
+        r"^\| `(job_run\.\w+)` \| (.+?) \| (.+?) \|$", section, re.MULTILINE
+    )
     return {topic: (states, rules) for topic, states, rules in rows}
 
 

@@ -52,10 +52,17 @@ class _Logs:
 
 def _claim() -> Any:
     run = Mock(
-        id=UUID(int=1), slug="it", entry_point="it", attempt=1, max_attempts=1, timeout_ms=None
+        id=UUID(int=1),
+        slug="it",
+        entry_point="it",
+        attempt=1,
+        max_attempts=1,
+        timeout_ms=None,
     )
     spec = Mock(resources={})
-    return SimpleNamespace(run=run, spec=spec, inputs={}, holder=Mock(worker_id="w", execution=1))
+    return SimpleNamespace(
+        run=run, spec=spec, inputs={}, holder=Mock(worker_id="w", execution=1)
+    )
 
 
 def test_an_attempt_has_ended_though_the_next_one_has_no_place(

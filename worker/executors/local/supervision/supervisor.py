@@ -38,7 +38,11 @@ from worker.executors.local.supervision.descendants import (
     kill_descendants,
     memory_mb,
 )
-from worker.executors.local.supervision.spawn import Child, become_subreaper, close_all_but
+from worker.executors.local.supervision.spawn import (
+    Child,
+    become_subreaper,
+    close_all_but,
+)
 
 # Type checkers know the name; importing typing would cost a third of the start.
 TYPE_CHECKING = False
@@ -85,7 +89,9 @@ class Control:
 class Attempt:
     """Watches over one attempt until nothing of it is left but a child that is fit for the next."""
 
-    def __init__(self, child: Child, control: Control, order: dict[str, object]) -> None:
+    def __init__(
+        self, child: Child, control: Control, order: dict[str, object]
+    ) -> None:
         self._log = Log(str(order["log"]), int(str(order["logLimitBytes"])))
         self._memory_limit = _number(order["memoryMb"])
         self._deadline = _number(order["deadline"])
@@ -166,7 +172,9 @@ class Attempt:
     def _obey(self, commands: list[dict[str, object]]) -> None:
         for command in commands:
             if "cancel" in command:
-                self._cancel_until = time.monotonic() + (_number(command["cancel"]) or 0.0)
+                self._cancel_until = time.monotonic() + (
+                    _number(command["cancel"]) or 0.0
+                )
                 with suppress(ProcessLookupError):
                     os.kill(self._child.pid, signal.SIGTERM)
             elif "stop" in command:
@@ -265,7 +273,9 @@ def main() -> None:
     child = Child(sys.argv[3:], tasks, reports)
     try:
         _watch_attempts(child, Control())
-    except BaseException:  # Whatever it is, nobody would end the processes once this one is gone.
+    except (
+        BaseException
+    ):  # Whatever it is, nobody would end the processes once this one is gone.
         kill_descendants()
         raise
 

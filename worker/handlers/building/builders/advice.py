@@ -7,7 +7,9 @@ INSTALL_UIDMAP = "apt-get install --no-install-recommends uidmap"
 INSTALL_BUILDAH = "apt-get install --no-install-recommends buildah crun netavark"
 INSTALL_PODMAN = "apt-get install --no-install-recommends podman crun netavark"
 ADD_IDS = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
-SEARCH = 'unqualified-search-registries = ["docker.io"] in /etc/containers/registries.conf'
+SEARCH = (
+    'unqualified-search-registries = ["docker.io"] in /etc/containers/registries.conf'
+)
 
 ALLOW_NAMESPACES = "--security-opt seccomp=unconfined"
 IN_FULL = "docker.io/library/node:22"
@@ -26,7 +28,10 @@ _ADVICE = (
         r"unshare\(CLONE_NEWUSER\): Operation not permitted",
         f"a worker in a container must be allowed to make namespaces: {ALLOW_NAMESPACES}",
     ),
-    (r'could not find "netavark"', "install it: apt-get install --no-install-recommends netavark"),
+    (
+        r'could not find "netavark"',
+        "install it: apt-get install --no-install-recommends netavark",
+    ),
     (
         r"short-name .* did not resolve|no unqualified-search",
         f"name the image in full, such as {IN_FULL}, or let the operator set {SEARCH}",

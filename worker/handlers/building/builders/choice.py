@@ -5,7 +5,11 @@ from collections.abc import Callable
 from apphub_jobs.contract import JobRunContext, PermanentError
 from worker.handlers.building.builders.advice import INSTALL_BUILDAH
 from worker.handlers.building.builders.buildah import Buildah, Podman
-from worker.handlers.building.builders.builder import Builder, BuildSettings, UnusableError
+from worker.handlers.building.builders.builder import (
+    Builder,
+    BuildSettings,
+    UnusableError,
+)
 from worker.handlers.building.builders.docker import Docker
 
 BUILDERS: dict[str, Callable[[BuildSettings], Builder]] = {
@@ -40,7 +44,11 @@ def choose(context: JobRunContext, settings: BuildSettings) -> Builder:
             context.logger.info("building with %s", version)
             return builder
     if settings.builder != "auto":
-        raise PermanentError(f"the builder {settings.builder} cannot be used: {reasons[0]}")
+        raise PermanentError(
+            f"the builder {settings.builder} cannot be used: {reasons[0]}"
+        )
     for reason in reasons:
         context.logger.info("%s", reason)
-    raise PermanentError(f"no builder of images can be used here; install one: {INSTALL_BUILDAH}")
+    raise PermanentError(
+        f"no builder of images can be used here; install one: {INSTALL_BUILDAH}"
+    )

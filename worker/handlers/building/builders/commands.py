@@ -35,7 +35,9 @@ _COMPLAINT = re.compile(r"^(?:error|fatal)\b[: ]*", re.IGNORECASE)
 MAX_MESSAGE_LENGTH = 1_000
 
 
-def show(context: JobRunContext, command: Sequence[str], environment: Mapping[str, str]) -> None:
+def show(
+    context: JobRunContext, command: Sequence[str], environment: Mapping[str, str]
+) -> None:
     """Run a command to its end; all that it prints is printed.
 
     Raises:
@@ -61,7 +63,9 @@ def show(context: JobRunContext, command: Sequence[str], environment: Mapping[st
         raise BuildError(failure(command[0], process.returncode, output.tail))
 
 
-def _attend(context: JobRunContext, process: "subprocess.Popen[bytes]", output: "_Output") -> None:
+def _attend(
+    context: JobRunContext, process: "subprocess.Popen[bytes]", output: "_Output"
+) -> None:
     while process.poll() is None:
         output.pass_on(POLL_S)
         if context.cancelled.is_set():
@@ -89,7 +93,9 @@ def ask(command: Sequence[str], environment: Mapping[str, str]) -> str:
     except subprocess.TimeoutExpired:
         raise BuildError(f"{command[0]} does not answer") from None
     if answer.returncode != 0:
-        raise BuildError(failure(command[0], answer.returncode, answer.stdout + answer.stderr))
+        raise BuildError(
+            failure(command[0], answer.returncode, answer.stdout + answer.stderr)
+        )
     return answer.stdout.decode("utf-8", "replace").strip()
 
 

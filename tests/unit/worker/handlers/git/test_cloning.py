@@ -35,9 +35,13 @@ def test_the_newest_commit_alone_is_cloned(tmp_path: Path, directory: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["with space", "100%25", "ümläut", "-option"])
-def test_a_path_with_odd_characters_is_cloned(tmp_path: Path, directory: Path, name: str) -> None:
+def test_a_path_with_odd_characters_is_cloned(
+    tmp_path: Path, directory: Path, name: str
+) -> None:
     origin = repository(tmp_path, {"a": "1"}, name)
-    assert clone(context_of(), str(origin), directory / "clone") == git(origin, "rev-parse", "HEAD")
+    assert clone(context_of(), str(origin), directory / "clone") == git(
+        origin, "rev-parse", "HEAD"
+    )
 
 
 def test_a_file_url_is_cloned(tmp_path: Path, directory: Path) -> None:
@@ -63,7 +67,9 @@ def test_a_path_that_is_no_repository_is_refused(
         clone(context_of(), str(path), directory / "clone")
 
 
-@pytest.mark.parametrize("url", ["ext::sh -c 'touch made'", "--upload-pack=touch made", "-u./x"])
+@pytest.mark.parametrize(
+    "url", ["ext::sh -c 'touch made'", "--upload-pack=touch made", "-u./x"]
+)
 def test_no_url_runs_a_command(directory: Path, url: str) -> None:
     with pytest.raises(GitError):
         clone(context_of(), url, directory / "clone")
@@ -73,7 +79,16 @@ def test_no_url_runs_a_command(directory: Path, url: str) -> None:
 def test_a_submodule_is_not_fetched(tmp_path: Path, directory: Path) -> None:
     inner = repository(tmp_path, {"secret": "1"}, "inner")
     origin = repository(tmp_path, {"a": "1"})
-    git(origin, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
+    git(
+        origin,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        "-q",
+        str(inner),
+        "sub",
+    )
     git(origin, "commit", "-qm", "with a submodule")
     clone(context_of(), str(origin), directory / "clone")
     assert list((directory / "clone" / "sub").iterdir()) == []
@@ -87,9 +102,14 @@ def test_no_credential_is_told_and_none_is_asked_for(
 ) -> None:
     caplog.set_level(logging.INFO)
     at = "@" if credentials else ""
-    with git_server(directory, login="anna:other") as server, pytest.raises(RefusedError) as failed:
+    with (
+        git_server(directory, login="anna:other") as server,
+        pytest.raises(RefusedError) as failed,
+    ):
         clone(
-            context_of(), f"http://{credentials}{at}{server.address}/shop.git", directory / "clone"
+            context_of(),
+            f"http://{credentials}{at}{server.address}/shop.git",
+            directory / "clone",
         )
     assert "the server demands a user and password" in str(failed.value)
     assert server.authorizations == [None]
@@ -114,9 +134,16 @@ def test_a_url_is_shown_without_user_and_password(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["feature/x", "v1", "-odd"])
-def test_a_branch_or_tag_is_cloned_alone(tmp_path: Path, directory: Path, name: str) -> None:
+def test_a_branch_or_tag_is_cloned_alone(
+    tmp_path: Path, directory: Path, name: str
+) -> None:
     origin = repository(tmp_path, {"a": "1"})
-    git(origin, "update-ref", f"refs/{'tags' if name == 'v1' else 'heads'}/{name}", "HEAD")
+    git(
+        origin,
+        "update-ref",
+        f"refs/{'tags' if name == 'v1' else 'heads'}/{name}",
+        "HEAD",
+    )
     wanted = git(origin, "rev-parse", "HEAD")
     (origin / "a").write_text("2")
     git(origin, "commit", "-qam", "second")
@@ -128,7 +155,10 @@ def test_a_branch_or_tag_is_cloned_alone(tmp_path: Path, directory: Path, name: 
 def test_a_missing_branch_is_named(tmp_path: Path, directory: Path) -> None:
     with pytest.raises(GitError, match="Remote branch nope not found"):
         clone(
-            context_of(), str(repository(tmp_path, {"a": "1"})), directory / "clone", branch="nope"
+            context_of(),
+            str(repository(tmp_path, {"a": "1"})),
+            directory / "clone",
+            branch="nope",
         )
 
 
@@ -185,16 +215,21 @@ def test_an_app_becomes_what_its_repository_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["7", '""', '"\\ud800"', '"\\u0000"', "null"])
-def test_what_the_repository_does_not_say_stays_as_given(tmp_path: Path, name: str) -> None:
+def test_what_the_repository_does_not_say_stays_as_given(
+    tmp_path: Path, name: str
+) -> None:
     files = {"Dockerfile": "FROM scratch", "package.json": f'{{"name": {name}}}'}
     (effect,) = ingested(repository(tmp_path, files)).effects
     assert (effect.data["name"], effect.data["description"]) == ("Shop", "As given")
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("x" * 300, "x" * 200), (" my\n shop ", "my shop"), (" ", "Shop")]
+    ("name", "kept"),
+    [("x" * 300, "x" * 200), (" my\n shop ", "my shop"), (" ", "Shop")],
 )
-def test_a_name_is_one_line_of_a_name_s_length(tmp_path: Path, name: str, kept: str) -> None:
+def test_a_name_is_one_line_of_a_name_s_length(
+    tmp_path: Path, name: str, kept: str
+) -> None:
     files = {"Dockerfile": "FROM scratch", "package.json": json.dumps({"name": name})}
     (effect,) = ingested(repository(tmp_path, files)).effects
     assert effect.data["name"] == kept
@@ -221,10 +256,14 @@ def test_sources_of_tags_come_in_their_order_and_their_number_is_bounded(
     assert "of 304 tags are left out" in caplog.text
 
 
-def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(tmp_path: Path) -> None:
+def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(
+    tmp_path: Path,
+) -> None:
     reports = Reports()
     origin = repository(tmp_path, {"README.md": "x"})
-    with pytest.raises(PermanentError, match=r"^Dockerfile not found, unable to launch app$"):
+    with pytest.raises(
+        PermanentError, match=r"^Dockerfile not found, unable to launch app$"
+    ):
         ingested(origin, reports)
     (report,) = reports
     assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == (
@@ -237,9 +276,14 @@ def test_an_app_that_is_gone_is_skipped() -> None:
     assert handler.execute(context_of({"repository": None})).result == {"skipped": True}
 
 
-def test_a_repository_that_cannot_be_read_fails_and_says_so_in_its_metrics(tmp_path: Path) -> None:
+def test_a_repository_that_cannot_be_read_fails_and_says_so_in_its_metrics(
+    tmp_path: Path,
+) -> None:
     reports = Reports()
     with pytest.raises(GitError):
         ingested(tmp_path / "none", reports)
     (report,) = reports
-    assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == ("failed", None)
+    assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == (
+        "failed",
+        None,
+    )

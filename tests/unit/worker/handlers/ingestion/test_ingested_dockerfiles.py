@@ -37,11 +37,23 @@ from worker.handlers.untrusted.tree import MAX_ENTRIES
         ),
     ],
 )  # fmt: skip
-def test_a_dockerfile_gives_the_tags_of_its_images_and_servers(text: str, tags: list[Tag]) -> None:
+def test_a_dockerfile_gives_the_tags_of_its_images_and_servers(
+    text: str, tags: list[Tag]
+) -> None:
     assert dockerfile_tags(text) == tags
 
 
-SKIPPED = (".git", ".hg", ".svn", "node_modules", ".next", "dist", "build", "out", ".cache")
+SKIPPED = (
+    ".git",
+    ".hg",
+    ".svn",
+    "node_modules",
+    ".next",
+    "dist",
+    "build",
+    "out",
+    ".cache",
+)
 
 USUAL = (
     "Dockerfile",
@@ -72,7 +84,10 @@ def test_an_own_path_that_is_no_file_inside_is_passed_over(
     plant: Plant, tmp_path: Path, own: str
 ) -> None:
     (tmp_path / "outside").write_text("FROM x")
-    assert find_dockerfile(plant({"docker/Dockerfile": "FROM x"}), own) == "docker/Dockerfile"
+    assert (
+        find_dockerfile(plant({"docker/Dockerfile": "FROM x"}), own)
+        == "docker/Dockerfile"
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +100,10 @@ def test_an_own_path_that_is_no_file_inside_is_passed_over(
         (["1/2/3/4/5/6/Dockerfile"], "1/2/3/4/5/6/Dockerfile"),
         (["1/2/3/4/5/6/7/Dockerfile"], None),
         ([f"{name}/Dockerfile" for name in SKIPPED], None),
-        (["a/node_modules/Dockerfile", "builds/Dockerfile", "z/Dockerfile"], "builds/Dockerfile"),
+        (
+            ["a/node_modules/Dockerfile", "builds/Dockerfile", "z/Dockerfile"],
+            "builds/Dockerfile",
+        ),
         (["Dockerfiles", "MyDockerfile", "dockerfile.txt"], None),
     ],
 )
@@ -97,7 +115,10 @@ def test_else_a_search_goes_breadth_first_and_alphabetically(
 
 def test_a_search_ends_after_so_many_entries(plant: Plant) -> None:
     tree = plant(
-        {**{f"a{number:05}": "" for number in range(MAX_ENTRIES)}, "z.dockerfile": "FROM x"}
+        {
+            **{f"a{number:05}": "" for number in range(MAX_ENTRIES)},
+            "z.dockerfile": "FROM x",
+        }
     )
     assert find_dockerfile(tree, "none") is None
     (tree.root / "a00000").unlink()

@@ -13,7 +13,9 @@ from worker.handlers.ingestion.previews import (
 # Images of the repository -------------------------------------------------------------------------
 
 
-def test_without_a_big_code_host_images_become_data_urls_and_videos_do_not(tiles_of: Tiles) -> None:
+def test_without_a_big_code_host_images_become_data_urls_and_videos_do_not(
+    tiles_of: Tiles,
+) -> None:
     files = {
         "previews.json": ["a.png", "b.mp4", "c.gif"],
         "a.png": PNG,
