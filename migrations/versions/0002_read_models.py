@@ -33,9 +33,7 @@ def upgrade() -> None:
             position bigint NOT NULL
         )
     """)
-    op.execute(
-        "CREATE UNIQUE INDEX job_definitions_slug_ignoring_case ON job_definitions (lower(slug))"
-    )
+    op.execute("CREATE UNIQUE INDEX job_definitions_slug_ignoring_case ON job_definitions (lower(slug))")
     op.execute("""
         CREATE TABLE job_runs (
             id uuid PRIMARY KEY,
@@ -81,28 +79,18 @@ def upgrade() -> None:
         )
     """)
     op.execute("CREATE INDEX job_runs_newest ON job_runs (created_position DESC)")
-    op.execute(
-        "CREATE INDEX job_runs_by_status ON job_runs (status, created_position DESC)"
-    )
-    op.execute(
-        "CREATE INDEX job_runs_by_definition ON job_runs (job_definition_id, created_position DESC)"
-    )
+    op.execute("CREATE INDEX job_runs_by_status ON job_runs (status, created_position DESC)")
+    op.execute("CREATE INDEX job_runs_by_definition ON job_runs (job_definition_id, created_position DESC)")
     op.execute(
         "CREATE INDEX job_runs_by_definition_and_status ON job_runs (job_definition_id, status, created_position DESC)"
     )
-    op.execute(
-        "CREATE INDEX job_runs_due ON job_runs (priority DESC, scheduled_at, id) WHERE status = 'pending'"
-    )
-    op.execute(
-        "CREATE INDEX job_runs_next ON job_runs (scheduled_at) WHERE status = 'pending'"
-    )
+    op.execute("CREATE INDEX job_runs_due ON job_runs (priority DESC, scheduled_at, id) WHERE status = 'pending'")
+    op.execute("CREATE INDEX job_runs_next ON job_runs (scheduled_at) WHERE status = 'pending'")
     op.execute(
         "CREATE INDEX job_runs_start_deadline ON job_runs (start_deadline_at)"
         " WHERE status = 'pending' AND execution = 0"
     )
-    op.execute(
-        "CREATE INDEX job_runs_held ON job_runs (worker_id) WHERE status = 'running'"
-    )
+    op.execute("CREATE INDEX job_runs_held ON job_runs (worker_id) WHERE status = 'running'")
     op.execute(
         "CREATE INDEX job_runs_running ON job_runs (job_definition_id, concurrency_value) WHERE status = 'running'"
     )

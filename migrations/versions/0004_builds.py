@@ -31,9 +31,7 @@ def upgrade() -> None:
             position bigint NOT NULL
         )
     """)
-    op.execute(
-        "CREATE INDEX builds_newest_by_repository ON builds (repository_id, created_position DESC)"
-    )
+    op.execute("CREATE INDEX builds_newest_by_repository ON builds (repository_id, created_position DESC)")
 
 
 def downgrade() -> None:

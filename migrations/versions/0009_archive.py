@@ -12,7 +12,7 @@ revision = "0009"
 down_revision = "0008"
 
 ROLE = "apphub_jobs_archivist"
-"""As in `eventlog.archive.role`; a migration never changes, so it keeps its own copy. A test compares the two."""
+"""As in `eventlog.archivist`; a migration never changes, so it keeps its own copy. A test compares the two."""
 
 TABLES = ("log_archives", "archived_blocks", "archived_runs")
 
@@ -50,9 +50,7 @@ def _tables() -> None:
             PRIMARY KEY (archive, first_position)
         )
     """)
-    op.execute(
-        "CREATE UNIQUE INDEX archived_blocks_first ON archived_blocks (first_position)"
-    )
+    op.execute("CREATE UNIQUE INDEX archived_blocks_first ON archived_blocks (first_position)")
     op.execute("CREATE INDEX archived_blocks_last ON archived_blocks (last_position)")
     op.execute("""
         CREATE INDEX archived_blocks_span ON archived_blocks
@@ -70,9 +68,7 @@ def _tables() -> None:
             head_correlation_id uuid
         )
     """)
-    op.execute(
-        "CREATE INDEX archived_runs_by_correlation ON archived_runs (first_correlation_id)"
-    )
+    op.execute("CREATE INDEX archived_runs_by_correlation ON archived_runs (first_correlation_id)")
     op.execute("""
         CREATE INDEX archived_runs_span ON archived_runs USING gist (int8range(first_position, last_position, '[]'))
     """)
@@ -185,11 +181,7 @@ def _uniqueness() -> None:
 
 
 def downgrade() -> None:
-    archived = (
-        op.get_bind()
-        .execute(text("SELECT coalesce(sum(events), 0) FROM log_archives"))
-        .scalar_one()
-    )
+    archived = op.get_bind().execute(text("SELECT coalesce(sum(events), 0) FROM log_archives")).scalar_one()
     if archived:
         msg = (
             f"the schema stays as it is: {archived} events of the log lie in archive files, and an older version"

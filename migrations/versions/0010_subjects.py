@@ -35,23 +35,15 @@ def upgrade() -> None:
     """)
     op.execute("ALTER TABLE job_runs ADD COLUMN personal jsonb")
     # What stands in the two tables is what today's folds make of it: no event until now had personal data.
-    op.execute(
-        "UPDATE projection_versions SET version = 2 WHERE name = 'job_runs' AND version = 1"
-    )
-    op.execute(
-        "INSERT INTO projection_versions (name, version) VALUES ('erased_subjects', 1)"
-    )
+    op.execute("UPDATE projection_versions SET version = 2 WHERE name = 'job_runs' AND version = 1")
+    op.execute("INSERT INTO projection_versions (name, version) VALUES ('erased_subjects', 1)")
     # Rows without personal data are no part of it, so they cost nothing.
-    op.execute(
-        "CREATE INDEX job_runs_personal ON job_runs USING gin (personal) WHERE personal IS NOT NULL"
-    )
+    op.execute("CREATE INDEX job_runs_personal ON job_runs USING gin (personal) WHERE personal IS NOT NULL")
 
 
 def downgrade() -> None:
     op.execute("DELETE FROM projection_versions WHERE name = 'erased_subjects'")
-    op.execute(
-        "UPDATE projection_versions SET version = 1 WHERE name = 'job_runs' AND version = 2"
-    )
+    op.execute("UPDATE projection_versions SET version = 1 WHERE name = 'job_runs' AND version = 2")
     op.execute("DROP INDEX job_runs_personal")
     op.execute("ALTER TABLE job_runs DROP COLUMN personal")
     op.execute("DROP TABLE erased_subjects")

@@ -22,8 +22,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(
-        "CREATE INDEX job_runs_next ON job_runs (scheduled_at) WHERE status = 'pending'"
-    )
+    op.execute("CREATE INDEX job_runs_next ON job_runs (scheduled_at) WHERE status = 'pending'")
     op.execute("DROP INDEX job_runs_waiting_by_key")
     op.execute("DROP INDEX job_runs_waiting")

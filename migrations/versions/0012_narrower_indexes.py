@@ -25,9 +25,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP INDEX job_runs_to_cancel")
-    op.execute(
-        "CREATE INDEX job_runs_held ON job_runs (worker_id) WHERE status = 'running'"
-    )
+    op.execute("CREATE INDEX job_runs_held ON job_runs (worker_id) WHERE status = 'running'")
     op.execute("DROP INDEX job_runs_start_deadline")
     op.execute(
         "CREATE INDEX job_runs_start_deadline ON job_runs (start_deadline_at)"
