@@ -119,9 +119,8 @@ def cpu_s(log: SealedLog) -> float:
     for pid in server_pids(log.directory):
         with suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(
-                map(int, fields[11:15])
-            )  # Its own, and that of children that have ended.
+            # Its own, and that of children that have ended.
+            ticks += sum(map(int, fields[11:15]))
     return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 

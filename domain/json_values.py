@@ -193,8 +193,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _decoded(text: str) -> Json:
-    if text.startswith(
-        "\ufeff"
-    ):  # The decoder itself would complain of anything but this.
+    if text.startswith("\ufeff"):
+        # The decoder itself would complain of anything but this.
         return cast("Json", json.loads(text))
     return cast("Json", _DECODER.decode(text))

@@ -19,8 +19,8 @@ from api.cli.options import (
     TrustOptions,
     command,
 )
-from api.cli.seal import report_of, told
-from api.cli.terminal import View, finish, shown
+from api.cli.seal import report_of
+from api.cli.terminal import View, finish, seals_told, shown
 from eventlog.archive.check import check_archives
 from eventlog.database.connection import Database
 from eventlog.rebuild.histories import check_histories
@@ -89,9 +89,8 @@ def verify_command(  # noqa: PLR0913 - its options stand in no other command in 
         raise typer.BadParameter("--acked is for --histories")
     promised = _ids_in(histories.acked)
     if not _archives_are_sound(place, json=json):
-        raise typer.Exit(
-            1
-        )  # Nothing else can be said: what is missing is a part of the log.
+        # Nothing else can be said: what is missing is a part of the log.
+        raise typer.Exit(1)
     clean = True
     # Before the tables: an event that somebody made unreadable ends the fold, and this names it.
     if seal or root:
@@ -173,7 +172,7 @@ def _print_report(report: Report, *, json: bool) -> None:
     if json:
         typer.echo(orjson.dumps({**report.present(), "kind": "seal"}))
     else:
-        typer.echo(told(report))
+        typer.echo(seals_told(report))
 
 
 def _tables_are_clean(

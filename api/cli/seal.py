@@ -22,7 +22,7 @@ from api.cli.options import (
     command,
     failure,
 )
-from api.cli.terminal import View, shown
+from api.cli.terminal import View, seals_told, shown
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
@@ -125,7 +125,7 @@ def verify(
         text = orjson.dumps(report.present(), option=orjson.OPT_INDENT_2)
         typer.echo(text)
     else:
-        typer.echo(told(report))
+        typer.echo(seals_told(report))
     if not report.clean:
         raise typer.Exit(1)
 
@@ -224,35 +224,6 @@ def _seldom(view: View) -> Callable[[int, int], None]:
             view.progress("comparing events", done, total)
 
     return progress
-
-
-def told(report: Report) -> str:
-    """Return the report for people."""
-    lines = [
-        f"looked at {report.events} events and {report.seals} good seals of log {report.log_id}"
-    ]
-    if report.last is not None:
-        head = report.last.head
-        seal = f"seal {head.number}, {head.sealed_at}"
-        lines.append(f"sealed up to position {head.position} ({seal})")
-    if report.unsealed:
-        lines.append(
-            f"{report.unsealed} events after that are not sealed: nothing can be said about them"
-        )
-    if report.kept:
-        lines.append(
-            f"compared with {report.kept} heads that were kept outside the database"
-        )
-    lines += map(str, report.findings)
-    if report.untold:
-        lines.append(f"and {report.untold} more")
-    if report.first is None:
-        lines.append("the log is what was sealed")
-    else:
-        lines.append(
-            f"the log is not what was sealed; first bad position: {report.first.position}"
-        )
-    return "\n".join(lines)
 
 
 def _head_file(data_dir: Path) -> Path:

@@ -27,6 +27,7 @@ from eventlog.archive.files import ArchiveError
 from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import RebuildUnderWayError
 from eventlog.rebuild.verify import Checked
+from eventlog.seal.verification.findings import Report
 from projections.folder import FoldError
 
 T = TypeVar("T")
@@ -193,3 +194,32 @@ def _history(events: Sequence[tuple[int, str]]) -> str:
         last = others[left_out + 1 :]
         named = [first, f"… {left_out + 1} more …", *last]
     return ", ".join(named)
+
+
+def seals_told(report: Report) -> str:
+    """Return what a comparison of the log with its seals found, for people."""
+    lines = [
+        f"looked at {report.events} events and {report.seals} good seals of log {report.log_id}"
+    ]
+    if report.last is not None:
+        head = report.last.head
+        seal = f"seal {head.number}, {head.sealed_at}"
+        lines.append(f"sealed up to position {head.position} ({seal})")
+    if report.unsealed:
+        lines.append(
+            f"{report.unsealed} events after that are not sealed: nothing can be said about them"
+        )
+    if report.kept:
+        lines.append(
+            f"compared with {report.kept} heads that were kept outside the database"
+        )
+    lines += map(str, report.findings)
+    if report.untold:
+        lines.append(f"and {report.untold} more")
+    if report.first is None:
+        lines.append("the log is what was sealed")
+    else:
+        lines.append(
+            f"the log is not what was sealed; first bad position: {report.first.position}"
+        )
+    return "\n".join(lines)

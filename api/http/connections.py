@@ -214,3 +214,36 @@ HEAD_TOO_LARGE = refusal(
 )
 LATE = refusal(408, "request_timeout", "the request came too slowly, or not to its end")
 NO_HTTP = refusal(400, "invalid_http", "this is no HTTP/1.1 request")
+
+
+class Deadline:
+    """Something that must happen within a time from when it is waited for."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, after_s: float, late: Callable[[], None]
+    ) -> None:
+        """Call `late` once `after_s` seconds have passed since a start."""
+        self._loop = loop
+        self._after_s = after_s
+        self._late = late
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is waited for."""
+        return self._timer is not None
+
+    def start(self) -> None:
+        """Begin to wait, unless it is waited for already."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._after_s, self._pass)
+
+    def cancel(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pass(self) -> None:
+        self._timer = None
+        self._late()

@@ -16,6 +16,7 @@ from api.http.connections import (
     LATE,
     NO_HTTP,
     TOO_MANY_CONNECTIONS,
+    Deadline,
     LargeBody,
     ServerConfig,
 )
@@ -41,12 +42,12 @@ class HttpProtocol(HttpToolsProtocol):
     _discarded_bytes = 0
     _in_head = False
     _head_bytes = 0
-    _head_timer: asyncio.TimerHandle | None = None
+    _head_deadline: Deadline
     _in_body = False
     _declared_bytes = 0
     _body_bytes = 0
     _window_bytes = 0
-    _body_timer: asyncio.TimerHandle | None = None
+    _body_deadline: Deadline
     _large_body: LargeBody | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -54,13 +55,15 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._server = cast("ServerConfig", self.config)
         self._unread = Pieces()
+        self._head_deadline = Deadline(self.loop, limits.HEAD_S, self._head_is_late)
+        self._body_deadline = Deadline(self.loop, limits.BODY_S, self._body_is_late)
         if not self._server.limited.has_room(len(self.connections)):
             self._is_refused = True
             transport.write(TOO_MANY_CONNECTIONS)
             transport.close()
             return
         self._server.limited.waits(self, transport)
-        self._wait_for_head()
+        self._head_deadline.start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -125,16 +128,12 @@ class HttpProtocol(HttpToolsProtocol):
         if self._in_body:
             self._wait_for_body()
         elif self._in_head or self._running is None:
-            self._wait_for_head()
-
-    def _wait_for_head(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(limits.HEAD_S, self._head_is_late)
+            self._head_deadline.start()
 
     def _wait_for_body(self) -> None:
-        if self._body_timer is None:
+        if not self._body_deadline.runs:
             self._window_bytes = self._body_bytes
-            self._body_timer = self.loop.call_later(limits.BODY_S, self._body_is_late)
+            self._body_deadline.start()
 
     def _ask_for_room(self) -> None:
         if max(self._declared_bytes, self._body_bytes) <= limits.SMALL_BODY_BYTES:
@@ -159,21 +158,17 @@ class HttpProtocol(HttpToolsProtocol):
             self.loop.call_soon(self.data_received, b"")
 
     def _head_is_late(self) -> None:
-        self._head_timer = None
         if self._running is not None:
-            self._wait_for_head()  # The next head may have to wait for this answer.
+            self._head_deadline.start()  # The next head may have to wait for this answer.
         elif self._in_head:
             self._refuse(LATE)
         else:
             self.transport.close()
 
     def _body_is_late(self) -> None:
-        self._body_timer = None
         is_our_fault = self.flow.read_paused or self._waits_for_room()
-        if (
-            is_our_fault
-            or self._body_bytes - self._window_bytes >= limits.MIN_BODY_BYTES
-        ):
+        came_bytes = self._body_bytes - self._window_bytes
+        if is_our_fault or came_bytes >= limits.MIN_BODY_BYTES:
             self._wait_for_body()
         else:
             self._refuse(LATE)
@@ -197,9 +192,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._running is None:
             self._running = self.cycle
         if self.scope["method"] in {"POST", "PATCH", "PUT"}:
-            self.cycle.transport = HeadWithBody(
-                self.transport, self._close_after_answer
-            )
+            with_body = HeadWithBody(self.transport, self._close_after_answer)
+            self.cycle.transport = with_body
 
     def _begin_body(self) -> None:
         self._in_head = False
@@ -266,11 +260,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Return whether no other answer is due before, and none was given."""
         if self._running is None:
             return not self._in_body
-        return (
-            self._running is self.cycle
-            and self._in_body
-            and not self.cycle.response_started
-        )
+        is_its_turn = self._running is self.cycle and self._in_body
+        return is_its_turn and not self.cycle.response_started
 
     def _tell_running(self) -> None:
         """Tell the application that nobody waits for its answer any more."""
@@ -304,9 +295,5 @@ class HttpProtocol(HttpToolsProtocol):
         self.loop.call_later(limits.LINGER_S, self.transport.abort)
 
     def _cancel_timers(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-            self._body_timer = None
+        self._head_deadline.cancel()
+        self._body_deadline.cancel()

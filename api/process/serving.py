@@ -180,9 +180,8 @@ def _bind(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(
-        socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES
-    )  # Of all connections.
+    # Of all connections.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
     try:
         listening.bind((host, port))
     except OSError as error:

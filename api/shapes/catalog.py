@@ -7,8 +7,8 @@ from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
 
 from api.shapes.base import Shape
 from api.shapes.fields import Name, _Body
+from domain.catalog.app import App
 from domain.catalog.build import Wanted
-from domain.catalog.repository import App
 
 
 class TagShape(Shape):

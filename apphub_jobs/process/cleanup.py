@@ -86,9 +86,8 @@ class Cleaner:
 
 def _forget_directory() -> None:
     """Let `tempfile` look anew where to make files: it remembers the attempt's own directory."""
-    tempfile = sys.modules.get(
-        "tempfile"
-    )  # Not imported for this: most handlers never use it.
+    # Not imported for this: most handlers never use it.
+    tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
         tempfile.__dict__["tempdir"] = None
 

@@ -48,9 +48,8 @@ async def in_turns(
     All are asked in turns: what else the machine does meets all of them alike.
     """
     for ask in asks.values():
-        for _ in range(
-            WARM
-        ):  # PostgreSQL looks ten times whether one plan will do for all values.
+        for _ in range(WARM):
+            # PostgreSQL looks ten times whether one plan will do for all values.
             started = perf_counter()
             await ask()
             if perf_counter() - started > LONG_S / LEAST:

@@ -26,9 +26,8 @@ def draw(rows: Sequence[Row], target: Path) -> bool:
         from matplotlib import pyplot as plt  # noqa: PLC0415
     except ImportError:
         return False
-    rows = [
-        row for row in rows if row.value
-    ]  # Of what is nothing there is nothing to see.
+    # Of what is nothing there is nothing to see.
+    rows = [row for row in rows if row.value]
     lines = -(-len(rows) // COLUMNS)
     size = (PANEL_WIDTH * COLUMNS, PANEL_HEIGHT * lines)
     picture, panels = plt.subplots(

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
+from domain.catalog.app import Ingested
 from domain.catalog.build import ENDED, Build
 from domain.catalog.effects import BUILT, COMMIT_METRIC, INGESTED, Effect
-from domain.catalog.repository import Ingested, Repository
+from domain.catalog.repository import Repository
 from domain.clock import cut_to_ms, ms_between
 from domain.jobs import run_events as events
 from domain.jobs.run import JobRun

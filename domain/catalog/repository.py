@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
 from eventsourcing.domain import Aggregate
 
+from domain.catalog.app import App, Ingested
 from domain.clock import cut_to_ms
 from domain.errors import ConflictError
 from domain.identifiers import repository_id
@@ -15,42 +16,6 @@ from domain.json_values import JsonObject
 
 IngestStatus = Literal["seed", "pending", "processing", "ready", "failed"]
 IN_PROGRESS: frozenset[str] = frozenset({"pending", "processing"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class App:
-    """What a client registers.
-
-    Attributes:
-        id: the client's own name for the app.
-        tags: `{key, value}` objects; the author's tags win over all that ingestion finds.
-    """
-
-    id: str
-    name: str
-    description: str
-    repo_url: str
-    dockerfile_path: str
-    tags: list[JsonObject] = field(default_factory=list)
-
-    @property
-    def is_local(self) -> bool:
-        """Return whether the repository lies on the workers' own file system."""
-        return self.repo_url.startswith("/") or self.repo_url.lower().startswith(
-            "file:"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ingested:
-    """What an ingestion found in the repository; it replaces what the app's record said."""
-
-    commit_sha: str
-    name: str
-    description: str
-    dockerfile_path: str
-    tags: list[JsonObject]
-    preview_tiles: list[JsonObject]
 
 
 class Repository(Aggregate):

@@ -5,8 +5,9 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from domain import identifiers
+from domain.catalog.app import App
 from domain.catalog.build import Build, Wanted
-from domain.catalog.repository import App, Repository
+from domain.catalog.repository import Repository
 from domain.catalog.units import new_build
 from domain.commands.application import LogApplication
 from domain.errors import ConflictError, NotFoundError, VersionConflictError

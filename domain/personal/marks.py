@@ -71,9 +71,8 @@ def mark_issues(
 def _dangling_marks(schema: JsonObject) -> list[Issue]:
     message = "must be the name of a property of this schema: the parameter that names the subject"
     properties = _properties(schema)
-    names = list(
-        properties
-    )  # A mark may be anything, even what no set can be asked for.
+    # A mark may be anything, even what no set can be asked for.
+    names = list(properties)
     issues: list[Issue] = []
     for name, part in properties.items():
         if not isinstance(part, dict) or MARK not in part:

@@ -27,9 +27,8 @@ def collected(validator: Validator, value: Json, path: str) -> list[Issue]:
     try:
         for error in validator.iter_errors(value):
             issue = _issue(error, path)
-            if (
-                issue not in issues
-            ):  # In newer dialects each vocabulary may say the same.
+            if issue not in issues:
+                # In newer dialects each vocabulary may say the same.
                 issues.append(issue)
             if len(issues) == MAX_ISSUES:
                 break

@@ -18,10 +18,10 @@ from domain.errors import (
     OutcomeUnknownError,
     OverloadedError,
     SubjectKeysUnavailableError,
-    VersionConflictError,
     WorkerBuriedError,
 )
 from domain.ports import Claimant, Origin, Saved, Unit
+from eventlog.append.answers import Waiting, answer, fail_all, is_settled
 from eventlog.append.batch import DecideEvents, Request, commit, committed, prepare
 from eventlog.append.running_rows import RunningRows
 from eventlog.archive.files import ArchiveError
@@ -73,8 +73,6 @@ _REFUSALS = (DomainError, WorkerBuriedError, SubjectKeysUnavailableError, Archiv
 """What a decision may well answer; anything else is a defect, of which nobody would know more than
 its caller."""
 
-_Waiting = tuple[Request, "asyncio.Future[Saved]"]
-
 
 class Writer:
     """Appends units of events with their rows. Start it in the loop that uses it."""
@@ -82,7 +80,7 @@ class Writer:
     def __init__(self, database: Database, patience: Patience | None = None) -> None:
         self.database = database
         self._patience = patience or Patience()
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
+        self._queue: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
         self._connection: Connection | None = None
         self._running = RunningRows()
         self._task: Supervised | None = None
@@ -99,7 +97,7 @@ class Writer:
             await self._finish(self._task)
         while not self._queue.empty():
             waiting = self._queue.get_nowait()
-            _fail_all([waiting], LogUnavailableError("the service has stopped"))
+            fail_all([waiting], LogUnavailableError("the service has stopped"))
         await self._disconnect()
 
     async def _finish(self, writing: Supervised) -> None:
@@ -142,11 +140,11 @@ class Writer:
                     await self._write(batch)
             finally:
                 # Whatever happened, nobody waits for an answer that nobody will give.
-                _fail_all(taken, OutcomeUnknownError())
+                fail_all(taken, OutcomeUnknownError())
                 for _ in taken:
                     self._queue.task_done()
 
-    def _batches(self, taken: list[_Waiting]) -> list[list[_Waiting]]:
+    def _batches(self, taken: list[Waiting]) -> list[list[Waiting]]:
         """Take from the queue what fits beside what was taken; return what to write, in turn.
 
         Decisions under the lock read the log before the batch's own events: only one of them in a
@@ -165,21 +163,21 @@ class Writer:
             has_decision = True
         return [taken]
 
-    async def _write(self, batch: list[_Waiting]) -> None:
+    async def _write(self, batch: list[Waiting]) -> None:
         """Write a batch and answer everyone in it, whatever happens."""
         live = [(request, future) for request, future in batch if not future.done()]
         try:
             await self._commit([request for request, _ in live])
         except Exception as error:  # noqa: BLE001 - also a decision's refusal, or unfit data
-            if _is_settled(error):
-                _fail_all(live, error)
+            if is_settled(error):
+                fail_all(live, error)
             else:
                 await self._refuse(live, error)
         else:
             for request, future in live:
-                _answer(future, request.outcome)
+                answer(future, request.outcome)
 
-    async def _refuse(self, live: list[_Waiting], error: Exception) -> None:
+    async def _refuse(self, live: list[Waiting], error: Exception) -> None:
         """Undo what an error has left half done, and tell whom it is about, and nobody else."""
         await self._rollback()
         if len(live) > 1:
@@ -190,7 +188,7 @@ class Writer:
             logger.info("an append was refused: %r", error)
         else:
             logger.error("an append failed: %r", error, exc_info=error)
-        _fail_all(live, error)
+        fail_all(live, error)
 
     async def _commit(self, requests: list[Request]) -> None:
         """Commit the requests, through lost connections, until their fate is certain."""
@@ -267,41 +265,3 @@ async def _pause_or_give_up(deadline: float, error: psycopg.Error) -> None:
     if monotonic() >= deadline:
         raise LogUnavailableError(f"the log cannot be written: {error}") from error
     await asyncio.sleep(RETRY_PAUSE_S)
-
-
-def _is_settled(error: Exception) -> bool:
-    """Return whether the transaction is over, so that all its requests have the same answer."""
-    # An archive or a key that cannot be read breaks off a decision in its middle.
-    if isinstance(error, ArchiveError | SubjectKeysUnavailableError):
-        return False
-    return isinstance(error, LogUnavailableError | OutcomeUnknownError)
-
-
-def _for_one(error: Exception, request: Request) -> Exception:
-    if isinstance(error, OutcomeUnknownError):
-        # A unit that was refused for itself is certainly not in the log.
-        return (
-            OutcomeUnknownError(request.unit.aggregate_ids)
-            if request.appended
-            else VersionConflictError()
-        )
-    return error
-
-
-def _fail_all(waiting: list[_Waiting], error: Exception) -> None:
-    for request, future in waiting:
-        if not future.done():
-            future.set_exception(_for_one(error, request))
-
-
-def _answer(
-    future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None
-) -> None:
-    if (
-        future.done()
-    ):  # The caller went away; what it asked for is in the log all the same.
-        return
-    if isinstance(outcome, Saved):
-        future.set_result(outcome)
-    else:
-        future.set_exception(outcome or VersionConflictError())

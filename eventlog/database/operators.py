@@ -24,9 +24,8 @@ async def operator_session(database: Database) -> AsyncIterator[Connection]:
         await connection.execute(
             "SET statement_timeout = 0; SET work_mem = '64MB'; SET cursor_tuple_fraction = 1"
         )
-        with suppress(
-            errors.InvalidParameterValue
-        ):  # Only Linux, macOS and the BSDs can tell.
+        with suppress(errors.InvalidParameterValue):
+            # Only Linux, macOS and the BSDs can tell.
             await connection.execute("SET client_connection_check_interval = '1s'")
         yield connection
 

@@ -87,14 +87,14 @@ class RoundTrip:
             for wanted in (
                 *is_answer,
                 False,
-            ):  # The last is that of the synchronisation.
+            ):
+                # The last is that of the synchronisation.
                 found = yield from generators.fetch_many(pgconn)
                 if wanted or (found and found[-1].status == ExecStatus.FATAL_ERROR):
                     results.append(found[-1])
             pgconn.exit_pipeline_mode()
-        except (
-            BaseException
-        ):  # In the middle of a conversation nothing can be asked any more.
+        except BaseException:
+            # In the middle of a conversation nothing can be asked any more.
             pgconn.finish()
             raise
         return results

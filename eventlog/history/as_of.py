@@ -21,7 +21,7 @@ from projections import job_definitions, job_runs
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_ids, read_value
-from projections.runs import lists, past
+from projections.runs import lists, past, past_counts
 from projections.runs.filter import RunFilter, Sought, looked_up
 from projections.runs.past import NamedJob, Then
 from projections.runs.search import starts_many
@@ -115,7 +115,7 @@ class Past:
         if definition_id is not None:
             job_ids = [definition_id]
         then = await self.then(job_ids)
-        return await past.counts(self._connection, then)
+        return await past_counts.counts(self._connection, then)
 
     async def then(self, job_ids: list[UUID] | None) -> Then:
         """Look what events have touched since the checkpoint before: in all jobs, or in these."""

@@ -123,9 +123,8 @@ class Checkpoints:
 async def forget_checkpoints(connection: Connection) -> None:
     """Drop all checkpoints, also one that is just being written; the watchers compute them anew."""
     async with connection.transaction():
-        await connection.execute(
-            "SET LOCAL lock_timeout = 0"
-        )  # However long that one takes.
+        # However long that one takes.
+        await connection.execute("SET LOCAL lock_timeout = 0")
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
         await connection.execute(FORGET_CHECKPOINTS)
 

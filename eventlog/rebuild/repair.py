@@ -85,9 +85,8 @@ class Mender:
             await asyncio.sleep(self._pause_s)  # As long for the others as for us.
             try:
                 written = await self._write(keys, leave_first=collisions > 0)
-            except (
-                errors.LockNotAvailable
-            ):  # Somebody held the lock for long. Our turn will come.
+            except errors.LockNotAvailable:
+                # Somebody held the lock for long. Our turn will come.
                 continue
             except errors.UniqueViolation:
                 # A wrong row sits on what belongs to another one: all of them leave, then all come

@@ -151,9 +151,8 @@ def consistency_ranges(old: int, new: int) -> list[Range]:
             siblings.append((start, middle))
             start = middle
     siblings.reverse()
-    if (
-        start == 0
-    ):  # The old tree is itself a subtree of the new one: its root is known already.
+    if start == 0:
+        # The old tree is itself a subtree of the new one: its root is known already.
         return siblings
     return [(start, end), *siblings]
 

@@ -9,15 +9,14 @@ position. What events have touched between a checkpoint and the position asked f
 `Moved`.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.jobs.run_values import FINAL, STATUSES
-from projections.rows import Connection, read_ids, read_one, read_rows, read_value
+from projections.rows import Connection, read_ids, read_value
 from projections.runs.filter import MATCHES, RunFilter, Sought, conditions, page_values
 from projections.runs.search import NAMED_LIKE, NO_IDS
 
@@ -168,7 +167,7 @@ def _alive_branch(status: str, condition: str) -> str:
         FROM (
             SELECT created FROM (
                 SELECT unnest({status}) AS created FROM run_checkpoints
-                WHERE position = %(checkpoint)s AND {_OF_JOBS}
+                WHERE position = %(checkpoint)s AND {OF_JOBS}
             ) AS known
             WHERE created NOT IN (SELECT unnest(%(moved)s::bigint[]))
             UNION ALL SELECT unnest(%(moved_{status})s::bigint[])
@@ -182,7 +181,7 @@ def _alive_branch(status: str, condition: str) -> str:
         ORDER BY candidate.created DESC LIMIT %(page_end)s)"""
 
 
-_OF_JOBS = (
+OF_JOBS = (
     "(%(job_ids)s::uuid[] IS NULL OR job_definition_id = ANY(%(job_ids)s::uuid[]))"
 )
 
@@ -239,71 +238,3 @@ async def jobs_named_like(
         "names": [job["name"] for job in changed],
     }
     return await read_ids(connection, _NAMED_LIKE_THEN, values)
-
-
-# Counts ------------------------------------------------------------------------------------------
-
-
-def _sum(what: str, status: str) -> str:
-    return f"coalesce(sum({what}), 0)::bigint AS {status}"
-
-
-_COUNTS = f"""
-    SELECT
-        {", ".join(_sum(f"cardinality({status})", status) for status in ALIVE)},
-        {", ".join(_sum(status, status) for status in ENDED)}
-    FROM run_checkpoints WHERE position = %(checkpoint)s AND {_OF_JOBS}
-"""
-
-_RUNNING = f"""
-    SELECT unnest(running) AS created FROM run_checkpoints
-    WHERE position = %(checkpoint)s AND {_OF_JOBS}
-"""
-
-
-class _Counts(TypedDict):
-    pending: ReadOnly[int]
-    running: ReadOnly[int]
-    succeeded: ReadOnly[int]
-    failed: ReadOnly[int]
-    canceled: ReadOnly[int]
-    expired: ReadOnly[int]
-
-
-class _Created(TypedDict):
-    created: ReadOnly[int]
-
-
-async def counts(connection: Connection, then: Then) -> dict[str, int]:
-    """Return how many runs there were in each status."""
-    values = {"checkpoint": then.checkpoint, "job_ids": then.job_ids}
-    before = await read_one(connection, _Counts, _COUNTS, values)
-    running = await read_rows(connection, _Created, _RUNNING, values)
-    counts_before: dict[str, int] = {status: before[status] for status in STATUSES}
-    return counted(counts_before, {row["created"] for row in running}, then)
-
-
-def counted(
-    before: Mapping[str, int], were_running: Iterable[int], then: Then
-) -> dict[str, int]:
-    """Return the counts of a checkpoint, moved on.
-
-    Args:
-        before: the checkpoint's counts by status.
-        were_running: created positions of the runs that were running at the checkpoint.
-        then: what has moved since.
-    """
-    now = Counter(before)
-    running = set(were_running)
-    for group in then.moved:
-        now[group.status] += len(group.created)
-        # Only what was alive can move: what was not running then, but there, was pending.
-        now.subtract(
-            "running" if created in running else "pending"
-            for created in _older(group, then.checkpoint)
-        )
-    return {status: now[status] for status in STATUSES}
-
-
-def _older(group: Moved, checkpoint: int) -> list[int]:
-    return [created for created in group.created if created <= checkpoint]

@@ -6,9 +6,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
+from domain.catalog.app import App
 from domain.catalog.build import Wanted
 from domain.catalog.effects import BUILT, COMMIT_METRIC, INGESTED, Effect
-from domain.catalog.repository import App
 from domain.commands.catalog import Catalog
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch

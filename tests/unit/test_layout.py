@@ -70,9 +70,8 @@ def test_files_are_short(floor: str) -> None:
 def test_folders_are_small(floor: str) -> None:
     sizes: dict[str, int] = {}
     for path in _files(floor):
-        if (
-            path.parent != ROOT / "migrations" / "versions"
-        ):  # It grows by one with every change.
+        if path.parent != ROOT / "migrations" / "versions":
+            # It grows by one with every change.
             folder = str(path.parent.relative_to(ROOT))
             sizes[folder] = sizes.get(folder, 0) + 1
     assert {folder: n for folder, n in sizes.items() if n > MOST_FILES} == {}

@@ -76,9 +76,8 @@ class SealCheck:
         self._kept.saw_seal(seal.signed)
         self._seal = seal
         self._list(seal.entries or [])
-        if (
-            self._entries and is_next
-        ):  # Right after a good seal, every event has to be listed.
+        if self._entries and is_next:
+            # Right after a good seal, every event has to be listed.
             self._listed_from = FIRST
         return head.position
 

@@ -89,9 +89,8 @@ def everything_shown(here: Site, run_id: str) -> list[str]:
         "/events",
     ):
         answer = here.client.get(path)
-        if not (
-            answer.status_code == 404 and "asOf" in path
-        ):  # From before there was anything.
+        if not (answer.status_code == 404 and "asOf" in path):
+            # From before there was anything.
             shown.append(answer.raise_for_status().text)
     with (
         stream(here.client, after=0) as opened,

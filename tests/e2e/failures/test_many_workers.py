@@ -163,9 +163,8 @@ def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_
             .splitlines()[0]
         )
         backends = [pid for pid in server_pids(data_dir) if pid != postmaster]
-        os.kill(
-            postmaster, signal.SIGSTOP
-        )  # So that nobody starts another one meanwhile.
+        # So that nobody starts another one meanwhile.
+        os.kill(postmaster, signal.SIGSTOP)
         for pid in backends:
             os.kill(pid, signal.SIGKILL)
         away = client.post("/jobs/wait/run")

@@ -42,9 +42,8 @@ async def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
     async with connection:
         for question in questions(await look_around(connection), connection):
             found = await asking.plans(connection, question)
-            read = set(asking.scans(found)) - {
-                "run_checkpoints"
-            }  # Which is small here.
+            # Which is small here.
+            read = set(asking.scans(found)) - {"run_checkpoints"}
             assert not read, (question.name, found)
 
 

@@ -50,9 +50,8 @@ def test_a_private_repository_is_cloned_and_nobody_sees_the_password(
     assert sha == git(origin, "rev-parse", "HEAD")
     assert server.authorizations[0] is None  # Only who asks for it is told.
     assert server.authorizations[-1] is not None
-    assert any(
-        url in text for text in seen
-    )  # So git's own command line was among what we saw.
+    # So git's own command line was among what we saw.
+    assert any(url in text for text in seen)
     kept = [
         path.read_text(errors="replace") for path in Path().rglob("*") if path.is_file()
     ]

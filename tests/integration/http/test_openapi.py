@@ -143,16 +143,18 @@ def test_every_answer_of_a_tour_fits_its_schema(
     _visit_runs(tour)
     _visit_apps(tour)
     _visit_subjects(tour)
+    # No tokens, no overload and no lost database on this tour,
     rare = {
         401,
         403,
         429,
         503,
-    }  # No tokens, no overload and no lost database on this tour,
+    }
+    # nor a run that a worker has ended.
     ended = (
         "POST /job-runs/{run_id}/cancel",
         409,
-    )  # nor a run that a worker has ended.
+    )
     planned = {
         (name, status)
         for name, statuses in PROMISED.items()

@@ -21,9 +21,8 @@ async def test_a_run_whose_key_was_lost_is_not_executed(
     shop: Shop, part: Parts
 ) -> None:
     run_id = (await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)).run_id
-    query(
-        shop.url, "DELETE FROM subject_keys RETURNING 1"
-    )  # As by a backup without them.
+    # As by a backup without them.
+    query(shop.url, "DELETE FROM subject_keys RETURNING 1")
     assert await part.executions.claim(await part.worker("w"), 1) == []
     assert (await part.jobs.run(run_id)).status == "failed"
     [(message,)] = query(shop.url, "SELECT error_message FROM job_runs")

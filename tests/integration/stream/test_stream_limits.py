@@ -59,9 +59,8 @@ async def test_a_client_that_is_too_slow_is_told_where_to_resume_and_loses_nothi
     register(limited)
     with stream(limited.client, types=types, max_queue=1, ping_interval=None) as opened:
         head = opened.next()["data"]["head"]
-        while (
-            limited.hub.subscribers
-        ):  # It leaves the hub when it is found to be too slow.
+        while limited.hub.subscribers:
+            # It leaves the hub when it is found to be too slow.
             launch(limited, context={"big": BIG})
         reason = read_to_the_end(opened)
     found = re.fullmatch(r"too slow: connect again with after=(\d+)", reason)

@@ -83,9 +83,8 @@ async def test_clients_survive_a_lost_database(
             asyncio.run(append_some(database_url, "meanwhile", 20))
             with stream(api.client, after=0) as late:
                 late.next()
-                assert (
-                    late.next()["type"] == "heartbeat"
-                )  # It must read, and cannot yet.
+                # It must read, and cannot yet.
+                assert late.next()["type"] == "heartbeat"
                 with (
                     stream(api.client, after=known + 5) as later,
                     pytest.raises(ConnectionClosedError) as closed,

@@ -99,9 +99,8 @@ async def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(
     shared: SharedApi, log: Json
 ) -> None:
     expected = await tell_now(shared.database_url)
-    for cut in range(
-        1, len(expected) + 2
-    ):  # Also between two messages of one position.
+    for cut in range(1, len(expected) + 2):
+        # Also between two messages of one position.
         with server_sent(shared, after=0) as events:
             for _ in range(cut):
                 events.next()

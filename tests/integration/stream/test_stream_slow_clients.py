@@ -162,9 +162,8 @@ def test_a_server_that_stops_does_not_wait_for_streams(
         with pytest.raises(ConnectionClosed) as closed:
             opened.until(lambda _: False)
         assert closed.value.rcvd is not None
-        assert (
-            closed.value.rcvd.code == 1012
-        )  # The word for a server that restarts: connect again.
+        # The word for a server that restarts: connect again.
+        assert closed.value.rcvd.code == 1012
         assert api.popen.wait(20) == 0
         assert monotonic() - started < CLOSE_CLIENTS_S + 3
     assert [line for line in api.errors if "Traceback" in line or "ERROR" in line] == []

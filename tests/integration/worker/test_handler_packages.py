@@ -165,9 +165,8 @@ async def test_an_idle_process_gives_way_to_another_packages(
         pid = await result_of(executor, "my.spoil", tmp_path / "1")
         assert await result_of(executor, "command.twice", tmp_path / "2") == 4
         await eventually_in(lambda: not Path(f"/proc/{pid}").exists())
-        await eventually_in(
-            lambda: handlers_processes() == 2
-        )  # A supervisor and its process.
+        # A supervisor and its process.
+        await eventually_in(lambda: handlers_processes() == 2)
         assert await result_of(executor, "my.spoil", tmp_path / "3") != pid
         await eventually_in(lambda: handlers_processes() == 2)
 

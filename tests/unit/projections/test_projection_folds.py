@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.catalog.repository import App, Ingested, Repository
+from domain.catalog.app import App, Ingested
+from domain.catalog.repository import Repository
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject

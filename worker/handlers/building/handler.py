@@ -116,7 +116,8 @@ def _dockerfile(tree: Tree, path: str) -> Path:
         OSError,
         ValueError,
         RuntimeError,
-    ):  # Names that no file can have; links in a circle.
+    ):
+        # Names that no file can have; links in a circle.
         raise PermanentError(NO_DOCKERFILE) from None
     if not resolved.is_relative_to(tree.root):
         raise PermanentError(f"the Dockerfile {path} leads out of the repository")

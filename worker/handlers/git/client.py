@@ -8,7 +8,8 @@ from pathlib import Path
 
 from apphub_jobs.contract import JobRunContext
 from worker.handlers.git.errors import CanceledError, GitError, RefusedError
-from worker.handlers.git.process import Git, Limits, check_size, git_for, measured
+from worker.handlers.git.limits import Limits, check_size, measured
+from worker.handlers.git.process import Git, git_for
 from worker.handlers.untrusted.texts import shown
 
 __all__ = [

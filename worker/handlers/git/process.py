@@ -7,14 +7,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from time import monotonic
 
 from apphub_jobs.contract import JobRunContext
 from worker.handlers.git import home as git_home
-from worker.handlers.git.errors import CanceledError, GitError, RefusedError
+from worker.handlers.git.errors import CanceledError, GitError
+from worker.handlers.git.limits import Limits, Watch
 from worker.handlers.git.messages import failure, warnings
 from worker.handlers.git.origin import (
     Origin,
@@ -24,33 +23,11 @@ from worker.handlers.git.origin import (
     origin_of,
 )
 
-TIME_LIMIT_S = 600
-"""Of all that git does for one clone. An ingestion may take 900 s, and must yet read the files."""
-
-DEADLINE_SHARE = 0.9
-"""Of the attempt's remaining time, where that is less: so that the attempt itself can say what took
-so long."""
-
-BYTES_LIMIT = 2_000_000_000
-"""Of a clone on disk: what each of a worker's slots may take of it."""
-
-ENTRIES_LIMIT = 200_000
-"""Of files and directories. Each takes a block of the disk, usually 4 KB, even if it is nearly
-empty: 800 MB."""
-
-GITS_ENTRIES = 10_000
-"""Git's own files, which come on top: a few dozen, and one for each object where the server is a
-plain web server."""
-
 MEMORY_LIMIT_BYTES = 2_147_483_648
 """Of each of git's processes: a pack of sixteen kilobytes can unpack to eight gigabytes."""
 
 TICK_S = 0.1
 """How soon a cancel or a passed deadline is noticed."""
-
-LOOK_S = 0.25
-LOOK_SHARE = 10
-"""How often the clone is measured: never for more than a tenth of the time."""
 
 KEPT_BYTES = 16_384
 """Of what git says; a server can make it say anything, for ever."""
@@ -58,33 +35,6 @@ KEPT_BYTES = 16_384
 CHUNK_BYTES = 65_536
 
 Feed = Callable[[bytes], None]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one clone may take.
-
-    The operator's settings are `cloneTimeoutMs`, `cloneMaxBytes` and `cloneMaxEntries`.
-    """
-
-    time_s: float
-    bytes: int
-    entries: int
-
-    @classmethod
-    def of(cls, context: JobRunContext) -> "Limits":
-        """Return the operator's limits, or else ours; never more time than the attempt has."""
-        settings = context.settings
-        time_s = settings.get("cloneTimeoutMs", TIME_LIMIT_S * 1000) / 1000
-        if context.deadline is not None:
-            left = context.deadline - datetime.now(context.deadline.tzinfo)
-            usable_s = left.total_seconds() * DEADLINE_SHARE
-            time_s = max(0, min(time_s, usable_s))
-        return cls(
-            time_s,
-            settings.get("cloneMaxBytes", BYTES_LIMIT),
-            settings.get("cloneMaxEntries", ENTRIES_LIMIT),
-        )
 
 
 @contextmanager
@@ -179,7 +129,7 @@ class Git:
             start_new_session=True,
         )
         try:
-            self._attend(process, feed, said.feed, _Watch(watched, self.limits))
+            self._attend(process, feed, said.feed, Watch(watched, self.limits))
         finally:
             _end(process)
         if process.returncode != 0:
@@ -195,7 +145,7 @@ class Git:
         process: "subprocess.Popen[bytes]",
         feed: Feed,
         hear: Feed,
-        watch: "_Watch",
+        watch: Watch,
     ) -> None:
         """Read both pipes until the process has ended, and stop it where a limit is reached."""
         with selectors.DefaultSelector() as selector:
@@ -212,7 +162,7 @@ class Git:
                 if not ready and process.poll() is not None:
                     return
 
-    def _check(self, watch: "_Watch") -> None:
+    def _check(self, watch: Watch) -> None:
         if self._context.cancelled.is_set():
             raise CanceledError
         if monotonic() > self._until:
@@ -248,61 +198,6 @@ class _Tail:
 
     def text(self) -> str:
         return self._kept.decode("utf-8", "replace")
-
-
-class _Watch:
-    """Measures a directory while it grows, now and then."""
-
-    def __init__(self, directory: Path | None, limits: Limits) -> None:
-        self._directory = directory
-        self._limits = limits
-        self._next = 0.0
-
-    def look(self) -> None:
-        """Raise RefusedError where the directory has outgrown the limits."""
-        started = monotonic()
-        if self._directory is None or started < self._next:
-            return
-        most = self._limits.entries + GITS_ENTRIES
-        size, entries = measured(self._directory, most)
-        check_size(size, self._limits)
-        if entries > most:
-            raise RefusedError(
-                f"the clone holds more than {most} files and directories"
-            )
-        ended = monotonic()
-        took_s = ended - started
-        self._next = ended + max(LOOK_S, LOOK_SHARE * took_s)
-
-
-def check_size(size: int, limits: Limits) -> None:
-    """Raise RefusedError if a clone of so many bytes is too large."""
-    if size > limits.bytes:
-        raise RefusedError(
-            f"the repository takes more than {limits.bytes / 1_000_000:g} MB"
-        )
-
-
-def measured(directory: Path, most: int) -> tuple[int, int]:
-    """Return the bytes and the number of entries below a directory; counting ends beyond `most`."""
-    size = 0
-    entries = 0
-    waiting = [str(directory)]
-    while waiting and entries <= most:
-        with (
-            suppress(FileNotFoundError, NotADirectoryError),
-            os.scandir(waiting.pop()) as found,
-        ):
-            for entry in found:
-                entries += 1
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                else:
-                    with suppress(
-                        FileNotFoundError
-                    ):  # Git renames its files when they are whole.
-                        size += entry.stat(follow_symlinks=False).st_size
-    return size, entries
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
+from domain.catalog.app import App
 from domain.catalog.build import Build, Wanted
 from domain.catalog.effects import BUILT, Effect, build_of
 from domain.catalog.following import NOTHING_SAID, follow_build
-from domain.catalog.repository import App, Repository
+from domain.catalog.repository import Repository
 from domain.catalog.units import with_catalog
 from domain.clock import Clock
 from domain.errors import ConflictError

@@ -9,9 +9,10 @@ import pytest
 
 from domain import identifiers
 from domain.catalog import effects as catalog
+from domain.catalog.app import App
 from domain.catalog.effects import INGESTED, Effect
 from domain.catalog.following import NOTHING_SAID, follow_ingestion
-from domain.catalog.repository import App, Repository
+from domain.catalog.repository import Repository
 from domain.errors import ConflictError
 from domain.jobs.reserved import INGEST_ENTRY_POINT
 from domain.jobs.run import JobRun

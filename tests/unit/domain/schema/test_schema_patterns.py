@@ -120,9 +120,8 @@ def test_patterns_mean_what_they_mean_to_the_standard_library(
 ) -> None:
     source = "".join(part + repeat for part, repeat in parts)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # That `[[` may mean something else one day.
+        # That `[[` may mean something else one day.
+        warnings.simplefilter("ignore", FutureWarning)
         try:
             expression = re.compile(source)
         except re.error:

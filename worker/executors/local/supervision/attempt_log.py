@@ -55,9 +55,8 @@ class Log:
             stamped = stamp + stamped
         self._at_line_start = output.endswith(b"\n")
         if self._at_line_start:
-            stamped = stamped.removesuffix(
-                stamp
-            )  # It belongs to a line that is yet to come.
+            # It belongs to a line that is yet to come.
+            stamped = stamped.removesuffix(stamp)
         return stamped
 
     def close(self) -> None:
@@ -67,9 +66,8 @@ class Log:
             last_words = LEFT_OUT % self._left_out
         self._keep(last_words)
         if self._file is not None:
-            with suppress(
-                OSError
-            ):  # Some file systems say only now that they could not write.
+            with suppress(OSError):
+                # Some file systems say only now that they could not write.
                 os.close(self._file)
 
     @property
@@ -110,9 +108,8 @@ def _opened(path: str) -> int:
     os.makedirs(directory, exist_ok=True)  # noqa: PTH103
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     with suppress(OSError):  # Some file systems have no locks.
-        fcntl.flock(
-            file, fcntl.LOCK_EX
-        )  # Tells whoever finds the file that it still grows.
+        # Tells whoever finds the file that it still grows.
+        fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
 

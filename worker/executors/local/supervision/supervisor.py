@@ -273,9 +273,8 @@ def main() -> None:
     child = Child(sys.argv[3:], tasks, reports)
     try:
         _watch_attempts(child, Control())
-    except (
-        BaseException
-    ):  # Whatever it is, nobody would end the processes once this one is gone.
+    except BaseException:
+        # Whatever it is, nobody would end the processes once this one is gone.
         kill_descendants()
         raise
 

@@ -1,0 +1,75 @@
+"""How many runs there were in each status at an earlier position of the log."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.jobs.run_values import STATUSES
+from projections.rows import Connection, read_one, read_rows
+from projections.runs.past import ALIVE, ENDED, OF_JOBS, Moved, Then
+
+
+def _sum(what: str, status: str) -> str:
+    return f"coalesce(sum({what}), 0)::bigint AS {status}"
+
+
+_COUNTS = f"""
+    SELECT
+        {", ".join(_sum(f"cardinality({status})", status) for status in ALIVE)},
+        {", ".join(_sum(status, status) for status in ENDED)}
+    FROM run_checkpoints WHERE position = %(checkpoint)s AND {OF_JOBS}
+"""
+
+_RUNNING = f"""
+    SELECT unnest(running) AS created FROM run_checkpoints
+    WHERE position = %(checkpoint)s AND {OF_JOBS}
+"""
+
+
+class _Counts(TypedDict):
+    pending: ReadOnly[int]
+    running: ReadOnly[int]
+    succeeded: ReadOnly[int]
+    failed: ReadOnly[int]
+    canceled: ReadOnly[int]
+    expired: ReadOnly[int]
+
+
+class _Created(TypedDict):
+    created: ReadOnly[int]
+
+
+async def counts(connection: Connection, then: Then) -> dict[str, int]:
+    """Return how many runs there were in each status."""
+    values = {"checkpoint": then.checkpoint, "job_ids": then.job_ids}
+    before = await read_one(connection, _Counts, _COUNTS, values)
+    running = await read_rows(connection, _Created, _RUNNING, values)
+    counts_before: dict[str, int] = {status: before[status] for status in STATUSES}
+    return counted(counts_before, {row["created"] for row in running}, then)
+
+
+def counted(
+    before: Mapping[str, int], were_running: Iterable[int], then: Then
+) -> dict[str, int]:
+    """Return the counts of a checkpoint, moved on.
+
+    Args:
+        before: the checkpoint's counts by status.
+        were_running: created positions of the runs that were running at the checkpoint.
+        then: what has moved since.
+    """
+    now = Counter(before)
+    running = set(were_running)
+    for group in then.moved:
+        now[group.status] += len(group.created)
+        # Only what was alive can move: what was not running then, but there, was pending.
+        now.subtract(
+            "running" if created in running else "pending"
+            for created in _older(group, then.checkpoint)
+        )
+    return {status: now[status] for status in STATUSES}
+
+
+def _older(group: Moved, checkpoint: int) -> list[int]:
+    return [created for created in group.created if created <= checkpoint]
