@@ -19,6 +19,9 @@ from tests.support.processes import started
 
 Json = dict[str, Any]
 
+AS_JSON = {"Content-Type": "application/json"}
+"""Headers of a body that a test wrote itself."""
+
 
 @dataclass(frozen=True)
 class SharedApi:
@@ -35,6 +38,17 @@ class SharedApi:
     def count_events(self) -> int:
         """Return how many events the log holds."""
         return int(self.rows("SELECT count(*) AS events FROM jobs_events")[0]["events"])
+
+    @contextmanager
+    def nothing_written(self) -> Iterator[None]:
+        """Check that no event is appended meanwhile."""
+        before = self.count_events()
+        yield
+        assert self.count_events() == before
+
+    def head(self) -> int:
+        """Return the position of the log's last event."""
+        return int(self.get("/job-runs/counts")["meta"]["position"])
 
     def register(self, **fields: Any) -> Json:
         """Register a job under a slug that nobody uses, unless one is given."""

@@ -1,65 +1,21 @@
-"""`asOf`: what clients see of the past (contract, section 4)."""
+"""`asOf`: a run and a job of the past, at a position or a time (contract, section 4)."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import psycopg
-import pytest
 
-from domain.jobs.run_values import STATUSES
 from tests.integration.shared_api import (
     Json,
     SharedApi,
     check_failure,
     issues_of,
-    unique,
 )
-
-NOBODY = dict.fromkeys(STATUSES, 0)
 
 
 def events_of(shared: SharedApi, run_id: str) -> list[Json]:
     return list(shared.get(f"/job-runs/{run_id}/events")["data"])
-
-
-def head(shared: SharedApi) -> int:
-    return int(shared.get("/job-runs/counts")["meta"]["position"])
-
-
-@pytest.fixture
-def story(shared: SharedApi) -> Json:
-    """Tell a little story of one job; return its slug and what was to be seen at each position."""
-    slug = unique("Story")
-    before = head(shared)
-    job = shared.register(slug=slug, name="first name")
-    registered = head(shared)
-    first = shared.launch(slug, {"parameters": {"n": 1}})
-    second = shared.launch(slug, {"parameters": {"n": 2}})
-    launched = head(shared)
-    shared.client.post(
-        f"/job-runs/{first['id']}/cancel", json={"reason": "why not"}
-    ).raise_for_status()
-    canceled = head(shared)
-    revised_job = (
-        shared.client.patch(f"/jobs/{slug}", json={"name": "second name"})
-        .raise_for_status()
-        .json()["data"]
-    )
-    third = shared.launch(slug)
-    return {
-        "slug": slug,
-        "before": before,
-        "registered": registered,
-        "launched": launched,
-        "canceled": canceled,
-        "end": head(shared),
-        "job": job,
-        "revised job": revised_job,
-        "runs": [first, second, third],
-        "canceled run": shared.get(f"/job-runs/{first['id']}")["data"]["run"],
-    }
 
 
 def test_a_run_is_shown_as_it_was_with_its_job_as_that_was(
@@ -149,106 +105,6 @@ def test_a_job_is_shown_as_it_was_with_its_runs_as_they_were(
     )
 
 
-def test_the_list_is_filtered_by_what_was_then(shared: SharedApi, story: Json) -> None:
-    first, second, third = (run["id"] for run in story["runs"])
-
-    def listed(position: str, **query: Any) -> list[str]:
-        page = shared.get("/job-runs", asOf=story[position], job=story["slug"], **query)
-        assert page["meta"]["asOf"] == story[position]
-        return [item["run"]["id"] for item in page["data"]]
-
-    assert listed("before") == listed("registered") == []
-    assert listed("launched") == listed("launched", status="pending") == [second, first]
-    assert listed("launched", status="canceled") == []
-    assert listed("canceled", status="canceled") == [first]
-    assert listed("canceled", status="canceled,pending") == [second, first]
-    assert listed("end") == [third, second, first]
-    assert listed("end", status="running,succeeded,failed,expired") == []
-    assert listed("canceled", search="FIRST name") == [second, first]
-    assert listed("canceled", search="second name") == []
-    assert listed("end", search="second name", status="pending") == [third, second]
-    assert listed("end", search="first name") == []
-    assert listed("end", search=second[:13], status="pending,canceled") in (
-        [second],
-        [third, second],
-        [second, first],
-    )
-    assert shared.get("/job-runs", asOf=story["end"], job=unique())["data"] == []
-
-
-def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(
-    shared: SharedApi,
-) -> None:
-    slug = shared.register()["slug"]
-    runs = [shared.launch(slug)["id"] for _ in range(9)]
-    position = head(shared)
-    seen: list[str] = []
-    page: Json = {"meta": {"nextCursor": None}}
-    for turn in range(9):
-        shared.client.post(f"/job-runs/{runs[-turn]}/cancel").raise_for_status()
-        shared.launch(slug)
-        cursor = {"cursor": page["meta"]["nextCursor"]} if turn else {}
-        page = shared.get(
-            "/job-runs",
-            asOf=position,
-            job=slug,
-            status="pending,running",
-            limit=2,
-            **cursor,
-        )
-        assert {item["run"]["status"] for item in page["data"]} == {"pending"}
-        seen += [item["run"]["id"] for item in page["data"]]
-        if not page["meta"]["hasMore"]:
-            break
-    assert seen == runs[::-1]
-    by_offset = shared.get(
-        "/job-runs", asOf=position, job=slug, status="pending", limit=4, offset=4
-    )
-    assert [item["run"]["id"] for item in by_offset["data"]] == runs[4::-1][:4]
-    assert by_offset["meta"] == {
-        "limit": 4,
-        "offset": 4,
-        "hasMore": True,
-        "nextOffset": 8,
-        "nextCursor": by_offset["meta"]["nextCursor"],
-        "asOf": position,
-    }
-
-
-def test_runs_are_counted_by_status_then_and_now(
-    shared: SharedApi, story: Json
-) -> None:
-    def counted(**query: Any) -> Json:
-        return dict(
-            shared.get("/job-runs/counts", job=story["slug"].lower(), **query)["data"]
-        )
-
-    assert counted(asOf=story["before"]) == counted(asOf=story["registered"]) == NOBODY
-    assert counted(asOf=story["launched"]) == {**NOBODY, "pending": 2}
-    assert counted(asOf=story["canceled"]) == {**NOBODY, "pending": 1, "canceled": 1}
-    assert (
-        counted(asOf=story["end"])
-        == counted()
-        == {**NOBODY, "pending": 2, "canceled": 1}
-    )
-    assert shared.get("/job-runs/counts", job=unique())["data"] == NOBODY
-    everything = shared.get("/job-runs/counts")
-    rows = shared.rows("SELECT status, count(*) AS runs FROM job_runs GROUP BY 1")
-    assert everything["data"] == {
-        **NOBODY,
-        **{row["status"]: row["runs"] for row in rows},
-    }
-    [[end]] = [
-        list(row.values())
-        for row in shared.rows("SELECT max(notification_id) FROM jobs_events")
-    ]
-    assert everything["meta"] == {"position": end}
-    assert shared.get("/job-runs/counts", asOf=0) == {
-        "data": NOBODY,
-        "meta": {"position": 0, "asOf": 0},
-    }
-
-
 def test_a_time_means_the_last_position_recorded_by_then(
     shared: SharedApi, story: Json
 ) -> None:
@@ -277,16 +133,19 @@ def test_a_time_means_the_last_position_recorded_by_then(
         == "pending"
     )
     assert shared.get("/job-runs", asOf="2001-01-01T00:00:00Z")["meta"]["asOf"] == 0
-    assert shared.get("/job-runs/counts", asOf=datetime.now(UTC).isoformat())["meta"][
-        "position"
-    ] == head(shared)
+    assert (
+        shared.get("/job-runs/counts", asOf=datetime.now(UTC).isoformat())["meta"][
+            "position"
+        ]
+        == shared.head()
+    )
 
 
 def test_a_time_leads_to_an_event_also_where_positions_were_given_up(
     shared: SharedApi,
 ) -> None:
     shared.register()
-    last = head(shared)
+    last = shared.head()
     with psycopg.connect(shared.database_url) as connection:
         connection.execute(
             "INSERT INTO jobs_events (originator_id, originator_version, topic, state)"
@@ -295,7 +154,7 @@ def test_a_time_leads_to_an_event_also_where_positions_were_given_up(
         connection.rollback()
     between = datetime.now(UTC).isoformat()
     shared.register()
-    assert head(shared) > last + 5
+    assert shared.head() > last + 5
     assert shared.get("/job-runs", asOf=between)["meta"]["asOf"] == last
     # A position in the gap is a place like any other.
     assert shared.get("/job-runs", asOf=last + 3)["meta"]["asOf"] == last + 3
@@ -317,7 +176,7 @@ def test_what_is_to_come_or_makes_no_sense_is_refused(shared: SharedApi) -> None
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     for path in _places(shared):
         for text, hint in {
-            str(head(shared) + 1): f"the log ends at position {head(shared)}",
+            str(shared.head() + 1): f"the log ends at position {shared.head()}",
             "9" * 40: "the log ends at position",
             tomorrow: "lies in the future",
             "9999-12-31T23:59:59.999Z": "lies in the future",

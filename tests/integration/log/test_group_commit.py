@@ -9,7 +9,6 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.errors import (
     InvalidInputError,
-    OutcomeUnknownError,
     OverloadedError,
     VersionConflictError,
 )
@@ -18,17 +17,7 @@ from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.ports import Unit
 from eventlog.append import writer as writer_module
-from eventlog.append.batch import Request, prepare
-from eventlog.append.plan import Statement
-from eventlog.append.running_rows import RunningRows
-from eventlog.database.pipeline import is_sound
-from eventlog.keys.log_files import LogFiles
-from projections.rows import Connection
-from runtime import supervision
-from runtime.back_off import BackOff
 from tests.support.logs import TESTER, Parts, now, parts, query, registered
-
-ENOUGH_S = 30.0
 
 
 async def test_a_stale_command_in_a_batch_of_fifty_fails_alone(
@@ -238,65 +227,3 @@ async def test_a_launch_obeys_the_newest_version_whoever_revised_the_job(
             "SELECT definition_version FROM job_runs ORDER BY created_position",
         )
         assert rows == [(1,), (3,)]
-
-
-class Deadly:
-    """What makes a writer die, once: it cannot undo a transaction that failed under the lock."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.faults = 2
-        self._prepare = prepare
-        self._is_sound = is_sound
-        monkeypatch.setattr(writer_module, "prepare", self.prepare)
-        monkeypatch.setattr(writer_module, "is_sound", self.is_sound)
-
-    async def prepare(
-        self,
-        connection: Connection,
-        files: LogFiles,
-        requests: list[Request],
-        running: RunningRows,
-    ) -> list[Statement]:
-        statements = await self._prepare(connection, files, requests, running)
-        if self.faults == 2:
-            self.faults -= 1
-            raise KeyError("a defect")
-        return statements
-
-    def is_sound(self, connection: Connection) -> bool:
-        if self.faults == 1:
-            self.faults -= 1
-            raise RuntimeError("another defect")
-        return self._is_sound(connection)
-
-
-async def test_a_writer_that_dies_answers_what_it_has_in_hand_and_works_again(
-    part: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    slug = await registered(part.jobs)
-    deadly = Deadly(monkeypatch)
-    async with asyncio.timeout(ENOUGH_S):
-        with pytest.raises(OutcomeUnknownError):
-            await part.jobs.launch(slug, Launch(), TESTER)
-        assert not deadly.faults
-        assert "background task log writer died (deaths so far: 1)" in caplog.text
-        # Another session finds the lock free, too.
-        async with parts(part.url) as other:
-            await other.jobs.launch(slug, Launch(), TESTER)
-        await part.jobs.launch(slug, Launch(), TESTER)
-
-
-async def test_a_writer_that_stops_while_it_backs_off_writes_what_waits(
-    part: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slug = await registered(part.jobs)
-    monkeypatch.setattr(supervision, "BackOff", lambda: BackOff(3_600.0, 3_600.0))
-    Deadly(monkeypatch)
-    async with parts(part.url) as backing_off, asyncio.timeout(ENOUGH_S):
-        with pytest.raises(OutcomeUnknownError):
-            await backing_off.jobs.launch(slug, Launch(), TESTER)
-        waiting = asyncio.create_task(backing_off.jobs.launch(slug, Launch(), TESTER))
-        while backing_off.writer._queue.empty():
-            await asyncio.sleep(0.01)
-        await backing_off.writer.stop()
-        await waiting

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.sample_logs.seals import SealedLog, edit, restore
+from tests.support.sample_logs.seals import SealedLog, edit
 from tests.support.sample_logs.tampering import (
     LAST_SEALED,
     delete,
@@ -11,13 +11,6 @@ from tests.support.sample_logs.tampering import (
     swap,
     update,
 )
-
-
-@pytest.fixture
-def log(kept_log: SealedLog) -> SealedLog:
-    """Return a sealed log as it was before any edit."""
-    restore(kept_log)
-    return kept_log
 
 
 async def test_an_untouched_log_is_clean(log: SealedLog) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.integration.http.catalog.apps import add
 from tests.integration.shared_api import (
     Json,
     SharedApi,
@@ -16,15 +17,6 @@ from tests.integration.shared_api import (
     unique,
 )
 from tests.support.processes import started
-
-
-def add(shared: SharedApi, **fields: Any) -> Json:
-    answer = shared.client.post(
-        "/apps",
-        json={"id": unique("app"), "name": "An app", "repoUrl": "/srv/app", **fields},
-    )
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json()["data"])
 
 
 def build(shared: SharedApi, app: Json, body: Json | None = None) -> Json:

@@ -1,0 +1,101 @@
+"""The stream of some types or of one job, over both protocols (contract, section 5)."""
+
+import httpx
+import pytest
+
+from tests.integration.shared_api import (
+    Json,
+    SharedApi,
+    unique,
+)
+from tests.integration.streams import server_sent, stream
+from tests.support.stream.told import check_marks, is_job, of_events, tell_now, told_of
+
+FILTERS: list[tuple[str, set[str]]] = [
+    ("job.run.*", {"pending", "canceled", "updated"}),
+    ("job.run.pending", {"pending"}),
+    (" job.run.canceled , job.run.pending", {"canceled", "pending"}),
+    ("job.*", {"job.definition.updated", "pending", "canceled", "updated"}),
+    (
+        "repository.*,build.updated",
+        {"repository.updated", "repository.ingestion-event"},
+    ),
+    (
+        "repository.ingestion-event,job.definition.*",
+        {"repository.ingestion-event", "job.definition.updated"},
+    ),
+    (",", {"*"}),
+]
+
+
+@pytest.mark.parametrize(("types", "kinds"), FILTERS)
+async def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_position(
+    shared: SharedApi, log: Json, types: str, kinds: set[str]
+) -> None:
+    wanted = {kind if "." in kind else f"job.run.{kind}" for kind in kinds}
+    expected = [
+        told
+        for told in await tell_now(shared.database_url)
+        if "*" in kinds or told.type in wanted
+    ]
+    with (
+        stream(shared, after=0, types=types) as opened,
+        server_sent(shared, after=0, types=types) as events,
+    ):
+        received = opened.until_served(log["head"])
+        while len(of_events(events.received)) < len(expected):
+            events.next()
+    for messages in (received, events.received):
+        assert [told_of(message) for message in of_events(messages)] == expected
+        check_marks(messages)
+    assert "*" in kinds or {told.type for told in expected} == wanted
+
+
+async def test_only_the_wanted_job_is_told_ignoring_case(
+    shared: SharedApi, log: Json
+) -> None:
+    slug = log["slug"].swapcase()
+    expected = list(filter(is_job(slug), await tell_now(shared.database_url)))
+    assert {told.type.rpartition(".")[2] for told in expected} == {
+        "pending",
+        "canceled",
+        "updated",
+    }
+    with stream(shared, after=0, job=slug) as opened:
+        received = opened.until_served(log["head"])
+    assert [told_of(message) for message in of_events(received)] == expected
+    check_marks(received)
+    with stream(shared, after=0, job=slug, types="job.run.canceled") as opened:
+        received = opened.until_served(log["head"])
+    canceled = [told for told in expected if told.type == "job.run.canceled"]
+    assert [told_of(message) for message in of_events(received)] == canceled
+    with stream(shared, after=0, job=unique()) as opened:
+        assert of_events(opened.until_served(log["head"])) == []
+
+
+async def test_filters_hold_for_what_happens_as_well(shared: SharedApi) -> None:
+    slug = shared.register()["slug"]
+    with stream(shared, job=slug, types="job.run.pending,job.run.canceled") as opened:
+        run = shared.launch(slug)
+        shared.launch(shared.register()["slug"])
+        shared.client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
+        head = (await tell_now(shared.database_url))[-1].position
+        received = opened.until_served(head)
+    told = of_events(received)
+    assert [message["type"] for message in told] == [
+        "job.run.pending",
+        "job.run.canceled",
+    ]
+    assert not any("more" in message for message in told)
+
+
+def test_the_pong_of_a_filtered_client_moves_on(client: httpx.Client) -> None:
+    with stream(client, types="build.updated") as opened:
+        head = opened.next()["data"]["head"]
+        opened.connection.send("ping")
+        assert opened.next()["position"] == head
+        client.post(
+            "/jobs", json={"slug": "x", "name": "x", "type": "batch", "entryPoint": "x"}
+        ).raise_for_status()
+        assert opened.until_served(head + 1)[-1]["position"] == head + 1
+        assert of_events(opened.received) == []
