@@ -3,21 +3,21 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from apphub_jobs.contract import PermanentError
-from tests.integration.catalog.test_builder_commands import (
-    BUILT_BY_DOCKER,
-    REMEDY,
-    UNREACHABLE,
-    run,
-)
+from tests.support.building.builds import APP, BUILD
 from tests.support.building.fake_builders import Answer, FakeBuilders
-from tests.support.contexts import Reports
+from tests.support.building.recorded_builds import BUILT_BY_DOCKER, UNREACHABLE, run
+from tests.support.contexts import Reports, context_of
+from worker.handlers.building import handler
 from worker.handlers.building.builders.builder import BuildError
 
 INSTALL = "apt-get install --no-install-recommends"
+
+REMEDY = "start it, and let the worker's user reach its socket"
 
 
 @pytest.mark.parametrize(
@@ -140,3 +140,25 @@ def test_a_builder_that_is_wanted_is_used_though_another_comes_first(
     with pytest.raises(BuildError, match="buildah: asked buildah"):
         run(origin, {"builder": "buildah"})
     assert {command[0] for command in fakes.commands} == {"buildah"}
+
+
+def with_a_build(status: str) -> dict[str, Any]:
+    return {"build": {**BUILD, "status": status}, "repository": APP}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "repository missing"),
+        ({"build": None, "repository": APP}, "repository missing"),
+        ({"build": BUILD, "repository": None}, "repository missing"),
+        (with_a_build("succeeded"), "build already ended: succeeded"),
+        (with_a_build("failed"), "build already ended: failed"),
+        (with_a_build("canceled"), "build already ended: canceled"),
+    ],
+)
+def test_nothing_is_built_for_what_is_gone_or_over(
+    inputs: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PermanentError, match=f"^{message}$"):
+        handler.execute(context_of(inputs))

@@ -6,7 +6,7 @@ import pytest
 
 from domain.catalog import effects
 from domain.catalog.effects import BUILT, INGESTED, Effect
-from tests.unit.domain.catalog.test_catalog import FINDINGS, FOUND
+from tests.unit.domain.catalog.ingestions import FINDINGS, FOUND
 
 BUILD: dict[str, Any] = {
     "commit_sha": "0" * 40,

@@ -1,0 +1,174 @@
+"""A repository follows its ingestion's run, through every way in which a run can go."""
+
+import pytest
+
+from domain import identifiers
+from domain.catalog import effects as catalog
+from domain.catalog.following import NOTHING_SAID
+from domain.catalog.repository import Repository
+from domain.jobs.reserved import INGEST_ENTRY_POINT
+from domain.jobs.run_values import Report
+from tests.unit.domain.catalog.ingestions import (
+    APP,
+    ENDINGS,
+    FINDINGS,
+    followed,
+    ingesting,
+    requested,
+    started,
+)
+from tests.unit.given import (
+    NOON,
+    START_DEADLINE_MS,
+    a_run,
+    at,
+    failing,
+    new_topics,
+)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_repository_follows_its_run_to_each_end(ending: str) -> None:
+    act, topic, status, error, duration_ms = ENDINGS[ending]
+    run = ingesting()
+    repository = requested(run)
+    holder = started(repository, run)
+    repository.collect_events()
+    act(run, holder)
+    followed(run, repository, at(600), FINDINGS)
+    assert repository.status == status
+    (event,) = repository.pending_events
+    seen = vars(event)
+    assert (seen["run_id"], seen["attempt"], seen["duration_ms"]) == (
+        str(run.id),
+        1,
+        duration_ms,
+    )
+    assert (seen.get("error"), event.timestamp) == (error, at(600))
+    assert new_topics(repository) == [topic]
+
+
+def test_an_attempt_moves_the_repository_and_is_counted() -> None:
+    run = ingesting()
+    repository = requested(run)
+    assert repository.status == "pending"
+    failing(run, started(repository, run), 200)
+    followed(run, repository, at(200))
+    started(repository, run, 1_200)
+    assert (repository.status, repository.ingest_attempts) == ("processing", 2)
+
+
+def test_success_replaces_the_record_with_what_was_found() -> None:
+    run = ingesting()
+    repository = requested(run)
+    run.succeed(started(repository, run), at(600), None, Report())
+    followed(run, repository, at(600), FINDINGS)
+    given = repository.record
+    assert (given["name"], given["description"]) == ("shop-frontend", "The shop")
+    assert given["dockerfilePath"] == "docker/Dockerfile"
+    assert repository.author_tags == APP.tags
+
+
+def test_an_added_app_is_recorded_as_given() -> None:
+    repository = Repository.add(APP, NOON)
+    assert repository.record == {
+        "id": "Shop",
+        "name": "Shop",
+        "description": "Sells things",
+        "repoUrl": "/srv/git/shop",
+        "dockerfilePath": "Dockerfile",
+        "tags": APP.tags,
+    }
+    assert repository.author_tags == APP.tags
+
+
+def test_a_run_canceled_before_its_start_fails_the_ingestion() -> None:
+    run = ingesting()
+    repository = requested(run)
+    repository.collect_events()
+    run.request_cancel(at(300), "not today")
+    followed(run, repository, at(300))
+    (event,) = repository.pending_events
+    assert isinstance(event, Repository.IngestionFailed)
+    assert (repository.status, event.error, event.duration_ms) == (
+        "failed",
+        "not today",
+        None,
+    )
+
+
+def test_a_run_canceled_between_two_attempts_took_no_time() -> None:
+    run = ingesting()
+    repository = requested(run)
+    failing(run, started(repository, run), 200)
+    followed(run, repository, at(200))
+    repository.collect_events()
+    run.request_cancel(at(900), None)
+    followed(run, repository, at(900))
+    (event,) = repository.pending_events
+    assert isinstance(event, Repository.IngestionFailed)
+    assert (event.error, event.duration_ms) == ("canceled", None)
+
+
+def test_a_run_that_never_started_in_time_fails_the_ingestion() -> None:
+    run = ingesting()
+    repository = requested(run)
+    repository.collect_events()
+    run.expire_start(at(START_DEADLINE_MS))
+    followed(run, repository, at(START_DEADLINE_MS))
+    (event,) = repository.pending_events
+    assert isinstance(event, Repository.IngestionFailed)
+    assert (repository.status, event.error, event.duration_ms) == (
+        "failed",
+        "not started in time",
+        None,
+    )
+
+
+def test_a_slow_clock_makes_no_negative_duration_and_no_earlier_event() -> None:
+    run = ingesting()
+    repository = requested(run)
+    failing(run, started(repository, run, 2_000), 500)
+    followed(run, repository, at(500))
+    event = repository.pending_events[-1]
+    assert isinstance(event, Repository.IngestionRetryScheduled)
+    assert (event.duration_ms, event.timestamp) == (0, at(2_000))
+
+
+def test_progress_and_a_wish_to_cancel_leave_the_repository_alone() -> None:
+    run = ingesting()
+    repository = requested(run)
+    holder = started(repository, run)
+    repository.collect_events()
+    run.progress(holder, at(200), Report({"files": 3}))
+    run.request_cancel(at(300), None)
+    followed(run, repository, at(300))
+    assert repository.pending_events == []
+
+
+def test_only_runs_of_the_ingestion_with_a_repository_have_one() -> None:
+    assert (
+        catalog.repository_of(ingesting())
+        == identifiers.repository_id("Shop")
+        == Repository.add(APP, NOON).id
+    )
+    assert catalog.repository_of(a_run(parameters={"repositoryId": "Shop"})) is None
+    assert (
+        catalog.repository_of(
+            a_run(entry_point=INGEST_ENTRY_POINT, parameters={"repositoryId": None})
+        )
+        is None
+    )
+    assert (
+        catalog.repository_of(a_run(entry_point=INGEST_ENTRY_POINT, parameters={}))
+        is None
+    )
+
+
+def test_a_success_that_says_nothing_fails_the_ingestion() -> None:
+    run = ingesting()
+    repository = requested(run)
+    run.succeed(started(repository, run), at(600), None, Report())
+    followed(run, repository, at(600))
+    assert repository.status == "failed"
+    assert vars(repository.pending_events[-1])["error"] == NOTHING_SAID
