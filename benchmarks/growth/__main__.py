@@ -5,7 +5,7 @@
 
 Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py`
 says what is assumed) and held against its log. All are asked everything that clients and workers
-ask (`questions.py`), then written to, both in turns, so that what else the machine does meets all
+ask (`questions/`), then written to, both in turns, so that what else the machine does meets all
 alike. Then backlogs: a fifth as many runs, all due. Printed are medians, warm, the median ratio of
 the largest size to the smallest, whose goal is at most 2, and the pages that the answers' plans
 look at. Plans are kept, so that a reader sees what each answer reads.
@@ -17,10 +17,8 @@ import json
 import os
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, time
 from typing import Any, TypeVar
@@ -28,11 +26,14 @@ from typing import Any, TypeVar
 import psycopg
 import uvloop
 
-from benchmarks.growth import asking, lives, writing
+from benchmarks.growth import asking, writing
 from benchmarks.growth.filling import fill
 from benchmarks.growth.known import look_around
 from benchmarks.growth.population import Population
-from benchmarks.growth.questions import Question, backlog_questions, questions
+from benchmarks.growth.questions.backlog import SPOIL_BACKLOG, backlog_questions
+from benchmarks.growth.questions.everything import questions
+from benchmarks.growth.questions.question import Question
+from benchmarks.growth.results import Results, show
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.history.checkpoints import Checkpoints
@@ -56,34 +57,6 @@ SAMPLE = 2_000
 
 VERIFIED = 1_000_000
 """Up to this many runs, the whole log is folded."""
-
-GOAL = 2.0
-
-
-@dataclass
-class Results:
-    """What came out, by size."""
-
-    sizes: dict[int, JsonObject] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def note(self, name: str, took: Mapping[int, Sequence[float]], **more: Any) -> None:
-        """Keep how long something took, round by round."""
-        smallest, largest = took[min(took)], took[max(took)]
-        # Of each round, for what disturbs one disturbs both.
-        ratio = median(
-            large / small for large, small in zip(largest, smallest, strict=True)
-        )
-        ms = {str(size): round(median(times), 3) for size, times in took.items()}
-        self.rows.append({"name": name, "ms": ms, "ratio": round(ratio, 2), **more})
-
-    def present(self) -> JsonObject:
-        """Return all of it, for other programs."""
-        sizes: JsonObject = {
-            str(size): described for size, described in self.sizes.items()
-        }
-        rows: list[Any] = self.rows
-        return {"goal": GOAL, "assumed": lives.assumed(), "sizes": sizes, "rows": rows}
 
 
 @contextmanager
@@ -185,7 +158,7 @@ async def _ask_backlog(urls: Mapping[int, str], results: Results, kept: Path) ->
             connections, {size: backlog_questions() for size in urls}, results, kept
         )
         for connection in connections.values():
-            await connection.execute(lives.SPOIL_BACKLOG)
+            await connection.execute(SPOIL_BACKLOG)
             await connection.execute("VACUUM (ANALYZE) job_runs")
         spoilt = {
             size: backlog_questions("full jobs and keys in front") for size in urls
@@ -248,33 +221,6 @@ def _bytes(url: str) -> JsonObject:
 
 def _say(text: str) -> None:
     print(f"  {text}", flush=True)
-
-
-def show(results: Results) -> None:
-    """Print the figures."""
-    sizes = [str(size) for size in results.sizes]
-    print(
-        f"\n{'median ms, warm':62}"
-        + "".join(f"{int(size):>12,}" for size in sizes)
-        + f"{'ratio':>8}   pages"
-    )
-    for row in results.rows:
-        figures = "".join(f"{row['ms'][size]:12.3f}" for size in sizes)
-        pages = " ".join(str(count) for count in row.get("pages", {}).values())
-        print(f"{row['name']:62}{figures}{row['ratio']:8.2f}   {pages}{_remarks(row)}")
-    for size, described in results.sizes.items():
-        print(f"{size:,} runs: {described}")
-
-
-def _remarks(row: Mapping[str, Any]) -> str:
-    said = ""
-    if row.get("grows"):
-        said = f"  grows: {row['grows']}"
-    elif row["ratio"] > GOAL:
-        said = "  > GOAL"
-    if row.get("scanned"):
-        said += f"  READS ALL OF {', '.join(row['scanned'])}"
-    return said
 
 
 def main() -> None:

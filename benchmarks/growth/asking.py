@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from benchmarks.growth.questions import Question
+from benchmarks.growth.questions.question import Question
 from eventlog.database.connection import Database, configure
 
 BIG = ("job_runs", "jobs_events", "run_checkpoints")

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import orjson
 
+from benchmarks.growth.jobs import JOBS, Job, made_up_jobs
 from benchmarks.growth.stories import (
     DURATION_S,
     FOLLOWED,
@@ -24,8 +25,8 @@ from benchmarks.growth.stories import (
     iso,
 )
 from domain.catalog.builtin import BUILTIN_SPECS
-from domain.identifiers import definition_id, repository_id, run_id_for_key, uuid7
-from domain.jobs.definition import Spec, concurrency_value
+from domain.identifiers import repository_id, run_id_for_key, uuid7
+from domain.jobs.definition import concurrency_value
 from domain.jobs.launching import Launch
 from domain.jobs.reserved import BUILD_SLUG
 from domain.json_values import Json, JsonObject
@@ -45,7 +46,7 @@ KINDS: dict[str, int] = {
 RUNNING, DUE = 40, 30
 """The newest runs of all, at every size: a service has its number of slots, and keeps up."""
 
-JOBS, APPS, WORKERS = 100, 50, 20
+APPS, WORKERS = 50, 20
 
 KEYED, WITH_CONTEXT = 0.15, 0.2
 """Shares of runs with an idempotency key, whose ids are in no order, and of those with a
@@ -58,24 +59,6 @@ PARAMETERS = 1_000
 """Different contents of parameters; each run adds a number of its own."""
 
 DAY_MS = 86_400_000
-
-SPOIL_BACKLOG = """
-    WITH jobs AS (
-        UPDATE job_definitions SET max_concurrent_runs = 1 WHERE slug = 'job-000'
-    ), holders AS (
-        SELECT DISTINCT ON (slug) id FROM job_runs
-        WHERE slug IN ('job-000', 'job-001') ORDER BY slug, id
-    )
-    UPDATE job_runs SET
-        priority = CASE slug WHEN 'job-000' THEN 100 WHEN 'job-001' THEN 90 ELSE 80 END,
-        concurrency_value = CASE slug WHEN 'job-001' THEN '"one tenant"' ELSE concurrency_value END,
-        scheduled_at =
-            CASE slug WHEN 'job-002' THEN scheduled_at + interval '1 year' ELSE scheduled_at END,
-        status = CASE WHEN id IN (SELECT id FROM holders) THEN 'running' ELSE status END
-    WHERE slug IN ('job-000', 'job-001', 'job-002')
-"""
-"""Puts a third of a backlog before the rest: runs of a full job, of a key that is taken, and
-planned for later."""
 
 _KIND_NAMES = list(KINDS)
 
@@ -113,16 +96,6 @@ def assumed() -> JsonObject:
     }
 
 
-@dataclass(frozen=True)
-class Job:
-    """A definition."""
-
-    id: UUID
-    slug: str
-    spec: Spec
-    max_attempts: int
-
-
 @dataclass
 class Author:
     """Makes up jobs, apps and runs.
@@ -139,17 +112,7 @@ class Author:
     jobs: list[Job] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        specs = {
-            f"job-{number:03}": _spec(number)
-            for number in range(JOBS - len(BUILTIN_SPECS))
-        }
-        # The first is the most frequent; the built-in ones come third and fourth.
-        slugs = [*list(specs)[:2], *BUILTIN_SPECS, *list(specs)[2:]]
-        specs |= BUILTIN_SPECS
-        self.jobs = [
-            Job(definition_id(slug), slug, specs[slug], specs[slug].max_attempts)
-            for slug in slugs
-        ]
+        self.jobs = made_up_jobs()
         self._weights = list(
             accumulate(1 / (rank + 1) for rank in range(len(self.jobs)))
         )
@@ -165,18 +128,10 @@ class Author:
                 "originator_topic": "job_definition",
                 "slug": job.slug,
                 "version": 1,
+                "spec": asdict(job.spec),
             }
-            yield Step(
-                at_ms,
-                [
-                    Change(
-                        subject,
-                        "job_definition.registered",
-                        "admin",
-                        {**state, "spec": asdict(job.spec)},
-                    )
-                ],
-            )
+            registered = Change(subject, "job_definition.registered", "admin", state)
+            yield Step(at_ms, [registered])
         for app in (f"app-{number:02}" for number in range(APPS)):
             subject = Subject("repository", repository_id(app), self._uuid(at_ms))
             added: JsonObject = {
@@ -299,21 +254,3 @@ class Author:
 
     def _worker(self) -> str:
         return f"worker-{self.random.randrange(WORKERS)}"
-
-
-_PRIORITIES = (0, 0, 0, 5, -5)
-
-_LIMITED, _KEYED = range(7, JOBS, 20), range(3, JOBS, 10)
-
-
-def _spec(number: int) -> Spec:
-    return Spec(
-        name=f"Job number {number}",
-        type="batch",
-        entry_point=f"example.handler_{number}",
-        timeout_ms=60_000,
-        retry_policy={"maxAttempts": 2, "strategy": "fixed", "initialDelayMs": 1_000},
-        priority=_PRIORITIES[number % 5],
-        max_concurrent_runs=50 if number in _LIMITED else None,
-        concurrency_key="field_0" if number in _KEYED else None,
-    )

@@ -4,30 +4,23 @@ Tables, log, and a stream that was resumed agree with it, too.
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
-from domain.commands.executions import Claim
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs.run_values import Failure, Holder, Report
-from eventlog.rebuild.verify import verify
-from projections.tables import TABLES
-from tests.model.model import FINAL, Job, Model, Run
-from tests.model.service import Service, running
+from tests.model.machine import WORKERS, Machine
+from tests.model.model import Run
+from tests.model.service import running
 from tests.support.logs import query
 
 EXAMPLES = int(os.environ.get("APPHUB_MODEL_EXAMPLES", "25"))
@@ -35,38 +28,11 @@ EXAMPLES = int(os.environ.get("APPHUB_MODEL_EXAMPLES", "25"))
 
 STEPS = 30
 
-WORKERS = ("one", "two", "three")
-
-HEAD = "SELECT coalesce(max(notification_id), 0) FROM jobs_events"
-
-RUNS = "SELECT id::text, status, attempt FROM job_runs WHERE slug = ANY(%s)"
-
-STORIES = """
-    SELECT originator_id::text, array_agg(topic ORDER BY originator_version)
-    FROM jobs_events WHERE originator_id = ANY(%s) GROUP BY originator_id
-"""
-
-LIMITS = (None, 1, 2)
-
 choices = st.integers(0, 1_000)
 
 
-class Machine(RuleBasedStateMachine):
-    """Commands, as clients and workers give them; whatever waited before this machine has ended."""
-
-    service: Service
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model = Model()
-        self.holders: dict[str, Holder] = {}
-        self.workers: dict[str, str] = {}
-        self.keys: dict[str, str] = {}
-        for name in WORKERS:
-            self._hire(name)
-        for limit in LIMITS:
-            self._register(limit, keyed=False)
-        self._register(None, keyed=True)
+class Commands(Machine):
+    """Commands, as clients and workers give them."""
 
     # Clients ------------------------------------------------------------------------------------
 
@@ -212,109 +178,12 @@ class Machine(RuleBasedStateMachine):
             self._place_anew(run)
         self._hire(name)
 
-    # What holds after each step -----------------------------------------------------------------
-
-    @invariant()
-    def tables_log_and_stream_are_as_the_model(self) -> None:
-        url = self.service.database_url
-        seen = {run.id: run.seen for run in self.model.runs.values()}
-        rows = query(url, RUNS, list(self.model.jobs))
-        assert {run_id: (status, attempt) for run_id, status, attempt in rows} == seen
-        stories = dict(
-            query(url, STORIES, [UUID(run_id) for run_id in self.model.runs])
-        )
-        for run in self.model.runs.values():
-            assert stories[run.id] == [f"job_run.{word}" for word in run.story]
-        [(head,)] = query(url, HEAD)
-        self.service.resume(head)
-        told = {run_id: self.service.told[run_id] for run_id in self.model.runs}
-        assert told == {run.id: run.status for run in self.model.runs.values()}
-
-    def teardown(self) -> None:
-        """Compare the tables with the log; end what has not ended, for the next begins alone."""
-        assert self.service.do(self._differences()) == 0
-        for run_id in list(self.holders):
-            self._end(
-                self.model.runs[run_id],
-                "fail",
-                Failure("over", permanent=True),
-                Report(),
-            )
-        for run in self.model.runs.values():
-            if run.status not in FINAL:
-                self.service.http.post(f"/job-runs/{run.id}/cancel")
-
-    # How it is done -----------------------------------------------------------------------------
-
-    async def _differences(self) -> int:
-        database = self.service.part.writer.database
-        checked = await verify(database, TABLES, lambda _: None, lambda *_: None)
-        return sum(table.differences for table in checked)
-
-    def _hire(self, name: str) -> None:
-        self.workers[name] = f"{name}-{uuid4()}"
-        self.service.do(
-            self.service.part.worker(self.workers[name], lease_ms=3_600_000)
-        )
-
-    def _register(self, limit: int | None, *, keyed: bool) -> None:
-        job = Job(f"job-{uuid4()}", limit, keyed)
-        body: dict[str, Any] = {"slug": job.slug, "name": "A job", "type": "batch"}
-        body |= {
-            "entryPoint": "test.nothing",
-            "concurrencyKey": "key" if keyed else None,
-        }
-        body |= {"maxConcurrentRuns": limit}
-        given = {name: value for name, value in body.items() if value is not None}
-        assert (
-            self.service.http.post("/jobs", json=given).status_code
-            == httpx.codes.CREATED
-        )
-        self.model.jobs[job.slug] = job
-
-    def _launch(self, job: Job, body: dict[str, Any], key: str) -> dict[str, Any]:
-        answer = self.service.http.post(
-            f"/jobs/{job.slug}/run", json=body, headers={"Idempotency-Key": key}
-        )
-        assert answer.is_success, answer.text
-        run: dict[str, Any] = answer.json()["data"]
-        self.keys[key] = run["id"]
-        return run
-
-    def _start(self, run: Run, claim: Claim) -> None:
-        self.model.start(run, claim.holder.worker_id)
-        self.holders[run.id] = claim.holder
-        assert claim.holder.execution == run.execution
-
-    def _held(self, choice: int, *, keep: bool = False) -> Run:
-        """Return a run that somebody holds; its holder speaks for the last time, unless kept."""
-        run = self.model.runs[self._pick(list(self.holders), choice)]
-        self._speaking = self.holders[run.id]
-        if not keep:
-            del self.holders[run.id]
-        return run
-
-    def _end(self, run: Run, command: str, *arguments: object) -> None:
-        holder = self.holders.get(run.id) or self._speaking
-        act: Callable[..., Any] = getattr(self.service.part.executions, command)
-        self.service.do(act(UUID(run.id), holder, *arguments))
-
-    def _place_anew(self, run: Run) -> None:
-        """A retry waits from the moment when the attempt ended."""
-        if run.status == "pending":
-            answer = self.service.http.get(f"/job-runs/{run.id}").raise_for_status()
-            run.place = (answer.json()["data"]["run"]["scheduledAt"], run.id)
-
-    @staticmethod
-    def _pick(of: list[Any], choice: int) -> Any:
-        return of[choice % len(of)]
-
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 20 * EXAMPLES)
 def test_the_service_is_what_the_model_says(database_url: str, tmp_path: Path) -> None:
     with running(database_url, tmp_path / "data") as service:
-        machine = type("TheMachine", (Machine,), {"service": service})
+        machine = type("TheMachine", (Commands,), {"service": service})
         run_state_machine_as_test(
             machine,
             settings=settings(

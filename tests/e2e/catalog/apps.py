@@ -9,9 +9,7 @@ from tests.support.processes import eventually
 
 Json = dict[str, Any]
 
-
 SCRATCH = {"Dockerfile": "FROM scratch\nCOPY hello.txt /\n", "hello.txt": "hello\n"}
-
 
 ENDED = {"succeeded", "failed", "canceled"}
 

@@ -8,11 +8,13 @@ from time import time
 import pytest
 
 from benchmarks.growth import __main__ as growth
-from benchmarks.growth import asking, lives, writing
+from benchmarks.growth import asking, writing
 from benchmarks.growth.filling import fill
 from benchmarks.growth.known import look_around
 from benchmarks.growth.population import Population
-from benchmarks.growth.questions import backlog_questions, questions
+from benchmarks.growth.questions.backlog import SPOIL_BACKLOG, backlog_questions
+from benchmarks.growth.questions.everything import questions
+from benchmarks.growth.results import Results, show
 from eventlog.database.connection import Database
 from eventlog.history.checkpoints import Checkpoints
 from eventlog.rebuild.verify import verify
@@ -55,7 +57,7 @@ async def test_a_backlog_is_claimed_from_without_reading_it(database_url: str) -
             for question in backlog_questions(suffix):
                 found = await asking.plans(connection, question)
                 assert not asking.scans(found), (question.name, found)
-            await connection.execute(lives.SPOIL_BACKLOG)
+            await connection.execute(SPOIL_BACKLOG)
             await connection.execute("VACUUM (ANALYZE) job_runs")
 
 
@@ -77,9 +79,9 @@ def test_the_benchmark_measures_and_tells(
     ):
         monkeypatch.setattr(module, name, value)
     where = (database_server, databases.template(database_server, shared_dir))
-    results = growth.Results()
+    results = Results()
     growth.measure([500, 1_000], where, results, tmp_path)
-    growth.show(results)
+    show(results)
     told = json.load(io.StringIO(json.dumps(results.present())))
     assert set(told["sizes"]) == {"500", "1000"}
     assert all(

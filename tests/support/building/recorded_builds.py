@@ -19,20 +19,16 @@ from worker.handlers.building import handler
 
 IMAGE_ID = "sha256:84ecbb20733af1aef3598ca6f3baf2bc7ee42a0582f80665a86d5bc0b8edd8ab"
 
-
 PUSHED = "sha256:43b4be95764e3f64d7e18d008dde74842a01f55e7fde3a0f74f06da202d5b583"
-
 
 UNREACHABLE = (
     "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."
     " Is the docker daemon running?\n"
 )
 
-
 BUILT_BY_DOCKER = Answer(
     "build", out="Successfully built 84ecbb20733a\n", files={"--iidfile": IMAGE_ID}
 )
-
 
 BUILT_BY_PODMAN = Answer(
     "build", out="COMMIT localhost/apphub/shop\n", files={"--iidfile": IMAGE_ID}

@@ -30,7 +30,6 @@ APP = App(
     tags=[{"key": "team", "value": "web"}],
 )
 
-
 FOUND: dict[str, Any] = {
     "commit_sha": "0" * 40,
     "name": "shop-frontend",
@@ -40,9 +39,7 @@ FOUND: dict[str, Any] = {
     "preview_tiles": [{"kind": "image"}],
 }
 
-
 FINDINGS = [Effect(INGESTED, FOUND)]
-
 
 OTHER_RUN_ID = UUID(int=2)
 

@@ -9,16 +9,12 @@ from domain.schema.validation import schema_issues, violations
 
 pytestmark = pytest.mark.timeout(60)
 
-
 DRAFT_04 = "http://json-schema.org/draft-04/schema#"
-
 
 DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 
-
 ENDLESS = "^(a|a)*$"
 """Tries 2^n ways to read n letters a that something else follows."""
-
 
 TEXT = "a" * 60 + "!"
 

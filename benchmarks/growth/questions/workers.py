@@ -1,0 +1,43 @@
+"""What workers ask, again and again."""
+
+from datetime import UTC, datetime
+
+from psycopg_pool import AsyncConnectionPool
+
+from benchmarks.growth.questions.question import Question
+from eventlog.workers import heartbeats
+from eventlog.workers.heartbeats import Heartbeats
+from projections.rows import Connection
+from projections.runs import claims, due
+
+
+def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
+    beats = Heartbeats(pool)
+
+    async def lives(connection: Connection) -> object:
+        return await (
+            await connection.execute(heartbeats.LIVES, ("worker-1",))
+        ).fetchone()
+
+    now = datetime.now(UTC)
+    return [
+        Question(
+            "worker: whom to start",
+            lambda connection: claims.claim_candidates(connection, now, 4),
+        ),
+        Question("worker: when is the next due", due.next_due),
+        Question(
+            "worker: what missed its deadline",
+            lambda connection: due.overdue(connection, now, 500),
+        ),
+        Question(
+            "worker: whose worker is gone",
+            lambda connection: heartbeats.orphaned(connection, 1),
+        ),
+        Question(
+            "worker: what is to be canceled",
+            lambda one: due.cancel_requested(one, "worker-1"),
+        ),
+        Question("worker: who lives", lambda _: beats.living()),
+        Question("worker: do I live", lives),
+    ]
