@@ -42,6 +42,11 @@ GOAL_MB = 150
 
 FOLLOWERS = ("", "", "&types=repository.updated")
 
+NOTE = (
+    "resident memory of the process that `apphub-jobs serve` is;"
+    " three clients follow the stream"
+)
+
 _POSITION = re.compile(r'"position":(\d+)')
 
 _HEAD = "SELECT max(notification_id) FROM jobs_events"
@@ -93,12 +98,7 @@ class Memory:
             "lower_is_better": True,
             "limit": GOAL_MB,
             "more": {**more, **grown},
-            "notes": [
-                (
-                    "resident memory of the process that `apphub-jobs serve` is;"
-                    " three clients follow the stream"
-                )
-            ],
+            "notes": [NOTE],
         }
         return [row]
 

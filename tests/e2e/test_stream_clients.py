@@ -61,13 +61,11 @@ async def javascript_messages(
     url: str, options: Message, *, with_sockets: bool
 ) -> AsyncGenerator[Message]:
     process = await asyncio.create_subprocess_exec(
-        *(
-            *node(with_sockets=with_sockets),
-            str(SUPPORT / "stream" / "follow.mjs"),
-            str(JAVASCRIPT),
-            url,
-            json.dumps(options),
-        ),
+        *node(with_sockets=with_sockets),
+        str(SUPPORT / "stream" / "follow.mjs"),
+        str(JAVASCRIPT),
+        url,
+        json.dumps(options),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         limit=1 << 24,

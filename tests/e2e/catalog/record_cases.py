@@ -43,29 +43,34 @@ class Case:
     app: Json = field(default_factory=dict)
 
 
+OTHER_FRAMEWORKS = ("astro", "remix", "nuxt", "vue", "svelte", "sveltekit")
+
+
+def package(**fields: Any) -> str:
+    """Return a package.json with these fields."""
+    return json.dumps(fields)
+
+
 CASES: dict[str, Case] = {
     "node": Case(
         {
             "Dockerfile": "FROM node:20.11-alpine\n",
-            "package.json": json.dumps(
-                {
-                    "name": "@shop/front",
-                    "dependencies": {"next": "14", "react": "18"},
-                    "devDependencies": {"typescript": "5"},
-                    "engines": {"node": ">=20.1"},
-                }
+            "package.json": package(
+                name="@shop/front",
+                dependencies={"next": "14", "react": "18"},
+                devDependencies={"typescript": "5"},
+                engines={"node": ">=20.1"},
             ),
         },
         {
             "name": "@shop/front",
             "tags": [
-                *(
-                    "framework:nextjs",
-                    "library:react",
-                    "language:typescript",
-                    "runtime:node20",
-                ),
-                *("runtime:node2011", "language:javascript"),
+                "framework:nextjs",
+                "library:react",
+                "language:typescript",
+                "runtime:node20",
+                "runtime:node2011",
+                "language:javascript",
             ],
         },
     ),
@@ -73,28 +78,15 @@ CASES: dict[str, Case] = {
         {
             "Dockerfile": SCRATCH,
             "tsconfig.json": "{}",
-            "package.json": json.dumps(
-                {
-                    "dependencies": {
-                        "astro": "1",
-                        "remix": "1",
-                        "nuxt": "1",
-                        "vue": "1",
-                        "svelte": "1",
-                        "sveltekit": "1",
-                    }
-                }
-            ),
+            "package.json": package(dependencies=dict.fromkeys(OTHER_FRAMEWORKS, "1")),
         },
         {
             "tags": [
-                *(
-                    "framework:astro",
-                    "framework:remix",
-                    "framework:vue",
-                    "framework:svelte",
-                    "language:typescript",
-                ),
+                "framework:astro",
+                "framework:remix",
+                "framework:vue",
+                "framework:svelte",
+                "language:typescript",
             ]
         },
     ),

@@ -30,25 +30,24 @@ async def test_without_marked_values_there_is_no_key_and_no_other_shape(
         shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'"
     )
     assert set(orjson.loads(state)) == {
-        *(
-            "originator_topic",
-            "timestamp",
-            "definition_id",
-            "definition_version",
-            "slug",
-            "entry_point",
-            "parameters",
-        ),
-        *(
-            "context",
-            "timeout_ms",
-            "max_attempts",
-            "retry_policy",
-            "priority",
-            "scheduled_at",
-            "start_deadline_at",
-        ),
-        *("concurrency_value", "idempotency_key", "request_digest", "requested_by"),
+        "originator_topic",
+        "timestamp",
+        "definition_id",
+        "definition_version",
+        "slug",
+        "entry_point",
+        "parameters",
+        "context",
+        "timeout_ms",
+        "max_attempts",
+        "retry_policy",
+        "priority",
+        "scheduled_at",
+        "start_deadline_at",
+        "concurrency_value",
+        "idempotency_key",
+        "request_digest",
+        "requested_by",
     }
 
 

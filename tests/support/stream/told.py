@@ -48,15 +48,9 @@ async def tell(reader: Reader, after: int = 0) -> list[Told]:
         for step in await replay.steps(events):
             for message in messages(step.event, step.before, step.after):
                 data = orjson.loads(orjson.dumps(message.data))
-                found.append(
-                    told_of(
-                        {
-                            "position": step.event.position,
-                            "type": message.type,
-                            "data": data,
-                        }
-                    )
-                )
+                position = step.event.position
+                sent = {"position": position, "type": message.type, "data": data}
+                found.append(told_of(sent))
         after = events[-1].position
     return found
 

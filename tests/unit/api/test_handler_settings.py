@@ -95,21 +95,18 @@ def test_local_repositories_are_one_decision_for_api_and_workers() -> None:
 def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("from a file\n", encoding="utf-8")
-    given = credentials(
-        tmp_path,
-        {
-            "GitHub.com": {"username": "bot", "password": {"env": "TOKEN"}},
-            "git.example:8443": {
-                "username": "bot",
-                "password": {"file": str(secret)},
-                "allowHttp": True,
-            },
-            "ssh.example": {
-                "sshKeyFile": "/keys/id",
-                "knownHostsFile": "/keys/known_hosts",
-            },
+    from_file = {"file": str(secret)}
+    ssh = {"sshKeyFile": "/keys/id", "knownHostsFile": "/keys/known_hosts"}
+    servers = {
+        "GitHub.com": {"username": "bot", "password": {"env": "TOKEN"}},
+        "git.example:8443": {
+            "username": "bot",
+            "password": from_file,
+            "allowHttp": True,
         },
-    )
+        "ssh.example": ssh,
+    }
+    given = credentials(tmp_path, servers)
     for settings in handler_settings(
         {**given, "TOKEN": "from a variable"}, DATA
     ).values():

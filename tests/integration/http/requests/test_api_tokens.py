@@ -25,22 +25,19 @@ TOKENS = {
 }
 
 READS = [
-    *(
-        "/jobs",
-        "/jobs/repository-build",
-        "/jobs/repository-build/runs",
-        "/jobs/unknown?limit=0",
-        "/apps",
-        "/apps/x",
-    ),
-    *(
-        "/job-runs",
-        "/job-runs?status=nonsense",
-        "/job-runs?limit=0",
-        "/job-runs/x",
-        "/job-runs/x/logs",
-    ),
-    *("/events/stream", "/events/stream?after=x"),
+    "/jobs",
+    "/jobs/repository-build",
+    "/jobs/repository-build/runs",
+    "/jobs/unknown?limit=0",
+    "/apps",
+    "/apps/x",
+    "/job-runs",
+    "/job-runs?status=nonsense",
+    "/job-runs?limit=0",
+    "/job-runs/x",
+    "/job-runs/x/logs",
+    "/events/stream",
+    "/events/stream?after=x",
 ]
 WRITES = [
     "/jobs",

@@ -15,16 +15,17 @@ def test_a_runs_events_tell_who_did_what_and_why(shared: SharedApi) -> None:
     requested, canceled = body["data"]
     for version, event in enumerate((requested, canceled), start=1):
         assert set(event) == {
-            *(
-                "position",
-                "eventId",
-                "type",
-                "subject",
-                "version",
-                "occurredAt",
-                "recordedAt",
-            ),
-            *("actor", "correlationId", "causationId", "data"),
+            "position",
+            "eventId",
+            "type",
+            "subject",
+            "version",
+            "occurredAt",
+            "recordedAt",
+            "actor",
+            "correlationId",
+            "causationId",
+            "data",
         }
         assert event["version"] == version
         assert event["subject"] == {"type": "job_run", "id": run["id"]}

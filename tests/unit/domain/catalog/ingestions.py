@@ -102,12 +102,10 @@ ENDINGS: dict[
     ),
     "timed out": (
         lambda run, holder: run.time_out(holder, at(600), Report(), half),
-        *(
-            "repository.ingestion_retry_scheduled",
-            "pending",
-            "the attempt ran past its timeoutMs of 5000",
-            500,
-        ),
+        "repository.ingestion_retry_scheduled",
+        "pending",
+        "the attempt ran past its timeoutMs of 5000",
+        500,
     ),
     "expired by the handler": (
         lambda run, holder: run.expire(holder, at(600), "too old", Report()),

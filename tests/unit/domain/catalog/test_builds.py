@@ -105,11 +105,9 @@ ENDINGS: dict[str, tuple[Callable[[JobRun, Holder], object], str, str, str | Non
     ),
     "timed out": (
         lambda run, holder: run.time_out(holder, at(600), Report(), half),
-        *(
-            "build.retry_scheduled",
-            "pending",
-            "the attempt ran past its timeoutMs of 5000",
-        ),
+        "build.retry_scheduled",
+        "pending",
+        "the attempt ran past its timeoutMs of 5000",
     ),
     "expired by the handler": (
         lambda run, holder: run.expire(holder, at(600), "too old", Report()),

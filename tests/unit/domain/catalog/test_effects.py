@@ -16,18 +16,15 @@ BUILD: dict[str, Any] = {
     "launch_env_templates": [{"key": "PORT", "value": "80"}],
 }
 
+WITHOUT_TAGS = {key: value for key, value in FOUND.items() if key != "tags"}
+
 
 @pytest.mark.parametrize(
     ("effect", "path"),
     [
         (Effect("repository.deleted", FOUND), "/effects/1/kind"),
         (Effect(INGESTED, {**FOUND, "more": 1}), "/effects/1/data"),
-        (
-            Effect(
-                INGESTED, {key: value for key, value in FOUND.items() if key != "tags"}
-            ),
-            "/effects/1/data/tags",
-        ),
+        (Effect(INGESTED, WITHOUT_TAGS), "/effects/1/data/tags"),
         (Effect(INGESTED, {**FOUND, "name": ""}), "/effects/1/data/name"),
         (Effect(INGESTED, {**FOUND, "tags": ["a:b"]}), "/effects/1/data/tags/0"),
         (

@@ -223,26 +223,20 @@ def test_an_entry_becomes_a_tile(
 @pytest.mark.parametrize(
     "entry",
     [
-        *(
-            None,
-            7,
-            [],
-            {},
-            "",
-            {"title": "no address"},
-            {"src": ["x.png"]},
-            {"src": "none.png"},
-            {"src": "javascript:x"},
-        ),
-        *(
-            {"kind": "embed", "embedUrl": "shot.png"},
-            {"kind": "storybook", "storyId": "a"},
-            {"kind": "embed"},
-        ),
-        *(
-            {"embedUrl": "javascript:alert(1)", "src": "shot.png"},
-            {"kind": "embed", "src": "data:text/html,x"},
-        ),
+        None,
+        7,
+        [],
+        {},
+        "",
+        {"title": "no address"},
+        {"src": ["x.png"]},
+        {"src": "none.png"},
+        {"src": "javascript:x"},
+        {"kind": "embed", "embedUrl": "shot.png"},
+        {"kind": "storybook", "storyId": "a"},
+        {"kind": "embed"},
+        {"embedUrl": "javascript:alert(1)", "src": "shot.png"},
+        {"kind": "embed", "src": "data:text/html,x"},
     ],
 )
 def test_an_entry_that_leads_nowhere_is_left_out(tiles_of: Tiles, entry: Any) -> None:
