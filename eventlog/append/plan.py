@@ -14,6 +14,7 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.errors import VersionConflictError
 from domain.identifiers import event_id
+from domain.jobs.run_events import RUN_TOPIC
 from domain.ports import Row, Saved, Unit
 from eventlog.append import statements
 from eventlog.database import sql
@@ -62,6 +63,9 @@ class _Why(NamedTuple):
     causation_id: UUID | None
 
 
+RUN_TOPICS = f"{RUN_TOPIC}."
+
+
 @dataclass
 class Plan:
     """A batch as it is to be written.
@@ -91,17 +95,17 @@ class Plan:
         own = {aggregate_id: heads[aggregate_id] for aggregate_id in unit.aggregate_ids}
         keys = [key_of(event) for event in unit.events]
         versions = _following(keys, own)
-        correlation_id = _correlation_id(unit, heads)
+        stories = _stories(unit, heads)
         for aggregate_id, head in own.items():
             head.version = versions[aggregate_id]
-            head.correlation_id = correlation_id
+            head.correlation_id = stories[aggregate_id]
         positions: list[int] = []
         origin = unit.origin
         for event, key in zip(unit.events, keys, strict=True):
             causation_id = origin.causation_id
             if causation_id is None:
                 causation_id = _previous(key, keys[0])
-            why = _Why(origin.actor, correlation_id, causation_id)
+            why = _Why(origin.actor, stories[key[0]], causation_id)
             position = self._add(event, key, why)
             positions.append(position)
         return positions
@@ -203,6 +207,23 @@ def _following(keys: Sequence[Key], heads: Mapping[UUID, Head]) -> dict[UUID, in
             raise VersionConflictError(f"{at}; version {version} cannot follow")
         versions[aggregate_id] = version
     return versions
+
+
+def _stories(unit: Unit, heads: Mapping[UUID, Head]) -> dict[UUID, UUID]:
+    """Return the correlation id of each aggregate's events.
+
+    A unit shares one. But runs that are claimed or recovered together have nothing else in common,
+    so each goes on with its own.
+    """
+    stories = dict.fromkeys(unit.aggregate_ids, _correlation_id(unit, heads))
+    if len(stories) == 1 or unit.origin.correlation_id is not None:
+        return stories
+    for event in unit.events:
+        run_id, _ = key_of(event)
+        own = heads[run_id].correlation_id
+        if own is not None and event.topic.startswith(RUN_TOPICS):
+            stories[run_id] = own
+    return stories
 
 
 def _correlation_id(unit: Unit, heads: Mapping[UUID, Head]) -> UUID:

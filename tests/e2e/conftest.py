@@ -15,5 +15,6 @@ def _promises_are_kept(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     url = request.getfixturevalue("database_url")
+    archive = request.getfixturevalue("tmp_path") / "data" / "archive"
     yield
-    promises.kept(url)
+    promises.kept(url, archive=archive)

@@ -1,6 +1,7 @@
 """Operators' own handlers: a package with an entry point, a module, a command; two of a name."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,19 +23,13 @@ EXAMPLE = ROOT / "docs" / "example_handlers"
 def installed(tmp_path: Path) -> Path:
     """Install the documented example package into a directory of its own."""
     target = tmp_path / "installed"
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        target,
-        EXAMPLE,
-    ]
-    subprocess.run(command, check=True, timeout=100)
+    # Environments that uv has made have no pip.
+    uv = shutil.which("uv")
+    installer = [sys.executable, "-m", "pip", "install"]
+    if uv is not None:
+        installer = [uv, "pip", "install", "--python", sys.executable]
+    how = ["-q", "--no-deps", "--no-build-isolation", "--target", str(target)]
+    subprocess.run([*installer, *how, str(EXAMPLE)], check=True, timeout=100)
     return target
 
 

@@ -12,6 +12,7 @@ from benchmarks.harness.results import TINY, Bench, Row
 from benchmarks.harness.systems import BODY, PATH
 from benchmarks.harness.table import as_text
 from benchmarks.rows import launches, noop_runs, rebuilding, saves, starts, streaming
+from tests.support.logs import query
 
 EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     launches.measure: ["launches"],
@@ -45,6 +46,6 @@ def test_the_client_that_stands_in_for_wrk_posts(tmp_path: Path) -> None:
 
 def test_what_figures_depend_on_is_told(database_server: str) -> None:
     told = described(database_server)
-    assert told["fsync"] == "on"
+    assert [(told["fsync"],)] == query(database_server, "SHOW fsync")
     assert told["synchronous_commit"] == "on"
     assert told["eventsourcing"].startswith("9.")

@@ -160,3 +160,20 @@ async def test_start_deadlines_expire_only_what_never_started(
     rows = dict(query(database_url, "SELECT id::text, status FROM job_runs"))
     assert rows == {started: "pending", waiting: "expired"}
     assert await _claimed(part, 10) == [started]
+
+
+async def test_runs_that_are_claimed_together_go_on_with_stories_of_their_own(
+    part: Parts,
+) -> None:
+    slug = await registered(part.jobs)
+    await part.worker("w")
+    await _launch(part, slug, 2)
+    assert len(await _claimed(part, 2)) == 2
+    stories = query(
+        part.url,
+        "SELECT array_agg(DISTINCT correlation_id) FROM jobs_events"
+        " WHERE topic LIKE 'job_run.%%' GROUP BY originator_id",
+    )
+    told = [ids for (ids,) in stories]
+    assert [len(ids) for ids in told] == [1, 1]
+    assert told[0] != told[1]

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 from uuid import UUID
 
 from eventlog.database.connection import Database
+from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild.histories import CheckedHistories, check_histories
 from projections.histories.event import Finding
 
@@ -29,6 +31,9 @@ async def keep(
     return checked
 
 
-def kept(url: str, acknowledged: Iterable[str] = ()) -> CheckedHistories:
+def kept(
+    url: str, acknowledged: Iterable[str] = (), archive: Path | None = None
+) -> CheckedHistories:
     """Do the same outside of a loop, for ids as clients get them."""
-    return asyncio.run(keep(Database(url), map(UUID, acknowledged)))
+    database = Database(url, LogFiles(archive))
+    return asyncio.run(keep(database, map(UUID, acknowledged)))
