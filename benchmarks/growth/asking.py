@@ -25,7 +25,7 @@ class Recording(AsyncConnection[dict[str, Any]]):
     asked: list[tuple[Any, Any]] | None = None
 
     async def execute(self, query: Any, params: Any = None, **more: Any) -> Any:
-        """See `AsyncConnection`."""
+        """Execute a query, and remember it if asked to."""
         if self.asked is not None and "SELECT" in str(query):
             self.asked.append((query, params))
         return await super().execute(query, params, **more)

@@ -55,7 +55,7 @@ class ProcessAttempt:
         return self._slot.process.pid
 
     async def outcome(self) -> Outcome:
-        """See the port."""
+        """Wait for the end, and remove what the attempt left in its directory."""
         ended = await self._over
         if self._left_files:
             await asyncio.to_thread(remove, self._workdir)
@@ -64,20 +64,20 @@ class ProcessAttempt:
         return _outcome(self._message, ended)
 
     def renew(self, until: float) -> None:
-        """See the port."""
+        """Let it go on until this moment of the host's monotonic clock."""
         if not self._over.done():
             self._slot.renew(until)
 
     def cancel(self, grace_s: float) -> None:
-        """See the port."""
+        """Ask it to stop; its supervisor kills it after the grace time."""
         self._tell({"cancel": grace_s})
 
     def stop(self) -> None:
-        """See the port."""
+        """Have its supervisor kill it, because the worker stops."""
         self._tell({"stop": True})
 
     def reported(self, message: Mapping[str, Any]) -> None:
-        """See `Listener`."""
+        """Keep how the handler ended, pass updates on, and note what it left."""
         kind = message["type"]
         if self._message is None and kind != "update":
             self._message = message
@@ -98,7 +98,7 @@ class ProcessAttempt:
             self._tell({"over": said})
 
     def reports_ended(self) -> None:
-        """See `Listener`."""
+        """Note that nobody speaks any more: what is known by now is all."""
         self._heard_all = True
         if self._ended is not None:
             self._end(self._ended)
@@ -106,7 +106,7 @@ class ProcessAttempt:
             self._have_watched()  # It knows more of how the process ended.
 
     def supervisor_said(self, ended: Mapping[str, Any] | None) -> None:
-        """See `Listener`."""
+        """Note how the supervisor saw it end, and what the log lacks."""
         self._ended = self._ended or ended
         if ended is not None and ended["logLost"]:
             logger.warning(
