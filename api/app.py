@@ -13,14 +13,13 @@ from fastapi.openapi.utils import get_openapi
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.http import errors
-from api.http.json_answer import JsonAnswer
 from api.http.odd_paths import OddPaths
 from api.http.strict_json import BodyLimit
-from api.routes import apps, builds, events, jobs, launches, runs, subjects
-from api.shapes.base import Health
+from api.routes import apps, builds, events, health, jobs, launches, runs, subjects
 from api.stream import asyncapi, server_sent_events, websocket
 from api.stream.hub import Hub
 from api.stream.sessions import Streams
+from api.views.readiness import Readiness
 from eventlog.seal.sealer import Sealer
 from eventlog.workers.pending_work import Work
 from worker.lifecycle.watcher import Watcher
@@ -57,18 +56,12 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     launches.install(app)
     app.add_middleware(BodyLimit)  # Around the launches, too.
     app.add_middleware(OddPaths)
-    app.add_api_route("/health", _health, response_model=Health, tags=["health"])
-    for resource in (jobs, runs, apps, builds, events, subjects):
+    for resource in (health, jobs, runs, apps, builds, events, subjects):
         app.include_router(resource.router)
     for stream in (websocket, server_sent_events, asyncapi):
         app.include_router(stream.router)
     _describe(app)
     return app
-
-
-async def _health() -> JsonAnswer:
-    """Tell that the service answers."""
-    return JsonAnswer({"status": "ok"})
 
 
 def _lifespan(
@@ -83,10 +76,18 @@ def _lifespan(
             _sealer(service),
         ):
             app.state.service = service
+            app.state.readiness = _readiness(service, hub)
             app.state.streams = Streams(hub, service.reader, service.views)
             yield
 
     return lifespan
+
+
+def _readiness(service: Service, hub: Hub) -> Readiness:
+    sealing = service.settings.sealing
+    seal_every_s = None if sealing is None else sealing.every_s
+    tasks = service.supervision.states
+    return Readiness(service.pool, lambda: hub.head, tasks, seal_every_s)
 
 
 @asynccontextmanager

@@ -129,6 +129,12 @@ class Health(Shape):
     status: Literal["ok"]
 
 
+class NotReady(Shape):
+    """What keeps this process from serving, in words for an operator."""
+
+    reasons: list[str]
+
+
 @described(
     "Where a page lies; with `asOf` also the position it shows: ask for further pages as of that."
 )

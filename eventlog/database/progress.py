@@ -1,0 +1,38 @@
+"""How far those who follow the log are, by a query that asks nobody but the database."""
+
+from typing_extensions import ReadOnly, TypedDict
+
+from projections.rows import Connection, read_one
+
+
+class Progress(TypedDict):
+    """What the database says of those who follow the log.
+
+    Attributes:
+        schema: version of its schema.
+        unread_s: how long the first event waits that a reader has not seen; None: there is none.
+        unsealed_s: how long the first event waits that no seal covers.
+    """
+
+    schema: ReadOnly[str]
+    unread_s: ReadOnly[float | None]
+    unsealed_s: ReadOnly[float | None]
+
+
+_WAITED_S = """
+    SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8 FROM jobs_events
+    WHERE notification_id > {after} ORDER BY notification_id LIMIT 1
+"""
+
+_SEALED = "(SELECT position FROM log_seals ORDER BY number DESC LIMIT 1)"
+
+_PROGRESS = f"""
+    SELECT (SELECT version_num FROM alembic_version) AS schema,
+           ({_WAITED_S.format(after="%(read)s")}) AS unread_s,
+           ({_WAITED_S.format(after=f"coalesce({_SEALED}, 0)")}) AS unsealed_s
+"""
+
+
+async def progress(connection: Connection, read: int) -> Progress:
+    """Return how far everybody is; `read` is the position up to which the reader has come."""
+    return await read_one(connection, Progress, _PROGRESS, {"read": read})
