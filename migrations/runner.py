@@ -1,8 +1,18 @@
 """Applies migrations: to the newest version at start, or anywhere for operators and tests."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg import errors
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+logger = logging.getLogger(__name__)
 
 HEAD = "0012"
 """The version that this code expects. A test compares it with the newest migration."""
@@ -10,6 +20,17 @@ HEAD = "0012"
 MIGRATION_LOCK = 2_411_950_384_221_077_354
 """Key of the advisory lock that lets one process migrate at a time; the others wait and then find
 it done."""
+
+
+LOCK_TIMEOUT_MS = 1_000
+"""Longest wait for a table that others use: everybody who comes later to that table waits behind
+the migration."""
+
+PAUSE_S = 2.0
+"""Between two tries, for those who waited."""
+
+PATIENCE_S = 600.0
+"""How long to go on trying."""
 
 
 class SchemaError(Exception):
@@ -26,7 +47,7 @@ def upgrade(url: str, target: str = HEAD) -> None:
     """Bring the schema up to the target, in one transaction, if it is not there already.
 
     Raises:
-        SchemaError: the database is newer than this code.
+        SchemaError: the database is newer than this code, or others do not let go of its tables.
     """
     if current(url) == target:
         return
@@ -60,12 +81,44 @@ def _run(url: str, direction: str, target: str) -> None:
                 msg = f"the database's schema is {found}, {newer}; run a newer version"
                 raise SchemaError(msg)
             config.attributes["connection"] = connection
-            {"upgrade": command.upgrade, "downgrade": command.downgrade}[direction](
-                config, target
-            )
-            connection.commit()
+            commands = {"upgrade": command.upgrade, "downgrade": command.downgrade}
+
+            def migrate() -> None:
+                commands[direction](config, target)
+
+            _patiently(connection, migrate)
     finally:
         engine.dispose()
+
+
+def _patiently(connection: "Connection", migrate: Callable[[], None]) -> None:
+    """Migrate and commit; where others use a table for long, let go of all and try again."""
+    from sqlalchemy import text  # noqa: PLC0415
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
+
+    connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
+    connection.commit()
+    deadline = monotonic() + PATIENCE_S
+    while True:
+        try:
+            migrate()
+            connection.commit()
+        except OperationalError as error:
+            connection.rollback()
+            if not isinstance(
+                error.orig, errors.LockNotAvailable | errors.DeadlockDetected
+            ):
+                raise
+            if monotonic() > deadline:
+                msg = (
+                    f"the database cannot be migrated, for others use its tables: {error.orig};"
+                    " end what reads or writes there for so long, and start again"
+                )
+                raise SchemaError(msg) from None
+            logger.warning("the migration waits for others: %s", error.orig)
+            sleep(PAUSE_S)
+        else:
+            return
 
 
 def _current_by(connection: object) -> str | None:

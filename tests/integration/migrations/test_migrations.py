@@ -4,8 +4,11 @@ import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from domain.jobs.launching import Launch
 from eventlog.database import sql
@@ -27,6 +30,8 @@ SHAPE = """
     FROM information_schema.columns
     WHERE table_schema = 'public' ORDER BY 1, 2
 """
+
+WATCHED_S = 4.0
 
 INDEXES = (
     "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
@@ -51,6 +56,43 @@ async def test_up_down_to_nothing_and_up_again_on_a_database_with_data(
     runner.upgrade(database_url)
     assert (query(database_url, SHAPE), query(database_url, INDEXES)) == before
     await fill()
+
+
+def test_a_migration_that_waits_for_a_reader_holds_up_nobody_else(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOCK_TIMEOUT_MS", 300)
+    monkeypatch.setattr(runner, "PAUSE_S", 0.2)
+    runner.downgrade(database_url, "0011")
+    impatient = make_conninfo(database_url, options="-c statement_timeout=3s")
+    longest_s = 0.0
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(database_url) as reader:
+        reader.execute("SELECT count(*) FROM job_runs")
+        migration = threads.submit(runner.upgrade, database_url)
+        began = monotonic()
+        while monotonic() - began < WATCHED_S:
+            asked = monotonic()
+            query(impatient, "SELECT count(*) FROM job_runs")
+            longest_s = max(longest_s, monotonic() - asked)
+        assert not migration.done()
+        reader.rollback()
+        migration.result()
+    assert longest_s < WATCHED_S / 2
+    assert runner.current(database_url) == runner.HEAD
+
+
+def test_a_migration_does_not_wait_for_ever(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOCK_TIMEOUT_MS", 100)
+    monkeypatch.setattr(runner, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(runner, "PAUSE_S", 0.2)
+    runner.downgrade(database_url, "0011")
+    with psycopg.connect(database_url) as reader:
+        reader.execute("SELECT count(*) FROM job_runs")
+        with pytest.raises(runner.SchemaError, match="others use its tables"):
+            runner.upgrade(database_url)
+    assert runner.current(database_url) == "0011"
 
 
 def test_each_step_goes_down_and_up_again(database_url: str) -> None:
