@@ -57,6 +57,26 @@ async def end(*tasks: "asyncio.Task[Any] | None") -> None:
             _log_failure(task)
 
 
+async def within(limit_s: float, name: str, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Wait for something no longer than this, even if it cannot be cancelled at once.
+
+    A database's driver, for example, answers a cancel by waiting for its server once more.
+
+    Raises:
+        TimeoutError: it is not over; it is ended in the background.
+    """
+    task = asyncio.create_task(coroutine, name=name)
+    speaks_for_itself(task)
+    try:
+        await asyncio.wait([task], timeout=limit_s)
+    finally:
+        if not task.done():
+            start_once(f"ending {name}", end(task))
+    if not task.done():
+        raise TimeoutError(f"{name} took longer than {limit_s:.1f} s")
+    return task.result()
+
+
 async def until_one_ends(*coroutines: Coroutine[Any, Any, object]) -> list[bool]:
     """Run all until one ends, and end the others.
 

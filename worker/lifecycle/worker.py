@@ -4,10 +4,11 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from domain.commands.executions import Executions
@@ -15,6 +16,7 @@ from domain.commands.sweeps import Sweeps
 from domain.errors import OutcomeUnknownError, WorkerBuriedError
 from domain.json_values import JsonObject
 from runtime.back_off import BackOff
+from runtime.background_tasks import within
 from runtime.supervision import Supervised, Supervision
 from worker.executors.port import Executor
 from worker.lifecycle.attempts import Attempts, AttemptSettings
@@ -23,6 +25,8 @@ from worker.lifecycle.watcher import Watcher
 from worker.logs.run_logs import LogKeeper
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 AWAY = (*PASSING, TimeoutError)
 """What a database that is away for a while raises through the ports."""
@@ -114,7 +118,7 @@ class Worker:
                 await self._attempts.bury(self.worker_id)
             # Nothing of this life runs any more; others need not wait for its lease to end.
             with suppress(*AWAY):
-                await self._heartbeats.leave(self.worker_id)
+                await self._in_time("leaving", self._heartbeats.leave(self.worker_id))
 
     async def _live(self) -> None:
         """Live one life under one id."""
@@ -160,15 +164,18 @@ class Worker:
             if self._stopping:
                 return
             try:
-                await self._heartbeats.register(
+                registering = self._heartbeats.register(
                     self.worker_id,
                     socket.gethostname(),
                     os.getpid(),
                     self._settings.slots,
                     lease_ms,
                 )
+                await self._in_time("registering", registering)
             except AWAY as error:
                 logger.warning("cannot register, trying again: %s", error)
+                # It may have been registered all the same, and no id is registered twice.
+                self.worker_id = _new_id()
                 await asyncio.sleep(self._settings.poll_s)
             else:
                 self._attempts.renew(self._lease_until)
@@ -257,8 +264,8 @@ class Worker:
         sent = monotonic()
         lease_s = self._settings.lease_s
         try:
-            async with asyncio.timeout(lease_s / 3):
-                alive = await self._heartbeats.beat(self.worker_id)
+            beating = self._heartbeats.beat(self.worker_id)
+            alive = await self._in_time("heartbeat", beating)
         except AWAY as error:
             logger.warning("no heartbeat got through: %s", error)
             return
@@ -266,6 +273,10 @@ class Worker:
             raise _BuriedError("another one declared it dead")
         self._lease_until = sent + lease_s
         self._attempts.renew(self._lease_until)
+
+    async def _in_time(self, name: str, talk: Coroutine[Any, Any, T]) -> T:
+        """Talk to the workers' table, for so long that a lease has time for another try."""
+        return await within(self._settings.lease_s / 3, name, talk)
 
     async def _find_cancels(self) -> None:
         """Find requested cancels by reading, told or not."""

@@ -1,0 +1,1 @@
+"""What becomes of commands and questions when the database fails, stalls, is locked or is full."""
