@@ -79,6 +79,13 @@ class SubjectKeysUnavailableError(LogUnavailableError):
     """
 
 
+class PositionsUsedError(LogUnavailableError):
+    """The places that the log would give to new events lie before others that are taken.
+
+    Certainly nothing was written. The message is for operators.
+    """
+
+
 @dataclass
 class OutcomeUnknownError(Exception):
     """The log went away while it committed, and did not come back to say whether it did.

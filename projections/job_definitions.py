@@ -1,6 +1,8 @@
 """The table `job_definitions`: the current version of every job."""
 
+from collections.abc import Sequence
 from typing import cast
+from uuid import UUID
 
 from typing_extensions import ReadOnly
 
@@ -19,6 +21,7 @@ from projections.rows import (
     columns_of,
     presented,
     read_first,
+    read_ids,
     read_rows,
     shown_columns,
 )
@@ -80,10 +83,18 @@ def present(row: Row) -> JsonObject:
     return presented(row, SHOWN)
 
 
-async def all_by_slug(connection: Connection) -> list[JobDefinitionRow]:
-    """Return every definition, ordered bytewise by slug."""
-    query = 'SELECT * FROM job_definitions ORDER BY slug COLLATE "C"'
-    return await read_rows(connection, JobDefinitionRow, query)
+async def ids_by_slug(connection: Connection) -> list[UUID]:
+    """Return the ids of all definitions, ordered bytewise by slug."""
+    query = 'SELECT id FROM job_definitions ORDER BY slug COLLATE "C"'
+    return await read_ids(connection, query)
+
+
+async def some_by_slug(
+    connection: Connection, ids: Sequence[UUID]
+) -> list[JobDefinitionRow]:
+    """Return these definitions, ordered bytewise by slug."""
+    query = 'SELECT * FROM job_definitions WHERE id = ANY(%(ids)s) ORDER BY slug COLLATE "C"'
+    return await read_rows(connection, JobDefinitionRow, query, {"ids": list(ids)})
 
 
 BY_SLUG = "SELECT * FROM job_definitions WHERE lower(slug) = lower(%(slug)s)"

@@ -8,7 +8,6 @@ from typing import Any, cast
 import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
@@ -29,6 +28,7 @@ from domain.errors import (
 )
 from domain.json_values import escape
 from eventlog.archive.files import ArchiveError
+from eventlog.database.failures import is_unavailable
 from worker.logs.run_logs import RunLogsUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -175,6 +175,12 @@ async def _log_unavailable(_: Request, error: Exception) -> JsonAnswer:
     return failure(503, "log_unavailable", message, {"Retry-After": "1"})
 
 
+async def _database_failed(request: Request, error: Exception) -> JsonAnswer:
+    if is_unavailable(cast("psycopg.Error", error)):
+        return await _log_unavailable(request, error)
+    return await _internal(request, error)
+
+
 async def _archive_unavailable(_: Request, error: Exception) -> JsonAnswer:
     logger.error("answered 503: %s", error)
     file = cast("ArchiveError", error).file
@@ -280,9 +286,7 @@ _HANDLERS: dict[type[Exception], Any] = {
     ArchiveError: _archive_unavailable,
     LogUnavailableError: _log_unavailable,
     SubjectKeysUnavailableError: _subject_keys_unavailable,
-    psycopg.OperationalError: _log_unavailable,
-    psycopg.InterfaceError: _log_unavailable,
-    PoolTimeout: _log_unavailable,
+    psycopg.Error: _database_failed,
     RunLogsUnavailableError: _run_logs_unavailable,
     OutcomeUnknownError: _outcome_unknown,
     OverloadedError: _overloaded,

@@ -1,9 +1,13 @@
 """`/jobs`: definitions, and lists of their runs."""
 
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter
+from fastapi.responses import Response, StreamingResponse
 
+from api.bootstrap.service import Service
 from api.http.cursors import OptionalCursor, next_cursor, position_of
 from api.http.dependencies import (
     ConnectionDep,
@@ -25,9 +29,15 @@ from api.shapes.jobs import Definition, JobBody, JobPatch, JobWithRuns
 from api.shapes.runs import JobRunsMeta, Run
 from api.views.runs import View, meta_of, view
 from domain.json_values import JsonObject
+from eventlog.database.connection import borrowed
 from projections import job_definitions, job_runs
 from projections.job_definitions import JobDefinitionRow
 from projections.runs.filter import RunFilter
+
+JSON = "application/json"
+
+AT_ONCE = 50
+"""Definitions that are read, and held in memory, at a time."""
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
@@ -38,10 +48,31 @@ router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
     responses=failures(),
     dependencies=[MayRead],
 )
-async def list_jobs(connection: ConnectionDep) -> JsonAnswer:
+async def list_jobs(service: ServiceDep) -> Response:
     """List every job, ordered by slug."""
-    rows = await job_definitions.all_by_slug(connection)
-    return data([job_definitions.present(row) for row in rows])
+    async with borrowed(service.pool) as connection:
+        ids = await job_definitions.ids_by_slug(connection)
+    if len(ids) <= AT_ONCE:
+        return data([*await _definitions(service, ids)])
+    return StreamingResponse(_list_in_parts(service, ids), media_type=JSON)
+
+
+async def _list_in_parts(service: Service, ids: Sequence[UUID]) -> AsyncIterator[bytes]:
+    """Yield the same answer part by part: a single definition may be a megabyte long."""
+    yield b'{"data":['
+    for start in range(0, len(ids), AT_ONCE):
+        some = await _definitions(service, ids[start : start + AT_ONCE])
+        if start:
+            yield b","
+        texts = [orjson.dumps(one) for one in some]
+        yield b",".join(texts)
+    yield b"]}"
+
+
+async def _definitions(service: Service, ids: Sequence[UUID]) -> list[JsonObject]:
+    async with borrowed(service.pool) as connection:
+        rows = await job_definitions.some_by_slug(connection, ids)
+    return [job_definitions.present(row) for row in rows]
 
 
 @router.post(

@@ -5,6 +5,7 @@ import asyncio
 from domain.errors import (
     LogUnavailableError,
     OutcomeUnknownError,
+    PositionsUsedError,
     SubjectKeysUnavailableError,
     VersionConflictError,
 )
@@ -17,8 +18,10 @@ Waiting = tuple[Request, "asyncio.Future[Saved]"]
 
 def is_settled(error: Exception) -> bool:
     """Return whether the transaction is over, so that all its requests have the same answer."""
-    # An archive or a key that cannot be read breaks off a decision in its middle.
-    if isinstance(error, ArchiveError | SubjectKeysUnavailableError):
+    # An archive or a key that cannot be read breaks off a decision in its middle, and so do
+    # positions that are of no use.
+    broken_off = ArchiveError | SubjectKeysUnavailableError | PositionsUsedError
+    if isinstance(error, broken_off):
         return False
     return isinstance(error, LogUnavailableError | OutcomeUnknownError)
 

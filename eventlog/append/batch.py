@@ -7,7 +7,7 @@ business.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -39,12 +39,19 @@ class Request:
         unit: the events; set by the batch where `decide` makes them.
         claimant: who claims runs, if that is what is decided.
         outcome: filled by the batch: what was saved, or why this unit alone was refused.
+        size: of the events that were ready when it was made, in bytes.
     """
 
     unit: Unit
     decide: DecideEvents | None = None
     claimant: Claimant | None = None
     outcome: Saved | VersionConflictError | None = None
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Measure the events."""
+        sizes = [len(event.state) for event in self.unit.events]
+        self.size = sum(sizes)
 
     @property
     def appended(self) -> bool:

@@ -10,6 +10,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 from typing_extensions import ReadOnly, TypedDict
 
+from domain.errors import PositionsUsedError
 from domain.ports import Unit
 from eventlog.append import statements
 from eventlog.append.plan import Found, Head, key_of
@@ -50,9 +51,10 @@ class HeadRow(TypedDict):
 
 
 class PositionRow(TypedDict):
-    """A place in the log that was drawn."""
+    """A place in the log that was drawn, and the last one that is taken."""
 
     position: ReadOnly[int]
+    head: ReadOnly[int]
 
 
 class Finder:
@@ -124,7 +126,11 @@ class Finder:
                 self._tables.append((table, answer))
 
     def take(self) -> None:
-        """Read the answers to what was asked."""
+        """Read the answers to what was asked.
+
+        Raises:
+            PositionsUsedError: readers would never see what is appended now.
+        """
         found = self.found
         for row in as_rows(HeadRow, self._heads.rows):
             head = Head(row["originator_version"])
@@ -133,6 +139,8 @@ class Finder:
             aggregate_id = UUID(row["originator_id"])
             found.heads[aggregate_id] = head
         for place in as_rows(PositionRow, self._positions.rows):
+            if place["position"] <= place["head"]:
+                raise _positions_used(place)
             found.positions.append(place["position"])
         for table, answer in self._tables:
             for projected in answer.rows:
@@ -166,6 +174,16 @@ class Finder:
                 states.append((aggregate_id, version, event.state))
         plain = await plain_states(self._connection, self.files.master_keys, states)
         self.found.plain.update(plain)
+
+
+def _positions_used(place: PositionRow) -> PositionsUsedError:
+    sequence = statements.POSITION_SEQUENCE
+    head = place["head"]
+    return PositionsUsedError(
+        f"the sequence {sequence} stands at {place['position']}, but the log goes up to {head}:"
+        " appended there, an event would be seen by nobody. Probably the log was copied without"
+        f" its sequence; run: SELECT setval('{sequence}', {head})"
+    )
 
 
 def _old_by_subject(events: Iterable[StoredEvent]) -> dict[str, list[UUID]]:

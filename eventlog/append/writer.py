@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from time import monotonic
 
 import psycopg
-from psycopg import errors
 
 from domain.errors import (
     DomainError,
@@ -25,7 +24,8 @@ from eventlog.append.answers import Waiting, answer, fail_all, is_settled
 from eventlog.append.batch import DecideEvents, Request, commit, committed, prepare
 from eventlog.append.running_rows import RunningRows
 from eventlog.archive.files import ArchiveError
-from eventlog.database.connection import Database, is_away
+from eventlog.database.connection import Database
+from eventlog.database.failures import is_passing, is_unavailable
 from eventlog.database.pipeline import is_sound, roll_back
 from projections.rows import Connection
 from runtime.background_tasks import end, start_once
@@ -40,6 +40,13 @@ is kinder."""
 MAX_BATCH = 256
 """Requests in one transaction: enough to make the commit's cost vanish, few enough to keep the lock
 for some 50 ms."""
+
+MAX_WAITING_BYTES = 67_108_864
+"""The same, by the size of their events: one may be a megabyte long, and is held more than once."""
+
+MAX_BATCH_BYTES = 4_194_304
+"""The same of a batch: one that is reached takes no more requests. Others wait for the lock
+meanwhile."""
 
 RETRY_PAUSE_S = 0.1
 
@@ -59,19 +66,13 @@ class Patience:
     settle_s: float = 20.0
 
 
-_PASSING = (
-    errors.LockNotAvailable,
-    errors.DeadlockDetected,
-    errors.SerializationFailure,
-    errors.QueryCanceled,
-    # Somebody between us and the server has made it forget what was prepared.
-    errors.InvalidSqlStatementName,
-)
-"""What another try may well find gone; the transaction is certainly undone."""
-
 _REFUSALS = (DomainError, WorkerBuriedError, SubjectKeysUnavailableError, ArchiveError)
 """What a decision may well answer; anything else is a defect, of which nobody would know more than
 its caller."""
+
+
+class _CommitFailedError(LogUnavailableError):
+    """The database was reached, but did not commit what it was given; nothing was written."""
 
 
 class Writer:
@@ -81,6 +82,7 @@ class Writer:
         self.database = database
         self._patience = patience or Patience()
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
+        self._bytes_in_hand = 0
         self._connection: Connection | None = None
         self._running = RunningRows()
         self._task: Supervised | None = None
@@ -122,11 +124,14 @@ class Writer:
     async def _submit(self, request: Request) -> Saved:
         if self._closing:
             raise LogUnavailableError("the service is stopping")
+        if self._bytes_in_hand > MAX_WAITING_BYTES:
+            raise OverloadedError(f"{self._bytes_in_hand} bytes wait already")
         future: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
         try:
             self._queue.put_nowait((request, future))
         except asyncio.QueueFull:
             raise OverloadedError(f"{MAX_WAITING} appends wait already") from None
+        self._bytes_in_hand += request.size
         return await future
 
     async def _run(self) -> None:
@@ -137,11 +142,12 @@ class Writer:
             taken = [first]
             try:
                 for batch in self._batches(taken):
-                    await self._write(batch)
+                    await self._write(batch, self._patience.write_s)
             finally:
                 # Whatever happened, nobody waits for an answer that nobody will give.
                 fail_all(taken, OutcomeUnknownError())
-                for _ in taken:
+                for request, _ in taken:
+                    self._bytes_in_hand -= request.size
                     self._queue.task_done()
 
     def _batches(self, taken: list[Waiting]) -> list[list[Waiting]]:
@@ -152,10 +158,14 @@ class Writer:
         """
         first, _ = taken[0]
         has_decision = first.decide is not None
-        while len(taken) < MAX_BATCH and not self._queue.empty():
+        size = first.size
+        while len(taken) < MAX_BATCH and size < MAX_BATCH_BYTES:
+            if self._queue.empty():
+                break
             waiting = self._queue.get_nowait()
             taken.append(waiting)
             request, _ = waiting
+            size += request.size
             if request.decide is None:
                 continue
             if has_decision:
@@ -163,13 +173,16 @@ class Writer:
             has_decision = True
         return [taken]
 
-    async def _write(self, batch: list[Waiting]) -> None:
+    async def _write(self, batch: list[Waiting], patience_s: float) -> None:
         """Write a batch and answer everyone in it, whatever happens."""
         live = [(request, future) for request, future in batch if not future.done()]
+        requests = [request for request, _ in live]
         try:
-            await self._commit([request for request, _ in live])
+            await self._commit(requests, patience_s)
         except Exception as error:  # noqa: BLE001 - also a decision's refusal, or unfit data
-            if is_settled(error):
+            if isinstance(error, _CommitFailedError) and len(live) > 1:
+                await self._write_singly(live, error)
+            elif is_settled(error):
                 fail_all(live, error)
             else:
                 await self._refuse(live, error)
@@ -177,12 +190,23 @@ class Writer:
             for request, future in live:
                 answer(future, request.outcome)
 
+    async def _write_singly(
+        self, live: list[Waiting], error: _CommitFailedError
+    ) -> None:
+        """Try each request once by itself: it may be one of them that cannot be committed."""
+        deadline = monotonic() + self._patience.write_s
+        for one in live:
+            if monotonic() < deadline:
+                await self._write([one], patience_s=0.0)
+            else:
+                fail_all([one], error)
+
     async def _refuse(self, live: list[Waiting], error: Exception) -> None:
         """Undo what an error has left half done, and tell whom it is about, and nobody else."""
         await self._rollback()
         if len(live) > 1:
             for one in live:
-                await self._write([one])
+                await self._write([one], self._patience.write_s)
             return
         if isinstance(error, _REFUSALS):
             logger.info("an append was refused: %r", error)
@@ -190,9 +214,9 @@ class Writer:
             logger.error("an append failed: %r", error, exc_info=error)
         fail_all(live, error)
 
-    async def _commit(self, requests: list[Request]) -> None:
+    async def _commit(self, requests: list[Request], patience_s: float) -> None:
         """Commit the requests, through lost connections, until their fate is certain."""
-        deadline = monotonic() + self._patience.write_s
+        deadline = monotonic() + patience_s
         while requests:
             committing = False
             try:
@@ -204,17 +228,15 @@ class Writer:
                     await commit(connection, statements)
                     self._note(requests)
             except psycopg.Error as error:
-                if isinstance(error, _PASSING):
-                    await self._rollback()
-                    await _pause_or_give_up(deadline, error)
-                elif not is_away(error):
+                if not is_unavailable(error):
                     raise
+                if is_passing(error):
+                    await self._rollback()
                 else:
                     await self._disconnect()
-                    if not committing:
-                        await _pause_or_give_up(deadline, error)
-                    elif await self._settled(requests):
+                    if committing and await self._settled(requests):
                         return
+                await _pause_or_give_up(deadline, error, committing=committing)
             else:
                 return
 
@@ -261,7 +283,13 @@ class Writer:
             await connection.close()
 
 
-async def _pause_or_give_up(deadline: float, error: psycopg.Error) -> None:
-    if monotonic() >= deadline:
-        raise LogUnavailableError(f"the log cannot be written: {error}") from error
-    await asyncio.sleep(RETRY_PAUSE_S)
+async def _pause_or_give_up(
+    deadline: float, error: psycopg.Error, *, committing: bool
+) -> None:
+    if monotonic() < deadline:
+        await asyncio.sleep(RETRY_PAUSE_S)
+        return
+    message = f"the log cannot be written: {error}"
+    if committing:
+        raise _CommitFailedError(message) from error
+    raise LogUnavailableError(message) from error

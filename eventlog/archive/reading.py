@@ -195,6 +195,18 @@ def merged(
     return [by_position[position] for position in positions[:limit]]
 
 
+def within(rows: Sequence[EventRow], max_bytes: int) -> list[EventRow]:
+    """Return the rows whose states begin within so many bytes."""
+    taken: list[EventRow] = []
+    size = 0
+    for row in rows:
+        if size >= max_bytes:
+            break
+        taken.append(row)
+        size += len(row["state"])
+    return taken
+
+
 async def event_at(
     connection: Connection, directory: Path | None, position: int
 ) -> Document | None:

@@ -1,7 +1,7 @@
 """Connections of the service: what every session sets, and values read as plain JSON."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -17,7 +17,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
 
-from domain.errors import LogUnavailableError
+from eventlog.database.failures import unavailable_told
 from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection
 
@@ -113,40 +113,17 @@ async def _check(connection: AsyncConnection[Any]) -> None:
         await AsyncConnectionPool.check_connection(connection)
 
 
-@contextmanager
-def away_told() -> Iterator[None]:
-    """Tell errors that say that the database is away as LogUnavailableError."""
-    try:
-        yield
-    except psycopg.Error as error:
-        if not is_away(error):
-            raise
-        raise LogUnavailableError(f"the database cannot be read: {error}") from error
-
-
 @asynccontextmanager
 async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
     """Lend a connection for reading.
 
     Raises:
-        LogUnavailableError: the database is away, whether from the start or while reading.
+        LogUnavailableError: the database is away, or what is to be read is locked, whether from the
+            start or while reading.
     """
-    with away_told():
+    with unavailable_told():
         async with pool.connection() as connection:
             yield connection
-
-
-_AWAY_STATES = ("08", "53", "57P0", "25P03", "25006")
-"""Classes and codes of SQLSTATE: connection lost, out of resources, shut down, idle too long in a
-transaction, and read-only after a failover. Some of them are no `OperationalError`, while some
-errors in the data are one."""
-
-
-def is_away(error: psycopg.Error) -> bool:
-    """Return whether the error is about the server or the connection, not about what was asked."""
-    if error.sqlstate is None:
-        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return error.sqlstate.startswith(_AWAY_STATES)
 
 
 async def configure(connection: AsyncConnection[Any]) -> None:

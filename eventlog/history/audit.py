@@ -14,7 +14,13 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.clock import from_iso
 from eventlog.archive.files import EVENTS_A_BLOCK, to_row
 from eventlog.archive.index import run_places, story_places
-from eventlog.archive.reading import events_at, first_between, last_up_to, merged
+from eventlog.archive.reading import (
+    events_at,
+    first_between,
+    last_up_to,
+    merged,
+    within,
+)
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.history import statements
@@ -33,6 +39,9 @@ SCAN_BLOCKS = SCAN_LIMIT // EVENTS_A_BLOCK
 """The same where events are archived."""
 
 EXPORT_CHUNK = 2_000
+
+PAGE_BYTES = 4_194_304
+"""A page whose events have this many bytes goes no further: one may be a megabyte long."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,9 @@ class Audit:
                 end = await _scan_end(connection, after, last)
             stretch = _Stretch(after, end, limit + 1)
             rows = await _matching(connection, self._archive, wanted, stretch)
-            events = await envelopes(connection, self._master_keys, rows[:limit])
-        if len(rows) > limit:
+            shown = within(rows[:limit], PAGE_BYTES)
+            events = await envelopes(connection, self._master_keys, shown)
+        if len(shown) < len(rows) or _fills_a_page(shown):
             end = events[-1].position
         return Page(events, end, head)
 
@@ -164,7 +174,10 @@ class _End(TypedDict):
 
 @dataclass(frozen=True)
 class _Stretch:
-    """At most `limit` events in (after, until]; the log's end where `until` is None."""
+    """At most `limit` events in (after, until]; the log's end where `until` is None.
+
+    There may be fewer, if they fill a page.
+    """
 
     after: int
     until: int | None
@@ -193,11 +206,16 @@ async def _matching(
         archived_to = rows[0]["archived_to"]
         if archived_to is None or archived_to <= stretch.after:
             return rows
-    if len(rows) == stretch.limit:
+    if len(rows) == stretch.limit or _fills_a_page(rows):
         # What lies beyond a full page is not wanted yet.
         stretch = replace(stretch, until=rows[-1]["notification_id"])
     archived = await _matching_archived(connection, archive, wanted, stretch)
     return merged(rows, archived, stretch.limit)
+
+
+def _fills_a_page(rows: Sequence[EventRow]) -> bool:
+    sizes = [len(row["state"]) for row in rows]
+    return sum(sizes) >= PAGE_BYTES
 
 
 async def _matching_archived(
@@ -210,7 +228,7 @@ async def _matching_archived(
         places = await story_places(connection, wanted.correlation_id)
     else:
         return await first_between(
-            connection, archive, after, until, limit, wanted.lets_pass
+            connection, archive, after, until, limit, wanted.lets_pass, PAGE_BYTES
         )
     if not places:
         return []
@@ -230,6 +248,7 @@ async def _matching_in_log(
     values: dict[str, object] = {
         "after": stretch.after,
         "limit": stretch.limit,
+        "max_bytes": PAGE_BYTES,
         "aggregate_id": wanted.aggregate_id,
         "actor": wanted.actor,
         "correlation_id": wanted.correlation_id,
@@ -246,11 +265,7 @@ async def _matching_in_log(
     for name, condition in _CONDITIONS.items():
         if values[name] is not None:
             conditions.append(condition)
-    query = f"""
-        SELECT {sql.ENVELOPE_COLUMNS}, {sql.ARCHIVED_TO} AS archived_to FROM {sql.EVENTS_TABLE}
-        WHERE {" AND ".join(conditions)}
-        ORDER BY notification_id LIMIT %(limit)s
-    """
+    query = statements.first_where(" AND ".join(conditions))
     return await read_rows(connection, StoredRow, query, values)
 
 

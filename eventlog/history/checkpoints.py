@@ -13,7 +13,8 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from eventlog.database import sql
-from eventlog.database.connection import borrowed, is_away
+from eventlog.database.connection import borrowed
+from eventlog.database.failures import is_away
 from eventlog.history.run_changes import moved_since
 from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection, read_value

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
-from eventlog.archive.reading import HistoryRow, first_between, merged, resolved
+from eventlog.archive.reading import HistoryRow, first_between, merged, resolved, within
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Signal
@@ -74,7 +74,7 @@ class Reader:
                         max_bytes=max_bytes,
                     )
                     together = merged(stored, archived, limit)
-                    rows = _within(together, max_bytes)
+                    rows = within(together, max_bytes)
             return await envelopes(connection, self._master_keys, rows)
 
     async def news(self, signal: Signal) -> None:
@@ -130,15 +130,3 @@ class Reader:
                 {"ids": list(ids)},
             )
         return {row["key_id"] for row in rows}
-
-
-def _within(rows: Sequence[EventRow], max_bytes: int) -> list[EventRow]:
-    """Return the rows that begin within so many bytes."""
-    taken: list[EventRow] = []
-    size = 0
-    for row in rows:
-        if size >= max_bytes:
-            break
-        taken.append(row)
-        size += len(row["state"])
-    return taken

@@ -28,18 +28,26 @@ class StoredRow(EventRow):
     archived_to: ReadOnly[int | None]
 
 
-READ_AFTER = f"""
-    SELECT {ENVELOPE_COLUMNS}, {ARCHIVED_TO} AS archived_to FROM (
-        SELECT *,
-            sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state)
-                AS bytes_before
-        FROM (
-            SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
-            WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
-        ) AS next
-    ) AS measured
-    WHERE bytes_before < %(max_bytes)s ORDER BY notification_id
-"""
+def first_where(condition: str) -> str:
+    """Return the SQL of the first events that fulfil a condition, `StoredRow`s.
+
+    They are at most `limit`, and begin within `max_bytes` of states.
+    """
+    return f"""
+        SELECT {ENVELOPE_COLUMNS}, {ARCHIVED_TO} AS archived_to FROM (
+            SELECT *,
+                sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state)
+                    AS bytes_before
+            FROM (
+                SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
+                WHERE {condition} ORDER BY notification_id LIMIT %(limit)s
+            ) AS next
+        ) AS measured
+        WHERE bytes_before < %(max_bytes)s ORDER BY notification_id
+    """
+
+
+READ_AFTER = first_where("notification_id > %(after)s")
 
 
 HISTORIES_UP_TO = f"""

@@ -32,6 +32,10 @@ def _list(
 
 
 def job_questions(known: Known) -> list[Question]:
+    async def jobs(connection: Connection) -> object:
+        ids = await job_definitions.ids_by_slug(connection)
+        return await job_definitions.some_by_slug(connection, ids)
+
     async def job(connection: Connection) -> object:
         seen = Present(connection)
         assert await seen.job(known.slug)
@@ -39,7 +43,7 @@ def job_questions(known: Known) -> list[Question]:
 
     of_job: dict[str, Any] = {"definition_id": known.job_id}
     return [
-        Question("GET /jobs", job_definitions.all_by_slug),
+        Question("GET /jobs", jobs),
         Question("GET /jobs/{slug}", job),
         _list("GET /jobs/{slug}/runs?status=failed", 10, statuses=["failed"], **of_job),
         _list(

@@ -6,7 +6,8 @@ from contextlib import aclosing
 from pathlib import Path
 
 from eventlog.database import sql
-from eventlog.database.connection import Database, away_told
+from eventlog.database.connection import Database
+from eventlog.database.failures import unavailable_told
 from eventlog.encoding import columns
 from eventlog.encoding.columns import RawRow
 from eventlog.keys.sealing import SealKeys
@@ -51,7 +52,7 @@ async def verify_seals(
     Raises:
         LogUnavailableError: the database is away.
     """
-    with away_told():
+    with unavailable_told():
         connection = await database.connect()
         try:
             await connection.execute(SNAPSHOT)
