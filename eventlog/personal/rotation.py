@@ -4,14 +4,25 @@ The new key comes into the file before the former one, which stays until the las
 wrapped anew: so a rotation may end at any moment, and the next one goes on where it ended.
 """
 
+import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 
+import psycopg
+
 from domain.errors import SubjectKeysUnavailableError
+from eventlog.database.failures import is_passing
 from eventlog.keys.master import KEY_BYTES, MasterKey, MasterKeyFile
 from eventlog.personal import statements
 from eventlog.personal.subject_keys import MasterRow, SubjectKeyRow, unwrapped
 from projections.rows import Connection, read_first, read_rows
+
+logger = logging.getLogger(__name__)
+
+TRIES = 50
+
+RETRY_PAUSE_S = 0.2
 
 AT_ONCE = 500
 """Keys wrapped anew in one transaction: an erasure waits no longer than that for its key."""
@@ -49,7 +60,7 @@ async def rotate(
     file.write([new, present, *others])
     await connection.execute(statements.CHANGE_MASTER, (new.id,))
     done = 0
-    while wrapped := await _wrap_some(connection, file, new):
+    while wrapped := await _wrap_in_time(connection, file, new):
         done += wrapped
         progress(done)
     held = file.reload()
@@ -59,6 +70,21 @@ async def rotate(
         )
     file.write([new])
     return new
+
+
+async def _wrap_in_time(
+    connection: Connection, file: MasterKeyFile, new: MasterKey
+) -> int:
+    """Wrap some keys; what others do to the same keys meanwhile is waited for."""
+    for _ in range(TRIES):
+        try:
+            return await _wrap_some(connection, file, new)
+        except psycopg.Error as error:
+            if not is_passing(error):
+                raise
+            logger.info("wrapping keys anew is tried again: %s", error)
+            await asyncio.sleep(RETRY_PAUSE_S)
+    return await _wrap_some(connection, file, new)
 
 
 async def _wrap_some(

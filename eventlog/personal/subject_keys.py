@@ -99,7 +99,7 @@ async def find(
         if any(master.id == present for master in held):
             return _found(master_keys, row)
         # Reads the file anew, or says why the key cannot be had.
-        needed(master_keys).known(present)
+        await _present(connection, needed(master_keys))
     raise SubjectKeysUnavailableError("the master key keeps changing")
 
 
@@ -144,7 +144,29 @@ async def check(connection: Connection, master_keys: MasterKeyFile | None) -> No
     """
     row = await read_first(connection, MasterRow, statements.MASTER)
     if row is not None:
-        needed(master_keys).known(row["id"])
+        await _present(connection, needed(master_keys))
+
+
+async def _present(connection: Connection, file: MasterKeyFile) -> None:
+    """Read the file until it holds this database's master key.
+
+    A rotation may come to its end between the table's answer and the look into the file.
+
+    Raises:
+        SubjectKeysUnavailableError: the file does not have it, and nobody is changing it.
+    """
+    missing: str | None = None
+    for _ in range(MAX_TRIES):
+        row = await read_one(connection, MasterRow, statements.MASTER)
+        try:
+            file.known(row["id"])
+        except SubjectKeysUnavailableError:
+            if row["id"] == missing:
+                raise
+            missing = row["id"]
+        else:
+            return
+    raise SubjectKeysUnavailableError("the master key keeps changing")
 
 
 def needed(master_keys: MasterKeyFile | None) -> MasterKeyFile:

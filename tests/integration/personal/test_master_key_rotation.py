@@ -1,17 +1,21 @@
 """The master key is changed while the service works; a rotation may end at any moment."""
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from domain.errors import SubjectKeysUnavailableError
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
-from eventlog.keys.master import MasterKeyFile
+from eventlog.keys.master import MasterKey, MasterKeyFile
 from eventlog.personal import rotation
 from eventlog.personal.rotation import rotate
+from eventlog.personal.subject_keys import check
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.sample_logs.personal import GIVEN, SCHEMA
 
@@ -140,6 +144,69 @@ async def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_compl
     assert [one.id for one in MasterKeyFile(key).held()] == [new]
     assert query(database_url, "SELECT DISTINCT master FROM subject_keys") == [(new,)]
     await check(names)
+
+
+class Overtaken(MasterKeyFile):
+    """A file that somebody else's rotation changes just before it is looked into."""
+
+    def __init__(self, path: Path, rotate_once: Callable[[], None]) -> None:
+        super().__init__(path)
+        self._rotate_once = rotate_once
+        self.is_overtaken = False
+
+    def known(self, master_id: str) -> MasterKey:
+        if not self.is_overtaken:
+            self.is_overtaken = True
+            self._rotate_once()
+        return super().known(master_id)
+
+
+async def test_whoever_is_overtaken_by_a_rotation_looks_again(
+    database_url: str, tmp_path: Path
+) -> None:
+    key = tmp_path / "subjects.key"
+    async with parts(database_url, subject_key=key) as part:
+        await filled(part)
+
+    def rotate_once() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(lambda: asyncio.run(rotated(database_url, key))).result()
+
+    file = Overtaken(key, rotate_once)
+    async with await Database(database_url).connect() as connection:
+        await check(connection, file)
+    assert file.is_overtaken
+
+
+async def test_rotations_at_the_same_time_come_one_after_the_other(
+    database_url: str, tmp_path: Path
+) -> None:
+    key = tmp_path / "subjects.key"
+    async with parts(database_url, subject_key=key) as part:
+        names = await filled(part)
+        for _ in range(5):
+            new = await asyncio.gather(*(rotated(database_url, key) for _ in range(3)))
+            assert len(set(new)) == 3
+        assert await names_in(part) == names
+
+
+async def test_a_rotation_waits_for_what_others_do_to_the_same_keys(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "subjects.key"
+    wrap_some = rotation._wrap_some
+    faults = [psycopg.errors.DeadlockDetected("no")]
+
+    async def unlucky(connection: Any, file: Any, new: Any) -> int:
+        if faults:
+            raise faults.pop()
+        return await wrap_some(connection, file, new)
+
+    async with parts(database_url, subject_key=key) as part:
+        names = await filled(part)
+        monkeypatch.setattr(rotation, "_wrap_some", unlucky)
+        assert await rotated(database_url, key) is not None
+        assert await names_in(part) == names
 
 
 async def test_launches_and_erasures_go_on_while_the_key_is_changed_again_and_again(
