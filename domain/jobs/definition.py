@@ -13,13 +13,19 @@ from typing import Any
 from eventsourcing.domain import Aggregate
 
 from domain.clock import cut_to_ms
-from domain.errors import InvalidInputError, Issue
+from domain.errors import ConflictError, InvalidInputError, Issue
 from domain.identifiers import definition_id
 from domain.jobs.reserved import BUILD_SLUG, INGEST_SLUG
 from domain.jobs.retry_policy import RetryPolicy, policy_issues
-from domain.json_values import Json, JsonObject, canonical
+from domain.json_values import Json, JsonObject, canonical, escape
 from domain.personal.marks import MARK, mark_issues, marks
 from domain.schema.validation import schema_issues
+
+LAST_VERSION = 2**31 - 1
+"""The last one that the tables can hold."""
+
+MAX_KEY_BYTES = 1_000
+"""A concurrency key's value as JSON: an index holds it, whose entries end below 2 704 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +146,7 @@ class JobDefinition(Aggregate):
         Raises:
             InvalidInputError: the version is not above the current one, or the new content is
                 wrong.
+            ConflictError: `no_more_versions`, the current one is the last that there can be.
         """
         if version is not None and version <= self.current:
             message = f"must be above the current version, {self.current}"
@@ -147,6 +154,9 @@ class JobDefinition(Aggregate):
         differing = _differing(changes, self.spec)
         if not differing and version is None:
             return
+        if version is None and self.current >= LAST_VERSION:
+            message = f"version {LAST_VERSION} is the last one that a job can have"
+            raise ConflictError("no_more_versions", message)
         new = replace(self.spec, **differing)
         _refuse(new.issues() + _catalog_issues(self.slug, new))
         at = max(cut_to_ms(now), self.modified_on)
@@ -175,6 +185,18 @@ def concurrency_value(spec: Spec, parameters: JsonObject) -> str | None:
     if key is None or key not in parameters:
         return None
     return canonical(parameters[key]).decode()
+
+
+def key_issues(spec: Spec, parameters: JsonObject) -> list[Issue]:
+    """Return what is wrong with the value by which the job's runs take turns."""
+    value = concurrency_value(spec, parameters)
+    if value is None or len(value.encode()) <= MAX_KEY_BYTES:
+        return []
+    key = escape(str(spec.concurrency_key))
+    message = (
+        f"runs take turns by this, so it has at most {MAX_KEY_BYTES} bytes as JSON"
+    )
+    return [Issue(f"/parameters/{key}", message, "maxLength")]
 
 
 def _differing(changes: dict[str, Any], spec: Spec) -> dict[str, Any]:

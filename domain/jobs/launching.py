@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, InvalidInputError, Issue
-from domain.jobs.definition import JobDefinition, concurrency_value
+from domain.jobs.definition import JobDefinition, concurrency_value, key_issues
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Requested, requested
 from domain.json_values import JsonObject, canonical
@@ -85,6 +85,7 @@ def _requested(
     spec = definition.spec
     parameters = merged(spec.default_parameters, launch.parameters)
     issues = violations(spec.parameters_schema, parameters, "/parameters")
+    issues += key_issues(spec, parameters)
     issues += _start_issues(launch, created_at)
     if spec.personal:
         issues += subject_issues(spec.personal, parameters)

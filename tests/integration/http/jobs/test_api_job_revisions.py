@@ -4,6 +4,7 @@ from tests.integration.http.jobs.test_api_jobs import DEFAULTS, FULL
 from tests.integration.shared_api import (
     SharedApi,
     at_once,
+    check_failure,
     issues_of,
     moment,
     unique,
@@ -131,3 +132,10 @@ def test_clients_that_revise_one_job_at_once_get_a_version_each(
         range(2, 12)
     )
     assert shared.get(f"/jobs/{slug}")["data"]["job"]["version"] == 11
+
+
+def test_the_last_version_that_there_can_be_is_the_last(shared: SharedApi) -> None:
+    slug = shared.register(version=2**31 - 1)["slug"]
+    answer = shared.client.patch(f"/jobs/{slug}", json={"name": "Another"})
+    check_failure(answer, 409, "no_more_versions")
+    assert shared.client.patch(f"/jobs/{slug}", json={}).status_code in {200, 400}
