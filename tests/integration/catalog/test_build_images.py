@@ -10,9 +10,11 @@ from tests.support.building.builds import (
     Builds,
     image_in,
     log_says,
+    made_store,
     pulled,
 )
 from tests.support.git.origins import commit, git, made
+from worker.executors.local.removal import remove
 from worker.executors.port import Attempt
 
 SCRATCH = {"Dockerfile": "FROM scratch\nCOPY greeting /\n", "greeting": "hello"}
@@ -217,6 +219,31 @@ def test_no_image_file_of_the_host_is_a_base_image(
             "manifests"
         ]
     ] == [{"org.opencontainers.image.ref.name": tag}]
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "FROM {}\nCOPY greeting /mine",
+        "FROM {} AS other\nFROM localhost/busybox\nCOPY --from=other /greeting /\n",
+        "FROM localhost/busybox\nCOPY --from={} /greeting /\nRUN cat /greeting",
+        "FROM localhost/busybox\nRUN --mount=type=bind,from={},target=/o cat /o/greeting",
+    ],
+)
+@pytest.mark.parametrize("place", ["[vfs@{}]", "[vfs@{}+{}-run]", "[{}]"])
+def test_no_image_of_another_store_of_the_host_is_read(
+    builds: Builds, tmp_path: Path, instruction: str, place: str
+) -> None:
+    other = made_store(tmp_path / "other", "the other's secret")
+    where = place.format(other, other)
+    named = f"containers-storage:{where}localhost/other"
+    dockerfile = instruction.format(named)
+    origin = made(tmp_path / "origin", {"Dockerfile": dockerfile, "greeting": "mine"})
+    built = builds.run(origin)
+    assert built.outcome.kind == "error"
+    assert "the other's secret" not in built.log
+    assert not (tmp_path / "images").exists()
+    remove(other)
 
 
 def test_a_cancel_during_a_step_ends_the_build_at_once(

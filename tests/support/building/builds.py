@@ -87,6 +87,18 @@ def made_base_images(directory: Path) -> Path:
     return store
 
 
+def made_store(directory: Path, greeting: str) -> Path:
+    """Make somebody else's store with `localhost/other`, which holds a greeting; return it."""
+    context, store = directory / "context", directory / "store"
+    context.mkdir(parents=True)
+    (context / "greeting").write_text(greeting)
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY greeting /greeting\n")
+    options = ("--isolation", "chroot", *current_limits(), "--tag", "localhost/other")
+    done = _buildah(store, "build", *options, str(context))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return store
+
+
 def pulled(store: Path, image: str) -> str:
     """Return the id of an image that buildah takes from a place into a store; remove the store."""
     done = _buildah(store, "pull", image)

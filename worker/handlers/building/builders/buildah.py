@@ -81,9 +81,15 @@ class Buildah:
         for name in ("runtime", "home"):
             (order.work / name).mkdir(mode=0o700)
         try:
-            write_policy(order.work / "policy.json")
+            write_policy(order.work / "policy.json", self._stores(order))
         except (ValueError, AttributeError) as error:
             raise BuildError(f"{OPERATORS} cannot be read: {error}") from None
+
+    def _stores(self, order: Order) -> list[Path]:
+        stores = [order.work / "storage"]
+        if self._settings.base_images is not None:
+            stores.append(self._settings.base_images)
+        return stores
 
     def _build(self, order: Order) -> str:
         id_file = order.work / "image-id"

@@ -169,11 +169,18 @@ def test_a_dockerfile_gets_registries_images_as_the_operator_allows_and_no_files
 ) -> None:
     if operators is not None:
         (tmp_path / "operators.json").write_text(json.dumps(operators))
-    write_policy(tmp_path / "policy.json", tmp_path / "operators.json")
+    stores = [Path("/work/storage"), Path("/srv/base-images")]
+    write_policy(tmp_path / "policy.json", stores, tmp_path / "operators.json")
     policy = json.loads((tmp_path / "policy.json").read_text())
     assert policy == {
         "default": REJECT,
-        "transports": {"docker": docker, "containers-storage": {"": ANY}},
+        "transports": {
+            "docker": docker,
+            "containers-storage": {
+                "[vfs@/work/storage]": ANY,
+                "[vfs@/srv/base-images]": ANY,
+            },
+        },
     }
 
 
