@@ -13,13 +13,26 @@ from domain.json_values import Json, JsonObject
 BUILDERS = ("auto", "docker", "podman", "buildah")
 
 
-def local_repositories(environment: Mapping[str, str]) -> bool:
+def local_repositories(environment: Mapping[str, str]) -> bool | list[Json]:
     """Return whether apps may name repositories on the workers' own file system.
 
+    Returns:
+        The directories in which they may lie, where only some may be named.
+
     Raises:
-        ValueError: the variable says something else than true or false.
+        ValueError: the variable says neither true nor false, nor names absolute directories.
     """
-    return _flag(environment, "APPHUB_LOCAL_REPOSITORIES", default=True)
+    name = "APPHUB_LOCAL_REPOSITORIES"
+    value = environment.get(name, "").strip()
+    if not value.startswith("/"):
+        return _flag(environment, name, default=True)
+    directories: list[Json] = []
+    for directory in value.split(":"):
+        if not directory.startswith("/"):
+            msg = f"{name} is {value!r}; each of its directories must be absolute"
+            raise ValueError(msg)
+        directories.append(directory)
+    return directories
 
 
 def handler_settings(
@@ -33,6 +46,9 @@ def handler_settings(
     """
     git: JsonObject = {
         "allowLocalPaths": local_repositories(environment),
+        "allowPrivateRepositories": _flag(
+            environment, "APPHUB_ALLOW_PRIVATE_REPOSITORIES", default=False
+        ),
         "credentials": _credentials(environment),
         **_clone_limits(environment),
     }

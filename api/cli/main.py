@@ -83,6 +83,7 @@ def up(
             "LEASE_S": working.lease_s,
             "HANDLERS": " ".join(working.handlers or ()),
             "COMMANDS": working.commands,
+            "ALLOW_PRIVATE_REPOSITORIES": working.allow_private_repositories,
             "SEAL_KEY": keys.seal_key,
             "SUBJECT_KEY": keys.subject_key,
         }
@@ -115,7 +116,7 @@ def serve_command(
             directory,
             archive=archive_directory(directory, storage.archive),
             tokens=tokens,
-            local_repositories=local,
+            local_repositories=bool(local),
             logs_store=storage.logs_store,
             sealing=sealing(directory, keys),
             subject_key=keys.subject_key,
@@ -148,10 +149,13 @@ def worker_command(
             logs_store=storage.logs_store,
             subject_key=subject_key,
         )
+        environment = dict(os.environ)
+        if working.allow_private_repositories:
+            environment["APPHUB_ALLOW_PRIVATE_REPOSITORIES"] = "true"
         worker_settings = WorkerSettings(
             slots=working.slots,
             lease_s=working.lease_s,
-            handler_settings=read(lambda: handler_settings(os.environ, directory)),
+            handler_settings=read(lambda: handler_settings(environment, directory)),
         )
         work(settings, worker_settings, packages)
 

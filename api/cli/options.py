@@ -199,6 +199,14 @@ class WorkOptions:
             help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.',
         ),
     ] = None
+    allow_private_repositories: Annotated[
+        bool,
+        typer.Option(
+            "--allow-private-repositories",
+            envvar="APPHUB_ALLOW_PRIVATE_REPOSITORIES",
+            help="Let apps name repositories on servers of this machine and of private networks.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def context_of(
         run={},
         parameters={},
         inputs=inputs or {},
-        settings=settings or {},
+        settings=settings or {"allowPrivateRepositories": True},
         logger=logging.getLogger("tests.handler"),
         cancelled=threading.Event(),
         deadline=None,

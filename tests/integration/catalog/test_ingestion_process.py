@@ -44,7 +44,7 @@ def task_of(tmp_path: Path, repo_url: str, **settings: Any) -> Task:
         entry_point="catalog.ingestion.processRepository",
         parameters={"repositoryId": "Shop"},
         inputs=app_at(repo_url),
-        settings=settings,
+        settings={"allowPrivateRepositories": True, **settings},
         timeout_ms=60_000,
         memory_mb=None,
         deadline=None,

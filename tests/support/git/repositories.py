@@ -32,13 +32,16 @@ def context_of(
     deadline: datetime | None = None,
     **settings: Any,
 ) -> JobRunContext:
-    """Return a handler's context with these settings of the operator."""
+    """Return a handler's context with these settings of the operator.
+
+    The servers of tests are on this machine.
+    """
     gathered = Reports() if reports is None else reports
     return JobRunContext(
         definition={},
         run={},
         parameters={},
-        settings=settings,
+        settings={"allowPrivateRepositories": True, **settings},
         inputs=inputs or {},
         logger=logging.getLogger("tests.handler"),
         cancelled=threading.Event(),

@@ -13,6 +13,7 @@ DATA = Path("/data")
 
 DEFAULTS: JsonObject = {
     "allowLocalPaths": True,
+    "allowPrivateRepositories": False,
     "credentials": {},
     "builder": "auto",
     "registry": None,
@@ -35,7 +36,11 @@ def credentials(tmp_path: Path, content: object) -> dict[str, str]:
 def test_without_any_variable_all_is_as_usual() -> None:
     settings = handler_settings({}, DATA)
     assert settings[BUILD_ENTRY_POINT] == DEFAULTS
-    assert settings[INGEST_ENTRY_POINT] == {"allowLocalPaths": True, "credentials": {}}
+    assert settings[INGEST_ENTRY_POINT] == {
+        "allowLocalPaths": True,
+        "allowPrivateRepositories": False,
+        "credentials": {},
+    }
 
 
 @pytest.mark.parametrize(
@@ -52,6 +57,16 @@ def test_without_any_variable_all_is_as_usual() -> None:
         ("APPHUB_KEEP_IMAGES", "No", {"ociDir": None}),
         ("APPHUB_BASE_IMAGES", "/bases", {"baseImages": "/bases"}),
         ("APPHUB_LOCAL_REPOSITORIES", "off", {"allowLocalPaths": False}),
+        (
+            "APPHUB_LOCAL_REPOSITORIES",
+            "/srv/git:/home/git",
+            {"allowLocalPaths": ["/srv/git", "/home/git"]},
+        ),
+        (
+            "APPHUB_ALLOW_PRIVATE_REPOSITORIES",
+            "true",
+            {"allowPrivateRepositories": True},
+        ),
         (
             "DOCKER_HOST",
             "unix:///run/docker.sock",
@@ -80,6 +95,8 @@ def test_each_variable_decides_one_thing(
         ("APPHUB_BUILDER", "kaniko"),
         ("APPHUB_KEEP_IMAGES", "maybe"),
         ("APPHUB_LOCAL_REPOSITORIES", "nein"),
+        ("APPHUB_LOCAL_REPOSITORIES", "/srv/git:home"),
+        ("APPHUB_ALLOW_PRIVATE_REPOSITORIES", "10.0.0.0/8"),
     ],
 )
 def test_a_value_that_means_nothing_is_named(name: str, value: str) -> None:

@@ -2,16 +2,19 @@
 
 import os
 import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from worker.handlers.git.origin import Origin, Password, SshKey
+from worker.handlers.git.origin import Origin, Password, SshKey, in_url
 
 STALL_S = 60
 """An HTTP server that sends less than a kilobyte a second for this long is given up."""
 
 CONNECT_TIMEOUT_S = 20
+
+SSH_PORT = 22
 
 _KEPT = (
     "PATH",
@@ -53,24 +56,41 @@ _CONFIG = """\
 
 
 def furnish(
-    home: Path, origin: Origin, credentials: Password | SshKey | None
+    home: Path,
+    origin: Origin,
+    credentials: Password | SshKey | None,
+    addresses: Sequence[str] = (),
 ) -> dict[str, str]:
     """Write git's settings into a private, empty directory, and return git's whole environment.
+
+    Where `addresses` are given, git connects to those alone, whatever the origin's host or another
+    is called by then, and follows no redirect.
 
     The password stands in a file that only git's own helper reads, and only for this host: neither
     the URL nor a command line, which every process of the machine can see, holds it.
     """
     follow = "initial"
-    if credentials is not None:
+    if addresses or credentials is not None:
         follow = "false"
     config = _CONFIG.format(stall_s=STALL_S, follow=follow)
+    if addresses:
+        config += _pinned(origin.port, addresses)
     key: SshKey | None = None
     if isinstance(credentials, Password):
         config += _write_password(home, origin, credentials)
     else:
         key = credentials
     _write_private(home / "gitconfig", config)
-    return _environment(home, origin, ssh_command(key))
+    ssh = ssh_command(key)
+    if addresses and origin.scheme == "ssh":
+        ssh = ssh_command(key, origin, addresses[0])
+    return _environment(home, origin, ssh)
+
+
+def _pinned(port: int, addresses: Sequence[str]) -> str:
+    """Return the line of `[http]` that leads every name to these addresses."""
+    listed = ",".join(map(in_url, addresses))
+    return f'\tcurloptResolve = "*:{port}:{listed}"\n'
 
 
 def _write_password(home: Path, origin: Origin, password: Password) -> str:
@@ -90,10 +110,13 @@ def clear(home: Path) -> None:
         (home / "password").unlink()
 
 
-def ssh_command(key: SshKey | None) -> str:
+def ssh_command(
+    key: SshKey | None, origin: Origin | None = None, address: str = ""
+) -> str:
     """Return the command for git's shell.
 
-    Every default is named here, for ssh takes its home from the system.
+    Every default is named here, for ssh takes its home from the system. Where an address is given,
+    ssh connects to that, and still knows the server by the origin's host.
     """
     identity = "none"
     authentications = "none"
@@ -119,8 +142,18 @@ def ssh_command(key: SshKey | None) -> str:
         "ControlPath": "none",
         "UpdateHostKeys": "no",
     }
+    if origin is not None and address:
+        options["HostName"] = address
+        options["HostKeyAlias"] = _known_as(origin)
     given = [f"-o{name}={value}" for name, value in options.items()]
     return shlex.join(["ssh", "-F", "/dev/null", *given])
+
+
+def _known_as(origin: Origin) -> str:
+    """Return the name under which files of known hosts have a server."""
+    if origin.port == SSH_PORT:
+        return origin.host
+    return f"[{origin.host}]:{origin.port}"
 
 
 def _ssh_path(path: str) -> str:

@@ -5,10 +5,12 @@ service cannot disagree about the host. It never carries a password.
 """
 
 import logging
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from apphub_jobs.contract import Json
@@ -49,6 +51,17 @@ class Origin:
         """The address for people: without a user, too."""
         return redacted(self.url)
 
+    def at(self, addresses: Sequence[str]) -> "Origin":
+        """Return what git is given where it must use one of these addresses.
+
+        Only its own protocol has no other way to be told.
+        """
+        if not addresses or self.scheme != "git":
+            return self
+        place = f"{in_url(addresses[0])}:{self.port}"
+        _, _, _, *path = self.url.split("/", 3)
+        return replace(self, url=f"git://{place}/{''.join(path)}")
+
     @property
     def loopback(self) -> bool:
         """Whether what is sent stays on this machine."""
@@ -56,6 +69,13 @@ class Origin:
             return ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+def in_url(address: str) -> str:
+    """Return an address as URLs spell it: one of IPv6 in brackets."""
+    if ":" in address:
+        return f"[{address}]"
+    return address
 
 
 @dataclass(frozen=True)
@@ -84,12 +104,26 @@ def origin_of(repo_url: str, settings: Mapping[str, Json]) -> Origin:
         raise RefusedError(NO_ADDRESS)
     scheme, _, rest = repo_url.partition(":")
     if repo_url.startswith("/") or scheme.lower() == "file":
-        if not settings.get("allowLocalPaths", True):
+        allowed = settings.get("allowLocalPaths", True)
+        if not allowed:
             raise RefusedError(NO_LOCAL_PATHS)
-        if repo_url.startswith("/"):
-            return _local(repo_url)
-        return _local(_path_of_file_url(rest))
+        path = repo_url
+        if not repo_url.startswith("/"):
+            path = _path_of_file_url(rest)
+        if isinstance(allowed, list) and not _is_below(path, allowed):
+            raise RefusedError(NO_LOCAL_PATHS)
+        return _local(path)
     return _remote(repo_url)
+
+
+def _is_below(path: str, directories: Sequence[Json]) -> bool:
+    """Return whether a path leads into one of some directories, its links followed."""
+    real = Path(os.path.realpath(path))
+    for directory in directories:
+        allowed = os.path.realpath(str(directory))
+        if real.is_relative_to(allowed):
+            return True
+    return False
 
 
 def _path_of_file_url(rest: str) -> str:

@@ -5,7 +5,7 @@ import selectors
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -15,13 +15,8 @@ from worker.handlers.git import home as git_home
 from worker.handlers.git.errors import CanceledError, GitError
 from worker.handlers.git.limits import Limits, Watch
 from worker.handlers.git.messages import failure, warnings
-from worker.handlers.git.origin import (
-    Origin,
-    Password,
-    SshKey,
-    credentials_for,
-    origin_of,
-)
+from worker.handlers.git.origin import Origin, credentials_for, origin_of
+from worker.handlers.git.reach import addresses_of
 
 MEMORY_LIMIT_BYTES = 2_147_483_648
 """Of each of git's processes: a pack of sixteen kilobytes can unpack to eight gigabytes."""
@@ -45,10 +40,13 @@ def git_for(context: JobRunContext, repo_url: str) -> Iterator["Git"]:
         RefusedError: the address is not read here.
     """
     origin = origin_of(repo_url, context.settings)
+    addresses = addresses_of(origin, context.settings)
     credentials = credentials_for(origin, context.settings, context.logger)
     with tempfile.TemporaryDirectory(prefix="git-", dir=Path.cwd()) as home:
         try:
-            yield Git(context, origin, credentials, Path(home))
+            environment = git_home.furnish(Path(home), origin, credentials, addresses)
+            pinned = origin.at(addresses)
+            yield Git(context, pinned, environment, authenticated=bool(credentials))
         finally:
             git_home.clear(Path(home))
 
@@ -60,14 +58,15 @@ class Git:
         self,
         context: JobRunContext,
         origin: Origin,
-        credentials: Password | SshKey | None,
-        home: Path,
+        environment: Mapping[str, str],
+        *,
+        authenticated: bool,
     ) -> None:
         self.origin = origin
         self.limits = Limits.of(context)
         self._context = context
-        self._credentials = credentials
-        self._environment = git_home.furnish(home, origin, credentials)
+        self._authenticated = authenticated
+        self._environment = environment
         self._until = monotonic() + self.limits.time_s
 
     def run(
@@ -133,9 +132,12 @@ class Git:
         finally:
             _end(process)
         if process.returncode != 0:
-            authenticated = self._credentials is not None
             raise failure(
-                command, process.returncode, said.text(), authenticated=authenticated
+                command,
+                process.returncode,
+                said.text(),
+                authenticated=self._authenticated,
+                origin=self.origin,
             )
         for line in warnings(said.text()):
             self._context.logger.info("git: %s", line)
@@ -191,13 +193,20 @@ class _Tail:
 
     def __init__(self) -> None:
         self._kept = bytearray()
+        self._is_cut = False
 
     def feed(self, chunk: bytes) -> None:
         self._kept += chunk
-        del self._kept[:-KEPT_BYTES]
+        if len(self._kept) > KEPT_BYTES:
+            self._is_cut = True
+            del self._kept[:-KEPT_BYTES]
 
     def text(self) -> str:
-        return self._kept.decode("utf-8", "replace")
+        """Return whole lines: of half a one, nobody knows whose words it is."""
+        whole = self._kept
+        if self._is_cut:
+            _, _, whole = self._kept.partition(b"\n")
+        return whole.decode("utf-8", "replace")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -80,14 +80,21 @@ def test_only_the_last_words_are_told_without_credentials_and_without_control_ch
     None
 ):
     said = (
-        "".join(f"remote: {number}\n" for number in range(100))
+        "".join(f"hint: {number}\n" for number in range(100))
         + "fatal: https://anna:s3cret@x.org/\x1b[2J "
         + "y" * 900
     )
     told = str(failure("clone", 1, said, authenticated=False))
-    assert told.startswith("git clone failed: remote: 93\n")
+    assert told.startswith("git clone failed: hint: 93\n")
     assert "fatal: https://x.org/\ufffd[2J yyy" in told
     assert len(told) < 500
+
+
+@pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028"])
+def test_no_sign_in_a_server_s_words_makes_them_git_s_own(end: str) -> None:
+    said = f"remote: a page{end}with a secret\nfatal: early EOF"
+    told = str(failure("clone", 128, said, authenticated=False))
+    assert told == "git clone failed: fatal: early EOF"
 
 
 def test_warnings_are_told_apart() -> None:
