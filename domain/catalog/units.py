@@ -25,6 +25,7 @@ from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.ports import Locked
+from domain.schema.deciding import decided
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -178,7 +179,10 @@ async def _build_after(
     wanted = Wanted(commit_sha=commit_sha)
     launch = Launch(context={"ingestRunId": str(run.id)})
     try:
-        return new_build(source, definition, app_id, wanted, launch, run.requested_by)
+        by = run.requested_by
+        return await decided(
+            lambda: new_build(source, definition, app_id, wanted, launch, by)
+        )
     except InvalidInputError as error:
         now = source.clock()
         build = Build.request(source.new_id(), app_id, None, wanted, now)

@@ -15,6 +15,7 @@ from domain.jobs.launching import Launch, new_run
 from domain.jobs.reserved import BUILD_SLUG, INGEST_SLUG
 from domain.jobs.run import JobRun
 from domain.ports import Origin, Row, Unit
+from domain.schema.deciding import decided
 
 
 class Catalog:
@@ -88,8 +89,11 @@ class Catalog:
         application = self._application
         definition_id = identifiers.definition_id(BUILD_SLUG)
         definition = await application.definition(definition_id)
-        build, run = new_build(
-            application, definition, client_id, wanted, Launch(), origin.actor
+        launch = Launch()
+        build, run = await decided(
+            lambda: new_build(
+                application, definition, client_id, wanted, launch, origin.actor
+            )
         )
         events = application.stored_events([build, run])
         unit = Unit(events, origin, continues=continues)
@@ -109,6 +113,9 @@ class Catalog:
         definition = await application.definition(definition_id)
         launch = Launch(parameters={"repositoryId": repository.client_id})
         run_id = application.new_id()
-        run = new_run(definition, launch, run_id, origin.actor, application.clock())
+        now = application.clock()
+        run = await decided(
+            lambda: new_run(definition, launch, run_id, origin.actor, now)
+        )
         repository.request_ingestion(str(run_id), application.clock())
         return run

@@ -17,6 +17,7 @@ from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
 from domain.json_values import Json, JsonObject, canonical
 from domain.ports import Claimant, Locked, Origin
+from domain.schema.deciding import decided
 from domain.schema.validation import violations
 
 MAX_RESULT_BYTES = 1_048_576
@@ -111,7 +112,7 @@ class Executions:
         if run is None:
             run = await self._application.run(run_id)
         spec = await self.pinned_spec(run.definition_id, run.definition_version)
-        issues = _result_issues(spec, result, effects)
+        issues = await decided(lambda: _result_issues(spec, result, effects))
         if issues:
             told = [f"{issue.path}: {issue.message}" for issue in issues]
             message = f"invalid result: {'; '.join(told)}"

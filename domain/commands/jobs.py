@@ -26,6 +26,7 @@ from domain.json_values import JsonObject
 from domain.personal.marks import subjects_of
 from domain.ports import Log, Origin, RandomSource, Row, Unit
 from domain.recent import Recent
+from domain.schema.deciding import decided
 
 MAX_REMEMBERED_BYTES = 4_194_304
 """Definitions kept in memory for launches, as JSON; in memory they take up to twenty times as much.
@@ -66,7 +67,10 @@ class Jobs(LogApplication):
             InvalidInputError: `JobDefinition.register` says why.
             ConflictError: `job_exists`.
         """
-        definition = JobDefinition.register(slug, spec, version, self.clock())
+        now = self.clock()
+        definition = await decided(
+            lambda: JobDefinition.register(slug, spec, version, now)
+        )
         try:
             saved = await self.save(definition, origin=origin)
         except VersionConflictError:
@@ -81,7 +85,8 @@ class Jobs(LogApplication):
 
         async def decide() -> list[Aggregate]:
             definition = await self.definition(definition_id)
-            definition.revise(changes, version, self.clock())
+            now = self.clock()
+            await decided(lambda: definition.revise(changes, version, now))
             return [definition]
 
         saved = await self.decide_and_save(decide, origin)
@@ -143,7 +148,11 @@ class Jobs(LogApplication):
         """Append a new run, provided that the definition is still the one it was decided on."""
         if definition.spec.entry_point == BUILD_ENTRY_POINT:
             launch = await of_its_app(self, launch)
-        event = request(definition, launch, run_id, origin.actor, self.clock())
+        asked = launch
+        now = self.clock()
+        event = await decided(
+            lambda: request(definition, asked, run_id, origin.actor, now)
+        )
         personal = subjects_of(definition.spec.personal, event.parameters)
         stored = [self.mapper.to_stored_event(event)]
         unit = Unit(
@@ -194,7 +203,11 @@ class Jobs(LogApplication):
             raise ConflictError("run_erased", message)
         definition = await self.definition(old.definition_id)
         launch = relaunch(definition, old)
-        run = new_run(definition, launch, self.new_id(), origin.actor, self.clock())
+        new_id = self.new_id()
+        now = self.clock()
+        run = await decided(
+            lambda: new_run(definition, launch, new_id, origin.actor, now)
+        )
         last_event = identifiers.event_id(old.id, old.version)
         caused = Origin(origin.actor, causation_id=last_event)
         key_ids = map(UUID, old.personal)

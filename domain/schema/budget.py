@@ -1,14 +1,17 @@
 """What one check by a schema may cost. A client's schema is a program, and none may run for ever.
 
 Effort is counted in steps of about a microsecond, not in time: the same schema and value are judged
-alike on a fast and on a slow machine. Only regular expressions are stopped by time, for their
-engine counts nothing else: by the processor time that they use, so that a busy machine changes
-nothing.
+alike on a fast and on a slow machine. What a regular expression takes at least is counted
+beforehand, too. What it takes beyond that, by going back, only time can stop, for its engine counts
+nothing else: the processor time of its thread, so that a busy machine changes nothing.
+
+Where others wait, as on an event loop, a check is first made `briefly`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 MAX_STEPS = 300_000
 """A third of a second on an ordinary processor: an array of 90,000 numbers, or of 30,000 small
@@ -16,6 +19,11 @@ objects."""
 
 MAX_PATTERN_S = 0.1
 """Processor time for all regular expressions of one check. An honest one takes microseconds."""
+
+BRIEF_STEPS = 4_000
+BRIEF_PATTERN_S = 0.005
+BRIEF_BYTES = 16_384
+"""Of a schema to compile and of a value, which a message may quote whole."""
 
 
 class OverBudgetError(Exception):
@@ -32,34 +40,65 @@ class OverBudgetError(Exception):
         self.text = text
 
 
+class PostponedError(Exception):
+    """The check takes longer than others may be kept waiting. Nothing is said of its outcome."""
+
+
+@dataclass
 class Budget:
     """What is left of the effort, and what need not be worked out twice.
 
     Attributes:
-        steps: what is left of `MAX_STEPS`.
-        pattern_s: what is left of `MAX_PATTERN_S`.
         patterns: the regular expressions that have been paid for.
         members: the keys of an enumeration's values, by the identity of its list.
     """
 
-    def __init__(self) -> None:
-        self.steps = MAX_STEPS
-        self.pattern_s = MAX_PATTERN_S
-        self.patterns: set[str] = set()
-        self.members: dict[int, frozenset[str]] = {}
+    steps: int = MAX_STEPS
+    pattern_s: float = MAX_PATTERN_S
+    patterns: set[str] = field(default_factory=set)
+    members: dict[int, frozenset[str]] = field(default_factory=dict)
 
 
 _current: ContextVar[Budget | None] = ContextVar("budget", default=None)
+
+_is_brief: ContextVar[bool] = ContextVar("is_brief", default=False)
+
+
+@contextmanager
+def briefly() -> Iterator[None]:
+    """Let each check inside take a few milliseconds at most.
+
+    One that takes more raises PostponedError; it is to be made anew where nobody waits.
+    """
+    token = _is_brief.set(True)
+    try:
+        yield
+    finally:
+        _is_brief.reset(token)
 
 
 @contextmanager
 def limited() -> Iterator[None]:
     """Let everything that is checked inside share one budget."""
-    token = _current.set(Budget())
+    is_brief = _is_brief.get()
+    given = Budget()
+    if is_brief:
+        given = Budget(BRIEF_STEPS, BRIEF_PATTERN_S)
+    token = _current.set(given)
     try:
         yield
+    except OverBudgetError:
+        if is_brief:
+            raise PostponedError from None
+        raise
     finally:
         _current.reset(token)
+
+
+def postpone_beyond(size_bytes: int) -> None:
+    """Raise PostponedError where so much is too much for a brief check."""
+    if size_bytes > BRIEF_BYTES and _is_brief.get():
+        raise PostponedError
 
 
 def budget() -> Budget:
@@ -67,10 +106,16 @@ def budget() -> Budget:
     return _current.get() or Budget()
 
 
-def spend(steps: int) -> None:
-    """Take steps off the budget; raise OverBudgetError where none is left."""
+def spend(steps: int, pattern: str | None = None, text: str | None = None) -> None:
+    """Take steps off the budget; raise OverBudgetError where none is left.
+
+    Args:
+        steps: how many.
+        pattern: the regular expression that takes them, if it is one.
+        text: where that is to be found.
+    """
     left = _current.get()
     if left is not None:
         left.steps -= steps
         if left.steps < 0:
-            raise OverBudgetError
+            raise OverBudgetError(pattern, text)

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from time import process_time
+from threading import Lock
+from time import thread_time
 
 import regex
 
@@ -23,6 +24,10 @@ MAX_PATTERN_SIZE = 5_000
 """The engine copies what must occur n times n times: `((a{99}){99}){99}` would fill the memory."""
 
 MAX_PATTERN_NESTING = 50
+
+COMPARISONS_A_STEP = 25
+"""The engine looks at the clock after each 256 ways it has tried, and each may compare the whole
+text with all members of a set. So few a step keep what nothing can stop below two seconds."""
 
 _TOKEN = re.compile(
     r"""
@@ -44,11 +49,19 @@ class PatternError(ValueError):
 
 
 @dataclass(frozen=True)
-class _Pattern:
-    """A compiled pattern and the steps that compiling it took."""
+class _Reading:
+    """A pattern as both engines understand it.
 
-    expression: regex.Pattern[str]
+    Attributes:
+        steps: what compiling it takes.
+        width: with how much the engine may compare each letter of a text on its way through it:
+            the members of all sets, which it may unite; all branches, of which it may make a set;
+            the longest word.
+    """
+
+    rewritten: str
     steps: int
+    width: int
 
 
 def check_pattern(source: str) -> None:
@@ -64,13 +77,19 @@ def found(source: str, text: str) -> bool:
         PatternError: it cannot be used.
     """
     expression = _paid(source)
+    comparisons = _read(source).width * len(text)
+    spend(comparisons // COMPARISONS_A_STEP, source, text)
     left = budget()
-    began = process_time()  # The clock that the engine goes by.
+    # The engine goes by the time of the whole process, to which one other thread may add as much.
+    most_s = 2 * max(left.pattern_s, 0.0)
+    began = thread_time()
     try:
-        match = expression.search(text, timeout=max(left.pattern_s, 0.0))
+        match = expression.search(text, timeout=most_s)
     except TimeoutError:
         raise OverBudgetError(source, text) from None
-    left.pattern_s -= process_time() - began
+    left.pattern_s -= thread_time() - began
+    if left.pattern_s < 0:
+        raise OverBudgetError(source, text)
     return match is not None
 
 
@@ -79,33 +98,34 @@ def _paid(source: str) -> regex.Pattern[str]:
 
     A cached one costs the same, for a verdict must not depend on what was before.
     """
-    pattern = _compiled(source)
     known = budget().patterns
     if source not in known:
+        spend(len(source) // 10)
+        spend(_read(source).steps)
         known.add(source)
-        spend(pattern.steps)
     spend(1)
-    return pattern.expression
+    return _compiled(source)
+
+
+_compiling = Lock()
 
 
 @lru_cache(maxsize=256)
-def _compiled(source: str) -> _Pattern:
-    if len(source) > MAX_PATTERN_LENGTH:
-        raise PatternError(f"longer than {MAX_PATTERN_LENGTH} characters")
-    rewritten, size = _read(source)
-    try:
-        expression = regex.compile(rewritten, regex.V0)
-    except (
-        regex.error,
-        ValueError,
-        LookupError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise PatternError(str(error)) from None
-    finally:
-        regex.purge()  # Its own cache would keep every pattern a second time.
-    return _Pattern(expression, 5 * len(source) + size)
+def _compiled(source: str) -> regex.Pattern[str]:
+    rewritten = _read(source).rewritten
+    with _compiling:
+        try:
+            return regex.compile(rewritten, regex.V0)
+        except (
+            regex.error,
+            ValueError,
+            LookupError,
+            OverflowError,
+            RecursionError,
+        ) as error:
+            raise PatternError(str(error)) from None
+        finally:
+            regex.purge()  # Its own cache would keep every pattern a second time.
 
 
 @dataclass
@@ -127,13 +147,18 @@ class _Group:
         self.last *= least + 1
 
 
-def _read(source: str) -> tuple[str, int]:
-    """Return the pattern without what only `regex` understands, and its size when written out."""
+@lru_cache(maxsize=256)
+def _read(source: str) -> _Reading:
+    """Read a pattern, without what only `regex` understands."""
+    if len(source) > MAX_PATTERN_LENGTH:
+        raise PatternError(f"longer than {MAX_PATTERN_LENGTH} characters")
     rewritten: list[str] = []
+    width = _Width()
     group = _Group()
     around: list[_Group] = []
     for kind, token in _tokens(source):
         rewritten.append(_rewritten(kind, token))
+        width.add(kind, token)
         if kind == "open":
             around.append(group)
             group = _Group(before=1)
@@ -152,7 +177,45 @@ def _read(source: str) -> tuple[str, int]:
                 "too many repetitions inside of repetitions, or too many groups inside of groups"
             )
     outermost = [*around, group][0]
-    return "".join(rewritten), outermost.size
+    steps = 5 * len(source) + outermost.size
+    return _Reading("".join(rewritten), steps, width.total)
+
+
+class _Width:
+    """Adds up a pattern's width."""
+
+    def __init__(self) -> None:
+        self._members = 0
+        self._word = 0
+        self._longest_word = 0
+        self._cases = 1
+
+    @property
+    def total(self) -> int:
+        return self._cases * self._members + self._longest_word + 1
+
+    def add(self, kind: str, part: str) -> None:
+        """Add a part of the pattern."""
+        if kind == "set":
+            self._members += len(_MEMBER.findall(part[1:-1]))
+        elif part == "|":
+            self._members += 1
+        elif kind in {"inline", "open"} and _FOLDING.match(part):
+            self._cases = MAX_CASES
+        is_letter = kind in {"other", "escape"} and part != "|"
+        self._word += 1
+        if not is_letter:
+            self._word = 0
+        self._longest_word = max(self._longest_word, self._word)
+
+
+MAX_CASES = 4
+"""So many letters may be the same but for their case."""
+
+_FOLDING = re.compile(r"\(\?[a-z]*i")
+
+_MEMBER = re.compile(r"(?:\\[pPN]\{[^}]*\}|\\.|[^\\])(?:-(?:\\.|[^\\\]]))?", re.DOTALL)
+"""Of a set: a letter, a class or a range."""
 
 
 def _tokens(source: str) -> Iterator[tuple[str, str]]:

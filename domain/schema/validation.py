@@ -5,6 +5,7 @@ Nothing is ever fetched, and no check goes on without end.
 
 from collections.abc import Callable
 from itertools import islice
+from threading import Lock
 from typing import cast
 
 import orjson
@@ -14,7 +15,7 @@ from referencing.jsonschema import specification_with
 from domain.errors import Issue
 from domain.json_values import Json, JsonObject, canonical
 from domain.recent import Recent
-from domain.schema.budget import OverBudgetError, limited
+from domain.schema.budget import OverBudgetError, limited, postpone_beyond
 from domain.schema.dialects import dialect
 from domain.schema.fast_path import Plain
 from domain.schema.fast_path import compiled as plain_check
@@ -33,6 +34,7 @@ def schema_issues(schema: JsonObject, path: str) -> list[Issue]:
         schema: the schema, normalised.
         path: JSON Pointer of the schema in the body, such as `/parametersSchema`.
     """
+    postpone_beyond(len(canonical(schema)))
     name = schema.get("$schema", DEFAULT_DIALECT)
     if not isinstance(name, str) or dialect(name) is None:
         message = f"unknown dialect {name!r}; use for example {DEFAULT_DIALECT}"
@@ -65,6 +67,7 @@ def violations(schema: JsonObject, value: Json, path: str) -> list[Issue]:
     plain, validator = quick_and_thorough(schema)
     if plain is not None and plain.certainly_allows(value):
         return []
+    postpone_beyond(len(canonical(value)))
     return thorough_violations(validator, value, path)
 
 
@@ -86,18 +89,25 @@ def quick_and_thorough(schema: JsonObject) -> _Checks:
     Schemas of definitions that are kept in memory are recognised as objects.
     """
     identity = id(schema)
-    known = _recent.get(identity)
+    with _caching:
+        known = _recent.get(identity)
     if known is not None and known[0] is schema:
         return known[1]
     text = canonical(schema)
     size_bytes = len(text)
-    checks = _compiled.get(text)
+    with _caching:
+        checks = _compiled.get(text)
     if checks is None:
+        postpone_beyond(size_bytes)
         checks = _compile(text)
+    with _caching:
         _compiled.keep(text, checks, size_bytes)
-    _recent.keep(identity, (schema, checks), size_bytes)
+        _recent.keep(identity, (schema, checks), size_bytes)
     return checks
 
+
+_caching = Lock()
+"""Costly checks are made in a thread of their own."""
 
 MAX_SCHEMA_BYTES = 1_048_576
 """Texts of schemas that are kept compiled. Compiled, most take about fifty times as much, some a

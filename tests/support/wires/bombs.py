@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
+from typing import Any
 
 import orjson
 
@@ -133,19 +134,77 @@ def _send_on(socket: RawSocket, content: bytes) -> None:
 
 def unknown_fields(url: str) -> list[RawSocket]:
     body = orjson.dumps({f"f{number}": 0 for number in range(90_000)})
-    head = f"POST /jobs HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return ask_for_ever(url, 2, request("POST /jobs", body))
+
+
+def request(line: str, body: bytes) -> bytes:
+    """Return a request with a body of JSON."""
+    head = (
+        f"{line} HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def ask_for_ever(url: str, number: int, asked: bytes) -> list[RawSocket]:
+    """Send a request and wait for its answer, over and over, by so many clients at a time."""
 
     def attack() -> None:
         while True:
             with suppress(OSError):
                 socket = RawSocket(url)
                 while True:
-                    socket.send(head.encode() + body)
+                    socket.send(asked)
                     socket.answer()
 
-    for _ in range(2):
+    for _ in range(number):
         Thread(target=attack, daemon=True).start()
     return []
+
+
+def _check(
+    schema: dict[str, Any], parameters: Any, number: int
+) -> Callable[[str], list[RawSocket]]:
+    """Return the bomb of launches whose parameters are costly to check."""
+
+    def check(url: str) -> list[RawSocket]:
+        socket = RawSocket(url)
+        job = {
+            "slug": "bomb",
+            "name": "Bomb",
+            "type": "batch",
+            "entryPoint": "none.at_all",
+            "parametersSchema": schema,
+        }
+        socket.send(request("POST /jobs", orjson.dumps(job)))
+        assert socket.answer().status == 201
+        socket.close()
+        body = orjson.dumps({"parameters": parameters})
+        return ask_for_ever(url, number, request("POST /jobs/bomb/run", body))
+
+    return check
+
+
+def _text(pattern: str, text: str, number: int) -> Callable[[str], list[RawSocket]]:
+    return _check({"properties": {"a": {"pattern": pattern}}}, {"a": text}, number)
+
+
+LETTERS = "".join(chr(number) for number in range(0x4E00, 0x4E00 + 1_000))
+
+DOUBLING: dict[str, Any] = {
+    f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)
+}
+
+
+def costly_schemas(url: str) -> list[RawSocket]:
+    members = {f"p{n}": {"type": "string", "minLength": 1} for n in range(10_000)}
+    job = {
+        "slug": "large",
+        "name": "Large",
+        "type": "batch",
+        "entryPoint": "none.at_all",
+        "parametersSchema": {"properties": members},
+    }
+    return ask_for_ever(url, 2, request("POST /jobs", orjson.dumps(job)))
 
 
 BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
@@ -164,6 +223,16 @@ BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
         frame(TEXT, b"", is_last=False) + frame(CONT, b"", is_last=False) * 9_999
     ),
     "unknown fields": unknown_fields,
+    "a pattern of many letters": _text(f"[{LETTERS}a]*\\d", "a" * 1_000_000, 2),
+    "a pattern without end": _text("^(a|a)*$", "a" * 60 + "!", 8),
+    "a pattern over a long text": _text("a*\\d", "a" * 1_000_000, 2),
+    "a schema without end": _check(
+        {"$ref": "#/$defs/d0", "$defs": {**DOUBLING, "d30": {}}}, {}, 8
+    ),
+    "a long list of mistakes": _check(
+        {"properties": {"a": {"items": {"type": "string"}}}}, {"a": [0] * 400_000}, 2
+    ),
+    "costly schemas": costly_schemas,
 }
 
 

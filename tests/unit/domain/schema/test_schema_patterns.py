@@ -2,13 +2,14 @@
 
 import re
 import warnings
+from time import thread_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.json_values import JsonObject
-from domain.schema.budget import limited
+from domain.schema.budget import OverBudgetError, limited
 from domain.schema.patterns import PatternError, check_pattern, found
 from domain.schema.validation import schema_issues
 
@@ -72,6 +73,42 @@ def test_many_patterns_that_are_costly_to_compile_are_refused() -> None:
 )
 def test_honest_patterns_are_taken(pattern: str) -> None:
     assert schema_issues({"pattern": pattern}, "/parametersSchema") == []
+
+
+LETTERS = "".join(chr(number) for number in range(0x4E00, 0x4E00 + 1_000))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        rf"[{LETTERS}a]*\d",
+        rf"(?i:[{LETTERS[:300]}a]*\d)",
+        rf"(?:{'|'.join(LETTERS)}|a)*\d",
+        rf"(?:[{LETTERS[:500]}]|[{LETTERS[500:]}a])*\d",
+        "a" * 1_000 + "b",
+    ],
+    ids=["a set", "a set of any case", "branches", "sets to unite", "a word"],
+)
+def test_what_compares_too_much_is_refused_before_it_is_searched(pattern: str) -> None:
+    began = thread_time()
+    with limited(), pytest.raises(OverBudgetError) as refused:
+        found(pattern, "a" * 1_000_000)
+    assert thread_time() - began < 0.05
+    assert refused.value.pattern == pattern
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("^[A-Za-z0-9+/]*={0,2}$", "QUJD" * 250_000),
+        (rf"^[{LETTERS}]*$", LETTERS * 7),
+        (r"^[\w.%+-]+@[\w.-]+\.[A-Za-z]{2,}$", "somebody@example.org"),
+        (r"(?i)error|warning|failed", "all is well " * 20_000 + "FAILED"),
+    ],
+)
+def test_honest_searches_in_long_texts_are_made(pattern: str, text: str) -> None:
+    with limited():
+        assert found(pattern, text)
 
 
 _PARTS = [
