@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.building.builds import made_base_images, need_builder
+from tests.support.building.builds import need_builder
+from tests.support.building.stores import made_base_images
 from tests.support.processes import Process, started
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.building.builds import (
     Builds,
-    made_base_images,
     need_builder,
 )
 from tests.support.building.fake_builders import FakeBuilders
+from tests.support.building.stores import made_base_images
 from tests.support.git.origins import made
 from worker.executors.local.removal import remove
 

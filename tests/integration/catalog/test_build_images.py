@@ -10,9 +10,8 @@ from tests.support.building.builds import (
     Builds,
     image_in,
     log_says,
-    made_store,
-    pulled,
 )
+from tests.support.building.stores import made_store, pulled
 from tests.support.git.origins import commit, git, made
 from worker.executors.local.removal import remove
 from worker.executors.port import Attempt
