@@ -57,6 +57,17 @@ class StaleExecutionError(ConflictError):
         super().__init__("stale_execution", message)
 
 
+class QuarantinedError(ConflictError):
+    """The command concerns something whose events this version of the program cannot read."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("quarantined", message)
+
+
+class UnreadableEventError(ValueError):
+    """This version of the program cannot read an event: a newer one wrote it, or it is spoilt."""
+
+
 class WorkerBuriedError(Exception):
     """A worker that has been declared dead asks for work.
 

@@ -76,10 +76,11 @@ class Saved:
 
 @dataclass(frozen=True)
 class Claimant:
-    """A worker, and how many runs it has room for."""
+    """A worker, how many runs it has room for, and which it must not be given."""
 
     worker_id: str
     slots: int
+    bypassed: Sequence[UUID] = ()
 
 
 class RandomSource(Protocol):
@@ -112,11 +113,15 @@ class Locked(Protocol):
         claimant has been declared dead, or there is none.
         """
 
-    async def overdue_run_ids(self, limit: int) -> list[UUID]:
-        """Return pending runs that never started and whose start deadline is over."""
+    async def overdue_run_ids(
+        self, limit: int, bypassed: Sequence[UUID] = ()
+    ) -> list[UUID]:
+        """Return pending runs, but none of these, that never started and no longer may."""
 
-    async def orphaned_run_ids(self, limit: int) -> list[UUID]:
-        """Return running runs whose worker is not among the living."""
+    async def orphaned_run_ids(
+        self, limit: int, bypassed: Sequence[UUID] = ()
+    ) -> list[UUID]:
+        """Return running runs, but none of these, whose worker is not among the living."""
 
     async def subject_key(self, subject: str) -> UUID | None:
         """Return the id of the key of this subject's data, None where there are none.

@@ -7,21 +7,16 @@ from typing import Any, cast
 from uuid import UUID
 
 import orjson
-from eventsourcing.utils import resolve_topic
 from typing_extensions import ReadOnly, TypedDict
 
-from domain import log_archive  # noqa: F401 - importing them registers their topics
-from domain.catalog import (
-    build,  # noqa: F401 - importing them registers their topics
-    repository,  # noqa: F401 - importing them registers their topics
-)
+from domain.clock import from_iso
+from domain.errors import UnreadableEventError
 from domain.identifiers import event_id
-from domain.jobs import (
-    definition,  # noqa: F401 - importing them registers their topics
-    run,  # noqa: F401 - importing them registers their topics
-)
 from domain.json_values import JsonObject
-from domain.personal import subject  # noqa: F401 - importing them registers their topics
+from projections.topics import class_version, event_class
+
+UNFOLDABLE = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading or folding an event raises that is not as this version of the program expects."""
 
 
 class EventRow(TypedDict):
@@ -53,6 +48,8 @@ class Envelope:
         at: when it happened, as ISO 8601 text.
         data: the event's own fields; times are text.
         recorded_at: when the database wrote it.
+        unreadable: why this version of the program cannot read it, or what it belongs to; None for
+            nearly all. Its topic, `at` and data are shown as they are stored then.
     """
 
     aggregate_id: UUID
@@ -65,6 +62,7 @@ class Envelope:
     actor: str | None = None
     correlation_id: str | None = None
     causation_id: str | None = None
+    unreadable: str | None = None
 
     @property
     def subject(self) -> str:
@@ -93,12 +91,19 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
 
     Old shapes are lifted by the event class's `upcast_vX_vY` functions over the plain fields, step
     by step.
+
+    Raises:
+        UnreadableEventError: a newer version of the program wrote it.
     """
     fields: JsonObject = orjson.loads(state)
-    version = fields.pop("class_version", 1)
-    if upcasts := _upcasts(topic):
-        for upcast in upcasts[cast("int", version) - 1 :]:
-            upcast(fields)
+    version = cast("int", fields.pop("class_version", 1))
+    upcasts = _upcasts(topic)
+    newest = len(upcasts) + 1
+    if version > newest:
+        what = f"shape {version} of {topic}"
+        raise UnreadableEventError(f"{what}: this version knows none after {newest}")
+    for upcast in upcasts[version - 1 :]:
+        upcast(fields)
     return fields
 
 
@@ -108,12 +113,9 @@ def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
 
     Kept, for a rebuild asks of every event.
     """
-    event_class = resolve_topic(topic)
-    versions = range(1, getattr(event_class, "class_version", 1))
-    return [
-        getattr(event_class, f"upcast_v{version}_v{version + 1}")
-        for version in versions
-    ]
+    known = event_class(topic)
+    versions = range(1, class_version(topic))
+    return [getattr(known, f"upcast_v{version}_v{version + 1}") for version in versions]
 
 
 def bare_envelope(
@@ -130,16 +132,55 @@ def bare_envelope(
 
 
 def to_envelope(row: EventRow) -> Envelope:
-    """Return the envelope of a row of the log."""
-    envelope = bare_envelope(
-        UUID(row["originator_id"]),
-        row["originator_version"],
-        row["notification_id"],
-        row["topic"],
-        row["state"],
-    )
+    """Return the envelope of a row of the log, an opaque one where its event cannot be read."""
+    try:
+        envelope = bare_envelope(
+            UUID(row["originator_id"]),
+            row["originator_version"],
+            row["notification_id"],
+            row["topic"],
+            row["state"],
+        )
+    except UNFOLDABLE as error:
+        envelope = _opaque(row, error)
     envelope.recorded_at = row["recorded_at"]
     envelope.actor = row["actor"]
     envelope.correlation_id = row["correlation_id"]
     envelope.causation_id = row["causation_id"]
     return envelope
+
+
+def _opaque(row: EventRow, error: Exception) -> Envelope:
+    """Return the envelope of an event that is shown as it is stored."""
+    data = _stored_fields(row["state"])
+    at = row["recorded_at"]
+    said = data.get("timestamp")
+    if isinstance(said, str) and _is_time(said):
+        at = said
+        del data["timestamp"]
+    return Envelope(
+        UUID(row["originator_id"]),
+        row["originator_version"],
+        row["notification_id"],
+        row["topic"],
+        at,
+        data,
+        unreadable=str(error) or repr(error),
+    )
+
+
+def _stored_fields(state: bytes) -> JsonObject:
+    try:
+        fields = orjson.loads(state)
+    except ValueError:
+        fields = None
+    if isinstance(fields, dict):
+        return fields
+    return {"state": state.decode(errors="replace")}
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return from_iso(text).tzinfo is not None
+    except ValueError:
+        return False

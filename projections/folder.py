@@ -5,11 +5,10 @@ aggregate's row depends on its own events alone, so one row is all that must be 
 runs are under way and however large the log is.
 """
 
+from collections.abc import Callable
 from uuid import UUID
 
-from eventsourcing.utils import TopicError
-
-from projections.envelope import bare_envelope
+from projections.envelope import UNFOLDABLE, bare_envelope
 from projections.table import ProjectedRow, Table
 
 Stored = tuple[UUID, int, int, str, bytes]
@@ -17,33 +16,70 @@ Stored = tuple[UUID, int, int, str, bytes]
 
 
 class FoldError(Exception):
-    """The log cannot be folded; the message names the event. No table is right or wrong then."""
+    """An aggregate cannot be folded; the message names the event.
+
+    Its row is neither right nor wrong then.
+
+    Attributes:
+        aggregate_id: None where it is one of several.
+    """
+
+    def __init__(self, aggregate_id: UUID | None, message: str) -> None:
+        super().__init__(message)
+        self.aggregate_id = aggregate_id
 
 
 class Folder:
-    """Folds a table's events. Feed it one after the other, and then `end` it."""
+    """Folds a table's events. Feed it one after the other, and then `end` it.
 
-    def __init__(self, table: Table) -> None:
+    Aggregates that cannot be folded are reported, each once, and left out.
+    """
+
+    def __init__(self, table: Table, report: Callable[[FoldError], None]) -> None:
         self._table = table
+        self._report = report
+        self._is_readable = True
         self._row: ProjectedRow | None = None
         self._aggregate_id = UUID(int=0)
 
     def add(self, event: Stored) -> ProjectedRow | None:
         """Return the row that is finished because another aggregate's events begin, if so.
 
-        Raises:
-            FoldError: an event is missing, or the fold does not understand this one.
+        An event may be missing, or the fold does not understand this one: that is reported.
         """
         finished = None
         # To compare the ids themselves takes four times as long.
         if event[0].int != self._aggregate_id.int:
-            finished = self.end()
-            self._aggregate_id = event[0]
-        self._row = folded_on(self._table, self._row, event)
+            finished = self._begin(event[0])
+        if self._is_readable:
+            try:
+                self._row = folded_on(self._table, self._row, event)
+            except FoldError as error:
+                self._give_up(error)
         return finished
 
+    def give_up(self, event: Stored, error: FoldError) -> ProjectedRow | None:
+        """Take in, like `add`, an event of which it is known that it cannot be folded."""
+        finished = None
+        if event[0] != self._aggregate_id:
+            finished = self._begin(event[0])
+        if self._is_readable:
+            self._give_up(error)
+        return finished
+
+    def _begin(self, aggregate_id: UUID) -> ProjectedRow | None:
+        finished = self.end()
+        self._aggregate_id = aggregate_id
+        self._is_readable = True
+        return finished
+
+    def _give_up(self, error: FoldError) -> None:
+        self._row = None
+        self._is_readable = False
+        self._report(error)
+
     def end(self) -> ProjectedRow | None:
-        """Return the last row, if there is one."""
+        """Return the last row, if there is one and it can be read."""
         finished = self._row
         self._row = None
         return finished
@@ -68,7 +104,7 @@ def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> Projecte
     if version == before + 1:
         try:
             return table.fold(row, bare_envelope(*event))
-        except (KeyError, TypeError, ValueError, AttributeError, TopicError) as error:
+        except UNFOLDABLE as error:
             why = repr(error)
     place = f"position {position}, {topic}, version {version} of {aggregate_id}"
-    raise FoldError(f"the log cannot be folded at {place}: {why}")
+    raise FoldError(aggregate_id, f"the log cannot be folded at {place}: {why}")

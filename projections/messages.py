@@ -32,11 +32,22 @@ class Beside:
 
 NOTHING = Beside()
 
+UNKNOWN = "event.unknown"
+"""The type of message that shows an event as it is stored, for want of knowing what it means."""
+
 
 def messages(
     event: Envelope, before: Row | None, after: Row, beside: Beside = NOTHING
 ) -> list[Message]:
     """Return what clients are told of an event, given its aggregate's row before and after it."""
+    if event.unreadable is not None:
+        return [Message(UNKNOWN, {"event": event.present()})]
+    return _known_messages(event, before, after, beside)
+
+
+def _known_messages(
+    event: Envelope, before: Row | None, after: Row, beside: Beside
+) -> list[Message]:
     match event.subject:
         case "job_run":
             return _run_messages(before, after)

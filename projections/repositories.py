@@ -145,7 +145,7 @@ _STEPS: dict[str, tuple[str, str]] = {
 def history_entry(event: Envelope, client_id: str) -> JsonObject | None:
     """Return the event as an entry of the app's ingestion history, None where it is no step."""
     step = _STEPS.get(event.topic)
-    if step is None:
+    if step is None or event.unreadable is not None:
         return None
     status, message = step
     return {

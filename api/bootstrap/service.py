@@ -95,7 +95,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             sweeps=Sweeps(jobs),
             reader=Reader(pool, files),
             listener=listener,
-            heartbeats=Heartbeats(pool),
+            heartbeats=Heartbeats(pool, jobs.quarantine),
             run_logs=logs,
             build_logs=build_logs,
             views=CatalogViews(pool, build_logs),

@@ -180,11 +180,11 @@ def _tables_are_clean(
 ) -> bool:
     with operated_with_keys(place) as opened, shown(json=json) as view:
         verifying = verify(opened, chosen, view.difference, view.progress)
-        differences = 0
+        clean = True
         for checked in finish(verifying):
             view.checked(checked)
-            differences += checked.differences
-    return differences == 0
+            clean &= checked.is_equal
+    return clean
 
 
 @command(

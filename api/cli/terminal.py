@@ -109,6 +109,9 @@ class View:
             return
         kind = _KINDS[difference.kind]
         self.line(f"{difference.table} {difference.key}: {kind}")
+        if difference.reason is not None:
+            self.line(f"    {difference.reason}")
+            return
         for name, values in difference.columns.items():
             expected, found = map(_short, values)
             self.line(f"    {name}: expected {expected}, found {found}")
@@ -125,8 +128,10 @@ class View:
         if checked.differences:
             self.line(f"{table}: {of}: {checked.differences} DIFFER")
             self.line(f"    to mend them: apphub-jobs projections rebuild {table}")
-        else:
+        elif not checked.unreadable:
             self.line(f"{table}: {of}: equal to the log")
+        if checked.unreadable:
+            self.line(f"{table}: {checked.unreadable} CANNOT BE READ by this version")
 
     def archive(self, checked: CheckedArchive) -> None:
         """Print what came out for an archive."""
@@ -149,7 +154,12 @@ class View:
         self.line(orjson.dumps(document).decode())
 
 
-_KINDS = {"missing": "is missing", "extra": "should not be there", "differs": "differs"}
+_KINDS = {
+    "missing": "is missing",
+    "extra": "should not be there",
+    "differs": "differs",
+    "unreadable": "cannot be read",
+}
 
 
 @contextmanager

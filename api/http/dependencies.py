@@ -12,6 +12,7 @@ from api.bootstrap.service import Service
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.jobs.run_values import STATUSES
 from domain.ports import Origin
+from domain.quarantine import Quarantine
 from eventlog.keys.log_files import LogFiles
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
@@ -45,6 +46,10 @@ async def _files(service: ServiceDep) -> LogFiles:
     return service.files
 
 
+async def _quarantine(service: ServiceDep) -> Quarantine:
+    return service.jobs.quarantine
+
+
 async def _reader(request: Request, service: ServiceDep) -> str:
     return principal_of(request, service.settings.tokens, to_write=False)
 
@@ -62,6 +67,7 @@ async def _origin(request: Request) -> Origin:
 
 ConnectionDep = Annotated[Connection, Depends(_connection, scope="function")]
 FilesDep = Annotated[LogFiles, Depends(_files)]
+QuarantineDep = Annotated[Quarantine, Depends(_quarantine)]
 OriginDep = Annotated[Origin, Depends(_origin)]
 MayRead = Depends(_reader)
 

@@ -79,7 +79,12 @@ def work(
                 service.executions,
                 service.sweeps,
                 service.heartbeats,
-                Work(service.pool, service.files, service.listener),
+                Work(
+                    service.pool,
+                    service.files,
+                    service.listener,
+                    service.jobs.quarantine,
+                ),
                 executor,
                 packages,
                 logs,

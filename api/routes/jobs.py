@@ -15,6 +15,7 @@ from api.http.dependencies import (
     MayRead,
     Offset,
     OriginDep,
+    QuarantineDep,
     RunsLimit,
     ServiceDep,
     StatusesDep,
@@ -27,10 +28,11 @@ from api.routes.as_of import AsOfDep, job_in
 from api.shapes.base import Data, Page, failures
 from api.shapes.jobs import Definition, JobBody, JobPatch, JobWithRuns
 from api.shapes.runs import JobRunsMeta, Run
-from api.views.runs import View, meta_of, view
+from api.views.runs import View, meta_of, presented, view
 from domain.json_values import JsonObject
+from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
-from projections import job_definitions, job_runs
+from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.runs.filter import RunFilter
 
@@ -100,6 +102,7 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     slug: str,
     connection: ConnectionDep,
     files: FilesDep,
+    quarantine: QuarantineDep,
     statuses: StatusesDep,
     as_of: AsOfDep,
     limit: RunsLimit = 10,
@@ -109,7 +112,7 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     """Show a job and its newest runs."""
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
-        runs, meta = await _page(seen, job, statuses, cursor, limit, offset)
+        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
         shown = {"job": job_definitions.present(job), "runs": runs}
         return page(shown, meta)
 
@@ -143,6 +146,7 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     slug: str,
     connection: ConnectionDep,
     files: FilesDep,
+    quarantine: QuarantineDep,
     statuses: StatusesDep,
     as_of: AsOfDep,
     limit: RunsLimit = 10,
@@ -152,7 +156,7 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     """List a job's runs, newest first."""
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
-        runs, meta = await _page(seen, job, statuses, cursor, limit, offset)
+        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
         return page(runs, meta)
 
 
@@ -163,6 +167,7 @@ async def _page(  # noqa: PLR0913 - what makes a page
     cursor: str | None,
     limit: int,
     offset: int,
+    quarantine: Quarantine,
 ) -> tuple[list[JsonObject], JsonObject]:
     """Return a page of a job's runs and its `meta`.
 
@@ -181,4 +186,4 @@ async def _page(  # noqa: PLR0913 - what makes a page
         meta["hasMore"] = has_more
         meta["nextCursor"] = next_cursor(runs, has_more)
     meta |= meta_of(seen)
-    return [job_runs.present(run) for run in runs], meta
+    return await presented(seen, runs, quarantine), meta

@@ -15,6 +15,7 @@ from api.http.dependencies import (
     MayRead,
     Offset,
     OriginDep,
+    QuarantineDep,
     RunsLimit,
     ServiceDep,
     StatusesDep,
@@ -61,6 +62,7 @@ router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"
 async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     connection: ConnectionDep,
     files: FilesDep,
+    quarantine: QuarantineDep,
     statuses: StatusesDep,
     as_of: AsOfDep,
     job: Annotated[str | None, Query(description="a job's slug")] = None,
@@ -87,7 +89,7 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
         has_more = False
         if known:
             runs, has_more = await seen.runs(wanted, limit, offset)
-        items = await with_jobs(seen, runs)
+        items = await with_jobs(seen, runs, quarantine)
         meta = {
             "limit": limit,
             "offset": offset,
@@ -132,12 +134,16 @@ async def count_runs(
     dependencies=[MayRead],
 )
 async def get_run(
-    run_id: str, connection: ConnectionDep, files: FilesDep, as_of: AsOfDep
+    run_id: str,
+    connection: ConnectionDep,
+    files: FilesDep,
+    quarantine: QuarantineDep,
+    as_of: AsOfDep,
 ) -> JsonAnswer:
     """Show a run and its job in brief."""
     async with view(connection, files, as_of) as seen:
         run = await run_in(seen, run_id)
-        [shown] = await with_jobs(seen, [run])
+        [shown] = await with_jobs(seen, [run], quarantine)
         return data(shown)
 
 

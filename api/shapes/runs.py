@@ -22,6 +22,12 @@ from projections import job_runs
 class Run(Shape):
     """A run of a job."""
 
+    quarantined: Literal[True] | None = Field(
+        default=None,
+        description="true where this version of the service cannot read the run's history: it shows"
+        " the run as far as it is known, and leaves it alone; else left out",
+    )
+
 
 class AttemptEntry(Shape):
     """One execution of a run; an attempt that was handed back has several."""

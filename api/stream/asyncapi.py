@@ -8,10 +8,12 @@ from pydantic.json_schema import models_json_schema
 
 from api.http.json_answer import JsonAnswer
 from api.shapes.catalog import AppShape, BuildShape, IngestionEvent
+from api.shapes.events import Event
 from api.shapes.jobs import Definition
 from api.shapes.runs import Run
 from api.shapes.subjects import ErasedSubject
 from api.stream.request import TYPES
+from projections.messages import UNKNOWN
 
 router = APIRouter()
 
@@ -24,6 +26,7 @@ _SHAPES: dict[str, tuple[str, type[BaseModel]]] = {
     "repository.ingestion-event": ("event", IngestionEvent),
     "build": ("build", BuildShape),
     "subject.erased": ("subject", ErasedSubject),
+    UNKNOWN: ("event", Event),
 }
 """What messages carry, by the beginning of their type."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from api.stream.frames import job_of
 from domain.errors import InvalidInputError, Issue
 from domain.jobs.run_values import STATUSES
-from projections.messages import Message
+from projections.messages import UNKNOWN, Message
 
 TYPES: tuple[str, ...] = (
     "job.definition.updated",
@@ -17,6 +17,7 @@ TYPES: tuple[str, ...] = (
     "repository.ingestion-event",
     "build.updated",
     "subject.erased",
+    UNKNOWN,
 )
 """Every type of message that tells of an event (contract, section 5)."""
 

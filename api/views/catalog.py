@@ -65,6 +65,8 @@ class CatalogViews:
 
     async def beside(self, step: Step) -> Beside:
         """Return what the stream shows with an event's row; nothing but for apps and builds."""
+        if step.event.unreadable is not None:
+            return NOTHING
         match step.event.subject:
             case "repository":
                 app = repositories.TABLE.own(step.after)

@@ -1,6 +1,6 @@
 """Runs as they are now or were at a position, for routes that show either."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Protocol
@@ -9,7 +9,9 @@ from uuid import UUID
 from typing_extensions import override
 
 from domain.json_values import JsonObject
+from domain.quarantine import Quarantine
 from eventlog.history.as_of import opened
+from eventlog.history.unreadable import with_unreadable_head
 from eventlog.keys.log_files import LogFiles
 from projections import job_definitions, job_runs
 from projections.job_definitions import JobDefinitionRow
@@ -36,6 +38,9 @@ class View(Protocol):
         self, wanted: RunFilter, limit: int, offset: int
     ) -> tuple[list[RunRow], bool]:
         """Return a page of runs, newest first, and whether more follow."""
+
+    async def with_unreadable_head(self, ids: Collection[UUID]) -> set[UUID]:
+        """Return those of the runs whose last event this version of the program cannot read."""
 
     @property
     def position(self) -> int | None:
@@ -68,6 +73,10 @@ class Present(View):
     ) -> tuple[list[RunRow], bool]:
         return await lists.list_runs(self._connection, wanted, limit, offset)
 
+    @override
+    async def with_unreadable_head(self, ids: Collection[UUID]) -> set[UUID]:
+        return await with_unreadable_head(self._connection, ids)
+
 
 @asynccontextmanager
 async def view(
@@ -92,15 +101,32 @@ def meta_of(seen: View) -> JsonObject:
     return {"asOf": seen.position}
 
 
-async def with_jobs(seen: View, runs: Sequence[RunRow]) -> list[JsonObject]:
+async def presented(
+    seen: View, runs: Sequence[RunRow], quarantine: Quarantine
+) -> list[JsonObject]:
+    """Return the runs as clients see them; those that cannot be read say so."""
+    ids = [UUID(run["id"]) for run in runs]
+    unreadable = await seen.with_unreadable_head(ids)
+    shown: list[JsonObject] = []
+    for run_id, run in zip(ids, runs, strict=True):
+        one = job_runs.present(run)
+        if run_id in unreadable or run_id in quarantine:
+            one["quarantined"] = True
+        shown.append(one)
+    return shown
+
+
+async def with_jobs(
+    seen: View, runs: Sequence[RunRow], quarantine: Quarantine
+) -> list[JsonObject]:
     """Return the runs as clients see them, each with its job in brief."""
     ids = {UUID(run["job_definition_id"]) for run in runs}
     jobs = await seen.jobs(list(ids))
     shown: list[JsonObject] = []
-    for run in runs:
+    for run, one in zip(runs, await presented(seen, runs, quarantine), strict=True):
         job_id = UUID(run["job_definition_id"])
         job = jobs[job_id]
-        shown.append({"run": job_runs.present(run), "job": _brief(job)})
+        shown.append({"run": one, "job": _brief(job)})
     return shown
 
 

@@ -18,7 +18,7 @@ from domain.catalog.effects import Effect
 from domain.catalog.following import follow_build, follow_ingestion
 from domain.catalog.repository import Repository
 from domain.clock import Clock
-from domain.errors import InvalidInputError, Issue
+from domain.errors import InvalidInputError, Issue, QuarantinedError
 from domain.jobs import reserved
 from domain.jobs.definition import JobDefinition
 from domain.jobs.launching import Launch, new_run
@@ -26,6 +26,7 @@ from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.ports import Locked
 from domain.schema.deciding import decided
+from domain.quarantine import Quarantine
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -34,6 +35,7 @@ class Source(Protocol):
     """Where aggregates come from; `Jobs` is one."""
 
     clock: Clock
+    quarantine: Quarantine
 
     def new_id(self) -> UUID:
         """Return an id that nobody has."""
@@ -135,6 +137,7 @@ async def _ingestions(
         return []
     ids = {repository_id for _, repository_id in followed}
     repositories = await source.load(Repository, ids, locked)
+    _leave_alone(source, followed)
     chained: list[Aggregate] = []
     for run, repository_id in followed:
         repository = repositories.get(repository_id)
@@ -158,6 +161,20 @@ def _concerning(
         if aggregate_id is not None:
             found.append((run, aggregate_id))
     return found
+
+
+def _leave_alone(source: Source, followed: Iterable[tuple[JobRun, UUID]]) -> None:
+    """Quarantine runs whose app or build cannot be read: half of what they do would be lost.
+
+    Raises:
+        QuarantinedError: there is such a run.
+    """
+    for run, aggregate_id in followed:
+        try:
+            source.quarantine.check([aggregate_id])
+        except QuarantinedError as error:
+            source.quarantine.add(run.id, error.message)
+            raise
 
 
 async def _build_after(
@@ -205,6 +222,7 @@ async def _builds(
         return []
     ids = {build_id for _, build_id in followed}
     builds = await source.load(Build, ids, locked)
+    _leave_alone(source, followed)
     repositories: dict[UUID, Repository] = {}
     if effects:
         owner_ids = [_owner_id(build) for build in builds.values()]
@@ -231,6 +249,7 @@ async def _one(
     if aggregate_id is None:
         return None
     found = await source.load(aggregate_class, [aggregate_id], locked)
+    source.quarantine.check([aggregate_id])
     return found.get(aggregate_id)
 
 

@@ -8,22 +8,39 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from eventsourcing.application import Application
-from eventsourcing.domain import Aggregate
+from eventsourcing.domain import (
+    Aggregate,
+    OriginatorIDError,
+    OriginatorVersionError,
+)
 from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment
 
 from domain import identifiers
 from domain.clock import Clock
-from domain.errors import NotFoundError, VersionConflictError
+from domain.errors import NotFoundError, QuarantinedError, VersionConflictError
 from domain.jobs.definition import JobDefinition
 from domain.jobs.run import JobRun
 from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Saved, Unit
+from domain.quarantine import Quarantine
 
 A = TypeVar("A", bound=Aggregate)
+T = TypeVar("T")
 
 MAX_DECISIONS = 20
 """How often a command decides anew after conflicts. Each conflict means that another command got
 through, so this many in a row on one aggregate is no contention but a fault."""
+
+_UNREADABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    OriginatorIDError,
+    OriginatorVersionError,
+)
+"""What folding a history raises that this program did not write, or that somebody has edited."""
 
 SYSTEM = Origin(actor="system")
 
@@ -47,6 +64,7 @@ class LogApplication(Application[UUID]):
         self.log_port = log
         self.clock = clock
         self.random = random
+        self.quarantine = Quarantine()
         super().__init__()
 
     def construct_env(self, name: str, env: Any = None) -> Environment:  # noqa: ARG002 - the library's signature
@@ -94,6 +112,19 @@ class LogApplication(Application[UUID]):
         decided = await decide()
         return await self.save(*decided, origin=origin)
 
+    async def save_readable(self, save: Callable[[], Awaitable[T]]) -> T:
+        """Do it, and again without what turns out to be unreadable, until nothing does.
+
+        Each time leaves one more in quarantine, so it comes to an end.
+        """
+        while True:
+            known = self.quarantine.found
+            try:
+                return await save()
+            except QuarantinedError:
+                if self.quarantine.found == known:
+                    raise
+
     async def save_under_lock(
         self,
         decide: Callable[[Locked], Awaitable[Sequence[Aggregate]]],
@@ -109,8 +140,13 @@ class LogApplication(Application[UUID]):
         return await self.log_port.append_under_lock(decide_events, origin, claimant)
 
     async def find(self, aggregate_class: type[A], aggregate_id: UUID) -> A | None:
-        """Return the aggregate, None where there is none of this class."""
+        """Return the aggregate, None where there is none of this class.
+
+        Raises:
+            QuarantinedError: this version of the program cannot read it.
+        """
         found = await self.load(aggregate_class, [aggregate_id])
+        self.quarantine.check([aggregate_id])
         return found.get(aggregate_id)
 
     async def load(
@@ -119,17 +155,29 @@ class LogApplication(Application[UUID]):
         ids: Iterable[UUID],
         locked: Locked | None = None,
     ) -> dict[UUID, A]:
-        """Return those of the aggregates that exist and are of this class."""
+        """Return those of the aggregates that exist and are of this class.
+
+        Those that cannot be read are quarantined and left out.
+        """
         if locked is None:
             histories = await self.log_port.events_of(ids)
         else:
             histories = await locked.events_of(ids)
         found: dict[UUID, A] = {}
         for aggregate_id, history in histories.items():
-            aggregate = self._folded(history)
+            aggregate = self._read(aggregate_id, history)
             if isinstance(aggregate, aggregate_class):
                 found[aggregate_id] = aggregate
         return found
+
+    def _read(
+        self, aggregate_id: UUID, history: Iterable[StoredEvent]
+    ) -> Aggregate | None:
+        try:
+            return self._folded(history)
+        except _UNREADABLE as error:
+            self.quarantine.add(aggregate_id, str(error) or repr(error))
+            return None
 
     def _folded(self, history: Iterable[StoredEvent]) -> Aggregate | None:
         """Return what the library's `project_aggregate` does, which looks twice at each event."""

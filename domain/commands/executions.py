@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -11,7 +12,7 @@ from eventsourcing.domain import Aggregate
 from domain.catalog.effects import Effect, effect_issues
 from domain.catalog.units import inputs_of, with_catalog
 from domain.commands.application import LogApplication
-from domain.errors import DomainError, Issue, WorkerBuriedError
+from domain.errors import DomainError, Issue, QuarantinedError, WorkerBuriedError
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
@@ -62,6 +63,12 @@ class Executions:
         Raises:
             WorkerBuriedError: the worker has been declared dead.
         """
+        claim_due = partial(self._claim_due, worker_id, slots)
+        claims = await self._application.save_readable(claim_due)
+        self._hold(worker_id, claims)
+        return claims
+
+    async def _claim_due(self, worker_id: str, slots: int) -> list[Claim]:
         claims: list[Claim] = []
 
         async def decide(locked: Locked) -> list[Aggregate]:
@@ -79,9 +86,8 @@ class Executions:
                 claims.append(claim)
             return await with_catalog(self._application, runs, (), locked)
 
-        claimant = Claimant(worker_id, slots)
+        claimant = Claimant(worker_id, slots, self._application.quarantine.ids)
         await self._application.save_under_lock(decide, _by(worker_id), claimant)
-        self._hold(worker_id, claims)
         return claims
 
     def _hold(self, worker_id: str, claims: Sequence[Claim]) -> None:
@@ -188,6 +194,7 @@ class Executions:
         if known is not None:
             return known
         found = await self._application.load(JobDefinition, [definition_id], locked)
+        self._application.quarantine.check([definition_id])
         spec = found[definition_id].as_pinned(version)
         if len(self._pinned) >= MAX_PINNED:
             self._pinned.clear()
@@ -238,8 +245,15 @@ class Executions:
         run.fail(holder, now, failure, Report(), self._application.random.random)
 
     async def _claim(self, run: JobRun, worker_id: str, locked: Locked) -> Claim:
-        spec = await self.pinned_spec(run.definition_id, run.definition_version, locked)
-        inputs = await inputs_of(self._application, run, locked)
+        application = self._application
+        try:
+            spec = await self.pinned_spec(
+                run.definition_id, run.definition_version, locked
+            )
+            inputs = await inputs_of(application, run, locked)
+        except QuarantinedError as error:
+            application.quarantine.add(run.id, error.message)
+            raise
         holder = run.start(worker_id, locked.now)
         return Claim(run, holder, spec, inputs)
 

@@ -1,6 +1,7 @@
 """`Sweeps`: what becomes of runs that nobody else would end, by time or for want of a worker."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -23,10 +24,14 @@ class Sweeps:
 
     async def expire_overdue(self) -> int:
         """Expire runs whose start deadline is over; return how many."""
+        return await self._application.save_readable(self._expire_overdue)
+
+    async def _expire_overdue(self) -> int:
         expired: list[UUID] = []
+        bypassed = self._application.quarantine.ids
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            overdue = await locked.overdue_run_ids(SWEEP_LIMIT)
+            overdue = await locked.overdue_run_ids(SWEEP_LIMIT, bypassed)
             found = await self._application.load(JobRun, overdue, locked)
             runs = list(found.values())
             for run in runs:
@@ -46,12 +51,19 @@ class Sweeps:
             suspects: ids of workers, each with the sequence at which its heartbeat stands still.
             observer: who says so.
         """
+        recover = partial(self._recover, suspects, observer)
+        return await self._application.save_readable(recover)
+
+    async def _recover(
+        self, suspects: Sequence[tuple[str, int]], observer: str
+    ) -> list[UUID]:
         lost: list[UUID] = []
+        bypassed = self._application.quarantine.ids
 
         async def decide(locked: Locked) -> list[Aggregate]:
             for worker_id, sequence in suspects:
                 await locked.bury_worker(worker_id, sequence)
-            orphaned = await locked.orphaned_run_ids(SWEEP_LIMIT)
+            orphaned = await locked.orphaned_run_ids(SWEEP_LIMIT, bypassed)
             found = await self._application.load(JobRun, orphaned, locked)
             runs = list(found.values())
             for run in runs:

@@ -1,6 +1,6 @@
 """The log and its tables as a command sees them that holds the append lock."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -33,6 +33,8 @@ class Claim:
     @classmethod
     def ask(cls, trip: RoundTrip, claimant: Claimant) -> "Claim":
         """Ask, after `claims.PRESENT`."""
+        if claimant.bypassed:
+            trip.ask(claims.BYPASS, (list(claimant.bypassed),))
         lives = trip.ask(heartbeats.LIVES, (claimant.worker_id,))
         limits, front = claims.first_questions(claimant.slots)
         return cls(lives, trip.ask(limits), trip.ask(front), claimant.slots)
@@ -93,12 +95,16 @@ class LockedLog(Locked):
         return run_ids
 
     @override
-    async def overdue_run_ids(self, limit: int) -> list[UUID]:
-        return await due.overdue(self._connection, self._now, limit)
+    async def overdue_run_ids(
+        self, limit: int, bypassed: Sequence[UUID] = ()
+    ) -> list[UUID]:
+        return await due.overdue(self._connection, self._now, limit, bypassed)
 
     @override
-    async def orphaned_run_ids(self, limit: int) -> list[UUID]:
-        return await heartbeats.orphaned(self._connection, limit)
+    async def orphaned_run_ids(
+        self, limit: int, bypassed: Sequence[UUID] = ()
+    ) -> list[UUID]:
+        return await heartbeats.orphaned(self._connection, limit, bypassed)
 
     @override
     async def subject_key(self, subject: str) -> UUID | None:

@@ -106,7 +106,6 @@ class Archiver:
         """Archive all runs that ended longer ago; yield each file once its events are safe in it.
 
         Raises:
-            FoldError: a run's events cannot be folded.
             ArchiveError: a file cannot be written as the log is.
             OSError: the same, because of the disk.
         """

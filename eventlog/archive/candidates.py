@@ -3,6 +3,7 @@
 The table only proposes them; what it says may be wrong.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,10 +16,12 @@ from domain.clock import from_iso
 from domain.jobs.run_values import FINAL
 from eventlog.database.sql import EVENTS_TABLE
 from projections import job_runs
-from projections.folder import Folder
+from projections.folder import Folder, FoldError
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows, read_value
 from projections.table import ProjectedRow
+
+logger = logging.getLogger(__name__)
 
 RUNS_A_LOOK = 500
 
@@ -94,9 +97,6 @@ async def next_batch(
     """Return the next runs for a file, oldest first, with at most `max_events` events together.
 
     There is at least one run in it if any is left, however many events that has.
-
-    Raises:
-        FoldError: a run's events cannot be folded.
     """
     batch = Batch(after)
     while candidates := await _candidates(connection, limits, batch.after):
@@ -137,10 +137,13 @@ def _values(limits: Limits, after: int) -> dict[str, object]:
 async def _ended_histories(
     connection: Connection, ids: Sequence[UUID], limits: Limits
 ) -> dict[UUID, History]:
-    """Return the histories of those of the runs that really have ended."""
+    """Return the histories of those of the runs that have certainly ended.
+
+    Those that cannot be read stay in the log.
+    """
     histories: dict[UUID, History] = {}
     ended: set[UUID] = set()
-    folder = Folder(job_runs.TABLE)
+    folder = Folder(job_runs.TABLE, _left_in_the_log)
     async with connection.cursor(row_factory=tuple_row) as cursor:
         async for event in cursor.stream(_HISTORIES, {"ids": list(ids)}, binary=True):
             run_id, version, position, topic, state, correlation_id = event
@@ -153,6 +156,10 @@ async def _ended_histories(
                 history.first_correlation_id = correlation_id
     _note_end(ended, folder.end(), limits)
     return {run_id: histories[run_id] for run_id in ended}
+
+
+def _left_in_the_log(error: FoldError) -> None:
+    logger.warning("%s is not archived: %s", error.aggregate_id, error)
 
 
 def _note_end(ended: set[UUID], row: ProjectedRow | None, limits: Limits) -> None:

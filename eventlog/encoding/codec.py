@@ -7,10 +7,11 @@ from uuid import UUID
 import orjson
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
-from eventsourcing.utils import resolve_topic
 
 from domain.clock import from_iso, to_iso
+from domain.errors import UnreadableEventError
 from projections.envelope import decode_state
+from projections.topics import AGGREGATES, event_class
 
 
 class PlainTranscoder(Transcoder):
@@ -34,15 +35,23 @@ class PlainMapper(Mapper[UUID]):
     """
 
     def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
-        """Return the event, upcast to today's shape."""
-        event_class = resolve_topic(stored_event.topic)
+        """Return the event, upcast to today's shape.
+
+        Raises:
+            UnreadableEventError: a newer version of the program wrote it.
+        """
+        known = event_class(stored_event.topic)
         fields: dict[str, Any] = decode_state(stored_event.topic, stored_event.state)
+        # By this the library looks for the class of what the event creates.
+        of = fields.get("originator_topic")
+        if of is not None and of not in AGGREGATES:
+            raise UnreadableEventError(f"the aggregate {of} is unknown to this version")
         for name, value in fields.items():
             if value is not None and _is_time(name):
                 fields[name] = from_iso(value)
         fields["originator_id"] = stored_event.originator_id
         fields["originator_version"] = stored_event.originator_version
-        event: DomainEventProtocol[UUID] = object.__new__(event_class)
+        event: DomainEventProtocol[UUID] = object.__new__(known)
         # The library's way to fill a frozen event.
         object.__setattr__(event, "__dict__", fields)
         return event

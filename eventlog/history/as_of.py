@@ -6,7 +6,7 @@ checkpoint before and from the events between the two, so the cost grows with th
 log.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
@@ -16,6 +16,7 @@ from domain.errors import InvalidInputError, Issue
 from eventlog.database import sql
 from eventlog.history.audit import position_before
 from eventlog.history.run_changes import folded, folded_parts, moved_since
+from eventlog.history.unreadable import with_unreadable_head
 from eventlog.keys.log_files import LogFiles
 from projections import job_definitions, job_runs
 from projections.job_definitions import JobDefinitionRow
@@ -66,6 +67,10 @@ class Past:
         were = await self._as_they_were(job_runs.TABLE, {run_id: row})
         return were.get(run_id)
 
+    async def with_unreadable_head(self, ids: Collection[UUID]) -> set[UUID]:
+        """Return those of the runs whose last event cannot be read, the present one."""
+        return await with_unreadable_head(self._connection, ids)
+
     async def job(self, slug: str) -> JobDefinitionRow | None:
         """Return the definition with this slug, ignoring case, or None where there was none."""
         row = await job_definitions.by_slug(self._connection, slug)
@@ -92,7 +97,8 @@ class Past:
         shown = ids[:limit]
         rows = await rows_by_id(self._connection, job_runs.TABLE, shown)
         were = await self._as_they_were(job_runs.TABLE, rows)
-        return [were[run_id] for run_id in shown], has_more
+        readable = [run_id for run_id in shown if run_id in were]
+        return [were[run_id] for run_id in readable], has_more
 
     async def _page(self, sought: Sought, limit: int, offset: int) -> list[UUID]:
         """Return the ids of a page of runs, and one more where more follow."""

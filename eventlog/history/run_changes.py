@@ -12,6 +12,7 @@ from eventlog.history import statements
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import envelopes
 from projections import job_runs
+from projections.envelope import UNFOLDABLE
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows
 from projections.runs.past import Moved
@@ -101,8 +102,9 @@ async def moved_since(
         connection, files, job_runs.TABLE, list(unknown), position, _status
     )
     for id_, (job_id, created_position) in unknown.items():
-        alone = Moved(job_id, statuses[id_], [created_position])
-        moved.append(alone)
+        status = statuses.get(id_)
+        if status is not None:
+            moved.append(Moved(job_id, status, [created_position]))
     return moved
 
 
@@ -119,7 +121,8 @@ async def folded(
 ) -> dict[UUID, P]:
     """Return the rows of these aggregates as of a position, by the table's fold.
 
-    Those that were not there yet are left out.
+    Those that were not there yet are left out. Where an event cannot be read, the row is as the
+    events before it left it.
     """
     rows: dict[UUID, P] = {}
     if not ids:
@@ -131,9 +134,18 @@ async def folded(
     values = {"ids": list(ids), "position": position}
     found = await read_rows(connection, HistoryRow, statements.HISTORIES_UP_TO, values)
     events = await resolved(connection, files.archive, found, until_then)
+    unreadable: set[UUID] = set()
     for event in await envelopes(connection, files.master_keys, events):
-        before = rows.get(event.aggregate_id)
-        rows[event.aggregate_id] = table.fold(before, event)
+        aggregate_id = event.aggregate_id
+        if event.unreadable is not None:
+            unreadable.add(aggregate_id)
+        if aggregate_id in unreadable:
+            continue
+        before = rows.get(aggregate_id)
+        try:
+            rows[aggregate_id] = table.fold(before, event)
+        except UNFOLDABLE:
+            unreadable.add(aggregate_id)
     return rows
 
 

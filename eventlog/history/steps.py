@@ -5,7 +5,7 @@ So each event is shown with the row before and after it.
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain.jobs.run_values import FINAL
@@ -13,7 +13,7 @@ from domain.personal.marks import erased_from
 from domain.ports import Row
 from eventlog.history.reader import Reader
 from projections import job_runs
-from projections.envelope import Envelope
+from projections.envelope import UNFOLDABLE, Envelope
 from projections.job_runs import RunRow
 from projections.table import ProjectedRow
 from projections.tables import BY_SUBJECT
@@ -27,7 +27,8 @@ needed."""
 class Step:
     """An event, and its aggregate's row before and after it.
 
-    Before its first event there is none; after it is empty where no table shows the aggregate.
+    Before its first event there is none; after it is empty where no table shows the aggregate, and
+    where the event is unreadable, which it also is if one before it was.
     """
 
     event: Envelope
@@ -42,6 +43,7 @@ class Replay:
         self._reader = reader
         self._max_rows = max_rows
         self._rows: OrderedDict[UUID, ProjectedRow] = OrderedDict()
+        self._unreadable: OrderedDict[UUID, str] = OrderedDict()
 
     async def steps(self, events: Sequence[Envelope]) -> list[Step]:
         """Return the events, which must come in log order, as steps."""
@@ -51,13 +53,17 @@ class Replay:
         # Not before: the chunk's later events need the rows of all of it.
         while len(self._rows) > self._max_rows:
             self._rows.popitem(last=False)
+        while len(self._unreadable) > self._max_rows:
+            self._unreadable.popitem(last=False)
         return steps
 
     async def _recall(self, events: Sequence[Envelope]) -> None:
         """Fold what came before, for aggregates whose row is not at hand."""
         firsts: dict[UUID, int] = {}
         for event in events:
-            firsts.setdefault(event.aggregate_id, event.version)
+            known = event.subject in BY_SUBJECT
+            if known and event.aggregate_id not in self._unreadable:
+                firsts.setdefault(event.aggregate_id, event.version)
         missing: dict[UUID, int] = {}
         for key, version in firsts.items():
             if self._version(key) != version - 1:
@@ -71,9 +77,9 @@ class Replay:
             if not part:
                 return
             for event in part:
-                self._rows[event.aggregate_id] = self._fold(event)
+                self._fold(event)
             for key, (_, before) in wanted.items():
-                if self._version(key) == before - 1:
+                if key in self._unreadable or self._version(key) == before - 1:
                     del missing[key]
 
     async def _forget_erased(self, events: Sequence[Envelope]) -> None:
@@ -101,18 +107,31 @@ class Replay:
             return 0
         return row["aggregate_version"]
 
-    def _fold(self, event: Envelope) -> ProjectedRow:
-        before = self._rows.get(event.aggregate_id)
-        return BY_SUBJECT[event.subject].fold(before, event)
+    def _fold(self, event: Envelope) -> str | None:
+        """Fold the event onto its row; return why that cannot be done, if so."""
+        key = event.aggregate_id
+        before = self._rows.pop(key, None)
+        why = self._unreadable.get(key, event.unreadable)
+        if why is None:
+            try:
+                self._rows[key] = BY_SUBJECT[event.subject].fold(before, event)
+            except UNFOLDABLE as error:
+                why = repr(error)
+        if why is not None:
+            self._unreadable[key] = why
+        return why
 
     def _step(self, event: Envelope) -> Step:
         # That events were archived moves no row, and changes nothing to be seen.
         if event.subject not in BY_SUBJECT:
             return Step(event, None, {})
-        before = self._rows.pop(event.aggregate_id, None)
-        after = BY_SUBJECT[event.subject].fold(before, event)
-        if after.get("status") not in FINAL:  # What is final never changes again.
-            self._rows[event.aggregate_id] = after
+        before = self._rows.get(event.aggregate_id)
+        why = self._fold(event)
+        if why is not None:
+            return Step(replace(event, unreadable=why), None, {})
+        after = self._rows[event.aggregate_id]
+        if after.get("status") in FINAL:  # What is final never changes again.
+            del self._rows[event.aggregate_id]
         return Step(event, before, after)
 
 

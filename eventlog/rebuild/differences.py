@@ -26,13 +26,15 @@ class Difference:
         columns: what differs, as the database writes it: expected and found; None is SQL's NULL.
             Empty where the row is missing or extra.
         events: position and topic of each event behind it, in order.
+        reason: why nothing can be said about the row, where it is unreadable.
     """
 
     table: str
     key: str
-    kind: Literal["missing", "extra", "differs"]
+    kind: Literal["missing", "extra", "differs", "unreadable"]
     columns: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     events: Sequence[tuple[int, str]] = ()
+    reason: str | None = None
 
     def present(self) -> JsonObject:
         """Return the difference for programs."""
@@ -42,13 +44,16 @@ class Difference:
         events: list[Json] = []
         for position, topic in self.events:
             events.append({"position": position, "type": topic})
-        return {
+        shown: JsonObject = {
             "table": self.table,
             "key": self.key,
             "kind": self.kind,
             "columns": columns,
             "events": events,
         }
+        if self.reason is not None:
+            shown["reason"] = self.reason
+        return shown
 
 
 class DifferenceRow(TypedDict):

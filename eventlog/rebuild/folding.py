@@ -94,7 +94,8 @@ async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
     try:
         return await states
     except CiphertextError as error:
-        raise FoldError(f"the log cannot be folded: {error}") from None
+        message = f"the log cannot be folded: {error}"
+        raise FoldError(None, message) from None
 
 
 def _fold_row(

@@ -13,7 +13,6 @@ from typing import cast
 from uuid import UUID
 
 import orjson
-from eventsourcing.utils import TopicError
 
 from domain.json_values import JsonObject
 from eventlog.archive.reading import events_between
@@ -23,7 +22,7 @@ from eventlog.database.operators import Progress, operator_session
 from eventlog.encoding.columns import FIRST, RawRow, raw_cursor
 from eventlog.encoding.document import read_event
 from eventlog.rebuild.statements import NEXT_RANGE, NEXT_STATELESS_RANGE
-from projections.envelope import decode_state
+from projections.envelope import UNFOLDABLE, decode_state
 from projections.histories.causes import MOST_OPEN
 from projections.histories.checker import SUBJECTS, Checker
 from projections.histories.event import Finding, LoggedEvent, Report
@@ -126,7 +125,7 @@ def _data(topic: str, state: bytes) -> JsonObject:
         data = orjson.loads(state)
         if "class_version" in data:
             data = decode_state(topic, state)
-    except (KeyError, TypeError, ValueError, AttributeError, TopicError):
+    except UNFOLDABLE:
         return {}
     if isinstance(data, dict):
         return data

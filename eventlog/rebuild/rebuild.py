@@ -173,11 +173,26 @@ async def _compare(
         operator_session(database) as log,
         snapshot(database, log, session, [table]) as moment,
     ):
-        events, rows = await stage(moment, table, progress)
+        staged = await stage(moment, table, progress)
+        rows = staged.rows
         progress(f"{table.name}: comparing", 0, rows)
         cursor = await session.execute(staging.note_differing_sql(table))
+        # What cannot be read stays as whoever could read it has left it.
+        left_out = staged.unreadable_keys
+        leaving = await session.execute(
+            f"DELETE FROM {staging.differing(table)} WHERE {table.key} = ANY(%s::uuid[])",
+            (list(left_out),),
+        )
+        differing = cursor.rowcount - leaving.rowcount
         progress(f"{table.name}: comparing", rows, rows)
-        checked = Checked(table.name, moment.position, events, rows, cursor.rowcount)
+        checked = Checked(
+            table.name,
+            moment.position,
+            staged.events,
+            rows,
+            differing,
+            len(left_out),
+        )
     await session.execute(
         f"DROP TABLE {staging.expected(table)}; ANALYZE {staging.differing(table)}"
     )

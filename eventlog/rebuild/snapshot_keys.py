@@ -59,9 +59,8 @@ class SnapshotKeys:
                 decrypt(aggregate_id, fields, keys),
             )
         except CiphertextError as error:
-            raise FoldError(
-                f"the log cannot be folded at position {position}: {error}"
-            ) from None
+            message = f"the log cannot be folded at position {position}: {error}"
+            raise FoldError(aggregate_id, message) from None
 
     async def _key(self, key_id: str) -> bytes | None:
         session = self._session

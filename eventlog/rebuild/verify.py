@@ -5,7 +5,7 @@ Both are read in one snapshot, however busily the service goes on writing.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -24,9 +24,9 @@ from eventlog.rebuild import staging, statements
 from eventlog.rebuild.differences import Difference, differences
 from eventlog.rebuild.snapshot_keys import SnapshotKeys
 from projections import job_runs
-from projections.folder import Folder, Stored, topic_prefix
+from projections.folder import Folder, FoldError, Stored, topic_prefix
 from projections.rows import Connection, read_one, read_value
-from projections.table import Table
+from projections.table import ProjectedRow, Table
 
 ROWS_A_WRITE = 500
 EVENTS_A_READ = 100
@@ -42,6 +42,8 @@ class Checked:
         events: folded for it.
         rows: that it must have.
         differences: how many rows are not as they must be.
+        unreadable: how many rows nothing can be said about, because this version of the program
+            cannot read their events.
     """
 
     table: str
@@ -49,6 +51,26 @@ class Checked:
     events: int
     rows: int
     differences: int
+    unreadable: int = 0
+
+    @property
+    def is_equal(self) -> bool:
+        """Return whether the table is certainly equal to the log."""
+        return not self.differences and not self.unreadable
+
+
+@dataclass
+class Staged:
+    """What was laid beside a table: of so many events, so many rows, and those left out."""
+
+    events: int = 0
+    rows: int = 0
+    unreadable: list[FoldError] = field(default_factory=list)
+
+    @property
+    def unreadable_keys(self) -> set[str]:
+        """The ids of the aggregates that are left out."""
+        return {str(error.aggregate_id) for error in self.unreadable}
 
 
 @dataclass(frozen=True)
@@ -77,10 +99,9 @@ async def verify(
     report: Callable[[Difference], None],
     progress: Progress,
 ) -> list[Checked]:
-    """Compare the tables with the log, and report each difference.
+    """Compare the tables with the log, and report each difference and what cannot be read.
 
     Raises:
-        FoldError: the log cannot be folded.
         ArchiveError: an archive cannot be read.
     """
     async with (
@@ -127,18 +148,14 @@ _MAY_IDLE = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
 """One session waits while the other one works."""
 
 
-async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int, int]:
-    """Fold the table's events into its expected rows; return how many events and rows there are.
-
-    Raises:
-        FoldError: the log cannot be folded.
-    """
+async def stage(moment: Snapshot, table: Table, progress: Progress) -> Staged:
+    """Fold the table's events into its expected rows; return what came of it."""
     values = {"prefix": topic_prefix(table)}
     total = await _estimate(moment.log, statements.FOLD_ALL, values)
-    folder = Folder(table)
+    staged = Staged()
+    folder = Folder(table, staged.unreadable.append)
     line = staging.copy_line(table)
     copying = staging.copy_sql(table, staging.expected(table)).encode()
-    events = rows = 0
     lines: list[str] = []
     async with (
         moment.log.cursor(row_factory=tuple_row) as cursor,
@@ -147,24 +164,32 @@ async def stage(moment: Snapshot, table: Table, progress: Progress) -> tuple[int
         aclosing(_stream(cursor, values)) as stream,
     ):
         async for stored in stream:
-            event = stored
-            if event[1] == 1 and event[4].startswith(MARK):
-                event = await moment.keys.plain(stored)
-            row = folder.add(event)
-            events += 1
+            row = await _fold(moment, folder, stored)
+            staged.events += 1
             if row is not None:
                 lines.append(line(row))
             if len(lines) >= ROWS_A_WRITE:
                 await copy.write("".join(lines))
-                rows += len(lines)
+                staged.rows += len(lines)
                 lines.clear()
-                progress(f"{table.name}: folding", events, max(events, total))
+                done = staged.events
+                progress(f"{table.name}: folding", done, max(done, total))
         row = folder.end()
         if row is not None:
             lines.append(line(row))
         await copy.write("".join(lines))
-    progress(f"{table.name}: folding", events, events)
-    return events, rows + len(lines)
+    progress(f"{table.name}: folding", staged.events, staged.events)
+    staged.rows += len(lines)
+    return staged
+
+
+async def _fold(moment: Snapshot, folder: Folder, event: Stored) -> ProjectedRow | None:
+    if event[1] == 1 and event[4].startswith(MARK):
+        try:
+            event = await moment.keys.plain(event)
+        except FoldError as error:
+            return folder.give_up(event, error)
+    return folder.add(event)
 
 
 def _stream(
@@ -196,14 +221,22 @@ async def _check(
     report: Callable[[Difference], None],
     progress: Progress,
 ) -> Checked:
-    events, rows = await stage(moment, table, progress)
+    staged = await stage(moment, table, progress)
+    rows = staged.rows
+    for error in staged.unreadable:
+        key = str(error.aggregate_id)
+        report(Difference(table.name, key, "unreadable", reason=str(error)))
     progress(f"{table.name}: comparing", 0, rows)
     found = 0
+    left_out = staged.unreadable_keys
     async for difference in differences(moment.tables, moment.archive, table):
-        report(difference)
-        found += 1
+        if difference.key not in left_out:
+            report(difference)
+            found += 1
     progress(f"{table.name}: comparing", rows, rows)
-    return Checked(table.name, moment.position, events, rows, found)
+    return Checked(
+        table.name, moment.position, staged.events, rows, found, len(left_out)
+    )
 
 
 async def lay_out_archives(connection: Connection, archive: Path | None) -> None:

@@ -4,12 +4,14 @@ It is no projection: a heartbeat is not worth an event. That a worker was lost i
 (`job_run.attempt_lost`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
+from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
 from projections.rows import Connection, read_ids, read_rows
 
@@ -30,8 +32,13 @@ class Heartbeat:
 class Heartbeats:
     """Reads and writes heartbeats."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        quarantine: Quarantine | None = None,
+    ) -> None:
         self._pool = pool
+        self._quarantine = quarantine or Quarantine()
 
     async def register(
         self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int
@@ -62,9 +69,9 @@ class Heartbeats:
             )
 
     async def any_orphaned(self) -> bool:
-        """Return whether any run is held by a worker that does not live."""
+        """Return whether any run that can be read is held by a worker that does not live."""
         async with borrowed(self._pool) as connection:
-            found = await orphaned(connection, 1)
+            found = await orphaned(connection, 1, self._quarantine.ids)
         return bool(found)
 
     async def living(self) -> list[Heartbeat]:
@@ -108,10 +115,14 @@ _ORPHANED = """
       AND NOT EXISTS (
           SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
       )
+      AND NOT run.id = ANY((SELECT %(bypassed)s::uuid[]))
     LIMIT %(limit)s
 """
 
 
-async def orphaned(connection: Connection, limit: int) -> list[UUID]:
-    """Return running runs whose worker is not among the living."""
-    return await read_ids(connection, _ORPHANED, {"limit": limit})
+async def orphaned(
+    connection: Connection, limit: int, bypassed: Sequence[UUID] = ()
+) -> list[UUID]:
+    """Return running runs, but none of these, whose worker is not among the living."""
+    values = {"limit": limit, "bypassed": list(bypassed)}
+    return await read_ids(connection, _ORPHANED, values)

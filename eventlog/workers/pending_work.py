@@ -6,6 +6,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.clock import from_iso
 from domain.ports import Row
+from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Listener
 from eventlog.history.checkpoints import Checkpoints
@@ -18,9 +19,14 @@ class Work:
     """Implements `worker.lifecycle.ports.Work`."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[Connection], files: LogFiles, listener: Listener
+        self,
+        pool: AsyncConnectionPool[Connection],
+        files: LogFiles,
+        listener: Listener,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._pool = pool
+        self._quarantine = quarantine or Quarantine()
         self._signal = listener.signal()
         self._checkpoints = Checkpoints(pool, files)
 
@@ -57,7 +63,7 @@ class Work:
 
     async def _next_due(self) -> Row:
         async with borrowed(self._pool) as connection:
-            return await due.next_due(connection)
+            return await due.next_due(connection, self._quarantine.ids)
 
 
 def _seconds_until(moment: object, row: Row) -> float | None:

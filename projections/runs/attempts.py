@@ -21,6 +21,8 @@ def attempts(history: Iterable[Envelope]) -> list[JsonObject]:
     """
     entries: list[JsonObject] = []
     for event in history:
+        if event.unreadable is not None:
+            continue
         if event.topic == "job_run.started":
             entries.append(_started(event))
         elif entries and event.data.get("execution") == entries[-1]["execution"]:

@@ -43,9 +43,17 @@ LEVELS = """
 are a range of the index; among all, they would be sought between those that are planned for
 later."""
 
-_DUE = """
+BYPASS = "SELECT set_config('apphub.bypassed', %s::uuid[]::text, true)"
+"""Names the runs that are passed over for the rest of the transaction."""
+
+_NOT_BYPASSED = """
+    NOT coalesce(
+        id = ANY((SELECT nullif(current_setting('apphub.bypassed', true), '')::uuid[])), false)
+"""
+
+_DUE = f"""
     SELECT id, job_definition_id, concurrency_value, priority, scheduled_at FROM job_runs
-    WHERE status = 'pending' AND scheduled_at <= %(now)s
+    WHERE status = 'pending' AND scheduled_at <= %(now)s AND {_NOT_BYPASSED}
       AND (execution > 0 OR start_deadline_at IS NULL OR start_deadline_at > %(now)s)
 """
 

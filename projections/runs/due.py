@@ -1,5 +1,6 @@
 """What workers ask of runs: which are due, which must end."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,14 +9,17 @@ from typing_extensions import ReadOnly, TypedDict
 from projections.rows import Connection, read_ids, read_one
 from projections.runs.claims import LEVELS
 
+_NOT_BYPASSED = "NOT id = ANY((SELECT %(bypassed)s::uuid[]))"
+
 NEXT_DUE = f"""
     {LEVELS}
     SELECT min(first.scheduled_at) AS next_at, clock_timestamp() AS now,
         (SELECT min(start_deadline_at) FROM job_runs
-         WHERE status = 'pending' AND execution = 0 AND start_deadline_at IS NOT NULL)
-            AS next_deadline_at
+         WHERE status = 'pending' AND execution = 0 AND start_deadline_at IS NOT NULL
+           AND {_NOT_BYPASSED}) AS next_deadline_at
     FROM level CROSS JOIN LATERAL (
         SELECT scheduled_at FROM job_runs WHERE status = 'pending' AND priority = level.priority
+          AND {_NOT_BYPASSED}
         ORDER BY scheduled_at LIMIT 1
     ) AS first
 """
@@ -29,14 +33,19 @@ class NextDue(TypedDict):
     now: ReadOnly[str]
 
 
-async def next_due(connection: Connection) -> NextDue:
-    """Return when the next pending run is due, and when the next start deadline is over."""
-    return await read_one(connection, NextDue, NEXT_DUE)
+async def next_due(connection: Connection, bypassed: Sequence[UUID] = ()) -> NextDue:
+    """Return when the next pending run is due, and when the next start deadline is over.
+
+    Some runs may be passed over.
+    """
+    values = {"bypassed": list(bypassed)}
+    return await read_one(connection, NextDue, NEXT_DUE, values)
 
 
-OVERDUE = """
+OVERDUE = f"""
     SELECT id FROM job_runs
     WHERE status = 'pending' AND execution = 0 AND start_deadline_at <= %(now)s
+      AND {_NOT_BYPASSED}
     ORDER BY start_deadline_at LIMIT %(limit)s
 """
 
@@ -47,9 +56,12 @@ CANCEL_REQUESTED = """
 """
 
 
-async def overdue(connection: Connection, now: datetime, limit: int) -> list[UUID]:
-    """Return pending runs that never started and whose start deadline is over."""
-    return await read_ids(connection, OVERDUE, {"now": now, "limit": limit})
+async def overdue(
+    connection: Connection, now: datetime, limit: int, bypassed: Sequence[UUID] = ()
+) -> list[UUID]:
+    """Return pending runs, but none of these, that never started and no longer may."""
+    values = {"now": now, "limit": limit, "bypassed": list(bypassed)}
+    return await read_ids(connection, OVERDUE, values)
 
 
 async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]:

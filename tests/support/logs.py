@@ -90,7 +90,7 @@ async def parts(
             Reader(pool, files),
             pool,
             files,
-            Heartbeats(pool),
+            Heartbeats(pool, jobs.quarantine),
             Subjects(jobs),
         )
     finally:

@@ -60,7 +60,7 @@ async def working(
         executions or part.executions,
         part.sweeps,
         heartbeats or part.heartbeats,
-        Work(part.pool, part.files, listener),
+        Work(part.pool, part.files, listener, part.jobs.quarantine),
         executor,
         packages,
         DirectoryLogs(logs),

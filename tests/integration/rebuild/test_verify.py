@@ -1,6 +1,7 @@
 """`verify` finds every difference between tables and log, and nothing else, under load too."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,6 @@ from eventlog.rebuild import statements as rebuild_statements
 from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.verify import Checked, verify
-from projections.folder import FoldError
 from projections.table import Table
 from projections.tables import TABLES
 from tests.recorded_logs import files
@@ -31,7 +31,7 @@ async def differences(
 ) -> tuple[Found, list[Checked]]:
     found: Found = []
     checked = await verify(Database(url), tables, found.append, lambda *_: None)
-    assert sum(one.differences for one in checked) == len(found)
+    assert sum(one.differences + one.unreadable for one in checked) == len(found)
     return found, checked
 
 
@@ -276,18 +276,23 @@ async def test_a_log_that_cannot_be_folded_is_said_with_the_event(
         connection.execute(
             "UPDATE jobs_events SET state = '{}' WHERE topic = 'job_run.attempt_lost'"
         )
-        with pytest.raises(
-            FoldError, match=r"job_run\.attempt_lost, version 3 of .*KeyError"
-        ):
-            await find(filled_url)
+        assert re.search(
+            r"job_run\.attempt_lost, version 3 of .*KeyError",
+            await unreadable(filled_url),
+        )
         connection.execute(
             "DELETE FROM jobs_events WHERE topic = 'job_run.attempt_lost'"
         )
         connection.execute(
             "DELETE FROM jobs_events WHERE topic = 'job_run.cancel_requested'"
         )
-        with pytest.raises(
-            FoldError,
-            match=r"job_run\.canceled, version 4 of .* what comes before it has version 2",
-        ):
-            await find(filled_url)
+        assert re.search(
+            r"job_run\.canceled, version 4 of .* what comes before it has version 2",
+            await unreadable(filled_url),
+        )
+
+
+async def unreadable(url: str) -> str:
+    """Return why rows cannot be read."""
+    found = await find(url)
+    return "\n".join(str(one.reason) for one in found if one.kind == "unreadable")
