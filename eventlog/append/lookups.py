@@ -18,6 +18,7 @@ from eventlog.append.running_rows import RunningRows
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import plain_states
+from eventlog.rebuild.versions import MENDED, Mended
 from projections.rows import Connection, as_rows
 from projections.table import Table, select_sql
 from projections.tables import BY_SUBJECT
@@ -74,6 +75,7 @@ class Finder:
         self._connection = connection
         self._heads = Answer()
         self._positions = Answer()
+        self._mended: Answer | None = None
         self._tables: list[tuple[Table, Answer]] = []
 
     def needs_of(self, units: Sequence[Unit]) -> Needs:
@@ -124,6 +126,8 @@ class Finder:
                 table = BY_SUBJECT[subject]
                 answer = trip.ask(select_sql(table), (unknown,))
                 self._tables.append((table, answer))
+        if self._kept:
+            self._mended = trip.ask(MENDED)
 
     def take(self) -> None:
         """Read the answers to what was asked.
@@ -146,6 +150,10 @@ class Finder:
             for projected in answer.rows:
                 aggregate_id = table.id_of(projected)
                 found.rows[aggregate_id] = projected
+        if self._mended is not None:
+            times = [row["version"] for row in as_rows(Mended, self._mended.rows)]
+            self._running.check(sum(times))
+            self._mended = None
         for aggregate_id in self._kept:
             head = found.heads[aggregate_id]
             kept = self._running.row(aggregate_id, head.version)

@@ -23,6 +23,7 @@ class RunningRows:
 
     def __init__(self) -> None:
         self._rows: dict[UUID, Row] = {}
+        self._mended: int | None = None
 
     def note(self, rows: Mapping[UUID, Row]) -> None:
         """Take in rows as a transaction that is committed has left them."""
@@ -34,6 +35,16 @@ class RunningRows:
         while len(self._rows) > MOST:
             oldest = next(iter(self._rows))
             del self._rows[oldest]
+
+    def check(self, mended: int) -> None:
+        """Forget all if rows have been mended since the last time: some were wrong before.
+
+        Args:
+            mended: how often that happened, as read under the lock.
+        """
+        if mended != self._mended:
+            self._rows.clear()
+            self._mended = mended
 
     def knows(self, aggregate_id: UUID) -> bool:
         """Return whether there is a row."""

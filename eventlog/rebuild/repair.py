@@ -23,6 +23,7 @@ from eventlog.database import sql
 from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild import staging
 from eventlog.rebuild.folding import fold_on
+from eventlog.rebuild.versions import NOTE_MENDING
 from projections.folder import topic_prefix
 from projections.rows import Connection, read_ids, read_rows, read_value
 from projections.table import ProjectedRow, Table
@@ -114,6 +115,7 @@ class Mender:
                 await connection.execute(sql.BEGIN)
                 await connection.execute(sql.LOCK)
                 begun = await connection.execute(sql.MOMENT)
+                await connection.execute(NOTE_MENDING)
                 await connection.execute(
                     _delete_sql(table, all_rows=leave_first), values
                 )

@@ -74,3 +74,22 @@ async def record_version(connection: Connection, table: Table) -> None:
         " SET version = excluded.version, written_at = clock_timestamp()",
         {"name": table.name, "version": table.version},
     )
+
+
+_MENDING = "mended batches"
+
+NOTE_MENDING = f"""
+    INSERT INTO projection_versions (name, version) VALUES ('{_MENDING}', 1)
+    ON CONFLICT (name) DO UPDATE SET version = projection_versions.version % 2147483647 + 1
+"""
+"""To be executed, under the append lock, with whatever mends rows: whoever keeps rows of its own
+notices by `MENDED` that they may have been wrong."""
+
+MENDED = f"SELECT version FROM projection_versions WHERE name = '{_MENDING}'"
+"""How often rows have been mended; no row where they never were."""
+
+
+class Mended(TypedDict):
+    """The row of `MENDED`."""
+
+    version: ReadOnly[int]
