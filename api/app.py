@@ -94,6 +94,7 @@ def _readiness(service: Service, hub: Hub) -> Readiness:
 async def _hub(service: Service) -> AsyncIterator[Hub]:
     hub = Hub(service.reader, service.listener, service.views)
     await hub.start(service.supervision)
+    service.continuity.on_break(hub.end_all)
     try:
         yield hub
     finally:

@@ -20,6 +20,7 @@ from eventlog.append.postgres_log import PostgresLog
 from eventlog.append.recorder import LogFactory
 from eventlog.append.writer import Writer
 from eventlog.database.clock import DatabaseClock
+from eventlog.database.continuity import Continuity
 from eventlog.database.listener import Listener
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
@@ -53,6 +54,7 @@ class Service:
     executions: Executions
     sweeps: Sweeps
     reader: Reader
+    continuity: Continuity
     listener: Listener
     heartbeats: Heartbeats
     run_logs: RunLogs
@@ -81,6 +83,9 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         jobs = Jobs(factory, log, clock, random.SystemRandom())
         stack.callback(jobs.close)
         await jobs.seed()
+        executions = Executions(jobs)
+        database.continuity.on_doubt(jobs.forget)
+        database.continuity.on_doubt(executions.forget)
         logs = run_logs(settings.logs_store, settings.data_dir)
         build_logs = BuildLogs(logs)
         yield Service(
@@ -91,9 +96,10 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             jobs=jobs,
             catalog=Catalog(jobs),
             subjects=Subjects(jobs),
-            executions=Executions(jobs),
+            executions=executions,
             sweeps=Sweeps(jobs),
-            reader=Reader(pool, files),
+            reader=Reader(pool, files, database.continuity),
+            continuity=database.continuity,
             listener=listener,
             heartbeats=Heartbeats(pool, jobs.quarantine),
             run_logs=logs,

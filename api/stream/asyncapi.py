@@ -89,6 +89,7 @@ async def describe(request: Request) -> JsonAnswer:
 def document(host: str, version: str) -> Schema:
     """Return the AsyncAPI document."""
     of_events = [*TYPES, "connection.ack", "heartbeat"]
+    server_sent = [*of_events, "connection.ended"]
     _, shapes = models_json_schema(
         [(model, "serialization") for _, model in _SHAPES.values()],
         ref_template="#/components/schemas/{model}",
@@ -109,7 +110,7 @@ def document(host: str, version: str) -> Schema:
             "ws": _channel(
                 "/ws", "ws", [*of_events, "ping", "pong"], {"ws": _binding("0.1.0")}
             ),
-            "events": _channel("/events/stream", "http", of_events, {}),
+            "events": _channel("/events/stream", "http", server_sent, {}),
         },
         "operations": {
             "tell": _operation("send", "ws", of_events),
@@ -121,7 +122,7 @@ def document(host: str, version: str) -> Schema:
                 },
             },
             "tellServerSent": {
-                **_operation("send", "events", of_events),
+                **_operation("send", "events", server_sent),
                 "summary": _SERVER_SENT,
                 "bindings": {"http": _binding("0.3.0")},
             },
@@ -137,10 +138,14 @@ def _messages() -> dict[str, Schema]:
         "logId": {"type": "string", "format": "uuid"},
         "head": _POSITION,
     }
+    why = _object({"reason": {"type": "string"}})
     ack = _object({**log, "after": _POSITION}, optional=("after",))
     return {
         **{kind: _message(kind, _event(kind)) for kind in TYPES},
         "connection.ack": _message("connection.ack", _told("connection.ack", ack)),
+        "connection.ended": _message(
+            "connection.ended", _told("connection.ended", why)
+        ),
         "heartbeat": _message("heartbeat", _told("heartbeat", now, position=_POSITION)),
         "pong": _message("pong", _told("pong", now, position=_POSITION)),
         "ping": {

@@ -118,6 +118,14 @@ def ack(log_id: str, head: int, start: int, after: int | None) -> Frame:
     return Frame(kind, _text(message), start)
 
 
+def ended(reason: str) -> Frame:
+    """Return the last message of a connection that cannot be resumed, where no code can say so."""
+    now = _now()
+    kind = "connection.ended"
+    message: JsonObject = {"type": kind, "data": {"reason": reason}, "emittedAt": now}
+    return Frame(kind, _text(message), None)
+
+
 def heartbeat(position: int) -> Frame:
     """Return the sign of life: this client has been served up to the position."""
     return _sign_of_life("heartbeat", position)

@@ -48,7 +48,11 @@ already have read some. Without a backlog nobody waits for anybody."""
 
 
 class Subscriber:
-    """One client's share: a bounded queue of what is still to be sent to it."""
+    """One client's share: a bounded queue of what is still to be sent to it.
+
+    Attributes:
+        ended: why it gets no more and cannot resume, if so.
+    """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
@@ -56,6 +60,7 @@ class Subscriber:
         self._characters = 0
         self._news = asyncio.Event()
         self._too_slow = asyncio.Event()
+        self.ended: str | None = None
         self._passed = 0
         self._served = 0
         self._in_hand: int | None = None
@@ -95,6 +100,12 @@ class Subscriber:
             self._news.set()
         self._passed = delivery.position
 
+    def end(self, reason: str) -> None:
+        """Give it nothing more, for this reason."""
+        self.ended = reason
+        self._waiting.clear()
+        self._too_slow.set()
+
     def is_full(self, share: float = 1.0) -> bool:
         """Return whether this share of the queue is in use."""
         return (
@@ -122,7 +133,7 @@ class Subscriber:
         return frames
 
     async def fell_behind(self) -> None:
-        """Wait until the client is too slow, perhaps for ever."""
+        """Wait until the client is too slow or gets no more, perhaps for ever."""
         await self._too_slow.wait()
 
 
@@ -138,7 +149,9 @@ class Hub:
         self._reader = reader
         self._views = views
         self._signal = listener.signal()
+        self._opened: set[Subscriber] = set()
         self._subscribers: set[Subscriber] = set()
+        self._is_another = False
         self._joined = asyncio.Event()
         self._skips: deque[float] = deque([0.0] * SKIPS_A_SECOND, SKIPS_A_SECOND)
         self._task: Supervised | None = None
@@ -161,6 +174,20 @@ class Hub:
         if self._task is not None:
             await self._task.end()
 
+    def open(self, subscriber: Subscriber) -> None:
+        """Take in a subscriber that may join later."""
+        self._opened.add(subscriber)
+
+    def end_all(self, reason: str) -> None:
+        """End all streams: the log is not the one that they were told of."""
+        self._is_another = True
+        self.head = 0
+        for subscriber in self._opened:
+            subscriber.end(reason)
+        self._opened.clear()
+        self._subscribers.clear()
+        self._joined.set()
+
     def join(self, subscriber: Subscriber) -> int:
         """Tell the subscriber of every event from now on.
 
@@ -180,11 +207,16 @@ class Hub:
 
     def leave(self, subscriber: Subscriber) -> None:
         """Tell the subscriber nothing more, if it had joined."""
+        self._opened.discard(subscriber)
         self._subscribers.discard(subscriber)
 
     async def _follow(self) -> None:
         replay = Replay(self._reader)
         while True:
+            if self._is_another:
+                self._is_another = False
+                self.log_id = await patiently(self._reader.log_id)
+                replay = Replay(self._reader)
             if not self._subscribers:
                 await self._skip()
                 # Rows that nobody needs may be of subjects that are being erased.
@@ -243,7 +275,8 @@ class Hub:
             size = delivery.size
             for subscriber in self._subscribers:
                 subscriber.offer(delivery)
-        self.head = step.event.position
+        if not self._is_another:
+            self.head = step.event.position
         return size
 
     async def _let_clients_read(self) -> None:

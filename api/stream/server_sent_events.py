@@ -15,6 +15,7 @@ from api.http.dependencies import MayRead
 from api.http.limits import LAST_WORDS_S
 from api.http.wire import abort
 from api.shapes.base import failures
+from api.stream.frames import ended
 from api.stream.request import Wanted, wanted_of
 from api.stream.sessions import Stream, Streams
 from runtime.background_tasks import until_one_ends
@@ -62,9 +63,12 @@ class EventStream(Response):
                 stream.fell_behind(),
                 self._closing.wait(),
             )
+        last = b""
+        if stream.ended is not None:
+            last = ended(stream.ended).server_sent
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
-                await send(_chunk(b"", more=False))
+                await send(_chunk(last, more=False))
                 return
         await abort(scope, receive)
 

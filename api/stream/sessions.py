@@ -76,6 +76,7 @@ class Streams:
         if wanted.after is None:
             await self.hub.look()
         subscriber = Subscriber(wanted.selection)
+        self.hub.open(subscriber)
         try:
             yield Stream(self, subscriber, wanted)
         finally:
@@ -112,8 +113,13 @@ class Stream:
             return self._subscriber.position
         return self._read_up_to
 
+    @property
+    def ended(self) -> str | None:
+        """Why the client gets no more and cannot resume, if so."""
+        return self._subscriber.ended
+
     async def fell_behind(self) -> None:
-        """Wait until the client is too slow, perhaps for ever.
+        """Wait until the client is too slow or gets no more, perhaps for ever.
 
         While it reads the log by itself, it never is.
         """

@@ -60,6 +60,8 @@ async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
         await until_one_ends(
             connection.send_messages(), connection.answer_pings(), opened.fell_behind()
         )
+        if opened.ended is not None:
+            return POLICY_VIOLATION, f"{opened.ended}: read anew what you need"
         return TRY_AGAIN_LATER, f"too slow: connect again with after={opened.position}"
 
 

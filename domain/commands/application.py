@@ -75,6 +75,10 @@ class LogApplication(Application[UUID]):
         """Return the factory that the composition root built."""
         return self._given_factory
 
+    def forget(self) -> None:
+        """Forget what is remembered of the log: it may be another one."""
+        self.quarantine.clear()
+
     async def definition(self, definition_id: UUID) -> JobDefinition:
         """Return a definition with all its versions, or raise NotFoundError `job_not_found`."""
         found = await self.find(JobDefinition, definition_id)

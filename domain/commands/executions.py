@@ -54,6 +54,11 @@ class Executions:
         self._held: dict[UUID, JobRun] = {}
         self._pinned: dict[tuple[UUID, int], Spec] = {}
 
+    def forget(self) -> None:
+        """Forget what is remembered of the log: it may be another one."""
+        self._held.clear()
+        self._pinned.clear()
+
     async def claim(self, worker_id: str, slots: int) -> list[Claim]:
         """Claim up to `slots` due runs, the most urgent first.
 

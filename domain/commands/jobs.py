@@ -10,6 +10,7 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import InfrastructureFactory
+from typing_extensions import override
 
 from domain import identifiers
 from domain.catalog.builtin import BUILTIN_SPECS
@@ -55,6 +56,11 @@ class Jobs(LogApplication):
     ) -> None:
         super().__init__(factory, log, clock, random)
         self._definitions = Recent[UUID, JobDefinition](MAX_REMEMBERED_BYTES)
+
+    @override
+    def forget(self) -> None:
+        super().forget()
+        self._definitions = Recent(MAX_REMEMBERED_BYTES)
 
     # Definitions ---------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ class Request:
     Attributes:
         unit: the events; set by the batch where `decide` makes them.
         claimant: who claims runs, if that is what is decided.
+        breaks: how often the log had turned out to be another one when this was asked for.
         outcome: filled by the batch: what was saved, or why this unit alone was refused.
         size: of the events that were ready when it was made, in bytes.
     """
@@ -45,6 +46,7 @@ class Request:
     unit: Unit
     decide: DecideEvents | None = None
     claimant: Claimant | None = None
+    breaks: int = 0
     outcome: Saved | VersionConflictError | None = None
     size: int = field(init=False)
 

@@ -22,6 +22,7 @@ from domain.errors import (
 from domain.ports import Claimant, Origin, Saved, Unit
 from eventlog.append.answers import Waiting, answer, fail_all, is_settled
 from eventlog.append.batch import DecideEvents, Request, commit, committed, prepare
+from eventlog.append.plan import key_of
 from eventlog.append.running_rows import RunningRows
 from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
@@ -126,6 +127,7 @@ class Writer:
             raise LogUnavailableError("the service is stopping")
         if self._bytes_in_hand > MAX_WAITING_BYTES:
             raise OverloadedError(f"{self._bytes_in_hand} bytes wait already")
+        request.breaks = self.database.continuity.breaks
         future: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
         try:
             self._queue.put_nowait((request, future))
@@ -221,6 +223,7 @@ class Writer:
             committing = False
             try:
                 connection = await self._connected()
+                self._refuse_outdated(requests)
                 if statements := await prepare(
                     connection, self.database.files, requests, self._running
                 ):
@@ -240,10 +243,20 @@ class Writer:
             else:
                 return
 
+    def _refuse_outdated(self, requests: list[Request]) -> None:
+        """Refuse what was decided on a log that is no more."""
+        breaks = self.database.continuity.breaks
+        if any(request.breaks != breaks for request in requests):
+            raise LogUnavailableError("the log went back: decide anew")
+
     def _note(self, requests: list[Request]) -> None:
         for request in requests:
             if isinstance(request.outcome, Saved):
                 self._running.note(request.outcome.rows)
+            if isinstance(request.outcome, Saved) and request.outcome.positions:
+                aggregate_id, version = key_of(request.unit.events[-1])
+                position = request.outcome.positions[-1]
+                self.database.continuity.note(position, aggregate_id, version)
 
     async def _settled(self, requests: list[Request]) -> bool:
         """Return whether a batch whose commit got no answer is in the log."""

@@ -17,6 +17,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
 
+from eventlog.database.continuity import Continuity
 from eventlog.database.failures import unavailable_told
 from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection
@@ -52,10 +53,12 @@ class Database:
     Attributes:
         url: `postgresql://…`, or any other form of a libpq connection string; all its options hold.
         files: hand them to whoever reads the log through a connection.
+        continuity: notices that another log is reached than before.
     """
 
     url: str
     files: LogFiles = field(default_factory=LogFiles)
+    continuity: Continuity = field(default_factory=Continuity, compare=False)
 
     @property
     def conninfo(self) -> str:
@@ -72,11 +75,15 @@ class Database:
             self.conninfo, autocommit=True, row_factory=dict_row
         )
         try:
-            await configure(connection)
+            await self._configure(connection)
         except BaseException:  # Whoever stops waiting for it will not close it either.
             await connection.close()
             raise
         return connection
+
+    async def _configure(self, connection: Connection) -> None:
+        await configure(connection)
+        await self.continuity.check(connection)
 
     def pool(self, size: int) -> AsyncConnectionPool[Connection]:
         """Return a pool of connections for queries; open it in the running loop."""
@@ -86,7 +93,7 @@ class Database:
             max_size=size,
             open=False,
             kwargs={"autocommit": True, "row_factory": dict_row},
-            configure=configure,
+            configure=self._configure,
             check=_check,
             reset=_note_use,
             timeout=CONNECT_TIMEOUT_S,

@@ -12,15 +12,16 @@ from psycopg_pool import AsyncConnectionPool
 from eventlog.archive.reading import HistoryRow, first_between, merged, resolved, within
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
+from eventlog.database.continuity import Continuity
 from eventlog.database.listener import Signal
 from eventlog.history import statements
-from eventlog.history.statements import StoredRow
+from eventlog.history.statements import LastRow, StoredRow
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal import statements as personal_statements
 from eventlog.personal.reading import envelopes
 from eventlog.personal.subject_keys import SubjectKeyRow
 from projections.envelope import Envelope, EventRow
-from projections.rows import Connection, read_rows, read_value
+from projections.rows import Connection, read_first, read_rows, read_value
 
 CHUNK = 500
 """Events read at a time: bounds memory, and how long the loop is busy decoding."""
@@ -35,8 +36,14 @@ POLL_S = 1.0
 class Reader:
     """Reads the log."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], files: LogFiles) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        files: LogFiles,
+        continuity: Continuity | None = None,
+    ) -> None:
         self._pool = pool
+        self._continuity = continuity or Continuity()
         self._archive = files.archive
         self._master_keys = files.master_keys
 
@@ -48,7 +55,16 @@ class Reader:
     async def head(self) -> int:
         """Return the last position, 0 for an empty log."""
         async with borrowed(self._pool) as connection:
-            return await read_value(connection, int, sql.HEAD)
+            last = await read_first(connection, LastRow, statements.LAST)
+        if last is None:
+            return 0
+        self._note(last)
+        return last["notification_id"]
+
+    def _note(self, event: LastRow | EventRow) -> None:
+        aggregate_id = UUID(event["originator_id"])
+        position = event["notification_id"]
+        self._continuity.note(position, aggregate_id, event["originator_version"])
 
     async def after(
         self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES
@@ -75,6 +91,8 @@ class Reader:
                     )
                     together = merged(stored, archived, limit)
                     rows = within(together, max_bytes)
+            if rows:
+                self._note(rows[-1])
             return await envelopes(connection, self._master_keys, rows)
 
     async def news(self, signal: Signal) -> None:

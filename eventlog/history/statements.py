@@ -50,6 +50,20 @@ def first_where(condition: str) -> str:
 READ_AFTER = first_where("notification_id > %(after)s")
 
 
+class LastRow(TypedDict):
+    """Which event is the last one."""
+
+    originator_id: ReadOnly[str]
+    originator_version: ReadOnly[int]
+    notification_id: ReadOnly[int]
+
+
+LAST = f"""
+    SELECT originator_id, originator_version, notification_id FROM {EVENTS_TABLE}
+    ORDER BY notification_id DESC LIMIT 1
+"""
+
+
 HISTORIES_UP_TO = f"""
     SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
     WHERE originator_id = ANY(%(ids)s) AND notification_id <= %(position)s

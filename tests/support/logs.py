@@ -80,14 +80,17 @@ async def parts(
         clock,
         random.SystemRandom(),
     )
+    executions = Executions(jobs)
+    database.continuity.on_doubt(jobs.forget)
+    database.continuity.on_doubt(executions.forget)
     try:
         yield Parts(
             url,
             jobs,
-            Executions(jobs),
+            executions,
             Sweeps(jobs),
             writer,
-            Reader(pool, files),
+            Reader(pool, files, database.continuity),
             pool,
             files,
             Heartbeats(pool, jobs.quarantine),
