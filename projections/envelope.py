@@ -13,7 +13,7 @@ from domain.clock import from_iso
 from domain.errors import UnreadableEventError
 from domain.identifiers import event_id
 from domain.json_values import JsonObject
-from projections.topics import class_version, event_class
+from domain.topics import class_version, event_class
 
 UNFOLDABLE = (KeyError, TypeError, ValueError, AttributeError)
 """What reading or folding an event raises that is not as this version of the program expects."""

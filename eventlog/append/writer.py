@@ -7,9 +7,11 @@ waits for nobody, and a thousand share a commit.
 import asyncio
 import logging
 from dataclasses import dataclass
+from hashlib import sha256
 from time import monotonic
 
 import psycopg
+from eventsourcing.persistence import StoredEvent
 
 from domain.errors import (
     DomainError,
@@ -253,10 +255,22 @@ class Writer:
         for request in requests:
             if isinstance(request.outcome, Saved):
                 self._running.note(request.outcome.rows)
-            if isinstance(request.outcome, Saved) and request.outcome.positions:
-                aggregate_id, version = key_of(request.unit.events[-1])
-                position = request.outcome.positions[-1]
-                self.database.continuity.note(position, aggregate_id, version)
+        self._note_last(requests)
+
+    def _note_last(self, requests: list[Request]) -> None:
+        """Remember the last event of the batch: the request's whose positions are the highest."""
+        last: tuple[int, StoredEvent] | None = None
+        for request in requests:
+            if not isinstance(request.outcome, Saved) or not request.appended:
+                continue
+            position = request.outcome.positions[-1]
+            if last is None or position > last[0]:
+                last = (position, request.unit.events[-1])
+        if last is not None:
+            position, event = last
+            aggregate_id, version = key_of(event)
+            digest = sha256(event.state).digest()
+            self.database.continuity.note(position, aggregate_id, version, digest)
 
     async def _settled(self, requests: list[Request]) -> bool:
         """Return whether a batch whose commit got no answer is in the log."""

@@ -28,6 +28,7 @@ _SEEN = f"""
         EXISTS (
             SELECT 1 FROM {sql.EVENTS_TABLE} WHERE notification_id = %(position)s
                 AND originator_id = %(aggregate_id)s AND originator_version = %(version)s
+                AND sha256(state) = %(digest)s
         ) AS is_there
     FROM log_identity
 """
@@ -47,11 +48,16 @@ class _Found(TypedDict):
 
 @dataclass(frozen=True)
 class _Seen:
-    """The last event that this process knows of."""
+    """The last event that this process knows of.
+
+    Its digest, too: after a failover another event soon stands at the same place, and often it is
+    the same version of the same run.
+    """
 
     position: int
     aggregate_id: UUID
     version: int
+    digest: bytes
 
 
 class Continuity:
@@ -77,10 +83,12 @@ class Continuity:
         """Let it be called with the reason when the log certainly is not the one seen before."""
         self._ending.append(end)
 
-    def note(self, position: int, aggregate_id: UUID, version: int) -> None:
-        """Remember an event that has been seen, if none after it has been."""
+    def note(
+        self, position: int, aggregate_id: UUID, version: int, digest: bytes
+    ) -> None:
+        """Remember an event that has been seen, with its state's SHA-256, if none after it was."""
         if self._seen is None or position > self._seen.position:
-            self._seen = _Seen(position, aggregate_id, version)
+            self._seen = _Seen(position, aggregate_id, version, digest)
 
     async def check(self, connection: Connection) -> None:
         """Compare a new connection's log with what has been seen."""

@@ -10,8 +10,8 @@ from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
 from domain.clock import from_iso, to_iso
 from domain.errors import UnreadableEventError
+from domain.topics import AGGREGATES, event_class
 from projections.envelope import decode_state
-from projections.topics import AGGREGATES, event_class
 
 
 class PlainTranscoder(Transcoder):

@@ -5,6 +5,7 @@ nothing. The gaps that rollbacks leave are never filled later.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from hashlib import sha256
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
@@ -58,13 +59,14 @@ class Reader:
             last = await read_first(connection, LastRow, statements.LAST)
         if last is None:
             return 0
-        self._note(last)
+        self._note(last, last["digest"])
         return last["notification_id"]
 
-    def _note(self, event: LastRow | EventRow) -> None:
+    def _note(self, event: LastRow | EventRow, digest: bytes) -> None:
         aggregate_id = UUID(event["originator_id"])
         position = event["notification_id"]
-        self._continuity.note(position, aggregate_id, event["originator_version"])
+        version = event["originator_version"]
+        self._continuity.note(position, aggregate_id, version, digest)
 
     async def after(
         self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES
@@ -92,7 +94,8 @@ class Reader:
                     together = merged(stored, archived, limit)
                     rows = within(together, max_bytes)
             if rows:
-                self._note(rows[-1])
+                last = rows[-1]
+                self._note(last, sha256(last["state"]).digest())
             return await envelopes(connection, self._master_keys, rows)
 
     async def news(self, signal: Signal) -> None:

@@ -56,11 +56,12 @@ class LastRow(TypedDict):
     originator_id: ReadOnly[str]
     originator_version: ReadOnly[int]
     notification_id: ReadOnly[int]
+    digest: ReadOnly[bytes]
 
 
 LAST = f"""
-    SELECT originator_id, originator_version, notification_id FROM {EVENTS_TABLE}
-    ORDER BY notification_id DESC LIMIT 1
+    SELECT originator_id, originator_version, notification_id, sha256(state) AS digest
+    FROM {EVENTS_TABLE} ORDER BY notification_id DESC LIMIT 1
 """
 
 

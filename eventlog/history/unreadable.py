@@ -7,9 +7,9 @@ from uuid import UUID
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.errors import UnreadableEventError
+from domain.topics import class_version
 from eventlog.database.sql import EVENTS_TABLE
 from projections.rows import Connection, read_rows
-from projections.topics import class_version
 
 _TAIL = 40
 """Bytes of a state that hold its shape's number, which the codec writes last."""

@@ -115,7 +115,7 @@ _ORPHANED = """
       AND NOT EXISTS (
           SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
       )
-      AND NOT run.id = ANY((SELECT %(bypassed)s::uuid[]))
+      AND NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])
     LIMIT %(limit)s
 """
 

@@ -48,7 +48,7 @@ BYPASS = "SELECT set_config('apphub.bypassed', %s::uuid[]::text, true)"
 
 _NOT_BYPASSED = """
     NOT coalesce(
-        id = ANY((SELECT nullif(current_setting('apphub.bypassed', true), '')::uuid[])), false)
+        id = ANY((SELECT nullif(current_setting('apphub.bypassed', true), ''))::uuid[]), false)
 """
 
 _DUE = f"""

@@ -9,7 +9,7 @@ from typing_extensions import ReadOnly, TypedDict
 from projections.rows import Connection, read_ids, read_one
 from projections.runs.claims import LEVELS
 
-_NOT_BYPASSED = "NOT id = ANY((SELECT %(bypassed)s::uuid[]))"
+_NOT_BYPASSED = "NOT id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
 NEXT_DUE = f"""
     {LEVELS}

@@ -8,6 +8,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.views.runs import Present, with_jobs
 from benchmarks.growth.known import Known
 from benchmarks.growth.questions.question import Question
+from domain.quarantine import Quarantine
 from eventlog.history.reader import Reader
 from eventlog.keys.log_files import LogFiles
 from projections import builds, job_definitions, repositories
@@ -26,7 +27,7 @@ def _list(
     async def ask(connection: Connection) -> object:
         seen = Present(connection)
         runs, _ = await seen.runs(RunFilter(**wanted), limit, offset)
-        return await with_jobs(seen, runs)
+        return await with_jobs(seen, runs, Quarantine())
 
     return Question(name, ask, grows)
 
@@ -128,7 +129,7 @@ def single_run_questions(
         seen = Present(connection)
         found = await seen.run(known.run_id)
         assert found is not None
-        return await with_jobs(seen, [found])
+        return await with_jobs(seen, [found], Quarantine())
 
     async def unknown(connection: Connection) -> object:
         return await lists.by_id(connection, uuid4())

@@ -9,6 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.views.runs import View, with_jobs
 from benchmarks.growth.known import Known
 from benchmarks.growth.questions.question import Question
+from domain.quarantine import Quarantine
 from eventlog.history.as_of import opened
 from eventlog.history.audit import SCAN_LIMIT, Audit
 from eventlog.history.event_filter import EventFilter
@@ -29,7 +30,7 @@ def past_questions(known: Known) -> list[Question]:
 
     async def newest(seen: View) -> object:
         runs, _ = await seen.runs(RunFilter(), 25, 0)
-        return await with_jobs(seen, runs)
+        return await with_jobs(seen, runs, Quarantine())
 
     return [
         question("GET /job-runs/counts", lambda past: past.counts(None), None),

@@ -18,6 +18,7 @@ from domain.errors import ConflictError
 from domain.jobs.reserved import BUILD_ENTRY_POINT
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
+from domain.quarantine import Quarantine
 from tests.unit.given import (
     NOON,
     RUN_ID,
@@ -243,6 +244,7 @@ async def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:
 
         def __init__(self) -> None:
             self.clock: Clock = no_time
+            self.quarantine = Quarantine()
 
         def new_id(self) -> UUID:
             raise AssertionError("nothing new is made")
