@@ -7,11 +7,9 @@ waits for nobody, and a thousand share a commit.
 import asyncio
 import logging
 from dataclasses import dataclass
-from hashlib import sha256
 from time import monotonic
 
 import psycopg
-from eventsourcing.persistence import StoredEvent
 
 from domain.errors import (
     DomainError,
@@ -24,8 +22,8 @@ from domain.errors import (
 from domain.ports import Claimant, Origin, Saved, Unit
 from eventlog.append.answers import Waiting, answer, fail_all, is_settled
 from eventlog.append.batch import DecideEvents, Request, commit, committed, prepare
-from eventlog.append.plan import key_of
 from eventlog.append.running_rows import RunningRows
+from eventlog.append.seen import note_last, refuse_outdated
 from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
 from eventlog.database.failures import is_passing, is_unavailable
@@ -225,7 +223,7 @@ class Writer:
             committing = False
             try:
                 connection = await self._connected()
-                self._refuse_outdated(requests)
+                refuse_outdated(requests, self.database.continuity)
                 if statements := await prepare(
                     connection, self.database.files, requests, self._running
                 ):
@@ -245,32 +243,11 @@ class Writer:
             else:
                 return
 
-    def _refuse_outdated(self, requests: list[Request]) -> None:
-        """Refuse what was decided on a log that is no more."""
-        breaks = self.database.continuity.breaks
-        if any(request.breaks != breaks for request in requests):
-            raise LogUnavailableError("the log went back: decide anew")
-
     def _note(self, requests: list[Request]) -> None:
         for request in requests:
             if isinstance(request.outcome, Saved):
                 self._running.note(request.outcome.rows)
-        self._note_last(requests)
-
-    def _note_last(self, requests: list[Request]) -> None:
-        """Remember the last event of the batch: the request's whose positions are the highest."""
-        last: tuple[int, StoredEvent] | None = None
-        for request in requests:
-            if not isinstance(request.outcome, Saved) or not request.appended:
-                continue
-            position = request.outcome.positions[-1]
-            if last is None or position > last[0]:
-                last = (position, request.unit.events[-1])
-        if last is not None:
-            position, event = last
-            aggregate_id, version = key_of(event)
-            digest = sha256(event.state).digest()
-            self.database.continuity.note(position, aggregate_id, version, digest)
+        note_last(requests, self.database.continuity)
 
     async def _settled(self, requests: list[Request]) -> bool:
         """Return whether a batch whose commit got no answer is in the log."""
