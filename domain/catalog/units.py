@@ -25,8 +25,8 @@ from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.ports import Locked
-from domain.schema.deciding import decided
 from domain.quarantine import Quarantine
+from domain.schema.deciding import decided
 
 A = TypeVar("A", bound=Aggregate)
 
