@@ -1,4 +1,6 @@
-# The service in a container. Give it DATABASE_URL, or a volume at /data for the private PostgreSQL.
+# The service in a container. Give it DATABASE_URL, or a volume at /data for the private PostgreSQL,
+# and a file of tokens as APPHUB_TOKENS_FILE: it does not start without, for others can reach it.
+# (APPHUB_INSECURE=1 insists, for a network of your own.)
 FROM python:3.13-slim
 
 RUN apt-get update \

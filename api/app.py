@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.http import errors
+from api.http.foreign_hosts import ForeignHosts
 from api.http.odd_paths import OddPaths
 from api.http.strict_json import BodyLimit
 from api.routes import apps, builds, events, health, jobs, launches, runs, subjects
@@ -56,6 +57,8 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     launches.install(app)
     app.add_middleware(BodyLimit)  # Around the launches, too.
     app.add_middleware(OddPaths)
+    if settings.hosts is not None:
+        app.add_middleware(ForeignHosts, hosts=settings.hosts)
     for resource in (health, jobs, runs, apps, builds, events, subjects):
         app.include_router(resource.router)
     for stream in (websocket, server_sent_events, asyncapi):

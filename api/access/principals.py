@@ -1,14 +1,19 @@
 """Who asks. Operators may name tokens in a file; without one the API is open."""
 
 import hmac
-import ipaddress
 import json
+import logging
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
+
+from api.access.hosts import is_loopback
+
+logger = logging.getLogger(__name__)
 
 ANONYMOUS = "anonymous"
 
@@ -27,18 +32,57 @@ Tokens = Mapping[str, Principal]
 def read_tokens(path: Path) -> Tokens:
     """Read `{"TOKEN": {"principal": "name", "role": "read" | "write"}, …}`.
 
+    That others on the machine can read the file is a warning.
+
     Raises:
-        ValueError: the file says something else.
+        ValueError: the file says something else, or names a token that anybody has: an empty one.
     """
+    shape = '{"TOKEN": {"principal": "name", "role": "read" or "write"}}'
     try:
-        entries = json.loads(path.read_text())
-        return {
-            token: Principal(entry["principal"], _ROLES[entry["role"]])
-            for token, entry in entries.items()
-        }
+        entries = json.loads(path.read_text(), object_pairs_hook=_each_once)
+        tokens = {token: _principal(entry) for token, entry in entries.items()}
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        shape = '{"TOKEN": {"principal": "name", "role": "read" or "write"}}'
         raise ValueError(f"{path} must hold {shape}: {error!r}") from None
+    except _FileError as error:
+        raise ValueError(f"{path} must hold {shape}: {error}") from None
+    if not tokens:
+        raise ValueError(f"{path} must hold {shape}: it names no token at all")
+    for number, token in enumerate(tokens, 1):
+        # Never the token itself: this is printed.
+        if not token or token != token.strip():
+            raise ValueError(
+                f"{path}: token {number} is empty, or begins or ends with blanks"
+            )
+    _warn_of_readers(path)
+    return tokens
+
+
+class _FileError(Exception):
+    """What is wrong with the file, without any token of it."""
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _FileError("the same token or field stands in it twice")
+    return found
+
+
+def _principal(entry: Mapping[str, object]) -> Principal:
+    name = entry["principal"]
+    if not isinstance(name, str) or not name.strip():
+        raise _FileError("a principal is a name that is not blank")
+    return Principal(name, _ROLES[str(entry["role"])])
+
+
+def _warn_of_readers(path: Path) -> None:
+    mode = path.stat().st_mode
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        logger.warning(
+            "%s holds tokens and is open to other users (mode %03o): chmod 600 it",
+            path,
+            stat.S_IMODE(mode),
+        )
 
 
 _ROLES = {"read": False, "write": True}
@@ -113,14 +157,7 @@ def _is_own_page(origin: str, host: str | None) -> bool:
         page = urlsplit(origin)
     except ValueError:  # It is no address: `http://[`.
         return False
-    return page.netloc == host or _is_loopback(page.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return page.netloc == host or is_loopback(page.hostname or "")
 
 
 class UnauthenticatedError(Exception):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.access.hosts import Hosts
 from api.access.principals import Tokens
 from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
@@ -26,6 +27,7 @@ class Settings:
         archive: where files of archived events lie; None leaves them unreadable.
         logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
+        hosts: the names by which the API may be called; None for any.
         sealing: how this process seals the log; None leaves that to others.
         subject_key: file of the master key of personal data; None means `subjects.key` in the data
             directory.
@@ -36,6 +38,7 @@ class Settings:
     data_dir: Path
     archive: Path | None = None
     tokens: Tokens | None = None
+    hosts: Hosts | None = None
     local_repositories: bool = True
     logs_store: str | None = None
     sealing: Sealing | None = None

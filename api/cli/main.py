@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from api.access.hosts import Hosts, check_open, is_loopback
 from api.access.principals import Tokens, read_tokens
 from api.bootstrap.handler_packages import handler_packages
 from api.bootstrap.handler_settings import handler_settings, local_repositories
@@ -40,6 +41,8 @@ from api.process.up import Supervisor
 from migrations import runner
 from worker.lifecycle.worker import WorkerSettings
 
+logger = logging.getLogger(__name__)
+
 app = typer.Typer(
     name="apphub-jobs",
     help="Registers jobs, launches runs, executes and tracks them;"
@@ -67,6 +70,8 @@ def up(
     """Run database, API and worker together until Ctrl-C."""
     check_logs_store(storage.logs_store, to_write=True)
     # Before anything starts that would fail by them.
+    tokens = _tokens(tokens_file)
+    _hosts(listening, tokens)
     read(lambda: handler_packages(working.handlers, working.commands))
     with database(storage) as (directory, _):
         read(lambda: handler_settings(os.environ, directory))
@@ -74,6 +79,8 @@ def up(
         # By the environment: a command line can be read by everybody on the machine.
         given = {
             "HOST": listening.host,
+            "ALLOWED_HOSTS": " ".join(listening.allowed_host or ()),
+            "INSECURE": listening.insecure,
             "DATA_DIR": directory,
             "DATABASE_URL": storage.database_url,
             "ARCHIVE": archive,
@@ -108,6 +115,9 @@ def serve_command(
     """Run the API alone."""
     check_logs_store(storage.logs_store, to_write=False)
     tokens = _tokens(tokens_file)
+    hosts = _hosts(listening, tokens)
+    if tokens is None and not is_loopback(listening.host):
+        logger.warning(_OPEN_TO_OTHERS, listening.host)
     local = read(lambda: local_repositories(os.environ))
     with database(storage) as (directory, url):
         keyed(directory, url, keys.subject_key)
@@ -116,6 +126,7 @@ def serve_command(
             directory,
             archive=archive_directory(directory, storage.archive),
             tokens=tokens,
+            hosts=hosts,
             local_repositories=bool(local),
             logs_store=storage.logs_store,
             sealing=sealing(directory, keys),
@@ -131,6 +142,21 @@ def _tokens(file: Path | None) -> Tokens | None:
     if file is None:
         return None
     return read(lambda: read_tokens(file))
+
+
+def _hosts(listening: ListeningOptions, tokens: Tokens | None) -> Hosts | None:
+    """Return by which names the API may be called; who has a token may use any, unless told."""
+    if tokens is None:
+        read(lambda: check_open(listening.host, insecure=listening.insecure))
+    elif not listening.allowed_host:
+        return None
+    return read(lambda: Hosts(listening.host, listening.allowed_host or ()))
+
+
+_OPEN_TO_OTHERS = (
+    "the API has no tokens and listens on %s: everybody who reaches it may read and write"
+    " everything and have images built (--insecure); give --tokens-file"
+)
 
 
 @command(app, "worker")

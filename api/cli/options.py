@@ -154,13 +154,30 @@ class ListeningOptions:
             envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one."
         ),
     ] = 4000
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="APPHUB_ALLOWED_HOSTS",
+            help="A name by which clients may call the API, beside its address"
+            " and localhost; may be given several times.",
+        ),
+    ] = None
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure",
+            envvar="APPHUB_INSECURE",
+            help="Let an API without tokens listen where others can reach it.",
+        ),
+    ] = False
 
 
 TokensFile = Annotated[
     Path | None,
     typer.Option(
         envvar="APPHUB_TOKENS_FILE",
-        help="JSON file of API tokens; without it the API is open.",
+        help="JSON file of API tokens; without it the API is open,"
+        " and listens on loopback addresses alone.",
     ),
 ]
 
