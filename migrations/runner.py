@@ -33,6 +33,10 @@ PATIENCE_S = 600.0
 """How long to go on trying."""
 
 
+FIRST_WITH_KEYS = "0010"
+"""The first version that has a table of subjects' keys, without which their data are lost."""
+
+
 class SchemaError(Exception):
     """The database's schema is not what this code can work with; the message says what to do."""
 
@@ -55,7 +59,11 @@ def upgrade(url: str, target: str = HEAD) -> None:
 
 
 def downgrade(url: str, target: str) -> None:
-    """Take the schema down to the target; `base` removes everything, the log included."""
+    """Take the schema down to the target; `base` removes everything, the log included.
+
+    Raises:
+        SchemaError: the log would stay, but the keys of the personal data in it would not.
+    """
     _run(url, "downgrade", target)
 
 
@@ -83,7 +91,11 @@ def _run(url: str, direction: str, target: str) -> None:
             config.attributes["connection"] = connection
             commands = {"upgrade": command.upgrade, "downgrade": command.downgrade}
 
+            driver = connection.connection.driver_connection
+
             def migrate() -> None:
+                if direction == "downgrade" and target != "base":
+                    _keep_keys(driver, target)
                 commands[direction](config, target)
 
             _patiently(connection, migrate)
@@ -119,6 +131,23 @@ def _patiently(connection: "Connection", migrate: Callable[[], None]) -> None:
             sleep(PAUSE_S)
         else:
             return
+
+
+def _keep_keys(connection: object, target: str) -> None:
+    if target >= FIRST_WITH_KEYS or not isinstance(connection, psycopg.Connection):
+        return
+    exists = connection.execute("SELECT to_regclass('subject_keys')").fetchone()
+    if exists is None or exists[0] is None:
+        return
+    row = connection.execute("SELECT count(*) FROM subject_keys").fetchone()
+    if row is None or row[0] == 0:
+        return
+    raise SchemaError(
+        f"below {FIRST_WITH_KEYS} there is no place for the keys of {row[0]} subjects: without them"
+        " their personal data in the log could never be read again."
+        f" Stay at {FIRST_WITH_KEYS} or above; or, if those data may be lost,"
+        " first erase each subject: apphub-jobs subjects erase"
+    )
 
 
 def _current_by(connection: object) -> str | None:

@@ -152,3 +152,23 @@ def test_each_log_has_an_identity_of_its_own(database_url: str) -> None:
     runner.upgrade(database_url)
     [(second,)] = query(database_url, sql.LOG_ID)
     assert first != second
+
+
+def test_no_step_down_loses_the_keys_of_personal_data(database_url: str) -> None:
+    insert = (
+        "INSERT INTO subject_keys VALUES (gen_random_uuid(), 'a', 'b', 'c') RETURNING 1"
+    )
+    query(database_url, insert)
+    runner.downgrade(database_url, "0010")
+    for below in ("0009", "0001"):
+        with pytest.raises(runner.SchemaError, match="keys of 1 subjects") as refused:
+            runner.downgrade(database_url, below)
+        assert "subjects erase" in str(refused.value)
+        assert runner.current(database_url) == "0010"
+        assert query(database_url, "SELECT count(*) FROM subject_keys") == [(1,)]
+    query(database_url, "DELETE FROM subject_keys RETURNING 1")
+    runner.downgrade(database_url, "0009")
+    runner.upgrade(database_url)
+    query(database_url, insert)
+    # Here the log goes as well.
+    runner.downgrade(database_url, "base")
