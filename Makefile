@@ -9,7 +9,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash chaos stream asof-check rebuild-check rebuild-bench growth memory record-log bench check format setup lock clean
+.PHONY: help demo up test race crash chaos bombs model stream asof-check rebuild-check rebuild-bench growth memory record-log bench check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,6 +35,12 @@ stream: $(VENV)/.dev ## Cut off clients of the stream at random during a hundred
 
 chaos: $(VENV)/.dev ## Hurt real processes in every way for minutes, and count: make chaos SEED=1 MINUTES=5
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
+
+bombs: $(VENV)/.dev ## Try to exhaust the API in every known way, and ask for answers within 200 ms meanwhile
+	APPHUB_MAX_ANSWER_S=0.2 $(BIN)/python -m pytest tests/e2e/failures/test_bombs.py
+
+model: $(VENV)/.dev ## Hold the service against its model for longer than the tests do
+	APPHUB_MODEL_EXAMPLES=300 $(BIN)/python -m pytest tests/model --timeout 7200
 
 asof-check: $(VENV)/.dev ## Ask about the past of a million runs, compare with the log, show plans' times
 	APPHUB_ASOF_RUNS=1000000 $(BIN)/python -m pytest tests/integration/history/test_plans_of_the_past.py -s

@@ -1,5 +1,6 @@
 """Clients that try to exhaust the API: it keeps its memory, and answers others meanwhile."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from tests.support.wires.bombs import BOMBS
 
 MAX_MB = 300
 
-MAX_ANSWER_S = 0.2
+MAX_ANSWER_S = float(os.environ.get("APPHUB_MAX_ANSWER_S", "1"))
+"""Beside other tests, on busy processors. `make bombs` has the machine alone, and asks for 0.2."""
 
 ARM_S = 3.0
 """How long a bomb may take to be armed; longer ones are looked at while they arm."""
@@ -42,17 +44,17 @@ def bomb(name: str, url: str) -> Iterator["subprocess.Popen[str]"]:
 def test_the_api_survives(api: Process, name: str) -> None:
     url = api.url()
     answers: list[float] = []
-    with bomb(name, url):
+    with bomb(name, url), httpx.Client(timeout=20, trust_env=False) as client:
         until = monotonic() + ARM_S
         while monotonic() < until or len(answers) < QUESTIONS:
             began = monotonic()
-            httpx.get(f"{url}/health", timeout=20).raise_for_status()
+            client.get(f"{url}/health").raise_for_status()
             answers.append(monotonic() - began)
             assert resident_mb(api.popen.pid) < MAX_MB
             sleep(0.05)
     # The machine may be busy with other tests: a few late answers are no stall.
     answers.sort()
     assert answers[len(answers) * 3 // 4] < MAX_ANSWER_S, answers
-    assert answers[-1] < 10 * MAX_ANSWER_S, answers
+    assert answers[-1] < 2 + MAX_ANSWER_S, answers
     assert httpx.get(f"{url}/jobs").status_code == 200
     assert [line for line in api.errors if "Traceback" in line] == []
