@@ -132,12 +132,16 @@ class Column:
 
 def columns_in(row_type: type[Row]) -> list[Column]:
     """Return the columns of a row's type, in the order in which it names them."""
-    return [_column(name, hint) for name, hint in row_type.__annotations__.items()]
+    hints = row_type.__annotations__
+    return [_column(name, hint) for name, hint in hints.items()]
 
 
 def columns_of(row_type: type[Row]) -> dict[str, str]:
     """Return the names of the columns, each with PostgreSQL's type."""
-    return {column.name: column.kind for column in columns_in(row_type)}
+    kinds: dict[str, str] = {}
+    for column in columns_in(row_type):
+        kinds[column.name] = column.kind
+    return kinds
 
 
 def _column(name: str, hint: object) -> Column:
@@ -152,8 +156,13 @@ def _column(name: str, hint: object) -> Column:
 
 def shown_columns(row_type: type[Row], hidden: Collection[str]) -> dict[str, str]:
     """Return the columns that clients see: all but the hidden ones, by their names in JSON."""
-    names = [column.name for column in columns_in(row_type)]
-    return {_camel(name): name for name in names if name not in hidden}
+    shown: dict[str, str] = {}
+    for column in columns_in(row_type):
+        name = column.name
+        if name not in hidden:
+            field = _camel(name)
+            shown[field] = name
+    return shown
 
 
 def _camel(name: str) -> str:

@@ -53,7 +53,8 @@ def run_demo(repository: Path) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    return asyncio.run(_demonstrate(repository.resolve(), console))
+    demonstrating = _demonstrate(repository.resolve(), console)
+    return asyncio.run(demonstrating)
 
 
 async def _demonstrate(repository: Path, console: Console) -> int:
@@ -103,7 +104,8 @@ async def _add_and_watch(
     }
     text = json.dumps(app)
     console.print(f"[bold]POST /apps[/] {text}\n")
-    await asyncio.to_thread(_call, f"{url}/apps", app)
+    apps_url = f"{url}/apps"
+    await asyncio.to_thread(_call, apps_url, app)
     watch = _Watch(app_id, console)
     ingested = watch.until(stream, lambda: watch.status in {"ready", "failed"})
     await asyncio.wait_for(ingested, INGEST_TIMEOUT_S)
@@ -196,8 +198,10 @@ class _Watch:
                 continue
             if "eventId" not in message:  # A heartbeat.
                 continue
-            when = f"[dim]{message['position']:>4}  {message['occurredAt'][11:]}[/]"
-            self._console.print(f"{when}  {_line(message)}")
+            position = message["position"]
+            time = message["occurredAt"][11:]
+            line = _line(message)
+            self._console.print(f"[dim]{position:>4}  {time}[/]  {line}")
             self._note(message)
             if over() and not message.get("more"):
                 return
@@ -247,7 +251,8 @@ async def _show_record(url: str, console: Console) -> None:
     ):
         tree.add(f"{field}: {app[field]}")
     tags = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
-    tree.add("tags: " + ", ".join(tags))
+    joined = ", ".join(tags)
+    tree.add(f"tags: {joined}")
     console.print(tree)
 
 
@@ -272,8 +277,10 @@ async def _show_build(url: str, console: Console, app_id: str) -> None:
         return
     tree = Tree(f"\n[bold]GET /apps/{app_id}/builds[/], the newest")
     for field in ("status", "imageTag", "imageDigest", "commitSha", "errorMessage"):
-        if build[field]:
-            tree.add(Text(f"{field}: {build[field]}"))
+        value = build[field]
+        if value:
+            text = Text(f"{field}: {value}")
+            tree.add(text)
     console.print(tree)
 
 

@@ -18,7 +18,12 @@ from eventlog.database.connection import Database
 
 app = typer.Typer(help="The log of events as a whole.", no_args_is_help=True)
 
-_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_UNITS = {
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
 
 
 @app.callback()
@@ -30,8 +35,9 @@ def _age(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,6})([dhms])", text.strip())
     if found is None:
         raise typer.BadParameter("an age is a number and d, h, m or s: for example 90d")
-    unit = _UNITS[found[2]]
-    return timedelta(**{unit: int(found[1])})
+    number, letter = found.groups()
+    unit = _UNITS[letter]
+    return int(number) * unit
 
 
 _ARCHIVE = """\
@@ -61,8 +67,9 @@ def archive_command(
     # On somebody else's server, to make roles is its owner's business.
     make_role = place.database_url is None
     with operated(place) as opened, shown(json=json) as view:
+        archiving = _archive(opened, older_than, view, make_role=make_role)
         try:
-            finish(_archive(opened, older_than, view, make_role=make_role))
+            finish(archiving)
         except (ArchivingUnderWayError, ArchivistMissingError, OSError) as error:
             raise failure(error) from None
 
@@ -73,8 +80,9 @@ async def _archive(
     files: list[Archived] = []
     async with archiver(opened, make_role=make_role) as one:
         for name in one.leftovers:
+            document: JsonObject = {"kind": "leftover", "file": name}
             text = f"{name}: no archive of this log refers to it"
-            view.fact({"kind": "leftover", "file": name}, text)
+            view.fact(document, text)
         async with aclosing(one.archive(older_than, view.progress)) as archived:
             async for file in archived:
                 files.append(file)
@@ -83,18 +91,25 @@ async def _archive(
 
 
 def _show_sum(files: Sequence[Archived], view: View) -> None:
-    events = sum(file.events for file in files)
-    runs = sum(file.runs for file in files)
-    longest_hold_ms = max((file.longest_hold_ms for file in files), default=0.0)
+    count = len(files)
+    events = 0
+    runs = 0
+    size_bytes = 0
+    longest_hold_ms = 0.0
+    for file in files:
+        events += file.events
+        runs += file.runs
+        size_bytes += file.size_bytes
+        longest_hold_ms = max(longest_hold_ms, file.longest_hold_ms)
     document: JsonObject = {
         "kind": "sum",
-        "files": len(files),
+        "files": count,
         "events": events,
         "runs": runs,
-        "size_bytes": sum(file.size_bytes for file in files),
+        "size_bytes": size_bytes,
         "longest_hold_ms": longest_hold_ms,
     }
-    text = f"archived {events} events of {runs} runs in {len(files)} files"
+    text = f"archived {events} events of {runs} runs in {count} files"
     if files:
         text += f"; longest hold of the append lock {longest_hold_ms:.1f} ms"
     view.fact(document, text)
@@ -102,7 +117,6 @@ def _show_sum(files: Sequence[Archived], view: View) -> None:
 
 def _sentence(file: Archived) -> str:
     content = f"{file.events} events of {file.runs} runs"
-    first = file.first_position
-    last = file.last_position
+    place = f"positions {file.first_position} to {file.last_position}"
     size = f"{file.size_bytes} bytes"
-    return f"{file.file}: {content}, positions {first} to {last}, {size}"
+    return f"{file.file}: {content}, {place}, {size}"

@@ -32,7 +32,8 @@ def command(
     """
 
     def add(run: Run) -> Run:
-        app.command(name, help=told)(_ungrouped(run))
+        add_to_app = app.command(name, help=told)
+        add_to_app(_ungrouped(run))
         return run
 
     return add
@@ -54,7 +55,8 @@ def _ungrouped(run: Callable[..., None]) -> Callable[..., None]:
     def called(**given: object) -> None:
         grouped: dict[str, object] = {}
         for name, group in groups.items():
-            members = {field.name: given.pop(field.name) for field in fields(group)}
+            names = [field.name for field in fields(group)]
+            members = {member: given.pop(member) for member in names}
             grouped[name] = group(**members)
         run(**given, **grouped)
 

@@ -94,7 +94,8 @@ def verify_command(  # noqa: PLR0913 - its options stand in no other command in 
     clean = True
     # Before the tables: an event that somebody made unreadable ends the fold, and this names it.
     if seal or root:
-        report = report_of(place, trust, root or ())
+        roots = root or ()
+        report = report_of(place, trust, roots)
         _print_report(report, json=json)
         clean = report.clean
     if histories.histories:
@@ -112,16 +113,18 @@ def _histories_are_clean(
     with operated(place) as opened, shown(json=json) as view:
 
         def show(finding: Finding) -> None:
-            view.fact({"kind": "history", **finding.present()}, _sentence(finding))
+            document = {"kind": "history", **finding.present()}
+            view.fact(document, _sentence(finding))
 
         checking = check_histories(opened, promised, show, view.progress)
         checked = finish(checking)
         outcome = "as promised"
         if checked.findings:
             outcome = f"{checked.findings} FINDINGS"
-        of = f"{checked.events} events of {checked.runs} runs up to position {checked.position}"
-        document = {**vars(checked), "kind": "histories"}
-        view.fact(document, f"histories: {of}: {outcome}")
+        events = f"{checked.events} events of {checked.runs} runs"
+        of = f"{events} up to position {checked.position}"
+        sum_up = {**vars(checked), "kind": "histories"}
+        view.fact(sum_up, f"histories: {of}: {outcome}")
     return checked.findings == 0
 
 
@@ -131,7 +134,8 @@ def _sentence(finding: Finding) -> str:
         place = f"position {finding.position}"
     what = f"{finding.topic} of {finding.aggregate_id}"
     known = what.removeprefix(" of ")
-    return f"{place}: {known}: {finding.rule}: expected {finding.expected}"
+    broken = f"{finding.rule}: expected {finding.expected}"
+    return f"{place}: {known}: {broken}"
 
 
 def _ids_in(file: Path | None) -> list[UUID]:
@@ -145,11 +149,12 @@ def _ids_in(file: Path | None) -> list[UUID]:
         if not text:
             continue
         try:
-            ids.append(UUID(text))
+            id_ = UUID(text)
         except ValueError:
-            raise typer.BadParameter(
-                f"{file}, line {number}: {text[:40]!r} is no id"
-            ) from None
+            line_start = text[:40]
+            where = f"{file}, line {number}"
+            raise typer.BadParameter(f"{where}: {line_start!r} is no id") from None
+        ids.append(id_)
     return ids
 
 
@@ -170,7 +175,8 @@ async def _check_archives(opened: Database, view: View) -> bool:
 
 def _print_report(report: Report, *, json: bool) -> None:
     if json:
-        typer.echo(orjson.dumps({**report.present(), "kind": "seal"}))
+        document = {**report.present(), "kind": "seal"}
+        typer.echo(orjson.dumps(document))
     else:
         typer.echo(seals_told(report))
 
@@ -200,7 +206,10 @@ def rebuild_command(
     place: KeyedLogOptions,
 ) -> None:
     """Make tables equal to the log."""
-    chosen = _tables([name] if name else [])
+    names: list[str] = []
+    if name:
+        names.append(name)
+    chosen = _tables(names)
     still_different = 0
     with operated_with_keys(place) as opened, shown(json=False) as view:
         for table in chosen:
@@ -213,9 +222,11 @@ def rebuild_command(
 def _rebuild(opened: Database, table: Table, view: View) -> Rebuilt:
     rebuilding = rebuild(opened, table, view.difference, view.progress)
     rebuilt = finish(rebuilding)
-    text = f"{table.name}: {rebuilt.mended} rows mended"
-    if rebuilt.mended:
-        text += f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"
+    mended = rebuilt.mended
+    text = f"{table.name}: {mended} rows mended"
+    if mended:
+        hold_ms = rebuilt.longest_hold_ms
+        text += f", longest hold of the append lock {hold_ms:.1f} ms"
     view.line(text)
     view.checked(rebuilt.checked)
     return rebuilt
@@ -228,7 +239,7 @@ def _tables(names: Sequence[str]) -> list[Table]:
     known = {table.name: table for table in TABLES}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise typer.BadParameter(
-            f"no such table: {', '.join(unknown)}; there are {', '.join(known)}"
-        )
+        missing = ", ".join(unknown)
+        there = ", ".join(known)
+        raise typer.BadParameter(f"no such table: {missing}; there are {there}")
     return [known[name] for name in names]

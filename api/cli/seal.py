@@ -60,7 +60,8 @@ def sealing(data_dir: Path, how: SealingOptions) -> Sealing | None:
     if how.seal_every_s <= 0:
         return None
     key = how.seal_key or data_dir / "seal.key"
-    return Sealing(key, _head_file(data_dir), how.seal_every_s)
+    head_file = _head_file(data_dir)
+    return Sealing(key, head_file, how.seal_every_s)
 
 
 @command(
@@ -90,7 +91,8 @@ def export(
 ) -> None:
     """Give the last signed head. Keep it where whoever holds the database has no hand in it."""
     with _sealed(place) as log:
-        line = _proven(log, _keys(place.data_dir, trust), Prover.exported)
+        keys = _keys(place.data_dir, trust)
+        line = _proven(log, keys, Prover.exported)
         if file is None:
             typer.echo(line, nl=False)
         elif not _has(file, line):
@@ -120,9 +122,11 @@ def verify(
     ] = False,
 ) -> None:
     """Compare the log with its seals."""
-    report = report_of(place, trust, root or ())
+    roots = root or ()
+    report = report_of(place, trust, roots)
     if as_json:
-        text = orjson.dumps(report.present(), option=orjson.OPT_INDENT_2)
+        document = report.present()
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2)
         typer.echo(text)
     else:
         typer.echo(seals_told(report))
@@ -182,11 +186,14 @@ def check_proof_command(
 ) -> None:
     """Check what `prove` printed."""
     with _clear_errors():
+        content = file.read_bytes()
         try:
-            proof = orjson.loads(file.read_bytes())
+            proof = orjson.loads(content)
         except ValueError as error:
             raise failure(f"{file} is not JSON: {error}") from None
-        typer.echo(check_proof(proof, _keys(data_dir, trust)))
+        keys = _keys(data_dir, trust)
+        proven = check_proof(proof, keys)
+        typer.echo(proven)
 
 
 @command(app, "public-key")
@@ -204,12 +211,14 @@ def report_of(place: LogOptions, trust: TrustOptions, roots: Sequence[Path]) -> 
     """
     with _sealed(place) as log, shown(json=False) as view:
         keys = _keys(place.data_dir, trust)
-        own_file = _head_file(directory_of(place.data_dir))
+        data_dir = directory_of(place.data_dir)
+        own_file = _head_file(data_dir)
         kept: list[KeptHead] = []
         for file in (own_file, *roots):
             if file.exists():
                 kept += read_kept(file, keys)
-        verifying = verify_seals(log, keys, kept, _seldom(view))
+        progress = _seldom(view)
+        verifying = verify_seals(log, keys, kept, progress)
         return asyncio.run(verifying)
 
 
@@ -231,8 +240,10 @@ def _head_file(data_dir: Path) -> Path:
 
 
 def _keys(data_dir: Path | None, trust: TrustOptions) -> SealKeys:
-    given = trust.public_key or trust.seal_key
-    return read_keys(given or directory_of(data_dir) / "seal.key")
+    file = trust.public_key or trust.seal_key
+    if file is None:
+        file = directory_of(data_dir) / "seal.key"
+    return read_keys(file)
 
 
 def _proven(
@@ -254,7 +265,8 @@ async def _seal(log: Database, how: Sealing) -> None:
     listener = Listener(log)
     supervision = Supervision()
     async with log.pool(1) as pool, AsyncExitStack() as stack:
-        sealer = Sealer(pool, log.files.archive, listener.signal(), how)
+        news = listener.signal()
+        sealer = Sealer(pool, log.files.archive, news, how)
         for part in (listener, sealer):
             await part.start(supervision)
             stack.push_async_callback(part.stop)

@@ -93,10 +93,12 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
         message = (
             "repositories of the server's own file system are switched off; give a URL"
         )
-        raise InvalidInputError([Issue("/repoUrl", message, "pattern")])
+        issue = Issue("/repoUrl", message, "pattern")
+        raise InvalidInputError([issue])
     row = await service.catalog.add_app(app, origin)
     app_row = repositories.TABLE.own(row)
-    return data(repositories.present(app_row, None), 201)
+    shown = repositories.present(app_row, None)
+    return data(shown, 201)
 
 
 @router.get(
@@ -122,7 +124,8 @@ async def get_app(
 )
 async def get_history(app_id: str, service: ServiceDep) -> JsonAnswer:
     """Show the steps of an app's ingestions, newest first, straight from the log."""
-    events = await service.reader.histories([repository_id(app_id)])
+    aggregate_id = repository_id(app_id)
+    events = await service.reader.histories([aggregate_id])
     if not events:
         raise _app_not_found()
     entries: list[Json] = []
@@ -144,7 +147,8 @@ async def retry_ingestion(
 ) -> JsonAnswer:
     """Launch another ingestion."""
     row = await service.catalog.retry_ingestion(app_id, origin)
-    shown = await service.views.app(repositories.TABLE.own(row))
+    app_row = repositories.TABLE.own(row)
+    shown = await service.views.app(app_row)
     return data(shown, 202)
 
 
@@ -206,13 +210,15 @@ def _app_not_found() -> NotFoundError:
 def _page(
     items: list[JsonObject], total: int, limit: int | None, offset: int
 ) -> JsonAnswer:
-    next_offset: int | None = offset + len(items)
-    has_more = offset + len(items) < total and bool(items)
-    if not has_more:
-        next_offset = None
+    count = len(items)
+    end = offset + count
+    has_more = count > 0 and end < total
+    next_offset: int | None = None
+    if has_more:
+        next_offset = end
     meta = {
         "total": total,
-        "count": len(items),
+        "count": count,
         "limit": limit,
         "offset": offset,
         "nextOffset": next_offset,

@@ -40,7 +40,8 @@ class CatalogViews:
         excerpts = await asyncio.gather(*reading)
         shown: list[JsonObject] = []
         for row, excerpt in zip(rows, excerpts, strict=True):
-            shown.append(builds.present(row, excerpt))
+            build = builds.present(row, excerpt)
+            shown.append(build)
         return shown
 
     async def apps(
@@ -49,12 +50,14 @@ class CatalogViews:
         """Return the apps as clients see them, each with its newest build."""
         ids = [row["id"] for row in rows]
         latest = await builds.latest(connection, ids)
-        shown_builds = await self.builds(list(latest.values()))
+        latest_rows = list(latest.values())
+        shown_builds = await self.builds(latest_rows)
         by_app = dict(zip(latest, shown_builds, strict=True))
         shown: list[JsonObject] = []
         for row in rows:
             latest_build = by_app.get(row["id"])
-            shown.append(repositories.present(row, latest_build))
+            app = repositories.present(row, latest_build)
+            shown.append(app)
         return shown
 
     async def app(self, row: RepositoryRow) -> JsonObject:
@@ -70,10 +73,12 @@ class CatalogViews:
         match step.event.subject:
             case "repository":
                 app = repositories.TABLE.own(step.after)
-                return Beside(latest_build=await self._latest_build(app["id"]))
+                latest_build = await self._latest_build(app["id"])
+                return Beside(latest_build=latest_build)
             case "build":
                 build = builds.TABLE.own(step.after)
-                return Beside(log=await self._logs.excerpt(build, PATIENCE_S))
+                log = await self._logs.excerpt(build, PATIENCE_S)
+                return Beside(log=log)
             case _:
                 return NOTHING
 
@@ -82,7 +87,8 @@ class CatalogViews:
             latest = await builds.latest(connection, [app_id])
         if not latest:
             return None
-        [shown] = await self.builds(list(latest.values()), PATIENCE_S)
+        rows = list(latest.values())
+        [shown] = await self.builds(rows, PATIENCE_S)
         return shown
 
 

@@ -53,20 +53,25 @@ class Subjects:
                 raise NotFoundError(
                     "subject_not_found", "no personal data of this subject are kept"
                 )
-            _refuse_unfinished(await locked.unfinished_runs_of(key_id))
+            unfinished = await locked.unfinished_runs_of(key_id)
+            _refuse_unfinished(unfinished)
             erased[:] = [key_id]
             runs = await locked.erase_subject(key_id)
             return [Subject.erase(key_id, reason, runs, locked.now)]
 
         saved = await self._application.save_under_lock(decide, origin)
-        return Erasure(saved.positions[0], saved.rows[erased[0]])
+        [position] = saved.positions
+        [key_id] = erased
+        return Erasure(position, saved.rows[key_id])
 
 
 def _refuse_unfinished(run_ids: Sequence[UUID]) -> None:
     if not run_ids:
         return
-    named = ", ".join(map(str, run_ids[:NAMED_RUNS]))
-    if len(run_ids) > NAMED_RUNS:
-        named += f" and {len(run_ids) - NAMED_RUNS} more"
+    first = run_ids[:NAMED_RUNS]
+    named = ", ".join(map(str, first))
+    more = len(run_ids) - len(first)
+    if more:
+        named += f" and {more} more"
     message = f"runs of this subject are pending or running; cancel them first: {named}"
     raise ConflictError("subject_has_unfinished_runs", message)

@@ -34,7 +34,9 @@ def marks(schema: JsonObject) -> dict[str, str]:
     properties = _properties(schema)
     found: dict[str, str] = {}
     for name, part in properties.items():
-        subject = part.get(MARK) if isinstance(part, dict) else None
+        if not isinstance(part, dict):
+            continue
+        subject = part.get(MARK)
         if isinstance(subject, str) and subject in properties:
             found[name] = subject
     return found
@@ -59,11 +61,12 @@ def mark_issues(
     for name in marked:
         if defaults.get(name) is not None:
             path = f"/defaultParameters/{escape(name)}"
-            issues.append(Issue(path, f"{message}; leave it out, or give null", MARK))
+            remedy = f"{message}; leave it out, or give null"
+            issue = Issue(path, remedy, MARK)
+            issues.append(issue)
     if concurrency_key in marked:
-        issue = Issue(
-            "/concurrencyKey", f"its value {message}; name another parameter", MARK
-        )
+        remedy = f"its value {message}; name another parameter"
+        issue = Issue("/concurrencyKey", remedy, MARK)
         issues.append(issue)
     return issues
 
@@ -79,7 +82,8 @@ def _dangling_marks(schema: JsonObject) -> list[Issue]:
             continue
         if part[MARK] not in names:
             path = f"/parametersSchema/properties/{escape(name)}/{MARK}"
-            issues.append(Issue(path, message, MARK))
+            issue = Issue(path, message, MARK)
+            issues.append(issue)
     return issues
 
 
@@ -98,28 +102,34 @@ def subjects_of(marked: Mapping[str, str], parameters: JsonObject) -> dict[str, 
     Null is no value, and belongs to nobody. The parameters have no `subject_issues`. The integer 7
     and the text "7" name the same subject.
     """
-    return {
-        name: str(parameters[subject])
-        for name, subject in marked.items()
-        if parameters.get(name) is not None
-    }
+    subjects: dict[str, str] = {}
+    for name, subject in marked.items():
+        if parameters.get(name) is not None:
+            named = parameters[subject]
+            subjects[name] = str(named)
+    return subjects
 
 
 def subject_issues(marked: Mapping[str, str], parameters: JsonObject) -> list[Issue]:
     """Return what keeps a launch from knowing whose personal data it is given."""
     issues: list[Issue] = []
     for name, subject in marked.items():
-        if parameters.get(name) is None or _names_someone(parameters.get(subject)):
+        if parameters.get(name) is None:
+            continue
+        named = parameters.get(subject)
+        if _names_someone(named):
             continue
         path = f"/parameters/{escape(subject)}"
         message = f"must name the subject of {name!r}: a text that is not empty, or an integer"
-        issues.append(Issue(path, message, MARK))
+        issue = Issue(path, message, MARK)
+        issues.append(issue)
     return issues
 
 
 def erased_from(parameters: JsonObject, names: list[str]) -> JsonObject:
     """Return the parameters without these values."""
-    return {**parameters, **dict.fromkeys(names, ERASED)}
+    erased = dict.fromkeys(names, ERASED)
+    return {**parameters, **erased}
 
 
 def _properties(schema: JsonObject) -> JsonObject:
@@ -132,19 +142,20 @@ def _properties(schema: JsonObject) -> JsonObject:
 def _names_someone(value: Json) -> bool:
     if isinstance(value, bool):
         return False
-    return isinstance(value, int) or (isinstance(value, str) and value != "")
+    if isinstance(value, int):
+        return True
+    return isinstance(value, str) and value != ""
 
 
 def _unmarked(schema: JsonObject) -> JsonObject:
     """Return the schema without the marks that stand where they belong."""
     properties: JsonObject = {}
     for name, part in _properties(schema).items():
+        properties[name] = part
         if isinstance(part, dict):
-            properties[name] = {
-                key: value for key, value in part.items() if key != MARK
-            }
-        else:
-            properties[name] = part
+            unmarked = dict(part)
+            unmarked.pop(MARK, None)
+            properties[name] = unmarked
     return {**schema, "properties": properties}
 
 

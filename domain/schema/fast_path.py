@@ -7,6 +7,7 @@ validator: so it alone decides what is wrong, words it, and counts its steps. To
 that its budget would have lasted.
 """
 
+import operator
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +44,10 @@ class Plain:
             return False
         # Each has a byte at least and a comma, colon or bracket; each is looked at once.
         parts = size // 2 + 1
-        steps = parts * (self.most_steps + size // 4)
-        return steps <= MAX_STEPS and self.check(value)
+        steps_a_part = self.most_steps + size // 4
+        if parts * steps_a_part > MAX_STEPS:
+            return False
+        return self.check(value)
 
 
 def compiled(schema: JsonObject) -> Plain | None:
@@ -55,7 +58,8 @@ def compiled(schema: JsonObject) -> Plain | None:
     costs: list[int] = []
     # Its dialect changes nothing here: what differs between them is no plain keyword, or is checked
     # too strictly.
-    said = {name: value for name, value in schema.items() if name != "$schema"}
+    said = dict(schema)
+    said.pop("$schema", None)
     try:
         check = _part(said, costs)
     except _NotPlainError:
@@ -80,7 +84,8 @@ def _part(schema: Json, costs: list[int]) -> _Check:
     if "properties" in schema or "additionalProperties" in schema:
         checks.append(_members(schema, costs))
     if "items" in schema:
-        checks.append(_items(schema["items"], costs))
+        part = schema["items"]
+        checks.append(_items(part, costs))
     return _all_of(checks)
 
 
@@ -114,14 +119,18 @@ def _members(schema: JsonObject, costs: list[int]) -> _Check:
     named = schema.get("properties", {})
     if not isinstance(named, dict):
         raise _NotPlainError
-    known = {name: _part(part, costs) for name, part in named.items()}
-    other = _part(schema.get("additionalProperties", True), costs)
+    known: dict[str, _Check] = {}
+    for name, part in named.items():
+        known[name] = _part(part, costs)
+    others = schema.get("additionalProperties", True)
+    other = _part(others, costs)
 
     def check(value: Json) -> bool:
         if not isinstance(value, dict):
             return True
-        for name, member in value.items():  # noqa: SIM110 - as above
-            if not known.get(name, other)(member):
+        for name, member in value.items():
+            allows = known.get(name, other)
+            if not allows(member):
                 return False
         return True
 
@@ -132,13 +141,17 @@ def _items(part: Json, costs: list[int]) -> _Check:
     each = _part(part, costs)
 
     def check(value: Json) -> bool:
-        return not isinstance(value, list) or all(map(each, value))
+        if not isinstance(value, list):
+            return True
+        return all(map(each, value))
 
     return check
 
 
 def _type(said: Json) -> _Check:
-    names = said if isinstance(said, list) else [said]
+    names = [said]
+    if isinstance(said, list):
+        names = said
     # By the very class: true is no number, and whether 1e300 is an integer depends on the dialect.
     classes: set[type] = set()
     for name in names:
@@ -162,11 +175,16 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def _enum(said: Json) -> _Check:
     if not isinstance(said, list):
         raise _NotPlainError
-    simple = [one for one in said if isinstance(one, _SIMPLE)]
-    members = {(type(one), one) for one in simple}
+    members: set[tuple[type, Json]] = set()
+    for one in said:
+        if isinstance(one, _SIMPLE):
+            member = (type(one), one)
+            members.add(member)
 
     def check(value: Json) -> bool:
-        return isinstance(value, _SIMPLE) and (type(value), value) in members
+        if not isinstance(value, _SIMPLE):
+            return False
+        return (type(value), value) in members
 
     return check
 
@@ -185,7 +203,9 @@ def _required(said: Json) -> _Check:
     names = {one for one in said if isinstance(one, str)}
 
     def check(value: Json) -> bool:
-        return not isinstance(value, dict) or names <= value.keys()
+        if not isinstance(value, dict):
+            return True
+        return names <= value.keys()
 
     return check
 
@@ -196,45 +216,41 @@ def _number(said: Json) -> float:
     return said
 
 
-def _is_number(value: Json) -> bool:
-    return type(value) in _NUMBERS
-
-
 _NUMBERS = frozenset((int, float))
 
-
-def _minimum(said: Json) -> _Check:
-    least = _number(said)
-    return lambda value: not _is_number(value) or value >= least
+_Holds = Callable[[float, float], bool]
+"""Whether the first number keeps the second, its bound."""
 
 
-def _maximum(said: Json) -> _Check:
-    most = _number(said)
-    return lambda value: not _is_number(value) or value <= most
+def _bounded_number(holds: _Holds) -> Callable[[Json], _Check]:
+    """Return the keyword that holds numbers against a bound."""
 
-
-def _above(said: Json) -> _Check:
-    bound = _number(said)
-    return lambda value: not _is_number(value) or value > bound
-
-
-def _below(said: Json) -> _Check:
-    bound = _number(said)
-    return lambda value: not _is_number(value) or value < bound
-
-
-def _at_least(kind: type[Sized]) -> Callable[[Json], _Check]:
     def keyword(said: Json) -> _Check:
-        least = _number(said)
-        return lambda value: not isinstance(value, kind) or len(value) >= least
+        bound = _number(said)
+
+        def check(value: Any) -> bool:
+            if type(value) not in _NUMBERS:
+                return True
+            return holds(value, bound)
+
+        return check
 
     return keyword
 
 
-def _at_most(kind: type[Sized]) -> Callable[[Json], _Check]:
+def _bounded_length(kind: type[Sized], holds: _Holds) -> Callable[[Json], _Check]:
+    """Return the keyword that holds the lengths of this kind of values against a bound."""
+
     def keyword(said: Json) -> _Check:
-        most = _number(said)
-        return lambda value: not isinstance(value, kind) or len(value) <= most
+        bound = _number(said)
+
+        def check(value: Json) -> bool:
+            if not isinstance(value, kind):
+                return True
+            length = len(value)
+            return holds(length, bound)
+
+        return check
 
     return keyword
 
@@ -244,16 +260,16 @@ _KEYWORDS: dict[str, Callable[[Json], _Check]] = {
     "enum": _enum,
     "const": _const,
     "required": _required,
-    "minimum": _minimum,
-    "maximum": _maximum,
-    "exclusiveMinimum": _above,
-    "exclusiveMaximum": _below,
-    "minLength": _at_least(str),
-    "maxLength": _at_most(str),
-    "minItems": _at_least(list),
-    "maxItems": _at_most(list),
-    "minProperties": _at_least(dict),
-    "maxProperties": _at_most(dict),
+    "minimum": _bounded_number(operator.ge),
+    "maximum": _bounded_number(operator.le),
+    "exclusiveMinimum": _bounded_number(operator.gt),
+    "exclusiveMaximum": _bounded_number(operator.lt),
+    "minLength": _bounded_length(str, operator.ge),
+    "maxLength": _bounded_length(str, operator.le),
+    "minItems": _bounded_length(list, operator.ge),
+    "maxItems": _bounded_length(list, operator.le),
+    "minProperties": _bounded_length(dict, operator.ge),
+    "maxProperties": _bounded_length(dict, operator.le),
 }
 
 _REMARKS = {

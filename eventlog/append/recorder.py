@@ -78,9 +78,12 @@ class LogRecorder(PostgresApplicationRecorder):
         The library's own version retries blindly ten times, which turns a commit whose answer was
         lost into a conflict; and its hook for extra writes runs before positions exist.
         """
-        origin: Origin = kwargs.get("origin", Origin(actor="system"))
+        system = Origin(actor="system")
+        origin: Origin = kwargs.get("origin", system)
         unit = Unit(stored_events, origin)
-        return self._wait_for(self._writer.append(unit)).positions
+        appending = self._writer.append(unit)
+        saved = self._wait_for(appending)
+        return saved.positions
 
     def select_events(
         self,
@@ -97,11 +100,9 @@ class LogRecorder(PostgresApplicationRecorder):
         )
         if found:  # A history is in one place.
             return found
-        events = self._wait_for(self._history(UUID(str(originator_id))))
-        if gt is not None:
-            events = [event for event in events if event.originator_version > gt]
-        if lte is not None:
-            events = [event for event in events if event.originator_version <= lte]
+        run_id = UUID(str(originator_id))
+        reading = self._history(run_id)
+        events = _with_versions(self._wait_for(reading), gt, lte)
         if desc:
             events.reverse()
         return events[:limit]
@@ -124,18 +125,26 @@ class LogRecorder(PostgresApplicationRecorder):
         )
         after = FIRST
         if start is not None:
-            after = start - 1 if inclusive_of_start else start
+            after = start
+            if inclusive_of_start:
+                after -= 1
         until = stop
         if found and len(found) == limit:
-            until = found[-1].id
-        archived = self._wait_for(self._between(after, until, limit, topics))
-        together = {one.id: one for one in (*archived, *found)}
+            last = found[-1]
+            until = last.id
+        reading = self._between(after, until, limit, topics)
+        archived = self._wait_for(reading)
+        together = {one.id: one for one in archived}
+        for one in found:
+            together[one.id] = one
         positions = sorted(together)
-        return [together[position] for position in positions[:limit]]
+        first_positions = positions[:limit]
+        return [together[position] for position in first_positions]
 
     async def _history(self, run_id: UUID) -> list[StoredEvent]:
+        files = self._database.files
         async with await self._database.connect() as connection:
-            histories = await read_histories(connection, self._database.files, [run_id])
+            histories = await read_histories(connection, files, [run_id])
         return histories.get(run_id, [])
 
     async def _between(
@@ -152,7 +161,19 @@ class LogRecorder(PostgresApplicationRecorder):
         return [_notification(row) for row in rows]
 
     def _wait_for(self, reading: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(reading, self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(reading, self._loop)
+        return future.result()
+
+
+def _with_versions(
+    events: list[StoredEvent], above: int | None, up_to: int | None
+) -> list[StoredEvent]:
+    """Return the events whose versions lie in (above, up_to], as far as these are given."""
+    if above is not None:
+        events = [event for event in events if event.originator_version > above]
+    if up_to is not None:
+        events = [event for event in events if event.originator_version <= up_to]
+    return events
 
 
 def _notification(row: EventRow) -> Notification:
@@ -188,7 +209,9 @@ class LogFactory(PostgresFactory):
     ) -> Mapper[Any]:
         """Return the mapper of events."""
         del mapper_class
-        return PlainMapper(transcoder=transcoder or self.transcoder())
+        if transcoder is None:
+            transcoder = self.transcoder()
+        return PlainMapper(transcoder=transcoder)
 
     def application_recorder(self) -> LogRecorder:
         """Return the recorder; alembic made its table."""

@@ -94,11 +94,12 @@ class Archiver:
         self._directory.mkdir(parents=True, exist_ok=True)
         for path in self._directory.glob(f".{self._log_id}-*.unfinished"):
             path.unlink(missing_ok=True)
-        rows = await read_rows(self._connection, _File, "SELECT file FROM log_archives")
+        query = "SELECT file FROM log_archives"
+        rows = await read_rows(self._connection, _File, query)
         known = {row["file"] for row in rows}
         complete = self._directory.glob(f"{self._log_id}-*.jsonl.gz")
-        names = sorted(path.name for path in complete)
-        self.leftovers = [name for name in names if name not in known]
+        names = {path.name for path in complete}
+        self.leftovers = sorted(names - known)
 
     async def archive(
         self, older_than: timedelta, progress: Progress, max_events: int = MAX_EVENTS
@@ -109,21 +110,23 @@ class Archiver:
             ArchiveError: a file cannot be written as the log is.
             OSError: the same, because of the disk.
         """
+        connection = self._connection
         limits = await self._limits(older_than)
-        total = await count_candidates(self._connection, limits)
+        total = await count_candidates(connection, limits)
         done = 0
-        batch = await next_batch(self._connection, limits, 0, max_events)
+        batch = await next_batch(connection, limits, 0, max_events)
         while batch.runs:
             told = _part(progress, done, batch, total)
             yield await self._archive(batch, limits, told)
             done += len(batch.runs)
-            batch = await next_batch(self._connection, limits, batch.after, max_events)
+            batch = await next_batch(connection, limits, batch.after, max_events)
         progress("archiving", done, done)
 
     async def _limits(self, older_than: timedelta) -> Limits:
         row = await read_one(self._connection, _LimitsRow, _LIMITS)
         now = from_iso(row["now"])
-        return Limits(ended_before=now - older_than, last_position=row["last"])
+        ended_before = now - older_than
+        return Limits(ended_before=ended_before, last_position=row["last"])
 
     async def _archive(
         self, batch: Batch, limits: Limits, progress: Callable[[float], None]
@@ -133,7 +136,8 @@ class Archiver:
         try:
             async for rows in self._rows(batch):
                 writer.add(rows)
-                progress(0.4 * writer.events / batch.events)
+                written = writer.events / batch.events
+                progress(0.4 * written)
             writer.finish()
             await self._compare(batch, writer, progress)
         except BaseException:
@@ -143,9 +147,12 @@ class Archiver:
         what = _recorded(number, batch, limits, writer)
         try:
             hold_s = await self._mover.move(batch, what, writer.blocks, self._log_id)
-        except (errors.Error, ArchiveError) as error:
-            was_refused = isinstance(error, ArchiveError) or error.sqlstate is not None
-            if was_refused:  # It was not cut off: certainly nothing refers to the file.
+        except ArchiveError:
+            path.unlink()
+            raise
+        except errors.Error as error:
+            # It was refused, not cut off: certainly nothing refers to the file.
+            if error.sqlstate is not None:
                 path.unlink()
             raise
         progress(1)
@@ -176,13 +183,15 @@ class Archiver:
         written = self._written(writer)
         compared = 0
         async for rows in self._rows(batch):
-            kept = list(islice(written, len(rows)))
+            count = len(rows)
+            kept = list(islice(written, count))
             if kept != rows:
                 raise ArchiveError(
                     writer.path, "did not keep what the log holds; nothing was archived"
                 )
-            compared += len(rows)
-            progress(0.4 + 0.5 * compared / batch.events)
+            compared += count
+            share = compared / batch.events
+            progress(0.4 + 0.5 * share)
         is_longer = next(written, None) is not None
         if is_longer or compared != batch.events:
             raise ArchiveError(
@@ -216,7 +225,9 @@ def _part(
 
     def tell(share: float) -> None:
         of_batch = int(share * len(batch.runs))
-        progress("archiving runs", done + of_batch, max(total, done))
+        done_now = done + of_batch
+        at_least = max(total, done)
+        progress("archiving runs", done_now, at_least)
 
     return tell
 

@@ -79,18 +79,19 @@ async def blocks_between(
     for block in await blocks_around(connection, after):
         if block.last_position > after:
             yield block
-    while rows := await read_rows(
-        connection, _BlockRow, _NEXT, {"after": after, "until": until}
-    ):
+    values = {"after": after, "until": until}
+    while rows := await read_rows(connection, _BlockRow, _NEXT, values):
         blocks = _blocks(rows)
         for block in blocks:
             yield block
-        after = blocks[-1].first_position
+        last = blocks[-1]
+        values["after"] = last.first_position
 
 
 async def blocks_around(connection: Connection, position: int) -> list[Block]:
     """Return the blocks that may hold the event at a position."""
-    rows = await read_rows(connection, _BlockRow, _AROUND, {"position": position})
+    values = {"position": position}
+    rows = await read_rows(connection, _BlockRow, _AROUND, values)
     return _blocks(rows)
 
 
@@ -99,9 +100,8 @@ async def blocks_up_to(connection: Connection, position: int) -> list[Block]:
 
     There are none if there is no such event.
     """
-    before = await read_rows(
-        connection, _BlockRow, _LAST_BEFORE, {"position": position}
-    )
+    values = {"position": position}
+    before = await read_rows(connection, _BlockRow, _LAST_BEFORE, values)
     around = await blocks_around(connection, position)
     return [*_blocks(before), *around]
 
@@ -123,7 +123,8 @@ async def blocks_holding(
 
 async def run_places(connection: Connection, run_id: UUID) -> dict[int, list[int]]:
     """Return where a run's events lie, nothing if it is not archived."""
-    rows = await read_rows(connection, _Place, _RUN, {"id": run_id})
+    values = {"id": run_id}
+    rows = await read_rows(connection, _Place, _RUN, values)
     return _places(rows)
 
 
@@ -131,14 +132,16 @@ async def story_places(
     connection: Connection, correlation_id: UUID
 ) -> dict[int, list[int]]:
     """Return where the events lie of all archived runs that go back to one request."""
-    rows = await read_rows(connection, _Place, _STORY, {"id": correlation_id})
+    values = {"id": correlation_id}
+    rows = await read_rows(connection, _Place, _STORY, values)
     return _places(rows)
 
 
 def _places(rows: Sequence[_Place]) -> dict[int, list[int]]:
     places: dict[int, list[int]] = {}
     for row in rows:
-        positions = places.setdefault(row["archive"], [])
+        archive = row["archive"]
+        positions = places.setdefault(archive, [])
         positions += row["positions"]
     return places
 

@@ -58,10 +58,11 @@ async def resolved(
     chosen: dict[int, Sequence[int]] = {}
     places: dict[int, list[int]] = {}
     for row in rows:
-        if row["archive"] is not None:
+        archive = row["archive"]
+        if archive is not None:
             positions = choose(row)
             chosen[id(row)] = positions
-            in_archive = places.setdefault(row["archive"], [])
+            in_archive = places.setdefault(archive, [])
             in_archive += positions
     if not chosen:
         return list(rows)
@@ -94,10 +95,11 @@ async def events_at(
     if missing:  # The hashes hold, so only an index that was edited leads here.
         files = {block.file for block in blocks}
         names = ", ".join(sorted(files))
-        raise ArchiveError(
-            names,
-            f"has no event at position {min(missing)}, though the database's index says so",
+        first = min(missing)
+        problem = (
+            f"has no event at position {first}, though the database's index says so"
         )
+        raise ArchiveError(names, problem)
     return found
 
 
@@ -132,7 +134,8 @@ async def events_between(
             position = document["position"]
             is_beyond = until is not None and position > until
             if position > after and not is_beyond:
-                heappush(waiting, (position, document))
+                placed = (position, document)
+                heappush(waiting, placed)
     rest = _pop_before(waiting, None)
     if rest:
         yield rest
@@ -192,7 +195,8 @@ def merged(
     """
     by_position = {row["notification_id"]: row for row in (*archived, *rows)}
     positions = sorted(by_position)
-    return [by_position[position] for position in positions[:limit]]
+    first_positions = positions[:limit]
+    return [by_position[position] for position in first_positions]
 
 
 def within(rows: Sequence[EventRow], max_bytes: int) -> list[EventRow]:
@@ -243,7 +247,9 @@ def _last_of(
     last: Document | None = None
     for block in blocks:
         for document in read_block(directory, block):
-            is_later = last is None or last["position"] < document["position"]
-            if is_later and document["position"] <= position:
+            at = document["position"]
+            if at > position:
+                continue
+            if last is None or at > last["position"]:
                 last = document
     return last

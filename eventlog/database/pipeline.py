@@ -58,7 +58,8 @@ class RoundTrip:
             parameters = [parameters[name] for name in names]
         texts = [_as_text(value) for value in parameters]
         answer = Answer()
-        self._asked.append(_Asked(query, texts, answer))
+        asked = _Asked(query, texts, answer)
+        self._asked.append(asked)
         return answer
 
     async def go(self) -> None:
@@ -80,17 +81,16 @@ class RoundTrip:
         pgconn = self._connection.pgconn
         try:
             pgconn.enter_pipeline_mode()
-            is_answer = [kind for asked in self._asked for kind in self._send(asked)]
+            is_answer: list[bool] = []
+            for asked in self._asked:
+                is_answer += self._send(asked)
             pgconn.pipeline_sync()
+            is_answer.append(False)  # The last is that of the synchronisation.
             yield from generators.send(pgconn)
-            results = []
-            for wanted in (
-                *is_answer,
-                False,
-            ):
-                # The last is that of the synchronisation.
+            results: list[PGresult] = []
+            for wanted in is_answer:
                 found = yield from generators.fetch_many(pgconn)
-                if wanted or (found and found[-1].status == ExecStatus.FATAL_ERROR):
+                if wanted or _has_failed(found):
                     results.append(found[-1])
             pgconn.exit_pipeline_mode()
         except BaseException:
@@ -103,13 +103,23 @@ class RoundTrip:
         """Hand a statement to libpq; yield for each result to come whether it is its own."""
         pgconn = self._connection.pgconn
         prepared = _prepared.setdefault(self._connection, {})
-        name = prepared.get(asked.query)
+        query = asked.query
+        name = prepared.get(query)
         if name is None:
-            name = prepared[asked.query] = b"trip_%d" % next(_numbers)
-            pgconn.send_prepare(name, asked.query)
+            number = next(_numbers)
+            name = b"trip_%d" % number
+            prepared[query] = name
+            pgconn.send_prepare(name, query)
             yield False
         pgconn.send_query_prepared(name, asked.parameters)
         yield True
+
+
+def _has_failed(found: Sequence[PGresult]) -> bool:
+    if not found:
+        return False
+    last = found[-1]
+    return last.status == ExecStatus.FATAL_ERROR
 
 
 def is_sound(connection: Connection) -> bool:
@@ -151,7 +161,8 @@ def _numbered(statement: str) -> tuple[bytes, list[str]]:
     def number(found: re.Match[str]) -> str:
         name = found[1]
         if name:
-            return f"${names.index(name) + 1}"
+            place = names.index(name) + 1
+            return f"${place}"
         return f"${next(numbers)}"
 
     query = _PLACEHOLDER.sub(number, statement)

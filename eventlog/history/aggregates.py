@@ -39,18 +39,25 @@ async def histories_of(
     histories: Histories = {aggregate_id: [] for aggregate_id in ids}
     for row in await resolved(connection, files.archive, rows):
         aggregate_id = UUID(row["originator_id"])
-        version = row["originator_version"]
-        event = StoredEvent(aggregate_id, version, row["topic"], row["state"])
+        event = StoredEvent(
+            originator_id=aggregate_id,
+            originator_version=row["originator_version"],
+            topic=row["topic"],
+            state=row["state"],
+        )
         histories[aggregate_id].append(event)
     found: Histories = {}
     firsts: list[tuple[UUID, int, bytes]] = []
     for aggregate_id, history in histories.items():
-        if history:
-            found[aggregate_id] = history
-            first = history[0]
-            firsts.append((aggregate_id, first.originator_version, first.state))
+        if not history:
+            continue
+        found[aggregate_id] = history
+        first = history[0]
+        stored = (aggregate_id, first.originator_version, first.state)
+        firsts.append(stored)
     plain = await plain_states(connection, files.master_keys, firsts)
     for aggregate_id, state in plain.items():
         history = found[aggregate_id]
-        history[0] = replace(history[0], state=state)
+        first = history[0]
+        history[0] = replace(first, state=state)
     return found

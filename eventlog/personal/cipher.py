@@ -14,6 +14,7 @@ gone, so is the digest.
 import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID
@@ -42,21 +43,24 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
     """Return the event with these parameters encrypted, each by its key, given with its id."""
     run_id = event.originator_id
     state = orjson.loads(event.state)
-    values: dict[str, dict[str, str]] = {}
     parameters = state["parameters"]
+    values: dict[str, dict[str, str]] = {}
     for name, (key_id, key) in keys.items():
-        text = orjson.dumps(parameters.pop(name))
+        value = parameters.pop(name)
+        text = orjson.dumps(value)
         place = _parameter_place(run_id, name)
         of_key = values.setdefault(str(key_id), {})
         of_key[name] = _closed(key, text, place)
     encrypted: dict[str, Any] = {"values": values}
-    if state[DIGEST] is not None:
-        joint = _joint({str(key_id): key for key_id, key in keys.values()})
+    digest = state[DIGEST]
+    if digest is not None:
+        by_id = {str(key_id): key for key_id, key in keys.values()}
+        joint = _joint(by_id)
         place = _digest_place(run_id)
-        encrypted["digest"] = _closed(joint, state[DIGEST].encode(), place)
+        encrypted["digest"] = _closed(joint, digest.encode(), place)
         state[DIGEST] = None
     text = orjson.dumps({"encrypted": encrypted, **state})
-    return StoredEvent(run_id, event.originator_version, event.topic, text)
+    return replace(event, state=text)
 
 
 def encrypted_part(
@@ -67,7 +71,8 @@ def encrypted_part(
         return None
     fields: JsonObject = orjson.loads(state)
     encrypted = cast("dict[str, dict[str, JsonObject]]", fields["encrypted"])
-    return fields, list(encrypted["values"])
+    key_ids = list(encrypted["values"])
+    return fields, key_ids
 
 
 def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -> bytes:
@@ -87,13 +92,14 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
     encrypted: Any = fields.pop("encrypted")
     values_by_key = encrypted["values"]
     parameters = cast("JsonObject", fields["parameters"])
+    personal: JsonObject = {}
     erased: list[str] = []
     for key_id, values in values_by_key.items():
+        personal[key_id] = sorted(values)
         key = keys.get(key_id)
         if key is None:
             erased += values
-            for name in values:
-                parameters[name] = ERASED
+            parameters |= dict.fromkeys(values, ERASED)
             continue
         for name, value in values.items():
             place = _parameter_place(aggregate_id, name)
@@ -102,13 +108,12 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
     if "digest" in encrypted:
         fields[DIGEST] = ERASED
         if not erased:
-            joint = _joint({key_id: keys[key_id] for key_id in values_by_key})
+            needed = {key_id: keys[key_id] for key_id in values_by_key}
+            joint = _joint(needed)
             place = _digest_place(aggregate_id)
             digest = _opened(joint, encrypted["digest"], place)
             fields[DIGEST] = digest.decode()
-    fields["personal"] = {
-        key_id: sorted(values) for key_id, values in values_by_key.items()
-    }
+    fields["personal"] = personal
     if erased:
         fields["erased"] = [*sorted(erased)]
     return orjson.dumps(fields)
@@ -133,7 +138,8 @@ def _joint(keys: Mapping[str, bytes]) -> bytes:
 def _closed(key: bytes, text: bytes, place: bytes) -> str:
     nonce = secrets.token_bytes(NONCE_BYTES)
     ciphertext = AESGCM(key).encrypt(nonce, text, place)
-    return b64encode(nonce + ciphertext).decode()
+    encoded = b64encode(nonce + ciphertext)
+    return encoded.decode()
 
 
 def _opened(key: bytes, value: str, place: bytes) -> bytes:
@@ -143,6 +149,5 @@ def _opened(key: bytes, value: str, place: bytes) -> bytes:
         ciphertext = raw[NONCE_BYTES:]
         return AESGCM(key).decrypt(nonce, ciphertext, place)
     except (InvalidTag, ValueError):
-        raise CiphertextError(
-            f"the encrypted value of {place.decode()} is not what was stored"
-        ) from None
+        what = f"the encrypted value of {place.decode()}"
+        raise CiphertextError(f"{what} is not what was stored") from None

@@ -73,13 +73,17 @@ async def envelopes(
 
 
 def _may_be_encrypted(row: EventRow) -> bool:
-    return row["originator_version"] == 1 and row["state"].startswith(MARK)
+    if row["originator_version"] != 1:
+        return False
+    state = row["state"]
+    return state.startswith(MARK)
 
 
 def _decrypted(row: EventRow, plain: Mapping[UUID, bytes]) -> EventRow:
     if row["originator_version"] != 1:
         return row
-    state = plain.get(UUID(row["originator_id"]))
+    aggregate_id = UUID(row["originator_id"])
+    state = plain.get(aggregate_id)
     if state is None:
         return row
     return {**row, "state": state}
@@ -107,4 +111,5 @@ async def first_plain_states(
 
 def event_of(row: StateRow) -> tuple[UUID, int, bytes]:
     """Return of a row of the log what `plain_states` looks at."""
-    return UUID(row["originator_id"]), row["originator_version"], row["state"]
+    aggregate_id = UUID(row["originator_id"])
+    return aggregate_id, row["originator_version"], row["state"]

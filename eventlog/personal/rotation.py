@@ -47,16 +47,16 @@ async def rotate(
     """
     # One at a time. Another one waits here and then changes the key once more. The lock ends
     # with the session.
-    await connection.execute(
-        f"SET lock_timeout = 0; SELECT pg_advisory_lock({statements.ROTATION_LOCK})"
-    )
+    locking = f"SELECT pg_advisory_lock({statements.ROTATION_LOCK})"
+    await connection.execute(f"SET lock_timeout = 0; {locking}")
     row = await read_first(connection, MasterRow, statements.MASTER)
     if row is None:
         return None
     present = file.known(row["id"])
     held = file.reload()
     others = [key for key in held if key.id != present.id]
-    new = MasterKey(secrets.token_bytes(KEY_BYTES))
+    secret = secrets.token_bytes(KEY_BYTES)
+    new = MasterKey(secret)
     file.write([new, present, *others])
     await connection.execute(statements.CHANGE_MASTER, (new.id,))
     done = 0
@@ -92,9 +92,8 @@ async def _wrap_some(
 ) -> int:
     async with connection.transaction():
         values = {"master": new.id, "limit": AT_ONCE}
-        rows = await read_rows(
-            connection, SubjectKeyRow, statements.WRAPPED_BY_OTHERS, values
-        )
+        query = statements.WRAPPED_BY_OTHERS
+        rows = await read_rows(connection, SubjectKeyRow, query, values)
         for row in rows:
             key_id, key, subject = unwrapped(file, row)
             lookup = new.lookup(subject)

@@ -32,11 +32,11 @@ async def encrypted_unit(
             known[whose] = await _key_of(connection, master_keys, whose)
         keys[name] = known[whose]
     first, *others = unit.events
-    events = [encrypt(first, keys), *others]
-    # A key's own history begins with its erasure.
-    unerased = {key_id: 0 for key_id, _ in known.values()}
-    expects = {**unit.expects, **unerased}
-    return replace(unit, events=events, expects=expects, personal={})
+    encrypted = encrypt(first, keys)
+    expects = dict(unit.expects)
+    for key_id, _ in known.values():
+        expects[key_id] = 0  # A key's own history begins with its erasure.
+    return replace(unit, events=[encrypted, *others], expects=expects, personal={})
 
 
 async def key_id_of(
@@ -56,9 +56,8 @@ async def key_id_of(
 
 async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
     """Return the pending and running runs that hold data encrypted by this key."""
-    return await read_ids(
-        connection, statements.UNFINISHED_RUNS_OF, {"key_id": str(key_id)}
-    )
+    values = {"key_id": str(key_id)}
+    return await read_ids(connection, statements.UNFINISHED_RUNS_OF, values)
 
 
 async def erase(connection: Connection, key_id: UUID) -> int:
@@ -81,8 +80,9 @@ async def _key_of(
 async def _by_id(
     connection: Connection, master_keys: MasterKeyFile | None, key_id: UUID
 ) -> SubjectKey:
-    keys = await keys_by_id(connection, master_keys, [str(key_id)])
-    key = keys.get(str(key_id))
+    wanted = str(key_id)
+    keys = await keys_by_id(connection, master_keys, [wanted])
+    key = keys.get(wanted)
     if key is None:
         raise VersionConflictError(f"the subject of key {key_id} was erased")
     return key_id, key

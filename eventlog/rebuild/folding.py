@@ -50,12 +50,14 @@ async def fold_on(
     Raises:
         FoldError: see `Folder.add`.
     """
+    master_keys = files.master_keys
     folded = dict(rows)
     versions = dict.fromkeys(ids, 0)
     for aggregate_id, known in rows.items():
         versions[aggregate_id] = known["aggregate_version"]
     new = [aggregate_id for aggregate_id in versions if aggregate_id not in folded]
-    plain = await _decrypted(first_plain_states(connection, files.master_keys, new))
+    first_states = first_plain_states(connection, master_keys, new)
+    plain = await _decrypted(first_states)
     values = {
         "ids": list(versions),
         "versions": list(versions.values()),
@@ -72,7 +74,8 @@ async def fold_on(
                 marks.append(row)
     for mark in marks:
         archived = await _archived_events(connection, files, mark)
-        states = plain_states(connection, files.master_keys, map(event_of, archived))
+        events = map(event_of, archived)
+        states = plain_states(connection, master_keys, events)
         plain = await _decrypted(states)
         for event in archived:
             _fold_row(table, folded, event, plain)
@@ -83,10 +86,12 @@ async def _archived_events(
     connection: Connection, files: LogFiles, mark: _FoundRow
 ) -> list[EventRow]:
     """Return what of an archived history is not folded yet."""
-    if mark["archive"] is None:
+    archive = mark["archive"]
+    if archive is None:
         return []
-    positions = mark["positions"][mark["version"] :]
-    found = await events_at(connection, files.archive, {mark["archive"]: positions})
+    folded_already = mark["version"]
+    positions = mark["positions"][folded_already:]
+    found = await events_at(connection, files.archive, {archive: positions})
     return [to_row(found[position]) for position in positions]
 
 
@@ -110,4 +115,5 @@ def _fold_row(
     if version == 1:
         state = plain.get(aggregate_id, state)
     event = (aggregate_id, version, row["notification_id"], row["topic"], state)
-    folded[aggregate_id] = folded_on(table, folded.get(aggregate_id), event)
+    before = folded.get(aggregate_id)
+    folded[aggregate_id] = folded_on(table, before, event)

@@ -52,13 +52,13 @@ def copy_sql(table: Table, staged: str) -> str:
 
 def copy_line(table: Table) -> Callable[[Row], str]:
     """Return the function that writes a row as a line of COPY's text format."""
-    columns = [
-        (name, _WRITE_FIELD.get(kind, str)) for name, kind in table.columns.items()
-    ]
+    writers: dict[str, Callable[[object], str]] = {}
+    for name, kind in table.columns.items():
+        writers[name] = _WRITE_FIELD.get(kind, str)
 
     def line(row: Row) -> str:
         fields: list[str] = []
-        for name, write in columns:
+        for name, write in writers.items():
             value = row[name]
             if value is None:
                 fields.append(r"\N")
@@ -71,7 +71,8 @@ def copy_line(table: Table) -> Callable[[Row], str]:
 
 def _write_json(value: object) -> str:
     # JSON has no bare line breaks and tabs, so the backslash is all there is to escape.
-    return orjson.dumps(value).decode().replace("\\", r"\\")
+    text = orjson.dumps(value).decode()
+    return text.replace("\\", r"\\")
 
 
 def _write_text(value: object) -> str:
@@ -91,12 +92,16 @@ _WRITE_FIELD: dict[str, Callable[[object], str]] = {
 
 def note_differing_sql(table: Table) -> str:
     """Return the statement that fills `differing`."""
+    key = table.key
     values = {name: f"wanted.{name}" for name in table.columns}
-    values[table.key] = f"coalesce(wanted.{table.key}, held.{table.key})"
+    values[key] = f"coalesce(wanted.{key}, held.{key})"
     values["aggregate_version"] = "coalesce(wanted.aggregate_version, 0)"
     names = ", ".join(values)
     row = ", ".join(values.values())
-    return f"INSERT INTO {differing(table)} ({names}) SELECT {row} {_mismatch(table)}"
+    return f"""
+        INSERT INTO {differing(table)} ({names})
+        SELECT {row} {_mismatch(table)}
+    """
 
 
 def differences_sql(table: Table) -> str:
@@ -122,18 +127,28 @@ def _mismatch(table: Table) -> str:
     Whole rows are compared by their bytes first: nearly all are the same, and to write all their
     JSON as text takes long.
     """
-    wanted = ", ".join(f"wanted.{name}" for name in table.columns)
-    held = ", ".join(f"held.{name}::{kind}" for name, kind in table.columns.items())
-    unequal = [_unequal(name, kind) for name, kind in table.columns.items()]
-    differs = " OR ".join(unequal)
+    all_wanted: list[str] = []
+    all_held: list[str] = []
+    all_unequal: list[str] = []
+    for name, kind in table.columns.items():
+        all_wanted.append(f"wanted.{name}")
+        all_held.append(f"held.{name}::{kind}")
+        all_unequal.append(_unequal(name, kind))
+    wanted = ", ".join(all_wanted)
+    held = ", ".join(all_held)
+    differs = " OR ".join(all_unequal)
+    key = table.key
     return f"""
         FROM {expected(table)} AS wanted
-        FULL JOIN {table.name} AS held ON wanted.{table.key} = held.{table.key}
+        FULL JOIN {table.name} AS held ON wanted.{key} = held.{key}
         WHERE ROW({wanted})::record *<> ROW({held})::record AND ({differs})
     """
 
 
 def _unequal(name: str, kind: str) -> str:
+    wanted = f"wanted.{name}"
+    held = f"held.{name}"
     if kind == "jsonb":
-        return f"wanted.{name}::text IS DISTINCT FROM held.{name}::text"
-    return f"wanted.{name} IS DISTINCT FROM held.{name}"
+        wanted += "::text"
+        held += "::text"
+    return f"{wanted} IS DISTINCT FROM {held}"

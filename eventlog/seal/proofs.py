@@ -59,13 +59,13 @@ class Prover:
             signed = head
             if signed is None:
                 signed = await self.last_head(connection)
+            size = signed.head.size
             index = await self._index(connection, position)
-            if index is None or index >= signed.head.size:
-                raise SealError(
-                    f"seal {signed.head.number} covers no event at position {position}"
-                )
+            if index is None or index >= size:
+                number = signed.head.number
+                raise SealError(f"seal {number} covers no event at position {position}")
             event = await _event(connection, self._archive, position)
-            ranges = inclusion_ranges(index, signed.head.size)
+            ranges = inclusion_ranges(index, size)
             path = await self._roots(connection, ranges)
         proof = {
             "format": INCLUSION,
@@ -85,12 +85,14 @@ class Prover:
         """
         async with borrowed(self._pool) as connection, connection.transaction():
             new = await self.last_head(connection)
-            if old.head.size > new.head.size:
+            size = new.head.size
+            old_size = old.head.size
+            if old_size > size:
                 raise SealError(
-                    f"the log has {new.head.size} sealed events,"
-                    f" fewer than the {old.head.size} of that seal"
+                    f"the log has {size} sealed events,"
+                    f" fewer than the {old_size} of that seal"
                 )
-            ranges = consistency_ranges(old.head.size, new.head.size)
+            ranges = consistency_ranges(old_size, size)
             path = await self._roots(connection, ranges)
         proof = {
             "format": CONSISTENCY,
@@ -112,7 +114,8 @@ class Prover:
         if row is None:
             raise SealError("the log has no seal yet")
         signed = trusted(self._keys, row.head, row.signature)
-        return exported(signed, tree_of(signed.head, row.peaks))
+        tree = tree_of(signed.head, row.peaks)
+        return exported(signed, tree)
 
     async def last_head(self, connection: Connection) -> SignedHead:
         """Return the log's last head.
@@ -133,11 +136,13 @@ class Prover:
         log_id = await read_value(connection, str, sql.LOG_ID)
         seal = judge(row, self._keys, log_id)
         if seal.signed is None or seal.entries is None:
-            raise SealError(f"{seal.problems[0]}: run `seal verify`")
+            problem = seal.problems[0]
+            raise SealError(f"{problem}: run `seal verify`")
         positions = [place for place, _ in seal.entries]
         if position not in positions:
             return None
-        before = seal.signed.head.size - len(positions)
+        head = seal.signed.head
+        before = head.size - len(positions)
         return before + positions.index(position)
 
     async def _roots(
@@ -161,29 +166,34 @@ def check_proof(proof: Any, keys: SealKeys) -> str:
     """
     try:
         path = [bytes.fromhex(one) for one in proof["path"]]
-        if proof["format"] == INCLUSION:
+        kind = proof["format"]
+        if kind == INCLUSION:
             return _check_inclusion(proof, path, keys)
-        if proof["format"] == CONSISTENCY:
+        if kind == CONSISTENCY:
             return _check_consistency(proof, path, keys)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise SealError(f"it is not a proof: {error!r}") from None
-    raise SealError(f"it is not a proof: its format is {proof['format']!r}")
+    raise SealError(f"it is not a proof: its format is {kind!r}")
 
 
 def _check_inclusion(
     proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys
 ) -> str:
-    head = presented(keys, proof["seal"]).head
+    signed = presented(keys, proof["seal"])
+    head = signed.head
     event = proof["event"]
+    index = proof["index"]
     row = read_event(event)
-    leaf = leaf_hash(encoded(row))
+    content = encoded(row)
+    leaf = leaf_hash(content)
     root = bytes.fromhex(head.root)
-    if not verify_inclusion(leaf, proof["index"], head.size, path, root):
+    position = event["position"]
+    if not verify_inclusion(leaf, index, head.size, path, root):
         raise SealError(
-            f"this event is not what was sealed at position {event['position']}: run `seal verify`"
+            f"this event is not what was sealed at position {position}: run `seal verify`"
         )
     return (
-        f"the event at position {event['position']} is event {proof['index'] + 1}"
+        f"the event at position {position} is event {index + 1}"
         f" of the {head.size} under seal {head.number} of log {head.log_id},"
         f" made at {head.sealed_at}"
     )
@@ -192,8 +202,10 @@ def _check_inclusion(
 def _check_consistency(
     proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys
 ) -> str:
-    old = presented(keys, proof["old"]).head
-    new = presented(keys, proof["new"]).head
+    old_signed = presented(keys, proof["old"])
+    new_signed = presented(keys, proof["new"])
+    old = old_signed.head
+    new = new_signed.head
     if old.log_id != new.log_id:
         raise SealError(f"these are seals of two logs, {old.log_id} and {new.log_id}")
     old_root = bytes.fromhex(old.root)

@@ -29,7 +29,8 @@ async def raw_chunks(
         await cursor.execute(columns.ALL, binary=True)
         stored: list[RawRow] = []
         kept: list[RawRow] = []
-        more_stored = more_kept = True
+        more_stored = True
+        more_kept = True
         while True:
             if more_stored and not stored:
                 stored = await cursor.fetchmany(size)
@@ -55,11 +56,22 @@ def _merged(
     last_stored = position_of(stored[-1])
     last_kept = position_of(kept[-1])
     bound = min(last_stored, last_kept)
-    together = sorted([*stored, *kept], key=position_of)
-    ready = [row for row in together if position_of(row) <= bound]
-    stored_later = [row for row in stored if position_of(row) > bound]
-    kept_later = [row for row in kept if position_of(row) > bound]
+    ready: list[RawRow] = []
+    stored_later = _split(stored, bound, ready)
+    kept_later = _split(kept, bound, ready)
+    ready.sort(key=position_of)
     return ready, stored_later, kept_later
+
+
+def _split(rows: list[RawRow], bound: int, ready: list[RawRow]) -> list[RawRow]:
+    """Add those up to the bound to what is ready; return those beyond."""
+    later: list[RawRow] = []
+    for row in rows:
+        if position_of(row) <= bound:
+            ready.append(row)
+        else:
+            later.append(row)
+    return later
 
 
 async def raw_after(
@@ -81,12 +93,15 @@ async def raw_after(
     count = 0
     async with aclosing(_archived(connection, archive, position, last)) as archived:
         async for chunk in archived:
-            rows |= {position_of(row): row for row in chunk}
+            for row in chunk:
+                place = position_of(row)
+                rows[place] = row
             count += len(chunk)
             if count >= limit:
                 break
-    positions = sorted(rows)
-    return [rows[one] for one in positions[:limit]]
+    places = sorted(rows)
+    next_places = places[:limit]
+    return [rows[place] for place in next_places]
 
 
 async def _archived(

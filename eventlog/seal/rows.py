@@ -89,7 +89,8 @@ def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
     try:
         signed = trusted(keys, row.head, row.signature)
     except SealError as error:
-        return JudgedSeal(number, problems=[f"seal {number}: {error}"])
+        problem = f"seal {number}: {error}"
+        return JudgedSeal(number, problems=[problem])
     head = signed.head
     if head.log_id != log_id:
         problem = f"seal {number} was made for another log, {head.log_id}"
@@ -112,7 +113,9 @@ def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
         tree = tree_of(head, row.peaks)
     except SealError as error:
         problems.append(f"seal {number}: {error}")
-    return JudgedSeal(number, signed, entries, tree, problems)
+    return JudgedSeal(
+        number=number, signed=signed, entries=entries, tree=tree, problems=problems
+    )
 
 
 def _stored(row: Mapping[str, Any]) -> StoredSeal:

@@ -65,7 +65,9 @@ class Head:
 
     def text(self) -> str:
         """Return the canonical JSON: names sorted, no spaces."""
-        return orjson.dumps(self.present(), option=orjson.OPT_SORT_KEYS).decode()
+        document = self.present()
+        text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        return text.decode()
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def trusted(keys: SealKeys, text: str, signature: bytes) -> SignedHead:
     Raises:
         SealError: no trusted key signed it.
     """
-    if not keys.verify(_message(text), signature):
+    message = _message(text)
+    if not keys.verify(message, signature):
         raise SealError("it is not signed by a key that is trusted")
     fields = orjson.loads(text)
     return SignedHead(_head(fields), signature)
@@ -167,7 +170,8 @@ def to_runs(positions: Sequence[int]) -> list[int]:
     """Return ascending positions as the first and last of each unbroken run."""
     runs: list[int] = []
     for position in positions:
-        if runs and position == runs[-1] + 1:
+        before = position - 1
+        if runs and runs[-1] == before:
             runs[-1] = position
         else:
             runs += (position, position)
@@ -182,8 +186,10 @@ def entries_of(runs: Sequence[int], leaves: bytes) -> list[Leaf]:
     """
     positions: list[int] = []
     for first, last in pairs(runs):
-        positions += range(first, last + 1)
-    return list(zip(positions, split(leaves), strict=True))
+        end = last + 1
+        positions += range(first, end)
+    hashes = split(leaves)
+    return list(zip(positions, hashes, strict=True))
 
 
 def pairs(runs: Sequence[int]) -> list[tuple[int, int]]:

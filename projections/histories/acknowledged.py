@@ -21,12 +21,14 @@ class Acknowledged:
 
     def take(self, event: LoggedEvent) -> None:
         """Note that this event is in the log, and so its aggregate."""
-        if event.aggregate_id in self._ids:
-            self._seen(event.aggregate_id)
+        aggregate_id = event.aggregate_id
+        if aggregate_id in self._ids:
+            self._seen(aggregate_id)
         if self._may_be_events:
-            number = event_number(event.aggregate_id, event.version)
+            number = event_number(aggregate_id, event.version)
             if number in self._may_be_events:
-                self._seen(number.to_bytes(16, "big"))
+                event_id = number.to_bytes(16, "big")
+                self._seen(event_id)
 
     def __bool__(self) -> bool:
         """Return whether anything is missing so far."""

@@ -98,12 +98,16 @@ def first_questions(slots: int) -> tuple[str, str]:
 
     They are statements without parameters.
     """
-    front = front_of_queue(_in_front(slots))
-    return _LIMITED, front.replace("%(now)s", "current_setting('apphub.now')")
+    in_front = _in_front(slots)
+    front = front_of_queue(in_front)
+    as_of_present = front.replace("%(now)s", "current_setting('apphub.now')")
+    return _LIMITED, as_of_present
 
 
 def _in_front(slots: int) -> int:
-    rounded = 1 << (slots - 1).bit_length()  # Few different limits, and so few plans.
+    # Rounded up to a power of two: few different limits, and so few plans.
+    bits = (slots - 1).bit_length()
+    rounded = 1 << bits
     return 2 * rounded + FRONT
 
 
@@ -189,13 +193,15 @@ async def claim_candidates(
     connection: Connection, now: datetime, limit: int
 ) -> list[UUID]:
     """Return the due runs to start now. Exact only under the log's lock."""
+    query = front_of_queue(_in_front(limit))
     async with connection.pipeline():
         limits = await connection.execute(_LIMITED)
-        in_front = front_of_queue(_in_front(limit))
-        front = await connection.execute(in_front, {"now": now})
-    limited = as_rows(Limited, await limits.fetchall())
-    first = as_rows(Candidate, await front.fetchall())
-    return await candidates(connection, now, limit, limited, first)
+        front = await connection.execute(query, {"now": now})
+    limited = await limits.fetchall()
+    first = await front.fetchall()
+    return await candidates(
+        connection, now, limit, as_rows(Limited, limited), as_rows(Candidate, first)
+    )
 
 
 async def candidates(
@@ -206,13 +212,21 @@ async def candidates(
     front: Sequence[Candidate],
 ) -> list[UUID]:
     """Return the same, by the answers to `first_questions`."""
-    picked = Limits(limited).pick(front, limit)
-    if len(picked) == limit or len(front) < _in_front(limit):
+    limits = Limits(limited)
+    picked = limits.pick(front, limit)
+    if len(picked) == limit:
         return picked
+    saw_all = len(front) < _in_front(limit)
+    if saw_all:
+        return picked
+    # Anew: what was picked counts no more.
     limits = Limits(limited)
     waiting = await read_rows(connection, _WaitingJob, JOBS)
-    jobs = [row["job_id"] for row in waiting]
-    with_room = [job for job in jobs if not limits.is_full(job)]
+    with_room: list[str] = []
+    for row in waiting:
+        job = row["job_id"]
+        if not limits.is_full(job):
+            with_room.append(job)
     runs = await _first_of_jobs(connection, now, limit, with_room)
     runs.sort(key=_order)
     return limits.pick(runs, limit)
@@ -226,18 +240,24 @@ async def _first_of_jobs(
     values = {"now": now, "limit": at_most, "job_ids": list(jobs)}
     runs = await read_rows(connection, Candidate, FIRST_OF_JOBS, values)
     for job, first in _keyed_by_job(runs).items():
-        if len(first) == at_most and _free_keys(first) < limit:
+        may_be_more = len(first) == at_most
+        if may_be_more and _free_keys(first) < limit:
             runs += await _first_of_keys(connection, now, limit, job)
-    by_id = {run["id"]: run for run in runs}
+    by_id: dict[str, Candidate] = {}
+    for run in runs:
+        run_id = run["id"]
+        by_id[run_id] = run
     return list(by_id.values())
 
 
 def _keyed_by_job(runs: Iterable[Candidate]) -> dict[str, list[Candidate]]:
     keyed: dict[str, list[Candidate]] = {}
     for run in runs:
-        if run["concurrency_value"] is not None:
-            of_job = keyed.setdefault(run["job_definition_id"], [])
-            of_job.append(run)
+        if run["concurrency_value"] is None:
+            continue
+        job = run["job_definition_id"]
+        of_job = keyed.setdefault(job, [])
+        of_job.append(run)
     return keyed
 
 
@@ -249,27 +269,28 @@ async def _first_of_keys(
     waiting = await read_rows(connection, _WaitingKey, KEYS, most)
     values: dict[str, object] = {"now": now, "limit": limit, "job_id": job}
     if len(waiting) <= MAX_KEYS:
-        keys = [row["key"] for row in waiting]
-        return await read_rows(
-            connection, Candidate, FIRST_OF_KEYS, {**values, "keys": keys}
-        )
+        values["keys"] = [row["key"] for row in waiting]
+        return await read_rows(connection, Candidate, FIRST_OF_KEYS, values)
     found: list[Candidate] = []
-    more = True
-    while more and _free_keys(found) < limit:
-        taken = [run["concurrency_value"] for run in found]
-        new = await read_rows(
-            connection, Candidate, FREE_OF_JOB, {**values, "taken": taken}
-        )
-        found += new
-        more = bool(new)
+    while _free_keys(found) < limit:
+        values["taken"] = [run["concurrency_value"] for run in found]
+        more = await read_rows(connection, Candidate, FREE_OF_JOB, values)
+        if not more:
+            break
+        found += more
     return found
 
 
 def _free_keys(runs: Sequence[Candidate]) -> int:
     """Return how many of a job's runs could start at the same time, as far as their keys go."""
-    free = {run["concurrency_value"] for run in runs if not run["key_runs"]}
+    free: set[str | None] = set()
+    for run in runs:
+        if not run["key_runs"]:
+            key = run["concurrency_value"]
+            free.add(key)
     return len(free)
 
 
 def _order(run: Candidate) -> tuple[int, str, str]:
-    return -run["priority"], run["scheduled_at"], run["id"]
+    highest_first = -run["priority"]
+    return highest_first, run["scheduled_at"], run["id"]

@@ -51,10 +51,12 @@ def newest_first(runs: RunFilter, *, far: bool = False) -> str:
     columns = "*"
     if far:
         columns = "created_position"
-    branches = [_branch(columns, condition)]
-    if runs.statuses:
-        narrowed = [f"{condition} AND {status}" for status in _statuses(runs)]
-        branches = [_branch(columns, one) for one in narrowed]
+    branches: list[str] = []
+    for status in _statuses(runs):
+        narrowed = f"{condition} AND {status}"
+        branches.append(_branch(columns, narrowed))
+    if not branches:
+        branches.append(_branch(columns, condition))
     page = f"""
         SELECT * FROM ({" UNION ALL ".join(branches)}) AS page
         ORDER BY created_position DESC OFFSET %(offset)s LIMIT %(limit)s
@@ -71,7 +73,8 @@ def _branch(columns: str, condition: str) -> str:
 
 
 def _statuses(runs: RunFilter) -> list[str]:
-    return [f"status = %(status_{index})s" for index in range(len(runs.statuses))]
+    indexes = range(len(runs.statuses))
+    return [f"status = %(status_{index})s" for index in indexes]
 
 
 async def list_runs(
@@ -86,11 +89,14 @@ async def list_runs(
     for index, status in enumerate(sought.runs.statuses):
         values[f"status_{index}"] = status
     rows = await read_rows(connection, RunRow, query, values)
-    return rows[:limit], len(rows) > limit
+    shown = rows[:limit]
+    has_more = len(rows) > limit
+    return shown, has_more
 
 
 async def _query(connection: Connection, sought: Sought, offset: int) -> str:
     runs = sought.runs
     if runs.search is None or await starts_many(connection, sought.ids):
-        return newest_first(runs, far=offset >= FAR)
+        is_far = offset >= FAR
+        return newest_first(runs, far=is_far)
     return newest_found(_statuses(runs), conditions(runs))

@@ -46,7 +46,8 @@ async def counts(connection: Connection, then: Then) -> dict[str, int]:
     before = await read_one(connection, _Counts, _COUNTS, values)
     running = await read_rows(connection, _Created, _RUNNING, values)
     counts_before: dict[str, int] = {status: before[status] for status in STATUSES}
-    return counted(counts_before, {row["created"] for row in running}, then)
+    were_running = [row["created"] for row in running]
+    return counted(counts_before, were_running, then)
 
 
 def counted(
@@ -63,11 +64,12 @@ def counted(
     running = set(were_running)
     for group in then.moved:
         now[group.status] += len(group.created)
+        older = _older(group, then.checkpoint)
         # Only what was alive can move: what was not running then, but there, was pending.
-        now.subtract(
-            "running" if created in running else "pending"
-            for created in _older(group, then.checkpoint)
-        )
+        ran = len(running.intersection(older))
+        waited = len(older) - ran
+        now["running"] -= ran
+        now["pending"] -= waited
     return {status: now[status] for status in STATUSES}
 
 

@@ -57,7 +57,8 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     named = [
         module for module in _once(source.modules) if module not in in_distributions
     ]
-    packages = [_of_operator(modules) for modules in (named, *installed) if modules]
+    groups = [named, *installed]
+    packages = [_of_operator(modules) for modules in groups if modules]
     if source.commands:
         commands = HandlerPackage(commands=source.commands)
         packages.append(commands)

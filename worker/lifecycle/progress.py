@@ -28,14 +28,15 @@ class Progress:
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Merge a report into what is not yet sent."""
+        run = self._run
         try:
-            report = self._run.report_of(message)
+            report = run.report_of(message)
         except InvalidJsonError as error:
-            logger.warning("a report of run %s is left out: %s", self._run.id, error)
+            logger.warning("a report of run %s is left out: %s", run.id, error)
             return
         self._gathered = _merged(self._gathered, report)
         if self._sender is None or self._sender.done():
-            name = f"progress of run {self._run.id}"
+            name = f"progress of run {run.id}"
             self._sender = start_once(name, self._send())
 
     async def finish(self) -> Report:
@@ -54,7 +55,8 @@ class Progress:
             await self._run.progress(self._sending)
             self._sending = None
             await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, GATHER_AT_MOST_S)
+            longer_s = pause_s * 1.5
+            pause_s = min(longer_s, GATHER_AT_MOST_S)
 
 
 def _merged(old: Report | None, new: Report | None) -> Report:

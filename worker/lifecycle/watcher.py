@@ -46,7 +46,8 @@ class Watcher:
         }
         for name, duty in duties.items():
             run = partial(_again_and_again, name, duty)
-            self._tasks.append(supervision.start(name, run))
+            task = supervision.start(name, run)
+            self._tasks.append(task)
 
     async def stop(self) -> None:
         """Stop watching."""
@@ -64,13 +65,11 @@ class Watcher:
     async def _recover(self, silent: Sequence[Beat]) -> None:
         dead = [(worker.worker_id, worker.sequence) for worker in silent]
         recovered = await self._sweeps.recover(dead, self._observer)
-        names = [worker_id for worker_id, _ in dead]
-        runs = [str(run_id) for run_id in recovered]
-        logger.warning(
-            "dead workers: %s; recovered runs: %s",
-            ", ".join(names) or "none new",
-            runs or "none",
-        )
+        names = [worker.worker_id for worker in silent]
+        workers = ", ".join(names) or "none new"
+        run_ids = [str(run_id) for run_id in recovered]
+        runs = run_ids or "none"
+        logger.warning("dead workers: %s; recovered runs: %s", workers, runs)
 
     async def _expire_overdue(self) -> None:
         deadline_in_s = await self._work.deadline_in_s()
@@ -89,9 +88,11 @@ class Watcher:
         return self._silent_for_s(worker, now) > patience_s
 
     def _silent_for_s(self, worker: Beat, now: float) -> float:
-        seen = self._seen.get(worker.worker_id)
-        if seen is None or seen.sequence != worker.sequence:
-            self._seen[worker.worker_id] = _Seen(worker.sequence, now)
+        worker_id = worker.worker_id
+        sequence = worker.sequence
+        seen = self._seen.get(worker_id)
+        if seen is None or seen.sequence != sequence:
+            self._seen[worker_id] = _Seen(sequence, now)
             return 0.0
         return now - seen.since
 

@@ -31,7 +31,8 @@ class DirectoryLogs:
         async with await anyio.open_file(path, "rb") as file:
             await file.seek(start)
             while left > 0:
-                chunk = await file.read(min(left, READ_BYTES))
+                size = min(left, READ_BYTES)
+                chunk = await file.read(size)
                 if not chunk:
                     return
                 left -= len(chunk)

@@ -116,16 +116,18 @@ class RunLogs:
         """Return what is there and what is still printed, up to the end of the attempt."""
         # Let a store that is away be heard of before the answer begins.
         await self._store.executions(run_id, attempt)
-        return self._follow(run_id, attempt, _Reached(offset), is_over)
+        reached = _Reached(offset)
+        return self._follow(run_id, attempt, reached, is_over)
 
     async def _from(
         self, logs: Sequence[ExecutionLog], offset: int
     ) -> AsyncIterator[bytes]:
         for log in logs:
-            if offset < log.size:
+            size = log.size
+            if offset < size:
                 async for chunk in self._store.read(log, offset):
                     yield chunk
-            offset = max(0, offset - log.size)
+            offset = max(0, offset - size)
 
     async def _follow(
         self,
@@ -147,7 +149,8 @@ class RunLogs:
                     return
                 answered_at = monotonic()
             except RunLogsUnavailableError:
-                if monotonic() - answered_at > STORE_AWAY_S:
+                silent_s = monotonic() - answered_at
+                if silent_s > STORE_AWAY_S:
                     raise
             await asyncio.sleep(self._store.follow_every_s)
 
@@ -178,12 +181,13 @@ class _Reached:
 
     def position(self, log: ExecutionLog) -> int:
         """Return where to go on in a log, having skipped what there is to skip."""
-        position = self.bytes_of.get(log.name, 0)
+        name = log.name
+        position = self.bytes_of.get(name, 0)
         ahead = max(0, log.size - position)
         skipped = min(self.to_skip, ahead)
         self.to_skip -= skipped
         position += skipped
-        self.bytes_of[log.name] = position
+        self.bytes_of[name] = position
         return position
 
 

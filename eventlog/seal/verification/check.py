@@ -62,21 +62,20 @@ class SealCheck:
             before = self._good.head.number
             hash_before = self._good.hash
         if seal.signed is None or seal.number <= before:
-            twice = f"there is more than one seal {seal.number}"
-            self._doubts += seal.problems or [twice]
-            self._numbers.add(seal.number)
+            self._doubt(seal)
             return None
         head = seal.signed.head
-        self._doubt_missing(before + 1, head.number)
-        is_next = head.number == before + 1
+        following = before + 1
+        self._doubt_missing(following, head.number)
+        is_next = head.number == following
         if is_next and head.previous != hash_before:
-            self._doubts.append(
-                f"seal {head.number} does not follow from the one before it"
-            )
+            doubt = f"seal {head.number} does not follow from the one before it"
+            self._doubts.append(doubt)
         self._kept.saw_seal(seal.signed)
         self._seal = seal
-        self._list(seal.entries or [])
-        if self._entries and is_next:
+        entries = seal.entries or []
+        self._list(entries)
+        if entries and is_next:
             # Right after a good seal, every event has to be listed.
             self._listed_from = FIRST
         return head.position
@@ -88,15 +87,17 @@ class SealCheck:
 
     def take(self, leaves: Sequence[Leaf]) -> None:
         """Look at the next events."""
+        count = len(leaves)
         if not self._events:
-            self._first = leaves[0][0]
-        self._events += len(leaves)
-        self._last = leaves[-1][0]
+            self._first, _ = leaves[0]
+        self._events += count
+        self._last, _ = leaves[-1]
         if self._seal is None:
             self._take_unsealed(leaves)
             return
-        end = self._at + len(leaves)
-        if self._entries[self._at : end] == leaves:
+        end = self._at + count
+        listed = self._entries[self._at : end]
+        if listed == leaves:
             self._at = end
             return
         for leaf in leaves:
@@ -104,24 +105,26 @@ class SealCheck:
 
     def close(self) -> None:
         """End a seal: all that it covers has been taken."""
-        if self._seal is None or self._seal.signed is None:
+        seal = self._seal
+        if seal is None or seal.signed is None:
             raise ValueError("no seal is open")
         self._skip_to(END)
-        start = self._tree.size - len(self._unlisted)
+        unlisted_count = len(self._unlisted)
+        start = self._tree.size - unlisted_count
         for position, leaf in self._entries:
             self._push(position, leaf)
-        head = self._seal.signed.head
+        head = seal.signed.head
         unlisted = self._place_unlisted(head)
         root = self._tree.root().hex()
         if self._tree.size != head.size or root != head.root:
-            unlisted = self._contradicted(self._seal, head.position, start, unlisted)
+            unlisted = self._contradicted(seal, head.position, start, unlisted)
         self._tell(self._doubts, *unlisted)
         listed = unlisted
         if self._entries:
             first_listed, _ = self._entries[0]
             listed = (first_listed, head.position)
-        self._tell(self._seal.problems, *listed)
-        self._good = self._seal.signed
+        self._tell(seal.problems, *listed)
+        self._good = seal.signed
         self._good_seals += 1
         self._numbers = set()
         self._doubts = []
@@ -140,7 +143,9 @@ class SealCheck:
                 "nothing of this log is sealed, so nothing can be shown",
                 self._last,
             )
-        self._kept.conclude(self._tree, self._after_good(), min(self._first, 1))
+        unsealed_from = self._after_good()
+        lowest = min(self._first, 1)
+        self._kept.conclude(self._tree, unsealed_from, lowest)
         told = sorted(self.findings.told, key=lambda finding: finding.place)
         return Report(
             log_id=self._log_id,
@@ -154,15 +159,22 @@ class SealCheck:
             first=self.findings.first,
         )
 
+    def _doubt(self, seal: JudgedSeal) -> None:
+        """Note why nothing of a seal can be believed."""
+        number = seal.number
+        twice = f"there is more than one seal {number}"
+        self._doubts += seal.problems or [twice]
+        self._numbers.add(number)
+
     def _doubt_missing(self, first: int, end: int) -> None:
         missing = [
             number for number in range(first, end) if number not in self._numbers
         ]
         for start, last in pairs(to_runs(missing)):
+            doubt = f"seals {start} to {last} are missing"
             if start == last:
-                self._doubts.append(f"seal {start} is missing")
-            else:
-                self._doubts.append(f"seals {start} to {last} are missing")
+                doubt = f"seal {start} is missing"
+            self._doubts.append(doubt)
 
     def _list(self, entries: list[Leaf]) -> None:
         self._entries = entries
@@ -184,7 +196,7 @@ class SealCheck:
 
     def _take_unsealed(self, leaves: Sequence[Leaf]) -> None:
         if not self._unsealed:
-            self._first_unsealed = leaves[0][0]
+            self._first_unsealed, _ = leaves[0]
         self._unsealed += len(leaves)
         for position, leaf in leaves:
             self._push(position, leaf)
@@ -234,26 +246,29 @@ class SealCheck:
             That place, as narrowly as the peaks can tell.
         """
         unlisted = self._unlisted
+        count = len(unlisted)
+        sealed = seal.tree
         first, until = place
         # Something may have been removed right after the last event that is certain.
         first = min(first, self._after_good())
-        if seal.tree is not None and not self._lost:
-            same, end = first_difference(seal.tree, self._tree)
+        if sealed is not None and not self._lost:
+            same, end = first_difference(sealed, self._tree)
             # Of the events that no list vouches for, how many are surely right, and surely after.
             same -= start
             end -= start
-            if 0 < same <= len(unlisted):
-                first = unlisted[same - 1] + 1
-            is_as_long = seal.tree.size == self._tree.size
-            if is_as_long and 0 < end < len(unlisted):
+            if 0 < same <= count:
+                last_right = unlisted[same - 1]
+                first = last_right + 1
+            is_as_long = sealed.size == self._tree.size
+            if is_as_long and 0 < end < count:
                 until = unlisted[end - 1]
         if unlisted or not self._lost:
             text = f"somewhere here the log is not what {self._name} covers"
             self.findings.add("contradicted", first, text, until)
-        self._lost = seal.tree is None
-        if seal.tree is not None:
-            self._tree = Frontier(seal.tree.size, seal.tree.peaks)
-            if self._tree.size in self._kept.watched:
+        self._lost = sealed is None
+        if sealed is not None:
+            self._tree = Frontier(sealed.size, sealed.peaks)
+            if sealed.size in self._kept.watched:
                 self._kept.saw_tree(self._tree, position)
         return first, until
 

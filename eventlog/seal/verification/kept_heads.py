@@ -33,7 +33,8 @@ class _State:
 
     @property
     def name(self) -> str:
-        return f"seal {self.head.number}, kept in {self.kept.source},"
+        number = self.head.number
+        return f"seal {number}, kept in {self.kept.source},"
 
 
 def _size_of(kept: KeptHead) -> int:
@@ -49,35 +50,45 @@ class KeptHeads:
         self._findings = findings
         self._log_id = log_id
         by_size = sorted(kept, key=_size_of)
-        self._states = [_State(one) for one in by_size]
+        self._states = [_State(head) for head in by_size]
         self._by_size: dict[int, list[_State]] = {}
         self._floors: dict[int, int] = {}
         self.watched: set[int] = set()
         for state in self._states:
-            size = state.head.size
-            of_size = self._by_size.setdefault(size, [])
-            of_size.append(state)
-            self.watched.add(size)
-            for start, _ in peak_ranges(size):
-                self.watched.add(start)
+            self._watch_for(state)
+
+    def _watch_for(self, state: _State) -> None:
+        size = state.head.size
+        of_size = self._by_size.setdefault(size, [])
+        of_size.append(state)
+        self.watched.add(size)
+        for start, _ in peak_ranges(size):
+            self.watched.add(start)
 
     def saw_seal(self, signed: SignedHead) -> None:
         """Note a good seal."""
+        head = signed.head
         for state in self._states:
-            if state.head.number == signed.head.number:
+            if state.head.number == head.number:
                 state.seal = signed
             if state.head.previous == signed.hash:
-                state.proven = signed.head.size
-                self.watched.add(signed.head.size)
+                state.proven = head.size
+                self.watched.add(head.size)
 
     def saw_tree(self, tree: Frontier, position: int) -> None:
         """Compare a tree of a watched size, whose last leaf stands at this position."""
-        self._floors[tree.size] = position + 1
-        for state in self._by_size.get(tree.size, ()):
-            root = tree.root().hex()
-            state.matches = root == state.head.root
-            if not state.matches:
-                state.differs = self._differs(state, tree)
+        size = tree.size
+        self._floors[size] = position + 1
+        states = self._by_size.get(size)
+        if states is None:
+            return
+        root = tree.root().hex()
+        for state in states:
+            if root == state.head.root:
+                state.matches = True
+            else:
+                state.matches = False
+                state.differs = _differs(state, tree)
 
     def conclude(self, tree: Frontier, unsealed: int, first: int) -> None:
         """Report every head that contradicts the log.
@@ -88,38 +99,52 @@ class KeptHeads:
         self._floors[0] = first
         known_good = 0
         for state in self._states:
-            same = max(known_good, state.proven)
-            if state.head.log_id != self._log_id:
+            head = state.head
+            if head.log_id != self._log_id:
                 self._tell_other_log(state, first)
-            elif state.matches:
-                known_good = state.head.size
+                continue
+            if state.matches:
+                known_good = head.size
                 self._check_seal(state, unsealed)
-            elif state.matches is None and state.head.size > tree.size:
-                differs, _ = self._differs(state, tree)
-                start = self._floors.get(max(same, differs), first)
-                self._tell_too_short(state, tree, start)
-            elif state.matches is False:
-                differs, _ = state.differs
-                start = self._floors.get(max(same, differs), first)
-                self._tell_contradiction(state, start)
+                continue
+            same = max(known_good, state.proven)
+            if state.matches is False:
+                self._tell_contradiction(state, same)
+            elif head.size > tree.size:
+                self._tell_too_short(state, tree, same)
 
     def _tell_other_log(self, state: _State, first: int) -> None:
         head = state.head
-        text = f"{state.name} is that of another log, {head.log_id}: this one was put in its place"
+        what = f"{state.name} is that of another log, {head.log_id}"
+        text = f"{what}: this one was put in its place"
         self._findings.add("contradicted", first, text, head.position)
 
-    def _tell_too_short(self, state: _State, tree: Frontier, start: int) -> None:
-        text = f"{state.name} covers {state.head.size} events; the log has {tree.size}"
-        self._findings.add("removed", start, text, state.head.position)
+    def _tell_too_short(self, state: _State, tree: Frontier, same: int) -> None:
+        """Report a head of more events than there are; the first `same` are surely as sealed."""
+        head = state.head
+        differs, _ = _differs(state, tree)
+        start = self._floor(same, differs)
+        covered = f"{state.name} covers {head.size} events"
+        text = f"{covered}; the log has {tree.size}"
+        self._findings.add("removed", start, text, head.position)
 
-    def _tell_contradiction(self, state: _State, start: int) -> None:
-        _, end = state.differs
-        after = self._floors.get(end, state.head.position + 1)
+    def _tell_contradiction(self, state: _State, same: int) -> None:
+        """Report a head whose events are others; the first `same` are surely as sealed."""
+        differs, end = state.differs
+        start = self._floor(same, differs)
+        after_head = state.head.position + 1
+        after = self._floors.get(end, after_head)
         text = (
             f"{state.name} contradicts the log: the first event that is not what was sealed"
             " is one of these"
         )
         self._findings.add("contradicted", start, text, after - 1)
+
+    def _floor(self, same: int, differs: int) -> int:
+        """Return the first position in question after so many events of which all is known."""
+        certain = max(same, differs)
+        first = self._floors[0]
+        return self._floors.get(certain, first)
 
     def _check_seal(self, state: _State, unsealed: int) -> None:
         """Report a kept head that is no longer among the seals, though its events are as sealed."""
@@ -131,10 +156,13 @@ class KeptHeads:
         elif state.seal.head != head:
             replaced = f"{state.name} was replaced by another one"
             text = f"{replaced}; the events under it are what they were"
-            position = min(state.seal.head.position, head.position)
+            present = state.seal.head
+            position = min(present.position, head.position)
             self._findings.add("seal", position, text)
 
-    def _differs(self, state: _State, tree: Frontier) -> tuple[int, int]:
-        if state.kept.tree is None:
-            return 0, state.head.size
-        return first_difference(state.kept.tree, tree)
+
+def _differs(state: _State, tree: Frontier) -> tuple[int, int]:
+    kept_tree = state.kept.tree
+    if kept_tree is None:
+        return 0, state.head.size
+    return first_difference(kept_tree, tree)

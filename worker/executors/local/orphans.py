@@ -34,10 +34,9 @@ class Orphans:
 
     def _started(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
         self._starting.discard(starting)
-        ended = [
-            process for process in self._supervisors if process.returncode is not None
-        ]
-        self._supervisors.difference_update(ended)
+        for process in list(self._supervisors):
+            if process.returncode is not None:
+                self._supervisors.remove(process)
         if starting.cancelled() or starting.exception() is not None:
             return
         supervisor = starting.result()
@@ -70,10 +69,15 @@ class Orphans:
 
 def _children_elsewhere() -> set[int]:
     own = os.getpid()
-    session = os.getsid(0)
-    children = [pid for pid, parent in parents().items() if parent == own]
-    sessions = {pid: _session(pid) for pid in children}
-    return {pid for pid, its in sessions.items() if its not in (session, None)}
+    own_session = os.getsid(0)
+    found: set[int] = set()
+    for pid, parent in parents().items():
+        if parent != own:
+            continue
+        session = _session(pid)
+        if session is not None and session != own_session:
+            found.add(pid)
+    return found
 
 
 def _session(pid: int) -> int | None:
@@ -88,8 +92,8 @@ def _kill(orphans: set[int]) -> None:
     own = os.getpid()
     # Else the number may be anybody's by now.
     still = [pid for pid in orphans if parent_of.get(pid) == own]
-    doomed = [*still, *below(still, parent_of)]
-    for pid in doomed:
+    descendants = below(still, parent_of)
+    for pid in (*still, *descendants):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     for pid in still:

@@ -58,10 +58,19 @@ def images(readme: str) -> list[Image]:
     text = _CODE.sub(" ", uncommented)
     definitions: dict[str, re.Match[str]] = {}
     for match in _DEFINITION.finditer(text):  # The first of a label counts.
-        definitions.setdefault(_label(match["label"]), match)
-    found = [*_inline(text), *_by_label(text, definitions), *_tags(text)]
-    found.sort(key=lambda one: one[0])
+        label = _label(match["label"])
+        definitions.setdefault(label, match)
+    found: list[tuple[int, Image]] = []
+    found += _inline(text)
+    found += _by_label(text, definitions)
+    found += _tags(text)
+    found.sort(key=_place_of)
     return [image for _, image in found]
+
+
+def _place_of(found: tuple[int, Image]) -> int:
+    place, _ = found
+    return place
 
 
 def _without_fences(text: str) -> str:
@@ -69,30 +78,35 @@ def _without_fences(text: str) -> str:
     fence = ""
     for line in text.splitlines():
         mark = _FENCE.match(line)
-        if fence:
-            is_only_marks = not line.strip().strip(fence[0])
-            if mark and mark[1].startswith(fence) and is_only_marks:
-                fence = ""
-        elif mark:
-            fence = mark[1]
-        else:
-            kept.append(line)
+        marks = ""
+        if mark is not None:
+            marks = mark[1]
+        if not fence:
+            fence = marks
+            if not marks:
+                kept.append(line)
+        elif marks.startswith(fence) and line.strip() == marks:
+            fence = ""
     return "\n".join(kept)
 
 
 def _inline(text: str) -> Iterator[tuple[int, Image]]:
     for match in _INLINE.finditer(text):
-        yield match.start(), _image(match["alt"], match)
+        alt = match["alt"]
+        image = _image(alt, match)
+        yield match.start(), image
 
 
 def _by_label(
     text: str, definitions: dict[str, "re.Match[str]"]
 ) -> Iterator[tuple[int, Image]]:
     for match in _BY_LABEL.finditer(text):
-        label = _label(match["label"] or match["alt"])
+        alt = match["alt"]
+        label = _label(match["label"] or alt)
         definition = definitions.get(label)
         if definition is not None:
-            yield match.start(), _image(match["alt"], definition)
+            image = _image(alt, definition)
+            yield match.start(), image
 
 
 def _image(alt: str, target: "re.Match[str]") -> Image:
@@ -104,16 +118,22 @@ def _image(alt: str, target: "re.Match[str]") -> Image:
 def _tags(text: str) -> Iterator[tuple[int, Image]]:
     for match in _TAG.finditer(text):
         attributes = _attributes(match["attributes"])
-        if attributes.get("src"):
-            wanted = {name: attributes.get(name, "").strip() for name in _FIELDS}
-            yield match.start(), Image(**wanted)
+        if not attributes.get("src"):
+            continue
+        wanted: dict[str, str] = {}
+        for name in _FIELDS:
+            value = attributes.get(name, "")
+            wanted[name] = value.strip()
+        yield match.start(), Image(**wanted)
 
 
 def _attributes(text: str) -> dict[str, str]:
     attributes: dict[str, str] = {}
     for match in _ATTRIBUTE.finditer(text):  # The first of a name counts.
+        name = match["name"].lower()
         value = match["double"] or match["single"] or match["bare"] or ""
-        attributes.setdefault(match["name"].lower(), html.unescape(value))
+        unescaped = html.unescape(value)
+        attributes.setdefault(name, unescaped)
     return attributes
 
 
@@ -124,4 +144,5 @@ def _label(text: str) -> str:
 
 def _unescaped(text: str) -> str:
     without_backslashes = _ESCAPED.sub(r"\1", text)
-    return html.unescape(without_backslashes).strip()
+    unescaped = html.unescape(without_backslashes)
+    return unescaped.strip()

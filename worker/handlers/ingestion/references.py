@@ -69,16 +69,18 @@ class References:
         if reference.startswith("//") or _SCHEME.match(reference):
             return absolute(reference)
         path = self._existing(reference, base)
-        if self._raw_base is not None:
-            return self._raw_base + quote(path)
-        return self._inlined(path)
+        if self._raw_base is None:
+            return self._inlined(path)
+        return self._raw_base + quote(path)
 
     def _existing(self, reference: str, base: str) -> str:
         """Return the path of the file in the repository that is meant."""
         without_query, *_ = re.split(r"[?#]", reference, maxsplit=1)
-        for spelled in dict.fromkeys((unquote(without_query), reference)):
-            for start in dict.fromkeys(("", base)):
-                joined = posixpath.join(start, spelled.lstrip("/"))
+        unquoted = unquote(without_query)
+        for spelled in (unquoted, reference):
+            below = spelled.lstrip("/")
+            for start in ("", base):
+                joined = posixpath.join(start, below)
                 path = posixpath.normpath(joined)
                 if self._is_shown(path):
                     return path
@@ -96,8 +98,9 @@ class References:
         media_type = image_type(path, content)
         if media_type is None:
             raise ReferenceUnusableError("no image of a known kind")
-        encoded = base64.b64encode(content).decode()
-        return f"data:{media_type};base64,{encoded}"
+        encoded = base64.b64encode(content)
+        text = encoded.decode()
+        return f"data:{media_type};base64,{text}"
 
 
 def absolute(reference: str) -> str:
@@ -114,13 +117,16 @@ def absolute(reference: str) -> str:
     except ValueError:
         raise ReferenceUnusableError("no URL") from None
     is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    # A browser passes over spaces and control characters, and so would see another scheme.
-    is_plain = url.isprintable() and " " not in url
-    if not is_web or not is_plain:
+    if not is_web or not _is_plain(url):
         raise ReferenceUnusableError("no http: or https: URL")
     if len(url) > MAX_URL:
         raise ReferenceUnusableError(f"longer than {MAX_URL} characters")
     return redacted(url)
+
+
+def _is_plain(url: str) -> bool:
+    # A browser passes over spaces and control characters, and so would see another scheme.
+    return url.isprintable() and " " not in url
 
 
 def raw_base(repo_url: str, commit_sha: str) -> str | None:
@@ -135,11 +141,15 @@ def raw_base(repo_url: str, commit_sha: str) -> str | None:
     except ValueError:
         return None
     host = parts.hostname or ""
-    template = _HOSTS.get(host.removeprefix("www."))
-    path = unquote(parts.path).strip("/").removesuffix(".git")
-    if template is None or not usual_port or "/" not in path:
+    name = host.removeprefix("www.")
+    template = _HOSTS.get(name)
+    if template is None or not usual_port:
         return None
-    return template.format(repository=quote(path), commit=commit_sha)
+    path = unquote(parts.path).strip("/")
+    repository = path.removesuffix(".git")
+    if "/" not in repository:
+        return None
+    return template.format(repository=quote(repository), commit=commit_sha)
 
 
 def image_type(path: str, content: bytes) -> str | None:
@@ -151,7 +161,13 @@ def image_type(path: str, content: bytes) -> str | None:
         return "image/webp"
     if content[4:12] in {b"ftypavif", b"ftypavis"}:
         return "image/avif"
-    start = content[:4_096].decode("utf-8-sig", "replace").lstrip()
-    if path.lower().endswith(".svg") and start.startswith("<") and "<svg" in start:
+    if path.lower().endswith(".svg") and _looks_like_svg(content):
         return "image/svg+xml"
     return None
+
+
+def _looks_like_svg(content: bytes) -> bool:
+    head = content[:4_096]
+    text = head.decode("utf-8-sig", "replace")
+    start = text.lstrip()
+    return start.startswith("<") and "<svg" in start

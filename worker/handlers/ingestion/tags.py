@@ -80,7 +80,7 @@ def _node_major(engines: Plain) -> str | None:
     major = re.search(r"\d+", wanted)
     if major is None:
         return None
-    return major.group()
+    return major[0]
 
 
 def file_tags(tree: Tree, log: logging.Logger) -> list[Tag]:
@@ -91,24 +91,30 @@ def file_tags(tree: Tree, log: logging.Logger) -> list[Tag]:
 
 def _listed(content: Plain) -> Iterable[Tag]:
     if isinstance(content, dict):
-        for key, value in content.items():
-            values = [value]
-            if isinstance(value, list):
-                values = value
-            for one in values:
-                yield key.strip(), _value(one)
+        yield from _mapped(content)
     elif isinstance(content, list):
         for entry in content:
             if isinstance(entry, str):
                 key, _, text = entry.partition(":")
                 yield key.strip(), text.strip()
             elif isinstance(entry, dict):
-                yield _plain(entry.get("key")), _plain(entry.get("value"))
+                key = _plain(entry.get("key"))
+                yield key, _value(entry)
+
+
+def _mapped(content: Mapping[str, Plain]) -> Iterable[Tag]:
+    for name, value in content.items():
+        key = name.strip()
+        values = [value]
+        if isinstance(value, list):
+            values = value
+        for one in values:
+            yield key, _value(one)
 
 
 def _value(listed: Plain) -> str:
     if isinstance(listed, dict):
-        return _plain(listed.get("value"))
+        listed = listed.get("value")
     return _plain(listed)
 
 
@@ -122,7 +128,7 @@ def _plain(value: Plain) -> str:
 
 def find_dockerfile(tree: Tree, own: str) -> str | None:
     """Return a Dockerfile's path: the app's own, a usual one, or the first that is found."""
-    for usual in dict.fromkeys((own, *_USUAL_DOCKERFILES)):
+    for usual in (own, *_USUAL_DOCKERFILES):
         if tree.inside(usual) is not None:
             return usual
     for path in tree.walk():
@@ -166,27 +172,30 @@ def _image_tags(base: str) -> list[Tag]:
     if image is None:
         return []
     name = image["name"].lower()
-    version = (image["version"] or "").replace(".", "")
+    if name == "nginx":
+        return [("runtime", "nginx")]
     runtime: list[Tag] = []
+    version = image["version"]
     if version:
-        runtime = [("runtime", f"{name}{version}")]
+        digits = version.replace(".", "")
+        tag = ("runtime", f"{name}{digits}")
+        runtime.append(tag)
     if name == "node":
         return [*runtime, ("language", "javascript")]
     if name == "python":
         return [("language", "python"), *runtime]
-    if name == "nginx":
-        return [("runtime", "nginx")]
     return []
 
 
 def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
     """Return each tag once; the first spelling wins."""
     merged: dict[tuple[str, str], Tag] = {}
-    for key, value in chain.from_iterable(sources):
-        is_short = len(key) <= _MAX_TAG_LENGTH and len(value) <= _MAX_TAG_LENGTH
-        if is_short and storable(key + value):
+    for tag in chain.from_iterable(sources):
+        key, value = tag
+        longest = max(len(key), len(value))
+        if longest <= _MAX_TAG_LENGTH and storable(key + value):
             spelled_anyhow = (key.casefold(), value.casefold())
-            merged.setdefault(spelled_anyhow, (key, value))
+            merged.setdefault(spelled_anyhow, tag)
     return [{"key": key, "value": value} for key, value in merged.values()]
 
 
@@ -194,11 +203,13 @@ def readme_summary(tree: Tree) -> str | None:
     """Return README.md's first line that is neither empty nor a heading."""
     readme = tree.text("README.md") or ""
     lines = readme.splitlines()
-    for line, following in zip_longest(lines, lines[1:], fillvalue=""):
+    following = lines[1:]
+    for line, next_line in zip_longest(lines, following, fillvalue=""):
         text = line.strip()
-        if not text or text.startswith("#") or _RULE.fullmatch(line):
+        if not text or text.startswith("#"):
             continue
-        is_heading = _RULE.fullmatch(following) is not None
-        if not is_heading:
+        is_rule = _RULE.fullmatch(line)
+        is_heading = _RULE.fullmatch(next_line)
+        if not is_rule and not is_heading:
             return text[:1_000]
     return None

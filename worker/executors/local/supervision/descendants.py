@@ -27,12 +27,14 @@ def below(tops: list[int], parent_of: dict[int, int]) -> list[int]:
     found = list(tops)
     for above in found:
         found += [pid for pid, parent in parent_of.items() if parent == above]
-    return found[len(tops) :]
+    top_count = len(tops)
+    return found[top_count:]
 
 
 def descendants() -> list[int]:
     """Return every process below this one."""
-    return below([os.getpid()], parents())
+    own = os.getpid()
+    return below([own], parents())
 
 
 def kill_descendants() -> None:
@@ -94,6 +96,7 @@ def memory_mb() -> float:
     pages = 0
     for pid in descendants():
         with suppress(OSError, ValueError), open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
-            _, resident, *_ = file.read().split()
+            counts = file.read().split()
+            _, resident, *_ = counts
             pages += int(resident)
     return pages * _PAGE_BYTES / 1_048_576

@@ -32,7 +32,8 @@ class Child:
         self.output, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _become([*command, str(tasks), str(reports)], writing, tasks, reports)
+            program = [*command, str(tasks), str(reports)]
+            _become(program, writing, tasks, reports)
         for descriptor in (tasks, writing, reports):
             os.close(descriptor)
 
@@ -69,4 +70,5 @@ def become_subreaper() -> None:
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(option, value)
+        library = ctypes.CDLL(None, use_errno=True)
+        library.prctl(option, value)

@@ -125,8 +125,9 @@ class Attempt:
 
     def _is_fit(self) -> bool:
         """Return whether a child that is done with its attempt is fit for another one."""
-        says_so = self._over is not None and bool(self._over.get("fit"))
-        return says_so and is_only_descendant(self._child.pid)
+        if self._over is None or not self._over.get("fit"):
+            return False
+        return is_only_descendant(self._child.pid)
 
     def _used(self, usage: struct_rusage | None) -> tuple[float, float]:
         """Return the attempt's seconds of processor and MB, as the kernel says, else the child."""
@@ -172,9 +173,8 @@ class Attempt:
     def _obey(self, commands: list[dict[str, object]]) -> None:
         for command in commands:
             if "cancel" in command:
-                self._cancel_until = time.monotonic() + (
-                    _number(command["cancel"]) or 0.0
-                )
+                grace_s = _number(command["cancel"]) or 0.0
+                self._cancel_until = time.monotonic() + grace_s
                 with suppress(ProcessLookupError):
                     os.kill(self._child.pid, signal.SIGTERM)
             elif "stop" in command:
@@ -245,9 +245,9 @@ def _next_order(control: Control) -> list[dict[str, object]]:
         if commands is None:
             break
         # What is no order was said to the attempt before, which had ended already.
-        orders = [index for index, command in enumerate(commands) if "log" in command]
-        if orders:
-            return commands[orders[0] :]
+        for index, command in enumerate(commands):
+            if "log" in command:
+                return commands[index:]
     return []
 
 
@@ -270,7 +270,8 @@ def main() -> None:
     become_subreaper()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    child = Child(sys.argv[3:], tasks, reports)
+    command = sys.argv[3:]
+    child = Child(command, tasks, reports)
     try:
         _watch_attempts(child, Control())
     except BaseException:
@@ -283,7 +284,9 @@ def _watch_attempts(child: Child, control: Control) -> None:
     """Return once nothing is left below this process."""
     woken = _woken_by_children()
     while commands := _next_order(control):
-        ended = Attempt(child, control, commands[0]).run(commands[1:], woken)
+        order, *others = commands
+        attempt = Attempt(child, control, order)
+        ended = attempt.run(others, woken)
         line = json.dumps(ended) + "\n"
         with suppress(BrokenPipeError):
             _write(sys.stdout.fileno(), line.encode())
