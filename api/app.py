@@ -13,8 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.http import errors
-from api.http.foreign_hosts import ForeignHosts
-from api.http.odd_paths import OddPaths
+from api.http.misdirected import ForeignHosts, OddPaths
 from api.http.strict_json import BodyLimit
 from api.routes import apps, builds, events, health, jobs, launches, runs, subjects
 from api.stream import asyncapi, server_sent_events, websocket

@@ -21,14 +21,9 @@ Run = TypeVar("Run", bound=Callable[..., None])
 def command(
     app: typer.Typer, name: str | None = None, told: str | None = None
 ) -> Callable[[Run], Run]:
-    """Add a function to `app` as a command.
+    """Add a function to `app` as a command; `told` is its help, if not the docstring.
 
     Each of its parameters that is a dataclass below stands for the options that are its fields.
-
-    Args:
-        app: the group of commands.
-        name: the command's, if not the function's.
-        told: its help, if not the function's docstring.
     """
 
     def add(run: Run) -> Run:
