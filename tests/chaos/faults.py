@@ -141,12 +141,16 @@ async def kill_a_session(faults: Faults) -> None:
 
 async def restart_postgresql(faults: Faults) -> None:
     """It crashes, replays its journal, and is there again."""
+    before = 0
     with suppress(OSError, ValueError, IndexError):
-        os.kill(faults.cluster.postmaster(), signal.SIGQUIT)
-    await asyncio.sleep(0.5)
+        before = faults.cluster.postmaster()
+        os.kill(before, signal.SIGQUIT)
     started = monotonic()
     while monotonic() - started < 60:
-        with suppress(psycopg.OperationalError):
+        with suppress(psycopg.OperationalError, OSError, ValueError, IndexError):
+            if faults.cluster.postmaster() == before:
+                await asyncio.sleep(0.05)
+                continue
             async with await psycopg.AsyncConnection.connect(
                 faults.cluster.url, connect_timeout=2
             ):

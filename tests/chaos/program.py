@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import random
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -26,7 +26,11 @@ SETTLED_AFTER_S = 90.0
 
 MEAN_STREAM_BYTES = 200_000
 
-UNFINISHED = "SELECT count(*) FROM job_runs WHERE status IN ('pending', 'running')"
+UNFINISHED = """
+    SELECT (SELECT count(*) FROM job_runs WHERE status IN ('pending', 'running')),
+           (SELECT coalesce(max(notification_id), 0) FROM jobs_events
+            WHERE topic LIKE 'job_run.%')
+"""
 
 
 async def chaos(directory: Path, seed: int, minutes: float) -> Tally:
@@ -98,14 +102,20 @@ async def _settled(cluster: Cluster, followers: list[Follower]) -> None:
     until = monotonic() + SETTLED_AFTER_S
     while monotonic() < until:
         await asyncio.sleep(0.5)
-        async with await psycopg.AsyncConnection.connect(cluster.url) as connection:
-            [unfinished] = await (await connection.execute(UNFINISHED)).fetchone() or (
-                1,
-            )
-            query = "SELECT max(notification_id) FROM jobs_events WHERE topic LIKE 'job_run.%'"
-            [head] = await (await connection.execute(query)).fetchone() or (0,)
-        if not unfinished and all(follower.position >= head for follower in followers):
-            return
+        # It may still be replaying its journal.
+        with suppress(psycopg.OperationalError):
+            unfinished, head = await _looked_at(cluster)
+            told = all(follower.position >= head for follower in followers)
+            if told and not unfinished:
+                return
+
+
+async def _looked_at(cluster: Cluster) -> tuple[int, int]:
+    """Return how many runs are unfinished, and the position of the last event of a run."""
+    async with await psycopg.AsyncConnection.connect(cluster.url) as connection:
+        cursor = await connection.execute(UNFINISHED)
+        [(unfinished, head)] = await cursor.fetchall()
+    return unfinished, head
 
 
 def main() -> int:

@@ -110,7 +110,8 @@ def test_a_name_that_leads_out_of_its_directory_is_refused(
         ),
         (b"x" * 300, "a path that is too long or too deep: xxx"),
         (b"d/" * 200 + b"file", "a path that is too long or too deep: d/d/d/"),
-        (b"d/" * 2_500 + b"file", "maximum allowed tree depth|too long or too deep"),
+        # Git itself refuses some of these; which words it has for that depends on its version.
+        (b"d/" * 2_500 + b"file", "too long or too deep|cannot be checked out"),
     ],
 )
 def test_a_path_beyond_the_system_s_limits_is_refused(

@@ -73,9 +73,7 @@ def unfinished_heads(url: str) -> list[RawSocket]:
 
 
 def unfinished_bodies(url: str) -> list[RawSocket]:
-    head = (
-        f"POST /jobs HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: 1000000\r\n\r\n"
-    )
+    head = f"POST /jobs HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: 1000000\r\n\r\n"
     return open_and_send(url, MANY, head.encode() + b" " * 900_000)
 
 
@@ -139,9 +137,7 @@ def unknown_fields(url: str) -> list[RawSocket]:
 
 def request(line: str, body: bytes) -> bytes:
     """Return a request with a body of JSON."""
-    head = (
-        f"{line} HTTP/1.1\r\nHost: x\r\n{JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+    head = f"{line} HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
