@@ -13,8 +13,11 @@ from domain.errors import QuarantinedError
 
 logger = logging.getLogger(__name__)
 
-MOST = 1_000
+MOST = 10_000
 """Aggregates to be remembered. Those beyond are found again when they are met again."""
+
+REASON_CHARACTERS = 300
+"""Of a reason are kept: it may quote an event, which may have a megabyte."""
 
 
 class Quarantine:
@@ -41,6 +44,7 @@ class Quarantine:
         """Leave an aggregate alone from now on, and say so once."""
         if aggregate_id in self._reasons:
             return
+        reason = reason[:REASON_CHARACTERS]
         self._reasons[aggregate_id] = reason
         self.found += 1
         logger.error("%s is quarantined: it cannot be read: %s", aggregate_id, reason)

@@ -117,17 +117,19 @@ class LogApplication(Application[UUID]):
         return await self.save(*decided, origin=origin)
 
     async def save_readable(self, save: Callable[[], Awaitable[T]]) -> T:
-        """Do it, and again without what turns out to be unreadable, until nothing does.
+        """Do it, and again without what turns out to be unreadable, while more does.
 
-        Each time leaves one more in quarantine, so it comes to an end.
+        Each time leaves one more in quarantine. That forgets the oldest where there are very many,
+        so this gives up in the end.
         """
-        while True:
+        for _ in range(MAX_DECISIONS - 1):
             known = self.quarantine.found
             try:
                 return await save()
             except QuarantinedError:
                 if self.quarantine.found == known:
                     raise
+        return await save()
 
     async def save_under_lock(
         self,
