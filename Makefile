@@ -37,7 +37,7 @@ chaos: $(VENV)/.dev ## Hurt real processes in every way for minutes, and count: 
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
 
 bombs: $(VENV)/.dev ## Try to exhaust the API in every known way, and ask for answers within 200 ms meanwhile
-	APPHUB_MAX_ANSWER_S=0.2 $(BIN)/python -m pytest tests/e2e/failures/test_bombs.py
+	$(BIN)/python -m pytest tests/e2e/failures/test_bombs.py
 
 model: $(VENV)/.dev ## Hold the service against its model for longer than the tests do
 	APPHUB_MODEL_EXAMPLES=300 $(BIN)/python -m pytest tests/model --timeout 7200

@@ -15,6 +15,7 @@ from domain.ports import Unit
 from eventlog.append import statements
 from eventlog.append.plan import Found, Head, key_of
 from eventlog.append.running_rows import RunningRows
+from eventlog.database import sql
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import plain_states
@@ -52,9 +53,14 @@ class HeadRow(TypedDict):
 
 
 class PositionRow(TypedDict):
-    """A place in the log that was drawn, and the last one that is taken."""
+    """A place in the log that was drawn."""
 
     position: ReadOnly[int]
+
+
+class LogHeadRow(TypedDict):
+    """The last place in the log that is taken."""
+
     head: ReadOnly[int]
 
 
@@ -75,6 +81,7 @@ class Finder:
         self._connection = connection
         self._heads = Answer()
         self._positions = Answer()
+        self._log_head = Answer()
         self._mended: Answer | None = None
         self._tables: list[tuple[Table, Answer]] = []
 
@@ -111,6 +118,7 @@ class Finder:
                 self.found.heads[aggregate_id] = Head()
             self._heads = trip.ask(statements.HEADS, {"ids": needs.heads})
         if needs.positions > 0:
+            self._log_head = trip.ask(sql.HEAD)
             self._positions = trip.ask(statements.DRAW_POSITIONS, (needs.positions,))
         asked_heads = set(needs.heads)
         for subject, ids in needs.rows.items():
@@ -142,10 +150,12 @@ class Finder:
                 head.correlation_id = UUID(row["correlation_id"])
             aggregate_id = UUID(row["originator_id"])
             found.heads[aggregate_id] = head
-        for place in as_rows(PositionRow, self._positions.rows):
-            if place["position"] <= place["head"]:
-                raise _positions_used(place)
-            found.positions.append(place["position"])
+        drawn = as_rows(PositionRow, self._positions.rows)
+        for last in as_rows(LogHeadRow, self._log_head.rows):
+            first = drawn[0]["position"]
+            if first <= last["head"]:
+                raise _positions_used(first, last["head"])
+        found.positions.extend(place["position"] for place in drawn)
         for table, answer in self._tables:
             for projected in answer.rows:
                 aggregate_id = table.id_of(projected)
@@ -161,6 +171,7 @@ class Finder:
                 found.rows[aggregate_id] = kept
         self._heads = Answer()
         self._positions = Answer()
+        self._log_head = Answer()
         self._kept.clear()
         self._tables.clear()
 
@@ -184,11 +195,10 @@ class Finder:
         self.found.plain.update(plain)
 
 
-def _positions_used(place: PositionRow) -> PositionsUsedError:
+def _positions_used(position: int, head: int) -> PositionsUsedError:
     sequence = statements.POSITION_SEQUENCE
-    head = place["head"]
     return PositionsUsedError(
-        f"the sequence {sequence} stands at {place['position']}, but the log goes up to {head}:"
+        f"the sequence {sequence} stands at {position}, but the log goes up to {head}:"
         " appended there, an event would be seen by nobody. Probably the log was copied without"
         f" its sequence; run: SELECT setval('{sequence}', {head})"
     )

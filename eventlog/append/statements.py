@@ -7,7 +7,6 @@ from eventlog.database.sql import (
     CHANNEL,
     ENVELOPE_COLUMNS,
     EVENTS_TABLE,
-    HEAD,
 )
 
 HEADS = f"""
@@ -25,11 +24,11 @@ POSITION_SEQUENCE = "jobs_events_notification_id_seq"
 
 
 DRAW_POSITIONS = f"""
-    SELECT nextval('{POSITION_SEQUENCE}') AS position, ({HEAD}) AS head
+    SELECT nextval('{POSITION_SEQUENCE}') AS position
     FROM generate_series(1, (SELECT %s::integer))
 """
 """Drawn under the lock, as many as there are events to append, so that rows can be folded before
-they are written. What is not used is a gap, as after a rollback. The head is compared with them: a
+they are written. What is not used is a gap, as after a rollback. `HEAD` is asked for beside it: a
 copy of a log need not have its sequence (logical replication copies none)."""
 
 

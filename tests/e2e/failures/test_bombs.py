@@ -1,6 +1,5 @@
 """Clients that try to exhaust the API: it keeps its memory, and answers others meanwhile."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ from tests.support.wires.bombs import BOMBS
 
 MAX_MB = 300
 
-MAX_ANSWER_S = float(os.environ.get("APPHUB_MAX_ANSWER_S", "1"))
-"""Beside other tests, on busy processors. `make bombs` has the machine alone, and asks for 0.2."""
+MAX_ANSWER_S = 0.2
 
 ARM_S = 3.0
 """How long a bomb may take to be armed; longer ones are looked at while they arm."""
@@ -55,6 +53,6 @@ def test_the_api_survives(api: Process, name: str) -> None:
     # The machine may be busy with other tests: a few late answers are no stall.
     answers.sort()
     assert answers[len(answers) * 3 // 4] < MAX_ANSWER_S, answers
-    assert answers[-1] < 2 + MAX_ANSWER_S, answers
+    assert answers[-1] < 10 * MAX_ANSWER_S, answers
     assert httpx.get(f"{url}/jobs").status_code == 200
     assert [line for line in api.errors if "Traceback" in line] == []
