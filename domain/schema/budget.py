@@ -5,13 +5,15 @@ alike on a fast and on a slow machine. What a regular expression takes at least 
 beforehand, too. What it takes beyond that, by going back, only time can stop, for its engine counts
 nothing else: the processor time of its thread, so that a busy machine changes nothing.
 
-Where others wait, as on an event loop, a check is first made `briefly`.
+Where others wait, as on an event loop, a check is first made `briefly`: fewer steps, and for a few
+milliseconds at most.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from time import thread_time
 
 MAX_STEPS = 300_000
 """A third of a second on an ordinary processor: an array of 90,000 numbers, or of 30,000 small
@@ -21,7 +23,9 @@ MAX_PATTERN_S = 0.1
 """Processor time for all regular expressions of one check. An honest one takes microseconds."""
 
 BRIEF_STEPS = 4_000
+BRIEF_S = 0.005
 BRIEF_PATTERN_S = 0.005
+STEPS_A_LOOK = 100
 BRIEF_BYTES = 16_384
 """Of a schema to compile and of a value, which a message may quote whole."""
 
@@ -49,12 +53,17 @@ class Budget:
     """What is left of the effort, and what need not be worked out twice.
 
     Attributes:
+        ends_at_s: when the time is over, by the processor time of the thread. A brief check alone
+            has an end: what is cut short there is made anew, so no verdict depends on the machine.
+        looks_at_time_at: with so many steps left.
         patterns: the regular expressions that have been paid for.
         members: the keys of an enumeration's values, by the identity of its list.
     """
 
     steps: int = MAX_STEPS
     pattern_s: float = MAX_PATTERN_S
+    ends_at_s: float | None = None
+    looks_at_time_at: int = BRIEF_STEPS
     patterns: set[str] = field(default_factory=set)
     members: dict[int, frozenset[str]] = field(default_factory=dict)
 
@@ -83,7 +92,7 @@ def limited() -> Iterator[None]:
     is_brief = _is_brief.get()
     given = Budget()
     if is_brief:
-        given = Budget(BRIEF_STEPS, BRIEF_PATTERN_S)
+        given = Budget(BRIEF_STEPS, BRIEF_PATTERN_S, thread_time() + BRIEF_S)
     token = _current.set(given)
     try:
         yield
@@ -117,5 +126,13 @@ def spend(steps: int, pattern: str | None = None, text: str | None = None) -> No
     left = _current.get()
     if left is not None:
         left.steps -= steps
-        if left.steps < 0:
+        if left.steps < 0 or _is_over(left):
             raise OverBudgetError(pattern, text)
+
+
+def _is_over(left: Budget) -> bool:
+    """Return whether the time is over; it is looked at now and then, for that takes time, too."""
+    if left.ends_at_s is None or left.steps >= left.looks_at_time_at:
+        return False
+    left.looks_at_time_at = left.steps - STEPS_A_LOOK
+    return thread_time() > left.ends_at_s
