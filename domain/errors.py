@@ -1,6 +1,7 @@
 """What a command may answer instead of doing what was asked. HTTP codes are the API's business."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 
@@ -105,7 +106,7 @@ class OutcomeUnknownError(Exception):
         aggregate_ids: what to ask for later, first the thing that the command was about.
     """
 
-    aggregate_ids: list[UUID] = field(default_factory=list)
+    aggregate_ids: Sequence[UUID] = ()
 
 
 class OverloadedError(Exception):

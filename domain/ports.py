@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Protocol
 from uuid import UUID
 
@@ -46,6 +45,7 @@ class Unit:
             data: each with its subject's name, or with the id of the key that it was encrypted by
             before. They are stored encrypted; the unit is refused like one with an outdated
             `expects` if a subject is erased before it is appended.
+        aggregate_ids: whose events these are, each once, in order.
     """
 
     events: Sequence[StoredEvent]
@@ -53,12 +53,12 @@ class Unit:
     expects: Mapping[UUID, int] = field(default_factory=dict)
     continues: UUID | None = None
     personal: Mapping[str, str | UUID] = field(default_factory=dict)
+    aggregate_ids: Sequence[UUID] = field(init=False)
 
-    @cached_property
-    def aggregate_ids(self) -> list[UUID]:
-        """Return whose events these are, each once, in order."""
+    def __post_init__(self) -> None:
+        """Note whose events these are."""
         ids = [_uuid(event.originator_id) for event in self.events]
-        return list(dict.fromkeys(ids))
+        object.__setattr__(self, "aggregate_ids", list(dict.fromkeys(ids)))
 
 
 @dataclass(frozen=True)

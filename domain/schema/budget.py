@@ -9,11 +9,14 @@ Where others wait, as on an event loop, a check is first made `briefly`: fewer s
 milliseconds at most.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import thread_time
+from typing import TypeVar
+
+T = TypeVar("T")
 
 MAX_STEPS = 300_000
 """A third of a second on an ordinary processor: an array of 90,000 numbers, or of 30,000 small
@@ -73,15 +76,15 @@ _current: ContextVar[Budget | None] = ContextVar("budget", default=None)
 _is_brief: ContextVar[bool] = ContextVar("is_brief", default=False)
 
 
-@contextmanager
-def briefly() -> Iterator[None]:
-    """Let each check inside take a few milliseconds at most.
+def briefly(decide: Callable[[], T]) -> T:
+    """Let each check in the decision take a few milliseconds at most.
 
-    One that takes more raises PostponedError; it is to be made anew where nobody waits.
+    Raises:
+        PostponedError: one takes more; it is to be made anew where nobody waits.
     """
     token = _is_brief.set(True)
     try:
-        yield
+        return decide()
     finally:
         _is_brief.reset(token)
 

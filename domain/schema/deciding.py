@@ -49,7 +49,6 @@ async def decided(decide: Callable[[], T]) -> T:
         OverloadedError: too many long ones wait already.
     """
     try:
-        with briefly():
-            return decide()
+        return briefly(decide)
     except PostponedError:
         return await _aside.decided(decide)

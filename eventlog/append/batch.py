@@ -52,8 +52,9 @@ class Request:
 
     def __post_init__(self) -> None:
         """Measure the events."""
-        sizes = [len(event.state) for event in self.unit.events]
-        self.size = sum(sizes)
+        self.size = 0
+        for event in self.unit.events:
+            self.size += len(event.state)
 
     @property
     def appended(self) -> bool:
@@ -83,13 +84,13 @@ async def prepare(
         events = await deciding.decide(locked)
         deciding.unit = Unit(events, deciding.unit.origin)
         units.insert(0, deciding.unit)
-    await finder.find(units)
+    await finder.find(units, asked=deciding is None)
     plan = Plan(finder.found)
-    # The decision first: what it saw is what it follows. Commands that it overtakes decide again.
-    for request in sorted(requests, key=lambda request: request.decide is None):
-        request.outcome = Saved()
+    for request in in_order(requests):
         if request.unit.events:
             request.outcome = outcome(plan, request.unit)
+        else:
+            request.outcome = Saved()
     if not plan.events:
         await _end_without_events(connection, deciding)
         return []
@@ -99,6 +100,16 @@ async def prepare(
             rows = plan.rows_of(request.unit)
             request.outcome = Saved(request.outcome.positions, rows)
     return written
+
+
+def in_order(requests: Sequence[Request]) -> list[Request]:
+    """Return a batch's requests as their events follow each other in the log.
+
+    The decision first: what it saw is what it follows. Commands that it overtakes decide again.
+    """
+    decisions = [request for request in requests if request.decide is not None]
+    ready = [request for request in requests if request.decide is None]
+    return decisions + ready
 
 
 async def _end_without_events(connection: Connection, deciding: Request | None) -> None:

@@ -18,6 +18,7 @@ from eventlog.append.running_rows import RunningRows
 from eventlog.database import sql
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.keys.log_files import LogFiles
+from eventlog.personal.cipher import MARK
 from eventlog.personal.reading import plain_states
 from eventlog.rebuild.versions import MENDED, Mended
 from projections.rows import Connection, as_rows
@@ -77,6 +78,7 @@ class Finder:
         self.found = Found({}, {}, [], {})
         self._running = running
         self._kept: list[UUID] = []
+        self._has_outdated = False
         self._read: set[UUID] = set()
         self._connection = connection
         self._heads = Answer()
@@ -167,7 +169,9 @@ class Finder:
         for aggregate_id in self._kept:
             head = found.heads[aggregate_id]
             kept = self._running.row(aggregate_id, head.version)
-            if kept is not None:
+            if kept is None:
+                self._has_outdated = True
+            else:
                 found.rows[aggregate_id] = kept
         self._heads = Answer()
         self._positions = Answer()
@@ -175,22 +179,31 @@ class Finder:
         self._kept.clear()
         self._tables.clear()
 
-    async def find(self, units: Sequence[Unit]) -> None:
+    async def find(self, units: Sequence[Unit], *, asked: bool) -> None:
         """Find whatever these units need that is not known yet.
 
         The plain states of their encrypted events are among it. A kept row may turn out to be
         outdated, and is then needed from its table: so ask until nothing is needed.
+
+        Args:
+            units: what is to be written.
+            asked: whether their needs, and no others, were asked for and taken just now.
         """
-        while needs := self.needs_of(units):
+        is_complete = asked and not self._has_outdated
+        while not is_complete and (needs := self.needs_of(units)):
             trip = RoundTrip(self._connection)
             self.ask(trip, needs)
             await trip.go()
             self.take()
+        await self._decrypt(units)
+
+    async def _decrypt(self, units: Sequence[Unit]) -> None:
         states: list[tuple[UUID, int, bytes]] = []
         for unit in units:
             for event in unit.events:
-                aggregate_id, version = key_of(event)
-                states.append((aggregate_id, version, event.state))
+                if event.state.startswith(MARK):
+                    aggregate_id, version = key_of(event)
+                    states.append((aggregate_id, version, event.state))
         plain = await plain_states(self._connection, self.files.master_keys, states)
         self.found.plain.update(plain)
 

@@ -1,13 +1,11 @@
 """What the writer tells and asks of the log's continuity (`eventlog.database.continuity`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
-
-from eventsourcing.persistence import StoredEvent
 
 from domain.errors import LogUnavailableError
 from domain.ports import Saved
-from eventlog.append.batch import Request
+from eventlog.append.batch import Request, in_order
 from eventlog.append.plan import key_of
 from eventlog.database.continuity import Continuity
 
@@ -22,17 +20,13 @@ def refuse_outdated(requests: Iterable[Request], continuity: Continuity) -> None
         raise LogUnavailableError("the log went back: decide anew")
 
 
-def note_last(requests: Iterable[Request], continuity: Continuity) -> None:
+def note_last(requests: Sequence[Request], continuity: Continuity) -> None:
     """Remember the last event of a batch that is committed."""
-    last: tuple[int, StoredEvent] | None = None
-    for request in requests:
+    for request in reversed(in_order(requests)):
         if not isinstance(request.outcome, Saved) or not request.appended:
             continue
-        position = request.outcome.positions[-1]
-        if last is None or position > last[0]:
-            last = (position, request.unit.events[-1])
-    if last is not None:
-        position, event = last
+        event = request.unit.events[-1]
         aggregate_id, version = key_of(event)
         digest = sha256(event.state).digest()
-        continuity.note(position, aggregate_id, version, digest)
+        continuity.note(request.outcome.positions[-1], aggregate_id, version, digest)
+        return

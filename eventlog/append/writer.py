@@ -6,6 +6,7 @@ waits for nobody, and a thousand share a commit.
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -148,8 +149,8 @@ class Writer:
             finally:
                 # Whatever happened, nobody waits for an answer that nobody will give.
                 fail_all(taken, OutcomeUnknownError())
-                for request, _ in taken:
-                    self._bytes_in_hand -= request.size
+                self._bytes_in_hand -= sum(request.size for request, _ in taken)
+                for _ in taken:
                     self._queue.task_done()
 
     def _batches(self, taken: list[Waiting]) -> list[list[Waiting]]:
@@ -161,18 +162,17 @@ class Writer:
         first, _ = taken[0]
         has_decision = first.decide is not None
         size = first.size
-        while len(taken) < MAX_BATCH and size < MAX_BATCH_BYTES:
-            if self._queue.empty():
-                break
-            waiting = self._queue.get_nowait()
-            taken.append(waiting)
-            request, _ = waiting
-            size += request.size
-            if request.decide is None:
-                continue
-            if has_decision:
-                return [taken[:-1], [waiting]]
-            has_decision = True
+        with suppress(asyncio.QueueEmpty):
+            while len(taken) < MAX_BATCH and size < MAX_BATCH_BYTES:
+                waiting = self._queue.get_nowait()
+                taken.append(waiting)
+                request, _ = waiting
+                size += request.size
+                if request.decide is None:
+                    continue
+                if has_decision:
+                    return [taken[:-1], [waiting]]
+                has_decision = True
         return [taken]
 
     async def _write(self, batch: list[Waiting], patience_s: float) -> None:

@@ -174,7 +174,7 @@ def _as_text(value: Parameter) -> bytes:
         return value.encode()
     if isinstance(value, int):
         return b"%d" % value
-    ids = [str(one).encode() for one in value]
+    ids = [one.hex.encode() for one in value]
     return b"{%b}" % b",".join(ids)
 
 
