@@ -6,10 +6,12 @@ meanwhile, in a working directory of its own that is removed afterwards.
 
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+from apphub_jobs.details import DefinitionDetails, RunDetails
 
 Json = Any
 """Anything that JSON can hold."""
@@ -69,9 +71,9 @@ class JobRunContext:
     """What a handler is given.
 
     Attributes:
-        definition: the job's definition in the version that the run is pinned to, as clients see
-            it.
-        run: `id`, `slug`, `attempt`, `maxAttempts`, `context` of the run.
+        definition: the job's definition in the version that the run is pinned to: `version`,
+            `name`, `timeout_ms`, …; also by key, as clients see it.
+        run: `id`, `slug`, `attempt`, `max_attempts`, `context` of the run; also by key.
         parameters: the validated parameters.
         inputs: what the service looked up for this job; empty for most.
         settings: what the operator decided for this handler; empty for most.
@@ -80,8 +82,8 @@ class JobRunContext:
         deadline: when the attempt is killed; None if it has no limit.
     """
 
-    definition: Mapping[str, Json]
-    run: Mapping[str, Json]
+    definition: DefinitionDetails
+    run: RunDetails
     parameters: Mapping[str, Json]
     inputs: Mapping[str, Json]
     settings: Mapping[str, Json]
@@ -93,6 +95,7 @@ class JobRunContext:
     def update(
         self,
         *,
+        progress: float | None = None,
         metrics: Mapping[str, Json] | None = None,
         context: Mapping[str, Json] | None = None,
         logs_url: str | None = None,
@@ -100,18 +103,31 @@ class JobRunContext:
         """Show progress while running: each part is merged into what the run has.
 
         Frequent calls are gathered.
+
+        Args:
+            progress: how much is done, from 0 to 1; it becomes the metric `progress`.
+            metrics: anything worth showing; the last value of a name counts.
+            context: likewise, for what is no measure.
+            logs_url: where the handler's own log is to be read.
+
+        Raises:
+            ValueError: the progress is not from 0 to 1.
         """
+        shown = dict(metrics or {})
+        if progress is not None:
+            if not 0 <= progress <= 1:
+                msg = f"progress={progress}: must be from 0 to 1"
+                raise ValueError(msg)
+            shown["progress"] = progress
         self.send_report(
             {
-                "metrics": dict(metrics or {}),
+                "metrics": shown,
                 "context": dict(context or {}),
                 "logsUrl": logs_url,
             }
         )
 
 
-Handler = (
-    Callable[[JobRunContext], JobResult | None]
-    | Callable[[JobRunContext], Awaitable[JobResult | None]]
-)
-"""A handler; returning None means success without a result."""
+Handler = Callable[[JobRunContext], object]
+"""A handler, `def` or `async def`: it returns a `JobResult`, or the result alone: anything that
+JSON can hold, a pydantic model or a dataclass. None means success without a result."""

@@ -1,8 +1,10 @@
 """The program of a probe: imports handler modules, and reports what they offer, or why not.
 
 Arguments: the handler package as JSON, the file for the report, and the time limit in seconds.
-The report is `{"offered": {module: [name, …]}}`, or of the first module that cannot be had
-`{"module", "error", "trace", "missing"}`: the last is the name of a module that is not there.
+The report is `{"offered": {module: [{"name", "origin", "definition"}, …]}}`: of each handler its
+entry point, the module that has it, and for a job what `POST /jobs` takes to register it, else
+null. Of the first module that cannot be had it is `{"module", "error", "trace", "missing"}`: the
+last is the name of a module that is not there.
 """
 
 import json
@@ -14,7 +16,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-from apphub_jobs.process.handlers import offered_by
+from apphub_jobs.process.handlers import Offer, offered_by
 from apphub_jobs.process.imports import arrange
 
 FRAMES = 6
@@ -35,13 +37,21 @@ def main() -> None:
 
 
 def _report(modules: Iterable[str]) -> dict[str, Any]:
-    offered: dict[str, list[str]] = {}
+    offered: dict[str, list[dict[str, Any]]] = {}
     for module in modules:
         try:
-            offered[module] = list(offered_by(module))
+            offered[module] = [_described(offer) for offer in offered_by(module)]
         except Exception as error:  # noqa: BLE001 - a module may raise anything
             return {"module": module, **_told(error)}
     return {"offered": offered}
+
+
+def _described(offer: Offer) -> dict[str, Any]:
+    return {
+        "name": offer.name,
+        "origin": offer.origin,
+        "definition": offer.definition,
+    }
 
 
 def _told(error: Exception) -> dict[str, Any]:
@@ -59,13 +69,12 @@ def _told(error: Exception) -> dict[str, Any]:
 def _frames(error: Exception) -> list[traceback.FrameSummary]:
     """Return the innermost calls, without those that lead to the module."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if frame.filename not in _LEADING]
+    theirs = [frame for frame in frames if not frame.filename.startswith(_LEADING)]
     return theirs[-FRAMES:]
 
 
 _LEADING = (
-    __file__,
-    offered_by.__code__.co_filename,
+    __file__.removesuffix("process/probe.py"),  # All of this package.
     import_module.__code__.co_filename,
     "<frozen importlib._bootstrap>",
     "<frozen importlib._bootstrap_external>",

@@ -15,7 +15,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 
@@ -26,8 +25,10 @@ from apphub_jobs.contract import (
     PermanentError,
     RetryAfter,
 )
+from apphub_jobs.details import DefinitionDetails, RunDetails
 from apphub_jobs.process.attempt_directory import Place
 from apphub_jobs.process.cleanup import Cleaner
+from apphub_jobs.process.encoding import NotJsonError, encode
 from apphub_jobs.process.handlers import load
 from apphub_jobs.process.imports import arrange
 from apphub_jobs.process.usage import Usage, cpu_s
@@ -118,11 +119,17 @@ _C = ctypes.CDLL(None)
 
 def _outcome(handler: Handler, context: JobRunContext) -> Mapping[str, Any]:
     try:
-        result = _call(handler, context) or JobResult()
-        return {"type": "result", **vars(result)}
+        returned = _call(handler, context)
+        return {"type": "result", **vars(_ended(returned))}
     except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
         traceback.print_exc()
         return _failure(error)
+
+
+def _ended(returned: object) -> JobResult:
+    if isinstance(returned, JobResult):
+        return returned
+    return JobResult(result=returned)
 
 
 def _failure(error: Exception) -> Mapping[str, Any]:
@@ -138,7 +145,7 @@ def _failure(error: Exception) -> Mapping[str, Any]:
     }
 
 
-def _call(handler: Handler, context: JobRunContext) -> JobResult | None:
+def _call(handler: Handler, context: JobRunContext) -> object:
     returned = handler(context)
     if isinstance(returned, Awaitable):
         import asyncio  # noqa: PLC0415 - a third of the start, for those alone who need it
@@ -147,7 +154,7 @@ def _call(handler: Handler, context: JobRunContext) -> JobResult | None:
     return returned
 
 
-async def _awaited(returned: Awaitable[JobResult | None]) -> JobResult | None:
+async def _awaited(returned: Awaitable[object]) -> object:
     return await returned
 
 
@@ -160,8 +167,8 @@ def _context(
     if task["deadline"] is not None:
         deadline = datetime.fromisoformat(task["deadline"])
     return JobRunContext(
-        definition=task["definition"],
-        run=task["run"],
+        definition=DefinitionDetails(task["definition"]),
+        run=RunDetails(task["run"]),
         parameters=task["parameters"],
         inputs=task["inputs"],
         settings=task["settings"],
@@ -172,20 +179,10 @@ def _context(
     )
 
 
-def _plain(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
-    msg = f"Object of type {type(value).__name__} is not JSON serializable"
-    raise TypeError(msg)
-
-
-_ENCODER = json.JSONEncoder(default=_plain)
-
-
 def _line(message: Mapping[str, Any]) -> bytes:
     try:
-        text = _ENCODER.encode(message)
-    except (TypeError, ValueError, RecursionError) as error:
+        text = encode(message)
+    except NotJsonError as error:
         problem = f"the handler's result or report is no JSON: {error}"
         text = json.dumps({"type": "invalid", "message": problem})
     return text.encode() + b"\n"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from apphub_jobs.contract import JobRunContext
+from apphub_jobs.details import DefinitionDetails, RunDetails
 
 
 class Reports(list[dict[str, Any]]):
@@ -16,13 +17,16 @@ def context_of(
     inputs: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     reports: Reports | None = None,
+    *,
+    run: RunDetails | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> JobRunContext:
     """Return a context that logs to `tests.handler`."""
     gathered = Reports() if reports is None else reports
     return JobRunContext(
-        definition={},
-        run={},
-        parameters={},
+        definition=DefinitionDetails(),
+        run=run or RunDetails(),
+        parameters=parameters or {},
         inputs=inputs or {},
         settings=settings or {"allowPrivateRepositories": True},
         logger=logging.getLogger("tests.handler"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from apphub_jobs.contract import JobRunContext
+from apphub_jobs.details import DefinitionDetails, RunDetails
 
 Files = Mapping[str, str | bytes]
 
@@ -38,8 +39,8 @@ def context_of(
     """
     gathered = Reports() if reports is None else reports
     return JobRunContext(
-        definition={},
-        run={},
+        definition=DefinitionDetails(),
+        run=RunDetails(),
         parameters={},
         settings={"allowPrivateRepositories": True, **settings},
         inputs=inputs or {},

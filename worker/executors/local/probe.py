@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -37,15 +38,29 @@ class DuplicateHandlerError(HandlersError):
 
 @dataclass(frozen=True)
 class Offer:
-    """A handler's name, who offers it, and the package in whose processes it runs."""
+    """A handler that a module or the file of commands offers.
+
+    Attributes:
+        name: its entry point.
+        origin: the module that has it.
+        package: in whose processes it runs.
+        definition: what `POST /jobs` takes to register the job; None of a handler that says nothing
+            of one.
+    """
 
     name: str
     origin: str
     package: HandlerPackage
+    definition: Mapping[str, Any] | None = None
 
 
 def offered(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
-    """Return the package of each entry point.
+    """Return the package of each entry point, as `offers` finds them."""
+    return {name: offer.package for name, offer in offers(packages).items()}
+
+
+def offers(packages: Sequence[HandlerPackage]) -> dict[str, Offer]:
+    """Return what the packages offer, by entry point.
 
     To be asked before there is anything that ends unknown children of this process.
 
@@ -53,19 +68,20 @@ def offered(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
         DuplicateHandlerError: a name is offered twice.
         HandlersError: a module cannot be imported, or is none of handlers.
     """
-    offers: dict[str, Offer] = {}
+    found: dict[str, Offer] = {}
     for offer in (*_of_modules(packages), *_of_commands(packages)):
-        first = offers.setdefault(offer.name, offer)
-        if first is not offer:
+        first = found.setdefault(offer.name, offer)
+        # Modules of one package may offer a job that they share.
+        if first != offer:
             both = f"both {first.origin} and {offer.origin}"
             msg = f"handler {offer.name!r} is offered by {both}; remove one"
             raise DuplicateHandlerError(msg)
-    return {name: offer.package for name, offer in offers.items()}
+    return found
 
 
 def _of_modules(packages: Sequence[HandlerPackage]) -> list[Offer]:
     """Return what modules offer; those of different packages are imported at the same time."""
-    offers: list[Offer] = []
+    found: list[Offer] = []
     with ExitStack() as stack:
         probes = []
         for package in packages:
@@ -73,8 +89,8 @@ def _of_modules(packages: Sequence[HandlerPackage]) -> list[Offer]:
                 probe = stack.enter_context(_probe(package))
                 probes.append(probe)
         for probe in probes:
-            offers += probe.offers()
-    return offers
+            found += probe.offers()
+    return found
 
 
 def _of_commands(packages: Sequence[HandlerPackage]) -> Iterator[Offer]:
@@ -93,12 +109,16 @@ class _Probe:
     deadline: float
 
     def offers(self) -> Iterator[Offer]:
-        """Wait for the names that each module offers."""
-        for module, names in self._names().items():
-            for name in names:
-                yield Offer(name, module, self.package)
+        """Wait for what each module offers."""
+        for described in chain.from_iterable(self._reported().values()):
+            yield Offer(
+                described["name"],
+                described["origin"],
+                self.package,
+                described["definition"],
+            )
 
-    def _names(self) -> Mapping[str, Sequence[str]]:
+    def _reported(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         code = self._exit_code()
         modules = ", ".join(self.package.modules)
         if code == RAN_TOO_LONG:
@@ -109,11 +129,13 @@ class _Probe:
             msg = f"importing {modules} ended the process ({_ending(code)})"
             raise HandlersError(msg)
         report: dict[str, Any] = json.loads(self.file.read_text())
-        names: Mapping[str, Sequence[str]] | None = report.get("offered")
-        if names is None:
+        offered: Mapping[str, Sequence[Mapping[str, Any]]] | None = report.get(
+            "offered"
+        )
+        if offered is None:
             failure = _failure(report)
             raise HandlersError(failure)
-        return names
+        return offered
 
     def _exit_code(self) -> int:
         left_s = self.deadline - monotonic()

@@ -1,0 +1,89 @@
+"""What handlers return and report, as JSON; what cannot be JSON is told with its place."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from math import isfinite
+from typing import Any
+
+
+class NotJsonError(ValueError):
+    """A value cannot be JSON; the message tells the place and what is there."""
+
+
+def encode(message: Mapping[str, Any]) -> str:
+    """Return a message as JSON: dataclasses and pydantic models in it as objects.
+
+    Raises:
+        NotJsonError: something in it cannot be JSON.
+    """
+    try:
+        return _ENCODER.encode(message)
+    except (TypeError, ValueError) as error:
+        told = next(_misplaced(message, "", frozenset()), str(error))
+        raise NotJsonError(told) from error
+    except RecursionError:
+        msg = "it is nested too deeply, or holds itself"
+        raise NotJsonError(msg) from None
+
+
+def _plain(value: object) -> object:
+    """Return what stands for an object that JSON does not know.
+
+    Raises:
+        TypeError: nothing does; the message is its type.
+        ValueError: a pydantic model holds what cannot be JSON.
+    """
+    if isinstance(value, type):
+        raise TypeError("a type")
+    if isinstance(value, Mapping):
+        return dict(value)
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json", by_alias=True)
+    raise TypeError(type(value).__name__)
+
+
+_ENCODER = json.JSONEncoder(default=_plain, allow_nan=False)
+
+_KEYS = str | int | float | None
+
+
+def _misplaced(value: object, place: str, above: frozenset[int]) -> Iterator[str]:
+    """Yield what is no JSON in a value, each with its place; `above` are the values around it."""
+    if isinstance(value, float) and not isfinite(value):
+        yield f"{place} is {_NAMES[str(value)]}"
+    if value is None or isinstance(value, str | int | float):
+        return
+    if id(value) in above:
+        yield f"{place} holds itself"
+        return
+    inside = above | {id(value)}
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if not isinstance(key, _KEYS):
+                yield f"{place} has the key {key!r}"
+            yield from _misplaced(part, f"{place}.{key}".removeprefix("."), inside)
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _misplaced(part, f"{place}[{index}]", inside)
+    else:
+        yield from _misplaced_object(value, place, inside)
+
+
+_NAMES = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def _misplaced_object(
+    value: object, place: str, above: frozenset[int]
+) -> Iterator[str]:
+    try:
+        plain = _plain(value)
+    except TypeError as error:
+        yield f"{place} is a value of type {error}"
+    except ValueError as error:
+        yield f"{place}: {error}"
+    else:
+        yield from _misplaced(plain, place, above)

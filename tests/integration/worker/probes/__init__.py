@@ -1,0 +1,1 @@
+"""Tests of the processes that tell which handlers there are."""

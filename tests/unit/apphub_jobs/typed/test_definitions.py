@@ -1,0 +1,218 @@
+"""What a job's definition says, by its signature and options."""
+
+from datetime import timedelta
+from enum import Enum
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from api.shapes.jobs import JobBody
+from apphub_jobs import JobDefinitionError, JobResult, JobRunContext, job
+from apphub_jobs.typed.durations import milliseconds
+
+
+class Level(Enum):
+    LOW = "low"
+    HIGH = "high"
+
+
+class Window(BaseModel):
+    days: Annotated[int, Field(ge=1, le=31)] = 7
+    tags: list[str] = []
+
+
+@job
+def mirror_repository(
+    context: JobRunContext,
+    repository: Annotated[str, Field(min_length=1, description="which one")],
+    level: Level = Level.LOW,
+    window: Window = Window(),  # noqa: B008 - models are not changed
+) -> dict[str, int]:
+    """Mirror a repository.
+
+    Everything of it.
+    """
+    return {}
+
+
+def test_a_signature_becomes_schemas_and_defaults() -> None:
+    definition = mirror_repository.definition
+    schema = definition["parametersSchema"]
+    assert definition["slug"] == definition["entryPoint"] == "mirror-repository"
+    assert definition["name"] == "Mirror repository"
+    assert definition["type"] == "batch"
+    description = "Mirror a repository.\n\nEverything of it."
+    assert definition["metadata"] == {"description": description}
+    assert schema["required"] == ["repository"]
+    assert schema["additionalProperties"] is False
+    assert list(schema["properties"]) == ["repository", "level", "window"]
+    assert schema["properties"]["repository"] == {
+        "type": "string",
+        "minLength": 1,
+        "description": "which one",
+        "title": "Repository",
+    }
+    assert schema["$defs"]["Level"]["enum"] == ["low", "high"]
+    assert schema["$defs"]["Window"]["properties"]["days"]["maximum"] == 31
+    assert definition["defaultParameters"] == {
+        "level": "low",
+        "window": {"days": 7, "tags": []},
+    }
+    assert definition["outputSchema"] == {
+        "type": "object",
+        "additionalProperties": {"type": "integer"},
+    }
+
+
+def test_options_become_the_definitions_fields() -> None:
+    @job(
+        "nightly",
+        name="Every night",
+        type="manual",
+        entry_point="stats.nightly",
+        timeout="30s",
+        retries=3,
+        retry_delay="2s",
+        max_retry_delay=timedelta(minutes=1),
+        retry_strategy="fixed",
+        retry_jitter="full",
+        priority=5,
+        max_concurrent_runs=2,
+        concurrency_key="team",
+        start_deadline="1h30m",
+        isolation="process",
+        cpus=0.5,
+        memory_mb=256,
+        gpus=0,
+        metadata={"owner": "statistics"},
+    )
+    def statistics(*, team: str) -> None:
+        pass
+
+    definition = statistics.definition
+    schema = definition.pop("parametersSchema")
+    assert list(schema["properties"]) == ["team"]
+    assert definition == {
+        "slug": "nightly",
+        "name": "Every night",
+        "type": "manual",
+        "entryPoint": "stats.nightly",
+        "timeoutMs": 30_000,
+        "retryPolicy": {
+            "maxAttempts": 4,
+            "strategy": "fixed",
+            "initialDelayMs": 2_000,
+            "maxDelayMs": 60_000,
+            "jitter": "full",
+        },
+        "priority": 5,
+        "maxConcurrentRuns": 2,
+        "concurrencyKey": "team",
+        "startDeadlineMs": 5_400_000,
+        "resources": {"cpus": 0.5, "memoryMb": 256, "gpus": 0},
+        "metadata": {"owner": "statistics"},
+    }
+
+
+def test_the_service_takes_such_definitions() -> None:
+    for definition in (mirror_repository.definition, greet.definition):
+        assert JobBody.model_validate(definition).spec().issues() == []
+
+
+@job()
+def greet(
+    name: str = Field("you", max_length=9), _code: int = 1, **others: object
+) -> JobResult:
+    return JobResult()
+
+
+def test_a_field_may_stand_in_the_defaults_place() -> None:
+    definition = greet.definition
+    assert definition["parametersSchema"]["properties"]["name"]["maxLength"] == 9
+    assert definition["parametersSchema"]["additionalProperties"] is True
+    assert definition["defaultParameters"] == {"name": "you", "_code": 1}
+    assert "outputSchema" not in definition
+
+
+def test_a_job_of_nothing_has_a_schema_that_takes_nothing() -> None:
+    @job
+    async def tick(context: JobRunContext) -> None:
+        pass
+
+    assert tick.definition == {
+        "slug": "tick",
+        "name": "Tick",
+        "entryPoint": "tick",
+        "type": "batch",
+        "parametersSchema": {
+            "type": "object",
+            "properties": {},
+            "additionalProperties": False,
+        },
+    }
+
+
+def unknown_type(when: "Sometime") -> None:  # type: ignore[name-defined]  # noqa: F821
+    pass
+
+
+def no_schema(stack: BaseException) -> None:
+    pass
+
+
+def by_position(first: int, /) -> None:
+    pass
+
+
+def rest(*numbers: int) -> None:
+    pass
+
+
+def odd_default(numbers: list[Any] = [object()]) -> None:  # noqa: B006, B008
+    pass
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "told"),
+    [
+        (unknown_type, {}, "an annotation .*'Sometime' is not defined; import it"),
+        (no_schema, {}, "the parameters: .*BaseException"),
+        (by_position, {}, "parameter first: .* by name"),
+        (rest, {}, r"parameter \*numbers: "),
+        (odd_default, {}, "an argument of odd-default cannot be JSON"),
+        (greet.function, {"timeout": "soon"}, "timeout: 'soon' is no duration"),
+        (greet.function, {"retries": -1}, "retries=-1: must be 0 or more"),
+    ],
+)
+def test_what_is_no_job_is_told_with_its_place(
+    function: Any, options: dict[str, Any], told: str
+) -> None:
+    made: Any = job(**options)(function)
+    place = rf"^job '[a-z-]+' \({__file__}, line \d+\): "
+    with pytest.raises(JobDefinitionError, match=place + told):
+        _ = made.definition
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected_ms"),
+    [
+        ("500ms", 500),
+        ("1.5s", 1_500),
+        ("1h30m", 5_400_000),
+        ("1 d 2 h", 93_600_000),
+        (2, 2_000),
+        (0.25, 250),
+        (timedelta(minutes=1), 60_000),
+    ],
+)
+def test_durations_are_written_as_people_do(
+    duration: str | float | timedelta, expected_ms: int
+) -> None:
+    assert milliseconds(duration) == expected_ms
+
+
+@pytest.mark.parametrize("text", ["", "30", "s", "-1s", "1y", "1s and more"])
+def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no duration: write '500ms'"):
+        milliseconds(text)
