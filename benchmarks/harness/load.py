@@ -84,11 +84,11 @@ def rate_of_python(
     target = urlsplit(url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(
-            _post_for(target, _request(target, body), seconds, connections)
+            _post_for(target, post_request(target, body), seconds, connections)
         )
 
 
-def _request(target: SplitResult, body: bytes) -> bytes:
+def post_request(target: SplitResult, body: bytes) -> bytes:
     lines = [
         f"POST {target.path} HTTP/1.1",
         f"Host: {target.netloc}",
@@ -135,7 +135,7 @@ class _Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         head, separator, content = self._received.partition(b"\r\n\r\n")
-        if not separator or len(content) < _length(head):
+        if not separator or len(content) < content_length(head):
             return
         if not head.startswith(b"HTTP/1.1 2"):
             self._end(BrokenError(self._received.decode()))
@@ -161,7 +161,7 @@ class _Client(asyncio.Protocol):
             self._transport.close()
 
 
-def _length(head: bytes) -> int:
+def content_length(head: bytes) -> int:
     start = head.lower().index(b"content-length:") + len(b"content-length:")
     return int(head[start:].partition(b"\r\n")[0])
 

@@ -72,7 +72,9 @@ def program(name: str, *arguments: str) -> list[str]:
     return [str(Path(sys.executable).parent / name), *arguments]
 
 
-def ready_url(log: Path, process: subprocess.Popen[bytes]) -> str:
+def ready_url(
+    log: Path, process: subprocess.Popen[bytes], within_s: float = READY_S
+) -> str:
     """Wait for the line `ready URL` and return the URL.
 
     Raises:
@@ -85,7 +87,7 @@ def ready_url(log: Path, process: subprocess.Popen[bytes]) -> str:
         ]
         return found[-1].split()[1] if found else None
 
-    deadline = monotonic() + READY_S
+    deadline = monotonic() + within_s
     while not (url := said()):
         if process.poll() is not None or monotonic() > deadline:
             raise BrokenError(f"no server: {log.read_text()}")

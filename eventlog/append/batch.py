@@ -20,11 +20,12 @@ from eventlog.append import statements
 from eventlog.append.locked_log import Claim, LockedLog
 from eventlog.append.lookups import Finder
 from eventlog.append.plan import Key, Plan, Statement, key_of, outcome
-from eventlog.append.running_rows import RunningRows
+from eventlog.append.running_rows import Remembered
 from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
 from eventlog.database.pipeline import Answer, RoundTrip, roll_back
 from eventlog.keys.log_files import LogFiles
+from eventlog.queue.following import Queue
 from projections.rows import Connection, as_rows, read_rows
 from projections.runs import claims
 
@@ -66,7 +67,7 @@ async def prepare(
     connection: Connection,
     files: LogFiles,
     requests: list[Request],
-    running: RunningRows,
+    remembered: Remembered,
 ) -> list[Statement]:
     """Lock, decide and set each request's outcome; return what is to be written.
 
@@ -77,9 +78,10 @@ async def prepare(
     deciding = next(
         (request for request in requests if request.decide is not None), None
     )
-    finder = Finder(connection, files, running)
+    finder = Finder(connection, files, remembered.running)
     units = [request.unit for request in requests if request is not deciding]
-    locked = await _begin(connection, finder, units, deciding)
+    queue = remembered.queue
+    locked = await _begin(connection, finder, queue, units, deciding)
     if deciding is not None and deciding.decide is not None and locked is not None:
         events = await deciding.decide(locked)
         deciding.unit = Unit(events, deciding.unit.origin)
@@ -165,6 +167,7 @@ class _Present(TypedDict):
 async def _begin(
     connection: Connection,
     finder: Finder,
+    queue: Queue,
     units: Sequence[Unit],
     deciding: Request | None,
 ) -> LockedLog | None:
@@ -180,7 +183,7 @@ async def _begin(
     if deciding is not None:
         present = trip.ask(claims.PRESENT)
         if deciding.claimant is not None:
-            claim = Claim.ask(trip, deciding.claimant)
+            claim = Claim.ask(trip, queue, deciding.claimant)
     finder.ask(trip, finder.needs_of(units))
     await trip.go()
     finder.take()

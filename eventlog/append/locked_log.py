@@ -15,29 +15,27 @@ from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.history import statements as history_statements
 from eventlog.history.aggregates import histories_of, read_histories
 from eventlog.personal import writing
+from eventlog.queue.following import News, Queue
 from eventlog.workers import heartbeats
 from projections.rows import Connection, as_rows
-from projections.runs import claims, due
-from projections.runs.limits import Candidate, Limited
+from projections.runs import due
 
 
 @dataclass(frozen=True)
 class Claim:
     """What a claimant needs to know first; the answers are on their way."""
 
+    queue: Queue
     lives: Answer
-    limits: Answer
-    front: Answer
-    limit: int
+    news: News | None
+    slots: int
 
     @classmethod
-    def ask(cls, trip: RoundTrip, claimant: Claimant) -> "Claim":
+    def ask(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
         """Ask, after `claims.PRESENT`."""
-        if claimant.bypassed:
-            trip.ask(claims.BYPASS, (list(claimant.bypassed),))
         lives = trip.ask(heartbeats.LIVES, (claimant.worker_id,))
-        limits, front = claims.first_questions(claimant.slots)
-        return cls(lives, trip.ask(limits), trip.ask(front), claimant.slots)
+        news = queue.ask(trip, claimant.slots, claimant.bypassed)
+        return cls(queue, lives, news, claimant.slots)
 
 
 class LockedLog(Locked):
@@ -83,10 +81,8 @@ class LockedLog(Locked):
         claim = self._claim
         if claim is None or not claim.lives.rows:
             return None
-        limited = as_rows(Limited, claim.limits.rows)
-        front = as_rows(Candidate, claim.front.rows)
-        run_ids = await claims.candidates(
-            self._connection, self._now, claim.limit, limited, front
+        run_ids = await claim.queue.pick(
+            self._connection, claim.news, self._now, claim.slots
         )
         rows: dict[str, list[UUID]] = {}
         if run_ids:

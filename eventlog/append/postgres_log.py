@@ -38,9 +38,18 @@ class PostgresLog(Log):
     async def append_under_lock(
         self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None
     ) -> Saved:
+        if claimant is not None:
+            await self._follow_queue()
         return await self._writer.append_under_lock(decide, origin, claimant)
 
     @override
     async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
         async with borrowed(self._pool) as connection:
             return await read_histories(connection, self._files, ids)
+
+    async def _follow_queue(self) -> None:
+        """Leave little to be read under the lock."""
+        queue = self._writer.remembered.queue
+        if queue.is_stale:
+            async with borrowed(self._pool) as connection:
+                await queue.follow(connection)

@@ -4,9 +4,11 @@ Each is needed once more, when the run ends.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from domain.ports import Row
+from eventlog.queue.following import Queue
 
 MOST = 4_096
 """Rows to be kept, far more than any worker has slots: those beyond belong to runs that others have
@@ -60,6 +62,19 @@ class RunningRows:
     def clear(self) -> None:
         """Forget all: what was lost with a connection may have been more than the connection."""
         self._rows.clear()
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a process remembers of the tables between its transactions.
+
+    Attributes:
+        running: rows of runs under way; forgotten with the connection.
+        queue: the runs that wait, and what is in their way.
+    """
+
+    running: RunningRows = field(default_factory=RunningRows)
+    queue: Queue = field(default_factory=Queue)
 
 
 def _is_kept(row: Row) -> bool:

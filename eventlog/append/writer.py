@@ -23,7 +23,7 @@ from domain.errors import (
 from domain.ports import Claimant, Origin, Saved, Unit
 from eventlog.append.answers import Waiting, answer, fail_all, is_settled
 from eventlog.append.batch import DecideEvents, Request, commit, committed, prepare
-from eventlog.append.running_rows import RunningRows
+from eventlog.append.running_rows import Remembered
 from eventlog.append.seen import note_last, refuse_outdated
 from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
@@ -86,7 +86,8 @@ class Writer:
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
         self._bytes_in_hand = 0
         self._connection: Connection | None = None
-        self._running = RunningRows()
+        self.remembered = Remembered()
+        database.continuity.on_doubt(self.remembered.queue.clear)
         self._task: Supervised | None = None
         self._closing = False
 
@@ -225,7 +226,7 @@ class Writer:
                 connection = await self._connected()
                 refuse_outdated(requests, self.database.continuity)
                 if statements := await prepare(
-                    connection, self.database.files, requests, self._running
+                    connection, self.database.files, requests, self.remembered
                 ):
                     committing = True
                     await commit(connection, statements)
@@ -246,7 +247,7 @@ class Writer:
     def _note(self, requests: list[Request]) -> None:
         for request in requests:
             if isinstance(request.outcome, Saved):
-                self._running.note(request.outcome.rows)
+                self.remembered.running.note(request.outcome.rows)
         note_last(requests, self.database.continuity)
 
     async def _settled(self, requests: list[Request]) -> bool:
@@ -281,7 +282,7 @@ class Writer:
         await self._disconnect()
 
     async def _disconnect(self) -> None:
-        self._running.clear()
+        self.remembered.running.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()

@@ -7,7 +7,18 @@ from uuid import UUID
 from typing_extensions import ReadOnly, TypedDict
 
 from projections.rows import Connection, read_ids, read_one
-from projections.runs.claims import LEVELS
+
+LEVELS = """
+    WITH RECURSIVE level AS (
+        (SELECT priority FROM job_runs WHERE status = 'pending' ORDER BY priority DESC LIMIT 1)
+        UNION ALL
+        SELECT lower.priority FROM level CROSS JOIN LATERAL (
+            SELECT priority FROM job_runs WHERE status = 'pending' AND priority < level.priority
+            ORDER BY priority DESC LIMIT 1
+        ) AS lower
+    )
+"""
+"""The priorities that wait, a few of two hundred."""
 
 _NOT_BYPASSED = "NOT id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 

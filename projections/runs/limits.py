@@ -1,42 +1,74 @@
 """Limits of concurrency, and which of some due runs they let start."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-
-class Limited(TypedDict):
-    """A job that may not run as often as one likes, and how many of its runs are under way."""
-
-    id: ReadOnly[str]
-    max_concurrent_runs: ReadOnly[int]
-    running: ReadOnly[int]
+Key = tuple[str, str]
+"""A job's id and a value of its concurrency key: at most one run with both may be under way."""
 
 
-class Candidate(TypedDict):
-    """A due run; `key_runs` tells whether another one holds its concurrency key."""
+class Contender(TypedDict):
+    """What of a run may be in the way of others, or others in its."""
 
     id: ReadOnly[str]
     job_definition_id: ReadOnly[str]
     concurrency_value: ReadOnly[str | None]
+
+
+class Candidate(Contender):
+    """A pending run, with all that decides when it starts.
+
+    `start_by` is its start deadline, None where it has none or was started before;
+    `max_concurrent_runs` is its job's present limit, if there is one.
+    """
+
     priority: ReadOnly[int]
     scheduled_at: ReadOnly[str]
-    key_runs: ReadOnly[bool]
+    start_by: ReadOnly[str | None]
+    max_concurrent_runs: ReadOnly[int | None]
+
+
+def order(run: Candidate) -> tuple[int, str, str]:
+    """Return where the run stands in the queue."""
+    highest_first = -run["priority"]
+    return highest_first, run["scheduled_at"], run["id"]
+
+
+def key_of(run: Contender) -> Key | None:
+    """Return what no other run may hold while this one is under way, if there is such a key."""
+    value = run["concurrency_value"]
+    if value is None:
+        return None
+    return run["job_definition_id"], value
 
 
 class Limits:
-    """How much of each job's concurrency is left, as the claim goes along."""
+    """How much of each job's concurrency is left, as the claim goes along.
 
-    def __init__(self, limited: Sequence[Limited]) -> None:
-        self._left = {
-            job["id"]: job["max_concurrent_runs"] - job["running"] for job in limited
-        }
-        self._taken: set[tuple[str, str]] = set()
+    Args:
+        running: how many runs of each job are under way; those left out have none.
+        held: the keys of runs that are under way.
+    """
 
-    def is_full(self, job_id: str) -> bool:
-        """Return whether no run of the job may start any more."""
-        return self._left.get(job_id, 1) <= 0
+    def __init__(self, running: Mapping[str, int], held: Container[Key]) -> None:
+        self._running = running
+        self._held = held
+        self._picked_of_job: Counter[str] = Counter()
+        self._picked_keys: set[Key] = set()
+
+    def is_full(self, job_id: str, most: int | None) -> bool:
+        """Return whether no run of the job may start any more, if so many may at a time."""
+        if most is None:
+            return False
+        picked = self._picked_of_job[job_id]
+        return self._running.get(job_id, 0) + picked >= most
+
+    def is_held(self, run: Contender) -> bool:
+        """Return whether another run that is under way holds the run's key."""
+        return key_of(run) in self._held
 
     def pick(self, runs: Iterable[Candidate], limit: int) -> list[UUID]:
         """Admit the first runs that have room, up to the limit."""
@@ -51,13 +83,12 @@ class Limits:
     def _admit(self, run: Candidate) -> bool:
         """Count the run in, if its job and its key have room."""
         job = run["job_definition_id"]
-        key = run["concurrency_value"]
-        if run["key_runs"] or self.is_full(job):
+        if self.is_full(job, run["max_concurrent_runs"]) or self.is_held(run):
             return False
+        key = key_of(run)
         if key is not None:
-            if (job, key) in self._taken:
+            if key in self._picked_keys:
                 return False
-            self._taken.add((job, key))
-        if job in self._left:
-            self._left[job] -= 1
+            self._picked_keys.add(key)
+        self._picked_of_job[job] += 1
         return True

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from benchmarks.growth.questions.question import Question
-from projections.runs import claims, due
+from eventlog.queue.following import pick_anew
+from projections.runs import due
 
 SPOIL_BACKLOG = """
     WITH jobs AS (
@@ -31,7 +32,7 @@ def backlog_questions(suffix: str = "") -> list[Question]:
     return [
         Question(
             f"{told}: whom to start",
-            lambda connection: claims.claim_candidates(connection, now, 4),
+            lambda connection: pick_anew(connection, now, 4),
         ),
         Question(f"{told}: when is the next due", due.next_due),
     ]

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.growth.questions.question import Question
+from eventlog.queue.following import pick_anew
 from eventlog.workers import heartbeats
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
-from projections.runs import claims, due
+from projections.runs import due
 
 
 def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
@@ -23,7 +24,7 @@ def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     return [
         Question(
             "worker: whom to start",
-            lambda connection: claims.claim_candidates(connection, now, 4),
+            lambda connection: pick_anew(connection, now, 4),
         ),
         Question("worker: when is the next due", due.next_due),
         Question(

@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 import pytest
 
+from eventlog.queue.following import pick_anew
 from projections.rows import Connection, read_value
 from projections.runs import claims
 from projections.runs.due import next_due
@@ -112,7 +113,7 @@ async def _check(connection: Connection, random: Random, limit: int) -> None:
     runs = _crowd(random, random.choice([3, 30, 300]), random.choice([2, 10, 100]))
     await connection.execute("DELETE FROM job_runs")
     await connection.execute(INSERT, (_json(runs),))
-    found = await claims.claim_candidates(connection, NOW, limit)
+    found = await pick_anew(connection, NOW, limit)
     assert [str(run_id) for run_id in found] == _expected(runs, limit)
 
 
@@ -158,7 +159,7 @@ async def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(
         await _registered_jobs(part)
         await connection.execute(INSERT, (_json(_crowd(Random(1), 300, 10)),))
         await connection.execute(PLANNED)
-        assert await claims.claim_candidates(connection, NOW, 4)
+        assert await pick_anew(connection, NOW, 4)
         first = await read_value(
             connection,
             str,

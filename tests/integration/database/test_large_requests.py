@@ -11,7 +11,7 @@ from domain.jobs.launching import Launch
 from eventlog.append import writer as writer_module
 from eventlog.append.batch import Request, prepare
 from eventlog.append.plan import Statement
-from eventlog.append.running_rows import RunningRows
+from eventlog.append.running_rows import Remembered
 from eventlog.history import audit
 from eventlog.history.audit import Audit
 from eventlog.history.event_filter import EventFilter
@@ -32,11 +32,11 @@ async def test_a_batch_is_full_by_bytes(
         connection: Connection,
         files: LogFiles,
         requests: list[Request],
-        running: RunningRows,
+        remembered: Remembered,
     ) -> list[Statement]:
         states = [event.state for one in requests for event in one.unit.events]
         sizes.append(sum(map(len, states)))
-        return await prepare(connection, files, requests, running)
+        return await prepare(connection, files, requests, remembered)
 
     slug = await registered(part.jobs)
     monkeypatch.setattr(writer_module, "prepare", measured)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from domain.jobs.launching import Launch
 from projections import job_definitions
@@ -28,6 +29,11 @@ FILL_RUNS = """
         'job_definition_id', (ARRAY(SELECT id FROM job_definitions))[1 + n %% 50],
         'created_position', 1000 + n,
         'scheduled_at', clock_timestamp() + (n %% 3600 - 1800) * interval '1 second')) AS filled
+"""
+
+PLACES = """
+    [{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z",
+      "id": "00000000-0000-0000-0000-000000000000"}]
 """
 
 MORE_JOBS = """
@@ -149,10 +155,9 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
     async with parts(filled_url) as part, part.pool.connection() as connection:
         row = await due.next_due(connection)
         assert row["next_at"] is not None
-    _check(
-        _plan(filled_url, claims.FRONT_OF_QUEUE, now="now", limit=20), "job_runs_due"
-    )
-    _check(_plan(filled_url, claims.front_of_queue(20), now="now"), "job_runs_due")
+    front = claims.front_of_queue(20).replace("%s", "%(places)s")
+    at_present = make_conninfo(filled_url, options="-c apphub.now=now")
+    _check(_plan(at_present, front, places=PLACES), "job_runs_due")
     [(keyed,)] = query(
         filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'"
     )

@@ -16,6 +16,7 @@ from domain.jobs.run_values import Report
 from eventlog.append import statements as append_statements
 from eventlog.database import sql
 from eventlog.history import statements as history_statements
+from eventlog.queue import statements as queue_statements
 from projections.job_runs import TABLE
 from projections.runs import claims as run_claims
 from projections.table import select_sql, update_sql
@@ -24,6 +25,12 @@ from tests.support.logs import TESTER, parts, registered
 ID = str(UUID(int=7))
 
 IDS = f"'{{{ID}}}'"
+
+PLACES = (
+    f"""'[{{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z", "id": "{ID}"}}]'"""
+)
+
+POSITION_INDEX = "jobs_events_notification_id_idx"
 
 STATEMENTS = {
     "heads": (append_statements.HEADS, IDS, "jobs_events_pkey"),
@@ -34,7 +41,9 @@ STATEMENTS = {
         f"""'[{{"id": "{ID}", "status": "failed"}}]'""",
         "job_runs_pkey",
     ),
-    "whom to start": (run_claims.front_of_queue(20), "'now'", "job_runs_due"),
+    "whom to start": (run_claims.front_of_queue(20), PLACES, "job_runs_due"),
+    "what was touched, of the log": (queue_statements.TOUCHED, "7", POSITION_INDEX),
+    "what was touched, of runs": (queue_statements.TOUCHED, "7", "job_runs_pkey"),
 }
 
 
@@ -60,7 +69,7 @@ def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
     small_url: str, name: str
 ) -> None:
     statement, value, index = STATEMENTS[name]
-    for parameter in ("%(ids)s", "%(now)s", "%s"):
+    for parameter in ("%(ids)s", "%(after)s", "%s"):
         statement = statement.replace(parameter, "$1")
     with psycopg.connect(small_url) as connection:
         connection.execute(sql.LOCK)

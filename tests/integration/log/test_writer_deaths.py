@@ -11,7 +11,7 @@ from domain.jobs.launching import Launch
 from eventlog.append import writer as writer_module
 from eventlog.append.batch import Request, prepare
 from eventlog.append.plan import Statement
-from eventlog.append.running_rows import RunningRows
+from eventlog.append.running_rows import Remembered
 from eventlog.database.pipeline import is_sound
 from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection
@@ -37,9 +37,9 @@ class Deadly:
         connection: Connection,
         files: LogFiles,
         requests: list[Request],
-        running: RunningRows,
+        remembered: Remembered,
     ) -> list[Statement]:
-        statements = await self._prepare(connection, files, requests, running)
+        statements = await self._prepare(connection, files, requests, remembered)
         if self.faults == 2:
             self.faults -= 1
             raise KeyError("a defect")

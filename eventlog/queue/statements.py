@@ -1,0 +1,65 @@
+"""The SQL by which a process follows the queue."""
+
+from domain.jobs.run_events import RUN_TOPIC
+from eventlog.database import sql
+from eventlog.rebuild.versions import MENDED
+from projections.job_definitions import TABLE as DEFINITIONS
+from projections.runs.claims import CANDIDATE, LIMIT
+
+EVENTS_AT_A_TIME = 2_000
+"""Events that one statement follows."""
+
+_STATE = (
+    f"coalesce({sql.ARCHIVED_TO}, 0) AS archived_to, coalesce(({MENDED}), 0) AS mended"
+)
+
+TOUCHED = f"""
+    WITH new AS (
+        SELECT notification_id, originator_id, topic FROM {sql.EVENTS_TABLE}
+        WHERE notification_id > (SELECT %(after)s::bigint)
+        ORDER BY notification_id LIMIT {EVENTS_AT_A_TIME}
+    ), touched AS (
+        SELECT DISTINCT originator_id AS id FROM new
+        WHERE topic ^@ '{RUN_TOPIC}.' AND topic <> '{RUN_TOPIC}.progressed'
+           OR topic ^@ '{DEFINITIONS.subject}.'
+    ), told AS (
+        SELECT coalesce(max(notification_id), (SELECT %(after)s::bigint)) AS position,
+            count(*) = {EVENTS_AT_A_TIME} AS is_cut, {_STATE}
+        FROM new
+    ), changed AS (
+        SELECT run.*, {LIMIT} FROM touched CROSS JOIN LATERAL (
+            SELECT {CANDIDATE}, status FROM job_runs WHERE id = touched.id LIMIT 1
+        ) AS run
+        UNION ALL
+        SELECT job.id, NULL, NULL, NULL, NULL, NULL, NULL, job.max_concurrent_runs
+        FROM touched CROSS JOIN LATERAL (
+            SELECT id, max_concurrent_runs FROM job_definitions WHERE id = touched.id LIMIT 1
+        ) AS job
+    )
+    SELECT told.*, changed.* FROM told LEFT JOIN changed ON true
+"""
+"""What events after a position have touched, as it is now: runs, and jobs, which have no status.
+Without any, one row without an id tells how far the log goes."""
+
+PRESENT_STATE = f"SELECT ({sql.HEAD}) AS position, false AS is_cut, {_STATE}"
+
+UNDER_WAY = """
+    SELECT id, job_definition_id, concurrency_value FROM job_runs WHERE status = 'running'
+"""
+
+FIRST_WAITING = """
+    WITH RECURSIVE first AS (
+        (SELECT priority, scheduled_at, id FROM job_runs WHERE status = 'pending'
+         ORDER BY priority DESC, scheduled_at, id LIMIT 1)
+        UNION ALL
+        SELECT next.* FROM first CROSS JOIN LATERAL (
+            SELECT priority, scheduled_at, id FROM job_runs
+            WHERE status = 'pending' AND priority < first.priority
+            ORDER BY priority DESC, scheduled_at, id LIMIT 1
+        ) AS next
+    )
+    SELECT priority, scheduled_at, id FROM first
+"""
+"""The first pending run of each priority; there are a few of two hundred."""
+
+ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"

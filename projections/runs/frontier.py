@@ -1,0 +1,236 @@
+"""How far into the queue a process knows everything, so that no claim has to begin at its front.
+
+What is consumed does not leave an index before nobody can see it any more. While one session holds
+an old snapshot, be it for a report or a backup, all that was consumed since then stays in front of
+the queue and among the runs under way; whoever began there would walk over it, at each claim, under
+the lock.
+
+So a process remembers, as of a position of the log: of each priority a place in the queue, all
+pending runs before it, and all runs under way. Every change is an event, so what has come since is
+known by the log: an event touches a run, and the run's row then says where it stands. Runs that
+come in behind a place (handed back, launched by a slow clock) are met in this way, too. Pure.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from typing_extensions import ReadOnly, TypedDict
+
+from projections.runs.limits import Candidate, Contender, Key, Limits, key_of, order
+
+T = TypeVar("T")
+
+Place = tuple[str, str]
+"""When a run is scheduled, and its id: the order of the queue within one priority."""
+
+LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+END: Place = ("9999-12-31T23:59:59.999Z", LAST_ID)
+"""The place of which everything is before."""
+
+MOST_WAITING, FEWER_WAITING = 2_000, 1_000
+"""Pending runs to be remembered; beyond the first number, all but the first of them are left to
+the index again."""
+
+
+class TouchedRun(Candidate):
+    """A run that an event has touched, as it is now."""
+
+    status: ReadOnly[str]
+
+
+class FirstOfPriority(TypedDict):
+    """The first pending run of a priority."""
+
+    id: ReadOnly[str]
+    priority: ReadOnly[int]
+    scheduled_at: ReadOnly[str]
+
+
+class Frontier:
+    """What a process knows of the queue.
+
+    Attributes:
+        position: of the log, as of which all is so.
+        places: by priority, the place before which no pending run is unknown. Of a priority that
+            is not there, no run is pending.
+        passed_over: runs that were left out, as somebody asked for it: they are unknown.
+    """
+
+    def __init__(
+        self,
+        position: int,
+        running: Iterable[Contender] = (),
+        waiting: Iterable[FirstOfPriority] = (),
+    ) -> None:
+        self.position = position
+        self.places: dict[int, Place] = {}
+        self.passed_over: frozenset[str] = frozenset()
+        self._waiting: dict[str, Candidate] = {}
+        self._running: dict[str, Contender] = {}
+        self._running_of_job: Counter[str] = Counter()
+        self._held: Counter[Key] = Counter()
+        for run in running:
+            self._begin(run)
+        for first in waiting:
+            self.places[first["priority"]] = (first["scheduled_at"], first["id"])
+
+    @property
+    def unfinished_places(self) -> dict[int, Place]:
+        """The places that are not the end of their priority."""
+        found = self.places.items()
+        return {priority: place for priority, place in found if place != END}
+
+    def limits(self) -> Limits:
+        """Return what the runs under way leave to others."""
+        return Limits(self._running_of_job, self._held)
+
+    def is_complete(self, now: str) -> bool:
+        """Return whether every run is known that is due."""
+        return self._boundary(now) is None
+
+    def due(self, now: str) -> list[Candidate]:
+        """Return the first runs that may start by their times, the most urgent first.
+
+        These are all that come before any run that may be due and is not known.
+        """
+        found = [run for run in self._waiting.values() if _is_due(run, now)]
+        boundary = self._boundary(now)
+        if boundary is not None:
+            found = [run for run in found if order(run) <= boundary]
+        found.sort(key=order)
+        return found
+
+    def _boundary(self, now: str) -> tuple[int, str, str] | None:
+        """Return after which place of the queue due runs may be unknown, if there is one."""
+        present = (now, LAST_ID)
+        behind = {
+            priority: place
+            for priority, place in self.places.items()
+            if place < present
+        }
+        if not behind:
+            return None
+        priority = max(behind)
+        return -priority, *behind[priority]
+
+    def next_after(self, now: str) -> str | None:
+        """Return when the next known run is due that is not due yet."""
+        times = [run["scheduled_at"] for run in self._waiting.values()]
+        later = [time for time in times if time > now]
+        return min(later, default=None)
+
+    def follow(
+        self,
+        position: int,
+        touched: Iterable[TouchedRun],
+        limited: Mapping[str, int | None],
+    ) -> None:
+        """Move on to a position of the log.
+
+        Args:
+            position: the new one.
+            touched: all runs that events have touched up to there.
+            limited: the limits of all jobs that events have touched, None for none.
+        """
+        for run in touched:
+            self._touch(run)
+        for job_id, most in limited.items():
+            self._limit(job_id, most)
+        self.position = position
+        self._leave_most_to_the_index()
+
+    def extend(
+        self,
+        asked: Mapping[int, Place],
+        found: Sequence[Candidate],
+        limit: int,
+        now: str,
+    ) -> None:
+        """Take in the first due runs from all unfinished places on.
+
+        Args:
+            asked: these places, as they were when it was asked.
+            found: the runs, the most urgent first.
+            limit: of their number.
+            now: when they are due.
+        """
+        if asked != self.unfinished_places:
+            return
+        for run in found:
+            self._waiting[run["id"]] = run
+        last = found[-1] if len(found) == limit else None
+        for priority, place in asked.items():
+            if last is None or priority > last["priority"]:
+                self.places[priority] = max(place, (now, LAST_ID))
+            elif priority == last["priority"]:
+                self.places[priority] = place_of(last)
+        self._leave_most_to_the_index()
+
+    def pass_over(self, run_ids: Collection[str]) -> None:
+        """Forget that these runs are pending; they will not be asked for either."""
+        self.passed_over |= frozenset(run_ids)
+        for run_id in run_ids:
+            self._waiting.pop(run_id, None)
+
+    def _touch(self, run: TouchedRun) -> None:
+        run_id = run["id"]
+        self._waiting.pop(run_id, None)
+        self._end(run_id)
+        status = run["status"]
+        if status == "running":
+            self._begin(run)
+        elif status == "pending" and run_id not in self.passed_over:
+            place = self.places.setdefault(run["priority"], END)
+            if place_of(run) < place:
+                self._waiting[run_id] = run
+
+    def _begin(self, run: Contender) -> None:
+        self._running[run["id"]] = run
+        self._running_of_job[run["job_definition_id"]] += 1
+        key = key_of(run)
+        if key is not None:
+            self._held[key] += 1
+
+    def _end(self, run_id: str) -> None:
+        run = self._running.pop(run_id, None)
+        if run is None:
+            return
+        _subtract(self._running_of_job, run["job_definition_id"])
+        key = key_of(run)
+        if key is not None:
+            _subtract(self._held, key)
+
+    def _limit(self, job_id: str, most: int | None) -> None:
+        for run_id, run in self._waiting.items():
+            if run["job_definition_id"] == job_id:
+                self._waiting[run_id] = {**run, "max_concurrent_runs": most}
+
+    def _leave_most_to_the_index(self) -> None:
+        if len(self._waiting) <= MOST_WAITING:
+            return
+        in_order = sorted(self._waiting.values(), key=order)
+        for run in in_order[FEWER_WAITING:]:
+            del self._waiting[run["id"]]
+            priority = run["priority"]
+            self.places[priority] = min(self.places[priority], place_of(run))
+
+
+def place_of(run: Candidate) -> Place:
+    """Return where the run stands among those of its priority."""
+    return run["scheduled_at"], run["id"]
+
+
+def _is_due(run: Candidate, now: str) -> bool:
+    start_by = run["start_by"]
+    if start_by is not None and start_by <= now:
+        return False
+    return run["scheduled_at"] <= now
+
+
+def _subtract(counter: Counter[T], name: T) -> None:
+    """Count one less; what is down to none is not in it any more."""
+    counter[name] -= 1
+    if not counter[name]:
+        del counter[name]
