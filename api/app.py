@@ -15,11 +15,24 @@ from api.bootstrap.settings import Settings
 from api.http import errors
 from api.http.misdirected import ForeignHosts, OddPaths
 from api.http.strict_json import BodyLimit
-from api.routes import apps, builds, events, health, jobs, launches, runs, subjects
+from api.routes import (
+    apps,
+    builds,
+    events,
+    health,
+    jobs,
+    launches,
+    metrics,
+    runs,
+    subjects,
+)
 from api.stream import asyncapi, server_sent_events, websocket
 from api.stream.hub import Hub
 from api.stream.sessions import Streams
+from api.stream.websocket_metrics import WebSocketMetrics
+from api.views.metrics import Scrapes
 from api.views.readiness import Readiness
+from eventlog.history.run_counts import RunCounts
 from eventlog.seal.sealer import Sealer
 from eventlog.workers.pending_work import Work
 from worker.lifecycle.watcher import Watcher
@@ -58,7 +71,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     app.add_middleware(OddPaths)
     if settings.hosts is not None:
         app.add_middleware(ForeignHosts, hosts=settings.hosts)
-    for resource in (health, jobs, runs, apps, builds, events, subjects):
+    for resource in (health, metrics, jobs, runs, apps, builds, events, subjects):
         app.include_router(resource.router)
     for stream in (websocket, server_sent_events, asyncapi):
         app.include_router(stream.router)
@@ -79,6 +92,8 @@ def _lifespan(
         ):
             app.state.service = service
             app.state.readiness = _readiness(service, hub)
+            app.state.scrapes = _scrapes(service, hub)
+            app.state.websockets = WebSocketMetrics(service.metrics.registry)
             app.state.streams = Streams(hub, service.reader, service.views)
             yield
 
@@ -90,6 +105,13 @@ def _readiness(service: Service, hub: Hub) -> Readiness:
     seal_every_s = None if sealing is None else sealing.every_s
     tasks = service.supervision.states
     return Readiness(service.pool, lambda: hub.head, tasks, seal_every_s)
+
+
+def _scrapes(service: Service, hub: Hub) -> Scrapes:
+    counts = RunCounts(service.files)
+    service.continuity.on_doubt(counts.forget)
+    quarantine = service.jobs.quarantine
+    return Scrapes(service.pool, service.metrics, counts, quarantine, lambda: hub.head)
 
 
 @asynccontextmanager

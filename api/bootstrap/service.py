@@ -28,12 +28,18 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.rebuild.rebuild import catch_up
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
+from runtime.metrics import Metrics
 from runtime.supervision import Supervision
 from worker.logs.run_logs import RunLogs
 
 POOL_SIZE = 16
 """Query connections of a process. A query takes well under a millisecond, so these serve thousands
 a second."""
+
+_EXPIRED = (
+    "Leases of workers that are over without having been given up, as far as seen here."
+)
+_BREAKS = "How often the log turned out to be another one, or to have gone back."
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,12 @@ class Service:
 
     Attributes:
         supervision: tells how the process's background tasks are.
+        metrics: what the process counts of itself.
     """
 
     settings: Settings
     supervision: Supervision
+    metrics: Metrics
     pool: AsyncConnectionPool[Connection]
     files: LogFiles
     jobs: Jobs
@@ -69,11 +77,12 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     database = settings.database
     files = database.files
     supervision = Supervision()
+    metrics = Metrics()
     await catch_up(database)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
         clock = DatabaseClock(pool)
-        writer = Writer(database)
+        writer = Writer(database, metrics=metrics)
         listener = Listener(database)
         for part in (clock, writer, listener):
             await part.start(supervision)
@@ -84,24 +93,34 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         stack.callback(jobs.close)
         await jobs.seed()
         executions = Executions(jobs)
+        sweeps = Sweeps(jobs)
+        heartbeats = Heartbeats(pool, jobs.quarantine)
         database.continuity.on_doubt(jobs.forget)
         database.continuity.on_doubt(executions.forget)
+        metrics.show_tasks(supervision.states)
+        metrics.count("apphub_log_breaks", _BREAKS, lambda: database.continuity.breaks)
+        metrics.count(
+            "apphub_lease_expired",
+            _EXPIRED,
+            lambda: sweeps.buried + heartbeats.expired,
+        )
         logs = run_logs(settings.logs_store, settings.data_dir)
         build_logs = BuildLogs(logs)
         yield Service(
             settings=settings,
             supervision=supervision,
+            metrics=metrics,
             pool=pool,
             files=files,
             jobs=jobs,
             catalog=Catalog(jobs),
             subjects=Subjects(jobs),
             executions=executions,
-            sweeps=Sweeps(jobs),
+            sweeps=sweeps,
             reader=Reader(pool, files, database.continuity),
             continuity=database.continuity,
             listener=listener,
-            heartbeats=Heartbeats(pool, jobs.quarantine),
+            heartbeats=heartbeats,
             run_logs=logs,
             build_logs=build_logs,
             views=CatalogViews(pool, build_logs),

@@ -36,8 +36,10 @@ from api.cli.options import (
 )
 from api.cli.projections import operators
 from api.cli.seal import sealing
-from api.process.serving import PortTakenError, serve, watch_lifeline, work
+from api.process.http_server import PortTakenError
+from api.process.serving import serve, watch_lifeline, work
 from api.process.up import Supervisor
+from api.process.worker_metrics import Address
 from migrations import runner
 from worker.lifecycle.worker import WorkerSettings
 
@@ -161,11 +163,30 @@ _OPEN_TO_OTHERS = (
 
 @command(app, "worker")
 def worker_command(
-    *, storage: StorageOptions, working: WorkOptions, subject_key: SubjectKey = None
+    *,
+    storage: StorageOptions,
+    working: WorkOptions,
+    subject_key: SubjectKey = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="APPHUB_METRICS_PORT",
+            min=0,
+            max=65_535,
+            help="Port of the worker's own /metrics; 0 picks a free one; else there is none.",
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str,
+        typer.Option(envvar="APPHUB_METRICS_HOST", help="Address of that port."),
+    ] = "127.0.0.1",
 ) -> None:
     """Run a worker alone."""
     check_logs_store(storage.logs_store, to_write=True)
     packages = read(lambda: handler_packages(working.handlers, working.commands))
+    metrics_at = None
+    if metrics_port is not None:
+        metrics_at = Address(metrics_host, metrics_port)
     with database(storage) as (directory, url):
         keyed(directory, url, subject_key)
         settings = Settings(
@@ -183,7 +204,10 @@ def worker_command(
             lease_s=working.lease_s,
             handler_settings=read(lambda: handler_settings(environment, directory)),
         )
-        work(settings, worker_settings, packages)
+        try:
+            work(settings, worker_settings, packages, metrics_at)
+        except PortTakenError as error:
+            raise failure(error) from None
 
 
 @command(app)

@@ -6,10 +6,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
 
-import uvicorn
 import uvloop
 
 from api.app import build_app
@@ -17,8 +16,9 @@ from api.bootstrap.log_stores import log_keeper
 from api.bootstrap.service import running
 from api.bootstrap.settings import Settings
 from api.http.connections import raise_descriptor_limit
-from api.http.limits import BUFFER_BYTES
 from api.http.protocols import server_config
+from api.process.http_server import Server, bind
+from api.process.worker_metrics import Address, metrics_served
 from eventlog.workers.pending_work import Work
 from runtime.background_tasks import start_once
 from runtime.garbage import look_seldom
@@ -32,10 +32,6 @@ LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
 """Names the descriptor whose end tells a child of `up` that its parent is gone."""
 
 
-class PortTakenError(Exception):
-    """The port is in use; the message says what to do."""
-
-
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve the API until SIGINT or SIGTERM; print `ready http://HOST:PORT` once it answers.
 
@@ -43,10 +39,10 @@ def serve(settings: Settings, host: str, port: int) -> None:
         PortTakenError: somebody else listens there.
     """
     raise_descriptor_limit()
-    listening = _bind(host, port)
+    listening = bind(host, port)
     closing = asyncio.Event()
     config = server_config(build_app(settings, closing))
-    server = _Server(config, closing)
+    server = Server(config, closing)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(server, listening))
     if server.started or server.asked_to_stop:
@@ -58,10 +54,20 @@ def work(
     settings: Settings,
     worker_settings: WorkerSettings,
     packages: Mapping[str, HandlerPackage],
+    metrics_at: Address | None = None,
 ) -> None:
     """Work with the handlers of these packages, by entry point, until SIGINT or SIGTERM.
 
     A second signal hands back at once what runs.
+
+    Args:
+        settings: where everything is.
+        worker_settings: how to work.
+        packages: what can be executed.
+        metrics_at: where to serve `/metrics`; None for nowhere.
+
+    Raises:
+        PortTakenError: somebody else listens there.
     """
 
     async def main() -> None:
@@ -69,6 +75,7 @@ def work(
         executor = ProcessExecutor(packages, worker_settings.slots, Orphans())
         async with (
             running(settings) as service,
+            metrics_served(service.metrics, metrics_at),
             aclosing(executor),
             log_keeper(
                 settings.logs_store, settings.data_dir, service.supervision
@@ -116,29 +123,7 @@ def watch_lifeline() -> None:
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, with our signals: its own way ends the process before others could clean up."""
-
-    asked_to_stop = False
-
-    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
-        super().__init__(config)
-        self._closing = closing
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def stop(self) -> None:
-        self.asked_to_stop = True
-        self._closing.set()  # uvicorn would wait for streams that have no end.
-        self.should_exit = True
-
-    def stop_now(self) -> None:
-        self.force_exit = True
-
-
-async def _serve(server: _Server, listening: socket.socket) -> None:
+async def _serve(server: Server, listening: socket.socket) -> None:
     _StopSignals().lead_to(server.stop, server.stop_now)
     host, port, *_ = listening.getsockname()
     serving = start_once("HTTP server", server.serve(sockets=[listening]))
@@ -177,25 +162,3 @@ class _StopSignals:
     def _call_for(self, number: int) -> None:
         which = min(number, 1)
         self._callbacks[which]()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET
-    if ":" in host:
-        family = socket.AF_INET6
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Of all connections.
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        msg = (
-            f"cannot listen on {host}:{port}: {error.strerror};"
-            " choose another --port, or 0 for any free one"
-        )
-        raise PortTakenError(msg) from None
-    listening.listen(2048)
-    listening.set_inheritable(False)
-    return listening

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import aclosing, suppress
-from typing import cast
+from typing import NamedTuple, cast
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -12,6 +12,7 @@ from api.http.limits import LAST_WORDS_S
 from api.stream.frames import Frame, pong
 from api.stream.request import wanted_of
 from api.stream.sessions import Stream, Streams
+from api.stream.websocket_metrics import Reason, WebSocketMetrics
 from domain.errors import ConflictError, InvalidInputError, LogUnavailableError
 from runtime.background_tasks import until_one_ends
 
@@ -30,30 +31,42 @@ MAX_REASON_BYTES = 123
 @router.websocket("/ws")
 async def stream(websocket: WebSocket) -> None:
     """Send the events that the client wants, until it leaves or falls too far behind."""
+    metrics = cast("WebSocketMetrics", websocket.app.state.websockets)
     try:
         principal_of(websocket, service_of(websocket).settings.tokens, to_write=False)
     except (UnauthenticatedError, ForbiddenError) as error:
+        metrics.dropped("forbidden")
         await websocket.close(POLICY_VIOLATION, str(error))
         return
     # Also those that are refused below: of a refused handshake browsers tell nothing.
     await websocket.accept()
     streams = cast("Streams", websocket.app.state.streams)
-    with suppress(WebSocketDisconnect):
-        code, reason = await _serve(websocket, streams)
-        await _close(websocket, code, reason)
+    with metrics.connections.track_inprogress(), suppress(WebSocketDisconnect):
+        end = await _serve(websocket, streams)
+        metrics.dropped(end.reason)
+        await _close(websocket, end.code, end.told)
 
 
-async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
-    """Serve the client as long as possible; return with which code and reason to close."""
+class _End(NamedTuple):
+    """Why the service closes a stream, and what it tells the client."""
+
+    reason: Reason
+    code: int
+    told: str
+
+
+async def _serve(websocket: WebSocket, streams: Streams) -> _End:
+    """Serve the client as long as possible; return how to close."""
     try:
         wanted = wanted_of(websocket.query_params)
         await streams.check(wanted)
     except InvalidInputError as error:
-        return POLICY_VIOLATION, str(error).removeprefix("/")
+        return _End("refused", POLICY_VIOLATION, str(error).removeprefix("/"))
     except ConflictError as error:
-        return POLICY_VIOLATION, error.message
+        return _End("refused", POLICY_VIOLATION, error.message)
     except LogUnavailableError:
-        return TRY_AGAIN_LATER, "the log cannot be read at the moment: connect again"
+        told = "the log cannot be read at the moment: connect again"
+        return _End("unavailable", TRY_AGAIN_LATER, told)
     async with streams.open(wanted) as opened:
         connection = _Connection(websocket, opened)
         await connection.send([opened.ack])
@@ -61,8 +74,10 @@ async def _serve(websocket: WebSocket, streams: Streams) -> tuple[int, str]:
             connection.send_messages(), connection.answer_pings(), opened.fell_behind()
         )
         if opened.ended is not None:
-            return POLICY_VIOLATION, f"{opened.ended}: read anew what you need"
-        return TRY_AGAIN_LATER, f"too slow: connect again with after={opened.position}"
+            told = f"{opened.ended}: read anew what you need"
+            return _End("log_changed", POLICY_VIOLATION, told)
+        told = f"too slow: connect again with after={opened.position}"
+        return _End("too_slow", TRY_AGAIN_LATER, told)
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:

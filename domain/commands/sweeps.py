@@ -17,10 +17,15 @@ long."""
 
 
 class Sweeps:
-    """What observers may do to runs."""
+    """What observers may do to runs.
+
+    Attributes:
+        buried: how many workers were declared dead here, for whoever counts.
+    """
 
     def __init__(self, application: LogApplication) -> None:
         self._application = application
+        self.buried = 0
 
     async def expire_overdue(self) -> int:
         """Expire runs whose start deadline is over; return how many."""
@@ -58,11 +63,11 @@ class Sweeps:
         self, suspects: Sequence[tuple[str, int]], observer: str
     ) -> list[UUID]:
         lost: list[UUID] = []
+        buried: list[bool] = []
         bypassed = self._application.quarantine.ids
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            for worker_id, sequence in suspects:
-                await locked.bury_worker(worker_id, sequence)
+            buried[:] = [await locked.bury_worker(*suspect) for suspect in suspects]
             orphaned = await locked.orphaned_run_ids(SWEEP_LIMIT, bypassed)
             found = await self._application.load(JobRun, orphaned, locked)
             runs = list(found.values())
@@ -72,6 +77,7 @@ class Sweeps:
             return await with_catalog(self._application, runs, (), locked)
 
         await self._application.save_under_lock(decide, Origin(actor=observer))
+        self.buried += sum(buried)
         return lost
 
     def _lose(self, run: JobRun, locked: Locked) -> None:

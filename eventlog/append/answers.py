@@ -1,6 +1,10 @@
-"""What those who wait for the writer are told."""
+"""What those who wait for the writer are told, and how long they may have to wait."""
 
 import asyncio
+from dataclasses import dataclass
+from time import monotonic
+
+import psycopg
 
 from domain.errors import (
     LogUnavailableError,
@@ -12,6 +16,28 @@ from domain.errors import (
 from domain.ports import Saved
 from eventlog.append.batch import Request
 from eventlog.archive.files import ArchiveError
+
+RETRY_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a database that is away.
+
+    Attributes:
+        write_s: before a request is told that nothing was written.
+        settle_s: for the fate of a commit without an answer. A session that was cut off may hold
+            the lock for `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to
+            recover.
+    """
+
+    write_s: float = 5.0
+    settle_s: float = 20.0
+
+
+class CommitFailedError(LogUnavailableError):
+    """The database was reached, but did not commit what it was given; nothing was written."""
+
 
 Waiting = tuple[Request, "asyncio.Future[Saved]"]
 
@@ -55,3 +81,20 @@ def answer(
         future.set_result(outcome)
     else:
         future.set_exception(outcome or VersionConflictError())
+
+
+async def pause_or_give_up(
+    deadline: float, error: psycopg.Error, *, committing: bool
+) -> None:
+    """Wait before a database that failed is tried again, unless that went on for too long.
+
+    Raises:
+        LogUnavailableError: it did.
+    """
+    if monotonic() < deadline:
+        await asyncio.sleep(RETRY_PAUSE_S)
+        return
+    message = f"the log cannot be written: {error}"
+    if committing:
+        raise CommitFailedError(message) from error
+    raise LogUnavailableError(message) from error

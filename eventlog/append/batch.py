@@ -8,6 +8,8 @@ business.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
+from typing import Self
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -63,11 +65,45 @@ class Request:
         return isinstance(self.outcome, Saved) and bool(self.outcome.positions)
 
 
+class LockTime:
+    """Measures for how long a transaction holds the append lock.
+
+    That is from its beginning, less the time that it waited for the lock, to the end of its commit.
+    """
+
+    def __init__(self, note: Callable[[float], None]) -> None:
+        """Hand the seconds to `note`, if the lock was had at all."""
+        self._note = note
+        self._began = monotonic()
+        self._waited_s: float | None = None
+
+    def got(self, answer: Answer) -> None:
+        """Take in the answer to `sql.LOCK`."""
+        [row] = as_rows(_Lock, answer.rows)
+        self._waited_s = row["got_s"] - row["asked_s"]
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._began = monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Tell how long it was held, whatever came of it."""
+        if self._waited_s is not None:
+            self._note(monotonic() - self._began - self._waited_s)
+
+
+class _Lock(TypedDict):
+    asked_s: ReadOnly[float]
+    got_s: ReadOnly[float]
+
+
 async def prepare(
     connection: Connection,
     files: LogFiles,
     requests: list[Request],
     remembered: Remembered,
+    lock: LockTime,
 ) -> list[Statement]:
     """Lock, decide and set each request's outcome; return what is to be written.
 
@@ -81,7 +117,7 @@ async def prepare(
     finder = Finder(connection, files, remembered.running)
     units = [request.unit for request in requests if request is not deciding]
     queue = remembered.queue
-    locked = await _begin(connection, finder, queue, units, deciding)
+    locked = await _begin(finder, queue, units, deciding, lock)
     if deciding is not None and deciding.decide is not None and locked is not None:
         events = await deciding.decide(locked)
         deciding.unit = Unit(events, deciding.unit.origin)
@@ -165,19 +201,20 @@ class _Present(TypedDict):
 
 
 async def _begin(
-    connection: Connection,
     finder: Finder,
     queue: Queue,
     units: Sequence[Unit],
     deciding: Request | None,
+    lock: LockTime,
 ) -> LockedLog | None:
     """Take the lock, and find what the units need, in one round trip.
 
     Also asked is what the decision will want to know first.
     """
+    connection = finder.connection
     trip = RoundTrip(connection)
     trip.ask(sql.BEGIN)
-    trip.ask(sql.LOCK)
+    locking = trip.ask(sql.LOCK)
     present: Answer | None = None
     claim: Claim | None = None
     if deciding is not None:
@@ -186,6 +223,7 @@ async def _begin(
             claim = Claim.ask(trip, queue, deciding.claimant)
     finder.ask(trip, finder.needs_of(units))
     await trip.go()
+    lock.got(locking)
     finder.take()
     if present is None:
         return None

@@ -80,7 +80,7 @@ class Finder:
         self._kept: list[UUID] = []
         self._has_outdated = False
         self._read: set[UUID] = set()
-        self._connection = connection
+        self.connection = connection
         self._heads = Answer()
         self._positions = Answer()
         self._log_head = Answer()
@@ -191,7 +191,7 @@ class Finder:
         """
         is_complete = asked and not self._has_outdated
         while not is_complete and (needs := self.needs_of(units)):
-            trip = RoundTrip(self._connection)
+            trip = RoundTrip(self.connection)
             self.ask(trip, needs)
             await trip.go()
             self.take()
@@ -204,7 +204,7 @@ class Finder:
                 if event.state.startswith(MARK):
                     aggregate_id, version = key_of(event)
                     states.append((aggregate_id, version, event.state))
-        plain = await plain_states(self._connection, self.files.master_keys, states)
+        plain = await plain_states(self.connection, self.files.master_keys, states)
         self.found.plain.update(plain)
 
 

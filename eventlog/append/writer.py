@@ -7,7 +7,6 @@ waits for nobody, and a thousand share a commit.
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 
 import psycopg
@@ -21,8 +20,24 @@ from domain.errors import (
     WorkerBuriedError,
 )
 from domain.ports import Claimant, Origin, Saved, Unit
-from eventlog.append.answers import Waiting, answer, fail_all, is_settled
-from eventlog.append.batch import DecideEvents, Request, commit, committed, prepare
+from eventlog.append.answers import (
+    RETRY_PAUSE_S,
+    CommitFailedError,
+    Patience,
+    Waiting,
+    answer,
+    fail_all,
+    is_settled,
+    pause_or_give_up,
+)
+from eventlog.append.batch import (
+    DecideEvents,
+    LockTime,
+    Request,
+    commit,
+    committed,
+    prepare,
+)
 from eventlog.append.running_rows import Remembered
 from eventlog.append.seen import note_last, refuse_outdated
 from eventlog.archive.files import ArchiveError
@@ -31,6 +46,7 @@ from eventlog.database.failures import is_passing, is_unavailable
 from eventlog.database.pipeline import is_sound, roll_back
 from projections.rows import Connection
 from runtime.background_tasks import end, start_once
+from runtime.metrics import Metrics
 from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
@@ -50,39 +66,23 @@ MAX_BATCH_BYTES = 4_194_304
 """The same of a batch: one that is reached takes no more requests. Others wait for the lock
 meanwhile."""
 
-RETRY_PAUSE_S = 0.1
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait for a database that is away.
-
-    Attributes:
-        write_s: before a request is told that nothing was written.
-        settle_s: for the fate of a commit without an answer. A session that was cut off may hold
-            the lock for `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to
-            recover.
-    """
-
-    write_s: float = 5.0
-    settle_s: float = 20.0
-
-
 _REFUSALS = (DomainError, WorkerBuriedError, SubjectKeysUnavailableError, ArchiveError)
 """What a decision may well answer; anything else is a defect, of which nobody would know more than
 its caller."""
 
 
-class _CommitFailedError(LogUnavailableError):
-    """The database was reached, but did not commit what it was given; nothing was written."""
-
-
 class Writer:
     """Appends units of events with their rows. Start it in the loop that uses it."""
 
-    def __init__(self, database: Database, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        patience: Patience | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.database = database
         self._patience = patience or Patience()
+        self._metrics = metrics or Metrics()
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
         self._bytes_in_hand = 0
         self._connection: Connection | None = None
@@ -136,7 +136,11 @@ class Writer:
         except asyncio.QueueFull:
             raise OverloadedError(f"{MAX_WAITING} appends wait already") from None
         self._bytes_in_hand += request.size
-        return await future
+        began = monotonic()
+        try:
+            return await future
+        finally:
+            self._metrics.append_s.observe(monotonic() - began)
 
     async def _run(self) -> None:
         # One that died has left its session in the middle of anything.
@@ -183,7 +187,7 @@ class Writer:
         try:
             await self._commit(requests, patience_s)
         except Exception as error:  # noqa: BLE001 - also a decision's refusal, or unfit data
-            if isinstance(error, _CommitFailedError) and len(live) > 1:
+            if isinstance(error, CommitFailedError) and len(live) > 1:
                 await self._write_singly(live, error)
             elif is_settled(error):
                 fail_all(live, error)
@@ -194,7 +198,7 @@ class Writer:
                 answer(future, request.outcome)
 
     async def _write_singly(
-        self, live: list[Waiting], error: _CommitFailedError
+        self, live: list[Waiting], error: CommitFailedError
     ) -> None:
         """Try each request once by itself: it may be one of them that cannot be committed."""
         deadline = monotonic() + self._patience.write_s
@@ -225,11 +229,14 @@ class Writer:
             try:
                 connection = await self._connected()
                 refuse_outdated(requests, self.database.continuity)
-                if statements := await prepare(
-                    connection, self.database.files, requests, self.remembered
-                ):
-                    committing = True
-                    await commit(connection, statements)
+                files = self.database.files
+                with LockTime(self._metrics.lock_hold_s.observe) as lock:
+                    if statements := await prepare(
+                        connection, files, requests, self.remembered, lock
+                    ):
+                        committing = True
+                        await commit(connection, statements)
+                if committing:
                     self._note(requests)
             except psycopg.Error as error:
                 if not is_unavailable(error):
@@ -240,11 +247,12 @@ class Writer:
                     await self._disconnect()
                     if committing and await self._settled(requests):
                         return
-                await _pause_or_give_up(deadline, error, committing=committing)
+                await pause_or_give_up(deadline, error, committing=committing)
             else:
                 return
 
     def _note(self, requests: list[Request]) -> None:
+        self._metrics.batch_size.observe(len(requests))
         for request in requests:
             if isinstance(request.outcome, Saved):
                 self.remembered.running.note(request.outcome.rows)
@@ -286,15 +294,3 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
-
-
-async def _pause_or_give_up(
-    deadline: float, error: psycopg.Error, *, committing: bool
-) -> None:
-    if monotonic() < deadline:
-        await asyncio.sleep(RETRY_PAUSE_S)
-        return
-    message = f"the log cannot be written: {error}"
-    if committing:
-        raise _CommitFailedError(message) from error
-    raise LogUnavailableError(message) from error

@@ -13,8 +13,15 @@ it, too."""
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
-LOCK = f"SELECT pg_advisory_xact_lock({APPEND_LOCK}), set_config('enable_seqscan', 'off', true)"
-"""Under the lock nobody reads a whole table. A session keeps its plans, so one that was made while
+_CLOCK_S = "extract(epoch FROM clock_timestamp())::float8"
+
+LOCK = f"""
+    SELECT {_CLOCK_S} AS asked_s, pg_advisory_xact_lock({APPEND_LOCK}), {_CLOCK_S} AS got_s,
+        set_config('enable_seqscan', 'off', true)
+"""
+"""Tells when the lock was asked for and when it was had: what is selected is evaluated in order.
+
+Under the lock nobody reads a whole table. A session keeps its plans, so one that was made while
 a table had a page would still read all of it when it has thousands: until the next ANALYZE, which
 is a minute or more."""
 
@@ -61,5 +68,5 @@ HEAD = f"SELECT coalesce(max(notification_id), 0) AS head FROM {EVENTS_TABLE}"
 LOG_ID = "SELECT id FROM log_identity"
 
 
-MOMENT = "SELECT extract(epoch FROM clock_timestamp())::float8 AS s"
+MOMENT = f"SELECT {_CLOCK_S} AS s"
 """The server's clock, in seconds: how long a lock was held is the difference of two."""

@@ -30,7 +30,11 @@ class Heartbeat:
 
 
 class Heartbeats:
-    """Reads and writes heartbeats."""
+    """Reads and writes heartbeats.
+
+    Attributes:
+        expired: how many workers of this process gave up because their lease was over.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Heartbeats:
     ) -> None:
         self._pool = pool
         self._quarantine = quarantine or Quarantine()
+        self.expired = 0
 
     async def register(
         self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int
@@ -60,13 +65,16 @@ class Heartbeats:
             )
         return cursor.rowcount == 1
 
-    async def leave(self, worker_id: str) -> None:
-        """Note that a worker stopped in good order and holds nothing any more."""
+    async def leave(self, worker_id: str, *, expired: bool = False) -> None:
+        """Note that a worker lives no more: it stopped in good order, or its lease is over."""
         async with borrowed(self._pool) as connection:
-            await connection.execute(
+            cursor = await connection.execute(
                 "UPDATE workers SET dead_at = clock_timestamp() WHERE id = %s AND dead_at IS NULL",
                 (worker_id,),
             )
+        # Where others have declared it dead, they have counted it.
+        if expired:
+            self.expired += cursor.rowcount
 
     async def any_orphaned(self) -> bool:
         """Return whether any run that can be read is held by a worker that does not live."""

@@ -66,6 +66,13 @@ class Work:
             return await due.next_due(connection, self._quarantine.ids)
 
 
+async def waiting_s(connection: Connection, quarantine: Quarantine) -> float:
+    """Return for how long the run that has waited longest is due; 0 where none is."""
+    row = await due.next_due(connection, quarantine.ids)
+    until_s = _seconds_until(row["next_at"], row)
+    return max(0.0, -(until_s or 0.0))
+
+
 def _seconds_until(moment: object, row: Row) -> float | None:
     if moment is None:
         return None

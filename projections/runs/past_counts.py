@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from typing_extensions import ReadOnly, TypedDict
 
@@ -75,3 +76,60 @@ def counted(
 
 def _older(group: Moved, checkpoint: int) -> list[int]:
     return [created for created in group.created if created <= checkpoint]
+
+
+# By job ------------------------------------------------------------------------------------------
+
+
+_BY_JOB = f"""
+    SELECT job_definition_id, running AS runs_running,
+        {", ".join(f"cardinality({status})::bigint AS {status}" for status in ALIVE)},
+        {", ".join(ENDED)}
+    FROM run_checkpoints WHERE position = %(checkpoint)s
+"""
+
+
+class _JobCounts(_Counts):
+    job_definition_id: ReadOnly[str]
+    runs_running: ReadOnly[list[int]]
+
+
+@dataclass
+class CountsByJob:
+    """How many runs of each job there are in each status at a position of the log.
+
+    Attributes:
+        by_job: by the id of the job and by status.
+        running: created positions of the runs that are running.
+    """
+
+    position: int = 0
+    by_job: dict[str, Counter[str]] = field(default_factory=dict)
+    running: set[int] = field(default_factory=set)
+
+    def move_on(self, position: int, moved: Iterable[Moved]) -> None:
+        """Go on to a later position, by what has moved since."""
+        for group in moved:
+            counts = self.by_job.setdefault(group.job_definition_id, Counter())
+            created = set(group.created)
+            older = _older(group, self.position)
+            # Only what was alive can move: what was not running then, but there, was pending.
+            ran = self.running.intersection(older)
+            counts["running"] -= len(ran)
+            counts["pending"] -= len(older) - len(ran)
+            counts[group.status] += len(created)
+            self.running -= ran
+            if group.status == "running":
+                self.running |= created
+        self.position = position
+
+
+async def counts_by_job(connection: Connection, checkpoint: int) -> CountsByJob:
+    """Return what a checkpoint counts; 0 stands for the log's beginning."""
+    found = CountsByJob(checkpoint)
+    rows = await read_rows(connection, _JobCounts, _BY_JOB, {"checkpoint": checkpoint})
+    for row in rows:
+        job_id = row["job_definition_id"]
+        found.by_job[job_id] = Counter({status: row[status] for status in STATUSES})
+        found.running.update(row["runs_running"])
+    return found

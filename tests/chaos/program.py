@@ -16,6 +16,7 @@ from tests.chaos import tally as counting
 from tests.chaos.clients import LAUNCHERS, Follower, Launcher, Promises, register
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import Faults
+from tests.chaos.recovery import KILLS, hurt_alone, tell_recovery
 from tests.chaos.tally import Tally
 from tests.support.wires.cutting import CuttingProxy
 
@@ -33,8 +34,10 @@ UNFINISHED = """
 """
 
 
-async def chaos(directory: Path, seed: int, minutes: float) -> Tally:
-    """Return the tally of one round."""
+async def chaos(
+    directory: Path, seed: int, minutes: float, kills: int = KILLS
+) -> Tally:
+    """Return the tally of one round; at its end so many workers are killed one by one."""
     random_ = random.Random(seed)
     proofs = directory / "proofs"
     for kind in ("runs", "keys", "seats"):
@@ -65,6 +68,7 @@ async def chaos(directory: Path, seed: int, minutes: float) -> Tally:
         await _go_on(minutes * 60, [*keeping, *launchers, hurting])
         await end(hurting)
         await faults.settle()
+        alone = await hurt_alone(cluster, proofs, faults, promises, kills)
         await end(*launchers)
         await _settled(cluster, followers)
         counting.count_runs(tally, cluster, promises)
@@ -74,7 +78,7 @@ async def chaos(directory: Path, seed: int, minutes: float) -> Tally:
         acked.write_text("".join(f"{run_id}\n" for run_id in promises.acked.values()))
         await counting.check(tally, cluster, acked)
         counting.count_ends(tally, cluster)
-        counting.tell_recovery(tally, cluster, promises, faults.database_back_at)
+        tell_recovery(tally, cluster, promises, faults, alone)
         tally.notes.append(f"{faults.happened.total()} faults: {dict(faults.happened)}")
         await end(*keeping)
     return tally

@@ -5,9 +5,7 @@ import fcntl
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from statistics import median
 
 import psycopg
 from psycopg.rows import dict_row
@@ -20,14 +18,6 @@ from tests.chaos.cluster import Cluster
 from tests.support.stream.told import Told, tell
 
 RUNS = "SELECT id::text, status, slug, attempt FROM job_runs"
-
-STARTS = """
-    SELECT originator_id::text AS run_id, topic, recorded_at, worker FROM (
-        SELECT originator_id, notification_id, topic, recorded_at,
-               convert_from(state, 'UTF8')::jsonb #>> '{worker_id}' AS worker
-        FROM jobs_events WHERE topic IN ('job_run.started', 'job_run.attempt_lost')
-    ) AS told ORDER BY notification_id
-"""
 
 NOT_BEGUN = "apphub-jobs: cannot reach the database"
 
@@ -164,54 +154,3 @@ async def check(tally: Tally, cluster: Cluster, acked: Path) -> None:
         tally.add(
             name, [] if process.returncode == 0 else said.decode().splitlines()[-5:]
         )
-
-
-def tell_recovery(
-    tally: Tally, cluster: Cluster, promises: Promises, database_back_at: list[float]
-) -> None:
-    """How long what a killed worker ran waited, and launches after PostgreSQL was back."""
-    recovered, started = _waits_after_kills(cluster)
-    for what, waits in (("recovered", recovered), ("started again", started)):
-        if waits:
-            tally.notes.append(
-                f"worker killed -> its runs {what}: median {median(waits):.1f} s,"
-                f" longest {max(waits):.1f} s (lease {cluster.lease_s:g} s)"
-            )
-    answered = [
-        min(at for at in promises.accepted_at if at > back) - back
-        for back in database_back_at
-        if any(at > back for at in promises.accepted_at)
-    ]
-    if answered:
-        tally.notes.append(
-            f"PostgreSQL back -> first launch accepted: longest {max(answered):.2f} s"
-        )
-
-
-def _waits_after_kills(cluster: Cluster) -> tuple[list[float], list[float]]:
-    """Return after what time runs of killed workers were recovered, and started again."""
-    killed_at = {
-        name: at for worker in cluster.workers for at, name in worker.kills if name
-    }
-    with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
-        rows = connection.execute(STARTS).fetchall()
-    holder: dict[str, str] = {}
-    lost: dict[str, float] = {}
-    recovered: list[float] = []
-    started: list[float] = []
-    for row in rows:
-        run_id, at = row["run_id"], _seconds(row["recorded_at"])
-        if row["topic"] == "job_run.attempt_lost":
-            died_at = killed_at.get(holder.get(run_id, ""))
-            if died_at is not None:
-                recovered.append(at - died_at)
-                lost[run_id] = died_at
-            continue
-        holder[run_id] = row["worker"]
-        if run_id in lost:
-            started.append(at - lost.pop(run_id))
-    return recovered, started
-
-
-def _seconds(at: datetime) -> float:
-    return at.timestamp()

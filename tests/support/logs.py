@@ -17,9 +17,10 @@ from domain.commands.subjects import Subjects
 from domain.commands.sweeps import Sweeps
 from domain.jobs.definition import Spec
 from domain.ports import Origin
+from eventlog.append.answers import Patience
 from eventlog.append.postgres_log import PostgresLog
 from eventlog.append.recorder import LogFactory
-from eventlog.append.writer import Patience, Writer
+from eventlog.append.writer import Writer
 from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.history.reader import Reader

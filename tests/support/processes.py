@@ -20,7 +20,12 @@ class Process:
     """`apphub-jobs` with some command; its output is gathered line by line."""
 
     def __init__(
-        self, command: Sequence[str], env: Mapping[str, str], module: str = "api.cli"
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        module: str = "api.cli",
+        python: str = sys.executable,
+        directory: Path | None = None,
     ) -> None:
         clean = {
             name: value
@@ -28,7 +33,8 @@ class Process:
             if not name.startswith(("APPHUB_", "DATABASE_URL"))
         }
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", module, *command],
+            [python, "-m", module, *command],
+            cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

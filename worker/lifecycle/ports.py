@@ -47,8 +47,8 @@ class Heartbeats(Protocol):
     async def beat(self, worker_id: str) -> bool:
         """Move the worker's sequence on; False if it has been declared dead."""
 
-    async def leave(self, worker_id: str) -> None:
-        """Note that a worker stopped in good order."""
+    async def leave(self, worker_id: str, *, expired: bool = False) -> None:
+        """Note that a worker lives no more: it stopped in good order, or its lease is over."""
 
     async def any_orphaned(self) -> bool:
         """Return whether any run is held by a worker that does not live."""

@@ -19,9 +19,10 @@ logger = logging.getLogger(__name__)
 
 WATCH_EVERY_S = 1.0
 
-MARGIN_S = 2.0
-"""Added to another worker's lease before it counts as dead: it ends its own attempts before its
-lease is over."""
+MARGIN_S = 1.0
+"""Added to another worker's lease before it counts as dead. Its lease counts from before its beat
+was sent, and this from when the beat was seen here; so this is what the ending of its attempts may
+take at the very end."""
 
 
 class Watcher:
@@ -54,13 +55,19 @@ class Watcher:
         for task in self._tasks:
             await task.end()
 
-    async def _recover_lost(self) -> None:
+    async def _recover_lost(self) -> float:
+        """Bury who is silent for too long; return when the next one may be."""
         living = await self._heartbeats.living()
         now = monotonic()
-        silent = [worker for worker in living if self._is_dead(worker, now)]
+        left_s = [self._left_s(worker, now) for worker in living]
+        silent = [
+            worker for worker, left in zip(living, left_s, strict=True) if left <= 0
+        ]
         self._forget_all_but(living)
         if silent or await self._heartbeats.any_orphaned():
             await self._recover(silent)
+        soon = [left for left in left_s if left > 0]
+        return min(soon, default=WATCH_EVERY_S)
 
     async def _recover(self, silent: Sequence[Beat]) -> None:
         dead = [(worker.worker_id, worker.sequence) for worker in silent]
@@ -83,9 +90,10 @@ class Watcher:
         ids = [worker.worker_id for worker in living]
         self._seen = {worker_id: self._seen[worker_id] for worker_id in ids}
 
-    def _is_dead(self, worker: Beat, now: float) -> bool:
+    def _left_s(self, worker: Beat, now: float) -> float:
+        """Return how long the worker may still be silent."""
         patience_s = worker.lease_ms / 1000 + MARGIN_S
-        return self._silent_for_s(worker, now) > patience_s
+        return patience_s - self._silent_for_s(worker, now)
 
     def _silent_for_s(self, worker: Beat, now: float) -> float:
         worker_id = worker.worker_id
@@ -105,11 +113,16 @@ class _Seen:
     since: float
 
 
-async def _again_and_again(name: str, duty: Callable[[], Awaitable[None]]) -> None:
-    """Do a duty for ever; a database that is away is waited for."""
+async def _again_and_again(
+    name: str, duty: Callable[[], Awaitable[float | None]]
+) -> None:
+    """Do a duty for ever, sooner again if it says so; a database that is away is waited for."""
     while True:
+        again_in_s: float | None = None
         try:
-            await duty()
+            again_in_s = await duty()
         except PASSING as error:
             logger.warning("cannot look after %s at the moment: %s", name, error)
-        await asyncio.sleep(WATCH_EVERY_S)
+        if again_in_s is None:
+            again_in_s = WATCH_EVERY_S
+        await asyncio.sleep(min(again_in_s, WATCH_EVERY_S))

@@ -111,14 +111,17 @@ class Worker:
         """Work until `stop`."""
         while not self._stopping:
             self.worker_id = _new_id()
+            expired = False
             try:
                 await self._live()
             except _BuriedError as error:
+                expired = True
                 logger.warning("worker %s lost its lease: %s", self.worker_id, error)
                 await self._attempts.bury(self.worker_id)
             # Nothing of this life runs any more; others need not wait for its lease to end.
             with suppress(*AWAY):
-                await self._in_time("leaving", self._heartbeats.leave(self.worker_id))
+                leaving = self._heartbeats.leave(self.worker_id, expired=expired)
+                await self._in_time("leaving", leaving)
 
     async def _live(self) -> None:
         """Live one life under one id."""
@@ -159,6 +162,7 @@ class Worker:
     async def _register(self) -> None:
         """Announce this life. Its lease counts from before it was announced."""
         lease_ms = int(self._settings.lease_s * 1000)
+        slots = self._settings.slots
         while True:
             self._lease_until = monotonic() + self._settings.lease_s
             if self._stopping:
@@ -168,7 +172,7 @@ class Worker:
                     self.worker_id,
                     socket.gethostname(),
                     os.getpid(),
-                    self._settings.slots,
+                    slots,
                     lease_ms,
                 )
                 await self._in_time("registering", registering)
@@ -179,11 +183,7 @@ class Worker:
                 await asyncio.sleep(self._settings.poll_s)
             else:
                 self._attempts.renew(self._lease_until)
-                logger.info(
-                    "worker %s is ready with %d slots",
-                    self.worker_id,
-                    self._settings.slots,
-                )
+                logger.info("worker %s is ready with %d slots", self.worker_id, slots)
                 return
 
     async def _claim_until_stopped(self) -> None:

@@ -9,7 +9,7 @@ from api.routes.jobs import AT_ONCE
 from domain.errors import OverloadedError
 from domain.jobs.launching import Launch
 from eventlog.append import writer as writer_module
-from eventlog.append.batch import Request, prepare
+from eventlog.append.batch import LockTime, Request, prepare
 from eventlog.append.plan import Statement
 from eventlog.append.running_rows import Remembered
 from eventlog.history import audit
@@ -33,10 +33,11 @@ async def test_a_batch_is_full_by_bytes(
         files: LogFiles,
         requests: list[Request],
         remembered: Remembered,
+        lock: LockTime,
     ) -> list[Statement]:
         states = [event.state for one in requests for event in one.unit.events]
         sizes.append(sum(map(len, states)))
-        return await prepare(connection, files, requests, remembered)
+        return await prepare(connection, files, requests, remembered, lock)
 
     slug = await registered(part.jobs)
     monkeypatch.setattr(writer_module, "prepare", measured)

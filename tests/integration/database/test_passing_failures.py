@@ -12,7 +12,7 @@ import pytest
 from domain.errors import LogUnavailableError
 from domain.jobs.launching import Launch
 from domain.ports import Origin
-from eventlog.append.writer import Patience
+from eventlog.append.answers import Patience
 from eventlog.database import connection as connections
 from eventlog.database.connection import Database, borrowed
 from eventlog.database.listener import Listener

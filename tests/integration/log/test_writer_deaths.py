@@ -9,7 +9,7 @@ from domain.errors import (
 )
 from domain.jobs.launching import Launch
 from eventlog.append import writer as writer_module
-from eventlog.append.batch import Request, prepare
+from eventlog.append.batch import LockTime, Request, prepare
 from eventlog.append.plan import Statement
 from eventlog.append.running_rows import Remembered
 from eventlog.database.pipeline import is_sound
@@ -38,8 +38,9 @@ class Deadly:
         files: LogFiles,
         requests: list[Request],
         remembered: Remembered,
+        lock: LockTime,
     ) -> list[Statement]:
-        statements = await self._prepare(connection, files, requests, remembered)
+        statements = await self._prepare(connection, files, requests, remembered, lock)
         if self.faults == 2:
             self.faults -= 1
             raise KeyError("a defect")

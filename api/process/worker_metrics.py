@@ -1,0 +1,59 @@
+"""`/metrics` of a worker, which serves nothing else."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.access.hosts import Hosts, is_loopback
+from api.http.misdirected import ForeignHosts
+from api.http.protocols import server_config
+from api.process.http_server import Server, bind
+from runtime.background_tasks import start_once
+from runtime.metrics import CONTENT_TYPE, Metrics
+
+logger = logging.getLogger(__name__)
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 picks a free one."""
+
+    host: str
+    port: int
+
+
+@asynccontextmanager
+async def metrics_served(metrics: Metrics, at: Address | None) -> AsyncIterator[None]:
+    """Serve them meanwhile, if it is said where.
+
+    Raises:
+        PortTakenError: somebody else listens there.
+    """
+    if at is None:
+        yield
+        return
+    listening = bind(*at)
+    server = Server(server_config(_app(metrics, at.host)))
+    serving = start_once("metrics server", server.serve(sockets=[listening]))
+    host, port, *_ = listening.getsockname()
+    logger.info("metrics at %s port %d: /metrics", host, port)
+    try:
+        yield
+    finally:
+        server.stop()
+        await serving
+
+
+def _app(metrics: Metrics, host: str) -> Starlette:
+    async def scrape(_: Request) -> Response:
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE)
+
+    app = Starlette(routes=[Route("/metrics", scrape)])
+    if is_loopback(host):
+        app.add_middleware(ForeignHosts, hosts=Hosts(host, ()))
+    return app

@@ -1,0 +1,225 @@
+"""How soon all goes on after a worker's death and a restart of PostgreSQL.
+
+Amid other faults that is only told: the observers are hurt, too. Once all others are over, the same
+faults come one by one, and then it must be soon.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from time import monotonic
+from uuid import uuid4
+
+import httpx
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.chaos.clients import Promises
+from tests.chaos.cluster import Cluster, Member
+from tests.chaos.faults import Faults, restart_postgresql
+from tests.chaos.tally import Tally
+
+KILLS = 3
+
+RUN_MS = 3_000
+"""How long a run goes on that is to be interrupted."""
+
+AFTER_LEASE_S = 3.0
+"""So long after the lease of a worker that was killed its runs must have started again."""
+
+AFTER_RESTART_S = 3.0
+"""So long after PostgreSQL takes connections a launch must have been accepted."""
+
+ENOUGH_S = 60.0
+
+STARTS = """
+    SELECT originator_id::text AS run_id, topic, recorded_at, worker FROM (
+        SELECT originator_id, notification_id, topic, recorded_at,
+               convert_from(state, 'UTF8')::jsonb #>> '{worker_id}' AS worker
+        FROM jobs_events WHERE topic IN ('job_run.started', 'job_run.attempt_lost')
+    ) AS told ORDER BY notification_id
+"""
+
+HELD = "SELECT worker_id, count(*) FROM job_runs WHERE status = 'running' GROUP BY 1"
+
+WAITING = """
+    SELECT count(*) FROM jobs_events AS lost
+    WHERE topic = 'job_run.attempt_lost'
+        AND convert_from(state, 'UTF8')::jsonb #>> '{worker_id}' = %s
+        AND NOT EXISTS (
+            SELECT 1 FROM jobs_events AS later
+            WHERE later.originator_id = lost.originator_id
+                AND later.originator_version > lost.originator_version)
+"""
+
+
+@dataclass
+class Alone:
+    """Faults that no other accompanied.
+
+    Attributes:
+        killed: ids of workers.
+        database_back_at: when PostgreSQL took connections again, by the monotonic clock.
+    """
+
+    killed: list[str] = field(default_factory=list)
+    database_back_at: list[float] = field(default_factory=list)
+
+
+async def hurt_alone(
+    cluster: Cluster, proofs: Path, faults: Faults, promises: Promises, kills: int
+) -> Alone:
+    """Kill some workers and restart PostgreSQL, one after the other."""
+    alone = Alone()
+    for _ in range(kills):
+        worker_id = await _kill_a_worker_at_work(cluster, proofs, promises)
+        alone.killed.append(worker_id)
+        await _until_nothing_waits(cluster, worker_id)
+    before = len(faults.database_back_at)
+    await restart_postgresql(faults)
+    alone.database_back_at = faults.database_back_at[before:]
+    # Launchers go on until it is known when the first of them got through.
+    await asyncio.sleep(AFTER_RESTART_S)
+    return alone
+
+
+async def _kill_a_worker_at_work(
+    cluster: Cluster, proofs: Path, promises: Promises
+) -> str:
+    until = monotonic() + ENOUGH_S
+    while monotonic() < until:
+        await _keep_busy(cluster, proofs, promises)
+        for worker in cluster.workers:
+            worker_id = worker.worker_id
+            if _held(cluster).get(worker_id) and _is_well(cluster):
+                worker.kill()
+                return worker_id
+        await asyncio.sleep(0.1)
+    msg = "no worker is at work"
+    raise AssertionError(msg)
+
+
+def _is_well(cluster: Cluster) -> bool:
+    return all(_is_ready(member) for member in cluster.workers)
+
+
+def _is_ready(worker: Member) -> bool:
+    return worker.is_up and worker.worker_id != ""
+
+
+async def _keep_busy(cluster: Cluster, proofs: Path, promises: Promises) -> None:
+    """Launch runs that go on for some time."""
+    body = {
+        "parameters": {
+            "directory": str(proofs),
+            "kind": "plain",
+            "forMs": RUN_MS,
+            "key": None,
+            "seat": False,
+        }
+    }
+    async with httpx.AsyncClient(timeout=ENOUGH_S, trust_env=False) as client:
+        for _ in cluster.workers:
+            key = str(uuid4())
+            url = f"{cluster.api_urls[0]}/jobs/free/run"
+            answer = await client.post(url, json=body, headers={"Idempotency-Key": key})
+            answer.raise_for_status()
+            promises.keep(key, answer.json()["data"]["id"])
+
+
+def _held(cluster: Cluster) -> Mapping[str, int]:
+    with psycopg.connect(cluster.url) as connection:
+        return dict(connection.execute(HELD).fetchall())
+
+
+async def _until_nothing_waits(cluster: Cluster, worker_id: str) -> None:
+    """Wait until all that a killed worker held has started again."""
+    until = monotonic() + ENOUGH_S
+    while monotonic() < until:
+        with psycopg.connect(cluster.url) as connection:
+            [(waiting,)] = connection.execute(WAITING, (worker_id,)).fetchall()
+        if not waiting and worker_id not in _held(cluster):
+            return
+        await asyncio.sleep(0.2)
+
+
+def tell_recovery(
+    tally: Tally, cluster: Cluster, promises: Promises, faults: Faults, alone: Alone
+) -> None:
+    """Tell how long what a killed worker ran waited, and launches after PostgreSQL was back."""
+    killed = {
+        name: at for worker in cluster.workers for at, name in worker.kills if name
+    }
+    amid = {name: at for name, at in killed.items() if name not in alone.killed}
+    _tell_kills(tally, cluster, amid, "amid others")
+    by_itself = {name: killed[name] for name in alone.killed}
+    waits = _tell_kills(tally, cluster, by_itself, "alone")
+    limit_s = cluster.lease_s + AFTER_LEASE_S
+    late = [f"{wait:.1f} s, at most {limit_s:g} s" for wait in waits if wait > limit_s]
+    tally.add("late after a kill", late)
+    _tell_restarts(tally, promises, faults.database_back_at, "amid others")
+    waits = _tell_restarts(tally, promises, alone.database_back_at, "alone")
+    late = [f"{wait:.1f} s" for wait in waits if wait > AFTER_RESTART_S]
+    tally.add("late after restart", late)
+
+
+def _tell_kills(
+    tally: Tally, cluster: Cluster, killed: Mapping[str, float], which: str
+) -> list[float]:
+    """Return after how long the runs of killed workers started again."""
+    recovered, started = _waits_after_kills(cluster, killed)
+    for what, waits in (("recovered", recovered), ("started again", started)):
+        if waits:
+            tally.notes.append(
+                f"worker killed, {which} -> its {len(waits)} runs {what}:"
+                f" median {median(waits):.1f} s, longest {max(waits):.1f} s"
+                f" (lease {cluster.lease_s:g} s)"
+            )
+    return started
+
+
+def _tell_restarts(
+    tally: Tally, promises: Promises, back_at: list[float], which: str
+) -> list[float]:
+    waits = [
+        min(at for at in promises.accepted_at if at > back) - back
+        for back in back_at
+        if any(at > back for at in promises.accepted_at)
+    ]
+    if waits:
+        tally.notes.append(
+            f"PostgreSQL back, {which} -> first launch accepted:"
+            f" longest {max(waits):.2f} s"
+        )
+    return waits
+
+
+def _waits_after_kills(
+    cluster: Cluster, killed: Mapping[str, float]
+) -> tuple[list[float], list[float]]:
+    """Return after what time runs of killed workers were recovered, and started again."""
+    with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
+        rows = connection.execute(STARTS).fetchall()
+    holder: dict[str, str] = {}
+    lost: dict[str, float] = {}
+    recovered: list[float] = []
+    started: list[float] = []
+    for row in rows:
+        run_id, at = row["run_id"], _seconds(row["recorded_at"])
+        if row["topic"] == "job_run.attempt_lost":
+            died_at = killed.get(holder.get(run_id, ""))
+            if died_at is not None:
+                recovered.append(at - died_at)
+                lost[run_id] = died_at
+            continue
+        holder[run_id] = row["worker"]
+        if run_id in lost:
+            started.append(at - lost.pop(run_id))
+    return recovered, started
+
+
+def _seconds(at: datetime) -> float:
+    return at.timestamp()
