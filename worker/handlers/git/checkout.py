@@ -23,7 +23,8 @@ class Wanted:
     """What to check out; the first that is given counts.
 
     Attributes:
-        ref: a tag, a full ref name, a commit id or a branch, looked for in this order.
+        ref: a tag, a full ref name, a commit id or a branch, looked for in this order; `HEAD` is
+            what would be checked out without it.
         branch: a branch.
         commit: a commit of the default branch, whose head is taken where the server does not give
             that commit.
@@ -85,7 +86,7 @@ class _Checkout:
         self._target = target
 
     def of(self, wanted: Wanted) -> CheckedOut:
-        if wanted.ref is not None:
+        if wanted.ref is not None and wanted.ref != "HEAD":
             return CheckedOut(self._ref(wanted.ref), wanted.branch)
         if wanted.branch is not None:
             commit = self._named(
@@ -106,18 +107,21 @@ class _Checkout:
     def _ref(self, ref: str) -> str:
         if ref.startswith("refs/"):
             return self._named(ref, f"ref {ref}")
-        if _COMMIT.fullmatch(ref):
+        commit = ref.lower()
+        if _COMMIT.fullmatch(commit):
             try:
-                return self._fetch(ref)
+                return self._fetch(commit)
             except PermanentError:
                 raise
             except GitError:
-                return self._from_history(ref)
-        remote = self._remote_refs(f"refs/tags/{ref}", f"refs/heads/{ref}")
+                return self._from_history(commit)
+        remote = self._remote_refs(
+            f"refs/tags/{ref}", f"refs/heads/{ref}", f"refs/{ref}"
+        )
         if remote:
             return self._fetch(remote[0])
-        if _SHORT_COMMIT.fullmatch(ref):
-            return self._from_history(ref)
+        if _SHORT_COMMIT.fullmatch(commit):
+            return self._from_history(commit)
         raise GitError(f"the repository has no tag, branch or commit {ref}")
 
     def _named(self, name: str, described: str) -> str:

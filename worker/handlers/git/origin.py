@@ -129,7 +129,7 @@ def _is_below(path: str, directories: Sequence[Json]) -> bool:
 def _path_of_file_url(rest: str) -> str:
     if rest.startswith("//"):
         host, slash, path = rest[2:].partition("/")
-        if host not in {"", "localhost"}:
+        if host.lower() not in {"", "localhost"}:
             raise RefusedError(NO_ADDRESS)
         rest = slash + path
     return unquote(rest)

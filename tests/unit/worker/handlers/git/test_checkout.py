@@ -118,6 +118,10 @@ def checked_out(origin: Path, directory: Path, ask: Wanted) -> tuple[str, Checke
         (wanted(ref="refs/heads/feature/x"), "feature", None),
         (wanted(ref="refs/pull/7/head"), "feature", None),
         (wanted(ref="light", branch="feature/x"), "first", "feature/x"),
+        (wanted(ref="tags/light"), "first", None),
+        (wanted(ref="heads/both"), "feature", None),
+        (wanted(ref="HEAD"), "third", "main"),
+        (wanted(ref="HEAD", branch="feature/x"), "feature", "feature/x"),
     ],
 )
 def test_names_are_checked_out(
@@ -133,10 +137,12 @@ def test_a_commit_is_checked_out_by_its_id(
     origin: Path, directory: Path, length: int
 ) -> None:
     sha = git(origin, "rev-parse", "main~1")
-    assert checked_out(origin, directory, wanted(ref=sha[:length])) == (
-        "second",
-        CheckedOut(sha, None),
-    )
+    for place, ref in enumerate((sha[:length], sha[:length].upper())):
+        target = directory.with_name(f"source-{place}")
+        assert checked_out(origin, target, wanted(ref=ref)) == (
+            "second",
+            CheckedOut(sha, None),
+        )
 
 
 def test_a_commit_that_a_server_hides_is_found_in_the_history(
