@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from apphub_jobs.contract import Json
+from worker.handlers.ingestion.picture_ranks import ranked
 from worker.handlers.ingestion.readme_images import images
 from worker.handlers.ingestion.references import References, ReferenceUnusableError
 from worker.handlers.untrusted.manifests import Plain, first_manifest
@@ -83,7 +84,7 @@ def preview_tiles(
     references = References(tree, repo_url, commit_sha)
     tiles: dict[str, dict[str, Json]] = {}
     total = 0
-    for preview in (*_of_manifest(tree, log), *_of_readme(tree)):
+    for preview in (*_of_manifest(tree, log), *_of_readme(tree, references)):
         if len(tiles) == MAX_TILES:
             break
         try:
@@ -185,9 +186,10 @@ def _story(entry: Mapping[str, Plain]) -> str:
     return f"{root.rstrip('/')}/iframe.html?id={quote(story, safe='')}&viewMode=story"
 
 
-def _of_readme(tree: Tree) -> Iterator[Preview]:
+def _of_readme(tree: Tree, references: References) -> Iterator[Preview]:
+    """Yield the README's images: screenshots first, badges and icons last, else as they stand."""
     readme = tree.text("README.md") or ""
-    for image in images(readme)[:MAX_CANDIDATES]:
+    for image in ranked(images(readme), references.size, MAX_CANDIDATES):
         title = image.title
         description = ""
         if image.alt:

@@ -9,6 +9,7 @@ import posixpath
 import re
 from urllib.parse import quote, unquote, urlsplit
 
+from worker.handlers.ingestion.image_sizes import HEAD_BYTES, Size, size_of
 from worker.handlers.untrusted.texts import redacted, storable
 from worker.handlers.untrusted.tree import Tree
 
@@ -66,12 +67,23 @@ class References:
             ReferenceUnusableError: it is neither an http(s) URL nor an existing file that can be
                 shown.
         """
-        if reference.startswith("//") or _SCHEME.match(reference):
+        if _leads_out(reference):
             return absolute(reference)
         path = self._existing(reference, base)
         if self._raw_base is None:
             return self._inlined(path)
         return self._raw_base + quote(path)
+
+    def size(self, reference: str) -> Size | None:
+        """Return the sides of an image of the repository; None where nothing tells them."""
+        if _leads_out(reference):
+            return None
+        try:
+            path = self._existing(reference, "")
+        except ReferenceUnusableError:
+            return None
+        head = self._tree.head(path, HEAD_BYTES)
+        return size_of(head)
 
     def _existing(self, reference: str, base: str) -> str:
         """Return the path of the file in the repository that is meant."""
@@ -101,6 +113,10 @@ class References:
         encoded = base64.b64encode(content)
         text = encoded.decode()
         return f"data:{media_type};base64,{text}"
+
+
+def _leads_out(reference: str) -> bool:
+    return reference.startswith("//") or _SCHEME.match(reference) is not None
 
 
 def absolute(reference: str) -> str:

@@ -127,10 +127,14 @@ def _plain(value: Plain) -> str:
 
 
 def find_dockerfile(tree: Tree, own: str) -> str | None:
-    """Return a Dockerfile's path: the app's own, a usual one, or the first that is found."""
+    """Return a Dockerfile's path: the app's own, a usual one, or the first that is found.
+
+    Names are compared ignoring case; the path is spelled as in the tree.
+    """
     for usual in (own, *_USUAL_DOCKERFILES):
-        if tree.inside(usual) is not None:
-            return usual
+        found = tree.spelled(usual)
+        if found is not None and storable(found):
+            return found
     for path in tree.walk():
         _, _, name = path.rpartition("/")
         if _is_dockerfile(name) and storable(path):
@@ -139,9 +143,10 @@ def find_dockerfile(tree: Tree, own: str) -> str | None:
 
 
 def _is_dockerfile(name: str) -> bool:
-    if name in {"Dockerfile", "Containerfile"}:
+    lowered = name.lower()
+    if lowered in {"dockerfile", "containerfile"}:
         return True
-    return name.startswith("Dockerfile.") or name.endswith(".dockerfile")
+    return lowered.startswith("dockerfile.") or lowered.endswith(".dockerfile")
 
 
 # No \s: it passes line ends, and from each of many empty lines it would search all the rest.

@@ -1,7 +1,7 @@
 """A cloned tree, read within bounds: of place, of a file's size, and of a search's length."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 MAX_TEXT_BYTES = 1_048_576
@@ -36,6 +36,14 @@ class Tree:
             return None
         return path.read_bytes()
 
+    def head(self, relative: str, most: int) -> bytes:
+        """Return the first bytes of a file, `most` of them; none if no such file is inside."""
+        path = self.inside(relative)
+        if path is None:
+            return b""
+        with path.open("rb") as file:
+            return file.read(most)
+
     def inside(self, relative: str) -> Path | None:
         """Return a regular file's path, its links followed; None if it lies outside of the tree.
 
@@ -51,6 +59,26 @@ class Tree:
             # Names that no file can have; links in a circle.
             return None
         return path
+
+    def spelled(self, relative: str) -> str | None:
+        """Return the path of a file as the tree spells it: as given, or else with other capitals.
+
+        None if no such file is inside. Links to directories are followed only as given.
+        """
+        if self.inside(relative) is not None:
+            return relative
+        return next(self._alike(self.root, relative.split("/")), None)
+
+    def _alike(self, directory: Path, parts: Sequence[str]) -> Iterator[str]:
+        """Yield the files below a directory whose paths are these parts, whatever their case."""
+        part, *rest = parts
+        for entry in _alike_entries(directory, part):
+            if not rest:
+                relative = str(entry.relative_to(self.root))
+                if self.inside(relative) is not None:
+                    yield relative
+            elif entry.is_dir() and not entry.is_symlink():
+                yield from self._alike(entry, rest)
 
     def walk(self) -> Iterator[str]:
         """Yield files breadth first and by name, as relative paths, within depth and number."""
@@ -69,3 +97,10 @@ class Tree:
                         queue.append((entry, depth + 1))
                 elif entry.is_file():
                     yield str(entry.relative_to(self.root))
+
+
+def _alike_entries(directory: Path, name: str) -> list[Path]:
+    """Return a directory's entries of this name, whatever their case; the very name first."""
+    wanted = name.casefold()
+    alike = [entry for entry in directory.iterdir() if entry.name.casefold() == wanted]
+    return sorted(alike, key=lambda path: (path.name != name, path.name))

@@ -1,6 +1,7 @@
 """Which Dockerfile an app is built by, and what it says of the app (contract, section 9)."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,45 @@ def test_usual_places_come_in_their_order(plant: Plant, rank: int) -> None:
     assert find_dockerfile(tree, "none") == USUAL[rank]
 
 
+@pytest.mark.parametrize("rank", range(len(USUAL)))
+@pytest.mark.parametrize("respelled", [str.lower, str.upper])
+def test_usual_places_are_known_whatever_their_case(
+    plant: Plant, rank: int, respelled: Callable[[str], str]
+) -> None:
+    files = [respelled(USUAL[rank]), *USUAL[rank + 1 :], "a/Dockerfile"]
+    tree = plant(dict.fromkeys(files, "FROM x"))
+    assert find_dockerfile(tree, "none") == files[0]
+
+
+@pytest.mark.parametrize(
+    ("files", "own", "found"),
+    [
+        (["dockerfile", "Dockerfile"], "Dockerfile", "Dockerfile"),
+        (["DOCKERFILE", "dockerfile"], "Dockerfile", "DOCKERFILE"),
+        (["Api/dockerfile", "Dockerfile"], "api/Dockerfile", "Api/dockerfile"),
+        (["API/x", "Api/dockerfile"], "api/Dockerfile", "Api/dockerfile"),
+        (["api/x/Dockerfile", "Dockerfile"], "API/Dockerfile", "Dockerfile"),
+        ([".git/config", "Dockerfile"], ".GIT/config", "Dockerfile"),
+    ],
+)
+def test_the_app_s_own_path_is_known_whatever_its_case(
+    plant: Plant, files: list[str], own: str, found: str
+) -> None:
+    assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), own) == found
+
+
+def test_a_link_is_known_whatever_its_case_unless_it_leads_out(
+    plant: Plant, tmp_path: Path
+) -> None:
+    tree = plant({"images/web": "FROM x"})
+    (tmp_path / "outside").write_text("FROM x")
+    (tree.root / "DOCKERFILE").symlink_to(tmp_path / "outside")
+    (tree.root / "Docker").symlink_to("images")
+    assert find_dockerfile(tree, "docker/web") is None
+    (tree.root / "dockerfile").symlink_to("images/web")
+    assert find_dockerfile(tree, "none") == "dockerfile"
+
+
 def test_the_apps_own_path_comes_first(plant: Plant) -> None:
     tree = plant(dict.fromkeys(["Dockerfile", "build/image"], "FROM x"))
     assert find_dockerfile(tree, "build/image") == "build/image"
@@ -104,7 +144,12 @@ def test_an_own_path_that_is_no_file_inside_is_passed_over(
             ["a/node_modules/Dockerfile", "builds/Dockerfile", "z/Dockerfile"],
             "builds/Dockerfile",
         ),
-        (["Dockerfiles", "MyDockerfile", "dockerfile.txt"], None),
+        (["Dockerfiles", "MyDockerfile", "a.dockerfile.txt"], None),
+        (["x/dockerfile"], "x/dockerfile"),
+        (["x/CONTAINERFILE"], "x/CONTAINERFILE"),
+        (["docker/linux-amd64.Dockerfile"], "docker/linux-amd64.Dockerfile"),
+        (["x/dockerfile.Dev"], "x/dockerfile.Dev"),
+        (["Build/Dockerfile"], "Build/Dockerfile"),
     ],
 )
 def test_else_a_search_goes_breadth_first_and_alphabetically(
