@@ -6,7 +6,8 @@ from typing import Annotated
 
 from typing_extensions import ReadOnly
 
-from domain.catalog.repository import IngestStatus
+from domain.catalog.app import MetadataStrategy
+from domain.catalog.repository_state import IngestStatus
 from domain.identifiers import event_id
 from domain.json_values import JsonObject
 from projections.envelope import Envelope
@@ -35,6 +36,7 @@ class RepositoryRow(ProjectedRow):
     repo_url: ReadOnly[Text]
     dockerfile_path: ReadOnly[Text]
     tags: ReadOnly[Documents]
+    metadata_strategy: ReadOnly[Annotated[MetadataStrategy, "text"]]
     ingest_status: ReadOnly[Annotated[IngestStatus, "text"]]
     ingest_error: ReadOnly[Text | None]
     ingest_attempts: ReadOnly[Integer]
@@ -47,7 +49,14 @@ class RepositoryRow(ProjectedRow):
 
 COLUMNS = columns_of(RepositoryRow)
 
-_GIVEN = ("name", "description", "repo_url", "dockerfile_path", "tags")
+_GIVEN = (
+    "name",
+    "description",
+    "repo_url",
+    "dockerfile_path",
+    "tags",
+    "metadata_strategy",
+)
 
 _FOUND = (
     "commit_sha",
@@ -65,7 +74,7 @@ def evolve(row: RepositoryRow | None, event: Envelope) -> Changes:  # noqa: ARG0
 
 
 TABLE: TableOf[RepositoryRow] = TableOf(
-    "repositories", "repository", "aggregate_id", COLUMNS, evolve
+    "repositories", "repository", "aggregate_id", COLUMNS, evolve, version=2
 )
 
 
@@ -83,6 +92,9 @@ def _changed(event: Envelope) -> Changes:  # noqa: PLR0911 - one for each event
                 "ingest_error": None,
                 "ingest_attempts": attempts,
             }
+        case "repository.commit_read":
+            # Which commit the record is of, the attempt's end will tell.
+            return {}
         case "repository.ingestion_retry_scheduled":
             return {"ingest_status": "pending", "ingest_error": data["error"]}
         case "repository.ingestion_succeeded":
@@ -127,6 +139,7 @@ def present(row: RepositoryRow, latest_build: JsonObject | None) -> JsonObject:
         "latestLaunch": None,
         "previewTiles": [*row["preview_tiles"]],
         "launchEnvTemplates": [*row["launch_env_templates"]],
+        "metadataStrategy": row["metadata_strategy"],
     }
 
 

@@ -27,7 +27,7 @@ from api.shapes.catalog import (
     IngestionEvent,
 )
 from domain.catalog.build import Wanted
-from domain.catalog.repository import IngestStatus
+from domain.catalog.repository_state import IngestStatus
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.identifiers import repository_id
 from domain.json_values import Json, JsonObject

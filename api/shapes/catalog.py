@@ -7,7 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
 
 from api.shapes.base import Shape
 from api.shapes.fields import Name, _Body
-from domain.catalog.app import App
+from domain.catalog.app import App, MetadataStrategy
 from domain.catalog.build import Wanted
 
 
@@ -80,6 +80,7 @@ class AppShape(Shape):
     latest_launch: None
     preview_tiles: list[JsonValue]
     launch_env_templates: list[JsonValue]
+    metadata_strategy: MetadataStrategy
 
 
 class IngestionEvent(Shape):
@@ -171,6 +172,13 @@ class AppBody(_Body):
     ]
     dockerfile_path: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     tags: Annotated[list[TagBody], Field(max_length=100)] | None = None
+    metadata_strategy: Annotated[
+        MetadataStrategy | None,
+        Field(
+            description="`auto`, the default: the repository's own name, description and"
+            " tags are taken over; `explicit`: the app keeps those given here."
+        ),
+    ] = None
 
     def app(self) -> App:
         """Return the command's content."""
@@ -181,6 +189,7 @@ class AppBody(_Body):
             repo_url=self.repo_url,
             dockerfile_path=self.dockerfile_path or "Dockerfile",
             tags=[tag.model_dump() for tag in self.tags or []],
+            metadata_strategy=self.metadata_strategy or "auto",
         )
 
 

@@ -1,8 +1,12 @@
 """What is known of an app: what its author registered, and what an ingestion found."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from domain.json_values import JsonObject
+
+MetadataStrategy = Literal["auto", "explicit"]
+"""Whose name, description and tags an app has: what an ingestion finds, or its author's alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,7 @@ class App:
     repo_url: str
     dockerfile_path: str
     tags: list[JsonObject] = field(default_factory=list)
+    metadata_strategy: MetadataStrategy = "auto"
 
     @property
     def is_local(self) -> bool:

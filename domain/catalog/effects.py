@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 from uuid import UUID
 
 from domain.errors import Issue
 from domain.identifiers import repository_id
 from domain.jobs.reserved import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
 from domain.jobs.run import JobRun
+from domain.jobs.run_events import Canceled, ReportedEvent
 from domain.json_values import Json, JsonObject
 from domain.schema.validation import violations
 
@@ -19,6 +21,12 @@ BUILT = "build.finished"
 
 COMMIT_METRIC = "commitSha"
 """The metric in which both jobs report the commit they work on (contract, section 9)."""
+
+TEMPLATES_CONTEXT = "launchEnvTemplates"
+"""The part of a build's context in which it reports which variables the app takes, before it builds
+anything: a build that fails has told them, too."""
+
+MAX_TEMPLATES = 32
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,6 @@ _SHAPES: dict[str, JsonObject] = {
         git_branch=_TEXT_OR_NULL,
         image_tag={**_TEXT, "minLength": 1},
         image_digest=_TEXT_OR_NULL,
-        launch_env_templates={**_PAIRS, "maxItems": 32},
     ),
 }
 
@@ -73,6 +80,35 @@ def effect_issues(effects: Sequence[Effect]) -> list[Issue]:
         else:
             issues += violations(shape, dict(effect.data), f"{path}/data")
     return issues
+
+
+def reported_commit(event: object) -> str | None:
+    """Return the commit that an event of a run reports, if it reports one."""
+    if not isinstance(event, ReportedEvent | Canceled):
+        return None
+    commit_sha = event.metrics.get(COMMIT_METRIC)
+    if not isinstance(commit_sha, str):
+        return None
+    return commit_sha
+
+
+def reported_templates(event: object) -> list[JsonObject] | None:
+    """Return the variables that an event of a run reports; None if none, or of another shape."""
+    if not isinstance(event, ReportedEvent | Canceled):
+        return None
+    templates = event.context.get(TEMPLATES_CONTEXT)
+    if not isinstance(templates, list) or len(templates) > MAX_TEMPLATES:
+        return None
+    pairs = [template for template in templates if _is_pair(template)]
+    if len(pairs) < len(templates):
+        return None
+    return pairs
+
+
+def _is_pair(value: Json) -> TypeGuard[JsonObject]:
+    if not isinstance(value, dict) or value.keys() != {"key", "value"}:
+        return False
+    return all(isinstance(text, str) for text in value.values())
 
 
 def repository_of(run: JobRun) -> UUID | None:

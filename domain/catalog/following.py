@@ -7,11 +7,16 @@ aggregates.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
 
 from domain.catalog.app import Ingested
 from domain.catalog.build import ENDED, Build
-from domain.catalog.effects import BUILT, COMMIT_METRIC, INGESTED, Effect
+from domain.catalog.effects import (
+    BUILT,
+    INGESTED,
+    Effect,
+    reported_commit,
+    reported_templates,
+)
 from domain.catalog.repository import Repository
 from domain.clock import cut_to_ms, ms_between
 from domain.jobs import run_events as events
@@ -49,7 +54,7 @@ def follow_build(
 ) -> None:
     """Let the build follow what the run's pending events say.
 
-    The repository learns what a success tells of it.
+    The repository learns what they tell of it.
     """
     run_id = str(run.id)
     for event in run.pending_events:
@@ -69,6 +74,10 @@ def _follow_ingestion(
 ) -> Ingested | None:
     run_id = str(run.id)
     duration_ms = _duration_ms(run, now)
+    commit_sha = reported_commit(event)
+    # A success tells it with all that was found.
+    if commit_sha is not None and not isinstance(event, events.Succeeded):
+        repository.read_commit(run_id, commit_sha, now)
     match event:
         case events.Succeeded():
             data = _data_of(effects, INGESTED)
@@ -116,13 +125,15 @@ def _follow_build(  # noqa: PLR0913 - the event, and all that it may concern
     effects: Sequence[Effect],
     now: datetime,
 ) -> None:
-    if isinstance(event, events.ReportedEvent):
-        commit_sha = event.metrics.get(COMMIT_METRIC)
-        if isinstance(commit_sha, str):
-            build.check_out(commit_sha, now)
+    commit_sha = reported_commit(event)
+    if commit_sha is not None:
+        build.check_out(commit_sha, now)
+    templates = reported_templates(event)
+    if templates is not None and repository is not None:
+        repository.read_env_templates(str(build.id), templates, now)
     match event:
         case events.Succeeded():
-            _finish(build, repository, _data_of(effects, BUILT), now)
+            _finish(build, _data_of(effects, BUILT), now)
         case events.AttemptFailed() | events.AttemptTimedOut() | events.AttemptLost():
             if event.retry_at is None:
                 build.fail(event.error_message, now)
@@ -138,18 +149,11 @@ def _follow_build(  # noqa: PLR0913 - the event, and all that it may concern
             pass
 
 
-def _finish(
-    build: Build, repository: Repository | None, image: JsonObject | None, now: datetime
-) -> None:
+def _finish(build: Build, image: JsonObject | None, now: datetime) -> None:
     if image is None:
         build.fail(NOTHING_SAID, now)
         return
-    templates = image.pop("launch_env_templates")
     build.succeed(image, now)
-    if repository is not None:
-        repository.read_env_templates(
-            str(build.id), cast("list[JsonObject]", templates), now
-        )
 
 
 def _data_of(effects: Sequence[Effect], kind: str) -> JsonObject | None:

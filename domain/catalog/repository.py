@@ -4,148 +4,36 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from eventsourcing.domain import Aggregate
 
+from domain.catalog import repository_events
 from domain.catalog.app import App, Ingested
+from domain.catalog.repository_events import RepositoryEvent
+from domain.catalog.repository_state import RepositoryState
 from domain.clock import cut_to_ms
 from domain.errors import ConflictError
 from domain.identifiers import repository_id
 from domain.json_values import JsonObject
 
-IngestStatus = Literal["seed", "pending", "processing", "ready", "failed"]
 IN_PROGRESS: frozenset[str] = frozenset({"pending", "processing"})
 
 
-class Repository(Aggregate):
-    """Aggregate of an app's repository. `run_id` names the run of its latest ingestion."""
+class Repository(RepositoryState, Aggregate):
+    """Aggregate of an app's repository."""
 
     TOPIC = "repository"
 
-    class Event(Aggregate.Event):
-        """Base of the repository's events."""
-
-        TOPIC = "repository.event"
-
-    class Added(Event, Aggregate.Created):
-        """A client added the app to the catalog."""
-
-        TOPIC = "repository.added"
-        repository_id: str
-        name: str
-        description: str
-        repo_url: str
-        dockerfile_path: str
-        tags: list[JsonObject]
-
-    class IngestionRequested(Event):
-        """An ingestion run was launched."""
-
-        TOPIC = "repository.ingestion_requested"
-        run_id: str
-
-        def apply(self, aggregate: Repository) -> None:
-            aggregate.move("pending", self.run_id)
-
-    class IngestionStarted(Event):
-        """A worker began an attempt; `ingest_attempts` counts all attempts of all runs."""
-
-        TOPIC = "repository.ingestion_started"
-        run_id: str
-        attempt: int
-        ingest_attempts: int
-
-        def apply(self, aggregate: Repository) -> None:
-            aggregate.move("processing", self.run_id)
-            aggregate.ingest_attempts = self.ingest_attempts
-
-    class IngestionRetryScheduled(Event):
-        """The attempt failed, and another one will follow."""
-
-        TOPIC = "repository.ingestion_retry_scheduled"
-        run_id: str
-        attempt: int
-        error: str
-        duration_ms: int | None
-
-        def apply(self, aggregate: Repository) -> None:
-            aggregate.move("pending", self.run_id)
-
-    class IngestionSucceeded(Event):
-        """The repository was read; its record is what was found."""
-
-        TOPIC = "repository.ingestion_succeeded"
-        class_version = 2
-        run_id: str
-        attempt: int
-        duration_ms: int | None
-        commit_sha: str
-        name: str
-        description: str
-        dockerfile_path: str
-        tags: list[JsonObject]
-        preview_tiles: list[JsonObject]
-
-        @staticmethod
-        def upcast_v1_v2(state: JsonObject) -> None:
-            """Lift an event from before there were previews."""
-            state["preview_tiles"] = []
-
-        def apply(self, aggregate: Repository) -> None:
-            aggregate.move("ready", self.run_id)
-            aggregate.record = {
-                **aggregate.record,
-                "name": self.name,
-                "description": self.description,
-                "dockerfilePath": self.dockerfile_path,
-            }
-
-    class IngestionFailed(Event):
-        """The ingestion ended without success."""
-
-        TOPIC = "repository.ingestion_failed"
-        run_id: str
-        attempt: int
-        error: str
-        duration_ms: int | None
-
-        def apply(self, aggregate: Repository) -> None:
-            aggregate.move("failed", self.run_id)
-
-    class EnvTemplatesRead(Event):
-        """A build read which environment variables the app takes."""
-
-        TOPIC = "repository.env_templates_read"
-        build_id: str
-        launch_env_templates: list[JsonObject]
-
-        def apply(self, aggregate: Repository) -> None:
-            aggregate.env_templates = self.launch_env_templates
-
-    def __init__(  # noqa: PLR0913 - the first event's fields
-        self,
-        repository_id: str,
-        name: str,
-        description: str,
-        repo_url: str,
-        dockerfile_path: str,
-        tags: list[JsonObject],
-    ) -> None:
-        self.client_id = repository_id
-        self.status: IngestStatus = "seed"
-        self.run_id: str | None = None
-        self.ingest_attempts = 0
-        self.author_tags = tags
-        self.env_templates: list[JsonObject] = []
-        self.record: JsonObject = {
-            "id": repository_id,
-            "name": name,
-            "description": description,
-            "repoUrl": repo_url,
-            "dockerfilePath": dockerfile_path,
-            "tags": list(tags),
-        }
+    Event = RepositoryEvent
+    Added = repository_events.Added
+    IngestionRequested = repository_events.IngestionRequested
+    IngestionStarted = repository_events.IngestionStarted
+    CommitRead = repository_events.CommitRead
+    IngestionRetryScheduled = repository_events.IngestionRetryScheduled
+    IngestionSucceeded = repository_events.IngestionSucceeded
+    IngestionFailed = repository_events.IngestionFailed
+    EnvTemplatesRead = repository_events.EnvTemplatesRead
 
     @classmethod
     def add(cls, app: App, now: datetime) -> Repository:
@@ -182,6 +70,11 @@ class Repository(Aggregate):
             self.IngestionStarted, run_id, now, attempt=attempt, ingest_attempts=count
         )
 
+    def read_commit(self, run_id: str, commit_sha: str, now: datetime) -> None:
+        """Note which commit the attempt reads, unless that is known already."""
+        if commit_sha != self.commit_sha:
+            self._trigger(self.CommitRead, run_id, now, commit_sha=commit_sha)
+
     def retry_ingestion(
         self,
         run_id: str,
@@ -198,6 +91,7 @@ class Repository(Aggregate):
             attempt=attempt,
             error=error,
             duration_ms=duration_ms,
+            commit_sha=self.commit_sha,
         )
 
     def finish_ingestion(
@@ -234,6 +128,7 @@ class Repository(Aggregate):
             attempt=attempt,
             error=error,
             duration_ms=duration_ms,
+            commit_sha=self.commit_sha,
         )
 
     def read_env_templates(
@@ -249,14 +144,9 @@ class Repository(Aggregate):
             launch_env_templates=templates,
         )
 
-    def move(self, status: IngestStatus, run_id: str) -> None:
-        """Apply where the ingestion stands."""
-        self.status = status
-        self.run_id = run_id
-
     def _trigger(
         self,
-        event_class: type[Repository.Event],
+        event_class: type[RepositoryEvent],
         run_id: str,
         now: datetime,
         **fields: Any,

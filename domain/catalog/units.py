@@ -224,7 +224,7 @@ async def _builds(
     builds = await source.load(Build, ids, locked)
     _leave_alone(source, followed)
     repositories: dict[UUID, Repository] = {}
-    if effects:
+    if any(_tells_of_its_app(run) for run, _ in followed):
         owner_ids = [_owner_id(build) for build in builds.values()]
         repositories = await source.load(Repository, owner_ids, locked)
     for run, build_id in followed:
@@ -234,6 +234,11 @@ async def _builds(
         owner = repositories.get(_owner_id(build))
         follow_build(run, build, owner, effects, now)
     return [*builds.values(), *repositories.values()]
+
+
+def _tells_of_its_app(run: JobRun) -> bool:
+    reported = [catalog.reported_templates(event) for event in run.pending_events]
+    return any(templates is not None for templates in reported)
 
 
 def _owner_id(build: Build) -> UUID:

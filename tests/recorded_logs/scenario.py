@@ -8,7 +8,13 @@ from uuid import UUID
 
 from domain.catalog.app import App
 from domain.catalog.build import Wanted
-from domain.catalog.effects import BUILT, COMMIT_METRIC, INGESTED, Effect
+from domain.catalog.effects import (
+    BUILT,
+    COMMIT_METRIC,
+    INGESTED,
+    TEMPLATES_CONTEXT,
+    Effect,
+)
 from domain.commands.catalog import Catalog
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
@@ -134,11 +140,10 @@ async def _apps(part: Parts) -> None:
         tags=tags,
     )
     await catalog.add_app(app, TESTER)
-    await _claim_and(
-        part,
-        worker,
-        lambda run_id, holder: does.fail(run_id, holder, AT_ONCE, Report()),
-    )
+    told = Report({COMMIT_METRIC: SHA})
+    run_id, holder = await _claim_next(part, worker)
+    await does.progress(run_id, holder, told)
+    await does.fail(run_id, holder, AT_ONCE, Report())
     found: dict[str, Json] = {
         "commit_sha": SHA,
         "name": "The shop",
@@ -147,7 +152,7 @@ async def _apps(part: Parts) -> None:
         "tags": tags,
         "preview_tiles": [{"kind": "image", "src": "shop.png"}],
     }
-    ingested, told = [Effect(INGESTED, found)], Report({COMMIT_METRIC: SHA})
+    ingested = [Effect(INGESTED, found)]
     await _claim_and(
         part,
         worker,
@@ -159,11 +164,13 @@ async def _apps(part: Parts) -> None:
         "git_branch": "main",
         "image_tag": "shop:0123456",
         "image_digest": f"sha256:{SHA}",
-        "launch_env_templates": [{"key": "PORT", "value": "80"}],
     }
     built = [Effect(BUILT, image)]
+    templates: list[Json] = [{"key": "PORT", "value": "80"}]
     run_id, holder = await _claim_next(part, worker)
-    await does.progress(run_id, holder, told)
+    await does.progress(
+        run_id, holder, Report({COMMIT_METRIC: SHA}, {TEMPLATES_CONTEXT: templates})
+    )
     await does.succeed(run_id, holder, None, Report(), built)
     failing = await catalog.request_build("shop", Wanted(git_branch="main"), TESTER)
     await _claim_and(part, worker, does.hand_back)
@@ -179,6 +186,7 @@ async def _apps(part: Parts) -> None:
         description="",
         repo_url="/srv/blog",
         dockerfile_path="Dockerfile",
+        metadata_strategy="explicit",
     )
     await catalog.add_app(other, TESTER)
     await _claim_and(

@@ -7,10 +7,17 @@ import httpx
 import pytest
 
 from tests import ROOT
+from tests.e2e.catalog.odd_cases import ODD_CASES, ODD_ORIGINS
 from tests.e2e.catalog.record_cases import CASES, Case, Json
 from tests.support import databases
 from tests.support.git.repositories import git, imported, repository
 from tests.support.processes import eventually, started
+
+ALL_CASES = {
+    **CASES,
+    **ODD_CASES,
+    **{name: Case({}, shows) for name, (_, shows) in ODD_ORIGINS.items()},
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +41,8 @@ def records(
             httpx.Client(base_url=api.url(), timeout=30) as client,
         ):
             origins = {
-                name: str(origin_of(base, name, case)) for name, case in CASES.items()
+                name: str(origin_of(base, name, case))
+                for name, case in ALL_CASES.items()
             }
             origins["this"] = str(ROOT)
             for name, origin in origins.items():
@@ -44,16 +52,20 @@ def records(
                     "description": "Given",
                     "repoUrl": origin,
                 }
-                client.post(
-                    "/apps", json={**app, **(CASES[name].app if name in CASES else {})}
-                ).raise_for_status()
+                more = ALL_CASES[name].app if name in ALL_CASES else {}
+                client.post("/apps", json={**app, **more}).raise_for_status()
             yield (
-                eventually(lambda: ended(client), 110, "all ingestions ending"),
+                eventually(
+                    lambda: ended(client), 110, "all ingestions and builds ending"
+                ),
                 client,
             )
 
 
 def origin_of(base: Path, name: str, case: Case) -> Path:
+    if name in ODD_ORIGINS:
+        make, _ = ODD_ORIGINS[name]
+        return make(base)
     if not case.links:
         return repository(base, case.files, name)
     directory = base / name
@@ -67,15 +79,19 @@ def origin_of(base: Path, name: str, case: Case) -> Path:
 
 def ended(client: httpx.Client) -> dict[str, Json] | None:
     apps = client.get("/apps").json()["data"]
-    over = all(app["ingestStatus"] in {"ready", "failed"} for app in apps)
+    over = all(
+        app["ingestStatus"] == "failed"
+        or (app["latestBuild"] is not None and app["latestBuild"]["status"] == "failed")
+        for app in apps
+    )
     return {app["id"]: app for app in apps} if over else None
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ALL_CASES)
 def test_a_record_is_what_its_repository_says(
     records: tuple[dict[str, Json], httpx.Client], name: str
 ) -> None:
-    app, case = dict(records[0][name]), CASES[name]
+    app, case = dict(records[0][name]), ALL_CASES[name]
     as_given: Json = {
         "id": name,
         "name": "As given",
@@ -87,6 +103,7 @@ def test_a_record_is_what_its_repository_says(
         "latestLaunch": None,
         "previewTiles": [],
         "launchEnvTemplates": [],
+        "metadataStrategy": "auto",
         "tags": [],
     }
     app["tags"] = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
@@ -122,13 +139,19 @@ def test_this_very_repository_is_ingested(
     assert build["commitSha"] == step["commitSha"]
 
 
+@pytest.mark.parametrize("name", ["no-dockerfile", "submodule"])
+def test_a_failed_ingestion_tells_which_commit_it_read(
+    records: tuple[dict[str, Json], httpx.Client], name: str
+) -> None:
+    apps, client = records
+    [failed, *_] = client.get(f"/apps/{name}/history").json()["data"]
+    commit = git(Path(apps[name]["repoUrl"]), "rev-parse", "HEAD")
+    assert (failed["status"], failed["commitSha"]) == ("failed", commit)
+
+
 def test_without_a_builder_a_build_says_what_to_install(
     records: tuple[dict[str, Json], httpx.Client],
 ) -> None:
     _, client = records
-
-    def over() -> Json | None:
-        [build] = client.get("/apps/node/builds").json()["data"]
-        return build if build["status"] == "failed" else None
-
-    assert "docker" in eventually(over, 60, "the build failing")["errorMessage"]
+    [build] = client.get("/apps/node/builds").json()["data"]
+    assert "docker" in build["errorMessage"]

@@ -66,16 +66,15 @@ def test_an_image_from_nothing_is_built_and_everything_is_told(
                 "image_tag": tag_of(sha),
                 "image_digest": digest,
                 "commit_sha": sha,
-                "launch_env_templates": [
-                    {"key": "A", "value": "1"},
-                    {"key": "B", "value": "two"},
-                ],
                 "git_branch": "main",
             },
         }
     ]
-    assert [update["metrics"] for update in built.updates] == [
-        {"buildId": "b", "status": "running", "commitSha": sha}
+    [update] = built.updates
+    assert update["metrics"] == {"buildId": "b", "status": "running", "commitSha": sha}
+    assert update["context"]["launchEnvTemplates"] == [
+        {"key": "A", "value": "1"},
+        {"key": "B", "value": "two"},
     ]
     assert "STEP 2/2: COPY greeting /" in built.log
     assert pulled(tmp_path / "store", f"oci:{tmp_path / 'images'}:{tag_of(sha)}")

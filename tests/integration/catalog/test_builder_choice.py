@@ -103,8 +103,9 @@ def test_without_a_builder_the_build_fails_for_good_and_says_what_to_install(
     with pytest.raises(PermanentError) as failed:
         run(origin, {"builder": builder}, reports)
     assert str(failed.value).startswith(message)
-    (report,) = reports
-    assert (report["metrics"]["buildId"], report["metrics"]["status"]) == (
+    told, failure = reports
+    assert told["context"] == {"launchEnvTemplates": []}
+    assert (failure["metrics"]["buildId"], failure["metrics"]["status"]) == (
         "b",
         "failed",
     )
@@ -122,7 +123,8 @@ def test_the_log_says_of_each_builder_why_it_cannot_be_used(
     fakes.add("buildah", [Answer("--version")])
     with pytest.raises(PermanentError, match="no builder of images"):
         run(origin)
-    assert [record.getMessage() for record in caplog.records] == [
+    said = [record.getMessage() for record in caplog.records]
+    assert said[-3:] == [
         f"docker's daemon does not answer (docker: {UNREACHABLE.strip()}): {REMEDY}",
         f"podman is not installed: {INSTALL} podman crun netavark",
         f"buildah needs newuidmap here: {INSTALL} uidmap",

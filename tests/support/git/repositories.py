@@ -19,6 +19,7 @@ APP = {
     "description": "As given",
     "dockerfilePath": "Dockerfile",
     "tags": [],
+    "metadataStrategy": "auto",
     "authorTags": [{"key": "Runtime", "value": "Node20"}],
 }
 
@@ -51,9 +52,9 @@ def context_of(
     )
 
 
-def app_at(repo_url: str) -> dict[str, Any]:
-    """Return the inputs of an ingestion."""
-    return {"repository": {**APP, "repoUrl": repo_url}}
+def app_at(repo_url: str, **fields: Any) -> dict[str, Any]:
+    """Return the inputs of an ingestion, with these fields of the app changed."""
+    return {"repository": {**APP, "repoUrl": repo_url, **fields}}
 
 
 def git(repository: Path, *arguments: str, given: bytes | None = None) -> str:

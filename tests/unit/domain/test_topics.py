@@ -80,7 +80,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "repo_url",
         "dockerfile_path",
         "tags",
+        "metadata_strategy",
     ),
+    "repository.commit_read": ("run_id", "commit_sha"),
     "repository.ingestion_requested": ("run_id",),
     "repository.ingestion_started": ("run_id", "attempt", "ingest_attempts"),
     "repository.ingestion_retry_scheduled": (
@@ -88,6 +90,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "attempt",
         "error",
         "duration_ms",
+        "commit_sha",
     ),
     "repository.ingestion_succeeded": (
         "run_id",
@@ -100,7 +103,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "tags",
         "preview_tiles",
     ),
-    "repository.ingestion_failed": ("run_id", "attempt", "error", "duration_ms"),
+    "repository.ingestion_failed": (
+        "run_id",
+        "attempt",
+        "error",
+        "duration_ms",
+        "commit_sha",
+    ),
     "repository.env_templates_read": ("build_id", "launch_env_templates"),
     "build.requested": (
         *FIRST,

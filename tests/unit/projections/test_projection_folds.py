@@ -35,6 +35,7 @@ APP = App(
     repo_url="/srv/git/shop",
     dockerfile_path="Dockerfile",
     tags=[{"key": "team", "value": "web"}],
+    metadata_strategy="explicit",
 )
 
 ADDED: JsonObject = {
@@ -52,6 +53,7 @@ ADDED: JsonObject = {
     "latestLaunch": None,
     "previewTiles": [],
     "launchEnvTemplates": [],
+    "metadataStrategy": "explicit",
 }
 
 FOUND = Ingested(
@@ -163,11 +165,12 @@ def repository_events() -> list[Envelope]:
     repository.start_ingestion(run, 1, at(2))
     repository.retry_ingestion(run, 1, "boom", 40, at(3))
     repository.start_ingestion(run, 2, at(4))
-    repository.fail_ingestion(run, 2, "no Dockerfile", 50, at(5))
-    repository.request_ingestion("second", at(6))
-    repository.start_ingestion("second", 1, at(7))
-    repository.finish_ingestion("second", 1, FOUND, 60, at(8))
-    repository.read_env_templates("build", [{"key": "A", "value": ""}], at(9))
+    repository.read_commit(run, "badc0de", at(5))
+    repository.fail_ingestion(run, 2, "no Dockerfile", 50, at(6))
+    repository.request_ingestion("second", at(7))
+    repository.start_ingestion("second", 1, at(8))
+    repository.finish_ingestion("second", 1, FOUND, 60, at(9))
+    repository.read_env_templates("build", [{"key": "A", "value": ""}], at(10))
     return stored(repository)
 
 
@@ -184,6 +187,7 @@ REPOSITORY_STEPS: list[JsonObject] = [
     {"ingestStatus": "pending"},
     {"ingestStatus": "processing", "ingestAttempts": 1},
     {"ingestStatus": "pending", "ingestAttempts": 1, "ingestError": "boom"},
+    {"ingestStatus": "processing", "ingestAttempts": 2, "ingestError": None},
     {"ingestStatus": "processing", "ingestAttempts": 2, "ingestError": None},
     {"ingestStatus": "failed", "ingestAttempts": 2, "ingestError": "no Dockerfile"},
     {"ingestStatus": "pending", "ingestAttempts": 2},
@@ -217,49 +221,48 @@ HISTORY: list[tuple[Any, ...]] = [
     ("processing", "ingestion started", 1, None, None, str(RUN_ID)),
     ("pending", "boom", 1, None, 40, str(RUN_ID)),
     ("processing", "ingestion started", 2, None, None, str(RUN_ID)),
-    ("failed", "no Dockerfile", 2, None, 50, str(RUN_ID)),
+    ("failed", "no Dockerfile", 2, "badc0de", 50, str(RUN_ID)),
     ("pending", "ingestion requested", None, None, None, "second"),
     ("processing", "ingestion started", 1, None, None, "second"),
     ("ready", "ingestion finished", 1, "c0ffee", 60, "second"),
 ]
 
-"""The tenth event is no step of an ingestion."""
+NO_STEPS = (0, 5, 10)
+"""The events that are no step of an ingestion."""
+
+
+def entry(event: Envelope) -> JsonObject:
+    """Return the event's entry in the history, which there must be."""
+    found = repositories.history_entry(event, "Shop")
+    assert found is not None
+    return found
 
 
 def test_each_step_of_an_ingestion_is_in_its_history() -> None:
     events = repository_events()
-    assert repositories.history_entry(events[0], "Shop") is None
-    assert repositories.history_entry(events[9], "Shop") is None
-    entries = [repositories.history_entry(event, "Shop") for event in events[1:9]]
+    for place in NO_STEPS:
+        assert repositories.history_entry(events[place], "Shop") is None
+    told = [event for place, event in enumerate(events) if place not in NO_STEPS]
+    entries = [entry(event) for event in told]
     names = ("status", "message", "attempt", "commitSha", "durationMs", "jobRunId")
-    assert [
-        tuple(entry[name] for name in names) for entry in entries if entry
-    ] == HISTORY
-    assert [entry["createdAt"] for entry in entries if entry] == [
-        iso(ms) for ms in range(1, 9)
-    ]
-    assert {entry["repositoryId"] for entry in entries if entry} == {"Shop"}
-    assert [entry["id"] for entry in entries if entry] == [
-        event.present()["eventId"] for event in events[1:9]
+    assert [tuple(one[name] for name in names) for one in entries] == HISTORY
+    assert [one["createdAt"] for one in entries] == [event.at for event in told]
+    assert {one["repositoryId"] for one in entries} == {"Shop"}
+    assert [one["id"] for one in entries] == [
+        event.present()["eventId"] for event in told
     ]
 
 
 def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None:
     events = repository_events()
-    messages = told(events)
     shown = shown_steps()
-    assert messages[0] == [("repository.updated", {"repository": shown[0]})]
-    assert messages[9] == [("repository.updated", {"repository": shown[9]})]
-    assert messages[1:9] == [
-        [
-            (
-                "repository.ingestion-event",
-                {"event": repositories.history_entry(event, "Shop")},
-            ),
-            ("repository.updated", {"repository": after}),
-        ]
-        for event, after in zip(events[1:9], shown[1:9], strict=True)
-    ]
+    for place, messages in enumerate(told(events)):
+        updated = ("repository.updated", {"repository": shown[place]})
+        if place in NO_STEPS:
+            assert messages == [updated]
+        else:
+            step = ("repository.ingestion-event", {"event": entry(events[place])})
+            assert messages == [step, updated]
 
 
 @pytest.mark.parametrize("events", [definition_events, repository_events])

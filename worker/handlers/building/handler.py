@@ -77,7 +77,6 @@ def _execute(
     progress: _Progress,
 ) -> JobResult:
     settings = BuildSettings.read(context.settings)
-    builder = choose(context, settings)
     source = Path("source").absolute()
     wanted = Wanted(
         ref=build["gitRef"], branch=build["gitBranch"], commit=build["commitSha"]
@@ -85,17 +84,20 @@ def _execute(
     found = checkout(context, repository["repoUrl"], wanted, source)
     progress.commit_sha = found.commit_sha
     context.logger.info("at commit %s", found.commit_sha)
+    tree = Tree(source)
+    templates = launch_env_templates(tree)
+    keys = [entry["key"] for entry in templates]
+    context.logger.info("launch variables: %s", ", ".join(keys) or "none")
+    # Before anything is built: what the app takes does not depend on whether that succeeds.
     context.update(
         metrics={
             "buildId": build["id"],
             "status": "running",
             "commitSha": found.commit_sha,
-        }
+        },
+        context={"launchEnvTemplates": templates},
     )
-    tree = Tree(source)
-    templates = launch_env_templates(tree)
-    keys = [entry["key"] for entry in templates]
-    context.logger.info("launch variables: %s", ", ".join(keys) or "none")
+    builder = choose(context, settings)
     dockerfile = _dockerfile(tree, repository["dockerfilePath"])
     tag = image_tag(repository["id"], found.commit_sha)
     context.logger.info("building %s from %s", tag, repository["dockerfilePath"])
@@ -104,7 +106,7 @@ def _execute(
     order = Order(context, tree.root, dockerfile, tag, work)
     digest = builder.build(order)
     context.logger.info("built %s with digest %s", tag, digest)
-    image = _Image(tag, digest, templates)
+    image = _Image(tag, digest)
     return _result(build, repository, found, image, progress)
 
 
@@ -135,7 +137,6 @@ def _dockerfile(tree: Tree, path: str) -> Path:
 class _Image:
     tag: str
     digest: str
-    launch_env_templates: list[dict[str, str]]
 
 
 def _result(
@@ -151,7 +152,6 @@ def _result(
             "image_tag": image.tag,
             "image_digest": image.digest,
             "commit_sha": found.commit_sha,
-            "launch_env_templates": image.launch_env_templates,
             "git_branch": found.branch,
         },
     )

@@ -1,5 +1,7 @@
 """`repository-ingest`: reads a repository, and tells the catalog of it (contract, section 9)."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -33,6 +35,8 @@ def execute(context: JobRunContext) -> JobResult:
         context.update(metrics=_metrics(repository, "failed", started, None))
         raise
     context.logger.info("at commit %s", commit_sha)
+    # At once: however the attempt ends, the app's history can say what was read.
+    context.update(metrics=_metrics(repository, "processing", started, commit_sha))
     tree = Tree(Path("clone"))
     dockerfile = tags.find_dockerfile(tree, repository["dockerfilePath"])
     if dockerfile is None:
@@ -56,14 +60,33 @@ def _found(
 ) -> dict[str, Any]:
     repository = context.inputs["repository"]
     log = context.logger
+    described = _as_registered(repository)
+    if repository["metadataStrategy"] == "auto":
+        described = _as_read(repository, tree, dockerfile, log)
+    return {
+        **described,
+        "commit_sha": commit_sha,
+        "dockerfile_path": dockerfile,
+        "preview_tiles": preview_tiles(tree, repository["repoUrl"], commit_sha, log),
+    }
+
+
+def _as_registered(repository: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name, description and tags as the app's author wrote them."""
+    return {
+        "name": repository["name"],
+        "description": repository["description"],
+        "tags": tags.merge_tags(_authors_tags(repository)),
+    }
+
+
+def _as_read(
+    repository: Mapping[str, Any], tree: Tree, dockerfile: str, log: logging.Logger
+) -> dict[str, Any]:
+    """Return name, description and tags as the repository says; the author's tags come first."""
     manifest = tags.package_manifest(tree, log)
-    package_name = manifest.get("name")
-    name = None
-    if isinstance(package_name, str):
-        name = one_line(package_name, 200)
-    authors = [(tag["key"], tag["value"]) for tag in repository["authorTags"]]
     merged = tags.merge_tags(
-        authors,
+        _authors_tags(repository),
         tags.package_tags(manifest, tree),
         tags.file_tags(tree, log),
         tags.dockerfile_tags(tree.text(dockerfile) or ""),
@@ -71,13 +94,21 @@ def _found(
     if len(merged) > MAX_TAGS:
         log.warning("%d of %d tags are left out", len(merged) - MAX_TAGS, len(merged))
     return {
-        "commit_sha": commit_sha,
-        "name": name or repository["name"],
+        "name": _package_name(manifest) or repository["name"],
         "description": tags.readme_summary(tree) or repository["description"],
-        "dockerfile_path": dockerfile,
         "tags": merged[:MAX_TAGS],
-        "preview_tiles": preview_tiles(tree, repository["repoUrl"], commit_sha, log),
     }
+
+
+def _authors_tags(repository: Mapping[str, Any]) -> list[tags.Tag]:
+    return [(tag["key"], tag["value"]) for tag in repository["authorTags"]]
+
+
+def _package_name(manifest: Mapping[str, Any]) -> str | None:
+    name = manifest.get("name")
+    if not isinstance(name, str):
+        return None
+    return one_line(name, 200)
 
 
 def _tell(context: JobRunContext, found: dict[str, Any]) -> None:

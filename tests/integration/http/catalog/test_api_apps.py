@@ -34,6 +34,7 @@ def test_an_added_app_is_pending_and_its_ingestion_is_launched(
         "latestLaunch": None,
         "previewTiles": [],
         "launchEnvTemplates": [],
+        "metadataStrategy": "auto",
     }
     assert shared.get(f"/apps/{body['id']}") == {"data": app}
     [run] = ingestions(shared, body["id"])
@@ -43,6 +44,14 @@ def test_an_added_app_is_pending_and_its_ingestion_is_launched(
         "anonymous",
     )
     assert (run["timeoutMs"], run["maxAttempts"]) == (900_000, 3)
+
+
+def test_an_app_says_whose_metadata_it_has(shared: SharedApi) -> None:
+    for strategy in ("auto", "explicit"):
+        assert add(shared, metadataStrategy=strategy)["metadataStrategy"] == strategy
+    wrong = app_body(metadataStrategy="manual")
+    [issue] = issues_of(shared.client.post("/apps", json=wrong))
+    assert issue["path"] == "/metadataStrategy"
 
 
 def test_app_and_run_are_one_request_s_doing(shared: SharedApi) -> None:
@@ -69,7 +78,8 @@ def test_app_and_run_are_one_request_s_doing(shared: SharedApi) -> None:
 
 
 def test_only_id_name_and_url_are_needed(shared: SharedApi) -> None:
-    for nulls in ({}, {"description": None, "dockerfilePath": None, "tags": None}):
+    optional = ("description", "dockerfilePath", "tags", "metadataStrategy")
+    for nulls in ({}, dict.fromkeys(optional)):
         app = add(shared, **nulls)
         assert (app["description"], app["dockerfilePath"], app["tags"]) == (
             "",

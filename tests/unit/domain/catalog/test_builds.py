@@ -40,8 +40,9 @@ IMAGE: dict[str, Any] = {
     "git_branch": "main",
     "image_tag": "apphub/shop:cccccccccccc",
     "image_digest": "sha256:1",
-    "launch_env_templates": [{"key": "PORT", "value": "80"}],
 }
+
+PORT = Report(context={"launchEnvTemplates": [{"key": "PORT", "value": "80"}]})
 
 IMAGES = [Effect(BUILT, IMAGE)]
 
@@ -198,14 +199,24 @@ def test_the_commit_is_known_as_soon_as_it_is_reported_and_told_once() -> None:
     assert new_topics(build) == ["build.checked_out"]
 
 
-def test_a_build_tells_the_app_its_variables_unless_they_are_known() -> None:
+def test_a_build_tells_the_app_its_variables_at_once_unless_they_are_known() -> None:
     app = an_app()
     for expected in (["repository.env_templates_read"], []):
         run, build = building(), requested()
-        run.succeed(started(run, build), at(600), None, Report())
+        run.progress(started(run, build), at(200), PORT)
         app.collect_events()
-        follow_build(run, build, app, IMAGES, at(600))
-        assert new_topics(app) == expected
+        follow_build(run, build, app, [], at(200))
+        assert (build.status, new_topics(app)) == ("running", expected)
+    assert app.env_templates == PORT.context["launchEnvTemplates"]
+
+
+def test_a_build_that_fails_at_once_has_told_the_variables_too() -> None:
+    app, run, build = an_app(), building(), requested()
+    failure = Failure("no builder", permanent=True)
+    run.fail(started(run, build), at(200), failure, PORT, half)
+    follow_build(run, build, app, [], at(200))
+    assert build.status == "failed"
+    assert new_topics(app)[-1] == "repository.env_templates_read"
 
 
 def test_only_a_failed_build_is_built_again_and_then_the_same() -> None:

@@ -6,15 +6,19 @@ import pytest
 
 from domain.catalog import effects
 from domain.catalog.effects import BUILT, INGESTED, Effect
+from domain.jobs.reserved import BUILD_ENTRY_POINT
+from domain.jobs.run_values import Report
 from tests.unit.domain.catalog.ingestions import FINDINGS, FOUND
+from tests.unit.given import WORKER, a_run, at
 
 BUILD: dict[str, Any] = {
     "commit_sha": "0" * 40,
     "git_branch": None,
     "image_tag": "apphub/shop:000000000000",
     "image_digest": "sha256:0",
-    "launch_env_templates": [{"key": "PORT", "value": "80"}],
 }
+
+PORT = {"key": "PORT", "value": "80"}
 
 WITHOUT_TAGS = {key: value for key, value in FOUND.items() if key != "tags"}
 
@@ -32,10 +36,6 @@ WITHOUT_TAGS = {key: value for key, value in FOUND.items() if key != "tags"}
             "/effects/1/data/preview_tiles",
         ),
         (Effect(BUILT, {**BUILD, "image_tag": None}), "/effects/1/data/image_tag"),
-        (
-            Effect(BUILT, {**BUILD, "launch_env_templates": [{"key": "A"}]}),
-            "/effects/1/data/launch_env_templates/0/value",
-        ),
     ],
 )
 def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(
@@ -48,3 +48,27 @@ def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(
 
 def test_the_effects_of_both_jobs_are_known() -> None:
     assert effects.effect_issues([*FINDINGS, Effect(BUILT, BUILD)]) == []
+
+
+def reporting(context: dict[str, Any]) -> object:
+    run = a_run(entry_point=BUILD_ENTRY_POINT, parameters={"buildId": "b"})
+    holder = run.start(WORKER, at(100))
+    run.progress(holder, at(200), Report(context=context))
+    return run.pending_events[-1]
+
+
+def test_a_report_tells_which_variables_an_app_takes() -> None:
+    for templates in ([], [PORT]):
+        event = reporting({"launchEnvTemplates": templates})
+        assert effects.reported_templates(event) == templates
+
+
+@pytest.mark.parametrize(
+    "templates",
+    [None, "PORT", {}, ["PORT"], [{"key": "PORT"}], [{**PORT, "more": 1}], [PORT] * 33],
+)
+def test_what_are_no_variables_is_passed_over(templates: Any) -> None:
+    event = reporting({"launchEnvTemplates": templates, "more": 1})
+    assert effects.reported_templates(event) is None
+    assert effects.reported_templates(reporting({})) is None
+    assert effects.reported_templates(object()) is None

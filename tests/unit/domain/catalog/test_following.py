@@ -78,6 +78,7 @@ def test_an_added_app_is_recorded_as_given() -> None:
         "repoUrl": "/srv/git/shop",
         "dockerfilePath": "Dockerfile",
         "tags": APP.tags,
+        "metadataStrategy": "auto",
     }
     assert repository.author_tags == APP.tags
 
@@ -144,6 +145,59 @@ def test_progress_and_a_wish_to_cancel_leave_the_repository_alone() -> None:
     run.request_cancel(at(300), None)
     followed(run, repository, at(300))
     assert repository.pending_events == []
+
+
+COMMIT = "c" * 40
+
+UNSUCCESSFUL = [name for name in ENDINGS if name != "succeeded"]
+
+
+@pytest.mark.parametrize("ending", UNSUCCESSFUL)
+def test_an_end_without_success_tells_the_commit_that_was_read(ending: str) -> None:
+    run = ingesting()
+    repository = requested(run)
+    holder = started(repository, run)
+    run.progress(holder, at(200), Report({"commitSha": COMMIT}))
+    followed(run, repository, at(200))
+    ENDINGS[ending][0](run, holder)
+    followed(run, repository, at(600))
+    read, ended = repository.pending_events[-2:]
+    assert isinstance(read, Repository.CommitRead)
+    assert (read.run_id, read.commit_sha) == (str(run.id), COMMIT)
+    assert vars(ended)["commit_sha"] == COMMIT
+
+
+def test_a_commit_is_told_once_and_by_a_success_itself() -> None:
+    run = ingesting()
+    repository = requested(run)
+    holder = started(repository, run)
+    repository.collect_events()
+    told = Report({"commitSha": COMMIT})
+    for ms in (200, 300):
+        run.progress(holder, at(ms), told)
+        followed(run, repository, at(ms))
+    assert new_topics(repository) == ["repository.commit_read"]
+    repository.collect_events()
+    run.succeed(holder, at(600), None, Report({"commitSha": "d" * 40}))
+    followed(run, repository, at(600), FINDINGS)
+    assert new_topics(repository) == ["repository.ingestion_succeeded"]
+
+
+def test_an_attempt_that_read_nothing_tells_no_commit_of_another() -> None:
+    run = ingesting()
+    repository = requested(run)
+    holder = started(repository, run)
+    run.progress(holder, at(150), Report({"commitSha": COMMIT}))
+    failing(run, holder, 200)
+    followed(run, repository, at(200))
+    failing(run, started(repository, run, 1_200), 1_300)
+    followed(run, repository, at(1_300))
+    failures = [
+        event
+        for event in repository.pending_events
+        if isinstance(event, Repository.IngestionRetryScheduled)
+    ]
+    assert [event.commit_sha for event in failures] == [COMMIT, None]
 
 
 def test_only_runs_of_the_ingestion_with_a_repository_have_one() -> None:

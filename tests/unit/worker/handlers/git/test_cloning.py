@@ -1,17 +1,13 @@
-"""Git as the ingestion calls it, on real repositories, and the handler on top of it."""
+"""Git as the ingestion calls it, on real repositories."""
 
-import json
 import logging
 from pathlib import Path
 
 import pytest
 
-from apphub_jobs.contract import JobResult, PermanentError
 from tests.support.git.git_servers import git_server
-from tests.support.git.repositories import Reports, app_at, context_of, git, repository
+from tests.support.git.repositories import context_of, git, repository
 from worker.handlers.git.client import GitError, RefusedError, clone
-from worker.handlers.ingestion import handler
-from worker.handlers.ingestion.handler import MAX_TAGS
 from worker.handlers.untrusted.texts import redacted
 
 pytestmark = pytest.mark.usefixtures("directory")
@@ -44,11 +40,42 @@ def test_a_path_with_odd_characters_is_cloned(
     )
 
 
-def test_a_file_url_is_cloned(tmp_path: Path, directory: Path) -> None:
+@pytest.mark.parametrize(
+    "named",
+    [
+        "{path}",
+        "{path}/",
+        "{path}/.git",
+        "{parent}/./{name}",
+        "{parent}//{name}",
+        "{parent}/bare.git",
+        "{parent}/bare.git/",
+        "{parent}/bare",
+        "file://{path}",
+        "file://{path}/",
+        "file:{path}",
+        "file://localhost{path}",
+        "FILE://LocalHost{path}",
+        "file://{parent}/%6frigin",
+        "http://{server}/origin",
+        "http://{server}/origin/",
+        "http://{server}/bare.git",
+        "http://{server}/bare.git/",
+        "HTTP://{server}/origin",
+        "http://anna:hidden@{server}/origin",
+    ],
+)
+def test_a_repository_is_cloned_whichever_way_it_is_named(
+    tmp_path: Path, directory: Path, named: str
+) -> None:
     origin = repository(tmp_path, {"a": "1"})
-    assert clone(context_of(), f"file://{origin}", directory / "clone") == git(
-        origin, "rev-parse", "HEAD"
-    )
+    git(tmp_path, "clone", "--quiet", "--bare", str(origin), "bare.git")
+    with git_server(tmp_path) as server:
+        url = named.format(
+            path=origin, parent=tmp_path, name=origin.name, server=server.address
+        )
+        sha = clone(context_of(), url, directory / "clone")
+    assert sha == git(origin, "rev-parse", "HEAD")
 
 
 def test_an_empty_repository_is_refused(tmp_path: Path, directory: Path) -> None:
@@ -166,124 +193,3 @@ def test_nothing_but_the_clone_is_left(tmp_path: Path, directory: Path) -> None:
     clone(context_of(), str(repository(tmp_path, {"a": "1"})), directory / "clone")
     assert [path.name for path in directory.iterdir()] == ["clone"]
     assert git(directory / "clone", "status", "--porcelain") == ""
-
-
-# The handler on top -------------------------------------------------------------------------------
-
-
-def ingested(origin: Path, reports: Reports | None = None) -> JobResult:
-    return handler.execute(context_of(app_at(str(origin)), reports))
-
-
-def test_an_app_becomes_what_its_repository_says(tmp_path: Path) -> None:
-    files = {
-        "package.json": '{"name": "shop-frontend", "dependencies": {"vue": "3"},'
-        ' "engines": {"node": "20"}}',
-        "tags.yaml": "team: web\nframework: VUE\n",
-        "docker/Dockerfile": "FROM node:20",
-        "README.md": "# Shop\n\nSells things.\n",
-    }
-    origin = repository(tmp_path, files)
-    result = ingested(origin)
-    sha = git(origin, "rev-parse", "HEAD")
-    assert result.result == {
-        "repositoryId": "Shop",
-        "commitSha": sha,
-        "dockerfilePath": "docker/Dockerfile",
-    }
-    (effect,) = result.effects
-    assert effect.kind == "repository.ingested"
-    assert effect.data == {
-        "commit_sha": sha,
-        "name": "shop-frontend",
-        "description": "Sells things.",
-        "dockerfile_path": "docker/Dockerfile",
-        "tags": [
-            {"key": "Runtime", "value": "Node20"},
-            {"key": "framework", "value": "vue"},
-            {"key": "team", "value": "web"},
-            {"key": "language", "value": "javascript"},
-        ],
-        "preview_tiles": [],
-    }
-    assert {**result.metrics, "durationMs": 0} == {
-        "repositoryId": "Shop",
-        "status": "ready",
-        "durationMs": 0,
-        "commitSha": sha,
-    }
-
-
-@pytest.mark.parametrize("name", ["7", '""', '"\\ud800"', '"\\u0000"', "null"])
-def test_what_the_repository_does_not_say_stays_as_given(
-    tmp_path: Path, name: str
-) -> None:
-    files = {"Dockerfile": "FROM scratch", "package.json": f'{{"name": {name}}}'}
-    (effect,) = ingested(repository(tmp_path, files)).effects
-    assert (effect.data["name"], effect.data["description"]) == ("Shop", "As given")
-
-
-@pytest.mark.parametrize(
-    ("name", "kept"),
-    [("x" * 300, "x" * 200), (" my\n shop ", "my shop"), (" ", "Shop")],
-)
-def test_a_name_is_one_line_of_a_name_s_length(
-    tmp_path: Path, name: str, kept: str
-) -> None:
-    files = {"Dockerfile": "FROM scratch", "package.json": json.dumps({"name": name})}
-    (effect,) = ingested(repository(tmp_path, files)).effects
-    assert effect.data["name"] == kept
-
-
-def test_sources_of_tags_come_in_their_order_and_their_number_is_bounded(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    files = {
-        "package.json": '{"dependencies": {"react": "19"}, "engines": {"node": "20"}}',
-        "tags.json": json.dumps(
-            {
-                "Runtime": "NODE20",
-                "LIBRARY": "React",
-                "many": [f"{number}" for number in range(300)],
-            }
-        ),
-        "Dockerfile": "FROM node:22",
-    }
-    (effect,) = ingested(repository(tmp_path, files)).effects
-    pairs = [(tag["key"], tag["value"]) for tag in effect.data["tags"]]
-    assert pairs[:3] == [("Runtime", "Node20"), ("library", "react"), ("many", "0")]
-    assert len(pairs) == MAX_TAGS
-    assert "of 304 tags are left out" in caplog.text
-
-
-def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(
-    tmp_path: Path,
-) -> None:
-    reports = Reports()
-    origin = repository(tmp_path, {"README.md": "x"})
-    with pytest.raises(
-        PermanentError, match=r"^Dockerfile not found, unable to launch app$"
-    ):
-        ingested(origin, reports)
-    (report,) = reports
-    assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == (
-        "failed",
-        git(origin, "rev-parse", "HEAD"),
-    )
-
-
-def test_an_app_that_is_gone_is_skipped() -> None:
-    assert handler.execute(context_of({"repository": None})).result == {"skipped": True}
-
-
-def test_a_repository_that_cannot_be_read_fails_and_says_so_in_its_metrics(
-    tmp_path: Path,
-) -> None:
-    reports = Reports()
-    with pytest.raises(GitError):
-        ingested(tmp_path / "none", reports)
-    (report,) = reports
-    assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == (
-        "failed",
-        None,
-    )
