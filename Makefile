@@ -9,7 +9,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash chaos bombs model stream asof-check rebuild-check rebuild-bench growth memory record-log bench check format setup lock clean
+.PHONY: help demo up test race crash pressure chaos bombs model stream asof-check rebuild-check rebuild-bench growth memory record-log bench check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,6 +35,10 @@ stream: $(VENV)/.dev ## Cut off clients of the stream at random during a hundred
 
 chaos: $(VENV)/.dev ## Hurt real processes in every way for minutes, and count: make chaos SEED=1 MINUTES=5
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
+
+pressure: MINUTES = 10
+pressure: $(VENV)/.dev ## Work at full load with somebody in the way, and compare: make pressure MINUTES=10
+	$(BIN)/python -m benchmarks.pressure --minutes $(MINUTES)
 
 bombs: $(VENV)/.dev ## Try to exhaust the API in every known way, and ask for answers within 200 ms meanwhile
 	$(BIN)/python -m pytest tests/e2e/failures/test_bombs.py

@@ -28,6 +28,7 @@ class Launched:
         asked: launches, without those that were refused.
         accepted: launches.
         refused: answers that said that nothing was written.
+        unanswered: launches whose connection was closed instead, as it may be after a pause.
         answers_s: how long each answer took.
     """
 
@@ -35,6 +36,7 @@ class Launched:
     asked: int = 0
     accepted: int = 0
     refused: int = 0
+    unanswered: int = 0
     answers_s: list[float] = field(default_factory=list)
 
 
@@ -70,7 +72,12 @@ class Clients:
                 client = await _Client.connected(self._target)
             told.asked += 1
             began = perf_counter()
-            answer = await client.ask(self._request)
+            try:
+                answer = await client.ask(self._request)
+            except OSError:
+                told.unanswered += 1
+                told.asked -= 1
+                continue
             told.answers_s.append(perf_counter() - began)
             if answer.startswith(b"HTTP/1.1 2"):
                 told.accepted += 1
@@ -130,5 +137,5 @@ class _Client(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         answer = self._answer
         if answer is not None and not answer.done():
-            closed = BrokenError("the server closed the connection")
+            closed = ConnectionResetError("the server closed the connection")
             answer.set_exception(exc or closed)

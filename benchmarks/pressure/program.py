@@ -50,6 +50,7 @@ class Figures:
     commits: float
     accepted: int
     refused: int
+    unanswered: int
     p50_s: float
     p99_s: float
     max_s: float
@@ -122,6 +123,7 @@ class _Load:
         await self._watch(WARM_UP_S)
         self._launched.answers_s.clear()
         self._launched.refused = 0
+        self._launched.unanswered = 0
         self._seen.clear()
         async with self._scenario.disturbing(self._own.url, self._url):
             self._note()
@@ -185,6 +187,7 @@ class _Load:
             commits=(after.commits - before.commits) / runs,
             accepted=self._launched.accepted,
             refused=self._launched.refused,
+            unanswered=self._launched.unanswered,
             p50_s=quantile(answers_s, 0.5),
             p99_s=quantile(answers_s, 0.99),
             max_s=quantile(answers_s, 1.0),
