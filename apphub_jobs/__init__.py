@@ -2,8 +2,11 @@
 
 Nothing of the service is imported here, so a job's process holds only this and the job's own code.
 Begin with `contract.py`; `typed/` makes jobs of functions, `process/` is the program that runs
-handlers, `stream.py` the live stream.
+handlers, `client/` asks the service over HTTP.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from apphub_jobs.contract import (
     Effect,
@@ -19,7 +22,13 @@ from apphub_jobs.typed.decorator import job
 from apphub_jobs.typed.job import Job
 from apphub_jobs.typed.reading import JobDefinitionError
 
+if TYPE_CHECKING:
+    from apphub_jobs.client import AsyncClient, AsyncRun, Client, Run
+
 __all__ = [
+    "AsyncClient",
+    "AsyncRun",
+    "Client",
     "DefinitionDetails",
     "Effect",
     "Handler",
@@ -30,6 +39,15 @@ __all__ = [
     "Json",
     "PermanentError",
     "RetryAfter",
+    "Run",
     "RunDetails",
     "job",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the clients once somebody asks for them: handlers' processes need none."""
+    if name in {"AsyncClient", "AsyncRun", "Client", "Run"}:
+        return getattr(import_module("apphub_jobs.client"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

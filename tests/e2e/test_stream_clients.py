@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 import apphub_jobs.stream as apphub_stream
+from apphub_jobs import AsyncClient
+from apphub_jobs.client import ApiError, StreamRefusedError
 from tests import ROOT
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, started
@@ -31,6 +33,8 @@ MEAN_BYTES = 5_000
 RUNS = 100
 
 Message = dict[str, Any]
+
+REFUSED = (apphub_stream.StreamRefusedError, StreamRefusedError, ApiError)
 
 
 def node(*, with_sockets: bool) -> list[str]:
@@ -55,6 +59,15 @@ async def python_messages(url: str, options: Message) -> AsyncGenerator[Message]
     }
     async for message in apphub_stream.Stream(url, **renamed):
         yield message
+
+
+async def client_messages(url: str, options: Message) -> AsyncGenerator[Message]:
+    renamed = {
+        {"logId": "log_id"}.get(name, name): value for name, value in options.items()
+    }
+    async with AsyncClient(url) as client, aclosing(client.stream(**renamed)) as all_:
+        async for message in all_:
+            yield message
 
 
 async def javascript_messages(
@@ -85,17 +98,19 @@ async def javascript_messages(
 def messages_of(client: str, url: str, options: Message) -> AsyncGenerator[Message]:
     if client == "python":
         return python_messages(url, options)
+    if client == "python events":
+        return client_messages(url, options)
     return javascript_messages(
         url, options, with_sockets=client == "javascript sockets"
     )
 
 
 def skip_without_node(client: str) -> None:
-    if client != "python":
+    if client.startswith("javascript"):
         node(with_sockets=client == "javascript sockets")
 
 
-CLIENTS = ["python", "javascript sockets", "javascript events"]
+CLIENTS = ["python", "python events", "javascript sockets", "javascript events"]
 
 
 async def follow(client: str, proxy: CuttingProxy, options: Message) -> list[Message]:
@@ -175,8 +190,8 @@ async def test_what_is_refused_for_good_is_an_error(client: str, api: Process) -
 
     async def refused(options: Message, path: str = "") -> str:
         async with aclosing(messages_of(client, api.url() + path, options)) as messages:
-            if client == "python":
-                with pytest.raises(apphub_stream.StreamRefusedError) as error:
+            if client.startswith("python"):
+                with pytest.raises(REFUSED) as error:
                     await anext(messages)
                 return str(error.value)
             return str((await anext(messages))["refused"])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -38,3 +39,16 @@ async def look_later(window: Window) -> date:
 def misplaced() -> Any:
     """Return what JSON cannot hold, deep inside."""
     return {"days": [1, {"first": date(2026, 11, 25)}]}
+
+
+@job(retries=1, retry_strategy="none")
+def tell(context: JobRunContext, lines: int, until: str) -> int:
+    """Print lines, wait for a file, and fail at the first attempt."""
+    for number in range(lines):
+        print(f"line {number} of {context.run.attempt}: \u2028é", flush=True)
+    while not Path(until).exists():
+        context.cancelled.wait(0.02)
+    if not context.run.is_last_attempt:
+        raise ValueError("not yet")
+    context.update(progress=1)
+    return lines

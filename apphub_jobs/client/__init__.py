@@ -1,0 +1,55 @@
+"""Clients of the service: `Client`, and `AsyncClient` with the same methods to be awaited.
+
+Begin with `asynchronous/client.py`; `synchronous/` is generated from `asynchronous/` by
+`docs/generate_client.py`. What neither awaits nor sends stands here, and both share it.
+"""
+
+from apphub_jobs.client.asynchronous.client import AsyncClient
+from apphub_jobs.client.asynchronous.run import AsyncRun
+from apphub_jobs.client.documents import JobDocument, Message, RunDocument
+from apphub_jobs.client.errors import (
+    AccessError,
+    ApiError,
+    ClientError,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RunCanceledError,
+    RunEndedError,
+    RunExpiredError,
+    RunFailedError,
+    StreamRefusedError,
+    TooManyRequestsError,
+    UnavailableError,
+    UnreachableError,
+    WaitTimeoutError,
+)
+from apphub_jobs.client.synchronous.client import Client
+from apphub_jobs.client.synchronous.run import Run
+
+__all__ = [
+    "AccessError",
+    "ApiError",
+    "AsyncClient",
+    "AsyncRun",
+    "Client",
+    "ClientError",
+    "ConflictError",
+    "InvalidRequestError",
+    "JobDocument",
+    "Message",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "Run",
+    "RunCanceledError",
+    "RunDocument",
+    "RunEndedError",
+    "RunExpiredError",
+    "RunFailedError",
+    "StreamRefusedError",
+    "TooManyRequestsError",
+    "UnavailableError",
+    "UnreachableError",
+    "WaitTimeoutError",
+]

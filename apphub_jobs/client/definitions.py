@@ -1,0 +1,62 @@
+"""Definitions as they are sent: of a job or written down, and compared with what is there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from apphub_jobs.typed.job import Job
+
+Definition = Mapping[str, Any] | Job[..., object]
+"""A job made by `@job`, or what `POST /jobs` takes."""
+
+DEFAULTS: Mapping[str, Any] = {
+    "parametersSchema": {},
+    "defaultParameters": {},
+    "timeoutMs": None,
+    "retryPolicy": None,
+    "metadata": None,
+    "runtime": "python",
+    "outputSchema": None,
+    "priority": 0,
+    "maxConcurrentRuns": None,
+    "concurrencyKey": None,
+    "startDeadlineMs": None,
+    "resources": None,
+}
+"""What a definition says where it says nothing."""
+
+
+def described(definition: Definition) -> Mapping[str, Any]:
+    """Return what `POST /jobs` takes.
+
+    Raises:
+        JobDefinitionError: the job's signature or options are wrong.
+    """
+    if isinstance(definition, Job):
+        return definition.definition
+    return definition
+
+
+def differences(
+    definition: Definition, current: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Return each field that a job would change by this definition: what it is, and will be.
+
+    Args:
+        definition: all that the job is to be; what it leaves out is as by default.
+        current: the job as the service answered.
+    """
+    wanted = {**DEFAULTS, **described(definition)}
+    return {
+        name: (current.get(name), value)
+        for name, value in wanted.items()
+        if name not in _IDENTITY and value != current.get(name)
+    }
+
+
+_IDENTITY = frozenset({"slug", "version"})
+
+
+def patch(definition: Definition, current: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `PATCH` takes for the job to become what this definition says."""
+    changed = differences(definition, current)
+    return {name: after for name, (_, after) in changed.items()}

@@ -1,0 +1,70 @@
+"""What httpx and this client say to each other; shared by both clients."""
+
+import httpx
+
+from apphub_jobs.client.errors import (
+    ApiError,
+    ClientError,
+    ConflictError,
+    StreamRefusedError,
+    UnreachableError,
+    api_error,
+)
+from apphub_jobs.client.retrying import PASSING
+
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+"""Each run that is waited for holds a connection of its own."""
+
+SILENCE_S = 45.0
+"""The service breaks every silence of a stream after 15 seconds; a connection that stays silent
+three times as long is dead."""
+
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def headers(token: str | None) -> dict[str, str]:
+    """Return what every request says of who sends it."""
+    if token is None:
+        return {}
+    return {"Authorization": f"Bearer {token}"}
+
+
+def stream_timeout(timeout_s: float, silence_s: float) -> httpx.Timeout:
+    """Return the time limits of a connection that may be silent for so long."""
+    return httpx.Timeout(timeout_s, read=silence_s)
+
+
+def unreachable(url: str, error: httpx.TransportError) -> UnreachableError:
+    """Return what to raise where no answer came."""
+    if isinstance(error, httpx.TimeoutException):
+        problem = f"no answer from {url} in time ({type(error).__name__})"
+    else:
+        problem = f"cannot reach {url} ({str(error) or type(error).__name__})"
+    remedy = "start the service with `apphub-jobs up`, or set APPHUB_URL to its address"
+    was_sent = not isinstance(error, NEVER_SENT)
+    return UnreachableError(f"{problem}: {remedy}", was_sent=was_sent)
+
+
+def failure(response: httpx.Response) -> ApiError:
+    """Return what to raise for an answer that is no success; its body has been read."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    error = api_error(response.status_code, body)
+    retry_after = response.headers.get("Retry-After", "")
+    if retry_after.isdecimal():
+        error.retry_after_s = float(retry_after)
+    return error
+
+
+def is_passing(error: ApiError | UnreachableError) -> bool:
+    """Return whether it may be over soon, for a request that changes nothing."""
+    return isinstance(error, UnreachableError) or error.status in PASSING
+
+
+def stream_failure(error: ClientError) -> ClientError:
+    """Return what to raise where a stream was not begun: another log is a refusal."""
+    if isinstance(error, ConflictError):
+        return StreamRefusedError(str(error))
+    return error

@@ -1,0 +1,1 @@
+"""Tests of what the clients decide without asking anybody."""

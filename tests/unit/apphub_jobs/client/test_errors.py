@@ -1,0 +1,141 @@
+"""Failures by the service's codes, in its own words; and which requests are sent again."""
+
+import pytest
+
+from apphub_jobs.client.errors import (
+    AccessError,
+    ApiError,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    OutcomeUnknownError,
+    TooManyRequestsError,
+    UnavailableError,
+    UnreachableError,
+    api_error,
+)
+from apphub_jobs.client.jobs import registered, revised
+from apphub_jobs.client.requests import LaunchOptions, Request, reading
+from apphub_jobs.client.retrying import LONGEST_PAUSE_S, pause_s
+from apphub_jobs.client.runs import canceled, retried
+
+LAUNCH = LaunchOptions().request("greet", {})
+REGISTERING = registered({"slug": "greet"})
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "validation_failed", InvalidRequestError),
+        (401, "token_missing", AccessError),
+        (403, "token_insufficient", AccessError),
+        (404, "job_not_found", NotFoundError),
+        (409, "slug_taken", ConflictError),
+        (429, "too_many_requests", TooManyRequestsError),
+        (503, "log_unavailable", UnavailableError),
+        (503, "outcome_unknown", OutcomeUnknownError),
+        (500, "internal_error", ApiError),
+    ],
+)
+def test_a_failure_is_an_error_by_its_code(
+    status: int, code: str, kind: type[ApiError]
+) -> None:
+    error = api_error(status, {"error": "in its own words", "code": code})
+    assert type(error) is kind
+    assert (error.status, error.code) == (status, code)
+    assert str(error) == "in its own words"
+
+
+def test_broken_rules_are_told_one_by_one() -> None:
+    issues = [
+        {"path": "/parameters/a", "message": "must be a string", "keyword": "type"},
+        {"path": "/b", "message": "unknown field 'b'", "keyword": "x"},
+    ]
+    error = api_error(400, {"error": {}, "code": "validation_failed", "issues": issues})
+    assert str(error) == "/parameters/a: must be a string; /b: unknown field 'b'"
+    assert error.issues == issues
+
+
+@pytest.mark.parametrize("body", [None, "<html>", {"detail": "nothing of ours"}])
+def test_who_else_answers_is_told_apart(body: object) -> None:
+    error = api_error(502, body)
+    assert error.code == "not_apphub_jobs"
+    assert str(error).startswith("HTTP 502, but no answer of AppHub Jobs")
+
+
+NOT_SENT = UnreachableError("", was_sent=False)
+LOST = UnreachableError("", was_sent=True)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        reading("/jobs"),
+        LAUNCH,
+        canceled("r", None),
+        revised("greet", {}),
+    ],
+)
+@pytest.mark.parametrize(
+    "error",
+    [
+        NOT_SENT,
+        LOST,
+        api_error(503, {"code": "outcome_unknown"}),
+        api_error(503, {"code": "log_unavailable"}),
+        api_error(429, {"code": "too_many_requests"}),
+        api_error(502, "a proxy's page"),
+    ],
+)
+def test_what_can_be_repeated_is_sent_again(
+    request_: Request, error: ApiError | UnreachableError
+) -> None:
+    assert pause_s(request_, error, 1, 30) is not None
+
+
+@pytest.mark.parametrize("request_", [REGISTERING, retried("r")])
+def test_what_cannot_is_sent_again_only_where_nothing_was_done(
+    request_: Request,
+) -> None:
+    for error in (NOT_SENT, api_error(503, {"code": "log_unavailable"})):
+        assert pause_s(request_, error, 1, 30) is not None
+    for unsure in (
+        LOST,
+        api_error(503, {"code": "outcome_unknown"}),
+        api_error(504, "a proxy's page"),
+    ):
+        assert pause_s(request_, unsure, 1, 30) is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 413, 500])
+def test_what_stays_wrong_is_not_sent_again(status: int) -> None:
+    assert pause_s(LAUNCH, api_error(status, {"code": "any"}), 1, 30) is None
+
+
+def test_pauses_grow_to_a_limit_heed_the_service_and_end_in_time() -> None:
+    pauses = [pause_s(LAUNCH, NOT_SENT, attempt, 30) for attempt in (1, 4, 7, 60)]
+    bounds = [(0.05, 0.1), (0.4, 0.8), (2.5, LONGEST_PAUSE_S), (2.5, LONGEST_PAUSE_S)]
+    for pause, (least, most) in zip(pauses, bounds, strict=True):
+        assert pause is not None
+        assert least <= pause <= most
+    busy = api_error(429, {"code": "too_many_requests"})
+    busy.retry_after_s = 9
+    assert pause_s(LAUNCH, busy, 1, 30) == 9
+    assert pause_s(LAUNCH, busy, 1, 8) is None
+
+
+def test_each_launch_has_a_key_of_its_own_unless_one_is_given() -> None:
+    keys = {
+        LaunchOptions().request("greet", {}).headers["Idempotency-Key"]
+        for _ in range(9)
+    }
+    assert len(keys) == 9
+    given = LaunchOptions(idempotency_key="mine", delay="5m", max_attempts=2)
+    request = given.request("a/b", {"n": 1})
+    assert request.headers == {"Idempotency-Key": "mine"}
+    assert request.path == "/jobs/a%2Fb/run"
+    assert request.body == {
+        "parameters": {"n": 1},
+        "delayMs": 300_000,
+        "maxAttempts": 2,
+    }

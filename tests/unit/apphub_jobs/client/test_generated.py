@@ -1,0 +1,36 @@
+"""The client that blocks is the one to be awaited, said otherwise."""
+
+import inspect
+
+import pytest
+
+from apphub_jobs import AsyncClient, AsyncRun, Client, Run
+from docs.generate_client import SYNCHRONOUS, written
+
+
+def test_the_client_that_blocks_is_as_generated() -> None:
+    remedy = "run python docs/generate_client.py"
+    there = {
+        file.name: file.read_text()
+        for file in SYNCHRONOUS.glob("*.py")
+        if file.name != "__init__.py"
+    }
+    assert there == written(), remedy
+    assert len(there) > 3
+
+
+@pytest.mark.parametrize(("one", "other"), [(AsyncClient, Client), (AsyncRun, Run)])
+def test_both_have_the_same_methods(one: type, other: type) -> None:
+    assert _methods(one) == _methods(other)
+    assert len(_methods(one)) > 5
+
+
+def _methods(of: type) -> dict[str, list[str]]:
+    """Return the parameters of each public method."""
+    return {
+        {"aclose": "close"}.get(name, name): list(
+            inspect.signature(function).parameters
+        )
+        for name, function in inspect.getmembers(of, inspect.isfunction)
+        if not name.startswith("_")
+    }
