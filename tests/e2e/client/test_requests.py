@@ -164,7 +164,7 @@ def test_what_the_service_refuses_is_an_error_in_its_words(client: Client) -> No
     with pytest.raises(ConflictError):
         client.options(idempotency_key="once", delay="2h").launch(misplaced)
     with pytest.raises(TypeError, match="missing a required argument: 'window'"):
-        client.launch(look)  # type: ignore[call-arg]
+        client.launch(look)  # type: ignore[call-overload]
 
 
 def test_nobody_at_the_address_is_told_with_what_to_do() -> None:
