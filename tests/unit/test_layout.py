@@ -57,7 +57,7 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
     TopologicalSorter(imports).prepare()  # Raises CycleError, which names the circle.
 
 
-@pytest.mark.parametrize("floor", [*FLOORS, "benchmarks", "tests", "docs"])
+@pytest.mark.parametrize("floor", [*FLOORS, "benchmarks", "tests", "docs", "examples"])
 def test_files_are_short(floor: str) -> None:
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text().splitlines())
@@ -66,7 +66,7 @@ def test_files_are_short(floor: str) -> None:
     assert {name: n for name, n in lengths.items() if n > LONGEST_FILE_LINES} == {}
 
 
-@pytest.mark.parametrize("floor", [*FLOORS, "benchmarks", "tests"])
+@pytest.mark.parametrize("floor", [*FLOORS, "benchmarks", "tests", "examples"])
 def test_folders_are_small(floor: str) -> None:
     sizes: dict[str, int] = {}
     for path in _files(floor):

@@ -1,0 +1,1 @@
+"""The examples, run by the service as a user runs them."""
