@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from apphub_jobs import Job
-from tests.e2e.support import at_work, launch
+from tests.e2e.support import at_work, launch, register
 from tests.support.handlers.typed import look, look_later, misplaced
 from tests.support.processes import wait_for_run
 
@@ -69,3 +69,10 @@ def test_a_result_that_cannot_be_json_is_told_with_its_place(
     assert (ended["status"], ended["failureReason"]) == ("failed", "invalid_result")
     place = "is no JSON: result.days[1].first is a value of type date"
     assert ended["errorMessage"].endswith(place)
+
+
+def test_a_plain_handler_may_return_what_json_can_hold(client: httpx.Client) -> None:
+    register(client, "plain", "test.plain")
+    ended = run(client, "plain")
+    seen = {"id": ended["id"], "seen": [{"last": "2026", "attempt": 1}]}
+    assert (ended["status"], ended["result"]) == ("succeeded", seen)

@@ -52,3 +52,11 @@ def tell(context: JobRunContext, lines: int, until: str) -> int:
         raise ValueError("not yet")
     context.update(progress=1)
     return lines
+
+
+def plain(context: JobRunContext) -> dict[str, Any]:
+    """Return JSON and a dataclass, without any decorator."""
+    return {"id": context.run["id"], "seen": [Seen("2026", context.run.attempt)]}  # type: ignore[arg-type]
+
+
+HANDLERS = {"test.plain": plain}

@@ -1,0 +1,52 @@
+"""The examples of the chapters on handlers and the client do what they say."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from tests.e2e.support import at_work
+
+PRINTED = [
+    ["['Hello, Ada!', 'Hello, Ada!']", "greeting 1 of 2", "greeting 2 of 2"],
+    [],
+    ["greet"],
+    ["validation_failed /parameters/name", "permanent_error there is nobody to greet"],
+]
+"""What each example of the client prints, in this order."""
+
+
+def examples(chapter: str) -> list[str]:
+    """Return the Python code in a chapter."""
+    text = (ROOT / "docs" / chapter).read_text()
+    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.timeout(240)
+def test_the_documented_examples_work(
+    database_server: str,
+    shared_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [handlers] = examples("handlers.md")
+    (tmp_path / "example.py").write_text(handlers)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    data_dir = tmp_path / "data"
+    with at_work(
+        database_server, shared_dir, data_dir, "--handlers", "example"
+    ) as http:
+        monkeypatch.setenv("APPHUB_URL", str(http.base_url))
+        for code, expected in zip(examples("client.md"), PRINTED, strict=True):
+            printed = subprocess.run(
+                [sys.executable, "-c", code],
+                check=True,
+                capture_output=True,
+                text=True,
+                cwd=tmp_path,
+                timeout=100,
+            ).stdout
+            assert [part for part in expected if part not in printed] == []
