@@ -66,6 +66,11 @@ class Job(Generic[P, R_co]):
         with self._telling_where():
             return TypedSignature(self.slug, reading)
 
+    @property
+    def returns_job_result(self) -> bool:
+        """Whether the function says that it returns a `JobResult`."""
+        return self._reading.returns_job_result
+
     @cached_property
     def _reading(self) -> Reading:
         with self._telling_where():

@@ -26,12 +26,14 @@ class Reading:
         takes_more: whether any others may be given, too (`**others`).
         context_name: the parameter that gets the `JobRunContext`, if there is one.
         returns: what it returns; `Any` where the signature or a `JobResult` leaves that open.
+        returns_job_result: whether it says that it returns a `JobResult`.
     """
 
     parameters: Sequence[inspect.Parameter]
     takes_more: bool
     context_name: str | None
     returns: Any
+    returns_job_result: bool
 
     @property
     def is_plain(self) -> bool:
@@ -81,8 +83,11 @@ def read(function: Callable[..., object]) -> Reading:
         else:
             msg = f"parameter {parameter}: a job's parameters are given by name"
             raise JobDefinitionError(msg)
-    returns = _returned(signature.return_annotation)
-    return Reading(parameters, takes_more, context_name, returns)
+    annotation = signature.return_annotation
+    returns = _returned(annotation)
+    return Reading(
+        parameters, takes_more, context_name, returns, annotation is JobResult
+    )
 
 
 def _evaluated(function: Callable[..., object]) -> inspect.Signature:

@@ -15,6 +15,7 @@ PRINTED = [
     [],
     ["greet"],
     ["validation_failed /parameters/name", "permanent_error there is nobody to greet"],
+    [],
 ]
 """What each example of the client prints, in this order."""
 
