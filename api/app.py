@@ -13,9 +13,12 @@ from fastapi.openapi.utils import get_openapi
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.http import errors
+from api.http.around.cross_origin import CrossOrigin
+from api.http.around.heads import Heads
 from api.http.misdirected import ForeignHosts, OddPaths
 from api.http.strict_json import BodyLimit
 from api.routes import (
+    app_lists,
     apps,
     builds,
     events,
@@ -38,6 +41,18 @@ from eventlog.workers.pending_work import Work
 from worker.lifecycle.watcher import Watcher
 
 VERSION = "0.1.0"
+
+_RESOURCES = (
+    health,
+    metrics,
+    jobs,
+    runs,
+    app_lists,
+    apps,
+    builds,
+    events,
+    subjects,
+)
 
 _ABOUT = """Registers jobs, launches runs, tracks them and streams what happens.
 
@@ -69,9 +84,11 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     launches.install(app)
     app.add_middleware(BodyLimit)  # Around the launches, too.
     app.add_middleware(OddPaths)
+    app.add_middleware(Heads)
+    app.add_middleware(CrossOrigin, origins=settings.origins)
     if settings.hosts is not None:
         app.add_middleware(ForeignHosts, hosts=settings.hosts)
-    for resource in (health, metrics, jobs, runs, apps, builds, events, subjects):
+    for resource in _RESOURCES:
         app.include_router(resource.router)
     for stream in (websocket, server_sent_events, asyncapi):
         app.include_router(stream.router)

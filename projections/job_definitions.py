@@ -97,6 +97,25 @@ async def some_by_slug(
     return await read_rows(connection, JobDefinitionRow, query, {"ids": list(ids)})
 
 
+async def ids_of(connection: Connection, slugs: Sequence[str]) -> list[UUID]:
+    """Return the ids of the definitions with these slugs, ignoring case."""
+    query = """
+        SELECT id FROM job_definitions
+        WHERE lower(slug) = ANY(ARRAY(SELECT lower(unnest(%(slugs)s::text[]))))
+    """
+    return await read_ids(connection, query, {"slugs": list(slugs)})
+
+
+async def ids_for(connection: Connection, runtimes: Sequence[str]) -> list[UUID] | None:
+    """Return the ids of the definitions for one of these runtimes, None where all are."""
+    values = {"runtimes": list(runtimes)}
+    others = "SELECT id FROM job_definitions WHERE runtime <> ALL(%(runtimes)s) LIMIT 1"
+    if not await read_ids(connection, others, values):
+        return None
+    query = "SELECT id FROM job_definitions WHERE runtime = ANY(%(runtimes)s)"
+    return await read_ids(connection, query, values)
+
+
 BY_SLUG = "SELECT * FROM job_definitions WHERE lower(slug) = lower(%(slug)s)"
 
 

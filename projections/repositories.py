@@ -1,15 +1,13 @@
 """The table `repositories`: every app of the catalog, and the history of its ingestion."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from typing_extensions import ReadOnly
 
 from domain.catalog.app import MetadataStrategy
 from domain.catalog.repository_state import IngestStatus
-from domain.identifiers import event_id
-from domain.json_values import JsonObject
+from domain.json_values import Json, JsonObject
 from projections.envelope import Envelope
 from projections.rows import (
     Connection,
@@ -20,8 +18,6 @@ from projections.rows import (
     Time,
     columns_of,
     read_first,
-    read_rows,
-    read_value,
 )
 from projections.table import Changes, ProjectedRow, TableOf
 
@@ -45,6 +41,7 @@ class RepositoryRow(ProjectedRow):
     launch_env_templates: ReadOnly[Documents]
     created_at: ReadOnly[Time]
     updated_at: ReadOnly[Time]
+    last_ingested_at: ReadOnly[Time | None]
 
 
 COLUMNS = columns_of(RepositoryRow)
@@ -74,7 +71,7 @@ def evolve(row: RepositoryRow | None, event: Envelope) -> Changes:  # noqa: ARG0
 
 
 TABLE: TableOf[RepositoryRow] = TableOf(
-    "repositories", "repository", "aggregate_id", COLUMNS, evolve, version=2
+    "repositories", "repository", "aggregate_id", COLUMNS, evolve, version=3
 )
 
 
@@ -99,9 +96,18 @@ def _changed(event: Envelope) -> Changes:  # noqa: PLR0911 - one for each event
             return {"ingest_status": "pending", "ingest_error": data["error"]}
         case "repository.ingestion_succeeded":
             found = {name: data[name] for name in _FOUND}
-            return {"ingest_status": "ready", "ingest_error": None, **found}
+            return {
+                "ingest_status": "ready",
+                "ingest_error": None,
+                "last_ingested_at": event.at,
+                **found,
+            }
         case "repository.ingestion_failed":
-            return {"ingest_status": "failed", "ingest_error": data["error"]}
+            return {
+                "ingest_status": "failed",
+                "ingest_error": data["error"],
+                "last_ingested_at": event.at,
+            }
         case "repository.env_templates_read":
             return {"launch_env_templates": data["launch_env_templates"]}
         case _:
@@ -137,10 +143,15 @@ def present(row: RepositoryRow, latest_build: JsonObject | None) -> JsonObject:
         "ingestAttempts": row["ingest_attempts"],
         "latestBuild": latest_build,
         "latestLaunch": None,
-        "previewTiles": [*row["preview_tiles"]],
+        "previewTiles": _numbered(row["preview_tiles"]),
         "launchEnvTemplates": [*row["launch_env_templates"]],
         "metadataStrategy": row["metadata_strategy"],
     }
+
+
+def _numbered(tiles: Sequence[JsonObject]) -> list[Json]:
+    """Return the tiles with ids for clients: their places, from 0."""
+    return [{"id": place, **tile} for place, tile in enumerate(tiles)]
 
 
 _STEPS: dict[str, tuple[str, str]] = {
@@ -156,13 +167,16 @@ _STEPS: dict[str, tuple[str, str]] = {
 
 
 def history_entry(event: Envelope, client_id: str) -> JsonObject | None:
-    """Return the event as an entry of the app's ingestion history, None where it is no step."""
+    """Return the event as an entry of the app's ingestion history, None where it is no step.
+
+    Its id is the event's place in the log, which nothing changes: clients want whole numbers.
+    """
     step = _STEPS.get(event.topic)
     if step is None or event.unreadable is not None:
         return None
     status, message = step
     return {
-        "id": str(event_id(event.aggregate_id, event.version)),
+        "id": event.position,
         "repositoryId": client_id,
         "status": status,
         "message": event.data.get("error") or message,
@@ -172,75 +186,6 @@ def history_entry(event: Envelope, client_id: str) -> JsonObject | None:
         "jobRunId": event.data["run_id"],
         "createdAt": event.at,
     }
-
-
-@dataclass(frozen=True, kw_only=True)
-class AppFilter:
-    """Which apps to list; what is empty selects all.
-
-    Attributes:
-        text: part of an id, name, description or URL, ignoring case.
-        tags: `key:value` or a key alone; an app must have every one of them, ignoring case.
-        statuses: any of these ingestion statuses.
-    """
-
-    text: str = ""
-    tags: Sequence[str] = ()
-    statuses: Sequence[str] = ()
-
-
-_HAS_TEXT = """(
-    strpos(lower(id), lower(%(text)s)) > 0
-    OR strpos(lower(name), lower(%(text)s)) > 0
-    OR strpos(lower(description), lower(%(text)s)) > 0
-    OR strpos(lower(repo_url), lower(%(text)s)) > 0
-)"""
-
-_HAS_TAGS = """NOT EXISTS (
-    SELECT 1 FROM unnest(%(tags)s::text[]) AS wanted
-    WHERE NOT EXISTS (
-        SELECT 1 FROM jsonb_array_elements(tags) AS tag
-        WHERE lower(wanted) IN
-            (lower(tag ->> 'key'), lower((tag ->> 'key') || ':' || (tag ->> 'value')))
-    )
-)"""
-
-_HAS_STATUS = "ingest_status = ANY(%(statuses)s)"
-
-
-async def list_apps(
-    connection: Connection, apps: AppFilter, limit: int | None, offset: int
-) -> tuple[list[RepositoryRow], int]:
-    """Return a page of apps, ordered bytewise by id, and how many there are in all."""
-    where = _where(apps)
-    values = {
-        "text": apps.text,
-        "tags": list(apps.tags),
-        "statuses": list(apps.statuses),
-    }
-    page = f"""
-        SELECT * FROM repositories {where}
-        ORDER BY id COLLATE "C" LIMIT %(limit)s OFFSET %(offset)s
-    """
-    place = {"limit": limit, "offset": offset}
-    rows = await read_rows(connection, RepositoryRow, page, {**values, **place})
-    if limit is None and not offset:
-        return rows, len(rows)
-    count = f"SELECT count(*) FROM repositories {where}"
-    return rows, await read_value(connection, int, count, values)
-
-
-def _where(apps: AppFilter) -> str:
-    conditions: list[str] = []
-    if apps.text:
-        conditions.append(_HAS_TEXT)
-    if apps.tags:
-        conditions.append(_HAS_TAGS)
-    if apps.statuses:
-        conditions.append(_HAS_STATUS)
-    if not conditions:
-        return ""
-    return f"WHERE {' AND '.join(conditions)}"
 
 
 async def by_client_id(connection: Connection, client_id: str) -> RepositoryRow | None:

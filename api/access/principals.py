@@ -7,11 +7,10 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from api.access.hosts import is_loopback
+from api.access.origins import Origins
 
 logger = logging.getLogger(__name__)
 
@@ -89,18 +88,31 @@ _ROLES = {"read": False, "write": True}
 
 
 def principal_of(
-    connection: HTTPConnection, tokens: Tokens | None, *, to_write: bool
+    connection: HTTPConnection,
+    tokens: Tokens | None,
+    origins: Origins,
+    *,
+    to_write: bool,
 ) -> str:
     """Return who asks.
 
+    Args:
+        connection: the request.
+        tokens: None for an open API.
+        origins: the pages from elsewhere that may use the API.
+        to_write: whether more than reading is asked for.
+
     Raises:
         UnauthenticatedError: no token, or an unknown one.
-        ForbiddenError: the token only allows reading; or, without tokens, a web page from elsewhere
-            asks.
+        ForbiddenError: the token only allows reading; or a web page from elsewhere asks, without
+            tokens or over a WebSocket.
     """
     if tokens is None:
-        _refuse_foreign_pages(connection)
+        _refuse_foreign_pages(connection, origins)
         return ANONYMOUS
+    if connection.scope["type"] == "websocket":
+        # Over HTTP browsers hide the answer from such a page. Here they leave that to us.
+        _refuse_foreign_pages(connection, origins)
     authorization = header(connection, b"authorization") or ""
     scheme, _, given = authorization.partition(" ")
     if scheme.lower() != "bearer":
@@ -137,27 +149,16 @@ def header(connection: HTTPConnection, name: bytes) -> str | None:
     return None
 
 
-def _refuse_foreign_pages(connection: HTTPConnection) -> None:
-    """Keep web pages from elsewhere from using an open API through somebody's browser.
-
-    An open API is for its own machine.
-    """
+def _refuse_foreign_pages(connection: HTTPConnection, origins: Origins) -> None:
+    """Keep web pages from elsewhere from using an API through somebody's browser."""
     origin = header(connection, b"origin")
     if origin is None:
         return
-    if not _is_own_page(origin, header(connection, b"host")):
+    if not origins.accept_page(origin, header(connection, b"host")):
         raise ForbiddenError(
-            f"pages from {origin} may not use this API while it is open;"
-            " start it with --tokens-file"
+            f"pages from {origin} may not use this API;"
+            f" let the operator give --cors-origin {origin}"
         )
-
-
-def _is_own_page(origin: str, host: str | None) -> bool:
-    try:
-        page = urlsplit(origin)
-    except ValueError:  # It is no address: `http://[`.
-        return False
-    return page.netloc == host or is_loopback(page.hostname or "")
 
 
 class UnauthenticatedError(Exception):

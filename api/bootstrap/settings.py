@@ -1,9 +1,10 @@
 """What an operator decides, read by the command line and passed down."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.access.hosts import Hosts
+from api.access.origins import Origins
 from api.access.principals import Tokens
 from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
@@ -28,6 +29,7 @@ class Settings:
         logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
         hosts: the names by which the API may be called; None for any.
+        origins: the web pages from elsewhere that may use the API.
         sealing: how this process seals the log; None leaves that to others.
         subject_key: file of the master key of personal data; None means `subjects.key` in the data
             directory.
@@ -39,6 +41,7 @@ class Settings:
     archive: Path | None = None
     tokens: Tokens | None = None
     hosts: Hosts | None = None
+    origins: Origins = field(default_factory=Origins)
     local_repositories: bool = True
     logs_store: str | None = None
     sealing: Sealing | None = None

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from api.access.hosts import Hosts, check_open, is_loopback
+from api.access.origins import Origins
 from api.access.principals import Tokens, read_tokens
 from api.bootstrap.handler_packages import handler_packages
 from api.bootstrap.handler_settings import handler_settings, local_repositories
@@ -20,7 +21,7 @@ from api.bootstrap.settings import Settings
 from api.cli import log, seal, subjects
 from api.cli.demo import run_demo
 from api.cli.events import events_app
-from api.cli.opening import archive_directory, database, keyed
+from api.cli.opening import archive_directory, check_logs_store, database, keyed
 from api.cli.options import (
     DatabaseOptions,
     KeyOptions,
@@ -29,7 +30,6 @@ from api.cli.options import (
     SubjectKey,
     TokensFile,
     WorkOptions,
-    check_logs_store,
     command,
     failure,
     read,
@@ -74,6 +74,7 @@ def up(
     # Before anything starts that would fail by them.
     tokens = _tokens(tokens_file)
     _hosts(listening, tokens)
+    _origins(listening, tokens)
     read(lambda: handler_packages(working.handlers, working.commands))
     with database(storage) as (directory, _):
         read(lambda: handler_settings(os.environ, directory))
@@ -82,6 +83,7 @@ def up(
         given = {
             "HOST": listening.host,
             "ALLOWED_HOSTS": " ".join(listening.allowed_host or ()),
+            "CORS_ORIGINS": " ".join(listening.cors_origin or ()),
             "INSECURE": listening.insecure,
             "DATA_DIR": directory,
             "DATABASE_URL": storage.database_url,
@@ -118,6 +120,7 @@ def serve_command(
     check_logs_store(storage.logs_store, to_write=False)
     tokens = _tokens(tokens_file)
     hosts = _hosts(listening, tokens)
+    origins = _origins(listening, tokens)
     if tokens is None and not is_loopback(listening.host):
         logger.warning(_OPEN_TO_OTHERS, listening.host)
     local = read(lambda: local_repositories(os.environ))
@@ -129,6 +132,7 @@ def serve_command(
             archive=archive_directory(directory, storage.archive),
             tokens=tokens,
             hosts=hosts,
+            origins=origins,
             local_repositories=bool(local),
             logs_store=storage.logs_store,
             sealing=sealing(directory, keys),
@@ -153,6 +157,12 @@ def _hosts(listening: ListeningOptions, tokens: Tokens | None) -> Hosts | None:
     elif not listening.allowed_host:
         return None
     return read(lambda: Hosts(listening.host, listening.allowed_host or ()))
+
+
+def _origins(listening: ListeningOptions, tokens: Tokens | None) -> Origins:
+    """Return which pages from elsewhere may use the API."""
+    listed = listening.cors_origin or ()
+    return read(lambda: Origins(listed, open_api=tokens is None))
 
 
 _OPEN_TO_OTHERS = (

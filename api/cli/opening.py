@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 
+from api.bootstrap.log_stores import check_log_store
 from api.bootstrap.settings import Settings
 from api.cli.options import DatabaseOptions, KeyedLogOptions, LogOptions, failure
 from api.embedded.cluster import EmbeddedPostgresError
@@ -18,6 +19,7 @@ from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.subject_keys import check
 from migrations import runner
+from worker.logs.object_store import LogStoreError
 
 MINIMUM_SERVER = 150_000
 """PostgreSQL 15, as libpq counts versions."""
@@ -138,3 +140,17 @@ def _default_data_dir() -> Path:
     if given:
         return Path(given) / "apphub-jobs"
     return Path.home() / ".local" / "share" / "apphub-jobs"
+
+
+def check_logs_store(url: str | None, *, to_write: bool) -> None:
+    """Find out before anything starts whether the store of run logs can be used."""
+    if url is None:
+        return
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
+        endpoint = os.environ.get(name, "http://")
+        if not endpoint.startswith(("http://", "https://")):
+            raise failure(f"{name} is no URL: it must begin with https:// or http://")
+    try:
+        check_log_store(url, to_write=to_write)
+    except LogStoreError as error:
+        raise failure(error) from None

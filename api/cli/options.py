@@ -1,6 +1,5 @@
 """What the commands take, said once: groups of options, and how a command asks for them."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
@@ -9,9 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-
-from api.bootstrap.log_stores import check_log_store
-from worker.logs.object_store import LogStoreError
 
 T = TypeVar("T")
 
@@ -159,6 +155,15 @@ class ListeningOptions:
             " and localhost; may be given several times.",
         ),
     ] = None
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="APPHUB_CORS_ORIGINS",
+            help="A web page's origin, such as https://apphub.example, that may use the API"
+            " from a browser; may be given several times; * for all, with --tokens-file."
+            " Without tokens those of this machine may, too.",
+        ),
+    ] = None
     insecure: Annotated[
         bool,
         typer.Option(
@@ -277,20 +282,6 @@ def read(reader: Callable[[], T]) -> T:
     try:
         return reader()
     except (OSError, ValueError) as error:
-        raise failure(error) from None
-
-
-def check_logs_store(url: str | None, *, to_write: bool) -> None:
-    """Find out before anything starts whether the store of run logs can be used."""
-    if url is None:
-        return
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
-        endpoint = os.environ.get(name, "http://")
-        if not endpoint.startswith(("http://", "https://")):
-            raise failure(f"{name} is no URL: it must begin with https:// or http://")
-    try:
-        check_log_store(url, to_write=to_write)
-    except LogStoreError as error:
         raise failure(error) from None
 
 

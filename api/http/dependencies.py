@@ -51,13 +51,14 @@ async def _quarantine(service: ServiceDep) -> Quarantine:
 
 
 async def _reader(request: Request, service: ServiceDep) -> str:
-    return principal_of(request, service.settings.tokens, to_write=False)
+    settings = service.settings
+    return principal_of(request, settings.tokens, settings.origins, to_write=False)
 
 
 def origin_of(request: HTTPConnection) -> Origin:
     """Name who asks as the actor, and the request as the cause of all that follows."""
-    tokens = service_of(request).settings.tokens
-    actor = principal_of(request, tokens, to_write=True)
+    settings = service_of(request).settings
+    actor = principal_of(request, settings.tokens, settings.origins, to_write=True)
     return Origin(actor, causation_id=uuid4())
 
 
@@ -77,26 +78,30 @@ RunsLimit = Annotated[int, Query(ge=1, le=50)]
 
 async def _statuses(
     status: Annotated[
-        str | None, Query(description="one status, or several with commas")
+        str | None,
+        Query(description="one status, or several with commas or blanks between them"),
     ] = None,
 ) -> list[str]:
-    return statuses_of(status or "", STATUSES)
+    return known_parts(status, STATUSES, "status")
 
 
 def parts_of(text: str) -> list[str]:
-    """Return what a text names between commas."""
-    parts = [part.strip() for part in text.split(",")]
-    return [part for part in parts if part]
+    """Return what a text names between commas and blanks."""
+    return text.replace(",", " ").split()
 
 
-def statuses_of(text: str, known: Sequence[str]) -> list[str]:
-    """Return the statuses that a text names, or raise InvalidInputError if one is unknown."""
-    wanted = parts_of(text)
+def known_parts(text: str | None, known: Sequence[str], field: str) -> list[str]:
+    """Return which of the known words a query parameter names, in any case, each once.
+
+    Raises:
+        InvalidInputError: it names another one.
+    """
+    wanted = dict.fromkeys(part.lower() for part in parts_of(text or ""))
     for part in wanted:
         if part not in known:
-            message = f"unknown status {part!r}; there are {', '.join(known)}"
-            raise InvalidInputError([Issue("/status", message, "enum")])
-    return wanted
+            message = f"unknown {field} {part!r}; there are {', '.join(known)}"
+            raise InvalidInputError([Issue(f"/{field}", message, "enum")])
+    return list(wanted)
 
 
 def idempotency_key(given: str | None) -> str | None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from http import HTTPMethod
 from typing import Any, cast
 
 import psycopg
@@ -10,9 +9,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match
 
 from api.access.principals import ForbiddenError, UnauthenticatedError
+from api.http.around.heads import allowed_methods
 from api.http.json_answer import JsonAnswer, bounded
 from domain.errors import (
     ConflictError,
@@ -246,28 +245,10 @@ async def _http(request: Request, error: Exception) -> JsonAnswer:
     code = _HTTP_CODES.get(status, "http_error")
     headers = dict(known.headers or {})
     if code == "method_not_allowed":
-        methods = _allowed_methods(request)
+        methods = allowed_methods(request)
         headers["Allow"] = ", ".join(sorted(methods))
     message = str(known.detail).lower()
     return failure(status, code, message, headers)
-
-
-def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods that some route of the path takes.
-
-    The framework names those of the first route only.
-    """
-    return [method.value for method in HTTPMethod if _some_route_takes(request, method)]
-
-
-def _some_route_takes(request: Request, method: HTTPMethod) -> bool:
-    scope = {key: request.scope[key] for key in ("type", "path", "root_path")}
-    scope["method"] = method.value
-    for route in request.app.routes:
-        match, _ = route.matches(scope)
-        if match is Match.FULL:
-            return True
-    return False
 
 
 async def _internal(_: Request, error: Exception) -> JsonAnswer:

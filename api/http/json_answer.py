@@ -7,10 +7,13 @@ import orjson
 from starlette.responses import Response
 
 from domain.errors import Issue
-from domain.json_values import Json
+from domain.json_values import Json, JsonObject
 from domain.schema.dialects import shortened
 
 _CONTENT_TYPE = (b"content-type", b"application/json")
+
+NOT_KEPT = {"Cache-Control": "no-store"}
+"""Headers of what grows, or is for the one who asked alone: no browser and no proxy keeps it."""
 
 
 class JsonAnswer(Response):
@@ -39,6 +42,23 @@ def data(value: Json, status: int = 200) -> JsonAnswer:
 def page(items: object, meta: Mapping[str, object]) -> JsonAnswer:
     """Return a success with a list, and where in a longer one that lies."""
     return JsonAnswer({"data": items, "meta": meta})
+
+
+def page_meta(count: int, total: int, limit: int | None, offset: int) -> JsonObject:
+    """Return where a page of so many items lies in a list of which the length is known."""
+    end = offset + count
+    has_more = count > 0 and end < total
+    next_offset: int | None = None
+    if has_more:
+        next_offset = end
+    return {
+        "total": total,
+        "count": count,
+        "limit": limit,
+        "offset": offset,
+        "nextOffset": next_offset,
+        "hasMore": has_more,
+    }
 
 
 MAX_ISSUES = 100

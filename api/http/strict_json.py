@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access.principals import header, principal_of
-from api.http.dependencies import service_of
+from api.access.principals import header
+from api.http.dependencies import origin_of
 from api.http.errors import UnsupportedMediaTypeError, failure
 from api.http.limits import MAX_BODY_BYTES
 from domain.errors import InvalidInputError, Issue
@@ -87,9 +87,7 @@ class StrictJsonRoute(APIRoute):
         async def handle_parsed(request: Request) -> Response:
             # Strangers' bodies are not even looked at; all that takes a body writes.
             if takes_body:
-                principal_of(
-                    request, service_of(request).settings.tokens, to_write=True
-                )
+                origin_of(request)
                 request = _ParsedRequest(request.scope, request.receive)
                 await request.parse()
             return await handle(request)

@@ -1,21 +1,17 @@
 """`/apps`: the catalog, whose apps the built-in jobs ingest and build."""
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
 
 from api.http.dependencies import (
-    MAX_SEARCH,
     ConnectionDep,
     MayRead,
     Offset,
     OriginDep,
     ServiceDep,
-    parts_of,
-    statuses_of,
-    storable,
 )
-from api.http.json_answer import JsonAnswer, data, page
+from api.http.json_answer import JsonAnswer, data, page, page_meta
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Page, failures
 from api.shapes.catalog import (
@@ -27,57 +23,16 @@ from api.shapes.catalog import (
     IngestionEvent,
 )
 from domain.catalog.build import Wanted
-from domain.catalog.repository_state import IngestStatus
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.identifiers import repository_id
 from domain.json_values import Json, JsonObject
 from projections import builds, repositories
-from projections.repositories import AppFilter, RepositoryRow
+from projections.repositories import RepositoryRow
 from projections.rows import Connection
 
 router = APIRouter(prefix="/apps", route_class=StrictJsonRoute, tags=["apps"])
 
 Limit = Annotated[int, Query(ge=1, le=100)]
-
-
-@router.get(
-    "",
-    response_model=Page[list[AppShape], CountedPageMeta],
-    responses=failures(400),
-    dependencies=[MayRead],
-)
-async def list_apps(  # noqa: PLR0913 - one for each query parameter
-    connection: ConnectionDep,
-    service: ServiceDep,
-    q: Annotated[
-        str,
-        Query(
-            max_length=MAX_SEARCH, description="part of id, name, description or URL"
-        ),
-    ] = "",
-    tags: Annotated[
-        str,
-        Query(
-            max_length=2_000, description="`key:value` or `key`, several with commas"
-        ),
-    ] = "",
-    status: Annotated[
-        str, Query(description="one ingestion status, or several with commas")
-    ] = "",
-    limit: Annotated[
-        int | None, Query(ge=1, le=100, description="all if left out")
-    ] = None,
-    offset: Offset = 0,
-) -> JsonAnswer:
-    """List apps, ordered by id."""
-    wanted = AppFilter(
-        text=storable(q, "/q"),
-        tags=parts_of(storable(tags, "/tags")),
-        statuses=statuses_of(status, get_args(IngestStatus)),
-    )
-    rows, total = await repositories.list_apps(connection, wanted, limit, offset)
-    shown = await service.views.apps(connection, rows)
-    return _page(shown, total, limit, offset)
 
 
 @router.post(
@@ -207,21 +162,5 @@ def _app_not_found() -> NotFoundError:
     return NotFoundError("app_not_found", "app not found")
 
 
-def _page(
-    items: list[JsonObject], total: int, limit: int | None, offset: int
-) -> JsonAnswer:
-    count = len(items)
-    end = offset + count
-    has_more = count > 0 and end < total
-    next_offset: int | None = None
-    if has_more:
-        next_offset = end
-    meta = {
-        "total": total,
-        "count": count,
-        "limit": limit,
-        "offset": offset,
-        "nextOffset": next_offset,
-        "hasMore": has_more,
-    }
-    return page(items, meta)
+def _page(items: list[JsonObject], total: int, limit: int, offset: int) -> JsonAnswer:
+    return page(items, page_meta(len(items), total, limit, offset))

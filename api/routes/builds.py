@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from api.bootstrap.service import Service
 from api.http.dependencies import MayRead, OriginDep, ServiceDep
-from api.http.json_answer import JsonAnswer, data
+from api.http.json_answer import NOT_KEPT, JsonAnswer, data
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, failures
 from api.shapes.catalog import BuildLog, BuildShape
@@ -41,7 +41,10 @@ async def get_build_logs(
         return Response(
             log,
             media_type="text/plain; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+            headers={
+                **NOT_KEPT,
+                "Content-Disposition": f'attachment; filename="{name}"',
+            },
         )
     shown: JsonObject = {
         "id": build["id"],

@@ -1,9 +1,9 @@
 """`/job-runs`: lists, single runs, their events, attempts and logs, cancel and retry."""
 
+from dataclasses import replace
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from api.bootstrap.service import Service
@@ -19,11 +19,13 @@ from api.http.dependencies import (
     RunsLimit,
     ServiceDep,
     StatusesDep,
+    known_parts,
+    parts_of,
     run_id_of,
     run_not_found,
     storable,
 )
-from api.http.json_answer import JsonAnswer, data, page
+from api.http.json_answer import NOT_KEPT, JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, run_in
 from api.routes.launches import row_of
@@ -38,19 +40,39 @@ from api.shapes.runs import (
     RunPageMeta,
     RunWithJob,
 )
-from api.views.runs import Present, meta_of, view, with_jobs
+from api.views.runs import Present, jobs_wanted, meta_of, view, with_jobs
 from domain.errors import NotFoundError
+from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_values import FINAL, STATUSES
 from domain.json_values import JsonObject
 from eventlog.history.as_of import opened
-from projections import job_definitions, job_runs
+from projections import job_runs
 from projections.envelope import Envelope
 from projections.job_runs import RunRow
-from projections.rows import Connection
 from projections.runs.attempts import attempts
 from projections.runs.filter import RunFilter
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
+
+Jobs = Annotated[
+    str | None,
+    Query(description="a job's slug, or several with commas or blanks between them"),
+]
+
+
+async def _runtimes(
+    runtime: Annotated[
+        str | None,
+        Query(
+            description="only runs of jobs for this runtime,"
+            " or for several with commas or blanks between them"
+        ),
+    ] = None,
+) -> list[str]:
+    return known_parts(runtime, RUNTIMES, "runtime")
+
+
+RuntimesDep = Annotated[list[str], Depends(_runtimes)]
 
 
 @router.get(
@@ -65,7 +87,8 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     quarantine: QuarantineDep,
     statuses: StatusesDep,
     as_of: AsOfDep,
-    job: Annotated[str | None, Query(description="a job's slug")] = None,
+    runtimes: RuntimesDep,
+    job: Jobs = None,
     search: Annotated[str | None, Query(max_length=MAX_SEARCH)] = None,
     limit: RunsLimit = 25,
     offset: Offset = 0,
@@ -74,20 +97,21 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     ] = None,
 ) -> JsonAnswer:
     """List runs of all jobs, newest first."""
-    definition_id, known = await _definition_id(connection, job)
     before: int | None = None
     if cursor is not None:
         before = position_of(cursor)
     wanted = RunFilter(
-        definition_id=definition_id,
         statuses=statuses,
         search=storable(search or "", "/search") or None,
         before_position=before,
     )
+    slugs = parts_of(storable(job or "", "/job"))
     async with view(connection, files, as_of) as seen:
+        jobs = await jobs_wanted(seen, slugs, runtimes)
         runs: list[RunRow] = []
         has_more = False
-        if known:
+        if jobs is None or jobs:
+            wanted = replace(wanted, definition_ids=jobs or ())
             runs, has_more = await seen.runs(wanted, limit, offset)
         items = await with_jobs(seen, runs, quarantine)
         meta = {
@@ -113,14 +137,16 @@ async def count_runs(
     connection: ConnectionDep,
     files: FilesDep,
     as_of: AsOfDep,
-    job: Annotated[str | None, Query(description="a job's slug")] = None,
+    runtimes: RuntimesDep,
+    job: Jobs = None,
 ) -> JsonAnswer:
     """Count the runs in each status."""
-    definition_id, known = await _definition_id(connection, job)
+    slugs = parts_of(storable(job or "", "/job"))
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     async with opened(connection, files, as_of) as past:
-        if known:
-            counts = await past.counts(definition_id)
+        jobs = await jobs_wanted(past, slugs, runtimes)
+        if jobs is None or jobs:
+            counts = await past.counts(jobs)
         meta: JsonObject = {"position": past.position}
         if as_of is not None:
             meta |= meta_of(past)
@@ -241,7 +267,9 @@ async def get_run_logs(
         text = await service.run_logs.follow(known_id, wanted, offset, is_over)
     else:
         text = await service.run_logs.read(known_id, wanted, offset)
-    return StreamingResponse(text, media_type="text/plain; charset=utf-8")
+    return StreamingResponse(
+        text, media_type="text/plain; charset=utf-8", headers=NOT_KEPT
+    )
 
 
 async def _history(service: Service, run_id: str) -> list[Envelope]:
@@ -254,18 +282,3 @@ async def _history(service: Service, run_id: str) -> list[Envelope]:
 async def _read_run(service: Service, run_id: str) -> RunRow:
     async with service.pool.connection() as connection:
         return await run_in(Present(connection), run_id)
-
-
-async def _definition_id(
-    connection: Connection, slug: str | None
-) -> tuple[UUID | None, bool]:
-    """Return the id of the job whose runs are wanted, None for all, and whether there is such."""
-    if slug is None:
-        return None, True
-    slug = storable(slug, "/job")
-    if not slug.isascii():
-        return None, False
-    definition = await job_definitions.by_slug(connection, slug)
-    if definition is None:
-        return None, False
-    return UUID(definition["id"]), True

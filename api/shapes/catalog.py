@@ -1,14 +1,23 @@
 """The shapes of the catalog's answers, for OpenAPI: apps and builds."""
 
+import posixpath
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    StringConstraints,
+)
 
 from api.shapes.base import Shape
-from api.shapes.fields import Name, _Body
+from api.shapes.fields import _Body
 from domain.catalog.app import App, MetadataStrategy
 from domain.catalog.build import Wanted
+from domain.catalog.repository_state import IngestStatus
 
 
 class TagShape(Shape):
@@ -73,7 +82,7 @@ class AppShape(Shape):
     dockerfile_path: str
     updated_at: AwareDatetime
     tags: list[TagShape]
-    ingest_status: Literal["seed", "pending", "processing", "ready", "failed"]
+    ingest_status: IngestStatus
     ingest_error: str | None
     ingest_attempts: int
     latest_build: BuildShape | None
@@ -86,7 +95,7 @@ class AppShape(Shape):
 class IngestionEvent(Shape):
     """A step of an app's ingestion."""
 
-    id: str
+    id: int = Field(description="the event's place in the log")
     repository_id: str
     status: str
     message: str
@@ -97,20 +106,24 @@ class IngestionEvent(Shape):
     created_at: AwareDatetime
 
 
+_Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
+"""A text without the blanks that people leave around what they type."""
+
+
 class TagBody(_Body):
     """A tag."""
 
-    key: Annotated[str, Field(min_length=1, max_length=100)]
-    value: Annotated[str, Field(min_length=1, max_length=200)]
+    key: Annotated[_Trimmed, Field(min_length=1, max_length=100)]
+    value: Annotated[_Trimmed, Field(min_length=1, max_length=200)]
 
 
 _SCHEMES = frozenset({"file", "http", "https", "git", "ssh"})
 
 
 def _repo_url(value: str) -> str:
-    if not value.isprintable() or value != value.strip():
+    if not value.isprintable():
         # `urlsplit` passes over them, git does not.
-        raise ValueError("must hold no control characters and no spaces around it")
+        raise ValueError("must hold no control characters")
     if value.startswith("/"):
         return value
     parts = urlsplit(value)
@@ -154,23 +167,41 @@ _ODD = (*" ~^:?*[\\", "..", "@{")
 """What no part of a name may be."""
 
 
+def _path_inside(value: str) -> str:
+    path = posixpath.normpath(value)
+    if path.startswith(("/", "../")) or path in {".", ".."}:
+        raise ValueError("must be the path of a file inside the repository")
+    return path
+
+
+def _absent_if_blank(value: object) -> object:
+    if isinstance(value, str):
+        return value.strip() or None
+    return value
+
+
 class AppBody(_Body):
     """An app to add to the catalog."""
 
     id: Annotated[
-        str,
+        _Trimmed,
         Field(
             pattern=r"^[^\s/\x00-\x1f\x7f?#][^/\x00-\x1f\x7f?#]*$",
             min_length=1,
             max_length=100,
         ),
     ]
-    name: Name
-    description: Annotated[str, Field(max_length=10_000)] | None = None
+    name: Annotated[_Trimmed, Field(min_length=1, max_length=200)]
+    description: Annotated[_Trimmed, Field(max_length=10_000)] | None = None
     repo_url: Annotated[
-        str, Field(min_length=1, max_length=2_000), AfterValidator(_repo_url)
+        _Trimmed, Field(min_length=1, max_length=2_000), AfterValidator(_repo_url)
     ]
-    dockerfile_path: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    dockerfile_path: (
+        Annotated[
+            _Trimmed, Field(min_length=1, max_length=500), AfterValidator(_path_inside)
+        ]
+        | None
+    ) = None
     tags: Annotated[list[TagBody], Field(max_length=100)] | None = None
     metadata_strategy: Annotated[
         MetadataStrategy | None,
@@ -193,14 +224,16 @@ class AppBody(_Body):
         )
 
 
-GitName = Annotated[str, Field(min_length=1, max_length=250), AfterValidator(_git_name)]
+GitName = Annotated[str, Field(max_length=250), AfterValidator(_git_name)]
+
+_GitNameOrBlank = Annotated[GitName | None, BeforeValidator(_absent_if_blank)]
 
 
 class BuildBody(_Body):
     """What to build; the newest commit of the default branch if nothing is said."""
 
-    branch: GitName | None = None
-    ref: GitName | None = None
+    branch: _GitNameOrBlank = None
+    ref: _GitNameOrBlank = None
 
     def wanted(self) -> Wanted:
         """Return the command's content."""

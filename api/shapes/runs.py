@@ -64,6 +64,7 @@ class JobBrief(Shape):
     name: str
     version: int
     type: str
+    runtime: str
 
 
 class RunWithJob(Shape):

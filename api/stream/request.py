@@ -90,10 +90,8 @@ def _position(text: str | None, path: str) -> int | None:
 
 def _types(text: str) -> frozenset[str] | None:
     found: set[str] = set()
-    for part in text.split(","):
-        pattern = part.strip()
-        if pattern:
-            found.update(_matching(pattern))
+    for pattern in text.replace(",", " ").split():
+        found.update(_matching(pattern))
     if not found:
         return None
     return frozenset(found)

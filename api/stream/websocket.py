@@ -33,7 +33,8 @@ async def stream(websocket: WebSocket) -> None:
     """Send the events that the client wants, until it leaves or falls too far behind."""
     metrics = cast("WebSocketMetrics", websocket.app.state.websockets)
     try:
-        principal_of(websocket, service_of(websocket).settings.tokens, to_write=False)
+        settings = service_of(websocket).settings
+        principal_of(websocket, settings.tokens, settings.origins, to_write=False)
     except (UnauthenticatedError, ForbiddenError) as error:
         metrics.dropped("forbidden")
         await websocket.close(POLICY_VIOLATION, str(error))

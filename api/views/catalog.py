@@ -1,7 +1,7 @@
 """Apps and builds as clients see them: rows with what stands beside them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
@@ -11,10 +11,15 @@ from domain.json_values import JsonObject
 from eventlog.database.connection import borrowed
 from eventlog.history.steps import Step
 from projections import builds, repositories
+from projections.apps import search
+from projections.apps.relevance import relevance
 from projections.builds import BuildRow
 from projections.messages import NOTHING, Beside
 from projections.repositories import RepositoryRow
 from projections.rows import Connection
+
+AT_ONCE = 100
+"""Apps that are read, and held in memory, at a time."""
 
 PATIENCE_S = 1.0
 """How long the stream, with all that it has to tell, waits for the log of one build."""
@@ -60,6 +65,26 @@ class CatalogViews:
             shown.append(app)
         return shown
 
+    async def listed_apps(
+        self, ids: bytes, words: Sequence[str]
+    ) -> AsyncIterator[list[JsonObject]]:
+        """Yield these apps part by part, as clients see them in a list.
+
+        Args:
+            ids: one behind the other, as `search.find` returns them.
+            words: that they were sought by.
+        """
+        at = 0
+        while at < len(ids):
+            wanted = _some(ids, at)
+            async with borrowed(self._pool) as connection:
+                rows = await search.part(connection, wanted)
+                shown = await self.apps(connection, rows)
+            for row, app in zip(rows, shown, strict=True):
+                app["relevance"] = relevance(row, words)
+            yield shown
+            at += len(rows) * search.ID_BYTES
+
     async def app(self, row: RepositoryRow) -> JsonObject:
         """Return one app as clients see it."""
         async with borrowed(self._pool) as connection:
@@ -90,6 +115,13 @@ class CatalogViews:
         rows = list(latest.values())
         [shown] = await self.builds(rows, PATIENCE_S)
         return shown
+
+
+def _some(ids: bytes, at: int) -> list[UUID]:
+    """Return as many of the ids as are looked up at a time."""
+    end = min(len(ids), at + AT_ONCE * search.ID_BYTES)
+    places = range(at, end, search.ID_BYTES)
+    return [UUID(bytes=ids[place : place + search.ID_BYTES]) for place in places]
 
 
 def build_id_of(text: str) -> UUID | None:

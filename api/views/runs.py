@@ -34,6 +34,12 @@ class View(Protocol):
     async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
         """Return those of the definitions that there are."""
 
+    async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
+        """Return the jobs with one of these slugs, ignoring case."""
+
+    async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID] | None:
+        """Return the jobs that are for one of these runtimes, None where all jobs are."""
+
     async def runs(
         self, wanted: RunFilter, limit: int, offset: int
     ) -> tuple[list[RunRow], bool]:
@@ -68,6 +74,14 @@ class Present(View):
         return await rows_by_id(self._connection, job_definitions.TABLE, list(ids))
 
     @override
+    async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
+        return await job_definitions.ids_of(self._connection, slugs)
+
+    @override
+    async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID] | None:
+        return await job_definitions.ids_for(self._connection, runtimes)
+
+    @override
     async def runs(
         self, wanted: RunFilter, limit: int, offset: int
     ) -> tuple[list[RunRow], bool]:
@@ -92,6 +106,26 @@ async def view(
         return
     async with opened(connection, files, as_of) as past:
         yield past
+
+
+async def jobs_wanted(
+    seen: View, slugs: Sequence[str], runtimes: Sequence[str]
+) -> list[UUID] | None:
+    """Return the jobs with one of these slugs and for one of these runtimes, None for all.
+
+    What is empty restricts nothing.
+    """
+    with_slugs: list[UUID] | None = None
+    if slugs:
+        ascii_slugs = [slug for slug in slugs if slug.isascii()]
+        with_slugs = await seen.jobs_with(ascii_slugs)
+    if not runtimes:
+        return with_slugs
+    of_runtimes = await seen.jobs_for(runtimes)
+    if with_slugs is None or of_runtimes is None:
+        return with_slugs if of_runtimes is None else of_runtimes
+    passing = set(of_runtimes)
+    return [job for job in with_slugs if job in passing]
 
 
 def meta_of(seen: View) -> JsonObject:
@@ -137,4 +171,5 @@ def _brief(job: JobDefinitionRow) -> JsonObject:
         "name": job["name"],
         "version": job["version"],
         "type": job["type"],
+        "runtime": job["runtime"],
     }

@@ -24,6 +24,9 @@ from domain.schema.validation import schema_issues
 LAST_VERSION = 2**31 - 1
 """The last one that the tables can hold."""
 
+RUNTIMES = ("python", "node", "docker", "module")
+"""What a definition may say it is for. It is kept as given; the entry point alone decides."""
+
 MAX_KEY_BYTES = 1_000
 """A concurrency key's value as JSON: an index holds it, whose entries end below 2 704 bytes."""
 
@@ -140,17 +143,18 @@ class JobDefinition(Aggregate):
 
         Args:
             changes: the given fields of `Spec`.
-            version: its number, or None for the next one.
+            version: its number; None, or the current one, for the next one.
             now: the database's present.
 
         Raises:
-            InvalidInputError: the version is not above the current one, or the new content is
-                wrong.
+            InvalidInputError: the version is below the current one, or the new content is wrong.
             ConflictError: `no_more_versions`, the current one is the last that there can be.
         """
-        if version is not None and version <= self.current:
-            message = f"must be above the current version, {self.current}"
-            raise InvalidInputError([Issue("/version", message, "exclusiveMinimum")])
+        if version == self.current:  # Clients send back what they were shown.
+            version = None
+        if version is not None and version < self.current:
+            message = f"must not be below the current version, {self.current}"
+            raise InvalidInputError([Issue("/version", message, "minimum")])
         differing = _differing(changes, self.spec)
         if not differing and version is None:
             return

@@ -133,6 +133,16 @@ async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Conne
             yield connection
 
 
+@asynccontextmanager
+async def snapshot(connection: Connection) -> AsyncIterator[None]:
+    """Let all queries meanwhile see the same; the connection must be outside of a transaction."""
+    async with connection.transaction():
+        await connection.execute(
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        )
+        yield
+
+
 async def configure(connection: AsyncConnection[Any]) -> None:
     """Set up a session: UTC, timeouts, and values read as `adapt` says."""
     adapt(connection)

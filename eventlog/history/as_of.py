@@ -14,6 +14,7 @@ from uuid import UUID
 from domain.clock import from_iso, to_iso
 from domain.errors import InvalidInputError, Issue
 from eventlog.database import sql
+from eventlog.database.connection import snapshot
 from eventlog.history.audit import position_before
 from eventlog.history.run_changes import folded, folded_parts, moved_since
 from eventlog.history.unreadable import with_unreadable_head
@@ -44,10 +45,7 @@ async def opened(
     Raises:
         InvalidInputError: that is still to come.
     """
-    async with connection.transaction():
-        await connection.execute(
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        )
+    async with snapshot(connection):
         yield Past(connection, files, await _position(connection, files, as_of))
 
 
@@ -104,7 +102,7 @@ class Past:
         """Return the ids of a page of runs, and one more where more follow."""
         runs = sought.runs
         one_by_one = False
-        if runs.search is not None:
+        if runs.is_sought:
             one_by_one = await starts_many(self._connection, sought.ids)
         then = Then(position=self.position)
         alive = set(past.ALIVE)
@@ -115,11 +113,8 @@ class Past:
         values = past.values_of(then, sought, limit, offset)
         return await read_ids(self._connection, query, values)
 
-    async def counts(self, definition_id: UUID | None) -> dict[str, int]:
-        """Return how many runs there were in each status, of one job or of all."""
-        job_ids = None
-        if definition_id is not None:
-            job_ids = [definition_id]
+    async def counts(self, job_ids: list[UUID] | None) -> dict[str, int]:
+        """Return how many runs there were in each status, of these jobs or of all."""
         then = await self.then(job_ids)
         return await past_counts.counts(self._connection, then)
 
@@ -133,8 +128,24 @@ class Past:
             position=self.position, checkpoint=checkpoint, moved=moved, job_ids=job_ids
         )
 
+    async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
+        """Return the jobs with one of these slugs, ignoring case; that never changes."""
+        return await job_definitions.ids_of(self._connection, slugs)
+
+    async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID]:
+        """Return the jobs that were for one of these runtimes."""
+        changed = await self._changed_since()
+        return await past.jobs_for(self._connection, runtimes, self.position, changed)
+
     async def _jobs_named_like(self, search: str) -> list[UUID]:
         """Return the jobs whose slug or name held this text, in any case."""
+        changed = await self._changed_since()
+        return await past.jobs_named_like(
+            self._connection, search, self.position, changed
+        )
+
+    async def _changed_since(self) -> list[NamedJob]:
+        """Return the jobs that have changed since, as they were."""
         later = await past.jobs_changed_after(self._connection, self.position)
         were = await folded_parts(
             self._connection,
@@ -144,10 +155,7 @@ class Past:
             self.position,
             _named_job,
         )
-        changed = list(were.values())
-        return await past.jobs_named_like(
-            self._connection, search, self.position, changed
-        )
+        return list(were.values())
 
     async def _as_they_were(
         self, table: TableOf[P], rows: Mapping[UUID, P]
@@ -165,7 +173,12 @@ class Past:
 
 
 def _named_job(job: JobDefinitionRow) -> NamedJob:
-    return {"id": job["id"], "slug": job["slug"], "name": job["name"]}
+    return {
+        "id": job["id"],
+        "slug": job["slug"],
+        "name": job["name"],
+        "runtime": job["runtime"],
+    }
 
 
 async def _position(

@@ -101,7 +101,7 @@ class EventFilter:
                 raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
         kind, aggregate_id = _subject(subject)
         return cls(
-            types=[part.strip() for part in types.split(",") if part.strip()],
+            types=types.replace(",", " ").split(),
             kind=kind,
             aggregate_id=aggregate_id,
             actor=actor or None,

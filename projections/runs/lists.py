@@ -45,7 +45,7 @@ def newest_first(runs: RunFilter, *, far: bool = False) -> str:
         far: whether much is to be passed over before the page.
     """
     wanted = ["true", *conditions(runs)]
-    if runs.search is not None:
+    if runs.is_sought:
         wanted.append(MATCHES)
     condition = " AND ".join(wanted)
     columns = "*"
@@ -96,7 +96,7 @@ async def list_runs(
 
 async def _query(connection: Connection, sought: Sought, offset: int) -> str:
     runs = sought.runs
-    if runs.search is None or await starts_many(connection, sought.ids):
+    if not runs.is_sought or await starts_many(connection, sought.ids):
         is_far = offset >= FAR
         return newest_first(runs, far=is_far)
     return newest_found(_statuses(runs), conditions(runs))

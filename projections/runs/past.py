@@ -85,7 +85,7 @@ def jobs_to_search(sought: Sought) -> list[UUID] | None:
     """Return the only jobs whose runs a filter can let pass, or None where it can be any."""
     if sought.runs.definition_id is not None:
         return [sought.runs.definition_id]
-    if sought.runs.search is None or sought.ids != NO_IDS:
+    if not sought.runs.is_sought or sought.ids != NO_IDS:
         return None
     return list(sought.jobs)
 
@@ -114,7 +114,7 @@ def _branches(runs: RunFilter, *, one_by_one: bool) -> list[str]:
     matching = plain
     wanted = plain
     branch = _branch
-    if runs.search is not None:
+    if runs.is_sought:
         matching = f"{plain} AND {MATCHES}"
         if one_by_one:
             wanted = matching
@@ -206,20 +206,22 @@ async def jobs_changed_after(connection: Connection, position: int) -> list[UUID
 
 
 class NamedJob(TypedDict):
-    """What a job was called."""
+    """What a job was called, and what for."""
 
     id: ReadOnly[str]
     slug: ReadOnly[str]
     name: ReadOnly[str]
+    runtime: ReadOnly[str]
 
 
-_NAMED_LIKE_THEN = f"""
+_JOBS_THEN = """
     SELECT id FROM (
-        SELECT id, slug, name FROM job_definitions WHERE position <= %(position)s
+        SELECT id, slug, name, runtime FROM job_definitions WHERE position <= %(position)s
         UNION ALL
-        SELECT * FROM unnest(%(ids)s::uuid[], %(slugs)s::text[], %(names)s::text[])
-    ) AS job (id, slug, name)
-    WHERE {NAMED_LIKE}
+        SELECT * FROM unnest(
+            %(ids)s::uuid[], %(slugs)s::text[], %(names)s::text[], %(runtimes)s::text[]
+        )
+    ) AS job (id, slug, name, runtime)
 """
 
 
@@ -230,11 +232,27 @@ async def jobs_named_like(
 
     Jobs that have changed since are given as they were (`changed`).
     """
-    values = {
-        "search": search,
+    values = {**_values_then(position, changed), "search": search}
+    return await read_ids(connection, f"{_JOBS_THEN} WHERE {NAMED_LIKE}", values)
+
+
+async def jobs_for(
+    connection: Connection,
+    runtimes: Sequence[str],
+    position: int,
+    changed: Sequence[NamedJob],
+) -> list[UUID]:
+    """Return the jobs that were for one of these runtimes at the position."""
+    values = {**_values_then(position, changed), "wanted": list(runtimes)}
+    query = f"{_JOBS_THEN} WHERE runtime = ANY(%(wanted)s)"
+    return await read_ids(connection, query, values)
+
+
+def _values_then(position: int, changed: Sequence[NamedJob]) -> dict[str, object]:
+    return {
         "position": position,
         "ids": [job["id"] for job in changed],
         "slugs": [job["slug"] for job in changed],
         "names": [job["name"] for job in changed],
+        "runtimes": [job["runtime"] for job in changed],
     }
-    return await read_ids(connection, _NAMED_LIKE_THEN, values)

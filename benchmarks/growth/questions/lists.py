@@ -1,7 +1,7 @@
 """Lists and look-ups of jobs, runs and apps, as clients ask for them."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -12,7 +12,8 @@ from domain.quarantine import Quarantine
 from eventlog.history.reader import Reader
 from eventlog.keys.log_files import LogFiles
 from projections import builds, job_definitions, repositories
-from projections.repositories import AppFilter
+from projections.apps import facets, search
+from projections.apps.filter import AppFilter
 from projections.rows import Connection
 from projections.runs import lists
 from projections.runs.filter import RunFilter
@@ -146,7 +147,10 @@ def single_run_questions(
 
 def app_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     async def apps(connection: Connection) -> object:
-        rows, _ = await repositories.list_apps(connection, AppFilter(), None, 0)
+        found = await search.find(connection, AppFilter(), "updated", 100, 0)
+        ids = [UUID(bytes=found[at : at + 16]) for at in range(0, len(found), 16)]
+        await facets.facets(connection, AppFilter())
+        rows = await search.part(connection, ids)
         return await builds.latest(connection, [str(row["id"]) for row in rows])
 
     counted = "meta.total counts the app's builds, off an index"

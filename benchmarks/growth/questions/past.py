@@ -35,7 +35,7 @@ def past_questions(known: Known) -> list[Question]:
     return [
         question("GET /job-runs/counts", lambda past: past.counts(None), None),
         question(
-            "GET /job-runs/counts?job", lambda past: past.counts(known.job_id), None
+            "GET /job-runs/counts?job", lambda past: past.counts([known.job_id]), None
         ),
         question(
             "GET /job-runs/counts?asOf", lambda past: past.counts(None), known.cursor

@@ -26,6 +26,7 @@ def tile(order: int, source: str = "previews-manifest", **fields: Any) -> Json:
     )
     return {
         **empty,
+        "id": order,
         "kind": "image",
         **fields,
         "sortOrder": order,

@@ -108,7 +108,7 @@ def test_a_record_is_what_its_repository_says(
     }
     app["tags"] = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
     build = app.pop("latestBuild")
-    for other in ("repoUrl", "updatedAt"):
+    for other in ("repoUrl", "updatedAt", "relevance"):
         app.pop(other)
     wanted = {**as_given, **case.app, **case.shows}
     if "tags" in case.app and "tags" not in case.shows:

@@ -27,7 +27,8 @@ def test_a_run_is_shown_as_it_was_with_its_job_as_that_was(
     assert set(at_launch) == {"data"}
     assert at_launch["data"]["run"] == first
     assert at_launch["data"]["job"] == {
-        name: story["job"][name] for name in ("id", "slug", "name", "version", "type")
+        name: story["job"][name]
+        for name in ("id", "slug", "name", "version", "type", "runtime")
     }
     canceled = shared.get(path, asOf=story["canceled"])["data"]
     assert (canceled["run"], canceled["job"]["name"]) == (

@@ -82,6 +82,10 @@ class World:
                 or run["job_definition_id"] == str(wanted.definition_id)
             )
             and (
+                not wanted.definition_ids
+                or UUID(str(run["job_definition_id"])) in wanted.definition_ids
+            )
+            and (
                 wanted.before_position is None or _created(run) < wanted.before_position
             )
             and (
@@ -128,7 +132,7 @@ class Asker:
                 assert past.position == question.position
                 question.answers = {
                     "counts": await past.counts(None),
-                    "counts of a job": await past.counts(question.definition_id),
+                    "counts of a job": await past.counts([question.definition_id]),
                     "job": await past.job(question.slug.swapcase()),
                     "runs": [await past.run(run_id) for run_id in question.run_ids],
                     "pages": [await past.runs(*page) for page in question.pages],
@@ -139,10 +143,16 @@ class Asker:
         random = self._random
         one = random.choice(runs)
         definition_id = UUID(str(one["job_definition_id"]))
+        other_job = UUID(str(random.choice(runs)["job_definition_id"]))
+        two_jobs = tuple({definition_id, other_job})
         pages = []
         for _ in range(2):
+            of_one, of_two = random.choice(
+                ((None, ()), (None, ()), (definition_id, ()), (None, two_jobs))
+            )
             wanted = RunFilter(
-                definition_id=definition_id if random.random() < 0.3 else None,
+                definition_id=of_one,
+                definition_ids=of_two,
                 statuses=random.sample(STATUSES, random.choice((0, 1, 1, 2, 3, 6))),
                 search=self._search(runs) if random.random() < 0.3 else None,
                 before_position=random.choice(runs)["created_position"]

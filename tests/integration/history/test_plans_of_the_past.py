@@ -67,7 +67,7 @@ def _questions(job_id: UUID, run_id: UUID) -> dict[str, Ask]:
         "run": lambda past: past.run(run_id),
         "job": lambda past: past.job("job-7"),
         "counts": lambda past: past.counts(None),
-        "counts of a job": lambda past: past.counts(job_id),
+        "counts of a job": lambda past: past.counts([job_id]),
     }
 
 

@@ -62,7 +62,7 @@ FOUND = Ingested(
     description="The shop",
     dockerfile_path="docker/Dockerfile",
     tags=[{"key": "framework", "value": "vue"}],
-    preview_tiles=[{"kind": "image"}],
+    preview_tiles=[{"kind": "image"}, {"kind": "gif"}],
 )
 
 
@@ -179,7 +179,7 @@ FINDINGS: JsonObject = {
     "description": "The shop",
     "dockerfilePath": "docker/Dockerfile",
     "tags": [{"key": "framework", "value": "vue"}],
-    "previewTiles": [{"kind": "image"}],
+    "previewTiles": [{"id": 0, "kind": "image"}, {"id": 1, "kind": "gif"}],
 }
 
 REPOSITORY_STEPS: list[JsonObject] = [
@@ -248,9 +248,7 @@ def test_each_step_of_an_ingestion_is_in_its_history() -> None:
     assert [tuple(one[name] for name in names) for one in entries] == HISTORY
     assert [one["createdAt"] for one in entries] == [event.at for event in told]
     assert {one["repositoryId"] for one in entries} == {"Shop"}
-    assert [one["id"] for one in entries] == [
-        event.present()["eventId"] for event in told
-    ]
+    assert [one["id"] for one in entries] == [event.position for event in told]
 
 
 def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None:

@@ -100,6 +100,11 @@ def test_other_fields_are_checked_too(shared: SharedApi) -> None:
         ({"name": ""}, "/name"),
         ({"description": 5}, "/description"),
         ({"dockerfilePath": ""}, "/dockerfilePath"),
+        ({"dockerfilePath": " "}, "/dockerfilePath"),
+        ({"dockerfilePath": "/etc/Dockerfile"}, "/dockerfilePath"),
+        ({"dockerfilePath": "a/../../Dockerfile"}, "/dockerfilePath"),
+        ({"name": " "}, "/name"),
+        ({"tags": [{"key": " ", "value": "x"}]}, "/tags/0/key"),
         ({"tags": {"team": "x"}}, "/tags"),
         ({"tags": ["team:x"]}, "/tags/0"),
         (
@@ -113,6 +118,27 @@ def test_other_fields_are_checked_too(shared: SharedApi) -> None:
         answer = shared.client.post("/apps", json=app_body(**fields))
         assert [issue["path"] for issue in issues_of(answer)] == [path], fields
     assert shared.count_events() == before
+
+
+def test_blanks_and_detours_in_what_an_author_types_do_not_count(
+    shared: SharedApi,
+) -> None:
+    app_id = unique("app")
+    app = add(
+        shared,
+        id=f" {app_id}\t",
+        name="  My app ",
+        description="\nWhat it does\n",
+        dockerfilePath=" ./backend//x/../Dockerfile",
+        tags=[{"key": " team ", "value": "\tblue "}],
+    )
+    assert (app["id"], app["name"], app["description"]) == (
+        app_id,
+        "My app",
+        "What it does",
+    )
+    assert app["dockerfilePath"] == "backend/Dockerfile"
+    assert app["tags"] == [{"key": "team", "value": "blue"}]
 
 
 def test_an_app_s_id_is_taken_once(shared: SharedApi) -> None:
@@ -134,12 +160,13 @@ def test_an_app_s_id_is_taken_once(shared: SharedApi) -> None:
     assert len(ingestions(shared, app_id)) == 1
 
 
-def test_the_list_holds_every_app_by_id(shared: SharedApi) -> None:
-    for app_id in ("list-b", "list_a", "Ünï", "list-B", "0 spaces are fine"):
+def test_the_list_holds_every_app_the_newest_first(shared: SharedApi) -> None:
+    added = ["list-b", "list_a", "Ünï", "list-B", "0 spaces are fine"]
+    for app_id in added:
         add(shared, id=app_id)
     ids = [app["id"] for app in shared.get("/apps")["data"]]
-    assert ids == sorted(ids)
-    assert {"list-b", "list_a", "Ünï", "list-B", "0 spaces are fine"} <= set(ids)
+    assert ids[: len(added)] == added[::-1]
+    assert len(ids) == len(set(ids)) == shared.get("/apps", limit=1)["total"]
     assert (
         shared.get("/apps/0%20spaces%20are%20fine")["data"]["id"] == "0 spaces are fine"
     )
@@ -151,6 +178,13 @@ def test_the_history_tells_each_step_newest_first(shared: SharedApi) -> None:
     [run] = ingestions(shared, app["id"])
     [step] = shared.get(f"/apps/{app['id']}/history")["data"]
     moment(step["createdAt"])
+    [event] = shared.rows(
+        "SELECT notification_id AS position FROM jobs_events WHERE originator_id ="
+        " (SELECT aggregate_id FROM repositories WHERE id = %s)"
+        " AND topic = 'repository.ingestion_requested'",
+        app["id"],
+    )
+    assert step["id"] == event["position"]
     assert step == {
         "id": step["id"],
         "repositoryId": app["id"],

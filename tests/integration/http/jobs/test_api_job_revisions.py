@@ -51,15 +51,21 @@ def test_a_patch_changes_what_it_names_and_makes_a_new_version(
     assert shared.get(f"/jobs/{job['slug']}")["data"]["job"] == job
 
 
-def test_a_patch_may_name_any_higher_version_but_no_other(shared: SharedApi) -> None:
+def test_a_patch_may_name_the_current_version_or_any_higher_one(
+    shared: SharedApi,
+) -> None:
     slug = shared.register(version=3)["slug"]
-    for version in (3, 2, 1):
+    for version in (2, 1):
         [issue] = issues_of(
             shared.client.patch(
                 f"/jobs/{slug}", json={"name": "Other", "version": version}
             )
         )
         assert issue["path"] == "/version"
+    unchanged = shared.client.patch(f"/jobs/{slug}", json={"version": 3})
+    assert unchanged.json()["data"]["version"] == 3
+    shown = shared.client.patch(f"/jobs/{slug}", json={"name": "New", "version": 3})
+    assert shown.json()["data"]["version"] == 4
     answer = shared.client.patch(f"/jobs/{slug}", json={"name": "Other", "version": 10})
     assert answer.json()["data"]["version"] == 10
     assert (

@@ -86,7 +86,14 @@ def test_pages_have_25_runs_of_all_jobs_unless_told_otherwise(
     )
     assert page["data"][0]["run"] == other
     assert set(page["data"][0]) == {"run", "job"}
-    assert set(page["data"][0]["job"]) == {"id", "slug", "name", "version", "type"}
+    assert set(page["data"][0]["job"]) == {
+        "id",
+        "slug",
+        "name",
+        "version",
+        "type",
+        "runtime",
+    }
     assert shared.get("/job-runs", job="crowd")["data"][0]["run"]["id"] == crowd[0]
 
 
@@ -192,3 +199,53 @@ async def listed_directly(shared: SharedApi) -> list[str]:
         rows, more = await lists.list_runs(connection, wanted, 25, 60)
         assert more
         return [str(row["id"]) for row in rows]
+
+
+def test_lists_are_joined_by_commas_or_blanks(shared: SharedApi) -> None:
+    one, two, other = (shared.register()["slug"] for _ in range(3))
+    first, second = shared.launch(one)["id"], shared.launch(two)["id"]
+    shared.launch(other)
+    third = shared.launch(one)["id"]
+    shared.client.post(f"/job-runs/{second}/cancel")
+    both = [third, second, first]
+    for jobs in (f"{one},{two}", f"{one} {two}", f" {two.upper()} , {one}, unknown"):
+        assert ids(shared.get("/job-runs", job=jobs)) == both, jobs
+        assert ids(shared.get("/job-runs", job=jobs, search=one)) == [third, first]
+        counts = shared.get("/job-runs/counts", job=jobs)["data"]
+        assert (counts["pending"], counts["canceled"]) == (2, 1)
+    for statuses in ("pending,canceled", "pending canceled", "PENDING\tcanceled,"):
+        assert ids(shared.get("/job-runs", job=f"{one} {two}", status=statuses)) == both
+    page = shared.get("/job-runs", job=f"{one} {two}", limit=2)
+    assert ids(page) == both[:2]
+    cursor = page["meta"]["nextCursor"]
+    assert ids(shared.get("/job-runs", job=f"{one} {two}", cursor=cursor)) == both[2:]
+    head = shared.head()
+    assert ids(shared.get("/job-runs", job=f"{one} {two}", asOf=head)) == both
+    assert ids(shared.get("/job-runs", job="unknown,nobody")) == []
+    assert ids(shared.get("/job-runs", job=" , ")) == ids(shared.get("/job-runs"))
+    for query in ("status=pending,odd", "status=pending odd", "runtime=python,java"):
+        assert shared.client.get(f"/job-runs?{query}").status_code == 400
+
+
+def test_runs_are_found_by_the_runtime_of_their_job(shared: SharedApi) -> None:
+    jobs = {
+        runtime: shared.register(runtime=runtime)["slug"]
+        for runtime in ("node", "docker", "python")
+    }
+    runs = {runtime: shared.launch(slug)["id"] for runtime, slug in jobs.items()}
+    before = shared.head()
+    assert ids(shared.get("/job-runs", runtime="node")) == [runs["node"]]
+    for runtimes in ("node,docker", "Docker node"):
+        found = ids(shared.get("/job-runs", runtime=runtimes))
+        assert found == [runs["docker"], runs["node"]]
+    assert runs["python"] in ids(shared.get("/job-runs", runtime="python"))
+    assert shared.get("/job-runs", runtime="module")["data"] == []
+    of_both = shared.get("/job-runs", runtime="node", job=jobs["docker"])
+    assert of_both["data"] == []
+    assert shared.get("/job-runs/counts", runtime="node")["data"]["pending"] == 1
+    item = shared.get("/job-runs", runtime="docker")["data"][0]
+    assert item["job"]["runtime"] == "docker"
+    # Whose runtime changes, changes sides; what was, stays.
+    shared.client.patch(f"/jobs/{jobs['node']}", json={"runtime": "module"})
+    assert shared.get("/job-runs", runtime="node")["data"] == []
+    assert ids(shared.get("/job-runs", runtime="node", asOf=before)) == [runs["node"]]

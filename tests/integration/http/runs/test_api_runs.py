@@ -7,6 +7,8 @@ import pytest
 
 from tests.integration.shared_api import Json, SharedApi, at_once, check_failure, moment
 
+BRIEF = ("id", "slug", "name", "version", "type", "runtime")
+
 NOTHING_YET: Json = {
     "status": "pending",
     "result": None,
@@ -113,7 +115,7 @@ def test_null_means_as_the_definition_says(shared: SharedApi) -> None:
 def test_a_run_is_seen_at_once_in_sql_and_in_the_api(shared: SharedApi) -> None:
     job = shared.register()
     run = shared.launch(job["slug"], {"parameters": {"a": [1.5, None]}, "context": {}})
-    brief = {name: job[name] for name in ("id", "slug", "name", "version", "type")}
+    brief = {name: job[name] for name in BRIEF}
     assert shared.get(f"/job-runs/{run['id']}") == {"data": {"run": run, "job": brief}}
     assert shared.get(f"/job-runs/{run['id'].upper()}")["data"]["run"] == run
     assert shared.get(f"/jobs/{job['slug']}/runs") == {

@@ -34,20 +34,29 @@ def _wanted(random: Random, rows: list[RunRow]) -> dict[str, Any]:
         str(run["id"]),
     ]
     statuses = random.sample(STATUSES, random.choice([0, 0, 1, 2, 6]))
+    jobs = [UUID(one["job_definition_id"]) for one in random.choices(rows, k=3)]
+    one_job, several_jobs = random.choice(
+        [(None, []), (jobs[0], []), (None, jobs), (None, jobs[:1])]
+    )
+    if several_jobs:
+        texts.append("")
     return {
-        "search": random.choice(texts),
+        "search": random.choice(texts) or None,
         "statuses": statuses,
-        "definition_id": random.choice([None, None, run["job_definition_id"]]),
+        "definition_id": one_job,
+        "definition_ids": several_jobs,
         "before_position": random.choice([None, run["created_position"]]),
     }
 
 
 def _matches(run: RunRow, wanted: dict[str, Any]) -> bool:
-    text, before = wanted["search"].lower(), wanted["before_position"]
+    text, before = (wanted["search"] or "").lower(), wanted["before_position"]
+    job = UUID(run["job_definition_id"])
     return (
         (text in str(run["slug"]).lower() or str(run["id"]).startswith(text))
         and (not wanted["statuses"] or run["status"] in wanted["statuses"])
-        and wanted["definition_id"] in {None, run["job_definition_id"]}
+        and wanted["definition_id"] in {None, job}
+        and (not wanted["definition_ids"] or job in wanted["definition_ids"])
         and (before is None or run["created_position"] < before)
     )
 
@@ -58,10 +67,7 @@ async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -
     expected = [run["id"] for run in rows if _matches(run, wanted)][
         offset : offset + limit + 1
     ]
-    of_job = wanted["definition_id"]
-    asked = RunFilter(
-        **{**wanted, "definition_id": UUID(str(of_job)) if of_job else None}
-    )
+    asked = RunFilter(**wanted)
     found, more = await lists.list_runs(connection, asked, limit, offset)
     assert ([run["id"] for run in found], more) == (
         expected[:limit],

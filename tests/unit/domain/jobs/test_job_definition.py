@@ -95,11 +95,17 @@ def test_a_revision_may_skip_versions() -> None:
     assert definition.current == 10
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_a_version_not_above_the_current_one_is_refused(version: int) -> None:
-    assert refused({"name": "Better report"}, version) == [
-        ("/version", "exclusiveMinimum")
-    ]
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_version_below_the_current_one_is_refused(version: int) -> None:
+    assert refused({"name": "Better report"}, version) == [("/version", "minimum")]
+
+
+def test_the_current_version_counts_as_none() -> None:
+    definition = registered(version=3)
+    definition.revise({"name": "Report"}, 3, at(4))
+    assert (definition.current, definition.version) == (3, 1)
+    definition.revise({"name": "Better report"}, 3, at(5))
+    assert definition.current == 4
 
 
 @pytest.mark.parametrize(
