@@ -36,8 +36,8 @@ from api.stream.websocket_metrics import WebSocketMetrics
 from api.views.metrics import Scrapes
 from api.views.readiness import Readiness
 from eventlog.history.run_counts import RunCounts
+from eventlog.queue.pending_work import Work
 from eventlog.seal.sealer import Sealer
-from eventlog.workers.pending_work import Work
 from worker.lifecycle.watcher import Watcher
 
 VERSION = "0.1.0"

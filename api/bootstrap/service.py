@@ -25,6 +25,7 @@ from eventlog.database.listener import Listener
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
 from eventlog.keys.log_files import LogFiles
+from eventlog.queue.following import Queue
 from eventlog.rebuild.rebuild import catch_up
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
@@ -49,6 +50,7 @@ class Service:
     Attributes:
         supervision: tells how the process's background tasks are.
         metrics: what the process counts of itself.
+        queue: what the process knows of the runs that wait.
     """
 
     settings: Settings
@@ -63,6 +65,7 @@ class Service:
     sweeps: Sweeps
     reader: Reader
     continuity: Continuity
+    queue: Queue
     listener: Listener
     heartbeats: Heartbeats
     run_logs: RunLogs
@@ -119,6 +122,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             sweeps=sweeps,
             reader=Reader(pool, files, database.continuity),
             continuity=database.continuity,
+            queue=writer.remembered.queue,
             listener=listener,
             heartbeats=heartbeats,
             run_logs=logs,

@@ -19,7 +19,7 @@ from api.http.connections import raise_descriptor_limit
 from api.http.protocols import server_config
 from api.process.http_server import Server, bind
 from api.process.worker_metrics import Address, metrics_served
-from eventlog.workers.pending_work import Work
+from eventlog.queue.pending_work import Work
 from runtime.background_tasks import start_once
 from runtime.garbage import look_seldom
 from worker.executors.local.executor import ProcessExecutor
@@ -91,6 +91,7 @@ def work(
                     service.files,
                     service.listener,
                     service.jobs.quarantine,
+                    service.queue,
                 ),
                 executor,
                 packages,

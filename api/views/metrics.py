@@ -14,7 +14,7 @@ from domain.quarantine import Quarantine
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.history.run_counts import Counts, RunCounts
-from eventlog.workers.pending_work import waiting_s
+from eventlog.queue.pending_work import waiting_s
 from projections.rows import Connection, read_value
 from runtime.metrics import Metrics
 

@@ -15,8 +15,9 @@ from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.history import statements as history_statements
 from eventlog.history.aggregates import histories_of, read_histories
 from eventlog.personal import writing
-from eventlog.queue.following import News, Queue
-from eventlog.workers import heartbeats
+from eventlog.queue.following import Queue
+from eventlog.queue.questions import News
+from eventlog.workers import heartbeats, orphans
 from projections.rows import Connection, as_rows
 from projections.runs import due
 
@@ -100,7 +101,7 @@ class LockedLog(Locked):
     async def orphaned_run_ids(
         self, limit: int, bypassed: Sequence[UUID] = ()
     ) -> list[UUID]:
-        return await heartbeats.orphaned(self._connection, limit, bypassed)
+        return await orphans.orphaned(self._connection, limit, bypassed)
 
     @override
     async def subject_key(self, subject: str) -> UUID | None:

@@ -118,8 +118,10 @@ class Plan:
             table = BY_SUBJECT[subject]
             written += self._project(table, envelopes)
         news = str(self.events[-1]["position"])
-        if any(row.get("status") == FIRST_STATUS for row in self.rows.values()):
-            news += sql.PENDING
+        statuses = [row.get("status") for row in self.rows.values()]
+        pending = statuses.count(FIRST_STATUS)
+        if pending:
+            news += f" {pending}{sql.PENDING}"
         written.append((statements.ANNOUNCE, news))
         return written
 

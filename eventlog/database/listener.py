@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from uuid import uuid4
 
 import psycopg
@@ -22,38 +23,66 @@ DEAF_POLL_S = 0.1
 """How often to read where notifications do not come through."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """What notifications have told since the last time.
+
+    Attributes:
+        pending: how many runs have come to wait for a worker.
+        position: of the last event that was announced with them.
+    """
+
+    pending: int = 0
+    position: int = 0
+
+
+NOTHING = Told()
+
+
 class Signal:
     """One waiter's share of the listener."""
 
     def __init__(self, listener: "Listener") -> None:
         self._listener = listener
         self._event = asyncio.Event()
-        self._pending = False
+        self._is_urgent = False
+        self._told = NOTHING
 
-    def set(self, *, pending: bool = False) -> None:
-        """Wake the waiter, now or when it next waits.
-
-        Args:
-            pending: whether a run has come to wait for a worker.
-        """
+    def set(self) -> None:
+        """Wake the waiter, now or when it next waits."""
+        self._is_urgent = True
         self._event.set()
-        self._pending = self._pending or pending
 
-    async def wait(self, timeout_s: float) -> bool:
+    def tell(self, told: Told) -> None:
+        """Pass on a notification; of pending runs the waiter hears whatever it waits for."""
+        if told.pending:
+            self._told = Told(self._told.pending + told.pending, told.position)
+            self._is_urgent = True
+        self._event.set()
+
+    async def wait(self, timeout_s: float, *, only_urgent: bool = False) -> Told:
         """Wait for a notification, a reconnect, or until the time is over.
 
+        Args:
+            timeout_s: how long.
+            only_urgent: whether to sleep through notifications that tell of no pending run.
+
         Returns:
-            whether a notification told of pending runs.
+            what was told of pending runs.
         """
         if not self._listener.hears:
             timeout_s = min(timeout_s, DEAF_POLL_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._event.wait()
+                while only_urgent and not self._is_urgent:
+                    self._event.clear()
+                    await self._event.wait()
         self._event.clear()
-        pending = self._pending
-        self._pending = False
-        return pending
+        told = self._told
+        self._told = NOTHING
+        self._is_urgent = False
+        return told
 
 
 class Listener:
@@ -108,11 +137,25 @@ class Listener:
             )
         self._wake()  # Something may have been appended before we listened.
         async for told in connection.notifies():
-            self._wake(pending=told.payload.endswith(PENDING))
+            news = told_by(told.payload)
+            for signal in self._signals:
+                signal.tell(news)
 
-    def _wake(self, *, pending: bool = False) -> None:
+    def _wake(self) -> None:
         for signal in self._signals:
-            signal.set(pending=pending)
+            signal.set()
+
+
+def told_by(payload: str) -> Told:
+    """Read an announcement: a position, and how many runs it has left pending if any.
+
+    Other versions of the program do not tell how many.
+    """
+    if not payload.endswith(PENDING):
+        return NOTHING
+    numbers = [int(word) for word in payload.split() if word.isdecimal()]
+    position, *counts = numbers
+    return Told(sum(counts) or 1, position)
 
 
 async def _hears_itself(connection: Connection) -> bool:

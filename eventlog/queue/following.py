@@ -6,62 +6,36 @@ claimed run is taken for pending until its event is met in the log. So nothing h
 a commit fails.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from time import monotonic
 from typing import cast
 from uuid import UUID
 
-import orjson
-from typing_extensions import ReadOnly, TypedDict
-
 from domain.clock import to_iso
-from domain.json_values import JsonObject
-from eventlog.database.pipeline import Answer, RoundTrip
+from eventlog.database.pipeline import RoundTrip
 from eventlog.queue import statements
+from eventlog.queue.questions import (
+    Front,
+    News,
+    Prospect,
+    State,
+    TouchedRow,
+    as_json,
+    ask_front,
+    ask_touched,
+    picked,
+    prospect,
+)
 from projections.rows import Connection, as_rows
 from projections.runs import claims
-from projections.runs.frontier import FirstOfPriority, Frontier, Place, TouchedRun
+from projections.runs.frontier import FirstOfPriority, Frontier, TouchedRun
 from projections.runs.limits import Candidate, Contender
 
 Load = Callable[[Connection], Awaitable[Frontier]]
 
 STALE_S = 1.0
 """After so long there may be much to be read before a claim, so it is not read under the lock."""
-
-
-class _State(TypedDict):
-    """How far the log goes, and whether its changes can be followed from an earlier position."""
-
-    position: ReadOnly[int]
-    is_cut: ReadOnly[bool]
-    archived_to: ReadOnly[int]
-    mended: ReadOnly[int]
-
-
-class _TouchedRow(_State):
-    id: ReadOnly[str | None]
-    status: ReadOnly[str | None]
-    max_concurrent_runs: ReadOnly[int | None]
-
-
-@dataclass(frozen=True)
-class Front:
-    """The first due runs from some places on; the answer is on its way."""
-
-    answer: Answer
-    places: Mapping[int, Place]
-    limit: int
-
-
-@dataclass(frozen=True)
-class News:
-    """What has come since a position, and the front where needed; the answers are on their way."""
-
-    after: int
-    touched: Answer
-    front: Front | None
 
 
 class Queue:
@@ -89,6 +63,21 @@ class Queue:
         """Read without the lock what has come since the last time."""
         await self._read_on(connection, load=self._load_snapshot)
 
+    async def look(
+        self, connection: Connection, bypassed: Collection[UUID]
+    ) -> Prospect:
+        """Look without the lock whether a run may start: mostly by one statement.
+
+        Args:
+            connection: any.
+            bypassed: runs that do not count.
+        """
+        self._pass_over(bypassed)
+        frontier = await self._read_on(connection, load=self._load_snapshot)
+        if not picked(frontier, 1, self._now) and not frontier.is_complete(self._now):
+            await self._look_around(connection, frontier, bypassed)
+        return prospect(frontier, self._now)
+
     def ask(
         self, trip: RoundTrip, slots: int, bypassed: Collection[UUID]
     ) -> News | None:
@@ -101,19 +90,14 @@ class Queue:
         """
         if bypassed:
             trip.ask(claims.BYPASS, (list(bypassed),))
-        self._bypassed = {str(run_id) for run_id in bypassed}
+        self._pass_over(bypassed)
         frontier = self._frontier
         if frontier is None:
             return None
-        if not frontier.passed_over <= self._bypassed:
-            # What was left out is wanted again.
-            self.clear()
-            return None
-        frontier.pass_over(self._bypassed)
-        touched = _ask_touched(trip, frontier)
+        touched = ask_touched(trip, frontier)
         front: Front | None = None
-        if len(self._picked(frontier, slots)) < slots:
-            front = _ask_front(trip, frontier, slots)
+        if len(picked(frontier, slots, self._now)) < slots:
+            front = ask_front(trip, frontier, slots)
         return News(frontier.position, touched, front)
 
     async def pick(
@@ -127,26 +111,54 @@ class Queue:
             now: the database's present.
             slots: how many runs are wanted.
         """
-        self._now = to_iso(now)
+        present = to_iso(now)
         is_current = news is not None and self._take(news)
         if is_current and news is not None and news.front is not None:
-            self._take_front(news.front)
+            self._take_front(news.front, present)
         frontier = self._frontier
         if frontier is None or not is_current:
             frontier = await self._read_on(connection, load=self._load)
-        picked = self._picked(frontier, slots)
-        if len(picked) == slots or frontier.is_complete(self._now):
-            return picked
-        await self._look_further(connection, frontier, slots)
-        picked = self._picked(frontier, slots)
-        if len(picked) == slots or frontier.is_complete(self._now):
-            return picked
-        limits = frontier.limits()
-        return await claims.claim_by_job(connection, now, slots, limits)
+        found = picked(frontier, slots, present)
+        if len(found) < slots and not frontier.is_complete(present):
+            await self._look_further(connection, frontier, slots, present)
+            found = picked(frontier, slots, present)
+        if len(found) < slots and not frontier.is_complete(present):
+            limits = frontier.limits()
+            return await claims.claim_by_job(connection, now, slots, limits)
+        return found
 
-    def _picked(self, frontier: Frontier, slots: int) -> list[UUID]:
-        due = frontier.due(self._now)
-        return frontier.limits().pick(due, slots)
+    def _pass_over(self, run_ids: Collection[UUID]) -> None:
+        self._bypassed = {str(run_id) for run_id in run_ids}
+        frontier = self._frontier
+        if frontier is None:
+            return
+        if frontier.passed_over <= self._bypassed:
+            frontier.pass_over(self._bypassed)
+        else:
+            # What was left out is wanted again.
+            self.clear()
+
+    async def _look_around(
+        self, connection: Connection, frontier: Frontier, bypassed: Collection[UUID]
+    ) -> None:
+        """Read the front, and what is planned beyond it, as of one moment."""
+        places = frontier.unfinished_places
+        trip = RoundTrip(connection)
+        async with connection.transaction():
+            await connection.execute(statements.ONE_SNAPSHOT)
+            present = trip.ask(claims.PRESENT)
+            if bypassed:
+                trip.ask(claims.BYPASS, (list(bypassed),))
+            touched = ask_touched(trip, frontier)
+            front = ask_front(trip, frontier, 1)
+            planned = trip.ask(statements.FIRST_PLANNED, (as_json(places),))
+            await trip.go()
+        if front is None or not self._take(News(frontier.position, touched, front)):
+            return
+        [row] = present.rows
+        self._now = row["now"]
+        self._take_front(front, self._now)
+        frontier.foresee(places, as_rows(FirstOfPriority, planned.rows), self._now)
 
     async def _read_on(self, connection: Connection, load: Load) -> Frontier:
         """Read what has come since the last time, in steps, or all anew where that is too late."""
@@ -155,24 +167,24 @@ class Queue:
             if frontier is None:
                 return await load(connection)
             trip = RoundTrip(connection)
-            touched = _ask_touched(trip, frontier)
+            touched = ask_touched(trip, frontier)
             await trip.go()
             if self._take(News(frontier.position, touched, None)):
                 return frontier
 
     async def _look_further(
-        self, connection: Connection, frontier: Frontier, slots: int
+        self, connection: Connection, frontier: Frontier, slots: int, now: str
     ) -> None:
         trip = RoundTrip(connection)
-        front = _ask_front(trip, frontier, slots)
+        front = ask_front(trip, frontier, slots)
         await trip.go()
         if front is not None:
-            self._take_front(front)
+            self._take_front(front, now)
 
     def _take(self, news: News) -> bool:
         """Take in what has come; return whether that was all."""
         frontier = self._frontier
-        rows = as_rows(_TouchedRow, news.touched.rows)
+        rows = as_rows(TouchedRow, news.touched.rows)
         state = rows[0]
         if frontier is None or not news.after <= frontier.position <= state["position"]:
             # Forgotten, or followed further, since it was asked.
@@ -190,14 +202,15 @@ class Queue:
             else:
                 runs.append(cast("TouchedRun", row))
         frontier.follow(state["position"], runs, limits)
+        self._now = state["now"]
         self._followed_at = monotonic()
         return not state["is_cut"]
 
-    def _take_front(self, front: Front) -> None:
+    def _take_front(self, front: Front, now: str) -> None:
         if self._frontier is None:
             return
         found = as_rows(Candidate, front.answer.rows)
-        self._frontier.extend(front.places, found, front.limit, self._now)
+        self._frontier.extend(front.places, found, front.limit, now)
 
     async def _load_snapshot(self, connection: Connection) -> Frontier:
         async with connection.transaction():
@@ -211,7 +224,7 @@ class Queue:
         running = trip.ask(statements.UNDER_WAY)
         waiting = trip.ask(statements.FIRST_WAITING)
         await trip.go()
-        [state] = as_rows(_State, asked.rows)
+        [state] = as_rows(State, asked.rows)
         frontier = Frontier(
             state["position"],
             as_rows(Contender, running.rows),
@@ -219,6 +232,7 @@ class Queue:
         )
         frontier.pass_over(self._bypassed)
         self._frontier = frontier
+        self._now = state["now"]
         self._mended = state["mended"]
         self._followed_at = monotonic()
         return frontier
@@ -229,29 +243,3 @@ async def pick_anew(connection: Connection, now: datetime, slots: int) -> list[U
     async with connection.transaction():
         await connection.execute(claims.AS_OF, {"now": now})
         return await Queue().pick(connection, None, now, slots)
-
-
-def _ask_touched(trip: RoundTrip, frontier: Frontier) -> Answer:
-    return trip.ask(statements.TOUCHED, {"after": frontier.position})
-
-
-def _ask_front(trip: RoundTrip, frontier: Frontier, slots: int) -> Front | None:
-    """Ask for the first due runs that are not known; None where all are."""
-    places = frontier.unfinished_places
-    if not places:
-        return None
-    limit = claims.in_front(slots)
-    answer = trip.ask(claims.front_of_queue(limit), (_as_json(places),))
-    return Front(answer, places, limit)
-
-
-def _as_json(places: Mapping[int, Place]) -> str:
-    listed: list[JsonObject] = []
-    for priority, (scheduled_at, run_id) in places.items():
-        place: JsonObject = {
-            "priority": priority,
-            "scheduled_at": scheduled_at,
-            "id": run_id,
-        }
-        listed.append(place)
-    return orjson.dumps(listed).decode()

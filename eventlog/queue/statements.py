@@ -9,9 +9,10 @@ from projections.runs.claims import CANDIDATE, LIMIT
 EVENTS_AT_A_TIME = 2_000
 """Events that one statement follows."""
 
-_STATE = (
-    f"coalesce({sql.ARCHIVED_TO}, 0) AS archived_to, coalesce(({MENDED}), 0) AS mended"
-)
+_STATE = f"""
+    coalesce({sql.ARCHIVED_TO}, 0) AS archived_to, coalesce(({MENDED}), 0) AS mended,
+    clock_timestamp() AS now
+"""
 
 TOUCHED = f"""
     WITH new AS (
@@ -61,5 +62,18 @@ FIRST_WAITING = """
     SELECT priority, scheduled_at, id FROM first
 """
 """The first pending run of each priority; there are a few of two hundred."""
+
+FIRST_PLANNED = """
+    SELECT first.* FROM json_to_recordset((SELECT %s::json)) AS place (priority integer)
+    CROSS JOIN LATERAL (
+        SELECT priority, scheduled_at, id FROM job_runs
+        WHERE status = 'pending' AND priority = place.priority
+          AND scheduled_at > (SELECT current_setting('apphub.now')::timestamptz)
+        ORDER BY scheduled_at, id LIMIT 1
+    ) AS first
+"""
+"""The first pending runs of some priorities that are not due yet."""
+
+BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"

@@ -4,16 +4,19 @@ It is no projection: a heartbeat is not worth an event. That a worker was lost i
 (`job_run.attempt_lost`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from time import monotonic
 
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
-from projections.rows import Connection, read_ids, read_rows
+from eventlog.workers import orphans
+from projections.rows import Connection, read_rows
+
+EVERYWHERE_EVERY_S = 60.0
+"""How often to look for runs whose holder nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Heartbeats:
         self._pool = pool
         self._quarantine = quarantine or Quarantine()
         self.expired = 0
+        self._looked_everywhere_at = -EVERYWHERE_EVERY_S
 
     async def register(
         self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int
@@ -78,9 +82,13 @@ class Heartbeats:
 
     async def any_orphaned(self) -> bool:
         """Return whether any run that can be read is held by a worker that does not live."""
+        is_time = monotonic() - self._looked_everywhere_at > EVERYWHERE_EVERY_S
+        look = orphans.any_of_anybody if is_time else orphans.any_of_the_dead
         async with borrowed(self._pool) as connection:
-            found = await orphaned(connection, 1, self._quarantine.ids)
-        return bool(found)
+            is_any = await look(connection, self._quarantine.ids)
+        if is_time and not is_any:
+            self._looked_everywhere_at = monotonic()
+        return is_any
 
     async def living(self) -> list[Heartbeat]:
         """Return every worker that has not been declared dead."""
@@ -115,22 +123,3 @@ async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
 LIVES = "SELECT 1 FROM workers WHERE id = %s AND dead_at IS NULL FOR SHARE"
 """Whether a worker is registered and not declared dead; burials wait until the transaction's
 end."""
-
-
-_ORPHANED = """
-    SELECT run.id FROM job_runs AS run
-    WHERE run.status = 'running'
-      AND NOT EXISTS (
-          SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
-      )
-      AND NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])
-    LIMIT %(limit)s
-"""
-
-
-async def orphaned(
-    connection: Connection, limit: int, bypassed: Sequence[UUID] = ()
-) -> list[UUID]:
-    """Return running runs, but none of these, whose worker is not among the living."""
-    values = {"limit": limit, "bypassed": list(bypassed)}
-    return await read_ids(connection, _ORPHANED, values)

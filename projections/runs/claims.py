@@ -63,12 +63,6 @@ _IN_ORDER = "ORDER BY priority DESC, scheduled_at, id"
 _KEYED = "(concurrency_value IS NOT NULL)::int"
 """A number, for conditions on truth values are simplified until no index knows them."""
 
-_KEY_RUNS = """
-    SELECT 1 FROM job_runs AS running
-    WHERE running.status = 'running' AND running.job_definition_id = run.job_definition_id
-      AND running.concurrency_value = run.concurrency_value
-"""
-
 _SHOWN = f"SELECT run.*, {LIMIT}"
 
 _DUE_AT_PRESENT = _DUE.replace(
@@ -165,9 +159,8 @@ FIRST_OF_KEYS = f"""
 
 FREE_OF_JOB = f"""
     {_SHOWN} FROM (
-        {_DUE.replace("FROM job_runs", "FROM job_runs AS run")}
-          AND job_definition_id = %(job_id)s AND {_KEYED} = 1
-          AND NOT concurrency_value = ANY(%(taken)s::text[]) AND NOT EXISTS ({_KEY_RUNS})
+        {_DUE} AND job_definition_id = %(job_id)s AND {_KEYED} = 1
+          AND NOT concurrency_value = ANY(%(taken)s::text[])
         {_IN_ORDER} LIMIT %(limit)s
     ) AS run
 """
@@ -241,7 +234,8 @@ class _Looking:
             return await read_rows(self._connection, Candidate, FIRST_OF_KEYS, values)
         found: list[Candidate] = []
         while self._free_keys(found) < self._limit:
-            values["taken"] = [run["concurrency_value"] for run in found]
+            picked = [run["concurrency_value"] for run in found]
+            values["taken"] = [*self._limits.held_values(job), *picked]
             more = await read_rows(self._connection, Candidate, FREE_OF_JOB, values)
             if not more:
                 break

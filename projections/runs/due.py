@@ -24,10 +24,7 @@ _NOT_BYPASSED = "NOT id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
 NEXT_DUE = f"""
     {LEVELS}
-    SELECT min(first.scheduled_at) AS next_at, clock_timestamp() AS now,
-        (SELECT min(start_deadline_at) FROM job_runs
-         WHERE status = 'pending' AND execution = 0 AND start_deadline_at IS NOT NULL
-           AND {_NOT_BYPASSED}) AS next_deadline_at
+    SELECT min(first.scheduled_at) AS next_at, clock_timestamp() AS now
     FROM level CROSS JOIN LATERAL (
         SELECT scheduled_at FROM job_runs WHERE status = 'pending' AND priority = level.priority
           AND {_NOT_BYPASSED}
@@ -37,20 +34,45 @@ NEXT_DUE = f"""
 
 
 class NextDue(TypedDict):
-    """What is due next, None for nothing: a run's start, and the end of a start deadline."""
+    """When the next run is due, None where none is pending."""
 
     next_at: ReadOnly[str | None]
-    next_deadline_at: ReadOnly[str | None]
     now: ReadOnly[str]
 
 
 async def next_due(connection: Connection, bypassed: Sequence[UUID] = ()) -> NextDue:
-    """Return when the next pending run is due, and when the next start deadline is over.
-
-    Some runs may be passed over.
-    """
+    """Return when the next pending run is due. Some runs may be passed over."""
     values = {"bypassed": list(bypassed)}
     return await read_one(connection, NextDue, NEXT_DUE, values)
+
+
+MARGIN = "1 minute"
+"""How much later than its deadline a run may come to wait, for a look at the last to find it."""
+
+ANY_OVERDUE = f"""
+    SELECT present.now - interval '{MARGIN}' AS before, EXISTS (
+        SELECT 1 FROM job_runs
+        WHERE status = 'pending' AND execution = 0 AND start_deadline_at <= present.now
+          AND start_deadline_at >= coalesce(%(since)s::timestamptz, '-infinity')
+          AND {_NOT_BYPASSED}
+    ) AS is_overdue
+    FROM (SELECT clock_timestamp() AS now) AS present
+"""
+
+
+class AnyOverdue(TypedDict):
+    """Whether any deadline is over, and before which time none needs to be sought again."""
+
+    before: ReadOnly[str]
+    is_overdue: ReadOnly[bool]
+
+
+async def any_overdue(
+    connection: Connection, since: str | None = None, bypassed: Sequence[UUID] = ()
+) -> AnyOverdue:
+    """Return whether a pending run's start deadline is over, of those that ended since a time."""
+    values = {"since": since, "bypassed": list(bypassed)}
+    return await read_one(connection, AnyOverdue, ANY_OVERDUE, values)
 
 
 OVERDUE = f"""

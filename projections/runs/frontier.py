@@ -116,8 +116,9 @@ class Frontier:
         return -priority, *behind[priority]
 
     def next_after(self, now: str) -> str | None:
-        """Return when the next known run is due that is not due yet."""
+        """Return when the next run is due that is not due yet, if all is known before."""
         times = [run["scheduled_at"] for run in self._waiting.values()]
+        times += [scheduled_at for scheduled_at, _ in self.unfinished_places.values()]
         later = [time for time in times if time > now]
         return min(later, default=None)
 
@@ -167,6 +168,18 @@ class Frontier:
             elif priority == last["priority"]:
                 self.places[priority] = place_of(last)
         self._leave_most_to_the_index()
+
+    def foresee(
+        self, asked: Mapping[int, Place], planned: Iterable[FirstOfPriority], now: str
+    ) -> None:
+        """Take in, after the front, the first runs of these priorities that are not due yet."""
+        firsts = dict.fromkeys(asked, END)
+        for run in planned:
+            firsts[run["priority"]] = (run["scheduled_at"], run["id"])
+        for priority, first in firsts.items():
+            knows_all_due = self.places.get(priority) == (now, LAST_ID)
+            if knows_all_due:
+                self.places[priority] = first
 
     def pass_over(self, run_ids: Collection[str]) -> None:
         """Forget that these runs are pending; they will not be asked for either."""

@@ -1,7 +1,7 @@
 """Limits of concurrency, and which of some due runs they let start."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
@@ -53,7 +53,7 @@ class Limits:
         held: the keys of runs that are under way.
     """
 
-    def __init__(self, running: Mapping[str, int], held: Container[Key]) -> None:
+    def __init__(self, running: Mapping[str, int], held: Collection[Key]) -> None:
         self._running = running
         self._held = held
         self._picked_of_job: Counter[str] = Counter()
@@ -69,6 +69,10 @@ class Limits:
     def is_held(self, run: Contender) -> bool:
         """Return whether another run that is under way holds the run's key."""
         return key_of(run) in self._held
+
+    def held_values(self, job_id: str) -> list[str]:
+        """Return the values of the job's key that runs under way hold."""
+        return [value for job, value in self._held if job == job_id]
 
     def pick(self, runs: Iterable[Candidate], limit: int) -> list[UUID]:
         """Admit the first runs that have room, up to the limit."""

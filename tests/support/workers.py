@@ -12,8 +12,8 @@ from pathlib import Path
 from domain.commands.executions import Executions
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
+from eventlog.queue.pending_work import Work
 from eventlog.workers.heartbeats import Heartbeats
-from eventlog.workers.pending_work import Work
 from runtime.supervision import Supervision, TaskState
 from tests.support.logs import Parts
 from tests.support.packages import package_of
@@ -60,7 +60,13 @@ async def working(
         executions or part.executions,
         part.sweeps,
         heartbeats or part.heartbeats,
-        Work(part.pool, part.files, listener, part.jobs.quarantine),
+        Work(
+            part.pool,
+            part.files,
+            listener,
+            part.jobs.quarantine,
+            part.writer.remembered.queue,
+        ),
         executor,
         packages,
         DirectoryLogs(logs),

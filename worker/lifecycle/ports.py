@@ -57,24 +57,49 @@ class Heartbeats(Protocol):
         """Return every worker that has not been declared dead."""
 
 
+class News(Protocol):
+    """What was told of runs that have come to wait."""
+
+    @property
+    def pending(self) -> int:
+        """How many there are."""
+
+    @property
+    def position(self) -> int:
+        """Of the log, of which it was told last."""
+
+
+class Prospect(Protocol):
+    """What a worker with free slots has to expect."""
+
+    @property
+    def in_s(self) -> float | None:
+        """When a run may start; 0 for now, None where none is planned."""
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether due runs wait for others to end."""
+
+
 class Work(Protocol):
     """What is there to do."""
 
-    async def wait(self, timeout_s: float) -> bool:
+    async def wait(self, timeout_s: float, *, only_pending: bool = False) -> News:
         """Wait for news, or for `wake`, but no longer than this.
 
-        Returns:
-            whether the news is of pending runs.
+        Args:
+            timeout_s: how long.
+            only_pending: whether to sleep through news of anything but pending runs.
         """
 
     def wake(self) -> None:
         """End the wait, or the next one."""
 
-    async def due_in_s(self) -> float | None:
-        """Return how long until a pending run is due, None where none is pending."""
+    async def look(self) -> Prospect:
+        """Return when a run may start, as far as can be told without the lock."""
 
-    async def deadline_in_s(self) -> float | None:
-        """Return how long until a pending run's start deadline is over, None where none has one."""
+    async def any_overdue(self) -> bool:
+        """Return whether a run has not started by its deadline."""
 
     async def cancel_requested(self, worker_id: str) -> list[UUID]:
         """Return the worker's running runs that somebody asked to cancel."""

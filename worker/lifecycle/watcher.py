@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from zlib import crc32
 
 from domain.commands.sweeps import Sweeps
 from runtime.supervision import Supervised, Supervision
@@ -17,7 +18,13 @@ from worker.lifecycle.ports import PASSING, Beat, Heartbeats, Work
 
 logger = logging.getLogger(__name__)
 
+Duty = Callable[[], Awaitable[float]]
+"""What is to be done again and again; it returns after how many seconds."""
+
 WATCH_EVERY_S = 1.0
+
+MOST_IN_TURN = 4
+"""Of how many observers at most each may count on the others."""
 
 MARGIN_S = 1.0
 """Added to another worker's lease before it counts as dead. Its lease counts from before its beat
@@ -26,7 +33,11 @@ take at the very end."""
 
 
 class Watcher:
-    """One observer. It trusts its own monotonic clock alone, never that of another host."""
+    """One observer. It trusts its own monotonic clock alone, never that of another host.
+
+    Attributes:
+        living: ids of the workers that lived when it last looked.
+    """
 
     def __init__(
         self, observer: str, sweeps: Sweeps, heartbeats: Heartbeats, work: Work
@@ -37,13 +48,16 @@ class Watcher:
         self._work = work
         self._seen: dict[str, _Seen] = {}
         self._tasks: list[Supervised] = []
+        self.living: list[str] = []
+        # So that not all look at the same moment.
+        self._share = 0.5 + crc32(observer.encode()) / 2**32
 
     def start(self, supervision: Supervision) -> None:
         """Begin to watch, with a task for each duty: none waits for one that is slow or broken."""
-        duties = {
+        duties: dict[str, Duty] = {
             "lost workers": self._recover_lost,
-            "start deadlines": self._expire_overdue,
-            "checkpoints": self._work.keep_checkpoints,
+            "start deadlines": partial(self._in_turn, self._expire_overdue),
+            "checkpoints": partial(self._in_turn, self._work.keep_checkpoints),
         }
         for name, duty in duties.items():
             run = partial(_again_and_again, name, duty)
@@ -54,6 +68,12 @@ class Watcher:
         """Stop watching."""
         for task in self._tasks:
             await task.end()
+
+    async def _in_turn(self, duty: Callable[[], Awaitable[None]]) -> float:
+        """Do what one observer is enough for, the more seldom the more of them there are."""
+        await duty()
+        observers = min(max(len(self.living), 1), MOST_IN_TURN)
+        return WATCH_EVERY_S * observers * self._share
 
     async def _recover_lost(self) -> float:
         """Bury who is silent for too long; return when the next one may be."""
@@ -67,7 +87,7 @@ class Watcher:
         if silent or await self._heartbeats.any_orphaned():
             await self._recover(silent)
         soon = [left for left in left_s if left > 0]
-        return min(soon, default=WATCH_EVERY_S)
+        return min([WATCH_EVERY_S, *soon])
 
     async def _recover(self, silent: Sequence[Beat]) -> None:
         dead = [(worker.worker_id, worker.sequence) for worker in silent]
@@ -79,16 +99,15 @@ class Watcher:
         logger.warning("dead workers: %s; recovered runs: %s", workers, runs)
 
     async def _expire_overdue(self) -> None:
-        deadline_in_s = await self._work.deadline_in_s()
-        if deadline_in_s is None or deadline_in_s > 0:
+        if not await self._work.any_overdue():
             return
         expired = await self._sweeps.expire_overdue()
         if expired:
             logger.info("expired %d runs that had not started in time", expired)
 
     def _forget_all_but(self, living: Sequence[Beat]) -> None:
-        ids = [worker.worker_id for worker in living]
-        self._seen = {worker_id: self._seen[worker_id] for worker_id in ids}
+        self.living = [worker.worker_id for worker in living]
+        self._seen = {worker_id: self._seen[worker_id] for worker_id in self.living}
 
     def _left_s(self, worker: Beat, now: float) -> float:
         """Return how long the worker may still be silent."""
@@ -113,16 +132,12 @@ class _Seen:
     since: float
 
 
-async def _again_and_again(
-    name: str, duty: Callable[[], Awaitable[float | None]]
-) -> None:
+async def _again_and_again(name: str, duty: Callable[[], Awaitable[float]]) -> None:
     """Do a duty for ever, sooner again if it says so; a database that is away is waited for."""
     while True:
-        again_in_s: float | None = None
+        again_in_s = WATCH_EVERY_S
         try:
             again_in_s = await duty()
         except PASSING as error:
             logger.warning("cannot look after %s at the moment: %s", name, error)
-        if again_in_s is None:
-            again_in_s = WATCH_EVERY_S
-        await asyncio.sleep(min(again_in_s, WATCH_EVERY_S))
+        await asyncio.sleep(again_in_s)

@@ -20,6 +20,7 @@ from runtime.background_tasks import within
 from runtime.supervision import Supervised, Supervision
 from worker.executors.port import Executor
 from worker.lifecycle.attempts import Attempts, AttemptSettings
+from worker.lifecycle.claiming import Claiming
 from worker.lifecycle.ports import PASSING, Heartbeats, Work
 from worker.lifecycle.watcher import Watcher
 from worker.logs.run_logs import LogKeeper
@@ -33,9 +34,6 @@ AWAY = (*PASSING, TimeoutError)
 
 BEATS = 6
 """Heartbeats a lease."""
-
-CROWDED_PAUSE_S = 0.2
-"""How long to wait after a claim that found runs due but none that may start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +87,17 @@ class Worker:
             attempt_settings, executions, executor, entry_points, logs, work.wake
         )
         self._claims: Supervised | None = None
+        self._watcher: Watcher | None = None
         self._lease_until = 0.0
         self._stopping = False
-        # Where the last claim filled every slot, the next need not ask first.
-        self._more_due = False
         self.worker_id = ""
+
+    @property
+    def others(self) -> list[str]:
+        """The ids of the other living workers, as last seen."""
+        if self._watcher is None:
+            return []
+        return [one for one in self._watcher.living if one != self.worker_id]
 
     def stop(self) -> None:
         """Ask the worker to stop: it claims no more, and hands back what outlasts its grace."""
@@ -129,6 +133,7 @@ class Worker:
         observer = f"worker {self.worker_id}"
         watcher = Watcher(observer, self._sweeps, self._heartbeats, self._work)
         watcher.start(self._supervision)
+        self._watcher = watcher
         self._claims = self._supervise(
             "claims", self._claim_and_drain, self._settings.poll_s
         )
@@ -187,10 +192,17 @@ class Worker:
                 return
 
     async def _claim_until_stopped(self) -> None:
-        told = False
+        claiming = Claiming(
+            self.worker_id,
+            self._executions,
+            self._attempts,
+            self._work,
+            self._settings.poll_s,
+        )
+        news = await claiming.wait(0.0)
         while not self._stopping:
             try:
-                pause_s = await self._claim_due(told=told)
+                pause_s = await claiming.claim(self.others, news)
             except (WorkerBuriedError, OutcomeUnknownError) as error:
                 # Runs may have been claimed that nobody knows of here: only a new life makes them
                 # free again.
@@ -198,41 +210,7 @@ class Worker:
             except AWAY as error:
                 logger.warning("cannot claim at the moment: %s", error)
                 pause_s = self._settings.poll_s
-            told = await self._work.wait(pause_s)
-
-    async def _claim_due(self, *, told: bool) -> float:
-        """Claim for every free slot; return how long to wait unless there is news.
-
-        Args:
-            told: whether news came of pending runs: then nobody need be asked whether any is due.
-        """
-        free = self._attempts.free
-        if not free:
-            return self._settings.poll_s
-        if not self._more_due and not told:
-            pause_s = await self._until_due_s()
-            if pause_s > 0:
-                return pause_s
-        claims = await self._executions.claim(self.worker_id, free)
-        self._more_due = len(claims) == free
-        for claim in claims:
-            self._attempts.start(claim)
-        if claims:
-            return self._settings.poll_s
-        pause_s = await self._until_due_s()
-        if pause_s > 0:
-            return pause_s
-        # What is due waits for others to end; asking at every event would only slow those down.
-        await asyncio.sleep(CROWDED_PAUSE_S)
-        return self._settings.poll_s
-
-    async def _until_due_s(self) -> float:
-        """Return for how long no run is due, as far as is worth waiting at a time."""
-        due_in_s = await self._work.due_in_s()
-        poll_s = self._settings.poll_s
-        if due_in_s is None:
-            return poll_s
-        return min(max(due_in_s, 0.0), poll_s)
+            news = await claiming.wait(pause_s)
 
     async def _keep_lease(self) -> None:
         """Beat several times a lease, and renew the attempts' own deadline.

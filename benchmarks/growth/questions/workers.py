@@ -6,7 +6,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.growth.questions.question import Question
 from eventlog.queue.following import pick_anew
-from eventlog.workers import heartbeats
+from eventlog.workers import heartbeats, orphans
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
 from projections.runs import due
@@ -33,7 +33,7 @@ def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
         ),
         Question(
             "worker: whose worker is gone",
-            lambda connection: heartbeats.orphaned(connection, 1),
+            lambda connection: orphans.orphaned(connection, 1),
         ),
         Question(
             "worker: what is to be canceled",

@@ -177,3 +177,22 @@ async def test_runs_that_are_claimed_together_go_on_with_stories_of_their_own(
     told = [ids for (ids,) in stories]
     assert [len(ids) for ids in told] == [1, 1]
     assert told[0] != told[1]
+
+
+async def test_who_is_dead_and_holds_nothing_is_not_asked_about_again(
+    database_url: str, part: Parts
+) -> None:
+    slug = await registered(part.jobs, retry_policy={"maxAttempts": 2})
+    await part.worker("w")
+    await part.worker("idle")
+    await _launch(part, slug)
+    await part.executions.claim("w", 1)
+    assert not await part.heartbeats.any_orphaned()
+    for worker_id in ("w", "idle"):
+        await part.heartbeats.leave(worker_id)
+    recovered = "SELECT id FROM workers WHERE recovered_at IS NOT NULL ORDER BY id"
+    assert await part.heartbeats.any_orphaned()
+    assert query(database_url, recovered) == [("idle",)]
+    assert len(await part.sweeps.recover([], "observer")) == 1
+    assert not await part.heartbeats.any_orphaned()
+    assert query(database_url, recovered) == [("idle",), ("w",)]

@@ -16,7 +16,7 @@ from eventlog.append.answers import Patience
 from eventlog.database import connection as connections
 from eventlog.database.connection import Database, borrowed
 from eventlog.database.listener import Listener
-from eventlog.workers.pending_work import Work
+from eventlog.queue.pending_work import Work
 from projections.rows import Connection
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
@@ -75,11 +75,11 @@ async def test_a_locked_table_is_unavailable_for_as_long_as_it_is_locked(
         work = Work(part.pool, part.files, Listener(Database(database_url)))
         async with locked(database_url, "job_runs"):
             with pytest.raises(LogUnavailableError):
-                await work.due_in_s()
+                await work.look()
             with pytest.raises(LogUnavailableError):
                 await part.jobs.launch(slug, Launch(), TESTER)
         await part.jobs.launch(slug, Launch(), TESTER)
-        assert await work.due_in_s() is not None
+        assert (await work.look()).in_s == 0
     assert query(database_url, COUNT) == [(1,)]
 
 

@@ -10,7 +10,7 @@ from domain.jobs.launching import Launch
 from domain.ports import Locked
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.workers.pending_work import Work
+from eventlog.queue.pending_work import Work
 from runtime.supervision import Supervision
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from worker.lifecycle.watcher import Watcher

@@ -176,3 +176,23 @@ def test_where_very_many_are_known_the_last_are_left_to_the_index(
     assert due(frontier) == ["a", "b"]
     assert frontier.places == {0: (at(-1), "d"), -1: (at(-9), "low")}
     assert END not in frontier.places.values()
+
+
+def test_what_is_planned_next_ends_what_is_unknown_until_then() -> None:
+    frontier = Frontier(1, waiting=[run("a", -5), run("low", -5, priority=-1)])
+    asked = frontier.unfinished_places
+    planned = run("planned", 30)
+    frontier.extend(asked, [run("a", -5)], 3, NOW)
+    frontier.foresee(asked, [planned], NOW)
+    assert frontier.places == {0: (at(30), "planned"), -1: END}
+    assert frontier.is_complete(at(29))
+    assert not frontier.is_complete(at(31))
+    assert frontier.next_after(NOW) == planned["scheduled_at"]
+
+
+def test_nothing_is_foreseen_while_due_runs_are_unknown() -> None:
+    frontier = Frontier(1, waiting=[run("a", -5)])
+    asked = frontier.unfinished_places
+    frontier.extend(asked, [run("a", -5)], 1, NOW)
+    frontier.foresee(asked, [run("planned", 30)], NOW)
+    assert frontier.places == {0: (at(-5), "a")}

@@ -1,5 +1,6 @@
 """What a worker asks of the tables between its commands: what is due, and what was canceled."""
 
+from time import monotonic
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
@@ -8,11 +9,16 @@ from domain.clock import from_iso
 from domain.ports import Row
 from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
-from eventlog.database.listener import Listener
+from eventlog.database.listener import Listener, Told
 from eventlog.history.checkpoints import Checkpoints
 from eventlog.keys.log_files import LogFiles
+from eventlog.queue.following import Queue
+from eventlog.queue.questions import Prospect
 from projections.rows import Connection
 from projections.runs import due
+
+EVERYWHERE_EVERY_S = 60.0
+"""How often to look for deadlines however old they are."""
 
 
 class Work:
@@ -24,33 +30,50 @@ class Work:
         files: LogFiles,
         listener: Listener,
         quarantine: Quarantine | None = None,
+        queue: Queue | None = None,
     ) -> None:
         self._pool = pool
         self._quarantine = quarantine or Quarantine()
+        self._queue = queue or Queue()
         self._signal = listener.signal()
         self._checkpoints = Checkpoints(pool, files)
+        self._overdue_since: str | None = None
+        self._looked_everywhere_at = -EVERYWHERE_EVERY_S
 
-    async def wait(self, timeout_s: float) -> bool:
+    async def wait(self, timeout_s: float, *, only_pending: bool = False) -> Told:
         """Wait for news of the log or for `wake`, but no longer than this.
 
-        Returns:
-            Whether the news tells of pending runs.
+        Args:
+            timeout_s: how long.
+            only_pending: whether to sleep through news of anything but pending runs.
         """
-        return await self._signal.wait(timeout_s)
+        return await self._signal.wait(timeout_s, only_urgent=only_pending)
 
     def wake(self) -> None:
         """End the wait, or the next one."""
         self._signal.set()
 
-    async def due_in_s(self) -> float | None:
-        """Return how long until a pending run is due (0 or less: now), None if none is pending."""
-        row = await self._next_due()
-        return _seconds_until(row["next_at"], row)
+    async def look(self) -> Prospect:
+        """Return when a run may start, as far as can be told without the lock."""
+        async with borrowed(self._pool) as connection:
+            return await self._queue.look(connection, self._quarantine.ids)
 
-    async def deadline_in_s(self) -> float | None:
-        """Return how long until a pending run's start deadline is over, None where none has one."""
-        row = await self._next_due()
-        return _seconds_until(row["next_deadline_at"], row)
+    async def any_overdue(self) -> bool:
+        """Return whether a run has not started by its deadline.
+
+        Those whose deadline was over long before the last look are looked for now and then: no
+        look walks over all that were consumed.
+        """
+        is_time = monotonic() - self._looked_everywhere_at > EVERYWHERE_EVERY_S
+        since = None if is_time else self._overdue_since
+        async with borrowed(self._pool) as connection:
+            found = await due.any_overdue(connection, since, self._quarantine.ids)
+        if found["is_overdue"]:
+            return True
+        self._overdue_since = found["before"]
+        if is_time:
+            self._looked_everywhere_at = monotonic()
+        return False
 
     async def cancel_requested(self, worker_id: str) -> list[UUID]:
         """Return the worker's running runs that somebody asked to cancel."""
@@ -60,10 +83,6 @@ class Work:
     async def keep_checkpoints(self) -> None:
         """Write the next checkpoint of time travel if it is due."""
         await self._checkpoints.keep_up()
-
-    async def _next_due(self) -> Row:
-        async with borrowed(self._pool) as connection:
-            return await due.next_due(connection, self._quarantine.ids)
 
 
 async def waiting_s(connection: Connection, quarantine: Quarantine) -> float:

@@ -1,0 +1,70 @@
+"""Runs under way whose worker lives no more.
+
+A dead worker claims nothing any more, so once none of its runs is under way, that stays so, and is
+noted (`recovered_at`): nobody looks for them again. A run whose holder was never registered, as
+after tables were restored by hand, is looked for now and then.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from projections.rows import Connection, read_ids, read_value
+
+_NOT_BYPASSED = "NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
+
+ANY_GONE = """
+    SELECT EXISTS (
+        SELECT 1 FROM workers WHERE dead_at IS NOT NULL AND recovered_at IS NULL
+    ) AS is_any_gone
+"""
+
+OF_DEAD_WORKERS = f"""
+    SELECT run.id FROM workers CROSS JOIN LATERAL (
+        SELECT id FROM job_runs AS run
+        WHERE status = 'running' AND worker_id = workers.id AND {_NOT_BYPASSED}
+        LIMIT %(limit)s
+    ) AS run
+    WHERE workers.dead_at IS NOT NULL AND workers.recovered_at IS NULL
+    LIMIT %(limit)s
+"""
+
+OF_ANYBODY = f"""
+    SELECT run.id FROM job_runs AS run
+    WHERE run.status = 'running' AND {_NOT_BYPASSED} AND NOT EXISTS (
+        SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
+    )
+    LIMIT %(limit)s
+"""
+
+NOTE_RECOVERED = """
+    UPDATE workers SET recovered_at = clock_timestamp()
+    WHERE dead_at IS NOT NULL AND recovered_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM job_runs WHERE status = 'running' AND worker_id = workers.id
+    )
+"""
+
+
+async def orphaned(
+    connection: Connection, limit: int, bypassed: Sequence[UUID] = ()
+) -> list[UUID]:
+    """Return running runs, but none of these, whose worker is not among the living."""
+    query = OF_ANYBODY
+    if await read_value(connection, bool, ANY_GONE):
+        query = OF_DEAD_WORKERS
+    values = {"limit": limit, "bypassed": list(bypassed)}
+    return await read_ids(connection, query, values)
+
+
+async def any_of_the_dead(connection: Connection, bypassed: Sequence[UUID]) -> bool:
+    """Return whether a dead worker still holds a run, and note who holds none."""
+    if not await read_value(connection, bool, ANY_GONE):
+        return False
+    await connection.execute(NOTE_RECOVERED)
+    values = {"limit": 1, "bypassed": list(bypassed)}
+    return bool(await read_ids(connection, OF_DEAD_WORKERS, values))
+
+
+async def any_of_anybody(connection: Connection, bypassed: Sequence[UUID]) -> bool:
+    """Return whether anybody who does not live holds a run. What was consumed is walked over."""
+    values = {"limit": 1, "bypassed": list(bypassed)}
+    return bool(await read_ids(connection, OF_ANYBODY, values))

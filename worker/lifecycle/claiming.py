@@ -1,0 +1,112 @@
+"""When a worker claims: it looks before it locks, and in its turn where there are others."""
+
+import asyncio
+from collections.abc import Collection
+from time import monotonic
+from zlib import crc32
+
+from domain.commands.executions import Executions
+from worker.lifecycle.attempts import Attempts
+from worker.lifecycle.ports import News, Work
+
+TURN_S = 0.005
+"""How long the others wait for each worker before them: about as long as a claim takes."""
+
+LONGEST_TURN_S = 0.1
+
+CROWDED_PAUSE_S = 0.2
+"""How long to wait after a claim that found runs due but none that may start."""
+
+
+class Claiming:
+    """Claims for the free slots of one life of a worker."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        executions: Executions,
+        attempts: Attempts,
+        work: Work,
+        poll_s: float,
+    ) -> None:
+        self._worker_id = worker_id
+        self._executions = executions
+        self._attempts = attempts
+        self._work = work
+        self._poll_s = poll_s
+        # Where the last claim filled every slot, the next need not ask first.
+        self._more_due = False
+        self._is_crowded = False
+
+    async def wait(self, pause_s: float) -> News:
+        """Wait for so long, unless there is news of runs to be started."""
+        # Of what ends, only those need to know whose runs wait for it.
+        return await self._work.wait(pause_s, only_pending=not self._is_crowded)
+
+    async def claim(self, others: Collection[str], news: News) -> float:
+        """Claim for every free slot; return how long to wait unless there is news.
+
+        Args:
+            others: ids of the other living workers.
+            news: what `wait` returned.
+        """
+        if not self._attempts.free:
+            return self._poll_s
+        is_first = self._more_due or await self._is_first(others, news)
+        if not is_first:
+            pause_s = await self._until_due_s()
+            if pause_s > 0:
+                return pause_s
+        free = self._attempts.free
+        claims = await self._executions.claim(self._worker_id, free)
+        self._more_due = len(claims) == free
+        for claim in claims:
+            self._attempts.start(claim)
+        if claims:
+            return self._poll_s
+        pause_s = await self._until_due_s()
+        if pause_s > 0:
+            return pause_s
+        # What is due waits for others to end; asking at every event would only slow those down.
+        await asyncio.sleep(CROWDED_PAUSE_S)
+        return self._poll_s
+
+    async def _is_first(self, others: Collection[str], news: News) -> bool:
+        """Return whether news is for this worker first; if not, let those before it claim."""
+        if not news.pending:
+            return False
+        until = monotonic() + LONGEST_TURN_S
+        while news.pending:
+            turn = turn_of(self._worker_id, others, news.position)
+            if news.pending > turn * self._attempts.free:
+                return True
+            until = min(until, monotonic() + turn * TURN_S)
+            left_s = max(until - monotonic(), 0.0)
+            news = await self._work.wait(left_s, only_pending=True)
+        if monotonic() < until:
+            # A slot was freed, or the worker is to stop: that is still to be heard.
+            self._work.wake()
+        return False
+
+    async def _until_due_s(self) -> float:
+        """Return for how long no run may start, as far as is worth waiting at a time."""
+        prospect = await self._work.look()
+        self._is_crowded = prospect.is_crowded
+        in_s = prospect.in_s
+        if in_s is None:
+            return self._poll_s
+        return min(max(in_s, 0.0), self._poll_s)
+
+
+def turn_of(worker_id: str, others: Collection[str], position: int) -> int:
+    """Return how many of the others go before this worker.
+
+    At each position of the log they are in another order, the same for all.
+    """
+    own = _draw(worker_id, position)
+    before = [other for other in others if _draw(other, position) < own]
+    return len(before)
+
+
+def _draw(worker_id: str, position: int) -> int:
+    return crc32(f"{position} {worker_id}".encode())
