@@ -131,6 +131,15 @@ class LogExcerpt:
     size: int = 0
     truncated: bool = False
 
+    def present(self) -> JsonObject:
+        """Return it as clients see it."""
+        return {
+            "logsPreview": self.end,
+            "logsTruncated": self.truncated,
+            "hasLogs": self.size > 0,
+            "logsSize": self.size,
+        }
+
 
 NO_LOG = LogExcerpt()
 
@@ -152,10 +161,7 @@ def present(row: BuildRow, log: LogExcerpt) -> JsonObject:
         "startedAt": row["started_at"],
         "completedAt": row["completed_at"],
         "durationMs": row["duration_ms"],
-        "logsPreview": log.end,
-        "logsTruncated": log.truncated,
-        "hasLogs": log.size > 0,
-        "logsSize": log.size,
+        **log.present(),
         "jobRunId": row["job_run_id"],
     }
 

@@ -61,16 +61,25 @@ def failure(
     return JsonAnswer(body, status, headers)
 
 
-def validation_failure(issues: Sequence[Issue]) -> JsonAnswer:
-    """Return the body of a 400: by field for forms, by JSON Pointer for programs."""
+def validation_failure(
+    issues: Sequence[Issue], *, of_shape: bool = False
+) -> JsonAnswer:
+    """Return the body of a 400: by field for forms, by JSON Pointer for programs.
+
+    Args:
+        issues: what is wrong.
+        of_shape: whether the body's own shape is: then an additional property of it is an unknown
+            field, else one inside of a field that a client's schema describes.
+    """
     issues = bounded(issues)
     form_errors: list[str] = []
     field_errors: dict[str, list[str]] = {}
     for issue in issues:
         path = issue.path.removeprefix("/")
         field, _, below = path.partition("/")
-        top_level_unknown = issue.keyword == "additionalProperties" and not below
-        if not field or top_level_unknown:
+        is_additional = issue.keyword == "additionalProperties"
+        is_unknown_field = of_shape and is_additional and not below
+        if not field or is_unknown_field:
             form_errors.append(issue.message)
             continue
         message = issue.message
@@ -141,7 +150,7 @@ def _unescape(part: str) -> str:
 async def _request_invalid(_: Request, error: Exception) -> JsonAnswer:
     known = cast("RequestValidationError", error)
     issues = [_issue(one) for one in known.errors()]
-    return validation_failure(issues)
+    return validation_failure(issues, of_shape=True)
 
 
 async def _input_invalid(_: Request, error: Exception) -> JsonAnswer:

@@ -52,6 +52,8 @@ async def get_build_logs(
         "logs": log.decode("utf-8", "replace"),
         "size": len(log),
         "updatedAt": build["updated_at"],
+        "status": build["status"],
+        **(await service.build_logs.excerpt(build)).present(),
     }
     return data(shown)
 

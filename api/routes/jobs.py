@@ -1,6 +1,7 @@
 """`/jobs`: definitions, and lists of their runs."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import orjson
@@ -26,9 +27,17 @@ from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, job_in
 from api.shapes.base import Data, Page, failures
-from api.shapes.jobs import Definition, JobBody, JobPatch, JobWithRuns
+from api.shapes.jobs import (
+    Definition,
+    JobBody,
+    JobPatch,
+    JobWithRuns,
+    RuntimeStatus,
+)
 from api.shapes.runs import JobRunsMeta, Run
 from api.views.runs import View, meta_of, presented, view
+from domain.clock import to_iso
+from domain.jobs.definition import RUNTIMES
 from domain.json_values import JsonObject
 from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
@@ -90,6 +99,29 @@ async def register_job(
     version = body.version or 1
     row = await service.jobs.register_job(body.slug, body.spec(), version, origin)
     return data(job_definitions.present(row), 201)
+
+
+@router.get(
+    "/runtimes",
+    response_model=Data[list[RuntimeStatus]],
+    responses=failures(),
+    dependencies=[MayRead],
+    description="Tell for each runtime whether its jobs can be executed: whether any worker lives."
+    " What a run executes its entry point says alone, whatever the job's runtime.",
+)
+async def list_runtimes(service: ServiceDep) -> JsonAnswer:
+    """Tell for each runtime whether its jobs can be executed."""
+    workers = len(await service.heartbeats.living())
+    reason: str | None = None
+    if not workers:
+        reason = "no worker lives: start one with apphub-jobs worker"
+    status: JsonObject = {
+        "ready": workers > 0,
+        "reason": reason,
+        "checkedAt": to_iso(datetime.now(UTC)),
+        "details": {"workers": workers},
+    }
+    return data([{"runtime": runtime, **status} for runtime in RUNTIMES])
 
 
 @router.get(

@@ -1,7 +1,7 @@
 """The shapes of the catalog's answers, for OpenAPI: apps and builds."""
 
 import posixpath
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import (
@@ -16,7 +16,7 @@ from pydantic import (
 from api.shapes.base import Shape
 from api.shapes.fields import _Body
 from domain.catalog.app import App, MetadataStrategy
-from domain.catalog.build import Wanted
+from domain.catalog.build import BuildStatus, Wanted
 from domain.catalog.repository_state import IngestStatus
 
 
@@ -32,7 +32,7 @@ class BuildShape(Shape):
 
     id: str
     repository_id: str
-    status: Literal["pending", "running", "succeeded", "failed", "canceled"]
+    status: BuildStatus
     image_tag: str | None
     image_digest: str | None
     error_message: str | None
@@ -59,6 +59,11 @@ class BuildLog(Shape):
     logs: str
     size: int
     updated_at: AwareDatetime
+    status: BuildStatus
+    logs_preview: str
+    logs_truncated: bool
+    has_logs: bool
+    logs_size: int
 
 
 class CountedPageMeta(Shape):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, field_validator
 
 from api.shapes.base import Shape, with_columns
 from api.shapes.fields import (
@@ -21,10 +21,28 @@ from api.shapes.runs import Run
 from domain.jobs.definition import Spec
 from projections import job_definitions
 
+Runtime = Literal["python", "node", "docker", "module"]
+
+
+class RuntimeDetails(Shape):
+    """Who executes."""
+
+    workers: int
+
 
 @with_columns(job_definitions.JobDefinitionRow, job_definitions.SHOWN)
 class Definition(Shape):
     """A job definition, as its newest version says."""
+
+
+class RuntimeStatus(Shape):
+    """Whether jobs for a runtime can be executed at present."""
+
+    runtime: Runtime
+    ready: bool
+    reason: str | None = Field(description="why not; null where it is ready")
+    checked_at: AwareDatetime
+    details: RuntimeDetails
 
 
 class JobWithRuns(Shape):
@@ -58,7 +76,7 @@ class _DefinitionFields(_Body):
     timeout_ms: TimeoutMs | None = None
     retry_policy: RetryPolicyBody | None = None
     metadata: Any = None
-    runtime: Literal["python", "node", "docker", "module"] | None = None
+    runtime: Runtime | None = None
     output_schema: JsonObject | None = None
     priority: Priority | None = None
     max_concurrent_runs: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None

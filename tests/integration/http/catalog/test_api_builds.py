@@ -176,6 +176,11 @@ def test_a_build_that_printed_nothing_has_an_empty_log(shared: SharedApi) -> Non
         "logs": "",
         "size": 0,
         "updatedAt": answer["updatedAt"],
+        "status": "pending",
+        "logsPreview": "",
+        "logsTruncated": False,
+        "hasLogs": False,
+        "logsSize": 0,
     }
     assert (
         "Cache-Control" not in shared.client.get(f"/builds/{answer['id']}/logs").headers

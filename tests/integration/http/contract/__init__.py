@@ -1,0 +1,1 @@
+"""The platform's contract as a table: requests and the whole answers to them."""
