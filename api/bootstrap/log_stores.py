@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from runtime.private_files import make_private
 from runtime.supervision import Supervision
 from worker.logs.directory import DirectoryLogs
 from worker.logs.object_store import LogStoreError, ObjectLogs, open_store
@@ -20,7 +21,7 @@ SPOOLS = "run-logs-spool"
 def run_logs(url: str | None, data_dir: Path) -> RunLogs:
     """Return where logs are read."""
     if url is None:
-        return RunLogs(DirectoryLogs(data_dir / DIRECTORY))
+        return RunLogs(_directory_logs(data_dir))
     return RunLogs(ObjectLogs(open_store(url)))
 
 
@@ -30,11 +31,17 @@ async def log_keeper(
 ) -> AsyncIterator[LogKeeper]:
     """Give where logs are written."""
     if url is None:
-        yield DirectoryLogs(data_dir / DIRECTORY)
+        yield _directory_logs(data_dir)
     else:
         store = ObjectLogs(open_store(url))
         async with shipping(store, data_dir / SPOOLS, supervision) as shipper:
             yield shipper
+
+
+def _directory_logs(data_dir: Path) -> DirectoryLogs:
+    directory = data_dir / DIRECTORY
+    make_private(directory)
+    return DirectoryLogs(directory)
 
 
 def check_log_store(url: str, *, to_write: bool) -> None:

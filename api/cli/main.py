@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +16,21 @@ import typer
 
 from api.access.hosts import Hosts, check_open, is_loopback
 from api.access.origins import Origins
-from api.access.principals import Tokens, read_tokens
+from api.access.tokens import Tokens
 from api.bootstrap.handler_packages import handler_packages
 from api.bootstrap.handler_settings import handler_settings, local_repositories
+from api.bootstrap.service_files import ServiceFiles, service_files
 from api.bootstrap.settings import Settings
 from api.cli import log, seal, subjects
 from api.cli.demo import run_demo
 from api.cli.events import events_app
-from api.cli.opening import archive_directory, check_logs_store, database, keyed
+from api.cli.opening import (
+    archive_directory,
+    check_logs_store,
+    database,
+    directory_of,
+    keyed,
+)
 from api.cli.options import (
     DatabaseOptions,
     KeyOptions,
@@ -41,6 +50,8 @@ from api.process.serving import serve, watch_lifeline, work
 from api.process.up import Supervisor
 from api.process.worker_metrics import Address
 from migrations import runner
+from runtime.process_control import keep_to_itself
+from worker.executors.packages import HandlerPackage
 from worker.lifecycle.worker import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -75,8 +86,9 @@ def up(
     tokens = _tokens(tokens_file)
     _hosts(listening, tokens)
     _origins(listening, tokens)
-    read(lambda: handler_packages(working.handlers, working.commands))
-    with database(storage) as (directory, _):
+    secret = (tokens_file, keys.seal_key, keys.subject_key)
+    _packages(working, _hidden(storage, working, *secret))
+    with _database(storage) as (directory, _):
         read(lambda: handler_settings(os.environ, directory))
         archive = storage.archive and storage.archive.resolve()
         # By the environment: a command line can be read by everybody on the machine.
@@ -95,6 +107,7 @@ def up(
             "HANDLERS": " ".join(working.handlers or ()),
             "COMMANDS": working.commands,
             "ALLOW_PRIVATE_REPOSITORIES": working.allow_private_repositories,
+            "TRUST_HANDLERS": working.trust_handlers,
             "SEAL_KEY": keys.seal_key,
             "SUBJECT_KEY": keys.subject_key,
         }
@@ -103,6 +116,7 @@ def up(
         }
         # 0 means something here.
         variables["APPHUB_PORT"] = str(listening.port)
+        variables["APPHUB_WAIT_FOR_DATABASE_S"] = str(storage.wait_for_database_s)
         variables["APPHUB_SEAL_EVERY_S"] = str(keys.seal_every_s)
         code = Supervisor({**os.environ, **variables}).run()
     raise typer.Exit(code)
@@ -124,7 +138,7 @@ def serve_command(
     if tokens is None and not is_loopback(listening.host):
         logger.warning(_OPEN_TO_OTHERS, listening.host)
     local = read(lambda: local_repositories(os.environ))
-    with database(storage) as (directory, url):
+    with _database(storage) as (directory, url):
         keyed(directory, url, keys.subject_key)
         settings = Settings(
             url,
@@ -147,7 +161,7 @@ def serve_command(
 def _tokens(file: Path | None) -> Tokens | None:
     if file is None:
         return None
-    return read(lambda: read_tokens(file))
+    return read(lambda: Tokens(file))
 
 
 def _hosts(listening: ListeningOptions, tokens: Tokens | None) -> Hosts | None:
@@ -193,11 +207,13 @@ def worker_command(
 ) -> None:
     """Run a worker alone."""
     check_logs_store(storage.logs_store, to_write=True)
-    packages = read(lambda: handler_packages(working.handlers, working.commands))
+    files = _hidden(storage, working, subject_key)
+    files.tell()
+    packages = _packages(working, files)
     metrics_at = None
     if metrics_port is not None:
         metrics_at = Address(metrics_host, metrics_port)
-    with database(storage) as (directory, url):
+    with _database(storage) as (directory, url):
         keyed(directory, url, subject_key)
         settings = Settings(
             url,
@@ -218,6 +234,30 @@ def worker_command(
             work(settings, worker_settings, packages, metrics_at)
         except PortTakenError as error:
             raise failure(error) from None
+
+
+def _hidden(
+    storage: StorageOptions, working: WorkOptions, *secret: Path | None
+) -> ServiceFiles:
+    """Return what handlers shall not see."""
+    if working.trust_handlers:
+        return ServiceFiles()
+    directory = directory_of(storage.data_dir)
+    return service_files(os.environ, directory, storage.archive, *secret)
+
+
+def _packages(
+    working: WorkOptions, files: ServiceFiles
+) -> Mapping[str, HandlerPackage]:
+    return read(
+        lambda: handler_packages(working.handlers, working.commands, files.hidden)
+    )
+
+
+def _database(
+    storage: StorageOptions,
+) -> AbstractContextManager[tuple[Path, str]]:
+    return database(storage, patience_s=storage.wait_for_database_s)
 
 
 @command(app)
@@ -269,6 +309,8 @@ def main() -> None:
     )
     for chatty in ("alembic.runtime.plugins", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # The environment and the memory hold the database's password and keys.
+    keep_to_itself()
     # Until a server has its own ways: end by an exception, so that what was started is stopped
     # again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -14,42 +14,44 @@ from api.cli.options import DatabaseOptions, KeyedLogOptions, LogOptions, failur
 from api.embedded.cluster import EmbeddedPostgresError
 from api.embedded.placement import ROOTS_PLACE, PlacementError
 from api.embedded.server import EmbeddedPostgres
-from domain.errors import SubjectKeysUnavailableError
+from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
 from eventlog.database.connection import Database
+from eventlog.database.server import ServerError, check_server
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.subject_keys import check
 from migrations import runner
 from worker.logs.object_store import LogStoreError
 
-MINIMUM_SERVER = 150_000
-"""PostgreSQL 15, as libpq counts versions."""
-
 
 @contextmanager
 def database(
-    place: DatabaseOptions, *, upgrade: bool = True
+    place: DatabaseOptions, *, upgrade: bool = True, patience_s: float = 0.0
 ) -> Iterator[tuple[Path, str]]:
-    """Give the data directory and the URL of a database, its schema brought up to date first."""
+    """Give the data directory and the URL of a database, its schema brought up to date first.
+
+    A server that is away is waited for as long as that.
+    """
     directory = directory_of(place.data_dir)
     url = place.database_url
     embedded: EmbeddedPostgres | None = None
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if url is None:
             embedded = EmbeddedPostgres(directory)
             url = embedded.start()
-        _check_server(url)
+        check_server(url, patience_s=patience_s)
         if upgrade:
             runner.upgrade(url)
         yield directory, url
     except (
         EmbeddedPostgresError,
         PlacementError,
+        ServerError,
         runner.SchemaError,
         OSError,
     ) as error:
         raise failure(error) from None
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, LogUnavailableError) as error:
         reason = str(error).strip()
         raise failure(
             f"cannot reach the database: {reason}\nCheck --database-url."
@@ -123,14 +125,18 @@ def keyed(
     return found
 
 
-def _check_server(url: str) -> None:
-    with psycopg.connect(url) as connection:
-        version = connection.info.server_version
-    if version < MINIMUM_SERVER:
-        release = version // 10_000
-        raise runner.SchemaError(
-            f"the database is PostgreSQL {release}; 15 or newer is needed"
-        )
+def check_logs_store(url: str | None, *, to_write: bool) -> None:
+    """Find out before anything starts whether the store of run logs can be used."""
+    if url is None:
+        return
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
+        endpoint = os.environ.get(name, "http://")
+        if not endpoint.startswith(("http://", "https://")):
+            raise failure(f"{name} is no URL: it must begin with https:// or http://")
+    try:
+        check_log_store(url, to_write=to_write)
+    except LogStoreError as error:
+        raise failure(error) from None
 
 
 def _default_data_dir() -> Path:

@@ -133,6 +133,15 @@ class StorageOptions(LogOptions):
         ),
     ] = None
 
+    wait_for_database_s: Annotated[
+        float,
+        typer.Option(
+            envvar="APPHUB_WAIT_FOR_DATABASE_S",
+            min=0,
+            help="Seconds to wait at the start for a database that is away.",
+        ),
+    ] = 60.0
+
 
 @dataclass(frozen=True)
 class ListeningOptions:
@@ -224,6 +233,15 @@ class WorkOptions:
             "--allow-private-repositories",
             envvar="APPHUB_ALLOW_PRIVATE_REPOSITORIES",
             help="Let apps name repositories on servers of this machine and of private networks.",
+        ),
+    ] = False
+    trust_handlers: Annotated[
+        bool,
+        typer.Option(
+            "--trust-handlers",
+            envvar="APPHUB_TRUST_HANDLERS",
+            help="Let handlers see the service's own files, keys included,"
+            " and be root to the machine where the worker is.",
         ),
     ] = False
 

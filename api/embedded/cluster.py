@@ -12,9 +12,7 @@ from urllib.parse import quote
 import psycopg
 
 from api.embedded.placement import ServerUser, binaries
-
-DATABASE = "apphub"
-USER = "apphub"
+from api.embedded.roles import DATABASE, SERVICE, SUPERUSER, hand_over, make_database
 
 _SOCKET_LINE = 4
 """In the pid file: the fifth line names the socket's directory."""
@@ -30,7 +28,7 @@ class Cluster:
 
     Attributes:
         home: the server's own directory, which has the cluster in `data`.
-        password: the file of the password, ours alone.
+        password: the file of the service's password, ours alone.
         user: as whom the server runs.
     """
 
@@ -72,7 +70,7 @@ class Cluster:
         command: list[str | Path] = [
             binaries(self.user) / "initdb",
             f"--pgdata={target}",
-            f"--username={USER}",
+            f"--username={SUPERUSER}",
             f"--pwfile={password_file}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
@@ -85,21 +83,34 @@ class Cluster:
         )
 
     def answering_url(self) -> str | None:
-        """Return the URL if a server of this very directory answers.
+        """Return the service's URL if a server of this very directory answers.
 
-        Our database is made if it is not there yet.
+        Database and role are made if they are not there yet.
         """
         lines = self._pid_file()
         if len(lines) <= _SOCKET_LINE or not lines[_SOCKET_LINE]:
             return None
+        socket = lines[_SOCKET_LINE]
+        url = self._url(socket, SERVICE, DATABASE)
+        if not _answers(url):
+            try:
+                self._prepare(socket)
+            except psycopg.OperationalError:
+                return None
+        return url
+
+    def _prepare(self, socket: str) -> None:
+        """Make a new cluster, or one of an older version, ready for the service."""
+        with _connected(self._url(socket, SUPERUSER, "postgres")) as connection:
+            make_database(connection)
+        with _connected(self._url(socket, SUPERUSER, DATABASE)) as connection:
+            hand_over(connection, self.password.read_text())
+
+    def _url(self, socket: str, user: str, database: str) -> str:
         password = quote(self.password.read_text(), safe="")
-        socket = quote(lines[_SOCKET_LINE], safe="")
-        url = f"postgresql://{USER}:{password}@/{{}}?host={socket}"
-        try:
-            _make_database(url.format("postgres"))
-        except psycopg.OperationalError:
-            return None
-        return url.format(DATABASE)
+        return (
+            f"postgresql://{user}:{password}@/{database}?host={quote(socket, safe='')}"
+        )
 
     def postmaster(self) -> int | None:
         """Return the server's process, if the pid file names one that works in this directory."""
@@ -129,10 +140,13 @@ class Cluster:
         return {**self.user.drop, "env": {"PATH": path, "LC_ALL": "C"}}
 
 
-def _make_database(url: str) -> None:
-    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-        known = connection.execute(
-            "SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)
-        )
-        if known.fetchone() is None:
-            connection.execute(f"CREATE DATABASE {DATABASE}")
+def _connected(url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(url, autocommit=True, connect_timeout=5)
+
+
+def _answers(url: str) -> bool:
+    try:
+        _connected(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -74,7 +74,7 @@ class EmbeddedPostgres:
             EmbeddedPostgresError: it cannot be started, or somebody else's server holds the
                 directory.
         """
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._door():
             home = cluster_home(self.data_dir, self._user)
             self._cluster = self._cluster_in(home)
@@ -199,7 +199,7 @@ class EmbeddedPostgres:
             options += ["-c", f"{name}={value}"]
         program = binaries(self._user) / "postgres"
         command: list[str | Path] = [program, "-D", cluster.directory, *options]
-        with self._log.open("ab") as log:
+        with self._open_log() as log:
             # By a shell that leaves at once: the server is nobody's child, for it may outlive
             # whoever started it.
             shell = subprocess.Popen(  # noqa: S603
@@ -217,6 +217,12 @@ class EmbeddedPostgres:
             )
         shell.wait()
         self._group = shell.pid
+
+    def _open_log(self) -> IO[bytes]:
+        """Open the server's log, which quotes what statements held."""
+        descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.fchmod(descriptor, 0o600)  # An older version's may be open to others.
+        return os.fdopen(descriptor, "ab")
 
     def _shut_down(self) -> None:
         pid = self._cluster.postmaster()

@@ -67,7 +67,7 @@ def server() -> Iterator[tuple[str, str]]:
         directory.chmod(0o711)  # The private server may run as another user.
         url = stack.enter_context(databases.server(directory / "postgres"))
         if "APPHUB_TEST_DATABASE_URL" not in os.environ:
-            with psycopg.connect(url, autocommit=True) as connection:
+            with databases.superuser(directory / "postgres") as connection:
                 connection.execute("ALTER SYSTEM SET max_wal_size = '8GB'")
                 connection.execute("SELECT pg_reload_conf()")
         yield url, databases.template(url, directory)

@@ -91,7 +91,7 @@ class Archiver:
 
     async def clean_up(self) -> None:
         """Remove what killed commands left unfinished, and look for files that nobody refers to."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._directory.glob(f".{self._log_id}-*.unfinished"):
             path.unlink(missing_ok=True)
         query = "SELECT file FROM log_archives"

@@ -22,6 +22,7 @@ from eventlog.encoding.columns import RawRow
 from eventlog.encoding.document import UnshowableEventError, show_event
 from projections.envelope import EventRow
 from runtime.durable_files import sync_directory
+from runtime.private_files import private_opener
 
 FORMAT = "apphub-jobs archive 1"
 
@@ -68,7 +69,7 @@ class ArchiveWriter:
     """Writes a file under a temporary name; nobody sees it as an archive before `publish`."""
 
     def __init__(self, directory: Path, log_id: str, number: int) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._stem = f"{log_id}-{number:06}"
         self.path = directory / f".{self._stem}.unfinished"
@@ -79,7 +80,7 @@ class ArchiveWriter:
         self._lines: list[bytes] = []
         self._positions: list[int] = []
         self._held = 0
-        self._output: BinaryIO = self.path.open("wb")
+        self._output: BinaryIO = open(self.path, "wb", opener=private_opener)  # noqa: SIM115
         about = orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})
         self._put(_compressed([about]))
 

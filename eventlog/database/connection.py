@@ -62,12 +62,12 @@ class Database:
 
     @property
     def conninfo(self) -> str:
-        """Return the URL with our defaults for what it leaves open."""
+        """Return the URL with our defaults for what it leaves open; texts are always UTF-8."""
         given = conninfo_to_dict(self.url)
         missing = {
             name: value for name, value in _DEFAULTS.items() if name not in given
         }
-        return make_conninfo(self.url, **missing)
+        return make_conninfo(self.url, client_encoding="UTF8", **missing)
 
     async def connect(self) -> Connection:
         """Open a connection for the log's writer or reader."""

@@ -127,7 +127,7 @@ class Listener:
 
     async def _listen(self, connection: Connection) -> None:
         await connection.execute(f"LISTEN {CHANNEL}")
-        self.hears = await _hears_itself(connection)
+        self.hears = await self._hears(connection)
         if not self.hears:
             logger.warning(
                 "notifications do not come through, probably because of a proxy that pools"
@@ -140,6 +140,18 @@ class Listener:
             news = told_by(told.payload)
             for signal in self._signals:
                 signal.tell(news)
+
+    async def _hears(self, connection: Connection) -> bool:
+        """Return whether a notification of another session arrives.
+
+        Its own may come by the same way as an answer where no other does.
+        """
+        async with await self._database.connect() as other:
+            probe = f"probe {uuid4()}"
+            await other.execute("SELECT pg_notify(%s, %s)", (CHANNEL, probe))
+        told = connection.notifies(timeout=PROBE_TIMEOUT_S, stop_after=1)
+        heard = [notification async for notification in told]
+        return bool(heard)
 
     def _wake(self) -> None:
         for signal in self._signals:
@@ -156,11 +168,3 @@ def told_by(payload: str) -> Told:
     numbers = [int(word) for word in payload.split() if word.isdecimal()]
     position, *counts = numbers
     return Told(sum(counts) or 1, position)
-
-
-async def _hears_itself(connection: Connection) -> bool:
-    token = f"probe {uuid4()}"
-    await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, token))
-    told = connection.notifies(timeout=PROBE_TIMEOUT_S, stop_after=1)
-    heard = [notification async for notification in told]
-    return bool(heard)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from api.embedded import roles
 from tests.support import databases
 from tests.support.processes import started
 from tests.support.sample_logs import promises
@@ -87,7 +88,8 @@ def embedded_url(data_dir: Path) -> str:
     password = (data_dir / "postgres.password").read_text()
     lock_file = (data_dir / "postgres").resolve() / "data" / "postmaster.pid"
     socket = lock_file.read_text().splitlines()[4]
-    return f"postgresql://apphub:{password}@/apphub?host={quote(socket, safe='')}"
+    who = f"{roles.SERVICE}:{password}"
+    return f"postgresql://{who}@/{roles.DATABASE}?host={quote(socket, safe='')}"
 
 
 def kill(pids: list[int]) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,8 +12,10 @@ from uuid import uuid4
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from api.embedded import roles
 from api.embedded.server import EmbeddedPostgres
 from migrations import runner
+from tests.support.processes import eventually
 
 Fill = Callable[[str], Awaitable[None]]
 """Fills the database with this URL."""
@@ -30,9 +33,59 @@ def server(directory: Path) -> Iterator[str]:
         return
     embedded = EmbeddedPostgres(directory)
     try:
-        yield embedded.start()
+        url = embedded.start()
+        _allow_what_tests_do(directory)
+        yield url
     finally:
         embedded.stop()
+
+
+_TESTS_MAY = (
+    f"ALTER ROLE {roles.SERVICE} CREATEDB",
+    # To spoil a log behind its triggers' back.
+    f"GRANT SET ON PARAMETER session_replication_role TO {roles.SERVICE}",
+)
+
+
+def _allow_what_tests_do(directory: Path) -> None:
+    with (
+        (directory / "tests.lock").open("ab") as lock,
+        superuser(directory) as connection,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for statement in _TESTS_MAY:
+            connection.execute(statement.encode())
+
+
+TRUSTING = f"local all {roles.SUPERUSER} trust\n"
+
+
+@contextmanager
+def superuser(
+    directory: Path, database: str = "postgres"
+) -> Iterator[psycopg.Connection]:
+    """Connect as the superuser of an embedded server; whoever may write its files can."""
+    cluster = (directory / "postgres").resolve() / "data"
+    pid, _, _, _, socket, *_ = (cluster / "postmaster.pid").read_text().splitlines()
+    rules = cluster / "pg_hba.conf"
+    with (directory / "superuser.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = rules.read_text()
+        if not known.startswith(TRUSTING):
+            rules.write_text(TRUSTING + known)
+            os.kill(int(pid), signal.SIGHUP)
+    url = make_conninfo("", host=socket, user=roles.SUPERUSER, dbname=database)
+    eventually(lambda: _can_connect(url), what="the server trusting its superuser")
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+def _can_connect(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @contextmanager
@@ -43,7 +96,7 @@ def quick_server(directory: Path) -> Iterator[str]:
     """
     with server(directory) as url:
         if not os.environ.get("APPHUB_TEST_DATABASE_URL"):
-            with psycopg.connect(url, autocommit=True) as connection:
+            with superuser(directory) as connection:
                 connection.execute("ALTER SYSTEM SET fsync = off")
                 connection.execute("ALTER SYSTEM SET full_page_writes = off")
                 connection.execute("SELECT pg_reload_conf()")

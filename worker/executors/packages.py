@@ -21,10 +21,12 @@ class HandlerSource:
     Attributes:
         modules: modules with a mapping `HANDLERS`.
         commands: command lines by the names under which `command.NAME` runs them.
+        hidden: files and directories of the service, which handlers shall not see.
     """
 
     modules: Sequence[str] = ()
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    hidden: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,12 +38,14 @@ class HandlerPackage:
         commands: as the source has them.
         directories: where its processes look for modules first.
         shown: which of the service's own packages its processes may import.
+        hidden: as the source has it; what is built in works with some of it.
     """
 
     modules: Sequence[str] = ()
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     directories: Sequence[str] = ()
     shown: Sequence[str] = ()
+    hidden: Sequence[str] = ()
 
 
 BUILTIN = HandlerPackage(modules=("worker.handlers",), shown=("worker",))
@@ -58,17 +62,17 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
         module for module in _once(source.modules) if module not in in_distributions
     ]
     groups = [named, *installed]
-    packages = [_of_operator(modules) for modules in groups if modules]
+    packages = [_of_operator(modules, source.hidden) for modules in groups if modules]
     if source.commands:
-        commands = HandlerPackage(commands=source.commands)
+        commands = HandlerPackage(commands=source.commands, hidden=source.hidden)
         packages.append(commands)
     packages.append(BUILTIN)
     return packages
 
 
-def _of_operator(modules: Sequence[str]) -> HandlerPackage:
+def _of_operator(modules: Sequence[str], hidden: Sequence[str]) -> HandlerPackage:
     directory = os.getcwd()  # noqa: PTH109 - a text is what the path holds
-    return HandlerPackage(modules=modules, directories=(directory,))
+    return HandlerPackage(modules=modules, directories=(directory,), hidden=hidden)
 
 
 def _once(names: Iterable[str]) -> list[str]:

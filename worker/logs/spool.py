@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from runtime.private_files import make_private
+
 LOCK = "lock"
 
 
@@ -25,10 +27,10 @@ class Spool:
     @classmethod
     def create(cls, root: Path) -> "Spool":
         """Return a new spool below a directory that all workers of a host share."""
-        root.mkdir(parents=True, exist_ok=True)
+        make_private(root)
         directory = root / uuid4().hex
         with _door(root):
-            directory.mkdir()
+            directory.mkdir(mode=0o700)
             lock = (directory / LOCK).open("ab")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return cls(directory, lock)

@@ -15,11 +15,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from api.embedded import roles
 from api.embedded.cluster import EmbeddedPostgresError
 from api.embedded.placement import passable
 from api.embedded.server import EmbeddedPostgres
+from migrations import runner
 from tests import ROOT
 from tests.e2e.support import kill, server_pids
+from tests.support import databases
 from tests.support.processes import eventually
 
 
@@ -196,3 +199,63 @@ def test_root_opens_no_directory_but_its_own(tmp_path: Path) -> None:
     assert Path(f"/proc/{_postmaster(closed / 'data')}").stat().st_uid != 0
     user.stop()
     shutil.rmtree((closed / "data" / "postgres").resolve())
+
+
+def _make_old(data_dir: Path) -> None:
+    """Bring a server to the state of older versions, whose services were its superuser."""
+    password = (data_dir / "postgres.password").read_text()
+    with databases.superuser(data_dir) as connection:
+        for statement in (
+            f"ALTER ROLE {roles.SUPERUSER} PASSWORD '{password}'",
+            f"ALTER DATABASE {roles.DATABASE} OWNER TO {roles.SUPERUSER}",
+            "CREATE ROLE apphub_jobs_archivist NOLOGIN",
+        ):
+            connection.execute(statement.encode())
+    with databases.superuser(data_dir, roles.DATABASE) as connection:
+        for statement in (
+            f"REASSIGN OWNED BY {roles.SERVICE} TO {roles.SUPERUSER}",
+            f"DROP OWNED BY {roles.SERVICE}",
+            f"DROP ROLE {roles.SERVICE}",
+        ):
+            connection.execute(statement.encode())
+
+
+_OWNERS = """
+    SELECT relname, relowner::regrole::text FROM pg_class
+    WHERE oid >= 16384 AND relnamespace = 'public'::regnamespace
+    UNION ALL SELECT proname, proowner::regrole::text FROM pg_proc WHERE oid >= 16384
+"""
+
+
+def test_a_server_of_an_older_version_is_handed_over_to_a_role_that_is_no_superuser(
+    data_dir: Path,
+) -> None:
+    user = EmbeddedPostgres(data_dir)
+    runner.upgrade(user.start())
+    _make_old(data_dir)
+    user.stop()
+    again = EmbeddedPostgres(data_dir)
+    url = again.start()
+    with psycopg.connect(url) as connection:
+        owners = connection.execute(_OWNERS).fetchall()
+        assert len(owners) > 30
+        assert {owner for _, owner in owners} == {roles.SERVICE}
+        mine = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+        assert connection.execute(mine).fetchone() == (False,)
+        connection.execute("SET ROLE apphub_jobs_archivist")
+    as_before = url.replace(f"//{roles.SERVICE}:", f"//{roles.SUPERUSER}:")
+    rules = (data_dir / "postgres").resolve() / "data" / "pg_hba.conf"
+    rules.write_text(rules.read_text().removeprefix(databases.TRUSTING))
+    os.kill(_postmaster(data_dir), signal.SIGHUP)
+    eventually(lambda: not _can_connect(as_before), what="the superuser being refused")
+    runner.downgrade(url, "0011")
+    runner.upgrade(url)
+    again.stop()
+
+
+def _can_connect(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -2,10 +2,13 @@
 
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from worker.executors.local.supervision import hiding
 from worker.executors.packages import HandlerPackage
 
 PROGRAM = "from apphub_jobs.process.program import main; main()"
@@ -20,8 +23,22 @@ def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
     """Return what starts one of these programs for a package, before its further arguments."""
     # -P: the working directory is the run's, and no place to import from.
     # -c: imports the program as it is compiled already; -m imports much of its own before that.
-    described = json.dumps(asdict(package))
-    return (sys.executable, "-P", "-c", program, described)
+    described = asdict(package)
+    del described["hidden"]  # Nobody's business there.
+    return (sys.executable, "-P", "-c", program, json.dumps(described))
+
+
+def hiding_from(hidden: Sequence[str]) -> tuple[str, ...]:
+    """Return what stands before a command from which these files are hidden."""
+    if not hidden:
+        return ()
+    return (sys.executable, "-I", "-S", hiding.__file__, json.dumps(hidden))
+
+
+def can_hide(hidden: Sequence[str]) -> bool:
+    """Return whether this system lets a process have a view of its own of the file system."""
+    trial = hiding_from(hidden)
+    return subprocess.run(trial, check=False).returncode == 0  # noqa: S603 - a program of ours
 
 
 def environment(workdir: Path) -> dict[str, str]:

@@ -14,7 +14,12 @@ from time import monotonic
 from typing import Any
 
 from apphub_jobs.process.imports import SERVICE_PACKAGES
-from worker.executors.local.handlers_process import PROBE, command_line, environment
+from worker.executors.local.handlers_process import (
+    PROBE,
+    command_line,
+    environment,
+    hiding_from,
+)
 from worker.executors.packages import HandlerPackage
 
 TIMEOUT_S = 60
@@ -153,7 +158,8 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
         workdir = directory / "work"
         workdir.mkdir()
         file = directory / "report"
-        command = (*command_line(PROBE, package), str(file), str(TIMEOUT_S))
+        importing = (*command_line(PROBE, package), str(file), str(TIMEOUT_S))
+        command = (*hiding_from(package.hidden), *importing)
         deadline = monotonic() + TIMEOUT_S
         process = subprocess.Popen(  # noqa: S603 - this interpreter with a program of ours
             command,

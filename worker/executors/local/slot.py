@@ -216,6 +216,7 @@ async def _spawn(
         supervisor.__file__,
         str(tasks),
         str(reports),
+        json.dumps(package.hidden),
     )
     # Shielded: a process that starts while its task is cancelled must still be found and ended. A
     # failure is told by whoever waits for it.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 from contextlib import suppress
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
+from runtime.process_control import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_PDEATHSIG,
+    control,
+    keep_to_itself,
+)
+from worker.executors.local.supervision.hiding import hide
 
 _OPEN = "/proc/self/fd"
 if sys.platform != "linux":
@@ -28,10 +32,14 @@ class Child:
         output: the descriptor from which all that it prints can be read.
     """
 
-    def __init__(self, command: list[str], tasks: int, reports: int) -> None:
+    def __init__(
+        self, command: list[str], tasks: int, reports: int, hidden: list[str]
+    ) -> None:
         self.output, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
+            if hidden:
+                hide(hidden)
             program = [*command, str(tasks), str(reports)]
             _become(program, writing, tasks, reports)
         for descriptor in (tasks, writing, reports):
@@ -40,7 +48,7 @@ class Child:
 
 def _become(command: list[str], output: int, *kept: int) -> NoReturn:
     """Make this fork a program that prints to this descriptor and holds these beside it."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    control(PR_SET_PDEATHSIG, signal.SIGKILL)
     # What its descendants leave behind is its own child, and so noticed.
     become_subreaper()
     os.setpgid(0, 0)
@@ -63,12 +71,12 @@ def close_all_but(*kept: int) -> None:
                 os.close(descriptor)
 
 
+def become_supervisor() -> None:
+    """Have all descendants; be no way for them to speak for the worker, or read what it says."""
+    become_subreaper()
+    keep_to_itself()
+
+
 def become_subreaper() -> None:
     """Let what descendants leave behind become this process's own child, where the system can."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        library = ctypes.CDLL(None, use_errno=True)
-        library.prctl(option, value)
+    control(PR_SET_CHILD_SUBREAPER, 1)

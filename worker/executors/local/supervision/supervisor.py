@@ -12,7 +12,8 @@ both end.
 Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of
 ours. The handlers' process is started at once, ahead of its first task, so that it has imported all
 it needs when the task comes.
-Arguments: the descriptors for tasks and for reports, then the command of the handlers' process.
+Arguments: the descriptors for tasks and for reports, a JSON list of what is hidden from the
+handlers' process, then its command.
 Standard input: JSON lines, `{"renew": moment}` at any time, and of an attempt first the order
 (`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}` or, once its process says
 that it is done, `{"over": …}`. Standard output: a JSON line at the end of each attempt of which it
@@ -40,7 +41,7 @@ from worker.executors.local.supervision.descendants import (
 )
 from worker.executors.local.supervision.spawn import (
     Child,
-    become_subreaper,
+    become_supervisor,
     close_all_but,
 )
 
@@ -267,11 +268,11 @@ def main() -> None:
     reports = int(sys.argv[2])
     # Event loops leave copies of pipes here that the worker takes for ours.
     close_all_but(0, 1, 2, tasks, reports)
-    become_subreaper()
+    become_supervisor()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    command = sys.argv[3:]
-    child = Child(command, tasks, reports)
+    hidden, *command = sys.argv[3:]
+    child = Child(command, tasks, reports, json.loads(hidden))
     try:
         _watch_attempts(child, Control())
     except BaseException:

@@ -1,0 +1,128 @@
+"""Whether a server can keep the log: asked before anything is done there."""
+
+import logging
+from time import monotonic, sleep
+from uuid import uuid4
+
+import psycopg
+
+logger = logging.getLogger(__name__)
+
+MINIMUM_VERSION = 150_000
+"""PostgreSQL 15, as libpq counts versions."""
+
+ENCODING = "UTF8"
+
+HEARD_WITHIN_S = 2.0
+
+CONNECT_TIMEOUT_S = 5
+"""For an address that does not say otherwise, for one try."""
+
+PAUSE_S = 1.0
+"""Between two tries to reach a server that is away."""
+
+TELL_EVERY_S = 5.0
+
+_REFUSALS = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "no password supplied",
+)
+"""What servers answer that will not change their mind."""
+
+Session = psycopg.Connection[tuple[object, ...]]
+
+
+class ServerError(Exception):
+    """The server cannot keep the log; the message says why and what to do."""
+
+
+def check_server(url: str, *, patience_s: float = 0.0) -> None:
+    """Make sure that the log can be kept there; wait so long for a server that is away.
+
+    Raises:
+        ServerError: it cannot, whatever one waits.
+        psycopg.OperationalError: the server cannot be reached.
+    """
+    with _reached(url, patience_s) as session:
+        _check_version(session)
+        _check_encoding(session)
+        if _is_pooled(session):
+            _check_pooler(session, url)
+
+
+def _reached(url: str, patience_s: float) -> Session:
+    deadline = monotonic() + patience_s
+    told_at = float("-inf")
+    while True:
+        try:
+            return psycopg.connect(
+                url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
+            )
+        except psycopg.OperationalError as error:
+            left_s = deadline - monotonic()
+            reason = str(error).strip()
+            if left_s <= 0 or any(refusal in reason for refusal in _REFUSALS):
+                raise
+            if monotonic() - told_at > TELL_EVERY_S:
+                told_at = monotonic()
+                logger.warning(
+                    "the database is away, waiting for up to %.0f s: %s", left_s, reason
+                )
+            sleep(min(PAUSE_S, left_s))
+
+
+def _check_version(session: Session) -> None:
+    version = session.info.server_version
+    if version < MINIMUM_VERSION:
+        release = version // 10_000
+        raise ServerError(
+            f"the database is PostgreSQL {release}; 15 or newer is needed"
+        )
+
+
+def _check_encoding(session: Session) -> None:
+    found = session.info.parameter_status("server_encoding")
+    if found != ENCODING:
+        raise ServerError(
+            f"the database's encoding is {found}, in which not every text can be kept; it must be"
+            f" {ENCODING}: CREATE DATABASE … ENCODING '{ENCODING}' TEMPLATE template0,"
+            " move what it holds there by pg_dump, and give that one"
+        )
+
+
+def _is_pooled(session: Session) -> bool:
+    """Return whether something between us and the server lends out its own sessions."""
+    return session.info.backend_pid != _value(session, "SELECT pg_backend_pid()")
+
+
+def _check_pooler(session: Session, url: str) -> None:
+    """Make sure that what is prepared stays so: by the pooler, or in a session of one's own."""
+    name = f"apphub_{uuid4().hex}"
+    session.pgconn.prepare(name.encode(), b"SELECT 1")
+    query = f"SELECT count(*) FROM pg_prepared_statements WHERE name = '{name}'"
+    is_as_named = _value(session, query) == 1
+    if is_as_named and not _is_listening(session, url, name):
+        raise ServerError(
+            "the pooler in front of the database gives each transaction another session and forgets"
+            " prepared statements: set its max_prepared_statements to 100 or more (PgBouncer 1.21"
+            " or newer), or let it pool sessions, or give PostgreSQL's own address"
+        )
+
+
+def _is_listening(session: Session, url: str, channel: str) -> bool:
+    """Return whether the session stays the same: only then it hears what others notify."""
+    session.execute(f"LISTEN {channel}".encode())
+    with psycopg.connect(
+        url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
+    ) as other:
+        other.execute(f"NOTIFY {channel}".encode())
+    return any(session.notifies(timeout=HEARD_WITHIN_S, stop_after=1))
+
+
+def _value(session: Session, query: str) -> object:
+    row = session.execute(query.encode()).fetchone()
+    if row is None:
+        raise ServerError(f"the database answers nothing to {query}")
+    return row[0]

@@ -1,0 +1,23 @@
+"""What Linux lets a process decide about itself; elsewhere nothing is decided."""
+
+import ctypes
+import sys
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def control(option: int, value: int) -> None:
+    """Set one of the options of prctl(2)."""
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None, use_errno=True)
+        library.prctl(option, value)
+
+
+def keep_to_itself() -> None:
+    """Let no other process of this user read this one's environment, memory or descriptors.
+
+    It leaves no core file either. Programs that it starts are not bound by this.
+    """
+    control(PR_SET_DUMPABLE, 0)

@@ -1,0 +1,108 @@
+"""Which servers are taken, and for how long one is waited for that is away."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from eventlog.database.connection import Database
+from tests.support.processes import Process
+from tests.support.wires.proxy import Proxy
+
+COMMANDS = [["serve", "--port", "0"], ["worker"], ["up", "--port", "0"]]
+
+
+@pytest.fixture(params=["LATIN1", "SQL_ASCII"])
+def other_encoding(
+    request: pytest.FixtureRequest, database_server: str
+) -> Iterator[tuple[str, str]]:
+    """Give an encoding and the URL of an empty database in it."""
+    name = f"encoded_{uuid4().hex}"
+    with psycopg.connect(database_server, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE {name} ENCODING '{request.param}' TEMPLATE template0"
+            " LOCALE_PROVIDER libc LOCALE 'C'".encode()
+        )
+        yield request.param, make_conninfo(database_server, dbname=name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def test_a_database_that_cannot_keep_every_text_is_refused(
+    other_encoding: tuple[str, str], tmp_path: Path
+) -> None:
+    encoding, url = other_encoding
+    arguments = ["serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    process = Process(arguments, {"APPHUB_DATABASE_URL": url})
+    assert process.popen.wait(60) == 1
+    [said] = process.errors
+    assert f"encoding is {encoding}" in said
+    assert "ENCODING 'UTF8'" in said
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM pg_class WHERE relname = 'jobs_events'"
+        )
+        assert found.fetchone() == (0,)
+
+
+async def test_texts_are_read_as_utf8_whatever_the_address_says(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    for url in (database_url, make_conninfo(database_url, client_encoding="LATIN1")):
+        connection = await Database(url).connect()
+        assert connection.info.encoding == "utf-8"
+        await connection.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_database_that_is_away_at_the_start_is_waited_for(
+    database_url: str, command: list[str], tmp_path: Path
+) -> None:
+    async with Proxy(database_url) as proxy:
+        proxy.refusing = True
+        arguments = [*command, "--data-dir", str(tmp_path / "data")]
+        process = Process(arguments, {"APPHUB_DATABASE_URL": proxy.url})
+        try:
+            await asyncio.to_thread(
+                process.wait_for_line, "the database is away", errors=True
+            )
+            proxy.refusing = False
+            await asyncio.to_thread(_wait_until_ready, process, command)
+        finally:
+            await asyncio.to_thread(process.stop)
+        assert "Traceback" not in "\n".join(process.errors)
+
+
+def _wait_until_ready(process: Process, command: list[str]) -> None:
+    if command == ["worker"]:
+        process.wait_for_line("is ready with", errors=True)
+    else:
+        process.url()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_one_that_stays_away_ends_the_start_with_the_reason(
+    database_url: str, command: list[str], tmp_path: Path
+) -> None:
+    async with Proxy(database_url) as proxy:
+        proxy.refusing = True
+        waiting = ["--wait-for-database-s", "0.5", "--data-dir", str(tmp_path / "data")]
+        process = Process([*command, *waiting], {"APPHUB_DATABASE_URL": proxy.url})
+        assert await asyncio.to_thread(process.popen.wait, 60) == 1
+    told = "\n".join(process.errors)
+    assert "cannot reach the database" in told
+    assert "Traceback" not in told
+
+
+def test_a_wrong_password_is_not_waited_for(
+    database_server: str, tmp_path: Path
+) -> None:
+    url = make_conninfo(database_server, password="wrong")
+    arguments = ["worker", "--data-dir", str(tmp_path / "data")]
+    process = Process(arguments, {"APPHUB_DATABASE_URL": url})
+    assert process.popen.wait(50) == 1
+    assert "authentication failed" in "\n".join(process.errors)
