@@ -7,10 +7,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from api.access.hosts import is_loopback
 from domain.jobs.reserved import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
 from domain.json_values import Json, JsonObject
 
 BUILDERS = ("auto", "docker", "podman", "buildah")
+
+NETWORKS = ("own", "host")
 
 
 def local_repositories(environment: Mapping[str, str]) -> bool | list[Json]:
@@ -76,7 +79,27 @@ def _build_settings(environment: Mapping[str, str], data_dir: Path) -> JsonObjec
         "ociDir": str(data_dir / "images") if kept else None,
         "baseImages": environment.get("APPHUB_BASE_IMAGES") or None,
         "dockerHost": environment.get("DOCKER_HOST") or None,
+        "network": _network(environment),
     }
+
+
+def _network(environment: Mapping[str, str]) -> str:
+    """Return which network builds have: while the API is open, none from which it can be reached.
+
+    A worker that is not told of tokens takes the API for an open one.
+    """
+    name = "APPHUB_BUILD_NETWORK"
+    given = environment.get(name)
+    if given:
+        if given not in NETWORKS:
+            msg = f"{name} is {given!r}; it must be one of {', '.join(NETWORKS)}"
+            raise ValueError(msg)
+        return given
+    if environment.get("APPHUB_TOKENS_FILE"):
+        return "host"
+    if is_loopback(environment.get("APPHUB_HOST") or "localhost"):
+        return "own"
+    return "none"
 
 
 def _clone_limits(environment: Mapping[str, str]) -> JsonObject:

@@ -23,7 +23,11 @@ def worker(
 ) -> Iterator[Process]:
     """Start a worker that builds with buildah from these base images."""
     del api
-    variables = {"APPHUB_BUILDER": "buildah", "APPHUB_BASE_IMAGES": str(base_images)}
+    variables = {
+        "APPHUB_BUILDER": "buildah",
+        "APPHUB_BASE_IMAGES": str(base_images),
+        "APPHUB_BUILD_NETWORK": "host",
+    }
     arguments = ("worker", "--data-dir", str(tmp_path / "data"))
     with started(*arguments, APPHUB_DATABASE_URL=database_url, **variables) as process:
         yield process

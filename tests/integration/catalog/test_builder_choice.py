@@ -164,3 +164,24 @@ def test_nothing_is_built_for_what_is_gone_or_over(
 ) -> None:
     with pytest.raises(PermanentError, match=f"^{message}$"):
         handler.execute(context_of(inputs))
+
+
+@pytest.mark.parametrize(
+    ("builder", "network", "told"),
+    [
+        ("auto", "own", f"{INSTALL} slirp4netns"),
+        ("buildah", "own", f"{INSTALL} slirp4netns"),
+        ("docker", "own", "docker's daemon fetches what a Dockerfile adds"),
+        ("auto", "none", "the API has no tokens and can be reached from everywhere"),
+    ],
+)
+def test_while_the_api_is_open_nothing_is_built_that_could_reach_it(
+    fakes: FakeBuilders, origin: Path, builder: str, network: str, told: str
+) -> None:
+    fakes.add("docker", [Answer("version", out="26\n"), BUILT_BY_DOCKER])
+    fakes.add("buildah", [Answer("--version")])
+    with pytest.raises(PermanentError) as refused:
+        run(origin, {"builder": builder, "network": network})
+    assert told in str(refused.value)
+    assert "APPHUB_TOKENS_FILE" in str(refused.value)
+    assert not [command for command in fakes.commands if "build" in command]

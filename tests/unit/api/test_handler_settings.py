@@ -22,6 +22,7 @@ DEFAULTS: JsonObject = {
     "ociDir": "/data/images",
     "baseImages": None,
     "dockerHost": None,
+    "network": "own",
 }
 
 
@@ -73,6 +74,10 @@ def test_without_any_variable_all_is_as_usual() -> None:
             {"dockerHost": "unix:///run/docker.sock"},
         ),
         ("APPHUB_BUILDER", "", {}),
+        ("APPHUB_BUILD_NETWORK", "host", {"network": "host"}),
+        ("APPHUB_TOKENS_FILE", "/tokens.json", {"network": "host"}),
+        ("APPHUB_HOST", "127.0.0.1", {}),
+        ("APPHUB_HOST", "0.0.0.0", {"network": "none"}),
         ("APPHUB_CLONE_TIMEOUT_MS", "5000", {"cloneTimeoutMs": 5_000}),
         ("APPHUB_CLONE_MAX_BYTES", "1000000", {"cloneMaxBytes": 1_000_000}),
         ("APPHUB_CLONE_MAX_ENTRIES", " 10 ", {"cloneMaxEntries": 10}),
@@ -93,6 +98,7 @@ def test_each_variable_decides_one_thing(
         ("APPHUB_CLONE_MAX_BYTES", "0"),
         ("APPHUB_CLONE_TIMEOUT_MS", "1m"),
         ("APPHUB_BUILDER", "kaniko"),
+        ("APPHUB_BUILD_NETWORK", "bridge"),
         ("APPHUB_KEEP_IMAGES", "maybe"),
         ("APPHUB_LOCAL_REPOSITORIES", "nein"),
         ("APPHUB_LOCAL_REPOSITORIES", "/srv/git:home"),

@@ -5,11 +5,19 @@ from collections.abc import Sequence
 
 INSTALL_UIDMAP = "apt-get install --no-install-recommends uidmap"
 INSTALL_BUILDAH = "apt-get install --no-install-recommends buildah crun netavark"
+INSTALL_SLIRP = "apt-get install --no-install-recommends slirp4netns"
 INSTALL_PODMAN = "apt-get install --no-install-recommends podman crun netavark"
 ADD_IDS = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
 SEARCH = (
     'unqualified-search-registries = ["docker.io"] in /etc/containers/registries.conf'
 )
+
+CLOSE_THE_API = (
+    "give the API tokens (APPHUB_TOKENS_FILE, also for its workers);"
+    " or set APPHUB_BUILD_NETWORK=host, where every repository can be trusted"
+)
+"""While the API has no tokens, the steps of a stranger's Dockerfile could do with it what they
+like."""
 
 ALLOW_NAMESPACES = "--security-opt seccomp=unconfined"
 IN_FULL = "docker.io/library/node:22"

@@ -10,10 +10,11 @@ import resource
 import shutil
 from pathlib import Path
 
-from worker.handlers.building.builders import advice, oci_layout
+from worker.handlers.building.builders import advice, oci_layout, own_network
 from worker.handlers.building.builders.builder import (
     BuildError,
     BuildSettings,
+    NoNetworkError,
     Order,
     UnusableError,
 )
@@ -38,10 +39,20 @@ class Buildah:
             raise UnusableError(
                 f"{self.name} needs newuidmap here: {advice.INSTALL_UIDMAP}"
             )
+        if self._needs_network and shutil.which(own_network.PROGRAM) is None:
+            raise NoNetworkError(
+                f"while the API has no tokens, {self.name} needs {own_network.PROGRAM} to keep"
+                f" builds away from it: {advice.INSTALL_SLIRP}; or {advice.CLOSE_THE_API}"
+            )
         try:
             return ask([self.name, "--version"], os.environ)
         except BuildError as error:
             raise UnusableError(f"{self.name} does not start: {error}") from None
+
+    @property
+    def _needs_network(self) -> bool:
+        """Return whether builds must not reach what this machine does."""
+        return self._settings.network != "host"
 
     def build(self, order: Order) -> str:
         """Build into the attempt's own storage, and deliver from there."""
@@ -100,8 +111,18 @@ class Buildah:
             *("--iidfile", str(id_file), "--tag", f"localhost/{order.tag}"),
             *("--file", str(order.dockerfile), str(order.source)),
         ]
-        show(order.context, command, _environment(order.work))
+        if self._needs_network:
+            command = self._in_own_network(order, command)
+        show(order.context, command, _environment(order.work), self.name)
         return id_file.read_text().strip()
+
+    def _in_own_network(self, order: Order, command: list[str]) -> list[str]:
+        """Wrap the whole builder: it fetches itself what a Dockerfile adds."""
+        wrapped = own_network.wrapped(order.work, command)
+        if os.geteuid() == 0:
+            return wrapped
+        # Only root may make networks; an ordinary user is that in a user namespace.
+        return [*self._program(order), "unshare", *wrapped]
 
     def _push_to_registry(self, order: Order, image_id: str) -> str:
         reference = f"{self._settings.registry}/{order.tag}"
@@ -121,6 +142,13 @@ class Buildah:
         show(order.context, command, _environment(order.work))
 
     def _command(self, order: Order, name: str) -> list[str]:
+        return [
+            *self._program(order),
+            name,
+            *("--signature-policy", str(order.work / "policy.json")),
+        ]
+
+    def _program(self, order: Order) -> list[str]:
         base_images: list[str] = []
         if self._settings.base_images is not None:
             base_images = [
@@ -138,8 +166,6 @@ class Buildah:
             *("--storage-driver", "vfs"),
             *base_images,
             *self._more_options(order.work),
-            name,
-            *("--signature-policy", str(order.work / "policy.json")),
         ]
 
     def _more_options(self, work: Path) -> tuple[str, ...]:

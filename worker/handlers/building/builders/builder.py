@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from apphub_jobs.contract import JobRunContext, PermanentError
 
@@ -20,6 +20,10 @@ class UnusableError(Exception):
     """A builder cannot be used here; the message says why, and what to install."""
 
 
+class NoNetworkError(UnusableError):
+    """A builder can give builds no network of their own, which they need while the API is open."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BuildSettings:
     """What the operator decided about builds.
@@ -33,6 +37,8 @@ class BuildSettings:
         oci_dir: an OCI layout that gets every image; None for none.
         base_images: images that Podman and Buildah find without a registry.
         docker_host: the address of Docker's daemon; None for the usual one.
+        network: `host`; or `own`: one from which the open API cannot be reached; or `none`: the
+            open API can be reached from everywhere, so nothing is built.
     """
 
     builder: str = "auto"
@@ -42,6 +48,7 @@ class BuildSettings:
     oci_dir: Path | None = None
     base_images: Path | None = None
     docker_host: str | None = None
+    network: Literal["host", "own", "none"] = "host"
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> "BuildSettings":
@@ -64,6 +71,7 @@ class BuildSettings:
             oci_dir=_path(settings.get("ociDir")),
             base_images=_path(settings.get("baseImages")),
             docker_host=settings.get("dockerHost") or None,
+            network=settings.get("network") or "host",
         )
 
 

@@ -1,13 +1,14 @@
 """Which builder builds: the one that the operator names, else the first that can be used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from apphub_jobs.contract import JobRunContext, PermanentError
-from worker.handlers.building.builders.advice import INSTALL_BUILDAH
+from worker.handlers.building.builders.advice import CLOSE_THE_API, INSTALL_BUILDAH
 from worker.handlers.building.builders.buildah import Buildah, Podman
 from worker.handlers.building.builders.builder import (
     Builder,
     BuildSettings,
+    NoNetworkError,
     UnusableError,
 )
 from worker.handlers.building.builders.docker import Docker
@@ -24,31 +25,47 @@ def choose(context: JobRunContext, settings: BuildSettings) -> Builder:
     """Return the builder to use, and note it in the log.
 
     Raises:
-        PermanentError: there is none; the message says what to install.
+        PermanentError: there is none; the message says what to install, or to allow.
     """
-    if settings.builder not in {"auto", *BUILDERS}:
-        raise PermanentError(
-            f"unknown builder {settings.builder!r}: use auto, {', '.join(BUILDERS)}"
-        )
-    wanted = [settings.builder]
-    if settings.builder == "auto":
-        wanted = list(BUILDERS)
-    reasons = []
+    wanted = _wanted(settings)
+    failures: list[UnusableError] = []
     for name in wanted:
         builder = BUILDERS[name](settings)
         try:
             version = builder.check()
         except UnusableError as error:
-            reasons.append(str(error))
+            failures.append(error)
         else:
             context.logger.info("building with %s", version)
             return builder
     if settings.builder != "auto":
         raise PermanentError(
-            f"the builder {settings.builder} cannot be used: {reasons[0]}"
+            f"the builder {settings.builder} cannot be used: {failures[0]}"
         )
-    for reason in reasons:
-        context.logger.info("%s", reason)
-    raise PermanentError(
-        f"no builder of images can be used here; install one: {INSTALL_BUILDAH}"
-    )
+    for failure in failures:
+        context.logger.info("%s", failure)
+    raise PermanentError(_remedy(failures))
+
+
+def _wanted(settings: BuildSettings) -> list[str]:
+    """Return the builders to try."""
+    if settings.builder not in {"auto", *BUILDERS}:
+        raise PermanentError(
+            f"unknown builder {settings.builder!r}: use auto, {', '.join(BUILDERS)}"
+        )
+    if settings.network == "none":
+        raise PermanentError(
+            "the API has no tokens and can be reached from everywhere, so from builds as well:"
+            f" {CLOSE_THE_API}"
+        )
+    if settings.builder == "auto":
+        return list(BUILDERS)
+    return [settings.builder]
+
+
+def _remedy(failures: Sequence[UnusableError]) -> str:
+    """Return what helps where no builder can be used; the last one that is there is the nearest."""
+    for failure in reversed(failures):
+        if isinstance(failure, NoNetworkError):
+            return str(failure)
+    return f"no builder of images can be used here; install one: {INSTALL_BUILDAH}"

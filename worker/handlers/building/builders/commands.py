@@ -36,9 +36,18 @@ MAX_MESSAGE_LENGTH = 1_000
 
 
 def show(
-    context: JobRunContext, command: Sequence[str], environment: Mapping[str, str]
+    context: JobRunContext,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    name: str | None = None,
 ) -> None:
     """Run a command to its end; all that it prints is printed.
+
+    Args:
+        context: of the run.
+        command: a program and its arguments.
+        environment: all of it.
+        name: what errors call it, where that is not the program.
 
     Raises:
         BuildError: it failed.
@@ -60,7 +69,8 @@ def show(
             _end(process)  # Else leaving would wait for it.
             raise
     if process.returncode != 0:
-        raise BuildError(failure(command[0], process.returncode, output.tail))
+        program = name or command[0]
+        raise BuildError(failure(program, process.returncode, output.tail))
 
 
 def _attend(

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from worker.handlers.building.builders import oci_layout
+from worker.handlers.building.builders.advice import CLOSE_THE_API
 from worker.handlers.building.builders.builder import (
     BuildError,
     BuildSettings,
+    NoNetworkError,
     Order,
     UnusableError,
 )
@@ -32,6 +34,11 @@ class Docker:
         if shutil.which("docker") is None:
             raise UnusableError(
                 "docker is not installed: see https://docs.docker.com/engine/install"
+            )
+        if self._settings.network != "host":
+            raise NoNetworkError(
+                "docker's daemon fetches what a Dockerfile adds from wherever it is itself,"
+                f" and so would reach the open API: {CLOSE_THE_API}"
             )
         try:
             version = ask(

@@ -1,0 +1,121 @@
+"""Runs a builder in a network of its own, from which this machine itself cannot be reached.
+
+`slirp4netns` leads from it to all other places, with a name server of its own. It ends with this
+program, which ends with the builder. Run by root, or by root of a user namespace, isolated and
+without site-packages. Arguments: a directory for its files, and the command.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+PROGRAM = "slirp4netns"
+
+NAME_SERVER = "10.0.2.3"
+"""Of slirp4netns; it asks the machine's own ones."""
+
+FAILED = 125
+"""This program's exit code where there is no such network."""
+
+_CLONE_NEWNS = 0x0002_0000
+_CLONE_NEWNET = 0x4000_0000
+
+_MS_BIND = 0x1000
+_MS_REC = 0x4000
+_MS_PRIVATE = 0x4_0000
+_PR_SET_PDEATHSIG = 1
+
+_NAMES = "/etc/resolv.conf"
+
+_OPTIONS = ("--configure", "--mtu=65520", "--disable-host-loopback")
+
+
+def wrapped(work: Path, command: list[str]) -> list[str]:
+    """Return the command that runs another one in such a network."""
+    return [sys.executable, "-I", "-S", __file__, str(work), *command]
+
+
+def main() -> None:
+    """Run the command, and end as it does."""
+    directory = Path(sys.argv[1])
+    command = sys.argv[2:]
+    entered, entering = os.pipe()
+    led, leading = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(command, directory, entering, led)
+    os.close(entering)
+    os.close(led)
+    if os.read(entered, 1):
+        _lead_out(pid, leading)
+    os.close(leading)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+def _become(command: list[str], directory: Path, entering: int, led: int) -> NoReturn:
+    """Enter the network, wait until something leads out of it, and run the command."""
+    try:
+        _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
+        _call("unshare", _CLONE_NEWNET | _CLONE_NEWNS)
+        os.write(entering, b"\n")
+        if os.read(led, 1):
+            _name_servers(directory)
+            os.execvp(command[0], command)  # noqa: S606 - a builder that the operator installed
+        message = f"{PROGRAM} does not lead out of the build's own network"
+    except OSError as error:
+        message = f"no network of its own for the build: {error}"
+    print(f"error: {message}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log
+    os._exit(FAILED)
+
+
+def _name_servers(directory: Path) -> None:
+    """Let names be found there: the machine's own name server may listen on it alone."""
+    ours = directory / "resolv.conf"
+    ours.write_text(f"nameserver {NAME_SERVER}\n")
+    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+    # Where it is a link, what it leads to.
+    target = os.path.realpath(_NAMES)
+    if os.path.exists(target):  # noqa: PTH110
+        _call("mount", bytes(ours), os.fsencode(target), None, _MS_BIND, None)
+
+
+def _lead_out(pid: int, leading: int) -> None:
+    ready, getting_ready = os.pipe()
+    command = [PROGRAM, *_OPTIONS, f"--ready-fd={getting_ready}", str(pid), "tap0"]
+    try:
+        subprocess.Popen(  # noqa: S603 - the operator installed it
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(getting_ready,),
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads
+        )
+    except OSError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    os.close(getting_ready)
+    if os.read(ready, 1):
+        os.write(leading, b"\n")
+
+
+def _end_with_parent() -> None:
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _call(name: str, *arguments: object) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if library[name](*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+if __name__ == "__main__":
+    main()
