@@ -5,10 +5,8 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
@@ -17,6 +15,8 @@ from api.http.around.cross_origin import CrossOrigin
 from api.http.around.heads import Heads
 from api.http.misdirected import ForeignHosts, OddPaths
 from api.http.strict_json import BodyLimit
+from api.reference import pages
+from api.reference.openapi import describe
 from api.routes import (
     app_lists,
     apps,
@@ -76,6 +76,9 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
         description=_ABOUT,
         lifespan=_lifespan(settings),
         redirect_slashes=False,
+        # Their scripts would come from elsewhere.
+        docs_url=None,
+        redoc_url=None,
         # To look for exporters costs every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -92,7 +95,8 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
         app.include_router(resource.router)
     for stream in (websocket, server_sent_events, asyncapi):
         app.include_router(stream.router)
-    _describe(app)
+    app.include_router(pages.router)
+    describe(app, open_to_all=settings.tokens is None)
     return app
 
 
@@ -171,26 +175,3 @@ async def _sealer(service: Service) -> AsyncIterator[None]:
         yield
     finally:
         await sealer.stop()
-
-
-def _describe(app: FastAPI) -> None:
-    """Let OpenAPI say what is true: broken input is answered with 400, never with a 422."""
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=_ABOUT,
-                routes=app.routes,
-            )
-            for operations in schema["paths"].values():
-                for operation in operations.values():
-                    operation["responses"].pop("422", None)
-            shapes = schema["components"]["schemas"]
-            for unused in ("HTTPValidationError", "ValidationError"):
-                shapes.pop(unused, None)
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from api.access.hosts import Hosts
 from api.access.origins import Origins
-from api.access.principals import Tokens
+from api.access.tokens import Tokens
 from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
 from eventlog.keys.master import MasterKeyFile

@@ -14,11 +14,15 @@ from projections.job_runs import RunRow
 MAX_DIGITS = 18
 """So many decimal digits fit into 64 bits."""
 
+CURSOR = rf"^[0-9]{{1,{MAX_DIGITS}}}$"
+CURSOR_OR_NONE = rf"^[0-9]{{0,{MAX_DIGITS}}}$"
+
 OptionalCursor = Annotated[
     str | None,
     Query(
         description="`nextCursor` of the page before;"
-        " empty for the first page: then `meta` tells cursors"
+        " empty for the first page: then `meta` tells cursors",
+        json_schema_extra={"pattern": CURSOR_OR_NONE},
     ),
 ]
 

@@ -76,10 +76,17 @@ Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 RunsLimit = Annotated[int, Query(ge=1, le=50)]
 
 
+_ONE_STATUS = "|".join(STATUSES)
+_SOME_STATUSES = rf"^[\s,]*({_ONE_STATUS})([\s,]+({_ONE_STATUS}))*[\s,]*$"
+
+
 async def _statuses(
     status: Annotated[
         str | None,
-        Query(description="one status, or several with commas or blanks between them"),
+        Query(
+            description="one status, or several with commas or blanks between them",
+            json_schema_extra={"pattern": _SOME_STATUSES},
+        ),
     ] = None,
 ) -> list[str]:
     return known_parts(status, STATUSES, "status")

@@ -11,6 +11,7 @@ from contextlib import aclosing, suppress
 
 import uvloop
 
+from api.access.safe_headers import SafeHeaders
 from api.app import build_app
 from api.bootstrap.log_stores import log_keeper
 from api.bootstrap.service import running
@@ -41,7 +42,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
     raise_descriptor_limit()
     listening = bind(host, port)
     closing = asyncio.Event()
-    config = server_config(build_app(settings, closing))
+    app = SafeHeaders(build_app(settings, closing))
+    config = server_config(app)
     server = Server(config, closing)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(server, listening))

@@ -20,7 +20,13 @@ _DESCRIPTION = (
 
 async def _as_of(
     as_of: Annotated[
-        str | None, Query(alias="asOf", max_length=40, description=_DESCRIPTION)
+        str | None,
+        Query(
+            alias="asOf",
+            max_length=40,
+            description=_DESCRIPTION,
+            examples=["1234", "2026-11-24T14:31:04.123Z"],
+        ),
     ] = None,
 ) -> int | datetime | None:
     if as_of is None:

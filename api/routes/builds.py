@@ -22,10 +22,16 @@ from projections.builds import BuildRow
 router = APIRouter(prefix="/builds", route_class=StrictJsonRoute, tags=["builds"])
 
 
+_AS_FILE = {
+    "schema": {"type": "string"},
+    "description": "with `download=true`: the bytes that were printed, as a file",
+}
+
+
 @router.get(
     "/{build_id}/logs",
     response_model=Data[BuildLog],
-    responses=failures(400, 404),
+    responses={200: {"content": {"text/plain": _AS_FILE}}, **failures(400, 404)},
     dependencies=[MayRead],
 )
 async def get_build_logs(

@@ -1,6 +1,6 @@
 """`/events`: the log itself, by position, for auditors."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
@@ -14,6 +14,12 @@ from eventlog.history.event_filter import EventFilter
 router = APIRouter(prefix="/events", route_class=StrictJsonRoute, tags=["events"])
 
 MAX_POSITION = 2**63 - 1
+
+
+def _time(description: str) -> Any:
+    """Return how OpenAPI shows a time that may be left out."""
+    extra: dict[str, Any] = {"format": "date-time"}
+    return Query(max_length=40, description=description, json_schema_extra=extra)
 
 
 @router.get(
@@ -49,8 +55,8 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     correlation: Annotated[
         str, Query(max_length=36, description="a `correlationId`")
     ] = "",
-    since: Annotated[str, Query(max_length=40, description="ISO 8601")] = "",
-    until: Annotated[str, Query(max_length=40, description="ISO 8601")] = "",
+    since: Annotated[str, _time("events recorded then or later")] = "",
+    until: Annotated[str, _time("events recorded before then")] = "",
 ) -> JsonAnswer:
     """List events in log order."""
     wanted = EventFilter.parse(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from api.bootstrap.service import Service
-from api.http.cursors import next_cursor, position_of
+from api.http.cursors import CURSOR, next_cursor, position_of
 from api.http.dependencies import (
     MAX_SEARCH,
     ConnectionDep,
@@ -93,7 +93,11 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     limit: RunsLimit = 25,
     offset: Offset = 0,
     cursor: Annotated[
-        str | None, Query(description="`nextCursor` of the page before")
+        str | None,
+        Query(
+            description="`nextCursor` of the page before",
+            json_schema_extra={"pattern": CURSOR},
+        ),
     ] = None,
 ) -> JsonAnswer:
     """List runs of all jobs, newest first."""

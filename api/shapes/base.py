@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
     AwareDatetime,
@@ -71,6 +71,8 @@ def _field(column: Column) -> Any:
     value: Any = column.value
     if column.kind == "timestamptz":
         value = AwareDatetime
+    elif column.kind == "uuid":
+        value = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
     elif value == JsonObject:
         value = dict[str, JsonValue]
     elif value == Json:
@@ -149,7 +151,7 @@ class PageMeta(Shape):
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's `responses` for these statuses, and for those that any call may have."""
     shapes: dict[int | str, dict[str, Any]] = {}
-    for status in (*statuses, 401, 403, 503):
+    for status in (*statuses, 401, 403, 429, 503):
         shape: type[Shape] = Failure
         if status == HTTPStatus.BAD_REQUEST:
             shape = ValidationFailure

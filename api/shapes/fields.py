@@ -6,7 +6,14 @@ Rules between fields are the domain's.
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -34,7 +41,12 @@ TimeoutMs = Annotated[int, Field(ge=1_000, le=86_400_000)]
 Attempts = Annotated[int, Field(ge=1, le=10)]
 DelayMs = Annotated[int, Field(ge=0, le=_MAX_DELAY_MS)]
 Priority = Annotated[int, Field(ge=-100, le=100)]
-Time = Annotated[datetime, BeforeValidator(_time, json_schema_input_type=str)]
+Time = Annotated[
+    datetime,
+    BeforeValidator(_time),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
 Slug = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", max_length=100)
 ]
@@ -68,6 +80,14 @@ def _too_many_fields(
     context = {"named": ", ".join(named), "more": len(unknown) - len(named)}
     message = "unknown fields {named}, and {more} more"
     return PydanticCustomError("too_many_fields", message, context)
+
+
+def never_null(schema: dict[str, Any]) -> None:
+    """Let OpenAPI say of a field that it may be left out, but is never null."""
+    kinds = schema.pop("anyOf")
+    for kind in kinds:
+        if kind != {"type": "null"}:
+            schema.update(kind)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]

@@ -16,6 +16,7 @@ from api.shapes.fields import (
     Slug,
     TimeoutMs,
     _Body,
+    never_null,
 )
 from api.shapes.runs import Run
 from domain.jobs.definition import Spec
@@ -123,10 +124,10 @@ class JobBody(_DefinitionFields):
 class JobPatch(_DefinitionFields):
     """Fields of a job to change; each given one replaces the old."""
 
-    name: Name | None = None
+    name: Name | None = Field(None, json_schema_extra=never_null)
     version: Version | None = None
-    type: JobType | None = None
-    entry_point: EntryPoint | None = None
+    type: JobType | None = Field(None, json_schema_extra=never_null)
+    entry_point: EntryPoint | None = Field(None, json_schema_extra=never_null)
 
     @field_validator("name", "type", "entry_point", mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from api.shapes.base import PageMeta, Shape, described, with_columns
 from api.shapes.fields import (
     _YEAR_MS,
     Attempts,
+    Cursor,
     JsonObject,
     Priority,
     Time,
@@ -78,7 +79,7 @@ class JobRunsMeta(PageMeta):
     """Where a page of a job's runs lies; asked with a `cursor`, also how to get the next one."""
 
     has_more: bool | None = None
-    next_cursor: str | None = None
+    next_cursor: Cursor | None = None
 
 
 @described(
@@ -90,7 +91,7 @@ class RunPageMeta(PageMeta):
 
     has_more: bool
     next_offset: int | None
-    next_cursor: str | None
+    next_cursor: Cursor | None
 
 
 class RunCounts(BaseModel):

@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from api.access.guesses import TooManyGuessesError
 from api.access.principals import ForbiddenError, UnauthenticatedError, principal_of
 from api.http.dependencies import service_of
 from api.http.limits import LAST_WORDS_S
@@ -35,7 +36,7 @@ async def stream(websocket: WebSocket) -> None:
     try:
         settings = service_of(websocket).settings
         principal_of(websocket, settings.tokens, settings.origins, to_write=False)
-    except (UnauthenticatedError, ForbiddenError) as error:
+    except (UnauthenticatedError, ForbiddenError, TooManyGuessesError) as error:
         metrics.dropped("forbidden")
         await websocket.close(POLICY_VIOLATION, str(error))
         return

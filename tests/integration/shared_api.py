@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tests.support import databases
-from tests.support.processes import started
+from tests.support.processes import Process, started
 
 Json = dict[str, Any]
 
@@ -29,6 +29,7 @@ class SharedApi:
 
     client: httpx.Client
     database_url: str
+    process: Process
 
     def rows(self, query: str, *values: Any) -> list[Json]:
         """Return what a client's SQL report would see."""
@@ -82,7 +83,7 @@ def shared_api(
             started(*arguments, APPHUB_DATABASE_URL=database_url) as process,
             httpx.Client(base_url=process.url(), timeout=30) as client,
         ):
-            yield SharedApi(client, database_url)
+            yield SharedApi(client, database_url, process)
 
 
 def unique(prefix: str = "job") -> str:

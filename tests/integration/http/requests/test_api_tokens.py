@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
+import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
@@ -16,6 +18,7 @@ from tests.integration.shared_api import (
     unique,
 )
 from tests.integration.streams import server_sent, stream
+from tests.support.processes import eventually
 
 ALICE, BOB, READER = "token-of-alice", "token/of bob+é", "token-of-reader"
 TOKENS = {
@@ -50,14 +53,19 @@ WRITES = [
 
 
 @pytest.fixture(scope="module")
+def tokens_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("guarded") / "tokens.json"
+    path.write_text(json.dumps(TOKENS))
+    return path
+
+
+@pytest.fixture(scope="module")
 def guarded(
-    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+    database_server: str, shared_dir: Path, tokens_file: Path
 ) -> Iterator[SharedApi]:
-    directory = tmp_path_factory.mktemp("guarded")
-    tokens = directory / "tokens.json"
-    tokens.write_text(json.dumps(TOKENS))
+    options = ("--tokens-file", str(tokens_file))
     with shared_api(
-        database_server, shared_dir, directory, "--tokens-file", str(tokens)
+        database_server, shared_dir, tokens_file.parent / "data", *options
     ) as api:
         yield api
 
@@ -94,19 +102,33 @@ STRANGERS: list[dict[bytes, bytes]] = [
 ]
 
 
+_numbers = count(1)
+
+
+def from_elsewhere() -> dict[bytes, bytes]:
+    """Return what a proxy says of a client that has not guessed yet."""
+    number = next(_numbers)
+    return {b"X-Forwarded-For": f"10.0.{number // 256}.{number % 256}".encode()}
+
+
 @pytest.mark.parametrize("headers", STRANGERS, ids=repr)
 def test_nobody_without_a_known_token_gets_in(
     guarded: SharedApi, headers: dict[bytes, bytes]
 ) -> None:
     before = guarded.count_events()
     for path in READS:
-        check_failure(guarded.client.get(path, headers=headers), 401, "token_missing")
+        answer = guarded.client.get(path, headers={**headers, **from_elsewhere()})
+        check_failure(answer, 401, "token_missing")
     for path in WRITES:
         for content in (b"{}", b"nonsense", b"", b"[" * 1_000):
             answer = guarded.client.post(
                 path,
                 content=content,
-                headers={**headers, b"Content-Type": b"text/plain"},
+                headers={
+                    **headers,
+                    **from_elsewhere(),
+                    b"Content-Type": b"text/plain",
+                },
             )
             check_failure(answer, 401, "token_missing")
             assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -179,11 +201,13 @@ def test_idempotency_keys_are_each_principal_s_own(guarded: SharedApi) -> None:
     assert launch(guarded, slug, BOB, "k") == bobs
 
 
-def test_a_token_may_stand_in_the_query_since_browsers_cannot_send_headers_with_a_websocket(
+def test_a_token_may_stand_in_a_streams_query_since_browsers_cannot_send_headers_with_it(
     guarded: SharedApi,
 ) -> None:
     for token in (ALICE, BOB, READER):
-        assert guarded.client.get("/jobs", params={"token": token}).status_code == 200
+        for path in ("/jobs", "/job-runs", "/job-runs/x/logs", "/events"):
+            refused = guarded.client.get(path, params={"token": token})
+            check_failure(refused, 401, "token_missing")
         with stream(guarded, token=token) as opened:
             assert opened.next()["type"] == "connection.ack"
         with server_sent(guarded, token=token) as events:
@@ -199,3 +223,49 @@ def test_the_stream_is_closed_to_strangers(guarded: SharedApi) -> None:
         with pytest.raises(InvalidStatus) as refused, stream(guarded, token=token):
             pass
         assert refused.value.response.status_code in {401, 403}
+
+
+def test_whoever_guesses_tokens_is_slowed_down(guarded: SharedApi) -> None:
+    guesser = from_elsewhere()
+    assert ask(guarded, ALICE, guesser).status_code == 200
+    statuses = [ask(guarded, f"guess {n}", guesser).status_code for n in range(60)]
+    assert statuses[:20] == [401] * 20
+    assert statuses.count(429) >= 30
+    limited = ask(guarded, BOB, guesser)
+    check_failure(limited, 429, "too_many_requests")
+    assert limited.headers["Retry-After"] == "1"
+    assert ask(guarded, ALICE, guesser).status_code == 200
+    assert ask(guarded, BOB, from_elsewhere()).status_code == 200
+
+
+def ask(guarded: SharedApi, token: str, headers: dict[bytes, bytes]) -> httpx.Response:
+    return guarded.client.get("/jobs", headers={**bearer(token), **headers})
+
+
+def test_the_file_is_read_again_when_it_changes(
+    guarded: SharedApi, tokens_file: Path
+) -> None:
+    """Last here: it changes what the others use, and puts it back."""
+    new = "token-of-carol"
+    known = {**TOKENS, new: {"principal": "carol", "role": "read"}}
+    del known[READER]
+    try:
+        tokens_file.write_text(json.dumps(known))
+        eventually(lambda: _status(guarded, new) == 200, what="the new token")
+        assert _status(guarded, READER) == 401
+        tokens_file.write_text("nonsense")
+        line = "going on with the tokens that are known"
+        eventually(
+            lambda: _status(guarded, new) == 200 and line in guarded.process.errors[-1],
+            what="a word about the file",
+        )
+        tokens_file.unlink()
+        assert _status(guarded, new) == 200
+        assert _status(guarded, READER) == 401
+    finally:
+        tokens_file.write_text(json.dumps(TOKENS))
+    eventually(lambda: _status(guarded, READER) == 200, what="the old token")
+
+
+def _status(guarded: SharedApi, token: str) -> int:
+    return ask(guarded, token, from_elsewhere()).status_code
