@@ -32,7 +32,6 @@ from api.cli.opening import (
     keyed,
 )
 from api.cli.options import (
-    DatabaseOptions,
     KeyOptions,
     ListeningOptions,
     StorageOptions,
@@ -49,7 +48,6 @@ from api.process.http_server import PortTakenError
 from api.process.serving import serve, watch_lifeline, work
 from api.process.up import Supervisor
 from api.process.worker_metrics import Address
-from migrations import runner
 from runtime.process_control import keep_to_itself
 from worker.executors.packages import HandlerPackage
 from worker.lifecycle.worker import WorkerSettings
@@ -258,31 +256,6 @@ def _database(
     storage: StorageOptions,
 ) -> AbstractContextManager[tuple[Path, str]]:
     return database(storage, patience_s=storage.wait_for_database_s)
-
-
-@command(app)
-def migrate(
-    *,
-    place: DatabaseOptions,
-    to: Annotated[
-        str,
-        typer.Option(
-            help="Version to go to; `base` removes everything, the log included."
-        ),
-    ] = "head",
-) -> None:
-    """Bring the database's schema up to date, or down."""
-    with database(place, upgrade=False) as (_, url):
-        before = runner.current(url)
-        target = to
-        if to == "head":
-            target = runner.HEAD
-        if target != "base" and (before or "") <= target:
-            runner.upgrade(url, target)
-        else:
-            runner.downgrade(url, target)
-        after = runner.current(url)
-        typer.echo(f"schema: {before or 'empty'} -> {after or 'empty'}")
 
 
 @command(

@@ -1,4 +1,4 @@
-"""Commands of operators: is every table what the log says, and make it so."""
+"""Commands of operators: is every table what the log says, and make it so; migrate."""
 
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -10,8 +10,9 @@ from uuid import UUID
 import orjson
 import typer
 
-from api.cli.opening import operated, operated_with_keys
+from api.cli.opening import database, operated, operated_with_keys
 from api.cli.options import (
+    DatabaseOptions,
     KeyedLogOptions,
     LogOptions,
     Roots,
@@ -27,6 +28,7 @@ from eventlog.rebuild.histories import check_histories
 from eventlog.rebuild.rebuild import Rebuilt, rebuild
 from eventlog.rebuild.verify import verify
 from eventlog.seal.verification.findings import Report
+from migrations import runner
 from projections.histories.event import Finding
 from projections.table import Table
 from projections.tables import TABLES
@@ -243,3 +245,28 @@ def _tables(names: Sequence[str]) -> list[Table]:
         there = ", ".join(known)
         raise typer.BadParameter(f"no such table: {missing}; there are {there}")
     return [known[name] for name in names]
+
+
+@command(operators)
+def migrate(
+    *,
+    place: DatabaseOptions,
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Version to go to; `base` removes everything, the log included."
+        ),
+    ] = "head",
+) -> None:
+    """Bring the database's schema up to date, or down."""
+    with database(place, upgrade=False) as (_, url):
+        before = runner.current(url)
+        target = to
+        if to == "head":
+            target = runner.HEAD
+        if target != "base" and (before or "") <= target:
+            runner.upgrade(url, target)
+        else:
+            runner.downgrade(url, target)
+        after = runner.current(url)
+        typer.echo(f"schema: {before or 'empty'} -> {after or 'empty'}")
