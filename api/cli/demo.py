@@ -12,6 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -231,7 +232,7 @@ def _line(message: dict[str, Any]) -> str:
         return f"[magenta]{kind}[/] {build['repositoryId']}: {build['status']}"
     if "event" in data:
         event = data["event"]
-        return f"[green]{kind}[/] {event['message']}"
+        return f"[green]{kind}[/] {escape(event['message'])}"
     if "repository" in data:
         repository = data["repository"]
         return f"[green]{kind}[/] {repository['id']}: {repository['ingestStatus']}"
@@ -249,10 +250,10 @@ async def _show_record(url: str, console: Console) -> None:
         "ingestStatus",
         "ingestAttempts",
     ):
-        tree.add(f"{field}: {app[field]}")
+        tree.add(Text(f"{field}: {app[field]}"))
     tags = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
     joined = ", ".join(tags)
-    tree.add(f"tags: {joined}")
+    tree.add(Text(f"tags: {joined}"))
     console.print(tree)
 
 
@@ -262,10 +263,10 @@ async def _show_history(url: str, console: Console) -> None:
     for column in HISTORY_COLUMNS:
         table.add_column(column, no_wrap=column == "createdAt")
     for entry in await _get(f"{url}/apps/{APP_ID}/history"):
-        cells: list[str] = []
+        cells: list[Text] = []
         for column, width in HISTORY_COLUMNS.items():
             text = str(entry[column] or "")
-            cells.append(text[:width])
+            cells.append(Text(text[:width]))
         table.add_row(*cells)
     console.print(table)
 

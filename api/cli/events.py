@@ -11,11 +11,14 @@ from typing import Annotated, TextIO
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from api.cli.opening import archive_directory, database, keyed
 from api.cli.options import KeyedLogOptions, command, failure
+from api.cli.terminal import harmless
 from domain.errors import InvalidInputError, SubjectKeysUnavailableError
 from domain.identifiers import event_id
 from eventlog.archive.files import ArchiveError
@@ -235,7 +238,8 @@ def _output(file: Path | None) -> Iterator[TextIO]:
 
 
 def _line(event: Envelope) -> str:
-    return orjson.dumps(event.present(), option=orjson.OPT_APPEND_NEWLINE).decode()
+    text = orjson.dumps(event.present()).decode()
+    return f"{harmless(text)}\n"
 
 
 def _console() -> Console:
@@ -248,7 +252,7 @@ def _console() -> Console:
 def _sentence(event: Envelope) -> str:
     place = f"{event.position:>8}"
     topic = f"{event.topic:<30}"
-    actor = event.actor or ""
+    actor = escape(harmless(event.actor or ""))
     return (
         f"[dim]{place}  {event.at}[/]  [cyan]{topic}[/] {event.aggregate_id}  {actor}"
     )
@@ -267,7 +271,7 @@ def _table(events: list[Envelope]) -> Table:
             event.at,
             event.topic,
             str(event.aggregate_id),
-            event.actor or "",
+            Text(harmless(event.actor or "")),
             _because_of(event, named),
         )
     return table

@@ -270,6 +270,8 @@ def demo(
     ] = None,
 ) -> None:
     """Show everything at work."""
+    # It builds what it is given and its own, and ends with that.
+    os.environ.setdefault("APPHUB_BUILD_NETWORK", "host")
     raise typer.Exit(run_demo(repo or Path.cwd()))
 
 

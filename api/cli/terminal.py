@@ -1,6 +1,7 @@
 """What commands of operators have in common: an end by signals, lines and a bar."""
 
 import asyncio
+import re
 import signal
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,23 @@ def finish(main: Coroutine[Any, Any, T]) -> T:
         raise failure(error) from None
 
 
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """Return a text that cannot steer a terminal; JSON stays the same JSON.
+
+    What tables and events hold was often written by strangers.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _STEERING.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
 class View:
     """What is shown: lines on standard output, and a bar on the terminal behind standard error."""
 
@@ -100,7 +118,7 @@ class View:
     def line(self, text: str) -> None:
         """Print a line; the bar makes room for it, and comes back with the next progress."""
         self._bars.stop()
-        typer.echo(text)
+        typer.echo(harmless(text))
 
     def difference(self, difference: Difference) -> None:
         """Print a difference."""

@@ -2,7 +2,7 @@
 
 import re
 
-from worker.handlers.untrusted.texts import storable
+from worker.handlers.untrusted.texts import plain, storable
 from worker.handlers.untrusted.tree import Tree
 
 TEMPLATES = (".env.template", ".env.example")
@@ -48,7 +48,7 @@ def _entries(text: str) -> list[dict[str, str]]:
 def _fits(key: str, value: str) -> bool:
     if len(key) > MAX_KEY_LENGTH or len(value) > MAX_VALUE_LENGTH:
         return False
-    return storable(key + value)
+    return storable(key + value) and plain(key + value) == key + value
 
 
 def _plain(value: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain, zip_longest
 
 from worker.handlers.untrusted.manifests import Plain, first_manifest
-from worker.handlers.untrusted.texts import storable
+from worker.handlers.untrusted.texts import plain, storable
 from worker.handlers.untrusted.tree import MAX_TEXT_BYTES, Tree
 
 Tag = tuple[str, str]
@@ -137,7 +137,7 @@ def find_dockerfile(tree: Tree, own: str) -> str | None:
             return found
     for path in tree.walk():
         _, _, name = path.rpartition("/")
-        if _is_dockerfile(name) and storable(path):
+        if _is_dockerfile(name) and storable(path) and plain(path) == path:
             return path
     return None
 
@@ -196,17 +196,19 @@ def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
     """Return each tag once; the first spelling wins."""
     merged: dict[tuple[str, str], Tag] = {}
     for tag in chain.from_iterable(sources):
-        key, value = tag
+        key, value = (plain(part).strip() for part in tag)
+        if not key or not value:
+            continue
         longest = max(len(key), len(value))
         if longest <= _MAX_TAG_LENGTH and storable(key + value):
             spelled_anyhow = (key.casefold(), value.casefold())
-            merged.setdefault(spelled_anyhow, tag)
+            merged.setdefault(spelled_anyhow, (key, value))
     return [{"key": key, "value": value} for key, value in merged.values()]
 
 
 def readme_summary(tree: Tree) -> str | None:
     """Return README.md's first line that is neither empty nor a heading."""
-    readme = tree.text("README.md") or ""
+    readme = plain(tree.text("README.md") or "")
     lines = readme.splitlines()
     following = lines[1:]
     for line, next_line in zip_longest(lines, following, fillvalue=""):

@@ -5,6 +5,20 @@ import re
 _USERINFO = re.compile(r"(?<=://)[^/?#\s'\"]*@")
 
 
+_STEERING = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # Colours, and moves of the cursor.
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # Titles, links.
+    r"|\x1b[ -/]*[0-~]?"
+    r"|[\x01-\x08\x0e-\x1f\x7f-\x9f]"
+)
+"""What a terminal would obey instead of showing it."""
+
+
+def plain(text: str) -> str:
+    """Return the text without what steers a terminal; it would be kept, and shown to others."""
+    return _STEERING.sub("", text)
+
+
 def storable(text: str) -> bool:
     """Return whether every store can hold the text.
 
@@ -16,7 +30,7 @@ def storable(text: str) -> bool:
 
 def one_line(text: str, most: int) -> str | None:
     """Return the text as one line of at most `most` characters; None if empty or not storable."""
-    words = text[: 4 * most].split()
+    words = plain(text[: 4 * most]).split()
     line = " ".join(words)[:most].strip()
     if not line or not storable(line):
         return None

@@ -12,6 +12,7 @@ from contextlib import suppress
 from apphub_jobs.contract import JobRunContext
 from worker.handlers.building.builders.advice import advice_for
 from worker.handlers.building.builders.builder import BuildCanceledError, BuildError
+from worker.handlers.untrusted.texts import plain
 
 POLL_S = 0.1
 
@@ -29,7 +30,6 @@ LAST_LINES = 3
 """Among these is a builder's own complaint; what stands before them is the output of the
 Dockerfile's steps."""
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _COMPLAINT = re.compile(r"^(?:error|fatal)\b[: ]*", re.IGNORECASE)
 
 MAX_MESSAGE_LENGTH = 1_000
@@ -124,7 +124,7 @@ def failure(program: str, code: int, output: bytes) -> str:
 def _printed_lines(output: bytes) -> list[str]:
     lines: list[str] = []
     for line in output.decode("utf-8", "replace").splitlines():
-        text = _ESCAPES.sub("", line).strip()
+        text = plain(line).strip()
         if text:
             lines.append(text)
     return lines

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from tests.unit.worker.handlers.ingestion.planting import LOG, Plant
+from worker.handlers.building.launch_env import launch_env_templates
 from worker.handlers.ingestion.tags import (
     Tag,
     file_tags,
+    find_dockerfile,
     merge_tags,
     package_manifest,
     package_tags,
@@ -230,3 +232,19 @@ def test_a_file_over_the_bound_is_not_read(plant: Plant, size: int, read: Any) -
 
 def test_what_is_no_utf8_is_replaced_and_nul_is_dropped(plant: Plant) -> None:
     assert plant({"a": b"x\xff\x00y"}).text("a") == "x\ufffdy"
+
+
+def test_nothing_that_steers_a_terminal_is_kept(plant: Plant) -> None:
+    tree = plant(
+        {
+            "README.md": "# \x1b[31mred\n\n\x1b]0;title\x07A \x1b[1mbold\x9b0m shop.\n",
+            "de\x1b[31mep/Dockerfile": "FROM scratch\n",
+            "tags.json": json.dumps([{"key": "c\x1b[7molour", "value": "\x9b5mred"}]),
+            ".env.example": "GOOD=1\nBAD=\x1b[2Jx\n",
+        }
+    )
+    assert readme_summary(tree) == "A bold shop."
+    assert merge_tags(file_tags(tree, LOG)) == [{"key": "colour", "value": "red"}]
+    assert merge_tags([("\x1b[0m", "empty")]) == []
+    assert find_dockerfile(tree, "Dockerfile") is None
+    assert launch_env_templates(tree) == [{"key": "GOOD", "value": "1"}]

@@ -1,0 +1,28 @@
+"""What commands print cannot steer the terminal, whoever wrote it."""
+
+import json
+
+import pytest
+
+from api.cli.terminal import harmless
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\tb\nc", "a\tb\nc"),
+        ("Grüße 👩\u200d💻", "Grüße 👩\u200d💻"),
+        ("\x1b[2J", "\\u001b[2J"),
+        ("\x9b5m", "\\u009b5m"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("over\rwritten", "over\\u000dwritten"),
+    ],
+)
+def test_it_is_shown_instead_of_obeyed(text: str, shown: str) -> None:
+    assert harmless(text) == shown
+
+
+def test_json_is_the_same_json_afterwards() -> None:
+    text = json.dumps({"a": "\x9b\u202e\x7f\t"}, ensure_ascii=False)
+    assert harmless(text) != text
+    assert json.loads(harmless(text)) == json.loads(text)
