@@ -5,8 +5,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import psycopg
+import typer
 
 from api.bootstrap.log_stores import check_log_store
 from api.bootstrap.settings import Settings
@@ -21,6 +23,16 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.personal.subject_keys import check
 from migrations import runner
 from worker.logs.object_store import LogStoreError
+
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--root",
+        exists=True,
+        dir_okay=False,
+        help="Heads kept elsewhere; may be given several times.",
+    ),
+]
 
 
 @contextmanager
@@ -146,17 +158,3 @@ def _default_data_dir() -> Path:
     if given:
         return Path(given) / "apphub-jobs"
     return Path.home() / ".local" / "share" / "apphub-jobs"
-
-
-def check_logs_store(url: str | None, *, to_write: bool) -> None:
-    """Find out before anything starts whether the store of run logs can be used."""
-    if url is None:
-        return
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
-        endpoint = os.environ.get(name, "http://")
-        if not endpoint.startswith(("http://", "https://")):
-            raise failure(f"{name} is no URL: it must begin with https:// or http://")
-    try:
-        check_log_store(url, to_write=to_write)
-    except LogStoreError as error:
-        raise failure(error) from None

@@ -284,17 +284,6 @@ class TrustOptions:
     ] = None
 
 
-Roots = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--root",
-        exists=True,
-        dir_okay=False,
-        help="Heads kept elsewhere; may be given several times.",
-    ),
-]
-
-
 def read(reader: Callable[[], T]) -> T:
     """Return what an operator's file or variables say; what is wrong with them is a clear error."""
     try:

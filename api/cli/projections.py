@@ -10,12 +10,11 @@ from uuid import UUID
 import orjson
 import typer
 
-from api.cli.opening import database, operated, operated_with_keys
+from api.cli.opening import Roots, database, operated, operated_with_keys
 from api.cli.options import (
     DatabaseOptions,
     KeyedLogOptions,
     LogOptions,
-    Roots,
     SubjectKey,
     TrustOptions,
     command,

@@ -11,11 +11,10 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import typer
 
-from api.cli.opening import archive_directory, database, directory_of, operated
+from api.cli.opening import Roots, archive_directory, database, directory_of, operated
 from api.cli.options import (
     DataDir,
     LogOptions,
-    Roots,
     SealingOptions,
     SealKey,
     TrustOptions,

@@ -128,6 +128,21 @@ _CATALOG = {
     "jobRunId": "the run that does, or did, the work",
 }
 
+_SEARCH = {
+    "facets": "how many of the apps found have what",
+    "statuses": "by ingestion status",
+    "owners": "by the tag `owner`",
+    "frameworks": "by the tag `framework`",
+    "sort": "how the page is ordered",
+    "weights": "how much each field counts",
+    "hits": "how often the words stand there",
+    "weight": "how much the field counts",
+    "score": "how well it fits the words",
+    "components": "what the score consists of",
+    "label": "as it is shown",
+    "metadataStrategy": "`auto`: the repository's words replace the author's; `explicit`: not",
+}
+
 _EVENTS = {
     "eventId": "the event's own id",
     "subject": "whom it is about",
@@ -170,6 +185,7 @@ FIELDS = {
     **_JOBS,
     **_RUNS,
     **_CATALOG,
+    **_SEARCH,
     **_EVENTS,
     **_FAILURES,
     **_SPECIAL,
