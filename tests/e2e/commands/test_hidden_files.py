@@ -55,10 +55,9 @@ def client(data_dir: Path, named: dict[str, str]) -> Iterator[httpx.Client]:
     handlers = ("--handlers", "tests.support.handlers.reaching")
     arguments = ("up", "--port", "0", "--data-dir", str(data_dir), *handlers)
     with started(*arguments, **named) as process:
+        _, url = process.wait_for_line("ready ", timeout_s=110).split()
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        with httpx.Client(
-            base_url=process.url(), timeout=30, headers=headers
-        ) as client:
+        with httpx.Client(base_url=url, timeout=30, headers=headers) as client:
             register(client, "reach", "reaching.reach")
             yield client
         process.stop()
