@@ -33,6 +33,7 @@ from api.stream import asyncapi, server_sent_events, websocket
 from api.stream.hub import Hub
 from api.stream.sessions import Streams
 from api.stream.websocket_metrics import WebSocketMetrics
+from api.testing import routes as testing
 from api.views.metrics import Scrapes
 from api.views.readiness import Readiness
 from eventlog.history.run_counts import RunCounts
@@ -93,6 +94,8 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
         app.add_middleware(ForeignHosts, hosts=settings.hosts)
     for resource in _RESOURCES:
         app.include_router(resource.router)
+    if settings.clock_shift is not None:
+        app.include_router(testing.router)
     for stream in (websocket, server_sent_events, asyncapi):
         app.include_router(stream.router)
     app.include_router(pages.router)

@@ -22,6 +22,7 @@ from eventlog.append.writer import Writer
 from eventlog.database.clock import DatabaseClock
 from eventlog.database.continuity import Continuity
 from eventlog.database.listener import Listener
+from eventlog.database.shifted_clock import ShiftedClock
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
 from eventlog.keys.log_files import LogFiles
@@ -54,6 +55,7 @@ class Service:
     """
 
     settings: Settings
+    clock: DatabaseClock
     supervision: Supervision
     metrics: Metrics
     pool: AsyncConnectionPool[Connection]
@@ -84,7 +86,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     await catch_up(database)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
-        clock = DatabaseClock(pool)
+        clock = _clock(settings, pool)
         writer = Writer(database, metrics=metrics)
         listener = Listener(database)
         for part in (clock, writer, listener):
@@ -111,6 +113,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         build_logs = BuildLogs(logs)
         yield Service(
             settings=settings,
+            clock=clock,
             supervision=supervision,
             metrics=metrics,
             pool=pool,
@@ -130,3 +133,9 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             views=CatalogViews(pool, build_logs),
             audit=Audit(pool, files),
         )
+
+
+def _clock(settings: Settings, pool: AsyncConnectionPool[Connection]) -> DatabaseClock:
+    if settings.clock_shift is not None:
+        return ShiftedClock(pool, settings.clock_shift)
+    return DatabaseClock(pool)

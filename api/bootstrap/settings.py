@@ -10,6 +10,7 @@ from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
 from eventlog.keys.master import MasterKeyFile
 from eventlog.seal.tip import Sealing
+from runtime.clock_shift import ClockShift
 
 SUBJECT_KEY_NAME = "subjects.key"
 """The master key of personal data, in the data directory unless the operator says otherwise."""
@@ -33,6 +34,7 @@ class Settings:
         sealing: how this process seals the log; None leaves that to others.
         subject_key: file of the master key of personal data; None means `subjects.key` in the data
             directory.
+        clock_shift: by how much the clock is ahead, in a test service; None in all others.
         local_repositories: whether apps may name repositories on the workers' own file system.
     """
 
@@ -46,6 +48,7 @@ class Settings:
     logs_store: str | None = None
     sealing: Sealing | None = None
     subject_key: Path | None = None
+    clock_shift: ClockShift | None = None
 
     @property
     def database(self) -> Database:

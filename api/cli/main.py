@@ -46,6 +46,7 @@ from api.cli.projections import operators
 from api.cli.seal import sealing
 from api.process.http_server import PortTakenError
 from api.process.serving import serve, watch_lifeline, work
+from api.process.test_service import ClockShiftFile, serve_tests
 from api.process.up import Supervisor
 from api.process.worker_metrics import Address
 from runtime.process_control import keep_to_itself
@@ -67,6 +68,7 @@ app.add_typer(operators)
 app.add_typer(log.app, name="log")
 app.add_typer(seal.app, name="seal")
 app.add_typer(subjects.app, name="subjects")
+app.command("test-service", hidden=True)(serve_tests)
 
 
 @command(app)
@@ -127,6 +129,7 @@ def serve_command(
     storage: StorageOptions,
     tokens_file: TokensFile = None,
     keys: KeyOptions,
+    clock_shift: ClockShiftFile = None,
 ) -> None:
     """Run the API alone."""
     check_logs_store(storage.logs_store, to_write=False)
@@ -149,6 +152,7 @@ def serve_command(
             logs_store=storage.logs_store,
             sealing=sealing(directory, keys),
             subject_key=keys.subject_key,
+            clock_shift=clock_shift,
         )
         try:
             serve(settings, listening.host, listening.port)
@@ -184,7 +188,7 @@ _OPEN_TO_OTHERS = (
 
 
 @command(app, "worker")
-def worker_command(
+def worker_command(  # noqa: PLR0913 - one for each group of options
     *,
     storage: StorageOptions,
     working: WorkOptions,
@@ -202,6 +206,7 @@ def worker_command(
         str,
         typer.Option(envvar="APPHUB_METRICS_HOST", help="Address of that port."),
     ] = "127.0.0.1",
+    clock_shift: ClockShiftFile = None,
 ) -> None:
     """Run a worker alone."""
     check_logs_store(storage.logs_store, to_write=True)
@@ -219,6 +224,7 @@ def worker_command(
             archive=archive_directory(directory, storage.archive),
             logs_store=storage.logs_store,
             subject_key=subject_key,
+            clock_shift=clock_shift,
         )
         environment = dict(os.environ)
         if working.allow_private_repositories:

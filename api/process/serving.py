@@ -20,6 +20,7 @@ from api.http.connections import raise_descriptor_limit
 from api.http.protocols import server_config
 from api.process.http_server import Server, bind
 from api.process.worker_metrics import Address, metrics_served
+from domain.clock import Clock
 from eventlog.queue.pending_work import Work
 from runtime.background_tasks import start_once
 from runtime.garbage import look_seldom
@@ -50,6 +51,10 @@ def serve(settings: Settings, host: str, port: int) -> None:
     if server.started or server.asked_to_stop:
         return
     raise SystemExit(1)
+
+
+MOVED_LOOK_S = 0.05
+"""How soon a worker of a test service notices that its clock was moved past a deadline."""
 
 
 def work(
@@ -101,6 +106,10 @@ def work(
                 service.supervision,
             )
             signals.lead_to(worker.stop, worker.stop_now)
+            if settings.clock_shift is not None:
+                service.supervision.start(
+                    "moved deadlines", lambda: _end_overdue(executor, service.clock)
+                )
             executor.prepare()
             look_seldom()
             # No claim waits for a full disk's worth.
@@ -109,6 +118,13 @@ def work(
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+async def _end_overdue(executor: ProcessExecutor, clock: Clock) -> None:
+    """End attempts whose deadline has been passed by moving a test service's clock."""
+    while True:
+        executor.end_overdue(clock())
+        await asyncio.sleep(MOVED_LOOK_S)
 
 
 def watch_lifeline() -> None:

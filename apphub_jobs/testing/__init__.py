@@ -1,8 +1,18 @@
-"""For tests of jobs: `call` runs a job's function in the test's own process, as a run would.
+"""For tests of jobs: `call` runs one in the test's own process, `service` is a real service.
 
-Begin with `calls.py`.
+`pytest_plugins = ["apphub_jobs.testing"]` in the root's `conftest.py` gives the fixture `service`.
+Begin with `service.py`; `process.py` starts what it talks to, `calls.py` needs none.
 """
 
 from apphub_jobs.testing.calls import acall, call
+from apphub_jobs.testing.plugin import apphub_handlers, apphub_process, service
+from apphub_jobs.testing.service import JobService
 
-__all__ = ["acall", "call"]
+__all__ = [
+    "JobService",
+    "acall",
+    "apphub_handlers",
+    "apphub_process",
+    "call",
+    "service",
+]

@@ -27,6 +27,9 @@ millisecond."""
 class DatabaseClock:
     """Tells the database's time from the monotonic clock and the offset last measured."""
 
+    TIME = NOW
+    """What is asked for the database's time."""
+
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
         self._epoch = datetime.now(UTC) - timedelta(seconds=monotonic())
@@ -53,7 +56,7 @@ class DatabaseClock:
         once for a claim, which goes by the database's own clock.
         """
         async with borrowed(self._pool) as connection:
-            now = await read_value(connection, str, NOW)
+            now = await read_value(connection, str, self.TIME)
             answered_s = monotonic()
         self._epoch = from_iso(now) - timedelta(seconds=answered_s)
 

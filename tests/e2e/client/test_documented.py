@@ -15,7 +15,6 @@ PRINTED = [
     [],
     ["greet"],
     ["validation_failed /parameters/name", "permanent_error there is nobody to greet"],
-    [],
 ]
 """What each example of the client prints, in this order."""
 
@@ -51,3 +50,28 @@ def test_the_documented_examples_work(
                 timeout=100,
             ).stdout
             assert [part for part in expected if part not in printed] == []
+
+
+@pytest.mark.timeout(240)
+def test_the_documented_tests_pass(tmp_path: Path) -> None:
+    [handlers] = examples("handlers.md")
+    calls, conftest, tests = examples("testing.md")
+    files = {
+        "example.py": handlers,
+        "conftest.py": conftest,
+        "test_calls.py": calls,
+        "test_service.py": tests,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    options = ["--rootdir", str(tmp_path), "-W", "error", "--basetemp"]
+    tested = subprocess.run(
+        [*command, *options, str(tmp_path / "temporary")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=200,
+        check=False,
+    )
+    assert "3 passed" in tested.stdout, tested.stdout + tested.stderr

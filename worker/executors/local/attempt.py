@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Mapping
+from datetime import datetime
 from time import monotonic
 from typing import Any, Protocol
 
@@ -71,6 +72,12 @@ class ProcessAttempt:
     def cancel(self, grace_s: float) -> None:
         """Ask it to stop; its supervisor kills it after the grace time."""
         self._tell({"cancel": grace_s})
+
+    def end_if_overdue(self, now: datetime) -> None:
+        """End it as at its deadline, if that is over by a clock that has been moved."""
+        deadline = self._task.deadline
+        if deadline is not None and datetime.fromisoformat(deadline) <= now:
+            self._tell({"deadline": monotonic()})
 
     def stop(self) -> None:
         """Have its supervisor kill it, because the worker stops."""

@@ -1,6 +1,7 @@
 """Runs attempts on this host: in warm processes, each under a supervisor that ends all of it."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from worker.executors.local.attempt import ProcessAttempt
 from worker.executors.local.orphans import Orphans
@@ -47,6 +48,11 @@ class ProcessExecutor:
         self._pool.renew(until)
         for attempt in self._running:
             attempt.renew(until)
+
+    def end_overdue(self, now: datetime) -> None:
+        """End what is past its deadline by a clock that has been moved: that of a test service."""
+        for attempt in self._running:
+            attempt.end_if_overdue(now)
 
     async def submit(
         self, task: Task, on_update: OnUpdate, until: float

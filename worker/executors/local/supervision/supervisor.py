@@ -6,8 +6,7 @@ hear; of every other it is told. Then it keeps what is printed, and ends the att
 descendant: when its time is over, beyond its memory, and when the worker says so. In any case it
 ends everything when the worker is gone, and when the worker's lease is over while the worker is
 frozen. It and the handlers' process are subreapers, so nothing can hide in a session of its own. An
-attempt that ended by itself and left nothing behind leaves its process to the next one; otherwise
-both end.
+attempt that ended by itself and left nothing behind leaves its process to the next one.
 
 Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of
 ours. The handlers' process is started at once, ahead of its first task, so that it has imported all
@@ -15,9 +14,9 @@ it needs when the task comes.
 Arguments: the descriptors for tasks and for reports, a JSON list of what is hidden from the
 handlers' process, then its command.
 Standard input: JSON lines, `{"renew": moment}` at any time, and of an attempt first the order
-(`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}` or, once its process says
-that it is done, `{"over": …}`. Standard output: a JSON line at the end of each attempt of which it
-was told. Moments are of CLOCK_MONOTONIC, which all processes of a host share.
+(`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}`, `{"deadline": moment}` or,
+once its process says that it is done, `{"over": …}`. Standard output: a JSON line at the end of
+each attempt of which it was told. Moments are of CLOCK_MONOTONIC, which a host's processes share.
 """
 
 from __future__ import annotations
@@ -180,6 +179,8 @@ class Attempt:
                     os.kill(self._child.pid, signal.SIGTERM)
             elif "stop" in command:
                 self._end("stopped")
+            elif "deadline" in command:
+                self._deadline = _number(command["deadline"])
             over = command.get("over")
             if isinstance(over, dict):
                 self._over = over

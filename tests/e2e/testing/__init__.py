@@ -1,0 +1,1 @@
+"""Tests of the fixtures that users test their jobs with."""
