@@ -26,6 +26,7 @@ from api.routes import (
     jobs,
     launches,
     metrics,
+    run_histories,
     runs,
     subjects,
 )
@@ -48,6 +49,7 @@ _RESOURCES = (
     metrics,
     jobs,
     runs,
+    run_histories,
     app_lists,
     apps,
     builds,

@@ -1,6 +1,6 @@
 """What a command may answer instead of doing what was asked. HTTP codes are the API's business."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -63,6 +63,18 @@ class QuarantinedError(ConflictError):
 
     def __init__(self, message: str) -> None:
         super().__init__("quarantined", message)
+
+
+class NotAtHandError(DomainError):
+    """A decision under the log's lock lacks what takes too long to be read there.
+
+    Attributes:
+        fetches: read it, for the decision to be made once more. Call them without the lock.
+    """
+
+    def __init__(self, fetches: Sequence[Callable[[], Awaitable[object]]]) -> None:
+        super().__init__("not_at_hand", "something must be read before this is decided")
+        self.fetches = fetches
 
 
 class UnreadableEventError(ValueError):

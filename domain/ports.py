@@ -67,11 +67,27 @@ class Saved:
 
     Attributes:
         positions: the events' places in the log, in the unit's order.
-        rows: the projections' rows by aggregate id, exactly as these events left them.
+        rows: the projections' rows by aggregate id, exactly as these events left them; of rows
+            that there were before, without large columns that nobody needed to read.
     """
 
     positions: Sequence[int] = ()
     rows: Mapping[UUID, Row] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class State:
+    """Where an aggregate stands.
+
+    Attributes:
+        version: of its last event.
+        row: its row, which says all that its decisions need. None: the row cannot be relied on,
+            for it lacks an event, or another version of the program has written it; the history
+            alone tells.
+    """
+
+    version: int
+    row: Row | None = None
 
 
 @dataclass(frozen=True)
@@ -103,8 +119,16 @@ class Locked(Protocol):
     def now(self) -> datetime:
         """The database's present."""
 
-    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
-        """Return the history of each of these aggregates; an unknown one is left out."""
+    async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
+        """Return where these aggregates stand, in this order; unknown ones are left out.
+
+        So are the last ones where all together are too large to be read under the lock. No history
+        is ever read there: nobody knows how long it is.
+
+        Args:
+            kind: of aggregate: the first word of its topics.
+            ids: whose.
+        """
 
     async def claimable_run_ids(self) -> list[UUID] | None:
         """Return pending runs that the claimant may start now, the most urgent first.
@@ -171,8 +195,23 @@ class Log(Protocol):
         The claimant is who claims runs, if that is what is decided.
         """
 
-    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
-        """Return the history of each of these aggregates; an unknown one is left out."""
+    async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
+        """Return where these aggregates stand, in this order, as `Locked.states_of` does.
+
+        What is decided on it may be outdated when it is appended, and is refused then.
+        """
+
+    def kept_run(self, run_id: UUID) -> Row | None:
+        """Return the row of a running run as this process left it, if it knows.
+
+        It may be outdated as well.
+        """
+
+    async def events_after(self, aggregate_id: UUID, version: int) -> list[StoredEvent]:
+        """Return the next events of an aggregate after a version, in order, a few megabytes.
+
+        None at its end.
+        """
 
 
 def _uuid(originator_id: UUID | str) -> UUID:

@@ -35,6 +35,11 @@ class Recent(Generic[K, V]):
             oldest = next(iter(kept))
             self._drop(oldest)
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+        self._bytes = 0
+
     def __len__(self) -> int:
         return len(self._kept)
 

@@ -25,10 +25,10 @@ from projections.rows import (
     read_rows,
     read_value,
 )
-from projections.table import Changes, ProjectedRow, TableOf, rows_by_id
+from projections.table import Changes, DecisiveRow, TableOf, rows_by_id
 
 
-class BuildRow(ProjectedRow):
+class BuildRow(DecisiveRow):
     """A build of an app; `repository_id` is what clients call the app."""
 
     id: ReadOnly[Id]
@@ -65,7 +65,7 @@ def evolve(row: BuildRow | None, event: Envelope) -> Changes:
     return changed
 
 
-TABLE: TableOf[BuildRow] = TableOf("builds", "build", "id", COLUMNS, evolve)
+TABLE: TableOf[BuildRow] = TableOf("builds", "build", "id", COLUMNS, evolve, version=2)
 
 
 def _requested(event: Envelope) -> Changes:

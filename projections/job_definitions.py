@@ -25,10 +25,10 @@ from projections.rows import (
     read_rows,
     shown_columns,
 )
-from projections.table import Changes, ProjectedRow, TableOf
+from projections.table import STATE, Changes, DecisiveRow, TableOf
 
 
-class JobDefinitionRow(ProjectedRow):
+class JobDefinitionRow(DecisiveRow):
     """A job, in the order in which clients see it."""
 
     id: ReadOnly[Id]
@@ -55,7 +55,7 @@ class JobDefinitionRow(ProjectedRow):
 
 COLUMNS = columns_of(JobDefinitionRow)
 
-SHOWN = shown_columns(JobDefinitionRow, hidden={"aggregate_version", "position"})
+SHOWN = shown_columns(JobDefinitionRow, hidden={"aggregate_version", "position", STATE})
 
 
 def evolve(row: JobDefinitionRow | None, event: Envelope) -> Changes:  # noqa: ARG001 - every fold has this shape
@@ -74,7 +74,7 @@ def evolve(row: JobDefinitionRow | None, event: Envelope) -> Changes:  # noqa: A
 
 
 TABLE: TableOf[JobDefinitionRow] = TableOf(
-    "job_definitions", "job_definition", "id", COLUMNS, evolve
+    "job_definitions", "job_definition", "id", COLUMNS, evolve, version=2
 )
 
 

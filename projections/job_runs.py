@@ -22,10 +22,10 @@ from projections.rows import (
     presented,
     shown_columns,
 )
-from projections.table import Changes, ProjectedRow, TableOf
+from projections.table import STATE, Changes, DecisiveRow, TableOf
 
 
-class RunRow(ProjectedRow):
+class RunRow(DecisiveRow):
     """A run, in the order in which clients see it."""
 
     id: ReadOnly[Id]
@@ -61,6 +61,10 @@ class RunRow(ProjectedRow):
     created_position: ReadOnly[BigInt]
     completed_position: ReadOnly[BigInt | None]
     personal: ReadOnly[Annotated[dict[str, list[str]], "jsonb"] | None]
+    launch_context: ReadOnly[Document | None]
+    retry_policy: ReadOnly[Document | None]
+    request_digest: ReadOnly[Text | None]
+    cancel_reason: ReadOnly[Text | None]
 
 
 COLUMNS = columns_of(RunRow)
@@ -74,8 +78,13 @@ _HIDDEN = {
     "created_position",
     "completed_position",
     "personal",
+    "launch_context",
+    "retry_policy",
+    "request_digest",
+    "cancel_reason",
     "aggregate_version",
     "position",
+    STATE,
 }
 
 SHOWN = shown_columns(RunRow, _HIDDEN)
@@ -103,7 +112,14 @@ def evolve(row: RunRow | None, event: Envelope) -> Changes:
 
 
 TABLE: TableOf[RunRow] = TableOf(
-    "job_runs", "job_run", "id", COLUMNS, evolve, version=2
+    "job_runs",
+    "job_run",
+    "id",
+    COLUMNS,
+    evolve,
+    version=3,
+    decisive=frozenset({"parameters", "launch_context"}),
+    only_shown=frozenset({"result"}),
 )
 
 
@@ -131,6 +147,10 @@ def _requested(event: Envelope) -> Changes:
         "created_position": event.position,
         # By the id of a subject's key, the parameters that were encrypted by it.
         "personal": data.get("personal"),
+        # `context` is what the handler's reports are merged into.
+        "launch_context": data["context"],
+        "retry_policy": data["retry_policy"],
+        "request_digest": data["request_digest"],
     }
 
 
@@ -193,7 +213,10 @@ def _start_deadline_passed(row: RunRow, event: Envelope) -> Changes:
 
 
 def _cancel_requested(_: RunRow, event: Envelope) -> Changes:
-    return {"cancel_requested_at": event.at}
+    return {
+        "cancel_requested_at": event.at,
+        "cancel_reason": event.data["reason"],
+    }
 
 
 def _canceled(row: RunRow, event: Envelope) -> Changes:

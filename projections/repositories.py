@@ -19,10 +19,10 @@ from projections.rows import (
     columns_of,
     read_first,
 )
-from projections.table import Changes, ProjectedRow, TableOf
+from projections.table import Changes, DecisiveRow, TableOf
 
 
-class RepositoryRow(ProjectedRow):
+class RepositoryRow(DecisiveRow):
     """An app of the catalog; `id` is what clients call it."""
 
     aggregate_id: ReadOnly[Id]
@@ -42,6 +42,9 @@ class RepositoryRow(ProjectedRow):
     created_at: ReadOnly[Time]
     updated_at: ReadOnly[Time]
     last_ingested_at: ReadOnly[Time | None]
+    author_tags: ReadOnly[Documents]
+    ingest_run_id: ReadOnly[Id | None]
+    ingest_commit_sha: ReadOnly[Text | None]
 
 
 COLUMNS = columns_of(RepositoryRow)
@@ -71,7 +74,13 @@ def evolve(row: RepositoryRow | None, event: Envelope) -> Changes:  # noqa: ARG0
 
 
 TABLE: TableOf[RepositoryRow] = TableOf(
-    "repositories", "repository", "aggregate_id", COLUMNS, evolve, version=3
+    "repositories",
+    "repository",
+    "aggregate_id",
+    COLUMNS,
+    evolve,
+    version=4,
+    only_shown=frozenset({"preview_tiles"}),
 )
 
 
@@ -81,33 +90,24 @@ def _changed(event: Envelope) -> Changes:  # noqa: PLR0911 - one for each event
         case "repository.added":
             return _added(event)
         case "repository.ingestion_requested":
-            return {"ingest_status": "pending", "ingest_error": None}
+            return {**_moved(event, "pending"), "ingest_commit_sha": None}
         case "repository.ingestion_started":
-            attempts = data["ingest_attempts"]
             return {
-                "ingest_status": "processing",
-                "ingest_error": None,
-                "ingest_attempts": attempts,
+                **_moved(event, "processing"),
+                "ingest_attempts": data["ingest_attempts"],
+                "ingest_commit_sha": None,
             }
         case "repository.commit_read":
             # Which commit the record is of, the attempt's end will tell.
-            return {}
+            return {"ingest_commit_sha": data["commit_sha"]}
         case "repository.ingestion_retry_scheduled":
-            return {"ingest_status": "pending", "ingest_error": data["error"]}
+            return _moved(event, "pending", data["error"])
         case "repository.ingestion_succeeded":
             found = {name: data[name] for name in _FOUND}
-            return {
-                "ingest_status": "ready",
-                "ingest_error": None,
-                "last_ingested_at": event.at,
-                **found,
-            }
+            return {**_moved(event, "ready"), "last_ingested_at": event.at, **found}
         case "repository.ingestion_failed":
-            return {
-                "ingest_status": "failed",
-                "ingest_error": data["error"],
-                "last_ingested_at": event.at,
-            }
+            moved = _moved(event, "failed", data["error"])
+            return {**moved, "last_ingested_at": event.at}
         case "repository.env_templates_read":
             return {"launch_env_templates": data["launch_env_templates"]}
         case _:
@@ -115,11 +115,20 @@ def _changed(event: Envelope) -> Changes:  # noqa: PLR0911 - one for each event
             raise ValueError(msg)
 
 
+def _moved(event: Envelope, status: IngestStatus, error: Json = None) -> Changes:
+    return {
+        "ingest_status": status,
+        "ingest_error": error,
+        "ingest_run_id": event.data["run_id"],
+    }
+
+
 def _added(event: Envelope) -> Changes:
     given = {name: event.data[name] for name in _GIVEN}
     return {
         **given,
         "id": event.data["repository_id"],
+        "author_tags": event.data["tags"],
         "ingest_status": "seed",
         "ingest_attempts": 0,
         "preview_tiles": [],

@@ -21,6 +21,22 @@ class ProjectedRow(TypedDict):
     position: ReadOnly[BigInt]
 
 
+class DecisiveRow(ProjectedRow):
+    """What the row of an aggregate says that commands decide by.
+
+    `state1_version` is the last event up to which the row says all that decisions need. Versions of
+    the program that know fewer columns, or fewer kinds of events, do not move it on, and leave a
+    row behind that must not be decided by.
+    """
+
+    state1_version: ReadOnly[BigInt | None]
+
+
+STATE = "state1_version"
+"""The column that this version of the program trusts, and moves on. What decisions need of a row is
+for ever what it is: for another column of theirs, or another kind or shape of event, there is
+another `state2_version` (docs/evolving-events.md)."""
+
 P = TypeVar("P", bound=ProjectedRow)
 P_co = TypeVar("P_co", bound=ProjectedRow, covariant=True)
 
@@ -41,6 +57,8 @@ class TableOf(Generic[P_co]):
         version: to be raised by one whenever `evolve` or `columns` change what a row says for the
             same events. Tables written by another version are rebuilt, or the operator is told to
             (`eventlog.rebuild.rebuild`).
+        decisive: columns that may be large, and of which decisions need the value, but no fold.
+        only_shown: columns that may be large, and that neither needs.
     """
 
     name: str
@@ -49,6 +67,8 @@ class TableOf(Generic[P_co]):
     columns: Mapping[str, str]
     evolve: Callable[[P_co | None, Envelope], Changes]
     version: int = 1
+    decisive: frozenset[str] = frozenset()
+    only_shown: frozenset[str] = frozenset()
 
     def own(self, row: Row) -> P_co:
         """Return one of the table's rows, which came from where tables are not told apart."""
@@ -82,11 +102,29 @@ class TableOf(Generic[P_co]):
             changed = self.evolve(self.own(row), event)
         changed["aggregate_version"] = event.version
         changed["position"] = event.position
+        if STATE in self.columns and (row is None or is_decisive(row)):
+            changed[STATE] = event.version
         return changed
+
+    @cached_property
+    def folded_on(self) -> list[str]:
+        """Return the columns that a fold needs of the row before."""
+        unread = self.decisive | self.only_shown
+        return [name for name in self.columns if name not in unread]
+
+    @cached_property
+    def decided_on(self) -> list[str]:
+        """Return the columns that a decision and the fold of its events need."""
+        return [name for name in self.columns if name not in self.only_shown]
 
 
 Table = TableOf[ProjectedRow]
 """A projection, whatever its rows are."""
+
+
+def is_decisive(row: Row) -> bool:
+    """Return whether the row says all that decisions need."""
+    return row[STATE] == row["aggregate_version"]
 
 
 async def rows_by_id(
@@ -101,8 +139,18 @@ async def rows_by_id(
     return found
 
 
+def folded_on_sql(table: Table) -> str:
+    """Return the statement that reads what folds need of rows, by a list of ids."""
+    return _select_sql(table, ", ".join(table.folded_on))
+
+
 def select_sql(table: Table) -> str:
-    """Return the statement that reads whole rows by a list of ids.
+    """Return the statement that reads whole rows by a list of ids."""
+    return _select_sql(table, "*")
+
+
+def _select_sql(table: Table, columns: str) -> str:
+    """Return the statement that reads these columns by a list of ids.
 
     The list is hidden in a subquery, so that each is expected to be of the same length: else every
     execution is planned anew, for longer than it takes. LATERAL with a LIMIT is a look-up in the
@@ -110,7 +158,7 @@ def select_sql(table: Table) -> str:
     """
     return f"""
         SELECT one.* FROM unnest((SELECT %s::uuid[])) AS wanted (id) CROSS JOIN LATERAL (
-            SELECT * FROM {table.name} WHERE {table.key} = wanted.id LIMIT 1
+            SELECT {columns} FROM {table.name} WHERE {table.key} = wanted.id LIMIT 1
         ) AS one
     """
 

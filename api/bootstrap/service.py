@@ -101,7 +101,6 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         sweeps = Sweeps(jobs)
         heartbeats = Heartbeats(pool, jobs.quarantine)
         database.continuity.on_doubt(jobs.forget)
-        database.continuity.on_doubt(executions.forget)
         metrics.show_tasks(supervision.states)
         metrics.count("apphub_log_breaks", _BREAKS, lambda: database.continuity.breaks)
         metrics.count(

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Query
 
 from domain.errors import InvalidInputError, Issue
+from domain.json_values import JsonObject
 from projections.job_runs import RunRow
 
 MAX_DIGITS = 18
@@ -25,6 +26,27 @@ OptionalCursor = Annotated[
         json_schema_extra={"pattern": CURSOR_OR_NONE},
     ),
 ]
+
+
+MOST = 1_000
+"""The longest page of a run's history, and its length if none is asked for."""
+
+PartLimit = Annotated[int | None, Query(ge=1, le=MOST)]
+
+
+def part_meta(limit: int | None, following: int | None) -> JsonObject:
+    """Return the `meta` of a page of a run's history.
+
+    Args:
+        limit: as asked for.
+        following: after which of the run's events the next page begins; None at the end.
+    """
+    cursor = None if following is None else str(following)
+    return {
+        "limit": limit or MOST,
+        "hasMore": following is not None,
+        "nextCursor": cursor,
+    }
 
 
 def position_of(cursor: str) -> int:

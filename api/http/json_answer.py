@@ -10,7 +10,9 @@ from domain.errors import Issue
 from domain.json_values import Json, JsonObject
 from domain.schema.dialects import shortened
 
-_CONTENT_TYPE = (b"content-type", b"application/json")
+JSON = "application/json"
+
+_CONTENT_TYPE = (b"content-type", JSON.encode())
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 """Headers of what grows, or is for the one who asked alone: no browser and no proxy keeps it."""
@@ -19,7 +21,7 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 class JsonAnswer(Response):
     """A body of plain JSON, written once and by the codec of the log."""
 
-    media_type = "application/json"
+    media_type = JSON
 
     def __init__(
         self, content: Any, status: int = 200, headers: dict[str, str] | None = None

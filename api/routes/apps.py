@@ -26,6 +26,7 @@ from domain.catalog.build import Wanted
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.identifiers import repository_id
 from domain.json_values import Json, JsonObject
+from eventlog.database.connection import borrowed
 from projections import builds, repositories
 from projections.repositories import RepositoryRow
 from projections.rows import Connection
@@ -101,9 +102,10 @@ async def retry_ingestion(
     app_id: str, service: ServiceDep, origin: OriginDep
 ) -> JsonAnswer:
     """Launch another ingestion."""
-    row = await service.catalog.retry_ingestion(app_id, origin)
-    app_row = repositories.TABLE.own(row)
-    shown = await service.views.app(app_row)
+    await service.catalog.retry_ingestion(app_id, origin)
+    async with borrowed(service.pool) as connection:
+        row = await _known_app(connection, app_id)
+    shown = await service.views.app(row)
     return data(shown, 202)
 
 

@@ -23,7 +23,7 @@ from api.http.dependencies import (
     known_job,
     possible_slug,
 )
-from api.http.json_answer import JsonAnswer, data, page
+from api.http.json_answer import JSON, JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, job_in
 from api.shapes.base import Data, Page, failures
@@ -44,8 +44,6 @@ from eventlog.database.connection import borrowed
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.runs.filter import RunFilter
-
-JSON = "application/json"
 
 AT_ONCE = 50
 """Definitions that are read, and held in memory, at a time."""

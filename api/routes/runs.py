@@ -22,7 +22,6 @@ from api.http.dependencies import (
     known_parts,
     parts_of,
     run_id_of,
-    run_not_found,
     storable,
 )
 from api.http.json_answer import NOT_KEPT, JsonAnswer, data, page
@@ -30,9 +29,7 @@ from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, run_in
 from api.routes.launches import row_of
 from api.shapes.base import Data, Page, failures
-from api.shapes.events import Event
 from api.shapes.runs import (
-    AttemptEntry,
     CancelBody,
     CountsMeta,
     Run,
@@ -47,9 +44,7 @@ from domain.jobs.run_values import FINAL, STATUSES
 from domain.json_values import JsonObject
 from eventlog.history.as_of import opened
 from projections import job_runs
-from projections.envelope import Envelope
 from projections.job_runs import RunRow
-from projections.runs.attempts import attempts
 from projections.runs.filter import RunFilter
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
@@ -177,32 +172,6 @@ async def get_run(
         return data(shown)
 
 
-@router.get(
-    "/{run_id}/events",
-    response_model=Data[list[Event]],
-    responses=failures(404),
-    dependencies=[MayRead],
-)
-async def get_run_events(run_id: str, service: ServiceDep) -> JsonAnswer:
-    """Show a run's whole history, straight from the log."""
-    history = await _history(service, run_id)
-    return data([event.present() for event in history])
-
-
-@router.get(
-    "/{run_id}/attempts",
-    response_model=Data[list[AttemptEntry]],
-    responses=failures(404),
-    dependencies=[MayRead],
-    description="Show each execution of a run: when, by which worker, and how it ended;"
-    " none if it never started.",
-)
-async def get_run_attempts(run_id: str, service: ServiceDep) -> JsonAnswer:
-    """Show each execution of a run."""
-    history = await _history(service, run_id)
-    return data([*attempts(history)])
-
-
 @router.post(
     "/{run_id}/cancel",
     status_code=202,
@@ -274,13 +243,6 @@ async def get_run_logs(
     return StreamingResponse(
         text, media_type="text/plain; charset=utf-8", headers=NOT_KEPT
     )
-
-
-async def _history(service: Service, run_id: str) -> list[Envelope]:
-    events = await service.reader.histories([run_id_of(run_id)])
-    if not events or events[0].subject != "job_run":
-        raise run_not_found()
-    return events
 
 
 async def _read_run(service: Service, run_id: str) -> RunRow:

@@ -95,6 +95,21 @@ class Page(Shape, Generic[T, M]):
     meta: M
 
 
+class PartMeta(Shape):
+    """Whether more follows, and the `cursor` that leads to it."""
+
+    limit: int
+    has_more: bool
+    next_cursor: str | None
+
+
+class Part(Shape, Generic[T]):
+    """A success with a list, which may be a part of a longer one: then `meta` tells more."""
+
+    data: T
+    meta: PartMeta | None = None
+
+
 class Failure(Shape):
     """A failure that is no validation."""
 

@@ -96,6 +96,7 @@ class Build(Aggregate):
         def apply(self, aggregate: Build) -> None:
             aggregate.status = "succeeded"
             aggregate.commit_sha = self.commit_sha
+            aggregate.git_branch = self.git_branch
 
     class Failed(Event):
         """There is no image, and no further attempt."""

@@ -39,8 +39,8 @@ class Catalog:
             raise ConflictError("app_exists", f"app {app.id} already exists") from None
         return saved.rows[repository.id]
 
-    async def retry_ingestion(self, client_id: str, origin: Origin) -> Row:
-        """Launch another ingestion of the app; return the app's row.
+    async def retry_ingestion(self, client_id: str, origin: Origin) -> None:
+        """Launch another ingestion of the app.
 
         Raises:
             NotFoundError: `app_not_found`.
@@ -52,9 +52,7 @@ class Catalog:
             run = await self._ingestion_of(repository, origin)
             return [repository, run]
 
-        saved = await self._application.decide_and_save(decide, origin)
-        aggregate_id = identifiers.repository_id(client_id)
-        return saved.rows[aggregate_id]
+        await self._application.decide_and_save(decide, origin)
 
     async def request_build(
         self, client_id: str, wanted: Wanted, origin: Origin

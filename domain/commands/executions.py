@@ -1,7 +1,6 @@
 """`Executions`: the commands of workers: claim, report, end. Every one passes the run's fence."""
 
-from collections.abc import Callable, Sequence
-from copy import copy
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,8 +11,14 @@ from eventsourcing.domain import Aggregate
 from domain.catalog.effects import Effect, effect_issues
 from domain.catalog.units import inputs_of, with_catalog
 from domain.commands.application import LogApplication
-from domain.errors import DomainError, Issue, QuarantinedError, WorkerBuriedError
-from domain.jobs.definition import JobDefinition, Spec
+from domain.errors import (
+    DomainError,
+    Issue,
+    NotAtHandError,
+    QuarantinedError,
+    WorkerBuriedError,
+)
+from domain.jobs.definition import Spec
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
 from domain.json_values import Json, JsonObject, canonical
@@ -27,9 +32,6 @@ into the result."""
 
 Act = Callable[[JobRun, datetime], None]
 """What a worker has to say of its run, at some moment."""
-
-MAX_PINNED = 1_024
-"""Specifications kept in memory; to fill them in again costs one look-up each."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,24 @@ class Claim:
     inputs: JsonObject
 
 
+class Claims(list[Claim]):
+    """Claimed runs, in the order in which they were waiting.
+
+    Attributes:
+        is_cut: whether there was room for more, but they are too large to be read in one go: the
+            next claim has them.
+    """
+
+    is_cut = False
+
+
 class Executions:
     """What workers may do to runs."""
 
     def __init__(self, application: LogApplication) -> None:
         self._application = application
-        self._held: dict[UUID, JobRun] = {}
-        self._pinned: dict[tuple[UUID, int], Spec] = {}
 
-    def forget(self) -> None:
-        """Forget what is remembered of the log: it may be another one."""
-        self._held.clear()
-        self._pinned.clear()
-
-    async def claim(self, worker_id: str, slots: int) -> list[Claim]:
+    async def claim(self, worker_id: str, slots: int) -> Claims:
         """Claim up to `slots` due runs, the most urgent first.
 
         Each `Started` is in the log when this returns. Nothing is left to be looked up afterwards:
@@ -69,12 +75,10 @@ class Executions:
             WorkerBuriedError: the worker has been declared dead.
         """
         claim_due = partial(self._claim_due, worker_id, slots)
-        claims = await self._application.save_readable(claim_due)
-        self._hold(worker_id, claims)
-        return claims
+        return await self._application.with_all_at_hand(claim_due)
 
-    async def _claim_due(self, worker_id: str, slots: int) -> list[Claim]:
-        claims: list[Claim] = []
+    async def _claim_due(self, worker_id: str, slots: int) -> Claims:
+        claims = Claims()
 
         async def decide(locked: Locked) -> list[Aggregate]:
             run_ids = await locked.claimable_run_ids()
@@ -82,25 +86,37 @@ class Executions:
                 raise WorkerBuriedError(worker_id)
             due = await self._application.load(JobRun, run_ids, locked)
             runs = list(due.values())
-            claims.clear()
-            for run in runs:
-                if run.erased:
-                    self._give_up(run, worker_id, locked.now)
-                    continue
-                claim = await self._claim(run, worker_id, locked)
-                claims.append(claim)
+            claims[:] = await self._begin(runs, worker_id, locked)
+            claims.is_cut = len(runs) < len(run_ids)
             return await with_catalog(self._application, runs, (), locked)
 
         claimant = Claimant(worker_id, slots, self._application.quarantine.ids)
         await self._application.save_under_lock(decide, _by(worker_id), claimant)
         return claims
 
-    def _hold(self, worker_id: str, claims: Sequence[Claim]) -> None:
-        """Keep the claimed runs as they are now; forget those of the worker's former lives."""
-        own = [run for run in self._held.values() if _is_held_by(worker_id, run)]
-        self._held = {run.id: run for run in own}
-        for claim in claims:
-            self._held[claim.run.id] = copy(claim.run)
+    async def _begin(
+        self, due: Iterable[JobRun], worker_id: str, locked: Locked
+    ) -> list[Claim]:
+        """Start the runs for the worker, but for those that nobody may execute.
+
+        Raises:
+            NotAtHandError: something must be read first, of whichever of the runs.
+        """
+        claims: list[Claim] = []
+        lacking: list[NotAtHandError] = []
+        for run in due:
+            if run.erased:
+                self._give_up(run, worker_id, locked.now)
+                continue
+            try:
+                claim = await self._claim(run, worker_id, locked)
+            except NotAtHandError as error:
+                lacking.append(error)
+            else:
+                claims.append(claim)
+        if lacking:
+            raise NotAtHandError([fetch for one in lacking for fetch in one.fetches])
+        return claims
 
     async def progress(self, run_id: UUID, holder: Holder, report: Report) -> None:
         """Record what the handler reports while it runs."""
@@ -119,10 +135,9 @@ class Executions:
         effects: Sequence[Effect] = (),
     ) -> None:
         """Record a result with all its effects, or fail the attempt if the result breaks a rule."""
-        run = self._held.get(run_id)
-        if run is None:
-            run = await self._application.run(run_id)
-        spec = await self.pinned_spec(run.definition_id, run.definition_version)
+        application = self._application
+        run = application.kept_run(run_id) or await application.run(run_id)
+        spec = await application.pinned_spec(run.definition_id, run.definition_version)
         issues = await decided(lambda: _result_issues(spec, result, effects))
         if issues:
             told = [f"{issue.path}: {issue.message}" for issue in issues]
@@ -190,22 +205,6 @@ class Executions:
 
         await self._command(run_id, holder, act)
 
-    async def pinned_spec(
-        self, definition_id: UUID, version: int, locked: Locked | None = None
-    ) -> Spec:
-        """Return a definition's content as of a version. It never changes, so it is kept."""
-        key = (definition_id, version)
-        known = self._pinned.get(key)
-        if known is not None:
-            return known
-        found = await self._application.load(JobDefinition, [definition_id], locked)
-        self._application.quarantine.check([definition_id])
-        spec = found[definition_id].as_pinned(version)
-        if len(self._pinned) >= MAX_PINNED:
-            self._pinned.clear()
-        self._pinned[key] = spec
-        return spec
-
     async def _command(
         self,
         run_id: UUID,
@@ -218,8 +217,7 @@ class Executions:
         The log alone is right: what is decided on an outdated run is refused by its version, and
         then decided anew.
         """
-        known = self._held.pop(run_id, None)
-        decided: list[JobRun] = []
+        known = self._application.kept_run(run_id)
 
         async def decide() -> list[Aggregate]:
             nonlocal known
@@ -229,13 +227,9 @@ class Executions:
             if run is None or not _allows(run, act, now):
                 run = await self._application.run(run_id)
                 act(run, self._application.clock())
-            decided[:] = [run]
             return await with_catalog(self._application, [run], effects)
 
         await self._application.decide_and_save(decide, _by(holder.worker_id))
-        for run in decided:
-            if run.status == "running":
-                self._held[run_id] = run
 
     def _give_up(self, run: JobRun, worker_id: str, now: datetime) -> None:
         """Fail a run whose keys are lost, as by a backup without them.
@@ -252,7 +246,7 @@ class Executions:
     async def _claim(self, run: JobRun, worker_id: str, locked: Locked) -> Claim:
         application = self._application
         try:
-            spec = await self.pinned_spec(
+            spec = await application.pinned_spec(
                 run.definition_id, run.definition_version, locked
             )
             inputs = await inputs_of(application, run, locked)
@@ -261,10 +255,6 @@ class Executions:
             raise
         holder = run.start(worker_id, locked.now)
         return Claim(run, holder, spec, inputs)
-
-
-def _is_held_by(worker_id: str, run: JobRun) -> bool:
-    return run.holder is not None and run.holder.worker_id == worker_id
 
 
 def _allows(run: JobRun, act: Act, now: datetime) -> bool:

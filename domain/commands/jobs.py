@@ -60,7 +60,7 @@ class Jobs(LogApplication):
     @override
     def forget(self) -> None:
         super().forget()
-        self._definitions = Recent(MAX_REMEMBERED_BYTES)
+        self._definitions.clear()
 
     # Definitions ---------------------------------------------------------------------------------
 
@@ -168,7 +168,7 @@ class Jobs(LogApplication):
         return Launched(run_id, saved.rows[run_id])
 
     def _remember(self, definition: JobDefinition) -> None:
-        self._definitions.keep(definition.id, definition, definition.size_bytes())
+        self._definitions.keep(definition.id, definition, definition.spec.size_bytes())
 
     async def cancel(self, run_id: UUID, reason: str | None, origin: Origin) -> None:
         """Cancel a run: at once while pending, else its worker is asked to stop it.
@@ -208,7 +208,8 @@ class Jobs(LogApplication):
             message = f"personal data among its parameters have been erased: {erased}"
             raise ConflictError("run_erased", message)
         definition = await self.definition(old.definition_id)
-        launch = relaunch(definition, old)
+        pinned = await self.pinned_spec(old.definition_id, old.definition_version)
+        launch = relaunch(pinned, old)
         new_id = self.new_id()
         now = self.clock()
         run = await decided(

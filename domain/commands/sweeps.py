@@ -13,7 +13,7 @@ from domain.ports import Locked, Origin
 
 SWEEP_LIMIT = 500
 """How many runs one recovery or expiry moves at a time, so that no append holds the lock for
-long."""
+long. There may be fewer, as `Locked.states_of` says: the next one has the others."""
 
 
 class Sweeps:
@@ -29,7 +29,7 @@ class Sweeps:
 
     async def expire_overdue(self) -> int:
         """Expire runs whose start deadline is over; return how many."""
-        return await self._application.save_readable(self._expire_overdue)
+        return await self._application.with_all_at_hand(self._expire_overdue)
 
     async def _expire_overdue(self) -> int:
         expired: list[UUID] = []
@@ -57,7 +57,7 @@ class Sweeps:
             observer: who says so.
         """
         recover = partial(self._recover, suspects, observer)
-        return await self._application.save_readable(recover)
+        return await self._application.with_all_at_hand(recover)
 
     async def _recover(
         self, suspects: Sequence[tuple[str, int]], observer: str

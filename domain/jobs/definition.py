@@ -1,11 +1,11 @@
 """A job: what may be launched, with which parameters, time and retries.
 
-Each revision is a version of its own, and all of them are kept.
+Each revision is a version of its own, and its events keep all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -65,6 +65,10 @@ class Spec:
         """The parameters that are personal data, each with the parameter that names its subject."""
         return marks(self.parameters_schema)
 
+    def size_bytes(self) -> int:
+        """Return how long it is as JSON."""
+        return len(canonical(vars(self)))
+
     def issues(self) -> list[Issue]:
         """Return what is wrong beyond the ranges of single fields."""
         schema = self.parameters_schema
@@ -76,8 +80,15 @@ class Spec:
         return found
 
 
+SPEC_FIELDS = tuple(one.name for one in fields(Spec))
+
+
 class JobDefinition(Aggregate):
-    """Aggregate of a definition, with its earlier versions for the runs pinned to them."""
+    """Aggregate of a definition in its current version.
+
+    What runs that are pinned to an earlier one obey, its events tell
+    (`domain.commands.application.LogApplication.pinned_spec`).
+    """
 
     TOPIC = "job_definition"
 
@@ -102,18 +113,13 @@ class JobDefinition(Aggregate):
         changes: dict[str, Any]
 
         def apply(self, aggregate: JobDefinition) -> None:
-            aggregate.specs[self.version] = replace(aggregate.spec, **self.changes)
+            aggregate.spec = replace(aggregate.spec, **self.changes)
             aggregate.current = self.version
 
     def __init__(self, slug: str, version: int, spec: dict[str, Any]) -> None:
         self.slug = slug
         self.current = version
-        self.specs = {version: Spec(**spec)}
-
-    @property
-    def spec(self) -> Spec:
-        """The current version's content."""
-        return self.specs[self.current]
+        self.spec = Spec(**spec)
 
     @classmethod
     def register(
@@ -170,14 +176,6 @@ class JobDefinition(Aggregate):
             version=version or self.current + 1,
             changes=differing,
         )
-
-    def size_bytes(self) -> int:
-        """Return how long all its versions are as JSON."""
-        return sum(len(canonical(vars(spec))) for spec in self.specs.values())
-
-    def as_pinned(self, version: int) -> Spec:
-        """Return the content that runs launched under this version obey."""
-        return self.specs[version]
 
 
 def concurrency_value(spec: Spec, parameters: JsonObject) -> str | None:

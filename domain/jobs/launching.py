@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, InvalidInputError, Issue
-from domain.jobs.definition import JobDefinition, concurrency_value, key_issues
+from domain.jobs.definition import JobDefinition, Spec, concurrency_value, key_issues
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Requested, requested
 from domain.json_values import JsonObject, canonical
@@ -121,12 +121,15 @@ def _scheduled_at(launch: Launch, created_at: datetime) -> datetime:
     return created_at
 
 
-def relaunch(definition: JobDefinition, old: JobRun) -> Launch:
+def relaunch(pinned: Spec, old: JobRun) -> Launch:
     """Return a launch that repeats an ended run.
 
     It has the run's parameters and context, and the overrides that the run was given.
+
+    Args:
+        pinned: what the job said in the version that the run was launched with.
+        old: the run.
     """
-    pinned = definition.as_pinned(old.definition_version)
     context = old.context or {}
     return Launch(
         parameters=old.parameters,

@@ -5,20 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
 from typing_extensions import override
 
-from domain.ports import Claimant, Locked
-from eventlog.append.lookups import Finder, Needs
-from eventlog.archive.reading import HistoryRow
+from domain.ports import Claimant, Locked, State
+from eventlog.append.lookups import Finder
 from eventlog.database.pipeline import Answer, RoundTrip
-from eventlog.history import statements as history_statements
-from eventlog.history.aggregates import histories_of, read_histories
 from eventlog.personal import writing
 from eventlog.queue.following import Queue
 from eventlog.queue.questions import News
 from eventlog.workers import heartbeats, orphans
-from projections.rows import Connection, as_rows
+from projections.rows import Connection
 from projections.runs import due
 
 
@@ -50,8 +46,8 @@ class LockedLog(Locked):
         self._finder = finder
         self._files = finder.files
         self._claim = claim
-        # What claimed runs will need, to be asked together with their histories.
-        self._sought: Needs | None = None
+        # Places that the decision's events will need, to be drawn together with what it asks.
+        self._to_draw = 0
 
     @property
     @override
@@ -59,23 +55,13 @@ class LockedLog(Locked):
         return self._now
 
     @override
-    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
-        if self._sought is None:
-            return await read_histories(self._connection, self._files, ids)
-        sought = self._sought
-        self._sought = None
+    async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
         wanted = list(ids)
         # Nobody can be claimed: the lock need not be held for an answer that is known.
         if not wanted:
             return {}
-        finder = self._finder
-        trip = RoundTrip(self._connection)
-        asked = trip.ask(history_statements.READ_SUBJECTS, {"ids": wanted})
-        finder.ask(trip, sought)
-        await trip.go()
-        finder.take()
-        rows = as_rows(HistoryRow, asked.rows)
-        return await histories_of(self._connection, self._files, wanted, rows)
+        positions, self._to_draw = self._to_draw, 0
+        return await self._finder.states(kind, wanted, positions)
 
     @override
     async def claimable_run_ids(self) -> list[UUID] | None:
@@ -85,10 +71,7 @@ class LockedLog(Locked):
         run_ids = await claim.queue.pick(
             self._connection, claim.news, self._now, claim.slots
         )
-        rows: dict[str, list[UUID]] = {}
-        if run_ids:
-            rows["job_run"] = run_ids
-        self._sought = Needs(run_ids, rows, len(run_ids))
+        self._to_draw = len(run_ids)
         return run_ids
 
     @override

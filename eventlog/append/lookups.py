@@ -11,7 +11,7 @@ from eventsourcing.persistence import StoredEvent
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.errors import PositionsUsedError
-from domain.ports import Unit
+from domain.ports import State, Unit
 from eventlog.append import statements
 from eventlog.append.plan import Found, Head, key_of
 from eventlog.append.running_rows import RunningRows
@@ -21,8 +21,9 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.personal.cipher import MARK
 from eventlog.personal.reading import plain_states
 from eventlog.rebuild.versions import MENDED, Mended
+from eventlog.recall.states import found_states, states_sql
 from projections.rows import Connection, as_rows
-from projections.table import Table, select_sql
+from projections.table import Table, folded_on_sql
 from projections.tables import BY_SUBJECT
 
 
@@ -75,7 +76,7 @@ class Finder:
         self, connection: Connection, files: LogFiles, running: RunningRows
     ) -> None:
         self.files = files
-        self.found = Found({}, {}, [], {})
+        self.found = Found()
         self._running = running
         self._kept: list[UUID] = []
         self._has_outdated = False
@@ -134,9 +135,9 @@ class Finder:
                 # The table's answer is final, also where it has no such row.
                 self._read.update(unknown)
                 table = BY_SUBJECT[subject]
-                answer = trip.ask(select_sql(table), (unknown,))
+                answer = trip.ask(folded_on_sql(table), (unknown,))
                 self._tables.append((table, answer))
-        if self._kept:
+        if self._kept or not self._running.is_checked:
             self._mended = trip.ask(MENDED)
 
     def take(self) -> None:
@@ -162,9 +163,19 @@ class Finder:
             for projected in answer.rows:
                 aggregate_id = table.id_of(projected)
                 found.rows[aggregate_id] = projected
+        self._take_kept()
+        self._heads = Answer()
+        self._positions = Answer()
+        self._log_head = Answer()
+        self._tables.clear()
+
+    def _take_kept(self) -> None:
+        """Take rows that are kept for those of their tables, unless they may be wrong."""
+        found = self.found
         if self._mended is not None:
             times = [row["version"] for row in as_rows(Mended, self._mended.rows)]
-            self._running.check(sum(times))
+            if not self._running.check(sum(times)):
+                found.doubted.update(self._kept)
             self._mended = None
         for aggregate_id in self._kept:
             head = found.heads[aggregate_id]
@@ -173,11 +184,28 @@ class Finder:
                 self._has_outdated = True
             else:
                 found.rows[aggregate_id] = kept
-        self._heads = Answer()
-        self._positions = Answer()
-        self._log_head = Answer()
         self._kept.clear()
-        self._tables.clear()
+
+    async def states(
+        self, kind: str, ids: Sequence[UUID], positions: int
+    ) -> dict[UUID, State]:
+        """Return where aggregates stand, for a decision.
+
+        Their heads and rows are then known, and so many places are drawn for its events.
+        """
+        trip = RoundTrip(self.connection)
+        asked = trip.ask(states_sql(kind), {"ids": ids})
+        self.ask(trip, Needs((), {}, positions))
+        await trip.go()
+        self.take()
+        found = found_states(kind, asked.rows)
+        for aggregate_id, one in found.items():
+            head = Head(one.state.version, one.correlation_id)
+            self.found.heads[aggregate_id] = head
+            self._read.add(aggregate_id)
+            if one.row is not None:
+                self.found.rows[aggregate_id] = one.row
+        return {aggregate_id: one.state for aggregate_id, one in found.items()}
 
     async def find(self, units: Sequence[Unit], *, asked: bool) -> None:
         """Find whatever these units need that is not known yet.

@@ -47,12 +47,14 @@ class Found:
         rows: of those that have events already.
         positions: places in the log, one for each event, in order.
         plain: the first events that are encrypted, decrypted, by aggregate.
+        doubted: runs about which was decided on a row that turned out to be doubtful.
     """
 
-    heads: dict[UUID, Head]
-    rows: dict[UUID, Row]
-    positions: list[int]
-    plain: dict[UUID, bytes]
+    heads: dict[UUID, Head] = field(default_factory=dict)
+    rows: dict[UUID, Row] = field(default_factory=dict)
+    positions: list[int] = field(default_factory=list)
+    plain: dict[UUID, bytes] = field(default_factory=dict)
+    doubted: set[UUID] = field(default_factory=set)
 
 
 class _Why(NamedTuple):
@@ -84,9 +86,12 @@ class Plan:
         """Take the unit in; return its events' positions.
 
         Raises:
-            VersionConflictError: an event does not follow its aggregate's head, of this batch, too.
+            VersionConflictError: an event does not follow its aggregate's head, of this batch, too;
+                or it was decided on a row that is doubtful.
         """
         heads = self.found.heads
+        if not self.found.doubted.isdisjoint(unit.aggregate_ids):
+            raise VersionConflictError("rows have been mended since this was decided")
         for aggregate_id, version in unit.expects.items():
             if heads[aggregate_id].version != version:
                 raise VersionConflictError(

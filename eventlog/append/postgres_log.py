@@ -7,13 +7,14 @@ from eventsourcing.persistence import StoredEvent
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
-from domain.ports import Claimant, Log, Origin, Saved, Unit
+from domain.ports import Claimant, Log, Origin, Row, Saved, State, Unit
 from eventlog.append.batch import DecideEvents
 from eventlog.append.writer import Writer
 from eventlog.database.connection import borrowed
-from eventlog.history.aggregates import read_histories
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.writing import encrypted_unit
+from eventlog.recall.pages import next_events
+from eventlog.recall.states import read_states
 from projections.rows import Connection
 
 
@@ -43,9 +44,18 @@ class PostgresLog(Log):
         return await self._writer.append_under_lock(decide, origin, claimant)
 
     @override
-    async def events_of(self, ids: Iterable[UUID]) -> dict[UUID, list[StoredEvent]]:
+    async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
         async with borrowed(self._pool) as connection:
-            return await read_histories(connection, self._files, ids)
+            return await read_states(connection, kind, ids)
+
+    @override
+    def kept_run(self, run_id: UUID) -> Row | None:
+        return self._writer.remembered.running.decisive(run_id)
+
+    @override
+    async def events_after(self, aggregate_id: UUID, version: int) -> list[StoredEvent]:
+        async with borrowed(self._pool) as connection:
+            return await next_events(connection, self._files, aggregate_id, version)
 
     async def _follow_queue(self) -> None:
         """Leave little to be read under the lock."""

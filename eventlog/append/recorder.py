@@ -31,7 +31,7 @@ from eventlog.archive.reading import first_between
 from eventlog.database.sql import EVENTS_TABLE
 from eventlog.encoding.codec import PlainMapper, PlainTranscoder
 from eventlog.encoding.columns import FIRST
-from eventlog.history.aggregates import read_histories
+from eventlog.recall.pages import next_events
 from projections.envelope import EventRow
 
 T = TypeVar("T")
@@ -143,9 +143,13 @@ class LogRecorder(PostgresApplicationRecorder):
 
     async def _history(self, run_id: UUID) -> list[StoredEvent]:
         files = self._database.files
+        history: list[StoredEvent] = []
+        version = 0
         async with await self._database.connect() as connection:
-            histories = await read_histories(connection, files, [run_id])
-        return histories.get(run_id, [])
+            while events := await next_events(connection, files, run_id, version):
+                history += events
+                version = events[-1].originator_version
+        return history
 
     async def _between(
         self, after: int, until: int | None, limit: int, topics: Sequence[str]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.ports import Row
 from eventlog.queue.following import Queue
+from projections.table import is_decisive
 
 MOST = 4_096
 """Rows to be kept, far more than any worker has slots: those beyond belong to runs that others have
@@ -16,11 +17,11 @@ ended."""
 
 
 class RunningRows:
-    """Rows of `job_runs` to be folded on, instead of being read again.
+    """Rows of `job_runs` to be decided by and to be folded on, instead of being read again.
 
     A row says of which version of its run it is, and the version is read under the lock; so none is
     taken for what it is no more. Rows with personal data are not kept: an erasure changes them
-    without an event of theirs.
+    without an event of theirs. Nor are rows of which only a part was read.
     """
 
     def __init__(self) -> None:
@@ -38,19 +39,33 @@ class RunningRows:
             oldest = next(iter(self._rows))
             del self._rows[oldest]
 
-    def check(self, mended: int) -> None:
-        """Forget all if rows have been mended since the last time: some were wrong before.
+    @property
+    def is_checked(self) -> bool:
+        """Return whether it is known how often rows had been mended when the first was kept."""
+        return self._mended is not None
+
+    def check(self, mended: int) -> bool:
+        """Forget all, and return False, if rows have been mended since: some were wrong before.
 
         Args:
             mended: how often that happened, as read under the lock.
         """
-        if mended != self._mended:
-            self._rows.clear()
-            self._mended = mended
+        if mended == self._mended:
+            return True
+        self._rows.clear()
+        self._mended = mended
+        return False
 
     def knows(self, aggregate_id: UUID) -> bool:
         """Return whether there is a row."""
         return aggregate_id in self._rows
+
+    def decisive(self, aggregate_id: UUID) -> Row | None:
+        """Return the row, of whatever version, if it says all that decisions need."""
+        row = self._rows.get(aggregate_id)
+        if row is None or not is_decisive(row):
+            return None
+        return row
 
     def row(self, aggregate_id: UUID, version: int) -> Row | None:
         """Return the row, if it is of this version."""
@@ -82,5 +97,6 @@ def _is_kept(row: Row) -> bool:
     return (
         row.get("status") == "running"
         and "worker_id" in row
+        and "parameters" in row
         and row["personal"] is None
     )

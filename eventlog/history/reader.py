@@ -21,6 +21,7 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.personal import statements as personal_statements
 from eventlog.personal.reading import envelopes
 from eventlog.personal.subject_keys import SubjectKeyRow
+from eventlog.recall.pages import read_part
 from projections.envelope import Envelope, EventRow
 from projections.rows import Connection, read_first, read_rows, read_value
 
@@ -45,6 +46,7 @@ class Reader:
     ) -> None:
         self._pool = pool
         self._continuity = continuity or Continuity()
+        self._files = files
         self._archive = files.archive
         self._master_keys = files.master_keys
 
@@ -111,6 +113,29 @@ class Reader:
             )
             events = await resolved(connection, self._archive, rows)
             return await envelopes(connection, self._master_keys, events)
+
+    async def history(
+        self, aggregate_id: UUID, after: int, limit: int = CHUNK
+    ) -> tuple[list[Envelope], int | None]:
+        """Return an aggregate's events after a version, some at a time.
+
+        With them comes the version after which to go on, None at the end.
+        """
+        async with borrowed(self._pool) as connection:
+            part = await read_part(connection, self._files, aggregate_id, after, limit)
+            events = await envelopes(connection, self._master_keys, part.rows)
+        return events, part.next
+
+    async def landmarks(
+        self, run_id: UUID, after: int
+    ) -> tuple[list[Envelope], int | None]:
+        """Return the same of a run, without reports that its attempts do not tell of."""
+        async with borrowed(self._pool) as connection:
+            part = await read_part(
+                connection, self._files, run_id, after, landmarks=True
+            )
+            events = await envelopes(connection, self._master_keys, part.rows)
+        return events, part.next
 
     async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
         """Return the next events of each aggregate between two versions: some of each, few in all.

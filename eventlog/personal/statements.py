@@ -44,7 +44,7 @@ ERASE_ROWS = """
     UPDATE job_runs SET parameters = parameters || (
         SELECT jsonb_object_agg(name, %(erased)s::text)
         FROM jsonb_array_elements_text(personal -> %(key_id)s::text) AS name
-    )
+    ), request_digest = CASE WHEN request_digest IS NOT NULL THEN %(erased)s::text END
     WHERE personal ? %(key_id)s::text
 """
 """What the fold makes of these rows' events once the key is gone. A test holds the two together."""

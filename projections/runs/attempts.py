@@ -19,15 +19,40 @@ def attempts(history: Iterable[Envelope]) -> list[JsonObject]:
     Args:
         history: all events of the run, in order.
     """
-    entries: list[JsonObject] = []
-    for event in history:
+    folder = AttemptFolder()
+    entries = [folder.add(event) for event in history]
+    entries.append(folder.end())
+    return [entry for entry in entries if entry is not None]
+
+
+class AttemptFolder:
+    """Folds a run's events, one after the other, into its executions.
+
+    Attributes:
+        began_at: the version of the event that began the present one.
+    """
+
+    def __init__(self) -> None:
+        self._entry: JsonObject | None = None
+        self.began_at = 0
+
+    def add(self, event: Envelope) -> JsonObject | None:
+        """Return the execution that is over because the event begins another one, if so."""
         if event.unreadable is not None:
-            continue
+            return None
         if event.topic == "job_run.started":
-            entries.append(_started(event))
-        elif entries and event.data.get("execution") == entries[-1]["execution"]:
-            entries[-1].update(_changes(entries[-1], event))
-    return entries
+            over = self._entry
+            self._entry = _started(event)
+            self.began_at = event.version
+            return over
+        entry = self._entry
+        if entry is not None and event.data.get("execution") == entry["execution"]:
+            entry.update(_changes(entry, event))
+        return None
+
+    def end(self) -> JsonObject | None:
+        """Return the last execution, if there is any."""
+        return self._entry
 
 
 def _started(event: Envelope) -> JsonObject:

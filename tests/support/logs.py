@@ -83,7 +83,6 @@ async def parts(
     )
     executions = Executions(jobs)
     database.continuity.on_doubt(jobs.forget)
-    database.continuity.on_doubt(executions.forget)
     try:
         yield Parts(
             url,

@@ -34,7 +34,7 @@ class Claiming:
         self._attempts = attempts
         self._work = work
         self._poll_s = poll_s
-        # Where the last claim filled every slot, the next need not ask first.
+        # Where the last claim filled every slot, or had to leave runs out, the next need not ask.
         self._more_due = False
         self._is_crowded = False
 
@@ -59,11 +59,11 @@ class Claiming:
                 return pause_s
         free = self._attempts.free
         claims = await self._executions.claim(self._worker_id, free)
-        self._more_due = len(claims) == free
+        self._more_due = claims.is_cut or len(claims) == free
         for claim in claims:
             self._attempts.start(claim)
         if claims:
-            return self._poll_s
+            return 0.0 if claims.is_cut else self._poll_s
         pause_s = await self._until_due_s()
         if pause_s > 0:
             return pause_s

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.commands.executions import Claim, Executions
+from domain.commands.executions import Claims, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from tests.support.logs import TESTER, Parts, parts, query
@@ -31,7 +31,7 @@ class CountedExecutions(Executions):
 
     claims = 0
 
-    async def claim(self, worker_id: str, slots: int) -> list[Claim]:
+    async def claim(self, worker_id: str, slots: int) -> Claims:
         CountedExecutions.claims += 1
         return await super().claim(worker_id, slots)
 

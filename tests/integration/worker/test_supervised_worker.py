@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from domain.commands.executions import Claim, Executions
+from domain.commands.executions import Claims, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
@@ -30,7 +30,7 @@ class FaultyExecutions(Executions):
         super().__init__(part.jobs)
         self.faults = faults
 
-    async def claim(self, worker_id: str, slots: int) -> list[Claim]:
+    async def claim(self, worker_id: str, slots: int) -> Claims:
         if self.faults > 0:
             self.faults -= 1
             raise KeyError("a defect")

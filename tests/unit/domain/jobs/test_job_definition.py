@@ -42,7 +42,7 @@ def test_registering_makes_the_given_version() -> None:
         "Report",
         7,
     )
-    assert definition.spec == definition.as_pinned(7) == SPEC
+    assert definition.spec == SPEC
     assert definition.modified_on == NOON
     assert new_topics(definition) == ["job_definition.registered"]
 
@@ -159,20 +159,19 @@ def test_a_revision_keeps_only_what_differs() -> None:
     assert event.changes == {"priority": 5}
 
 
-def test_earlier_versions_stay_for_the_runs_pinned_to_them() -> None:
+def test_the_first_events_tell_what_an_earlier_version_said() -> None:
     definition = registered()
+    definition.collect_events()
     definition.revise({"name": "Second", "timeout_ms": 2_000}, None, at(5))
     definition.revise({"timeout_ms": None}, 9, at(6))
-    assert definition.as_pinned(1) == SPEC
-    assert (definition.as_pinned(2).name, definition.as_pinned(2).timeout_ms) == (
-        "Second",
-        2_000,
-    )
-    assert (definition.as_pinned(9).name, definition.as_pinned(9).timeout_ms) == (
-        "Second",
-        None,
-    )
-    assert definition.spec == definition.as_pinned(9)
+    second, ninth = definition.collect_events()
+    again = registered()
+    assert (again.current, again.spec) == (1, SPEC)
+    for event, seen in ((second, (2, 2_000)), (ninth, (9, None))):
+        event.mutate(again)
+        assert (again.current, again.spec.timeout_ms) == seen
+        assert again.spec.name == "Second"
+    assert again.spec == definition.spec
 
 
 def test_a_revision_by_a_slow_clock_is_not_earlier_than_the_last_event() -> None:

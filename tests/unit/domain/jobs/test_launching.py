@@ -176,7 +176,7 @@ def ended(definition: JobDefinition, **asked: Any) -> JobRun:
 def test_a_relaunch_repeats_parameters_context_and_overrides() -> None:
     definition = defined()
     again = relaunch(
-        definition,
+        definition.spec,
         ended(definition, context={"why": "test"}, timeout_ms=9_000, max_attempts=1),
     )
     assert again.parameters["day"] == "monday"
@@ -187,13 +187,14 @@ def test_a_relaunch_repeats_parameters_context_and_overrides() -> None:
 def test_a_relaunch_obeys_the_job_as_it_is_today() -> None:
     definition = defined()
     old = ended(definition)
+    pinned = definition.spec
     definition.revise(
         {"timeout_ms": 7_000, "priority": -3, "retry_policy": {"maxAttempts": 9}},
         None,
         at(2),
     )
     event = new_run(
-        definition, relaunch(definition, old), RUN_ID, "ben", at(3)
+        definition, relaunch(pinned, old), RUN_ID, "ben", at(3)
     ).pending_events[0]
     assert isinstance(event, Requested)
     assert (event.timeout_ms, event.max_attempts, event.priority) == (7_000, 9, -3)
@@ -202,7 +203,7 @@ def test_a_relaunch_obeys_the_job_as_it_is_today() -> None:
 
 def test_a_relaunch_of_a_relaunch_names_the_last_one() -> None:
     definition = defined()
-    again = relaunch(definition, ended(definition, context={"retryOf": "older"}))
+    again = relaunch(definition.spec, ended(definition, context={"retryOf": "older"}))
     assert again.context == {"retryOf": str(RUN_ID)}
 
 

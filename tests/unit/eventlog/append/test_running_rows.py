@@ -7,14 +7,17 @@ import pytest
 from domain.ports import Row
 from eventlog.append import running_rows
 from eventlog.append.running_rows import RunningRows
+from projections.table import STATE
 
 
 def _row(**changes: object) -> Row:
-    row = {
+    row: dict[str, object] = {
         "status": "running",
         "worker_id": "w",
         "personal": None,
+        "parameters": {},
         "aggregate_version": 2,
+        STATE: 2,
     }
     return {**row, **changes}
 
@@ -40,6 +43,22 @@ def test_what_waits_has_ended_or_can_be_erased_is_not_kept(
 ) -> None:
     rows, run_id = _noted(_row(**changes))
     assert not rows.knows(run_id)
+
+
+def test_what_was_read_in_part_is_not_kept() -> None:
+    row = dict(_row())
+    del row["parameters"]
+    rows, run_id = _noted(row)
+    assert not rows.knows(run_id)
+
+
+def test_nothing_is_decided_by_a_row_that_an_older_version_has_moved_on() -> None:
+    rows, run_id = _noted(_row())
+    assert rows.decisive(run_id) == _row()
+    assert rows.decisive(uuid4()) is None
+    rows, run_id = _noted(_row(aggregate_version=3))
+    assert rows.decisive(run_id) is None
+    assert rows.knows(run_id)
 
 
 def test_a_run_that_ends_is_forgotten_and_so_is_all_with_a_connection() -> None:

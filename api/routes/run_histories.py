@@ -1,0 +1,84 @@
+"""`/job-runs/{id}/events` and `/attempts`: what has happened to a run, straight from the log."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import Response, StreamingResponse
+
+from api.bootstrap.service import Service
+from api.http.cursors import MOST, OptionalCursor, PartLimit, part_meta, position_of
+from api.http.dependencies import MayRead, ServiceDep, run_id_of, run_not_found
+from api.http.json_answer import JSON, JsonAnswer, data, page
+from api.http.strict_json import StrictJsonRoute
+from api.shapes.base import Part, failures
+from api.shapes.events import Event
+from api.shapes.runs import AttemptEntry
+from api.views.histories import events_after, executions_after
+from projections.envelope import Envelope
+
+router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
+
+
+@router.get(
+    "/{run_id}/events",
+    response_model=Part[list[Event]],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
+    description="Show a run's whole history, straight from the log; with `limit` or `cursor`, a"
+    " page of it, which may be shorter than `limit`, and `meta`.",
+)
+async def get_run_events(
+    run_id: str,
+    service: ServiceDep,
+    limit: PartLimit = None,
+    cursor: OptionalCursor = None,
+) -> Response:
+    """Show a run's history."""
+    known_id = run_id_of(run_id)
+    after = position_of(cursor or "0")
+    events, following = await service.reader.history(known_id, after, limit or MOST)
+    await _need_run(service, known_id, events)
+    if limit is not None or cursor is not None:
+        shown = [event.present() for event in events]
+        return page(shown, part_meta(limit, following))
+    if following is None:
+        return data([event.present() for event in events])
+    parts = events_after(service.reader, known_id, following, events)
+    return StreamingResponse(parts, media_type=JSON)
+
+
+@router.get(
+    "/{run_id}/attempts",
+    response_model=Part[list[AttemptEntry]],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
+    description="Show each execution of a run: when, by which worker, and how it ended;"
+    " none if it never started. With `limit` or `cursor`, or where there are very many, it is a"
+    " page, which may be shorter than `limit`, with `meta`.",
+)
+async def get_run_attempts(
+    run_id: str,
+    service: ServiceDep,
+    limit: PartLimit = None,
+    cursor: OptionalCursor = None,
+) -> JsonAnswer:
+    """Show each execution of a run."""
+    known_id = run_id_of(run_id)
+    after = position_of(cursor or "0")
+    await _need_run(service, known_id, ())
+    shown, following = await executions_after(
+        service.reader, known_id, after, limit or MOST
+    )
+    if limit is None and cursor is None and following is None:
+        return data([*shown])
+    return page(shown, part_meta(limit, following))
+
+
+async def _need_run(service: Service, run_id: UUID, known: Sequence[Envelope]) -> None:
+    """Look whether there is such a run, if no event of its is known."""
+    events = known
+    if not events:
+        events, _ = await service.reader.history(run_id, 0, 1)
+    if not events or events[0].subject != "job_run":
+        raise run_not_found()

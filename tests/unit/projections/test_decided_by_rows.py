@@ -1,0 +1,156 @@
+"""A row decides as the history does: whatever has happened, and whatever is asked for then."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.catalog.rows import (
+    BuildFacts,
+    RepositoryFacts,
+)
+from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.rows import DefinitionFacts, RunFacts, definition_of_row, run_of_row
+from domain.jobs.run import JobRun
+from domain.jobs.run_values import Failure, Holder, Report
+from domain.ports import Row
+from projections import builds, job_definitions, job_runs, repositories
+from projections.rows import columns_in
+from projections.table import Table
+from tests.unit.given import NOON, START_DEADLINE_MS, WORKER, a_run, at, half
+from tests.unit.projections.both import JSON, TEXTS, Both, Command, check
+
+REPORTS = st.builds(Report, JSON, JSON, st.none() | st.just("https://logs"))
+
+
+# Runs ---------------------------------------------------------------------------------------------
+
+
+def by_holder(act: Callable[[JobRun, Holder, datetime], object]) -> Command:
+    def command(run: JobRun, now: datetime) -> object:
+        holder = run.holder or Holder(WORKER, run.execution)
+        return act(run, holder, now)
+
+    return command
+
+
+def _of_report(report: Report, text: str, *, yes: bool) -> st.SearchStrategy[Command]:
+    failure = Failure(text, permanent=yes, retry_after_ms=5 if text else None)
+    acts: list[Command] = [
+        lambda run, now: run.start(WORKER, now),
+        lambda run, now: run.request_cancel(now, text or None),
+        lambda run, now: run.expire_start(now),
+        by_holder(lambda run, held, now: run.progress(held, now, report)),
+        by_holder(lambda run, held, now: run.succeed(held, now, {"x": text}, report)),
+        by_holder(lambda run, held, now: run.fail(held, now, failure, report, half)),
+        by_holder(lambda run, held, now: run.time_out(held, now, report, half)),
+        by_holder(lambda run, held, now: run.expire(held, now, text, report)),
+        by_holder(lambda run, held, now: run.lose(held, now, text, half)),
+        by_holder(lambda run, held, now: run.hand_back(held, now)),
+        by_holder(
+            lambda run, held, now: run.confirm_cancel(
+                held, now, text or None, report, by_handler=yes
+            )
+        ),
+    ]
+    return st.sampled_from(acts)
+
+
+RUN_COMMANDS = st.tuples(REPORTS, TEXTS, st.booleans()).flatmap(
+    lambda drawn: _of_report(drawn[0], drawn[1], yes=drawn[2])
+)
+
+RUNS = st.builds(
+    a_run,
+    parameters=JSON,
+    context=st.none() | JSON,
+    timeout_ms=st.none() | st.just(1_000),
+    max_attempts=st.integers(1, 4),
+    retry_policy=st.sampled_from(
+        [
+            None,
+            {},
+            {"strategy": "fixed", "initialDelayMs": 7},
+            {"strategy": "exponential", "jitter": "full", "maxDelayMs": 900},
+        ]
+    ),
+    start_deadline_at=st.none() | st.just(at(3_000)) | st.just(at(START_DEADLINE_MS)),
+    request_digest=st.none() | st.just("0" * 64),
+    priority=st.integers(-1, 1),
+)
+
+
+@given(run=RUNS, commands=st.lists(RUN_COMMANDS, max_size=12))
+def test_a_run_decides_by_its_row_as_by_its_history(
+    run: JobRun, commands: list[Command]
+) -> None:
+    check(Both(run), job_runs.TABLE, run_of_row, commands)
+
+
+def test_a_row_with_personal_data_tells_whose_they_are_and_what_is_gone() -> None:
+    both = Both(a_run(parameters={"name": "anna"}))
+    both.append(job_runs.TABLE)
+    personal = {"11111111-1111-1111-1111-111111111111": ["name"]}
+    row = {**(both.row or {}), "personal": personal, "erased": ["name"]}
+    run = run_of_row(row)
+    assert (run.personal, run.erased) == (personal, ["name"])
+
+
+# Definitions --------------------------------------------------------------------------------------
+
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from("ab"),
+        "timeout_ms": st.none() | st.just(2_000),
+        "metadata": st.none() | JSON,
+        "default_parameters": JSON,
+        "parameters_schema": st.sampled_from([{}, {"type": "object"}, {"type": 7}]),
+        "retry_policy": st.none() | st.just({"maxAttempts": 3}),
+        "max_concurrent_runs": st.none() | st.integers(1, 2),
+        "priority": st.integers(-1, 1),
+    },
+)
+
+REVISIONS = st.tuples(CHANGES, st.none() | st.integers(1, 9)).map(
+    lambda drawn: lambda definition, now: definition.revise(drawn[0], drawn[1], now)
+)
+
+
+@given(commands=st.lists(REVISIONS, max_size=6))
+def test_a_definition_decides_by_its_row_as_by_its_history(
+    commands: list[Command],
+) -> None:
+    spec = Spec(name="Report", type="batch", entry_point="test.report")
+    definition = JobDefinition.register("Report", spec, 1, NOON)
+    check(Both(definition), job_definitions.TABLE, definition_of_row, commands)
+
+
+# What stands where --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("facts", "row", "table"),
+    [
+        (RunFacts, job_runs.RunRow, job_runs.TABLE),
+        (DefinitionFacts, job_definitions.JobDefinitionRow, job_definitions.TABLE),
+        (RepositoryFacts, repositories.RepositoryRow, repositories.TABLE),
+        (BuildFacts, builds.BuildRow, builds.TABLE),
+    ],
+    ids=lambda one: getattr(one, "name", None),
+)
+def test_decisions_read_what_they_need_of_rows_and_it_is_what_they_take_it_for(
+    facts: type[Any], row: type[Row], table: Table
+) -> None:
+    columns = {column.name: column for column in columns_in(row)}
+    for name, hint in facts.__annotations__.items():
+        if name == "erased":
+            continue
+        [value] = hint.__args__
+        column = columns[name]
+        wanted = column.value | None if column.nullable else column.value  # type: ignore[operator]
+        assert value == wanted, name
+        assert name in table.decided_on
