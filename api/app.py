@@ -25,7 +25,6 @@ from api.routes import (
     health,
     jobs,
     launches,
-    metrics,
     run_histories,
     runs,
     subjects,
@@ -46,7 +45,6 @@ VERSION = "0.1.0"
 
 _RESOURCES = (
     health,
-    metrics,
     jobs,
     runs,
     run_histories,

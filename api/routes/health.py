@@ -1,13 +1,18 @@
-"""`/health` and `/ready`: for whoever watches over this process."""
+"""`/health`, `/ready` and `/metrics`: for whoever watches over this process."""
 
 from http import HTTPStatus
 from typing import cast
 
 from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse
+from starlette.responses import Response
 
+from api.http.dependencies import MayRead
 from api.http.json_answer import JsonAnswer
-from api.shapes.base import Health, NotReady
+from api.shapes.base import Health, NotReady, failures
+from api.views.metrics import Scrapes
 from api.views.readiness import Readiness
+from runtime.metrics import CONTENT_TYPE
 
 router = APIRouter(tags=["health"])
 
@@ -35,3 +40,17 @@ async def ready(request: Request) -> JsonAnswer:
     if reasons:
         return JsonAnswer({"reasons": reasons}, HTTPStatus.SERVICE_UNAVAILABLE)
     return JsonAnswer({"status": "ok"})
+
+
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses=failures(),
+    dependencies=[MayRead],
+    description="Tell Prometheus of runs, log, appends, leases, background tasks and streams,"
+    " in its text format. Where tokens are required, any of them will do.",
+)
+async def metrics(request: Request) -> Response:
+    """Tell Prometheus how the service is."""
+    scrapes = cast("Scrapes", request.app.state.scrapes)
+    return Response(await scrapes.exposition(), media_type=CONTENT_TYPE)

@@ -9,8 +9,7 @@ frozen. It and the handlers' process are subreapers, so nothing can hide in a se
 attempt that ended by itself and left nothing behind leaves its process to the next one.
 
 Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of
-ours. The handlers' process is started at once, ahead of its first task, so that it has imported all
-it needs when the task comes.
+ours. The handlers' process is started at once, so that it is ready when its first task comes.
 Arguments: the descriptors for tasks and for reports, a JSON list of what is hidden from the
 handlers' process, then its command.
 Standard input: JSON lines, `{"renew": moment}` at any time, and of an attempt first the order
