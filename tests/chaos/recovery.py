@@ -72,8 +72,10 @@ class Alone:
 async def hurt_alone(
     cluster: Cluster, proofs: Path, faults: Faults, promises: Promises, kills: int
 ) -> Alone:
-    """Kill some workers and restart PostgreSQL, one after the other."""
+    """Kill some workers and restart PostgreSQL, one after the other; none if no kills are asked."""
     alone = Alone()
+    if not kills:
+        return alone
     for _ in range(kills):
         worker_id = await _kill_a_worker_at_work(cluster, proofs, promises)
         alone.killed.append(worker_id)
@@ -91,27 +93,25 @@ async def _kill_a_worker_at_work(
 ) -> str:
     until = monotonic() + ENOUGH_S
     while monotonic() < until:
-        await _keep_busy(cluster, proofs, promises)
-        for worker in cluster.workers:
-            worker_id = worker.worker_id
-            if _held(cluster).get(worker_id) and _is_well(cluster):
-                worker.kill()
-                return worker_id
+        held = _held(cluster)
+        at_work = [one for one in cluster.workers if held.get(one.worker_id)]
+        if at_work and all(_is_ready(worker) for worker in cluster.workers):
+            worker_id = at_work[0].worker_id
+            at_work[0].kill()
+            return worker_id
+        if not held:
+            await _launch_long_ones(cluster, proofs, promises)
         await asyncio.sleep(0.1)
     msg = "no worker is at work"
     raise AssertionError(msg)
-
-
-def _is_well(cluster: Cluster) -> bool:
-    return all(_is_ready(member) for member in cluster.workers)
 
 
 def _is_ready(worker: Member) -> bool:
     return worker.is_up and worker.worker_id != ""
 
 
-async def _keep_busy(cluster: Cluster, proofs: Path, promises: Promises) -> None:
-    """Launch runs that go on for some time."""
+async def _launch_long_ones(cluster: Cluster, proofs: Path, promises: Promises) -> None:
+    """Launch some runs that go on for a while, fewer than there are slots."""
     body = {
         "parameters": {
             "directory": str(proofs),
@@ -122,7 +122,7 @@ async def _keep_busy(cluster: Cluster, proofs: Path, promises: Promises) -> None
         }
     }
     async with httpx.AsyncClient(timeout=ENOUGH_S, trust_env=False) as client:
-        for _ in cluster.workers:
+        for _ in range(2 * len(cluster.workers)):
             key = str(uuid4())
             url = f"{cluster.api_urls[0]}/jobs/free/run"
             answer = await client.post(url, json=body, headers={"Idempotency-Key": key})
