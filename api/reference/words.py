@@ -72,6 +72,10 @@ _JOBS = {
     "jitter": "how much of a delay is left to chance",
     "job": "the job",
     "runs": "the page's runs",
+    "ready": "whether jobs for it can be executed",
+    "checkedAt": "when that was looked at",
+    "details": "who executes",
+    "workers": "how many workers do",
 }
 
 _RUNS = {
