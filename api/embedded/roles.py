@@ -15,7 +15,8 @@ SUPERUSER = "apphub"
 """Made with the cluster."""
 
 SERVICE = "apphub_jobs"
-"""As whom the service works. It makes the archivist's role, so it may make roles."""
+"""As whom the service works. It makes the archivist's role, so it may make roles; and services for
+tests make their databases anew."""
 
 _OURS = """
     SELECT format('ALTER TABLE %s OWNER TO ', class.oid::regclass)
@@ -61,7 +62,7 @@ def hand_over(connection: Superuser, password: str) -> None:
     """
     with connection.transaction():
         connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}").format(
+            sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD {}").format(
                 sql.Identifier(SERVICE), sql.Literal(password)
             )
         )

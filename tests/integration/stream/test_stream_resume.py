@@ -103,7 +103,9 @@ def test_server_sent_events_are_not_kept_by_anybody_on_the_way(
 
 def test_openapi_knows_the_server_sent_events(shared: SharedApi) -> None:
     operation = shared.get("/openapi.json")["paths"]["/events/stream"]["get"]
-    assert set(operation["responses"]) == {"200", "400", "401", "403", "409", "503"}
+    assert set(operation["responses"]) == {
+        *{"200", "400", "401", "403", "409", "429", "503"}
+    }
     assert set(operation["responses"]["200"]["content"]) == {"text/event-stream"}
     assert {parameter["name"] for parameter in operation["parameters"]} == {
         *("after", "logId", "types", "job", "last-event-id")
