@@ -11,7 +11,7 @@ import pytest
 @contextmanager
 def small_disk(directory: Path, option: str) -> Iterator[None]:
     """Let a directory be a disk of its own, of the size of tmpfs's option; skip if not allowed."""
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", option, "none", str(directory)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("needs the right to mount a file system")
