@@ -42,6 +42,8 @@ def server(directory: Path) -> Iterator[str]:
 
 _TESTS_MAY = (
     f"ALTER ROLE {roles.SERVICE} CREATEDB",
+    # To drop a database that autovacuum has just come to, and to write down what was filled in.
+    f"GRANT pg_signal_backend, pg_checkpoint TO {roles.SERVICE}",
     # To spoil a log behind its triggers' back.
     f"GRANT SET ON PARAMETER session_replication_role TO {roles.SERVICE}",
 )
