@@ -111,7 +111,8 @@ class JobRunContext:
             logs_url: where the handler's own log is to be read.
 
         Raises:
-            ValueError: the progress is not from 0 to 1.
+            ValueError: the progress is not from 0 to 1; or metrics or context would have more than
+                256 KiB as JSON with all that was reported before.
         """
         shown = dict(metrics or {})
         if progress is not None:

@@ -31,6 +31,7 @@ from apphub_jobs.process.cleanup import Cleaner
 from apphub_jobs.process.encoding import NotJsonError, encode
 from apphub_jobs.process.handlers import load
 from apphub_jobs.process.imports import arrange
+from apphub_jobs.process.reports import Reported
 from apphub_jobs.process.usage import Usage, cpu_s
 
 
@@ -95,8 +96,11 @@ def _run(
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
     lock = threading.Lock()  # A thread that the handler left may still be reporting.
 
+    reported = Reported(task["run"]["context"])
+
     def send_report(report: Mapping[str, Any]) -> None:
         with lock:
+            reported.add(report)
             reports.write(_line({"type": "update", **report}))
             reports.flush()
 

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 from apphub_jobs.contract import Handler, JobResult, JobRunContext, Json
 from apphub_jobs.details import DefinitionDetails, RunDetails
 from apphub_jobs.process.encoding import encode
+from apphub_jobs.process.reports import Reported
 from apphub_jobs.typed.job import Job
 
 P = ParamSpec("P")
@@ -105,13 +106,18 @@ def _context(
         logger=logging.getLogger("job"),
         cancelled=threading.Event(),
         deadline=None,
-        send_report=_check,
+        send_report=_check(Reported(None)),
     )
 
 
-def _check(report: Mapping[str, Json]) -> None:
-    """Refuse what a run could not report either."""
-    encode(report)
+def _check(reported: Reported) -> Callable[[Mapping[str, Json]], None]:
+    """Return what refuses what a run could not report either."""
+
+    def check(report: Mapping[str, Json]) -> None:
+        encode(report)
+        reported.add(report)
+
+    return check
 
 
 def _result(job: Job[..., Any] | Handler, returned: object) -> Any:

@@ -31,6 +31,8 @@ class RunFacts(Standing):
     status: ReadOnly[Status]
     parameters: ReadOnly[JsonObject]
     launch_context: ReadOnly[JsonObject | None]
+    metrics: ReadOnly[JsonObject | None]
+    context: ReadOnly[JsonObject | None]
     timeout_ms: ReadOnly[int | None]
     attempt: ReadOnly[int]
     max_attempts: ReadOnly[int]
@@ -90,6 +92,8 @@ def _move(run: JobRun, facts: RunFacts) -> None:
         run.started_at = from_iso(started_at)
     run.cancel_requested = facts["cancel_requested_at"] is not None
     run.cancel_reason = facts["cancel_reason"]
+    run.metrics = facts["metrics"] or {}
+    run.merged_context = facts["context"] or {}
 
 
 class DefinitionFacts(Standing):

@@ -16,6 +16,7 @@ from eventsourcing.domain import Aggregate
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
+from domain.jobs.reports import fitting
 from domain.jobs.retry_policy import MAX_DELAY_MS
 from domain.jobs.run_state import RunState
 from domain.jobs.run_values import FINAL, Failure, FailureReason, Holder, Report
@@ -106,7 +107,10 @@ class JobRun(RunState, Aggregate):
         """Record what the handler reports while it runs."""
         self._check_holder(holder)
         self.trigger_event(
-            JobRun.Progressed, timestamp=self._at(now), **vars(holder), **vars(report)
+            JobRun.Progressed,
+            timestamp=self._at(now),
+            **vars(holder),
+            **self._reported(report),
         )
 
     def succeed(
@@ -119,7 +123,7 @@ class JobRun(RunState, Aggregate):
             timestamp=self._at(now),
             result=result,
             **vars(holder),
-            **vars(report),
+            **self._reported(report),
         )
 
     def fail(
@@ -149,7 +153,7 @@ class JobRun(RunState, Aggregate):
             failure_reason=failure.reason,
             retry_at=retry_at,
             **vars(holder),
-            **vars(report),
+            **self._reported(report),
         )
 
     def time_out(
@@ -219,6 +223,10 @@ class JobRun(RunState, Aggregate):
                 "cancel_not_requested", "nobody asked to cancel this job run"
             )
 
+    def _reported(self, report: Report) -> dict[str, Any]:
+        """Return the fields of an event that tells of a report."""
+        return vars(fitting(self.metrics, self.merged_context, report))
+
     def _check_holder(self, holder: Holder) -> None:
         if self.status != "running" or self.holder != holder:
             raise StaleExecutionError(
@@ -259,7 +267,7 @@ class JobRun(RunState, Aggregate):
             failure_reason=reason,
             retry_at=retry_at,
             **vars(holder),
-            **vars(report),
+            **self._reported(report),
         )
 
     def _cancel(
@@ -278,7 +286,7 @@ class JobRun(RunState, Aggregate):
             failure_reason=failure_reason,
             worker_id=holder.worker_id if holder else None,
             execution=holder.execution if holder else None,
-            **vars(report),
+            **self._reported(report),
         )
 
 

@@ -92,6 +92,9 @@ class Progressed(ReportedEvent):
 
     TOPIC = "job_run.progressed"
 
+    def apply(self, aggregate: RunState) -> None:
+        aggregate.report(self.metrics, self.context)
+
 
 class Succeeded(ReportedEvent):
     """The handler returned."""
@@ -101,6 +104,7 @@ class Succeeded(ReportedEvent):
 
     def apply(self, aggregate: RunState) -> None:
         aggregate.end("succeeded")
+        aggregate.report(self.metrics, self.context)
 
 
 class AttemptFailed(ReportedEvent):
@@ -114,6 +118,7 @@ class AttemptFailed(ReportedEvent):
 
     def apply(self, aggregate: RunState) -> None:
         aggregate.retry_or_end(self.retry_at, "failed")
+        aggregate.report(self.metrics, self.context)
 
 
 class AttemptTimedOut(ReportedEvent):
@@ -130,6 +135,7 @@ class AttemptTimedOut(ReportedEvent):
 
     def apply(self, aggregate: RunState) -> None:
         aggregate.retry_or_end(self.retry_at, "expired")
+        aggregate.report(self.metrics, self.context)
 
 
 class AttemptLost(ExecutionEvent):
@@ -191,3 +197,4 @@ class Canceled(RunEvent):
 
     def apply(self, aggregate: RunState) -> None:
         aggregate.end("canceled")
+        aggregate.report(self.metrics, self.context)

@@ -17,6 +17,9 @@ class RunState:
     """The state of a run, for its commands to decide by.
 
     Attributes:
+        context: that of the launch.
+        metrics: what handlers have reported.
+        merged_context: the launch's context, and what handlers have reported.
         personal: by the id of a subject's key, the parameters that were encrypted by it.
         erased: those parameters whose values are gone with their subject.
     """
@@ -63,6 +66,15 @@ class RunState:
         self.holder: Holder | None = None
         self.cancel_requested = False
         self.cancel_reason: str | None = None
+        self.metrics: JsonObject = {}
+        self.merged_context: JsonObject = context or {}
+
+    def report(self, metrics: JsonObject, context: JsonObject) -> None:
+        """Apply what a handler reported."""
+        if metrics:
+            self.metrics = {**self.metrics, **metrics}
+        if context:
+            self.merged_context = {**self.merged_context, **context}
 
     def begin(self, worker_id: str, execution: int, started_at: datetime) -> None:
         """Apply a claim."""

@@ -27,6 +27,8 @@ RETRY_PAUSE_S = 0.5
 
 MAX_URL = 2_000
 
+MAX_STACK = 32_768
+
 _REASONS: dict[str, FailureReason] = {
     "exit": "exit",
     "signal": "signal",
@@ -179,7 +181,7 @@ def _raised(message: Mapping[str, Any]) -> Failure:
 
 
 def _with_stack(report: Report, message: Mapping[str, Any]) -> Report:
-    stack = _text(message["stack"])
+    stack = _text(message["stack"])[-MAX_STACK:]  # Its end tells what was raised.
     context = {**report.context, "stack": stack}
     return Report(report.metrics, context, report.logs_url)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from domain.jobs.reports import fitting
 from domain.jobs.run_values import Report
 from domain.json_values import InvalidJsonError
 from runtime.background_tasks import end, start_once
@@ -61,7 +62,7 @@ class Progress:
 
 def _merged(old: Report | None, new: Report | None) -> Report:
     old = old or Report()
-    new = new or Report()
+    new = fitting(old.metrics, old.context, new or Report())
     metrics = {**old.metrics, **new.metrics}
     context = {**old.context, **new.context}
     logs_url = new.logs_url or old.logs_url

@@ -247,6 +247,26 @@ SCENARIOS: dict[str, Scenario] = {
         reason="invalid_result",
         error="larger than",
     ),
+    "reports more than a run may hold": Scenario(
+        handler="report_too_much",
+        status="failed",
+        history=["started", "attempt_failed"],
+        reason="error",
+        error="metrics would have 300009 bytes as JSON; a run's have at most 262144",
+        log="report_too_much",
+    ),
+    "ends with more than a run may hold": Scenario(
+        handler="end_with_too_much",
+        status="succeeded",
+        history=["started", "succeeded"],
+        shown={
+            "result": "kept",
+            "context": {
+                "reportsLeftOut": "metrics.big: a run's metrics and context have at most 262144"
+                " bytes each as JSON; keep what is large in a store, and report its address"
+            },
+        },
+    ),
     "returns what breaks the output schema": Scenario(
         handler="echo",
         status="failed",

@@ -19,6 +19,7 @@ from apphub_jobs.contract import (
     RetryAfter,
 )
 from tests.support.handlers.harmful import (
+    end_with_too_much,
     flood,
     grow,
     kill_itself,
@@ -27,6 +28,7 @@ from tests.support.handlers.harmful import (
     no_json,
     not_a_number,
     print_binary,
+    report_too_much,
     segfault,
 )
 from tests.support.handlers.waiting import (
@@ -189,6 +191,8 @@ HANDLERS: dict[str, Handler] = {
         flood,
         print_binary,
         large_result,
+        report_too_much,
+        end_with_too_much,
         kill_itself,
         not_a_number,
     )

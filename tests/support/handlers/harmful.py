@@ -81,3 +81,13 @@ def not_a_number(_: JobRunContext) -> JobResult:
 def large_result(_: JobRunContext) -> JobResult:
     """Return more than a result may hold."""
     return JobResult(result="x" * 2_000_000)
+
+
+def report_too_much(context: JobRunContext) -> None:
+    """Report more than a run may hold."""
+    context.update(metrics={"big": "x" * 300_000})
+
+
+def end_with_too_much(_: JobRunContext) -> JobResult:
+    """Return a result with more beside it than a run may hold."""
+    return JobResult(result="kept", metrics={"rows": 3, "big": "x" * 300_000})

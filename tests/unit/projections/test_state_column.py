@@ -20,7 +20,7 @@ OF_STATE1 = """
 """
 
 FACTS_OF_STATE1 = {
-    RunFacts: 27,
+    RunFacts: 29,
     DefinitionFacts: 21,
     RepositoryFacts: 16,
     BuildFacts: 10,

@@ -1,0 +1,98 @@
+"""What of a handler's reports a run has room for. Pure.
+
+Each report is merged into all that was reported before and written whole, so that has a limit. What
+does not fit is left out, and the run says so: nobody's outcome is lost for what it reports.
+"""
+
+from domain.errors import Issue
+from domain.jobs.run_values import Report
+from domain.json_values import Json, JsonObject, canonical
+
+MAX_BYTES = 262_144
+"""A run's `metrics`, and likewise its `context`, with all reports merged, as JSON."""
+
+MAX_LAUNCH_BYTES = 131_072
+"""The `context` that a launch gives: so much is left for what handlers report."""
+
+LEFT_OUT = "reportsLeftOut"
+"""Where a run's context tells what was left out."""
+
+NAMED = 10
+"""Names told of what was left out."""
+
+NAME_CHARACTERS = 100
+
+
+def context_issues(context: JsonObject | None) -> list[Issue]:
+    """Return what is wrong with the context of a launch."""
+    if context is None or len(canonical(context)) <= MAX_LAUNCH_BYTES:
+        return []
+    message = (
+        f"has more than {MAX_LAUNCH_BYTES} bytes as JSON; keep what is large in a store,"
+        " and give its address"
+    )
+    return [Issue("/context", message, "maxLength")]
+
+
+def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
+    """Return what of a report there is room for, with a note of what there is not.
+
+    Args:
+        metrics: what the run has already.
+        context: likewise.
+        report: what is to be merged into these.
+    """
+    no_metrics = _beyond(metrics, report.metrics)
+    no_context = _beyond(context, report.context)
+    if not no_metrics and not no_context:
+        return report
+    names = [f"metrics.{name}" for name in no_metrics]
+    names += [f"context.{name}" for name in no_context]
+    told: JsonObject = {LEFT_OUT: _note(names)}
+    return Report(
+        _without(report.metrics, no_metrics),
+        {**_without(report.context, no_context), **told},
+        report.logs_url,
+    )
+
+
+def _beyond(before: JsonObject, reported: JsonObject) -> list[str]:
+    """Return the names of values that there is no room for: the largest of those that grow."""
+    if not reported:
+        return []
+    room = MAX_BYTES - len(canonical(before))
+    if len(canonical(reported)) <= room:
+        return []
+    growth: dict[str, int] = {}
+    for name, value in reported.items():
+        growth[name] = _size(name, value)
+        if name in before:
+            growth[name] -= _size(name, before[name])
+    beyond: list[str] = []
+    for name in sorted(growth, key=growth.__getitem__):
+        if growth[name] > max(room, 0):
+            beyond.append(name)
+        else:
+            room -= growth[name]
+    return beyond
+
+
+def _size(name: str, value: Json) -> int:
+    """Return what a member takes, with the colon and the comma beside it."""
+    return len(canonical(name)) + len(canonical(value)) + 2
+
+
+def _without(reported: JsonObject, names: list[str]) -> JsonObject:
+    return {name: value for name, value in reported.items() if name not in names}
+
+
+def _note(names: list[str]) -> str:
+    first = [name[:NAME_CHARACTERS] for name in names[:NAMED]]
+    told = ", ".join(first)
+    more = len(names) - len(first)
+    if more:
+        told += f" and {more} more"
+    return (
+        f"{told}: a run's metrics and context have at most {MAX_BYTES} bytes each as JSON;"
+        " keep what is large in a store, and report its address"
+    )

@@ -1,0 +1,99 @@
+"""What is reported fits into a run, or is left out and named; nobody's outcome is lost for it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import InvalidInputError
+from domain.jobs import reports
+from domain.jobs.launching import Launch, request
+from domain.jobs.reports import LEFT_OUT, MAX_BYTES, MAX_LAUNCH_BYTES, fitting
+from domain.jobs.run_values import Failure, Report
+from domain.json_values import JsonObject, canonical
+from tests.unit.domain.jobs.test_launching import defined
+from tests.unit.given import NOON, RUN_ID, WORKER, a_run, at, half
+
+
+def text_of(size: int) -> str:
+    """Return a text that takes so many bytes as JSON."""
+    return "x" * (size - 2)
+
+
+def test_what_fits_is_kept_as_it_is() -> None:
+    report = Report({"rows": 3}, {"step": "two"}, "https://logs")
+    assert fitting({"big": text_of(MAX_BYTES - 100)}, {}, report) is report
+
+
+def test_the_largest_new_values_are_left_out_and_named() -> None:
+    report = Report(
+        {"small": 1, "big": text_of(MAX_BYTES), "rows": [2]},
+        {"huge": text_of(MAX_BYTES + 1), "step": "two"},
+        "https://logs",
+    )
+    fit = fitting({}, {}, report)
+    assert fit.metrics == {"small": 1, "rows": [2]}
+    assert fit.logs_url == "https://logs"
+    note = fit.context[LEFT_OUT]
+    assert fit.context == {"step": "two", LEFT_OUT: note}
+    assert isinstance(note, str)
+    assert note.startswith("metrics.big, context.huge: ")
+    assert str(MAX_BYTES) in note
+    assert "report its address" in note
+
+
+def test_a_run_that_is_full_takes_only_what_does_not_grow() -> None:
+    full: JsonObject = {"a": text_of(MAX_BYTES), "b": "before"}
+    smaller = text_of(MAX_BYTES - 9)
+    fit = fitting(full, {}, Report({"a": smaller, "b": "after", "c": 1}))
+    assert fit.metrics == {"a": smaller, "b": "after"}
+    assert "metrics.c" in str(fit.context[LEFT_OUT])
+
+
+SOME = st.dictionaries(
+    st.text("ab", min_size=1, max_size=2), st.text("xü☃", max_size=60), max_size=6
+)
+
+
+@given(before=SOME, told=st.lists(SOME, max_size=6))
+def test_however_much_is_reported_the_sum_stays_bounded(
+    before: dict[str, Any], told: list[dict[str, Any]]
+) -> None:
+    most = 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reports, "MAX_BYTES", most)
+        run = a_run(context=before)
+        holder = run.start(WORKER, NOON)
+        for report in told:
+            run.progress(holder, NOON, Report(report, report))
+        run.fail(holder, NOON, Failure("boom"), Report(), half)
+    assert len(canonical(run.metrics)) <= most
+    own = {name: v for name, v in run.merged_context.items() if name != LEFT_OUT}
+    assert len(canonical(own)) <= max(most, len(canonical(before)))
+
+
+def test_a_run_that_reports_too_much_keeps_its_result() -> None:
+    run = a_run()
+    holder = run.start(WORKER, NOON)
+    run.collect_events()
+    run.succeed(holder, at(5), {"hours": 5}, Report({"m": text_of(MAX_BYTES)}))
+    (event,) = run.pending_events
+    assert vars(event)["result"] == {"hours": 5}
+    assert vars(event)["metrics"] == {}
+    assert LEFT_OUT in vars(event)["context"]
+
+
+def test_a_launch_with_a_context_beyond_its_limit_is_refused() -> None:
+    def ask(size: int) -> object:
+        context: JsonObject = {"k": text_of(size - len('{"k":}'))}
+        launch = Launch(parameters={"day": "monday"}, context=context)
+        return request(defined(), launch, RUN_ID, "anna", NOON)
+
+    ask(MAX_LAUNCH_BYTES)
+    with pytest.raises(InvalidInputError) as refused:
+        ask(MAX_LAUNCH_BYTES + 1)
+    [issue] = refused.value.issues
+    assert (issue.path, issue.keyword) == ("/context", "maxLength")
+    assert str(MAX_LAUNCH_BYTES) in issue.message
+    assert "store" in issue.message
