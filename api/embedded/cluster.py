@@ -30,11 +30,13 @@ class Cluster:
         home: the server's own directory, which has the cluster in `data`.
         password: the file of the service's password, ours alone.
         user: as whom the server runs.
+        makes_databases: whether the service may drop and make databases.
     """
 
     home: Path
     password: Path
     user: ServerUser
+    makes_databases: bool = False
 
     @property
     def directory(self) -> Path:
@@ -104,7 +106,11 @@ class Cluster:
         with _connected(self._url(socket, SUPERUSER, "postgres")) as connection:
             make_database(connection)
         with _connected(self._url(socket, SUPERUSER, DATABASE)) as connection:
-            hand_over(connection, self.password.read_text())
+            hand_over(
+                connection,
+                self.password.read_text(),
+                makes_databases=self.makes_databases,
+            )
 
     def _url(self, socket: str, user: str, database: str) -> str:
         password = quote(self.password.read_text(), safe="")

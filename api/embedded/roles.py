@@ -15,8 +15,11 @@ SUPERUSER = "apphub"
 """Made with the cluster."""
 
 SERVICE = "apphub_jobs"
-"""As whom the service works. It makes the archivist's role, so it may make roles; and services for
-tests make their databases anew."""
+"""As whom the service works. It makes the archivist's role, so it may make roles."""
+
+_MAKES_DATABASES = sql.SQL("CREATEDB IN ROLE pg_signal_backend")
+"""What a service for tests may besides: it drops its database, also while autovacuum works there,
+and makes it anew."""
 
 _OURS = """
     SELECT format('ALTER TABLE %s OWNER TO ', class.oid::regclass)
@@ -53,18 +56,21 @@ def make_database(connection: "psycopg.Connection[tuple[object]]") -> None:
         connection.execute(f"CREATE DATABASE {DATABASE}".encode())
 
 
-def hand_over(connection: Superuser, password: str) -> None:
+def hand_over(
+    connection: Superuser, password: str, *, makes_databases: bool = False
+) -> None:
     """Give the database to the service's role, and let no superuser log in again.
 
     Args:
         connection: a superuser's, to the service's database. All happens in one transaction.
         password: of the service's role.
+        makes_databases: the service is one for tests, which replaces its database.
     """
+    more = _MAKES_DATABASES if makes_databases else sql.SQL("")
+    role = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {} {}")
     with connection.transaction():
         connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD {}").format(
-                sql.Identifier(SERVICE), sql.Literal(password)
-            )
+            role.format(sql.Identifier(SERVICE), sql.Literal(password), more)
         )
         for statement in _statements(connection):
             connection.execute(statement.encode())

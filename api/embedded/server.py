@@ -50,8 +50,16 @@ _SETTINGS = {
 class EmbeddedPostgres:
     """The data directory's server, as one of its users sees it."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, makes_databases: bool = False) -> None:
+        """Know a server that may not run yet.
+
+        Args:
+            data_dir: where all its files are, or will be.
+            makes_databases: whether the service may drop and make databases, where this user is
+                the one who makes the server.
+        """
         self.data_dir = data_dir
+        self._makes_databases = makes_databases
         self._user = server_user()
         self._cluster = self._cluster_in(Path())
         self._seat: IO[bytes] | None = None
@@ -59,7 +67,8 @@ class EmbeddedPostgres:
         self._group: int | None = None
 
     def _cluster_in(self, home: Path) -> Cluster:
-        return Cluster(home, self.data_dir / "postgres.password", self._user)
+        password = self.data_dir / "postgres.password"
+        return Cluster(home, password, self._user, self._makes_databases)
 
     @property
     def _log(self) -> Path:

@@ -42,7 +42,7 @@ def serve_tests(
     except ValueError as error:
         typer.echo(f"apphub-jobs: {error}", err=True)
         raise typer.Exit(1) from None
-    server = EmbeddedPostgres(data_dir)
+    server = EmbeddedPostgres(data_dir, makes_databases=True)
     try:
         url = prepare(server.start())
         given = {
