@@ -42,7 +42,7 @@ def nightly_statistics(
     """Read a day's runs from the service's own API, and sum them up.
 
     Args:
-        api: where the API is, such as `http://127.0.0.1:8000`.
+        api: where the API is, such as `http://127.0.0.1:4000`.
         day: the day (UTC). Default: yesterday.
         token_file: holds a token that may read runs, where the API asks for one. Never give the
             token itself: parameters are kept for ever, and shown.

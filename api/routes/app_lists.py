@@ -18,7 +18,7 @@ from api.http.dependencies import (
     parts_of,
     storable,
 )
-from api.http.json_answer import JsonAnswer, data, page_meta
+from api.http.json_answer import JSON, JsonAnswer, data, page_meta
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.app_lists import AppList, TagSuggestion
 from api.shapes.base import Data, failures
@@ -31,8 +31,6 @@ from projections.apps import facets, search
 from projections.apps.filter import AppFilter, Sort, with_text
 from projections.apps.relevance import WEIGHTS
 from projections.apps.suggestions import suggestions
-
-JSON = "application/json"
 
 router = APIRouter(route_class=StrictJsonRoute, tags=["apps"])
 

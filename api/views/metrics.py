@@ -1,8 +1,9 @@
 """What `GET /metrics` tells: what this process counts, and what the database says meanwhile."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -17,6 +18,8 @@ from eventlog.history.run_counts import Counts, RunCounts
 from eventlog.queue.pending_work import waiting_s
 from projections.rows import Connection, read_value
 from runtime.metrics import Metrics
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
 """Half of what Prometheus waits for an answer unless it is told otherwise."""
@@ -53,17 +56,25 @@ class Scrapes:
     counts: RunCounts
     quarantine: Quarantine
     read: Callable[[], int]
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def exposition(self) -> bytes:
         """Return all metrics; while the database is away, those that need it are missing."""
         try:
-            async with asyncio.timeout(PATIENCE_S), borrowed(self.pool) as connection:
-                found = await self._look(connection)
-        except (LogUnavailableError, TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                found = await self._found()
+        except (LogUnavailableError, TimeoutError) as error:
+            reason = str(error) or "no answer in time"
+            logger.warning("metrics that need the database are missing: %s", reason)
             return self.metrics.exposition()
         # A thousand lines take some ten milliseconds, in which the loop has better to do.
         looked = await asyncio.to_thread(generate_latest, _Looked(found))
         return self.metrics.exposition() + looked
+
+    async def _found(self) -> _Found:
+        # One scrape at a time: those that wait for another's count hold no connection.
+        async with self._turn, borrowed(self.pool) as connection:
+            return await self._look(connection)
 
     async def _look(self, connection: Connection) -> _Found:
         runs = await self.counts.count(connection)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from apphub_jobs.details import DefinitionDetails
+
 RunStatus = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "expired"})
@@ -162,38 +164,13 @@ class RunDocument(Document):
         return str(self["requestedBy"])
 
 
-class JobDocument(Document):
+class JobDocument(Document, DefinitionDetails):
     """A job's definition, as its newest version says."""
 
     @property
     def id(self) -> str:
         """The definition's id."""
         return str(self["id"])
-
-    @property
-    def slug(self) -> str:
-        """The name by which the job is launched."""
-        return str(self["slug"])
-
-    @property
-    def name(self) -> str:
-        """What people read."""
-        return str(self["name"])
-
-    @property
-    def version(self) -> int:
-        """The definition's version: 1 for the first."""
-        return cast("int", self["version"])
-
-    @property
-    def type(self) -> str:
-        """`batch`, `service-triggered` or `manual`."""
-        return str(self["type"])
-
-    @property
-    def entry_point(self) -> str:
-        """The name of the handler among those of the workers."""
-        return str(self["entryPoint"])
 
     @property
     def parameters_schema(self) -> Mapping[str, Any]:
@@ -211,19 +188,24 @@ class JobDocument(Document):
         return cast("Mapping[str, Any] | None", self["outputSchema"])
 
     @property
-    def timeout_ms(self) -> int | None:
-        """How long one attempt may run."""
-        return cast("int | None", self["timeoutMs"])
+    def runtime(self) -> str:
+        """What runs the handler, such as `python`."""
+        return str(self["runtime"])
 
     @property
-    def retry_policy(self) -> Mapping[str, Any] | None:
-        """When failed attempts are tried again."""
-        return cast("Mapping[str, Any] | None", self["retryPolicy"])
+    def max_concurrent_runs(self) -> int | None:
+        """How many runs may be at work at once."""
+        return cast("int | None", self["maxConcurrentRuns"])
 
     @property
-    def metadata(self) -> Any:
-        """What is kept with the definition."""
-        return self["metadata"]
+    def concurrency_key(self) -> str | None:
+        """By which value of the parameters runs take turns."""
+        return cast("str | None", self["concurrencyKey"])
+
+    @property
+    def start_deadline_ms(self) -> int | None:
+        """How long after it was due a run may still start."""
+        return cast("int | None", self["startDeadlineMs"])
 
     @property
     def priority(self) -> int:

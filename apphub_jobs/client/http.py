@@ -1,5 +1,8 @@
 """What httpx and this client say to each other; shared by both clients."""
 
+from contextlib import suppress
+from typing import Any
+
 import httpx
 
 from apphub_jobs.client.errors import (
@@ -19,6 +22,9 @@ SILENCE_S = 45.0
 """The service breaks every silence of a stream after 15 seconds; a connection that stays silent
 three times as long is dead."""
 
+MOST_OVERSHOT_S = 0.5
+"""How much longer than asked a stream may be waited for."""
+
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -34,6 +40,14 @@ def stream_timeout(timeout_s: float, silence_s: float) -> httpx.Timeout:
     return httpx.Timeout(timeout_s, read=silence_s)
 
 
+def silence_s(left_s: float) -> float:
+    """Return for how long a stream may be silent that is of use for so long.
+
+    Not all of it, or the first message would be the last that can be waited for.
+    """
+    return min(SILENCE_S, max(left_s / 2, MOST_OVERSHOT_S))
+
+
 def unreachable(url: str, error: httpx.TransportError) -> UnreachableError:
     """Return what to raise where no answer came."""
     if isinstance(error, httpx.TimeoutException):
@@ -43,6 +57,18 @@ def unreachable(url: str, error: httpx.TransportError) -> UnreachableError:
     remedy = "start the service with `apphub-jobs up`, or set APPHUB_URL to its address"
     was_sent = not isinstance(error, NEVER_SENT)
     return UnreachableError(f"{problem}: {remedy}", was_sent=was_sent)
+
+
+def content(response: httpx.Response) -> Any:
+    """Return an answer's JSON; its body has been read.
+
+    Raises:
+        ApiError: the service refuses, or somebody else answered.
+    """
+    if response.is_success:
+        with suppress(ValueError):
+            return response.json()
+    raise failure(response)
 
 
 def failure(response: httpx.Response) -> ApiError:

@@ -78,7 +78,16 @@ class LaunchOptions:
 
 def job_path(slug: str, part: str | None = None) -> str:
     """Return the path of a job, or of a part of it."""
-    path = f"/jobs/{quote(slug, safe='')}"
+    return _path("jobs", slug, part)
+
+
+def run_path(run_id: str, part: str | None = None) -> str:
+    """Return the path of a run, or of a part of it."""
+    return _path("job-runs", run_id, part)
+
+
+def _path(kind: str, name: str, part: str | None) -> str:
+    path = f"/{kind}/{quote(name, safe='')}"
     if part is not None:
         path = f"{path}/{part}"
     return path

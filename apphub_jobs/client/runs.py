@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from apphub_jobs.client.documents import FINAL, RunDocument
-from apphub_jobs.client.requests import Request, reading
+from apphub_jobs.client.requests import Request, reading, run_path
 
 T = TypeVar("T")
 
@@ -14,10 +14,7 @@ MOST_ON_A_PAGE = 50
 
 def shown(run_id: str, part: str | None = None) -> Request:
     """Ask for a run, or for a part of it."""
-    path = f"/job-runs/{run_id}"
-    if part is not None:
-        path = f"{path}/{part}"
-    return reading(path)
+    return reading(run_path(run_id, part))
 
 
 def page(
@@ -45,12 +42,12 @@ def canceled(run_id: str, reason: str | None) -> Request:
     body = {}
     if reason is not None:
         body["reason"] = reason
-    return Request(method="POST", path=f"/job-runs/{run_id}/cancel", body=body)
+    return Request(method="POST", path=run_path(run_id, "cancel"), body=body)
 
 
 def retried(run_id: str) -> Request:
     """Ask for a new run; asking again would be another one."""
-    return Request(method="POST", path=f"/job-runs/{run_id}/retry", is_repeatable=False)
+    return Request(method="POST", path=run_path(run_id, "retry"), is_repeatable=False)
 
 
 def ends_of(slug: str) -> Mapping[str, str]:

@@ -20,11 +20,18 @@ def encode(message: Mapping[str, Any]) -> str:
     try:
         return _ENCODER.encode(message)
     except (TypeError, ValueError) as error:
-        told = next(_misplaced(message, "", frozenset()), str(error))
-        raise NotJsonError(told) from error
+        raise NotJsonError(_told(message, error)) from error
     except RecursionError:
         msg = "it is nested too deeply, or holds itself"
         raise NotJsonError(msg) from None
+
+
+def _told(message: Mapping[str, Any], error: Exception) -> str:
+    """Return what cannot be JSON, with its place; the encoder's own words where it is too deep."""
+    try:
+        return next(_misplaced(message, "", frozenset()), str(error))
+    except RecursionError:
+        return str(error)
 
 
 def _plain(value: object) -> object:

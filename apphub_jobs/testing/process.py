@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,8 +66,14 @@ def _environment(lifeline: int) -> dict[str, str]:
     }
 
 
+_INSTALLED = [
+    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+]
+"""Where Python and this environment keep their packages."""
+
+
 def _is_installed(entry: str) -> bool:
-    return entry.startswith((sys.prefix, sys.base_prefix))
+    return any(Path(entry).is_relative_to(place) for place in _INSTALLED)
 
 
 def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:

@@ -13,12 +13,9 @@ from apphub_jobs.client import http
 from apphub_jobs.client.documents import Message
 from apphub_jobs.client.errors import ApiError, UnreachableError
 from apphub_jobs.client.lines import Lines
-from apphub_jobs.client.requests import Request
+from apphub_jobs.client.requests import Request, run_path
 from apphub_jobs.client.retrying import backed_off_s, pause_s
 from apphub_jobs.client.server_sent import Resumption
-
-MOST_OVERSHOT_S = 0.5
-"""How much longer than asked a stream may be waited for."""
 
 
 class AsyncTransport:
@@ -75,9 +72,7 @@ class AsyncTransport:
             )
         except httpx.TransportError as error:
             raise http.unreachable(self.url, error) from error
-        if not response.is_success:
-            raise http.failure(response)
-        return response.json()
+        return http.content(response)
 
     async def messages(
         self,
@@ -117,7 +112,7 @@ class AsyncTransport:
         self, resumption: Resumption, query: Mapping[str, Any], until: float
     ) -> AsyncGenerator[Message]:
         """Yield what comes on one connection."""
-        silence_s = min(http.SILENCE_S, until - monotonic())
+        silence_s = http.silence_s(until - monotonic())
         try:
             async with self._http.stream(
                 "GET",
@@ -132,7 +127,7 @@ class AsyncTransport:
                         for message in resumption.messages(line):
                             yield message
                     # With what is left the next silence might take too long.
-                    if monotonic() + silence_s > until + MOST_OVERSHOT_S:
+                    if monotonic() + silence_s > until + http.MOST_OVERSHOT_S:
                         return
         except httpx.TransportError as error:
             raise http.unreachable(self.url, error) from error
@@ -155,10 +150,11 @@ class AsyncTransport:
                 async with aclosing(
                     self._log_part(run_id, attempt, lines, follow=follow)
                 ) as part:
-                    async for line in part:
+                    async for some in part:
                         until = inf
-                        failures = 0
-                        yield line
+                        for line in some:
+                            failures = 0
+                            yield line
             except (ApiError, UnreachableError) as error:
                 if not http.is_passing(error) or monotonic() > until:
                     raise
@@ -169,20 +165,21 @@ class AsyncTransport:
 
     async def _log_part(
         self, run_id: str, attempt: int, lines: Lines, *, follow: bool
-    ) -> AsyncGenerator[str]:
-        """Yield the lines that come on one connection."""
+    ) -> AsyncGenerator[list[str]]:
+        """Yield the lines that come on one connection, some at a time; first of all none."""
         query = {"attempt": attempt, "offset": lines.count_bytes, "follow": follow}
         try:
             async with self._http.stream(
                 "GET",
-                f"/job-runs/{run_id}/logs",
+                run_path(run_id, "logs"),
                 params=query,
                 timeout=http.stream_timeout(self._timeout_s, http.SILENCE_S),
             ) as response:
                 await _check(response)
+                # It answers; an attempt may print nothing for longer than any silence.
+                yield []
                 async for chunk in response.aiter_bytes():
-                    for line in lines.of(chunk):
-                        yield line
+                    yield lines.of(chunk)
         except httpx.TransportError as error:
             raise http.unreachable(self.url, error) from error
 

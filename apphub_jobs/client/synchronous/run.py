@@ -8,12 +8,20 @@ from math import inf
 from time import monotonic
 from typing import Any, Generic, TypeVar, overload
 
-from apphub_jobs.client import runs
-from apphub_jobs.client.documents import RunDocument, RunStatus
-from apphub_jobs.client.errors import WaitTimeoutError, ended_error
+from apphub_jobs.client import http, runs
+from apphub_jobs.client.documents import FINAL, Message, RunDocument, RunStatus
+from apphub_jobs.client.errors import (
+    ApiError,
+    UnreachableError,
+    WaitTimeoutError,
+    ended_error,
+)
 from apphub_jobs.client.lines import Lines
 from apphub_jobs.client.server_sent import Resumption
 from apphub_jobs.client.synchronous.transport import Transport
+
+ACKNOWLEDGED = "connection.ack"
+"""The first message of each connection."""
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -68,22 +76,42 @@ class Run(Generic[R]):
         Raises:
             WaitTimeoutError: it has not ended within that time, and goes on.
         """
+        if self.status in FINAL:
+            return self.document
         until = inf
         if timeout is not None:
             until = monotonic() + timeout
+        is_known = False
         messages = self._transport.messages(
             Resumption(), runs.ends_of(self.slug), until
         )
         with closing(messages):
             for message in messages:
-                if not message.is_event:
+                if message.type == ACKNOWLEDGED:
                     # From here on nothing is missed; before, it may have ended.
-                    self.refresh()
-                elif message.data["run"]["id"] == self.id:
-                    self.document = RunDocument(message.data["run"])
+                    is_known = False
+                if message.is_event:
+                    self._see(message)
+                elif not is_known:
+                    is_known = self._is_seen()
                 if self.document.is_final:
                     return self.document
         raise WaitTimeoutError(runs.not_ended(self.document, timeout))
+
+    def _see(self, message: Message) -> None:
+        run = message.run
+        if run is not None and run.id == self.id:
+            self.document = run
+
+    def _is_seen(self) -> bool:
+        """Ask for the run, and return whether an answer came; the next message asks again."""
+        try:
+            self.refresh()
+        except (ApiError, UnreachableError) as error:
+            if not http.is_passing(error):
+                raise
+            return False
+        return True
 
     @overload
     def result(self, *, timeout: float | None = None) -> R: ...

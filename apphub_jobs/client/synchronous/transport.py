@@ -14,12 +14,9 @@ from apphub_jobs.client import http
 from apphub_jobs.client.documents import Message
 from apphub_jobs.client.errors import ApiError, UnreachableError
 from apphub_jobs.client.lines import Lines
-from apphub_jobs.client.requests import Request
+from apphub_jobs.client.requests import Request, run_path
 from apphub_jobs.client.retrying import backed_off_s, pause_s
 from apphub_jobs.client.server_sent import Resumption
-
-MOST_OVERSHOT_S = 0.5
-"""How much longer than asked a stream may be waited for."""
 
 
 class Transport:
@@ -76,9 +73,7 @@ class Transport:
             )
         except httpx.TransportError as error:
             raise http.unreachable(self.url, error) from error
-        if not response.is_success:
-            raise http.failure(response)
-        return response.json()
+        return http.content(response)
 
     def messages(
         self,
@@ -116,7 +111,7 @@ class Transport:
         self, resumption: Resumption, query: Mapping[str, Any], until: float
     ) -> Generator[Message]:
         """Yield what comes on one connection."""
-        silence_s = min(http.SILENCE_S, until - monotonic())
+        silence_s = http.silence_s(until - monotonic())
         try:
             with self._http.stream(
                 "GET",
@@ -131,7 +126,7 @@ class Transport:
                         for message in resumption.messages(line):
                             yield message
                     # With what is left the next silence might take too long.
-                    if monotonic() + silence_s > until + MOST_OVERSHOT_S:
+                    if monotonic() + silence_s > until + http.MOST_OVERSHOT_S:
                         return
         except httpx.TransportError as error:
             raise http.unreachable(self.url, error) from error
@@ -154,10 +149,11 @@ class Transport:
                 with closing(
                     self._log_part(run_id, attempt, lines, follow=follow)
                 ) as part:
-                    for line in part:
+                    for some in part:
                         until = inf
-                        failures = 0
-                        yield line
+                        for line in some:
+                            failures = 0
+                            yield line
             except (ApiError, UnreachableError) as error:
                 if not http.is_passing(error) or monotonic() > until:
                     raise
@@ -168,20 +164,21 @@ class Transport:
 
     def _log_part(
         self, run_id: str, attempt: int, lines: Lines, *, follow: bool
-    ) -> Generator[str]:
-        """Yield the lines that come on one connection."""
+    ) -> Generator[list[str]]:
+        """Yield the lines that come on one connection, some at a time; first of all none."""
         query = {"attempt": attempt, "offset": lines.count_bytes, "follow": follow}
         try:
             with self._http.stream(
                 "GET",
-                f"/job-runs/{run_id}/logs",
+                run_path(run_id, "logs"),
                 params=query,
                 timeout=http.stream_timeout(self._timeout_s, http.SILENCE_S),
             ) as response:
                 _check(response)
+                # It answers; an attempt may print nothing for longer than any silence.
+                yield []
                 for chunk in response.iter_bytes():
-                    for line in lines.of(chunk):
-                        yield line
+                    yield lines.of(chunk)
         except httpx.TransportError as error:
             raise http.unreachable(self.url, error) from error
 

@@ -3,7 +3,11 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from apphub_jobs import AsyncClient
+from apphub_jobs.client import http
+from apphub_jobs.client.asynchronous.run import AsyncRun
 from tests.integration.shared_api import unique
 from tests.support.processes import started
 from tests.support.wires.cutting import CuttingProxy
@@ -52,3 +56,34 @@ async def test_a_run_is_waited_for_while_the_service_is_replaced(
                 await other.cancel("enough")
                 ended = await waiting
             assert (ended.status, ended.error_message) == ("canceled", "enough")
+
+
+async def test_a_log_is_followed_however_long_nothing_is_printed(
+    service_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "SILENCE_S", 0.2)
+    slug = unique("silent")
+    async with (
+        CuttingProxy(service_url, 1_000_000) as proxy,
+        AsyncClient(proxy.url, retry_for=0) as client,
+    ):
+        await client.register({"slug": slug, **DEFINITION})
+        run = await client.options(delay="1h").launch(slug)
+        following = asyncio.create_task(_lines(run))
+        while proxy.connections < CUTS and not following.done():
+            await asyncio.sleep(0.05)
+        await run.cancel()
+        assert await following == []
+
+
+async def _lines(run: AsyncRun[object]) -> list[str]:
+    return [line async for line in run.logs(follow=True)]
+
+
+async def test_nobody_is_asked_for_a_run_that_has_ended(service_url: str) -> None:
+    slug = unique("ended")
+    async with AsyncClient(service_url) as client:
+        await client.register({"slug": slug, **DEFINITION})
+        run = await client.options(delay="1h").launch(slug)
+        await run.cancel()
+    assert (await run.wait(0)).status == "canceled"

@@ -13,6 +13,7 @@ class CuttingProxy:
     def __init__(self, server: str, mean_bytes: int) -> None:
         self.server = server
         self.cuts = 0
+        self.connections = 0
         self._mean_bytes = mean_bytes
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
@@ -37,6 +38,7 @@ class CuttingProxy:
     async def _accept(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        self.connections += 1
         address = urlsplit(self.server)
         try:
             server_reader, server_writer = await asyncio.open_connection(

@@ -1,5 +1,8 @@
 """Failures by the service's codes, in its own words; and which requests are sent again."""
 
+from math import inf
+
+import httpx
 import pytest
 
 from apphub_jobs.client.errors import (
@@ -14,6 +17,8 @@ from apphub_jobs.client.errors import (
     UnreachableError,
     api_error,
 )
+from apphub_jobs.client.http import MOST_OVERSHOT_S, SILENCE_S, content
+from apphub_jobs.client.http import silence_s as longest_silence_s
 from apphub_jobs.client.jobs import registered, revised
 from apphub_jobs.client.requests import LaunchOptions, Request, reading
 from apphub_jobs.client.retrying import LONGEST_PAUSE_S, pause_s
@@ -139,3 +144,25 @@ def test_each_launch_has_a_key_of_its_own_unless_one_is_given() -> None:
         "delayMs": 300_000,
         "maxAttempts": 2,
     }
+
+
+def test_an_answer_that_is_no_json_is_somebody_elses() -> None:
+    page = httpx.Response(200, text="<html>a proxy's page</html>")
+    with pytest.raises(ApiError, match="is the address right"):
+        content(page)
+
+
+@pytest.mark.parametrize(
+    ("left_s", "silence_s"),
+    [
+        (inf, SILENCE_S),
+        (2 * SILENCE_S, SILENCE_S),
+        (30.0, 15.0),
+        (0.2, MOST_OVERSHOT_S),
+        (-0.1, MOST_OVERSHOT_S),
+    ],
+)
+def test_a_wait_that_is_nearly_over_bears_less_silence(
+    left_s: float, silence_s: float
+) -> None:
+    assert longest_silence_s(left_s) == silence_s
