@@ -96,7 +96,7 @@ def _run(
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
     lock = threading.Lock()  # A thread that the handler left may still be reporting.
 
-    reported = Reported(task["run"]["context"])
+    reported = Reported()
 
     def send_report(report: Mapping[str, Any]) -> None:
         with lock:

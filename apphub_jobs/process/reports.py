@@ -7,8 +7,8 @@ from typing import Any
 from apphub_jobs.process.encoding import NotJsonError, encode
 
 MAX_BYTES = 262_144
-"""A run's metrics, and likewise its context, with all reports merged, as JSON. The service has the
-same limit, and leaves out what other attempts have left no room for."""
+"""What an attempt reports as metrics, and likewise as context, merged and as JSON. The service
+leaves out what the launch and other attempts have left no room for."""
 
 _PARTS = ("metrics", "context")
 
@@ -16,8 +16,8 @@ _PARTS = ("metrics", "context")
 class Reported:
     """What an attempt has reported so far."""
 
-    def __init__(self, context: Mapping[str, Any] | None) -> None:
-        self._sizes = {"metrics": {}, "context": _sizes(context or {})}
+    def __init__(self) -> None:
+        self._sizes: dict[str, dict[str, int]] = {part: {} for part in _PARTS}
 
     def add(self, report: Mapping[str, Any]) -> None:
         """Count a report in, unless there is too much of it.
@@ -35,8 +35,8 @@ class Reported:
             total = sum(sizes[part].values())
             if total > MAX_BYTES:
                 msg = (
-                    f"{part} would have {total} bytes as JSON; a run's have at most {MAX_BYTES},"
-                    " whatever is reported: keep what is large in a store, and report its address"
+                    f"{part} would have {total} bytes as JSON; an attempt reports at most"
+                    f" {MAX_BYTES} in all: keep what is large in a store, and report its address"
                 )
                 raise ValueError(msg)
         self._sizes = sizes

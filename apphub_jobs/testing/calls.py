@@ -106,7 +106,7 @@ def _context(
         logger=logging.getLogger("job"),
         cancelled=threading.Event(),
         deadline=None,
-        send_report=_check(Reported(None)),
+        send_report=_check(Reported()),
     )
 
 

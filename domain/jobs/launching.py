@@ -9,7 +9,6 @@ from uuid import UUID
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, InvalidInputError, Issue
 from domain.jobs.definition import JobDefinition, Spec, concurrency_value, key_issues
-from domain.jobs.reports import context_issues
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Requested, requested
 from domain.json_values import JsonObject, canonical
@@ -71,11 +70,8 @@ def request(
 
     Raises:
         InvalidInputError: the parameters violate the schema, it is not said whose personal data
-            they are, the context is too large, or the wished start is impossible.
+            they are, or the wished start is impossible.
     """
-    issues = context_issues(launch.context)
-    if issues:
-        raise InvalidInputError(issues)
     created_at = cut_to_ms(now)
     return requested(
         run_id, created_at, _requested(definition, launch, requested_by, created_at)

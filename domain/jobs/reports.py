@@ -4,15 +4,15 @@ Each report is merged into all that was reported before and written whole, so th
 does not fit is left out, and the run says so: nobody's outcome is lost for what it reports.
 """
 
-from domain.errors import Issue
 from domain.jobs.run_values import Report
 from domain.json_values import Json, JsonObject, canonical
 
-MAX_BYTES = 262_144
-"""A run's `metrics`, and likewise its `context`, with all reports merged, as JSON."""
+MAX_METRICS_BYTES = 262_144
+"""A run's `metrics` with all reports merged, as JSON."""
 
-MAX_LAUNCH_BYTES = 131_072
-"""The `context` that a launch gives: so much is left for what handlers report."""
+MAX_CONTEXT_BYTES = 1_048_576 + 262_144
+"""A run's `context`, likewise. It begins with what the launch gives, and that may take a whole
+request; so much is left for what handlers report."""
 
 LEFT_OUT = "reportsLeftOut"
 """Where a run's context tells what was left out."""
@@ -23,17 +23,6 @@ NAMED = 10
 NAME_CHARACTERS = 100
 
 
-def context_issues(context: JsonObject | None) -> list[Issue]:
-    """Return what is wrong with the context of a launch."""
-    if context is None or len(canonical(context)) <= MAX_LAUNCH_BYTES:
-        return []
-    message = (
-        f"has more than {MAX_LAUNCH_BYTES} bytes as JSON; keep what is large in a store,"
-        " and give its address"
-    )
-    return [Issue("/context", message, "maxLength")]
-
-
 def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
     """Return what of a report there is room for, with a note of what there is not.
 
@@ -42,8 +31,8 @@ def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
         context: likewise.
         report: what is to be merged into these.
     """
-    no_metrics = _beyond(metrics, report.metrics)
-    no_context = _beyond(context, report.context)
+    no_metrics = _beyond(metrics, report.metrics, MAX_METRICS_BYTES)
+    no_context = _beyond(context, report.context, MAX_CONTEXT_BYTES)
     if not no_metrics and not no_context:
         return report
     names = [f"metrics.{name}" for name in no_metrics]
@@ -56,11 +45,11 @@ def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
     )
 
 
-def _beyond(before: JsonObject, reported: JsonObject) -> list[str]:
+def _beyond(before: JsonObject, reported: JsonObject, most: int) -> list[str]:
     """Return the names of values that there is no room for: the largest of those that grow."""
     if not reported:
         return []
-    room = MAX_BYTES - len(canonical(before))
+    room = most - len(canonical(before))
     if len(canonical(reported)) <= room:
         return []
     growth: dict[str, int] = {}
@@ -93,6 +82,7 @@ def _note(names: list[str]) -> str:
     if more:
         told += f" and {more} more"
     return (
-        f"{told}: a run's metrics and context have at most {MAX_BYTES} bytes each as JSON;"
+        f"{told}: a run has room for {MAX_METRICS_BYTES} bytes of metrics as JSON"
+        f" and {MAX_CONTEXT_BYTES} of context;"
         " keep what is large in a store, and report its address"
     )

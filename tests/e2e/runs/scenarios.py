@@ -252,7 +252,7 @@ SCENARIOS: dict[str, Scenario] = {
         status="failed",
         history=["started", "attempt_failed"],
         reason="error",
-        error="metrics would have 300009 bytes as JSON; a run's have at most 262144",
+        error="metrics would have 300009 bytes as JSON; an attempt reports at most 262144",
         log="report_too_much",
     ),
     "ends with more than a run may hold": Scenario(
@@ -262,8 +262,8 @@ SCENARIOS: dict[str, Scenario] = {
         shown={
             "result": "kept",
             "context": {
-                "reportsLeftOut": "metrics.big: a run's metrics and context have at most 262144"
-                " bytes each as JSON; keep what is large in a store, and report its address"
+                "reportsLeftOut": "metrics.big: a run has room for 262144 bytes of metrics as JSON"
+                " and 1310720 of context; keep what is large in a store, and report its address"
             },
         },
     ),

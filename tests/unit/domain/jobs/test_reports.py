@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidInputError
 from domain.jobs import reports
-from domain.jobs.launching import Launch, request
-from domain.jobs.reports import LEFT_OUT, MAX_BYTES, MAX_LAUNCH_BYTES, fitting
+from domain.jobs.reports import (
+    LEFT_OUT,
+    MAX_CONTEXT_BYTES,
+    MAX_METRICS_BYTES,
+    fitting,
+)
 from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject, canonical
-from tests.unit.domain.jobs.test_launching import defined
-from tests.unit.given import NOON, RUN_ID, WORKER, a_run, at, half
+from tests.unit.given import NOON, WORKER, a_run, at, half
 
 
 def text_of(size: int) -> str:
@@ -23,13 +25,13 @@ def text_of(size: int) -> str:
 
 def test_what_fits_is_kept_as_it_is() -> None:
     report = Report({"rows": 3}, {"step": "two"}, "https://logs")
-    assert fitting({"big": text_of(MAX_BYTES - 100)}, {}, report) is report
+    assert fitting({"big": text_of(MAX_METRICS_BYTES - 100)}, {}, report) is report
 
 
 def test_the_largest_new_values_are_left_out_and_named() -> None:
     report = Report(
-        {"small": 1, "big": text_of(MAX_BYTES), "rows": [2]},
-        {"huge": text_of(MAX_BYTES + 1), "step": "two"},
+        {"small": 1, "big": text_of(MAX_METRICS_BYTES), "rows": [2]},
+        {"huge": text_of(MAX_CONTEXT_BYTES + 1), "step": "two"},
         "https://logs",
     )
     fit = fitting({}, {}, report)
@@ -39,13 +41,13 @@ def test_the_largest_new_values_are_left_out_and_named() -> None:
     assert fit.context == {"step": "two", LEFT_OUT: note}
     assert isinstance(note, str)
     assert note.startswith("metrics.big, context.huge: ")
-    assert str(MAX_BYTES) in note
+    assert str(MAX_METRICS_BYTES) in note
     assert "report its address" in note
 
 
 def test_a_run_that_is_full_takes_only_what_does_not_grow() -> None:
-    full: JsonObject = {"a": text_of(MAX_BYTES), "b": "before"}
-    smaller = text_of(MAX_BYTES - 9)
+    full: JsonObject = {"a": text_of(MAX_METRICS_BYTES), "b": "before"}
+    smaller = text_of(MAX_METRICS_BYTES - 9)
     fit = fitting(full, {}, Report({"a": smaller, "b": "after", "c": 1}))
     assert fit.metrics == {"a": smaller, "b": "after"}
     assert "metrics.c" in str(fit.context[LEFT_OUT])
@@ -62,7 +64,8 @@ def test_however_much_is_reported_the_sum_stays_bounded(
 ) -> None:
     most = 200
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports, "MAX_BYTES", most)
+        patch.setattr(reports, "MAX_METRICS_BYTES", most)
+        patch.setattr(reports, "MAX_CONTEXT_BYTES", most)
         run = a_run(context=before)
         holder = run.start(WORKER, NOON)
         for report in told:
@@ -77,23 +80,8 @@ def test_a_run_that_reports_too_much_keeps_its_result() -> None:
     run = a_run()
     holder = run.start(WORKER, NOON)
     run.collect_events()
-    run.succeed(holder, at(5), {"hours": 5}, Report({"m": text_of(MAX_BYTES)}))
+    run.succeed(holder, at(5), {"hours": 5}, Report({"m": text_of(MAX_METRICS_BYTES)}))
     (event,) = run.pending_events
     assert vars(event)["result"] == {"hours": 5}
     assert vars(event)["metrics"] == {}
     assert LEFT_OUT in vars(event)["context"]
-
-
-def test_a_launch_with_a_context_beyond_its_limit_is_refused() -> None:
-    def ask(size: int) -> object:
-        context: JsonObject = {"k": text_of(size - len('{"k":}'))}
-        launch = Launch(parameters={"day": "monday"}, context=context)
-        return request(defined(), launch, RUN_ID, "anna", NOON)
-
-    ask(MAX_LAUNCH_BYTES)
-    with pytest.raises(InvalidInputError) as refused:
-        ask(MAX_LAUNCH_BYTES + 1)
-    [issue] = refused.value.issues
-    assert (issue.path, issue.keyword) == ("/context", "maxLength")
-    assert str(MAX_LAUNCH_BYTES) in issue.message
-    assert "store" in issue.message
