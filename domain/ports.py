@@ -39,6 +39,9 @@ class Unit:
     Attributes:
         expects: versions that other aggregates must still have, because the decision was made on
             them.
+        heads: places in the log where the last events of some aggregates must still stand, for what
+            was decided on is what they led to: a log that went back may have come to the same
+            version in another way.
         continues: the aggregate whose story this goes on to tell: what is created here shares its
             correlation id.
         personal: those parameters of the requested run, the unit's first event, that are personal
@@ -51,6 +54,7 @@ class Unit:
     events: Sequence[StoredEvent]
     origin: Origin
     expects: Mapping[UUID, int] = field(default_factory=dict)
+    heads: Mapping[UUID, int] = field(default_factory=dict)
     continues: UUID | None = None
     personal: Mapping[str, str | UUID] = field(default_factory=dict)
     aggregate_ids: Sequence[UUID] = field(init=False)

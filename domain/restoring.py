@@ -15,10 +15,14 @@ from domain.clock import from_iso
 A = TypeVar("A", bound=Aggregate)
 
 
+_SEEN_AT = "seen_at"
+
+
 class Standing(TypedDict):
     """What the row of every aggregate says of it: its events, and when the first and last were."""
 
     aggregate_version: ReadOnly[int]
+    position: ReadOnly[int]
     created_at: ReadOnly[str]
     updated_at: ReadOnly[str]
 
@@ -30,4 +34,11 @@ def restored(of: type[A], aggregate_id: str, row: Standing) -> A:
         UUID(aggregate_id), row["aggregate_version"], from_iso(row["created_at"])
     )
     aggregate.modified_on = from_iso(row["updated_at"])
+    vars(aggregate)[_SEEN_AT] = row["position"]
     return aggregate
+
+
+def seen_at(aggregate: Aggregate) -> int | None:
+    """Return where its last event stood when its row was read; None if it came from its events."""
+    position: int | None = vars(aggregate).get(_SEEN_AT)
+    return position

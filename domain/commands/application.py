@@ -17,6 +17,7 @@ from domain.errors import NotFoundError, VersionConflictError
 from domain.jobs.definition import JobDefinition
 from domain.jobs.run import JobRun
 from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Saved, Unit
+from domain.restoring import seen_at
 
 MAX_DECISIONS = 20
 """How often a command decides anew after conflicts. Each conflict means that another command got
@@ -58,10 +59,13 @@ class LogApplication(Recalling):
 
         It is awaitable, unlike the library's.
         """
-        stored = self.stored_events(objs)
+        changed = [one for one in objs if one.pending_events]
+        heads = seen_heads(changed)
+        stored = self.stored_events(changed)
         if not stored:
             return Saved()
-        return await self.log_port.append(Unit(stored, origin))
+        unit = Unit(stored, origin, heads=heads)
+        return await self.log_port.append(unit)
 
     async def decide_and_save(
         self, decide: Callable[[], Awaitable[Sequence[Aggregate]]], origin: Origin
@@ -102,3 +106,13 @@ class LogApplication(Recalling):
         """Return an id whose order is the order of time."""
         now_ms = int(self.clock().timestamp() * 1000)
         return identifiers.uuid7(now_ms, self.random.randbytes(10))
+
+
+def seen_heads(aggregates: Iterable[Aggregate]) -> dict[UUID, int]:
+    """Return where the last events of those stood that come from their rows."""
+    heads: dict[UUID, int] = {}
+    for aggregate in aggregates:
+        position = seen_at(aggregate)
+        if position is not None:
+            heads[aggregate.id] = position
+    return heads

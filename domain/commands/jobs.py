@@ -16,7 +16,12 @@ from domain import identifiers
 from domain.catalog.builtin import BUILTIN_SPECS
 from domain.catalog.units import of_its_app, with_catalog
 from domain.clock import Clock
-from domain.commands.application import MAX_DECISIONS, SYSTEM, LogApplication
+from domain.commands.application import (
+    MAX_DECISIONS,
+    SYSTEM,
+    LogApplication,
+    seen_heads,
+)
 from domain.errors import ConflictError, InvalidInputError, VersionConflictError
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.launching import Launch, new_run, relaunch, repeated_personal, request
@@ -162,7 +167,11 @@ class Jobs(LogApplication):
         personal = subjects_of(definition.spec.personal, event.parameters)
         stored = [self.mapper.to_stored_event(event)]
         unit = Unit(
-            stored, origin, {definition.id: definition.version}, personal=personal
+            stored,
+            origin,
+            {definition.id: definition.version},
+            heads=seen_heads([definition]),
+            personal=personal,
         )
         saved = await self.log_port.append(unit)
         return Launched(run_id, saved.rows[run_id])

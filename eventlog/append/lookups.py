@@ -51,6 +51,7 @@ class HeadRow(TypedDict):
 
     originator_id: ReadOnly[str]
     originator_version: ReadOnly[int]
+    position: ReadOnly[int]
     correlation_id: ReadOnly[str | None]
 
 
@@ -95,6 +96,7 @@ class Finder:
         for unit in units:
             ids |= dict.fromkeys(unit.aggregate_ids)
             ids |= dict.fromkeys(unit.expects)
+            ids |= dict.fromkeys(unit.heads)
             if unit.continues is not None:
                 ids[unit.continues] = None
             events += unit.events
@@ -148,7 +150,7 @@ class Finder:
         """
         found = self.found
         for row in as_rows(HeadRow, self._heads.rows):
-            head = Head(row["originator_version"])
+            head = Head(row["originator_version"], row["position"])
             if row["correlation_id"] is not None:
                 head.correlation_id = UUID(row["correlation_id"])
             aggregate_id = UUID(row["originator_id"])
@@ -179,7 +181,7 @@ class Finder:
             self._mended = None
         for aggregate_id in self._kept:
             head = found.heads[aggregate_id]
-            kept = self._running.row(aggregate_id, head.version)
+            kept = self._running.row(aggregate_id, head.version, head.position)
             if kept is None:
                 self._has_outdated = True
             else:
@@ -200,7 +202,7 @@ class Finder:
         self.take()
         found = found_states(kind, asked.rows)
         for aggregate_id, one in found.items():
-            head = Head(one.state.version, one.correlation_id)
+            head = Head(one.state.version, one.position, one.correlation_id)
             self.found.heads[aggregate_id] = head
             self._read.add(aggregate_id)
             if one.row is not None:

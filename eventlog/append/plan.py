@@ -35,6 +35,7 @@ class Head:
     """Where an aggregate's history ends: 0 where there is none."""
 
     version: int = 0
+    position: int = 0
     correlation_id: UUID | None = None
 
 
@@ -97,6 +98,11 @@ class Plan:
                 raise VersionConflictError(
                     f"{aggregate_id} no longer has version {version}"
                 )
+        for aggregate_id, position in unit.heads.items():
+            if heads[aggregate_id].position != position:
+                raise VersionConflictError(
+                    f"the last event of {aggregate_id} no longer stands at {position}"
+                )
         own = {aggregate_id: heads[aggregate_id] for aggregate_id in unit.aggregate_ids}
         keys = [key_of(event) for event in unit.events]
         versions = _following(keys, own)
@@ -113,6 +119,7 @@ class Plan:
             why = _Why(origin.actor, stories[key[0]], causation_id)
             position = self._add(event, key, why)
             positions.append(position)
+            own[key[0]].position = position
         return positions
 
     def statements(self) -> list[Statement]:

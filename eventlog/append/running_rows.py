@@ -19,9 +19,10 @@ ended."""
 class RunningRows:
     """Rows of `job_runs` to be decided by and to be folded on, instead of being read again.
 
-    A row says of which version of its run it is, and the version is read under the lock; so none is
-    taken for what it is no more. Rows with personal data are not kept: an erasure changes them
-    without an event of theirs. Nor are rows of which only a part was read.
+    A row says of which version of its run it is, and where the event stands that made it so; both
+    are read under the lock, so none is taken for what it is no more, even if the log went back.
+    Rows with personal data are not kept: an erasure changes them without an event of theirs. Nor
+    are rows of which only a part was read.
     """
 
     def __init__(self) -> None:
@@ -67,10 +68,12 @@ class RunningRows:
             return None
         return row
 
-    def row(self, aggregate_id: UUID, version: int) -> Row | None:
-        """Return the row, if it is of this version."""
+    def row(self, aggregate_id: UUID, version: int, position: int) -> Row | None:
+        """Return the row, if it is of this version, and of the event at this place in the log."""
         row = self._rows.get(aggregate_id)
-        if row is None or row["aggregate_version"] != version:
+        if row is None:
+            return None
+        if (row["aggregate_version"], row["position"]) != (version, position):
             return None
         return row
 

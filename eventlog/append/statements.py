@@ -11,12 +11,13 @@ from eventlog.database.sql import (
 
 HEADS = f"""
     SELECT head.* FROM unnest({_IDS}) AS wanted (id), LATERAL (
-        SELECT originator_id, originator_version, correlation_id
+        SELECT originator_id, originator_version, notification_id AS position, correlation_id
         FROM {EVENTS_TABLE} WHERE originator_id = wanted.id
         ORDER BY originator_version DESC LIMIT 1
     ) AS head
     UNION ALL
-    SELECT id, head_version, head_correlation_id FROM archived_runs WHERE id = ANY({_IDS}::uuid[])
+    SELECT id, head_version, last_position, head_correlation_id FROM archived_runs
+    WHERE id = ANY({_IDS}::uuid[])
 """
 
 

@@ -38,7 +38,8 @@ _LOST_KEYS = """
 """Nothing that somebody has written into a row breaks the statement that reads it with others."""
 
 _ARCHIVED = """
-    UNION ALL SELECT head_version, head_correlation_id FROM archived_runs WHERE id = wanted_id
+    UNION ALL SELECT head_version, last_position, head_correlation_id
+    FROM archived_runs WHERE id = wanted_id
 """
 
 
@@ -49,11 +50,13 @@ class Found:
     Attributes:
         state: for decisions.
         row: as it stands in its table, whatever that is worth; None if it has none.
+        position: of its last event.
         correlation_id: of its last event.
     """
 
     state: State
     row: Row | None
+    position: int
     correlation_id: UUID | None
 
 
@@ -61,8 +64,8 @@ class Found:
 def states_sql(kind: str) -> str:
     """Return the statement that finds these aggregates (`ids`).
 
-    Its columns are the row's, and `wanted_id`, `head_version` and `head_correlation_id`; of runs,
-    also `lost_keys`.
+    Its columns are the row's, and `wanted_id`, `head_version`, `head_position` and
+    `head_correlation_id`; of runs, also `lost_keys`.
     """
     table = BY_SUBJECT[kind]
     columns = table.decided_on
@@ -80,7 +83,8 @@ def states_sql(kind: str) -> str:
                 WHERE {table.key} = wanted_id LIMIT 1
             ) AS row ON true
         ) AS measured CROSS JOIN LATERAL (
-            (SELECT originator_version AS head_version, correlation_id AS head_correlation_id
+            (SELECT originator_version AS head_version, notification_id AS head_position,
+                correlation_id AS head_correlation_id
              FROM {EVENTS_TABLE} WHERE originator_id = wanted_id
              ORDER BY originator_version DESC LIMIT 1)
             {archived}
@@ -105,6 +109,7 @@ def found_states(kind: str, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Fou
         row = dict(columns)
         aggregate_id = UUID(row.pop("wanted_id"))
         version = row.pop("head_version")
+        position = row.pop("head_position")
         correlation_id = row.pop("head_correlation_id")
         lost_keys = row.pop("lost_keys", None)
         if correlation_id is not None:
@@ -113,14 +118,17 @@ def found_states(kind: str, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Fou
         if row[key] is None:
             known = None
         told: Row | None = None
-        if known is not None and _tells(known, version):
+        if known is not None and _tells(known, version, position):
             told = _without_erased(known, lost_keys)
-        found[aggregate_id] = Found(State(version, told), known, correlation_id)
+        found[aggregate_id] = Found(
+            State(version, told), known, position, correlation_id
+        )
     return found
 
 
-def _tells(row: Row, version: int) -> bool:
-    return row["aggregate_version"] == version and is_decisive(row)
+def _tells(row: Row, version: int, position: int) -> bool:
+    ends = (row["aggregate_version"], row["position"])
+    return ends == (version, position) and is_decisive(row)
 
 
 def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:

@@ -7,7 +7,7 @@ from eventsourcing.domain import Aggregate
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import FINAL
 
-_UNSEEN = {"_pending_events"}
+_UNSEEN = {"_pending_events", "seen_at"}
 
 _OF_AN_EXECUTION = {"started_at"}
 

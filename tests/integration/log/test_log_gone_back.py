@@ -164,3 +164,52 @@ async def test_streams_end_with_the_reason_and_begin_anew(
             run_id = launched.json()["data"]["id"]
             anew.until(lambda told: told["type"] == "job.run.pending")
             assert anew.of_run(run_id)
+
+
+KEEP = "CREATE TABLE {0}_before AS SELECT * FROM {0}"
+
+PUT_BACK = "DELETE FROM {0}; INSERT INTO {0} SELECT * FROM {0}_before"
+
+TABLES = ("jobs_events", "job_runs", "job_definitions")
+
+
+def _in_place(url: str, statement: str) -> None:
+    """Do it to each table, as a restore into the same database does: no session is cut off."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        for table in TABLES:
+            connection.execute(statement.format(table).encode())
+
+
+async def test_no_result_is_appended_onto_the_same_version_that_came_about_in_another_way(
+    database_url: str,
+) -> None:
+    async with parts(database_url) as one:
+        slug = await registered(one.jobs)
+        await one.jobs.launch(slug, Launch(), TESTER)
+        await one.worker("one")
+        _in_place(database_url, KEEP)
+        [claim] = await one.executions.claim("one", 1)
+        _in_place(database_url, PUT_BACK)
+        async with parts(database_url) as other:
+            await other.worker("other")
+            [again] = await other.executions.claim("other", 1)
+            assert again.run.version == claim.run.version
+            with pytest.raises(StaleExecutionError):
+                await one.executions.succeed(claim.run.id, claim.holder, None, Report())
+            await other.executions.succeed(again.run.id, again.holder, None, Report())
+
+
+async def test_no_launch_follows_the_same_version_that_came_about_in_another_way(
+    database_url: str,
+) -> None:
+    async with parts(database_url) as one:
+        slug = await registered(one.jobs)
+        _in_place(database_url, KEEP)
+        await one.jobs.revise_job(slug, {"entry_point": "test.gone"}, None, TESTER)
+        await one.jobs.launch(slug, Launch(), TESTER)
+        _in_place(database_url, PUT_BACK)
+        async with parts(database_url) as other:
+            await other.jobs.revise_job(slug, {"entry_point": "test.new"}, None, TESTER)
+            await one.jobs.launch(slug, Launch(), TESTER)
+    assert query(database_url, "SELECT entry_point FROM job_runs") == [("test.new",)]

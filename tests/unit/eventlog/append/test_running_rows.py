@@ -17,6 +17,7 @@ def _row(**changes: object) -> Row:
         "personal": None,
         "parameters": {},
         "aggregate_version": 2,
+        "position": 7,
         STATE: 2,
     }
     return {**row, **changes}
@@ -28,10 +29,11 @@ def _noted(row: Row) -> tuple[RunningRows, UUID]:
     return rows, run_id
 
 
-def test_a_running_run_is_kept_for_its_version_alone() -> None:
+def test_a_running_run_is_kept_for_its_version_at_its_place_alone() -> None:
     rows, run_id = _noted(_row())
-    assert rows.row(run_id, 2) == _row()
-    assert rows.row(run_id, 3) is None
+    assert rows.row(run_id, 2, 7) == _row()
+    assert rows.row(run_id, 3, 9) is None
+    assert rows.row(run_id, 2, 8) is None
 
 
 @pytest.mark.parametrize(
