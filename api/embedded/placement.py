@@ -9,6 +9,7 @@ import pwd
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -93,15 +94,39 @@ def _place_of_roots(user: ServerUser) -> Path:
 def socket_directory(home: Path, user: ServerUser) -> Path:
     """Return a directory for the server's socket, which only its user can enter.
 
-    Its path is short enough for a socket's name.
+    Its path is short enough for a socket's name, and the same at each start: by it processes find
+    the server again.
     """
     directory = home / "run"
     if len(bytes(directory)) > SOCKET_PATH_LIMIT:
-        directory = Path(tempfile.mkdtemp(prefix="apphub-"))
+        directory = _elsewhere(home / "run-elsewhere", user)
     directory.mkdir(mode=0o700, exist_ok=True)
     if user.drop:
         os.chown(directory, user.uid, user.gid)
     return directory
+
+
+def _elsewhere(link: Path, user: ServerUser) -> Path:
+    """Return the directory that a link leads to, or has to lead to from now on."""
+    if link.is_symlink():
+        known = link.readlink()
+        # Whoever clears temporary files away may have taken it.
+        with suppress(FileExistsError):
+            known.mkdir(mode=0o700)
+        if _is_private(known, user):
+            return known
+        link.unlink()
+    made = Path(tempfile.mkdtemp(prefix="apphub-"))
+    link.symlink_to(made)
+    return made
+
+
+def _is_private(directory: Path, user: ServerUser) -> bool:
+    """Return whether this is a directory of ours or the server's user's, closed to others."""
+    about = directory.lstat()
+    is_closed = stat.S_IMODE(about.st_mode) == 0o700  # noqa: PLR2004 - rwx for its owner
+    is_own = about.st_uid in {os.geteuid(), user.uid}
+    return stat.S_ISDIR(about.st_mode) and is_closed and is_own
 
 
 def binaries(user: ServerUser) -> Path:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
-from api.embedded import roles
+from api.embedded import placement, roles
 from api.embedded.cluster import EmbeddedPostgresError
 from api.embedded.placement import passable
 from api.embedded.server import EmbeddedPostgres
@@ -58,7 +59,11 @@ def test_users_share_one_server_and_the_last_stops_it(data_dir: Path) -> None:
     assert not server_pids(data_dir)
 
 
-def test_a_killed_server_is_started_again_with_its_data(data_dir: Path) -> None:
+@pytest.mark.parametrize("limit", [1, placement.SOCKET_PATH_LIMIT])
+def test_a_killed_server_is_started_again_with_its_data_and_address(
+    data_dir: Path, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "SOCKET_PATH_LIMIT", limit)
     user = EmbeddedPostgres(data_dir)
     url = user.start()
     assert _count(url) == 1
@@ -137,10 +142,9 @@ def _postmaster(data_dir: Path) -> int:
 
 def test_secrets_are_readable_by_their_owner_alone(data_dir: Path) -> None:
     user = EmbeddedPostgres(data_dir)
-    user.start()
-    home = (data_dir / "postgres").resolve()
+    socket = Path(str(conninfo_to_dict(user.start())["host"]))
     assert stat.S_IMODE((data_dir / "postgres.password").stat().st_mode) == 0o600
-    assert stat.S_IMODE((home / "run").stat().st_mode) == 0o700
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o700
     user.stop()
 
 
