@@ -3,10 +3,14 @@
 import fcntl
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
+from queue import Queue
 from tempfile import TemporaryDirectory
+from threading import Thread
 from uuid import uuid4
 
 import psycopg
@@ -30,6 +34,7 @@ def server(directory: Path) -> Iterator[str]:
     given = os.environ.get("APPHUB_TEST_DATABASE_URL")
     if given:
         yield given
+        _left().join()
         return
     embedded = EmbeddedPostgres(directory, makes_databases=True)
     try:
@@ -160,10 +165,43 @@ def clone(server_url: str, template_name: str | None) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(_create(name, template_name))
+    try:
+        yield make_conninfo(server_url, dbname=name)
+    finally:
+        _drop_later(server_url, name)
+
+
+_Left = Queue[tuple[str, str]]
+
+
+def _drop_later(server_url: str, name: str) -> None:
+    """Drop a database beside the tests that follow, whoever still uses it.
+
+    The server drops it only once all sessions have heard of it, and one that sends to somebody who
+    reads nothing hears it late: a minute, where tests stall connections.
+    """
+    _left().put((server_url, name))
+
+
+@cache
+def _left() -> _Left:
+    left: _Left = Queue()
+    Thread(target=_drop, args=(left,), name="dropping", daemon=True).start()
+    return left
+
+
+def _drop(left: _Left) -> None:
+    while True:
+        server_url, name = left.get()
         try:
-            yield make_conninfo(server_url, dbname=name)
+            with psycopg.connect(server_url, autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        except psycopg.OperationalError:
+            pass  # The server is gone, and all of its databases with it.
+        except psycopg.Error as error:
+            print(f"database {name} is left: {error}", file=sys.stderr)
         finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            left.task_done()
 
 
 _LOSING = """
