@@ -5,6 +5,7 @@ BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 TEST_WORKERS ?= 2
+SOURCES := api apphub_jobs benchmarks domain eventlog migrations projections runtime tests worker
 MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
@@ -21,6 +22,8 @@ up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 	$(BIN)/apphub-jobs up
 
 test: $(VENV)/.dev ## Run all tests, on a real PostgreSQL and real processes
+	@# They start hundreds of processes, and some environments forbid each of them to keep what it compiles.
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib $(SOURCES)
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
