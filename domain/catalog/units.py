@@ -46,7 +46,10 @@ class Source(Protocol):
         ids: Iterable[UUID],
         locked: Locked | None = None,
     ) -> dict[UUID, A]:
-        """Return those of the aggregates that exist and are of this class."""
+        """Return those of the aggregates that exist and are of this class.
+
+        The last ones are left out where all together are too large to be read at a time.
+        """
 
 
 async def with_catalog(
@@ -136,7 +139,7 @@ async def _ingestions(
     if not followed:
         return []
     ids = {repository_id for _, repository_id in followed}
-    repositories = await source.load(Repository, ids, locked)
+    repositories = await _all(source, Repository, ids, locked)
     _leave_alone(source, followed)
     chained: list[Aggregate] = []
     for run, repository_id in followed:
@@ -221,12 +224,12 @@ async def _builds(
     if not followed:
         return []
     ids = {build_id for _, build_id in followed}
-    builds = await source.load(Build, ids, locked)
+    builds = await _all(source, Build, ids, locked)
     _leave_alone(source, followed)
     repositories: dict[UUID, Repository] = {}
     if any(_tells_of_its_app(run) for run, _ in followed):
         owner_ids = [_owner_id(build) for build in builds.values()]
-        repositories = await source.load(Repository, owner_ids, locked)
+        repositories = await _all(source, Repository, owner_ids, locked)
     for run, build_id in followed:
         build = builds.get(build_id)
         if build is None:
@@ -243,6 +246,24 @@ def _tells_of_its_app(run: JobRun) -> bool:
 
 def _owner_id(build: Build) -> UUID:
     return identifiers.repository_id(build.repository_id)
+
+
+async def _all(
+    source: Source,
+    aggregate_class: type[A],
+    ids: Iterable[UUID],
+    locked: Locked | None,
+) -> dict[UUID, A]:
+    """Return all that exist of the aggregates, however large: what follows must not lag behind."""
+    found: dict[UUID, A] = {}
+    missing = list(dict.fromkeys(ids))
+    while missing:
+        part = await source.load(aggregate_class, missing, locked)
+        if not part:
+            break
+        found |= part
+        missing = [aggregate_id for aggregate_id in missing if aggregate_id not in part]
+    return found
 
 
 async def _one(

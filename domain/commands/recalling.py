@@ -121,8 +121,8 @@ class Recalling(Application[UUID]):
     ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class, in this order.
 
-        Those that cannot be read are quarantined and left out. Under the lock, the last ones are
-        left out where all together are too large.
+        Those that cannot be read are quarantined and left out. So are the last ones where all
+        together are too large to be read at a time.
 
         Raises:
             NotAtHandError: a history must be read first, and the lock is held.

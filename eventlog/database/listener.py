@@ -161,10 +161,10 @@ class Listener:
 def told_by(payload: str) -> Told:
     """Read an announcement: a position, and how many runs it has left pending if any.
 
-    Other versions of the program do not tell how many.
+    Other versions of the program do not tell how many; whoever has moved the clock tells neither.
     """
     if not payload.endswith(PENDING):
         return NOTHING
     numbers = [int(word) for word in payload.split() if word.isdecimal()]
-    position, *counts = numbers
+    position, *counts = numbers or [0]
     return Told(sum(counts) or 1, position)

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import psycopg
 
+from eventlog.database.connection import Database
+
 logger = logging.getLogger(__name__)
 
 MINIMUM_VERSION = 150_000
@@ -14,9 +16,6 @@ MINIMUM_VERSION = 150_000
 ENCODING = "UTF8"
 
 HEARD_WITHIN_S = 2.0
-
-CONNECT_TIMEOUT_S = 5
-"""For an address that does not say otherwise, for one try."""
 
 PAUSE_S = 1.0
 """Between two tries to reach a server that is away."""
@@ -57,9 +56,7 @@ def _reached(url: str, patience_s: float) -> Session:
     told_at = float("-inf")
     while True:
         try:
-            return psycopg.connect(
-                url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
-            )
+            return _session(url)
         except psycopg.OperationalError as error:
             left_s = deadline - monotonic()
             reason = str(error).strip()
@@ -71,6 +68,10 @@ def _reached(url: str, patience_s: float) -> Session:
                     "the database is away, waiting for up to %.0f s: %s", left_s, reason
                 )
             sleep(min(PAUSE_S, left_s))
+
+
+def _session(url: str) -> Session:
+    return psycopg.connect(Database(url).conninfo, autocommit=True)
 
 
 def _check_version(session: Session) -> None:
@@ -114,9 +115,7 @@ def _check_pooler(session: Session, url: str) -> None:
 def _is_listening(session: Session, url: str, channel: str) -> bool:
     """Return whether the session stays the same: only then it hears what others notify."""
     session.execute(f"LISTEN {channel}".encode())
-    with psycopg.connect(
-        url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
-    ) as other:
+    with _session(url) as other:
         other.execute(f"NOTIFY {channel}".encode())
     return any(session.notifies(timeout=HEARD_WITHIN_S, stop_after=1))
 

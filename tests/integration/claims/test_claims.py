@@ -196,3 +196,19 @@ async def test_who_is_dead_and_holds_nothing_is_not_asked_about_again(
     assert len(await part.sweeps.recover([], "observer")) == 1
     assert not await part.heartbeats.any_orphaned()
     assert query(database_url, recovered) == [("idle",), ("w",)]
+
+
+async def test_a_run_of_a_worker_that_nobody_knows_is_recovered_beside_the_dead(
+    database_url: str, part: Parts
+) -> None:
+    slug = await registered(part.jobs, retry_policy={"maxAttempts": 2})
+    await part.worker("w")
+    [run_id] = await _launch(part, slug)
+    await part.executions.claim("w", 1)
+    query(database_url, "DELETE FROM workers RETURNING 1")
+    await part.worker("dead")
+    await part.heartbeats.leave("dead")
+    assert await part.heartbeats.any_orphaned()
+    recovered = await part.sweeps.recover([], "observer")
+    assert [str(found) for found in recovered] == [run_id]
+    assert not await part.heartbeats.any_orphaned()

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from eventlog.database import server
 from eventlog.database.connection import Database
 from tests.support.processes import Process
 from tests.support.wires.proxy import Proxy
@@ -56,6 +57,16 @@ async def test_texts_are_read_as_utf8_whatever_the_address_says(
         connection = await Database(url).connect()
         assert connection.info.encoding == "utf-8"
         await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "holds"), [({}, "5"), ({"connect_timeout": 17}, "17")]
+)
+def test_a_server_is_tried_for_as_long_as_its_address_says(
+    database_url: str, given: dict[str, int], holds: str
+) -> None:
+    with server._reached(make_conninfo(database_url, **given), 0.0) as session:
+        assert session.info.get_parameters()["connect_timeout"] == holds
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,6 +5,9 @@ from uuid import UUID
 
 import pytest
 
+from domain.catalog.app import App
+from domain.catalog.build import Wanted
+from domain.commands.catalog import Catalog
 from domain.jobs.launching import Launch
 from tests.support.logs import TESTER, Parts, query, registered
 
@@ -73,3 +76,32 @@ async def test_the_first_is_read_however_large_it_is(ready: Parts) -> None:
     query(ready.url, grow, f'{{"x": "{secrets.token_hex(1_500_000)}"}}', run_id)
     [claim] = await ready.executions.claim("w", 1)
     assert claim.run.id == run_id
+
+
+GROWN = (
+    "UPDATE repositories SET description = %s WHERE id = %s RETURNING 1",
+    "UPDATE builds SET git_ref = %s WHERE repository_id = %s RETURNING 1",
+)
+
+
+async def test_the_whole_catalog_follows_runs_however_large_apps_and_builds_are(
+    ready: Parts,
+) -> None:
+    await ready.jobs.seed()
+    catalog = Catalog(ready.jobs)
+    for number in range(4):
+        name = f"app-{number}"
+        app = App(
+            id=name, name=name, description="", repo_url="/srv", dockerfile_path="D"
+        )
+        await catalog.add_app(app, TESTER)
+        await catalog.request_build(name, Wanted(), TESTER)
+        for grow in GROWN:
+            query(ready.url, grow, secrets.token_hex(TOO_MANY_BYTES), name)
+    statuses = "SELECT DISTINCT ingest_status, status FROM repositories, builds"
+    assert len(await ready.executions.claim("w", 8)) == 8
+    assert query(ready.url, statuses) == [("processing", "running")]
+    await ready.heartbeats.leave("w")
+    assert len(await ready.sweeps.recover([], "observer")) == 8
+    # A build has one attempt.
+    assert query(ready.url, statuses) == [("pending", "failed")]

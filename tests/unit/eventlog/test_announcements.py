@@ -4,6 +4,7 @@ import pytest
 
 from eventlog.database.connection import Database
 from eventlog.database.listener import NOTHING, Listener, Told, told_by
+from eventlog.database.sql import PENDING
 
 
 @pytest.mark.parametrize(
@@ -12,6 +13,7 @@ from eventlog.database.listener import NOTHING, Listener, Told, told_by
         ("17", NOTHING),
         ("17 3 pending", Told(3, 17)),
         ("17 pending", Told(1, 17)),  # By another version.
+        (PENDING, Told(1, 0)),  # By whoever has moved the clock.
         ("probe 1b4e28ba-2fa1-11d2-883f-0016d3cca427", NOTHING),
         ("", NOTHING),
     ],
