@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from tests.e2e.catalog.apps import SCRATCH, add, built
 from tests.e2e.support import register
 from tests.support.git.repositories import repository
 from tests.support.processes import Process, started
-from worker.handlers.building.builders.own_network import PROGRAM
+from worker.handlers.building.builders.own_network import FAILED, PROGRAM, wrapped
 
 GATEWAY = "10.0.2.2"
 """What leads to the host in such networks, where that is allowed."""
@@ -87,3 +89,38 @@ def test_a_build_that_adds_nothing_succeeds_in_a_network_of_its_own(
         add(client, repository(tmp_path, SCRATCH))
         build = built(client)
     assert build["status"] == "succeeded", build
+
+
+def _run(directory: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command in such a network, for which one has to be root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may make a network")
+    return subprocess.run(
+        wrapped(directory, list(command)),
+        env={**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_where_nothing_leads_out_the_build_fails_at_once_and_says_why(
+    tmp_path: Path,
+) -> None:
+    broken = tmp_path / PROGRAM
+    broken.write_text("#!/bin/sh\necho 'there is no tun device' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    ended = _run(tmp_path, "true")
+    assert ended.returncode == FAILED
+    told = ended.stderr.splitlines()[-1]
+    assert told.startswith(f"error: {PROGRAM} does not lead out")
+    assert told.endswith(": there is no tun device")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_builder_that_is_ended_by_a_signal_is_told_as_that(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    ended = _run(tmp_path, "sh", "-c", f"kill -{number.value} $$")
+    assert (ended.returncode, ended.stderr) == (-number, "")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,18 @@ def test_a_handler_finds_no_secret_of_the_service(
     for process in seen["above"].values():
         said = [process[name] for name in ("environ", "descriptors", "memory")]
         assert {*said, *process["root"]} == {"[PermissionError]"}
+
+
+def test_a_file_that_is_replaced_is_hidden_from_the_next_run(
+    client: httpx.Client, named: dict[str, str]
+) -> None:
+    _reached(client)
+    tokens = Path(named["APPHUB_TOKENS_FILE"])
+    rotated = tokens.with_suffix(".new")
+    shutil.copy(tokens, rotated)
+    rotated.replace(tokens)
+    seen = _reached(client, files=[str(tokens)])
+    assert seen["files"] == {str(tokens): "b''"}
 
 
 def test_a_handlers_own_environment_tells_nothing_of_the_service(

@@ -41,6 +41,35 @@ def can_hide(hidden: Sequence[str]) -> bool:
     return subprocess.run(trial, check=False).returncode == 0  # noqa: S603 - a program of ours
 
 
+class Cover:
+    """What lies over the hidden files in a process that is started after this was made.
+
+    What lies over a directory stays there. A file that is replaced comes out from under it, and
+    what was not there yet was not covered.
+    """
+
+    def __init__(self, hidden: Sequence[str]) -> None:
+        self._seen = {
+            path: _file_at(path)
+            for path in hidden
+            if not os.path.isdir(path)  # noqa: PTH112 - a text is what there is
+        }
+
+    @property
+    def holds(self) -> bool:
+        """Return whether nothing has come out."""
+        return all(_file_at(path) == seen for path, seen in self._seen.items())
+
+
+def _file_at(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    # The time, too: a new file may get the number of one that was removed.
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
 def environment(workdir: Path) -> dict[str, str]:
     """Return the variables of a process that works below this directory."""
     variables = {

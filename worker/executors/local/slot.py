@@ -14,7 +14,12 @@ from typing import Any, Protocol
 import uvloop
 
 from runtime.background_tasks import start_once
-from worker.executors.local.handlers_process import PROGRAM, command_line, environment
+from worker.executors.local.handlers_process import (
+    PROGRAM,
+    Cover,
+    command_line,
+    environment,
+)
 from worker.executors.local.line_reader import LineReader
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.removal import remove
@@ -54,11 +59,13 @@ class Slot:
         process: asyncio.subprocess.Process,
         workdir: Path,
         orphans: Orphans | None,
+        cover: Cover,
     ) -> None:
         self.package = package
         self.process = process
         self.workdir = workdir
         self._orphans = orphans
+        self._cover = cover
         self.listener: Listener | None = None
         self.cpu_s: float | None = None
         self._tasks: asyncio.WriteTransport | None = None
@@ -84,7 +91,8 @@ class Slot:
     @property
     def lives(self) -> bool:
         """Return whether it can take an attempt."""
-        return self._lives and not self.lapsed and self.process.returncode is None
+        is_running = self._lives and not self.lapsed and self.process.returncode is None
+        return is_running and self._cover.holds
 
     @property
     def lapsed(self) -> bool:
@@ -187,9 +195,10 @@ async def start_slot(
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
     tasks, giving = os.pipe()
     receiving, reports = os.pipe()
+    cover = Cover(package.hidden)
     try:
         process = await _spawn(package, workdir, tasks, reports, orphans)
-        slot = Slot(package, process, workdir, orphans)
+        slot = Slot(package, process, workdir, orphans, cover)
     except BaseException:
         os.close(giving)
         os.close(receiving)

@@ -19,6 +19,11 @@ _OPEN = "/proc/self/fd"
 if sys.platform != "linux":
     _OPEN = "/dev/fd"
 
+_IN_SIGHT = b"""\
+error: the service's own files could not be hidden from a process of handlers, which can read them \
+(docs/operations.md, What handlers can reach)
+"""
+
 # Type checkers know the name; importing typing would cost a third of the start.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +43,8 @@ class Child:
         self.output, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            if hidden:
-                hide(hidden)
+            if hidden and not hide(hidden):
+                os.write(2, _IN_SIGHT)
             program = [*command, str(tasks), str(reports)]
             _become(program, writing, tasks, reports)
         for descriptor in (tasks, writing, reports):

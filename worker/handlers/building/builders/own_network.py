@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ NAME_SERVER = "10.0.2.3"
 FAILED = 125
 """This program's exit code where there is no such network."""
 
+# The executor has some of these, too; built-in handlers know nothing of it.
 _CLONE_NEWNS = 0x0002_0000
 _CLONE_NEWNET = 0x4000_0000
 
@@ -30,6 +32,9 @@ _MS_PRIVATE = 0x4_0000
 _PR_SET_PDEATHSIG = 1
 
 _NAMES = "/etc/resolv.conf"
+
+_SAID = "slirp4netns.log"
+"""In the directory, what that program says: the reason where it does not lead out."""
 
 _OPTIONS = ("--configure", "--mtu=65520", "--disable-host-loopback")
 
@@ -47,16 +52,20 @@ def main() -> None:
     led, leading = os.pipe()
     pid = os.fork()
     if pid == 0:
+        # Else it would wait for itself where nothing leads out.
+        os.close(entered)
+        os.close(leading)
         _become(command, directory, entering, led)
     os.close(entering)
     os.close(led)
     if os.read(entered, 1):
-        _lead_out(pid, leading)
+        _lead_out(pid, directory / _SAID, leading)
     os.close(leading)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with suppress(OSError):  # Nobody may say what SIGKILL does.
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.exit(code)
 
@@ -70,7 +79,8 @@ def _become(command: list[str], directory: Path, entering: int, led: int) -> NoR
         if os.read(led, 1):
             _name_servers(directory)
             os.execvp(command[0], command)  # noqa: S606 - a builder that the operator installed
-        message = f"{PROGRAM} does not lead out of the build's own network"
+        said = _told(directory / _SAID)
+        message = f"{PROGRAM} does not lead out of the build's own network{said}"
     except OSError as error:
         message = f"no network of its own for the build: {error}"
     print(f"error: {message}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log
@@ -88,19 +98,29 @@ def _name_servers(directory: Path) -> None:
         _call("mount", bytes(ours), os.fsencode(target), None, _MS_BIND, None)
 
 
-def _lead_out(pid: int, leading: int) -> None:
+def _told(file: Path) -> str:
+    """Return in one line what was said there, if anything was."""
+    with suppress(OSError):
+        lines = file.read_text(errors="replace").splitlines()
+        return "".join(f": {line.strip()}" for line in lines if line.strip())
+    return ""
+
+
+def _lead_out(pid: int, said: Path, leading: int) -> None:
     ready, getting_ready = os.pipe()
     command = [PROGRAM, *_OPTIONS, f"--ready-fd={getting_ready}", str(pid), "tap0"]
-    try:
-        subprocess.Popen(  # noqa: S603 - the operator installed it
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=(getting_ready,),
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads
-        )
-    except OSError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    with said.open("w") as saying:
+        try:
+            subprocess.Popen(  # noqa: S603 - the operator installed it
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=saying,
+                pass_fds=(getting_ready,),
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads
+            )
+        except OSError as error:
+            saying.write(str(error))
     os.close(getting_ready)
     if os.read(ready, 1):
         os.write(leading, b"\n")
