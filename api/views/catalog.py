@@ -68,7 +68,7 @@ class CatalogViews:
     async def listed_apps(
         self, ids: bytes, words: Sequence[str]
     ) -> AsyncIterator[list[JsonObject]]:
-        """Yield these apps part by part, as clients see them in a list.
+        """Yield these apps part by part, none empty, as clients see them in a list.
 
         Args:
             ids: one behind the other, as `search.find` returns them.
@@ -78,12 +78,13 @@ class CatalogViews:
         while at < len(ids):
             wanted = _some(ids, at)
             async with borrowed(self._pool) as connection:
-                rows = await search.part(connection, wanted)
-                shown = await self.apps(connection, rows)
-            for row, app in zip(rows, shown, strict=True):
+                part = await search.part(connection, wanted)
+                shown = await self.apps(connection, part.rows)
+            for row, app in zip(part.rows, shown, strict=True):
                 app["relevance"] = relevance(row, words)
-            yield shown
-            at += len(rows) * search.ID_BYTES
+            if shown:
+                yield shown
+            at += part.passed * search.ID_BYTES
 
     async def app(self, row: RepositoryRow) -> JsonObject:
         """Return one app as clients see it."""

@@ -12,7 +12,7 @@ MAX_METRICS_BYTES = 262_144
 
 MAX_CONTEXT_BYTES = 1_048_576 + 262_144
 """A run's `context`, likewise. It begins with what the launch gives, and that may take a whole
-request; so much is left for what handlers report."""
+request; so much is left for what handlers report. The note of what was left out comes on top."""
 
 LEFT_OUT = "reportsLeftOut"
 """Where a run's context tells what was left out."""
@@ -20,7 +20,11 @@ LEFT_OUT = "reportsLeftOut"
 NAMED = 10
 """Names told of what was left out."""
 
-NAME_CHARACTERS = 100
+NAME_BYTES = 100
+"""Of each, as JSON."""
+
+NOTE_BYTES = 2_048
+"""What the note takes at most, with its name."""
 
 
 def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
@@ -76,7 +80,7 @@ def _without(reported: JsonObject, names: list[str]) -> JsonObject:
 
 
 def _note(names: list[str]) -> str:
-    first = [name[:NAME_CHARACTERS] for name in names[:NAMED]]
+    first = [_cut(name) for name in names[:NAMED]]
     told = ", ".join(first)
     more = len(names) - len(first)
     if more:
@@ -86,3 +90,10 @@ def _note(names: list[str]) -> str:
         f" and {MAX_CONTEXT_BYTES} of context;"
         " keep what is large in a store, and report its address"
     )
+
+
+def _cut(name: str) -> str:
+    text = name[:NAME_BYTES]
+    while len(canonical(text)) > NAME_BYTES:
+        text = text[:-1]
+    return text

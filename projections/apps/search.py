@@ -5,6 +5,7 @@ one may hold four megabytes of pictures, and a catalog a million of them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import get_args
 from uuid import UUID
 
@@ -106,15 +107,36 @@ MAX_PART_BYTES = 4_194_304
 
 _PART = """
     SELECT * FROM (
-        SELECT app.*, sum(pg_column_size(preview_tiles)) OVER (ORDER BY place) AS bytes, place
+        SELECT app.*, sum(pg_column_size(preview_tiles)) OVER (ORDER BY place) AS bytes, place,
+            min(place) OVER () AS first
         FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (id, place)
         JOIN repositories AS app ON app.aggregate_id = wanted.id
     ) AS part
-    WHERE place = 1 OR bytes <= %(most)s ORDER BY place
+    WHERE place = first OR bytes <= %(most)s ORDER BY place
 """
 
 
-async def part(connection: Connection, ids: Sequence[UUID]) -> list[RepositoryRow]:
-    """Return the first of these apps in their order: as many as fit, at least one."""
+class _Placed(RepositoryRow):
+    place: ReadOnly[int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some apps that were found.
+
+    Attributes:
+        rows: theirs, in their order, but for those that are there no more.
+        passed: how many of the wanted ids need not be asked for again.
+    """
+
+    rows: Sequence[RepositoryRow]
+    passed: int
+
+
+async def part(connection: Connection, ids: Sequence[UUID]) -> Part:
+    """Return the first of these apps in their order: as many as fit, one if any is there."""
     values = {"ids": list(ids), "most": MAX_PART_BYTES}
-    return await read_rows(connection, RepositoryRow, _PART, values)
+    rows = await read_rows(connection, _Placed, _PART, values)
+    if not rows:
+        return Part(rows, len(ids))
+    return Part(rows, rows[-1]["place"])

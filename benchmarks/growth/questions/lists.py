@@ -150,8 +150,8 @@ def app_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
         found = await search.find(connection, AppFilter(), "updated", 100, 0)
         ids = [UUID(bytes=found[at : at + 16]) for at in range(0, len(found), 16)]
         await facets.facets(connection, AppFilter())
-        rows = await search.part(connection, ids)
-        return await builds.latest(connection, [str(row["id"]) for row in rows])
+        part = await search.part(connection, ids)
+        return await builds.latest(connection, [row["id"] for row in part.rows])
 
     counted = "meta.total counts the app's builds, off an index"
     reader = Reader(pool, LogFiles())

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,12 +10,16 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from api.views.build_logs import BuildLogs
+from api.views.catalog import CatalogViews
 from projections.apps import facets, search
 from projections.apps.filter import AppFilter, Sort, with_text
-from projections.apps.search import STATUSES
+from projections.apps.search import STATUSES, Part
 from projections.apps.suggestions import suggestions
 from tests.support.databases import Filled
 from tests.support.logs import Parts, parts
+from worker.logs.directory import DirectoryLogs
+from worker.logs.run_logs import RunLogs
 
 APPS = 400
 
@@ -72,6 +77,11 @@ async def _fill(url: str) -> None:
                 (random.choice(STATUSES), json.dumps(tags), app["id"]),
             )
         connection.execute("DELETE FROM repositories WHERE id < 'app-0020'")
+
+
+def ids_of(found: bytes) -> list[UUID]:
+    """Return the ids that `search.find` has found."""
+    return [UUID(bytes=found[at : at + 16]) for at in range(0, len(found), 16)]
 
 
 @pytest.fixture
@@ -217,13 +227,33 @@ async def test_what_is_read_at_a_time_is_bounded_by_its_pictures(
             "UPDATE repositories SET preview_tiles = %s", (json.dumps(tiles),)
         )
         found = await search.find(connection, AppFilter(), "name", 30, 0)
-        ids = [UUID(bytes=found[at : at + 16]) for at in range(0, len(found), 16)]
-        whole = await search.part(connection, ids)
+        ids = ids_of(found)
+        whole = (await search.part(connection, ids)).rows
         assert [UUID(row["aggregate_id"]) for row in whole] == ids
         size = len(json.dumps(tiles)) * 5
         monkeypatch.setattr(search, "MAX_PART_BYTES", size)
-        some = await search.part(connection, ids)
+        some = (await search.part(connection, ids)).rows
         assert 3 <= len(some) <= 6
         assert some == whole[: len(some)]
         monkeypatch.setattr(search, "MAX_PART_BYTES", 1)
-        assert await search.part(connection, ids) == whole[:1]
+        assert await search.part(connection, ids) == Part(whole[:1], 1)
+
+
+async def test_an_app_that_is_gone_meanwhile_is_passed_over_and_no_other_shown_twice(
+    catalog: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with catalog.pool.connection() as connection:
+        found = await search.find(connection, AppFilter(), "name", 3, 0)
+        shown = [
+            row["id"] for row in (await search.part(connection, ids_of(found))).rows
+        ]
+    gone = uuid4().bytes
+    wanted = gone + found[:16] + gone + found[16:] + gone
+    views = CatalogViews(catalog.pool, BuildLogs(RunLogs(DirectoryLogs(tmp_path))))
+    for most in (1, search.MAX_PART_BYTES):
+        monkeypatch.setattr(search, "MAX_PART_BYTES", most)
+        told: list[Any] = []
+        async for part in views.listed_apps(wanted, ()):
+            assert part
+            told += [app["id"] for app in part]
+        assert told == shown

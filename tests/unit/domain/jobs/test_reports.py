@@ -11,6 +11,8 @@ from domain.jobs.reports import (
     LEFT_OUT,
     MAX_CONTEXT_BYTES,
     MAX_METRICS_BYTES,
+    NAMED,
+    NOTE_BYTES,
     fitting,
 )
 from domain.jobs.run_values import Failure, Report
@@ -51,6 +53,17 @@ def test_a_run_that_is_full_takes_only_what_does_not_grow() -> None:
     fit = fitting(full, {}, Report({"a": smaller, "b": "after", "c": 1}))
     assert fit.metrics == {"a": smaller, "b": "after"}
     assert "metrics.c" in str(fit.context[LEFT_OUT])
+
+
+def test_the_note_is_bounded_by_bytes_whatever_it_names() -> None:
+    wide = [str(number) + "\x01☃" * 100 for number in range(NAMED + 1)]
+    full: JsonObject = {"a": text_of(MAX_CONTEXT_BYTES - len('{"a":}'))}
+    reported: JsonObject = dict.fromkeys(wide, "more")
+    fit = fitting({}, full, Report({}, reported))
+    assert fit.context.keys() == {LEFT_OUT}
+    assert f" and {len(wide) - NAMED} more: " in str(fit.context[LEFT_OUT])
+    whole = len(canonical({**full, **fit.context}))
+    assert whole <= MAX_CONTEXT_BYTES + NOTE_BYTES
 
 
 SOME = st.dictionaries(
