@@ -9,6 +9,7 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.jobs.run_values import STATUSES
 from eventlog.database import sql
+from eventlog.database.connection import snapshot
 from eventlog.history.run_changes import moved_since
 from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection, read_rows, read_value
@@ -74,10 +75,7 @@ class RunCounts:
         Args:
             connection: outside of any transaction.
         """
-        async with self._turn, connection.transaction():
-            await connection.execute(
-                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-            )
+        async with self._turn, snapshot(connection):
             kept = self._kept
             await self._move_on(connection, kept)
             await _learn_slugs(connection, kept)

@@ -13,6 +13,7 @@ from typing import cast
 from uuid import UUID
 
 from domain.clock import to_iso
+from eventlog.database.connection import snapshot
 from eventlog.database.pipeline import RoundTrip
 from eventlog.queue import statements
 from eventlog.queue.questions import (
@@ -144,8 +145,7 @@ class Queue:
         """Read the front, and what is planned beyond it, as of one moment."""
         places = frontier.unfinished_places
         trip = RoundTrip(connection)
-        async with connection.transaction():
-            await connection.execute(statements.ONE_SNAPSHOT)
+        async with snapshot(connection):
             present = trip.ask(claims.PRESENT)
             if bypassed:
                 trip.ask(claims.BYPASS, (list(bypassed),))
@@ -213,8 +213,7 @@ class Queue:
         self._frontier.extend(front.places, found, front.limit, now)
 
     async def _load_snapshot(self, connection: Connection) -> Frontier:
-        async with connection.transaction():
-            await connection.execute(statements.ONE_SNAPSHOT)
+        async with snapshot(connection):
             return await self._load(connection)
 
     async def _load(self, connection: Connection) -> Frontier:
@@ -236,10 +235,3 @@ class Queue:
         self._mended = state["mended"]
         self._followed_at = monotonic()
         return frontier
-
-
-async def pick_anew(connection: Connection, now: datetime, slots: int) -> list[UUID]:
-    """Return the due runs to start now, as whoever has never looked before."""
-    async with connection.transaction():
-        await connection.execute(claims.AS_OF, {"now": now})
-        return await Queue().pick(connection, None, now, slots)

@@ -73,7 +73,3 @@ FIRST_PLANNED = """
     ) AS first
 """
 """The first pending runs of some priorities that are not due yet."""
-
-BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-
-ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"

@@ -24,9 +24,6 @@ PRESENT = """
 """The database's present, kept for the rest of the transaction: what is asked in the same breath
 can refer to it."""
 
-AS_OF = "SELECT set_config('apphub.now', %(now)s::timestamptz::text, true)"
-"""The same for another moment than the present."""
-
 FRONT, FRONT_OF_JOB = 12, 8
 """Runs looked at beyond a few for each free slot, of the queue and then of each job."""
 

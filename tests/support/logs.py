@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
@@ -26,6 +27,7 @@ from eventlog.database.connection import Database
 from eventlog.history.reader import Reader
 from eventlog.keys.log_files import LogFiles
 from eventlog.keys.master import MasterKeyFile
+from eventlog.queue.following import Queue
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
 from runtime.supervision import Supervision
@@ -108,6 +110,14 @@ async def registered(jobs: Jobs, slug: str = "job", **spec: Any) -> str:
         slug, Spec(name=slug, type="batch", entry_point="test.noop", **spec), 1, TESTER
     )
     return slug
+
+
+async def pick_anew(connection: Connection, now: datetime, slots: int) -> list[UUID]:
+    """Return the due runs to start at this moment, as whoever has never looked before."""
+    async with connection.transaction():
+        as_of = "SELECT set_config('apphub.now', %s::timestamptz::text, true)"
+        await connection.execute(as_of, [now])
+        return await Queue().pick(connection, None, now, slots)
 
 
 def query(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from benchmarks.growth.questions.question import Question
-from eventlog.queue.following import pick_anew
 from projections.runs import due
+from tests.support.logs import pick_anew
 
 SPOIL_BACKLOG = """
     WITH jobs AS (

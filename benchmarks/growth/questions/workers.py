@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.growth.questions.question import Question
-from eventlog.queue.following import pick_anew
 from eventlog.workers import heartbeats, orphans
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
 from projections.runs import due
+from tests.support.logs import pick_anew
 
 
 def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:

@@ -8,11 +8,10 @@ from uuid import UUID
 import orjson
 import pytest
 
-from eventlog.queue.following import pick_anew
 from projections.rows import Connection, read_value
 from projections.runs import claims
 from projections.runs.due import next_due
-from tests.support.logs import Parts, parts, registered
+from tests.support.logs import Parts, parts, pick_anew, registered
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
