@@ -67,17 +67,19 @@ def export_rows(url: str, lines: Path) -> None:
 
 def measure_verify(url: str) -> tuple[float, float]:
     """Verify the table; return the events a second, in the fold alone and in all."""
-    folded = 0.0
+    folded_s = 0.0
+    last = started = perf_counter()
 
     def progress(what: str, done: int, total: int) -> None:
-        nonlocal folded
-        if what.endswith("comparing") and not done:
-            folded = perf_counter() - started
-        del total
+        nonlocal folded_s, last
+        now = perf_counter()
+        if what.endswith("folding"):
+            folded_s += now - last
+        last = now
+        del done, total
 
-    started = perf_counter()
     [checked] = _run(verify(Database(url), [TABLE], print, progress))
-    return checked.events / folded, checked.events / (perf_counter() - started)
+    return checked.events / folded_s, checked.events / (perf_counter() - started)
 
 
 def measure_histories(url: str) -> float:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
@@ -56,6 +57,19 @@ class Difference:
         return shown
 
 
+@dataclass(frozen=True)
+class KeyRange:
+    """Aggregates whose ids are at least the first and, unless that is None, below the next."""
+
+    first: UUID
+    next: UUID | None
+
+    @property
+    def values(self) -> dict[str, UUID | None]:
+        """The parameters of the statements of `staging`."""
+        return {"first": self.first, "next": self.next}
+
+
 class DifferenceRow(TypedDict):
     """A row of `staging.differences_sql`: columns as text, as they must be and as they are."""
 
@@ -67,11 +81,11 @@ class DifferenceRow(TypedDict):
 
 
 async def differences(
-    connection: Connection, archive: Path | None, table: Table
+    connection: Connection, archive: Path | None, table: Table, within: KeyRange
 ) -> AsyncIterator[Difference]:
     """Yield what differs between the expected rows, which are staged, and the table's."""
     async with connection.cursor("differences") as cursor:
-        await cursor.execute(staging.differences_sql(table).encode())
+        await cursor.execute(staging.differences_sql(table).encode(), within.values)
         while fetched := await cursor.fetchmany(DIFFERENCES_CHUNK):
             chunk = as_rows(DifferenceRow, fetched)
             keys = [row["key"] for row in chunk]

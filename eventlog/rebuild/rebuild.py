@@ -1,6 +1,6 @@
 """Makes a table equal to the log while the service works.
 
-The table is compared with its log in one snapshot, the rows that differ are mended in place in
+The table is compared with its log, range by range; the rows that differ are mended in place in
 small batches, and then it is verified. Nothing is appended or announced, no table is locked,
 renamed or swapped. A rebuild may end at any moment, in any way: the rows mended so far stay mended,
 its temporary tables and its lock go with its session, and the next one begins anew.
@@ -8,7 +8,7 @@ its temporary tables and its lock go with its session, and the next one begins a
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from typing_extensions import ReadOnly, TypedDict
@@ -20,8 +20,10 @@ from eventlog.database.operators import Progress, operator_session, took_lock
 from eventlog.history.checkpoints import forget_checkpoints
 from eventlog.rebuild import staging, statements
 from eventlog.rebuild.differences import Difference
+from eventlog.rebuild.moments import moments
+from eventlog.rebuild.ranges import Range, Staged, ranges
 from eventlog.rebuild.repair import Mender
-from eventlog.rebuild.verify import Checked, snapshot, stage, verify
+from eventlog.rebuild.verify import Checked, verify
 from eventlog.rebuild.versions import (
     forget_version,
     has_version,
@@ -169,31 +171,29 @@ async def _compare(
     database: Database, session: Connection, table: Table, progress: Progress
 ) -> Checked:
     """Note in the session which rows differ."""
-    async with (
-        operator_session(database) as log,
-        snapshot(database, log, session, [table]) as moment,
-    ):
-        staged = await stage(moment, table, progress)
-        rows = staged.rows
-        progress(f"{table.name}: comparing", 0, rows)
-        cursor = await session.execute(staging.note_differing_sql(table))
-        # What cannot be read stays as whoever could read it has left it.
-        left_out = staged.unreadable_keys
-        leaving = await session.execute(
-            f"DELETE FROM {staging.differing(table)} WHERE {table.key} = ANY(%s::uuid[])",
-            (list(left_out),),
-        )
-        differing = cursor.rowcount - leaving.rowcount
-        progress(f"{table.name}: comparing", rows, rows)
-        checked = Checked(
-            table.name,
-            moment.position,
-            staged.events,
-            rows,
-            differing,
-            len(left_out),
-        )
+    total = Staged()
+    differing = 0
+    async with moments(database, [table], session) as seen:
+        async with aclosing(ranges(seen, table, progress)) as parts:
+            async for part in parts:
+                total.add(part.staged)
+                differing += await _note_differing(session, table, part)
+                progress(f"{table.name}: comparing", total.rows, total.rows)
+        position = seen.position
     await session.execute(
         f"DROP TABLE {staging.expected(table)}; ANALYZE {staging.differing(table)}"
     )
-    return checked
+    left_out = len(total.unreadable)
+    return Checked(table.name, position, total.events, total.rows, differing, left_out)
+
+
+async def _note_differing(session: Connection, table: Table, part: Range) -> int:
+    """Note what differs in a range; return how many rows do."""
+    noting = staging.note_differing_sql(table)
+    cursor = await session.execute(noting, part.keys.values)
+    # What cannot be read stays as whoever could read it has left it.
+    leaving = await session.execute(
+        f"DELETE FROM {staging.differing(table)} WHERE {table.key} = ANY(%s::uuid[])",
+        (list(part.staged.unreadable_keys),),
+    )
+    return cursor.rowcount - leaving.rowcount

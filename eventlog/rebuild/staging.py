@@ -91,7 +91,7 @@ _WRITE_FIELD: dict[str, Callable[[object], str]] = {
 
 
 def note_differing_sql(table: Table) -> str:
-    """Return the statement that fills `differing`."""
+    """Return the statement that adds to `differing` what differs in a range."""
     key = table.key
     values = {name: f"wanted.{name}" for name in table.columns}
     values[key] = f"coalesce(wanted.{key}, held.{key})"
@@ -105,7 +105,7 @@ def note_differing_sql(table: Table) -> str:
 
 
 def differences_sql(table: Table) -> str:
-    """Return the query for what differs.
+    """Return the query for what differs in a range of keys, from `first` to before `next`.
 
     Its columns are `key`, `missing`, `extra`, and `wanted` and `held`: all columns as text.
     """
@@ -140,7 +140,10 @@ def _mismatch(table: Table) -> str:
     key = table.key
     return f"""
         FROM {expected(table)} AS wanted
-        FULL JOIN {table.name} AS held ON wanted.{key} = held.{key}
+        FULL JOIN (
+            SELECT * FROM {table.name}
+            WHERE {key} >= %(first)s::uuid AND (%(next)s::uuid IS NULL OR {key} < %(next)s::uuid)
+        ) AS held ON wanted.{key} = held.{key}
         WHERE ROW({wanted})::record *<> ROW({held})::record AND ({differs})
     """
 

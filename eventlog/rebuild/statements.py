@@ -19,15 +19,29 @@ COUNT_ARCHIVED = "SELECT coalesce(sum(events), 0)::bigint FROM log_archives"
 COPY_UNARCHIVED = f"COPY unarchived ({_FOLDED}) FROM STDIN"
 
 
-FOLD_ALL = f"""
-    SELECT {_FOLDED} FROM (
-        SELECT {_FOLDED} FROM {EVENTS_TABLE} UNION ALL SELECT {_FOLDED} FROM unarchived
-    ) AS event
-    WHERE topic ^@ %(prefix)s ORDER BY originator_id, originator_version
+ORDER_UNARCHIVED = """
+    CREATE INDEX IF NOT EXISTS unarchived_order ON unarchived (originator_id, originator_version);
+    ANALYZE unarchived
 """
+
+
+def _fold_all(condition: str) -> str:
+    return f"""
+        SELECT {_FOLDED} FROM (
+            SELECT {_FOLDED} FROM {EVENTS_TABLE} UNION ALL SELECT {_FOLDED} FROM unarchived
+        ) AS event
+        WHERE topic ^@ %(prefix)s {condition} ORDER BY originator_id, originator_version
+    """
+
+
+FOLD_ALL = _fold_all("")
 """The union stands in a subquery, so that the log can be read in the order of its primary key and
 the archives merged in. A union at the top is always sorted: on the disk, and before the first event
 comes out."""
+
+
+FOLD_FROM = _fold_all("AND originator_id >= %(first)s::uuid")
+"""The same from an aggregate on; whoever reads it stops somewhere."""
 
 
 FOLD_SOME = f"""

@@ -12,7 +12,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_values import Report
 from eventlog.history.as_of import opened
 from eventlog.personal import statements as personal_statements
-from eventlog.rebuild import snapshot_keys
+from eventlog.rebuild import moments
 from tests.support.logs import TESTER, Parts, query
 from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SECRETS, places_of
 from tests.support.sample_logs.shops import Shop
@@ -215,7 +215,7 @@ async def test_an_erasure_finds_its_rows_by_the_index(shop: Shop, part: Parts) -
 async def test_more_keys_than_fit_at_once_are_read_one_by_one(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot_keys, "MAX_AT_ONCE", 2)
+    monkeypatch.setattr(moments, "MAX_AT_ONCE", 2)
 
     async with shop.parts() as part:
         for number in range(6):
