@@ -1,6 +1,7 @@
 """What those who wait for the writer are told, and how long they may have to wait."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -26,13 +27,20 @@ class Patience:
 
     Attributes:
         write_s: before a request is told that nothing was written.
+        locked_s: the same where somebody keeps a table locked. Counted from when it was asked.
         settle_s: for the fate of a commit without an answer. A session that was cut off may hold
             the lock for `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to
             recover.
     """
 
     write_s: float = 5.0
+    locked_s: float = 0.4
     settle_s: float = 20.0
+
+    def locked_until(self, requests: Iterable[Request]) -> float:
+        """Return until when these may wait for a table that is locked, by the monotonic clock."""
+        first = min(request.asked_at for request in requests)
+        return first + self.locked_s
 
 
 class CommitFailedError(LogUnavailableError):

@@ -43,6 +43,7 @@ class Request:
         claimant: who claims runs, if that is what is decided.
         breaks: how often the log had turned out to be another one when this was asked for.
         outcome: filled by the batch: what was saved, or why this unit alone was refused.
+        asked_at: when, by the monotonic clock.
         size: of the events that were ready when it was made, in bytes.
     """
 
@@ -51,6 +52,7 @@ class Request:
     claimant: Claimant | None = None
     breaks: int = 0
     outcome: Saved | VersionConflictError | None = None
+    asked_at: float = field(default_factory=monotonic)
     size: int = field(init=False)
 
     def __post_init__(self) -> None:

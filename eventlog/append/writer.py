@@ -247,6 +247,10 @@ class Writer:
                     await self._disconnect()
                     if committing and await self._settled(requests):
                         return
+                if isinstance(error, psycopg.errors.LockNotAvailable):
+                    # It is none of the requests that cannot be committed.
+                    committing = False
+                    deadline = min(deadline, self._patience.locked_until(requests))
                 await pause_or_give_up(deadline, error, committing=committing)
             else:
                 return

@@ -15,9 +15,14 @@ BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 _CLOCK_S = "extract(epoch FROM clock_timestamp())::float8"
 
+TABLE_WAIT_MS = 200
+"""Longest wait for a table or row while the append lock is held: everybody else waits as well. What
+locks a table for longer (`VACUUM FULL`, a migration) makes appends unavailable, not slow."""
+
 LOCK = f"""
     SELECT {_CLOCK_S} AS asked_s, pg_advisory_xact_lock({APPEND_LOCK}), {_CLOCK_S} AS got_s,
-        set_config('enable_seqscan', 'off', true)
+        set_config('enable_seqscan', 'off', true),
+        set_config('lock_timeout', '{TABLE_WAIT_MS}ms', true)
 """
 """Tells when the lock was asked for and when it was had: what is selected is evaluated in order.
 

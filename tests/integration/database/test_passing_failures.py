@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -12,7 +12,10 @@ import pytest
 from domain.errors import LogUnavailableError
 from domain.jobs.launching import Launch
 from domain.ports import Origin
+from eventlog.append import writer as writer_module
 from eventlog.append.answers import Patience
+from eventlog.append.batch import prepare
+from eventlog.append.plan import Statement
 from eventlog.database import connection as connections
 from eventlog.database.connection import Database, borrowed
 from eventlog.database.listener import Listener
@@ -83,9 +86,57 @@ async def test_a_locked_table_is_unavailable_for_as_long_as_it_is_locked(
     assert query(database_url, COUNT) == [(1,)]
 
 
+async def test_what_waits_while_a_table_is_locked_is_refused_together_and_soon(
+    database_url: str, part: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slug = await registered(part.jobs)
+    tries = 0
+
+    async def counted(*given: Any) -> list[Statement]:
+        nonlocal tries
+        tries += 1
+        return await prepare(*given)
+
+    monkeypatch.setattr(writer_module, "prepare", counted)
+    launches = 100
+    async with locked(database_url, "job_runs"):
+        asked = [part.jobs.launch(slug, Launch(), TESTER) for _ in range(launches)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {LogUnavailableError}
+    # Each try holds the append lock for as long as it waits.
+    assert tries < launches / 10
+    await part.jobs.launch(slug, Launch(), TESTER)
+    assert query(database_url, COUNT) == [(1,)]
+
+
 def _execute(url: str, statements: LiteralString) -> None:
     with psycopg.connect(url, autocommit=True) as session:
         session.execute(statements)
+
+
+@pytest.mark.parametrize("state", ["40P01", "40001", "57014"])
+async def test_what_fails_in_passing_is_tried_again_however_long_it_has_waited(
+    database_url: str, state: LiteralString
+) -> None:
+    async with parts(database_url, patience=Patience(locked_s=0.0)) as part:
+        slug = await registered(part.jobs)
+        _execute(
+            database_url,
+            f"""
+            CREATE SEQUENCE appends;
+            CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF nextval('appends') = 1 THEN
+                    RAISE EXCEPTION 'once' USING ERRCODE = '{state}';
+                END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER fail_once BEFORE INSERT ON jobs_events
+                FOR EACH ROW EXECUTE FUNCTION fail_once();
+            """,
+        )
+        await part.jobs.launch(slug, Launch(), TESTER)
+    assert query(database_url, COUNT) == [(1,)]
 
 
 def _fill_disk(url: str, condition: LiteralString) -> None:
