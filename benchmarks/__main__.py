@@ -31,6 +31,7 @@ MEASUREMENTS = {
     "saves": "benchmarks.rows.saves",
     "noop": "benchmarks.rows.noop_runs",
     "starts": "benchmarks.rows.starts",
+    "claims": "benchmarks.rows.claims",
     "stream": "benchmarks.rows.streaming",
     "rebuild": "benchmarks.rows.rebuilding",
 }

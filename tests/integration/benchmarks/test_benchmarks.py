@@ -11,7 +11,15 @@ from benchmarks.harness.processes import python, ready_url, running
 from benchmarks.harness.results import TINY, Bench, Row
 from benchmarks.harness.systems import BODY, PATH
 from benchmarks.harness.table import as_text
-from benchmarks.rows import launches, noop_runs, rebuilding, saves, starts, streaming
+from benchmarks.rows import (
+    claims,
+    launches,
+    noop_runs,
+    rebuilding,
+    saves,
+    starts,
+    streaming,
+)
 from tests.support.logs import query
 
 EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
@@ -19,6 +27,7 @@ EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     saves.measure: ["saves"],
     noop_runs.measure: ["backlog", "noop"],
     starts.measure: ["starts"],
+    claims.measure: ["claims-limited", "claims-retried", "claims-idle-workers"],
     streaming.measure: ["stream", "crowd"],
     rebuilding.measure: ["rebuild", "rebuild-memory"],
 }

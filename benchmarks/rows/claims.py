@@ -1,0 +1,201 @@
+"""What a claim costs where there is much that it has nothing to do with.
+
+    python -m benchmarks.rows.claims [--quick] [--rounds N] [--json FILE]
+
+Claims of four runs, in one process, without executing them: beside nothing; beside 50 000 jobs that
+are limited; and of runs that were retried, each with a long history, among 100 000 of them. Then
+from a launch to its end, with one idle worker and with eight.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from statistics import median
+from time import perf_counter
+
+import psycopg
+import uvloop
+
+from benchmarks.harness.alone import run_alone
+from benchmarks.harness.processes import python, running
+from benchmarks.harness.results import Bench, Reference, Row, in_turns
+from benchmarks.harness.systems import OURS, Site, site
+from domain.jobs.definition import Spec
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Failure, Report
+from tests.support.logs import TESTER, Parts, parts, registered
+from tests.support.sample_logs.big_logs import multiply
+
+SLOTS = 4
+
+LIMITED = 50_000
+
+RETRIED = 100_000
+
+REPORTS = 20
+"""Of each retried run."""
+
+WORKERS = 8
+
+AT_FULL_EFFORT = 333_333
+"""The effort's `runs` at which there is as much of everything as said above."""
+
+LIMITED_JOBS = """
+    INSERT INTO job_definitions SELECT copy.*
+    FROM job_definitions AS job, generate_series(1, %s) AS number,
+    LATERAL jsonb_populate_record(job, jsonb_build_object(
+        'id', gen_random_uuid(), 'slug', 'limited-' || number, 'max_concurrent_runs', 1)) AS copy
+"""
+
+ENDED = "SELECT count(*) FROM job_runs WHERE status = 'succeeded'"
+
+LOOK_EVERY_S = 0.001
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measure all in turns."""
+    figures = in_turns(
+        bench,
+        {
+            "plain": partial(_claim_ms, bench, _nothing),
+            "limited": partial(_claim_ms, bench, _limited_jobs),
+            "retried": partial(_claim_ms, bench, _retried_runs),
+            "one idle worker": partial(_launch_to_end_ms, bench, 1),
+            "idle workers": partial(_launch_to_end_ms, bench, WORKERS),
+        },
+    )
+    titles = {
+        "limited": (f"a claim beside {LIMITED} limited jobs", "plain"),
+        "retried": (f"a claim of {RETRIED} runs of long histories", "plain"),
+        "idle workers": (
+            f"launch to end with {WORKERS} idle workers",
+            "one idle worker",
+        ),
+    }
+    return [
+        Row(
+            name=f"claims-{name.replace(' ', '-')}",
+            title=title,
+            unit="ms",
+            rounds=figures[name],
+            references=[Reference(beside, figures[beside], goal=2.0)],
+            lower_is_better=True,
+        )
+        for name, (title, beside) in titles.items()
+    ]
+
+
+Fill = Callable[[Parts, float], None]
+"""Fills the database with this share of what is said above."""
+
+
+def _nothing(part: Parts, share: float) -> None:
+    del part, share
+
+
+def _limited_jobs(part: Parts, share: float) -> None:
+    with psycopg.connect(part.url, autocommit=True) as connection:
+        connection.execute(LIMITED_JOBS.encode(), (max(1, round(LIMITED * share)),))
+        connection.execute("ANALYZE job_definitions")
+
+
+def _retried_runs(part: Parts, share: float) -> None:
+    with psycopg.connect(part.url, autocommit=True) as connection:
+        row = connection.execute("SELECT id FROM job_runs WHERE attempt = 2").fetchone()
+        assert row is not None
+        multiply(connection, row[0], max(1, round(RETRIED * share)), time_ordered=True)
+
+
+def _claim_ms(bench: Bench, fill: Fill) -> float:
+    with (
+        site(bench, OURS) as own,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return runner.run(_claim(own.url, bench, fill))
+
+
+async def _claim(url: str, bench: Bench, fill: Fill) -> float:
+    claims = _samples(bench)
+    async with parts(url) as part:
+        await registered(part.jobs, retry_policy={"maxAttempts": 2})
+        await part.worker("worker")
+        await _retried_run(part)
+        share = bench.effort.runs / AT_FULL_EFFORT
+        await asyncio.to_thread(fill, part, share)
+        for _ in range((claims + 1) * SLOTS):
+            await part.jobs.launch("job", Launch(), TESTER)
+        took: list[float] = []
+        for _ in range(claims + 1):
+            began = perf_counter()
+            claimed = await part.executions.claim("worker", SLOTS)
+            took.append(perf_counter() - began)
+            assert len(claimed) == SLOTS
+            for one in claimed:
+                await part.executions.succeed(one.run.id, one.holder, None, Report())
+    # The first one looks at everything once.
+    return median(took[1:]) * 1000
+
+
+async def _retried_run(part: Parts) -> None:
+    """Launch a run that has reported much and failed once."""
+    launched = await part.jobs.launch("job", Launch(), TESTER)
+    [claim] = await part.executions.claim("worker", 1)
+    for number in range(REPORTS):
+        report = Report(metrics={"step": number})
+        await part.executions.progress(launched.run_id, claim.holder, report)
+    failure = Failure("once more", retry_after_ms=0)
+    await part.executions.fail(launched.run_id, claim.holder, failure, Report())
+
+
+def _samples(bench: Bench) -> int:
+    return max(3, bench.effort.samples // bench.effort.rounds)
+
+
+def _launch_to_end_ms(bench: Bench, workers: int) -> float:
+    command = python(
+        "api.cli",
+        "worker",
+        "--handlers",
+        "benchmarks.handlers",
+        "--slots",
+        str(SLOTS),
+    )
+    with site(bench, OURS) as own, ExitStack() as stack:
+        for number in range(workers):
+            log = own.directory / f"worker-{number}.log"
+            stack.enter_context(running(command, own.env, log))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_launch_to_end(own, bench, workers))
+
+
+async def _launch_to_end(own: Site, bench: Bench, workers: int) -> float:
+    took: list[float] = []
+    async with parts(own.url) as part:
+        spec = Spec(name="noop", type="batch", entry_point="bench.noop")
+        await part.jobs.register_job("noop", spec, 1, TESTER)
+        async with asyncio.timeout(120):
+            living = 0
+            while living < workers:
+                await asyncio.sleep(0.1)
+                living = len(await part.heartbeats.living())
+        for number in range(_samples(bench) + workers):
+            began = perf_counter()
+            await part.jobs.launch("noop", Launch(), TESTER)
+            await _ended(own.url, number + 1)
+            took.append(perf_counter() - began)
+    # Each worker starts its first process at its first run.
+    return median(took[workers:]) * 1000
+
+
+async def _ended(url: str, runs: int) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as session:
+        while True:
+            cursor = await session.execute(ENDED)
+            if await cursor.fetchone() == (runs,):
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+if __name__ == "__main__":
+    run_alone(measure, __doc__)
