@@ -5,12 +5,13 @@ faults come one by one, and then it must be soon.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from math import inf
 from pathlib import Path
 from statistics import median
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -21,6 +22,7 @@ from tests.chaos.clients import Promises
 from tests.chaos.cluster import Cluster, Member
 from tests.chaos.faults import Faults, restart_postgresql
 from tests.chaos.tally import Tally
+from tests.chaos.waits import Fleet, Life, Shares, Told, Wait
 
 KILLS = 3
 
@@ -28,19 +30,34 @@ RUN_MS = 3_000
 """How long a run goes on that is to be interrupted."""
 
 AFTER_LEASE_S = 3.0
-"""So long after the lease of a worker that was killed its runs must have started again."""
+"""So long after the lease of a worker that was killed its runs must have started again. Not counted
+is the time in which they were due and others had every slot, or all that their job or key allow."""
 
 AFTER_RESTART_S = 3.0
 """So long after PostgreSQL takes connections a launch must have been accepted."""
 
 ENOUGH_S = 60.0
 
-STARTS = """
-    SELECT originator_id::text AS run_id, topic, recorded_at, worker FROM (
-        SELECT originator_id, notification_id, topic, recorded_at,
-               convert_from(state, 'UTF8')::jsonb #>> '{worker_id}' AS worker
-        FROM jobs_events WHERE topic IN ('job_run.started', 'job_run.attempt_lost')
+TOLD = """
+    SELECT extract(epoch FROM recorded_at)::float8 AS at, originator_id::text AS run_id, topic,
+        said ->> 'worker_id' AS worker,
+        extract(epoch FROM (said ->> 'retry_at')::timestamptz)::float8 AS due_at
+    FROM (
+        SELECT *, convert_from(state, 'UTF8')::jsonb AS said FROM jobs_events
+        WHERE topic LIKE 'job_run.%' AND topic <> 'job_run.progressed'
     ) AS told ORDER BY notification_id
+"""
+
+LIVES = """
+    SELECT id AS worker, slots, extract(epoch FROM started_at)::float8 AS since,
+        extract(epoch FROM dead_at)::float8 AS until
+    FROM workers
+"""
+
+SHARES = """
+    SELECT run.id::text AS run_id, run.slug AS job, job.max_concurrent_runs AS at_most,
+        run.concurrency_value AS key
+    FROM job_runs AS run JOIN job_definitions AS job ON job.id = run.job_definition_id
 """
 
 HELD = "SELECT worker_id, count(*) FROM job_runs WHERE status = 'running' GROUP BY 1"
@@ -154,31 +171,44 @@ def tell_recovery(
         name: at for worker in cluster.workers for at, name in worker.kills if name
     }
     amid = {name: at for name, at in killed.items() if name not in alone.killed}
-    _tell_kills(tally, cluster, amid, "amid others")
-    by_itself = {name: killed[name] for name in alone.killed}
-    waits = _tell_kills(tally, cluster, by_itself, "alone")
+    _tell_kills(tally, cluster, _waits(cluster, killed, amid), "amid others")
+    waits = _waits(cluster, killed, alone.killed)
+    _tell_kills(tally, cluster, waits, "alone")
     limit_s = cluster.lease_s + AFTER_LEASE_S
-    late = [f"{wait:.1f} s, at most {limit_s:g} s" for wait in waits if wait > limit_s]
+    late = [
+        f"{wait.spared_s:.1f} s without a reason, at most {limit_s:g} s"
+        for wait in waits
+        if wait.spared_s > limit_s
+    ]
     tally.add("late after a kill", late)
     _tell_restarts(tally, promises, faults.database_back_at, "amid others")
-    waits = _tell_restarts(tally, promises, alone.database_back_at, "alone")
-    late = [f"{wait:.1f} s" for wait in waits if wait > AFTER_RESTART_S]
+    behind = _tell_restarts(tally, promises, alone.database_back_at, "alone")
+    late = [f"{wait_s:.1f} s" for wait_s in behind if wait_s > AFTER_RESTART_S]
     tally.add("late after restart", late)
 
 
 def _tell_kills(
-    tally: Tally, cluster: Cluster, killed: Mapping[str, float], which: str
-) -> list[float]:
-    """Return after how long the runs of killed workers started again."""
-    recovered, started = _waits_after_kills(cluster, killed)
-    for what, waits in (("recovered", recovered), ("started again", started)):
-        if waits:
-            tally.notes.append(
-                f"worker killed, {which} -> its {len(waits)} runs {what}:"
-                f" median {median(waits):.1f} s, longest {max(waits):.1f} s"
-                f" (lease {cluster.lease_s:g} s)"
-            )
-    return started
+    tally: Tally, cluster: Cluster, waits: Sequence[Wait], which: str
+) -> None:
+    """Tell after how long the runs of killed workers started again."""
+    if not waits:
+        return
+    figures = {
+        "recovered": [wait.recovered_s for wait in waits],
+        "started again": [wait.started_s for wait in waits],
+        "of that, due while no slot was free for them": [
+            wait.in_vain_s for wait in waits
+        ],
+        "the rest": [wait.spared_s for wait in waits],
+    }
+    tally.notes.append(
+        f"worker killed, {which} -> its {len(waits)} runs (lease {cluster.lease_s:g} s)"
+    )
+    for what, times_s in figures.items():
+        middle_s, longest_s = median(times_s), max(times_s)
+        tally.notes.append(
+            f"    {what}: median {middle_s:.1f} s, longest {longest_s:.1f} s"
+        )
 
 
 def _tell_restarts(
@@ -197,29 +227,22 @@ def _tell_restarts(
     return waits
 
 
-def _waits_after_kills(
-    cluster: Cluster, killed: Mapping[str, float]
-) -> tuple[list[float], list[float]]:
-    """Return after what time runs of killed workers were recovered, and started again."""
+def _waits(
+    cluster: Cluster, killed: Mapping[str, float], wanted: Collection[str]
+) -> list[Wait]:
+    """Return how long runs of some of the killed workers waited."""
     with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
-        rows = connection.execute(STARTS).fetchall()
-    holder: dict[str, str] = {}
-    lost: dict[str, float] = {}
-    recovered: list[float] = []
-    started: list[float] = []
-    for row in rows:
-        run_id, at = row["run_id"], _seconds(row["recorded_at"])
-        if row["topic"] == "job_run.attempt_lost":
-            died_at = killed.get(holder.get(run_id, ""))
-            if died_at is not None:
-                recovered.append(at - died_at)
-                lost[run_id] = died_at
-            continue
-        holder[run_id] = row["worker"]
-        if run_id in lost:
-            started.append(at - lost.pop(run_id))
-    return recovered, started
+        told = [Told(**row) for row in connection.execute(TOLD)]
+        lives = [_life(row, killed) for row in connection.execute(LIVES)]
+        shares = {
+            row.pop("run_id"): Shares(**row) for row in connection.execute(SHARES)
+        }
+    of_wanted = {name: at for name, at in killed.items() if name in wanted}
+    return Fleet(lives, shares, of_wanted).walk(told)
 
 
-def _seconds(at: datetime) -> float:
-    return at.timestamp()
+def _life(row: Mapping[str, Any], killed: Mapping[str, float]) -> Life:
+    """Return a worker's life; it claims nothing once it is killed, whoever has noticed."""
+    ends = [row["until"], killed.get(row["worker"])]
+    until = min([end for end in ends if end is not None], default=inf)
+    return Life(row["worker"], row["slots"], row["since"], until)

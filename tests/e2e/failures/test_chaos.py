@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.program import chaos
+from tests.chaos.waits import LOST, STARTED, Fleet, Life, Shares, Told, Wait
 
 MINUTES = float(os.environ.get("APPHUB_CHAOS_MINUTES", "0.7"))
 """`make chaos` goes on for longer."""
@@ -21,3 +22,38 @@ def test_nothing_is_lost_or_done_twice_whatever_happens(tmp_path: Path) -> None:
     tally = asyncio.run(chaos(tmp_path / "chaos", seed, MINUTES, kills=0))
     print(tally.show())
     assert tally.is_clean, tally.show()
+
+
+ENDED = "job_run.succeeded"
+
+FREE, LIMITED, KEYED = (
+    Shares("free"),
+    Shares("limited", at_most=1),
+    Shares("k", key="a"),
+)
+
+LIVES = [Life("dead", 1, 0.0, 10.0), Life("alive", 1, 0.0, 99.0)]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "others_worker", "in_vain_s"),
+    [
+        pytest.param(FREE, FREE, None, 0.0, id="nobody else runs"),
+        pytest.param(FREE, FREE, "alive", 3.0, id="the only slot is taken"),
+        pytest.param(FREE, FREE, "dead", 0.0, id="a slot of the dead is taken"),
+        pytest.param(LIMITED, LIMITED, "dead", 3.0, id="the job's limit is reached"),
+        pytest.param(KEYED, KEYED, "dead", 3.0, id="the key is taken"),
+        pytest.param(LIMITED, FREE, "dead", 0.0, id="others are limited by nothing"),
+    ],
+)
+def test_time_without_room_for_a_run_is_told_from_delay(
+    own: Shares, other: Shares, others_worker: str | None, in_vain_s: float
+) -> None:
+    told = [Told(9.0, "run", STARTED, "dead"), Told(16.0, "run", LOST, None, 17.0)]
+    if others_worker is not None:
+        told.append(Told(16.5, "other", STARTED, others_worker))
+        told.append(Told(20.0, "other", ENDED))
+    told.append(Told(21.0, "run", STARTED, "alive"))
+    shares = {"run": own, "other": other}
+    [wait] = Fleet(LIVES, shares, {"dead": 10.0}).walk(told)
+    assert wait == Wait(recovered_s=6.0, started_s=11.0, in_vain_s=in_vain_s)
