@@ -183,7 +183,7 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     offset: Offset = 0,
     cursor: OptionalCursor = None,
 ) -> JsonAnswer:
-    """List a job's runs, newest first."""
+    """List a job's runs, newest first; fewer than `limit` where they are large."""
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
         runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
@@ -201,7 +201,8 @@ async def _page(  # noqa: PLR0913 - what makes a page
 ) -> tuple[list[JsonObject], JsonObject]:
     """Return a page of a job's runs and its `meta`.
 
-    The `meta` tells of cursors only whoever asks with one.
+    The `meta` tells of cursors only whoever asks with one, or is shown fewer runs than asked for
+    because they are large.
     """
     before: int | None = None
     if cursor:
@@ -210,9 +211,11 @@ async def _page(  # noqa: PLR0913 - what makes a page
     wanted = RunFilter(
         definition_id=definition_id, statuses=statuses, before_position=before
     )
-    runs, has_more = await seen.runs(wanted, limit, offset)
+    runs, next_offset = await seen.runs(wanted, limit, offset)
+    has_more = next_offset is not None
+    is_cut = next_offset is not None and next_offset < offset + limit
     meta: JsonObject = {"limit": limit, "offset": offset}
-    if cursor is not None:
+    if cursor is not None or is_cut:
         meta["hasMore"] = has_more
         meta["nextCursor"] = next_cursor(runs, has_more)
     meta |= meta_of(seen)

@@ -95,7 +95,7 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
         ),
     ] = None,
 ) -> JsonAnswer:
-    """List runs of all jobs, newest first."""
+    """List runs of all jobs, newest first; fewer than `limit` where they are large."""
     before: int | None = None
     if cursor is not None:
         before = position_of(cursor)
@@ -108,16 +108,17 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
     async with view(connection, files, as_of) as seen:
         jobs = await jobs_wanted(seen, slugs, runtimes)
         runs: list[RunRow] = []
-        has_more = False
+        next_offset: int | None = None
         if jobs is None or jobs:
             wanted = replace(wanted, definition_ids=jobs or ())
-            runs, has_more = await seen.runs(wanted, limit, offset)
+            runs, next_offset = await seen.runs(wanted, limit, offset)
         items = await with_jobs(seen, runs, quarantine)
+        has_more = next_offset is not None
         meta = {
             "limit": limit,
             "offset": offset,
             "hasMore": has_more,
-            "nextOffset": offset + limit if has_more else None,
+            "nextOffset": next_offset,
             "nextCursor": next_cursor(runs, has_more),
             **meta_of(seen),
         }

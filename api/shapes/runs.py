@@ -76,7 +76,11 @@ class RunWithJob(Shape):
 
 
 class JobRunsMeta(PageMeta):
-    """Where a page of a job's runs lies; asked with a `cursor`, also how to get the next one."""
+    """Where a page of a job's runs lies.
+
+    Asked with a `cursor`, or shorter than its `limit` as its runs are large, also how to get the
+    next one.
+    """
 
     has_more: bool | None = None
     next_cursor: Cursor | None = None

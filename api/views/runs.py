@@ -42,8 +42,8 @@ class View(Protocol):
 
     async def runs(
         self, wanted: RunFilter, limit: int, offset: int
-    ) -> tuple[list[RunRow], bool]:
-        """Return a page of runs, newest first, and whether more follow."""
+    ) -> tuple[list[RunRow], int | None]:
+        """Return a page of runs, newest first, and the offset of the next, None at the end."""
 
     async def with_unreadable_head(self, ids: Collection[UUID]) -> set[UUID]:
         """Return those of the runs whose last event this version of the program cannot read."""
@@ -84,7 +84,7 @@ class Present(View):
     @override
     async def runs(
         self, wanted: RunFilter, limit: int, offset: int
-    ) -> tuple[list[RunRow], bool]:
+    ) -> tuple[list[RunRow], int | None]:
         return await lists.list_runs(self._connection, wanted, limit, offset)
 
     @override

@@ -85,18 +85,18 @@ class Past:
 
     async def runs(
         self, wanted: RunFilter, limit: int, offset: int
-    ) -> tuple[list[RunRow], bool]:
-        """Return a page of runs, newest first, and whether more follow."""
+    ) -> tuple[list[RunRow], int | None]:
+        """Return a page of runs, newest first, and the offset of the next, if there is one."""
         sought = await looked_up(wanted, self._jobs_named_like)
         if sought.finds_nothing:
-            return [], False
+            return [], None
         ids = await self._page(sought, limit, offset)
-        has_more = len(ids) > limit
-        shown = ids[:limit]
+        shown = await lists.first_of_page(self._connection, ids[:limit])
+        next_offset = offset + len(shown) if len(ids) > len(shown) else None
         rows = await rows_by_id(self._connection, job_runs.TABLE, shown)
         were = await self._as_they_were(job_runs.TABLE, rows)
         readable = [run_id for run_id in shown if run_id in were]
-        return [were[run_id] for run_id in readable], has_more
+        return [were[run_id] for run_id in readable], next_offset
 
     async def _page(self, sought: Sought, limit: int, offset: int) -> list[UUID]:
         """Return the ids of a page of runs, and one more where more follow."""

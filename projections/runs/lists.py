@@ -1,10 +1,13 @@
 """Reading `job_runs` for clients: look-ups and lists."""
 
+from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
-from projections.job_runs import RunRow
-from projections.rows import Connection, read_first, read_rows
+from typing_extensions import ReadOnly
+
+from projections.job_runs import COLUMNS, RunRow
+from projections.rows import Connection, read_first, read_ids, read_rows
 from projections.runs.filter import (
     MATCHES,
     RunFilter,
@@ -27,6 +30,9 @@ async def by_id(connection: Connection, run_id: UUID) -> RunRow | None:
     """Return the run, or None."""
     return await read_first(connection, RunRow, BY_ID, {"id": run_id})
 
+
+PAGE_BYTES = 4_194_304
+"""A page whose runs have this many bytes goes no further: one may have some megabytes."""
 
 FAR = 1_000
 """Beyond this offset runs are counted off by an index alone, which is ten times as fast as row by
@@ -77,21 +83,61 @@ def _statuses(runs: RunFilter) -> list[str]:
     return [f"status = %(status_{index})s" for index in indexes]
 
 
+class _RunOfPage(RunRow):
+    """A run, of how many the page would be if all were small, and how large those before are."""
+
+    in_page: ReadOnly[int]
+    bytes_before: ReadOnly[int]
+
+
+def _size_of(column: str) -> str:
+    """Return how large a value is that has no fixed size; only what is compressed is looked at."""
+    return f"""coalesce(CASE WHEN pg_column_compression({column}) IS NULL
+        THEN pg_column_size({column}) ELSE octet_length({column}::text) END, 0)"""
+
+
+_LARGE = ["error_message", *(name for name, kind in COLUMNS.items() if kind == "jsonb")]
+
+_SIZE = " + ".join(map(_size_of, _LARGE))
+
+
+def _within_bytes(page: str, columns: str = "run.*") -> str:
+    """Return the query for the first runs of a page, newest first, up to `PAGE_BYTES`."""
+    return f"""
+        SELECT {columns} FROM (
+            SELECT page.*, count(*) OVER () AS in_page,
+                sum(size) OVER (ORDER BY created_position DESC) - size AS bytes_before
+            FROM (SELECT *, {_SIZE} AS size FROM ({page}) AS page OFFSET 0) AS page
+        ) AS run
+        WHERE bytes_before < {PAGE_BYTES} ORDER BY created_position DESC
+    """
+
+
 async def list_runs(
     connection: Connection, runs: RunFilter, limit: int, offset: int
-) -> tuple[list[RunRow], bool]:
-    """Return a page of runs, newest first, and whether more follow."""
+) -> tuple[list[RunRow], int | None]:
+    """Return a page of runs, newest first, and the offset of the next, None where there is none."""
     sought = await looked_up(runs, partial(jobs_named_like, connection))
     if sought.finds_nothing:
-        return [], False
+        return [], None
     query = await _query(connection, sought, offset)
     values = page_values(sought, limit, offset)
     for index, status in enumerate(sought.runs.statuses):
         values[f"status_{index}"] = status
-    rows = await read_rows(connection, RunRow, query, values)
-    shown = rows[:limit]
-    has_more = len(rows) > limit
-    return shown, has_more
+    rows = await read_rows(connection, _RunOfPage, _within_bytes(query), values)
+    shown: list[RunRow] = [*rows[:limit]]
+    has_more = bool(rows) and rows[0]["in_page"] > len(shown)
+    return shown, offset + len(shown) if has_more else None
+
+
+_THESE = "SELECT * FROM job_runs WHERE id = ANY((SELECT %(ids)s::uuid[])::uuid[])"
+
+
+async def first_of_page(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of the runs, newest first, that are not too large for one page together."""
+    return await read_ids(
+        connection, _within_bytes(_THESE, "run.id"), {"ids": list(ids)}
+    )
 
 
 async def _query(connection: Connection, sought: Sought, offset: int) -> str:

@@ -64,9 +64,9 @@ class World:
 
     def page(
         self, wanted: RunFilter, limit: int, offset: int
-    ) -> tuple[list[Row], bool]:
+    ) -> tuple[list[Row], int | None]:
         runs = self._runs(wanted)[offset:]
-        return runs[:limit], len(runs) > limit
+        return runs[:limit], offset + limit if len(runs) > limit else None
 
     def _runs(self, wanted: RunFilter) -> list[Row]:
         newest_first = sorted(self.rows["job_run"].values(), key=_created, reverse=True)

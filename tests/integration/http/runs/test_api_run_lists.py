@@ -196,8 +196,8 @@ async def listed_directly(shared: SharedApi) -> list[str]:
         wanted = RunFilter(
             definition_id=UUID(str(job["id"])), statuses=["pending", "canceled"]
         )
-        rows, more = await lists.list_runs(connection, wanted, 25, 60)
-        assert more
+        rows, next_offset = await lists.list_runs(connection, wanted, 25, 60)
+        assert next_offset == 85
         return [str(row["id"]) for row in rows]
 
 

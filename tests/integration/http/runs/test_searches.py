@@ -68,17 +68,14 @@ async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -
         offset : offset + limit + 1
     ]
     asked = RunFilter(**wanted)
-    found, more = await lists.list_runs(connection, asked, limit, offset)
-    assert ([run["id"] for run in found], more) == (
-        expected[:limit],
-        len(expected) > limit,
-    ), wanted
+    next_offset = offset + limit if len(expected) > limit else None
+    found, following = await lists.list_runs(connection, asked, limit, offset)
+    assert [run["id"] for run in found] == expected[:limit], wanted
+    assert following == next_offset, wanted
     async with opened(connection, LogFiles(), None) as past:
-        found, more = await past.runs(asked, limit, offset)
-    assert ([run["id"] for run in found], more) == (
-        expected[:limit],
-        len(expected) > limit,
-    ), wanted
+        found, following = await past.runs(asked, limit, offset)
+    assert [run["id"] for run in found] == expected[:limit], wanted
+    assert following == next_offset, wanted
 
 
 @pytest.mark.parametrize(("max_named", "far"), [(1_000, 1_000), (5, 1)])
