@@ -142,9 +142,12 @@ class Locked(Protocol):
         """
 
     async def overdue_run_ids(
-        self, limit: int, bypassed: Sequence[UUID] = ()
+        self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
-        """Return pending runs, but none of these, that never started and no longer may."""
+        """Return pending runs, but none of these, that never started and no longer may.
+
+        They come in the order of their deadlines, after some run's if one is given.
+        """
 
     async def orphaned_run_ids(
         self, limit: int, bypassed: Sequence[UUID] = ()

@@ -14,7 +14,8 @@ from domain.errors import QuarantinedError
 logger = logging.getLogger(__name__)
 
 MOST = 10_000
-"""Aggregates to be remembered. Those beyond are found again when they are met again."""
+"""Aggregates to be remembered. Those beyond are found again when they are met again; whoever meets
+them in an order goes on behind them, and does not begin anew."""
 
 REASON_CHARACTERS = 300
 """Of a reason are kept: it may quote an event, which may have a megabyte."""
@@ -24,10 +25,12 @@ class Quarantine:
     """The aggregates that cannot be read, each with the reason.
 
     Attributes:
+        most: how many are remembered.
         found: how many times one was found, for whoever counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        self.most = most
         self._reasons: OrderedDict[UUID, str] = OrderedDict()
         self.found = 0
 
@@ -48,7 +51,7 @@ class Quarantine:
         self._reasons[aggregate_id] = reason
         self.found += 1
         logger.error("%s is quarantined: it cannot be read: %s", aggregate_id, reason)
-        if len(self._reasons) > MOST:
+        if len(self._reasons) > self.most:
             self._reasons.popitem(last=False)
 
     def check(self, aggregate_ids: Collection[UUID]) -> None:

@@ -52,8 +52,8 @@ class Claims(list[Claim]):
     """Claimed runs, in the order in which they were waiting.
 
     Attributes:
-        is_cut: whether there was room for more, but they are too large to be read in one go: the
-            next claim has them.
+        is_cut: whether there was room for more, but they are too large to be read in one go, or
+            stand behind too many that cannot be read: the next claim has them.
     """
 
     is_cut = False
@@ -75,7 +75,16 @@ class Executions:
             WorkerBuriedError: the worker has been declared dead.
         """
         claim_due = partial(self._claim_due, worker_id, slots)
-        return await self._application.with_all_at_hand(claim_due)
+        quarantine = self._application.quarantine
+        known = quarantine.found
+        try:
+            return await self._application.with_all_at_hand(claim_due)
+        except (NotAtHandError, QuarantinedError):
+            if quarantine.found == known:
+                raise
+        nothing_yet = Claims()
+        nothing_yet.is_cut = True
+        return nothing_yet
 
     async def _claim_due(self, worker_id: str, slots: int) -> Claims:
         claims = Claims()

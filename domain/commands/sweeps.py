@@ -1,6 +1,7 @@
 """`Sweeps`: what becomes of runs that nobody else would end, by time or for want of a worker."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -10,10 +11,38 @@ from domain.catalog.units import with_catalog
 from domain.commands.application import SYSTEM, LogApplication
 from domain.jobs.run import JobRun
 from domain.ports import Locked, Origin
+from domain.quarantine import Quarantine
 
 SWEEP_LIMIT = 500
 """How many runs one recovery or expiry moves at a time, so that no append holds the lock for
 long. There may be fewer, as `Locked.states_of` says: the next one has the others."""
+
+
+ANEW_AFTER = timedelta(minutes=1)
+"""How often overdue runs are looked for from the first on, past those that cannot be read."""
+
+
+class _Overdue:
+    """How far overdue runs have been looked at: past those that cannot be read, however many."""
+
+    def __init__(self, quarantine: Quarantine) -> None:
+        self._quarantine = quarantine
+        self._after: UUID | None = None
+        self._began: datetime | None = None
+        self.looked_at: Sequence[UUID] = ()
+
+    def after(self, now: datetime) -> UUID | None:
+        """Return after which run to go on; None for the first."""
+        if self._began is None or now - self._began > ANEW_AFTER:
+            self._began = now
+            self._after = None
+            self.looked_at = ()
+        for run_id in self.looked_at:
+            if run_id not in self._quarantine:
+                break
+            self._after = run_id
+        self.looked_at = ()
+        return self._after
 
 
 class Sweeps:
@@ -26,6 +55,7 @@ class Sweeps:
     def __init__(self, application: LogApplication) -> None:
         self._application = application
         self.buried = 0
+        self._overdue = _Overdue(application.quarantine)
 
     async def expire_overdue(self) -> int:
         """Expire runs whose start deadline is over; return how many."""
@@ -34,9 +64,11 @@ class Sweeps:
     async def _expire_overdue(self) -> int:
         expired: list[UUID] = []
         bypassed = self._application.quarantine.ids
+        after = self._overdue.after(self._application.clock())
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            overdue = await locked.overdue_run_ids(SWEEP_LIMIT, bypassed)
+            overdue = await locked.overdue_run_ids(SWEEP_LIMIT, bypassed, after)
+            self._overdue.looked_at = overdue
             found = await self._application.load(JobRun, overdue, locked)
             runs = list(found.values())
             for run in runs:

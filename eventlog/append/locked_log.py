@@ -76,9 +76,9 @@ class LockedLog(Locked):
 
     @override
     async def overdue_run_ids(
-        self, limit: int, bypassed: Sequence[UUID] = ()
+        self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
-        return await due.overdue(self._connection, self._now, limit, bypassed)
+        return await due.overdue(self._connection, self._now, limit, bypassed, after)
 
     @override
     async def orphaned_run_ids(

@@ -53,6 +53,7 @@ class Queue:
     def clear(self) -> None:
         """Forget all: the log may be another one."""
         self._frontier = None
+        self._bypassed = set()
 
     @property
     def is_stale(self) -> bool:
@@ -129,15 +130,13 @@ class Queue:
         return found
 
     def _pass_over(self, run_ids: Collection[UUID]) -> None:
+        """Leave these out. What was left out before stays so, also where it is not among them.
+
+        Nobody can remember any number of runs that cannot be read; the frontier moves on past them.
+        """
         self._bypassed = {str(run_id) for run_id in run_ids}
-        frontier = self._frontier
-        if frontier is None:
-            return
-        if frontier.passed_over <= self._bypassed:
-            frontier.pass_over(self._bypassed)
-        else:
-            # What was left out is wanted again.
-            self.clear()
+        if self._frontier is not None:
+            self._frontier.pass_over(self._bypassed)
 
     async def _look_around(
         self, connection: Connection, frontier: Frontier, bypassed: Collection[UUID]

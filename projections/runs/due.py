@@ -76,10 +76,16 @@ async def any_overdue(
 
 
 OVERDUE = f"""
+    WITH passed AS (
+        SELECT coalesce(max(start_deadline_at), '-infinity') AS deadline_at
+        FROM job_runs WHERE id = %(after)s
+    )
     SELECT id FROM job_runs
     WHERE status = 'pending' AND execution = 0 AND start_deadline_at <= %(now)s
+      AND start_deadline_at >= (SELECT deadline_at FROM passed)
+      AND (start_deadline_at > (SELECT deadline_at FROM passed) OR id > %(after)s)
       AND {_NOT_BYPASSED}
-    ORDER BY start_deadline_at LIMIT %(limit)s
+    ORDER BY start_deadline_at, id LIMIT %(limit)s
 """
 
 
@@ -90,10 +96,17 @@ CANCEL_REQUESTED = """
 
 
 async def overdue(
-    connection: Connection, now: datetime, limit: int, bypassed: Sequence[UUID] = ()
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    bypassed: Sequence[UUID] = (),
+    after: UUID | None = None,
 ) -> list[UUID]:
-    """Return pending runs, but none of these, that never started and no longer may."""
-    values = {"now": now, "limit": limit, "bypassed": list(bypassed)}
+    """Return pending runs, but none of these, that never started and no longer may.
+
+    They come in the order of their deadlines, after some run's if one is given.
+    """
+    values = {"now": now, "limit": limit, "bypassed": list(bypassed), "after": after}
     return await read_ids(connection, OVERDUE, values)
 
 

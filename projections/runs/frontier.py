@@ -55,7 +55,8 @@ class Frontier:
         position: of the log, as of which all is so.
         places: by priority, the place before which no pending run is unknown. Of a priority that
             is not there, no run is pending.
-        passed_over: runs that were left out, as somebody asked for it: they are unknown.
+        passed_over: the last runs that were left out, as somebody asked for it. They are unknown,
+            like those that were left out before: it does not matter how many there are.
     """
 
     def __init__(
@@ -183,7 +184,7 @@ class Frontier:
 
     def pass_over(self, run_ids: Collection[str]) -> None:
         """Forget that these runs are pending; they will not be asked for either."""
-        self.passed_over |= frozenset(run_ids)
+        self.passed_over = frozenset(run_ids)
         for run_id in run_ids:
             self._waiting.pop(run_id, None)
 

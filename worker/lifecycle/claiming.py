@@ -62,8 +62,10 @@ class Claiming:
         self._more_due = claims.is_cut or len(claims) == free
         for claim in claims:
             self._attempts.start(claim)
+        if claims.is_cut:
+            return 0.0
         if claims:
-            return 0.0 if claims.is_cut else self._poll_s
+            return self._poll_s
         pause_s = await self._until_due_s()
         if pause_s > 0:
             return pause_s

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain import identifiers
+from domain.commands import recalling, sweeps
 from domain.errors import QuarantinedError
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
@@ -85,6 +86,56 @@ async def test_sweeps_pass_over_runs_that_cannot_be_read(part: Parts) -> None:
         *("failed", "running", "failed"),
         *("expired", "pending", "expired"),
     ]
+
+
+MOST = 6
+"""Runs that are remembered as unreadable, far fewer than there are."""
+
+
+async def unreadable_runs(part: Parts, slug: str, launch: Launch) -> list[UUID]:
+    """Launch more unreadable runs than are remembered, or looked at in one go."""
+    part.jobs.quarantine.most = MOST
+    run_ids = await launched(part, slug, 5 * MOST, launch)
+    for run_id in run_ids:
+        newer.append(part.url, run_id, "job_run.of_a_version_to_come")
+    return run_ids
+
+
+async def test_claims_pass_over_more_unreadable_runs_than_are_remembered(
+    part: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recalling, "MAX_TRIES", 4)
+    slug = await registered(part.jobs)
+    await part.worker("w")
+    unreadable = await unreadable_runs(part, slug, Launch(priority=5))
+    readable = await launched(part, slug, 5, Launch())
+    taken: list[UUID] = []
+    is_cut = True
+    while is_cut:
+        claims = await part.executions.claim("w", 2)
+        taken += [claim.run.id for claim in claims]
+        is_cut = claims.is_cut
+    assert part.jobs.quarantine.found == len(unreadable)
+    assert len(taken) == 2
+    # From now on they cost nothing.
+    for _ in range(3):
+        taken += await claimed(part, 2)
+    assert sorted(taken) == sorted(readable)
+    assert part.jobs.quarantine.found == len(unreadable)
+
+
+async def test_expiry_passes_over_more_unreadable_runs_than_are_remembered(
+    part: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "SWEEP_LIMIT", 4)
+    slug = await registered(part.jobs)
+    unreadable = await unreadable_runs(part, slug, Launch(start_deadline_ms=1))
+    await launched(part, slug, 3, Launch(start_deadline_ms=1))
+    assert await part.sweeps.expire_overdue() == 3
+    assert await part.sweeps.expire_overdue() == 0
+    assert part.jobs.quarantine.found == len(unreadable)
+    await launched(part, slug, 1, Launch(start_deadline_ms=1))
+    assert await part.sweeps.expire_overdue() == 1
 
 
 async def test_a_replay_shows_what_it_cannot_read_and_goes_on(part: Parts) -> None:

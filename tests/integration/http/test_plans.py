@@ -181,7 +181,7 @@ def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(
         )
         connection.execute("VACUUM (ANALYZE) job_runs")
     _check(
-        _plan(filled_url, due.OVERDUE, now="now", limit=20, bypassed=[]),
+        _plan(filled_url, due.OVERDUE, now="now", limit=20, bypassed=[], after=None),
         "job_runs_start_deadline",
     )
     _check(

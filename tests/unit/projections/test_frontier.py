@@ -163,6 +163,15 @@ def test_what_is_passed_over_stays_unknown_whatever_touches_it() -> None:
     assert frontier.passed_over == {"a"}
 
 
+def test_only_the_last_that_were_passed_over_are_remembered() -> None:
+    frontier = Frontier(1)
+    frontier.follow(2, [run("a"), run("b"), run("c")], {})
+    frontier.pass_over(["a"])
+    frontier.pass_over(["b"])
+    assert frontier.passed_over == {"b"}
+    assert due(frontier) == ["c"]
+
+
 def test_where_very_many_are_known_the_last_are_left_to_the_index(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
