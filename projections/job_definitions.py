@@ -89,12 +89,29 @@ async def ids_by_slug(connection: Connection) -> list[UUID]:
     return await read_ids(connection, query)
 
 
+_JSON = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
+
+_SOME_BY_SLUG = f"""
+    SELECT {", ".join(COLUMNS)} FROM (
+        SELECT *, sum(size) OVER (ORDER BY slug COLLATE "C") - size AS before FROM (
+            SELECT *, {" + ".join(f"coalesce(octet_length({name}::text), 0)" for name in _JSON)}
+                AS size
+            FROM job_definitions WHERE id = ANY(%(ids)s)
+        ) AS sized
+    ) AS counted
+    WHERE before < %(most_bytes)s ORDER BY slug COLLATE "C"
+"""
+
+
 async def some_by_slug(
-    connection: Connection, ids: Sequence[UUID]
+    connection: Connection, ids: Sequence[UUID], most_bytes: int
 ) -> list[JobDefinitionRow]:
-    """Return these definitions, ordered bytewise by slug."""
-    query = 'SELECT * FROM job_definitions WHERE id = ANY(%(ids)s) ORDER BY slug COLLATE "C"'
-    return await read_rows(connection, JobDefinitionRow, query, {"ids": list(ids)})
+    """Return the first of these definitions, ordered bytewise by slug.
+
+    None of them begins beyond so many bytes of their JSON.
+    """
+    values = {"ids": list(ids), "most_bytes": most_bytes}
+    return await read_rows(connection, JobDefinitionRow, _SOME_BY_SLUG, values)
 
 
 async def ids_of(connection: Connection, slugs: Sequence[str]) -> list[UUID]:

@@ -32,6 +32,7 @@ from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
 from runtime.metrics import Metrics
 from runtime.supervision import Supervision
+from runtime.turns import Turns
 from worker.logs.run_logs import RunLogs
 
 POOL_SIZE = 16
@@ -43,6 +44,10 @@ _EXPIRED = (
 )
 _BREAKS = "How often the log turned out to be another one, or to have gone back."
 
+TURNS, MOST_WAITING = 2, 64
+"""Parts of lists that are read at a time, and lists that wait for it: what is read takes up to
+twenty times its size in memory."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -52,6 +57,7 @@ class Service:
         supervision: tells how the process's background tasks are.
         metrics: what the process counts of itself.
         queue: what the process knows of the runs that wait.
+        turns: of those who read what may be large.
     """
 
     settings: Settings
@@ -74,6 +80,7 @@ class Service:
     build_logs: BuildLogs
     views: CatalogViews
     audit: Audit
+    turns: Turns
 
 
 @asynccontextmanager
@@ -131,6 +138,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             build_logs=build_logs,
             views=CatalogViews(pool, build_logs),
             audit=Audit(pool, files),
+            turns=Turns(TURNS, MOST_WAITING),
         )
 
 

@@ -24,7 +24,10 @@ from api.http.limits import (
     MAX_HEADERS,
     MAX_MESSAGE_BYTES,
     RESERVED_DESCRIPTORS,
+    TAKE_S,
+    UNSENT_BYTES,
 )
+from api.http.wire import Paused, Unsent
 
 
 class Connections:
@@ -176,6 +179,8 @@ class ServerConfig(uvicorn.Config):
         self.limited = Connections(_most_connections())
         self.large_bodies = LargeBodies(LARGE_BODIES_BYTES)
         self.inlet = Inlet()
+        self.unsent = Unsent(UNSENT_BYTES, TAKE_S)
+        self.paused = Paused()
 
 
 def raise_descriptor_limit() -> None:

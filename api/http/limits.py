@@ -22,6 +22,13 @@ LARGE_BODIES_BYTES = 8_388_608
 """Larger bodies that may be in hand at a time. The others wait: parsed, each may be thirty times as
 big."""
 
+UNSENT_BYTES = 67_108_864
+"""What may wait to be sent to clients that do not take it. Beyond, those that have taken nothing
+for the longest time are cut off."""
+
+TAKE_S = 20.0
+"""A client that takes nothing of its answer for so long is cut off."""
+
 KEEP_ALIVE_S = 5
 """How long a connection waits for its next request."""
 

@@ -5,10 +5,6 @@ from typing import cast
 
 from httptools import HttpParserError
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import (
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
 
 from api.http import limits
 from api.http.connections import (
@@ -21,7 +17,14 @@ from api.http.connections import (
     ServerConfig,
 )
 from api.http.websocket_protocol import WebSocketProtocol
-from api.http.wire import ABORT, PIECE_BYTES, HeadWithBody, Pieces, is_one_request
+from api.http.wire import (
+    ABORT,
+    PIECE_BYTES,
+    HeadWithBody,
+    Pieces,
+    Watched,
+    is_one_request,
+)
 
 
 def server_config(app: ASGIApp, port: int = 0) -> ServerConfig:
@@ -29,17 +32,15 @@ def server_config(app: ASGIApp, port: int = 0) -> ServerConfig:
     return ServerConfig(app, HttpProtocol, WebSocketProtocol, port)
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(Watched):
     """A connection that a response can abort, and on which the answer to a POST is one write.
 
     What a client may cost before its request is with the application is bounded here.
     """
 
     _server: ServerConfig
-    _running: RequestResponseCycle | None = None
     _is_refused = False
     _unread: Pieces
-    _discarded_bytes = 0
     _in_head = False
     _head_bytes = 0
     _head_deadline: Deadline
@@ -54,6 +55,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Take the connection, if need be instead of one that only waits."""
         super().connection_made(transport)
         self._server = cast("ServerConfig", self.config)
+        self.unsent = self._server.unsent
+        self.paused = self._server.paused
         self._unread = Pieces()
         self._head_deadline = Deadline(self.loop, limits.HEAD_S, self._head_is_late)
         self._body_deadline = Deadline(self.loop, limits.BODY_S, self._body_is_late)
@@ -70,15 +73,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._server.limited.is_busy(self)
         self._release_room()
         self._cancel_timers()
-        self._tell_running()
+        self.tell_running()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse piece by piece, so that no piece costs much before it is found to be too much."""
         if self._is_refused:
-            self._discard(len(data))
+            self.discard(len(data))
             return
-        if self._running is None and is_one_request(data) and not self._unread:
+        if self._reads_on() and is_one_request(data) and not self._unread:
             self._take(data)
         else:
             self._take_pieces(data)
@@ -89,14 +92,16 @@ class HttpProtocol(HttpToolsProtocol):
         while self._unread and self._reads_on():
             self._take(self._next_piece())
         if self._unread and not self.transport.is_closing():
-            self.transport.pause_reading()
+            self.paused.add(self.transport)
 
     def _reads_on(self) -> bool:
-        """Return whether to take more now; one request at most waits behind another."""
+        """Return whether to take more now: no request is read before the last one's answer left."""
         if self._is_refused or self.transport.is_closing() or self._is_upgraded():
             self._unread.clear()
             return False
-        return not (self.pipeline or self._waits_for_room())
+        if self._in_body:
+            return not self._waits_for_room()
+        return self.running is None and not self.flow.write_paused
 
     def _is_upgraded(self) -> bool:
         return self.transport.get_protocol() is not self
@@ -118,7 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._in_head and len(self.headers) > limits.MAX_HEADERS:
             self._refuse(HEAD_TOO_LARGE)
-        elif self._in_body and self._large_body is None and self._running is self.cycle:
+        elif self._in_body and self._large_body is None and self.running is self.cycle:
             self._ask_for_room()
 
     def _watch(self) -> None:
@@ -127,7 +132,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._in_body:
             self._wait_for_body()
-        elif self._in_head or self._running is None:
+        elif self._in_head or self.running is None:
             self._head_deadline.start()
 
     def _wait_for_body(self) -> None:
@@ -154,11 +159,12 @@ class HttpProtocol(HttpToolsProtocol):
     def _read_on(self) -> None:
         """Take what had to wait."""
         if self._unread and not self.transport.is_closing():
+            self.paused.discard(self.transport)
             self.transport.resume_reading()
             self.loop.call_soon(self.data_received, b"")
 
     def _head_is_late(self) -> None:
-        if self._running is not None:
+        if self.running is not None:
             self._head_deadline.start()  # The next head may have to wait for this answer.
         elif self._in_head:
             self._refuse(LATE)
@@ -172,6 +178,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._wait_for_body()
         else:
             self._refuse(LATE)
+
+    def resume_writing(self) -> None:
+        """Go on reading."""
+        super().resume_writing()
+        self._read_on()
 
     def on_message_begin(self) -> None:
         """Tell the request how a response aborts."""
@@ -189,8 +200,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is before:
             return
-        if self._running is None:
-            self._running = self.cycle
+        if self.running is None:
+            self.running = self.cycle
         if self.scope["method"] in {"POST", "PATCH", "PUT"}:
             with_body = HeadWithBody(self.transport, self._close_after_answer)
             self.cycle.transport = with_body
@@ -217,8 +228,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Take a part of a body, or discard it where the answer was given."""
         self._body_bytes += len(body)
         super().on_body(body)
-        if self._running is None:
-            self._discard(len(body))
+        if self.running is None:
+            self.discard(len(body))
 
     def on_message_complete(self) -> None:
         """Expect no more of this body."""
@@ -229,13 +240,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Answer the request that waited behind, or wait for the next one."""
-        self._running = None
+        self.running = None
         if self.pipeline:
-            self._running, _ = self.pipeline[-1]
-        self._discarded_bytes = 0
+            self.running, _ = self.pipeline[-1]
+        self.discarded_bytes = 0
         self._release_room()
         super().on_response_complete()
-        if self._running is None and not self.transport.is_closing():
+        if self.running is None and not self.transport.is_closing():
             self._server.limited.waits(self, self.transport)
         self._read_on()
 
@@ -249,35 +260,24 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer the request that is coming in, if it is its turn, and close."""
         self._stop_parsing()
         may_answer = self._may_answer()
-        self._tell_running()
+        self.tell_running()
         if may_answer:
             self.transport.write(answer)
-            self._close_gently()
+            self.close_gently()
         else:
             self.transport.close()
 
     def _may_answer(self) -> bool:
         """Return whether no other answer is due before, and none was given."""
-        if self._running is None:
+        if self.running is None:
             return not self._in_body
-        is_its_turn = self._running is self.cycle and self._in_body
+        is_its_turn = self.running is self.cycle and self._in_body
         return is_its_turn and not self.cycle.response_started
-
-    def _tell_running(self) -> None:
-        """Tell the application that nobody waits for its answer any more."""
-        if self._running is not None:
-            self._running.disconnected = True
-            self._running.message_event.set()
-
-    def _discard(self, more_bytes: int) -> None:
-        self._discarded_bytes += more_bytes
-        if self._discarded_bytes > limits.MAX_DISCARDED_BYTES:
-            self.transport.abort()
 
     def _close_after_answer(self) -> None:
         if self._in_body:
             self._stop_parsing()
-            self._close_gently()
+            self.close_gently()
         else:
             self.transport.close()
 
@@ -285,14 +285,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_refused = True
         self._unread.clear()
         self._cancel_timers()
-
-    def _close_gently(self) -> None:
-        """Close our half, and discard what comes until the client closes its own."""
-        if self.transport.is_closing():
-            return
-        self.transport.resume_reading()
-        self.transport.write_eof()
-        self.loop.call_later(limits.LINGER_S, self.transport.abort)
 
     def _cancel_timers(self) -> None:
         self._head_deadline.cancel()

@@ -37,6 +37,7 @@ from api.shapes.jobs import (
 from api.shapes.runs import JobRunsMeta, Run
 from api.views.runs import View, meta_of, presented, view
 from domain.clock import to_iso
+from domain.errors import OverloadedError
 from domain.jobs.definition import RUNTIMES
 from domain.json_values import JsonObject
 from domain.quarantine import Quarantine
@@ -44,9 +45,13 @@ from eventlog.database.connection import borrowed
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.runs.filter import RunFilter
+from runtime.turns import QueueFullError
 
-AT_ONCE = 50
-"""Definitions that are read, and held in memory, at a time."""
+FIRST, AT_ONCE = 10, 50
+"""Definitions that are read, and held in memory, at a time: at first, and at most."""
+
+PART_BYTES = 262_144
+"""A part of a list has no more, unless a single definition does."""
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
@@ -54,34 +59,58 @@ router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 @router.get(
     "",
     response_model=Data[list[Definition]],
-    responses=failures(),
+    responses=failures(429),
     dependencies=[MayRead],
 )
 async def list_jobs(service: ServiceDep) -> Response:
     """List every job, ordered by slug."""
     async with borrowed(service.pool) as connection:
         ids = await job_definitions.ids_by_slug(connection)
-    if len(ids) <= AT_ONCE:
-        return data([*await _definitions(service, ids)])
-    return StreamingResponse(_list_in_parts(service, ids), media_type=JSON)
+    try:
+        async with service.turns.taken():
+            texts, others = await _first_of(service, ids, FIRST)
+    except QueueFullError:
+        raise OverloadedError("too many lists of jobs are being read") from None
+    if others:
+        parts = _list_in_parts(service, texts, others)
+        return StreamingResponse(parts, media_type=JSON)
+    return Response(b'{"data":[%b]}' % b",".join(texts), media_type=JSON)
 
 
-async def _list_in_parts(service: Service, ids: Sequence[UUID]) -> AsyncIterator[bytes]:
+async def _list_in_parts(
+    service: Service, texts: list[bytes], others: Sequence[UUID]
+) -> AsyncIterator[bytes]:
     """Yield the same answer part by part: a single definition may be a megabyte long."""
     yield b'{"data":['
-    for start in range(0, len(ids), AT_ONCE):
-        some = await _definitions(service, ids[start : start + AT_ONCE])
-        if start:
-            yield b","
-        texts = [orjson.dumps(one) for one in some]
-        yield b",".join(texts)
+    separator = b""
+    while True:
+        if texts:
+            yield separator + b",".join(texts)
+            separator = b","
+        if not others:
+            break
+        # Few at a time again where they are large.
+        at_once = min(2 * len(texts) + 1, AT_ONCE)
+        texts.clear()
+        # Nothing more is read before the client has taken this.
+        yield b""
+        async with service.turns.taken(is_new=False):
+            texts, others = await _first_of(service, others, at_once)
     yield b"]}"
 
 
-async def _definitions(service: Service, ids: Sequence[UUID]) -> list[JsonObject]:
+async def _first_of(
+    service: Service, ids: Sequence[UUID], at_once: int
+) -> tuple[list[bytes], Sequence[UUID]]:
+    """Return the first of these definitions, as JSON, and the ids of those that come behind."""
+    some = ids[:at_once]
     async with borrowed(service.pool) as connection:
-        rows = await job_definitions.some_by_slug(connection, ids)
-    return [job_definitions.present(row) for row in rows]
+        rows = await job_definitions.some_by_slug(connection, some, PART_BYTES)
+        texts = [orjson.dumps(job_definitions.present(row)) for row in rows]
+    if not rows:
+        return [], ids[at_once:]
+    last = UUID(rows[-1]["id"])
+    return texts, ids[some.index(last) + 1 :]
 
 
 @router.post(

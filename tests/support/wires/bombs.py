@@ -203,6 +203,28 @@ def costly_schemas(url: str) -> list[RawSocket]:
     return ask_for_ever(url, 2, request("POST /jobs", orjson.dumps(job)))
 
 
+def _unread_lists(number: int, size: int) -> Callable[[str], list[RawSocket]]:
+    """Return the bomb of clients that ask for all jobs, over and over, and read no answer."""
+
+    def unread(url: str) -> list[RawSocket]:
+        socket = RawSocket(url)
+        for job in range(number):
+            body = {
+                "slug": f"job-{job}",
+                "name": "Large",
+                "type": "batch",
+                "entryPoint": "none.at_all",
+                "metadata": "x" * size,
+            }
+            socket.send(request("POST /jobs", orjson.dumps(body)))
+            assert socket.answer().status == 201
+        socket.close()
+        asked = b"GET /jobs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1_000
+        return send_for_ever(url, SOME, b"", asked)
+
+    return unread
+
+
 BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
     "idle connections": idle,
     "unfinished heads": unfinished_heads,
@@ -229,6 +251,8 @@ BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
         {"properties": {"a": {"items": {"type": "string"}}}}, {"a": [0] * 400_000}, 2
     ),
     "costly schemas": costly_schemas,
+    "unread lists of large jobs": _unread_lists(40, 900_000),
+    "unread lists of many jobs": _unread_lists(400, 20_000),
 }
 
 
