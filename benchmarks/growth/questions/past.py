@@ -13,6 +13,7 @@ from domain.quarantine import Quarantine
 from eventlog.history.as_of import opened
 from eventlog.history.audit import SCAN_LIMIT, Audit
 from eventlog.history.event_filter import EventFilter
+from eventlog.history.run_counts import RunCounts
 from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection
 from projections.runs.filter import RunFilter
@@ -28,6 +29,8 @@ def past_questions(known: Known) -> list[Question]:
 
         return Question(name, answer)
 
+    counts = RunCounts(LogFiles())
+
     async def newest(seen: View) -> object:
         runs, _ = await seen.runs(RunFilter(), 25, 0)
         return await with_jobs(seen, runs, Quarantine())
@@ -40,6 +43,11 @@ def past_questions(known: Known) -> list[Question]:
         question(
             "GET /job-runs/counts?asOf", lambda past: past.counts(None), known.cursor
         ),
+        Question(
+            "GET /metrics, the first scrape",
+            lambda connection: RunCounts(LogFiles()).count(connection),
+        ),
+        Question("GET /metrics, the next scrape", counts.count),
         question("GET /job-runs?asOf=position", newest, known.cursor),
         question("GET /job-runs?asOf=time", newest, known.at),
         question(
