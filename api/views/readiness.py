@@ -52,9 +52,11 @@ class Readiness:
 def reasons_of_progress(found: Progress, seal_every_s: float | None) -> list[str]:
     """Return what the database shows to be wrong."""
     reasons: list[str] = []
-    if found["schema"] != HEAD:
-        schema = f"the schema is {found['schema']}, this version needs {HEAD}"
-        reasons.append(f"migrations: {schema}; run: apphub-jobs migrate")
+    schema = found["schema"]
+    # Beside a newer version, which has migrated, this one goes on serving.
+    if schema is None or schema < HEAD:
+        differs = f"the schema is {schema}, this version needs {HEAD}"
+        reasons.append(f"migrations: {differs}; run: apphub-jobs migrate")
     unread_s = found["unread_s"]
     if unread_s is not None and unread_s > LATE_S:
         reasons.append(f"reader: an event has waited for {unread_s:.0f} s to be read")

@@ -9,12 +9,12 @@ class Progress(TypedDict):
     """What the database says of those who follow the log.
 
     Attributes:
-        schema: version of its schema.
+        schema: version of its schema; None where it has none.
         unread_s: how long the first event waits that a reader has not seen; None: there is none.
         unsealed_s: how long the first event waits that no seal covers.
     """
 
-    schema: ReadOnly[str]
+    schema: ReadOnly[str | None]
     unread_s: ReadOnly[float | None]
     unsealed_s: ReadOnly[float | None]
 

@@ -30,9 +30,13 @@ def test_a_sealer_that_stands_still_is_named_where_there_is_one() -> None:
     assert reasons_of_progress(behind, None) == []
 
 
-def test_a_schema_of_another_version_is_named_with_what_to_do() -> None:
+def test_an_older_schema_is_named_with_what_to_do() -> None:
     [reason] = reasons_of_progress(_progress(schema="0001"), 1.0)
     assert reason.endswith("run: apphub-jobs migrate")
+
+
+def test_who_is_ready_stays_so_beside_a_newer_version_that_has_migrated() -> None:
+    assert reasons_of_progress(_progress(schema=f"{int(HEAD) + 1:04}"), 1.0) == []
 
 
 def test_a_task_that_does_not_run_is_named_with_what_it_died_of() -> None:
