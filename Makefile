@@ -10,7 +10,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash pressure chaos bombs model stream asof-check rebuild-check rebuild-bench growth memory record-log bench check format setup lock clean
+.PHONY: help demo up test race crash pressure chaos bombs model stream asof-check rebuild-check rebuild-bench growth memory rolling record-log record-release bench check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches
 rebuild-bench: $(VENV)/.dev ## Measure verify, verify --histories and rebuild of a million events against a bare COPY
 	$(BIN)/python -m benchmarks.rows.rebuild
 
+record-release: $(VENV)/.dev ## Record a release for later ones to be run beside: make record-release VERSION=0.1.0 COMMIT=a-commit
+	$(BIN)/python -m tests.recorded_releases.record $(VERSION) $(COMMIT)
+
 bench: ## Measure everything beside its peers, and write the README's table (10 minutes; ARGS=--quick: 2)
 	@command -v wrk >/dev/null || echo "wrk is not installed (Debian: apt-get install wrk): a client in Python makes the load"
 	$(MAKE) VENV=$(BENCH_VENV) $(BENCH_VENV)/.bench
@@ -69,6 +72,11 @@ growth: $(VENV)/.dev ## Measure everything at 10 000, a million and five million
 
 memory: $(VENV)/.dev ## Measure the memory of API and worker while a million events stream past
 	$(BIN)/python -m benchmarks.memory --json docs/benchmarks/memory.json
+
+rolling: ROUNDS = 10
+rolling: $(VENV)/.dev ## Replace an older release on a busy log, while workers of both die: make rolling ROUNDS=10 OLD=a-commit
+	APPHUB_ROLLING_ROUNDS=$(ROUNDS) $(if $(OLD),APPHUB_ROLLING_OLD=$(OLD)) $(if $(OLD_PYTHON),APPHUB_ROLLING_OLD_PYTHON=$(OLD_PYTHON)) \
+		$(BIN)/python -m pytest tests/e2e/upgrade -s
 
 record-log: $(VENV)/.dev ## Record a log of this version for all later ones to read: make record-log VERSION=0.1.0
 	$(BIN)/python -m tests.recorded_logs.record log $(VERSION)
