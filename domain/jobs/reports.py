@@ -26,6 +26,12 @@ NAME_BYTES = 100
 NOTE_BYTES = 2_048
 """What the note takes at most, with its name."""
 
+MAX_MESSAGE_BYTES = 16_384
+"""Why an attempt failed, as UTF-8: it is read with every list of runs. The run's log has all."""
+
+_NOTE_BYTES = 64
+"""Room for how much was left out."""
+
 
 def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
     """Return what of a report there is room for, with a note of what there is not.
@@ -47,6 +53,17 @@ def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
         {**_without(report.context, no_context), **told},
         report.logs_url,
     )
+
+
+def fitting_message(message: str) -> str:
+    """Return as much of a message as there is room for: its beginning and its end tell most."""
+    told = message.encode()
+    if len(told) <= MAX_MESSAGE_BYTES:
+        return message
+    half = (MAX_MESSAGE_BYTES - _NOTE_BYTES) // 2
+    begin = told[:half].decode(errors="ignore")
+    end = told[-half:].decode(errors="ignore")
+    return f"{begin} … ({len(told) - 2 * half} bytes are left out) … {end}"
 
 
 def _beyond(before: JsonObject, reported: JsonObject, most: int) -> list[str]:

@@ -16,7 +16,7 @@ from eventsourcing.domain import Aggregate
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
-from domain.jobs.reports import fitting
+from domain.jobs.reports import fitting, fitting_message
 from domain.jobs.retry_policy import MAX_DELAY_MS
 from domain.jobs.run_state import RunState
 from domain.jobs.run_values import FINAL, Failure, FailureReason, Holder, Report
@@ -149,7 +149,7 @@ class JobRun(RunState, Aggregate):
             JobRun.AttemptFailed,
             timestamp=self._at(now),
             attempt=self.attempt,
-            error_message=failure.message,
+            error_message=fitting_message(failure.message),
             failure_reason=failure.reason,
             retry_at=retry_at,
             **vars(holder),
@@ -263,7 +263,7 @@ class JobRun(RunState, Aggregate):
             JobRun.AttemptTimedOut,
             timestamp=self._at(now),
             attempt=self.attempt,
-            error_message=message,
+            error_message=fitting_message(message),
             failure_reason=reason,
             retry_at=retry_at,
             **vars(holder),
@@ -278,11 +278,12 @@ class JobRun(RunState, Aggregate):
         report: Report,
         failure_reason: FailureReason | None = None,
     ) -> None:
+        # What the client said tells more than how it then stopped.
+        told = self.cancel_reason or reason
         self.trigger_event(
             JobRun.Canceled,
             timestamp=self._at(now),
-            # What the client said tells more than how it then stopped.
-            reason=self.cancel_reason or reason,
+            reason=fitting_message(told) if told else None,
             failure_reason=failure_reason,
             worker_id=holder.worker_id if holder else None,
             execution=holder.execution if holder else None,

@@ -10,10 +10,12 @@ from domain.jobs import reports
 from domain.jobs.reports import (
     LEFT_OUT,
     MAX_CONTEXT_BYTES,
+    MAX_MESSAGE_BYTES,
     MAX_METRICS_BYTES,
     NAMED,
     NOTE_BYTES,
     fitting,
+    fitting_message,
 )
 from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject, canonical
@@ -98,3 +100,30 @@ def test_a_run_that_reports_too_much_keeps_its_result() -> None:
     assert vars(event)["result"] == {"hours": 5}
     assert vars(event)["metrics"] == {}
     assert LEFT_OUT in vars(event)["context"]
+
+
+@pytest.mark.parametrize("text", ["x", "é", "漢"])
+@pytest.mark.parametrize("end", ["fail", "expire", "confirm_cancel"])
+def test_a_message_keeps_its_beginning_and_its_end(end: str, text: str) -> None:
+    run = a_run()
+    holder = run.start(WORKER, NOON)
+    run.collect_events()
+    message = f"first {text * 1_000_000} last"
+    match end:
+        case "fail":
+            run.fail(holder, at(5), Failure(message), Report(), half)
+        case "expire":
+            run.expire(holder, at(5), message, Report())
+        case _:
+            run.confirm_cancel(holder, at(5), message, Report(), by_handler=True)
+    (event,) = run.pending_events
+    told = vars(event).get("error_message") or vars(event)["reason"]
+    assert len(told.encode()) <= MAX_MESSAGE_BYTES
+    assert told.startswith(f"first {text}")
+    assert told.endswith(f"{text} last")
+    assert "bytes are left out" in told
+
+
+def test_a_message_that_fits_is_told_as_it_is() -> None:
+    message = "é" * (MAX_MESSAGE_BYTES // 2)
+    assert fitting_message(message) is message
