@@ -174,6 +174,9 @@ _STEPS: dict[str, tuple[str, str]] = {
     "repository.ingestion_failed": ("failed", "ingestion failed"),
 }
 
+STEP_TOPICS = (*_STEPS,)
+"""Of the events that an app's history tells of."""
+
 
 def history_entry(event: Envelope, client_id: str) -> JsonObject | None:
     """Return the event as an entry of the app's ingestion history, None where it is no step.

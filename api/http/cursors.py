@@ -29,17 +29,17 @@ OptionalCursor = Annotated[
 
 
 MOST = 1_000
-"""The longest page of a run's history, and its length if none is asked for."""
+"""The longest page of a history, and its length if none is asked for."""
 
 PartLimit = Annotated[int | None, Query(ge=1, le=MOST)]
 
 
 def part_meta(limit: int | None, following: int | None) -> JsonObject:
-    """Return the `meta` of a page of a run's history.
+    """Return the `meta` of a page of a history.
 
     Args:
         limit: as asked for.
-        following: after which of the run's events the next page begins; None at the end.
+        following: which of its events the next page begins behind; None at the end.
     """
     cursor = None if following is None else str(following)
     return {

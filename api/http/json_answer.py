@@ -1,10 +1,10 @@
 """Answers as JSON bytes, in the envelope that clients expect, and of bounded size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from domain.errors import Issue
 from domain.json_values import Json, JsonObject
@@ -39,6 +39,22 @@ class JsonAnswer(Response):
 def data(value: Json, status: int = 200) -> JsonAnswer:
     """Return a success."""
     return JsonAnswer({"data": value}, status)
+
+
+def data_in_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> StreamingResponse:
+    """Return a success with a list of any length: no more than a part of it is in memory."""
+    return StreamingResponse(_in_parts(parts), media_type=JSON)
+
+
+async def _in_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> AsyncIterator[bytes]:
+    yield b'{"data":['
+    separator = b""
+    async for items in parts:
+        text = b",".join(map(orjson.dumps, items))
+        if text:
+            yield separator + text
+            separator = b","
+    yield b"]}"
 
 
 def page(items: object, meta: Mapping[str, object]) -> JsonAnswer:

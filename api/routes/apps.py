@@ -3,7 +3,9 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
+from fastapi.responses import Response
 
+from api.http.cursors import MOST, OptionalCursor, PartLimit, part_meta, position_of
 from api.http.dependencies import (
     ConnectionDep,
     MayRead,
@@ -11,9 +13,9 @@ from api.http.dependencies import (
     OriginDep,
     ServiceDep,
 )
-from api.http.json_answer import JsonAnswer, data, page, page_meta
+from api.http.json_answer import JsonAnswer, data, data_in_parts, page, page_meta
 from api.http.strict_json import StrictJsonRoute
-from api.shapes.base import Data, Page, failures
+from api.shapes.base import Data, Page, Part, failures
 from api.shapes.catalog import (
     AppBody,
     AppShape,
@@ -22,10 +24,10 @@ from api.shapes.catalog import (
     CountedPageMeta,
     IngestionEvent,
 )
+from api.views.histories import all_steps, steps_before
 from domain.catalog.build import Wanted
 from domain.errors import InvalidInputError, Issue, NotFoundError
-from domain.identifiers import repository_id
-from domain.json_values import Json, JsonObject
+from domain.json_values import JsonObject
 from eventlog.database.connection import borrowed
 from projections import builds, repositories
 from projections.repositories import RepositoryRow
@@ -34,6 +36,9 @@ from projections.rows import Connection
 router = APIRouter(prefix="/apps", route_class=StrictJsonRoute, tags=["apps"])
 
 Limit = Annotated[int, Query(ge=1, le=100)]
+
+BEHIND_ALL = 2**31
+"""No aggregate has so many events."""
 
 
 @router.post(
@@ -74,22 +79,29 @@ async def get_app(
 
 @router.get(
     "/{app_id}/history",
-    response_model=Data[list[IngestionEvent]],
-    responses=failures(404),
+    response_model=Part[list[IngestionEvent]],
+    responses=failures(400, 404),
     dependencies=[MayRead],
+    description="Show the steps of an app's ingestions, newest first, straight from the log; with"
+    " `limit` or `cursor`, a page of them, which may be shorter than `limit`, and `meta`.",
 )
-async def get_history(app_id: str, service: ServiceDep) -> JsonAnswer:
-    """Show the steps of an app's ingestions, newest first, straight from the log."""
-    aggregate_id = repository_id(app_id)
-    events = await service.reader.histories([aggregate_id])
-    if not events:
-        raise _app_not_found()
-    entries: list[Json] = []
-    for event in reversed(events):
-        entry = repositories.history_entry(event, app_id)
-        if entry:
-            entries.append(entry)
-    return data(entries)
+async def get_history(
+    app_id: str,
+    service: ServiceDep,
+    limit: PartLimit = None,
+    cursor: OptionalCursor = None,
+) -> Response:
+    """Show the steps of an app's ingestions."""
+    before = position_of(cursor) if cursor else BEHIND_ALL
+    steps, following = await steps_before(service.reader, app_id, before, limit or MOST)
+    if not steps:
+        async with borrowed(service.pool) as connection:
+            await _known_app(connection, app_id)
+    if limit is not None or cursor is not None:
+        return page(steps, part_meta(limit, following))
+    if following is None:
+        return data([*steps])
+    return data_in_parts(all_steps(service.reader, app_id, steps, following))
 
 
 @router.post(

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from fastapi import APIRouter
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 
 from api.bootstrap.service import Service
 from api.http.cursors import MOST, OptionalCursor, PartLimit, part_meta, position_of
 from api.http.dependencies import MayRead, ServiceDep, run_id_of, run_not_found
-from api.http.json_answer import JSON, JsonAnswer, data, page
+from api.http.json_answer import JsonAnswer, data, data_in_parts, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Part, failures
 from api.shapes.events import Event
 from api.shapes.runs import AttemptEntry
-from api.views.histories import events_after, executions_after
+from api.views.histories import all_events, executions_after
 from projections.envelope import Envelope
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
@@ -44,8 +44,7 @@ async def get_run_events(
         return page(shown, part_meta(limit, following))
     if following is None:
         return data([event.present() for event in events])
-    parts = events_after(service.reader, known_id, following, events)
-    return StreamingResponse(parts, media_type=JSON)
+    return data_in_parts(all_events(service.reader, known_id, events, following))
 
 
 @router.get(

@@ -16,7 +16,7 @@ from eventlog.database.connection import borrowed
 from eventlog.database.continuity import Continuity
 from eventlog.database.listener import Signal
 from eventlog.history import statements
-from eventlog.history.statements import LastRow, StoredRow
+from eventlog.history.statements import LastRow, NewestRow, StoredRow
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal import statements as personal_statements
 from eventlog.personal.reading import envelopes
@@ -136,6 +136,28 @@ class Reader:
             )
             events = await envelopes(connection, self._master_keys, part.rows)
         return events, part.next
+
+    async def newest(
+        self, aggregate_id: UUID, topics: Sequence[str], before: int, limit: int
+    ) -> tuple[list[Envelope], int | None]:
+        """Return an app's last events of some kinds before a version, the newest first.
+
+        With them comes the version before which to go on, None at the end.
+        """
+        values = {
+            "id": aggregate_id,
+            "topics": list(topics),
+            "before": before,
+            "limit": limit,
+            "max_bytes": CHUNK_BYTES,
+        }
+        async with borrowed(self._pool) as connection:
+            rows = await read_rows(connection, NewestRow, statements.NEWEST, values)
+            events = await envelopes(connection, self._master_keys, rows)
+        following: int | None = None
+        if rows and rows[0]["found"] > len(rows):
+            following = rows[-1]["originator_version"]
+        return events, following
 
     async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
         """Return the next events of each aggregate between two versions: some of each, few in all.

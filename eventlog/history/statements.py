@@ -73,6 +73,30 @@ HISTORIES_UP_TO = f"""
 """
 
 
+class NewestRow(EventRow):
+    """An event of the log, and how many were found with it, one more than asked for at most."""
+
+    found: ReadOnly[int]
+
+
+NEWEST = f"""
+    SELECT {ENVELOPE_COLUMNS}, found FROM (
+        SELECT *, count(*) OVER () AS found, row_number() OVER newest AS place,
+            sum(octet_length(state)) OVER newest - octet_length(state) AS bytes_before
+        FROM (
+            SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
+            WHERE originator_id = %(id)s AND originator_version < %(before)s
+                AND topic = ANY(%(topics)s)
+            ORDER BY originator_version DESC LIMIT %(limit)s + 1
+        ) AS next
+        WINDOW newest AS (ORDER BY originator_version DESC)
+    ) AS measured
+    WHERE place <= %(limit)s AND bytes_before < %(max_bytes)s
+    ORDER BY originator_version DESC
+"""
+"""An aggregate's last events of some kinds before a version; none of its events is archived."""
+
+
 class Place(TypedDict):
     """Where in the log an event stands, and since when."""
 

@@ -30,7 +30,7 @@ PROMISED: dict[str, set[int]] = {
     "POST /apps": {201, 400, 409, 413, 415, 429, 503},
     "GET /apps": {200, 503},
     "GET /apps/{app_id}": {200, 404, 503},
-    "GET /apps/{app_id}/history": {200, 404, 503},
+    "GET /apps/{app_id}/history": {200, 400, 404, 503},
     "POST /apps/{app_id}/retry": {202, 404, 409, 429, 503},
 }
 
@@ -270,6 +270,7 @@ def _visit_apps(tour: Tour) -> None:
     tour.call("GET /apps", 200)
     tour.call("GET /apps/{app_id}", 200, at=app["id"])
     tour.call("GET /apps/{app_id}/history", 200, at=app["id"])
+    tour.call("GET /apps/{app_id}/history", 400, at=app["id"], params={"limit": 0})
     tour.call("POST /apps/{app_id}/retry", 409, at=app["id"])
     [run] = [
         item["run"]

@@ -60,3 +60,43 @@ async def test_ids_are_positions_and_stay_after_a_rebuild_and_an_archive(
     archived = await archive_now(database_url, tmp_path / "data" / "archive")
     assert archived
     assert history(client, app_id) == steps
+
+
+MORE_FAILURES = """
+    INSERT INTO jobs_events (originator_id, originator_version, topic, state)
+    SELECT originator_id, originator_version + number, topic, convert_to(jsonb_set(
+        convert_from(state, 'UTF8')::jsonb, '{error}', to_jsonb(repeat('x', %s::int))
+    )::text, 'UTF8')
+    FROM jobs_events, generate_series(1, %s) AS number
+    WHERE notification_id = (SELECT max(notification_id) FROM jobs_events
+        WHERE topic = 'repository.ingestion_failed')
+    RETURNING 1
+"""
+
+
+def test_a_long_history_comes_in_pages_and_in_parts_of_bounded_size(
+    client: httpx.Client, database_url: str
+) -> None:
+    app_id = unique("app")
+    body = {"id": app_id, "name": "x", "repoUrl": "/srv/x"}
+    client.post("/apps", json=body).raise_for_status()
+    cancel_ingestions(client)
+    query(database_url, MORE_FAILURES, 1_000_000, 12)
+    asked = f"/apps/{app_id}/history"
+    pages: list[list[Json]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = client.get(asked, params={"limit": 10, "cursor": cursor}).json()
+        pages.append(page["data"])
+        cursor = page["meta"]["nextCursor"]
+        assert page["meta"]["hasMore"] is (cursor is not None)
+    assert max(map(len, pages)) < 10  # Ten have ten megabytes.
+    steps = [step for page in pages for step in page]
+    assert len(steps) == 14
+    assert history(client, app_id) == steps
+    assert client.get(asked, params={"limit": 2}).json()["data"] == steps[:2]
+
+
+def test_no_app_has_no_history(client: httpx.Client) -> None:
+    for app_id in ("none", "%00"):
+        assert client.get(f"/apps/{app_id}/history").status_code == 404

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from api.http.cursors import MOST
 from tests.integration.shared_api import SharedApi, check_failure, moment
 
 
@@ -61,6 +62,23 @@ def test_a_runs_events_tell_who_did_what_and_why(shared: SharedApi) -> None:
         "anonymous",
     )
     assert canceled["data"]["reason"] == "because"
+
+
+MORE_REPORTS = """
+    INSERT INTO jobs_events (originator_id, originator_version, topic, state)
+    SELECT originator_id, originator_version + number, 'job_run.of_a_version_to_come', state
+    FROM jobs_events, generate_series(1, %s) AS number WHERE originator_id = %s
+    RETURNING originator_version
+"""
+
+
+def test_a_history_is_a_list_of_data_however_long_it_is(shared: SharedApi) -> None:
+    run = shared.launch(shared.register()["slug"])
+    shared.rows(MORE_REPORTS, 2 * MOST, run["id"])
+    body = shared.get(f"/job-runs/{run['id']}/events")
+    assert set(body) == {"data"}
+    versions = [event["version"] for event in body["data"]]
+    assert versions == [*range(1, 2 * MOST + 2)]
 
 
 def test_a_run_that_never_started_has_no_attempts(shared: SharedApi) -> None:
