@@ -36,12 +36,11 @@ from api.stream.websocket_metrics import WebSocketMetrics
 from api.testing import routes as testing
 from api.views.metrics import Scrapes
 from api.views.readiness import Readiness
+from apphub_jobs.version import VERSION
 from eventlog.history.run_counts import RunCounts
 from eventlog.queue.pending_work import Work
 from eventlog.seal.sealer import Sealer
 from worker.lifecycle.watcher import Watcher
-
-VERSION = "0.1.0"
 
 _RESOURCES = (
     health,

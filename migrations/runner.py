@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HEAD = "0016"
+HEAD = "0017"
 """The version that this code expects. A test compares it with the newest migration."""
 
 MIGRATION_LOCK = 2_411_950_384_221_077_354
@@ -99,6 +99,7 @@ def _run(url: str, direction: str, target: str) -> None:
                 commands[direction](config, target)
 
             _patiently(connection, migrate)
+            logger.info("schema: %s -> %s", found or "empty", target)
     finally:
         engine.dispose()
 

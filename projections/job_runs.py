@@ -89,6 +89,8 @@ _HIDDEN = {
 
 SHOWN = shown_columns(RunRow, _HIDDEN)
 
+RAISED = {"error", "permanent_error"}  # Then a stack stands in the run's context.
+
 FIRST_STATUS = "pending"
 """What every run is by its first event."""
 
@@ -117,7 +119,7 @@ TABLE: TableOf[RunRow] = TableOf(
     "id",
     COLUMNS,
     evolve,
-    version=3,
+    version=4,
     decisive=frozenset({"parameters", "launch_context"}),
     only_shown=frozenset({"result"}),
 )
@@ -157,14 +159,14 @@ def _requested(event: Envelope) -> Changes:
 def _fold_of(event: Envelope) -> Callable[[RunRow, Envelope], Changes]:
     fold = _FOLDS.get(event.topic)
     if fold is None:
-        msg = f"job_runs does not know {event.topic}"
-        raise ValueError(msg)
+        raise ValueError(f"job_runs does not know {event.topic}")
     return fold
 
 
-def _started(_: RunRow, event: Envelope) -> Changes:
+def _started(row: RunRow, event: Envelope) -> Changes:
     # What an earlier attempt failed of stands in its event; a run that is under way has not failed.
     return {
+        **_without_stack(row),
         "status": "running",
         "started_at": event.at,
         "worker_id": event.data["worker_id"],
@@ -172,6 +174,13 @@ def _started(_: RunRow, event: Envelope) -> Changes:
         "error_message": None,
         "failure_reason": None,
     }
+
+
+def _without_stack(row: RunRow) -> Changes:
+    context = dict(row["context"] or {})
+    if row["failure_reason"] not in RAISED or not context.pop("stack", None):
+        return {}
+    return {"context": context}
 
 
 def _progressed(row: RunRow, event: Envelope) -> Changes:
@@ -198,17 +207,15 @@ def _attempt_lost(row: RunRow, event: Envelope) -> Changes:
     return {**_retried_or_ended(row, event, "failed"), "failure_reason": "worker_lost"}
 
 
-def _handed_back(_: RunRow, event: Envelope) -> Changes:
-    del event
+def _handed_back(*_: object) -> Changes:
     return {**_NOT_RUNNING, "status": "pending"}
 
 
 def _start_deadline_passed(row: RunRow, event: Envelope) -> Changes:
-    message = "the run had not started by its start deadline"
     return {
         **_ended(row, event, "expired"),
         "failure_reason": "start_deadline",
-        "error_message": message,
+        "error_message": "the run had not started by its start deadline",
     }
 
 

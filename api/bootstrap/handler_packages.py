@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from api.bootstrap.handler_files import modules_of
 from worker.executors.commands import read_commands
 from worker.executors.local.probe import offered
 from worker.executors.packages import HandlerPackage, HandlerSource, packages_of
@@ -14,14 +15,27 @@ def handler_packages(
     """Return the package of each entry point, as probe processes find it.
 
     Args:
-        modules: that the operator named.
-        commands: the file of command lines.
+        modules: names of modules, or of files.
+        commands: the file of declared command lines.
         hidden: files and directories that handlers shall not see.
 
     Raises:
         ValueError: a module or a command cannot be had; the message says why and what to do.
         OSError: the file of commands cannot be read.
     """
-    declared = read_commands(commands) if commands else {}
-    source = HandlerSource(tuple(modules or ()), declared, hidden)
+    source = handler_source(modules or (), commands, hidden)
     return offered(packages_of(source))
+
+
+def handler_source(
+    modules: Sequence[str], commands: Path | None, hidden: Sequence[str] = ()
+) -> HandlerSource:
+    """Return what an operator names, and what handlers shall not see.
+
+    Raises:
+        ValueError: there is no such file, or a program is not there.
+        OSError: the file of commands cannot be read.
+    """
+    declared = read_commands(commands) if commands else {}
+    named = modules_of(modules)
+    return HandlerSource(named.modules, declared, hidden, named.directories)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from psycopg_pool import AsyncConnectionPool
 
+from api.bootstrap.log_places import logs_place
 from api.bootstrap.log_stores import run_logs
 from api.bootstrap.settings import Settings
 from api.views.build_logs import BuildLogs
@@ -58,6 +59,7 @@ class Service:
         metrics: what the process counts of itself.
         queue: what the process knows of the runs that wait.
         turns: of those who read what may be large.
+        logs_at: what tells the place of run logs from others; None where nothing does.
     """
 
     settings: Settings
@@ -77,6 +79,7 @@ class Service:
     listener: Listener
     heartbeats: Heartbeats
     run_logs: RunLogs
+    logs_at: str | None
     build_logs: BuildLogs
     views: CatalogViews
     audit: Audit
@@ -106,7 +109,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         await jobs.seed()
         executions = Executions(jobs)
         sweeps = Sweeps(jobs)
-        heartbeats = Heartbeats(pool, jobs.quarantine)
+        logs_at = logs_place(settings.logs_store, settings.data_dir)
+        heartbeats = Heartbeats(pool, jobs.quarantine, logs_at)
         database.continuity.on_doubt(jobs.forget)
         metrics.show_tasks(supervision.states)
         metrics.count("apphub_log_breaks", _BREAKS, lambda: database.continuity.breaks)
@@ -135,6 +139,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             listener=listener,
             heartbeats=heartbeats,
             run_logs=logs,
+            logs_at=logs_at,
             build_logs=build_logs,
             views=CatalogViews(pool, build_logs),
             audit=Audit(pool, files),

@@ -10,11 +10,17 @@ from typing import Annotated
 import psycopg
 import typer
 
+from api.bootstrap.database_url import (
+    DatabaseUrlError,
+    readable_url,
+    without_secrets,
+)
 from api.bootstrap.log_stores import check_log_store
 from api.bootstrap.settings import Settings
 from api.cli.options import DatabaseOptions, KeyedLogOptions, LogOptions, failure
 from api.embedded.cluster import EmbeddedPostgresError
-from api.embedded.placement import ROOTS_PLACE, PlacementError
+from api.embedded.data_directory import directory_of
+from api.embedded.placement import PlacementError
 from api.embedded.server import EmbeddedPostgres
 from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
 from eventlog.database.connection import Database
@@ -44,7 +50,7 @@ def database(
     A server that is away is waited for as long as that.
     """
     directory = directory_of(place.data_dir)
-    url = place.database_url
+    url = database_url(place)
     embedded: EmbeddedPostgres | None = None
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -64,13 +70,23 @@ def database(
     ) as error:
         raise failure(error) from None
     except (psycopg.OperationalError, LogUnavailableError) as error:
-        reason = str(error).strip()
+        reason = without_secrets(str(error).strip(), url or "")
         raise failure(
             f"cannot reach the database: {reason}\nCheck --database-url."
         ) from None
     finally:
         if embedded is not None:
             embedded.stop()
+
+
+def database_url(place: DatabaseOptions) -> str | None:
+    """Return the URL of the operator's own database, None for the private one."""
+    if place.database_url is None:
+        return None
+    try:
+        return readable_url(place.database_url)
+    except DatabaseUrlError as error:
+        raise failure(f"--database-url: {error}") from None
 
 
 @contextmanager
@@ -111,12 +127,6 @@ def archive_directory(data_dir: Path, given: Path | None) -> Path:
     return directory.resolve()
 
 
-def directory_of(data_dir: Path | None) -> Path:
-    """Return the data directory, the user's own if none is given."""
-    directory = data_dir or _default_data_dir()
-    return directory.resolve()
-
-
 def keyed(
     directory: Path, url: str, subject_key: Path | None, archive: Path | None = None
 ) -> Database:
@@ -149,12 +159,3 @@ def check_logs_store(url: str | None, *, to_write: bool) -> None:
         check_log_store(url, to_write=to_write)
     except LogStoreError as error:
         raise failure(error) from None
-
-
-def _default_data_dir() -> Path:
-    if os.geteuid() == 0:
-        return ROOTS_PLACE / "data"
-    given = os.environ.get("XDG_DATA_HOME")
-    if given:
-        return Path(given) / "apphub-jobs"
-    return Path.home() / ".local" / "share" / "apphub-jobs"

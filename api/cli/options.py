@@ -217,7 +217,7 @@ class WorkOptions:
         typer.Option(
             "--handlers",
             envvar="APPHUB_HANDLERS",
-            help="Module with a mapping HANDLERS.",
+            help="Module or file with handlers; may be given several times.",
         ),
     ] = None
     commands: Annotated[

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import typer
 
-from api.cli.opening import Roots, archive_directory, database, directory_of, operated
+from api.cli.opening import Roots, archive_directory, database, operated
 from api.cli.options import (
     DataDir,
     LogOptions,
@@ -22,6 +22,7 @@ from api.cli.options import (
     failure,
 )
 from api.cli.terminal import View, seals_told, shown
+from api.embedded.data_directory import directory_of
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener

@@ -1,7 +1,6 @@
 """What commands of operators have in common: an end by signals, lines and a bar."""
 
 import asyncio
-import re
 import signal
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from rich.progress import (
 )
 
 from api.cli.options import failure
+from api.cli.screen import harmless
 from domain.errors import SubjectKeysUnavailableError
 from domain.json_values import JsonObject
 from eventlog.archive.check import CheckedArchive
@@ -75,23 +75,6 @@ def finish(main: Coroutine[Any, Any, T]) -> T:
         SubjectKeysUnavailableError,
     ) as error:
         raise failure(error) from None
-
-
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def harmless(text: str) -> str:
-    """Return a text that cannot steer a terminal; JSON stays the same JSON.
-
-    What tables and events hold was often written by strangers.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return _STEERING.sub(_escaped, text)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
 
 
 class View:

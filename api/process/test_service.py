@@ -11,6 +11,7 @@ import typer
 
 from api.bootstrap.handler_packages import handler_packages
 from api.embedded.server import EmbeddedPostgres
+from api.process.http_server import bind
 from api.process.up import Supervisor
 from api.testing.databases import prepare
 from runtime.clock_shift import ClockShift
@@ -56,10 +57,16 @@ def serve_tests(
             "APPHUB_SEAL_EVERY_S": "0",
             "APPHUB_CLOCK_SHIFT": str(data_dir / SHIFT_NAME),
         }
-        code = Supervisor({**_without_settings(), **given}).run()
+        with bind(given["APPHUB_HOST"], 0) as listening:
+            environment = {**_without_settings(), **given}
+            code = Supervisor(environment, listening, _say).run()
     finally:
         server.stop()
     raise typer.Exit(code)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _without_settings() -> dict[str, str]:

@@ -1,72 +1,141 @@
-"""`apphub-jobs up`: database, API and worker together, started and stopped in order."""
+"""`apphub-jobs up`: API and worker together, started, watched and stopped in order."""
 
 import os
 import signal
-import subprocess
-import sys
+import socket
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
-from api.process.serving import LIFELINE_VARIABLE
+from api.process.child import Child
+from api.process.listening import LISTENING_VARIABLE, url_of
+from api.process.signals import LIFELINE_VARIABLE
 
-RESTART_PAUSE_S = 1.0
 POLL_S = 0.2
 STOP_TIMEOUT_S = 30.0
 """Above a worker's grace time, so that what runs is handed back before anybody loses patience."""
+
+RESTART_PAUSE_S = 1.0
+
+MOST_FAILURES = 3
+"""So often in a row may a child end by itself, each time soon after its start, before `up` ends:
+what fails again and again needs somebody who reads why."""
+
+SOON_S = 60.0
+
+WORDS = {"serve": "the API", "worker": "the worker"}
 
 
 class Supervisor:
     """Keeps an API and a worker running. Both end when this process does, however it does."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """Take what both are told: the options, as variables."""
-        self._environment = environment
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        listening: socket.socket,
+        say: Callable[[str], None],
+        worker_passed: Sequence[int] = (),
+    ) -> None:
+        """Take what both are told, where the API listens, and what says things to people.
+
+        Args:
+            environment: the options, as variables.
+            listening: stays open between one API and the next.
+            say: prints a line.
+            worker_passed: descriptors for the worker alone.
+        """
+        self._listening = listening
+        self._say = say
         self._lifeline, self._held = os.pipe()
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        shared = {**environment, LIFELINE_VARIABLE: str(self._lifeline)}
+        number = listening.fileno()
+        serving = {**shared, LISTENING_VARIABLE: str(number)}
+        self._children = {
+            "serve": Child("serve", serving, (self._lifeline, number)),
+            "worker": Child("worker", shared, (self._lifeline, *worker_passed)),
+        }
+        self._is_ready = False
         self._signals = 0
 
     def run(self) -> int:
-        """Run until SIGINT or SIGTERM, or until the API ends; return the exit code."""
+        """Run until SIGINT or SIGTERM, or until a child fails for good; return the exit code."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note_signal)
-        for name in ("serve", "worker"):
-            self._start(name)
+        for child in self._children.values():
+            child.start()
         while not self._signals:
-            code = self._children["serve"].poll()
+            code = self._look_after_children()
             if code is not None:
                 self._stop()
-                return code or 1
-            if self._children["worker"].poll() is not None:
-                print("the worker ended; starting another one", file=sys.stderr)  # noqa: T201
-                time.sleep(RESTART_PAUSE_S)
-                self._start("worker")
-            time.sleep(POLL_S)
+                return code
+            self._tell_when_ready()
+            self.idle(POLL_S)
+        self._say(STOPPING)
         self._stop()
+        self._say("stopped")
         return 0
 
-    def _start(self, name: str) -> None:
-        self._children[name] = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", "apphub_jobs", name],
-            env={**self._environment, LIFELINE_VARIABLE: str(self._lifeline)},
-            pass_fds=(self._lifeline,),
-            # Ctrl-C is for this process, which stops its children in order.
-            start_new_session=True,
-        )
+    def idle(self, for_s: float) -> None:
+        """Wait a moment."""
+        time.sleep(for_s)
+
+    def ready(self, url: str) -> None:
+        """Do what there is to do once the API answers and the worker claims runs."""
+        print(f"ready {url}", flush=True)  # noqa: T201 - programs wait for this line
+
+    @property
+    def is_stopping(self) -> bool:
+        """Return whether somebody has asked it to end."""
+        return self._signals > 0
+
+    def child(self, command: str) -> Child:
+        """Return the process that runs this command."""
+        return self._children[command]
+
+    def _tell_when_ready(self) -> None:
+        if self._is_ready:
+            return
+        self._is_ready = all(child.is_ready for child in self._children.values())
+        if self._is_ready:
+            self.ready(url_of(self._listening))
+
+    def _look_after_children(self) -> int | None:
+        """Start again what has ended; return the exit code where that is of no use."""
+        for child in self._children.values():
+            if child.ended is None:
+                continue
+            what = f"{WORDS[child.command]} {child.ended}"
+            why = self._hopeless(child)
+            if why is not None:
+                self._say(f"{what} {why}; everything stops. The reason stands above.")
+                return max(child.exit_code or 1, 1)
+            self._say(f"{what}; another one starts")
+            self.idle(RESTART_PAUSE_S)
+            child.start()
+        return None
+
+    def _hopeless(self, child: Child) -> str | None:
+        """Return why another start would only end the same way, None where it might help."""
+        if not child.has_been_ready:
+            return "before it was ready"
+        failures = 1 + child.failures_within(SOON_S)
+        if failures < MOST_FAILURES or child.was_killed:
+            return None
+        return f"{failures} times within {SOON_S:.0f} s"
 
     def _stop(self) -> None:
         """Stop the worker first, so that it can still record, then the API."""
         for name in ("worker", "serve"):
             self._stop_child(self._children[name])
 
-    def _stop_child(self, child: "subprocess.Popen[bytes]") -> None:
+    def _stop_child(self, child: Child) -> None:
         sent = 0
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        while child.poll() is None:
+        while child.ended is None:
             if sent < max(1, self._signals):  # A second Ctrl-C is passed on as well.
-                with suppress(ProcessLookupError):
-                    child.send_signal(signal.SIGTERM)
+                child.terminate()
+                if sent:
+                    self._say(AT_ONCE)
                 sent += 1
             if time.monotonic() > deadline:
                 child.kill()
@@ -75,3 +144,11 @@ class Supervisor:
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._signals += 1
+
+
+STOPPING = (
+    "stopping: what runs has 10 s to end, then it is handed back and starts again with the next"
+    " worker; Ctrl-C once more hands it back at once"
+)
+
+AT_ONCE = "handing back what runs"

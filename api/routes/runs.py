@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from api.bootstrap.service import Service
-from api.http.cursors import CURSOR, next_cursor, position_of
+from api.http.cursors import CURSOR, MOST, next_cursor, position_of
 from api.http.dependencies import (
     MAX_SEARCH,
     ConnectionDep,
@@ -37,6 +38,8 @@ from api.shapes.runs import (
     RunPageMeta,
     RunWithJob,
 )
+from api.views.histories import executions_after
+from api.views.log_places import refuse_logs_elsewhere
 from api.views.runs import Present, jobs_wanted, meta_of, view, with_jobs
 from domain.errors import NotFoundError
 from domain.jobs.definition import RUNTIMES
@@ -237,6 +240,8 @@ async def get_run_logs(
         return now["attempt"] > wanted or now["status"] in FINAL
 
     known_id = row["id"]
+    if not await service.run_logs.size(known_id, wanted):
+        await _need_log_here(service, known_id, wanted)
     if follow:
         text = await service.run_logs.follow(known_id, wanted, offset, is_over)
     else:
@@ -244,6 +249,14 @@ async def get_run_logs(
     return StreamingResponse(
         text, media_type="text/plain; charset=utf-8", headers=NOT_KEPT
     )
+
+
+async def _need_log_here(service: Service, run_id: str, attempt: int) -> None:
+    executions, _ = await executions_after(service.reader, UUID(run_id), 0, MOST)
+    workers = [one["workerId"] for one in executions if one["attempt"] == attempt]
+    if workers:
+        last = str(workers[-1])
+        await refuse_logs_elsewhere(service.heartbeats, last, service.logs_at)
 
 
 async def _read_run(service: Service, run_id: str) -> RunRow:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
@@ -98,6 +99,19 @@ class Audit:
             page = await self.page(wanted, position, EXPORT_CHUNK)
             yield page.events
             position = page.next
+
+    async def names(self, events: Sequence[Envelope]) -> dict[UUID, str]:
+        """Return what people call the things that the events are about, by aggregate.
+
+        What has no name, or is gone, is left out.
+        """
+        ids = {event.aggregate_id for event in events}
+        values = {"ids": list(ids)}
+        async with borrowed(self._pool) as connection:
+            rows = await read_rows(
+                connection, statements.Named, statements.NAMES, values
+            )
+        return {UUID(row["id"]): row["name"] for row in rows}
 
     async def head(self) -> int:
         """Return the log's last position, 0 if it is empty."""

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from uuid import UUID
 
 from domain import identifiers
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
+from domain.topics import EVENTS
 from projections.envelope import EventRow
 from projections.tables import BY_SUBJECT
 
@@ -101,7 +103,7 @@ class EventFilter:
                 raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
         kind, aggregate_id = _subject(subject)
         return cls(
-            types=types.replace(",", " ").split(),
+            types=_types(types),
             kind=kind,
             aggregate_id=aggregate_id,
             actor=actor or None,
@@ -109,6 +111,27 @@ class EventFilter:
             since=_time(since, "/since"),
             until=_time(until, "/until"),
         )
+
+
+def _types(text: str) -> list[str]:
+    wanted = text.replace(",", " ").split()
+    for one in wanted:
+        if not any(_matches(topic, one) for topic in EVENTS):
+            message = f"there is no type {one!r}; {_remedy(one)}"
+            raise InvalidInputError([Issue("/type", message, "enum")])
+    return wanted
+
+
+def _remedy(unknown: str) -> str:
+    """Return what may have been meant, else what there is."""
+    word = unknown.rpartition(".")[2]
+    named_so = [topic for topic in EVENTS if topic.endswith(f"_{word}")]
+    similar = named_so or get_close_matches(unknown, EVENTS, n=3, cutoff=0.6)
+    if similar:
+        return f"did you mean {', '.join(similar)}?"
+    kinds = sorted({topic.partition(".")[0] for topic in EVENTS})
+    patterns = [f"{kind}.*" for kind in kinds]
+    return f"there are {', '.join(patterns)}, and for example job_run.started"
 
 
 def _matches(topic: str, wanted: str) -> bool:

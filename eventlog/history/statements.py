@@ -139,3 +139,19 @@ READ_PARTS = f"""
     UNION ALL {_MARK} WHERE id = ANY(%(ids)s)
     ORDER BY originator_id, originator_version
 """
+
+
+class Named(TypedDict):
+    """What people call something, by its id."""
+
+    id: ReadOnly[str]
+    name: ReadOnly[str]
+
+
+NAMES = """
+    SELECT id, slug AS name FROM job_runs WHERE id = ANY(%(ids)s)
+    UNION ALL SELECT id, slug FROM job_definitions WHERE id = ANY(%(ids)s)
+    UNION ALL SELECT aggregate_id, id FROM repositories WHERE aggregate_id = ANY(%(ids)s)
+    UNION ALL SELECT id, repository_id FROM builds WHERE id = ANY(%(ids)s)
+"""
+"""`Named` rows: a job's slug for a run or a definition, an app's id for an app or a build."""

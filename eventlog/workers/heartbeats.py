@@ -4,6 +4,7 @@ It is no projection: a heartbeat is not worth an event. That a worker was lost i
 (`job_run.attempt_lost`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -13,7 +14,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
 from eventlog.workers import orphans
-from projections.rows import Connection, read_rows
+from projections.rows import Connection, read_first, read_rows
 
 EVERYWHERE_EVERY_S = 60.0
 """How often to look for runs whose holder nobody knows."""
@@ -37,17 +38,28 @@ class Heartbeats:
 
     Attributes:
         expired: how many workers of this process gave up because their lease was over.
+        on_registered: hears the id of each worker that this process has announced.
     """
 
     def __init__(
         self,
         pool: AsyncConnectionPool[Connection],
         quarantine: Quarantine | None = None,
+        logs_at: str | None = None,
     ) -> None:
+        """Take what a worker says of itself beside its id.
+
+        Args:
+            pool: connections to borrow.
+            quarantine: which runs cannot be read.
+            logs_at: what tells the place of its run logs from others; None where nothing does.
+        """
         self._pool = pool
         self._quarantine = quarantine or Quarantine()
+        self._logs_at = logs_at
         self.expired = 0
         self._looked_everywhere_at = -EVERYWHERE_EVERY_S
+        self.on_registered: Callable[[str], None] = _tell_nobody
 
     async def register(
         self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int
@@ -55,9 +67,11 @@ class Heartbeats:
         """Announce a worker under an id that nobody had before."""
         async with borrowed(self._pool) as connection:
             await connection.execute(
-                "INSERT INTO workers (id, host, pid, slots, lease_ms) VALUES (%s, %s, %s, %s, %s)",
-                (worker_id, host, pid, slots, lease_ms),
+                "INSERT INTO workers (id, host, pid, slots, lease_ms, logs_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                (worker_id, host, pid, slots, lease_ms, self._logs_at),
             )
+        self.on_registered(worker_id)
 
     async def beat(self, worker_id: str) -> bool:
         """Move the worker's sequence on; return False if the worker has been declared dead."""
@@ -80,6 +94,12 @@ class Heartbeats:
         if expired:
             self.expired += cursor.rowcount
 
+    async def writer_of_logs(self, worker_id: str) -> "LogWriter | None":
+        """Return where a worker's logs were written, also of one that has ended long ago."""
+        values = {"id": worker_id}
+        async with borrowed(self._pool) as connection:
+            return await read_first(connection, LogWriter, _LOG_WRITER, values)
+
     async def any_orphaned(self) -> bool:
         """Return whether any run that can be read is held by a worker that does not live."""
         is_time = monotonic() - self._looked_everywhere_at > EVERYWHERE_EVERY_S
@@ -95,6 +115,20 @@ class Heartbeats:
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, _WorkerRow, _LIVING)
         return [_heartbeat(row) for row in rows]
+
+
+def _tell_nobody(worker_id: str) -> None:
+    del worker_id
+
+
+class LogWriter(TypedDict):
+    """Where a worker ran, and what tells the place of its run logs from others."""
+
+    host: ReadOnly[str]
+    logs_at: ReadOnly[str | None]
+
+
+_LOG_WRITER = "SELECT host, logs_at FROM workers WHERE id = %(id)s"
 
 
 class _WorkerRow(TypedDict):

@@ -27,18 +27,13 @@ class Process:
         python: str = sys.executable,
         directory: Path | None = None,
     ) -> None:
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("APPHUB_", "DATABASE_URL"))
-        }
         self.popen = subprocess.Popen(
             [python, "-m", module, *command],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**clean, **env},
+            env={**without_settings(), **env},
             text=True,
             start_new_session=True,
         )
@@ -105,6 +100,15 @@ class Process:
             except ProcessLookupError:
                 continue
         self.popen.wait(10)
+
+
+def without_settings() -> dict[str, str]:
+    """Return the environment of somebody who has told the service nothing."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("APPHUB_", "DATABASE_URL"))
+    }
 
 
 @contextmanager

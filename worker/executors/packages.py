@@ -22,11 +22,13 @@ class HandlerSource:
         modules: modules with a mapping `HANDLERS`.
         commands: command lines by the names under which `command.NAME` runs them.
         hidden: files and directories of the service, which handlers shall not see.
+        directories: where the modules are looked for before the current directory.
     """
 
     modules: Sequence[str] = ()
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     hidden: Sequence[str] = ()
+    directories: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,8 +63,9 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     named = [
         module for module in _once(source.modules) if module not in in_distributions
     ]
-    groups = [named, *installed]
-    packages = [_of_operator(modules, source.hidden) for modules in groups if modules]
+    packages = [_of_operator(modules, source) for modules in installed]
+    if named:
+        packages.insert(0, _of_operator(named, source, source.directories))
     if source.commands:
         commands = HandlerPackage(commands=source.commands, hidden=source.hidden)
         packages.append(commands)
@@ -70,9 +73,13 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     return packages
 
 
-def _of_operator(modules: Sequence[str], hidden: Sequence[str]) -> HandlerPackage:
-    directory = os.getcwd()  # noqa: PTH109 - a text is what the path holds
-    return HandlerPackage(modules=modules, directories=(directory,), hidden=hidden)
+def _of_operator(
+    modules: Sequence[str], source: HandlerSource, directories: Sequence[str] = ()
+) -> HandlerPackage:
+    current = os.getcwd()  # noqa: PTH109 - a text is what the path holds
+    return HandlerPackage(
+        modules=modules, directories=(*directories, current), hidden=source.hidden
+    )
 
 
 def _once(names: Iterable[str]) -> list[str]:

@@ -14,7 +14,13 @@ from psycopg.conninfo import make_conninfo
 
 from migrations import runner
 from tests.e2e.support import launch, register, server_pids
-from tests.support.processes import descendants, eventually, started, wait_for_run
+from tests.support.processes import (
+    descendants,
+    eventually,
+    started,
+    wait_for_run,
+    without_settings,
+)
 
 
 def _alive(pids: list[int]) -> list[int]:
@@ -242,16 +248,11 @@ def test_help_tells_every_option_and_its_variable() -> None:
 
 
 def _run(*command: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    clean = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("APPHUB_", "DATABASE_URL"))
-    }
     return subprocess.run(
         [sys.executable, "-m", "api.cli", *command],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
-        env={**clean, **env},
+        env={**without_settings(), **env},
     )

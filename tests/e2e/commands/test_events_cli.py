@@ -73,6 +73,13 @@ def test_a_history_is_shown_with_who_and_why(
     assert f"job_run.attempt_failed at {ours[-1]['position']}" in shown, (
         "the retry's cause"
     )
+    for told in (
+        f"fail {run_id}",
+        "attempt 1  error:  failing on purpose, attempt 1  (again at ",
+        "attempt 2  error:  failing on purpose, attempt 2\n",
+        "worker:",
+    ):
+        assert told in shown
     alone = lines(command(database_url, "show", run_id, "--alone", "--json").stdout)
     assert alone == ours
 
@@ -92,6 +99,10 @@ def test_a_tail_shows_what_comes_and_nothing_twice(
         "--database-url",
         database_url,
     )
+    told = [part for part in arguments if part != "--json"]
+    with started(*told) as tail:
+        line = tail.wait_for_line("failing on purpose, attempt 2")
+        assert f"job_run.attempt_failed         fail {run_id}" in line
     with started(*arguments) as tail:
         tail.wait_for_line(before[-1]["eventId"])
         late = launch(client, "fail")
@@ -110,6 +121,8 @@ def test_a_tail_shows_what_comes_and_nothing_twice(
         (("export", "--subject", "nobody"), "--subject: 'nobody' is no id"),
         (("export", "--since", "yesterday"), "--since: must be a time"),
         (("show", "repository:nobody"), "there are no events of repository:nobody"),
+        (("tail", "--type", "job_run.failed"), "did you mean job_run.attempt_failed"),
+        (("export", "--type", "nope"), "--type: there is no type 'nope'; there are "),
     ],
 )
 def test_what_cannot_be_read_is_said(

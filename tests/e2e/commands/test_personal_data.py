@@ -12,7 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.cli.main import app
+from api.cli.main import complete
 from tests.integration.shared_api import check_failure, issues_of, job_body
 from tests.integration.streams import server_sent, stream
 from tests.support.logs import query
@@ -35,7 +35,7 @@ class Site:
         """Run a command beside them, in this process, which must have no running loop."""
         env = {"APPHUB_DATABASE_URL": self.url, "DATABASE_URL": None}
         return CliRunner().invoke(
-            app, [*command, "--data-dir", str(self.directory)], env=env
+            complete(), [*command, "--data-dir", str(self.directory)], env=env
         )
 
     def noted(self, path: Path) -> dict[str, Any]:
@@ -228,11 +228,14 @@ def test_a_process_without_the_right_key_does_not_start(
         ("events", "export"),
         ("subjects", "erase", ALICE),
     ):
-        done = CliRunner().invoke(app, [*words, *other], env=env)
+        done = CliRunner().invoke(complete(), [*words, *other], env=env)
         assert (done.exit_code, isinstance(done.exception, SystemExit)) == (1, True)
         assert "wrapped by the master key" in done.stderr
         assert not (tmp_path / "other" / "subjects.key").exists()
-        assert CliRunner().invoke(app, [*words, *other, *right], env=env).exit_code == 0
+        assert (
+            CliRunner().invoke(complete(), [*words, *other, *right], env=env).exit_code
+            == 0
+        )
 
 
 def test_what_cannot_be_kept_private_is_refused(

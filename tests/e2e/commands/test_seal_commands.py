@@ -9,7 +9,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.cli.main import app
+from api.cli.main import complete
 from tests.e2e.support import launch, register
 from tests.support.logs import query
 from tests.support.processes import eventually, started
@@ -22,7 +22,7 @@ def _run(*command: str, url: str = "") -> Result:
     It makes a loop of its own, so the tests here are no coroutines.
     """
     env = {"APPHUB_DATABASE_URL": url or None, "DATABASE_URL": None}
-    return CliRunner().invoke(app, ["seal", *command], env=env)
+    return CliRunner().invoke(complete(), ["seal", *command], env=env)
 
 
 def _json(done: Result) -> Any:
@@ -143,17 +143,19 @@ def test_one_command_verifies_tables_and_seals(log: SealedLog, tmp_path: Path) -
     env = {"APPHUB_DATABASE_URL": None, "DATABASE_URL": None}
     for options in (["--seal"], ["--root", str(kept)], ["--seal", "--json"]):
         done = CliRunner().invoke(
-            app, [*arguments, "job_definitions", *options], env=env
+            complete(), [*arguments, "job_definitions", *options], env=env
         )
         assert done.exit_code == 0, done.stdout + done.stderr
     [seal, table] = [json.loads(line) for line in done.stdout.splitlines()]
     assert (table["kind"], seal["kind"], seal["clean"]) == ("table", "seal", True)
     edit(log.url, "UPDATE jobs_events SET actor = 'mallory' WHERE notification_id = 3")
-    done = CliRunner().invoke(app, [*arguments, "job_definitions", "--seal"], env=env)
+    done = CliRunner().invoke(
+        complete(), [*arguments, "job_definitions", "--seal"], env=env
+    )
     assert done.exit_code == 1
     assert "first bad position: 3" in done.stdout
     edit(log.url, "UPDATE jobs_events SET state = 'no JSON' WHERE notification_id = 2")
-    done = CliRunner().invoke(app, ["verify", *arguments[1:], "--seal"], env=env)
+    done = CliRunner().invoke(complete(), ["verify", *arguments[1:], "--seal"], env=env)
     assert done.exit_code == 1
     assert "first bad position: 2" in done.stdout, (
         "what cannot be folded any more is named all the same"

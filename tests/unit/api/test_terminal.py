@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from api.cli.terminal import harmless
+from api.cli.screen import harmless
 
 
 @pytest.mark.parametrize(

@@ -231,10 +231,21 @@ def test_what_was_given_and_reported_outlives_retries_and_completion() -> None:
     run.lose(run.start(WORKER, at(1_200)), at(1_300), "silent", half)
     run.hand_back(run.start(WORKER, at(2_300)), at(2_400))
     run.succeed(run.start(WORKER, at(2_500)), at(2_600), "done", Report({"files": 2}))
-    seen = shown(run)
-    assert seen["context"] == {"given": 1, "stack": "…"}
+    folded = rows(run)
+    failed = next(row for row in folded if row["error_message"] == "boom")
+    assert failed["context"] == {"given": 1, "stack": "…"}
+    seen = job_runs.present(folded[-1])
+    # The stack was of a failed attempt, as was the error: neither is the run's any more.
+    assert seen["context"] == {"given": 1}
     assert seen["metrics"] == {"rows": 1, "files": 2}
     assert (seen["logsUrl"], seen["parameters"]) == ("/logs/1", {"day": "monday"})
+
+
+def test_a_stack_that_the_launcher_gave_stays_where_nothing_was_raised() -> None:
+    run, holder = started(context={"stack": "of cards"})
+    run.lose(holder, at(200), "silent", half)
+    run.succeed(run.start(WORKER, at(1_200)), at(1_300), "done", Report())
+    assert shown(run)["context"] == {"stack": "of cards"}
 
 
 def test_an_empty_report_leaves_what_is_null_null() -> None:

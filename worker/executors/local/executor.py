@@ -30,8 +30,7 @@ class ProcessExecutor:
                 process of which all children are known.
         """
         self._packages = packages
-        each_once = list(dict.fromkeys(packages.values()))
-        self._pool = Pool(each_once, size, orphans)
+        self._pool = Pool(_each_once(packages), size, orphans)
         self._pace = Pace()
         self._running: dict[ProcessAttempt, Callable[[], None]] = {}
 
@@ -42,6 +41,11 @@ class ProcessExecutor:
     def prepare(self) -> None:
         """Start processes in the background, until there is one for each attempt that may run."""
         self._pool.prepare()
+
+    def offer(self, packages: Mapping[str, HandlerPackage]) -> None:
+        """Run these handlers from now on, by entry point; what runs already goes on as it began."""
+        self._packages = packages
+        self._pool.offer(_each_once(packages))
 
     def renew(self, until: float) -> None:
         """Let what runs, and what waits, go on until this moment of the monotonic clock."""
@@ -58,9 +62,9 @@ class ProcessExecutor:
         self, task: Task, on_update: OnUpdate, until: float
     ) -> ProcessAttempt:
         """Start an attempt in a process of its handler's package."""
+        package = self._packages[task.entry_point]
         began = await self._pace.turn()
         try:
-            package = self._packages[task.entry_point]
             slot = await self._pool.take(package)
         except BaseException:
             began()
@@ -77,3 +81,7 @@ class ProcessExecutor:
         turn_is_over = self._running.pop(attempt)
         turn_is_over()
         self._pool.give_back(slot, lives_on=lives_on)
+
+
+def _each_once(packages: Mapping[str, HandlerPackage]) -> list[HandlerPackage]:
+    return list(dict.fromkeys(packages.values()))

@@ -28,6 +28,7 @@ class Pool:
     def __init__(
         self, packages: Sequence[HandlerPackage], size: int, orphans: Orphans | None
     ) -> None:
+        self._packages = packages
         self._size = size
         self._orphans = orphans
         self._workplace = Workplace()
@@ -64,6 +65,16 @@ class Pool:
         for slot in self._idle:
             slot.renew(until)
 
+    def offer(self, packages: Sequence[HandlerPackage]) -> None:
+        """Run handlers of these packages from now on; attempts of others come to their own end."""
+        self._packages = packages
+        outdated = [slot for slot in self._idle if slot.package not in packages]
+        for slot in outdated:
+            self._idle.remove(slot)
+            self._end(slot)
+        self._wanted = deque(to_start_ahead(packages, self._size))
+        self.prepare()
+
     async def take(self, package: HandlerPackage) -> Slot:
         """Return a living slot of this package; a fresh one where none is idle."""
         slot = self._idle_one(package)
@@ -76,7 +87,7 @@ class Pool:
     def give_back(self, slot: Slot, *, lives_on: bool) -> None:
         """Keep the slot for another attempt, or end it and start another one."""
         self._taken -= 1
-        is_fit = lives_on and slot.lives
+        is_fit = lives_on and slot.lives and slot.package in self._packages
         is_needed = self._missing > 0 and not self._closed
         if is_fit and is_needed:
             self._idle.append(slot)
@@ -116,7 +127,8 @@ class Pool:
             directory = self._workplace.new_directory()
             slot = await start_slot(package, directory, self._orphans)
         except BaseException:
-            self._wanted.append(package)
+            if package in self._packages:
+                self._wanted.append(package)
             raise
         finally:
             self._starting -= 1
@@ -128,15 +140,25 @@ class Pool:
         try:
             while self._wanted and self._missing > 0 and not self._closed:
                 slot = await self._start(self._wanted[0])
-                self._idle.append(slot)
+                self._keep(slot)
         except OSError as error:  # Attempts that find none ready try again, and tell.
             logger.warning("cannot start processes ahead of attempts: %s", error)
         if self._missing <= 0:
             self._wanted.clear()
 
+    def _keep(self, slot: Slot) -> None:
+        """Let a process that was started ahead wait, unless its package has gone meanwhile."""
+        if slot.package in self._packages:
+            self._idle.append(slot)
+        else:
+            self._end(slot)
+
     def _replace(self, slot: Slot) -> None:
         self._end(slot)
-        self._wanted.append(slot.package)
+        package = slot.package
+        if package not in self._packages:
+            [package] = to_start_ahead(self._packages, 1)
+        self._wanted.append(package)
 
     def _end(self, slot: Slot) -> None:
         slot.hang_up()

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -38,7 +38,7 @@ class HandlersError(ValueError):
 
 
 class DuplicateHandlerError(HandlersError):
-    """Two modules offer a handler of one name; the message names them."""
+    """Two modules offer a handler of one name, or define one job; the message names them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def offers(packages: Sequence[HandlerPackage]) -> dict[str, Offer]:
     To be asked before there is anything that ends unknown children of this process.
 
     Raises:
-        DuplicateHandlerError: a name is offered twice.
+        DuplicateHandlerError: a name is offered twice, or a job defined twice.
         HandlersError: a module cannot be imported, or is none of handlers.
     """
     found: dict[str, Offer] = {}
@@ -81,7 +81,23 @@ def offers(packages: Sequence[HandlerPackage]) -> dict[str, Offer]:
             both = f"both {first.origin} and {offer.origin}"
             msg = f"handler {offer.name!r} is offered by {both}; remove one"
             raise DuplicateHandlerError(msg)
+    _refuse_doubles(found.values())
     return found
+
+
+def _refuse_doubles(offers: Iterable[Offer]) -> None:
+    """Refuse two entry points for one job, whose definition would be revised to and fro."""
+    defined: dict[str, Offer] = {}
+    for offer in offers:
+        if offer.definition is None:
+            continue
+        slug: str = offer.definition["slug"]
+        first = defined.setdefault(slug.lower(), offer)
+        if first is not offer:
+            one = f"with the entry point {first.name!r} in {first.origin}"
+            other = f"with {offer.name!r} in {offer.origin}"
+            msg = f"the job {slug!r} is defined twice, {one} and {other}; rename one"
+            raise DuplicateHandlerError(msg)
 
 
 def _of_modules(packages: Sequence[HandlerPackage]) -> list[Offer]:

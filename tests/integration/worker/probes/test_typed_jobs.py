@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from tests.integration.worker.operator_modules import Write
-from worker.executors.local.probe import HandlersError, Offer, offers
+from worker.executors.local.probe import (
+    DuplicateHandlerError,
+    HandlersError,
+    Offer,
+    offers,
+)
 from worker.executors.packages import HandlerSource, packages_of
 
 GREET = '''
@@ -128,3 +133,17 @@ def test_a_handlers_process_imports_pydantic_for_typed_functions_alone(
     )
     own("mine")
     assert "False False" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("modules", [("mine",), ("mine", "theirs")])
+def test_a_job_with_two_entry_points_is_refused(
+    write: Write, modules: Sequence[str]
+) -> None:
+    job = "from apphub_jobs import job\n\n@job('Tidy', entry_point='a')\ndef a(): ...\n"
+    another = job.replace("Tidy", "tidy").replace("'a'", "'b'").replace("a()", "b()")
+    texts = [job, another] if len(modules) > 1 else [f"{job}\n{another}"]
+    for module, text in zip(modules, texts, strict=True):
+        write(f"{module}.py", text)
+    told = rf"'tidy' is defined twice, .* 'a' in mine and with 'b' in {modules[-1]}"
+    with pytest.raises(DuplicateHandlerError, match=told):
+        own(*modules)

@@ -27,23 +27,34 @@ def choose(context: JobRunContext, settings: BuildSettings) -> Builder:
     Raises:
         PermanentError: there is none; the message says what to install, or to allow.
     """
-    wanted = _wanted(settings)
+    builder, version = usable(settings, lambda why: context.logger.info("%s", why))
+    context.logger.info("building with %s", version)
+    return builder
+
+
+def usable(settings: BuildSettings, note: Callable[[str], None]) -> tuple[Builder, str]:
+    """Return the builder to use, with its version.
+
+    Args:
+        settings: what the operator decided.
+        note: hears why none of several can be used.
+
+    Raises:
+        PermanentError: there is none; the message says what to install, or to allow.
+    """
     failures: list[UnusableError] = []
-    for name in wanted:
+    for name in _wanted(settings):
         builder = BUILDERS[name](settings)
         try:
-            version = builder.check()
+            return builder, builder.check()
         except UnusableError as error:
             failures.append(error)
-        else:
-            context.logger.info("building with %s", version)
-            return builder
     if settings.builder != "auto":
         raise PermanentError(
             f"the builder {settings.builder} cannot be used: {failures[0]}"
         )
     for failure in failures:
-        context.logger.info("%s", failure)
+        note(str(failure))
     raise PermanentError(_remedy(failures))
 
 

@@ -1,4 +1,4 @@
-"""`apphub-jobs events`: the log for auditors at a terminal, straight from the database."""
+"""The commands `export`, `tail` and `show`."""
 
 import asyncio
 import sys
@@ -11,16 +11,13 @@ from typing import Annotated, TextIO
 import orjson
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
+from api.cli.events.lines import print_history, sentence
 from api.cli.opening import archive_directory, database, keyed
 from api.cli.options import KeyedLogOptions, command, failure
-from api.cli.terminal import harmless
+from api.cli.screen import AsJson, console, harmless
 from domain.errors import InvalidInputError, SubjectKeysUnavailableError
-from domain.identifiers import event_id
 from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
@@ -62,14 +59,9 @@ class PastFilterOptions(FilterOptions):
     until: Annotated[str, typer.Option(help="ISO 8601.")] = ""
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-
 POLL_S = 1.0
 
 PAGE_EVENTS = 500
-
-PLAIN_WIDTH = 240
-"""Where the output is no terminal, nobody tells its width; at this one no line is broken in two."""
 
 
 @command(events_app)
@@ -110,7 +102,7 @@ def tail(
 ) -> None:
     """Show events as they are appended, until Ctrl-C."""
     wanted = _filter(which)
-    console = _console()
+    out = console()
 
     async def run(audit: Audit, listener: Listener) -> None:
         signal = listener.signal()
@@ -119,11 +111,13 @@ def tail(
             position = await audit.head()
         while True:
             page = await audit.page(wanted, position, PAGE_EVENTS)
-            for event in page.events:
-                if as_json:
-                    console.out(_line(event), end="")
-                else:
-                    console.print(_sentence(event), highlight=False)
+            if as_json:
+                sys.stdout.writelines(map(_line, page.events))
+                sys.stdout.flush()
+            elif page.events:
+                names = await audit.names(page.events)
+                for event in page.events:
+                    out.print(sentence(event, names))
             position = _position_after(page, position)
             if page.next is None:
                 await signal.wait(POLL_S)
@@ -169,7 +163,8 @@ def show(
         if as_json:
             sys.stdout.writelines(map(_line, events))
         else:
-            _console().print(_table(events))
+            names = await audit.names(events)
+            print_history(events, names)
 
     _with_audit(place, run)
 
@@ -240,48 +235,3 @@ def _output(file: Path | None) -> Iterator[TextIO]:
 def _line(event: Envelope) -> str:
     text = orjson.dumps(event.present()).decode()
     return f"{harmless(text)}\n"
-
-
-def _console() -> Console:
-    console = Console()
-    if console.is_terminal:
-        return console
-    return Console(width=PLAIN_WIDTH)
-
-
-def _sentence(event: Envelope) -> str:
-    place = f"{event.position:>8}"
-    topic = f"{event.topic:<30}"
-    actor = escape(harmless(event.actor or ""))
-    return (
-        f"[dim]{place}  {event.at}[/]  [cyan]{topic}[/] {event.aggregate_id}  {actor}"
-    )
-
-
-def _table(events: list[Envelope]) -> Table:
-    named = {
-        str(event_id(event.aggregate_id, event.version)): event for event in events
-    }
-    table = Table(box=None, pad_edge=False)
-    for column in ("position", "at", "event", "of", "by", "because of"):
-        table.add_column(column, no_wrap=True)
-    for event in events:
-        table.add_row(
-            str(event.position),
-            event.at,
-            event.topic,
-            str(event.aggregate_id),
-            Text(harmless(event.actor or "")),
-            _because_of(event, named),
-        )
-    return table
-
-
-def _because_of(event: Envelope, named: dict[str, Envelope]) -> str:
-    """Return the event's cause: another event if that is shown, too, else a request."""
-    if not event.causation_id:
-        return ""
-    cause = named.get(event.causation_id)
-    if cause is None:
-        return f"request {event.causation_id}"
-    return f"{cause.topic} at {cause.position}"

@@ -1,0 +1,97 @@
+"""The database's URL as an operator gives it: made what libpq reads, and shown without secrets."""
+
+import re
+from urllib.parse import urlsplit
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+SHAPE = "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+
+ENCODE = "in a user's name or password, write @ : / ? # % as %40 %3A %2F %3F %23 %25"
+
+_DRIVER = re.compile(r"postgres(?:ql)?\+\w+://", re.IGNORECASE)
+"""How libraries of other programs name themselves in a URL: the server is the same."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+_DELIMITERS = re.compile(r"[/:@?#&=]")
+
+SHORTEST_SECRET = 3
+"""A shorter piece of a password is no secret, and part of many words."""
+
+
+class DatabaseUrlError(ValueError):
+    """The URL cannot be used; the message says why and what to do, and holds no secret."""
+
+
+def readable_url(given: str) -> str:
+    """Return the URL, or other connection string, as libpq reads it.
+
+    Raises:
+        DatabaseUrlError: it is of another kind of server, or cannot be taken apart.
+    """
+    url = _DRIVER.sub("postgresql://", given.strip(), count=1)
+    scheme = _SCHEME.match(url)
+    if scheme is not None and scheme[1].lower() not in {"postgresql", "postgres"}:
+        msg = f"{scheme[1]}:// is not PostgreSQL's; give {SHAPE}"
+        raise DatabaseUrlError(msg)
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError as error:
+        reason = without_secrets(str(error).strip(), url)
+        msg = f"it cannot be read ({reason}); give {SHAPE}; {ENCODE}"
+        raise DatabaseUrlError(msg) from None
+    ports = str(parts.get("port") or "").split(",")
+    has_odd_port = any(port and not port.isdecimal() for port in ports)
+    if has_odd_port or "@" in str(parts.get("host") or ""):
+        msg = f"its host or port is none; give {SHAPE}; {ENCODE}"
+        raise DatabaseUrlError(msg)
+    return url
+
+
+def without_secrets(text: str, url: str) -> str:
+    """Return a message about a connection without any piece of its password.
+
+    Where the URL is broken, what libpq takes for a host or a port may be a piece of it.
+    """
+    for secret in _secrets(url):
+        text = text.replace(secret, "***")
+    return text
+
+
+def shown_url(url: str) -> str:
+    """Return the connection string for people: without its password."""
+    parts = conninfo_to_dict(url)
+    known = {
+        name: str(value)
+        for name, value in parts.items()
+        if name not in {"password", "passfile", "sslpassword"}
+    }
+    return make_conninfo("", **known)
+
+
+def _secrets(url: str) -> list[str]:
+    """Return whatever may be a piece of the password, the longest first."""
+    found = {url}
+    if "://" in url:
+        _, _, rest = url.partition("://")
+        user_and_password, at, _ = rest.rpartition("@")
+        _, _, password = user_and_password.partition(":")
+        if at:
+            found |= {password, *_DELIMITERS.split(password)}
+        found |= set(re.findall(r"password=([^&\s]+)", rest))
+        found |= {_password_of(url)}
+    else:
+        quoted = re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", url)
+        found |= {secret.strip("'") for secret in quoted}
+        found |= {piece for piece in url.split() if "=" not in piece}
+    secrets = [piece for piece in found if len(piece) >= SHORTEST_SECRET]
+    return sorted(secrets, key=len, reverse=True)
+
+
+def _password_of(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,129 @@
+"""What `up` and `dev` run as a whole: its options, what could be wrong with them, variables."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.bootstrap.handler_settings import handler_settings
+from api.cli.opening import check_logs_store, database_url
+from api.cli.options import (
+    KeyOptions,
+    ListeningOptions,
+    StorageOptions,
+    TokensFile,
+    WorkOptions,
+    read,
+)
+from api.cli.running.access import hosts_of, origins_of, tokens_in
+from api.cli.running.builders import Builder, builder_found
+from api.cli.running.hiding import hidden_files
+from api.cli.running.listening import ShowRuns
+from api.embedded.data_directory import directory_of
+
+
+@dataclass(frozen=True)
+class ServingOptions(ListeningOptions):
+    """Where the API listens, who may call it, and what it shows."""
+
+    tokens_file: TokensFile = None
+    show_runs: ShowRuns = True
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The service with all its parts, as an operator wants it."""
+
+    serving: ServingOptions
+    storage: StorageOptions
+    working: WorkOptions
+    keys: KeyOptions
+
+    def check(self) -> None:
+        """Look at what could be wrong before anything starts; say it, and end, if it is.
+
+        Raises:
+            typer.Exit: something is wrong.
+        """
+        check_logs_store(self.storage.logs_store, to_write=True)
+        tokens = tokens_in(self.serving.tokens_file)
+        hosts_of(self.serving, tokens)
+        origins_of(self.serving, tokens)
+        database_url(self.storage)
+
+    @property
+    def directory(self) -> Path:
+        """Where the data directory is."""
+        return directory_of(self.storage.data_dir)
+
+    @property
+    def hidden(self) -> list[str]:
+        """Files and directories that handlers shall not see."""
+        secret = (
+            self.serving.tokens_file,
+            self.keys.seal_key,
+            self.keys.subject_key,
+        )
+        return list(hidden_files(self.storage, self.working, *secret).hidden)
+
+    def builder(self) -> Builder:
+        """Return what builds images.
+
+        Raises:
+            typer.Exit: a variable about builds says what it cannot.
+        """
+        settings = read(lambda: handler_settings(os.environ, self.directory))
+        return builder_found(settings)
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables of the service's processes.
+
+        Options are passed on as variables, for everybody on the machine can read a command line.
+        """
+        given = {
+            **_of_serving(self.serving),
+            **_of_storage(self.directory, self.storage, self.keys),
+            **_of_working(self.working),
+        }
+        named = {
+            f"APPHUB_{name}": str(value) for name, value in given.items() if value != ""
+        }
+        return {**os.environ, **named}
+
+
+def _of_serving(serving: ServingOptions) -> Mapping[str, object]:
+    return {
+        "HOST": serving.host,
+        "PORT": serving.port,
+        "ALLOWED_HOSTS": " ".join(serving.allowed_host or ()),
+        "CORS_ORIGINS": " ".join(serving.cors_origin or ()),
+        "INSECURE": serving.insecure or "",
+        "TOKENS_FILE": serving.tokens_file or "",
+        "SHOW_RUNS": serving.show_runs,
+    }
+
+
+def _of_storage(
+    directory: Path, storage: StorageOptions, keys: KeyOptions
+) -> Mapping[str, object]:
+    archive = storage.archive and storage.archive.resolve()
+    return {
+        "DATA_DIR": directory,
+        "DATABASE_URL": storage.database_url or "",
+        "WAIT_FOR_DATABASE_S": storage.wait_for_database_s,
+        "ARCHIVE": archive or "",
+        "LOGS_STORE": storage.logs_store or "",
+        "SEAL_KEY": keys.seal_key or "",
+        "SEAL_EVERY_S": keys.seal_every_s,
+        "SUBJECT_KEY": keys.subject_key or "",
+    }
+
+
+def _of_working(working: WorkOptions) -> Mapping[str, object]:
+    return {
+        "SLOTS": working.slots,
+        "LEASE_S": working.lease_s,
+        "COMMANDS": working.commands or "",
+        "ALLOW_PRIVATE_REPOSITORIES": working.allow_private_repositories or "",
+        "TRUST_HANDLERS": working.trust_handlers or "",
+    }

@@ -1,0 +1,52 @@
+"""Where the API listens, taken before anything starts: a port that is taken stops a start early."""
+
+import os
+import socket
+from collections.abc import MutableMapping
+
+LISTENING_VARIABLE = "APPHUB_LISTENING_FD"
+"""Names the descriptor of a listening socket that `up` hands to each API it starts.
+
+So clients of an API that is being replaced wait for the next one, and the port stays the same.
+"""
+
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not listened on
+"""Addresses that nobody can call, by what this machine calls instead."""
+
+
+def inherited(environment: MutableMapping[str, str]) -> socket.socket | None:
+    """Return the socket that the parent listens on already; None where it left that to us.
+
+    The variable is taken away: nobody below may take the socket for its own.
+    """
+    descriptor = environment.pop(LISTENING_VARIABLE, None)
+    if descriptor is None:
+        return None
+    number = int(descriptor)
+    os.set_inheritable(number, False)
+    return socket.socket(fileno=number)
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return the address under which this very socket listens."""
+    host, port = listening.getsockname()[:2]
+    return _url(host, port)
+
+
+def callable_url(url: str) -> str:
+    """Return how this machine calls an API of this address."""
+    scheme, _, rest = url.partition("://")
+    host, _, port = rest.rpartition(":")
+    plain = host.removeprefix("[").removesuffix("]")
+    known = ANY_ADDRESS.get(plain, plain)
+    return f"{scheme}://{_bracketed(known)}:{port}"
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{_bracketed(host)}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    if ":" in host:
+        return f"[{host}]"
+    return host

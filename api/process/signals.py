@@ -1,0 +1,54 @@
+"""What asks a process to stop: signals, and the end of its parent."""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
+"""Names the descriptor whose end tells a child of `up` that its parent is gone."""
+
+
+def watch_lifeline() -> None:
+    """Stop this process in good order when its parent dies, if it was started by `up`."""
+    descriptor = os.environ.pop(LIFELINE_VARIABLE, None)
+    if descriptor is None:
+        return
+
+    def watch() -> None:
+        with suppress(OSError):
+            os.read(int(descriptor), 1)
+        logging.getLogger(__name__).warning("the parent process is gone; stopping")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+class StopSignals:
+    """SIGINT and SIGTERM, counted from the start: none that comes before there is work is lost."""
+
+    def __init__(self) -> None:
+        self._received = 0
+        self._callbacks: list[Callable[[], None]] = []
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._note)
+
+    def lead_to(self, first: Callable[[], None], second: Callable[[], None]) -> None:
+        """Call one function at the first signal, another one at each that follows."""
+        self._callbacks = [first, second]
+        for number in range(self._received):
+            self._call_for(number)
+
+    def _note(self) -> None:
+        number = self._received
+        self._received += 1
+        if self._callbacks:
+            self._call_for(number)
+
+    def _call_for(self, number: int) -> None:
+        which = min(number, 1)
+        self._callbacks[which]()

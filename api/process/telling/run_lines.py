@@ -1,0 +1,175 @@
+"""What a terminal is told of runs: a line for each start and for each end of an attempt."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from api.process.telling.spoken import duration, in_one_line
+from domain.clock import from_iso, ms_between, ms_since
+
+TYPES = frozenset(
+    {
+        "job.run.pending",
+        "job.run.running",
+        "job.run.succeeded",
+        "job.run.failed",
+        "job.run.canceled",
+        "job.run.expired",
+    }
+)
+"""The types of messages that lines are made of: a run's changes of status."""
+
+MOST_REMEMBERED = 10_000
+"""Starts that are kept for the durations of attempts that are retried; of more, none is said."""
+
+MOST_A_SECOND = 20
+"""Lines a second: nobody reads more. Of what is beyond, the numbers are told."""
+
+STYLES = {
+    "started": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "expired": "red",
+    "canceled": "yellow",
+    "handed back": "yellow",
+}
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A line about a run.
+
+    Attributes:
+        at: when it happened, as ISO 8601 text.
+        what: `started`, `handed back`, or how the attempt or the run ended.
+        details: the rest, for people.
+    """
+
+    at: str
+    slug: str
+    run_id: str
+    what: str
+    details: str
+
+    @property
+    def style(self) -> str:
+        """Return the style of `what`, as rich names it."""
+        return STYLES[self.what]
+
+
+class RunLines:
+    """Makes lines of the stream's messages."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, str] = {}
+
+    def line(self, message: Mapping[str, Any]) -> RunLine | None:
+        """Return what to tell of a message, None where that is nothing."""
+        run: Mapping[str, Any] = message["data"]["run"]
+        told = self._told(run, message["occurredAt"])
+        if told is None:
+            return None
+        what, details = told
+        return RunLine(message["occurredAt"], run["slug"], run["id"], what, details)
+
+    def _told(self, run: Mapping[str, Any], at: str) -> tuple[str, str] | None:
+        match run["status"]:
+            case "running":
+                return self._start(run)
+            case "pending":
+                return self._back(run, at)
+            case _:
+                return self._end(run)
+
+    def _start(self, run: Mapping[str, Any]) -> tuple[str, str]:
+        if len(self._started) < MOST_REMEMBERED:
+            self._started[run["id"]] = run["startedAt"]
+        return "started", _attempt(run["attempt"], run["maxAttempts"])
+
+    def _back(self, run: Mapping[str, Any], at: str) -> tuple[str, str] | None:
+        """Return what to say of a run that waits: was it launched, or did an attempt end?"""
+        ran_ms = self._ran_ms(run, at)
+        if run["errorMessage"] is not None and run["attempt"] > 1:
+            attempt = _attempt(run["attempt"] - 1, run["maxAttempts"])
+            again = _again(run["scheduledAt"], at)
+            ended = _joined(_after(ran_ms), attempt)
+            return "failed", f"{ended}: {_why(run)}; {again}"
+        if ran_ms is None:
+            return None
+        return "handed back", _joined(_after(ran_ms), "it starts again")
+
+    def _end(self, run: Mapping[str, Any]) -> tuple[str, str]:
+        self._started.pop(run["id"], None)
+        attempt = _attempt(run["attempt"], run["maxAttempts"])
+        if run["startedAt"] is None:
+            attempt = "before it started"
+        details = _joined(_after(run["durationMs"]), attempt)
+        if run["status"] != "succeeded":
+            details = f"{details}: {_why(run)}"
+        return run["status"], details
+
+    def _ran_ms(self, run: Mapping[str, Any], at: str) -> int | None:
+        started_at = self._started.pop(run["id"], None)
+        return ms_since(started_at, at)
+
+
+class Pace:
+    """Lets so many lines of each second pass, and counts the others.
+
+    It reads no clock: a second is what the moments that it is given say.
+    """
+
+    def __init__(self, most: int = MOST_A_SECOND) -> None:
+        self._most = most
+        self._second = 0
+        self._told = 0
+        self._left_out: Counter[str] = Counter()
+
+    def lets_pass(self, what: str, now_s: float) -> bool:
+        """Return whether a line may be told now; if not, it is counted."""
+        if int(now_s) != self._second:
+            self._second = int(now_s)
+            self._told = 0
+        self._told += 1
+        if self._told <= self._most:
+            return True
+        self._left_out[what] += 1
+        return False
+
+    def summary(self, now_s: float) -> str | None:
+        """Return what was left out before this second, once; None if nothing was."""
+        if not self._left_out or int(now_s) == self._second:
+            return None
+        counts = [f"{number} {what}" for what, number in self._left_out.items()]
+        self._left_out.clear()
+        return f"and beside these: {', '.join(counts)}"
+
+
+def _attempt(number: int, most: int) -> str:
+    if most == 1:
+        return ""
+    return f"attempt {number} of {most}"
+
+
+def _after(ms: int | None) -> str:
+    if ms is None:
+        return ""
+    return f"after {duration(ms)}"
+
+
+def _joined(*parts: str) -> str:
+    said = [part for part in parts if part]
+    return ", ".join(said)
+
+
+def _why(run: Mapping[str, Any]) -> str:
+    text = run["errorMessage"] or run["failureReason"] or "no reason given"
+    return in_one_line(text)
+
+
+def _again(scheduled_at: str, at: str) -> str:
+    wait_ms = ms_between(from_iso(at), from_iso(scheduled_at))
+    if wait_ms <= 0:
+        return "the next attempt follows"
+    return f"the next attempt in {duration(wait_ms)}"

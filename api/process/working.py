@@ -1,0 +1,131 @@
+"""The worker's process, from start to stop."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from contextlib import aclosing
+
+import uvloop
+
+from api.bootstrap.log_stores import log_keeper
+from api.bootstrap.service import Service, running
+from api.bootstrap.settings import Settings
+from api.process.handler_feed import Feed
+from api.process.signals import StopSignals
+from api.process.worker_metrics import Address, metrics_served
+from domain.clock import Clock
+from eventlog.queue.pending_work import Work
+from runtime.garbage import look_seldom
+from worker.executors.local.executor import ProcessExecutor
+from worker.executors.local.orphans import Orphans
+from worker.executors.local.workplace import sweep
+from worker.executors.packages import HandlerPackage
+from worker.lifecycle.worker import Worker, WorkerSettings
+from worker.logs.run_logs import LogKeeper
+
+MOVED_LOOK_S = 0.05
+"""How soon a worker of a test service notices that its clock was moved past a deadline."""
+
+
+def work(
+    settings: Settings,
+    worker_settings: WorkerSettings,
+    packages: Mapping[str, HandlerPackage],
+    feed: Feed | None = None,
+    metrics_at: Address | None = None,
+) -> None:
+    """Work with the handlers of these packages, by entry point, until SIGINT or SIGTERM.
+
+    `ready WORKER` is printed once it claims runs, and `ready handlers` once others that the feed
+    tells of are in use. A second signal hands back at once what runs.
+
+    Args:
+        settings: where everything is.
+        worker_settings: how to work.
+        packages: what can be executed.
+        feed: tells of other handlers later; None where nobody does.
+        metrics_at: where to serve `/metrics`; None for nowhere.
+
+    Raises:
+        PortTakenError: somebody else listens there.
+    """
+
+    async def main() -> None:
+        signals = StopSignals()
+        offered = dict(packages)
+        executor = ProcessExecutor(packages, worker_settings.slots, Orphans())
+        async with (
+            running(settings) as service,
+            metrics_served(service.metrics, metrics_at),
+            aclosing(executor),
+            log_keeper(
+                settings.logs_store, settings.data_dir, service.supervision
+            ) as logs,
+        ):
+            worker = _worker(worker_settings, service, executor, offered, logs)
+            signals.lead_to(worker.stop, worker.stop_now)
+            if settings.clock_shift is not None:
+                service.supervision.start(
+                    "moved deadlines", lambda: _end_overdue(executor, service.clock)
+                )
+            executor.prepare()
+            if feed is not None:
+                _follow(feed, executor, offered)
+            look_seldom()
+            # No claim waits for a full disk's worth.
+            threading.Thread(target=sweep, name="sweep", daemon=True).start()
+            await worker.run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+async def _end_overdue(executor: ProcessExecutor, clock: Clock) -> None:
+    """End attempts whose deadline has been passed by moving a test service's clock."""
+    while True:
+        executor.end_overdue(clock())
+        await asyncio.sleep(MOVED_LOOK_S)
+
+
+def _worker(
+    worker_settings: WorkerSettings,
+    service: Service,
+    executor: ProcessExecutor,
+    offered: Mapping[str, HandlerPackage],
+    logs: LogKeeper,
+) -> Worker:
+    service.heartbeats.on_registered = _tell_ready
+    work = Work(service.pool, service.files, service.listener, service.jobs.quarantine)
+    return Worker(
+        worker_settings,
+        service.executions,
+        service.sweeps,
+        service.heartbeats,
+        work,
+        executor,
+        offered,
+        logs,
+        service.supervision,
+    )
+
+
+def _follow(
+    feed: Feed, executor: ProcessExecutor, offered: dict[str, HandlerPackage]
+) -> None:
+    """Use whatever handlers the feed tells of."""
+    loop = asyncio.get_running_loop()
+
+    def use(packages: dict[str, HandlerPackage]) -> None:
+        executor.offer(packages)
+        offered.clear()
+        offered.update(packages)
+        print("ready handlers", flush=True)  # noqa: T201 - `dev` waits for this line
+
+    def hear(packages: dict[str, HandlerPackage]) -> None:
+        loop.call_soon_threadsafe(use, packages)
+
+    feed.follow(hear)
+
+
+def _tell_ready(worker_id: str) -> None:
+    print(f"ready {worker_id}", flush=True)  # noqa: T201 - programs wait for this line

@@ -1,0 +1,152 @@
+"""`apphub-jobs up` at a terminal: what it says at the start, of runs, of deaths, and at the end."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.process.http_server import bind
+from api.process.up import Supervisor
+from apphub_jobs.version import VERSION
+from tests.e2e.support import launch, register
+from tests.support.processes import (
+    Process,
+    descendants,
+    started,
+    wait_for_run,
+)
+
+HANDLERS = ("--handlers", "tests.support.handlers")
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Process]:
+    """Run `up` with the tests' handlers on a private database."""
+    data_dir = ("--data-dir", str(tmp_path / "data"))
+    with started("up", "--port", "0", *data_dir, *HANDLERS) as process:
+        process.url()
+        yield process
+
+
+def _child(process: Process, command: str) -> int:
+    """Return the process that runs this command below `up`."""
+    ending = f"apphub_jobs\0{command}\0".encode()
+    [found] = [
+        pid
+        for pid in descendants(process.popen.pid)
+        if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(ending)
+    ]
+    return found
+
+
+def test_it_tells_where_all_is_of_each_run_and_how_it_stops(
+    up: Process, tmp_path: Path
+) -> None:
+    url = up.url()
+    said = "\n".join(up.errors)
+    for part in (
+        f"AppHub Jobs {VERSION}",
+        f"{url} (open: without tokens)",
+        f"{url}/docs",
+        str(tmp_path / "data"),
+        "a private PostgreSQL",
+        "test.noop",
+        "(tests.support.handlers)",
+        "(built in)",
+        "Ctrl-C",
+    ):
+        assert part in said
+    with httpx.Client(base_url=url, timeout=30) as client:
+        register(client, "echo", "test.echo")
+        register(client, "broken", "test.fail", retryPolicy={"maxAttempts": 2})
+        good, bad = launch(client, "echo"), launch(client, "broken")
+        wait_for_run(client, good)
+        wait_for_run(client, bad)
+        up.wait_for_line(f"{bad}", errors=True)
+    for what, line in (
+        ("started", f"echo  {good}"),
+        ("succeeded", f"s  {good}"),
+        ("failed", "attempt 1 of 2: failing on purpose, attempt 1; the next attempt"),
+        ("failed", f"attempt 2 of 2: failing on purpose, attempt 2  {bad}"),
+    ):
+        found = up.wait_for_line(line, errors=True)
+        assert what in found
+    assert up.stop(signal.SIGINT) == 0
+    stopping = up.wait_for_line("stopping: ", errors=True)
+    assert "handed back" in stopping
+    assert up.errors[-1] == "stopped"
+    assert up.lines == [f"ready {url}"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("serve", "the API"), ("worker", "the worker")]
+)
+def test_who_is_killed_is_named_and_replaced(
+    up: Process, command: str, name: str
+) -> None:
+    killed = _child(up, command)
+    os.kill(killed, signal.SIGKILL)
+    up.wait_for_line(f"{name} was killed by SIGKILL; another one starts", errors=True)
+    with httpx.Client(base_url=up.url(), timeout=30) as client:
+        # The port is kept open, so that this waits for the next API.
+        register(client, "echo", "test.echo")
+        run = wait_for_run(client, launch(client, "echo"), timeout_s=60)
+    assert run["status"] == "succeeded"
+    assert _child(up, command) != killed
+
+
+def test_a_part_that_cannot_start_ends_everything(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    said: list[str] = []
+    environment = {**os.environ, "APPHUB_DATABASE_URL": "mysql://u:secret@h/db"}
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        with bind("127.0.0.1", 0) as listening:
+            assert Supervisor(environment, listening, said.append).run() == 1
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+    [line] = said
+    assert "ended with exit code 1 before it was ready; everything stops" in line
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "mysql:// is not PostgreSQL's" in captured.err
+    assert "Traceback" not in captured.err
+    assert "secret" not in captured.err
+
+
+@pytest.mark.parametrize("command", ["up", "serve"])
+def test_a_taken_port_is_said_before_anything_starts(
+    tmp_path: Path, command: str
+) -> None:
+    data_dir = tmp_path / "data"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        process = Process([command, "--port", port, "--data-dir", str(data_dir)], {})
+        process.wait_for_line("(--port)", errors=True)
+        assert process.popen.wait(60) == 1
+    assert not data_dir.exists()
+    assert len(process.errors) == 1
+
+
+def test_without_lines_of_runs_it_is_quiet(tmp_path: Path, database_url: str) -> None:
+    with (
+        started(
+            *("up", "--port", "0", "--no-show-runs", *HANDLERS),
+            *("--data-dir", str(tmp_path)),
+            APPHUB_DATABASE_URL=database_url,
+        ) as process,
+        httpx.Client(base_url=process.url(), timeout=30) as client,
+    ):
+        register(client, "echo", "test.echo")
+        run_id = launch(client, "echo")
+        wait_for_run(client, run_id)
+        process.stop()
+        assert not [line for line in process.errors if run_id in line]

@@ -1,0 +1,38 @@
+"""Commands find the APIs of a data directory that run, and no others."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from api.process.announced import announced, services
+
+ANNOUNCING = """
+import sys, time
+from pathlib import Path
+from api.process.announced import announced
+with announced(Path(sys.argv[1]), "http://127.0.0.1:2"):
+    print("announced", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_who_runs_is_found_and_who_has_ended_is_not(tmp_path: Path) -> None:
+    assert services(tmp_path) == []
+    with announced(tmp_path, "http://127.0.0.1:1"):
+        assert services(tmp_path) == ["http://127.0.0.1:1"]
+    assert services(tmp_path) == []
+
+
+def test_who_was_killed_is_not_found(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", ANNOUNCING, str(tmp_path)], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    with process.stdout as output:
+        output.readline()
+        assert services(tmp_path) == ["http://127.0.0.1:2"]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert services(tmp_path) == []
+        assert list((tmp_path / "serving").iterdir()) == []

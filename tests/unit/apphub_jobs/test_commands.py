@@ -1,0 +1,39 @@
+"""Declared command lines as handlers: what they say last is why they failed."""
+
+import sys
+
+from apphub_jobs.contract import JobResult
+from apphub_jobs.process.command import TAIL_CHARACTERS, command_handler
+from tests.support.contexts import context_of
+
+
+def ended(program: str) -> str | None:
+    handler = command_handler([sys.executable, "-c", program])
+    result = handler(context_of())
+    assert isinstance(result, JobResult)
+    assert result.status == "failed"
+    message = result.error_message
+    assert message is not None
+    return message.removeprefix(f"{sys.executable} ")
+
+
+def test_the_end_of_standard_error_is_the_reason() -> None:
+    told = ended("import sys; print('fine'); sys.exit('no such customer')")
+    assert told == "ended with exit code 1: no such customer"
+
+
+def test_who_says_nothing_fails_by_the_exit_code() -> None:
+    assert ended("print('fine'); raise SystemExit(3)") == "ended with exit code 3"
+
+
+def test_a_signal_is_told_as_one() -> None:
+    killing = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert ended(killing) == "was killed by signal 9"
+
+
+def test_only_the_end_of_much_is_kept() -> None:
+    much = "import sys; [print('x' * 500, n, file=sys.stderr) for n in range(9)]"
+    told = ended(f"{much}; sys.exit(2)")
+    assert told is not None
+    assert told.endswith("x 8")
+    assert len(told) < TAIL_CHARACTERS + 100
