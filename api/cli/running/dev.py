@@ -1,0 +1,87 @@
+"""`apphub-jobs dev`: everything at once, for handlers that are being written."""
+
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from api.bootstrap.handler_packages import handler_source
+from api.cli.options import (
+    KeyOptions,
+    StorageOptions,
+    WorkOptions,
+    command,
+    failure,
+    read,
+)
+from api.cli.running.banner import Banner, say
+from api.cli.running.hiding import opened
+from api.cli.running.listening import listening_on
+from api.cli.running.whole import ServingOptions, Whole
+from api.process.developing.developer import KEPT, Developer
+from api.process.developing.happenings import Happenings
+from api.process.developing.keyboard import keys_heard
+from api.process.developing.watching import watched
+from api.process.developing.workshop import Workshop, packages_by_name
+from worker.executors.local.probe import HandlersError
+from worker.executors.packages import HandlerSource
+
+developing = typer.Typer()
+
+
+@command(developing)
+def dev(  # noqa: PLR0913 - one for each group of options
+    *,
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Python files or modules with functions under @job."),
+    ],
+    output: Annotated[
+        bool,
+        typer.Option("--output", "-o", help="Show what runs print from the start."),
+    ] = False,
+    serving: ServingOptions,
+    storage: StorageOptions,
+    working: WorkOptions,
+    keys: KeyOptions,
+) -> None:
+    """Run everything for handlers that are being written, until Ctrl-C.
+
+    Their jobs are registered; whenever a file changes, the handlers are replaced, and runs that are
+    under way go on with those of before.
+    """
+    whole = Whole(serving, storage, working, keys)
+    whole.check()
+    modules = [*files, *(working.handlers or ())]
+    source = read(lambda: handler_source(modules, working.commands, whole.hidden))
+    with listening_on(serving) as listening:
+        happenings = Happenings()
+        workshop = _workshop(source, happenings)
+        handlers = packages_by_name(workshop.offers)
+        Banner.of(whole, listening, handlers).show()
+        with (
+            opened(storage),
+            keys_heard(happenings) as has_keys,
+            watched(source, happenings),
+            closing(
+                Developer(whole.environment(), listening, say, workshop, happenings)
+            ) as developer,
+        ):
+            developer.has_keys = has_keys
+            developer.shows_output = output
+            code = developer.run()
+    raise typer.Exit(code)
+
+
+def _workshop(source: HandlerSource, happenings: Happenings) -> Workshop:
+    """Return what probes the handlers, asked for the first time."""
+    workshop = Workshop(source, happenings)
+    try:
+        wrong = workshop.first()
+    except HandlersError as error:
+        raise failure(error) from None
+    if wrong is not None:
+        say(Text(wrong, "red"))
+        say(KEPT)
+    return workshop

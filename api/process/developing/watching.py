@@ -1,0 +1,90 @@
+"""Watches the directories of handlers for changes of Python files."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+
+from watchfiles import PythonFilter, watch
+
+from api.process.developing.happenings import Changed, Happenings
+from worker.executors.packages import HandlerSource
+
+MOST_DIRECTORIES = 1_000
+"""So many are looked into: whoever works in a whole home must not wait for all of it."""
+
+GATHERED_MS = 200
+"""Changes that follow each other so closely are one: version control writes many files at once."""
+
+LEFT_OUT = frozenset(
+    {"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"}
+)
+"""Directories in which nobody edits handlers; neither in those that begin with a dot."""
+
+
+@contextmanager
+def watched(source: HandlerSource, happenings: Happenings) -> Iterator[None]:
+    """Tell of changes where the source's modules are, and below where Python files lie."""
+    directories = list(_with_python(_directories(source)))
+    stopping = threading.Event()
+    threading.Thread(
+        target=_watch,
+        args=(directories, stopping, happenings),
+        name="files",
+        daemon=True,
+    ).start()
+    try:
+        yield
+    finally:
+        stopping.set()
+
+
+def _watch(
+    directories: Sequence[Path], stopping: threading.Event, happenings: Happenings
+) -> None:
+    for changes in watch(
+        *directories,
+        watch_filter=PythonFilter(),
+        debounce=GATHERED_MS,
+        stop_event=stopping,
+        recursive=False,
+        raise_interrupt=False,
+        ignore_permission_denied=True,
+    ):
+        paths = sorted({path for _, path in changes})
+        happenings.add(Changed(paths))
+
+
+def _directories(source: HandlerSource) -> list[str]:
+    """Return where named files lie; where modules are named, also where those are looked for."""
+    directories = list(source.directories)
+    in_files = [
+        module
+        for module in source.modules
+        if any(_lies_in(directory, module) for directory in directories)
+    ]
+    if len(in_files) < len(source.modules):
+        directories.append(str(Path.cwd()))
+    return directories
+
+
+def _lies_in(directory: str, module: str) -> bool:
+    first = module.partition(".")[0]
+    place = Path(directory)
+    return (place / f"{first}.py").exists() or (place / first).is_dir()
+
+
+def _with_python(directories: Sequence[str]) -> Iterator[Path]:
+    """Yield the directories, and what lies below them that holds Python files."""
+    below = chain.from_iterable(os.walk(top) for top in dict.fromkeys(directories))
+    for path, names, files in islice(below, MOST_DIRECTORIES):
+        names[:] = [name for name in names if _is_looked_into(name)]
+        has_python = any(name.endswith(".py") for name in files)
+        if has_python or path in directories:
+            yield Path(path)
+
+
+def _is_looked_into(name: str) -> bool:
+    return name not in LEFT_OUT and not name.startswith(".")
