@@ -1,0 +1,145 @@
+"""What `doctor` looks at, a function for each thing: how it is, and what to do about it."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+
+from api.bootstrap.database_url import shown_url, without_secrets
+from api.bootstrap.handler_packages import handler_packages
+from api.cli.running.builders import builder_found
+from api.embedded.placement import PlacementError, binaries, server_user
+from apphub_jobs.version import VERSION
+from domain.json_values import JsonObject
+from migrations import runner
+
+State = Literal["ok", "warning", "wrong"]
+
+LITTLE_SPACE_MB = 1_000
+
+MINIMUM_SERVER = 150_000
+"""PostgreSQL 15, as libpq counts versions."""
+
+CONNECT_TIMEOUT_S = 5
+
+ASK_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True)
+class Check:
+    """How one thing is.
+
+    Attributes:
+        told: what was found.
+        remedy: what to do; empty where nothing need be done.
+    """
+
+    name: str
+    state: State
+    told: str
+    remedy: str = ""
+
+    def present(self) -> JsonObject:
+        """Return it for programs."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "told": self.told,
+            "remedy": self.remedy,
+        }
+
+
+def program() -> Check:
+    """Tell which program looks."""
+    python = f"Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}"
+    return Check("program", "ok", f"apphub-jobs {VERSION}, {python}, {system}")
+
+
+def data_directory(directory: Path) -> Check:
+    """Look whether the data directory, or where it would be made, can be written."""
+    existing = directory
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK | os.X_OK):
+        told = f"{existing} cannot be written by this user"
+        return Check("data directory", "wrong", told, "choose another --data-dir")
+    free_mb = shutil.disk_usage(existing).free // 1_000_000
+    told = f"{directory}, {free_mb} MB free"
+    if free_mb < LITTLE_SPACE_MB:
+        return Check("data directory", "warning", told, "make room on this disk")
+    return Check("data directory", "ok", told)
+
+
+def database(url: str | None) -> Check:
+    """Look whether the operator's database can be used, or a private one started."""
+    if url is None:
+        return _private_database()
+    try:
+        with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+            version = connection.info.server_version
+        schema = runner.current(url)
+    except psycopg.Error as error:
+        reason = without_secrets(str(error).strip(), url)
+        return Check("database", "wrong", reason, "check --database-url")
+    told = f"PostgreSQL {version // 10_000} at {shown_url(url)}"
+    if version < MINIMUM_SERVER:
+        return Check("database", "wrong", told, "use PostgreSQL 15 or newer")
+    if schema is not None and schema > runner.HEAD:
+        told = f"{told}, schema {schema} of a newer version than this"
+        return Check("database", "wrong", told, "run the newer version")
+    if schema != runner.HEAD:
+        told = f"{told}, schema {schema or 'empty'}"
+        remedy = (
+            f"the next start brings it to {runner.HEAD}; or run: apphub-jobs migrate"
+        )
+        return Check("database", "warning", told, remedy)
+    return Check("database", "ok", f"{told}, schema {schema}")
+
+
+def _private_database() -> Check:
+    try:
+        programs = binaries(server_user())
+    except (PlacementError, KeyError) as error:
+        return Check("database", "wrong", str(error), "or give --database-url")
+    return Check("database", "ok", f"a private PostgreSQL, programs in {programs}")
+
+
+def git() -> Check:
+    """Look whether repositories can be read."""
+    found = shutil.which("git")
+    if found is None:
+        told = "git is not installed: no app can be ingested"
+        return Check("git", "wrong", told, "apt-get install git")
+    asked = subprocess.run(  # noqa: S603 - a program of the system
+        [found, "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=ASK_TIMEOUT_S,
+    )
+    return Check("git", "ok", asked.stdout.strip())
+
+
+def builder(settings: Mapping[str, JsonObject]) -> Check:
+    """Look whether images can be built."""
+    found = builder_found(settings)
+    if found.usable:
+        return Check("builds", "ok", found.told)
+    return Check("builds", "warning", found.told, "everything else works without")
+
+
+def handlers(modules: Sequence[str] | None, commands: Path | None) -> Check:
+    """Look whether the handlers can be had."""
+    try:
+        found = handler_packages(modules, commands)
+    except (ValueError, OSError) as error:
+        remedy = "mend it, or leave it out of --handlers and --commands"
+        return Check("handlers", "wrong", str(error), remedy)
+    return Check("handlers", "ok", ", ".join(found))

@@ -1,0 +1,115 @@
+"""Runs as people see them: tables and single runs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from rich.text import Text
+
+from api.cli.screen import console, harmless, print_table
+from api.process.telling.spoken import duration, in_one_line
+from apphub_jobs.client import RunDocument
+
+STYLES = {
+    "pending": "",
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "expired": "red",
+    "canceled": "yellow",
+}
+
+OUTCOME_STYLES = {"failed": "red", "timed_out": "red", "lost": "red", **STYLES}
+
+
+def print_runs(runs: Sequence[RunDocument]) -> None:
+    """Print a table of runs, or that there are none."""
+    if not runs:
+        console().print("no runs", style="dim")
+        return
+    now = datetime.now(UTC)
+    columns = ("run", "job", "status", "attempt", "launched", "took", "error")
+    rows = [
+        (
+            run.id,
+            run.slug,
+            Text(run.status, STYLES[run.status]),
+            f"{run.attempt}/{run.max_attempts}",
+            f"{_ago(run.created_at, now)} ago",
+            _took(run.duration_ms),
+            in_one_line(run.error_message or ""),
+        )
+        for run in runs
+    ]
+    print_table(columns, rows)
+
+
+def print_run(run: RunDocument, attempts: Sequence[Mapping[str, Any]]) -> None:
+    """Print all that there is to see of a run."""
+    out = console()
+    head = Text.assemble((run.slug, "bold"), " ", (run.status, STYLES[run.status]))
+    out.print(head)
+    facts = list(_facts(run))
+    widest = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        told = harmless(value)
+        out.print(Text.assemble((f"  {name:<{widest}}  ", "dim"), told))
+    if not attempts:
+        return
+    out.print()
+    columns = ("attempt", "outcome", "started", "took", "worker", "why")
+    rows = [
+        (
+            str(one["attempt"]),
+            Text(one["outcome"], OUTCOME_STYLES.get(one["outcome"], "")),
+            one["startedAt"],
+            _took(one["durationMs"]),
+            one["workerId"],
+            in_one_line(one["errorMessage"] or ""),
+        )
+        for one in attempts
+    ]
+    print_table(columns, rows)
+
+
+def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
+    """Yield names and values of what is worth telling."""
+    yield "id", run.id
+    yield "version", str(run["definitionVersion"])
+    yield "parameters", _json(run.parameters)
+    if run.status == "succeeded":
+        yield "result", _json(run.result)
+    if run.error_message:
+        yield "error", run.error_message
+    if run.failure_reason:
+        yield "reason", run.failure_reason
+    stack = run.context.get("stack")
+    if isinstance(stack, str):
+        yield "stack", "\n" + stack.rstrip()
+    others = {name: value for name, value in run.context.items() if name != "stack"}
+    if others:
+        yield "context", _json(others)
+    if run.metrics:
+        yield "metrics", _json(run.metrics)
+    yield "requested by", run.requested_by
+    for name in ("createdAt", "scheduledAt", "startedAt", "completedAt"):
+        if run[name] is not None:
+            yield name.removesuffix("At"), run[name]
+    if run.duration_ms is not None:
+        yield "took", duration(run.duration_ms)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    passed_ms = max(0, round((now - moment).total_seconds() * 1_000))
+    return duration(passed_ms // 1_000 * 1_000)
+
+
+def _took(ms: int | None) -> str:
+    if ms is None:
+        return ""
+    return duration(ms)

@@ -1,0 +1,249 @@
+"""`apphub-jobs run` and `apphub-jobs runs`: launch, look, follow, cancel, retry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Annotated, cast
+
+import typer
+
+from api.cli.daily.parameters import given_parameters
+from api.cli.daily.run_tables import print_run, print_runs
+from api.cli.daily.service import ServiceOptions, another, connected
+from api.cli.daily.waiting import Waiting
+from api.cli.daily.watching import watch_all
+from api.cli.options import command, failure
+from api.cli.screen import AsJson, print_document, print_json
+from apphub_jobs.client import Client, InvalidRequestError, Run
+from apphub_jobs.client.documents import RunStatus
+from apphub_jobs.contract import Json
+from apphub_jobs.typed.durations import milliseconds
+
+running = typer.Typer()
+runs_app = typer.Typer(
+    help="Look at runs, follow, cancel and retry them.", no_args_is_help=True
+)
+
+LAST = "last"
+"""What a run may be called beside its id: the one that was launched last."""
+
+RunId = Annotated[str, typer.Argument(help="A run's id, or `last`.")]
+
+
+@dataclass(frozen=True)
+class WaitingOptions:
+    """How long to wait, and what to show meanwhile."""
+
+    wait_for: Annotated[
+        str | None,
+        typer.Option(help="Give up waiting after so long, such as 30s or 5m."),
+    ] = None
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", "-f", help="Show what the run prints, on standard error."
+        ),
+    ] = False
+
+    @property
+    def seconds(self) -> float | None:
+        """How long to wait, None for as long as it takes."""
+        if self.wait_for is None:
+            return None
+        try:
+            return milliseconds(self.wait_for) / 1_000
+        except ValueError as error:
+            raise typer.BadParameter(f"--wait-for: {error}") from None
+
+
+@command(running)
+def run(  # noqa: PLR0913 - one for each option
+    *,
+    slug: Annotated[str, typer.Argument(help="Which job.")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(help="Its parameters: name=Ada times=3 tags='[\"a\"]'."),
+    ] = None,
+    params: Annotated[
+        str | None,
+        typer.Option(help="A file of parameters, JSON or YAML; - for standard input."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait for the run's end.")
+    ] = True,
+    waiting: WaitingOptions,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Launch a run, and wait for its result.
+
+    The result is printed on standard output, everything else on standard error. Exit codes: 0 it
+    succeeded, 3 it failed, 5 it was canceled, 6 it expired, 124 it goes on beyond --wait-for.
+    """
+    within_s = waiting.seconds
+    with connected(to) as client:
+        schema = client.job(slug).parameters_schema
+        given = given_parameters(parameters or (), params, schema)
+        launched = _launched(client, slug, given)
+        if not wait:
+            _print_launched(launched, as_json=as_json)
+            return
+        typer.echo(f"launched {launched.id}", err=True)
+        waited = Waiting(
+            launched, partial(another, client, to), with_output=waiting.follow
+        )
+        code = waited.until_end(within_s)
+        _print_ended(launched, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _launched(client: Client, slug: str, given: Mapping[str, Json]) -> Run[Json]:
+    try:
+        return client.launch(slug, given)
+    except InvalidRequestError as error:
+        remedy = f"to see what {slug} takes: apphub-jobs jobs show {slug}"
+        raise failure(f"{error}; {remedy}") from None
+
+
+def _print_launched(launched: Run[Json], *, as_json: bool) -> None:
+    if as_json:
+        print_json(launched.document)
+    else:
+        typer.echo(launched.id)
+
+
+def _print_ended(run: Run[Json], *, as_json: bool) -> None:
+    if as_json:
+        print_json(run.document)
+    elif run.status == "succeeded" and run.document.result is not None:
+        print_document(run.document.result)
+
+
+@command(runs_app, "list")
+def list_runs(  # noqa: PLR0913 - one for each option
+    *,
+    status: Annotated[
+        str | None,
+        typer.Option(help="Only these, several with commas: failed,expired."),
+    ] = None,
+    job: Annotated[str | None, typer.Option(help="Only this job's.")] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(help="Part of a slug or a job's name, or the start of an id."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 25,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """List runs, newest first."""
+    wanted = status.split(",") if status else None
+    with connected(to) as client:
+        found = client.runs(
+            job=job, status=cast("list[RunStatus] | None", wanted), search=search
+        )
+        documents = [one.document for one in islice(found, limit)]
+    if as_json:
+        for document in documents:
+            print_json(document)
+    else:
+        print_runs(documents)
+
+
+@command(runs_app)
+def show(*, run_id: RunId, as_json: AsJson = False, to: ServiceOptions) -> None:
+    """Show a run with all its attempts."""
+    with connected(to) as client:
+        found = _found(client, run_id)
+        attempts = found.attempts()
+    if as_json:
+        print_json({**found.document, "attempts": attempts})
+    else:
+        print_run(found.document, attempts)
+
+
+@command(runs_app)
+def watch(
+    *,
+    run_id: Annotated[
+        str | None,
+        typer.Argument(help="Wait for this one, or `last`; all runs if left out."),
+    ] = None,
+    job: Annotated[str | None, typer.Option(help="Only this job's.")] = None,
+    waiting: WaitingOptions,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Wait for a run; or print a line for each start and end of all runs, until Ctrl-C."""
+    within_s = waiting.seconds
+    with connected(to) as client:
+        if run_id is None:
+            watch_all(client, job, as_json=as_json)
+            return
+        found = _found(client, run_id)
+        waited = Waiting(
+            found, partial(another, client, to), with_output=waiting.follow
+        )
+        code = waited.until_end(within_s)
+        _print_ended(found, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@command(runs_app)
+def logs(
+    *,
+    run_id: RunId,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="Which attempt; the last if left out.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the attempt is over.")
+    ] = False,
+    to: ServiceOptions,
+) -> None:
+    """Print what an attempt of a run printed."""
+    with connected(to) as client:
+        found = _found(client, run_id)
+        for line in found.logs(attempt=attempt, follow=follow):
+            typer.echo(line)
+
+
+@command(runs_app)
+def cancel(
+    *,
+    run_ids: Annotated[list[str], typer.Argument(help="Ids of runs, or `last`.")],
+    reason: Annotated[
+        str | None, typer.Option(help="Kept in the run's history.")
+    ] = None,
+    to: ServiceOptions,
+) -> None:
+    """Cancel runs: at once while they wait, else as soon as what runs has stopped."""
+    with connected(to) as client:
+        for run_id in run_ids:
+            document = _found(client, run_id).cancel(reason)
+            told = document.status if document.is_final else "is being stopped"
+            typer.echo(f"{document.slug} {document.id} {told}", err=True)
+
+
+@command(runs_app)
+def retry(
+    *,
+    run_ids: Annotated[list[str], typer.Argument(help="Ids of runs, or `last`.")],
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Launch ended runs anew, each with the parameters that it had."""
+    with connected(to) as client:
+        for run_id in run_ids:
+            anew = _found(client, run_id).retry()
+            _print_launched(anew, as_json=as_json)
+
+
+def _found(client: Client, run_id: str) -> Run[Json]:
+    if run_id != LAST:
+        return client.run(run_id)
+    newest = next(iter(client.runs()), None)
+    if newest is None:
+        typer.echo("apphub-jobs: there are no runs yet", err=True)
+        raise typer.Exit(1)
+    return newest

@@ -1,0 +1,228 @@
+"""Waiting for a run at a terminal: with its progress, until it ends, or somebody gives up."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from queue import Empty, Queue
+from time import monotonic
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from api.process.telling.spoken import duration, in_one_line
+from apphub_jobs.client import Client, ClientError, Run, RunDocument
+from apphub_jobs.contract import Json
+
+LOOK_AGAIN_S = 1.0
+"""How often the run is asked for at most, beside the stream that tells of it at once."""
+
+FIRST_LOOK_S = 0.05
+"""When for the first time: a short run may have ended before the stream tells; then ever later."""
+
+UNSTARTED_S = 10.0
+"""After so long without any start somebody is told why that may be."""
+
+CANCEL_S = 30.0
+"""How long a canceled run may take to stop before nobody waits any longer."""
+
+REST_S = 5.0
+"""How long what an ended run has printed may take to come."""
+
+GAVE_UP, INTERRUPTED = 124, 130
+
+EXIT_CODES = {"succeeded": 0, "failed": 3, "canceled": 5, "expired": 6}
+
+
+UNSTARTED = (
+    "no worker has taken it yet: they may all be busy, or none runs; `apphub-jobs runs list"
+    " --status running` shows what does, `apphub-jobs up` or `worker` starts one"
+)
+
+
+class Waiting:
+    """Waits for one run, and shows meanwhile what it does."""
+
+    def __init__(
+        self, run: Run[Json], another: Callable[[], Client], *, with_output: bool
+    ) -> None:
+        """Take what is waited for.
+
+        Args:
+            run: to be asked for.
+            another: makes a client for a thread of its own, which lives as long as the process.
+            with_output: whether what the run prints is shown, on standard error.
+        """
+        self._another = another
+        self._run = run
+        self._with_output = with_output
+        self._seen: Queue[RunDocument] = Queue()
+        self._output: threading.Thread | None = None
+        self._is_told = False
+
+    def until_end(self, within_s: float | None) -> int:
+        """Wait, and return the command's exit code; Ctrl-C asks whether to cancel."""
+        try:
+            return self._until_end(within_s)
+        except KeyboardInterrupt:
+            return self._interrupted()
+
+    def _until_end(self, within_s: float | None) -> int:
+        give_up_at = None if within_s is None else monotonic() + within_s
+        self._listen()
+        look_s = FIRST_LOOK_S
+        with shown_progress() as progress:
+            document = self._run.document
+            while not document.is_final:
+                progress.show(document)
+                left_s = look_s
+                if give_up_at is not None:
+                    left_s = min(look_s, give_up_at - monotonic())
+                if left_s <= 0:
+                    _say(f"gave up waiting; the run goes on: {self._run.id}")
+                    return GAVE_UP
+                document = self._next(left_s)
+                look_s = min(2 * look_s, LOOK_AGAIN_S)
+                self._tell_if_unstarted(document)
+        self._run.document = document
+        if self._output is not None:
+            self._output.join(REST_S)
+        tell_end(document)
+        return EXIT_CODES[document.status]
+
+    def _next(self, within_s: float) -> RunDocument:
+        """Return the run as the stream tells next, or as it is after so long."""
+        try:
+            return self._seen.get(timeout=within_s)
+        except Empty:
+            return self._run.refresh()
+
+    def _tell_if_unstarted(self, run: RunDocument) -> None:
+        """Say once what helps a run that is due and that no worker takes."""
+        late_s = (datetime.now(UTC) - run.scheduled_at).total_seconds()
+        if self._is_told or run.status != "pending" or late_s < UNSTARTED_S:
+            return
+        self._is_told = True
+        _say(UNSTARTED)
+
+    def _listen(self) -> None:
+        threading.Thread(target=self._follow_stream, daemon=True).start()
+        if self._with_output and self._output is None:
+            self._output = threading.Thread(target=self._follow_output, daemon=True)
+            self._output.start()
+
+    def _follow_stream(self) -> None:
+        # What goes wrong here is found by asking for the run.
+        with suppress(ClientError):
+            client = self._another()
+            for message in client.stream(types="job.run.*", job=self._run.slug):
+                run = message.run
+                if run is not None and run.id == self._run.id:
+                    self._seen.put(run)
+
+    def _follow_output(self) -> None:
+        with suppress(ClientError):
+            run = self._another().run(self._run.id)
+            attempt = 0
+            while attempt < run.document.attempt:
+                attempt = run.document.attempt
+                for line in run.logs(attempt=attempt, follow=True):
+                    typer.echo(line, err=True)
+                run.refresh()
+
+    def _interrupted(self) -> int:
+        if not (sys.stdin.isatty() and _wants_cancel()):
+            _say(f"the run goes on: apphub-jobs runs watch {self._run.id}")
+            return INTERRUPTED
+        self._run.cancel("interrupted at the terminal")
+        return self._until_end(CANCEL_S)
+
+
+def _wants_cancel() -> bool:
+    try:
+        return typer.confirm("\ncancel the run?", err=True)
+    except (typer.Abort, KeyboardInterrupt):
+        return False
+
+
+def tell_end(run: RunDocument) -> None:
+    """Say how a run ended."""
+    took = ""
+    if run.duration_ms is not None:
+        took = f" after {duration(run.duration_ms)}"
+    why = ""
+    if run.status != "succeeded":
+        why = f": {in_one_line(run.error_message or run.failure_reason or 'no reason given')}"
+    attempts = ""
+    if run.max_attempts > 1:
+        attempts = f" in attempt {run.attempt} of {run.max_attempts}"
+    _say(f"{run.slug} {run.status}{took}{attempts}{why}")
+
+
+class _Bar:
+    """A bar on the terminal behind standard error; nothing where there is none."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def show(self, run: RunDocument) -> None:
+        """Show what the run does, and how far it is."""
+        if self._task is None:
+            self._task = self._bars.add_task("", total=None)
+        self._bars.update(
+            self._task,
+            description=_told(run),
+            completed=_percent(run),
+            total=_total(run),
+        )
+
+
+def _told(run: RunDocument) -> str:
+    if run.max_attempts > 1:
+        return f"{run.slug} {run.status}, attempt {run.attempt} of {run.max_attempts}"
+    return f"{run.slug} {run.status}"
+
+
+def _percent(run: RunDocument) -> float:
+    return 100 * _progress(run)
+
+
+def _total(run: RunDocument) -> float | None:
+    if run.metrics.get("progress") is None:
+        return None
+    return 100.0
+
+
+def _progress(run: RunDocument) -> float:
+    """Return how much is done; what a handler reports may be anything."""
+    reported = run.metrics.get("progress")
+    if isinstance(reported, int | float) and not isinstance(reported, bool):
+        return min(max(float(reported), 0.0), 1.0)
+    return 0.0
+
+
+@contextmanager
+def shown_progress() -> Iterator[_Bar]:
+    """Give a bar, and take it away in the end."""
+    console = Console(stderr=True)
+    bars = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=True,
+    )
+    with bars:
+        yield _Bar(bars)
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(text))

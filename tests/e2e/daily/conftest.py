@@ -1,0 +1,83 @@
+"""One running service for all tests of the commands of every day."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli.main import complete
+from tests.support import databases
+from tests.support.processes import started, without_settings
+
+JOBS = Path(__file__).with_name("jobs_of_a_day.py")
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Commands typed on the machine of a service."""
+
+    directory: Path
+    data_dir: Path
+    url: str
+    database_url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of somebody who has told the data directory, and nothing else."""
+        return {**without_settings(), "APPHUB_DATA_DIR": str(self.data_dir)}
+
+    def run(self, *words: str, stdin: str = "", **variables: str) -> Done:
+        """Type `apphub-jobs` with these words, here: that takes a tenth of a process's time."""
+        env = {"APPHUB_DATA_DIR": str(self.data_dir), **variables}
+        with chdir(self.directory):
+            done = CliRunner().invoke(complete(), words, input=stdin, env=env)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    def run_process(self, *words: str, **variables: str) -> Done:
+        """Do the same in a process of its own, as a shell does."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "apphub_jobs", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+            cwd=self.directory,
+            env={**self.environment, **variables},
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def shell(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shell]:
+    """Run a service with the jobs of a day registered; give a shell beside it."""
+    base = tmp_path_factory.mktemp("daily")
+    data_dir = base / "data"
+    with (
+        databases.clone(
+            database_server, databases.template(database_server, shared_dir)
+        ) as database_url,
+        started(
+            *("dev", str(JOBS), "--port", "0", "--data-dir", str(data_dir)),
+            APPHUB_DATABASE_URL=database_url,
+        ) as process,
+    ):
+        url = process.url()
+        yield Shell(base, data_dir, url, database_url)

@@ -1,0 +1,31 @@
+"""Jobs for the commands of every day, as a user writes them."""
+
+import time
+from typing import Literal
+
+from apphub_jobs import JobResult, JobRunContext, job
+
+
+@job
+def greet(name: str, times: int = 1) -> list[str]:
+    """Greet somebody."""
+    print(f"greeting {name}")
+    return [f"Hello, {name}"] * times
+
+
+@job(retries=1)
+def end_as(status: Literal["failed", "canceled", "expired"]) -> JobResult:
+    """End as told."""
+    return JobResult(status=status, error_message="as it was told")
+
+
+@job
+def steps(context: JobRunContext, pause_s: float = 0.05, count: int = 4) -> str:
+    """Go on step by step, and tell how far it is."""
+    for step in range(count):
+        context.update(progress=step / count)
+        print(f"step {step}")
+        time.sleep(pause_s)
+        if context.cancelled.is_set():
+            return "stopped"
+    return "done"

@@ -1,0 +1,56 @@
+"""A shell asks what could follow, and is told commands and options."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import without_settings
+
+PROGRAM = Path(sys.executable).with_name("apphub-jobs")
+
+
+def completed(words: str) -> set[str]:
+    """Return what bash is told could stand for the last word."""
+    asked = {
+        "_APPHUB_JOBS_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    done = subprocess.run(
+        [PROGRAM],
+        env={**without_settings(), **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("apphub-jobs ru", {"run", "runs"}),
+        ("apphub-jobs jobs ", {"list", "show", "diff", "apply"}),
+        ("apphub-jobs run greet --wai", {"--wait", "--wait-for"}),
+    ],
+)
+def test_commands_and_options_are_completed(words: str, told: set[str]) -> None:
+    assert completed(words) == told
+
+
+def test_a_shell_can_be_taught(tmp_path: Path) -> None:
+    asked = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = subprocess.run(
+        [PROGRAM, "--show-completion", "bash"],
+        env={**without_settings(), **asked, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "_APPHUB_JOBS_COMPLETE" in done.stdout, done.stderr
+    assert list(tmp_path.iterdir()) == []

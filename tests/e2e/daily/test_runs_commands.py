@@ -1,0 +1,126 @@
+"""Launching, waiting, looking: `run` and `runs`, typed as a person or a program types them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.daily.conftest import Shell
+
+
+def launched(shell: Shell, *words: str) -> str:
+    done = shell.run("run", *words, "--no-wait")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def document(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_run_is_launched_waited_for_and_its_result_is_all_that_is_printed(
+    shell: Shell,
+) -> None:
+    done = shell.run_process("run", "greet", "name=007", "times=2")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["Hello, 007"] * 2
+    assert "greet succeeded after" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("params", "stdin"),
+    [("-", '{"name": "Ada"}'), ("-", "name: Ada\ntimes: 1"), ("file.json", "")],
+)
+def test_parameters_come_from_files_and_words_go_before_them(
+    shell: Shell, params: str, stdin: str
+) -> None:
+    (shell.directory / "file.json").write_text('{"name": "Ada", "times": 5}')
+    words = ("times=1",) if params == "file.json" else ()
+    done = shell.run("run", "greet", *words, "--params", params, "--json", stdin=stdin)
+    run = document(done.stdout)
+    assert (run["status"], run["result"]) == ("succeeded", ["Hello, Ada"])
+    assert run["parameters"]["name"] == "Ada"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("failed", 3), ("canceled", 5), ("expired", 6)]
+)
+def test_how_it_ended_is_the_exit_code(shell: Shell, status: str, code: int) -> None:
+    done = shell.run("run", "end-as", f"status={status}")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert f"end-as {status}" in done.stderr
+    assert "as it was told" in done.stderr
+
+
+def test_who_gives_up_waiting_says_where_the_run_goes_on(shell: Shell) -> None:
+    done = shell.run("run", "steps", "pause_s=30", "--wait-for", "1s")
+    assert (done.returncode, done.stdout) == (124, "")
+    run_id = done.stderr.split()[-1]
+    assert "gave up waiting" in done.stderr
+    stopped = shell.run("runs", "cancel", run_id, "--reason", "enough")
+    assert (stopped.returncode, "is being stopped" in stopped.stderr) == (0, True)
+    watched = shell.run("runs", "watch", run_id)
+    assert (watched.returncode, "steps canceled" in watched.stderr) == (5, True)
+
+
+def test_what_it_prints_is_followed_on_standard_error_alone(shell: Shell) -> None:
+    done = shell.run_process("run", "steps", "--follow")
+    assert done.stdout == "done\n"
+    assert [f"step {number}" in done.stderr for number in range(4)] == [True] * 4
+
+
+def test_a_run_is_shown_with_its_attempts_and_its_log(shell: Shell) -> None:
+    run_id = launched(shell, "end-as", "status=failed")
+    assert shell.run("runs", "watch", run_id).returncode == 3
+    shown = shell.run("runs", "show", run_id)
+    for part in (run_id, "end-as failed", "as it was told", "attempt", "failed"):
+        assert part in shown.stdout
+    told = document(shell.run("runs", "show", run_id, "--json").stdout)
+    assert [one["attempt"] for one in told["attempts"]] == [1, 2]
+    again = shell.run("runs", "retry", run_id).stdout.strip()
+    retried = document(shell.run("runs", "show", again, "--json").stdout)
+    assert retried["context"]["retryOf"] == run_id
+    greeted = launched(shell, "greet", "name=Eve")
+    shell.run("runs", "watch", greeted)
+    assert "greeting Eve" in shell.run("runs", "logs", greeted).stdout
+    assert "greeting Eve" in shell.run("runs", "logs", greeted, "-f").stdout
+
+
+def test_lists_are_tables_for_people_and_lines_for_programs(shell: Shell) -> None:
+    name = "x" * 300
+    run_id = launched(shell, "end-as", "status=failed")
+    shell.run("runs", "watch", run_id)
+    long_id = launched(shell, "greet", f"name={name}")
+    shell.run("runs", "watch", long_id)
+    table = shell.run("runs", "list", "--limit", "2", COLUMNS="40").stdout
+    head, *rows = table.splitlines()
+    assert head.split()[:3] == ["run", "job", "status"]
+    assert [row.split()[0] for row in rows] == [long_id, run_id]
+    assert "as it was told" in rows[1]
+    assert "\x1b" not in table
+    lines = shell.run("runs", "list", "--json", "--status", "failed,expired")
+    found = [document(line) for line in lines.stdout.splitlines()]
+    assert run_id in {run["id"] for run in found}
+    assert {run["status"] for run in found} <= {"failed", "expired"}
+    last = document(shell.run("runs", "show", "last", "--json").stdout)
+    assert last["parameters"]["name"] == name
+
+
+def test_colours_are_for_terminals_and_for_those_who_want_them(shell: Shell) -> None:
+    launched(shell, "greet", "name=Ada")
+    forced = {"FORCE_COLOR": "1", "TERM": "xterm"}
+    assert "\x1b[" in shell.run("runs", "list", **forced).stdout
+    assert "\x1b[3" not in shell.run("runs", "list", NO_COLOR="1", **forced).stdout
+
+
+def test_a_service_may_be_named_instead_of_found(shell: Shell) -> None:
+    elsewhere = {"APPHUB_DATA_DIR": str(shell.directory / "nothing-here")}
+    done = shell.run("runs", "list", **elsewhere)
+    assert done.returncode == 1
+    assert "no service runs in the data directory" in done.stderr
+    done = shell.run("jobs", "list", APPHUB_URL=shell.url, **elsewhere)
+    assert (done.returncode, "greet" in done.stdout) == (0, True)
+    ready = shell.run("ready")
+    assert ready.stdout.strip() == shell.url

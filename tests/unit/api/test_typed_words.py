@@ -1,0 +1,103 @@
+"""What people type, as the parameters that they mean: by words, and in files."""
+
+from typing import Any, Literal
+
+import pytest
+import typer
+
+from api.cli.daily.json_in_yaml import documents_in
+from api.cli.daily.parameters import given_parameters, value_of
+from apphub_jobs import job
+
+
+@job
+def typed(
+    text: str,
+    number: int,
+    share: float,
+    maybe: str | None = None,
+    either: int | str = 0,
+    size: Literal["1", "2"] = "1",
+    tags: list[str] | None = None,
+) -> None:
+    """Take one of each."""
+
+
+SCHEMA = typed.definition["parametersSchema"]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("text=007", "007"),
+        ("text=null", "null"),
+        ("text=a=b", "a=b"),
+        ("text=", ""),
+        ("number=007", "007"),  # No JSON; the service says what is wrong.
+        ("number=7", 7),
+        ("share=7", 7),
+        ("maybe=7", "7"),
+        ("maybe=null", None),
+        ("maybe=true", "true"),
+        ("either=7", 7),
+        ("either=true", "true"),
+        ("size=2", "2"),
+        ('tags=["a"]', ["a"]),
+        ("unknown=7", 7),
+        ("unknown=seven", "seven"),
+    ],
+)
+def test_words_are_what_the_schema_wants(word: str, meant: Any) -> None:
+    name = word.partition("=")[0]
+    assert given_parameters([word], None, SCHEMA) == {name: meant}
+
+
+def test_a_definition_elsewhere_in_the_schema_counts() -> None:
+    schema = {
+        "properties": {"size": {"$ref": "#/$defs/Size"}},
+        "$defs": {"Size": {"enum": ["1", "2"], "type": "string"}},
+    }
+    assert value_of("2", "size", schema) == "2"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{}, {"properties": True}, {"properties": {"a": True}}, {"properties": {"a": {}}}],
+)
+def test_without_a_schema_it_is_json_where_it_can_be(schema: Any) -> None:
+    assert value_of("1", "a", schema) == 1
+    assert value_of("one", "a", schema) == "one"
+
+
+def test_no_parameter_is_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="NAME=VALUE"):
+        given_parameters(["=1"], None, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("text", "documents"),
+    [
+        ("day: 2026-11-25", [{"day": "2026-11-25"}]),
+        ("at: 2026-11-25T10:00:00Z", [{"at": "2026-11-25T10:00:00Z"}]),
+        ('{"a": 1.0}\n---\n[true]', [{"a": 1}, [True]]),
+        ("", []),
+    ],
+)
+def test_dates_in_yaml_are_texts(text: str, documents: Any) -> None:
+    assert documents_in(text) == documents
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "neither YAML nor JSON"),
+        ("1: a", "a key that is no string"),
+        ("deep: {on: 1}", "at /deep"),
+        ("a: .nan", "NaN"),
+        ("a: !!set {b}", "set is no JSON type"),
+        ("a: !!python/object:os.system {}", "could not determine a constructor"),
+    ],
+)
+def test_what_json_cannot_hold_is_said(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        documents_in(text)
