@@ -44,6 +44,7 @@ RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
 PICTURE = ROOT / "docs" / "benchmarks" / "results.png"
 
 README = ROOT / "README.md"
+PERFORMANCE = ROOT / "docs" / "performance.md"
 
 
 def main() -> int:
@@ -134,31 +135,35 @@ def _measure_all(
 
 
 def write(rows: Sequence[Row], machine: dict[str, str]) -> None:
-    """Write results, picture and the README's section."""
+    """Write results, picture, the README's table, and the notes on it in the documentation."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     content = {"machine": machine, "rows": [asdict(row) for row in rows]}
     RESULTS.write_text(json.dumps(content, indent=1) + "\n")
     drawn = draw(rows, PICTURE)
-    put_between_marks(
-        README, section(rows, machine, with_picture=drawn or PICTURE.exists())
-    )
+    put_between_marks(README, section(rows, with_picture=drawn or PICTURE.exists()))
+    put_between_marks(PERFORMANCE, footnotes(rows, machine))
     print(
-        f"written: README.md, {RESULTS.relative_to(ROOT)}"
+        f"written: README.md, docs/performance.md, {RESULTS.relative_to(ROOT)}"
         + (f", {PICTURE.relative_to(ROOT)}" if drawn else "")
     )
 
 
-def section(rows: Sequence[Row], machine: dict[str, str], *, with_picture: bool) -> str:
+def section(rows: Sequence[Row], *, with_picture: bool) -> str:
     """Return what stands in the README."""
-    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     picture = (
         ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"]
         if with_picture
         else []
     )
+    return "\n".join([as_markdown(rows), *picture])
+
+
+def footnotes(rows: Sequence[Row], machine: dict[str, str]) -> str:
+    """Return what there is to know of the table's figures."""
+    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     rounds = max(len(row.rounds) for row in rows)
     told = [*notes(rows), f"medians of {rounds} rounds, measured with {facts}"]
-    return "\n".join([as_markdown(rows), *picture, "", *(f"- {note}" for note in told)])
+    return "\n".join(f"- {note}" for note in told)
 
 
 if __name__ == "__main__":

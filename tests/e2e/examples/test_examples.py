@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.cli.daily.sources import definitions_in
 from apphub_jobs import Job
 from examples.mirror_repository import mirror_repository
 from examples.nightly_statistics import nightly_statistics
@@ -44,9 +45,9 @@ def client(
     for job in JOBS:
         options += ["--handlers", job.module]
     with at_work(database_server, shared_dir, directory / "data", *options) as client:
-        for job in JOBS:
-            client.post("/jobs", json=job.definition).raise_for_status()
-        register(client, "package-report", "command.package-report")
+        written = definitions_in([str(ROOT / "examples" / "package-report.yaml")])
+        for definition in (*(job.definition for job in JOBS), *written):
+            client.post("/jobs", json=definition).raise_for_status()
         yield client
 
 
