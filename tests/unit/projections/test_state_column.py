@@ -20,10 +20,10 @@ OF_STATE1 = """
 """
 
 FACTS_OF_STATE1 = {
-    RunFacts: 29,
-    DefinitionFacts: 21,
-    RepositoryFacts: 16,
-    BuildFacts: 10,
+    RunFacts: 30,
+    DefinitionFacts: 22,
+    RepositoryFacts: 17,
+    BuildFacts: 11,
 }
 """How many columns decisions read."""
 
