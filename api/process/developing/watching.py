@@ -3,7 +3,8 @@
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import cache_from_source
 from itertools import chain, islice
 from pathlib import Path
 
@@ -54,7 +55,19 @@ def _watch(
         ignore_permission_denied=True,
     ):
         paths = sorted({path for _, path in changes})
+        forget_compiled(paths)
         happenings.add(Changed(paths))
+
+
+def forget_compiled(paths: Sequence[str]) -> None:
+    """Remove what Python has kept of these files.
+
+    It goes by their second and size, so of two versions that are saved at once it runs the first.
+    """
+    for path in paths:
+        # Where nothing may be removed, nothing could be kept.
+        with suppress(OSError):
+            Path(cache_from_source(path)).unlink(missing_ok=True)
 
 
 def _directories(source: HandlerSource) -> list[str]:
