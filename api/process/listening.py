@@ -1,8 +1,11 @@
-"""Where the API listens, taken before anything starts: a port that is taken stops a start early."""
+"""Where a process listens, taken before anything starts: a taken port ends a start early."""
 
 import os
 import socket
 from collections.abc import MutableMapping
+from typing import NamedTuple
+
+from api.http.limits import BUFFER_BYTES
 
 LISTENING_VARIABLE = "APPHUB_LISTENING_FD"
 """Names the descriptor of a listening socket that `up` hands to each API it starts.
@@ -12,6 +15,44 @@ So clients of an API that is being replaced wait for the next one, and the port 
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not listened on
 """Addresses that nobody can call, by what this machine calls instead."""
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 picks a free one."""
+
+    host: str
+    port: int
+
+
+class PortTakenError(Exception):
+    """The port is in use; the message says what to do."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on an address.
+
+    Raises:
+        PortTakenError: somebody else listens there.
+    """
+    family = socket.AF_INET
+    if ":" in host:
+        family = socket.AF_INET6
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Of all connections.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        msg = (
+            f"cannot listen on {host}:{port}: {error.strerror};"
+            " choose another port, or 0 for any free one"
+        )
+        raise PortTakenError(msg) from None
+    listening.listen(2048)
+    listening.set_inheritable(False)
+    return listening
 
 
 def inherited(environment: MutableMapping[str, str]) -> socket.socket | None:

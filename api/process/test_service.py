@@ -11,7 +11,7 @@ import typer
 
 from api.bootstrap.handler_packages import handler_packages
 from api.embedded.server import EmbeddedPostgres
-from api.process.http_server import bind
+from api.process.listening import bind
 from api.process.up import Supervisor
 from api.testing.databases import prepare
 from runtime.clock_shift import ClockShift

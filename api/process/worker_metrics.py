@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,30 +12,21 @@ from starlette.routing import Route
 from api.access.hosts import Hosts, is_loopback
 from api.http.misdirected import ForeignHosts
 from api.http.protocols import server_config
-from api.process.http_server import Server, bind
+from api.process.http_server import Server
+from api.process.listening import Address, bind
 from runtime.background_tasks import start_once
 from runtime.metrics import CONTENT_TYPE, Metrics
 
 logger = logging.getLogger(__name__)
 
 
-class Address(NamedTuple):
-    """Where to listen; port 0 picks a free one."""
-
-    host: str
-    port: int
-
-
 @asynccontextmanager
-async def metrics_served(metrics: Metrics, at: Address | None) -> AsyncIterator[None]:
-    """Serve them meanwhile, if it is said where.
+async def metrics_served(metrics: Metrics, at: Address) -> AsyncIterator[None]:
+    """Serve them meanwhile.
 
     Raises:
         PortTakenError: somebody else listens there.
     """
-    if at is None:
-        yield
-        return
     listening = bind(*at)
     server = Server(server_config(_app(metrics, at.host)))
     serving = start_once("metrics server", server.serve(sockets=[listening]))

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 import uvloop
 
@@ -11,8 +11,8 @@ from api.bootstrap.log_stores import log_keeper
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.process.handler_feed import Feed
+from api.process.listening import Address
 from api.process.signals import StopSignals
-from api.process.worker_metrics import Address, metrics_served
 from domain.clock import Clock
 from eventlog.queue.pending_work import Work
 from runtime.garbage import look_seldom
@@ -56,7 +56,7 @@ def work(
         executor = ProcessExecutor(packages, worker_settings.slots, Orphans())
         async with (
             running(settings) as service,
-            metrics_served(service.metrics, metrics_at),
+            _metrics_served(service, metrics_at),
             aclosing(executor),
             log_keeper(
                 settings.logs_store, settings.data_dir, service.supervision
@@ -78,6 +78,18 @@ def work(
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+def _metrics_served(
+    service: Service, at: Address | None
+) -> AbstractAsyncContextManager[None]:
+    """Serve what the process counts meanwhile, if it is said where."""
+    if at is None:
+        return nullcontext()
+    # Here, for it brings a web server, which takes as long to import as all the rest.
+    from api.process.worker_metrics import metrics_served  # noqa: PLC0415
+
+    return metrics_served(service.metrics, at)
 
 
 async def _end_overdue(executor: ProcessExecutor, clock: Clock) -> None:

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from api.cli.options import ListeningOptions, failure
-from api.process.http_server import PortTakenError, bind
-from api.process.listening import inherited
+from api.process.listening import PortTakenError, bind, inherited
 
 ShowRuns = Annotated[
     bool,

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.process.http_server import bind
+from api.process.listening import bind
 from api.process.up import Supervisor
 from apphub_jobs.version import VERSION
 from tests.e2e.support import launch, register

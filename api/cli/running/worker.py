@@ -1,4 +1,4 @@
-"""`apphub-jobs serve` and `apphub-jobs worker`: one process each."""
+"""`apphub-jobs worker`: a worker alone."""
 
 import os
 from dataclasses import dataclass
@@ -7,76 +7,26 @@ from typing import Annotated
 import typer
 
 from api.bootstrap.handler_packages import handler_packages
-from api.bootstrap.handler_settings import handler_settings, local_repositories
+from api.bootstrap.handler_settings import handler_settings
 from api.bootstrap.service_files import ServiceFiles
 from api.bootstrap.settings import Settings
 from api.cli.opening import archive_directory, check_logs_store, keyed
 from api.cli.options import (
-    KeyOptions,
-    ListeningOptions,
     StorageOptions,
     SubjectKey,
-    TokensFile,
     WorkOptions,
     command,
     failure,
     read,
 )
-from api.cli.running.access import hosts_of, origins_of, tokens_in, warn_if_open
 from api.cli.running.hiding import hidden_files, opened
-from api.cli.running.listening import ShowRuns, listening_on
-from api.cli.seal import sealing
 from api.process.handler_feed import Feed, Packages
-from api.process.http_server import PortTakenError
-from api.process.serving import serve
+from api.process.listening import Address, PortTakenError
 from api.process.test_service import ClockShiftFile
-from api.process.worker_metrics import Address
 from api.process.working import work
 from worker.lifecycle.worker import WorkerSettings
 
-processes = typer.Typer()
-
-
-@dataclass(frozen=True)
-class ShowingOptions:
-    """What an API shows, and by which clock it lives."""
-
-    show_runs: ShowRuns = False
-    clock_shift: ClockShiftFile = None
-
-
-@command(processes, "serve")
-def serve_command(
-    *,
-    listening: ListeningOptions,
-    storage: StorageOptions,
-    tokens_file: TokensFile = None,
-    keys: KeyOptions,
-    showing: ShowingOptions,
-) -> None:
-    """Run the API alone."""
-    check_logs_store(storage.logs_store, to_write=False)
-    tokens = tokens_in(tokens_file)
-    hosts = hosts_of(listening, tokens)
-    origins = origins_of(listening, tokens)
-    local = read(lambda: local_repositories(os.environ))
-    with listening_on(listening) as address, opened(storage) as (directory, url):
-        warn_if_open(listening, tokens)
-        keyed(directory, url, keys.subject_key)
-        settings = Settings(
-            url,
-            directory,
-            archive=archive_directory(directory, storage.archive),
-            tokens=tokens,
-            hosts=hosts,
-            origins=origins,
-            local_repositories=bool(local),
-            logs_store=storage.logs_store,
-            sealing=sealing(directory, keys),
-            subject_key=keys.subject_key,
-            clock_shift=showing.clock_shift,
-        )
-        serve(settings, address, shows_runs=showing.show_runs)
+workers = typer.Typer()
 
 
 @dataclass(frozen=True)
@@ -105,7 +55,7 @@ class MetricsOptions:
         return Address(self.metrics_host, self.metrics_port)
 
 
-@command(processes, "worker")
+@command(workers, "worker")
 def worker_command(
     *,
     storage: StorageOptions,

@@ -1,0 +1,68 @@
+"""`apphub-jobs serve`: the API alone."""
+
+import os
+from dataclasses import dataclass
+
+import typer
+
+from api.bootstrap.handler_settings import local_repositories
+from api.bootstrap.settings import Settings
+from api.cli.opening import archive_directory, check_logs_store, keyed
+from api.cli.options import (
+    KeyOptions,
+    ListeningOptions,
+    StorageOptions,
+    TokensFile,
+    command,
+    read,
+)
+from api.cli.running.access import hosts_of, origins_of, tokens_in, warn_if_open
+from api.cli.running.hiding import opened
+from api.cli.running.listening import ShowRuns, listening_on
+from api.cli.seal import sealing
+from api.process.serving import serve
+from api.process.test_service import ClockShiftFile
+
+serving = typer.Typer()
+
+
+@dataclass(frozen=True)
+class ShowingOptions:
+    """What an API shows, and by which clock it lives."""
+
+    show_runs: ShowRuns = False
+    clock_shift: ClockShiftFile = None
+
+
+@command(serving, "serve")
+def serve_command(
+    *,
+    listening: ListeningOptions,
+    storage: StorageOptions,
+    tokens_file: TokensFile = None,
+    keys: KeyOptions,
+    showing: ShowingOptions,
+) -> None:
+    """Run the API alone."""
+    check_logs_store(storage.logs_store, to_write=False)
+    tokens = tokens_in(tokens_file)
+    hosts = hosts_of(listening, tokens)
+    origins = origins_of(listening, tokens)
+    local = read(lambda: local_repositories(os.environ))
+    with listening_on(listening) as address, opened(storage) as (directory, url):
+        warn_if_open(listening, tokens)
+        keyed(directory, url, keys.subject_key)
+        settings = Settings(
+            url,
+            directory,
+            archive=archive_directory(directory, storage.archive),
+            tokens=tokens,
+            hosts=hosts,
+            origins=origins,
+            local_repositories=bool(local),
+            logs_store=storage.logs_store,
+            sealing=sealing(directory, keys),
+            subject_key=keys.subject_key,
+            clock_shift=showing.clock_shift,
+        )
+        serve(settings, address, shows_runs=showing.show_runs)
