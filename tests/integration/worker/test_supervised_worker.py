@@ -7,6 +7,7 @@ from time import monotonic
 
 import pytest
 
+from domain.commands import recalling
 from domain.commands.executions import Claims, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
@@ -16,6 +17,7 @@ from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
 from runtime.back_off import BackOff
 from runtime.supervision import Supervision
+from tests.support import newer
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.workers import SETTINGS, working
 from worker.lifecycle import worker as worker_life
@@ -79,6 +81,22 @@ async def test_a_claim_that_fails_unexpectedly_is_tried_again_in_the_same_life(
         assert worker.state("claims").deaths == 2
         assert worker.state("claims").status == "running"
         assert query(part.url, "SELECT id FROM workers") == [(worker.worker.worker_id,)]
+
+
+async def test_a_worker_goes_on_past_very_many_runs_that_cannot_be_read(
+    part: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More than are looked at in one go, and more than are remembered.
+    monkeypatch.setattr(recalling, "MAX_TRIES", 4)
+    part.jobs.quarantine.most = 6
+    slug = await registered(part.jobs)
+    for _ in range(30):
+        unreadable = await part.jobs.launch(slug, Launch(priority=5), TESTER)
+        newer.append(part.url, unreadable.run_id, "job_run.of_a_version_to_come")
+    run_id = str((await part.jobs.launch(slug, Launch(), TESTER)).run_id)
+    async with working(part, tmp_path) as worker:
+        await until(lambda: status(part, run_id) == "succeeded")
+        assert worker.state("claims").deaths == 0
 
 
 async def test_a_stop_does_not_wait_until_claims_are_tried_again(
