@@ -21,6 +21,11 @@ BUILD_PATIENCE_S = 45.0
 """How long the demonstration watches a build, which may have to fetch its base image from afar.
 Then it is canceled."""
 
+NO_BASE = (
+    "an image of this app could not be built: its reason is shown below, often a base image that"
+    " cannot be fetched from here; the next app needs none"
+)
+
 HISTORY_COLUMNS = {
     "createdAt": 24,
     "status": 24,
@@ -50,7 +55,7 @@ class _App:
     def __init__(self, app_id: str) -> None:
         self.id = app_id
         self.status = "pending"
-        self.build_is_over = False
+        self.build_status = "pending"
         self.build_run = ""
 
     def is_ingested(self, message: Message) -> bool:
@@ -67,9 +72,8 @@ class _App:
             build = message["data"]["build"]
             if build["repositoryId"] == self.id:
                 self.build_run = build["jobRunId"]
-                over = build["status"] in {"succeeded", "failed", "canceled"}
-                self.build_is_over = over
-        return self.build_is_over
+                self.build_status = build["status"]
+        return self.build_status in {"succeeded", "failed", "canceled"}
 
 
 async def show_catalog(
@@ -106,6 +110,8 @@ async def _add_and_watch(
     await asyncio.wait_for(watch.until(app.is_ingested), INGEST_TIMEOUT_S)
     if app.status == "ready" and watch.with_builds:
         await _watch_build(url, console, watch, app)
+        if app.id == APP_ID and app.build_status == "failed":
+            console.print(f"[yellow]{NO_BASE}[/]")
     console.print()
     return app.status
 

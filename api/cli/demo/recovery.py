@@ -20,20 +20,18 @@ STEPS = 6
 KILLED_AT_STEP = 2
 
 HANDLER = f'''\
-import time
+from time import sleep
 
-from apphub_jobs import JobResult, JobRunContext
+from apphub_jobs import JobRunContext, job
 
 
-def count(context: JobRunContext) -> JobResult:
+@job(retries=1)
+def count(context: JobRunContext) -> str:
     """Count, one step in half a second."""
-    for step in range(1, {STEPS} + 1):
+    for step in range(1, {STEPS + 1}):
         context.update(metrics={{"step": step}})
-        time.sleep(0.5)
-    return JobResult(result=f"counted to {{step}} in attempt {{context.run['attempt']}}")
-
-
-HANDLERS = {{"example.count": count}}
+        sleep(0.5)
+    return f"counted to {{step}} in attempt {{context.run.attempt}}"
 '''
 
 RECOVERY_TIMEOUT_S = 60.0
@@ -78,16 +76,10 @@ def write_handler(directory: Path) -> Path:
 
 async def show_recovery(url: str, console: Console, watch: Watch) -> bool:
     """Kill the worker of a run, and show how it recovers; return whether it did."""
-    console.print("\n[bold]A job of one's own[/], in example.py:\n")
+    console.print(
+        "\n[bold]A job of one's own[/], in example.py, registered by `dev`:\n"
+    )
     console.print(Syntax(HANDLER, "python", background_color="default"))
-    definition = {
-        "slug": SLUG,
-        "name": "Count",
-        "type": "batch",
-        "entryPoint": "example.count",
-        "retryPolicy": {"maxAttempts": 2},
-    }
-    await post(f"{url}/jobs", definition)
     run = await post(f"{url}/jobs/{SLUG}/run", {})
     console.print(f"[bold]POST /jobs/{SLUG}/run[/] launched {run['id']}\n")
     recovery = _Recovery(run["id"])

@@ -17,19 +17,18 @@ LEASE_S = 3
 
 
 @asynccontextmanager
-async def service(directory: Path, handlers: Path) -> AsyncIterator[str]:
-    """Run `apphub-jobs up` with these handlers and give its address."""
+async def service(directory: Path, handler: Path) -> AsyncIterator[str]:
+    """Run `apphub-jobs dev` for this file and give its address."""
     log_file = directory / "service.log"
     options = {
         "--port": "0",
         "--data-dir": str(directory / "data"),
-        "--handlers": str(handlers),
         "--lease-s": str(LEASE_S),
     }
     arguments = [part for option in options.items() for part in option]
     with log_file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "apphub_jobs", "up"),
+            *(sys.executable, "-P", "-m", "apphub_jobs", "dev", str(handler)),
             *arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -9,9 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from websockets.asyncio.client import ClientConnection, connect
 
+from api.process.telling.spoken import in_one_line
 from domain.jobs.reserved import BUILD_SLUG
 
 Message = dict[str, Any]
+
+MOST_OF_METRICS = 40
+"""Characters of a run's metrics that are shown."""
 
 
 class Watch:
@@ -26,6 +30,7 @@ class Watch:
     ) -> None:
         self._stream = stream
         self._console = console
+        self._told_at = 0
         self.with_builds = with_builds
 
     async def until(self, note: Callable[[Message], bool]) -> None:
@@ -47,6 +52,9 @@ class Watch:
 
     def _print(self, message: Message) -> None:
         position = message["position"]
+        if message["type"] == "job.run.updated" and position == self._told_at:
+            return  # The change of status has been told.
+        self._told_at = position
         time = message["occurredAt"][11:]
         self._console.print(f"[dim]{position:>4}  {time}[/]  {_line(message)}")
 
@@ -89,5 +97,6 @@ def _run_told(run: dict[str, Any]) -> str:
     attempt = f"{run['attempt']}/{run['maxAttempts']}"
     told = f"{run['slug']} attempt {attempt}: {run['status']}"
     if run["status"] == "running" and run["metrics"]:
-        return f"{told}, {escape(json.dumps(run['metrics']))}"
+        metrics = in_one_line(json.dumps(run["metrics"]), MOST_OF_METRICS)
+        return f"{told}, {escape(metrics)}"
     return told

@@ -11,6 +11,7 @@ from tests.support.processes import without_settings
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_without_a_builder_it_leaves_builds_out_and_shows_a_recovery(
     tmp_path: Path,
 ) -> None:
@@ -27,7 +28,7 @@ def test_without_a_builder_it_leaves_builds_out_and_shows_a_recovery(
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
     )
     out = done.stdout
     assert done.returncode == 0, out + done.stderr

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.e2e.support import launch
 from tests.e2e.terminals import at_terminal
@@ -27,6 +28,8 @@ def tell(gate: str = "") -> str:
 '''
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_what_is_edited_is_in_use_at_once_and_what_runs_goes_on(
     tmp_path: Path, database_url: str
 ) -> None:
