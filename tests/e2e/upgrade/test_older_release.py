@@ -45,7 +45,7 @@ EVERY_POSITION = "SELECT notification_id FROM jobs_events ORDER BY 1"
 
 @pytest.mark.slow
 @pytest.mark.spoils_its_log
-@pytest.mark.timeout(120 + 60 * ROUNDS)
+@pytest.mark.timeout(300 + 60 * ROUNDS)
 async def test_an_older_release_is_replaced_while_everything_goes_on(
     empty_database_url: str, tmp_path: Path
 ) -> None:
