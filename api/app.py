@@ -152,8 +152,13 @@ async def _hub(service: Service) -> AsyncIterator[Hub]:
 async def _watcher(service: Service) -> AsyncIterator[None]:
     """Watch over lost and late runs here as well, for there may be no worker left that would."""
     observer = f"api {socket.gethostname()}-{os.getpid()}"
-    quarantine = service.jobs.quarantine
-    work = Work(service.pool, service.files, service.listener, quarantine)
+    work = Work(
+        service.pool,
+        service.files,
+        service.listener,
+        service.jobs.quarantine,
+        service.queue,
+    )
     watcher = Watcher(observer, service.sweeps, service.heartbeats, work)
     watcher.start(service.supervision)
     try:

@@ -107,7 +107,13 @@ def _worker(
     logs: LogKeeper,
 ) -> Worker:
     service.heartbeats.on_registered = _tell_ready
-    work = Work(service.pool, service.files, service.listener, service.jobs.quarantine)
+    work = Work(
+        service.pool,
+        service.files,
+        service.listener,
+        service.jobs.quarantine,
+        service.queue,
+    )
     return Worker(
         worker_settings,
         service.executions,

@@ -29,12 +29,21 @@ class Work:
         pool: AsyncConnectionPool[Connection],
         files: LogFiles,
         listener: Listener,
-        quarantine: Quarantine | None = None,
-        queue: Queue | None = None,
+        quarantine: Quarantine,
+        queue: Queue,
     ) -> None:
+        """Take the process's own: whoever forgets what it remembers must find all of it.
+
+        Args:
+            pool: connections.
+            files: the log's, to keep checkpoints.
+            listener: hears of what is appended.
+            quarantine: runs that do not count.
+            queue: what the process knows of the runs that wait; its claims begin there.
+        """
         self._pool = pool
-        self._quarantine = quarantine or Quarantine()
-        self._queue = queue or Queue()
+        self._quarantine = quarantine
+        self._queue = queue
         self._signal = listener.signal()
         self._checkpoints = Checkpoints(pool, files)
         self._overdue_since: str | None = None

@@ -75,7 +75,13 @@ async def test_a_locked_table_is_unavailable_for_as_long_as_it_is_locked(
     monkeypatch.setattr(connections, "LOCK_TIMEOUT_MS", 200)
     async with parts(database_url, patience=PATIENCE) as part:
         slug = await registered(part.jobs)
-        work = Work(part.pool, part.files, Listener(Database(database_url)))
+        work = Work(
+            part.pool,
+            part.files,
+            Listener(Database(database_url)),
+            part.jobs.quarantine,
+            part.writer.remembered.queue,
+        )
         async with locked(database_url, "job_runs"):
             with pytest.raises(LogUnavailableError):
                 await work.look()
