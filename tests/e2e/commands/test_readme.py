@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from contextlib import suppress
@@ -50,6 +51,28 @@ def test_the_first_screen_works_when_it_is_pasted_at_once(tmp_path: Path) -> Non
     assert ["2", "succeeded"] in outcomes
     assert "job_run.attempt_lost" in out
     assert told.rstrip().endswith("stopped")
+
+
+MAKEFILE = """\
+.venv/.runtime:
+\tmkdir .venv
+\tsleep 0.3
+\tmkdir .venv/bin
+\tcp /bin/echo .venv/bin/apphub-jobs
+\ttouch $@
+"""
+"""It fails where two of it run at once, as the real one does."""
+
+
+def test_of_several_first_commands_one_makes_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    (tmp_path / "bin").mkdir()
+    launcher = shutil.copy(ROOT / "bin" / "apphub-jobs", tmp_path / "bin")
+    started_at_once = [
+        subprocess.Popen([launcher, number], stdout=subprocess.PIPE) for number in "123"
+    ]
+    outputs = [process.communicate(timeout=60)[0] for process in started_at_once]
+    assert outputs == [b"1\n", b"2\n", b"3\n"]
 
 
 def _steps() -> list[tuple[str, str]]:
