@@ -176,9 +176,9 @@ def tell_recovery(
     _tell_kills(tally, cluster, waits, "alone")
     limit_s = cluster.lease_s + AFTER_LEASE_S
     late = [
-        f"{wait.spared_s:.1f} s without a reason, at most {limit_s:g} s"
+        f"{wait.rest_s:.1f} s without a reason, at most {limit_s:g} s"
         for wait in waits
-        if wait.spared_s > limit_s
+        if wait.rest_s > limit_s
     ]
     tally.add("late after a kill", late)
     _tell_restarts(tally, promises, faults.database_back_at, "amid others")
@@ -193,13 +193,16 @@ def _tell_kills(
     """Tell after how long the runs of killed workers started again."""
     if not waits:
         return
-    figures = {
+    figures: dict[str, list[float]] = {
         "recovered": [wait.recovered_s for wait in waits],
         "started again": [wait.started_s for wait in waits],
-        "of that, due while no slot was free for them": [
-            wait.in_vain_s for wait in waits
+        "of that, due while every slot was taken": [
+            wait.for_a_slot_s for wait in waits
         ],
-        "the rest": [wait.spared_s for wait in waits],
+        "of that, due while their job or key allowed no more": [
+            wait.for_its_share_s for wait in waits
+        ],
+        "the rest": [wait.rest_s for wait in waits],
     }
     tally.notes.append(
         f"worker killed, {which} -> its {len(waits)} runs (lease {cluster.lease_s:g} s)"

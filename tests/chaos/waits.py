@@ -4,6 +4,7 @@ By the log alone, and by when which worker lived: a run that is due waits for ot
 the service, while every slot of the living is taken, or all that its job or its key allows. Pure.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -56,17 +57,19 @@ class Wait:
     Attributes:
         recovered_s: until it was pending again.
         started_s: until it was started again.
-        in_vain_s: of that, the time in which it was due and nobody had room for it.
+        for_a_slot_s: of that, the time in which it was due and every slot was taken.
+        for_its_share_s: the same where all that its job or its key allows was taken.
     """
 
     recovered_s: float
     started_s: float
-    in_vain_s: float
+    for_a_slot_s: float
+    for_its_share_s: float
 
     @property
-    def spared_s(self) -> float:
-        """What is left of the wait."""
-        return self.started_s - self.in_vain_s
+    def rest_s(self) -> float:
+        """What is left of the wait: what the service took."""
+        return self.started_s - self.for_a_slot_s - self.for_its_share_s
 
 
 @dataclass
@@ -74,7 +77,8 @@ class _Waiting:
     died_at: float
     recovered_at: float
     due_at: float
-    in_vain_s: float = 0.0
+    for_a_slot_s: float = 0.0
+    for_its_share_s: float = 0.0
 
 
 @dataclass
@@ -120,7 +124,8 @@ class Fleet:
             return
         recovered_s = waited.recovered_at - waited.died_at
         started_s = event.at - waited.died_at
-        self.waits.append(Wait(recovered_s, started_s, waited.in_vain_s))
+        others_s = (waited.for_a_slot_s, waited.for_its_share_s)
+        self.waits.append(Wait(recovered_s, started_s, *others_s))
 
     def _pass_until(self, until: float) -> None:
         """Let time pass, in which no run begins or ends; workers may."""
@@ -129,12 +134,15 @@ class Fleet:
         for moment in [*between, until]:
             for run_id, waiting in self._waiting.items():
                 since = max(self._now, waiting.due_at)
-                if since < moment and not self._has_room(run_id, since):
-                    waiting.in_vain_s += moment - since
+                passed_s = max(moment - since, 0.0)
+                if not self._has_share(run_id):
+                    waiting.for_its_share_s += passed_s
+                elif not self._has_slot(since):
+                    waiting.for_a_slot_s += passed_s
             self._now = max(self._now, moment)
 
-    def _has_room(self, run_id: str, at: float) -> bool:
-        """Return whether somebody could start the run at a moment."""
+    def _has_share(self, run_id: str) -> bool:
+        """Return whether the run's job and key let it start."""
         own = self.shares[run_id]
         of_job = 0
         for other_id in self._holders:
@@ -144,12 +152,12 @@ class Fleet:
             of_job += 1
             if own.key is not None and other.key == own.key:
                 return False
-        if own.at_most is not None and of_job >= own.at_most:
-            return False
-        return any(self._has_slot(life, at) for life in self.lives)
+        return own.at_most is None or of_job < own.at_most
 
-    def _has_slot(self, life: Life, at: float) -> bool:
-        if not life.since <= at < life.until:
-            return False
-        held = sum(worker == life.worker for worker in self._holders.values())
-        return held < life.slots
+    def _has_slot(self, at: float) -> bool:
+        """Return whether a worker that lives at a moment has a free slot."""
+        held = Counter(self._holders.values())
+        for life in self.lives:
+            if life.since <= at < life.until and held[life.worker] < life.slots:
+                return True
+        return False

@@ -36,18 +36,22 @@ LIVES = [Life("dead", 1, 0.0, 10.0), Life("alive", 1, 0.0, 99.0)]
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "others_worker", "in_vain_s"),
+    ("own", "other", "others_worker", "for_a_slot_s", "for_its_share_s"),
     [
-        pytest.param(FREE, FREE, None, 0.0, id="nobody else runs"),
-        pytest.param(FREE, FREE, "alive", 3.0, id="the only slot is taken"),
-        pytest.param(FREE, FREE, "dead", 0.0, id="a slot of the dead is taken"),
-        pytest.param(LIMITED, LIMITED, "dead", 3.0, id="the job's limit is reached"),
-        pytest.param(KEYED, KEYED, "dead", 3.0, id="the key is taken"),
-        pytest.param(LIMITED, FREE, "dead", 0.0, id="others are limited by nothing"),
+        pytest.param(FREE, FREE, None, 0.0, 0.0, id="nobody else runs"),
+        pytest.param(FREE, FREE, "alive", 3.0, 0.0, id="the only slot is taken"),
+        pytest.param(FREE, FREE, "dead", 0.0, 0.0, id="a slot of the dead is taken"),
+        pytest.param(LIMITED, LIMITED, "dead", 0.0, 3.0, id="the job's limit"),
+        pytest.param(KEYED, KEYED, "dead", 0.0, 3.0, id="the key is taken"),
+        pytest.param(LIMITED, FREE, "dead", 0.0, 0.0, id="others have no limit"),
     ],
 )
 def test_time_without_room_for_a_run_is_told_from_delay(
-    own: Shares, other: Shares, others_worker: str | None, in_vain_s: float
+    own: Shares,
+    other: Shares,
+    others_worker: str | None,
+    for_a_slot_s: float,
+    for_its_share_s: float,
 ) -> None:
     told = [Told(9.0, "run", STARTED, "dead"), Told(16.0, "run", LOST, None, 17.0)]
     if others_worker is not None:
@@ -56,4 +60,4 @@ def test_time_without_room_for_a_run_is_told_from_delay(
     told.append(Told(21.0, "run", STARTED, "alive"))
     shares = {"run": own, "other": other}
     [wait] = Fleet(LIVES, shares, {"dead": 10.0}).walk(told)
-    assert wait == Wait(recovered_s=6.0, started_s=11.0, in_vain_s=in_vain_s)
+    assert wait == Wait(6.0, 11.0, for_a_slot_s, for_its_share_s)
