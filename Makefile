@@ -10,7 +10,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash pressure chaos bombs model stream asof-check rebuild-check rebuild-bench growth memory rolling record-log record-release bench check format setup lock clean
+.PHONY: help demo up test race crash pressure chaos bombs model stream asof-check rebuild-check rebuild-bench growth memory rolling record-log record-release bench docs check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -81,12 +81,16 @@ rolling: $(VENV)/.dev ## Replace an older release on a busy log, while workers o
 record-log: $(VENV)/.dev ## Record a log of this version for all later ones to read: make record-log VERSION=0.1.0
 	$(BIN)/python -m tests.recorded_logs.record log $(VERSION)
 
-check: $(VENV)/.dev ## Format, lint, types, layers, links
+docs: $(VENV)/.dev ## Build the documentation as a site to be read from the disk: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --clean
+
+check: $(VENV)/.dev ## Format, lint, types, layers, links, documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/check_links.py
+	$(MAKE) docs
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
