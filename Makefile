@@ -82,7 +82,8 @@ record-log: $(VENV)/.dev ## Record a log of this version for all later ones to r
 	$(BIN)/python -m tests.recorded_logs.record log $(VERSION)
 
 docs: $(VENV)/.dev ## Build the documentation as a site to be read from the disk: site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --clean
+	@# Not quietly: then it would not count its warnings.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 
 check: $(VENV)/.dev ## Format, lint, types, layers, links, documentation
 	$(BIN)/ruff format --check .
