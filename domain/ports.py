@@ -96,11 +96,16 @@ class State:
 
 @dataclass(frozen=True)
 class Claimant:
-    """A worker, how many runs it has room for, and which it must not be given."""
+    """A worker, how many runs it has room for, and which it must not be given.
+
+    Attributes:
+        bypasses_more: whether there were more of these, but nobody remembers which.
+    """
 
     worker_id: str
     slots: int
     bypassed: Sequence[UUID] = ()
+    bypasses_more: bool = False
 
 
 class RandomSource(Protocol):
@@ -150,9 +155,13 @@ class Locked(Protocol):
         """
 
     async def orphaned_run_ids(
-        self, limit: int, bypassed: Sequence[UUID] = ()
+        self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
-        """Return running runs, but none of these, whose worker is not among the living."""
+        """Return running runs, but none of these, whose worker is not among the living.
+
+        Those of dead workers come first, which are found soonest. Where a run is given, or an id
+        before all, they come in the order of their workers instead, after that run.
+        """
 
     async def subject_key(self, subject: str) -> UUID | None:
         """Return the id of the key of this subject's data, None where there are none.

@@ -27,12 +27,14 @@ class Quarantine:
     Attributes:
         most: how many are remembered.
         found: how many times one was found, for whoever counts.
+        has_forgotten: whether there were more.
     """
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
         self._reasons: OrderedDict[UUID, str] = OrderedDict()
         self.found = 0
+        self.has_forgotten = False
 
     def __contains__(self, aggregate_id: object) -> bool:
         """Return whether the aggregate is quarantined."""
@@ -53,6 +55,7 @@ class Quarantine:
         logger.error("%s is quarantined: it cannot be read: %s", aggregate_id, reason)
         if len(self._reasons) > self.most:
             self._reasons.popitem(last=False)
+            self.has_forgotten = True
 
     def check(self, aggregate_ids: Collection[UUID]) -> None:
         """Refuse to go on if any of these is quarantined.
@@ -69,3 +72,4 @@ class Quarantine:
     def clear(self) -> None:
         """Forget all of them: the log is another one."""
         self._reasons.clear()
+        self.has_forgotten = False

@@ -75,13 +75,9 @@ class Executions:
             WorkerBuriedError: the worker has been declared dead.
         """
         claim_due = partial(self._claim_due, worker_id, slots)
-        quarantine = self._application.quarantine
-        known = quarantine.found
-        try:
-            return await self._application.with_all_at_hand(claim_due)
-        except (NotAtHandError, QuarantinedError):
-            if quarantine.found == known:
-                raise
+        claims = await self._application.as_far_as_it_goes(claim_due)
+        if claims is not None:
+            return claims
         nothing_yet = Claims()
         nothing_yet.is_cut = True
         return nothing_yet
@@ -99,7 +95,10 @@ class Executions:
             claims.is_cut = len(runs) < len(run_ids)
             return await with_catalog(self._application, runs, (), locked)
 
-        claimant = Claimant(worker_id, slots, self._application.quarantine.ids)
+        quarantine = self._application.quarantine
+        claimant = Claimant(
+            worker_id, slots, quarantine.ids, bypasses_more=quarantine.has_forgotten
+        )
         await self._application.save_under_lock(decide, _by(worker_id), claimant)
         return claims
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -122,7 +123,8 @@ class Recalling(Application[UUID]):
         """Return those of the aggregates that exist and are of this class, in this order.
 
         Those that cannot be read are quarantined and left out. So are the last ones where all
-        together are too large to be read at a time.
+        together are too large to be read at a time, and, under the lock, those behind one that is
+        not at hand where very many are unreadable.
 
         Raises:
             NotAtHandError: a history must be read first, and the lock is held.
@@ -143,9 +145,18 @@ class Recalling(Application[UUID]):
                     lacking.append(aggregate_id)
             if isinstance(aggregate, aggregate_class):
                 found[aggregate_id] = aggregate
-        if lacking:
-            raise NotAtHandError([partial(self._fold, lacking)])
-        return found
+        if not lacking:
+            return found
+        if self.quarantine.has_forgotten:
+            # All of them together may never be at hand: as more turn out to be unreadable, those
+            # before are forgotten. What lacks comes first the next time.
+            before = takewhile(lambda known_id: known_id != lacking[0], states)
+            first = {
+                known_id: found[known_id] for known_id in before if known_id in found
+            }
+            if first:
+                return first
+        raise NotAtHandError([partial(self._fold, lacking)])
 
     def kept_run(self, run_id: UUID) -> JobRun | None:
         """Return a running run as this process left it, if it knows; it may be outdated."""
@@ -223,6 +234,16 @@ class Recalling(Application[UUID]):
         definition = await self.folded(definition_id, has_version)
         self.quarantine.check([definition_id])
         return cast("JobDefinition", definition).spec
+
+    async def as_far_as_it_goes(self, act: Callable[[], Awaitable[T]]) -> T | None:
+        """Do it as `with_all_at_hand` does; None where it gave up, having passed some by."""
+        known = self.quarantine.found
+        try:
+            return await self.with_all_at_hand(act)
+        except (NotAtHandError, QuarantinedError):
+            if self.quarantine.found == known:
+                raise
+        return None
 
     async def with_all_at_hand(self, act: Callable[[], Awaitable[T]]) -> T:
         """Do it, and again without what turns out to be unreadable, and with what it lacked.

@@ -1,7 +1,6 @@
 """`Sweeps`: what becomes of runs that nobody else would end, by time or for want of a worker."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -10,39 +9,15 @@ from eventsourcing.domain import Aggregate
 from domain.catalog.units import with_catalog
 from domain.commands.application import SYSTEM, LogApplication
 from domain.jobs.run import JobRun
+from domain.passing import Passing
 from domain.ports import Locked, Origin
-from domain.quarantine import Quarantine
 
 SWEEP_LIMIT = 500
 """How many runs one recovery or expiry moves at a time, so that no append holds the lock for
 long. There may be fewer, as `Locked.states_of` says: the next one has the others."""
 
-
-ANEW_AFTER = timedelta(minutes=1)
-"""How often overdue runs are looked for from the first on, past those that cannot be read."""
-
-
-class _Overdue:
-    """How far overdue runs have been looked at: past those that cannot be read, however many."""
-
-    def __init__(self, quarantine: Quarantine) -> None:
-        self._quarantine = quarantine
-        self._after: UUID | None = None
-        self._began: datetime | None = None
-        self.looked_at: Sequence[UUID] = ()
-
-    def after(self, now: datetime) -> UUID | None:
-        """Return after which run to go on; None for the first."""
-        if self._began is None or now - self._began > ANEW_AFTER:
-            self._began = now
-            self._after = None
-            self.looked_at = ()
-        for run_id in self.looked_at:
-            if run_id not in self._quarantine:
-                break
-            self._after = run_id
-        self.looked_at = ()
-        return self._after
+BEFORE_ALL = UUID(int=0)
+"""No run has this id, and all come after it."""
 
 
 class Sweeps:
@@ -55,20 +30,27 @@ class Sweeps:
     def __init__(self, application: LogApplication) -> None:
         self._application = application
         self.buried = 0
-        self._overdue = _Overdue(application.quarantine)
+        quarantine = application.quarantine
+        self._overdue = Passing[UUID](quarantine.__contains__)
+        self._orphaned = Passing[UUID](quarantine.__contains__)
 
     async def expire_overdue(self) -> int:
-        """Expire runs whose start deadline is over; return how many."""
-        return await self._application.with_all_at_hand(self._expire_overdue)
+        """Expire runs whose start deadline is over; return how many.
+
+        There may be more: none are expired where too many that cannot be read come first, but the
+        next time begins behind those.
+        """
+        expired = await self._application.as_far_as_it_goes(self._expire_overdue)
+        return expired or 0
 
     async def _expire_overdue(self) -> int:
         expired: list[UUID] = []
         bypassed = self._application.quarantine.ids
-        after = self._overdue.after(self._application.clock())
+        after = self._after(self._overdue)
 
         async def decide(locked: Locked) -> list[Aggregate]:
             overdue = await locked.overdue_run_ids(SWEEP_LIMIT, bypassed, after)
-            self._overdue.looked_at = overdue
+            self._overdue.looked_at(overdue)
             found = await self._application.load(JobRun, overdue, locked)
             runs = list(found.values())
             for run in runs:
@@ -84,12 +66,15 @@ class Sweeps:
     ) -> list[UUID]:
         """Declare silent workers dead, and end the attempts of all runs that no living worker has.
 
+        Returns the ids of those runs. There may be more, as with `expire_overdue`.
+
         Args:
             suspects: ids of workers, each with the sequence at which its heartbeat stands still.
             observer: who says so.
         """
         recover = partial(self._recover, suspects, observer)
-        return await self._application.with_all_at_hand(recover)
+        lost = await self._application.as_far_as_it_goes(recover)
+        return lost or []
 
     async def _recover(
         self, suspects: Sequence[tuple[str, int]], observer: str
@@ -97,10 +82,12 @@ class Sweeps:
         lost: list[UUID] = []
         buried: list[bool] = []
         bypassed = self._application.quarantine.ids
+        after = self._after(self._orphaned)
 
         async def decide(locked: Locked) -> list[Aggregate]:
             buried[:] = [await locked.bury_worker(*suspect) for suspect in suspects]
-            orphaned = await locked.orphaned_run_ids(SWEEP_LIMIT, bypassed)
+            orphaned = await locked.orphaned_run_ids(SWEEP_LIMIT, bypassed, after)
+            self._orphaned.looked_at(orphaned)
             found = await self._application.load(JobRun, orphaned, locked)
             runs = list(found.values())
             for run in runs:
@@ -110,7 +97,18 @@ class Sweeps:
 
         await self._application.save_under_lock(decide, Origin(actor=observer))
         self.buried += sum(buried)
+        if any(buried):
+            # Their runs may stand before the place that was come to.
+            self._orphaned.begin_anew()
         return lost
+
+    def _after(self, passing: Passing[UUID]) -> UUID | None:
+        """Return after which run to look; None where all are known that are to be left out."""
+        if not self._application.quarantine.has_forgotten:
+            passing.begin_anew()
+            return None
+        now_s = self._application.clock().timestamp()
+        return passing.after(now_s) or BEFORE_ALL
 
     def _lose(self, run: JobRun, locked: Locked) -> None:
         holder = run.holder

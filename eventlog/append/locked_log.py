@@ -31,7 +31,7 @@ class Claim:
     def ask(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
         """Ask, after `claims.PRESENT`."""
         lives = trip.ask(heartbeats.LIVES, (claimant.worker_id,))
-        news = queue.ask(trip, claimant.slots, claimant.bypassed)
+        news = queue.ask(trip, claimant)
         return cls(queue, lives, news, claimant.slots)
 
 
@@ -82,9 +82,9 @@ class LockedLog(Locked):
 
     @override
     async def orphaned_run_ids(
-        self, limit: int, bypassed: Sequence[UUID] = ()
+        self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
-        return await orphans.orphaned(self._connection, limit, bypassed)
+        return await orphans.orphaned(self._connection, limit, bypassed, after)
 
     @override
     async def subject_key(self, subject: str) -> UUID | None:

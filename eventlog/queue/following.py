@@ -13,6 +13,8 @@ from typing import cast
 from uuid import UUID
 
 from domain.clock import to_iso
+from domain.passing import Passing
+from domain.ports import Claimant
 from eventlog.database.connection import snapshot
 from eventlog.database.pipeline import RoundTrip
 from eventlog.queue import statements
@@ -31,7 +33,7 @@ from eventlog.queue.questions import (
 from projections.rows import Connection, as_rows
 from projections.runs import claims
 from projections.runs.frontier import FirstOfPriority, Frontier, TouchedRun
-from projections.runs.limits import Candidate, Contender
+from projections.runs.limits import FRONT, Candidate, Contender, order
 
 Load = Callable[[Connection], Awaitable[Frontier]]
 
@@ -49,11 +51,15 @@ class Queue:
         # Of when the last look was: what was due then is due.
         self._now = ""
         self._bypassed: set[str] = set()
+        # By jobs, which the frontier does not help with.
+        self._passing = Passing[Candidate](lambda run: run["id"] in self._bypassed)
+        self._bypasses_more = False
 
     def clear(self) -> None:
         """Forget all: the log may be another one."""
         self._frontier = None
         self._bypassed = set()
+        self._passing.begin_anew()
 
     @property
     def is_stale(self) -> bool:
@@ -80,19 +86,18 @@ class Queue:
             await self._look_around(connection, frontier, bypassed)
         return prospect(frontier, self._now)
 
-    def ask(
-        self, trip: RoundTrip, slots: int, bypassed: Collection[UUID]
-    ) -> News | None:
+    def ask(self, trip: RoundTrip, claimant: Claimant) -> News | None:
         """Ask, after `claims.PRESENT`, what has come; None where all must be read anew.
 
         Args:
             trip: takes the questions.
-            slots: how many runs are wanted.
-            bypassed: runs that must not be among them.
+            claimant: who wants runs, how many, and which not.
         """
-        if bypassed:
-            trip.ask(claims.BYPASS, (list(bypassed),))
-        self._pass_over(bypassed)
+        slots = claimant.slots
+        if claimant.bypassed:
+            trip.ask(claims.BYPASS, (list(claimant.bypassed),))
+        self._pass_over(claimant.bypassed)
+        self._bypasses_more = claimant.bypasses_more
         frontier = self._frontier
         if frontier is None:
             return None
@@ -125,9 +130,25 @@ class Queue:
             await self._look_further(connection, frontier, slots, present)
             found = picked(frontier, slots, present)
         if len(found) < slots and not frontier.is_complete(present):
-            limits = frontier.limits()
-            return await claims.claim_by_job(connection, now, slots, limits)
+            return await self._pick_by_job(connection, frontier, slots, now)
         return found
+
+    async def _pick_by_job(
+        self, connection: Connection, frontier: Frontier, slots: int, now: datetime
+    ) -> list[UUID]:
+        behind: Candidate | None = None
+        if self._bypasses_more:
+            behind = self._passing.after(monotonic()) or FRONT
+        else:
+            self._passing.begin_anew()
+        limits = frontier.limits()
+        runs = await claims.first_by_job(connection, now, slots, limits, behind)
+        free = [run for run in runs if not limits.is_held(run)]
+        self._passing.looked_at(free[:slots])
+        # What came in before that place is known to the frontier.
+        by_id = {run["id"]: run for run in [*frontier.due(to_iso(now)), *runs]}
+        in_order = sorted(by_id.values(), key=order)
+        return limits.pick(in_order, slots)
 
     def _pass_over(self, run_ids: Collection[UUID]) -> None:
         """Leave these out. What was left out before stays so, also where it is not among them.

@@ -4,7 +4,7 @@ from domain.jobs.run_events import RUN_TOPIC
 from eventlog.database import sql
 from eventlog.rebuild.versions import MENDED
 from projections.job_definitions import TABLE as DEFINITIONS
-from projections.runs.claims import CANDIDATE, LIMIT
+from projections.runs.limits import CANDIDATE, LIMIT
 
 EVENTS_AT_A_TIME = 2_000
 """Events that one statement follows."""

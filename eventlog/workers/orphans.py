@@ -12,6 +12,10 @@ from projections.rows import Connection, read_ids, read_value
 
 _NOT_BYPASSED = "NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
+_NOT_OF_THE_LIVING = """NOT EXISTS (
+    SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
+)"""
+
 ANY_GONE = """
     SELECT EXISTS (
         SELECT 1 FROM workers WHERE dead_at IS NOT NULL AND recovered_at IS NULL
@@ -30,10 +34,19 @@ OF_DEAD_WORKERS = f"""
 
 OF_ANYBODY = f"""
     SELECT run.id FROM job_runs AS run
-    WHERE run.status = 'running' AND {_NOT_BYPASSED} AND NOT EXISTS (
-        SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
-    )
+    WHERE run.status = 'running' AND {_NOT_BYPASSED} AND {_NOT_OF_THE_LIVING}
     LIMIT %(limit)s
+"""
+
+OF_ANYBODY_AFTER = f"""
+    WITH passed AS (
+        SELECT coalesce(max(worker_id), '') AS worker_id FROM job_runs WHERE id = %(after)s
+    )
+    SELECT run.id FROM job_runs AS run
+    WHERE run.status = 'running' AND run.worker_id >= (SELECT worker_id FROM passed)
+      AND (run.worker_id > (SELECT worker_id FROM passed) OR run.id > %(after)s)
+      AND {_NOT_BYPASSED} AND {_NOT_OF_THE_LIVING}
+    ORDER BY run.worker_id, run.id LIMIT %(limit)s
 """
 
 NOTE_RECOVERED = """
@@ -45,13 +58,19 @@ NOTE_RECOVERED = """
 
 
 async def orphaned(
-    connection: Connection, limit: int, bypassed: Sequence[UUID] = ()
+    connection: Connection,
+    limit: int,
+    bypassed: Sequence[UUID] = (),
+    after: UUID | None = None,
 ) -> list[UUID]:
     """Return running runs, but none of these, whose worker is not among the living.
 
-    Those of the dead come first: they are found without walking over all that run.
+    Those of the dead come first: they are found without walking over all that run. After some run
+    they come in the order of workers and ids.
     """
-    values = {"limit": limit, "bypassed": list(bypassed)}
+    values = {"limit": limit, "bypassed": list(bypassed), "after": after}
+    if after is not None:
+        return await read_ids(connection, OF_ANYBODY_AFTER, values)
     if await read_value(connection, bool, ANY_GONE):
         found = await read_ids(connection, OF_DEAD_WORKERS, values)
         if found:

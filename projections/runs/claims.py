@@ -10,12 +10,17 @@ front for as long as it takes.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
 from projections.rows import Connection, read_rows
-from projections.runs.limits import Candidate, Limits, order
+from projections.runs.limits import (
+    CANDIDATE,
+    LIMIT,
+    Candidate,
+    Limits,
+    order,
+)
 
 PRESENT = """
     SELECT now, set_config('apphub.now', now::text, true)
@@ -36,17 +41,6 @@ BYPASS = "SELECT set_config('apphub.bypassed', %s::uuid[]::text, true)"
 _NOT_BYPASSED = """
     NOT coalesce(
         id = ANY((SELECT nullif(current_setting('apphub.bypassed', true), ''))::uuid[]), false)
-"""
-
-CANDIDATE = """
-    id, job_definition_id, concurrency_value, priority, scheduled_at,
-    CASE WHEN execution = 0 THEN start_deadline_at END AS start_by
-"""
-"""What of a row makes it a `Candidate`, but for its job's limit."""
-
-LIMIT = """
-    (SELECT job.max_concurrent_runs FROM job_definitions AS job
-     WHERE job.id = run.job_definition_id) AS max_concurrent_runs
 """
 
 _DUE = f"""
@@ -120,14 +114,35 @@ JOBS = f"""
 """
 """The jobs of which a run waits."""
 
-FIRST_OF_JOBS = f"""
-    {_SHOWN} FROM unnest(%(job_ids)s::uuid[]) AS job (id)
-    CROSS JOIN unnest(ARRAY[0, 1]) AS kind (keyed)
-    CROSS JOIN LATERAL (
-        {_DUE} AND job_definition_id = job.id AND {_KEYED} = kind.keyed
+
+def _first_of_jobs(due: str) -> str:
+    return f"""
+        {_SHOWN} FROM unnest(%(job_ids)s::uuid[]) AS job (id)
+        CROSS JOIN unnest(ARRAY[0, 1]) AS kind (keyed)
+        CROSS JOIN LATERAL ({due}) AS run
+    """
+
+
+_DUE_OF_JOB = f"{_DUE} AND job_definition_id = job.id AND {_KEYED} = kind.keyed"
+
+FIRST_OF_JOBS = _first_of_jobs(f"{_DUE_OF_JOB} {_IN_ORDER} LIMIT %(limit)s")
+
+
+def _behind(due: str) -> str:
+    """Return the query for the first of these behind a place: two ranges of an index."""
+    return f"""
+        SELECT * FROM (
+            ({due} AND priority = %(priority)s
+                AND (scheduled_at, id) > (%(scheduled_at)s::timestamptz, %(id)s::uuid)
+             {_IN_ORDER} LIMIT %(limit)s)
+            UNION ALL
+            ({due} AND priority < %(priority)s {_IN_ORDER} LIMIT %(limit)s)
+        ) AS run
         {_IN_ORDER} LIMIT %(limit)s
-    ) AS run
-"""
+    """
+
+
+FIRST_OF_JOBS_BEHIND = _first_of_jobs(_behind(_DUE_OF_JOB))
 
 KEYS = """
     WITH RECURSIVE waiting (key) AS (
@@ -154,13 +169,14 @@ FIRST_OF_KEYS = f"""
     ) AS run
 """
 
-FREE_OF_JOB = f"""
-    {_SHOWN} FROM (
-        {_DUE} AND job_definition_id = %(job_id)s AND {_KEYED} = 1
-          AND NOT concurrency_value = ANY(%(taken)s::text[])
-        {_IN_ORDER} LIMIT %(limit)s
-    ) AS run
+_FREE_OF_JOB = f"""
+    {_DUE} AND job_definition_id = %(job_id)s AND {_KEYED} = 1
+      AND NOT concurrency_value = ANY(%(taken)s::text[])
 """
+
+FREE_OF_JOB = f"{_SHOWN} FROM ({_FREE_OF_JOB} {_IN_ORDER} LIMIT %(limit)s) AS run"
+
+FREE_OF_JOB_BEHIND = f"{_SHOWN} FROM ({_behind(_FREE_OF_JOB)}) AS run"
 
 
 class _WaitingJob(TypedDict):
@@ -172,32 +188,52 @@ class _WaitingKey(TypedDict):
     key: ReadOnly[str]
 
 
-async def claim_by_job(
-    connection: Connection, now: datetime, limit: int, limits: Limits
-) -> list[UUID]:
-    """Return the due runs to start now, found job by job. Exact only under the log's lock."""
+async def first_by_job(
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    limits: Limits,
+    behind: Candidate | None,
+) -> list[Candidate]:
+    """Return the due runs of jobs with room that may start first, in the queue's order.
+
+    None is left out before the first `limit` of those whose keys are free.
+
+    Args:
+        connection: which has the lock.
+        now: the database's present.
+        limit: how many are wanted.
+        limits: what the runs under way leave to others.
+        behind: up to where in the queue nothing is looked at; None where all is.
+    """
     waiting = await read_rows(connection, _WaitingJob, JOBS)
     with_room: list[str] = []
     for row in waiting:
         job = row["job_id"]
         if not limits.is_full(job, row["max_concurrent_runs"]):
             with_room.append(job)
-    looking = _Looking(connection, now, limit, limits)
+    looking = _Looking(connection, now, limit, limits, behind)
     runs = await looking.first_of_jobs(with_room)
     runs.sort(key=order)
-    return limits.pick(runs, limit)
+    return runs
 
 
 class _Looking:
     """One look at all jobs that have room."""
 
     def __init__(
-        self, connection: Connection, now: datetime, limit: int, limits: Limits
+        self,
+        connection: Connection,
+        now: datetime,
+        limit: int,
+        limits: Limits,
+        behind: Candidate | None,
     ) -> None:
         self._connection = connection
-        self._now = now
         self._limit = limit
         self._limits = limits
+        self._is_behind = behind is not None
+        self._values: dict[str, object] = {**(behind or {}), "now": now}
 
     async def first_of_jobs(self, jobs: Sequence[str]) -> list[Candidate]:
         """Return of each job the first runs that its keys let start.
@@ -205,35 +241,39 @@ class _Looking:
         They are at least `limit` if there are so many.
         """
         at_most = 2 * self._limit + FRONT_OF_JOB
-        values = {"now": self._now, "limit": at_most, "job_ids": list(jobs)}
-        runs = await read_rows(self._connection, Candidate, FIRST_OF_JOBS, values)
+        values = {**self._values, "limit": at_most, "job_ids": list(jobs)}
+        query = FIRST_OF_JOBS_BEHIND if self._is_behind else FIRST_OF_JOBS
+        runs = await read_rows(self._connection, Candidate, query, values)
         for job, first in _keyed_by_job(runs).items():
             may_be_more = len(first) == at_most
             if may_be_more and self._free_keys(first) < self._limit:
-                runs += await self._first_of_keys(job)
+                runs += await self._of_other_keys(job)
         by_id: dict[str, Candidate] = {}
         for run in runs:
             run_id = run["id"]
             by_id[run_id] = run
         return list(by_id.values())
 
-    async def _first_of_keys(self, job: str) -> list[Candidate]:
+    async def _of_other_keys(self, job: str) -> list[Candidate]:
         """Return a job's first runs of different keys, past the many whose keys are taken."""
+        if self._is_behind:
+            return await self._free_of_job(job)
         most = {"job_id": job, "limit": MAX_KEYS + 1}
         waiting = await read_rows(self._connection, _WaitingKey, KEYS, most)
-        values: dict[str, object] = {
-            "now": self._now,
-            "limit": self._limit,
-            "job_id": job,
-        }
-        if len(waiting) <= MAX_KEYS:
-            values["keys"] = [row["key"] for row in waiting]
-            return await read_rows(self._connection, Candidate, FIRST_OF_KEYS, values)
+        if len(waiting) > MAX_KEYS:
+            return await self._free_of_job(job)
+        keys = [row["key"] for row in waiting]
+        values = {**self._values, "job_id": job, "keys": keys}
+        return await read_rows(self._connection, Candidate, FIRST_OF_KEYS, values)
+
+    async def _free_of_job(self, job: str) -> list[Candidate]:
+        values = {**self._values, "limit": self._limit, "job_id": job}
+        query = FREE_OF_JOB_BEHIND if self._is_behind else FREE_OF_JOB
         found: list[Candidate] = []
         while self._free_keys(found) < self._limit:
             picked = [run["concurrency_value"] for run in found]
             values["taken"] = [*self._limits.held_values(job), *picked]
-            more = await read_rows(self._connection, Candidate, FREE_OF_JOB, values)
+            more = await read_rows(self._connection, Candidate, query, values)
             if not more:
                 break
             found += more

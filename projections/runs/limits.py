@@ -31,6 +31,29 @@ class Candidate(Contender):
     max_concurrent_runs: ReadOnly[int | None]
 
 
+CANDIDATE = """
+    id, job_definition_id, concurrency_value, priority, scheduled_at,
+    CASE WHEN execution = 0 THEN start_deadline_at END AS start_by
+"""
+"""What of a row makes it a `Candidate`, but for its job's limit."""
+
+LIMIT = """
+    (SELECT job.max_concurrent_runs FROM job_definitions AS job
+     WHERE job.id = run.job_definition_id) AS max_concurrent_runs
+"""
+
+FRONT: Candidate = {
+    "id": "00000000-0000-0000-0000-000000000000",
+    "job_definition_id": "",
+    "concurrency_value": None,
+    "priority": 1_000,
+    "scheduled_at": "-infinity",
+    "start_by": None,
+    "max_concurrent_runs": None,
+}
+"""Stands before all runs."""
+
+
 def order(run: Candidate) -> tuple[int, str, str]:
     """Return where the run stands in the queue."""
     highest_first = -run["priority"]

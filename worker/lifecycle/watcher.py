@@ -92,6 +92,9 @@ class Watcher:
     async def _recover(self, silent: Sequence[Beat]) -> None:
         dead = [(worker.worker_id, worker.sequence) for worker in silent]
         recovered = await self._sweeps.recover(dead, self._observer)
+        if not (silent or recovered):
+            # What this process cannot read is there for as long as nobody else ends it.
+            return
         names = [worker.worker_id for worker in silent]
         workers = ", ".join(names) or "none new"
         run_ids = [str(run_id) for run_id in recovered]
