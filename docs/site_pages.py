@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from posixpath import normpath, relpath
 
+from markdown_it import MarkdownIt
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -33,6 +34,8 @@ CODE_OR_LINK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 """What looks like a link in code is none."""
+
+AS_CODE_HOSTS = MarkdownIt("commonmark").enable("table")
 
 FROM_NETWORK = re.compile(
     r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^>]*>"""
@@ -71,6 +74,27 @@ def on_page_markdown(
         return f"{found[1]}{relpath(_on_site(place), from_page)}{found[3]}"
 
     return CODE_OR_LINK.sub(led, markdown)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Refuse a page that code hosts read otherwise: they are more generous with what is indented.
+
+    Raises:
+        PluginError: it names the page, and what is too few or too many.
+    """
+    del config, files
+    elsewhere = AS_CODE_HOSTS.render(page.markdown or "")
+    for tag in ("li", "pre", "table"):
+        here, there = (
+            len(re.findall(rf"<{tag}\b", text)) for text in (html, elsewhere)
+        )
+        if here != there:
+            msg = (
+                f"{page.file.src_uri} has {here} <{tag}> here, {there} on code hosts: indent what"
+                " belongs to an item of a list by four blanks, with empty lines around it"
+            )
+            raise PluginError(msg)
+    return html
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
