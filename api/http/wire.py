@@ -99,8 +99,7 @@ class Unsent:
         if self._bytes > self._most_bytes:
             self._bound()
         if not self._looks:
-            self._looks = True
-            loop.call_later(LOOK_S, self._look_again)
+            self._plan_look()
 
     def discard(self, transport: asyncio.Transport) -> None:
         """Note that a client has taken nearly all, or is gone."""
@@ -108,12 +107,16 @@ class Unsent:
         if waiting is not None:
             self._bytes -= waiting.bytes
 
-    def _look_again(self) -> None:
-        self._looks = False
-        self._bound()
-        if self._waiting:
-            self._looks = True
+    def _plan_look(self) -> None:
+        """Look in a while, if there is still somebody to look after."""
+        self._looks = bool(self._waiting)
+        if self._looks:
             asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
+
+    def _look_again(self) -> None:
+        # The next look comes even if this one fails.
+        self._plan_look()
+        self._bound()
 
     def _bound(self) -> None:
         """Look who has taken something; cut off who takes nothing, if there is need or in time."""
@@ -160,22 +163,24 @@ class Paused:
         transport.pause_reading()
         self._paused.add(transport)
         if not self._looks:
-            self._looks = True
-            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+            self._plan_look()
 
     def discard(self, transport: asyncio.Transport) -> None:
         """Forget a connection that is read again, or gone."""
         self._paused.discard(transport)
 
+    def _plan_look(self) -> None:
+        self._looks = bool(self._paused)
+        if self._looks:
+            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
     def _look(self) -> None:
-        self._looks = False
+        # The next look comes even if this one fails.
+        self._plan_look()
         for transport in list(self._paused):
             if _has_left(transport):
                 self._paused.discard(transport)
                 transport.abort()
-        if self._paused:
-            self._looks = True
-            asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
 
 _CLOSED = 7

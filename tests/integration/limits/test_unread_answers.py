@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from api.http import connections
+from api.http import connections, wire
 from api.http.wire import Paused, Unsent
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.processes import eventually
@@ -132,6 +132,40 @@ async def test_a_client_that_leaves_is_noticed_while_nothing_is_read_of_it() -> 
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
         await server.is_lost.wait()
+
+
+class FailsOnce(asyncio.Transport):
+    """A connection of a client that takes nothing; the first look at it fails."""
+
+    def __init__(self, client: socket.socket) -> None:
+        super().__init__({"socket": client})
+        self.is_cut_off = asyncio.Event()
+        self._looks = 0
+
+    def get_write_buffer_size(self) -> int:
+        self._looks += 1
+        if self._looks == 2:
+            raise OSError("a look that fails")
+        return 1
+
+    def abort(self) -> None:
+        self.is_cut_off.set()
+
+
+async def test_a_look_that_fails_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire, "LOOK_S", 0.05)
+    failed: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
+    unsent = Unsent(most_bytes=10, take_s=0)
+    async with connected() as (_, client):
+        transport = FailsOnce(client)
+        unsent.add(transport)
+        async with asyncio.timeout(20):
+            await transport.is_cut_off.wait()
+    assert [str(error) for error in failed] == ["a look that fails"]
 
 
 async def test_of_too_much_that_waits_goes_what_has_been_left_for_longest() -> None:
