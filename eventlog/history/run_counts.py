@@ -1,6 +1,5 @@
 """How many runs of each job there are in each status, kept up with the log at little cost."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,7 +62,6 @@ class RunCounts:
     def __init__(self, files: LogFiles) -> None:
         self._files = files
         self._kept = _Kept()
-        self._turn = asyncio.Lock()
 
     def forget(self) -> None:
         """Forget what was counted: the log may be another one."""
@@ -72,10 +70,12 @@ class RunCounts:
     async def count(self, connection: Connection) -> Counts:
         """Count, in a snapshot of its own: checkpoints may be dropped at any time.
 
+        One count must be over before the next begins: it goes on from what that one remembers.
+
         Args:
             connection: outside of any transaction.
         """
-        async with self._turn, snapshot(connection):
+        async with snapshot(connection):
             kept = self._kept
             await self._move_on(connection, kept)
             await _learn_slugs(connection, kept)
