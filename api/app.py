@@ -38,7 +38,6 @@ from api.views.metrics import Scrapes
 from api.views.readiness import Readiness
 from apphub_jobs.version import VERSION
 from eventlog.history.run_counts import RunCounts
-from eventlog.queue.pending_work import Work
 from eventlog.seal.sealer import Sealer
 from worker.lifecycle.watcher import Watcher
 
@@ -152,14 +151,7 @@ async def _hub(service: Service) -> AsyncIterator[Hub]:
 async def _watcher(service: Service) -> AsyncIterator[None]:
     """Watch over lost and late runs here as well, for there may be no worker left that would."""
     observer = f"api {socket.gethostname()}-{os.getpid()}"
-    work = Work(
-        service.pool,
-        service.files,
-        service.listener,
-        service.jobs.quarantine,
-        service.queue,
-    )
-    watcher = Watcher(observer, service.sweeps, service.heartbeats, work)
+    watcher = Watcher(observer, service.sweeps, service.heartbeats, service.work())
     watcher.start(service.supervision)
     try:
         yield

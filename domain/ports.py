@@ -104,8 +104,8 @@ class Claimant:
 
     worker_id: str
     slots: int
-    bypassed: Sequence[UUID] = ()
-    bypasses_more: bool = False
+    bypassed: Sequence[UUID]
+    bypasses_more: bool
 
 
 class RandomSource(Protocol):

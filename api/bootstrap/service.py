@@ -28,6 +28,7 @@ from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
 from eventlog.keys.log_files import LogFiles
 from eventlog.queue.following import Queue
+from eventlog.queue.pending_work import Work
 from eventlog.rebuild.rebuild import catch_up
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
@@ -84,6 +85,12 @@ class Service:
     views: CatalogViews
     audit: Audit
     turns: Turns
+
+    def work(self) -> Work:
+        """Return what a worker, or whoever watches over runs, asks of the tables."""
+        return Work(
+            self.pool, self.files, self.listener, self.jobs.quarantine, self.queue
+        )
 
 
 @asynccontextmanager

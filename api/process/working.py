@@ -14,7 +14,6 @@ from api.process.handler_feed import Feed
 from api.process.listening import Address
 from api.process.signals import StopSignals
 from domain.clock import Clock
-from eventlog.queue.pending_work import Work
 from runtime.garbage import look_seldom
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
@@ -107,19 +106,12 @@ def _worker(
     logs: LogKeeper,
 ) -> Worker:
     service.heartbeats.on_registered = _tell_ready
-    work = Work(
-        service.pool,
-        service.files,
-        service.listener,
-        service.jobs.quarantine,
-        service.queue,
-    )
     return Worker(
         worker_settings,
         service.executions,
         service.sweeps,
         service.heartbeats,
-        work,
+        service.work(),
         executor,
         offered,
         logs,

@@ -44,8 +44,8 @@ class Heartbeats:
     def __init__(
         self,
         pool: AsyncConnectionPool[Connection],
-        quarantine: Quarantine | None = None,
-        logs_at: str | None = None,
+        quarantine: Quarantine,
+        logs_at: str | None,
     ) -> None:
         """Take what a worker says of itself beside its id.
 
@@ -55,7 +55,7 @@ class Heartbeats:
             logs_at: what tells the place of its run logs from others; None where nothing does.
         """
         self._pool = pool
-        self._quarantine = quarantine or Quarantine()
+        self._quarantine = quarantine
         self._logs_at = logs_at
         self.expired = 0
         self._looked_everywhere_at = -EVERYWHERE_EVERY_S

@@ -95,7 +95,7 @@ async def parts(
             Reader(pool, files, database.continuity),
             pool,
             files,
-            Heartbeats(pool, jobs.quarantine),
+            Heartbeats(pool, jobs.quarantine, logs_at=None),
             Subjects(jobs),
         )
     finally:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.growth.questions.question import Question
+from domain.quarantine import Quarantine
 from eventlog.workers import heartbeats, orphans
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
@@ -13,7 +14,7 @@ from tests.support.logs import pick_anew
 
 
 def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
-    beats = Heartbeats(pool)
+    beats = Heartbeats(pool, Quarantine(), logs_at=None)
 
     async def lives(connection: Connection) -> object:
         return await (

@@ -6,6 +6,7 @@ from time import monotonic
 
 import pytest
 
+from domain.quarantine import Quarantine
 from eventlog.database.connection import Database
 from eventlog.workers.heartbeats import Heartbeats
 from runtime.background_tasks import within
@@ -20,7 +21,7 @@ async def test_a_stalled_heartbeat_is_given_up_in_time(
     part: Parts, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Proxy(part.url) as proxy, Database(proxy.url).pool(4) as pool:
-        heartbeats = Heartbeats(pool)
+        heartbeats = Heartbeats(pool, Quarantine(), logs_at=None)
         async with (
             working(part, tmp_path, heartbeats=heartbeats) as worker,
             asyncio.timeout(ENOUGH_S),

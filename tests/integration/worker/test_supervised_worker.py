@@ -43,7 +43,7 @@ class FaultyHeartbeats(Heartbeats):
     """Fails as it beats, as often as it is told to."""
 
     def __init__(self, part: Parts, faults: float) -> None:
-        super().__init__(part.pool)
+        super().__init__(part.pool, part.jobs.quarantine, logs_at=None)
         self.faults = faults
 
     async def beat(self, worker_id: str) -> bool:
