@@ -100,8 +100,7 @@ def _run(
 
     def send_report(report: Mapping[str, Any]) -> None:
         with lock:
-            reported.add(report)
-            reports.write(_line({"type": "update", **report}))
+            reports.write(_line({"type": "update", **report}, reported.add))
             reports.flush()
 
     outcome = _outcome(
@@ -183,9 +182,12 @@ def _context(
     )
 
 
-def _line(message: Mapping[str, Any]) -> bytes:
+def _line(
+    message: Mapping[str, Any],
+    encoded: Callable[[Mapping[str, Any]], str] = encode,
+) -> bytes:
     try:
-        text = encode(message)
+        text = encoded(message)
     except NotJsonError as error:
         problem = f"the handler's result or report is no JSON: {error}"
         text = json.dumps({"type": "invalid", "message": problem})

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from apphub_jobs.process.encoding import NotJsonError, encode
+from apphub_jobs.process.encoding import encode
 
 MAX_BYTES = 262_144
 """What an attempt reports as metrics, and likewise as context, merged and as JSON. The service
@@ -19,16 +19,16 @@ class Reported:
     def __init__(self) -> None:
         self._sizes: dict[str, dict[str, int]] = {part: {} for part in _PARTS}
 
-    def add(self, report: Mapping[str, Any]) -> None:
-        """Count a report in, unless there is too much of it.
+    def add(self, report: Mapping[str, Any]) -> str:
+        """Count a report in, unless there is too much of it, and return it as JSON.
 
         Raises:
-            ValueError: there is; the message says what to do.
+            NotJsonError: something in it cannot be JSON.
+            ValueError: there is too much; the message says what to do.
         """
-        try:
-            plain = json.loads(encode({part: report[part] for part in _PARTS}))
-        except NotJsonError:
-            return  # That is told where it is sent.
+        # Once: what stands for an object may cost much, or differ the next time.
+        text = encode(report)
+        plain = json.loads(text)
         sizes: dict[str, dict[str, int]] = {}
         for part in _PARTS:
             sizes[part] = {**self._sizes[part], **_sizes(plain[part])}
@@ -40,6 +40,7 @@ class Reported:
                 )
                 raise ValueError(msg)
         self._sizes = sizes
+        return text
 
 
 def _sizes(values: Mapping[str, Any]) -> dict[str, int]:

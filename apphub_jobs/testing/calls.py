@@ -97,6 +97,11 @@ def _context(
         "slug": slug,
         "version": 1,
     }
+    reported = Reported()
+
+    def send_report(report: Mapping[str, Json]) -> None:
+        reported.add(report)
+
     return JobRunContext(
         definition=DefinitionDetails(known),
         run=RunDetails(run),
@@ -106,18 +111,8 @@ def _context(
         logger=logging.getLogger("job"),
         cancelled=threading.Event(),
         deadline=None,
-        send_report=_check(Reported()),
+        send_report=send_report,
     )
-
-
-def _check(reported: Reported) -> Callable[[Mapping[str, Json]], None]:
-    """Return what refuses what a run could not report either."""
-
-    def check(report: Mapping[str, Json]) -> None:
-        encode(report)
-        reported.add(report)
-
-    return check
 
 
 def _result(job: Job[..., Any] | Handler, returned: object) -> Any:

@@ -1,11 +1,15 @@
 """A handler hears at once that it reports too much."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
 
 from api.http.limits import MAX_BODY_BYTES
+from apphub_jobs import JobRunContext
+from apphub_jobs.process.encoding import NotJsonError
 from apphub_jobs.process.reports import MAX_BYTES, Reported
+from apphub_jobs.testing.calls import call
 from domain.jobs import reports as of_the_service
 
 
@@ -36,9 +40,36 @@ class Rows:
     count: int
 
 
-def test_what_becomes_json_later_is_counted_as_that_and_what_never_does_is_left_to_it() -> (
-    None
-):
+def test_what_becomes_json_is_counted_as_that_and_what_never_does_is_told() -> None:
     reported = Reported()
     reported.add(report(metrics={"rows": Rows(3)}))
-    reported.add(report(metrics={"rows": object()}))
+    with pytest.raises(NotJsonError, match=r"metrics\.rows is a value"):
+        reported.add(report(metrics={"rows": object()}))
+
+
+class Model:
+    """Dumped as one of pydantic's."""
+
+    dumps = 0
+
+    def model_dump(self, **how: object) -> dict[str, int]:
+        del how
+        self.dumps += 1
+        return {"dumps": self.dumps}
+
+
+def test_what_is_reported_becomes_json_once() -> None:
+    model = Model()
+    text = Reported().add(report(context={"model": model}))
+    assert json.loads(text)["context"] == {"model": {"dumps": 1}}
+    assert model.dumps == 1
+
+
+def test_a_handler_in_a_test_hears_what_one_in_a_run_would() -> None:
+    model = Model()
+
+    def handler(context: JobRunContext) -> None:
+        context.update(context={"model": model})
+
+    call(handler)
+    assert model.dumps == 1
