@@ -18,6 +18,7 @@ import typer
 from api.cli.options import command
 from api.process.signals import watch_lifeline
 from apphub_jobs.version import VERSION
+from runtime.garbage import look_seldom
 from runtime.process_control import keep_to_itself
 
 GROUPS = {
@@ -103,6 +104,7 @@ def demo(
 
 def main() -> None:
     """Run the command line."""
+    look_seldom()  # To import makes many objects, and no garbage.
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
