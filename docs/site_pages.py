@@ -14,6 +14,8 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from docs import http_calls
+
 ROOT = Path(__file__).resolve().parents[1]
 
 ELSEWHERE = {
@@ -47,6 +49,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, site_name in ELSEWHERE.items():
         path = str(ROOT / name)
         files.append(File.generated(config, site_name, abs_src_path=path))
+    files.append(File.generated(config, "http-api.md", content=http_calls.page()))
     named = {
         place
         for page in files.documentation_pages()
