@@ -163,10 +163,10 @@ def _select_sql(table: Table, columns: str) -> str:
     """
 
 
-def insert_sql(table: Table) -> str:
-    """Return the statement that inserts whole rows, given as one JSON array."""
-    names = ", ".join(table.columns)
-    given = _recordset(table, table.columns)
+def insert_sql(table: Table, columns: Iterable[str]) -> str:
+    """Return the statement that inserts rows, given as one JSON array; other columns are null."""
+    names = ", ".join(columns)
+    given = _recordset(table, columns)
     return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {given}"
 
 

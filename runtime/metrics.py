@@ -3,7 +3,9 @@
 `docs/reference/metrics.md` tells operators what each means.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,7 +14,11 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from runtime.supervision import TaskState
@@ -41,12 +47,12 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.append_s = Histogram(
+        self.append_s = Distribution(
             "apphub_append_seconds",
             "From asking for an append to its answer, whatever that is.",
-            registry=self.registry,
-            buckets=SECONDS,
+            SECONDS,
         )
+        self.registry.register(self.append_s)
         self.batch_size = Histogram(
             "apphub_append_batch_size",
             "Appends that are committed together.",
@@ -71,6 +77,35 @@ class Metrics:
     def exposition(self) -> bytes:
         """Return all of it as Prometheus reads it."""
         return generate_latest(self.registry)
+
+
+class Distribution(Collector):
+    """A histogram of one thread, for what happens thousands of times a second.
+
+    The library's takes a lock for each observation, twice: a twentieth of all that an append costs.
+    """
+
+    def __init__(self, name: str, told: str, bounds: Sequence[float]) -> None:
+        self._name = name
+        self._told = told
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Take in a value."""
+        bucket = bisect_left(self._bounds, value)
+        self._counts[bucket] += 1
+        self._sum += value
+
+    def collect(self) -> Iterable[Metric]:
+        """Return it as Prometheus counts: each bucket holds all that is no greater."""
+        bounds = [*(str(bound) for bound in self._bounds), "+Inf"]
+        counts = accumulate(self._counts)
+        buckets = list(zip(bounds, counts, strict=True))
+        yield HistogramMetricFamily(
+            self._name, self._told, buckets=buckets, sum_value=self._sum
+        )
 
 
 class _Counted(Collector):

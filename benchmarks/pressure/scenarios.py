@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 
 import psycopg
 
@@ -99,7 +101,9 @@ async def _readers(url: str, api: str) -> AsyncIterator[None]:
 async def _ask(api: str) -> None:
     while True:
         for path in READS:
-            await asyncio.to_thread(_get, f"{api}{path}")
+            # At the scenario's end the API is stopped while it is asked.
+            with suppress(urllib.error.URLError, ConnectionError, HTTPException):
+                await asyncio.to_thread(_get, f"{api}{path}")
             await asyncio.sleep(READS_EVERY_S)
 
 

@@ -15,7 +15,6 @@ from domain.ports import State, Unit
 from eventlog.append import statements
 from eventlog.append.plan import Found, Head, key_of
 from eventlog.append.running_rows import RunningRows
-from eventlog.database import sql
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.cipher import MARK
@@ -56,14 +55,9 @@ class HeadRow(TypedDict):
 
 
 class PositionRow(TypedDict):
-    """A place in the log that was drawn."""
+    """A place in the log that was drawn, and the last one that is taken."""
 
     position: ReadOnly[int]
-
-
-class LogHeadRow(TypedDict):
-    """The last place in the log that is taken."""
-
     head: ReadOnly[int]
 
 
@@ -85,7 +79,6 @@ class Finder:
         self.connection = connection
         self._heads = Answer()
         self._positions = Answer()
-        self._log_head = Answer()
         self._mended: Answer | None = None
         self._tables: list[tuple[Table, Answer]] = []
 
@@ -94,9 +87,9 @@ class Finder:
         ids: dict[UUID, None] = {}
         events: list[StoredEvent] = []
         for unit in units:
-            ids |= dict.fromkeys(unit.aggregate_ids)
-            ids |= dict.fromkeys(unit.expects)
-            ids |= dict.fromkeys(unit.heads)
+            for named in (unit.aggregate_ids, unit.expects, unit.heads):
+                for aggregate_id in named:
+                    ids[aggregate_id] = None
             if unit.continues is not None:
                 ids[unit.continues] = None
             events += unit.events
@@ -123,7 +116,6 @@ class Finder:
                 self.found.heads[aggregate_id] = Head()
             self._heads = trip.ask(statements.HEADS, {"ids": needs.heads})
         if needs.positions > 0:
-            self._log_head = trip.ask(sql.HEAD)
             self._positions = trip.ask(statements.DRAW_POSITIONS, (needs.positions,))
         asked_heads = set(needs.heads)
         for subject, ids in needs.rows.items():
@@ -156,10 +148,8 @@ class Finder:
             aggregate_id = UUID(row["originator_id"])
             found.heads[aggregate_id] = head
         drawn = as_rows(PositionRow, self._positions.rows)
-        for last in as_rows(LogHeadRow, self._log_head.rows):
-            first = drawn[0]["position"]
-            if first <= last["head"]:
-                raise _positions_used(first, last["head"])
+        if drawn and drawn[0]["position"] <= drawn[0]["head"]:
+            raise _positions_used(drawn[0]["position"], drawn[0]["head"])
         found.positions.extend(place["position"] for place in drawn)
         for table, answer in self._tables:
             for projected in answer.rows:
@@ -168,7 +158,6 @@ class Finder:
         self._take_kept()
         self._heads = Answer()
         self._positions = Answer()
-        self._log_head = Answer()
         self._tables.clear()
 
     def _take_kept(self) -> None:

@@ -62,7 +62,7 @@ class _Why(NamedTuple):
     """Who caused an event, and what led to it."""
 
     actor: str
-    correlation_id: UUID
+    correlation_id: UUID | None
     causation_id: UUID | None
 
 
@@ -116,10 +116,10 @@ class Plan:
             causation_id = origin.causation_id
             if causation_id is None:
                 causation_id = _previous(key, keys[0])
-            why = _Why(origin.actor, stories[key[0]], causation_id)
-            position = self._add(event, key, why)
-            positions.append(position)
-            own[key[0]].position = position
+            head = own[key[0]]
+            why = _Why(origin.actor, head.correlation_id, causation_id)
+            head.position = self._add(event, key, why)
+            positions.append(head.position)
         return positions
 
     def statements(self) -> list[Statement]:
@@ -183,8 +183,9 @@ class Plan:
                 changes[aggregate_id].update(changed)
         written: list[Statement] = []
         if new:
-            rows = [self.rows[aggregate_id] for aggregate_id in new]
-            written.append((insert_sql(table), _json(rows)))
+            rows = [_without_nulls(self.rows[aggregate_id]) for aggregate_id in new]
+            columns = sorted(set().union(*rows))
+            written.append((insert_sql(table, columns), _json(rows)))
         written += _updates(table, changes)
         return written
 
@@ -283,6 +284,11 @@ def _updates(table: Table, changes: Mapping[UUID, Changes]) -> list[Statement]:
         statement = update_sql(table, columns)
         written.append((statement, _json(rows)))
     return written
+
+
+def _without_nulls(row: Row) -> Row:
+    """Leave out what a new row does not say: half of its columns, mostly."""
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _json(rows: Sequence[Row]) -> str:

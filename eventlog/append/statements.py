@@ -7,6 +7,7 @@ from eventlog.database.sql import (
     CHANNEL,
     ENVELOPE_COLUMNS,
     EVENTS_TABLE,
+    HEAD,
 )
 
 HEADS = f"""
@@ -25,12 +26,12 @@ POSITION_SEQUENCE = "jobs_events_notification_id_seq"
 
 
 DRAW_POSITIONS = f"""
-    SELECT nextval('{POSITION_SEQUENCE}') AS position
+    SELECT nextval('{POSITION_SEQUENCE}') AS position, ({HEAD}) AS head
     FROM generate_series(1, (SELECT %s::integer))
 """
 """Drawn under the lock, as many as there are events to append, so that rows can be folded before
-they are written. What is not used is a gap, as after a rollback. `HEAD` is asked for beside it: a
-copy of a log need not have its sequence (logical replication copies none)."""
+they are written. What is not used is a gap, as after a rollback. Beside them stands the head:
+a copy of a log need not have its sequence (logical replication copies none)."""
 
 
 INSERT = f"""

@@ -48,7 +48,8 @@ def test_copied_rows_are_the_written_ones(
     line = staging.copy_line(TABLE)
     with psycopg.connect(database_url) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(insert_sql(TABLE).encode(), (orjson.dumps(rows).decode(),))
+        insert = insert_sql(TABLE, TABLE.columns)
+        connection.execute(insert.encode(), (orjson.dumps(rows).decode(),))
         connection.execute(staging.create_sql(TABLE).encode())
         with connection.cursor().copy(
             staging.copy_sql(TABLE, staging.expected(TABLE)).encode()
