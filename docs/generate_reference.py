@@ -15,11 +15,11 @@ from api.cli.options import (
     ListeningOptions,
     LogOptions,
     StorageOptions,
-    TrustOptions,
     WorkOptions,
 )
 from api.cli.running.whole import ServingOptions
 from api.cli.running.worker import MetricsOptions
+from api.cli.trust import TrustOptions
 from docs.command_tree import Command, Taken, commands
 
 DOCS = Path(__file__).parent

@@ -95,17 +95,55 @@ class State:
 
 
 @dataclass(frozen=True)
-class Claimant:
-    """A worker, how many runs it has room for, and which it must not be given.
+class Offer:
+    """What a worker can execute.
 
     Attributes:
+        entry_points: of its handlers.
+        given_up: entry points that no living worker offers. It takes their runs as well, but only
+            to fail them, and none before it has waited for `grace_s`.
+    """
+
+    entry_points: frozenset[str]
+    given_up: frozenset[str] = frozenset()
+    grace_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """What a worker says of itself when it begins.
+
+    Attributes:
+        lease_ms: for how long it may be silent before it counts as dead.
+        version: of its program; None where it does not say.
+        entry_points: what it offers; None where it does not say, and so may offer anything.
+        labels: what else tells it from others.
+    """
+
+    host: str
+    pid: int
+    slots: int
+    lease_ms: int
+    version: str | None = None
+    entry_points: Sequence[str] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """A worker, how many runs it has room for, and which it may be given.
+
+    Attributes:
+        bypassed: runs that it must not be given.
         bypasses_more: whether there were more of these, but nobody remembers which.
+        offer: what it executes; None for anything.
     """
 
     worker_id: str
     slots: int
     bypassed: Sequence[UUID]
     bypasses_more: bool
+    offer: Offer | None = None
 
 
 class RandomSource(Protocol):

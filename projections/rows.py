@@ -102,6 +102,18 @@ async def read_ids(
     return ids
 
 
+async def read_texts(
+    connection: Connection, query: str, values: Mapping[str, object] = _NO_VALUES
+) -> list[str]:
+    """Return the texts that are the only column of a query's rows."""
+    cursor = await connection.execute(query, values)
+    texts: list[str] = []
+    for row in await cursor.fetchall():
+        [value] = row.values()
+        texts.append(value)
+    return texts
+
+
 def as_row(of: type[R], row: Row) -> R:
     """Return a row as being of this type."""
     del of

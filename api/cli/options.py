@@ -212,6 +212,15 @@ class WorkOptions:
             help="Silence after which a worker counts as dead.",
         ),
     ] = 15.0
+    no_handler_after_s: Annotated[
+        float,
+        typer.Option(
+            envvar="APPHUB_NO_HANDLER_AFTER_S",
+            min=0,
+            max=86_400,
+            help="Seconds that a run waits whose handler no living worker has; then it fails.",
+        ),
+    ] = 5.0
     handlers: Annotated[
         list[str] | None,
         typer.Option(
@@ -267,21 +276,6 @@ class KeyOptions(SealingOptions):
     """The keys of a service that seals its log."""
 
     subject_key: SubjectKey = None
-
-
-@dataclass(frozen=True)
-class TrustOptions:
-    """Which seals are believed."""
-
-    seal_key: SealKey = None
-    public_key: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="Trusted keys, if not those of the key that seals the log.",
-        ),
-    ] = None
 
 
 def read(reader: Callable[[], T]) -> T:

@@ -16,11 +16,11 @@ from api.cli.options import (
     KeyedLogOptions,
     LogOptions,
     SubjectKey,
-    TrustOptions,
     command,
 )
 from api.cli.seal import report_of
 from api.cli.terminal import View, finish, seals_told, shown
+from api.cli.trust import TrustOptions
 from eventlog.archive.check import check_archives
 from eventlog.database.connection import Database
 from eventlog.rebuild.histories import check_histories

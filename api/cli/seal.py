@@ -17,11 +17,11 @@ from api.cli.options import (
     LogOptions,
     SealingOptions,
     SealKey,
-    TrustOptions,
     command,
     failure,
 )
 from api.cli.terminal import View, seals_told, shown
+from api.cli.trust import TrustOptions
 from api.embedded.data_directory import directory_of
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import Database

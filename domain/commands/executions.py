@@ -22,7 +22,7 @@ from domain.jobs.definition import Spec
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
 from domain.json_values import Json, JsonObject, canonical
-from domain.ports import Claimant, Locked, Origin
+from domain.ports import Claimant, Locked, Offer, Origin
 from domain.schema.deciding import decided
 from domain.schema.validation import violations
 
@@ -65,8 +65,10 @@ class Executions:
     def __init__(self, application: LogApplication) -> None:
         self._application = application
 
-    async def claim(self, worker_id: str, slots: int) -> Claims:
-        """Claim up to `slots` due runs, the most urgent first.
+    async def claim(
+        self, worker_id: str, slots: int, offer: Offer | None = None
+    ) -> Claims:
+        """Claim up to `slots` due runs that the worker executes, the most urgent first.
 
         Each `Started` is in the log when this returns. Nothing is left to be looked up afterwards:
         a look-up that failed would leave claimed runs to nobody.
@@ -74,7 +76,7 @@ class Executions:
         Raises:
             WorkerBuriedError: the worker has been declared dead.
         """
-        claim_due = partial(self._claim_due, worker_id, slots)
+        claim_due = partial(self._claim_due, worker_id, slots, offer)
         claims = await self._application.as_far_as_it_goes(claim_due)
         if claims is not None:
             return claims
@@ -82,7 +84,9 @@ class Executions:
         nothing_yet.is_cut = True
         return nothing_yet
 
-    async def _claim_due(self, worker_id: str, slots: int) -> Claims:
+    async def _claim_due(
+        self, worker_id: str, slots: int, offer: Offer | None
+    ) -> Claims:
         claims = Claims()
 
         async def decide(locked: Locked) -> list[Aggregate]:
@@ -97,7 +101,11 @@ class Executions:
 
         quarantine = self._application.quarantine
         claimant = Claimant(
-            worker_id, slots, quarantine.ids, bypasses_more=quarantine.has_forgotten
+            worker_id,
+            slots,
+            quarantine.ids,
+            bypasses_more=quarantine.has_forgotten,
+            offer=offer,
         )
         await self._application.save_under_lock(decide, _by(worker_id), claimant)
         return claims

@@ -40,7 +40,7 @@ class PostgresLog(Log):
         self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None
     ) -> Saved:
         if claimant is not None:
-            await self._follow_queue()
+            await self._follow_queue(claimant)
         return await self._writer.append_under_lock(decide, origin, claimant)
 
     @override
@@ -57,9 +57,9 @@ class PostgresLog(Log):
         async with borrowed(self._pool) as connection:
             return await next_events(connection, self._files, aggregate_id, version)
 
-    async def _follow_queue(self) -> None:
+    async def _follow_queue(self, claimant: Claimant) -> None:
         """Leave little to be read under the lock."""
         queue = self._writer.remembered.queue
-        if queue.is_stale:
+        if queue.is_stale(claimant.offer):
             async with borrowed(self._pool) as connection:
-                await queue.follow(connection)
+                await queue.follow(connection, claimant.offer)

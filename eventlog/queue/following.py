@@ -14,10 +14,11 @@ from uuid import UUID
 
 from domain.clock import to_iso
 from domain.passing import Passing
-from domain.ports import Claimant
+from domain.ports import Claimant, Offer
 from eventlog.database.connection import snapshot
 from eventlog.database.pipeline import RoundTrip
 from eventlog.queue import statements
+from eventlog.queue.offered import executed_by, still_given_up
 from eventlog.queue.questions import (
     Front,
     News,
@@ -30,7 +31,7 @@ from eventlog.queue.questions import (
     picked,
     prospect,
 )
-from projections.rows import Connection, as_rows
+from projections.rows import Connection, as_rows, read_texts
 from projections.runs import claims
 from projections.runs.frontier import FirstOfPriority, Frontier, TouchedRun
 from projections.runs.limits import FRONT, Candidate, Contender, order
@@ -46,6 +47,7 @@ class Queue:
 
     def __init__(self) -> None:
         self._frontier: Frontier | None = None
+        self._offer: Offer | None = None
         self._mended = 0
         self._followed_at = 0.0
         # Of when the last look was: what was due then is due.
@@ -61,25 +63,30 @@ class Queue:
         self._bypassed = set()
         self._passing.begin_anew()
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether so much may have come since the last look that `follow` is called for."""
+    def is_stale(self, offer: Offer | None) -> bool:
+        """Return whether there may be so much to be read that `follow` is called for."""
         is_old = monotonic() - self._followed_at > STALE_S
-        return self._frontier is None or is_old
+        return self._frontier is None or is_old or offer != self._offer
 
-    async def follow(self, connection: Connection) -> None:
-        """Read without the lock what has come since the last time."""
+    async def follow(self, connection: Connection, offer: Offer | None) -> None:
+        """Read without the lock what has come since the last time, for who executes this."""
+        self._serve(offer)
         await self._read_on(connection, load=self._load_snapshot)
 
     async def look(
-        self, connection: Connection, bypassed: Collection[UUID]
+        self,
+        connection: Connection,
+        bypassed: Collection[UUID],
+        offer: Offer | None = None,
     ) -> Prospect:
         """Look without the lock whether a run may start: mostly by one statement.
 
         Args:
             connection: any.
             bypassed: runs that do not count.
+            offer: what the worker executes; other runs do not count either.
         """
+        self._serve(offer)
         self._pass_over(bypassed)
         frontier = await self._read_on(connection, load=self._load_snapshot)
         if not picked(frontier, 1, self._now) and not frontier.is_complete(self._now):
@@ -91,9 +98,10 @@ class Queue:
 
         Args:
             trip: takes the questions.
-            claimant: who wants runs, how many, and which not.
+            claimant: who wants runs, how many, and which.
         """
         slots = claimant.slots
+        self._serve(claimant.offer)
         if claimant.bypassed:
             trip.ask(claims.BYPASS, (list(claimant.bypassed),))
         self._pass_over(claimant.bypassed)
@@ -130,8 +138,30 @@ class Queue:
             await self._look_further(connection, frontier, slots, present)
             found = picked(frontier, slots, present)
         if len(found) < slots and not frontier.is_complete(present):
-            return await self._pick_by_job(connection, frontier, slots, now)
-        return found
+            found = await self._pick_by_job(connection, frontier, slots, now)
+        return await still_given_up(connection, frontier, found)
+
+    async def foreign(self, connection: Connection) -> frozenset[str]:
+        """Return the entry points of runs that may wait, and that the worker does not execute."""
+        frontier = self._frontier
+        if frontier is None or frontier.offer is None:
+            return frozenset()
+        offer = frontier.offer
+        if not frontier.knows_foreign:
+            # What began to wait since then has been noted: an event has touched it.
+            taken = [*offer.entry_points, *offer.given_up]
+            values = {"offered": taken}
+            waiting = await read_texts(connection, statements.FOREIGN, values)
+            frontier.foreign.update(waiting)
+            frontier.knows_foreign = True
+        return offer.given_up.union(frontier.foreign)
+
+    def _serve(self, offer: Offer | None) -> None:
+        """Begin anew where what the worker executes has changed."""
+        if offer != self._offer:
+            self._offer = offer
+            self._frontier = None
+            self._passing.begin_anew()
 
     async def _pick_by_job(
         self, connection: Connection, frontier: Frontier, slots: int, now: datetime
@@ -142,7 +172,10 @@ class Queue:
         else:
             self._passing.begin_anew()
         limits = frontier.limits()
-        runs = await claims.first_by_job(connection, now, slots, limits, behind)
+        offered = executed_by(self._offer)
+        runs = await claims.first_by_job(
+            connection, now, slots, limits, behind, offered
+        )
         free = [run for run in runs if not limits.is_held(run)]
         self._passing.looked_at(free[:slots])
         # What came in before that place is known to the frontier.
@@ -248,6 +281,7 @@ class Queue:
             state["position"],
             as_rows(Contender, running.rows),
             as_rows(FirstOfPriority, waiting.rows),
+            self._offer,
         )
         frontier.pass_over(self._bypassed)
         self._frontier = frontier

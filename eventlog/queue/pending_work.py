@@ -6,7 +6,7 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from domain.clock import from_iso
-from domain.ports import Row
+from domain.ports import Offer, Row
 from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Listener, Told
@@ -14,6 +14,7 @@ from eventlog.history.checkpoints import Checkpoints
 from eventlog.keys.log_files import LogFiles
 from eventlog.queue.following import Queue
 from eventlog.queue.questions import Prospect
+from eventlog.workers.offers import unoffered
 from projections.rows import Connection
 from projections.runs import due
 
@@ -62,10 +63,16 @@ class Work:
         """End the wait, or the next one."""
         self._signal.set()
 
-    async def look(self) -> Prospect:
-        """Return when a run may start, as far as can be told without the lock."""
+    async def look(self, offer: Offer | None = None) -> Prospect:
+        """Return when a run of this offer may start, as far as can be told without the lock."""
         async with borrowed(self._pool) as connection:
-            return await self._queue.look(connection, self._quarantine.ids)
+            return await self._queue.look(connection, self._quarantine.ids, offer)
+
+    async def unoffered(self) -> frozenset[str]:
+        """Return the entry points of runs that may wait, and that no living worker offers."""
+        async with borrowed(self._pool) as connection:
+            foreign = await self._queue.foreign(connection)
+            return await unoffered(connection, foreign)
 
     async def any_overdue(self) -> bool:
         """Return whether a run has not started by its deadline.

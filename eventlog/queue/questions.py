@@ -11,6 +11,7 @@ from domain.clock import from_iso
 from domain.json_values import JsonObject
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.queue import statements
+from eventlog.queue.offered import offered_by
 from projections.runs import claims
 from projections.runs.frontier import Frontier, Place
 
@@ -98,7 +99,8 @@ def ask_front(trip: RoundTrip, frontier: Frontier, slots: int) -> Front | None:
     if not places:
         return None
     limit = claims.in_front(slots)
-    answer = trip.ask(claims.front_of_queue(limit), (as_json(places),))
+    values = {"places": as_json(places), "offered": offered_by(frontier.offer)}
+    answer = trip.ask(claims.front_of_queue(limit), values)
     return Front(answer, places, limit)
 
 

@@ -4,6 +4,7 @@ from domain.jobs.run_events import RUN_TOPIC
 from eventlog.database import sql
 from eventlog.rebuild.versions import MENDED
 from projections.job_definitions import TABLE as DEFINITIONS
+from projections.runs.frontier import MOST_FOREIGN
 from projections.runs.limits import CANDIDATE, LIMIT
 
 EVENTS_AT_A_TIME = 2_000
@@ -32,7 +33,7 @@ TOUCHED = f"""
             SELECT {CANDIDATE}, status FROM job_runs WHERE id = touched.id LIMIT 1
         ) AS run
         UNION ALL
-        SELECT job.id, NULL, NULL, NULL, NULL, NULL, NULL, job.max_concurrent_runs
+        SELECT job.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, job.max_concurrent_runs
         FROM touched CROSS JOIN LATERAL (
             SELECT id, max_concurrent_runs FROM job_definitions WHERE id = touched.id LIMIT 1
         ) AS job
@@ -62,6 +63,13 @@ FIRST_WAITING = """
     SELECT priority, scheduled_at, id FROM first
 """
 """The first pending run of each priority; there are a few of two hundred."""
+
+FOREIGN = f"""
+    SELECT DISTINCT entry_point FROM job_runs
+    WHERE status = 'pending' AND NOT entry_point = ANY(%(offered)s) LIMIT {MOST_FOREIGN}
+"""
+"""The entry points that pending runs need and that the worker does not offer. All that wait are
+walked over, once for each beginning, and never under the lock."""
 
 FIRST_PLANNED = """
     SELECT first.* FROM json_to_recordset((SELECT %s::json)) AS place (priority integer)

@@ -4,13 +4,15 @@ It is no projection: a heartbeat is not worth an event. That a worker was lost i
 (`job_run.attempt_lost`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic
 
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
+from domain.ports import Presence
 from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
 from eventlog.workers import orphans
@@ -61,17 +63,28 @@ class Heartbeats:
         self._looked_everywhere_at = -EVERYWHERE_EVERY_S
         self.on_registered: Callable[[str], None] = _tell_nobody
 
-    async def register(
-        self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int
-    ) -> None:
+    async def register(self, worker_id: str, presence: Presence) -> None:
         """Announce a worker under an id that nobody had before."""
+        values = {
+            "id": worker_id,
+            "host": presence.host,
+            "pid": presence.pid,
+            "slots": presence.slots,
+            "lease_ms": presence.lease_ms,
+            "logs_at": self._logs_at,
+            "version": presence.version,
+            "entry_points": _listed(presence.entry_points),
+            "labels": Jsonb(dict(presence.labels)),
+        }
         async with borrowed(self._pool) as connection:
-            await connection.execute(
-                "INSERT INTO workers (id, host, pid, slots, lease_ms, logs_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                (worker_id, host, pid, slots, lease_ms, self._logs_at),
-            )
+            await connection.execute(_REGISTER, values)
         self.on_registered(worker_id)
+
+    async def offer(self, worker_id: str, entry_points: Iterable[str]) -> None:
+        """Say that a worker offers other entry points from now on."""
+        values = {"id": worker_id, "entry_points": sorted(entry_points)}
+        async with borrowed(self._pool) as connection:
+            await connection.execute(_OFFER, values)
 
     async def beat(self, worker_id: str) -> bool:
         """Move the worker's sequence on; return False if the worker has been declared dead."""
@@ -85,11 +98,9 @@ class Heartbeats:
 
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
         """Note that a worker lives no more: it stopped in good order, or its lease is over."""
+        values = {"id": worker_id, "in_order": not expired}
         async with borrowed(self._pool) as connection:
-            cursor = await connection.execute(
-                "UPDATE workers SET dead_at = clock_timestamp() WHERE id = %s AND dead_at IS NULL",
-                (worker_id,),
-            )
+            cursor = await connection.execute(_LEAVE, values)
         # Where others have declared it dead, they have counted it.
         if expired:
             self.expired += cursor.rowcount
@@ -115,6 +126,28 @@ class Heartbeats:
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, _WorkerRow, _LIVING)
         return [_heartbeat(row) for row in rows]
+
+
+_REGISTER = """
+    INSERT INTO workers
+        (id, host, pid, slots, lease_ms, logs_at, version, entry_points, labels)
+    VALUES (%(id)s, %(host)s, %(pid)s, %(slots)s, %(lease_ms)s, %(logs_at)s, %(version)s,
+        %(entry_points)s, %(labels)s)
+"""
+
+_OFFER = "UPDATE workers SET entry_points = %(entry_points)s WHERE id = %(id)s"
+
+_LEAVE = """
+    UPDATE workers
+    SET dead_at = clock_timestamp(), left_at = CASE WHEN %(in_order)s THEN clock_timestamp() END
+    WHERE id = %(id)s AND dead_at IS NULL
+"""
+
+
+def _listed(names: Iterable[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    return sorted(names)
 
 
 def _tell_nobody(worker_id: str) -> None:

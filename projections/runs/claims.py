@@ -1,14 +1,15 @@
 """Which due runs a worker starts now: by priority, then schedule, within all limits.
 
-However many runs wait, little of them is read. First come those that the process knows and a few
-from its frontier on (`projections.runs.frontier`). Where these do not suffice, because jobs or keys
-that are full stand in front, each job that has room is asked for its first few. Where these do not
-suffice either, because runs of keys that are full stand in front, that job's keys are asked one by
-one. Only a job of which thousands of keys wait, behind as many runs of a full one, is read from its
-front for as long as it takes.
+Runs that the worker does not offer to execute do not count. However many wait, little of them is
+read. First come those that the process knows and a few from its frontier on
+(`projections.runs.frontier`). Where these do not suffice, because jobs or keys that are full stand
+in front, each job that has room is asked for its first few. Where these do not suffice either,
+because runs of keys that are full stand in front, that job's keys are asked one by one. Only a job
+of which thousands of keys wait, behind as many runs of a full one, is read from its front for as
+long as it takes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from typing_extensions import ReadOnly, TypedDict
@@ -19,6 +20,7 @@ from projections.runs.limits import (
     LIMIT,
     Candidate,
     Limits,
+    keyed_by_job,
     order,
 )
 
@@ -43,9 +45,15 @@ _NOT_BYPASSED = """
         id = ANY((SELECT nullif(current_setting('apphub.bypassed', true), ''))::uuid[]), false)
 """
 
+_IS_OFFERED = """
+    coalesce(
+        entry_point = ANY((SELECT nullif(%(offered)s::text, '')::text[])::text[]), true)
+"""
+"""Opaque to PostgreSQL, which guesses that half of all pass, and keeps to the queue's order."""
+
 _DUE = f"""
     SELECT {CANDIDATE} FROM job_runs
-    WHERE status = 'pending' AND scheduled_at <= %(now)s AND {_NOT_BYPASSED}
+    WHERE status = 'pending' AND scheduled_at <= %(now)s AND {_NOT_BYPASSED} AND {_IS_OFFERED}
       AND (execution > 0 OR start_deadline_at IS NULL OR start_deadline_at > %(now)s)
 """
 
@@ -63,7 +71,7 @@ _DUE_AT_PRESENT = _DUE.replace(
 FRONT_OF_QUEUE = f"""
     {_SHOWN} FROM (
         SELECT run.*
-        FROM json_to_recordset((SELECT %s::json))
+        FROM json_to_recordset((SELECT %(places)s::json))
             AS place (priority integer, scheduled_at timestamptz, id uuid)
         CROSS JOIN LATERAL (
             {_DUE_AT_PRESENT} AND priority = place.priority
@@ -111,8 +119,9 @@ JOBS = f"""
     )
     SELECT job_id, job.max_concurrent_runs
     FROM waiting LEFT JOIN job_definitions AS job ON job.id = job_id
+    WHERE job.aggregate_version > 1 OR {_IS_OFFERED}
 """
-"""The jobs of which a run waits."""
+"""The jobs of which a run waits. All runs of one that was never revised are offered, or none is."""
 
 
 def _first_of_jobs(due: str) -> str:
@@ -188,12 +197,13 @@ class _WaitingKey(TypedDict):
     key: ReadOnly[str]
 
 
-async def first_by_job(
+async def first_by_job(  # noqa: PLR0913 - all that it depends on
     connection: Connection,
     now: datetime,
     limit: int,
     limits: Limits,
     behind: Candidate | None,
+    offered: str = "",
 ) -> list[Candidate]:
     """Return the due runs of jobs with room that may start first, in the queue's order.
 
@@ -205,14 +215,16 @@ async def first_by_job(
         limit: how many are wanted.
         limits: what the runs under way leave to others.
         behind: up to where in the queue nothing is looked at; None where all is.
+        offered: the worker's entry points, as an array's text; empty for all.
     """
-    waiting = await read_rows(connection, _WaitingJob, JOBS)
+    values = {**(behind or {}), "now": now, "offered": offered}
+    waiting = await read_rows(connection, _WaitingJob, JOBS, values)
     with_room: list[str] = []
     for row in waiting:
         job = row["job_id"]
         if not limits.is_full(job, row["max_concurrent_runs"]):
             with_room.append(job)
-    looking = _Looking(connection, now, limit, limits, behind)
+    looking = _Looking(connection, values, limit, limits)
     runs = await looking.first_of_jobs(with_room)
     runs.sort(key=order)
     return runs
@@ -224,16 +236,15 @@ class _Looking:
     def __init__(
         self,
         connection: Connection,
-        now: datetime,
+        values: Mapping[str, object],
         limit: int,
         limits: Limits,
-        behind: Candidate | None,
     ) -> None:
         self._connection = connection
         self._limit = limit
         self._limits = limits
-        self._is_behind = behind is not None
-        self._values: dict[str, object] = {**(behind or {}), "now": now}
+        self._values = values
+        self._is_behind = "priority" in values
 
     async def first_of_jobs(self, jobs: Sequence[str]) -> list[Candidate]:
         """Return of each job the first runs that its keys let start.
@@ -244,7 +255,7 @@ class _Looking:
         values = {**self._values, "limit": at_most, "job_ids": list(jobs)}
         query = FIRST_OF_JOBS_BEHIND if self._is_behind else FIRST_OF_JOBS
         runs = await read_rows(self._connection, Candidate, query, values)
-        for job, first in _keyed_by_job(runs).items():
+        for job, first in keyed_by_job(runs).items():
             may_be_more = len(first) == at_most
             if may_be_more and self._free_keys(first) < self._limit:
                 runs += await self._of_other_keys(job)
@@ -287,14 +298,3 @@ class _Looking:
                 key = run["concurrency_value"]
                 free.add(key)
         return len(free)
-
-
-def _keyed_by_job(runs: Iterable[Candidate]) -> dict[str, list[Candidate]]:
-    keyed: dict[str, list[Candidate]] = {}
-    for run in runs:
-        if run["concurrency_value"] is None:
-            continue
-        job = run["job_definition_id"]
-        of_job = keyed.setdefault(job, [])
-        of_job.append(run)
-    return keyed

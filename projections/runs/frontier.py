@@ -8,16 +8,29 @@ the lock.
 So a process remembers, as of a position of the log: of each priority a place in the queue, all
 pending runs before it, and all runs under way. Every change is an event, so what has come since is
 known by the log: an event touches a run, and the run's row then says where it stands. Runs that
-come in behind a place (handed back, launched by a slow clock) are met in this way, too. Pure.
+come in behind a place (handed back, launched by a slow clock) are met in this way, too.
+
+A worker's process remembers none that the worker cannot execute, however many stand in front. Only
+their entry points are noted, for perhaps nobody offers them. Pure.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
+from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from projections.runs.limits import Candidate, Contender, Key, Limits, key_of, order
+from domain.ports import Offer
+from projections.runs.limits import (
+    Candidate,
+    Contender,
+    Key,
+    Limits,
+    key_of,
+    order,
+    without_hopeful,
+)
 
 T = TypeVar("T")
 
@@ -32,6 +45,9 @@ END: Place = ("9999-12-31T23:59:59.999Z", LAST_ID)
 MOST_WAITING, FEWER_WAITING = 2_000, 1_000
 """Pending runs to be remembered; beyond the first number, all but the first of them are left to
 the index again."""
+
+MOST_FOREIGN = 1_000
+"""Entry points to be noted that the worker does not offer."""
 
 
 class TouchedRun(Candidate):
@@ -57,6 +73,9 @@ class Frontier:
             is not there, no run is pending.
         passed_over: the last runs that were left out, as somebody asked for it. They are unknown,
             like those that were left out before: it does not matter how many there are.
+        offer: what the worker executes that claims here; None for anything.
+        foreign: entry points that it does not offer, of runs that may still wait.
+        knows_foreign: whether those are in it that waited before all that is known began.
     """
 
     def __init__(
@@ -64,8 +83,15 @@ class Frontier:
         position: int,
         running: Iterable[Contender] = (),
         waiting: Iterable[FirstOfPriority] = (),
+        offer: Offer | None = None,
     ) -> None:
         self.position = position
+        self.offer = offer
+        self.foreign: set[str] = set()
+        self.knows_foreign = False
+        self._taken = frozenset[str]()
+        if offer is not None:
+            self._taken = offer.entry_points | offer.given_up
         self.places: dict[int, Place] = {}
         self.passed_over: frozenset[str] = frozenset()
         self._waiting: dict[str, Candidate] = {}
@@ -97,10 +123,23 @@ class Frontier:
         These are all that come before any run that may be due and is not known.
         """
         found = [run for run in self._waiting.values() if _is_due(run, now)]
+        if self.offer is not None and self.offer.given_up:
+            found = without_hopeful(found, self.offer, now)
         boundary = self._boundary(now)
         if boundary is not None:
             found = [run for run in found if order(run) <= boundary]
         found.sort(key=order)
+        return found
+
+    def given_up(self, run_ids: Iterable[UUID]) -> dict[UUID, str]:
+        """Return those of these runs that would be started only to fail, and their entry points."""
+        found: dict[UUID, str] = {}
+        if self.offer is None or not self.offer.given_up:
+            return found
+        for run_id in run_ids:
+            run = self._waiting.get(str(run_id))
+            if run is not None and run["entry_point"] in self.offer.given_up:
+                found[run_id] = run["entry_point"]
         return found
 
     def _boundary(self, now: str) -> tuple[int, str, str] | None:
@@ -195,10 +234,21 @@ class Frontier:
         status = run["status"]
         if status == "running":
             self._begin(run)
-        elif status == "pending" and run_id not in self.passed_over:
+        elif status == "pending" and self._takes(run):
             place = self.places.setdefault(run["priority"], END)
             if place_of(run) < place:
                 self._waiting[run_id] = run
+
+    def _takes(self, run: TouchedRun) -> bool:
+        """Return whether the run may be given to the worker, and note what it does not offer."""
+        if run["id"] in self.passed_over:
+            return False
+        entry_point = run["entry_point"]
+        if self.offer is None or entry_point in self._taken:
+            return True
+        if len(self.foreign) < MOST_FOREIGN:
+            self.foreign.add(entry_point)
+        return False
 
     def _begin(self, run: Contender) -> None:
         self._running[run["id"]] = run

@@ -1,10 +1,14 @@
-"""Limits of concurrency, and which of some due runs they let start."""
+"""Limits of concurrency, and which of some due runs they and the worker's offer let start."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
 from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
+
+from domain.clock import from_iso, to_iso
+from domain.ports import Offer
 
 Key = tuple[str, str]
 """A job's id and a value of its concurrency key: at most one run with both may be under way."""
@@ -25,6 +29,7 @@ class Candidate(Contender):
     `max_concurrent_runs` is its job's present limit, if there is one.
     """
 
+    entry_point: ReadOnly[str]
     priority: ReadOnly[int]
     scheduled_at: ReadOnly[str]
     start_by: ReadOnly[str | None]
@@ -32,7 +37,7 @@ class Candidate(Contender):
 
 
 CANDIDATE = """
-    id, job_definition_id, concurrency_value, priority, scheduled_at,
+    id, job_definition_id, concurrency_value, entry_point, priority, scheduled_at,
     CASE WHEN execution = 0 THEN start_deadline_at END AS start_by
 """
 """What of a row makes it a `Candidate`, but for its job's limit."""
@@ -46,6 +51,7 @@ FRONT: Candidate = {
     "id": "00000000-0000-0000-0000-000000000000",
     "job_definition_id": "",
     "concurrency_value": None,
+    "entry_point": "",
     "priority": 1_000,
     "scheduled_at": "-infinity",
     "start_by": None,
@@ -66,6 +72,19 @@ def key_of(run: Contender) -> Key | None:
     if value is None:
         return None
     return run["job_definition_id"], value
+
+
+def without_hopeful(
+    runs: Iterable[Candidate], offer: Offer, now: str
+) -> list[Candidate]:
+    """Leave out those whose entry point nobody offers, but may yet, before they are given up."""
+    grace = timedelta(seconds=offer.grace_s)
+    long_ago = to_iso(from_iso(now) - grace)
+    return [
+        run
+        for run in runs
+        if run["entry_point"] in offer.entry_points or run["scheduled_at"] <= long_ago
+    ]
 
 
 class Limits:
@@ -119,3 +138,15 @@ class Limits:
             self._picked_keys.add(key)
         self._picked_of_job[job] += 1
         return True
+
+
+def keyed_by_job(runs: Iterable[Candidate]) -> dict[str, list[Candidate]]:
+    """Return by job those that have a key."""
+    keyed: dict[str, list[Candidate]] = {}
+    for run in runs:
+        if run["concurrency_value"] is None:
+            continue
+        job = run["job_definition_id"]
+        of_job = keyed.setdefault(job, [])
+        of_job.append(run)
+    return keyed

@@ -1,7 +1,7 @@
 """The service's inner parts for tests of the log; their writer may go through a proxy."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from domain.commands.jobs import Jobs
 from domain.commands.subjects import Subjects
 from domain.commands.sweeps import Sweeps
 from domain.jobs.definition import Spec
-from domain.ports import Origin
+from domain.ports import Origin, Presence
 from eventlog.append.answers import Patience
 from eventlog.append.postgres_log import PostgresLog
 from eventlog.append.recorder import LogFactory
@@ -50,9 +50,17 @@ class Parts:
     heartbeats: Heartbeats
     subjects: Subjects
 
-    async def worker(self, worker_id: str, lease_ms: int = 60_000) -> str:
+    async def worker(
+        self,
+        worker_id: str,
+        lease_ms: int = 60_000,
+        entry_points: Sequence[str] | None = None,
+    ) -> str:
         """Register a worker and return its id."""
-        await self.heartbeats.register(worker_id, "host", 1, 4, lease_ms)
+        presence = Presence(
+            host="host", pid=1, slots=4, lease_ms=lease_ms, entry_points=entry_points
+        )
+        await self.heartbeats.register(worker_id, presence)
         return worker_id
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -18,6 +18,7 @@ from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject
 from runtime.background_tasks import end, start_once
 from worker.executors.port import Attempt, Executor, Outcome, Task
+from worker.lifecycle.offering import Offering
 from worker.lifecycle.outcomes import ClaimedRun
 from worker.lifecycle.progress import Progress
 from worker.logs.run_logs import LogKeeper, log_name
@@ -58,14 +59,14 @@ class Attempts:
         settings: AttemptSettings,
         executions: Executions,
         executor: Executor,
-        entry_points: Container[str],
+        offering: Offering,
         logs: LogKeeper,
         slot_freed: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._executions = executions
         self._executor = executor
-        self._entry_points = entry_points
+        self._offering = offering
         self._logs = logs
         self._slot_freed = slot_freed
         self._running: dict[UUID, Attempt] = {}
@@ -142,8 +143,11 @@ class Attempts:
     async def _execute(self, run: ClaimedRun) -> None:
         claimed = run.claim.run
         try:
-            if claimed.entry_point in self._entry_points:
+            if self._offering.has(claimed.entry_point):
                 await self._run_attempt(run)
+            elif not self._offering.gives_up(claimed.entry_point):
+                # It was offered when it was claimed, or somebody offers it since.
+                await run.hand_back()
             else:
                 message = f"No handler registered for job {claimed.slug}"
                 await run.fail(Failure(message, "no_handler", permanent=True))

@@ -7,6 +7,7 @@ from zlib import crc32
 
 from domain.commands.executions import Executions
 from worker.lifecycle.attempts import Attempts
+from worker.lifecycle.offering import Offering
 from worker.lifecycle.ports import News, Work
 
 TURN_S = 0.005
@@ -21,17 +22,19 @@ CROWDED_PAUSE_S = 0.2
 class Claiming:
     """Claims for the free slots of one life of a worker."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its ports
         self,
         worker_id: str,
         executions: Executions,
         attempts: Attempts,
+        offering: Offering,
         work: Work,
         poll_s: float,
     ) -> None:
         self._worker_id = worker_id
         self._executions = executions
         self._attempts = attempts
+        self._offering = offering
         self._work = work
         self._poll_s = poll_s
         # Where the last claim filled every slot, or had to leave runs out, the next need not ask.
@@ -58,7 +61,8 @@ class Claiming:
             if pause_s > 0:
                 return pause_s
         free = self._attempts.free
-        claims = await self._executions.claim(self._worker_id, free)
+        offer = self._offering.present
+        claims = await self._executions.claim(self._worker_id, free, offer)
         self._more_due = claims.is_cut or len(claims) == free
         for claim in claims:
             self._attempts.start(claim)
@@ -92,7 +96,7 @@ class Claiming:
 
     async def _until_due_s(self) -> float:
         """Return for how long no run may start, as far as is worth waiting at a time."""
-        prospect = await self._work.look()
+        prospect = await self._work.look(self._offering.present)
         self._is_crowded = prospect.is_crowded
         in_s = prospect.in_s
         if in_s is None:

@@ -1,6 +1,6 @@
 """What a worker needs of the outside, beside the domain's commands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from domain.errors import (
     OverloadedError,
     VersionConflictError,
 )
+from domain.ports import Offer, Presence
 
 PASSING = (
     LogUnavailableError,
@@ -18,6 +19,9 @@ PASSING = (
     VersionConflictError,
 )
 """What the domain's commands and these ports raise, and another try may well find gone."""
+
+AWAY = (*PASSING, TimeoutError)
+"""What a database that is away for a while raises through the ports."""
 
 
 class Beat(Protocol):
@@ -39,10 +43,11 @@ class Beat(Protocol):
 class Heartbeats(Protocol):
     """The workers' table."""
 
-    async def register(
-        self, worker_id: str, host: str, pid: int, slots: int, lease_ms: int
-    ) -> None:
+    async def register(self, worker_id: str, presence: Presence) -> None:
         """Announce a worker under an id that nobody had before."""
+
+    async def offer(self, worker_id: str, entry_points: Iterable[str]) -> None:
+        """Say that a worker offers other entry points from now on."""
 
     async def beat(self, worker_id: str) -> bool:
         """Move the worker's sequence on; False if it has been declared dead."""
@@ -95,8 +100,11 @@ class Work(Protocol):
     def wake(self) -> None:
         """End the wait, or the next one."""
 
-    async def look(self) -> Prospect:
-        """Return when a run may start, as far as can be told without the lock."""
+    async def look(self, offer: Offer) -> Prospect:
+        """Return when a run of this offer may start, as far as can be told without the lock."""
+
+    async def unoffered(self) -> frozenset[str]:
+        """Return the entry points of runs that may wait, and that no living worker offers."""
 
     async def any_overdue(self) -> bool:
         """Return whether a run has not started by its deadline."""

@@ -4,33 +4,34 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from apphub_jobs.version import VERSION
 from domain.commands.executions import Executions
 from domain.commands.sweeps import Sweeps
 from domain.errors import OutcomeUnknownError, WorkerBuriedError
 from domain.json_values import JsonObject
+from domain.ports import Presence
 from runtime.back_off import BackOff
 from runtime.background_tasks import within
 from runtime.supervision import Supervised, Supervision
 from worker.executors.port import Executor
 from worker.lifecycle.attempts import Attempts, AttemptSettings
 from worker.lifecycle.claiming import Claiming
-from worker.lifecycle.ports import PASSING, Heartbeats, Work
+from worker.lifecycle.offering import LOOK_EVERY_S, Offering
+from worker.lifecycle.ports import AWAY, Heartbeats, Work
 from worker.lifecycle.watcher import Watcher
 from worker.logs.run_logs import LogKeeper
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-AWAY = (*PASSING, TimeoutError)
-"""What a database that is away for a while raises through the ports."""
 
 BEATS = 6
 """Heartbeats a lease."""
@@ -46,6 +47,7 @@ class WorkerSettings:
         poll_s: how often it looks for work and cancels without being told of any.
         cancel_grace_s: from asking a handler to stop to killing it.
         stop_grace_s: how long running work may go on once the worker is asked to stop.
+        no_handler_after_s: how long a run waits whose entry point no living worker offers.
         handler_settings: what the operator decided for handlers, by entry point.
     """
 
@@ -54,6 +56,7 @@ class WorkerSettings:
     poll_s: float = 1.0
     cancel_grace_s: float = 5.0
     stop_grace_s: float = 10.0
+    no_handler_after_s: float = 5.0
     handler_settings: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
@@ -72,7 +75,7 @@ class Worker:
         heartbeats: Heartbeats,
         work: Work,
         executor: Executor,
-        entry_points: Container[str],
+        entry_points: Collection[str],
         logs: LogKeeper,
         supervision: Supervision,
     ) -> None:
@@ -82,9 +85,11 @@ class Worker:
         self._sweeps = sweeps
         self._heartbeats = heartbeats
         self._work = work
+        grace_s = settings.no_handler_after_s
+        self._offering = Offering(entry_points, work, heartbeats, grace_s)
         attempt_settings = AttemptSettings(settings.slots, settings.handler_settings)
         self._attempts = Attempts(
-            attempt_settings, executions, executor, entry_points, logs, work.wake
+            attempt_settings, executions, executor, self._offering, logs, work.wake
         )
         self._claims: Supervised | None = None
         self._watcher: Watcher | None = None
@@ -142,7 +147,9 @@ class Worker:
             "lease", self._keep_lease, self._settings.lease_s / BEATS
         )
         cancels = self._supervise("cancels", self._find_cancels, self._settings.poll_s)
-        loops = [self._claims, lease, cancels]
+        keep_offer = partial(self._offering.keep_up, self.worker_id)
+        offers = self._supervise("offers", keep_offer, LOOK_EVERY_S)
+        loops = [self._claims, lease, cancels, offers]
         tasks = [loop.task for loop in loops]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -166,19 +173,13 @@ class Worker:
 
     async def _register(self) -> None:
         """Announce this life. Its lease counts from before it was announced."""
-        lease_ms = int(self._settings.lease_s * 1000)
-        slots = self._settings.slots
         while True:
             self._lease_until = monotonic() + self._settings.lease_s
             if self._stopping:
                 return
             try:
                 registering = self._heartbeats.register(
-                    self.worker_id,
-                    socket.gethostname(),
-                    os.getpid(),
-                    slots,
-                    lease_ms,
+                    self.worker_id, self._presence()
                 )
                 await self._in_time("registering", registering)
             except AWAY as error:
@@ -188,14 +189,26 @@ class Worker:
                 await asyncio.sleep(self._settings.poll_s)
             else:
                 self._attempts.renew(self._lease_until)
+                slots = self._settings.slots
                 logger.info("worker %s is ready with %d slots", self.worker_id, slots)
                 return
+
+    def _presence(self) -> Presence:
+        return Presence(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            slots=self._settings.slots,
+            lease_ms=int(self._settings.lease_s * 1000),
+            version=VERSION,
+            entry_points=self._offering.announced(),
+        )
 
     async def _claim_until_stopped(self) -> None:
         claiming = Claiming(
             self.worker_id,
             self._executions,
             self._attempts,
+            self._offering,
             self._work,
             self._settings.poll_s,
         )

@@ -123,6 +123,7 @@ def _of_working(working: WorkOptions) -> Mapping[str, object]:
     return {
         "SLOTS": working.slots,
         "LEASE_S": working.lease_s,
+        "NO_HANDLER_AFTER_S": working.no_handler_after_s,
         "COMMANDS": working.commands or "",
         "ALLOW_PRIVATE_REPOSITORIES": working.allow_private_repositories or "",
         "TRUST_HANDLERS": working.trust_handlers or "",

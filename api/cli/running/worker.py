@@ -86,6 +86,7 @@ def worker_command(
         worker_settings = WorkerSettings(
             slots=working.slots,
             lease_s=working.lease_s,
+            no_handler_after_s=working.no_handler_after_s,
             handler_settings=read(lambda: handler_settings(environment, directory)),
         )
         try:

@@ -16,7 +16,11 @@ def client(
 ) -> Iterator[httpx.Client]:
     """Give a client of an API beside whose worker all tests of this module run."""
     with at_work(
-        database_server, shared_dir, tmp_path_factory.mktemp("data")
+        database_server,
+        shared_dir,
+        tmp_path_factory.mktemp("data"),
+        "--no-handler-after-s",
+        "0.2",
     ) as client:
         yield client
 

@@ -10,6 +10,7 @@ import pytest
 from domain.commands.executions import Claims, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
+from domain.ports import Offer
 from tests.support.logs import TESTER, Parts, parts, query
 from tests.support.workers import InProcessWorker, working
 from worker.lifecycle import claiming
@@ -31,9 +32,11 @@ class CountedExecutions(Executions):
 
     claims = 0
 
-    async def claim(self, worker_id: str, slots: int) -> Claims:
+    async def claim(
+        self, worker_id: str, slots: int, offer: Offer | None = None
+    ) -> Claims:
         CountedExecutions.claims += 1
-        return await super().claim(worker_id, slots)
+        return await super().claim(worker_id, slots, offer)
 
 
 @pytest.fixture

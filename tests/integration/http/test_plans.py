@@ -31,6 +31,8 @@ FILL_RUNS = """
         'scheduled_at', clock_timestamp() + (n %% 3600 - 1800) * interval '1 second')) AS filled
 """
 
+OFFERED = "{test.noop,test.other}"
+
 PLACES = """
     [{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z",
       "id": "00000000-0000-0000-0000-000000000000"}]
@@ -155,15 +157,22 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
     async with parts(filled_url) as part, part.pool.connection() as connection:
         row = await due.next_due(connection)
         assert row["next_at"] is not None
-    front = claims.front_of_queue(20).replace("%s", "%(places)s")
+    front = claims.front_of_queue(20)
     at_present = make_conninfo(filled_url, options="-c apphub.now=now")
-    _check(_plan(at_present, front, places=PLACES), "job_runs_due")
+    _check(_plan(at_present, front, places=PLACES, offered=OFFERED), "job_runs_due")
     [(keyed,)] = query(
         filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'"
     )
-    _check(_plan(filled_url, claims.JOBS), "job_runs_waiting")
+    _check(_plan(filled_url, claims.JOBS, offered=OFFERED), "job_runs_waiting")
     _check(
-        _plan(filled_url, claims.FIRST_OF_JOBS, now="now", limit=20, job_ids=[keyed]),
+        _plan(
+            filled_url,
+            claims.FIRST_OF_JOBS,
+            now="now",
+            limit=20,
+            job_ids=[keyed],
+            offered=OFFERED,
+        ),
         "job_runs_waiting",
     )
 

@@ -41,7 +41,11 @@ STATEMENTS = {
         f"""'[{{"id": "{ID}", "status": "failed"}}]'""",
         "job_runs_pkey",
     ),
-    "whom to start": (run_claims.front_of_queue(20), PLACES, "job_runs_due"),
+    "whom to start": (
+        run_claims.front_of_queue(20),
+        f"{PLACES}, '{{test.noop}}'",
+        "job_runs_due",
+    ),
     "what was touched, of the log": (queue_statements.TOUCHED, "7", POSITION_INDEX),
     "what was touched, of runs": (queue_statements.TOUCHED, "7", "job_runs_pkey"),
 }
@@ -69,8 +73,9 @@ def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
     small_url: str, name: str
 ) -> None:
     statement, value, index = STATEMENTS[name]
-    for parameter in ("%(ids)s", "%(after)s", "%s"):
+    for parameter in ("%(ids)s", "%(after)s", "%(places)s", "%s"):
         statement = statement.replace(parameter, "$1")
+    statement = statement.replace("%(offered)s", "$2")
     with psycopg.connect(small_url) as connection:
         connection.execute(sql.LOCK)
         connection.execute(f"PREPARE kept AS {statement}".encode())

@@ -11,6 +11,7 @@ from domain.commands import recalling
 from domain.commands.executions import Claims, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
+from domain.ports import Offer
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
 from eventlog.workers.heartbeats import Heartbeats
@@ -32,11 +33,13 @@ class FaultyExecutions(Executions):
         super().__init__(part.jobs)
         self.faults = faults
 
-    async def claim(self, worker_id: str, slots: int) -> Claims:
+    async def claim(
+        self, worker_id: str, slots: int, offer: Offer | None = None
+    ) -> Claims:
         if self.faults > 0:
             self.faults -= 1
             raise KeyError("a defect")
-        return await super().claim(worker_id, slots)
+        return await super().claim(worker_id, slots, offer)
 
 
 class FaultyHeartbeats(Heartbeats):

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.ports import Offer
 from projections.runs import frontier as frontiers
 from projections.runs.frontier import END, LAST_ID, Frontier, TouchedRun
 
@@ -25,6 +26,7 @@ def run(run_id: str, minute: int = -1, **fields: Any) -> TouchedRun:
         "status": "pending",
         "job_definition_id": JOB,
         "concurrency_value": None,
+        "entry_point": "noop",
         "priority": 0,
         "scheduled_at": at(minute),
         "start_by": None,
@@ -205,3 +207,21 @@ def test_nothing_is_foreseen_while_due_runs_are_unknown() -> None:
     frontier.extend(asked, [run("a", -5)], 1, NOW)
     frontier.foresee(asked, [run("planned", 30)], NOW)
     assert frontier.places == {0: (at(-5), "a")}
+
+
+def test_what_the_worker_does_not_offer_is_only_noted() -> None:
+    frontier = Frontier(1, offer=Offer(frozenset({"noop"})))
+    frontier.follow(2, [run("a"), run("b", entry_point="other")], {})
+    assert due(frontier) == ["a"]
+    assert frontier.foreign == {"other"}
+
+
+def test_what_is_given_up_is_due_once_its_grace_is_over() -> None:
+    offer = Offer(frozenset({"noop"}), frozenset({"gone"}), grace_s=60.0)
+    frontier = Frontier(1, offer=offer)
+    hopeless = numbered(1, entry_point="gone")
+    frontier.follow(2, [hopeless, numbered(2), numbered(3, entry_point="x")], {})
+    ids = [UUID(int=number) for number in (1, 2)]
+    assert due(frontier) == [str(one) for one in ids]
+    assert due(frontier, at(-1)) == [str(ids[1])]
+    assert frontier.given_up(ids) == {ids[0]: "gone"}

@@ -16,6 +16,7 @@ import pytest
 from apphub_jobs.process.attempt_directory import Place
 from worker.lifecycle import attempts
 from worker.lifecycle.attempts import Attempts, AttemptSettings
+from worker.lifecycle.offering import Offering
 
 
 @pytest.mark.parametrize(
@@ -35,8 +36,9 @@ async def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
     executor.submit = AsyncMock(side_effect=OSError(number, os.strerror(number)))
 
     freed = asyncio.Event()
+    offering = Offering(["it"], Mock(), Mock(), 0.0)
     made = Attempts(
-        AttemptSettings(1, {}), executions, executor, {"it": Mock()}, _Logs(), freed.set
+        AttemptSettings(1, {}), executions, executor, offering, _Logs(), freed.set
     )
     made.start(_claim())
     await asyncio.wait_for(freed.wait(), 10)

@@ -1,0 +1,105 @@
+"""What a worker executes, and what it gives up because nobody does.
+
+A run whose entry point this worker does not offer is left to others. One that no living worker
+offers waits for somebody who does, as long as the operator gives it; then any worker claims it to
+let it fail.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from time import monotonic
+
+from domain.ports import Offer
+from worker.lifecycle.ports import AWAY, Heartbeats, Work
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+
+
+class Offering:
+    """The offer of one worker, which may change while it works."""
+
+    def __init__(
+        self,
+        entry_points: Collection[str],
+        work: Work,
+        heartbeats: Heartbeats,
+        grace_s: float,
+    ) -> None:
+        """Offer these.
+
+        Args:
+            entry_points: of the worker's handlers; others may change them meanwhile.
+            work: knows what waits.
+            heartbeats: knows what others offer, and tells them.
+            grace_s: for how long a run that nobody offers waits for somebody who does.
+        """
+        self._entry_points = entry_points
+        self._work = work
+        self._heartbeats = heartbeats
+        self._announced = frozenset[str]()
+        self._grace_s = grace_s
+        self._given_up = frozenset[str]()
+        self._unoffered_since: dict[str, float] = {}
+
+    @property
+    def present(self) -> Offer:
+        """What the worker executes now."""
+        return Offer(frozenset(self._entry_points), self._given_up, self._grace_s)
+
+    def has(self, entry_point: str) -> bool:
+        """Return whether the worker has a handler of this name."""
+        return entry_point in self._entry_points
+
+    def gives_up(self, entry_point: str) -> bool:
+        """Return whether nobody has had such a handler for too long."""
+        return entry_point in self._given_up
+
+    def announced(self) -> Sequence[str]:
+        """Return what others are about to be told that the worker offers."""
+        self._announced = frozenset(self._entry_points)
+        return sorted(self._announced)
+
+    async def keep_up(self, worker_id: str) -> None:
+        """For ever, tell others where the offer has changed, and find what nobody offers."""
+        while True:
+            pause_s = LOOK_EVERY_S
+            try:
+                if frozenset(self._entry_points) != self._announced:
+                    await self._heartbeats.offer(worker_id, self.announced())
+                pause_s = await self.look()
+            except AWAY as error:
+                logger.warning("cannot look for what no worker offers: %s", error)
+            await asyncio.sleep(pause_s)
+
+    async def look(self) -> float:
+        """Look for what nobody offers; return after how many seconds to look again."""
+        found = await self._work.unoffered()
+        now = monotonic()
+        for entry_point in sorted(found - self._unoffered_since.keys()):
+            self._tell(entry_point)
+        since: dict[str, float] = {}
+        given_up: set[str] = set()
+        again_in_s = LOOK_EVERY_S
+        for name in found:
+            since[name] = self._unoffered_since.get(name, now)
+            left_s = since[name] + self._grace_s - now
+            if left_s <= 0:
+                given_up.add(name)
+            else:
+                again_in_s = min(again_in_s, left_s)
+        self._unoffered_since = since
+        if given_up != self._given_up:
+            self._given_up = frozenset(given_up)
+            self._work.wake()
+        return again_in_s
+
+    def _tell(self, entry_point: str) -> None:
+        logger.warning(
+            "runs wait for the entry point %s, which no living worker offers: start a worker"
+            " that does, or they fail after %g s",
+            entry_point,
+            self._grace_s,
+        )
