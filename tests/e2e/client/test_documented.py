@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from apphub_jobs import Client
 from tests import ROOT
 from tests.e2e.support import at_work
 
@@ -32,13 +33,13 @@ def test_the_documented_examples_work(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    [handlers] = examples("handlers.md")
-    (tmp_path / "example.py").write_text(handlers)
+    typed, plain = examples("handlers.md")
+    (tmp_path / "example.py").write_text(typed)
+    (tmp_path / "texts.py").write_text(plain)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     data_dir = tmp_path / "data"
-    with at_work(
-        database_server, shared_dir, data_dir, "--handlers", "example"
-    ) as http:
+    modules = ("--handlers", "example", "--handlers", "texts")
+    with at_work(database_server, shared_dir, data_dir, *modules) as http:
         monkeypatch.setenv("APPHUB_URL", str(http.base_url))
         for code, expected in zip(examples("client.md"), PRINTED, strict=True):
             printed = subprocess.run(
@@ -50,11 +51,23 @@ def test_the_documented_examples_work(
                 timeout=100,
             ).stdout
             assert [part for part in expected if part not in printed] == []
+        with Client() as client:
+            client.register(
+                {
+                    "slug": "count",
+                    "name": "Count",
+                    "type": "batch",
+                    "entryPoint": "texts.count",
+                }
+            )
+            run = client.launch("count", {"text": "to be or not"})
+            assert run.result(timeout=60) == 4
+            assert run.refresh()["metrics"]["words"] == 4
 
 
 @pytest.mark.timeout(240)
 def test_the_documented_tests_pass(tmp_path: Path) -> None:
-    [handlers] = examples("handlers.md")
+    handlers = examples("handlers.md")[0]
     calls, conftest, tests = examples("testing.md")
     files = {
         "example.py": handlers,
