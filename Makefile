@@ -109,7 +109,7 @@ lock: ## Pin all dependencies anew, with hashes (needs uv)
 		pyproject.toml --group build --group bench -c requirements/runtime.txt -o requirements/bench.txt
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # $(1): the file of pinned packages. The project itself comes last, built by the pinned backend, without the network.
 ifdef UV
