@@ -156,7 +156,9 @@ def _made_once(
 
 
 def _create(name: str, source: str | None) -> str:
-    return f"CREATE DATABASE {name}" + (f" TEMPLATE {source}" if source else "")
+    """Return what makes a database: copied as files, where all would go through the log else."""
+    copied = f" TEMPLATE {source} STRATEGY FILE_COPY" if source else ""
+    return f"CREATE DATABASE {name}{copied}"
 
 
 @contextmanager
