@@ -15,6 +15,8 @@ import httpx
 
 READY_TIMEOUT_S = 60.0
 
+SHORTEST_PAUSE_S = 0.02
+
 
 class Process:
     """`apphub-jobs` with some command; its output is gathered line by line."""
@@ -137,15 +139,22 @@ def descendants(pid: int) -> list[int]:
 
 
 def eventually(
-    condition: Any, timeout_s: float = 30.0, what: str = "the condition"
+    condition: Any,
+    timeout_s: float = 30.0,
+    what: str = "the condition",
+    *,
+    longest_pause_s: float = 0.1,
 ) -> Any:
-    """Return the condition's first true value; it is asked again until the time is over."""
-    deadline = monotonic() + timeout_s
-    while monotonic() < deadline:
+    """Return the condition's first true value; it is asked again until the time is over.
+
+    The longer it takes, the more seldom it is asked: each question costs processes their time.
+    """
+    began = monotonic()
+    while (waited_s := monotonic() - began) < timeout_s:
         value = condition()
         if value:
             return value
-        sleep(0.02)
+        sleep(min(max(SHORTEST_PAUSE_S, waited_s / 10), longest_pause_s))
     msg = f"{what} did not come true within {timeout_s} s"
     raise AssertionError(msg)
 

@@ -22,7 +22,12 @@ from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, parts, query
-from tests.support.processes import Process, eventually, started
+from tests.support.processes import (
+    SHORTEST_PAUSE_S,
+    Process,
+    eventually,
+    started,
+)
 from tests.support.sample_logs.big_logs import fill, sabotage
 from tests.support.sample_logs.reading_load import Load
 
@@ -192,7 +197,8 @@ async def test_killed_at_random_points_it_leaves_a_working_service_and_completes
                 lambda: (
                     _still_spoiled(database_url) <= enough  # noqa: B023
                     or rebuild.popen.poll() is not None
-                )
+                ),
+                longest_pause_s=SHORTEST_PAUSE_S,  # It is to be killed at this very point.
             )
             # Wherever it stops, it holds the append lock for nobody: what is sent to the server
             # ends without it, and long before the server would end an idle transaction.
