@@ -2,17 +2,28 @@
 
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
 import httpx
 import pytest
 
-from tests.e2e.support import launch, register, topics
+from tests.e2e.support import at_work, launch, register, topics
 from tests.support.logs import query
 from tests.support.processes import Process, eventually, started, wait_for_run
 
 WORKER = ("--handlers", "tests.support.handlers", "--lease-s", "2")
+
+
+@pytest.fixture(scope="module")
+def shared(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """Give a client of an API beside whose worker all tests run that need no other."""
+    data_dir = tmp_path_factory.mktemp("data")
+    with at_work(database_server, shared_dir, data_dir) as client:
+        yield client
 
 
 def _signs(file: Path) -> list[tuple[int, float]]:
@@ -38,17 +49,16 @@ def _gone(pid: int) -> bool:
         return True
 
 
-@pytest.mark.usefixtures("worker")
-def test_crashes_memory_and_output_end_one_attempt_alone(client: httpx.Client) -> None:
+def test_crashes_memory_and_output_end_one_attempt_alone(shared: httpx.Client) -> None:
     for name in ("segfault", "grow", "flood", "print_binary", "large_result"):
         more = {"resources": {"memoryMb": 150}} if name == "grow" else {}
-        register(client, name.replace("_", "-"), f"test.{name}", **more)
+        register(shared, name.replace("_", "-"), f"test.{name}", **more)
     ids = {
-        name: launch(client, name)
+        name: launch(shared, name)
         for name in ("segfault", "grow", "flood", "print-binary", "large-result")
     }
     runs = {
-        name: wait_for_run(client, run_id, timeout_s=60) for name, run_id in ids.items()
+        name: wait_for_run(shared, run_id, timeout_s=60) for name, run_id in ids.items()
     }
     shown = {name: (run["status"], run["failureReason"]) for name, run in runs.items()}
     assert shown == {
@@ -61,59 +71,57 @@ def test_crashes_memory_and_output_end_one_attempt_alone(client: httpx.Client) -
     assert "SIGSEGV" in runs["segfault"]["errorMessage"]
     assert "memoryMb" in runs["grow"]["errorMessage"]
     assert runs["grow"]["metrics"]["peakMemoryMb"] > 150
-    flood = client.get(runs["flood"]["logsUrl"]).content
+    flood = shared.get(runs["flood"]["logsUrl"]).content
     assert 10 * 1_048_576 <= len(flood) < 10 * 1_048_576 + 300
     assert b"output beyond 10485760 bytes is not kept" in flood
-    assert bytes(range(11, 256)) in client.get(runs["print-binary"]["logsUrl"]).content
+    assert bytes(range(11, 256)) in shared.get(runs["print-binary"]["logsUrl"]).content
 
 
-@pytest.mark.usefixtures("worker")
-def test_every_line_of_a_log_says_when_it_was_printed(client: httpx.Client) -> None:
-    register(client, "echo", "test.echo")
-    run = wait_for_run(client, launch(client, "echo"))
-    lines = client.get(run["logsUrl"]).text.splitlines()
+def test_every_line_of_a_log_says_when_it_was_printed(shared: httpx.Client) -> None:
+    register(shared, "echo", "test.echo")
+    run = wait_for_run(shared, launch(shared, "echo"))
+    lines = shared.get(run["logsUrl"]).text.splitlines()
     assert len(lines) == 2
     assert all(
         re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in lines
     )
 
 
-@pytest.mark.usefixtures("worker")
-def test_a_log_is_followed_live_until_the_attempt_is_over(client: httpx.Client) -> None:
-    register(client, "wait", "test.wait")
-    run_id = launch(client, "wait", parameters={"forMs": 1_500})
-    wait_for_run(client, run_id, "running")
-    with client.stream(
+def test_a_log_is_followed_live_until_the_attempt_is_over(shared: httpx.Client) -> None:
+    register(shared, "wait", "test.wait")
+    run_id = launch(shared, "wait", parameters={"forMs": 1_500})
+    wait_for_run(shared, run_id, "running")
+    with shared.stream(
         "GET", f"/job-runs/{run_id}/logs", params={"follow": "true"}
     ) as answer:
         lines = answer.iter_lines()
         assert next(lines).endswith("waiting")
         assert (
-            client.get(f"/job-runs/{run_id}").json()["data"]["run"]["status"]
+            shared.get(f"/job-runs/{run_id}").json()["data"]["run"]["status"]
             == "running"
         )
         assert list(lines) == []
-    assert wait_for_run(client, run_id)["status"] == "succeeded"
+    assert wait_for_run(shared, run_id)["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("end", ["returns", "is canceled"])
-@pytest.mark.usefixtures("worker")
 def test_a_daemon_that_a_handler_left_ends_with_its_attempt(
-    client: httpx.Client, tmp_path: Path, end: str
+    shared: httpx.Client, tmp_path: Path, end: str
 ) -> None:
     file = tmp_path / "signs"
     tmp_path.chmod(0o777)
-    register(client, "daemon", "test.leave_daemon")
+    slug = f"daemon-that-{end.replace(' ', '-')}"
+    register(shared, slug, "test.leave_daemon")
     run_id = launch(
-        client,
-        "daemon",
+        shared,
+        slug,
         parameters={"file": str(file), "forMs": 100 if end == "returns" else 60_000},
     )
     if end == "is canceled":
-        wait_for_run(client, run_id, "running")
+        wait_for_run(shared, run_id, "running")
         eventually(lambda: _writers(file), what="the daemon's first sign")
-        client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
-    wait_for_run(client, run_id)
+        shared.post(f"/job-runs/{run_id}/cancel").raise_for_status()
+    wait_for_run(shared, run_id)
     assert all(_gone(pid) for pid in _writers(file))
 
 
