@@ -20,6 +20,7 @@ class Effort:
         samples: single happenings to time, in all rounds.
         runs: what a log holds that is rebuilt, three events a run.
         clients: that must lose nothing.
+        idle_workers: beside which a launch is timed to its end.
     """
 
     rounds: int = 3
@@ -28,13 +29,22 @@ class Effort:
     samples: int = 300
     runs: int = 333_333
     clients: int = 1_000
+    idle_workers: int = 8
 
 
 QUICK = Effort(
     rounds=1, seconds=1.5, warm_up_s=0.5, samples=60, runs=33_333, clients=200
 )
 
-TINY = Effort(rounds=1, seconds=0.3, warm_up_s=0.0, samples=6, runs=200, clients=12)
+TINY = Effort(
+    rounds=1,
+    seconds=0.3,
+    warm_up_s=0.0,
+    samples=6,
+    runs=200,
+    clients=12,
+    idle_workers=2,
+)
 """For a test that everything still runs; its figures say nothing."""
 
 

@@ -36,8 +36,6 @@ RETRIED = 100_000
 REPORTS = 20
 """Of each retried run."""
 
-WORKERS = 8
-
 AT_FULL_EFFORT = 333_333
 """The effort's `runs` at which there is as much of everything as said above."""
 
@@ -55,6 +53,7 @@ LOOK_EVERY_S = 0.001
 
 def measure(bench: Bench) -> list[Row]:
     """Measure all in turns."""
+    workers = bench.effort.idle_workers
     figures = in_turns(
         bench,
         {
@@ -62,14 +61,14 @@ def measure(bench: Bench) -> list[Row]:
             "limited": partial(_claim_ms, bench, _limited_jobs),
             "retried": partial(_claim_ms, bench, _retried_runs),
             "one idle worker": partial(_launch_to_end_ms, bench, 1),
-            "idle workers": partial(_launch_to_end_ms, bench, WORKERS),
+            "idle workers": partial(_launch_to_end_ms, bench, workers),
         },
     )
     titles = {
         "limited": (f"a claim beside {LIMITED} limited jobs", "plain"),
         "retried": (f"a claim of {RETRIED} runs of long histories", "plain"),
         "idle workers": (
-            f"launch to end with {WORKERS} idle workers",
+            f"launch to end with {workers} idle workers",
             "one idle worker",
         ),
     }
