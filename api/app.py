@@ -29,6 +29,7 @@ from api.routes import (
     runs,
     subjects,
 )
+from api.routes.fleet import workers
 from api.stream import asyncapi, server_sent_events, websocket
 from api.stream.hub import Hub
 from api.stream.sessions import Streams
@@ -51,6 +52,7 @@ _RESOURCES = (
     builds,
     events,
     subjects,
+    workers,
 )
 
 _ABOUT = """Registers jobs, launches runs, tracks them and streams what happens.

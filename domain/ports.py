@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -127,6 +127,10 @@ class Presence:
     version: str | None = None
     entry_points: Sequence[str] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+Standing = Literal["alive", "draining", "lost"]
+"""How a worker stands: it works, is to claim nothing more, or counts as dead."""
 
 
 @dataclass(frozen=True)

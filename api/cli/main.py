@@ -29,6 +29,7 @@ GROUPS = {
     "runs": "api.cli.daily.runs:runs_app",
     "seal": "api.cli.seal:app",
     "subjects": "api.cli.subjects:app",
+    "workers": "api.cli.fleet.workers:workers_app",
 }
 """Commands of several words, by the first one, and where they are."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 import uvloop
+from prometheus_client import Gauge
 
 from api.bootstrap.log_stores import log_keeper
 from api.bootstrap.service import Service, running
@@ -106,7 +107,7 @@ def _worker(
     logs: LogKeeper,
 ) -> Worker:
     service.heartbeats.on_registered = _tell_ready
-    return Worker(
+    worker = Worker(
         worker_settings,
         service.executions,
         service.sweeps,
@@ -117,6 +118,13 @@ def _worker(
         logs,
         service.supervision,
     )
+    unoffered = Gauge(
+        "apphub_unoffered_entry_points",
+        "Entry points of waiting runs that no living worker offers.",
+        registry=service.metrics.registry,
+    )
+    unoffered.set_function(lambda: worker.unoffered)
+    return worker
 
 
 def _follow(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import generate_latest
@@ -11,11 +11,13 @@ from prometheus_client.registry import Collector
 from psycopg_pool import AsyncConnectionPool
 
 from domain.errors import LogUnavailableError
+from domain.ports import Standing
 from domain.quarantine import Quarantine
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.history.run_counts import Counts, RunCounts
 from eventlog.queue.pending_work import waiting_s
+from eventlog.workers.listing import count_by_state
 from projections.rows import Connection, read_value
 from runtime.metrics import Metrics
 
@@ -35,6 +37,7 @@ class _Found:
     """
 
     runs: Counts
+    workers: Mapping[Standing, int]
     head: int
     unread: int
     oldest_s: float
@@ -82,8 +85,15 @@ class Scrapes:
         read = self.read()
         head = await read_value(connection, int, sql.HEAD)
         oldest_s = await waiting_s(connection, self.quarantine)
-        quarantined = len(self.quarantine.ids)
-        return _Found(runs, head, max(0, head - read), oldest_s, quarantined)
+        workers = await count_by_state(connection)
+        return _Found(
+            runs=runs,
+            workers=workers,
+            head=head,
+            unread=max(0, head - read),
+            oldest_s=oldest_s,
+            quarantined=len(self.quarantine.ids),
+        )
 
 
 class _Looked(Collector):
@@ -101,6 +111,14 @@ class _Looked(Collector):
             for state, number in of_job.items():
                 runs.add_metric([slug, state], number)
         yield runs
+        workers = GaugeMetricFamily(
+            "apphub_workers",
+            "Workers by state; those that were lost, for a day.",
+            labels=["state"],
+        )
+        for standing, number in found.workers.items():
+            workers.add_metric([standing], number)
+        yield workers
         yield GaugeMetricFamily(
             "apphub_oldest_pending_seconds",
             "For how long the run that has waited longest has been due.",

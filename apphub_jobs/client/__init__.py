@@ -27,6 +27,7 @@ from apphub_jobs.client.errors import (
 )
 from apphub_jobs.client.synchronous.client import Client
 from apphub_jobs.client.synchronous.run import Run
+from apphub_jobs.client.workers import WorkerDocument
 
 __all__ = [
     "AccessError",
@@ -52,4 +53,5 @@ __all__ = [
     "UnavailableError",
     "UnreachableError",
     "WaitTimeoutError",
+    "WorkerDocument",
 ]

@@ -1,5 +1,6 @@
 """What httpx and this client say to each other; shared by both clients."""
 
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +15,11 @@ from apphub_jobs.client.errors import (
     api_error,
 )
 from apphub_jobs.client.retrying import PASSING
+
+DEFAULT_URL = "http://localhost:4000"
+
+URL_VARIABLE = "APPHUB_URL"
+TOKEN_VARIABLE = "APPHUB_TOKEN"  # noqa: S105 - a variable's name
 
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 """Each run that is waited for holds a connection of its own."""
@@ -94,3 +100,21 @@ def stream_failure(error: ClientError) -> ClientError:
     if isinstance(error, ConflictError):
         return StreamRefusedError(str(error))
     return error
+
+
+def address(url: str | None) -> str:
+    """Return the service's address.
+
+    Raises:
+        ValueError: it is none; the message says how to write one.
+    """
+    found = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    if not found.startswith(("http://", "https://")):
+        msg = f"{found!r} is no address of a service: write {DEFAULT_URL} or https://…"
+        raise ValueError(msg)
+    return found.rstrip("/")
+
+
+def token_of(token: str | None) -> str | None:
+    """Return the token to send, if there is one."""
+    return token or os.environ.get(TOKEN_VARIABLE) or None

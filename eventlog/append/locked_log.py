@@ -68,6 +68,9 @@ class LockedLog(Locked):
         claim = self._claim
         if claim is None or not claim.lives.rows:
             return None
+        [standing] = claim.lives.rows
+        if standing["is_draining"]:
+            return []
         run_ids = await claim.queue.pick(
             self._connection, claim.news, self._now, claim.slots
         )

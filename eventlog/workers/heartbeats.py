@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.ports import Presence
+from domain.ports import Presence, Standing
 from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
 from eventlog.workers import orphans
@@ -86,15 +86,16 @@ class Heartbeats:
         async with borrowed(self._pool) as connection:
             await connection.execute(_OFFER, values)
 
-    async def beat(self, worker_id: str) -> bool:
-        """Move the worker's sequence on; return False if the worker has been declared dead."""
+    async def beat(self, worker_id: str) -> Standing:
+        """Move the worker's sequence on; return what others have made of the worker meanwhile."""
+        values = {"id": worker_id}
         async with borrowed(self._pool) as connection:
-            cursor = await connection.execute(
-                "UPDATE workers SET sequence = sequence + 1, beat_at = clock_timestamp()"
-                " WHERE id = %s AND dead_at IS NULL",
-                (worker_id,),
-            )
-        return cursor.rowcount == 1
+            row = await read_first(connection, _Beat, _BEAT, values)
+        if row is None:
+            return "lost"
+        if row["is_draining"]:
+            return "draining"
+        return "alive"
 
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
         """Note that a worker lives no more: it stopped in good order, or its lease is over."""
@@ -133,6 +134,17 @@ _REGISTER = """
         (id, host, pid, slots, lease_ms, logs_at, version, entry_points, labels)
     VALUES (%(id)s, %(host)s, %(pid)s, %(slots)s, %(lease_ms)s, %(logs_at)s, %(version)s,
         %(entry_points)s, %(labels)s)
+"""
+
+
+class _Beat(TypedDict):
+    is_draining: ReadOnly[bool]
+
+
+_BEAT = """
+    UPDATE workers SET sequence = sequence + 1, beat_at = clock_timestamp()
+    WHERE id = %(id)s AND dead_at IS NULL
+    RETURNING draining_at IS NOT NULL AS is_draining
 """
 
 _OFFER = "UPDATE workers SET entry_points = %(entry_points)s WHERE id = %(id)s"
@@ -187,6 +199,9 @@ async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
     return cursor.rowcount == 1
 
 
-LIVES = "SELECT 1 FROM workers WHERE id = %s AND dead_at IS NULL FOR SHARE"
-"""Whether a worker is registered and not declared dead; burials wait until the transaction's
-end."""
+LIVES = """
+    SELECT draining_at IS NOT NULL AS is_draining FROM workers
+    WHERE id = %s AND dead_at IS NULL FOR SHARE
+"""
+"""Whether a worker is registered and not declared dead, and if so, whether it is to claim nothing
+more; burials and drains wait until the transaction's end."""

@@ -83,6 +83,11 @@ class Attempts:
         return self._settings.slots - len(self._tasks)
 
     @property
+    def any_left(self) -> bool:
+        """Return whether anything that was claimed has not been recorded as ended."""
+        return bool(self._tasks)
+
+    @property
     def any_running(self) -> bool:
         """Return whether there is anything that could be canceled."""
         return bool(self._running)

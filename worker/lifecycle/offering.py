@@ -74,6 +74,11 @@ class Offering:
                 logger.warning("cannot look for what no worker offers: %s", error)
             await asyncio.sleep(pause_s)
 
+    @property
+    def unoffered(self) -> int:
+        """How many entry points of waiting runs no living worker offers, as last seen."""
+        return len(self._unoffered_since)
+
     async def look(self) -> float:
         """Look for what nobody offers; return after how many seconds to look again."""
         found = await self._work.unoffered()

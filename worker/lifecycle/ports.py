@@ -10,7 +10,7 @@ from domain.errors import (
     OverloadedError,
     VersionConflictError,
 )
-from domain.ports import Offer, Presence
+from domain.ports import Offer, Presence, Standing
 
 PASSING = (
     LogUnavailableError,
@@ -49,8 +49,8 @@ class Heartbeats(Protocol):
     async def offer(self, worker_id: str, entry_points: Iterable[str]) -> None:
         """Say that a worker offers other entry points from now on."""
 
-    async def beat(self, worker_id: str) -> bool:
-        """Move the worker's sequence on; False if it has been declared dead."""
+    async def beat(self, worker_id: str) -> Standing:
+        """Move the worker's sequence on; return what others have made of it meanwhile."""
 
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
         """Note that a worker lives no more: it stopped in good order, or its lease is over."""

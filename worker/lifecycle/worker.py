@@ -2,22 +2,17 @@
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
-from uuid import uuid4
 
-from apphub_jobs.version import VERSION
 from domain.commands.executions import Executions
 from domain.commands.sweeps import Sweeps
 from domain.errors import OutcomeUnknownError, WorkerBuriedError
 from domain.json_values import JsonObject
-from domain.ports import Presence
 from runtime.back_off import BackOff
 from runtime.background_tasks import within
 from runtime.supervision import Supervised, Supervision
@@ -26,6 +21,7 @@ from worker.lifecycle.attempts import Attempts, AttemptSettings
 from worker.lifecycle.claiming import Claiming
 from worker.lifecycle.offering import LOOK_EVERY_S, Offering
 from worker.lifecycle.ports import AWAY, Heartbeats, Work
+from worker.lifecycle.presence import new_id, presence
 from worker.lifecycle.watcher import Watcher
 from worker.logs.run_logs import LogKeeper
 
@@ -95,6 +91,7 @@ class Worker:
         self._watcher: Watcher | None = None
         self._lease_until = 0.0
         self._stopping = False
+        self.is_draining = False
         self.worker_id = ""
 
     @property
@@ -103,6 +100,11 @@ class Worker:
         if self._watcher is None:
             return []
         return [one for one in self._watcher.living if one != self.worker_id]
+
+    @property
+    def unoffered(self) -> int:
+        """How many entry points of waiting runs no living worker offers, as last seen."""
+        return self._offering.unoffered
 
     def stop(self) -> None:
         """Ask the worker to stop: it claims no more, and hands back what outlasts its grace."""
@@ -118,8 +120,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop`."""
-        while not self._stopping:
-            self.worker_id = _new_id()
+        while not self._is_ending:
+            self.worker_id = new_id()
             expired = False
             try:
                 await self._live()
@@ -167,41 +169,45 @@ class Worker:
         back_off = BackOff(at_most_s=at_most_s)
         return self._supervision.start(name, run, back_off, outcomes=(_BuriedError,))
 
+    @property
+    def _is_ending(self) -> bool:
+        return self._stopping or self.is_draining
+
+    def _drain(self) -> None:
+        """Claim no more; once what runs has ended, this is the end, however long that takes."""
+        logger.info("worker %s is drained: it ends after what it runs", self.worker_id)
+        self.is_draining = True
+        if self._claims is not None:
+            self._claims.finish()
+        self._work.wake()
+
     async def _claim_and_drain(self) -> None:
         await self._claim_until_stopped()
+        while self._attempts.any_left and not self._stopping:
+            # The end of each, and `stop`, wake it.
+            await self._work.wait(self._settings.poll_s, only_pending=True)
         await self._attempts.drain(self._settings.stop_grace_s)
 
     async def _register(self) -> None:
         """Announce this life. Its lease counts from before it was announced."""
+        slots, lease_s = self._settings.slots, self._settings.lease_s
         while True:
-            self._lease_until = monotonic() + self._settings.lease_s
+            self._lease_until = monotonic() + lease_s
             if self._stopping:
                 return
             try:
-                registering = self._heartbeats.register(
-                    self.worker_id, self._presence()
-                )
+                told = presence(slots, lease_s, self._offering.announced())
+                registering = self._heartbeats.register(self.worker_id, told)
                 await self._in_time("registering", registering)
             except AWAY as error:
                 logger.warning("cannot register, trying again: %s", error)
                 # It may have been registered all the same, and no id is registered twice.
-                self.worker_id = _new_id()
+                self.worker_id = new_id()
                 await asyncio.sleep(self._settings.poll_s)
             else:
                 self._attempts.renew(self._lease_until)
-                slots = self._settings.slots
                 logger.info("worker %s is ready with %d slots", self.worker_id, slots)
                 return
-
-    def _presence(self) -> Presence:
-        return Presence(
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            slots=self._settings.slots,
-            lease_ms=int(self._settings.lease_s * 1000),
-            version=VERSION,
-            entry_points=self._offering.announced(),
-        )
 
     async def _claim_until_stopped(self) -> None:
         claiming = Claiming(
@@ -213,7 +219,7 @@ class Worker:
             self._settings.poll_s,
         )
         news = await claiming.wait(0.0)
-        while not self._stopping:
+        while not self._is_ending:
             try:
                 pause_s = await claiming.claim(self.others, news)
             except (WorkerBuriedError, OutcomeUnknownError) as error:
@@ -256,12 +262,14 @@ class Worker:
         lease_s = self._settings.lease_s
         try:
             beating = self._heartbeats.beat(self.worker_id)
-            alive = await self._in_time("heartbeat", beating)
+            standing = await self._in_time("heartbeat", beating)
         except AWAY as error:
             logger.warning("no heartbeat got through: %s", error)
             return
-        if not alive:
+        if standing == "lost":
             raise _BuriedError("another one declared it dead")
+        if standing == "draining" and not self.is_draining:
+            self._drain()
         self._lease_until = sent + lease_s
         self._attempts.renew(self._lease_until)
 
@@ -283,8 +291,3 @@ class Worker:
             logger.warning("cannot look for cancels: %s", error)
             return
         self._attempts.cancel(wanted, self._settings.cancel_grace_s)
-
-
-def _new_id() -> str:
-    unique = uuid4().hex[:8]
-    return f"{socket.gethostname()}-{os.getpid()}-{unique}"

@@ -36,7 +36,7 @@ def print_runs(runs: Sequence[RunDocument]) -> None:
             run.slug,
             Text(run.status, STYLES[run.status]),
             f"{run.attempt}/{run.max_attempts}",
-            f"{_ago(run.created_at, now)} ago",
+            f"{ago(run.created_at, now)} ago",
             _took(run.duration_ms),
             in_one_line(run.error_message or ""),
         )
@@ -104,7 +104,8 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _ago(moment: datetime, now: datetime) -> str:
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago something was, to the second."""
     passed_ms = max(0, round((now - moment).total_seconds() * 1_000))
     return duration(passed_ms // 1_000 * 1_000)
 

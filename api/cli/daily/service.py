@@ -27,6 +27,8 @@ REMEDIES = {
     "run_not_found": "to see the newest runs: apphub-jobs runs list",
     "attempt_not_found": "to see its attempts: apphub-jobs runs show RUN",
     "app_not_found": "to see all apps: apphub-jobs apps list",
+    "worker_not_found": "to see all workers: apphub-jobs workers list",
+    "worker_lost": "to see who lives: apphub-jobs workers list",
     "app_exists": "choose another --id, or see it: apphub-jobs apps show APP",
     "run_already_ended": "to run it again: apphub-jobs runs retry RUN",
     "run_not_ended": "to stop it first: apphub-jobs runs cancel RUN",

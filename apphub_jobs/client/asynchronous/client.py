@@ -5,16 +5,17 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from apphub_jobs.client import jobs, runs
+from apphub_jobs.client import jobs, runs, workers
 from apphub_jobs.client.asynchronous.launcher import AsyncLauncher
 from apphub_jobs.client.asynchronous.run import AsyncRun
 from apphub_jobs.client.asynchronous.transport import AsyncTransport
 from apphub_jobs.client.definitions import Definition, described, patch
 from apphub_jobs.client.documents import JobDocument, Message, RunDocument, RunStatus
 from apphub_jobs.client.errors import ConflictError, NotFoundError
+from apphub_jobs.client.http import address, token_of
 from apphub_jobs.client.requests import LaunchOptions, Request, as_it_is, reading
 from apphub_jobs.client.server_sent import Resumption
-from apphub_jobs.client.settings import address, token_of
+from apphub_jobs.client.workers import WorkerDocument
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.durations import Duration
 
@@ -199,6 +200,27 @@ class AsyncClient(AsyncLauncher):
                 yield self._run(found["run"])
             cursor = answer["meta"]["nextCursor"]
             is_more = cursor is not None
+
+    async def workers(self) -> AsyncGenerator[WorkerDocument]:
+        """Yield the workers that live, and those that were lost within the last day, by id."""
+        cursor: str | None = None
+        is_more = True
+        while is_more:
+            answer = await self._transport.send(workers.page(cursor))
+            for found in answer["data"]:
+                yield WorkerDocument(found)
+            cursor = answer["meta"]["nextCursor"]
+            is_more = cursor is not None
+
+    async def drain(self, worker_id: str) -> WorkerDocument:
+        """Let a worker claim nothing more, and end once what it runs has ended.
+
+        Raises:
+            NotFoundError: there is none of this id, or it has left.
+            ConflictError: it counts as dead already.
+        """
+        answer = await self._transport.send(workers.drained(worker_id))
+        return WorkerDocument(answer["data"])
 
     async def stream(
         self,

@@ -7,16 +7,17 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
-from apphub_jobs.client import jobs, runs
+from apphub_jobs.client import jobs, runs, workers
 from apphub_jobs.client.definitions import Definition, described, patch
 from apphub_jobs.client.documents import JobDocument, Message, RunDocument, RunStatus
 from apphub_jobs.client.errors import ConflictError, NotFoundError
+from apphub_jobs.client.http import address, token_of
 from apphub_jobs.client.requests import LaunchOptions, Request, as_it_is, reading
 from apphub_jobs.client.server_sent import Resumption
-from apphub_jobs.client.settings import address, token_of
 from apphub_jobs.client.synchronous.launcher import Launcher
 from apphub_jobs.client.synchronous.run import Run
 from apphub_jobs.client.synchronous.transport import Transport
+from apphub_jobs.client.workers import WorkerDocument
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.durations import Duration
 
@@ -201,6 +202,27 @@ class Client(Launcher):
                 yield self._run(found["run"])
             cursor = answer["meta"]["nextCursor"]
             is_more = cursor is not None
+
+    def workers(self) -> Generator[WorkerDocument]:
+        """Yield the workers that live, and those that were lost within the last day, by id."""
+        cursor: str | None = None
+        is_more = True
+        while is_more:
+            answer = self._transport.send(workers.page(cursor))
+            for found in answer["data"]:
+                yield WorkerDocument(found)
+            cursor = answer["meta"]["nextCursor"]
+            is_more = cursor is not None
+
+    def drain(self, worker_id: str) -> WorkerDocument:
+        """Let a worker claim nothing more, and end once what it runs has ended.
+
+        Raises:
+            NotFoundError: there is none of this id, or it has left.
+            ConflictError: it counts as dead already.
+        """
+        answer = self._transport.send(workers.drained(worker_id))
+        return WorkerDocument(answer["data"])
 
     def stream(
         self,

@@ -26,6 +26,8 @@ PROMISED: dict[str, set[int]] = {
     "GET /job-runs/{run_id}/logs": {200, 400, 404, 503},
     "GET /job-runs/{run_id}/events": {200, 404, 503},
     "GET /job-runs/{run_id}/attempts": {200, 404, 503},
+    "GET /workers": {200, 400, 503},
+    "POST /workers/{worker_id}/drain": {202, 404, 409, 429, 503},
     "POST /subjects/erase": {200, 400, 404, 409, 413, 415, 429, 503},
     "POST /apps": {201, 400, 409, 413, 415, 429, 503},
     "GET /apps": {200, 503},
@@ -108,6 +110,7 @@ class Tour:
             template.replace("{slug}", str(place))
             .replace("{run_id}", str(place))
             .replace("{app_id}", str(place))
+            .replace("{worker_id}", str(place))
         )
         answer = self._client.request(method, path, **request)
         assert answer.status_code == status, (
@@ -137,6 +140,7 @@ def test_every_answer_of_a_tour_fits_its_schema(
     _visit_runs(tour)
     _visit_apps(tour)
     _visit_subjects(tour)
+    _visit_workers(tour)
     # No tokens, no overload and no lost database on this tour,
     rare = {
         401,
@@ -144,17 +148,18 @@ def test_every_answer_of_a_tour_fits_its_schema(
         429,
         503,
     }
-    # nor a run that a worker has ended.
-    ended = (
-        "POST /job-runs/{run_id}/cancel",
-        409,
-    )
+    # nor a worker, or a run that one has ended.
+    without_workers = {
+        ("POST /job-runs/{run_id}/cancel", 409),
+        ("POST /workers/{worker_id}/drain", 202),
+        ("POST /workers/{worker_id}/drain", 409),
+    }
     planned = {
         (name, status)
         for name, statuses in PROMISED.items()
         for status in statuses - rare
     }
-    assert planned - {ended} <= tour.seen
+    assert planned - without_workers <= tour.seen
 
 
 def _visit_jobs(tour: Tour) -> None:
@@ -253,6 +258,12 @@ def _visit_subjects(tour: Tour) -> None:
     tour.call("POST /job-runs/{run_id}/retry", 409, at=run_id)
     tour.call("GET /job-runs/{run_id}", 200, at=run_id)
     tour.call("GET /job-runs/{run_id}/events", 200, at=run_id)
+
+
+def _visit_workers(tour: Tour) -> None:
+    tour.call("GET /workers", 200)
+    tour.call("GET /workers", 400, params={"limit": 0})
+    tour.call("POST /workers/{worker_id}/drain", 404, at=unique())
 
 
 def _visit_apps(tour: Tour) -> None:

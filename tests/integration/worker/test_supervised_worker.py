@@ -11,7 +11,7 @@ from domain.commands import recalling
 from domain.commands.executions import Claims, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
-from domain.ports import Offer
+from domain.ports import Offer, Standing
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
 from eventlog.workers.heartbeats import Heartbeats
@@ -49,7 +49,7 @@ class FaultyHeartbeats(Heartbeats):
         super().__init__(part.pool, part.jobs.quarantine, logs_at=None)
         self.faults = faults
 
-    async def beat(self, worker_id: str) -> bool:
+    async def beat(self, worker_id: str) -> Standing:
         if self.faults > 0:
             self.faults -= 1
             raise KeyError("a defect")

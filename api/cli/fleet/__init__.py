@@ -1,0 +1,4 @@
+"""Commands for whoever looks after a fleet: its workers.
+
+They ask a running service over HTTP, as those of every day do. Begin with `workers.py`.
+"""

@@ -1,0 +1,64 @@
+"""`apphub-jobs workers`: who executes runs, and how to let one come to its end."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from api.cli.daily.run_tables import ago
+from api.cli.daily.service import ServiceOptions, connected
+from api.cli.options import command
+from api.cli.screen import AsJson, console, print_json, print_table
+from apphub_jobs.client import WorkerDocument
+
+workers_app = typer.Typer(help="Look at workers, and drain them.", no_args_is_help=True)
+
+STYLES = {"alive": "green", "draining": "yellow", "lost": "red"}
+
+
+@command(workers_app, "list")
+def list_workers(*, as_json: AsJson = False, to: ServiceOptions) -> None:
+    """List the workers that live, and those that were lost within the last day."""
+    with connected(to) as client:
+        found = list(client.workers())
+    if as_json:
+        for worker in found:
+            print_json(worker)
+        return
+    if not found:
+        console().print("no workers", style="dim")
+        return
+    now = datetime.now(UTC)
+    columns = ("worker", "state", "busy", "started", "seen", "version", "offers")
+    print_table(columns, [_row(worker, now) for worker in found])
+
+
+@command(workers_app)
+def drain(
+    *,
+    worker_ids: Annotated[list[str], typer.Argument(help="Ids of workers.")],
+    to: ServiceOptions,
+) -> None:
+    """Let workers claim nothing more, and end once what they run has ended."""
+    with connected(to) as client:
+        for worker_id in worker_ids:
+            worker = client.drain(worker_id)
+            left = f"{worker.busy} runs are left"
+            typer.echo(f"{worker.id} is {worker.state}: {left}", err=True)
+
+
+def _row(worker: WorkerDocument, now: datetime) -> list[str | Text]:
+    offers = worker.entry_points
+    told = "everything"
+    if offers is not None:
+        told = " ".join(offers)
+    return [
+        worker.id,
+        Text(worker.state, STYLES.get(worker.state, "")),
+        f"{worker.busy}/{worker.slots}",
+        f"{ago(worker.started_at, now)} ago",
+        f"{ago(worker.last_beat_at, now)} ago",
+        worker.version or "",
+        told,
+    ]

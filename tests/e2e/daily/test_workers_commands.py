@@ -1,0 +1,38 @@
+"""`workers`: who executes runs, and who is told to come to its end."""
+
+import json
+
+from tests.e2e.daily.conftest import Shell
+from tests.support.logs import query
+
+MADE_UP = """
+    INSERT INTO workers (id, host, pid, slots, lease_ms, entry_points)
+    VALUES ('made-up', 'h', 1, 2, 3600000, '{report.daily,report.monthly}') RETURNING id
+"""
+
+GONE = """
+    UPDATE workers SET dead_at = clock_timestamp(), left_at = clock_timestamp()
+    WHERE id = 'made-up' RETURNING id
+"""
+
+
+def test_workers_are_listed_and_drained(shell: Shell) -> None:
+    query(shell.database_url, MADE_UP)
+    lines = shell.run("workers", "list", "--json").stdout.splitlines()
+    workers = {worker["id"]: worker for worker in map(json.loads, lines)}
+    [real] = [one for one in workers.values() if one["id"] != "made-up"]
+    assert {"greet", "steps"} <= set(real["entryPoints"])
+    assert (real["state"], real["version"] is None) == ("alive", False)
+    done = shell.run("workers", "drain", "made-up")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "made-up is draining: 0 runs are left\n"
+    table = shell.run("workers", "list").stdout
+    [line] = [line for line in table.splitlines() if line.startswith("made-up")]
+    assert line.split()[:3] == ["made-up", "draining", "0/2"]
+    assert line.endswith("report.daily report.monthly")
+    query(shell.database_url, GONE)
+    done = shell.run("workers", "drain", "made-up")
+    assert done.returncode == 1
+    assert (
+        "worker not found; to see all workers: apphub-jobs workers list" in done.stderr
+    )
