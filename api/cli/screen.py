@@ -5,13 +5,15 @@ In pipes nothing is cut off and no line broken in two. NO_COLOR is honoured by r
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
 from rich.console import Console
 from rich.text import Text
+
+D = TypeVar("D", bound=Mapping[str, Any])
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON Lines: an object a line.")]
 
@@ -38,6 +40,21 @@ def print_document(value: Any) -> None:
     if sys.stdout.isatty():
         text = harmless(text)
     typer.echo(text, color=True)  # In a pipe it stays as it is.
+
+
+def print_list(
+    found: Sequence[D],
+    columns: Sequence[str],
+    row: Callable[[D], Sequence[str | Text]],
+    *,
+    as_json: bool,
+) -> None:
+    """Print documents, each as a line of JSON or as a row of a table."""
+    if not as_json:
+        print_table(columns, [row(one) for one in found])
+        return
+    for one in found:
+        print_json(one)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:

@@ -1,5 +1,6 @@
 """`apphub-jobs apps`: repositories in the catalog."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from time import sleep
 from typing import Annotated, Any
@@ -9,7 +10,14 @@ from rich.text import Text
 
 from api.cli.daily.service import ServiceOptions, connected
 from api.cli.options import command
-from api.cli.screen import AsJson, console, print_document, print_json, print_table
+from api.cli.screen import (
+    AsJson,
+    console,
+    print_document,
+    print_json,
+    print_list,
+    print_table,
+)
 from api.process.telling.spoken import in_one_line
 from apphub_jobs.client import Client
 
@@ -73,22 +81,19 @@ def list_apps(
     asked = {"q": query} if query else {}
     with connected(to) as client:
         found = _data(client.request("GET", "/apps", query=asked))
-    if as_json:
-        for app in found:
-            print_json(app)
-        return
     columns = ("app", "status", "updated", "repository", "error")
-    rows = [
-        (
-            app["id"],
-            Text(app["ingestStatus"], STYLES.get(app["ingestStatus"], "")),
-            app["updatedAt"],
-            app["repoUrl"],
-            in_one_line(app["ingestError"] or ""),
-        )
-        for app in found
-    ]
-    print_table(columns, rows)
+    print_list(found, columns, _row, as_json=as_json)
+
+
+def _row(app: Mapping[str, Any]) -> tuple[str | Text, ...]:
+    status = app["ingestStatus"]
+    return (
+        app["id"],
+        Text(status, STYLES.get(status, "")),
+        app["updatedAt"],
+        app["repoUrl"],
+        in_one_line(app["ingestError"] or ""),
+    )
 
 
 @command(apps_app)

@@ -8,9 +8,9 @@ from api.cli.daily.run_tables import print_runs
 from api.cli.daily.service import ServiceOptions, connected
 from api.cli.daily.sources import definitions_in
 from api.cli.options import command, read
-from api.cli.screen import AsJson, console, print_document, print_json, print_table
+from api.cli.screen import AsJson, console, print_document, print_json, print_list
 from api.process.developing.plans import Plan, lines_of, plan_of
-from apphub_jobs.client import Client
+from apphub_jobs.client import Client, JobDocument
 
 jobs_app = typer.Typer(
     help="Look at jobs, register and revise them.", no_args_is_help=True
@@ -31,16 +31,12 @@ def list_jobs(*, as_json: AsJson = False, to: ServiceOptions) -> None:
     """List all jobs, by slug."""
     with connected(to) as client:
         found = client.jobs()
-    if as_json:
-        for job in found:
-            print_json(job)
-        return
     columns = ("job", "version", "type", "handler", "name")
-    rows = [
-        (job.slug, str(job.version), job.type, job.entry_point, job.name)
-        for job in found
-    ]
-    print_table(columns, rows)
+    print_list(found, columns, _row, as_json=as_json)
+
+
+def _row(job: JobDocument) -> tuple[str, ...]:
+    return job.slug, str(job.version), job.type, job.entry_point, job.name
 
 
 @command(jobs_app)
