@@ -1,8 +1,11 @@
 """What a job's definition says, by its signature and options."""
 
+import inspect
+import re
+from dataclasses import fields
 from datetime import timedelta
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, get_overloads
 
 import pytest
 from pydantic import BaseModel, Field
@@ -10,6 +13,7 @@ from pydantic import BaseModel, Field
 from api.shapes.jobs import JobBody
 from apphub_jobs import JobDefinitionError, JobResult, JobRunContext, job
 from apphub_jobs.typed.durations import milliseconds
+from apphub_jobs.typed.options import JobOptions
 
 
 class Level(Enum):
@@ -34,6 +38,19 @@ def mirror_repository(
     Everything of it.
     """
     return {}
+
+
+def test_the_arguments_that_type_checkers_see_are_those_that_are_taken() -> None:
+    *_, seen = [inspect.signature(one) for one in get_overloads(job)]
+    taken = inspect.signature(job)
+    slug, *options = seen.parameters.values()
+    same_slug, *same_options = taken.parameters.values()
+    assert options == same_options
+    assert (slug.name, slug.kind) == (same_slug.name, same_slug.kind)
+    names = [option.name for option in options]
+    assert sorted(["slug", *names]) == sorted(one.name for one in fields(JobOptions))
+    told = re.findall(r"^    (\w+): ", inspect.getdoc(job) or "", re.MULTILINE)
+    assert told == ["slug", *names]
 
 
 def test_a_signature_becomes_schemas_and_defaults() -> None:
