@@ -16,6 +16,10 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from apphub_jobs.errors import StreamRefusedError
+
+__all__ = ["Message", "Stream", "StreamRefusedError"]
+
 Message = dict[str, Any]
 
 SILENCE_S = 45.0
@@ -30,10 +34,6 @@ CLIENT_ERRORS = range(400, 500)
 
 REFUSED = 1008
 """The code with which the server closes what it will never serve."""
-
-
-class StreamRefusedError(Exception):
-    """The server will not serve this request, however often it is asked; the message says why."""
 
 
 class Stream:

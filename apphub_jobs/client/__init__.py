@@ -10,7 +10,6 @@ from apphub_jobs.client.documents import JobDocument, Message, RunDocument
 from apphub_jobs.client.errors import (
     AccessError,
     ApiError,
-    ClientError,
     ConflictError,
     InvalidRequestError,
     NotFoundError,
@@ -19,7 +18,6 @@ from apphub_jobs.client.errors import (
     RunEndedError,
     RunExpiredError,
     RunFailedError,
-    StreamRefusedError,
     TooManyRequestsError,
     UnavailableError,
     UnreachableError,
@@ -28,6 +26,7 @@ from apphub_jobs.client.errors import (
 from apphub_jobs.client.synchronous.client import Client
 from apphub_jobs.client.synchronous.run import Run
 from apphub_jobs.client.workers import WorkerDocument
+from apphub_jobs.errors import ClientError, StreamRefusedError
 
 __all__ = [
     "AccessError",

@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apphub_jobs.client.documents import RunDocument
-
-
-class ClientError(Exception):
-    """Base of all errors of clients."""
+from apphub_jobs.errors import ClientError
 
 
 class UnreachableError(ClientError):
@@ -83,10 +80,6 @@ class OutcomeUnknownError(UnavailableError):
         """What to look for."""
         ids: Sequence[str] = self.body.get("ids", ())
         return ids
-
-
-class StreamRefusedError(ClientError):
-    """The service will not serve this stream, however often it is asked; the message says why."""
 
 
 class WaitTimeoutError(ClientError, TimeoutError):

@@ -8,13 +8,12 @@ import httpx
 
 from apphub_jobs.client.errors import (
     ApiError,
-    ClientError,
     ConflictError,
-    StreamRefusedError,
     UnreachableError,
     api_error,
 )
 from apphub_jobs.client.retrying import PASSING
+from apphub_jobs.errors import ClientError, StreamRefusedError
 
 DEFAULT_URL = "http://localhost:4000"
 

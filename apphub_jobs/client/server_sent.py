@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apphub_jobs.client.documents import Message
-from apphub_jobs.client.errors import StreamRefusedError
+from apphub_jobs.errors import StreamRefusedError
 
 
 class Resumption:

@@ -34,7 +34,7 @@ RUNS = 100
 
 Message = dict[str, Any]
 
-REFUSED = (apphub_stream.StreamRefusedError, StreamRefusedError, ApiError)
+REFUSED = (StreamRefusedError, ApiError)
 
 
 def node(*, with_sockets: bool) -> list[str]:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from apphub_jobs import stream
+from apphub_jobs.client import ClientError, StreamRefusedError
 from apphub_jobs.client.documents import Message
-from apphub_jobs.client.errors import StreamRefusedError
 from apphub_jobs.client.lines import Lines
 from apphub_jobs.client.server_sent import Resumption
 
@@ -68,6 +69,11 @@ def test_a_stream_without_a_position_resumes_from_the_head_and_from_heartbeats()
     assert resumption.query() == {"after": 9, "logId": "l"}
     received(resumption, sent({"type": "heartbeat", "position": 12}), 100)
     assert resumption.query() == {"after": 12, "logId": "l"}
+
+
+def test_all_streams_are_refused_by_one_error() -> None:
+    assert issubclass(StreamRefusedError, ClientError)
+    assert stream.StreamRefusedError is StreamRefusedError
 
 
 def test_a_stream_that_is_ended_for_good_says_why() -> None:
