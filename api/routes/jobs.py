@@ -168,7 +168,11 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     offset: Offset = 0,
     cursor: OptionalCursor = None,
 ) -> JsonAnswer:
-    """Show a job and its newest runs."""
+    """Show a job and its newest runs.
+
+    They end before their `limit` where they have 4 MB: then `meta.hasMore` is true, and
+    `meta.nextCursor` goes on. Who counts by `offset` must add the runs that came, not the `limit`.
+    """
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
         runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
@@ -212,7 +216,11 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     offset: Offset = 0,
     cursor: OptionalCursor = None,
 ) -> JsonAnswer:
-    """List a job's runs, newest first; fewer than `limit` where they are large."""
+    """List a job's runs, newest first.
+
+    A page ends before its `limit` where its runs have 4 MB: then `meta.hasMore` is true, and
+    `meta.nextCursor` goes on. Who counts by `offset` must add the runs that came, not the `limit`.
+    """
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
         runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)

@@ -98,7 +98,11 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
         ),
     ] = None,
 ) -> JsonAnswer:
-    """List runs of all jobs, newest first; fewer than `limit` where they are large."""
+    """List runs of all jobs, newest first.
+
+    A page ends before its `limit` where its runs have 4 MB; `meta.nextCursor` and
+    `meta.nextOffset` tell how to go on.
+    """
     before: int | None = None
     if cursor is not None:
         before = position_of(cursor)

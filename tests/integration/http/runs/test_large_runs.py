@@ -2,6 +2,7 @@
 
 import pytest
 
+from apphub_jobs import Client
 from projections.runs.lists import PAGE_BYTES
 from tests.integration.shared_api import Json, SharedApi
 
@@ -72,6 +73,19 @@ def test_a_page_of_large_runs_is_short_and_the_next_goes_on(
     # The run with which a page is full belongs to it.
     fit = PAGE_BYTES // RUN_BYTES + 1
     assert [len(page) for page in found] == [fit, RUNS - fit]
+
+
+def test_the_client_misses_none_of_them(shared: SharedApi, large: list[str]) -> None:
+    with Client(str(shared.client.base_url)) as client:
+        assert [run.id for run in client.runs(job=SLUG)] == large
+
+
+def test_who_counts_by_offset_is_told_what_to_add(shared: SharedApi) -> None:
+    paths = shared.get("/openapi.json")["paths"]
+    for path in ("/jobs/{slug}", "/jobs/{slug}/runs"):
+        told = paths[path]["get"]["description"]
+        assert "`meta.nextCursor` goes on" in told
+        assert "must add the runs that came" in told
 
 
 def test_the_first_run_is_shown_however_large_it_is(
