@@ -1,6 +1,7 @@
 """The table `job_definitions`: the current version of every job."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
@@ -83,35 +84,45 @@ def present(row: Row) -> JsonObject:
     return presented(row, SHOWN)
 
 
-async def ids_by_slug(connection: Connection) -> list[UUID]:
-    """Return the ids of all definitions, ordered bytewise by slug."""
-    query = 'SELECT id FROM job_definitions ORDER BY slug COLLATE "C"'
-    return await read_ids(connection, query)
-
-
 _JSON = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
 
-_SOME_BY_SLUG = f"""
-    SELECT {", ".join(COLUMNS)} FROM (
-        SELECT *, sum(size) OVER (ORDER BY slug COLLATE "C") - size AS before FROM (
+NEXT_BY_SLUG = f"""
+    SELECT {", ".join(COLUMNS)}, in_part FROM (
+        SELECT *, count(*) OVER () AS in_part,
+            sum(size) OVER (ORDER BY slug COLLATE "C") - size AS before FROM (
             SELECT *, {" + ".join(f"coalesce(octet_length({name}::text), 0)" for name in _JSON)}
                 AS size
-            FROM job_definitions WHERE id = ANY(%(ids)s)
+            FROM job_definitions WHERE slug COLLATE "C" > %(after)s
+            ORDER BY slug COLLATE "C" LIMIT %(limit)s
         ) AS sized
     ) AS counted
     WHERE before < %(most_bytes)s ORDER BY slug COLLATE "C"
 """
 
 
-async def some_by_slug(
-    connection: Connection, ids: Sequence[UUID], most_bytes: int
-) -> list[JobDefinitionRow]:
-    """Return the first of these definitions, ordered bytewise by slug.
+class _Next(JobDefinitionRow):
+    in_part: ReadOnly[int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Definitions, ordered bytewise by slug, and whether others may come behind."""
+
+    rows: Sequence[JobDefinitionRow]
+    goes_on: bool
+
+
+async def next_by_slug(
+    connection: Connection, after: str, limit: int, most_bytes: int
+) -> Part:
+    """Return the definitions that come next after a slug.
 
     None of them begins beyond so many bytes of their JSON.
     """
-    values = {"ids": list(ids), "most_bytes": most_bytes}
-    return await read_rows(connection, JobDefinitionRow, _SOME_BY_SLUG, values)
+    values = {"after": after, "limit": limit, "most_bytes": most_bytes}
+    rows = await read_rows(connection, _Next, NEXT_BY_SLUG, values)
+    goes_on = len(rows) == limit or any(row["in_part"] > len(rows) for row in rows)
+    return Part(rows, goes_on)
 
 
 async def ids_of(connection: Connection, slugs: Sequence[str]) -> list[UUID]:

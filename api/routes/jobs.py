@@ -1,6 +1,7 @@
 """`/jobs`: definitions, and lists of their runs."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -64,53 +65,52 @@ router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 )
 async def list_jobs(service: ServiceDep) -> Response:
     """List every job, ordered by slug."""
-    async with borrowed(service.pool) as connection:
-        ids = await job_definitions.ids_by_slug(connection)
     try:
         async with service.turns.taken():
-            texts, others = await _first_of(service, ids, FIRST)
+            part = await _part_after(service, "", FIRST)
     except QueueFullError:
         raise OverloadedError("too many lists of jobs are being read") from None
-    if others:
-        parts = _list_in_parts(service, texts, others)
-        return StreamingResponse(parts, media_type=JSON)
-    return Response(b'{"data":[%b]}' % b",".join(texts), media_type=JSON)
+    if part.goes_on:
+        return StreamingResponse(_list_in_parts(service, part), media_type=JSON)
+    return Response(b'{"data":[%b]}' % b",".join(part.texts), media_type=JSON)
 
 
-async def _list_in_parts(
-    service: Service, texts: list[bytes], others: Sequence[UUID]
-) -> AsyncIterator[bytes]:
+@dataclass(frozen=True)
+class _Part:
+    """Some definitions, as JSON, and whether others may come behind the last slug."""
+
+    texts: list[bytes]
+    last_slug: str
+    goes_on: bool
+
+
+async def _list_in_parts(service: Service, part: _Part) -> AsyncIterator[bytes]:
     """Yield the same answer part by part: a single definition may be a megabyte long."""
-    yield b'{"data":['
-    separator = b""
-    while True:
-        if texts:
-            yield separator + b",".join(texts)
-            separator = b","
-        if not others:
-            break
+    yield b'{"data":[' + b",".join(part.texts)
+    while part.goes_on:
         # Few at a time again where they are large.
-        at_once = min(2 * len(texts) + 1, AT_ONCE)
-        texts.clear()
+        at_once = min(2 * len(part.texts) + 1, AT_ONCE)
+        after = part.last_slug
+        del part
         # Nothing more is read before the client has taken this.
         yield b""
         async with service.turns.taken(is_new=False):
-            texts, others = await _first_of(service, others, at_once)
+            part = await _part_after(service, after, at_once)
+        for text in part.texts:
+            yield b"," + text
     yield b"]}"
 
 
-async def _first_of(
-    service: Service, ids: Sequence[UUID], at_once: int
-) -> tuple[list[bytes], Sequence[UUID]]:
-    """Return the first of these definitions, as JSON, and the ids of those that come behind."""
-    some = ids[:at_once]
+async def _part_after(service: Service, after: str, at_once: int) -> _Part:
+    """Return the definitions that come next after a slug."""
     async with borrowed(service.pool) as connection:
-        rows = await job_definitions.some_by_slug(connection, some, PART_BYTES)
-        texts = [orjson.dumps(job_definitions.present(row)) for row in rows]
-    if not rows:
-        return [], ids[at_once:]
-    last = UUID(rows[-1]["id"])
-    return texts, ids[some.index(last) + 1 :]
+        some = await job_definitions.next_by_slug(
+            connection, after, at_once, PART_BYTES
+        )
+        texts = [orjson.dumps(job_definitions.present(row)) for row in some.rows]
+    if not some.rows:
+        return _Part(texts, after, goes_on=False)
+    return _Part(texts, some.rows[-1]["slug"], some.goes_on)
 
 
 @router.post(

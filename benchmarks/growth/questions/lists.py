@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.routes.jobs import PART_BYTES
+from api.routes.jobs import AT_ONCE, PART_BYTES
 from api.views.runs import Present, with_jobs
 from benchmarks.growth.known import Known
 from benchmarks.growth.questions.question import Question
@@ -36,8 +36,7 @@ def _list(
 
 def job_questions(known: Known) -> list[Question]:
     async def jobs(connection: Connection) -> object:
-        ids = await job_definitions.ids_by_slug(connection)
-        return await job_definitions.some_by_slug(connection, ids, PART_BYTES)
+        return await job_definitions.next_by_slug(connection, "", AT_ONCE, PART_BYTES)
 
     async def job(connection: Connection) -> object:
         seen = Present(connection)

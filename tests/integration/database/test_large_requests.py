@@ -16,6 +16,7 @@ from eventlog.history import audit
 from eventlog.history.audit import Audit
 from eventlog.history.event_filter import EventFilter
 from eventlog.keys.log_files import LogFiles
+from projections.job_definitions import next_by_slug
 from projections.rows import Connection
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.processes import Process
@@ -106,6 +107,27 @@ async def test_a_long_list_of_jobs_comes_in_parts(
     assert "Content-Length" not in answer.headers
     some = next(job for job in answer.json()["data"] if job["slug"] == "job-055")
     assert some == client.get("/jobs/job-055").json()["data"]["job"]
+
+
+@pytest.mark.parametrize("most_bytes", [1, 3_000, 1_000_000])
+@pytest.mark.parametrize("limit", [1, 3, 7, 8])
+async def test_each_part_of_all_jobs_begins_behind_the_one_before(
+    part: Parts, limit: int, most_bytes: int
+) -> None:
+    schema = {"type": "object", "description": "x" * 1_000}
+    for slug in ("b", "B-1", "a_", "a-", "a", "Z", "0"):
+        await registered(part.jobs, slug, parameters_schema=schema)
+    seen: list[str] = []
+    after = ""
+    goes_on = True
+    async with part.pool.connection() as connection:
+        while goes_on:
+            found = await next_by_slug(connection, after, limit, most_bytes)
+            assert len(found.rows) <= limit
+            seen += [row["slug"] for row in found.rows]
+            after = seen[-1]
+            goes_on = found.goes_on
+    assert seen == ["0", "B-1", "Z", "a", "a-", "a_", "b"]
 
 
 def test_a_page_of_large_events_is_shorter_than_its_limit(client: httpx.Client) -> None:

@@ -11,6 +11,7 @@ from domain.jobs.launching import Launch
 from projections import job_definitions
 from projections.runs import claims, due, lists
 from projections.runs.filter import RunFilter
+from projections.runs.limits import FRONT
 from projections.runs.lists import newest_first
 from tests.support.databases import Filled
 from tests.support.logs import TESTER, parts, query, registered
@@ -149,6 +150,11 @@ def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:
     assert "job_definitions_slug_ignoring_case" in {
         node.get("Index Name") for node in _nodes(plan)
     }, plan
+    part = {"after": "Job-3", "limit": 10, "most_bytes": 1_000}
+    plan = _plan(filled_url, job_definitions.NEXT_BY_SLUG, **part)
+    assert "job_definitions_listed" in {
+        node.get("Index Name") for node in _nodes(plan)
+    }, plan
 
 
 async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
@@ -175,6 +181,8 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
         ),
         "job_runs_waiting",
     )
+    behind = {**FRONT, "now": "now", "limit": 20, "job_ids": [keyed], "offered": ""}
+    _check(_plan(filled_url, claims.FIRST_OF_JOBS_BEHIND, **behind), "job_runs_waiting")
 
 
 def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(
