@@ -178,10 +178,11 @@ class Queue:
         )
         free = [run for run in runs if not limits.is_held(run)]
         self._passing.looked_at(free[:slots])
-        # What came in before that place is known to the frontier.
-        by_id = {run["id"]: run for run in [*frontier.due(to_iso(now)), *runs]}
-        in_order = sorted(by_id.values(), key=order)
-        return limits.pick(in_order, slots)
+        if behind is not None:
+            # Some of what came in before that place is known to the frontier.
+            by_id = {run["id"]: run for run in [*frontier.due(to_iso(now)), *runs]}
+            runs = sorted(by_id.values(), key=order)
+        return limits.pick(runs, slots)
 
     def _pass_over(self, run_ids: Collection[UUID]) -> None:
         """Leave these out. What was left out before stays so, also where it is not among them.
