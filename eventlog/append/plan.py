@@ -4,7 +4,7 @@ That is: which are accepted, where their events stand, and which rows they chang
 `eventlog.append.batch` reads what this needs under the append lock, and writes what comes out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -62,7 +62,7 @@ class _Why(NamedTuple):
     """Who caused an event, and what led to it."""
 
     actor: str
-    correlation_id: UUID | None
+    correlation_id: UUID
     causation_id: UUID | None
 
 
@@ -90,8 +90,29 @@ class Plan:
             VersionConflictError: an event does not follow its aggregate's head, of this batch, too;
                 or it was decided on a row that is doubtful.
         """
+        self._refuse_outdated(unit)
         heads = self.found.heads
-        if not self.found.doubted.isdisjoint(unit.aggregate_ids):
+        keys = [key_of(event) for event in unit.events]
+        _refuse_gaps(keys, heads)
+        stories = _stories(unit, heads)
+        positions: list[int] = []
+        origin = unit.origin
+        for event, key in zip(unit.events, keys, strict=True):
+            aggregate_id, version = key
+            causation_id = origin.causation_id
+            if causation_id is None:
+                causation_id = _previous(key, keys[0])
+            story = stories[aggregate_id]
+            why = _Why(origin.actor, story, causation_id)
+            position = self._add(event, key, why)
+            heads[aggregate_id] = Head(version, position, story)
+            positions.append(position)
+        return positions
+
+    def _refuse_outdated(self, unit: Unit) -> None:
+        heads = self.found.heads
+        doubted = self.found.doubted
+        if doubted and not doubted.isdisjoint(unit.aggregate_ids):
             raise VersionConflictError("rows have been mended since this was decided")
         for aggregate_id, version in unit.expects.items():
             if heads[aggregate_id].version != version:
@@ -103,24 +124,6 @@ class Plan:
                 raise VersionConflictError(
                     f"the last event of {aggregate_id} no longer stands at {position}"
                 )
-        own = {aggregate_id: heads[aggregate_id] for aggregate_id in unit.aggregate_ids}
-        keys = [key_of(event) for event in unit.events]
-        versions = _following(keys, own)
-        stories = _stories(unit, heads)
-        for aggregate_id, head in own.items():
-            head.version = versions[aggregate_id]
-            head.correlation_id = stories[aggregate_id]
-        positions: list[int] = []
-        origin = unit.origin
-        for event, key in zip(unit.events, keys, strict=True):
-            causation_id = origin.causation_id
-            if causation_id is None:
-                causation_id = _previous(key, keys[0])
-            head = own[key[0]]
-            why = _Why(origin.actor, head.correlation_id, causation_id)
-            head.position = self._add(event, key, why)
-            positions.append(head.position)
-        return positions
 
     def statements(self) -> list[Statement]:
         """Fold the events onto their rows; return what writes both, and announces them."""
@@ -161,33 +164,26 @@ class Plan:
         return position
 
     def _project(self, table: Table, envelopes: list[Envelope]) -> list[Statement]:
-        """Fold the events onto their rows; return what writes them.
-
-        New rows are written whole, and of old ones what has changed.
-        """
-        new: list[UUID] = []
-        changes: dict[UUID, Changes] = {}
+        """Fold the events onto their rows; return what writes what they have changed."""
+        new: dict[UUID, Changes] = {}
+        old: dict[UUID, Changes] = {}
         for envelope in envelopes:
             aggregate_id = envelope.aggregate_id
-            if envelope.version == 1:
-                new.append(aggregate_id)
-                self.rows[aggregate_id] = table.fold(None, envelope)
-                continue
             row = self.rows.get(aggregate_id)
             if row is None:
                 row = self.found.rows.get(aggregate_id)
-                changes[aggregate_id] = {}
             changed = table.changes(row, envelope)
             self.rows[aggregate_id] = table.moved(row, changed)
-            if aggregate_id in changes:
-                changes[aggregate_id].update(changed)
-        written: list[Statement] = []
-        if new:
-            rows = [_without_nulls(self.rows[aggregate_id]) for aggregate_id in new]
-            columns = sorted(set().union(*rows))
-            written.append((insert_sql(table, columns), _json(rows)))
-        written += _updates(table, changes)
-        return written
+            if envelope.version == 1:
+                new[aggregate_id] = changed
+            elif aggregate_id in new:
+                new[aggregate_id].update(changed)
+            else:
+                old.setdefault(aggregate_id, {}).update(changed)
+        for aggregate_id, changed in old.items():
+            changed[table.key] = str(aggregate_id)
+        inserts = _by_columns(table, new.values(), insert_sql)
+        return inserts + _by_columns(table, old.values(), update_sql)
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
         """Return the rows of the unit's aggregates as they are after the whole batch."""
@@ -212,16 +208,17 @@ def key_of(event: StoredEvent) -> Key:
     return aggregate_id, event.originator_version
 
 
-def _following(keys: Sequence[Key], heads: Mapping[UUID, Head]) -> dict[UUID, int]:
-    """Return the versions that the aggregates will have, or raise VersionConflictError."""
-    versions = {aggregate_id: head.version for aggregate_id, head in heads.items()}
+def _refuse_gaps(keys: Sequence[Key], heads: Mapping[UUID, Head]) -> None:
+    """Raise VersionConflictError unless each event follows its aggregate's head, or each other."""
+    added: dict[UUID, int] = {}
     for aggregate_id, version in keys:
-        last = versions[aggregate_id]
+        last = added.get(aggregate_id)
+        if last is None:
+            last = heads[aggregate_id].version
         if version != last + 1:
             at = f"{aggregate_id} has version {last}"
             raise VersionConflictError(f"{at}; version {version} cannot follow")
-        versions[aggregate_id] = version
-    return versions
+        added[aggregate_id] = version
 
 
 def _stories(unit: Unit, heads: Mapping[UUID, Head]) -> dict[UUID, UUID]:
@@ -273,22 +270,21 @@ def _previous(key: Key, first: Key) -> UUID | None:
     return None
 
 
-def _updates(table: Table, changes: Mapping[UUID, Changes]) -> list[Statement]:
-    by_columns: dict[tuple[str, ...], list[Changes]] = {}
-    for aggregate_id, changed in changes.items():
-        changed[table.key] = str(aggregate_id)
-        columns = tuple(sorted(changed))
-        by_columns.setdefault(columns, []).append(changed)
+def _by_columns(
+    table: Table,
+    rows: Iterable[Changes],
+    statement_of: Callable[[Table, Sequence[str]], str],
+) -> list[Statement]:
+    """Write rows that say the same columns together."""
+    alike: dict[frozenset[str], list[Changes]] = {}
+    for row in rows:
+        columns = frozenset(row)
+        alike.setdefault(columns, []).append(row)
     written: list[Statement] = []
-    for columns, rows in by_columns.items():
-        statement = update_sql(table, columns)
-        written.append((statement, _json(rows)))
+    for columns, together in alike.items():
+        statement = statement_of(table, sorted(columns))
+        written.append((statement, _json(together)))
     return written
-
-
-def _without_nulls(row: Row) -> Row:
-    """Leave out what a new row does not say: half of its columns, mostly."""
-    return {name: value for name, value in row.items() if value is not None}
 
 
 def _json(rows: Sequence[Row]) -> str:

@@ -136,11 +136,10 @@ class Writer:
         except asyncio.QueueFull:
             raise OverloadedError(f"{MAX_WAITING} appends wait already") from None
         self._bytes_in_hand += request.size
-        began = monotonic()
         try:
             return await future
         finally:
-            self._metrics.append_s.observe(monotonic() - began)
+            self._metrics.append_s.observe(monotonic() - request.asked_at)
 
     async def _run(self) -> None:
         # One that died has left its session in the middle of anything.
