@@ -16,7 +16,6 @@ from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.model.model import FINAL, Job, Model, Run
 from tests.model.service import Service
-from tests.support.logs import query
 
 WORKERS = ("one", "two", "three")
 
@@ -53,16 +52,15 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def tables_log_and_stream_are_as_the_model(self) -> None:
-        url = self.service.database_url
         seen = {run.id: run.seen for run in self.model.runs.values()}
-        rows = query(url, RUNS, list(self.model.jobs))
+        rows = self.service.query(RUNS, list(self.model.jobs))
         assert {run_id: (status, attempt) for run_id, status, attempt in rows} == seen
         stories = dict(
-            query(url, STORIES, [UUID(run_id) for run_id in self.model.runs])
+            self.service.query(STORIES, [UUID(run_id) for run_id in self.model.runs])
         )
         for run in self.model.runs.values():
             assert stories[run.id] == [f"job_run.{word}" for word in run.story]
-        [(head,)] = query(url, HEAD)
+        [(head,)] = self.service.query(HEAD)
         self.service.resume(head)
         told = {run_id: self.service.told[run_id] for run_id in self.model.runs}
         assert told == {run.id: run.status for run in self.model.runs.values()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psycopg
 
 from apphub_jobs.stream import Stream
 from tests.support.logs import Parts, parts
@@ -25,7 +26,9 @@ class Service:
         self, url: str, database_url: str, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.url = url
-        self.database_url = database_url
+        self._database_url = database_url
+        # One for all questions: to open another for each would take more time than to ask.
+        self._looking = psycopg.connect(database_url, autocommit=True)
         self.http = httpx.Client(base_url=url, timeout=PATIENCE_S)
         self.told: dict[str, str] = {}
         self.position = 0
@@ -38,8 +41,13 @@ class Service:
             PATIENCE_S
         )
 
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return a query's rows."""
+        return self._looking.execute(sql, parameters).fetchall()
+
     def close(self) -> None:
         """Let go of everything."""
+        self._looking.close()
         self.http.close()
         self.do(self._close())
 
@@ -61,7 +69,7 @@ class Service:
                     return
 
     async def _open(self) -> Parts:
-        self._context = parts(self.database_url)
+        self._context = parts(self._database_url)
         return await self._context.__aenter__()
 
     async def _close(self) -> None:

@@ -21,7 +21,6 @@ from domain.jobs.run_values import Failure, Holder, Report
 from tests.model.machine import WORKERS, Machine
 from tests.model.model import Run
 from tests.model.service import running
-from tests.support.logs import query
 
 EXAMPLES = int(os.environ.get("APPHUB_MODEL_EXAMPLES", "25"))
 """`make model` has more."""
@@ -163,10 +162,8 @@ class Commands(Machine):
     @rule(name=st.sampled_from(WORKERS))
     def bury_a_worker(self, name: str) -> None:
         worker = self.workers[name]
-        [(sequence,)] = query(
-            self.service.database_url,
-            "SELECT sequence FROM workers WHERE id = %s",
-            worker,
+        [(sequence,)] = self.service.query(
+            "SELECT sequence FROM workers WHERE id = %s", worker
         )
         self.service.do(
             self.service.part.sweeps.recover([(worker, sequence)], "tester")
