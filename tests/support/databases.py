@@ -14,7 +14,8 @@ from threading import Thread
 from uuid import uuid4
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api.embedded import roles
 from api.embedded.server import EmbeddedPostgres
@@ -54,13 +55,20 @@ _TESTS_MAY = (
 
 
 def _allow_what_tests_do(directory: Path) -> None:
+    with _alone_as_superuser(directory) as connection:
+        for statement in _TESTS_MAY:
+            connection.execute(statement.encode())
+
+
+@contextmanager
+def _alone_as_superuser(directory: Path) -> Iterator[psycopg.Connection]:
+    """Connect as the superuser; of all processes that do it this way, one at a time goes on."""
     with (
         (directory / "tests.lock").open("ab") as lock,
         superuser(directory) as connection,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for statement in _TESTS_MAY:
-            connection.execute(statement.encode())
+        yield connection
 
 
 TRUSTING = f"local all {roles.SUPERUSER} trust\n"
@@ -98,15 +106,24 @@ def _can_connect(url: str) -> bool:
 def quick_server(directory: Path) -> Iterator[str]:
     """Give the URL of a server for tests: the same, but an embedded one waits for no disk.
 
-    What it wrote would only be lost with the machine; tests kill no more than processes.
+    What it wrote would only be lost with the machine; tests kill no more than processes. It asks
+    for the password, too, but thousands of sessions need not take half their time to stretch it.
     """
     with server(directory) as url:
         if not os.environ.get("APPHUB_TEST_DATABASE_URL"):
-            with superuser(directory) as connection:
+            password = sql.Literal(conninfo_to_dict(url)["password"])
+            with _alone_as_superuser(directory) as connection:
                 connection.execute("ALTER SYSTEM SET fsync = off")
                 connection.execute("ALTER SYSTEM SET full_page_writes = off")
                 connection.execute("SELECT pg_reload_conf()")
+                connection.execute("SET scram_iterations = 1")
+                connection.execute(
+                    _PASSWORD.format(sql.Identifier(roles.SERVICE), password)
+                )
         yield url
+
+
+_PASSWORD = sql.SQL("ALTER ROLE {} PASSWORD {}")
 
 
 def template(server_url: str, directory: Path) -> str:
