@@ -20,7 +20,7 @@ RUNS = 3
 BEATING = """
     SELECT 1 FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'
-        AND query LIKE 'UPDATE workers SET sequence%%'
+        AND query LIKE '%%UPDATE workers SET sequence%%'
 """
 """Sessions whose heartbeat waits for the row."""
 
