@@ -67,12 +67,19 @@ class Offering:
         while True:
             pause_s = LOOK_EVERY_S
             try:
-                if frozenset(self._entry_points) != self._announced:
-                    await self._heartbeats.offer(worker_id, self.announced())
+                await self._announce(worker_id)
                 pause_s = await self.look()
             except AWAY as error:
                 logger.warning("cannot look for what no worker offers: %s", error)
             await asyncio.sleep(pause_s)
+
+    async def _announce(self, worker_id: str) -> None:
+        """Tell others what has changed; it is told again until it has been taken in."""
+        offered = frozenset(self._entry_points)
+        if offered == self._announced:
+            return
+        await self._heartbeats.offer(worker_id, sorted(offered))
+        self._announced = offered
 
     @property
     def unoffered(self) -> int:
