@@ -1,0 +1,9 @@
+// Where the dashboard begins: show the shell, and begin to listen.
+
+import { h, render } from "preact";
+
+import { App } from "./shell/app.js";
+import { goLive } from "./state/live.js";
+
+render(h(App), document.getElementById("app"));
+goLive();

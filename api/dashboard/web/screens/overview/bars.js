@@ -1,0 +1,28 @@
+// How many ended in each stretch of time, and how many of them failed: bars, with the same said below them.
+
+import { html } from "../../parts.js";
+
+const WIDTH = 300;
+const HEIGHT = 64;
+
+/** @param {{buckets: {ago: number, all: number, failed: number}[], text: string, told: (bucket: object) => string}} what */
+export function Bars({ buckets, text, told }) {
+	const most = Math.max(...buckets.map(({ all }) => all), 1);
+	const width = WIDTH / buckets.length;
+	const height = (count) => (count / most) * (HEIGHT - 2);
+	return html`<figure class="bars">
+		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label=${text}>
+			${buckets.map((bucket, index) => html`<g key=${bucket.ago}>
+				<title>${told(bucket)}</title>
+				<rect
+					class="ok" x=${index * width + 0.5} width=${width - 1} y=${HEIGHT - height(bucket.all)}
+					height=${height(bucket.all)} />
+				<rect
+					class="bad" x=${index * width + 0.5} width=${width - 1} y=${HEIGHT - height(bucket.failed)}
+					height=${height(bucket.failed)} />
+			</g>`)}
+			<path d=${`M0 ${HEIGHT - 0.5}H${WIDTH}`} />
+		</svg>
+		<figcaption>${text}</figcaption>
+	</figure>`;
+}

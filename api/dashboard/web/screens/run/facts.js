@@ -1,0 +1,29 @@
+// What there is to know of a run at a glance.
+
+import { Duration, html, RunLink, Time } from "../../parts.js";
+import { duration } from "../../state/times.js";
+import { texts } from "../../texts.js";
+
+export function Facts({ run }) {
+	const words = texts.run.facts;
+	const facts = [
+		[words.created, html`<${Time} at=${run.createdAt} full />`],
+		run.scheduledAt !== run.createdAt && [words.due, html`<${Time} at=${run.scheduledAt} full />`],
+		run.startedAt && [words.started, html`<${Time} at=${run.startedAt} full />`],
+		run.completedAt && [words.completed, html`<${Time} at=${run.completedAt} full />`],
+		run.startedAt && [
+			texts.runs.columns.took,
+			html`<${Duration} from=${run.startedAt} to=${run.completedAt} ms=${run.durationMs} />`,
+		],
+		[words.attempts, texts.runs.attemptOf(run.attempt, run.maxAttempts)],
+		[words.by, run.requestedBy],
+		run.failureReason && [words.failure, html`<code>${run.failureReason}</code>`],
+		run.timeoutMs && [words.timeout, duration(run.timeoutMs)],
+		run.priority !== 0 && [words.priority, run.priority],
+		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} />`],
+		run.idempotencyKey && [words.key, html`<code>${run.idempotencyKey}</code>`],
+	].filter(Boolean);
+	return html`<dl class="facts card">
+		${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+	</dl>`;
+}

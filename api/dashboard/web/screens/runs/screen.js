@@ -1,0 +1,105 @@
+// The list of runs: filtered by the address, read page by page, with newer runs behind a pill instead of jumping rows.
+
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+
+import { Answered, Empty, html, Link, More } from "../../parts.js";
+import { address, asOf, change, get, moment, useAnswer, useNewest, world } from "../../state.js";
+import { texts } from "../../texts.js";
+import { FilterBar } from "./filter_bar.js";
+import { matches } from "./matching.js";
+import { RunTable } from "./run_table.js";
+import { SavedViews } from "./saved_views.js";
+import { Selection } from "./selection.js";
+import { StatusFilter } from "./status_filter.js";
+
+const PAGE = 50;
+
+/** Beyond that nobody wants to know how many are new, and the page need not remember them. */
+const MOST_FRESH = 1_000;
+
+/**
+ * @returns {Promise<{runs: object[], next: string | null, known: Map<string, object>}>} one page, newest first; `known` is what
+ *   the stream had told before
+ */
+async function pageOf(words, cursor, signal) {
+	const query = [...words, ...moment.value, ["limit", PAGE], ["cursor", cursor]];
+	const known = world.peek().recent.runs;
+	const { data, meta } = await get("/job-runs", query, signal);
+	return { runs: data.map(({ run }) => run), next: meta.nextCursor, known };
+}
+
+export function Screen() {
+	const { words } = address.value;
+	const key = JSON.stringify(words);
+	const asked = useAnswer((signal) => pageOf(words, null, signal), [key]);
+	const selected = useSignal(new Set());
+	const setWords = (changed) => change({ words: changed });
+	useEffect(() => {
+		selected.value = new Set();
+	}, [key, asOf.value]);
+	return html`
+		<div class="screen-head">
+			<h1>${texts.runs.title}</h1>
+			<div class="actions">
+				<${SavedViews} words=${words} setWords=${setWords} />
+				<${Link} to=${{ view: "bulk" }}>${texts.views.bulk}<//>
+			</div>
+		</div>
+		<${FilterBar} words=${words} setWords=${setWords} />
+		<${StatusFilter} words=${words} setWords=${setWords} />
+		<${Selection} words=${words} selected=${selected} />
+		<${Answered} asked=${asked} lines=${10}>
+			${(page) => html`
+				<${List} page=${page} asked=${asked} words=${words} selected=${selected} key=${key + asOf.value} />
+			`}
+		<//>
+	`;
+}
+
+function List({ page, asked, words, selected }) {
+	const runs = useNewest(page.runs, "runs", (run) => run.id);
+	useEffect(() => {
+		selected.value = new Set(page.runs.map(({ id }) => id).filter((id) => selected.value.has(id)));
+	}, [page]);
+	const showOlder = async () => {
+		const older = await pageOf(words, page.next);
+		asked.set(page, { ...page, runs: [...page.runs, ...older.runs], next: older.next });
+	};
+	if (runs.length === 0)
+		return html`<${Fresh} page=${page} words=${words} show=${asked.again} /><${Nothing} words=${words} />`;
+	return html`
+		<${Fresh} page=${page} words=${words} show=${asked.again} />
+		<${RunTable} runs=${runs} selected=${asOf.value === "" ? selected : undefined} />
+		${page.next && html`<${More} text=${texts.older} load=${showOlder} />`}
+	`;
+}
+
+/** How many runs have been launched since, that would stand here. */
+function Fresh({ page, words, show }) {
+	const { known } = page;
+	const fresh = useSignal({ known, ids: new Set() });
+	if (fresh.value.known !== known) fresh.value = { known, ids: new Set() };
+	const recent = world.value.recent.runs;
+	useEffect(() => {
+		const { ids } = fresh.value;
+		if (recent === known || asOf.value !== "" || ids.size >= MOST_FRESH) return;
+		const shown = new Set(page.runs.map((run) => run.id));
+		const newestAt = page.runs[0]?.createdAt ?? "";
+		const found = [...recent.values()].filter(
+			(run) => run.createdAt >= newestAt && known.get(run.id) !== run && !shown.has(run.id) && matches(words, run),
+		);
+		const more = found.filter(({ id }) => !ids.has(id));
+		if (more.length > 0) fresh.value = { known, ids: new Set([...ids, ...more.map(({ id }) => id)]) };
+	}, [recent, page]);
+	const count = fresh.value.ids.size;
+	if (count === 0) return null;
+	const text = count < MOST_FRESH ? texts.runs.fresh(count) : texts.runs.manyFresh;
+	return html`<p class="pager"><button class="pill" onClick=${show}>${text}</button></p>`;
+}
+
+function Nothing({ words }) {
+	if (words.length > 0) return html`<${Empty} title=${texts.runs.noMatch} hint=${texts.runs.noMatchHint} />`;
+	if (asOf.value) return html`<${Empty} title=${texts.runs.noneThen} />`;
+	return html`<${Empty} title=${texts.runs.empty} hint=${texts.runs.emptyHint} command=${texts.runs.emptyCommand} />`;
+}

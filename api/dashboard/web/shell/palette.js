@@ -1,0 +1,97 @@
+// Ctrl K: go anywhere by name. A box with suggestions, as WAI-ARIA describes it.
+
+import { signal, useSignal } from "@preact/signals";
+
+import { Dialog, html } from "../parts.js";
+import { change, get, navigate, useAnswer } from "../state.js";
+import { texts } from "../texts.js";
+import { MAIN } from "./pages.js";
+import { openPast } from "./past.js";
+import { openSettings } from "./settings.js";
+
+const MOST = 12;
+
+const RUN_ID = /^[0-9a-f]{8}[0-9a-f-]*$/i;
+
+const isOpen = signal(false);
+
+export const openPalette = () => (isOpen.value = true);
+
+export function Palette() {
+	return isOpen.value ? html`<${Box} />` : null;
+}
+
+function Box() {
+	const typed = useSignal("");
+	const place = useSignal(0);
+	const jobs = useAnswer((aborting) => get("/jobs", [], aborting), []);
+	const close = () => (isOpen.value = false);
+	const found = entriesFor(typed.value.trim(), jobs.answer?.data ?? []);
+	const go = (entry) => {
+		close();
+		entry.go();
+	};
+	const press = (event) => {
+		const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+		if (step) {
+			event.preventDefault();
+			place.value = (place.value + step + found.length) % Math.max(found.length, 1);
+		} else if (event.key === "Enter" && found[place.value]) {
+			event.preventDefault();
+			go(found[place.value]);
+		}
+	};
+	const write = (event) => {
+		typed.value = event.target.value;
+		place.value = 0;
+	};
+	return html`<${Dialog} title=${texts.palette.title} onClose=${close} className="palette">
+		<input role="combobox" aria-expanded="true" aria-controls="palette-found"
+			aria-activedescendant=${`palette-${place.value}`} aria-label=${texts.palette.prompt}
+			placeholder=${texts.palette.prompt}
+			autofocus
+			value=${typed.value} onInput=${write} onKeyDown=${press} />
+		<ul role="listbox" id="palette-found" aria-label=${texts.palette.title}>
+			${found.map((entry, index) => html`<li role="option"
+				id=${`palette-${index}`} key=${entry.kind + entry.name} aria-selected=${index === place.value}
+				onClick=${() => go(entry)}>
+				<span>${entry.name}</span><small>${entry.kind}</small>
+			</li>`)}
+		</ul>
+		${found.length === 0 && html`<p class="quiet">${texts.palette.nothing}</p>`}
+	<//>`;
+}
+
+/** What fits what is typed: pages, jobs, actions; and always the runs that the text leads to. */
+function entriesFor(typed, jobs) {
+	const words = texts.palette;
+	const pages = MAIN.map((view) => ({ kind: words.page, name: texts.views[view], go: () => navigate({ view }) }));
+	const bulk = { kind: words.page, name: texts.views.bulk, go: () => navigate({ view: "bulk" }) };
+	const actions = [
+		{ kind: words.action, name: texts.past.open, go: openPast },
+		{ kind: words.action, name: texts.past.back, go: () => change({ asOf: "" }) },
+		{ kind: words.action, name: texts.settings.title, go: openSettings },
+	];
+	const ofJobs = jobs.flatMap(({ slug }) => [
+		{ kind: words.job, name: slug, go: () => navigate({ view: "job", id: slug }) },
+		{ kind: words.action, name: words.launch(slug), go: () => navigate({ view: "job", id: slug, tab: "launch" }) },
+	]);
+	const sought = typed.toLowerCase();
+	const fitting = [...pages, bulk, ...ofJobs, ...actions].filter(({ name }) => name.toLowerCase().includes(sought),
+	);
+	return [...leadingToRuns(typed), ...fitting].slice(0, MOST);
+}
+
+function leadingToRuns(typed) {
+	if (!typed) return [];
+	const words = texts.palette;
+	const search = {
+		kind: words.action,
+		name: words.search(typed),
+		go: () => navigate({ view: "runs", words: [["search", typed]] }),
+	};
+	if (typed.length === 36 && RUN_ID.test(typed)) {
+		return [{ kind: words.page, name: words.run(typed), go: () => navigate({ view: "run", id: typed }) }];
+	}
+	return RUN_ID.test(typed) ? [search] : [];
+}

@@ -1,0 +1,99 @@
+// Time travel: one moment for the whole dashboard, in the address. Whoever looks at the past cannot overlook it.
+
+import { signal, useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+
+import { html, Icon, Time } from "../parts.js";
+import { asOf, change, get, now, positionAt, present, useAnswer } from "../state.js";
+import { momentOf, timeOf } from "../state/times.js";
+import { texts } from "../texts.js";
+
+const STEPS = [["minute", 60_000], ["hour", 3_600_000], ["day", 86_400_000]];
+
+/** The slider has so many places, whatever the log's age. */
+const PLACES = 1_000;
+
+const PLAY_EVERY_MS = 1_000;
+const PLAY_PLACES = 10;
+
+const isOpen = signal(false);
+
+export const openPast = () => (isOpen.value = true);
+
+/** The controls, and while it is the past that is shown, the banner that says so. */
+export function PastBar() {
+	const isPast = asOf.value !== "";
+	if (!isPast && !isOpen.value) return null;
+	const back = () => {
+		isOpen.value = false;
+		change({ asOf: "" });
+	};
+	return html`<section class="past ${isPast ? "is-past" : ""}" aria-label=${texts.past.open}>
+		<p class="past-says">
+			<${Icon} name="clock" />
+			${isPast ? html`<strong>${texts.past.banner}</strong> ${texts.past.as} <${Moment} />` : texts.past.hint}
+			<button class="main" onClick=${back}>${isPast ? texts.past.back : texts.close}</button>
+		</p>
+		<${Slider} />
+	</section>`;
+}
+
+function Moment() {
+	const time = timeOf(asOf.value);
+	return time === null
+		? html`<span>${texts.past.position(asOf.value)}</span>`
+		: html`<${Time} full at=${new Date(time).toISOString()} />`;
+}
+
+function Slider() {
+	const first = useAnswer((aborting) => get("/events", [["limit", 1]], aborting), []);
+	const isPosition = asOf.value !== "" && timeOf(asOf.value) === null;
+	const before = [["after", Math.max(asOf.value - 1, 0)], ["limit", 1]];
+	const then = useAnswer(async (aborting) => (isPosition ? get("/events", before, aborting) : null), []);
+	const isPlaying = useSignal(false);
+	const oldest = Date.parse(first.answer?.data[0]?.occurredAt ?? new Date(Date.now() - STEPS[2][1]).toISOString());
+	const newest = present.value;
+	useEffect(() => {
+		const found = then.answer?.data[0];
+		positionAt.value = found ? Date.parse(found.occurredAt) : null;
+	}, [then.answer]);
+	const time = now.value;
+	const place = Math.round((PLACES * (time - oldest)) / Math.max(newest - oldest, 1));
+	const look = (at) =>
+		change({ asOf: at >= newest ? "" : new Date(Math.max(at, oldest)).toISOString() }, { replace: true });
+	const slide = (event) => look(oldest + ((newest - oldest) * event.target.valueAsNumber) / PLACES);
+	useEffect(() => {
+		if (!isPlaying.value) return undefined;
+		const timer = setTimeout(() => {
+			const next = time + (PLAY_PLACES * (newest - oldest)) / PLACES;
+			if (next >= newest) isPlaying.value = false;
+			look(next);
+		}, PLAY_EVERY_MS);
+		return () => clearTimeout(timer);
+	}, [isPlaying.value, asOf.value]);
+	const go = (event) => {
+		event.preventDefault();
+		const text = new FormData(event.target).get("moment").trim();
+		change({ asOf: momentOf(text) }, { replace: true });
+	};
+	return html`<div class="past-controls">
+		<button class="plain" onClick=${() => (isPlaying.value = !isPlaying.value)}
+			aria-label=${isPlaying.value ? texts.past.stop : texts.past.play}>
+			<${Icon} name=${isPlaying.value ? "pause" : "play"} />
+		</button>
+		<input type="range" min="0" max=${PLACES} value=${place} onChange=${slide} aria-label=${texts.past.slider}
+			aria-valuetext=${new Date(time).toISOString()} />
+		<span class="group">
+			${STEPS.map(([step, ms]) => html`<button
+				key=${step} onClick=${() => look(time - ms)} aria-label=${texts.past.back_by(texts.past.steps[step])}>
+				−${texts.past.steps[step]}
+			</button>`)}
+		</span>
+		<form class="group" onSubmit=${go}>
+			<input
+				name="moment" aria-label=${texts.past.exact} placeholder=${texts.past.exact} defaultValue=${asOf.value}
+				key=${asOf.value} />
+			<button>${texts.past.go}</button>
+		</form>
+	</div>`;
+}

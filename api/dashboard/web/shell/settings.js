@@ -1,0 +1,42 @@
+// What this person prefers, and which keys there are.
+
+import { signal } from "@preact/signals";
+
+import { Dialog, html } from "../parts.js";
+import { keysAreOn, scheme, timeStyle } from "../state/preferences.js";
+import { texts } from "../texts.js";
+
+const isOpen = signal(false);
+
+export const openSettings = () => (isOpen.value = true);
+
+export function Settings() {
+	if (!isOpen.value) return null;
+	const words = texts.settings;
+	return html`<${Dialog} title=${words.title} onClose=${() => (isOpen.value = false)}>
+		<div class="stack">
+			<${Choice} label=${words.scheme} preference=${scheme} words=${words.schemes} />
+			<${Choice} label=${words.times} preference=${timeStyle} words=${words.timeStyles} />
+			<label class="check">
+				<input
+					type="checkbox" checked=${keysAreOn.value} onChange=${(event) => (keysAreOn.value = event.target.checked)} />
+				${words.keys}<small>${words.keysHint}</small>
+			</label>
+			<dl class="keys">
+				${words.shortcuts.map(([key, does]) => html`<div key=${key}>
+					<dt><kbd>${key}</kbd></dt>
+					<dd>${does}</dd>
+				</div>`)}
+			</dl>
+		</div>
+	<//>`;
+}
+
+function Choice({ label, preference, words }) {
+	return html`<label>
+		${label}
+		<select value=${preference.value} onChange=${(event) => (preference.value = event.target.value)}>
+			${Object.entries(words).map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+		</select>
+	</label>`;
+}

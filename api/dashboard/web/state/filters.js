@@ -1,0 +1,105 @@
+// The grammar of filters, as a person writes it: `status=failed job!=report parameters.region="eu west"`.
+// Pure. The API reads each condition as a parameter of its query: `status!=failed` is the parameter `status!`.
+
+export const STATUSES = ["pending", "running", "succeeded", "failed", "canceled", "expired"];
+
+/** What runs can be filtered by; a parameter's name is the writer's own. */
+export const NAMES = [
+	"status", "job", "search", "actor", "failure", "failureGroup", "retried", "runtime", "createdAfter",
+	"createdBefore",
+];
+
+export const PARAMETER = "parameters.";
+
+export const FAILURES = [
+	"error", "permanent_error", "no_handler", "invalid_result", "exit", "signal", "out_of_memory",
+	"worker_lost", "execution_timeout", "start_deadline", "handler",
+];
+
+/** Names that are compared with one of a few values. */
+const VALUES = {
+	status: STATUSES,
+	failure: FAILURES,
+	runtime: ["python", "node", "docker", "module"],
+	retried: ["true", "false"],
+};
+
+const WORD = /([^\s=!"]+)(!?=)("(?:[^"\\]|\\.)*"|\S*)|("(?:[^"\\]|\\.)*"|\S+)/g;
+
+/**
+ * Read what somebody wrote. What is no condition is searched for.
+ * @param {string} text
+ * @returns {[string, string][]} name (with `!` where it is negated) and value
+ */
+export function parse(text) {
+	const words = [];
+	const sought = [];
+	for (const [, name, operator, value, loose] of text.matchAll(WORD)) {
+		if (loose !== undefined) sought.push(unquoted(loose));
+		else if (value) words.push([operator === "!=" ? `${name}!` : name, unquoted(value)]);
+	}
+	if (sought.length > 0) words.push(["search", sought.join(" ")]);
+	return words;
+}
+
+/** @param {[string, string][]} words @returns {string} as a person would write them */
+export function format(words) {
+	return words.map(condition).join(" ");
+}
+
+/** @param {[string, string]} word @returns {string} such as `status!=failed`, which `parse` reads again */
+export function condition([name, value]) {
+	return `${name}=${needsQuotes(value) ? JSON.stringify(value) : value}`;
+}
+
+/** @param {[string, string][]} words @returns {string[]} for bulk operations: not quoted; all runs if there are none */
+export function conditions(words) {
+	const kept = words.filter(([, value]) => value !== "");
+	return kept.length > 0 ? kept.map(([name, value]) => `${name}=${value}`) : ["all"];
+}
+
+/** Return the words with one more; of a name that is not negated there is only one. */
+export function withWord(words, [name, value]) {
+	const isNegated = name.endsWith("!");
+	const others = words.filter((word) => isNegated ? word[0] !== name || word[1] !== value : word[0] !== name,
+	);
+	return [...others, [name, value]];
+}
+
+export function withoutWord(words, place) {
+	return words.filter((_, index) => index !== place);
+}
+
+/**
+ * What could stand where somebody is writing.
+ * @param {string} typed the word so far
+ * @param {{jobs: string[], parameters: string[]}} known
+ * @returns {string[]} whole words, at most eight
+ */
+export function suggestions(typed, known) {
+	const found = typed.match(/^([^=!]*)(!?=)?(.*)$/);
+	const [, name, operator, value] = found;
+	if (!operator) {
+		const names = [...NAMES, ...known.parameters.map((parameter) => PARAMETER + parameter)];
+		const fitting = names.filter((one) => one.toLowerCase().startsWith(name.toLowerCase()));
+		return fitting.flatMap((one) => [`${one}=`, `${one}!=`]).slice(0, 8);
+	}
+	const values = name === "job" ? known.jobs : (VALUES[name] ?? []);
+	const [last = ""] = value.split(",").slice(-1);
+	const before = value.slice(0, value.length - last.length);
+	const fitting = values.filter((one) => one.toLowerCase().startsWith(last.toLowerCase()));
+	return fitting.map((one) => `${name}${operator}${before}${one}`).slice(0, 8);
+}
+
+function unquoted(text) {
+	if (!text.startsWith('"') || text.length < 2) return text;
+	try {
+		return JSON.parse(text);
+	} catch {
+		return text.slice(1, -1);
+	}
+}
+
+function needsQuotes(value) {
+	return value === "" || /[\s"]/.test(value);
+}

@@ -1,0 +1,108 @@
+// From the stream's messages to what the dashboard knows: the one place where that happens. Pure.
+//
+// Counts are exact: they begin with the API's own at a position, and each message after it moves one run from one
+// status to another. Of everything else only what has changed lately is kept; lists keep their own rows.
+
+/** So many things of a kind are remembered, those that changed last. */
+export const MOST_KEPT = 500;
+
+/** From a message's type to the place in `recent`, and the field of its data. Types that are not here tell nothing new. */
+const KINDS = {
+	"job.run.updated": ["runs", "run", "id"],
+	"job.definition.updated": ["jobs", "job", "slug"],
+	"job.definition.deleted": ["deletedJobs", "job", "slug"],
+	"repository.updated": ["apps", "repository", "id"],
+	"build.updated": ["builds", "build", "id"],
+	"schedule.updated": ["schedules", "schedule", "id"],
+	"failure.updated": ["failures", "failure", "fingerprint"],
+	"bulk.updated": ["bulk", "bulk", "id"],
+};
+
+const MOVED = /^job\.run\.(pending|running|succeeded|failed|canceled|expired)$/;
+
+/**
+ * @typedef {{position: number, counts: Record<string, number> | null, countedAt: number,
+ *            recent: Record<string, Map<string, object>>}} World
+ */
+
+/** @returns {World} what is known before anything has been heard */
+export function nothing() {
+	const kinds = Object.values(KINDS).map(([kind]) => [kind, new Map()]);
+	return { position: 0, counts: null, countedAt: 0, recent: Object.fromEntries(kinds) };
+}
+
+/**
+ * Begin with counts that are exact for a position. What was told of later events is told again: the stream begins there.
+ * @param {World} world @param {Record<string, number>} counts @param {number} position
+ */
+export function counted(world, counts, position) {
+	return { ...world, counts: { ...counts }, countedAt: position, position };
+}
+
+/**
+ * The same with newer counts, such as are asked for now and then: runs also leave the tables without a message.
+ * Counts of a position that is passed already would lose what came since; then nothing changes.
+ */
+export function recounted(world, counts, position) {
+	return position < world.position ? world : { ...world, counts: { ...counts }, countedAt: position };
+}
+
+/** @param {World} world @param {object[]} messages in order @returns {World} another one, if anything is new */
+export function fold(world, messages) {
+	if (messages.length === 0) return world;
+	const counts = world.counts && { ...world.counts };
+	const recent = { ...world.recent };
+	const fresh = new Set();
+	for (const message of messages) {
+		if (counts && message.position > world.countedAt) count(counts, message);
+		const known = KINDS[message.type];
+		if (!known) continue;
+		const [kind, field, name] = known;
+		if (!fresh.has(kind)) recent[kind] = new Map(recent[kind]);
+		fresh.add(kind);
+		keep(recent[kind], message.data[field][name], message.data[field]);
+	}
+	const last = messages.at(-1).position;
+	return { ...world, counts, recent, position: Math.max(world.position, last) };
+}
+
+function count(counts, message) {
+	const [, status] = MOVED.exec(message.type) ?? [];
+	if (!status) return;
+	const before = statusBefore(status, message.data.run, message.occurredAt);
+	if (before) counts[before] -= 1;
+	counts[status] += 1;
+}
+
+/**
+ * In which status the run was before it came into this one, by the machine of states.
+ * @returns {string | null} null for a run that is new
+ */
+export function statusBefore(status, run, occurredAt) {
+	if (status === "running") return "pending";
+	if (status === "pending") return run.createdAt === occurredAt ? null : "running";
+	const neverStarted = (status === "canceled" || status === "expired") && run.startedAt === null;
+	return neverStarted ? "pending" : "running";
+}
+
+function keep(map, key, value) {
+	map.delete(key); // What changed last comes last.
+	map.set(key, value);
+	if (map.size > MOST_KEPT) map.delete(map.keys().next().value);
+}
+
+/**
+ * Rows of a list as they are now: whichever is newer, the row or what the stream told.
+ * @template T @param {T[]} rows @param {Map<string, T>} recent @param {(row: T) => string} keyOf
+ * @returns {T[]} the same array if nothing has changed
+ */
+export function newest(rows, recent, keyOf) {
+	let changed = false;
+	const result = rows.map((row) => {
+		const told = recent.get(keyOf(row));
+		if (!told || told === row || told.updatedAt < row.updatedAt) return row;
+		changed = true;
+		return told;
+	});
+	return changed ? result : rows;
+}

@@ -1,0 +1,121 @@
+// What a screen asks the API for: loading, ready or failed, and the old answer until the new one is here.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+
+import { get } from "./api.js";
+import { Asking } from "./asking.js";
+import { newest } from "./fold.js";
+import { asOf, moment } from "./router.js";
+import { generation, world } from "./live.js";
+
+/**
+ * Ask, and ask again whenever one of `causes` changes, or the moment that is looked at.
+ * @param {{newer?: unknown[], everyMs?: number}} options `newer`: what changes the answer, but not the question; `everyMs`:
+ *   for what the stream does not tell, asked again so often while the page is seen
+ * @returns `isOld` where the answer is to what was asked before; `again()` asks once more; `set(before, answer)` puts another
+ *   answer in the place of one
+ */
+export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
+	const question = [asOf.value, ...causes];
+	const state = useSignal({ answer: undefined, error: null, question });
+	const latest = useRef();
+	latest.current = { load, question };
+	const isOld = !isSame(question, state.value.question);
+	const ask = async (signal) => {
+		const { load, question } = latest.current;
+		try {
+			const answer = await load(signal);
+			if (!signal.aborted) state.value = { answer, error: null, question };
+		} catch (error) {
+			// The answer to another question, or of another moment, must not stand for this one.
+			const answer = isSame(question, state.value.question) ? state.value.answer : undefined;
+			if (!signal.aborted) state.value = { answer, error, question };
+		}
+	};
+	const asking = useRef();
+	asking.current ??= new Asking(ask);
+	const again = () => asking.current.again();
+	useEffect(() => {
+		asking.current.anew();
+		return () => asking.current.stop();
+	}, [generation.value, ...question]);
+	const known = useRef(newer);
+	useEffect(() => {
+		if (!isSame(newer, known.current)) again();
+		known.current = newer;
+	}, newer);
+	useEffect(() => {
+		if (!everyMs || asOf.value) return undefined;
+		// Nobody is asked for a token again and again.
+		const timer = setInterval(() => document.hidden || state.value.error?.status === 401 || again(), everyMs);
+		return () => clearInterval(timer);
+	}, [everyMs, asOf.value]);
+	const set = (before, answer) => {
+		// Whatever has been asked meanwhile is not written over.
+		if (state.value.answer === before) state.value = { ...state.value, answer };
+	};
+	return { ...state.value, isOld, again, set };
+}
+
+const isSame = (one, other) => one.every((value, place) => value === other[place]);
+
+/** Runs by status: live from the stream, or as of the moment that is looked at; null until they are known. */
+export function useCounts() {
+	const isPast = asOf.value !== "";
+	const { answer, isOld } = useAnswer(
+		async (signal) => isPast && get("/job-runs/counts", moment.value, signal),
+		[],
+	);
+	if (!isPast) return world.value.counts;
+	return isOld || !answer ? null : answer.data;
+}
+
+/** Rows as the stream leaves them: the same array as long as they are the same. In the past nothing changes. */
+export function useNewest(rows, kind, keyOf) {
+	const kept = useRef({ asked: rows, rows });
+	if (kept.current.asked !== rows) kept.current = { asked: rows, rows };
+	const recent = world.value.recent[kind];
+	if (asOf.value === "") kept.current.rows = newest(kept.current.rows, recent, keyOf);
+	return kept.current.rows;
+}
+
+/** However much happens, what depends on it is asked for again no more often than this. */
+const SELDOM_MS = 1_000;
+
+/** Ask again when something of a kind has changed that `concerns` the screen, at most once a second, while it is seen. */
+export function useRefresh(kind, again, concerns = () => true) {
+	const timer = useRef(null);
+	const latest = useRef(again);
+	latest.current = again;
+	const look = () => {
+		timer.current = document.hidden ? setTimeout(look, SELDOM_MS) : null;
+		if (timer.current === null) latest.current();
+	};
+	useChanges(kind, (recent) => {
+		if (concerns(recent)) timer.current ??= setTimeout(look, SELDOM_MS);
+	});
+	useEffect(() => () => clearTimeout(timer.current), []);
+}
+
+/** The value, as it was up to a second ago where it changes all the time; the first change is passed on at once. */
+export function useSettled(value) {
+	const settled = useSignal({ value, at: 0 });
+	useEffect(() => {
+		if (value === settled.value.value) return undefined;
+		const take = () => (settled.value = { value, at: Date.now() });
+		const timer = setTimeout(take, Math.max(settled.value.at + SELDOM_MS - Date.now(), 0));
+		return () => clearTimeout(timer);
+	}, [value]);
+	return settled.value.value;
+}
+
+/** Call `heard` with each thing of a kind that has changed since the screen was opened. */
+function useChanges(kind, heard) {
+	const recent = world.value.recent[kind];
+	const before = useRef(recent);
+	useEffect(() => {
+		if (recent !== before.current && asOf.value === "") heard(recent);
+		before.current = recent;
+	}, [recent]);
+}

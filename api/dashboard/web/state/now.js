@@ -1,0 +1,22 @@
+// The clock that screens read: the service's own, ticking once a second; in the past it stands still.
+
+import { computed, signal } from "@preact/signals";
+
+import { offsetMs } from "./live.js";
+import { asOf } from "./router.js";
+import { timeOf } from "./times.js";
+
+const ticking = signal(Date.now());
+
+setInterval(() => {
+	if (!document.hidden) ticking.value = Date.now();
+}, 1_000);
+
+/** What the service's clock shows, in ms: this computer's may be wrong. */
+export const present = computed(() => ticking.value + offsetMs.value);
+
+/** When the position that is looked at came to be, as soon as that is known. */
+export const positionAt = signal(null);
+
+/** The moment that is looked at, in ms. */
+export const now = computed(() => timeOf(asOf.value) ?? ((asOf.value && positionAt.value) || present.value));

@@ -1,0 +1,47 @@
+// What this person prefers, kept in this browser alone.
+
+import { signal } from "@preact/signals";
+
+const PLACE = "apphub-jobs-";
+
+function preference(name, first) {
+	const value = signal(keptOr(name, first));
+	value.subscribe((now) => {
+		try {
+			localStorage.setItem(PLACE + name, JSON.stringify(now));
+		} catch {
+			// Some browsers keep nothing, or are full: then it lasts as long as the page.
+		}
+	});
+	return value;
+}
+
+function keptOr(name, first) {
+	try {
+		return JSON.parse(localStorage.getItem(PLACE + name)) ?? first;
+	} catch {
+		return first;
+	}
+}
+
+/** How times are written: `relative`, `local` or `utc`. */
+export const timeStyle = preference("times", "relative");
+
+/** `auto`, `light` or `dark`. */
+export const scheme = preference("scheme", "auto");
+
+/** Whether single keys do something; whoever speaks to their computer turns that off. */
+export const keysAreOn = preference("keys", true);
+
+/** Lists of runs that somebody wants to see again: `[name, filter as written][]`. */
+export const savedViews = preference("views", []);
+
+scheme.subscribe((now) => {
+	if (now === "auto") delete document.documentElement.dataset.scheme;
+	else document.documentElement.dataset.scheme = now;
+});
+
+const meta = document.querySelector('meta[name="environment"]');
+
+/** Which service this is, as its operator named it; where its colour is red, dangerous actions ask for the name. */
+export const environment = { name: meta?.content ?? "", colour: meta?.dataset.colour ?? "grey" };

@@ -1,0 +1,43 @@
+// The address as a signal, and how to change it. Whatever a screen can be set to stands in the address.
+
+import { computed, signal } from "@preact/signals";
+
+import { read, write } from "./address.js";
+import { timeOf } from "./times.js";
+
+export const address = signal(read(location.search));
+
+/** The moment that is looked at: "" for the present, or a position or a time. */
+export const asOf = computed(() => address.value.asOf);
+
+/** Parameters for questions that can be asked about the past. */
+export const moment = computed(() => [["asOf", asOf.value]]);
+
+/** @returns {boolean} whether an event had happened at the moment that is looked at, as the API decides that */
+export function hadHappened({ position, recordedAt, occurredAt }) {
+	if (asOf.value === "") return true;
+	const time = timeOf(asOf.value);
+	return time === null ? position <= Number(asOf.value) : Date.parse(recordedAt ?? occurredAt) <= time;
+}
+
+/** @param {Partial<import("./address.js").Address>} target @returns {string} the moment is kept, unless another is given */
+export function hrefOf(target) {
+	return write({ asOf: asOf.value, ...target });
+}
+
+/** Go to another address; the back key leads back from it, unless it replaces this one. */
+export function navigate(target, { replace = false } = {}) {
+	const href = hrefOf(target);
+	const isSame = href === (location.search || "?");
+	history[replace || isSame ? "replaceState" : "pushState"](null, "", href);
+	address.value = read(location.search);
+}
+
+/** Change a part of the address. */
+export function change(part, options) {
+	navigate({ ...address.value, ...part }, options);
+}
+
+addEventListener("popstate", () => {
+	address.value = read(location.search);
+});
