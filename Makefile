@@ -11,7 +11,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash pressure chaos bombs model stream asof-check rebuild-check rebuild-bench growth memory rolling record-log record-release bench docs check format setup lock clean
+.PHONY: help demo up test race crash pressure chaos bombs model stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench docs check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
 crash: $(VENV)/.dev ## Kill -9 everything at random moments, forty times
 	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/failures/test_crash.py tests/integration/seal/test_sealer.py \
 		-k "crash or kill_9" --timeout 1200
+
+ticks: $(VENV)/.dev ## Kill -9 those who decide ticks of schedules, twenty times in a thousand ticks
+	APPHUB_TICK_KILLS=20 APPHUB_TICKS_A_LIFE=50 $(BIN)/python -m pytest \
+		tests/integration/schedules/test_killed_tickers.py --timeout 1800
 
 stream: $(VENV)/.dev ## Cut off clients of the stream at random during a hundred thousand events
 	APPHUB_STREAM_EVENTS=100000 $(BIN)/python -m pytest tests/integration/stream/test_stream_property.py
@@ -70,6 +74,13 @@ bench: ## Measure everything beside its peers, and write the README's table (10 
 
 growth: $(VENV)/.dev ## Measure everything at 10 000, a million and five million runs; keep figures and plans in docs/
 	$(BIN)/python -m benchmarks.growth.__main__ --sizes $(SIZES) --json docs/benchmarks/growth.json --plans docs/plans
+
+dashboard: $(VENV)/.dev ## Measure the dashboard in a browser, with a million runs
+	$(BIN)/python -m benchmarks.dashboard
+
+pictures: $(VENV)/.dev ## Take the pictures of the dashboard anew, for docs/
+	APPHUB_PICTURES=docs/pictures $(BIN)/python -m pytest tests/e2e/dashboard/test_screens.py
+	rm -r docs/pictures/other-*
 
 memory: $(VENV)/.dev ## Measure the memory of API and worker while a million events stream past
 	$(BIN)/python -m benchmarks.memory --json docs/benchmarks/memory.json

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
+from api.dashboard import pages as dashboard
 from api.http import errors
 from api.http.around.cross_origin import CrossOrigin
 from api.http.around.heads import Heads
@@ -18,10 +19,8 @@ from api.http.strict_json import BodyLimit
 from api.reference import pages
 from api.reference.openapi import describe
 from api.routes import (
-    app_lists,
-    apps,
-    builds,
     events,
+    failures,
     health,
     jobs,
     launches,
@@ -29,7 +28,9 @@ from api.routes import (
     runs,
     subjects,
 )
-from api.routes.fleet import workers
+from api.routes.catalog import app_lists, apps, builds
+from api.routes.fleet import bulk, steering, workers
+from api.routes.schedules import changing, reading
 from api.stream import asyncapi, server_sent_events, websocket
 from api.stream.hub import Hub
 from api.stream.sessions import Streams
@@ -45,6 +46,7 @@ from worker.lifecycle.watcher import Watcher
 _RESOURCES = (
     health,
     jobs,
+    steering,
     runs,
     run_histories,
     app_lists,
@@ -53,6 +55,10 @@ _RESOURCES = (
     events,
     subjects,
     workers,
+    bulk,
+    changing,
+    reading,
+    failures,
 )
 
 _ABOUT = """Registers jobs, launches runs, tracks them and streams what happens.
@@ -99,6 +105,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     for stream in (websocket, server_sent_events, asyncapi):
         app.include_router(stream.router)
     app.include_router(pages.router)
+    app.include_router(dashboard.router)
     describe(app, open_to_all=settings.tokens is None)
     return app
 

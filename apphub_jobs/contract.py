@@ -1,7 +1,8 @@
 """The contract between the service and a handler: `execute(JobRunContext) -> JobResult`.
 
 This is all that a handler may know of the service. It runs in a process that runs nothing else
-meanwhile, in a working directory of its own that is removed afterwards.
+meanwhile, in a working directory of its own that is removed afterwards; unless its job says that
+attempts share a process.
 """
 
 import logging

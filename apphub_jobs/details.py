@@ -92,3 +92,8 @@ class DefinitionDetails(dict[str, Any]):
         """What an attempt may use: `cpus`, `memoryMb`, `gpus`."""
         resources: Mapping[str, Any] | None = self["resources"]
         return resources
+
+    @property
+    def isolation(self) -> str:
+        """Whether each attempt has a process to itself (`process`), or many share one."""
+        return str(self.get("isolation", "process"))

@@ -30,8 +30,11 @@ MEASUREMENTS = {
     "launches": "benchmarks.rows.launches",
     "saves": "benchmarks.rows.saves",
     "noop": "benchmarks.rows.noop_runs",
+    "shared": "benchmarks.executors.sharing",
     "starts": "benchmarks.rows.starts",
     "claims": "benchmarks.rows.claims",
+    "ticks": "benchmarks.rows.ticking",
+    "bulk": "benchmarks.rows.canceling",
     "stream": "benchmarks.rows.streaming",
     "rebuild": "benchmarks.rows.rebuilding",
 }

@@ -1,5 +1,6 @@
 """The handlers of measured runs."""
 
+import asyncio
 import time
 
 from apphub_jobs.contract import Handler, JobResult, JobRunContext
@@ -14,4 +15,18 @@ def started(_: JobRunContext) -> JobResult:
     return JobResult(result=time.monotonic_ns())
 
 
-HANDLERS: dict[str, Handler] = {"bench.noop": noop, "bench.started": started}
+async def idle(_: JobRunContext) -> None:
+    """Do nothing, as a coroutine."""
+
+
+async def wait(context: JobRunContext) -> None:
+    """Wait, as for an answer."""
+    await asyncio.sleep(context.parameters["forMs"] / 1_000)
+
+
+HANDLERS: dict[str, Handler] = {
+    "bench.noop": noop,
+    "bench.idle": idle,
+    "bench.wait": wait,
+    "bench.started": started,
+}

@@ -15,10 +15,10 @@ from api.cli.options import (
     ListeningOptions,
     LogOptions,
     StorageOptions,
-    WorkOptions,
 )
 from api.cli.running.whole import ServingOptions
 from api.cli.running.worker import MetricsOptions
+from api.cli.running.working.options import WorkOptions
 from api.cli.trust import TrustOptions
 from docs.command_tree import Command, Taken, commands
 

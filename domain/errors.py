@@ -58,6 +58,19 @@ class StaleExecutionError(ConflictError):
         super().__init__("stale_execution", message)
 
 
+class RunIsThereError(ConflictError):
+    """A run of a job whose runs are unique is kept, and so there is no other one.
+
+    Attributes:
+        run_id: of the one that is kept.
+    """
+
+    def __init__(self, run_id: UUID) -> None:
+        message = f"run {run_id} is there, and runs of its job are unique; it is kept"
+        super().__init__("run_is_there", message)
+        self.run_id = run_id
+
+
 class QuarantinedError(ConflictError):
     """The command concerns something whose events this version of the program cannot read."""
 
@@ -90,6 +103,10 @@ class WorkerBuriedError(Exception):
 
 class VersionConflictError(Exception):
     """Someone else appended to the same aggregate first. Reload, decide again."""
+
+
+class ValueTakenError(VersionConflictError):
+    """Of a job whose runs are unique, another run has the value, or no longer the one that had."""
 
 
 class LogUnavailableError(Exception):

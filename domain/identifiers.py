@@ -1,10 +1,26 @@
 """Ids. Some are derived, so that two writers of one thing meet on the log's primary key."""
 
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
 _NAMESPACE = UUID("6f0a7c52-59a6-5f0c-9b2f-0d9f5a1f8c11")
 """Root of every derived id. Part of the on-disk format: another one would orphan what is stored."""
+
+
+class Slot(NamedTuple):
+    """What one run of a job has to itself, where its runs are unique: values of parameters."""
+
+    definition_id: UUID
+    value: str
+
+
+class Taking(NamedTuple):
+    """That a new run takes a slot; `replaced` is the run that has it now, None where none has."""
+
+    slot: Slot
+    run_id: UUID
+    replaced: UUID | None
 
 
 @lru_cache(maxsize=4_096)
@@ -28,6 +44,39 @@ def run_id_for_key(principal: str, slug: str, idempotency_key: str) -> UUID:
     return uuid5(
         _NAMESPACE, f"job-run:{lengths}:{principal}:{folded}:{idempotency_key}"
     )
+
+
+def bulk_id_for_key(principal: str, idempotency_key: str) -> UUID:
+    """Return the id of the bulk operation that this principal orders under this key."""
+    # As above, for both parts may hold any printable character.
+    return uuid5(
+        _NAMESPACE, f"bulk-operation:{len(principal)}:{principal}:{idempotency_key}"
+    )
+
+
+def only_repeat_id(run_id: UUID) -> UUID:
+    """Return the id of the run that repeats this one where no second one is to do so."""
+    return uuid5(_NAMESPACE, f"only-repeat:{run_id}")
+
+
+def schedule_id(slug: str) -> UUID:
+    """Return the id of the schedule that clients call so; case aside, as with jobs."""
+    folded = _folded(slug)
+    return uuid5(_NAMESPACE, f"schedule:{folded}")
+
+
+def tick_run_id(schedule: UUID, due_at: str) -> UUID:
+    """Return the id of the run of a schedule's tick, which is due at this time in ISO 8601."""
+    return uuid5(schedule, due_at)
+
+
+def failure_group_id(fingerprint: str) -> UUID:
+    """Return the id of the group of failures with this fingerprint."""
+    return uuid5(_NAMESPACE, f"failure-group:{fingerprint}")
+
+
+FAILURE_WATCH_ID = uuid5(_NAMESPACE, "failure-watch")
+"""The id of the one search of the log for failures."""
 
 
 def archive_id(log_id: UUID, number: int) -> UUID:

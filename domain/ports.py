@@ -8,6 +8,9 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
+from domain.identifiers import Slot, Taking
+from domain.workers.isolation import Isolation
+
 Row = Mapping[str, object]
 """A projection's row in plain JSON: ids and times as text, by column name.
 
@@ -32,9 +35,12 @@ class Origin:
     causation_id: UUID | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Unit:
     """Events that are appended together or not at all.
+
+    Nobody changes it. Not frozen, for each append makes one, and that would take three times as
+    long.
 
     Attributes:
         expects: versions that other aggregates must still have, because the decision was made on
@@ -48,6 +54,8 @@ class Unit:
             data: each with its subject's name, or with the id of the key that it was encrypted by
             before. They are stored encrypted; the unit is refused like one with an outdated
             `expects` if a subject is erased before it is appended.
+        takings: slots that runs of the unit take; it is refused with ValueTakenError unless each is
+            free, or had by the run that is to be replaced.
         aggregate_ids: whose events these are, each once, in order.
     """
 
@@ -57,26 +65,32 @@ class Unit:
     heads: Mapping[UUID, int] = field(default_factory=dict)
     continues: UUID | None = None
     personal: Mapping[str, str | UUID] = field(default_factory=dict)
+    takings: Sequence[Taking] = ()
     aggregate_ids: Sequence[UUID] = field(init=False)
 
     def __post_init__(self) -> None:
         """Note whose events these are."""
         ids = [_uuid(event.originator_id) for event in self.events]
-        object.__setattr__(self, "aggregate_ids", list(dict.fromkeys(ids)))
+        if len(ids) > 1:
+            ids = list(dict.fromkeys(ids))
+        self.aggregate_ids = ids
 
 
-@dataclass(frozen=True)
+@dataclass
 class Saved:
-    """What an append left behind.
+    """What an append left behind; the writer fills it in.
 
     Attributes:
         positions: the events' places in the log, in the unit's order.
         rows: the projections' rows by aggregate id, exactly as these events left them; of rows
             that there were before, without large columns that nobody needed to read.
+        held_ms: for how long the append lock was held for them: of a commit that units shared, the
+            part that their number of events is of all; 0 where it is not known.
     """
 
     positions: Sequence[int] = ()
     rows: Mapping[UUID, Row] = field(default_factory=dict)
+    held_ms: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -102,31 +116,15 @@ class Offer:
         entry_points: of its handlers.
         given_up: entry points that no living worker offers. It takes their runs as well, but only
             to fail them, and none before it has waited for `grace_s`.
+        labels: the worker's own, each a name and a value.
+        isolation: which attempts it has room for here; those of others are claimed beside.
     """
 
     entry_points: frozenset[str]
     given_up: frozenset[str] = frozenset()
     grace_s: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Presence:
-    """What a worker says of itself when it begins.
-
-    Attributes:
-        lease_ms: for how long it may be silent before it counts as dead.
-        version: of its program; None where it does not say.
-        entry_points: what it offers; None where it does not say, and so may offer anything.
-        labels: what else tells it from others.
-    """
-
-    host: str
-    pid: int
-    slots: int
-    lease_ms: int
-    version: str | None = None
-    entry_points: Sequence[str] | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: frozenset[tuple[str, str]] = frozenset()
+    isolation: Isolation = "process"
 
 
 Standing = Literal["alive", "draining", "lost"]
@@ -205,6 +203,9 @@ class Locked(Protocol):
         before all, they come in the order of their workers instead, after that run.
         """
 
+    async def has_unfinished_runs(self, definition_id: UUID) -> bool:
+        """Return whether any run of this job is pending or running."""
+
     async def subject_key(self, subject: str) -> UUID | None:
         """Return the id of the key of this subject's data, None where there are none.
 
@@ -258,6 +259,9 @@ class Log(Protocol):
 
         What is decided on it may be outdated when it is appended, and is refused then.
         """
+
+    async def holders_of(self, slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
+        """Return who has which of these slots, and whether it is pending; maybe outdated, too."""
 
     def kept_run(self, run_id: UUID) -> Row | None:
         """Return the row of a running run as this process left it, if it knows.

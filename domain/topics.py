@@ -4,17 +4,32 @@ Nothing that stands in a log is resolved in any other way: a topic that the prog
 never looked for among Python's modules.
 """
 
+from domain.bulk.operation import BulkOperation
 from domain.catalog.build import Build
 from domain.catalog.repository import Repository
 from domain.errors import UnreadableEventError
+from domain.failures.group import FailureGroup
+from domain.failures.watch import FailureWatch
 from domain.jobs.definition import JobDefinition
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive
 from domain.personal.subject import Subject
+from domain.schedules.schedule import Schedule
 
 AGGREGATES: dict[str, type] = {
     aggregate.TOPIC: aggregate
-    for aggregate in (JobDefinition, JobRun, Repository, Build, LogArchive, Subject)
+    for aggregate in (
+        JobDefinition,
+        JobRun,
+        Schedule,
+        FailureGroup,
+        FailureWatch,
+        BulkOperation,
+        Repository,
+        Build,
+        LogArchive,
+        Subject,
+    )
 }
 """The aggregates by their topics."""
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, cast
 from uuid import UUID
 
 from typing_extensions import ReadOnly
 
 from domain.json_values import JsonObject
 from domain.ports import Row
+from domain.workers.isolation import Isolation
 from projections.envelope import Envelope
 from projections.rows import (
     AnyJson,
@@ -26,11 +27,15 @@ from projections.rows import (
     read_rows,
     shown_columns,
 )
-from projections.table import STATE, Changes, DecisiveRow, TableOf
+from projections.table import STATES, Changes, DecisiveRow2, TableOf
 
 
-class JobDefinitionRow(DecisiveRow):
-    """A job, in the order in which clients see it."""
+class JobDefinitionRow(DecisiveRow2):
+    """A job, in the order in which clients see it.
+
+    `paused` tells since when nothing of it starts, who wanted that, and why; None: it may. The row
+    of a job that was deleted stays for the sake of its runs.
+    """
 
     id: ReadOnly[Id]
     slug: ReadOnly[Text]
@@ -48,15 +53,32 @@ class JobDefinitionRow(DecisiveRow):
     priority: ReadOnly[Integer]
     max_concurrent_runs: ReadOnly[Integer | None]
     concurrency_key: ReadOnly[Text | None]
+    concurrency_limit: ReadOnly[Integer]
+    rate_limit: ReadOnly[Document | None]
+    fairness_key: ReadOnly[Text | None]
+    unique_runs: ReadOnly[Document | None]
     start_deadline_ms: ReadOnly[BigInt | None]
     resources: ReadOnly[Document | None]
+    worker_labels: ReadOnly[Annotated[dict[str, str], "jsonb"]]
+    retention: ReadOnly[Document | None]
+    isolation: ReadOnly[Annotated[Isolation, "text"]]
+    paused: ReadOnly[Document | None]
+    deleted_at: ReadOnly[Time | None]
     created_at: ReadOnly[Time]
     updated_at: ReadOnly[Time]
 
 
 COLUMNS = columns_of(JobDefinitionRow)
 
-SHOWN = shown_columns(JobDefinitionRow, hidden={"aggregate_version", "position", STATE})
+_HIDDEN = {"deleted_at", "aggregate_version", "position", *STATES}
+
+# The client's word is one of SQL's own.
+_RENAMED = {"uniqueRuns": "unique"}
+
+SHOWN = {
+    _RENAMED.get(name, name): column
+    for name, column in shown_columns(JobDefinitionRow, _HIDDEN).items()
+}
 
 
 def evolve(row: JobDefinitionRow | None, event: Envelope) -> Changes:  # noqa: ARG001 - every fold has this shape
@@ -69,13 +91,26 @@ def evolve(row: JobDefinitionRow | None, event: Envelope) -> Changes:  # noqa: A
         case "job_definition.revised":
             changes = cast("JsonObject", event.data["changes"])
             return {**changes, "version": event.data["version"], "updated_at": event.at}
+        case "job_definition.paused":
+            by, reason = event.data["by"], event.data["reason"]
+            paused: JsonObject = {"at": event.at, "by": by, "reason": reason}
+            return {"paused": paused, "updated_at": event.at}
+        case "job_definition.resumed":
+            return {"paused": None, "updated_at": event.at}
+        case "job_definition.deleted":
+            return {"deleted_at": event.at, "updated_at": event.at}
+        case "job_definition.registered_again":
+            spec = cast("JsonObject", event.data["spec"])
+            version = {"slug": event.data["slug"], "version": event.data["version"]}
+            anew: Changes = {"paused": None, "deleted_at": None}
+            return {**spec, **version, **anew, "updated_at": event.at}
         case _:
             msg = f"job_definitions does not know {event.topic}"
             raise ValueError(msg)
 
 
 TABLE: TableOf[JobDefinitionRow] = TableOf(
-    "job_definitions", "job_definition", "id", COLUMNS, evolve, version=2
+    "job_definitions", "job_definition", "id", COLUMNS, evolve, version=11
 )
 
 
@@ -86,18 +121,23 @@ def present(row: Row) -> JsonObject:
 
 _JSON = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
 
-NEXT_BY_SLUG = f"""
+_NEXT_BY_SLUG = f"""
     SELECT {", ".join(COLUMNS)}, in_part FROM (
         SELECT *, count(*) OVER () AS in_part,
             sum(size) OVER (ORDER BY slug COLLATE "C") - size AS before FROM (
             SELECT *, {" + ".join(f"coalesce(octet_length({name}::text), 0)" for name in _JSON)}
                 AS size
-            FROM job_definitions WHERE slug COLLATE "C" > %(after)s
+            FROM job_definitions WHERE slug COLLATE "C" > %(after)s{{there}}
             ORDER BY slug COLLATE "C" LIMIT %(limit)s
         ) AS sized
     ) AS counted
     WHERE before < %(most_bytes)s ORDER BY slug COLLATE "C"
 """
+
+NEXT_BY_SLUG = _NEXT_BY_SLUG.format(there=" AND deleted_at IS NULL")
+
+ANY_BY_SLUG = _NEXT_BY_SLUG.format(there="")
+"""The same with those that are deleted: at some time they were not."""
 
 
 class _Next(JobDefinitionRow):
@@ -113,16 +153,27 @@ class Part:
 
 
 async def next_by_slug(
-    connection: Connection, after: str, limit: int, most_bytes: int
+    connection: Connection,
+    after: str,
+    limit: int,
+    most_bytes: int,
+    *,
+    also_deleted: bool = False,
 ) -> Part:
     """Return the definitions that come next after a slug.
 
     None of them begins beyond so many bytes of their JSON.
     """
-    values = {"after": after, "limit": limit, "most_bytes": most_bytes}
-    rows = await read_rows(connection, _Next, NEXT_BY_SLUG, values)
-    goes_on = len(rows) == limit or any(row["in_part"] > len(rows) for row in rows)
-    return Part(rows, goes_on)
+    query = ANY_BY_SLUG if also_deleted else NEXT_BY_SLUG
+    values = {
+        "after": after,
+        "limit": limit,
+        "most_bytes": most_bytes,
+    }
+    rows = await read_rows(connection, _Next, query, values)
+    count = len(rows)
+    is_cut = any(row["in_part"] > count for row in rows)
+    return Part(rows, goes_on=count == limit or is_cut)
 
 
 async def ids_of(connection: Connection, slugs: Sequence[str]) -> list[UUID]:
@@ -144,9 +195,18 @@ async def ids_for(connection: Connection, runtimes: Sequence[str]) -> list[UUID]
     return await read_ids(connection, query, values)
 
 
-BY_SLUG = "SELECT * FROM job_definitions WHERE lower(slug) = lower(%(slug)s)"
+BY_SLUG = f"""
+    SELECT {", ".join(COLUMNS)} FROM job_definitions WHERE lower(slug) = lower(%(slug)s)
+"""
 
 
 async def by_slug(connection: Connection, slug: str) -> JobDefinitionRow | None:
-    """Return the definition with this slug, ignoring case."""
+    """Return the definition with this slug, ignoring case, also one that was deleted."""
     return await read_first(connection, JobDefinitionRow, BY_SLUG, {"slug": slug})
+
+
+def unless_deleted(row: JobDefinitionRow | None) -> JobDefinitionRow | None:
+    """Return the definition, None where it was deleted."""
+    if row is None or row["deleted_at"] is not None:
+        return None
+    return row

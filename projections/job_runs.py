@@ -1,93 +1,28 @@
 """The table `job_runs`: every run as its last event left it."""
 
 from collections.abc import Callable
-from typing import Annotated, cast
-
-from typing_extensions import ReadOnly
+from typing import cast
 
 from domain.clock import ms_since
-from domain.jobs.run_values import Status
+from domain.jobs.limits.groups import UNIQUE_UNTIL
+from domain.jobs.limits.rate_limit import MOST_STARTS
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from projections.envelope import Envelope
-from projections.rows import (
-    AnyJson,
-    BigInt,
-    Document,
-    Id,
-    Integer,
-    Text,
-    Time,
-    columns_of,
-    presented,
-    shown_columns,
-)
-from projections.table import STATE, Changes, DecisiveRow, TableOf
+from projections.rows import presented
+from projections.run_rows.row import COLUMNS, SHOWN, RunRow
+from projections.table import Changes, TableOf
 
-
-class RunRow(DecisiveRow):
-    """A run, in the order in which clients see it."""
-
-    id: ReadOnly[Id]
-    job_definition_id: ReadOnly[Id]
-    slug: ReadOnly[Text]
-    definition_version: ReadOnly[Integer]
-    entry_point: ReadOnly[Text]
-    status: ReadOnly[Annotated[Status, "text"]]
-    parameters: ReadOnly[Document]
-    result: ReadOnly[AnyJson]
-    error_message: ReadOnly[Text | None]
-    failure_reason: ReadOnly[Text | None]
-    logs_url: ReadOnly[Text | None]
-    metrics: ReadOnly[Document | None]
-    context: ReadOnly[Document | None]
-    timeout_ms: ReadOnly[Integer | None]
-    attempt: ReadOnly[Integer]
-    max_attempts: ReadOnly[Integer]
-    execution: ReadOnly[Integer]
-    worker_id: ReadOnly[Text | None]
-    duration_ms: ReadOnly[BigInt | None]
-    priority: ReadOnly[Integer]
-    concurrency_value: ReadOnly[Text | None]
-    scheduled_at: ReadOnly[Time]
-    start_deadline_at: ReadOnly[Time | None]
-    started_at: ReadOnly[Time | None]
-    completed_at: ReadOnly[Time | None]
-    cancel_requested_at: ReadOnly[Time | None]
-    created_at: ReadOnly[Time]
-    updated_at: ReadOnly[Time]
-    idempotency_key: ReadOnly[Text | None]
-    requested_by: ReadOnly[Text]
-    created_position: ReadOnly[BigInt]
-    completed_position: ReadOnly[BigInt | None]
-    personal: ReadOnly[Annotated[dict[str, list[str]], "jsonb"] | None]
-    launch_context: ReadOnly[Document | None]
-    retry_policy: ReadOnly[Document | None]
-    request_digest: ReadOnly[Text | None]
-    cancel_reason: ReadOnly[Text | None]
-
-
-COLUMNS = columns_of(RunRow)
-
-_HIDDEN = {
-    "entry_point",
-    "execution",
-    "worker_id",
-    "concurrency_value",
-    "start_deadline_at",
-    "created_position",
-    "completed_position",
-    "personal",
-    "launch_context",
-    "retry_policy",
-    "request_digest",
-    "cancel_reason",
-    "aggregate_version",
-    "position",
-    STATE,
-}
-
-SHOWN = shown_columns(RunRow, _HIDDEN)
+__all__ = [
+    "COLUMNS",
+    "FIRST_STATUS",
+    "RAISED",
+    "SHOWN",
+    "TABLE",
+    "RunRow",
+    "evolve",
+    "present",
+]
 
 RAISED = {"error", "permanent_error"}  # Then a stack stands in the run's context.
 
@@ -119,9 +54,10 @@ TABLE: TableOf[RunRow] = TableOf(
     "id",
     COLUMNS,
     evolve,
-    version=4,
+    version=7,
     decisive=frozenset({"parameters", "launch_context"}),
     only_shown=frozenset({"result"}),
+    newer=frozenset({"job_run.grouped"}),
 )
 
 
@@ -163,10 +99,26 @@ def _fold_of(event: Envelope) -> Callable[[RunRow, Envelope], Changes]:
     return fold
 
 
+def _grouped(_: RunRow, event: Envelope) -> Changes:
+    groups = cast("dict[str, str]", event.data["groups"])
+    changed: Changes = {
+        "rate_value": groups.get("rate"),
+        "fair_value": groups.get("fair"),
+    }
+    for until in ("start", "end"):
+        value = groups.get(f"{UNIQUE_UNTIL}{until}")
+        if value is not None:
+            changed["unique_value"] = value
+            changed["unique_until"] = until
+    return changed
+
+
 def _started(row: RunRow, event: Envelope) -> Changes:
     # What an earlier attempt failed of stands in its event; a run that is under way has not failed.
     return {
         **_without_stack(row),
+        **_counted_start(row, event.at),
+        **_turn(row, event.position),
         "status": "running",
         "started_at": event.at,
         "worker_id": event.data["worker_id"],
@@ -174,6 +126,20 @@ def _started(row: RunRow, event: Envelope) -> Changes:
         "error_message": None,
         "failure_reason": None,
     }
+
+
+def _counted_start(row: RunRow, at: str) -> Changes:
+    if row["rate_value"] is None:
+        return {}
+    starts: list[Json] = [*(row["starts"] or []), at]
+    return {"starts": starts[-MOST_STARTS:], "last_start_at": at}
+
+
+def _turn(row: RunRow, position: int) -> Changes:
+    # No version starts such a run that knows no turns: it cannot read `job_run.grouped`.
+    if row["fair_value"] is None:
+        return {}
+    return {"last_turn": position}
 
 
 def _without_stack(row: RunRow) -> Changes:
@@ -237,6 +203,7 @@ def _canceled(row: RunRow, event: Envelope) -> Changes:
 
 
 _FOLDS: dict[str, Callable[[RunRow, Envelope], Changes]] = {
+    "job_run.grouped": _grouped,
     "job_run.started": _started,
     "job_run.progressed": _progressed,
     "job_run.succeeded": _succeeded,

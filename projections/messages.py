@@ -1,12 +1,22 @@
 """From an event to the messages of the stream: the row is the one that this very event left."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from domain.json_values import JsonObject
 from domain.ports import Row
-from projections import builds, erased_subjects, job_definitions, job_runs, repositories
+from projections import (
+    builds,
+    erased_subjects,
+    job_definitions,
+    job_runs,
+    repositories,
+)
+from projections.bulk import row as bulk
 from projections.envelope import Envelope
+from projections.failures import groups, watch
 from projections.repositories import RepositoryRow
+from projections.schedules import row as schedules
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,16 @@ UNKNOWN = "event.unknown"
 """The type of message that shows an event as it is stored, for want of knowing what it means."""
 
 
+_PLAIN: dict[str, tuple[str, str, Callable[[Row], JsonObject]]] = {
+    "subject": ("subject.erased", "subject", erased_subjects.present),
+    "schedule": ("schedule.updated", "schedule", schedules.present),
+    "failure_group": ("failure.updated", "failure", groups.present),
+    "failure_watch": ("failure.noted", "search", watch.present),
+    "bulk_operation": ("bulk.updated", "bulk", bulk.present),
+}
+"""Subjects of which each event is told by one message: its type, and the row in which field."""
+
+
 def messages(
     event: Envelope, before: Row | None, after: Row, beside: Beside = NOTHING
 ) -> list[Message]:
@@ -52,22 +72,35 @@ def _known_messages(
         case "job_run":
             return _run_messages(before, after)
         case "job_definition":
-            return [
-                Message(
-                    "job.definition.updated", {"job": job_definitions.present(after)}
-                )
-            ]
+            return _job_messages(event, after)
         case "repository":
             return _repository_messages(event, repositories.TABLE.own(after), beside)
         case "build":
             build = builds.present(builds.TABLE.own(after), beside.log)
             return [Message("build.updated", {"build": build})]
-        case "subject":
-            return [
-                Message("subject.erased", {"subject": erased_subjects.present(after)})
-            ]
+        case subject if subject in _PLAIN:
+            kind, field, present = _PLAIN[subject]
+            return [Message(kind, {field: present(after)})]
         case _:
             return []
+
+
+_CHANGES_OF_JOBS = {
+    "job_definition.paused": "job.definition.paused",
+    "job_definition.resumed": "job.definition.resumed",
+}
+"""The types of messages that tell what has happened to a job, beside how it is now."""
+
+
+def _job_messages(event: Envelope, after: Row) -> list[Message]:
+    data: JsonObject = {"job": job_definitions.present(after)}
+    if event.topic == "job_definition.deleted":
+        return [Message("job.definition.deleted", data)]
+    updated = Message("job.definition.updated", data)
+    change = _CHANGES_OF_JOBS.get(event.topic)
+    if change is None:
+        return [updated]
+    return [Message(change, data), updated]
 
 
 def _repository_messages(
@@ -84,6 +117,8 @@ def _repository_messages(
 def _run_messages(before: Row | None, after: Row) -> list[Message]:
     data: JsonObject = {"run": job_runs.present(after)}
     updated = Message("job.run.updated", data)
-    if before is not None and before["status"] == after["status"]:
+    status = after["status"]
+    if before is not None and before["status"] == status:
         return [updated]
-    return [Message(f"job.run.{after['status']}", data), updated]
+    moved = Message(f"job.run.{status}", data)
+    return [moved, updated]

@@ -27,9 +27,12 @@ Text = Annotated[str, "text"]
 Time = Annotated[str, "timestamptz"]
 Integer = Annotated[int, "integer"]
 BigInt = Annotated[int, "bigint"]
+Flag = Annotated[bool, "boolean"]
 AnyJson = Annotated[Json, "jsonb"]
 Document = Annotated[JsonObject, "jsonb"]
 Documents = Annotated[list[JsonObject], "jsonb"]
+Texts = Annotated[list[str], "jsonb"]
+Integers = Annotated[list[int], "jsonb"]
 
 _NO_VALUES: Mapping[str, object] = {}
 

@@ -32,10 +32,17 @@ class DecisiveRow(ProjectedRow):
     state1_version: ReadOnly[BigInt | None]
 
 
-STATE = "state1_version"
-"""The column that this version of the program trusts, and moves on. What decisions need of a row is
-for ever what it is: for another column of theirs, or another kind or shape of event, there is
-another `state2_version` (docs/evolving-events.md)."""
+class DecisiveRow2(ProjectedRow):
+    """The same of a table of which decisions have come to need more."""
+
+    state2_version: ReadOnly[BigInt | None]
+
+
+STATES = ("state1_version", "state2_version")
+"""The columns that this version of the program trusts, and moves on: each table that commands
+decide by has one of them. What decisions need of a row is for ever what it is: for another column
+of theirs, or another kind or shape of event, the table gets the next one instead, or, where few
+aggregates have such events, beside it (docs/evolving-events.md)."""
 
 P = TypeVar("P", bound=ProjectedRow)
 P_co = TypeVar("P_co", bound=ProjectedRow, covariant=True)
@@ -59,6 +66,8 @@ class TableOf(Generic[P_co]):
             (`eventlog.rebuild.rebuild`).
         decisive: columns that may be large, and of which decisions need the value, but no fold.
         only_shown: columns that may be large, and that neither needs.
+        newer: topics that came after the first of the table's `STATES`: from such an event on,
+            only the last one moves.
     """
 
     name: str
@@ -69,6 +78,7 @@ class TableOf(Generic[P_co]):
     version: int = 1
     decisive: frozenset[str] = frozenset()
     only_shown: frozenset[str] = frozenset()
+    newer: frozenset[str] = frozenset()
 
     def own(self, row: Row) -> P_co:
         """Return one of the table's rows, which came from where tables are not told apart."""
@@ -102,9 +112,34 @@ class TableOf(Generic[P_co]):
             changed = self.evolve(self.own(row), event)
         changed["aggregate_version"] = event.version
         changed["position"] = event.position
-        if STATE in self.columns and (row is None or is_decisive(row)):
-            changed[STATE] = event.version
+        state = self._vouching(row, event.topic)
+        if state is not None:
+            changed[state] = event.version
         return changed
+
+    @cached_property
+    def states(self) -> list[str]:
+        """Return those of `STATES` that the table has; none if nothing decides by its rows."""
+        return [name for name in STATES if name in self.columns]
+
+    def is_decisive(self, row: Row) -> bool:
+        """Return whether the row says all that decisions need."""
+        version = row["aggregate_version"]
+        return any(row[state] == version for state in self.states)
+
+    def _vouching(self, row: Row | None, topic: str) -> str | None:
+        """Return the column that says of the row after such an event that it is decisive."""
+        states = self.states
+        if not states:
+            return None
+        first, last = states[0], states[-1]
+        if row is None:
+            return first
+        if not self.is_decisive(row):
+            return None
+        if topic in self.newer or row[first] != row["aggregate_version"]:
+            return last
+        return first
 
     @cached_property
     def folded_on(self) -> list[str]:
@@ -120,11 +155,6 @@ class TableOf(Generic[P_co]):
 
 Table = TableOf[ProjectedRow]
 """A projection, whatever its rows are."""
-
-
-def is_decisive(row: Row) -> bool:
-    """Return whether the row says all that decisions need."""
-    return row[STATE] == row["aggregate_version"]
 
 
 async def rows_by_id(
@@ -146,7 +176,7 @@ def folded_on_sql(table: Table) -> str:
 
 def select_sql(table: Table) -> str:
     """Return the statement that reads whole rows by a list of ids."""
-    return _select_sql(table, "*")
+    return _select_sql(table, ", ".join(table.columns))
 
 
 def _select_sql(table: Table, columns: str) -> str:

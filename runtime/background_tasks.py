@@ -84,15 +84,17 @@ async def until_one_ends(*coroutines: Coroutine[Any, Any, object]) -> list[bool]
         for each whether it ended by itself.
 
     Raises:
-        Exception: what one of them failed with.
+        Exception: what one of them failed with, be it that it failed as it was ended.
     """
     # A failure is the caller's: it may be no more than a client that went away.
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    for task in tasks:
+        speaks_for_itself(task)
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await end(*(task for task in tasks if not task.done()))
-    failures = [task.exception() for task in ended]
+        failures = [task.exception() for task in tasks if not task.cancelled()]
     for failure in failures:
         if failure is not None:
             raise failure

@@ -55,10 +55,13 @@ class Hosts:
             ValueError: one of the names is none.
         """
         names = {_checked(name) for name in allowed}
-        names.add(bound.lower())
+        own_name = bound.lower()
+        names.add(own_name)
         self._names = frozenset(names)
         address = _address(bound)
-        self._any_address = address is not None and address.is_unspecified
+        self._any_address = False
+        if address is not None:
+            self._any_address = address.is_unspecified
         self._known: dict[str, bool] = {}
 
     def accept(self, host: str) -> bool:

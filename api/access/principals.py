@@ -1,5 +1,8 @@
 """Who asks. Operators may name tokens in a file; without one the API is open."""
 
+from base64 import b64decode
+from collections.abc import Iterable
+
 from starlette.requests import HTTPConnection
 
 from api.access.guesses import MAX_ADDRESS_CHARACTERS
@@ -10,7 +13,30 @@ ANONYMOUS = "anonymous"
 
 IN_THE_QUERY = frozenset({"/ws", "/events/stream"})
 """Paths whose token may stand in the address: browsers send no headers with a WebSocket or an
-EventSource. Elsewhere it would only end up in logs and histories."""
+EventSource. It may end up in logs there; a WebSocket can offer it as a protocol instead."""
+
+
+PROTOCOL = "apphub-jobs"
+"""The WebSocket protocol that a browser offers beside one that is its token."""
+
+_BEARER = "bearer."
+
+
+def token_offered(protocols: Iterable[str]) -> str:
+    """Return the token that stands among the protocols of a WebSocket; empty if none does.
+
+    Browsers can send nothing else with a WebSocket but its address, which ends up in logs. The
+    token is written in base64url, without padding: protocols hold few characters.
+    """
+    for protocol in protocols:
+        if protocol.startswith(_BEARER):
+            encoded = protocol.removeprefix(_BEARER)
+            padding = "=" * (-len(encoded) % 4)
+            try:
+                return b64decode(encoded + padding, b"-_", validate=True).decode()
+            except ValueError:
+                return ""
+    return ""
 
 
 def principal_of(
@@ -58,6 +84,10 @@ def _token_of(connection: HTTPConnection) -> str:
     scheme, _, given = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return given
+    if connection.scope["type"] == "websocket":
+        offered = token_offered(connection.scope["subprotocols"])
+        if offered:
+            return offered
     if connection.scope["path"] in IN_THE_QUERY:
         return connection.query_params.get("token", "")
     return ""

@@ -39,12 +39,14 @@ def readable_url(given: str) -> str:
     try:
         parts = conninfo_to_dict(url)
     except ProgrammingError as error:
-        reason = without_secrets(str(error).strip(), url)
+        said = str(error).strip()
+        reason = without_secrets(said, url)
         msg = f"it cannot be read ({reason}); give {SHAPE}; {ENCODE}"
         raise DatabaseUrlError(msg) from None
-    ports = str(parts.get("port") or "").split(",")
-    has_odd_port = any(port and not port.isdecimal() for port in ports)
-    if has_odd_port or "@" in str(parts.get("host") or ""):
+    host = str(parts.get("host") or "")
+    port = str(parts.get("port") or "")
+    has_odd_port = any(one and not one.isdecimal() for one in port.split(","))
+    if has_odd_port or "@" in host:
         msg = f"its host or port is none; give {SHAPE}; {ENCODE}"
         raise DatabaseUrlError(msg)
     return url
@@ -75,19 +77,33 @@ def _secrets(url: str) -> list[str]:
     """Return whatever may be a piece of the password, the longest first."""
     found = {url}
     if "://" in url:
-        _, _, rest = url.partition("://")
-        user_and_password, at, _ = rest.rpartition("@")
-        _, _, password = user_and_password.partition(":")
-        if at:
-            found |= {password, *_DELIMITERS.split(password)}
-        found |= set(re.findall(r"password=([^&\s]+)", rest))
-        found |= {_password_of(url)}
+        found |= _secrets_of_url(url)
     else:
-        quoted = re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", url)
-        found |= {secret.strip("'") for secret in quoted}
-        found |= {piece for piece in url.split() if "=" not in piece}
+        found |= _secrets_of_words(url)
     secrets = [piece for piece in found if len(piece) >= SHORTEST_SECRET]
     return sorted(secrets, key=len, reverse=True)
+
+
+def _secrets_of_url(url: str) -> set[str]:
+    """Return what may be a piece of the password in `postgresql://…`."""
+    _, _, rest = url.partition("://")
+    found = {_password_of(url)}
+    found |= set(re.findall(r"password=([^&\s]+)", rest))
+    user_and_password, at, _ = rest.rpartition("@")
+    if at:
+        _, _, password = user_and_password.partition(":")
+        pieces = _DELIMITERS.split(password)
+        found |= {password, *pieces}
+    return found
+
+
+def _secrets_of_words(url: str) -> set[str]:
+    """Return what may be a piece of the password in `host=… password=…`."""
+    quoted = re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", url)
+    found = {secret.strip("'") for secret in quoted}
+    # A word without a name may be the rest of a password that holds a blank.
+    found |= {piece for piece in url.split() if "=" not in piece}
+    return found
 
 
 def _password_of(url: str) -> str:

@@ -1,7 +1,7 @@
 """The composition root: everything a process needs, put together in one place and handed down."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,29 +12,43 @@ from api.bootstrap.log_stores import run_logs
 from api.bootstrap.settings import Settings
 from api.views.build_logs import BuildLogs
 from api.views.catalog import CatalogViews
+from domain.commands.bulk.operations import BulkOperations
+from domain.commands.bulk.steps import BulkSteps
 from domain.commands.catalog import Catalog
 from domain.commands.executions import Executions
+from domain.commands.failures import Failures
 from domain.commands.jobs import Jobs
+from domain.commands.schedules.schedules import Schedules
 from domain.commands.subjects import Subjects
 from domain.commands.sweeps import Sweeps
+from domain.workers.isolation import Isolation
 from eventlog.append.postgres_log import PostgresLog
 from eventlog.append.recorder import LogFactory
 from eventlog.append.writer import Writer
+from eventlog.archive.retention import Retainer
 from eventlog.database.clock import DatabaseClock
+from eventlog.database.connection import Database
 from eventlog.database.continuity import Continuity
 from eventlog.database.listener import Listener
 from eventlog.database.shifted_clock import ShiftedClock
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
+from eventlog.history.selected import Selected
 from eventlog.keys.log_files import LogFiles
+from eventlog.queue.failures import FailureSearch
 from eventlog.queue.following import Queue
+from eventlog.queue.open_operations import OpenOperations
 from eventlog.queue.pending_work import Work
+from eventlog.queue.ticks import Ticks
 from eventlog.rebuild.rebuild import catch_up
 from eventlog.workers.heartbeats import Heartbeats
 from projections.rows import Connection
 from runtime.metrics import Metrics
 from runtime.supervision import Supervision
 from runtime.turns import Turns
+from worker.lifecycle.bulk.going_on import BulkWorker
+from worker.lifecycle.noting import Noter
+from worker.lifecycle.ticking import Ticker
 from worker.logs.run_logs import RunLogs
 
 POOL_SIZE = 16
@@ -74,11 +88,15 @@ class Service:
     subjects: Subjects
     executions: Executions
     sweeps: Sweeps
+    schedules: Schedules
+    failures: Failures
+    bulk: BulkOperations
     reader: Reader
     continuity: Continuity
-    queue: Queue
+    queues: Mapping[Isolation, Queue]
     listener: Listener
     heartbeats: Heartbeats
+    retainer: Retainer
     run_logs: RunLogs
     logs_at: str | None
     build_logs: BuildLogs
@@ -86,10 +104,19 @@ class Service:
     audit: Audit
     turns: Turns
 
-    def work(self) -> Work:
-        """Return what a worker, or whoever watches over runs, asks of the tables."""
+    def work(self, isolation: Isolation = "process") -> Work:
+        """Return what a worker, or whoever watches over runs, asks of the tables.
+
+        Args:
+            isolation: of the attempts that it has room for.
+        """
         return Work(
-            self.pool, self.files, self.listener, self.jobs.quarantine, self.queue
+            self.pool,
+            self.files,
+            self.listener,
+            self.jobs.quarantine,
+            self.queues[isolation],
+            self.retainer,
         )
 
 
@@ -97,6 +124,7 @@ class Service:
 async def running(settings: Settings) -> AsyncIterator[Service]:
     """Start the parts in order, and stop them in the opposite one."""
     database = settings.database
+    continuity = database.continuity
     files = database.files
     supervision = Supervision()
     metrics = Metrics()
@@ -109,23 +137,20 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         for part in (clock, writer, listener):
             await part.start(supervision)
             stack.push_async_callback(part.stop)
-        factory = LogFactory(database.conninfo, writer)
-        log = PostgresLog(writer, pool, files)
-        jobs = Jobs(factory, log, clock, random.SystemRandom())
+        jobs = _jobs(database, writer, pool, clock)
         stack.callback(jobs.close)
         await jobs.seed()
-        executions = Executions(jobs)
         sweeps = Sweeps(jobs)
+        selection = Selected(pool, files)
+        for follower in _followers(jobs, pool, files, continuity):
+            follower.start(supervision)
+            stack.push_async_callback(follower.stop)
         logs_at = logs_place(settings.logs_store, settings.data_dir)
         heartbeats = Heartbeats(pool, jobs.quarantine, logs_at)
-        database.continuity.on_doubt(jobs.forget)
-        metrics.show_tasks(supervision.states)
-        metrics.count("apphub_log_breaks", _BREAKS, lambda: database.continuity.breaks)
-        metrics.count(
-            "apphub_lease_expired",
-            _EXPIRED,
-            lambda: sweeps.buried + heartbeats.expired,
-        )
+        retainer = Retainer(database, pool, clock, settings.archiving)
+        continuity.on_doubt(jobs.forget)
+        continuity.on_doubt(retainer.forget)
+        _show(metrics, supervision, continuity, sweeps, heartbeats)
         logs = run_logs(settings.logs_store, settings.data_dir)
         build_logs = BuildLogs(logs)
         yield Service(
@@ -138,13 +163,17 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             jobs=jobs,
             catalog=Catalog(jobs),
             subjects=Subjects(jobs),
-            executions=executions,
+            executions=Executions(jobs),
             sweeps=sweeps,
-            reader=Reader(pool, files, database.continuity),
-            continuity=database.continuity,
-            queue=writer.remembered.queue,
+            schedules=Schedules(jobs),
+            failures=Failures(jobs),
+            bulk=BulkOperations(jobs, selection),
+            reader=Reader(pool, files, continuity),
+            continuity=continuity,
+            queues=writer.remembered.queues,
             listener=listener,
             heartbeats=heartbeats,
+            retainer=retainer,
             run_logs=logs,
             logs_at=logs_at,
             build_logs=build_logs,
@@ -152,6 +181,51 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             audit=Audit(pool, files),
             turns=Turns(TURNS, MOST_WAITING),
         )
+
+
+def _jobs(
+    database: Database,
+    writer: Writer,
+    pool: AsyncConnectionPool[Connection],
+    clock: DatabaseClock,
+) -> Jobs:
+    factory = LogFactory(database.conninfo, writer)
+    log = PostgresLog(writer, pool, database.files)
+    return Jobs(factory, log, clock, random.SystemRandom())
+
+
+def _followers(
+    jobs: Jobs,
+    pool: AsyncConnectionPool[Connection],
+    files: LogFiles,
+    continuity: Continuity,
+) -> tuple[Ticker, Noter, BulkWorker]:
+    """Return those who work off the log in the background, not yet started."""
+    ticks = Ticks(pool, jobs.quarantine)
+    ticker = Ticker(Schedules(jobs), ticks, jobs.clock, jobs.random)
+    continuity.on_doubt(ticker.forget)
+    noter = Noter(Failures(jobs), FailureSearch(pool, files))
+    continuity.on_doubt(noter.forget)
+    steps = BulkSteps(jobs, Selected(pool, files))
+    bulk_worker = BulkWorker(steps, OpenOperations(pool, jobs.quarantine))
+    return ticker, noter, bulk_worker
+
+
+def _show(
+    metrics: Metrics,
+    supervision: Supervision,
+    continuity: Continuity,
+    sweeps: Sweeps,
+    heartbeats: Heartbeats,
+) -> None:
+    """Let metrics tell how tasks, the log and leases are."""
+    metrics.show_tasks(supervision.states)
+    metrics.count("apphub_log_breaks", _BREAKS, lambda: continuity.breaks)
+    metrics.count(
+        "apphub_lease_expired",
+        _EXPIRED,
+        lambda: sweeps.buried + heartbeats.expired,
+    )
 
 
 def _clock(settings: Settings, pool: AsyncConnectionPool[Connection]) -> DatabaseClock:

@@ -57,19 +57,31 @@ def service_files(
     environment: Mapping[str, str], data_dir: Path, *others: Path | None
 ) -> ServiceFiles:
     """Return what handlers shall not see: the data directory, and what else is named."""
-    named = [Path(path) for path in map(environment.get, _VARIABLES) if path]
-    given = [path for path in others if path is not None]
-    places = dict.fromkeys(
-        path.resolve() for path in (data_dir, ROOTS_PLACE, *named, *given)
-    )
+    places = _named(environment, data_dir, *others)
     needed = [
         Path(path).resolve()
         for path in (os.getcwd(), SERVICE_ROOT, sys.prefix)  # noqa: PTH109
     ]
-    visible = [
-        str(place)
-        for place in places
-        if any(path.is_relative_to(place) for path in needed)
-    ]
-    hidden = [str(place) for place in places if str(place) not in visible]
+    hidden: list[str] = []
+    visible: list[str] = []
+    for place in places:
+        holds_needed = any(path.is_relative_to(place) for path in needed)
+        if holds_needed:
+            visible.append(str(place))
+        else:
+            hidden.append(str(place))
     return ServiceFiles(hidden, visible)
+
+
+def _named(
+    environment: Mapping[str, str], data_dir: Path, *others: Path | None
+) -> list[Path]:
+    """Return the service's own places, each once."""
+    found = [data_dir, ROOTS_PLACE]
+    for name in _VARIABLES:
+        path = environment.get(name)
+        if path:
+            found.append(Path(path))
+    found += [path for path in others if path is not None]
+    each_once = dict.fromkeys(path.resolve() for path in found)
+    return list(each_once)

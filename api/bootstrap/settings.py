@@ -6,6 +6,8 @@ from pathlib import Path
 from api.access.hosts import Hosts
 from api.access.origins import Origins
 from api.access.tokens import Tokens
+from api.bootstrap.environment import Environment
+from eventlog.archive.retention import Archiving
 from eventlog.database.connection import Database
 from eventlog.keys.log_files import LogFiles
 from eventlog.keys.master import MasterKeyFile
@@ -27,6 +29,7 @@ class Settings:
         data_dir: where logs of runs lie, or wait for their store, and the embedded server if there
             is one.
         archive: where files of archived events lie; None leaves them unreadable.
+        archiving: how this process archives what jobs keep no longer; None leaves that to others.
         logs_store: URL of the object store of logs; None keeps them in the data directory.
         tokens: who may do what; None leaves the API open (for a machine of one's own).
         hosts: the names by which the API may be called; None for any.
@@ -35,15 +38,18 @@ class Settings:
         subject_key: file of the master key of personal data; None means `subjects.key` in the data
             directory.
         clock_shift: by how much the clock is ahead, in a test service; None in all others.
+        environment: what the dashboard calls this service.
         local_repositories: whether apps may name repositories on the workers' own file system.
     """
 
     database_url: str
     data_dir: Path
     archive: Path | None = None
+    archiving: Archiving | None = None
     tokens: Tokens | None = None
     hosts: Hosts | None = None
     origins: Origins = field(default_factory=Origins)
+    environment: Environment = field(default_factory=Environment)
     local_repositories: bool = True
     logs_store: str | None = None
     sealing: Sealing | None = None

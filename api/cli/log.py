@@ -116,7 +116,10 @@ def _show_sum(files: Sequence[Archived], view: View) -> None:
 
 
 def _sentence(file: Archived) -> str:
-    content = f"{file.events} events of {file.runs} runs"
-    place = f"positions {file.first_position} to {file.last_position}"
-    size = f"{file.size_bytes} bytes"
-    return f"{file.file}: {content}, {place}, {size}"
+    parts = [
+        f"{file.events} events of {file.runs} runs",
+        f"positions {file.first_position} to {file.last_position}",
+        f"{file.size_bytes} bytes",
+    ]
+    told = ", ".join(parts)
+    return f"{file.file}: {told}"

@@ -23,10 +23,13 @@ from runtime.process_control import keep_to_itself
 
 GROUPS = {
     "apps": "api.cli.daily.apps:apps_app",
+    "bulk": "api.cli.fleet.bulk:bulk_app",
     "events": "api.cli.events.commands:events_app",
+    "failures": "api.cli.failures.commands:failures_app",
     "jobs": "api.cli.daily.jobs:jobs_app",
     "log": "api.cli.log:app",
     "runs": "api.cli.daily.runs:runs_app",
+    "schedules": "api.cli.schedules.commands:schedules_app",
     "seal": "api.cli.seal:app",
     "subjects": "api.cli.subjects:app",
     "workers": "api.cli.fleet.workers:workers_app",
@@ -154,12 +157,16 @@ def complete() -> typer.Typer:
 
 def add_commands(names: Iterable[str]) -> None:
     """Add commands to the application."""
+    places: list[str] = []
     for name in names:
         if name in GROUPS:
-            app.add_typer(_found(GROUPS[name]), name=name)
-    places = [COMMANDS[name] for name in names if name in COMMANDS]
+            group = _found(GROUPS[name])
+            app.add_typer(group, name=name)
+        if name in COMMANDS:
+            places.append(COMMANDS[name])
     for place in dict.fromkeys(places):
-        app.add_typer(_found(place))
+        commands = _found(place)
+        app.add_typer(commands)
 
 
 def _found(place: str) -> typer.Typer:

@@ -23,6 +23,7 @@ from api.embedded.data_directory import directory_of
 from api.embedded.placement import PlacementError
 from api.embedded.server import EmbeddedPostgres
 from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
+from eventlog.archive.retention import Archiving
 from eventlog.database.connection import Database
 from eventlog.database.server import ServerError, check_server
 from eventlog.keys.log_files import LogFiles
@@ -125,6 +126,19 @@ def archive_directory(data_dir: Path, given: Path | None) -> Path:
     """Return the directory of archive files."""
     directory = given or data_dir / "archive"
     return directory.resolve()
+
+
+def archiving(place: LogOptions) -> Archiving | None:
+    """Return how a process archives what jobs keep no longer, None where it leaves that to others.
+
+    It archives where all others certainly find the files: in a directory that was named, or beside
+    the private server, with which they share the data directory.
+    """
+    is_private = place.database_url is None
+    if is_private or place.archive is not None:
+        # On somebody else's server, to make roles is its owner's business.
+        return Archiving(make_role=is_private)
+    return None
 
 
 def keyed(

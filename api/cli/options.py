@@ -194,68 +194,6 @@ TokensFile = Annotated[
 
 
 @dataclass(frozen=True)
-class WorkOptions:
-    """What a worker executes, and how much at a time."""
-
-    slots: Annotated[
-        int,
-        typer.Option(
-            envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time."
-        ),
-    ] = 4
-    lease_s: Annotated[
-        float,
-        typer.Option(
-            envvar="APPHUB_LEASE_S",
-            min=1,
-            max=3_600,
-            help="Silence after which a worker counts as dead.",
-        ),
-    ] = 15.0
-    no_handler_after_s: Annotated[
-        float,
-        typer.Option(
-            envvar="APPHUB_NO_HANDLER_AFTER_S",
-            min=0,
-            max=86_400,
-            help="Seconds that a run waits whose handler no living worker has; then it fails.",
-        ),
-    ] = 5.0
-    handlers: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--handlers",
-            envvar="APPHUB_HANDLERS",
-            help="Module or file with handlers; may be given several times.",
-        ),
-    ] = None
-    commands: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="APPHUB_COMMANDS",
-            help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.',
-        ),
-    ] = None
-    allow_private_repositories: Annotated[
-        bool,
-        typer.Option(
-            "--allow-private-repositories",
-            envvar="APPHUB_ALLOW_PRIVATE_REPOSITORIES",
-            help="Let apps name repositories on servers of this machine and of private networks.",
-        ),
-    ] = False
-    trust_handlers: Annotated[
-        bool,
-        typer.Option(
-            "--trust-handlers",
-            envvar="APPHUB_TRUST_HANDLERS",
-            help="Let handlers see the service's own files, keys included,"
-            " and be root to the machine where the worker is.",
-        ),
-    ] = False
-
-
-@dataclass(frozen=True)
 class SealingOptions:
     """How the log is sealed."""
 

@@ -115,7 +115,8 @@ def _histories_are_clean(
 
         def show(finding: Finding) -> None:
             document = {"kind": "history", **finding.present()}
-            view.fact(document, _sentence(finding))
+            sentence = _sentence(finding)
+            view.fact(document, sentence)
 
         checking = check_histories(opened, promised, show, view.progress)
         checked = finish(checking)

@@ -113,8 +113,9 @@ class View:
         if difference.reason is not None:
             self.line(f"    {difference.reason}")
             return
-        for name, values in difference.columns.items():
-            expected, found = map(_short, values)
+        for name, (wanted, held) in difference.columns.items():
+            expected = _short(wanted)
+            found = _short(held)
             self.line(f"    {name}: expected {expected}, found {found}")
         history = _history(difference.events)
         self.line(f"    events: {history}")
@@ -125,7 +126,8 @@ class View:
             self._document({**vars(checked), "kind": "table"})
             return
         table = checked.table
-        of = f"{checked.rows} rows of {checked.events} events up to position {checked.position}"
+        events = f"{checked.events} events up to position {checked.position}"
+        of = f"{checked.rows} rows of {events}"
         if checked.differences:
             self.line(f"{table}: {of}: {checked.differences} DIFFER")
             self.line(f"    to mend them: apphub-jobs projections rebuild {table}")

@@ -124,9 +124,12 @@ def _elsewhere(link: Path, user: ServerUser) -> Path:
 def _is_private(directory: Path, user: ServerUser) -> bool:
     """Return whether this is a directory of ours or the server's user's, closed to others."""
     about = directory.lstat()
-    is_closed = stat.S_IMODE(about.st_mode) == 0o700  # noqa: PLR2004 - rwx for its owner
+    if not stat.S_ISDIR(about.st_mode):
+        return False
+    mode = stat.S_IMODE(about.st_mode)
+    is_closed = mode == 0o700  # noqa: PLR2004 - rwx for its owner
     is_own = about.st_uid in {os.geteuid(), user.uid}
-    return stat.S_ISDIR(about.st_mode) and is_closed and is_own
+    return is_closed and is_own
 
 
 def binaries(user: ServerUser) -> Path:

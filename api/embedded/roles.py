@@ -78,8 +78,10 @@ def hand_over(
 
 def _statements(connection: Superuser) -> Iterator[str]:
     yield f"ALTER DATABASE {DATABASE} OWNER TO {SERVICE}"
-    for (beginning,) in connection.execute(_OURS).fetchall():
+    ours = connection.execute(_OURS).fetchall()
+    for (beginning,) in ours:
         yield f"{beginning}{SERVICE}"
-    for (role,) in connection.execute(_ROLES_WITHOUT_LOGIN).fetchall():
+    roles = connection.execute(_ROLES_WITHOUT_LOGIN).fetchall()
+    for (role,) in roles:
         yield f"GRANT {role} TO {SERVICE} WITH ADMIN OPTION"
     yield f"ALTER ROLE {SUPERUSER} PASSWORD NULL"

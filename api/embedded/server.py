@@ -229,7 +229,8 @@ class EmbeddedPostgres:
 
     def _open_log(self) -> IO[bytes]:
         """Open the server's log, which quotes what statements held."""
-        descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        descriptor = os.open(self._log, flags, 0o600)
         os.fchmod(descriptor, 0o600)  # An older version's may be open to others.
         return os.fdopen(descriptor, "ab")
 

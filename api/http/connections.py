@@ -27,7 +27,7 @@ from api.http.limits import (
     TAKE_S,
     UNSENT_BYTES,
 )
-from api.http.wire import Paused, Unsent
+from api.http.wire.clients import Paused, Unsent
 
 
 class Connections:

@@ -41,16 +41,23 @@ def part_meta(limit: int | None, following: int | None) -> JsonObject:
         limit: as asked for.
         following: which of its events the next page begins behind; None at the end.
     """
-    cursor = None if following is None else str(following)
+    cursor: str | None = None
+    if following is not None:
+        cursor = str(following)
+    return cursor_meta(limit or MOST, cursor)
+
+
+def cursor_meta(limit: int, next_cursor: str | None) -> JsonObject:
+    """Return the `meta` of a page behind which others follow if it has a next cursor."""
     return {
-        "limit": limit or MOST,
-        "hasMore": following is not None,
-        "nextCursor": cursor,
+        "limit": limit,
+        "hasMore": next_cursor is not None,
+        "nextCursor": next_cursor,
     }
 
 
 def position_of(cursor: str) -> int:
-    """Return the place in the log before which the page's runs were created.
+    """Return the place in the log at which the page before ended.
 
     Raises:
         InvalidInputError: it is no cursor of ours.

@@ -10,6 +10,9 @@ from starlette.requests import HTTPConnection
 from api.access.principals import principal_of
 from api.bootstrap.service import Service
 from domain.errors import InvalidInputError, Issue, NotFoundError
+from domain.filters.conditions import Conditions
+from domain.filters.runs import conditions_of
+from domain.filters.words import named
 from domain.jobs.run_values import STATUSES
 from domain.ports import Origin
 from domain.quarantine import Quarantine
@@ -17,8 +20,6 @@ from eventlog.keys.log_files import LogFiles
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.rows import Connection
-
-MAX_SEARCH = 200
 
 
 def service_of(connection: HTTPConnection) -> Service:
@@ -103,11 +104,14 @@ def known_parts(text: str | None, known: Sequence[str], field: str) -> list[str]
     Raises:
         InvalidInputError: it names another one.
     """
-    wanted = dict.fromkeys(part.lower() for part in parts_of(text or ""))
-    for part in wanted:
-        if part not in known:
-            message = f"unknown {field} {part!r}; there are {', '.join(known)}"
-            raise InvalidInputError([Issue(f"/{field}", message, "enum")])
+    words = parts_of(text or "")
+    wanted = dict.fromkeys(word.lower() for word in words)
+    for word in wanted:
+        if word in known:
+            continue
+        remedy = ", ".join(known)
+        message = f"unknown {field} {word!r}; there are {remedy}"
+        raise InvalidInputError([Issue(f"/{field}", message, "enum")])
     return list(wanted)
 
 
@@ -131,6 +135,24 @@ def storable(text: str, path: str) -> str:
 
 StatusesDep = Annotated[list[str], Depends(_statuses)]
 
+_OF_PAGES = frozenset({"limit", "offset", "cursor", "asOf"})
+
+_PRIVATE = "_"
+"""What begins with it is somebody else's, such as a number against caches."""
+
+
+async def _conditions(request: Request) -> Conditions:
+    words = [
+        named(name, value)
+        for name, value in request.query_params.multi_items()
+        if name not in _OF_PAGES and not name.startswith(_PRIVATE)
+    ]
+    return conditions_of(words)
+
+
+ConditionsDep = Annotated[Conditions, Depends(_conditions)]
+"""Which runs are wanted: all parameters of the query that do not say which page."""
+
 
 def run_id_of(text: str) -> UUID:
     """Return a run's id, or raise NotFoundError: what is no id names no run."""
@@ -147,7 +169,8 @@ def run_not_found() -> NotFoundError:
 
 async def known_job(connection: Connection, slug: str) -> JobDefinitionRow:
     """Return a job's row, or raise NotFoundError `job_not_found`."""
-    job = await job_definitions.by_slug(connection, possible_slug(slug))
+    row = await job_definitions.by_slug(connection, possible_slug(slug))
+    job = job_definitions.unless_deleted(row)
     if job is None:
         raise job_not_found()
     return job

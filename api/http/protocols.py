@@ -17,14 +17,8 @@ from api.http.connections import (
     ServerConfig,
 )
 from api.http.websocket_protocol import WebSocketProtocol
-from api.http.wire import (
-    ABORT,
-    PIECE_BYTES,
-    HeadWithBody,
-    Pieces,
-    Watched,
-    is_one_request,
-)
+from api.http.wire.clients import ABORT, Watched
+from api.http.wire.pieces import PIECE_BYTES, HeadWithBody, Pieces, is_one_request
 
 
 def server_config(app: ASGIApp, port: int = 0) -> ServerConfig:

@@ -10,7 +10,7 @@ from websockets.frames import Frame
 
 from api.http import limits
 from api.http.connections import Connections, Inlet, ServerConfig, refusal
-from api.http.wire import Pieces
+from api.http.wire.pieces import Pieces
 
 _HEAD_TOO_LARGE = refusal(
     431, "head_too_large", "the handshake has too many or too long headers"

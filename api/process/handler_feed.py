@@ -78,10 +78,14 @@ class Feed:
 
     def packages(self) -> dict[str, HandlerPackage]:
         """Return what there is now; what is built in is the same package each time."""
-        document = json.loads(self._path.read_text(encoding="utf-8"))
-        packages = [HandlerPackage(**fields) for fields in document["packages"]]
-        known = [_same_if_built_in(package) for package in packages]
-        return {name: known[index] for name, index in document["handlers"].items()}
+        text = self._path.read_text(encoding="utf-8")
+        document = json.loads(text)
+        known: list[HandlerPackage] = []
+        for fields in document["packages"]:
+            package = HandlerPackage(**fields)
+            known.append(_same_if_built_in(package))
+        handlers: dict[str, int] = document["handlers"]
+        return {name: known[index] for name, index in handlers.items()}
 
     def follow(self, hear: Callable[[dict[str, HandlerPackage]], None]) -> None:
         """Call a function, in a thread of its own, with whatever there is later."""
@@ -96,9 +100,15 @@ class Feed:
 
 def _document(packages: Packages) -> str:
     each_once = list(dict.fromkeys(packages.values()))
-    handlers = {name: each_once.index(package) for name, package in packages.items()}
     described = [asdict(package) for package in each_once]
-    return json.dumps({"packages": described, "handlers": handlers})
+    handlers: dict[str, int] = {}
+    for name, package in packages.items():
+        handlers[name] = each_once.index(package)
+    document = {
+        "packages": described,
+        "handlers": handlers,
+    }
+    return json.dumps(document)
 
 
 def _same_if_built_in(package: HandlerPackage) -> HandlerPackage:

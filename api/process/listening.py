@@ -78,9 +78,11 @@ def callable_url(url: str) -> str:
     """Return how this machine calls an API of this address."""
     scheme, _, rest = url.partition("://")
     host, _, port = rest.rpartition(":")
-    plain = host.removeprefix("[").removesuffix("]")
+    without_open = host.removeprefix("[")
+    plain = without_open.removesuffix("]")
     known = ANY_ADDRESS.get(plain, plain)
-    return f"{scheme}://{_bracketed(known)}:{port}"
+    callable_host = _bracketed(known)
+    return f"{scheme}://{callable_host}:{port}"
 
 
 def _url(host: str, port: int) -> str:

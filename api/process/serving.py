@@ -39,6 +39,7 @@ def serve(
     closing = asyncio.Event()
     app = build_app(settings, closing)
     server = Server(server_config(SafeHeaders(app)), closing)
+    url = url_of(listening)
 
     with (
         ExitStack() as stack,
@@ -47,10 +48,10 @@ def serve(
 
         def begin() -> None:
             look_seldom()
-            url = callable_url(url_of(listening))
-            stack.enter_context(announced(settings.data_dir, url))
+            stack.enter_context(announced(settings.data_dir, callable_url(url)))
             if shows_runs:
                 _show_runs(app, closing)
+            print(f"ready {url}", flush=True)  # noqa: T201 - programs wait for this line
 
         runner.run(_serve(server, listening, begin))
     if server.started or server.asked_to_stop:
@@ -65,9 +66,9 @@ async def _serve(
     serving = start_once("HTTP server", server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
-    if server.started:
+    # Stopped as it started, it may have closed where it listened.
+    if server.started and not server.asked_to_stop:
         begin()
-        print(f"ready {url_of(listening)}", flush=True)  # noqa: T201 - programs wait for this line
     await serving
 
 

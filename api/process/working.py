@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from typing import NamedTuple
 
 import uvloop
 from prometheus_client import Gauge
@@ -20,11 +21,21 @@ from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.workplace import sweep
 from worker.executors.packages import HandlerPackage
+from worker.executors.port import Executor
+from worker.executors.shared.executor import SharedExecutor
+from worker.lifecycle.lanes.lane import Sharing
 from worker.lifecycle.worker import Worker, WorkerSettings
 from worker.logs.run_logs import LogKeeper
 
 MOVED_LOOK_S = 0.05
 """How soon a worker of a test service notices that its clock was moved past a deadline."""
+
+
+class _Executors(NamedTuple):
+    """Where attempts run: with a process of their own, or sharing one."""
+
+    own: Executor
+    shared: Executor
 
 
 def work(
@@ -53,24 +64,28 @@ def work(
     async def main() -> None:
         signals = StopSignals()
         offered = dict(packages)
-        executor = ProcessExecutor(packages, worker_settings.slots, Orphans())
+        orphans = Orphans()
+        executor = ProcessExecutor(packages, worker_settings.slots, orphans)
+        shared = SharedExecutor(packages, orphans)
+        executors = _Executors(executor, shared)
         async with (
             running(settings) as service,
             _metrics_served(service, metrics_at),
             aclosing(executor),
+            aclosing(shared),
             log_keeper(
                 settings.logs_store, settings.data_dir, service.supervision
             ) as logs,
         ):
-            worker = _worker(worker_settings, service, executor, offered, logs)
+            worker = _worker(worker_settings, service, executors, offered, logs)
             signals.lead_to(worker.stop, worker.stop_now)
             if settings.clock_shift is not None:
                 service.supervision.start(
-                    "moved deadlines", lambda: _end_overdue(executor, service.clock)
+                    "moved deadlines", lambda: _end_overdue(executors, service.clock)
                 )
             executor.prepare()
             if feed is not None:
-                _follow(feed, executor, offered)
+                _follow(feed, executors, offered)
             look_seldom()
             # No claim waits for a full disk's worth.
             threading.Thread(target=sweep, name="sweep", daemon=True).start()
@@ -92,31 +107,36 @@ def _metrics_served(
     return metrics_served(service.metrics, at)
 
 
-async def _end_overdue(executor: ProcessExecutor, clock: Clock) -> None:
+async def _end_overdue(executors: Sequence[Executor], clock: Clock) -> None:
     """End attempts whose deadline has been passed by moving a test service's clock."""
     while True:
-        executor.end_overdue(clock())
+        for executor in executors:
+            executor.end_overdue(clock())
         await asyncio.sleep(MOVED_LOOK_S)
 
 
 def _worker(
     worker_settings: WorkerSettings,
     service: Service,
-    executor: ProcessExecutor,
+    executors: _Executors,
     offered: Mapping[str, HandlerPackage],
     logs: LogKeeper,
 ) -> Worker:
     service.heartbeats.on_registered = _tell_ready
+    sharing: Sharing | None = None
+    if worker_settings.shared_slots:
+        sharing = Sharing(executors.shared, service.work("shared"))
     worker = Worker(
         worker_settings,
         service.executions,
         service.sweeps,
         service.heartbeats,
         service.work(),
-        executor,
+        executors.own,
         offered,
         logs,
         service.supervision,
+        sharing,
     )
     unoffered = Gauge(
         "apphub_unoffered_entry_points",
@@ -128,13 +148,14 @@ def _worker(
 
 
 def _follow(
-    feed: Feed, executor: ProcessExecutor, offered: dict[str, HandlerPackage]
+    feed: Feed, executors: Sequence[Executor], offered: dict[str, HandlerPackage]
 ) -> None:
     """Use whatever handlers the feed tells of."""
     loop = asyncio.get_running_loop()
 
     def use(packages: dict[str, HandlerPackage]) -> None:
-        executor.offer(packages)
+        for executor in executors:
+            executor.offer(packages)
         offered.clear()
         offered.update(packages)
         print("ready handlers", flush=True)  # noqa: T201 - `dev` waits for this line

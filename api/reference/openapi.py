@@ -88,7 +88,9 @@ def _describe_parameter(parameter: JsonObject) -> None:
 
 
 def _describe_fields(shape_name: str, shape: JsonObject) -> None:
-    for name, field in shape.get("properties", {}).items():
-        words = FIELDS.get(f"{shape_name}.{name}") or FIELDS.get(name)
+    fields = shape.get("properties", {})
+    for name, field in fields.items():
+        own_words = FIELDS.get(f"{shape_name}.{name}")
+        words = own_words or FIELDS.get(name)
         if words is not None:
             field.setdefault("description", words)

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from api.http.dependencies import MayRead, ServiceDep
-from api.http.json_answer import JsonAnswer, page
+from api.http.dependencies import ConnectionDep, MayRead, ServiceDep
+from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
-from api.shapes.base import Page, failures
-from api.shapes.events import Event, EventPageMeta
+from api.shapes.base import Data, Page, failures
+from api.shapes.events import Event, EventPageMeta, LogSeal
+from eventlog.database.progress import how_far_sealed
 from eventlog.history.event_filter import EventFilter
 
 router = APIRouter(prefix="/events", route_class=StrictJsonRoute, tags=["events"])
@@ -48,7 +49,7 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
         Query(
             max_length=300,
             description="an id, or `job_run:ID`, `job_definition:SLUG`,"
-            " `repository:APP`, `build:ID`",
+            " `schedule:ID`, `repository:APP`, `build:ID`",
         ),
     ] = "",
     actor: Annotated[str, Query(max_length=300)] = "",
@@ -70,3 +71,23 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     found = await service.audit.page(wanted, after, limit)
     shown = [event.present() for event in found.events]
     return page(shown, {"next": found.next})
+
+
+@router.get(
+    "/seal",
+    response_model=Data[LogSeal],
+    responses=failures(),
+    dependencies=[MayRead],
+    description="Tell how far the log is sealed. Whether what is sealed is unchanged,"
+    " `apphub-jobs seal verify` says.",
+)
+async def get_seal(connection: ConnectionDep) -> JsonAnswer:
+    """Tell how far the log is sealed."""
+    found = await how_far_sealed(connection)
+    return data(
+        {
+            "position": found["position"],
+            "sealedPosition": found["sealed_position"],
+            "seals": found["seals"],
+        }
+    )

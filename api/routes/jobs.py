@@ -1,11 +1,9 @@
 """`/jobs`: definitions, and lists of their runs."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter
 from fastapi.responses import Response, StreamingResponse
 
@@ -36,13 +34,13 @@ from api.shapes.jobs import (
     RuntimeStatus,
 )
 from api.shapes.runs import JobRunsMeta, Run
+from api.views.job_lists import JobLists, Part
 from api.views.runs import View, meta_of, presented, view
 from domain.clock import to_iso
 from domain.errors import OverloadedError
 from domain.jobs.definition import RUNTIMES
 from domain.json_values import JsonObject
 from domain.quarantine import Quarantine
-from eventlog.database.connection import borrowed
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.runs.filter import RunFilter
@@ -51,66 +49,48 @@ from runtime.turns import QueueFullError
 FIRST, AT_ONCE = 10, 50
 """Definitions that are read, and held in memory, at a time: at first, and at most."""
 
-PART_BYTES = 262_144
-"""A part of a list has no more, unless a single definition does."""
-
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
 
 @router.get(
     "",
     response_model=Data[list[Definition]],
-    responses=failures(429),
+    responses=failures(400, 429),
     dependencies=[MayRead],
 )
-async def list_jobs(service: ServiceDep) -> Response:
+async def list_jobs(service: ServiceDep, as_of: AsOfDep) -> Response:
     """List every job, ordered by slug."""
+    jobs = JobLists(service.pool, service.files, as_of)
     try:
         async with service.turns.taken():
-            part = await _part_after(service, "", FIRST)
+            part = await jobs.after("", FIRST)
     except QueueFullError:
         raise OverloadedError("too many lists of jobs are being read") from None
     if part.goes_on:
-        return StreamingResponse(_list_in_parts(service, part), media_type=JSON)
+        parts = _list_in_parts(service, jobs, part)
+        return StreamingResponse(parts, media_type=JSON)
     return Response(b'{"data":[%b]}' % b",".join(part.texts), media_type=JSON)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Some definitions, as JSON, and whether others may come behind the last slug."""
-
-    texts: list[bytes]
-    last_slug: str
-    goes_on: bool
-
-
-async def _list_in_parts(service: Service, part: _Part) -> AsyncIterator[bytes]:
+async def _list_in_parts(
+    service: Service, jobs: JobLists, part: Part
+) -> AsyncIterator[bytes]:
     """Yield the same answer part by part: a single definition may be a megabyte long."""
     yield b'{"data":[' + b",".join(part.texts)
+    is_first = not part.texts
     while part.goes_on:
-        # Few at a time again where they are large.
-        at_once = min(2 * len(part.texts) + 1, AT_ONCE)
+        # Few at a time again where they are large, not where they were not there yet.
+        at_once = min(2 * part.read, AT_ONCE)
         after = part.last_slug
         del part
         # Nothing more is read before the client has taken this.
         yield b""
         async with service.turns.taken(is_new=False):
-            part = await _part_after(service, after, at_once)
+            part = await jobs.after(after, at_once)
         for text in part.texts:
-            yield b"," + text
+            yield text if is_first else b"," + text
+            is_first = False
     yield b"]}"
-
-
-async def _part_after(service: Service, after: str, at_once: int) -> _Part:
-    """Return the definitions that come next after a slug."""
-    async with borrowed(service.pool) as connection:
-        some = await job_definitions.next_by_slug(
-            connection, after, at_once, PART_BYTES
-        )
-        texts = [orjson.dumps(job_definitions.present(row)) for row in some.rows]
-    if not some.rows:
-        return _Part(texts, after, goes_on=False)
-    return _Part(texts, some.rows[-1]["slug"], some.goes_on)
 
 
 @router.post(
@@ -122,10 +102,11 @@ async def _part_after(service: Service, after: str, at_once: int) -> _Part:
 async def register_job(
     body: JobBody, service: ServiceDep, origin: OriginDep
 ) -> JsonAnswer:
-    """Register a job under a slug that is free."""
-    version = body.version or 1
-    row = await service.jobs.register_job(body.slug, body.spec(), version, origin)
-    return data(job_definitions.present(row), 201)
+    """Register a job under a slug that is free; after a deletion its versions go on."""
+    spec = body.spec()
+    row = await service.jobs.register_job(body.slug, spec, body.version, origin)
+    shown = job_definitions.present(row)
+    return data(shown, 201)
 
 
 @router.get(
@@ -175,7 +156,15 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     """
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
-        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
+        runs, meta = await _page(
+            seen,
+            job,
+            statuses,
+            cursor,
+            limit,
+            offset,
+            quarantine,
+        )
         shown = {"job": job_definitions.present(job), "runs": runs}
         return page(shown, meta)
 
@@ -223,7 +212,15 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     """
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
-        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
+        runs, meta = await _page(
+            seen,
+            job,
+            statuses,
+            cursor,
+            limit,
+            offset,
+            quarantine,
+        )
         return page(runs, meta)
 
 
@@ -246,7 +243,9 @@ async def _page(  # noqa: PLR0913 - what makes a page
         before = position_of(cursor)
     definition_id = UUID(job["id"])
     wanted = RunFilter(
-        definition_id=definition_id, statuses=statuses, before_position=before
+        definition_id=definition_id,
+        statuses=statuses,
+        before_position=before,
     )
     runs, next_offset = await seen.runs(wanted, limit, offset)
     has_more = next_offset is not None
@@ -256,4 +255,5 @@ async def _page(  # noqa: PLR0913 - what makes a page
         meta["hasMore"] = has_more
         meta["nextCursor"] = next_cursor(runs, has_more)
     meta |= meta_of(seen)
-    return await presented(seen, runs, quarantine), meta
+    shown = await presented(seen, runs, quarantine)
+    return shown, meta

@@ -19,11 +19,13 @@ from api.bootstrap.service import Service
 from api.http.dependencies import idempotency_key, origin_of, possible_slug, service_of
 from api.http.json_answer import JsonAnswer, data
 from api.http.strict_json import StrictJsonRoute, parsed_body, read_body
-from api.shapes.base import Data, failures
-from api.shapes.runs import LaunchBody, Run
+from api.shapes.base import failures
+from api.shapes.runs import LaunchBody, LaunchedRun
 from domain.commands.jobs import Launched
 from domain.json_values import Json
 from domain.ports import Row
+from domain.workers.labels import Labels, told
+from eventlog.workers.offers import any_with
 from projections import job_runs
 from projections.runs import lists
 
@@ -42,7 +44,11 @@ async def launch_run(
     ] = None,
     body: Annotated[LaunchBody | None, Body()] = None,
 ) -> JsonAnswer:
-    """Launch a run. With an `Idempotency-Key` a repeated request leads to the first run again."""
+    """Launch a run. With an `Idempotency-Key` a repeated request leads to the first run again.
+
+    Where runs of the job are `unique`, and the one that is there is kept, the answer is that one,
+    with 200.
+    """
     del slug, request, key, body
     raise NotImplementedError  # This is what FastAPI documents; `_launched` launches.
 
@@ -103,12 +109,36 @@ async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> Jso
     raw = await read_body(receive)
     sent = await parsed_body(request, raw)
     body = _validated(sent)
-    key = idempotency_key(header(request, b"idempotency-key"))
+    given_key = header(request, b"idempotency-key")
+    key = idempotency_key(given_key)
     launch = body.launch(key, sent if isinstance(sent, dict) else {})
     known_slug = possible_slug(slug)
     launched = await service.jobs.launch(known_slug, launch, origin)
     row = await row_of(launched, service)
-    return data(job_runs.present(row), 202)
+    if not launched.worker_labels:
+        return data(job_runs.present(row), status_of(launched))
+    return await _with_warnings(row, launched.worker_labels, service)
+
+
+async def _with_warnings(row: Row, labels: Labels, service: Service) -> JsonAnswer:
+    """Answer with the run and, where no living worker has the labels, with a word about it."""
+    async with service.pool.connection() as connection:
+        has_worker = await any_with(connection, labels)
+    shown = job_runs.present(row)
+    if has_worker:
+        return data(shown, 202)
+    wanted = told(labels)
+    message = (
+        f"no living worker has the labels {wanted}: the run waits until one starts"
+    )
+    warnings: list[Json] = [
+        {
+            "code": "no_worker_has_labels",
+            "message": message,
+        }
+    ]
+    answer = {"data": shown, "meta": {"warnings": warnings}}
+    return JsonAnswer(answer, 202)
 
 
 _NOTHING = LaunchBody()
@@ -135,12 +165,23 @@ def install(app: FastAPI) -> None:
         launch_run,
         methods=["POST"],
         status_code=202,
-        response_model=Data[Run],
-        responses=failures(400, 404, 409, 413, 415, 429),
+        response_model=LaunchedRun,
+        responses={
+            200: {
+                "model": LaunchedRun,
+                "description": "the run that is there and kept",
+            },
+            **failures(400, 404, 409, 413, 415, 429),
+        },
         tags=["jobs"],
         route_class_override=LaunchRoute,
     )
     app.add_middleware(Launches)
+
+
+def status_of(launched: Launched) -> int:
+    """Return the answer's: 200 where a run that was there is kept."""
+    return 200 if launched.is_kept else 202
 
 
 async def row_of(launched: Launched, service: Service) -> Row:

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from api.bootstrap.service import Service
 from api.http.cursors import CURSOR, MOST, next_cursor, position_of
 from api.http.dependencies import (
-    MAX_SEARCH,
+    ConditionsDep,
     ConnectionDep,
     FilesDep,
     MayRead,
@@ -19,7 +19,6 @@ from api.http.dependencies import (
     QuarantineDep,
     RunsLimit,
     ServiceDep,
-    StatusesDep,
     known_parts,
     parts_of,
     run_id_of,
@@ -28,9 +27,10 @@ from api.http.dependencies import (
 from api.http.json_answer import NOT_KEPT, JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, run_in
-from api.routes.launches import row_of
+from api.routes.launches import row_of, status_of
 from api.shapes.base import Data, Page, failures
 from api.shapes.runs import (
+    FILTERS,
     CancelBody,
     CountsMeta,
     Run,
@@ -40,15 +40,17 @@ from api.shapes.runs import (
 )
 from api.views.histories import executions_after
 from api.views.log_places import refuse_logs_elsewhere
-from api.views.runs import Present, jobs_wanted, meta_of, view, with_jobs
+from api.views.runs import Present, meta_of, view, with_jobs
 from domain.errors import NotFoundError
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_values import FINAL, STATUSES
-from domain.json_values import JsonObject
+from domain.json_values import Json, JsonObject
 from eventlog.history.as_of import opened
 from projections import job_runs
 from projections.job_runs import RunRow
-from projections.runs.filter import RunFilter
+from projections.runs import due
+from projections.runs.filter import run_filter
+from projections.runs.search import jobs_wanted
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
 
@@ -78,16 +80,14 @@ RuntimesDep = Annotated[list[str], Depends(_runtimes)]
     response_model=Page[list[RunWithJob], RunPageMeta],
     responses=failures(400),
     dependencies=[MayRead],
+    openapi_extra={"parameters": FILTERS},
 )
-async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
+async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
     connection: ConnectionDep,
     files: FilesDep,
     quarantine: QuarantineDep,
-    statuses: StatusesDep,
+    conditions: ConditionsDep,
     as_of: AsOfDep,
-    runtimes: RuntimesDep,
-    job: Jobs = None,
-    search: Annotated[str | None, Query(max_length=MAX_SEARCH)] = None,
     limit: RunsLimit = 25,
     offset: Offset = 0,
     cursor: Annotated[
@@ -100,24 +100,21 @@ async def list_all_runs(  # noqa: PLR0913 - one for each query parameter
 ) -> JsonAnswer:
     """List runs of all jobs, newest first.
 
+    All filters must hold. Each may be negated by `!=` (`status!=failed`). A parameter is compared
+    by `parameters.NAME=VALUE`, a label that the job asks of workers by `label.NAME=VALUE`.
+
     A page ends before its `limit` where its runs have 4 MB; `meta.nextCursor` and
     `meta.nextOffset` tell how to go on.
     """
     before: int | None = None
     if cursor is not None:
         before = position_of(cursor)
-    wanted = RunFilter(
-        statuses=statuses,
-        search=storable(search or "", "/search") or None,
-        before_position=before,
-    )
-    slugs = parts_of(storable(job or "", "/job"))
     async with view(connection, files, as_of) as seen:
-        jobs = await jobs_wanted(seen, slugs, runtimes)
+        wanted = await run_filter(connection, seen, conditions)
         runs: list[RunRow] = []
         next_offset: int | None = None
-        if jobs is None or jobs:
-            wanted = replace(wanted, definition_ids=jobs or ())
+        if wanted is not None:
+            wanted = replace(wanted, before_position=before)
             runs, next_offset = await seen.runs(wanted, limit, offset)
         items = await with_jobs(seen, runs, quarantine)
         has_more = next_offset is not None
@@ -151,13 +148,31 @@ async def count_runs(
     slugs = parts_of(storable(job or "", "/job"))
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     async with opened(connection, files, as_of) as past:
-        jobs = await jobs_wanted(past, slugs, runtimes)
-        if jobs is None or jobs:
+        jobs = await jobs_wanted(past, frozenset(slugs), frozenset(runtimes))
+        is_for_none = jobs is not None and not jobs
+        if not is_for_none:
             counts = await past.counts(jobs)
         meta: JsonObject = {"position": past.position}
         if as_of is not None:
             meta |= meta_of(past)
         return page(counts, meta)
+
+
+@router.get(
+    "/waiting",
+    response_model=Data[list[RunWithJob]],
+    responses=failures(400),
+    dependencies=[MayRead],
+)
+async def list_waiting_runs(
+    connection: ConnectionDep,
+    quarantine: QuarantineDep,
+    limit: Annotated[int, Query(ge=1, le=10)] = 5,
+) -> JsonAnswer:
+    """List the pending runs whose time has come, those first that have waited longest."""
+    runs = await due.waiting_longest(connection, limit)
+    shown: list[Json] = [*await with_jobs(Present(connection), runs, quarantine)]
+    return data(shown)
 
 
 @router.get(
@@ -205,13 +220,20 @@ async def cancel_run(
     "/{run_id}/retry",
     status_code=202,
     response_model=Data[Run],
-    responses=failures(400, 404, 409, 429),
+    responses={
+        200: {"model": Data[Run], "description": "the run that is there and kept"},
+        **failures(400, 404, 409, 429),
+    },
 )
 async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """Launch an ended run anew; the new run's `context.retryOf` names the old one."""
+    """Launch an ended run anew; the new run's `context.retryOf` names the old one.
+
+    Where runs of the job are `unique`, and another one is there and kept, the answer is that one,
+    with 200.
+    """
     launched = await service.jobs.retry(run_id_of(run_id), origin)
     row = await row_of(launched, service)
-    return data(job_runs.present(row), 202)
+    return data(job_runs.present(row), status_of(launched))
 
 
 @router.get(
@@ -256,11 +278,14 @@ async def get_run_logs(
 
 
 async def _need_log_here(service: Service, run_id: str, attempt: int) -> None:
-    executions, _ = await executions_after(service.reader, UUID(run_id), 0, MOST)
-    workers = [one["workerId"] for one in executions if one["attempt"] == attempt]
-    if workers:
-        last = str(workers[-1])
-        await refuse_logs_elsewhere(service.heartbeats, last, service.logs_at)
+    known_id = UUID(run_id)
+    executions, _ = await executions_after(service.reader, known_id, 0, MOST)
+    of_attempt = [one for one in executions if one["attempt"] == attempt]
+    if not of_attempt:
+        return
+    last = of_attempt[-1]
+    worker_id = str(last["workerId"])
+    await refuse_logs_elsewhere(service.heartbeats, worker_id, service.logs_at)
 
 
 async def _read_run(service: Service, run_id: str) -> RunRow:

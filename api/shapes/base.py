@@ -44,7 +44,7 @@ def described(text: str) -> Callable[[type[S]], type[S]]:
 def with_columns(
     row: type[Row], shown: Mapping[str, str]
 ) -> Callable[[type[S]], type[S]]:
-    """Give a shape, in their order, the columns of a row that clients see.
+    """Give a shape, in their order, the columns of a row that clients see, but for its own fields.
 
     Args:
         row: the type of a table's rows.
@@ -60,8 +60,10 @@ def with_columns(
     def give(shape: type[S]) -> type[S]:
         place, about = shape.__module__, shape.__doc__
         name = shape.__name__
+        own = shape.model_fields
+        added = {field: kind for field, kind in fields.items() if field not in own}
         return create_model(
-            name, __base__=shape, __module__=place, __doc__=about, **fields
+            name, __base__=shape, __module__=place, __doc__=about, **added
         )
 
     return give

@@ -1,6 +1,6 @@
 """Events of the log, as clients see them."""
 
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from api.shapes.base import Shape
 
@@ -32,3 +32,13 @@ class EventPageMeta(Shape):
     """Where the next page of events begins; null at the log's end."""
 
     next: int | None
+
+
+class LogSeal(Shape):
+    """How far the log is sealed."""
+
+    position: int = Field(description="of the log's last event")
+    sealed_position: int | None = Field(
+        description="of the last event that a seal covers; null where there is none"
+    )
+    seals: int = Field(description="how many there are")

@@ -76,8 +76,14 @@ def _too_many_fields(
 ) -> PydanticCustomError:
     known = {field.alias for field in body.model_fields.values()}
     unknown = [name for name in sent if name not in known]
-    named = [shortened(repr(name)) for name in unknown[:MOST_UNKNOWN_FIELDS]]
-    context = {"named": ", ".join(named), "more": len(unknown) - len(named)}
+    named: list[str] = []
+    for name in unknown[:MOST_UNKNOWN_FIELDS]:
+        quoted = repr(name)
+        named.append(shortened(quoted))
+    context = {
+        "named": ", ".join(named),
+        "more": len(unknown) - len(named),
+    }
     message = "unknown fields {named}, and {more} more"
     return PydanticCustomError("too_many_fields", message, context)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue, field_validator
 
 from api.shapes.base import Shape, with_columns
 from api.shapes.fields import (
@@ -20,6 +20,11 @@ from api.shapes.fields import (
 )
 from api.shapes.runs import Run
 from domain.jobs.definition import Spec
+from domain.jobs.limits.rate_limit import LONGEST_PERIOD_MS, MOST_STARTS
+from domain.jobs.limits.retention import LONGEST_KEPT_MS
+from domain.jobs.limits.unique import MOST_PARAMETERS, OnConflict, Until
+from domain.workers.isolation import Isolation
+from domain.workers.labels import MOST_LABELS, NAME, VALUE
 from projections import job_definitions
 
 Runtime = Literal["python", "node", "docker", "module"]
@@ -31,9 +36,20 @@ class RuntimeDetails(Shape):
     workers: int
 
 
+class Pause(Shape):
+    """Why nothing of a job starts."""
+
+    at: AwareDatetime
+    by: str
+    reason: str | None
+
+
 @with_columns(job_definitions.JobDefinitionRow, job_definitions.SHOWN)
 class Definition(Shape):
     """A job definition, as its newest version says."""
+
+    paused: Pause | None
+    unique_runs: dict[str, JsonValue] | None = Field(alias="unique")
 
 
 class RuntimeStatus(Shape):
@@ -71,6 +87,41 @@ class ResourcesBody(_Body):
     gpus: Annotated[int, Field(ge=0, le=1_024)] | None = None
 
 
+class RateLimitBody(_Body):
+    """How many runs may start within a period."""
+
+    limit: Annotated[int, Field(ge=1, le=MOST_STARTS)]
+    period_ms: Annotated[int, Field(ge=1, le=LONGEST_PERIOD_MS)]
+    key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+
+KeptMs = Annotated[int, Field(ge=0, le=LONGEST_KEPT_MS)]
+
+
+class RetentionBody(_Body):
+    """How long after their end runs are archived, by how they ended."""
+
+    succeeded_ms: KeptMs | None = None
+    failed_ms: KeptMs | None = None
+    canceled_ms: KeptMs | None = None
+    expired_ms: KeptMs | None = None
+
+
+Parameter = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class UniqueBody(_Body):
+    """Which runs stand for each other, so that one of them is enough."""
+
+    key: Annotated[list[Parameter], Field(min_length=1, max_length=MOST_PARAMETERS)]
+    until: Until
+    on_conflict: OnConflict
+
+
+LabelName = Annotated[str, Field(pattern=NAME, max_length=100)]
+LabelValue = Annotated[str, Field(pattern=VALUE, max_length=200)]
+
+
 class _DefinitionFields(_Body):
     parameters_schema: JsonObject | None = None
     default_parameters: JsonObject | None = None
@@ -82,8 +133,17 @@ class _DefinitionFields(_Body):
     priority: Priority | None = None
     max_concurrent_runs: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
     concurrency_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    concurrency_limit: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
+    rate_limit: RateLimitBody | None = None
+    fairness_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    unique_runs: UniqueBody | None = Field(None, alias="unique")
     start_deadline_ms: Annotated[int, Field(ge=1, le=_YEAR_MS)] | None = None
     resources: ResourcesBody | None = None
+    worker_labels: (
+        Annotated[dict[LabelName, LabelValue], Field(max_length=MOST_LABELS)] | None
+    ) = None
+    retention: RetentionBody | None = None
+    isolation: Isolation | None = None
 
     def changes(self) -> dict[str, Any]:
         """Return the given fields by `Spec`'s names; null has become the field's default."""
@@ -136,6 +196,12 @@ class JobPatch(_DefinitionFields):
             msg = "cannot be null: every job needs one"
             raise ValueError(msg)
         return value
+
+
+class PauseBody(_Body):
+    """Why to pause."""
+
+    reason: Annotated[str, Field(max_length=1_000)] | None = None
 
 
 def _default(name: str) -> Any:

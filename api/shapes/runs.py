@@ -1,5 +1,6 @@
 """Runs of jobs: what clients send and what they see."""
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -15,7 +16,11 @@ from api.shapes.fields import (
     TimeoutMs,
     _Body,
 )
+from domain.filters.runs import FAILURES, MAX_SEARCH
+from domain.filters.words import NOT
+from domain.jobs.definition import RUNTIMES
 from domain.jobs.launching import Launch
+from domain.jobs.run_values import STATUSES
 from projections import job_runs
 
 
@@ -120,6 +125,28 @@ class CountsMeta(BaseModel):
     asOf: int | None = None  # noqa: N815 - the contract's name
 
 
+class Warned(Shape):
+    """What a launch succeeded in spite of."""
+
+    code: Literal["no_worker_has_labels"]
+    message: str
+
+
+class LaunchMeta(Shape):
+    """What whoever launched should know."""
+
+    warnings: list[Warned] = Field(
+        description="why the run may wait for somebody to do something"
+    )
+
+
+class LaunchedRun(Shape):
+    """A launched run; `meta` is there where there is something to warn of."""
+
+    data: Run
+    meta: LaunchMeta | None = None
+
+
 class LaunchBody(_Body):
     """A run to launch; what is left out is as the definition says."""
 
@@ -160,3 +187,59 @@ class CancelBody(_Body):
     """Why to cancel."""
 
     reason: Annotated[str, Field(max_length=1_000)] | None = None
+
+
+def _words(known: Sequence[str]) -> JsonObject:
+    one = "|".join(known)
+    return {"type": "string", "pattern": rf"^[\s,]*({one})([\s,]+({one}))*[\s,]*$"}
+
+
+_TEXT: JsonObject = {"type": "string"}
+_TIME: JsonObject = {"type": "string", "format": "date-time"}
+_SEVERAL = "one, or several with commas between them"
+
+_FILTERS: dict[str, tuple[str, JsonObject]] = {
+    "status": (f"the run's status: {_SEVERAL}", _words(STATUSES)),
+    "job": (f"the job's slug: {_SEVERAL}", _TEXT),
+    "runtime": (f"what the job is for: {_SEVERAL}", _words(RUNTIMES)),
+    "search": (
+        "part of the job's slug or name, or the start of the run's id",
+        {"type": "string", "maxLength": MAX_SEARCH},
+    ),
+    "actor": (f"who requested the run: {_SEVERAL}", _TEXT),
+    "failure": (
+        f"the `failureReason` that it ended with: {_SEVERAL}",
+        _words(FAILURES),
+    ),
+    "failureGroup": (
+        f"the fingerprint of the failure group that it ended in: {_SEVERAL}",
+        _TEXT,
+    ),
+    "retried": (
+        "whether another run was launched to repeat it",
+        {"type": "string", "enum": ["true", "false"]},
+    ),
+    "createdAfter": ("created then or later", _TIME),
+    "createdBefore": ("created before then", _TIME),
+}
+
+
+def _filters() -> Iterator[JsonObject]:
+    for name, (told, schema) in _FILTERS.items():
+        yield _filter(name, told, schema)
+        yield _filter(f"{name}{NOT}", f"not so: {told}", schema)
+
+
+def _filter(name: str, told: str, schema: JsonObject) -> JsonObject:
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": told,
+        "schema": schema,
+    }
+
+
+FILTERS = list(_filters())
+"""The filters of runs as OpenAPI names a query's parameters. It cannot say `parameters.NAME`
+or `label.NAME`."""

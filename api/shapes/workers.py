@@ -20,7 +20,11 @@ class Worker(Shape):
         description="of its program; null where it does not say"
     )
     slots: int = Field(description="how many runs it executes at a time")
-    busy: int = Field(description="how many it executes now")
+    shared_slots: int = Field(
+        description="how many beside them may share a process, of jobs that say so"
+    )
+    busy: int = Field(description="how many it executes now, but for those that share")
+    shared_busy: int = Field(description="how many of those that share it executes now")
     labels: dict[str, str] = Field(description="what it was given to be told by")
     entry_points: list[str] | None = Field(
         description="what it offers to execute; null: a version that takes everything"

@@ -7,10 +7,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.http.json_answer import JsonAnswer
-from api.shapes.catalog import AppShape, BuildShape, IngestionEvent
+from api.shapes.catalog.records import AppShape, BuildShape, IngestionEvent
 from api.shapes.events import Event
+from api.shapes.failures import FailureGroup, FailureSearch
+from api.shapes.fleet.bulk import BulkOperation
 from api.shapes.jobs import Definition
 from api.shapes.runs import Run
+from api.shapes.schedules import Schedule
 from api.shapes.subjects import ErasedSubject
 from api.stream.request import TYPES
 from projections.messages import UNKNOWN
@@ -26,6 +29,10 @@ _SHAPES: dict[str, tuple[str, type[BaseModel]]] = {
     "repository.ingestion-event": ("event", IngestionEvent),
     "build": ("build", BuildShape),
     "subject.erased": ("subject", ErasedSubject),
+    "schedule": ("schedule", Schedule),
+    "failure.updated": ("failure", FailureGroup),
+    "failure.noted": ("search", FailureSearch),
+    "bulk": ("bulk", BulkOperation),
     UNKNOWN: ("event", Event),
 }
 """What messages carry, by the beginning of their type."""
@@ -52,11 +59,12 @@ _QUERY: dict[str, Schema] = {
     },
     "job": {
         "type": "string",
-        "description": "A slug: only this job's runs and definitions.",
+        "description": "A slug: only this job's runs, definitions and schedules.",
     },
     "token": {
         "type": "string",
-        "description": "The API token, where no Authorization header can be sent.",
+        "description": "The API token, where no Authorization header can be sent. A WebSocket may"
+        " offer the protocols `apphub-jobs` and `bearer.` with the token in base64url instead.",
     },
 }
 

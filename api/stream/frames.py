@@ -100,6 +100,10 @@ def encode(step: Step, beside: Beside = NOTHING) -> Delivery:
 
 def job_of(message: Message) -> str | None:
     """Return the slug of the job that the message concerns, or None where it concerns no job."""
+    schedule = message.data.get("schedule")
+    if schedule is not None:
+        launching = cast("JsonObject", schedule)
+        return str(launching["job"])
     about = message.data.get("run") or message.data.get("job")
     if about is None:
         return None

@@ -10,6 +10,9 @@ from domain.jobs.run_values import STATUSES
 from projections.messages import UNKNOWN, Message
 
 TYPES: tuple[str, ...] = (
+    "job.definition.deleted",
+    "job.definition.paused",
+    "job.definition.resumed",
     "job.definition.updated",
     *(f"job.run.{status}" for status in STATUSES),
     "job.run.updated",
@@ -17,6 +20,10 @@ TYPES: tuple[str, ...] = (
     "repository.ingestion-event",
     "build.updated",
     "subject.erased",
+    "schedule.updated",
+    "failure.updated",
+    "failure.noted",
+    "bulk.updated",
     UNKNOWN,
 )
 """Every type of message that tells of an event (contract, section 5)."""
@@ -32,7 +39,7 @@ class Selection:
     """Which messages a client wants; None selects all.
 
     Attributes:
-        job: a slug in lower case; only messages of this job's runs and definitions.
+        job: a slug in lower case; only messages of this job's runs, definitions and schedules.
     """
 
     types: frozenset[str] | None = None

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.http.dependencies import MayRead
 from api.http.limits import LAST_WORDS_S
-from api.http.wire import abort
+from api.http.wire.clients import abort
 from api.shapes.base import failures
 from api.stream.frames import ended
 from api.stream.request import Wanted, wanted_of
@@ -115,7 +115,8 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
         Query(description="only these types, with commas; `job.run.*` are several"),
     ] = None,
     job: Annotated[
-        str | None, Query(description="a slug: only this job's runs and definitions")
+        str | None,
+        Query(description="a slug: only this job's runs, definitions and schedules"),
     ] = None,
     last_event_id: Annotated[
         str | None, Header(description="the same as `after`, and stronger")

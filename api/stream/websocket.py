@@ -7,7 +7,12 @@ from typing import NamedTuple, cast
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from api.access.guesses import TooManyGuessesError
-from api.access.principals import ForbiddenError, UnauthenticatedError, principal_of
+from api.access.principals import (
+    PROTOCOL,
+    ForbiddenError,
+    UnauthenticatedError,
+    principal_of,
+)
 from api.http.dependencies import service_of
 from api.http.limits import LAST_WORDS_S
 from api.stream.frames import Frame, pong
@@ -41,7 +46,8 @@ async def stream(websocket: WebSocket) -> None:
         await websocket.close(POLICY_VIOLATION, str(error))
         return
     # Also those that are refused below: of a refused handshake browsers tell nothing.
-    await websocket.accept()
+    offered = websocket.scope["subprotocols"]
+    await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
     streams = cast("Streams", websocket.app.state.streams)
     with metrics.connections.track_inprogress(), suppress(WebSocketDisconnect):
         end = await _serve(websocket, streams)

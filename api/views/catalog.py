@@ -121,8 +121,12 @@ class CatalogViews:
 def _some(ids: bytes, at: int) -> list[UUID]:
     """Return as many of the ids as are looked up at a time."""
     end = min(len(ids), at + AT_ONCE * search.ID_BYTES)
-    places = range(at, end, search.ID_BYTES)
-    return [UUID(bytes=ids[place : place + search.ID_BYTES]) for place in places]
+    found: list[UUID] = []
+    for begin in range(at, end, search.ID_BYTES):
+        id_end = begin + search.ID_BYTES
+        id_bytes = ids[begin:id_end]
+        found.append(UUID(bytes=id_bytes))
+    return found
 
 
 def build_id_of(text: str) -> UUID | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
+from domain.filters.conditions import Label
 from domain.json_values import JsonObject
 from domain.quarantine import Quarantine
 from eventlog.history.as_of import opened
@@ -19,10 +20,11 @@ from projections.job_runs import RunRow
 from projections.rows import Connection
 from projections.runs import lists
 from projections.runs.filter import RunFilter
+from projections.runs.search import Jobs, jobs_labelled, jobs_named_like
 from projections.table import rows_by_id
 
 
-class View(Protocol):
+class View(Jobs, Protocol):
     """What can be seen of runs and jobs."""
 
     async def run(self, run_id: UUID) -> RunRow | None:
@@ -33,12 +35,6 @@ class View(Protocol):
 
     async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
         """Return those of the definitions that there are."""
-
-    async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
-        """Return the jobs with one of these slugs, ignoring case."""
-
-    async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID] | None:
-        """Return the jobs that are for one of these runtimes, None where all jobs are."""
 
     async def runs(
         self, wanted: RunFilter, limit: int, offset: int
@@ -67,7 +63,8 @@ class Present(View):
 
     @override
     async def job(self, slug: str) -> JobDefinitionRow | None:
-        return await job_definitions.by_slug(self._connection, slug)
+        row = await job_definitions.by_slug(self._connection, slug)
+        return job_definitions.unless_deleted(row)
 
     @override
     async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
@@ -80,6 +77,14 @@ class Present(View):
     @override
     async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID] | None:
         return await job_definitions.ids_for(self._connection, runtimes)
+
+    @override
+    async def jobs_labelled(self, label: Label) -> list[UUID]:
+        return await jobs_labelled(self._connection, label)
+
+    @override
+    async def jobs_named_like(self, search: str) -> list[UUID]:
+        return await jobs_named_like(self._connection, search)
 
     @override
     async def runs(
@@ -106,26 +111,6 @@ async def view(
         return
     async with opened(connection, files, as_of) as past:
         yield past
-
-
-async def jobs_wanted(
-    seen: View, slugs: Sequence[str], runtimes: Sequence[str]
-) -> list[UUID] | None:
-    """Return the jobs with one of these slugs and for one of these runtimes, None for all.
-
-    What is empty restricts nothing.
-    """
-    with_slugs: list[UUID] | None = None
-    if slugs:
-        ascii_slugs = [slug for slug in slugs if slug.isascii()]
-        with_slugs = await seen.jobs_with(ascii_slugs)
-    if not runtimes:
-        return with_slugs
-    of_runtimes = await seen.jobs_for(runtimes)
-    if with_slugs is None or of_runtimes is None:
-        return with_slugs if of_runtimes is None else of_runtimes
-    passing = set(of_runtimes)
-    return [job for job in with_slugs if job in passing]
 
 
 def meta_of(seen: View) -> JsonObject:
@@ -156,11 +141,12 @@ async def with_jobs(
     """Return the runs as clients see them, each with its job in brief."""
     ids = {UUID(run["job_definition_id"]) for run in runs}
     jobs = await seen.jobs(list(ids))
+    briefs = {job["id"]: _brief(job) for job in jobs.values()}
+    documents = await presented(seen, runs, quarantine)
     shown: list[JsonObject] = []
-    for run, one in zip(runs, await presented(seen, runs, quarantine), strict=True):
-        job_id = UUID(run["job_definition_id"])
-        job = jobs[job_id]
-        shown.append({"run": one, "job": _brief(job)})
+    for run, document in zip(runs, documents, strict=True):
+        job_id = run["job_definition_id"]
+        shown.append({"run": document, "job": briefs[job_id]})
     return shown
 
 

@@ -6,6 +6,11 @@ Begin with `asynchronous/client.py`; `synchronous/` is generated from `asynchron
 
 from apphub_jobs.client.asynchronous.client import AsyncClient
 from apphub_jobs.client.asynchronous.run import AsyncRun
+from apphub_jobs.client.bulk.documents import (
+    BulkDocument,
+    BulkPreviewDocument,
+    RefusalDocument,
+)
 from apphub_jobs.client.documents import JobDocument, Message, RunDocument
 from apphub_jobs.client.errors import (
     AccessError,
@@ -23,6 +28,13 @@ from apphub_jobs.client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
+from apphub_jobs.client.failures.documents import FailureDocument
+from apphub_jobs.client.runs import ExplanationDocument, ReasonDocument
+from apphub_jobs.client.schedules.documents import (
+    ComingTickDocument,
+    ScheduleDocument,
+    TickDocument,
+)
 from apphub_jobs.client.synchronous.client import Client
 from apphub_jobs.client.synchronous.run import Run
 from apphub_jobs.client.workers import WorkerDocument
@@ -33,21 +45,30 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "AsyncRun",
+    "BulkDocument",
+    "BulkPreviewDocument",
     "Client",
     "ClientError",
+    "ComingTickDocument",
     "ConflictError",
+    "ExplanationDocument",
+    "FailureDocument",
     "InvalidRequestError",
     "JobDocument",
     "Message",
     "NotFoundError",
     "OutcomeUnknownError",
+    "ReasonDocument",
+    "RefusalDocument",
     "Run",
     "RunCanceledError",
     "RunDocument",
     "RunEndedError",
     "RunExpiredError",
     "RunFailedError",
+    "ScheduleDocument",
     "StreamRefusedError",
+    "TickDocument",
     "TooManyRequestsError",
     "UnavailableError",
     "UnreachableError",

@@ -19,8 +19,15 @@ DEFAULTS: Mapping[str, Any] = {
     "priority": 0,
     "maxConcurrentRuns": None,
     "concurrencyKey": None,
+    "concurrencyLimit": 1,
+    "rateLimit": None,
+    "fairnessKey": None,
+    "unique": None,
     "startDeadlineMs": None,
     "resources": None,
+    "workerLabels": {},
+    "retention": None,
+    "isolation": "process",
 }
 """What a definition says where it says nothing."""
 

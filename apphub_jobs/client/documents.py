@@ -20,9 +20,7 @@ class Document(dict[str, Any]):
 
     def _time_or_none(self, name: str) -> datetime | None:
         text: str | None = self[name]
-        if text is None:
-            return None
-        return datetime.fromisoformat(text)
+        return None if text is None else datetime.fromisoformat(text)
 
 
 class RunDocument(Document):
@@ -203,6 +201,36 @@ class JobDocument(Document, DefinitionDetails):
         return cast("str | None", self["concurrencyKey"])
 
     @property
+    def concurrency_limit(self) -> int:
+        """How many runs with the same value of it may be at work at once."""
+        return cast("int", self.get("concurrencyLimit", 1))
+
+    @property
+    def worker_labels(self) -> Mapping[str, str]:
+        """What a worker must have to execute its runs."""
+        return cast("Mapping[str, str]", self.get("workerLabels", {}))
+
+    @property
+    def rate_limit(self) -> dict[str, Any] | None:
+        """How many runs may start within a period: `limit`, `periodMs`, and perhaps `key`."""
+        return cast("dict[str, Any] | None", self.get("rateLimit"))
+
+    @property
+    def fairness_key(self) -> str | None:
+        """Whose values take turns to start, at equal priority: a parameter's name."""
+        return cast("str | None", self.get("fairnessKey"))
+
+    @property
+    def retention(self) -> dict[str, Any] | None:
+        """How long after their end runs are archived: `succeededMs`, `failedMs` and so on."""
+        return cast("dict[str, Any] | None", self.get("retention"))
+
+    @property
+    def unique(self) -> dict[str, Any] | None:
+        """Which runs stand for each other: `key`, `until`, `onConflict`."""
+        return cast("dict[str, Any] | None", self.get("unique"))
+
+    @property
     def start_deadline_ms(self) -> int | None:
         """How long after it was due a run may still start."""
         return cast("int | None", self["startDeadlineMs"])
@@ -211,6 +239,11 @@ class JobDocument(Document, DefinitionDetails):
     def priority(self) -> int:
         """What is higher starts first."""
         return cast("int", self["priority"])
+
+    @property
+    def paused(self) -> Mapping[str, Any] | None:
+        """Since when nothing of it starts (`at`), who wanted that (`by`), and the `reason`."""
+        return self.get("paused")  # Older services have no pauses.
 
     @property
     def description(self) -> str | None:
@@ -253,9 +286,7 @@ class Message(Document):
     def run(self) -> RunDocument | None:
         """The run, exactly as the event left it; None in messages about something else."""
         run = self.data.get("run")
-        if run is None:
-            return None
-        return RunDocument(run)
+        return None if run is None else RunDocument(run)
 
     @property
     def position(self) -> int:

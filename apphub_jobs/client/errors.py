@@ -83,7 +83,7 @@ class OutcomeUnknownError(UnavailableError):
 
 
 class WaitTimeoutError(ClientError, TimeoutError):
-    """The run has not ended within the time; it goes on, and can be waited for again."""
+    """What was waited for is not over within the time; it goes on, and can be waited for again."""
 
 
 class RunEndedError(ClientError):

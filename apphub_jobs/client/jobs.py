@@ -19,3 +19,21 @@ def registered(definition: Mapping[str, Any]) -> Request:
 def revised(slug: str, changes: Mapping[str, Any]) -> Request:
     """Ask for changes of a job; asked again, they change nothing more."""
     return Request(method="PATCH", path=job_path(slug), body=changes)
+
+
+def paused(slug: str, reason: str | None) -> Request:
+    """Ask for nothing of a job to start; asked again, it is the same."""
+    body: dict[str, str] = {}
+    if reason is not None:
+        body["reason"] = reason
+    return Request(method="POST", path=job_path(slug, "pause"), body=body)
+
+
+def resumed(slug: str) -> Request:
+    """Ask for what waits of a job to start again; asked again, it is the same."""
+    return Request(method="POST", path=job_path(slug, "resume"))
+
+
+def deleted(slug: str) -> Request:
+    """Ask for a job to be deleted; asked again, there would be none."""
+    return Request(method="DELETE", path=job_path(slug), is_repeatable=False)

@@ -122,3 +122,9 @@ def _milliseconds(duration: Duration | None) -> int | None:
     if duration is None:
         return None
     return milliseconds(duration)
+
+
+def warnings_in(answer: Mapping[str, Any]) -> list[str]:
+    """Return what the answer to a launch warns of."""
+    meta = answer.get("meta") or {}
+    return [str(warning["message"]) for warning in meta.get("warnings", ())]

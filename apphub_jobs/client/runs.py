@@ -2,14 +2,82 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar, cast
 
-from apphub_jobs.client.documents import FINAL, RunDocument
+from apphub_jobs.client.documents import FINAL, Document, RunDocument, RunStatus
 from apphub_jobs.client.requests import Request, reading, run_path
 
 T = TypeVar("T")
 
 MOST_ON_A_PAGE = 50
+
+
+class ReasonDocument(Document):
+    """One thing that keeps a run from starting, or that it ended by."""
+
+    @property
+    def code(self) -> str:
+        """A stable word, such as `job_limit`."""
+        return str(self["code"])
+
+    @property
+    def message(self) -> str:
+        """The same for people, with what to do."""
+        return str(self["message"])
+
+    @property
+    def binding(self) -> bool:
+        """Whether the run cannot start as long as this is so."""
+        return bool(self["binding"])
+
+    @property
+    def since(self) -> datetime | None:
+        """When it began to be so, where that is known."""
+        return self._time_or_none("since")
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """The evidence."""
+        return cast("Mapping[str, Any]", self["details"])
+
+
+class ExplanationDocument(Document):
+    """Why a run waits, or how it ended."""
+
+    @property
+    def status(self) -> RunStatus:
+        """What the run did at that moment."""
+        return cast("RunStatus", self["status"])
+
+    @property
+    def summary(self) -> str:
+        """All of it in a sentence."""
+        return str(self["summary"])
+
+    @property
+    def reasons(self) -> list[ReasonDocument]:
+        """Each thing that keeps it, in the order in which a claim asks for them."""
+        return [ReasonDocument(reason) for reason in self["reasons"]]
+
+    @property
+    def next_change_at(self) -> datetime | None:
+        """The next moment known beforehand at which this changes, where there is one."""
+        return self._time_or_none("nextChangeAt")
+
+    @property
+    def unknown(self) -> list[str]:
+        """What is not known of that moment."""
+        return list(self["unknown"])
+
+
+def explained(run_id: str, as_of: int | datetime | None) -> Request:
+    """Ask why a run waits, or how it ended."""
+    moment: object = as_of
+    if isinstance(as_of, datetime):
+        moment = as_of.isoformat()
+    return reading(run_path(run_id, "explain"), asOf=moment)
 
 
 def shown(run_id: str, part: str | None = None) -> Request:
@@ -21,13 +89,14 @@ def page(
     job: str | None,
     status: str | Sequence[str] | None,
     search: str | None,
+    where: Sequence[str],
     cursor: str | None,
 ) -> Request:
     """Ask for a page of runs."""
     statuses = status
     if status is not None and not isinstance(status, str):
         statuses = ",".join(status)
-    return reading(
+    page = reading(
         "/job-runs",
         job=job,
         status=statuses,
@@ -35,6 +104,23 @@ def page(
         cursor=cursor,
         limit=MOST_ON_A_PAGE,
     )
+    query = {**page.query}
+    for name, values in _conditions(where).items():
+        said = query.get(name)
+        query[name] = [*values] if said is None else [said, *values]
+    return replace(page, query=query)
+
+
+def _conditions(where: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Return conditions such as `status!=failed` as a query's parameters: `status!`."""
+    found: dict[str, list[str]] = {}
+    for condition in where:
+        name, equals, value = condition.partition("=")
+        if not equals:
+            msg = f"{condition!r} is no condition: write NAME=VALUE or NAME!=VALUE"
+            raise ValueError(msg)
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def canceled(run_id: str, reason: str | None) -> Request:

@@ -1,5 +1,6 @@
 """Workers: what is asked of them, and what they look like; shared by both clients."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, cast
 from urllib.parse import quote
@@ -39,9 +40,24 @@ class WorkerDocument(Document):
         return cast("int", self["slots"])
 
     @property
+    def shared_slots(self) -> int:
+        """How many runs beside these may share a process, of jobs that say so."""
+        return cast("int", self.get("sharedSlots", 0))
+
+    @property
     def busy(self) -> int:
-        """How many it executes now."""
+        """How many it executes now, but for those that share a process."""
         return cast("int", self["busy"])
+
+    @property
+    def shared_busy(self) -> int:
+        """How many of those that share a process it executes now."""
+        return cast("int", self.get("sharedBusy", 0))
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What tells it from others, and what jobs may ask for."""
+        return cast("Mapping[str, str]", self["labels"])
 
     @property
     def entry_points(self) -> list[str] | None:

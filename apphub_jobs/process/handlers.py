@@ -60,7 +60,7 @@ def load(
 
         for name, argv in commands.items():
             handlers[f"command.{name}"] = command_handler(argv)
-    if any(_is_coroutine_function(handler) for handler in handlers.values()):
+    if any(is_coroutine_function(handler) for handler in handlers.values()):
         import_module("asyncio")  # It takes long: better now than in the first attempt.
     return handlers
 
@@ -149,6 +149,7 @@ def _handler(offered: "Handler | Job[..., object]") -> Handler:
     return offered
 
 
-def _is_coroutine_function(handler: object) -> bool:
+def is_coroutine_function(handler: object) -> bool:
+    """Return whether a handler was written as `async def`."""
     code = getattr(handler, "__code__", None)
     return bool(getattr(code, "co_flags", 0) & CO_COROUTINE)

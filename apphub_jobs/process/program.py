@@ -15,22 +15,15 @@ import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Any, BinaryIO, cast
 
-from apphub_jobs.contract import (
-    Handler,
-    JobResult,
-    JobRunContext,
-    PermanentError,
-    RetryAfter,
-)
-from apphub_jobs.details import DefinitionDetails, RunDetails
+from apphub_jobs.contract import Handler, JobRunContext
 from apphub_jobs.process.attempt_directory import Place
 from apphub_jobs.process.cleanup import Cleaner
 from apphub_jobs.process.encoding import NotJsonError, encode
 from apphub_jobs.process.handlers import load
 from apphub_jobs.process.imports import arrange
+from apphub_jobs.process.outcomes import context_of, raised, returned, unreadable
 from apphub_jobs.process.reports import Reported
 from apphub_jobs.process.usage import Usage, cpu_s
 
@@ -104,7 +97,7 @@ def _run(
             reports.flush()
 
     outcome = _outcome(
-        handlers[task["entryPoint"]], _context(task, cancelled, send_report)
+        handlers[task["entryPoint"]], context_of(task, cancelled, send_report)
     )
     with lock:
         return _line(outcome)
@@ -122,64 +115,24 @@ _C = ctypes.CDLL(None)
 
 def _outcome(handler: Handler, context: JobRunContext) -> Mapping[str, Any]:
     try:
-        returned = _call(handler, context)
-        return {"type": "result", **vars(_ended(returned))}
+        value = _call(handler, context)
+        return returned(value)
     except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
         traceback.print_exc()
-        return _failure(error)
-
-
-def _ended(returned: object) -> JobResult:
-    if isinstance(returned, JobResult):
-        return returned
-    return JobResult(result=returned)
-
-
-def _failure(error: Exception) -> Mapping[str, Any]:
-    retry_after_ms = None
-    if isinstance(error, RetryAfter):
-        retry_after_ms = error.delay_ms
-    return {
-        "type": "error",
-        "message": str(error) or type(error).__name__,
-        "stack": "".join(traceback.format_exception(error)),
-        "permanent": isinstance(error, PermanentError),
-        "retryAfterMs": retry_after_ms,
-    }
+        return raised(error)
 
 
 def _call(handler: Handler, context: JobRunContext) -> object:
-    returned = handler(context)
-    if isinstance(returned, Awaitable):
+    value = handler(context)
+    if isinstance(value, Awaitable):
         import asyncio  # noqa: PLC0415 - a third of the start, for those alone who need it
 
-        return asyncio.run(_awaited(returned))
-    return returned
+        return asyncio.run(_awaited(value))
+    return value
 
 
-async def _awaited(returned: Awaitable[object]) -> object:
-    return await returned
-
-
-def _context(
-    task: Mapping[str, Any],
-    cancelled: threading.Event,
-    send_report: Callable[[Mapping[str, Any]], None],
-) -> JobRunContext:
-    deadline = None
-    if task["deadline"] is not None:
-        deadline = datetime.fromisoformat(task["deadline"])
-    return JobRunContext(
-        definition=DefinitionDetails(task["definition"]),
-        run=RunDetails(task["run"]),
-        parameters=task["parameters"],
-        inputs=task["inputs"],
-        settings=task["settings"],
-        logger=logging.getLogger("job"),
-        cancelled=cancelled,
-        deadline=deadline,
-        send_report=send_report,
-    )
+async def _awaited(value: Awaitable[object]) -> object:
+    return await value
 
 
 def _line(
@@ -189,6 +142,5 @@ def _line(
     try:
         text = encoded(message)
     except NotJsonError as error:
-        problem = f"the handler's result or report is no JSON: {error}"
-        text = json.dumps({"type": "invalid", "message": problem})
+        text = json.dumps(unreadable(error))
     return text.encode() + b"\n"

@@ -1,7 +1,7 @@
 """`job`: makes a job of a function."""
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from apphub_jobs.contract import JobRunContext, Json
@@ -12,7 +12,10 @@ from apphub_jobs.typed.options import (
     Jitter,
     JobOptions,
     JobType,
+    OnConflict,
+    Outcome,
     RetryStrategy,
+    UniqueUntil,
 )
 
 P = ParamSpec("P")
@@ -71,11 +74,21 @@ def job(
     priority: int = 0,
     max_concurrent_runs: int | None = None,
     concurrency_key: str | None = None,
+    concurrency_limit: int = 1,
+    rate_limit: int | None = None,
+    rate_period: Duration | None = None,
+    rate_key: str | None = None,
+    fairness_key: str | None = None,
+    unique: Sequence[str] | None = None,
+    unique_until: UniqueUntil = "end",
+    on_conflict: OnConflict = "keep",
     start_deadline: Duration | None = None,
     isolation: Isolation = "process",
     cpus: float | None = None,
     memory_mb: int | None = None,
     gpus: int | None = None,
+    worker_labels: Mapping[str, str] | None = None,
+    retention: Mapping[Outcome, Duration] | None = None,
     metadata: Mapping[str, Json] | None = None,
 ) -> JobDecorator: ...
 def job(  # noqa: PLR0913 - one for each field of a definition
@@ -94,11 +107,21 @@ def job(  # noqa: PLR0913 - one for each field of a definition
     priority: int = 0,
     max_concurrent_runs: int | None = None,
     concurrency_key: str | None = None,
+    concurrency_limit: int = 1,
+    rate_limit: int | None = None,
+    rate_period: Duration | None = None,
+    rate_key: str | None = None,
+    fairness_key: str | None = None,
+    unique: Sequence[str] | None = None,
+    unique_until: UniqueUntil = "end",
+    on_conflict: OnConflict = "keep",
     start_deadline: Duration | None = None,
     isolation: Isolation = "process",
     cpus: float | None = None,
     memory_mb: int | None = None,
     gpus: int | None = None,
+    worker_labels: Mapping[str, str] | None = None,
+    retention: Mapping[Outcome, Duration] | None = None,
     metadata: Mapping[str, Json] | None = None,
 ) -> Any:
     """Make a job of a typed function, `def` or `async def`.
@@ -134,12 +157,25 @@ def job(  # noqa: PLR0913 - one for each field of a definition
             half of it) or `none`.
         priority: -100 to 100; what is higher starts first.
         max_concurrent_runs: how many of its runs may run at a time.
-        concurrency_key: a parameter's name: runs with the same value of it never overlap.
+        concurrency_key: a parameter's name: runs with the same value of it take turns.
+        concurrency_limit: how many runs with the same value of it may run at a time.
+        rate_limit: how many of its runs may start within `rate_period`.
+        rate_period: any stretch of time so long.
+        rate_key: a parameter's name: each of its values has that limit to itself.
+        fairness_key: a parameter's name: at equal priority, its values take turns to start.
+        unique: parameters' names: of runs with the same values of them, one is enough.
+        unique_until: another one may come once it has started (`start`) or ended (`end`).
+        on_conflict: until then, `keep` it instead of a new one, or `replace` it while it is
+            pending.
         start_deadline: a run that has not started so long after its time expires.
-        isolation: `process`: each attempt has a process to itself.
+        isolation: `process`: each attempt has a process to itself; `shared`: many share one, for
+            short, trusted work that mostly waits.
         cpus: how many processors an attempt wants.
         memory_mb: what an attempt may use at most, all that it starts included.
         gpus: how many an attempt wants.
+        worker_labels: labels that a worker must have to execute its runs, all of them.
+        retention: how long after its end a run is archived, by how it ended, such as
+            `{"succeeded": "90d"}`; what is not named stays in the database.
         metadata: anything to keep with the definition.
     """
 
@@ -163,11 +199,21 @@ def job(  # noqa: PLR0913 - one for each field of a definition
             priority=priority,
             max_concurrent_runs=max_concurrent_runs,
             concurrency_key=concurrency_key,
+            concurrency_limit=concurrency_limit,
+            rate_limit=rate_limit,
+            rate_period=rate_period,
+            rate_key=rate_key,
+            fairness_key=fairness_key,
+            unique=unique,
+            unique_until=unique_until,
+            on_conflict=on_conflict,
             start_deadline=start_deadline,
             isolation=isolation,
             cpus=cpus,
             memory_mb=memory_mb,
             gpus=gpus,
+            worker_labels=worker_labels,
+            retention=retention,
             metadata=metadata,
         )
         if inspect.iscoroutinefunction(function):

@@ -1,6 +1,6 @@
 """What a job's definition says beside its function's signature, and the definition made of both."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,10 @@ from apphub_jobs.typed.durations import Duration, milliseconds
 JobType = Literal["batch", "service-triggered", "manual"]
 RetryStrategy = Literal["none", "fixed", "exponential"]
 Jitter = Literal["none", "full", "equal"]
-Isolation = Literal["process"]
+Isolation = Literal["process", "shared"]
+Outcome = Literal["succeeded", "failed", "canceled", "expired"]
+UniqueUntil = Literal["start", "end"]
+OnConflict = Literal["keep", "replace"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +33,21 @@ class JobOptions:
     priority: int
     max_concurrent_runs: int | None
     concurrency_key: str | None
+    concurrency_limit: int
+    rate_limit: int | None
+    rate_period: Duration | None
+    rate_key: str | None
+    fairness_key: str | None
+    unique: Sequence[str] | None
+    unique_until: UniqueUntil
+    on_conflict: OnConflict
     start_deadline: Duration | None
     isolation: Isolation
     cpus: float | None
     memory_mb: int | None
     gpus: int | None
+    worker_labels: Mapping[str, str] | None
+    retention: Mapping[Outcome, Duration] | None
     metadata: Mapping[str, Json] | None
 
     def fields(self, description: str) -> dict[str, Json]:
@@ -53,8 +66,15 @@ class JobOptions:
             "priority": self.priority or None,
             "maxConcurrentRuns": self.max_concurrent_runs,
             "concurrencyKey": self.concurrency_key,
+            "concurrencyLimit": _unless(self.concurrency_limit, 1),
+            "rateLimit": self._rate_limit(),
+            "fairnessKey": self.fairness_key,
+            "unique": self._unique(),
             "startDeadlineMs": _milliseconds("start_deadline", self.start_deadline),
             "resources": self._resources(),
+            "workerLabels": dict(self.worker_labels) if self.worker_labels else None,
+            "retention": self._retention(),
+            "isolation": None if self.isolation == "process" else self.isolation,
             "metadata": self._metadata(description),
         }
         return _given(fields)
@@ -74,6 +94,43 @@ class JobOptions:
         }
         return _given(policy)
 
+    def _rate_limit(self) -> dict[str, Json] | None:
+        if self.rate_limit is None and self.rate_period is None:
+            if self.rate_key is not None:
+                msg = (
+                    f"rate_key={self.rate_key!r}: give rate_limit and rate_period, too"
+                )
+                raise ValueError(msg)
+            return None
+        if self.rate_limit is None or self.rate_period is None:
+            msg = "rate_limit and rate_period: give both, so many starts in such a time"
+            raise ValueError(msg)
+        rate: dict[str, Json] = {
+            "limit": self.rate_limit,
+            "periodMs": _milliseconds("rate_period", self.rate_period),
+            "key": self.rate_key,
+        }
+        return _given(rate)
+
+    def _retention(self) -> dict[str, Json] | None:
+        kept: dict[str, Json] = {}
+        for outcome, duration in (self.retention or {}).items():
+            option = f"retention[{outcome!r}]"
+            kept[f"{outcome}Ms"] = _milliseconds(option, duration)
+        return kept or None
+
+    def _unique(self) -> dict[str, Json] | None:
+        if self.unique is None:
+            return None
+        if isinstance(self.unique, str):
+            msg = f"unique={self.unique!r}: give a list of parameters' names"
+            raise TypeError(msg)
+        return {
+            "key": list(self.unique),
+            "until": self.unique_until,
+            "onConflict": self.on_conflict,
+        }
+
     def _resources(self) -> dict[str, Json] | None:
         resources = {
             "cpus": self.cpus,
@@ -87,6 +144,10 @@ class JobOptions:
         if description:
             metadata.setdefault("description", description)
         return metadata or None
+
+
+def _unless(value: int, default: int) -> int | None:
+    return None if value == default else value
 
 
 def _given(fields: Mapping[str, Json]) -> dict[str, Json]:

@@ -26,8 +26,8 @@ from benchmarks.growth.stories import (
 )
 from domain.catalog.builtin import BUILTIN_SPECS
 from domain.identifiers import repository_id, run_id_for_key, uuid7
-from domain.jobs.definition import concurrency_value
 from domain.jobs.launching import Launch
+from domain.jobs.limits.groups import concurrency_value
 from domain.jobs.reserved import BUILD_SLUG
 from domain.json_values import Json, JsonObject
 

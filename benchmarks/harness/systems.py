@@ -64,6 +64,11 @@ class System:
     completed: str
     launching: Callable[[str], AbstractAsyncContextManager[LaunchOne]]
 
+    @property
+    def is_ours(self) -> bool:
+        """Return whether it is this service, however it is set up."""
+        return self.package == OURS.package
+
 
 def _of_module(name: str) -> Callable[[str], AbstractAsyncContextManager[LaunchOne]]:
     @asynccontextmanager
@@ -155,7 +160,7 @@ class Site:
             "APPHUB_DATABASE_URL": self.url,
             "APPHUB_DATA_DIR": str(self.directory / "data"),
         }
-        return ours if self.system is OURS else libpq_variables(self.url)
+        return ours if self.system.is_ours else libpq_variables(self.url)
 
     @contextmanager
     def api(self) -> Iterator[str]:
@@ -163,7 +168,7 @@ class Site:
         log = self.directory / "api.log"
         with running(self.system.api, self.env, log) as process:
             url = ready_url(log, process)
-            if self.system is OURS:
+            if self.system.is_ours:
                 register(url, "noop", "bench.noop")
             yield url + PATH
 
@@ -201,7 +206,7 @@ def site(bench: Bench, system: System) -> Iterator[Site]:
 
 def _template(bench: Bench, system: System) -> str:
     """Return the name of a database with the system's tables, made once."""
-    if system is OURS:
+    if system.is_ours:
         return databases.template(bench.server, bench.directory)
     name = f"template_{system.package}"
     made = bench.directory / f"{name}.made"

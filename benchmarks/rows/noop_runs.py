@@ -56,8 +56,8 @@ def measure(bench: Bench) -> list[Row]:
     systems = (OURS, *installed_peers(bench))
     rows = []
     for name, title, figure in (
-        ("backlog", "no-op runs, launched before", _backlog),
-        ("noop", "no-op runs, launched meanwhile", _meanwhile),
+        ("backlog", "no-op runs, launched before", backlog),
+        ("noop", "no-op runs, launched meanwhile", meanwhile),
     ):
         bench.say(title)
         figures = in_turns(
@@ -71,7 +71,8 @@ def measure(bench: Bench) -> list[Row]:
     return rows
 
 
-def _backlog(bench: Bench, system: System) -> float:
+def backlog(bench: Bench, system: System) -> float:
+    """Return how many runs a second a worker ends of those that were launched before."""
     launches = max(200, round(BACKLOG_A_SECOND * bench.effort.seconds))
     with site(bench, system) as own:
         _run(_launch(own.url, system, launches))
@@ -129,7 +130,8 @@ async def _launch_more(launch: LaunchOne, launches: int) -> None:
     await asyncio.gather(*(call() for _ in range(CALLERS)))
 
 
-def _meanwhile(bench: Bench, system: System) -> float:
+def meanwhile(bench: Bench, system: System) -> float:
+    """Return how many runs end a second while others are launched."""
     with site(bench, system) as own, own.worker():
         return _run(_launch_and_watch(own, bench.effort.seconds))
 

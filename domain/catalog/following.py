@@ -57,11 +57,14 @@ def follow_build(
     The repository learns what they tell of it.
     """
     run_id = str(run.id)
+    earliest = cut_to_ms(now)
     for event in run.pending_events:
-        at = max(cut_to_ms(now), event.timestamp)
+        at = max(earliest, event.timestamp)
         if isinstance(event, events.Started):
             build.start(run_id, event.attempt, at)
-        elif build.run_id == run_id and build.status not in ENDED:
+            continue
+        is_current = build.run_id == run_id and build.status not in ENDED
+        if is_current:
             _follow_build(event, run, build, repository, effects, at)
 
 

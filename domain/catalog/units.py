@@ -59,7 +59,8 @@ async def with_catalog(
     locked: Locked | None = None,
 ) -> list[Aggregate]:
     """Return the runs and all that their new events move in the catalog, the runs first."""
-    if all(run.entry_point not in reserved.ENTRY_POINTS for run in runs):
+    entry_points = {run.entry_point for run in runs}
+    if entry_points.isdisjoint(reserved.ENTRY_POINTS):
         return [*runs]
     # What follows them happens in their moment, not a millisecond later.
     now = max(run.modified_on for run in runs)
@@ -98,10 +99,13 @@ async def of_its_app(source: Source, launch: Launch) -> Launch:
     build = await _one(source, Build, build_id, None)
     if build is None:
         return launch
-    if given.get("repositoryId") not in {None, build.repository_id}:
-        message = f"the build is of the app {build.repository_id}; leave this out"
-        raise InvalidInputError([Issue("/parameters/repositoryId", message, "const")])
-    return replace(launch, parameters={**given, "repositoryId": build.repository_id})
+    app_id = build.repository_id
+    if given.get("repositoryId") not in {None, app_id}:
+        message = f"the build is of the app {app_id}; leave this out"
+        issue = Issue("/parameters/repositoryId", message, "const")
+        raise InvalidInputError([issue])
+    parameters = {**given, "repositoryId": app_id}
+    return replace(launch, parameters=parameters)
 
 
 def new_build(  # noqa: PLR0913 - what a build is made of
@@ -122,7 +126,10 @@ def new_build(  # noqa: PLR0913 - what a build is made of
     run_id = source.new_id()
     build_id = source.new_id()
     build = Build.request(build_id, repository_id, run_id, wanted, now)
-    parameters: JsonObject = {"buildId": str(build_id), "repositoryId": repository_id}
+    parameters: JsonObject = {
+        "buildId": str(build_id),
+        "repositoryId": repository_id,
+    }
     launch = Launch(parameters=parameters, context=launch.context)
     run = new_run(definition, launch, run_id, requested_by, now)
     return build, run
@@ -226,17 +233,18 @@ async def _builds(
     ids = {build_id for _, build_id in followed}
     builds = await _all(source, Build, ids, locked)
     _leave_alone(source, followed)
-    repositories: dict[UUID, Repository] = {}
+    owners: dict[UUID, Repository] = {}
     if any(_tells_of_its_app(run) for run, _ in followed):
         owner_ids = [_owner_id(build) for build in builds.values()]
-        repositories = await _all(source, Repository, owner_ids, locked)
+        owners = await _all(source, Repository, owner_ids, locked)
     for run, build_id in followed:
         build = builds.get(build_id)
         if build is None:
             continue
-        owner = repositories.get(_owner_id(build))
+        owner_id = _owner_id(build)
+        owner = owners.get(owner_id)
         follow_build(run, build, owner, effects, now)
-    return [*builds.values(), *repositories.values()]
+    return [*builds.values(), *owners.values()]
 
 
 def _tells_of_its_app(run: JobRun) -> bool:

@@ -42,9 +42,14 @@ class LogApplication(Recalling):
 
     async def definition(self, definition_id: UUID) -> JobDefinition:
         """Return a definition, or raise NotFoundError `job_not_found`."""
+        found = await self.standing_definition(definition_id)
+        return standing(found)
+
+    async def standing_definition(self, definition_id: UUID) -> JobDefinition | None:
+        """Return a definition, None where there is none, or it was deleted."""
         found = await self.find(JobDefinition, definition_id)
-        if found is None:
-            raise NotFoundError("job_not_found", "job not found")
+        if found is None or found.is_deleted:
+            return None
         return found
 
     async def run(self, run_id: UUID) -> JobRun:
@@ -106,6 +111,13 @@ class LogApplication(Recalling):
         """Return an id whose order is the order of time."""
         now_ms = int(self.clock().timestamp() * 1000)
         return identifiers.uuid7(now_ms, self.random.randbytes(10))
+
+
+def standing(definition: JobDefinition | None) -> JobDefinition:
+    """Return a definition, or raise NotFoundError where there is none, or it was deleted."""
+    if definition is None or definition.is_deleted:
+        raise NotFoundError("job_not_found", "job not found")
+    return definition
 
 
 def seen_heads(aggregates: Iterable[Aggregate]) -> dict[UUID, int]:

@@ -152,13 +152,15 @@ class Executions:
     ) -> None:
         """Record a result with all its effects, or fail the attempt if the result breaks a rule."""
         application = self._application
-        run = application.kept_run(run_id) or await application.run(run_id)
+        run = application.kept_run(run_id)
+        if run is None:
+            run = await application.run(run_id)
         spec = await application.pinned_spec(run.definition_id, run.definition_version)
         issues = await decided(lambda: _result_issues(spec, result, effects))
         if issues:
             told = [f"{issue.path}: {issue.message}" for issue in issues]
-            message = f"invalid result: {'; '.join(told)}"
-            failure = Failure(message, "invalid_result")
+            reasons = "; ".join(told)
+            failure = Failure(f"invalid result: {reasons}", "invalid_result")
             await self.fail(run_id, holder, failure, report)
             return
 

@@ -1,10 +1,10 @@
-"""`Jobs`: what clients may do to jobs and runs, one method a command.
+"""`Jobs`: what clients may do to runs, one method a command, beside what they may do to jobs.
 
 Each loads, lets the aggregate decide, and appends; on a conflict it decides again.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -13,26 +13,29 @@ from eventsourcing.persistence import InfrastructureFactory
 from typing_extensions import override
 
 from domain import identifiers
-from domain.catalog.builtin import BUILTIN_SPECS
 from domain.catalog.units import of_its_app, with_catalog
 from domain.clock import Clock
-from domain.commands.application import (
-    MAX_DECISIONS,
-    SYSTEM,
-    LogApplication,
-    seen_heads,
+from domain.commands.application import MAX_DECISIONS, seen_heads
+from domain.commands.bulk.repeating import repeated
+from domain.commands.definitions import Definitions
+from domain.commands.uniqueness import Turns, in_place, place_for, slot_of
+from domain.errors import (
+    ConflictError,
+    InvalidInputError,
+    RunIsThereError,
+    ValueTakenError,
+    VersionConflictError,
 )
-from domain.errors import ConflictError, InvalidInputError, VersionConflictError
-from domain.jobs.definition import JobDefinition, Spec
-from domain.jobs.launching import Launch, new_run, relaunch, repeated_personal, request
+from domain.identifiers import Slot
+from domain.jobs.definition import JobDefinition
+from domain.jobs.launching import Launch, request
 from domain.jobs.reserved import BUILD_ENTRY_POINT
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import FINAL
-from domain.json_values import JsonObject
 from domain.personal.marks import subjects_of
 from domain.ports import Log, Origin, RandomSource, Row, Unit
 from domain.recent import Recent
 from domain.schema.deciding import decided
+from domain.workers.labels import Labels
 
 MAX_REMEMBERED_BYTES = 4_194_304
 """Definitions kept in memory for launches, as JSON; in memory they take up to twenty times as much.
@@ -41,15 +44,21 @@ Others cost a look-up for each launch.
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Launched:
-    """A run. `row` is None where an earlier request under the same idempotency key created it."""
+    """A run. `row` is None where an earlier request created it.
+
+    That one had the same idempotency key; or the job's runs are unique, and `is_kept`.
+    `worker_labels` is what its job asks of workers, as far as it was looked at.
+    """
 
     run_id: UUID
     row: Row | None
+    worker_labels: Labels = field(default_factory=dict)
+    is_kept: bool = False
 
 
-class Jobs(LogApplication):
+class Jobs(Definitions):
     """The commands of jobs and runs."""
 
     def __init__(
@@ -61,63 +70,23 @@ class Jobs(LogApplication):
     ) -> None:
         super().__init__(factory, log, clock, random)
         self._definitions = Recent[UUID, JobDefinition](MAX_REMEMBERED_BYTES)
+        self._turns = Turns()
 
     @override
     def forget(self) -> None:
         super().forget()
         self._definitions.clear()
 
-    # Definitions ---------------------------------------------------------------------------------
-
-    async def register_job(
-        self, slug: str, spec: Spec, version: int, origin: Origin
-    ) -> Row:
-        """Register a job.
-
-        Raises:
-            InvalidInputError: `JobDefinition.register` says why.
-            ConflictError: `job_exists`.
-        """
-        now = self.clock()
-        definition = await decided(
-            lambda: JobDefinition.register(slug, spec, version, now)
-        )
-        try:
-            saved = await self.save(definition, origin=origin)
-        except VersionConflictError:
-            raise ConflictError("job_exists", f"job {slug} already exists") from None
-        return saved.rows[definition.id]
-
-    async def revise_job(
-        self, slug: str, changes: JsonObject, version: int | None, origin: Origin
-    ) -> Row | None:
-        """Make a new version of a job; return its row, or None where nothing changed."""
-        definition_id = identifiers.definition_id(slug)
-
-        async def decide() -> list[Aggregate]:
-            definition = await self.definition(definition_id)
-            now = self.clock()
-            await decided(lambda: definition.revise(changes, version, now))
-            return [definition]
-
-        saved = await self.decide_and_save(decide, origin)
-        return saved.rows.get(definition_id)
-
-    async def seed(self) -> None:
-        """Register the built-in jobs that are missing; what an operator revised stays."""
-        for slug, spec in BUILTIN_SPECS.items():
-            with suppress(ConflictError):
-                await self.register_job(slug, spec, 1, SYSTEM)
-
-    # Runs ----------------------------------------------------------------------------------------
-
     async def launch(self, slug: str, launch: Launch, origin: Origin) -> Launched:
         """Launch a run. The same idempotency key with the same body leads to the first run again.
+
+        So does a launch of a job whose runs are unique, where the one that is there is kept.
 
         Raises:
             NotFoundError: `job_not_found`.
             InvalidInputError: `new_run` says why.
             ConflictError: `idempotency_key_reused`, the key came with another body before.
+            OverloadedError: too many launches of the same unique run go first.
         """
         if launch.idempotency_key is None:
             run_id = self.new_id()
@@ -132,8 +101,8 @@ class Jobs(LogApplication):
         known = self._definitions.get(definition_id)
         if known is not None:
             # What is remembered may be outdated: then the log refuses the unit, or the schema
-            # refused in vain.
-            with suppress(VersionConflictError, InvalidInputError):
+            # refused in vain, or runs need no longer be unique.
+            with suppress(VersionConflictError, InvalidInputError, RunIsThereError):
                 return await self._request(known, launch, run_id, origin)
         return await self._launch_anew(slug, launch, run_id, origin)
 
@@ -147,6 +116,10 @@ class Jobs(LogApplication):
             self._remember(definition)
             try:
                 return await self._request(definition, launch, run_id, origin)
+            except RunIsThereError as there:
+                return Launched(there.run_id, None, is_kept=True)
+            except ValueTakenError:
+                raise  # That was decided anew often enough already.
             except VersionConflictError:
                 earlier = await self._launched_before(run_id, launch)
                 if earlier is not None:
@@ -159,22 +132,43 @@ class Jobs(LogApplication):
         """Append a new run, provided that the definition is still the one it was decided on."""
         if definition.spec.entry_point == BUILD_ENTRY_POINT:
             launch = await of_its_app(self, launch)
-        asked = launch
+        slot = slot_of(definition, launch)
+        if slot is None:
+            return await self._append_run(definition, launch, run_id, origin)
+        async with self._turns.taken(slot):
+            for _ in range(MAX_DECISIONS):
+                with suppress(ValueTakenError):
+                    return await self._append_run(
+                        definition, launch, run_id, origin, slot
+                    )
+        raise ValueTakenError(f"runs of {definition.slug} keep replacing each other")
+
+    async def _append_run(
+        self,
+        definition: JobDefinition,
+        launch: Launch,
+        run_id: UUID,
+        origin: Origin,
+        slot: Slot | None = None,
+    ) -> Launched:
         now = self.clock()
-        event = await decided(
-            lambda: request(definition, asked, run_id, origin.actor, now)
+        events = await decided(
+            lambda: request(definition, launch, run_id, origin.actor, now)
         )
-        personal = subjects_of(definition.spec.personal, event.parameters)
-        stored = [self.mapper.to_stored_event(event)]
+        personal = subjects_of(definition.spec.personal, events[0].parameters)
+        place = await place_for(self, definition, slot, run_id)
+        stored = list(map(self.mapper.to_stored_event, events))
         unit = Unit(
-            stored,
+            in_place(stored, self.stored_events(place.replaced)),
             origin,
             {definition.id: definition.version},
-            heads=seen_heads([definition]),
+            heads=seen_heads([definition, *place.replaced]),
             personal=personal,
+            takings=place.takings,
         )
         saved = await self.log_port.append(unit)
-        return Launched(run_id, saved.rows[run_id])
+        labels = definition.spec.worker_labels
+        return Launched(run_id, saved.rows[run_id], labels)
 
     def _remember(self, definition: JobDefinition) -> None:
         self._definitions.keep(definition.id, definition, definition.spec.size_bytes())
@@ -204,38 +198,31 @@ class Jobs(LogApplication):
             InvalidInputError: the job's schema no longer allows the run's parameters.
         """
         for _ in range(MAX_DECISIONS):
-            with suppress(VersionConflictError):  # Its subject was erased meanwhile.
-                return await self._repeat(run_id, origin)
-        raise VersionConflictError(f"the subjects of run {run_id} keep changing")
+            # Its subject was erased, or its job has changed, meanwhile.
+            with suppress(VersionConflictError):
+                try:
+                    return await self._repeat(run_id, origin)
+                except RunIsThereError as there:
+                    return Launched(there.run_id, None, is_kept=True)
+        raise VersionConflictError(f"what run {run_id} depends on keeps changing")
 
     async def _repeat(self, run_id: UUID, origin: Origin) -> Launched:
         old = await self.run(run_id)
-        if old.status not in FINAL:
-            raise ConflictError("run_not_ended", f"job run is still {old.status}")
-        if old.erased:
-            erased = ", ".join(old.erased)
-            message = f"personal data among its parameters have been erased: {erased}"
-            raise ConflictError("run_erased", message)
         definition = await self.definition(old.definition_id)
-        pinned = await self.pinned_spec(old.definition_id, old.definition_version)
-        launch = relaunch(pinned, old)
-        new_id = self.new_id()
-        now = self.clock()
-        run = await decided(
-            lambda: new_run(definition, launch, new_id, origin.actor, now)
-        )
+        new = await repeated(self, old, definition, origin.actor)
         last_event = identifiers.event_id(old.id, old.version)
         caused = Origin(origin.actor, causation_id=last_event)
-        key_ids = map(UUID, old.personal)
         unit = Unit(
-            self.stored_events([run]),
+            new.stored(self),
             caused,
-            expects=dict.fromkeys(key_ids, 0),
+            expects=new.expects,
+            heads=seen_heads([definition, *new.place.replaced]),
             continues=old.id,
-            personal=repeated_personal(definition, old, run),
+            personal=new.personal,
+            takings=new.place.takings,
         )
         saved = await self.log_port.append(unit)
-        return Launched(run.id, saved.rows[run.id])
+        return Launched(new.run.id, saved.rows[new.run.id])
 
     async def _launched_before(self, run_id: UUID, launch: Launch) -> Launched | None:
         run = await self.find(JobRun, run_id)

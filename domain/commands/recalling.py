@@ -21,16 +21,23 @@ from eventsourcing.domain import (
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.utils import Environment
 
+from domain.bulk.operation import BulkOperation
+from domain.bulk.rows import bulk_of_row
 from domain.catalog.build import Build
 from domain.catalog.repository import Repository
 from domain.catalog.rows import build_of_row, repository_of_row
 from domain.errors import NotAtHandError, QuarantinedError
+from domain.failures.group import FailureGroup
+from domain.failures.rows import group_of_row, watch_of_row
+from domain.failures.watch import FailureWatch
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.rows import definition_of_row, run_of_row
 from domain.jobs.run import JobRun
 from domain.ports import Locked, Log, Row, State
 from domain.quarantine import Quarantine
 from domain.recent import Recent
+from domain.schedules.rows import schedule_of_row
+from domain.schedules.schedule import Schedule
 
 A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
@@ -68,6 +75,10 @@ _KINDS: dict[type[Aggregate], _Kind] = {
     JobRun: _Kind(JobRun.TOPIC, run_of_row),
     Repository: _Kind(Repository.TOPIC, repository_of_row),
     Build: _Kind(Build.TOPIC, build_of_row),
+    BulkOperation: _Kind(BulkOperation.TOPIC, bulk_of_row),
+    Schedule: _Kind(Schedule.TOPIC, schedule_of_row),
+    FailureGroup: _Kind(FailureGroup.TOPIC, group_of_row),
+    FailureWatch: _Kind(FailureWatch.TOPIC, watch_of_row),
 }
 
 
@@ -214,13 +225,15 @@ class Recalling(Application[UUID]):
             return known
         found = await self.load(JobDefinition, [definition_id], locked)
         self.quarantine.check([definition_id])
-        spec = found[definition_id].spec
-        if found[definition_id].current != version:
+        definition = found[definition_id]
+        spec = definition.spec
+        if definition.current != version:
             if locked is not None:
                 fetch = partial(self._fetch_spec, definition_id, version)
                 raise NotAtHandError([fetch])
             spec = await self._earlier_spec(definition_id, version)
-        self._pinned.keep(key, spec, spec.size_bytes())
+        size = spec.size_bytes()
+        self._pinned.keep(key, spec, size)
         return spec
 
     async def _fetch_spec(self, definition_id: UUID, version: int) -> None:

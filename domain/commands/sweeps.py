@@ -85,7 +85,10 @@ class Sweeps:
         after = self._after(self._orphaned)
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            buried[:] = [await locked.bury_worker(*suspect) for suspect in suspects]
+            buried.clear()
+            for worker_id, sequence in suspects:
+                was_buried = await locked.bury_worker(worker_id, sequence)
+                buried.append(was_buried)
             orphaned = await locked.orphaned_run_ids(SWEEP_LIMIT, bypassed, after)
             self._orphaned.looked_at(orphaned)
             found = await self._application.load(JobRun, orphaned, locked)

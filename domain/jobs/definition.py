@@ -13,31 +13,35 @@ from typing import Any
 from eventsourcing.domain import Aggregate
 
 from domain.clock import cut_to_ms
-from domain.errors import ConflictError, InvalidInputError, Issue
+from domain.errors import InvalidInputError, Issue
 from domain.identifiers import definition_id
-from domain.jobs.reserved import BUILD_SLUG, INGEST_SLUG
+from domain.jobs.definition_rules import (
+    catalog_issues,
+    differing,
+    isolation_issues,
+    job_exists,
+    next_version,
+    open_parameters,
+    refuse,
+    refuse_deletion,
+    refuse_given_version,
+)
+from domain.jobs.limits.lifting import WithWholeSpec
+from domain.jobs.limits.rate_limit import RateLimit
+from domain.jobs.limits.unique import Unique
 from domain.jobs.retry_policy import RetryPolicy, policy_issues
-from domain.json_values import Json, JsonObject, canonical, escape
-from domain.personal.marks import MARK, mark_issues, marks
+from domain.json_values import Json, JsonObject, canonical
+from domain.personal.marks import mark_issues, marks
 from domain.schema.validation import schema_issues
-
-LAST_VERSION = 2**31 - 1
-"""The last one that the tables can hold."""
+from domain.workers.isolation import Isolation
 
 RUNTIMES = ("python", "node", "docker", "module")
 """What a definition may say it is for. It is kept as given; the entry point alone decides."""
 
-MAX_KEY_BYTES = 1_000
-"""A concurrency key's value as JSON: an index holds it, whose entries end below 2 704 bytes."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What a version of a definition says. The contract's section 2 gives each field's rule.
-
-    JSON parts (`parameters_schema`, `retry_policy`, …) are normalised and keep the clients'
-    camelCase keys.
-    """
+    """What a version says (contract, section 2); JSON parts keep the clients' camelCase keys."""
 
     name: str
     type: str
@@ -52,8 +56,15 @@ class Spec:
     priority: int = 0
     max_concurrent_runs: int | None = None
     concurrency_key: str | None = None
+    concurrency_limit: int = 1
+    rate_limit: JsonObject | None = None
+    fairness_key: str | None = None
+    unique_runs: JsonObject | None = None
     start_deadline_ms: int | None = None
     resources: JsonObject | None = None
+    worker_labels: dict[str, str] = field(default_factory=dict)
+    retention: JsonObject | None = None
+    isolation: Isolation = "process"
 
     @cached_property
     def max_attempts(self) -> int:
@@ -65,6 +76,23 @@ class Spec:
         """The parameters that are personal data, each with the parameter that names its subject."""
         return marks(self.parameters_schema)
 
+    @cached_property
+    def rate(self) -> RateLimit | None:
+        """How many of its runs may start within a period; None for any number."""
+        return RateLimit.from_json(self.rate_limit)
+
+    @cached_property
+    def uniqueness(self) -> Unique | None:
+        """Which of its runs stand for each other; None where none do."""
+        return Unique.from_json(self.unique_runs)
+
+    @cached_property
+    def open_parameters(self) -> dict[str, str]:
+        """The parameters whose values the log keeps in the open, each with what names it."""
+        return open_parameters(
+            self.concurrency_key, self.fairness_key, self.rate, self.uniqueness
+        )
+
     def size_bytes(self) -> int:
         """Return how long it is as JSON."""
         return len(canonical(vars(self)))
@@ -75,9 +103,11 @@ class Spec:
         found = schema_issues(schema, "/parametersSchema")
         if self.output_schema is not None:
             found += schema_issues(self.output_schema, "/outputSchema")
-        found += mark_issues(schema, self.default_parameters, self.concurrency_key)
+        found += mark_issues(schema, self.default_parameters, self.open_parameters)
         found += policy_issues(self.retry_policy)
-        return found
+        if self.uniqueness is not None:
+            found += self.uniqueness.issues(schema, self.entry_point)
+        return found + isolation_issues(self.isolation, self.entry_point)
 
 
 SPEC_FIELDS = tuple(one.name for one in fields(Spec))
@@ -97,7 +127,7 @@ class JobDefinition(Aggregate):
 
         TOPIC = "job_definition.event"
 
-    class Registered(Event, Aggregate.Created):
+    class Registered(WithWholeSpec, Event, Aggregate.Created):
         """The job exists from now on."""
 
         TOPIC = "job_definition.registered"
@@ -116,10 +146,49 @@ class JobDefinition(Aggregate):
             aggregate.spec = replace(aggregate.spec, **self.changes)
             aggregate.current = self.version
 
+    class Paused(Event):
+        """Nothing of the job starts from now on; `by` is who wanted that."""
+
+        TOPIC = "job_definition.paused"
+        by: str
+        reason: str | None
+
+        def apply(self, aggregate: JobDefinition) -> None:
+            aggregate.is_paused = True
+
+    class Resumed(Event):
+        """What waits may start again."""
+
+        TOPIC = "job_definition.resumed"
+
+        def apply(self, aggregate: JobDefinition) -> None:
+            aggregate.is_paused = False
+
+    class Deleted(Event):
+        """The job is gone but for its history."""
+
+        TOPIC = "job_definition.deleted"
+
+        def apply(self, aggregate: JobDefinition) -> None:
+            aggregate.is_deleted = True
+
+    class RegisteredAgain(WithWholeSpec, Event):
+        """The job exists again after its deletion; its versions go on to be counted."""
+
+        TOPIC = "job_definition.registered_again"
+        slug: str
+        version: int
+        spec: dict[str, Any]
+
+        def apply(self, aggregate: JobDefinition) -> None:
+            JobDefinition.__init__(aggregate, self.slug, self.version, self.spec)
+
     def __init__(self, slug: str, version: int, spec: dict[str, Any]) -> None:
         self.slug = slug
         self.current = version
         self.spec = Spec(**spec)
+        self.is_paused = False
+        self.is_deleted = False
 
     @classmethod
     def register(
@@ -132,7 +201,7 @@ class JobDefinition(Aggregate):
         Raises:
             InvalidInputError: a schema is none, or the retry policy contradicts itself.
         """
-        _refuse(spec.issues() + _catalog_issues(slug, spec))
+        refuse(spec.issues() + catalog_issues(slug, spec.personal, spec.unique_runs))
         return cls._create(
             cls.Registered,
             id=definition_id(slug),
@@ -161,68 +230,71 @@ class JobDefinition(Aggregate):
         if version is not None and version < self.current:
             message = f"must not be below the current version, {self.current}"
             raise InvalidInputError([Issue("/version", message, "minimum")])
-        differing = _differing(changes, self.spec)
-        if not differing and version is None:
+        changed = differing(changes, asdict(self.spec))
+        if not changed and version is None:
             return
-        if version is None and self.current >= LAST_VERSION:
-            message = f"version {LAST_VERSION} is the last one that a job can have"
-            raise ConflictError("no_more_versions", message)
-        new = replace(self.spec, **differing)
-        _refuse(new.issues() + _catalog_issues(self.slug, new))
-        at = max(cut_to_ms(now), self.modified_on)
+        new_version = version or next_version(self.current)
+        new = replace(self.spec, **changed)
+        refuse(new.issues() + catalog_issues(self.slug, new.personal, new.unique_runs))
         self.trigger_event(
             self.Revised,
-            timestamp=at,
-            version=version or self.current + 1,
-            changes=differing,
+            timestamp=self._at(now),
+            version=new_version,
+            changes=changed,
         )
 
+    def pause(self, by: str, reason: str | None, now: datetime) -> None:
+        """Let nothing of the job start any more; what runs goes on.
 
-def concurrency_value(spec: Spec, parameters: JsonObject) -> str | None:
-    """Return what runs of one job must not share while running, as canonical JSON.
+        Paused already, it stays paused by whoever was first, and for their reason.
+        """
+        if self.is_paused:
+            return
+        self.trigger_event(self.Paused, timestamp=self._at(now), by=by, reason=reason)
 
-    None: nothing binds them.
-    """
-    key = spec.concurrency_key
-    if key is None or key not in parameters:
-        return None
-    return canonical(parameters[key]).decode()
+    def resume(self, now: datetime) -> None:
+        """Let what waits start again, if the job is paused."""
+        if self.is_paused:
+            self.trigger_event(self.Resumed, timestamp=self._at(now))
 
+    def delete(self, now: datetime, *, has_unfinished_runs: bool) -> None:
+        """Delete the job. Its history stays, and its slug may be registered again.
 
-def key_issues(spec: Spec, parameters: JsonObject) -> list[Issue]:
-    """Return what is wrong with the value by which the job's runs take turns."""
-    value = concurrency_value(spec, parameters)
-    if value is None or len(value.encode()) <= MAX_KEY_BYTES:
-        return []
-    key = escape(str(spec.concurrency_key))
-    message = (
-        f"runs take turns by this, so it has at most {MAX_KEY_BYTES} bytes as JSON"
-    )
-    return [Issue(f"/parameters/{key}", message, "maxLength")]
+        Raises:
+            ConflictError: `job_is_built_in`; `job_has_unfinished_runs`.
+        """
+        refuse_deletion(self.slug, has_unfinished_runs=has_unfinished_runs)
+        self.trigger_event(self.Deleted, timestamp=self._at(now))
 
+    def register_again(
+        self, slug: str, spec: Spec, version: int | None, now: datetime
+    ) -> None:
+        """Register the job again after its deletion.
 
-def _differing(changes: dict[str, Any], spec: Spec) -> dict[str, Any]:
-    old = asdict(spec)
+        Runs are pinned to versions for good, so none is ever given twice.
 
-    def differs(name: str) -> bool:
-        return canonical(changes[name]) != canonical(old[name])
+        Args:
+            slug: perhaps in other letters.
+            spec: its content.
+            version: above all before; None for the next one.
+            now: the database's present.
 
-    return {name: new for name, new in changes.items() if differs(name)}
+        Raises:
+            InvalidInputError: the version was given before, or the content is wrong.
+            ConflictError: `job_exists`, the job is not deleted; `no_more_versions`.
+        """
+        if not self.is_deleted:
+            raise job_exists(slug)
+        refuse(spec.issues() + catalog_issues(slug, spec.personal, spec.unique_runs))
+        refuse_given_version(version, self.current)
+        self.trigger_event(
+            self.RegisteredAgain,
+            timestamp=self._at(now),
+            slug=slug,
+            version=version or next_version(self.current),
+            spec=asdict(spec),
+        )
 
-
-def _catalog_issues(slug: str, spec: Spec) -> list[Issue]:
-    # Their runs are launched by the service itself, with ids of apps and builds.
-    if spec.personal and slug.lower() in {INGEST_SLUG, BUILD_SLUG}:
-        return [
-            Issue(
-                "/parametersSchema",
-                f"the parameters of {slug} are no personal data",
-                MARK,
-            )
-        ]
-    return []
-
-
-def _refuse(issues: list[Issue]) -> None:
-    if issues:
-        raise InvalidInputError(issues)
+    def _at(self, now: datetime) -> datetime:
+        # Never before the previous event, however the hosts' clocks are set.
+        return max(cut_to_ms(now), self.modified_on)

@@ -1,16 +1,24 @@
 """From a request and a definition to a new run. Pure: clock and ids come in."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, InvalidInputError, Issue
-from domain.jobs.definition import JobDefinition, Spec, concurrency_value, key_issues
+from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.limits.groups import concurrency_value, groups_of, key_issues
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Requested, requested
+from domain.jobs.run_events import (
+    Grouped,
+    Requested,
+    RunEvent,
+    grouped,
+    requested,
+)
 from domain.json_values import JsonObject, canonical
 from domain.personal.marks import subject_issues, subjects_of
 from domain.schema.validation import merged, violations
@@ -20,9 +28,14 @@ MAX_AHEAD = timedelta(days=3_650)
 to its time overflows."""
 
 
-@dataclass(frozen=True, kw_only=True)
+GROUPS = "groups"
+
+
+@dataclass(kw_only=True)
 class Launch:
     """What a client asks for; None means 'as the definition says'.
+
+    Nobody changes it. Not frozen, for that would take three times as long to make.
 
     Attributes:
         body: the request as sent, normalised; two requests under one idempotency key must agree in
@@ -54,9 +67,38 @@ def new_run(
     now: datetime,
 ) -> JobRun:
     """Return the pending run; raise what `request` raises."""
+    events = request(definition, launch, run_id, requested_by, now)
+    return run_of_events(events)
+
+
+def run_fields(
+    definition: JobDefinition, launch: Launch, requested_by: str, now: datetime
+) -> dict[str, Any]:
+    """Return what all runs of this launch say, whatever their ids; raise what `request` raises."""
+    return _requested(definition, launch, requested_by, cut_to_ms(now))
+
+
+def first_events(
+    fields: dict[str, Any], run_id: UUID, now: datetime
+) -> tuple[Requested, *tuple[Grouped, ...]]:
+    """Return the first events of a run that says what `run_fields` returned at the same time."""
     created_at = cut_to_ms(now)
-    fields = _requested(definition, launch, requested_by, created_at)
-    return JobRun.request(id=run_id, timestamp=created_at, **fields)
+    said = dict(fields)
+    groups: dict[str, str] = said.pop(GROUPS)
+    event = requested(run_id, created_at, said)
+    if not groups:
+        return (event,)
+    return event, grouped(run_id, created_at, groups)
+
+
+def run_of_events(events: Sequence[RunEvent]) -> JobRun:
+    """Return a run of which nobody knows yet, by its first events, which are still to be saved."""
+    made: JobRun | None = None
+    for event in events:
+        made = event.mutate(made)
+    run = cast("JobRun", made)
+    run.pending_events.extend(events)
+    return run
 
 
 def request(
@@ -65,23 +107,21 @@ def request(
     run_id: UUID,
     requested_by: str,
     now: datetime,
-) -> Requested:
-    """Return the first event of a new run: all that a launch appends.
+) -> tuple[Requested, *tuple[Grouped, ...]]:
+    """Return the first events of a new run, mostly one: all that a launch appends.
 
     Raises:
         InvalidInputError: the parameters violate the schema, it is not said whose personal data
             they are, or the wished start is impossible.
     """
-    created_at = cut_to_ms(now)
-    return requested(
-        run_id, created_at, _requested(definition, launch, requested_by, created_at)
-    )
+    fields = run_fields(definition, launch, requested_by, now)
+    return first_events(fields, run_id, now)
 
 
 def _requested(
     definition: JobDefinition, launch: Launch, requested_by: str, created_at: datetime
 ) -> dict[str, Any]:
-    """Decide on a run's first event; return its fields."""
+    """Decide on a run's first events; return the fields of `Requested`, and `GROUPS`."""
     spec = definition.spec
     parameters = merged(spec.default_parameters, launch.parameters)
     issues = violations(spec.parameters_schema, parameters, "/parameters")
@@ -110,6 +150,7 @@ def _requested(
         "idempotency_key": launch.idempotency_key,
         "request_digest": launch.digest if launch.idempotency_key else None,
         "requested_by": requested_by,
+        GROUPS: groups_of(spec, parameters),
     }
 
 
@@ -160,10 +201,12 @@ def repeated_personal(
     before: dict[str, str | UUID] = {}
     for key_id, names in old.personal.items():
         before |= dict.fromkeys(names, UUID(key_id))
-    if spec.concurrency_key in before:
-        key = repr(spec.concurrency_key)
-        message = f"runs take turns by {key} now, which is personal data of this one"
-        raise ConflictError("parameter_is_personal", message)
+    for name in spec.open_parameters:
+        if name in before:
+            message = (
+                f"runs are limited by {name!r} now, which is personal data of this one"
+            )
+            raise ConflictError("parameter_is_personal", message)
     return before | subjects_of(spec.personal, new.parameters)
 
 

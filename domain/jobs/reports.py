@@ -58,12 +58,14 @@ def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
 def fitting_message(message: str) -> str:
     """Return as much of a message as there is room for: its beginning and its end tell most."""
     told = message.encode()
-    if len(told) <= MAX_MESSAGE_BYTES:
+    count = len(told)
+    if count <= MAX_MESSAGE_BYTES:
         return message
     half = (MAX_MESSAGE_BYTES - _NOTE_BYTES) // 2
     begin = told[:half].decode(errors="ignore")
     end = told[-half:].decode(errors="ignore")
-    return f"{begin} … ({len(told) - 2 * half} bytes are left out) … {end}"
+    left_out = count - 2 * half
+    return f"{begin} … ({left_out} bytes are left out) … {end}"
 
 
 def _beyond(before: JsonObject, reported: JsonObject, most: int) -> list[str]:

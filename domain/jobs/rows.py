@@ -15,6 +15,7 @@ from domain.jobs.run_values import Holder, Status
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from domain.restoring import Standing, restored
+from domain.workers.isolation import Isolation
 
 
 class RunFacts(Standing):
@@ -115,8 +116,17 @@ class DefinitionFacts(Standing):
     priority: ReadOnly[int]
     max_concurrent_runs: ReadOnly[int | None]
     concurrency_key: ReadOnly[str | None]
+    concurrency_limit: ReadOnly[int]
+    rate_limit: ReadOnly[JsonObject | None]
+    fairness_key: ReadOnly[str | None]
+    unique_runs: ReadOnly[JsonObject | None]
     start_deadline_ms: ReadOnly[int | None]
     resources: ReadOnly[JsonObject | None]
+    worker_labels: ReadOnly[dict[str, str]]
+    retention: ReadOnly[JsonObject | None]
+    isolation: ReadOnly[Isolation]
+    paused: ReadOnly[JsonObject | None]
+    deleted_at: ReadOnly[str | None]
 
 
 def definition_of_row(row: Row) -> JobDefinition:
@@ -129,4 +139,6 @@ def definition_of_row(row: Row) -> JobDefinition:
         version=facts["version"],
         spec={name: row[name] for name in SPEC_FIELDS},
     )
+    definition.is_paused = facts["paused"] is not None
+    definition.is_deleted = facts["deleted_at"] is not None
     return definition

@@ -19,7 +19,7 @@ from domain.jobs import run_events
 from domain.jobs.reports import fitting, fitting_message
 from domain.jobs.retry_policy import MAX_DELAY_MS
 from domain.jobs.run_state import RunState
-from domain.jobs.run_values import FINAL, Failure, FailureReason, Holder, Report
+from domain.jobs.run_values import FINAL, Failure, FailureReason, Holder, Report, named
 
 
 class JobRun(RunState, Aggregate):
@@ -29,6 +29,7 @@ class JobRun(RunState, Aggregate):
 
     Event = run_events.RunEvent
     Requested = run_events.Requested
+    Grouped = run_events.Grouped
     Started = run_events.Started
     Progressed = run_events.Progressed
     Succeeded = run_events.Succeeded
@@ -42,12 +43,14 @@ class JobRun(RunState, Aggregate):
 
     @classmethod
     def request(cls, **fields: Any) -> JobRun:
-        """Create a pending run; the fields are those of `Requested` with `id` and `timestamp`."""
+        """Create a pending run; the fields are those of `Requested`, `id` and `timestamp`."""
         return cls._create(cls.Requested, **fields)
 
     # Commands of the launcher
 
-    def request_cancel(self, now: datetime, reason: str | None) -> None:
+    def request_cancel(
+        self, now: datetime, reason: str | None, told: Report | None = None
+    ) -> None:
         """Cancel at once while pending; while running, ask for it. Asking again changes nothing.
 
         Raises:
@@ -58,7 +61,7 @@ class JobRun(RunState, Aggregate):
         if self.status in FINAL:
             raise ConflictError("run_already_ended", f"job run already {self.status}")
         if self.status == "pending":
-            self._cancel(now, reason, None, Report())
+            self._cancel(now, reason, None, told or Report())
         elif not self.cancel_requested:
             self.trigger_event(
                 JobRun.CancelRequested, timestamp=self._at(now), reason=reason
@@ -230,8 +233,8 @@ class JobRun(RunState, Aggregate):
     def _check_holder(self, holder: Holder) -> None:
         if self.status != "running" or self.holder != holder:
             raise StaleExecutionError(
-                f"execution {_named(holder)} is over:"
-                f" the run is {self.status}, held by {_named(self.holder)}"
+                f"execution {named(holder)} is over:"
+                f" the run is {self.status}, held by {named(self.holder)}"
             )
 
     def _at(self, now: datetime) -> datetime:
@@ -289,9 +292,3 @@ class JobRun(RunState, Aggregate):
             execution=holder.execution if holder else None,
             **self._reported(report),
         )
-
-
-def _named(holder: Holder | None) -> str:
-    if holder is None:
-        return "nobody"
-    return f"{holder.execution} of worker {holder.worker_id}"

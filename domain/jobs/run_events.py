@@ -62,6 +62,36 @@ def requested(run_id: UUID, at: datetime, fields: dict[str, Any]) -> Requested:
     return event
 
 
+class Grouped(RunEvent):
+    """The run counts together with others, by values of its parameters.
+
+    It is appended with `Requested`, where its job has limits of this kind.
+    """
+
+    TOPIC = "job_run.grouped"
+    groups: dict[str, str]
+    """By the kind of limit what the run counts by, as canonical JSON: `rate` has a parameter's
+    value, or an empty text for all runs; so has `fair`, or an empty text for none;
+    `unique_until_start` or `unique_until_end` has parameters."""
+
+    def apply(self, aggregate: RunState) -> None:
+        """Change nothing: no decision of the run's own depends on it."""
+
+
+def grouped(run_id: UUID, at: datetime, groups: dict[str, str]) -> Grouped:
+    """Return a run's second event alone.
+
+    Args:
+        run_id: whose event it is.
+        at: when it happens.
+        groups: of `Grouped`.
+    """
+    event = object.__new__(Grouped)
+    common = {"originator_id": run_id, "originator_version": 2, "timestamp": at}
+    object.__setattr__(event, "__dict__", {**common, "groups": groups})
+    return event
+
+
 class ExecutionEvent(RunEvent):
     """Base of what happens to one execution: who held it, and its number (1, 2, …)."""
 

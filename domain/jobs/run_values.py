@@ -44,6 +44,13 @@ class Holder:
     execution: int
 
 
+def named(holder: Holder | None) -> str:
+    """Return what errors call somebody who speaks for a run."""
+    if holder is None:
+        return "nobody"
+    return f"{holder.execution} of worker {holder.worker_id}"
+
+
 @dataclass(frozen=True)
 class Report:
     """What a handler adds to its run: each part is merged into what is there, and its keys win."""

@@ -43,7 +43,7 @@ def marks(schema: JsonObject) -> dict[str, str]:
 
 
 def mark_issues(
-    schema: JsonObject, defaults: JsonObject, concurrency_key: str | None
+    schema: JsonObject, defaults: JsonObject, kept_open: Mapping[str, str]
 ) -> list[Issue]:
     """Return why the marks cannot be honoured.
 
@@ -52,8 +52,8 @@ def mark_issues(
     Args:
         schema: a definition's `parametersSchema`.
         defaults: its `defaultParameters`, which the log keeps in the open.
-        concurrency_key: the parameter by which its runs take turns, which the log keeps in the
-            open, too.
+        kept_open: parameters by whose values its runs are limited, which the log keeps in the
+            open, too; each with the path of the field that names it.
     """
     issues = _dangling_marks(schema) + _misplaced_marks(schema)
     marked = marks(schema)
@@ -64,10 +64,10 @@ def mark_issues(
             remedy = f"{message}; leave it out, or give null"
             issue = Issue(path, remedy, MARK)
             issues.append(issue)
-    if concurrency_key in marked:
-        remedy = f"its value {message}; name another parameter"
-        issue = Issue("/concurrencyKey", remedy, MARK)
-        issues.append(issue)
+    for name, path in kept_open.items():
+        if name in marked:
+            remedy = f"its value {message}; name another parameter"
+            issues.append(Issue(path, remedy, MARK))
     return issues
 
 

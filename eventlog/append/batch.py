@@ -27,9 +27,8 @@ from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
 from eventlog.database.pipeline import Answer, RoundTrip, roll_back
 from eventlog.keys.log_files import LogFiles
-from eventlog.queue.following import Queue
 from projections.rows import Connection, as_rows, read_rows
-from projections.runs import claims
+from projections.runs.candidates import conditions
 
 DecideEvents = Callable[[Locked], Awaitable[Sequence[StoredEvent]]]
 
@@ -71,6 +70,9 @@ class LockTime:
     """Measures for how long a transaction holds the append lock.
 
     That is from its beginning, less the time that it waited for the lock, to the end of its commit.
+
+    Attributes:
+        held_s: once it is over; 0 where the lock was not had.
     """
 
     def __init__(self, note: Callable[[float], None]) -> None:
@@ -78,6 +80,7 @@ class LockTime:
         self._note = note
         self._began = monotonic()
         self._waited_s: float | None = None
+        self.held_s = 0.0
 
     def got(self, answer: Answer) -> None:
         """Take in the answer to `sql.LOCK`."""
@@ -92,7 +95,8 @@ class LockTime:
     def __exit__(self, *_: object) -> None:
         """Tell how long it was held, whatever came of it."""
         if self._waited_s is not None:
-            self._note(monotonic() - self._began - self._waited_s)
+            self.held_s = monotonic() - self._began - self._waited_s
+            self._note(self.held_s)
 
 
 class _Lock(TypedDict):
@@ -118,8 +122,7 @@ async def prepare(
     )
     finder = Finder(connection, files, remembered.running)
     units = [request.unit for request in requests if request is not deciding]
-    queue = remembered.queue
-    locked = await _begin(finder, queue, units, deciding, lock)
+    locked = await _begin(finder, remembered, units, deciding, lock)
     if deciding is not None and deciding.decide is not None and locked is not None:
         events = await deciding.decide(locked)
         deciding.unit = Unit(events, deciding.unit.origin)
@@ -137,8 +140,7 @@ async def prepare(
     written = plan.statements()
     for request in requests:
         if isinstance(request.outcome, Saved):
-            rows = plan.rows_of(request.unit)
-            request.outcome = Saved(request.outcome.positions, rows)
+            request.outcome.rows = plan.rows_of(request.unit)
     return written
 
 
@@ -167,6 +169,19 @@ async def commit(connection: Connection, written: Iterable[Statement]) -> None:
         trip.ask(statement, (parameter,))
     trip.ask("COMMIT")
     await trip.go()
+
+
+def tell_held(requests: Sequence[Request], held_s: float) -> None:
+    """Tell each unit of a commit its part of the time for which the lock was held."""
+    appended: list[Saved] = []
+    events = 0
+    for request in requests:
+        saved = request.outcome
+        if isinstance(saved, Saved):
+            appended.append(saved)
+            events += len(saved.positions)
+    for saved in appended:
+        saved.held_ms = held_s * 1000 * len(saved.positions) / events
 
 
 async def committed(
@@ -204,7 +219,7 @@ class _Present(TypedDict):
 
 async def _begin(
     finder: Finder,
-    queue: Queue,
+    remembered: Remembered,
     units: Sequence[Unit],
     deciding: Request | None,
     lock: LockTime,
@@ -220,8 +235,9 @@ async def _begin(
     present: Answer | None = None
     claim: Claim | None = None
     if deciding is not None:
-        present = trip.ask(claims.PRESENT)
+        present = trip.ask(conditions.PRESENT)
         if deciding.claimant is not None:
+            queue = remembered.queue_of(deciding.claimant)
             claim = Claim.ask(trip, queue, deciding.claimant)
     finder.ask(trip, finder.needs_of(units))
     await trip.go()

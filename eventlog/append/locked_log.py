@@ -29,7 +29,7 @@ class Claim:
 
     @classmethod
     def ask(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
-        """Ask, after `claims.PRESENT`."""
+        """Ask, after `conditions.PRESENT`."""
         lives = trip.ask(heartbeats.LIVES, (claimant.worker_id,))
         news = queue.ask(trip, claimant)
         return cls(queue, lives, news, claimant.slots)
@@ -88,6 +88,10 @@ class LockedLog(Locked):
         self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
         return await orphans.orphaned(self._connection, limit, bypassed, after)
+
+    @override
+    async def has_unfinished_runs(self, definition_id: UUID) -> bool:
+        return await due.has_unfinished(self._connection, definition_id)
 
     @override
     async def subject_key(self, subject: str) -> UUID | None:

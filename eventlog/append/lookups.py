@@ -11,6 +11,7 @@ from eventsourcing.persistence import StoredEvent
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.errors import PositionsUsedError
+from domain.identifiers import Slot
 from domain.ports import State, Unit
 from eventlog.append import statements
 from eventlog.append.plan import Found, Head, key_of
@@ -22,6 +23,7 @@ from eventlog.personal.reading import plain_states
 from eventlog.rebuild.versions import MENDED, Mended
 from eventlog.recall.states import found_states, states_sql
 from projections.rows import Connection, as_rows
+from projections.run_rows.holders import HOLDERS, HolderRow, asked, slot_of
 from projections.table import Table, folded_on_sql
 from projections.tables import BY_SUBJECT
 
@@ -34,15 +36,17 @@ class Needs:
         heads: aggregates whose histories' ends are to be found.
         rows: by the first word of their topics, aggregates whose rows are.
         positions: how many places in the log are to be drawn.
+        slots: that runs want for themselves.
     """
 
     heads: Sequence[UUID]
     rows: Mapping[str, Sequence[UUID]]
     positions: int
+    slots: Sequence[Slot] = ()
 
     def __bool__(self) -> bool:
         """Return whether there is anything to ask."""
-        return bool(self.heads or self.rows or self.positions > 0)
+        return bool(self.heads or self.rows or self.slots or self.positions > 0)
 
 
 class HeadRow(TypedDict):
@@ -80,6 +84,7 @@ class Finder:
         self._heads = Answer()
         self._positions = Answer()
         self._mended: Answer | None = None
+        self._holders = Answer()
         self._tables: list[tuple[Table, Answer]] = []
 
     def needs_of(self, units: Sequence[Unit]) -> Needs:
@@ -104,7 +109,9 @@ class Finder:
             if missing:
                 rows[subject] = missing
         positions = len(events) - len(self.found.positions)
-        return Needs(heads, rows, positions)
+        wanted = {taking.slot: None for unit in units for taking in unit.takings}
+        slots = [slot for slot in wanted if slot not in self.found.holders]
+        return Needs(heads, rows, positions, slots)
 
     def _is_read(self, aggregate_id: UUID) -> bool:
         return aggregate_id in self.found.rows or aggregate_id in self._read
@@ -117,6 +124,9 @@ class Finder:
             self._heads = trip.ask(statements.HEADS, {"ids": needs.heads})
         if needs.positions > 0:
             self._positions = trip.ask(statements.DRAW_POSITIONS, (needs.positions,))
+        if needs.slots:
+            self.found.holders.update(dict.fromkeys(needs.slots))
+            self._holders = trip.ask(HOLDERS, asked(needs.slots))
         asked_heads = set(needs.heads)
         for subject, ids in needs.rows.items():
             unknown: list[UUID] = []
@@ -151,6 +161,8 @@ class Finder:
         if drawn and drawn[0]["position"] <= drawn[0]["head"]:
             raise _positions_used(drawn[0]["position"], drawn[0]["head"])
         found.positions.extend(place["position"] for place in drawn)
+        for holder in as_rows(HolderRow, self._holders.rows):
+            found.holders[slot_of(holder)] = UUID(holder["id"])
         for table, answer in self._tables:
             for projected in answer.rows:
                 aggregate_id = table.id_of(projected)
@@ -158,6 +170,7 @@ class Finder:
         self._take_kept()
         self._heads = Answer()
         self._positions = Answer()
+        self._holders = Answer()
         self._tables.clear()
 
     def _take_kept(self) -> None:

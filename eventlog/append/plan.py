@@ -4,7 +4,7 @@ That is: which are accepted, where their events stand, and which rows they chang
 `eventlog.append.batch` reads what this needs under the append lock, and writes what comes out.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import orjson
 from eventsourcing.persistence import StoredEvent
 
-from domain.errors import VersionConflictError
-from domain.identifiers import event_id
+from domain.errors import ValueTakenError, VersionConflictError
+from domain.identifiers import Slot, event_id
 from domain.jobs.run_events import RUN_TOPIC
 from domain.ports import Row, Saved, Unit
 from eventlog.append import statements
@@ -49,6 +49,7 @@ class Found:
         positions: places in the log, one for each event, in order.
         plain: the first events that are encrypted, decrypted, by aggregate.
         doubted: runs about which was decided on a row that turned out to be doubtful.
+        holders: of slots that the units take.
     """
 
     heads: dict[UUID, Head] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Found:
     positions: list[int] = field(default_factory=list)
     plain: dict[UUID, bytes] = field(default_factory=dict)
     doubted: set[UUID] = field(default_factory=set)
+    holders: dict[Slot, UUID | None] = field(default_factory=dict)
 
 
 class _Why(NamedTuple):
@@ -88,12 +90,13 @@ class Plan:
 
         Raises:
             VersionConflictError: an event does not follow its aggregate's head, of this batch, too;
-                or it was decided on a row that is doubtful.
+                or it was decided on a row that is doubtful; ValueTakenError, a slot is taken.
         """
         self._refuse_outdated(unit)
         heads = self.found.heads
         keys = [key_of(event) for event in unit.events]
         _refuse_gaps(keys, heads)
+        _take_slots(unit, self.found.holders)
         stories = _stories(unit, heads)
         positions: list[int] = []
         origin = unit.origin
@@ -156,7 +159,7 @@ class Plan:
             }
         )
         state = event.state
-        if version == 1:
+        if version == 1 and self.found.plain:
             state = self.found.plain.get(aggregate_id, state)
         envelope = bare_envelope(aggregate_id, version, position, event.topic, state)
         of_subject = self._envelopes.setdefault(envelope.subject, [])
@@ -169,9 +172,7 @@ class Plan:
         old: dict[UUID, Changes] = {}
         for envelope in envelopes:
             aggregate_id = envelope.aggregate_id
-            row = self.rows.get(aggregate_id)
-            if row is None:
-                row = self.found.rows.get(aggregate_id)
+            row = self._row_before(envelope)
             changed = table.changes(row, envelope)
             self.rows[aggregate_id] = table.moved(row, changed)
             if envelope.version == 1:
@@ -182,8 +183,16 @@ class Plan:
                 old.setdefault(aggregate_id, {}).update(changed)
         for aggregate_id, changed in old.items():
             changed[table.key] = str(aggregate_id)
-        inserts = _by_columns(table, new.values(), insert_sql)
-        return inserts + _by_columns(table, old.values(), update_sql)
+        inserts = statements.by_columns(table, new.values(), insert_sql)
+        return inserts + statements.by_columns(table, old.values(), update_sql)
+
+    def _row_before(self, envelope: Envelope) -> Row | None:
+        if envelope.version == 1:
+            return None
+        row = self.rows.get(envelope.aggregate_id)
+        if row is None:
+            row = self.found.rows.get(envelope.aggregate_id)
+        return row
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
         """Return the rows of the unit's aggregates as they are after the whole batch."""
@@ -212,13 +221,22 @@ def _refuse_gaps(keys: Sequence[Key], heads: Mapping[UUID, Head]) -> None:
     """Raise VersionConflictError unless each event follows its aggregate's head, or each other."""
     added: dict[UUID, int] = {}
     for aggregate_id, version in keys:
-        last = added.get(aggregate_id)
-        if last is None:
-            last = heads[aggregate_id].version
+        last = added.get(aggregate_id, heads[aggregate_id].version)
         if version != last + 1:
             at = f"{aggregate_id} has version {last}"
             raise VersionConflictError(f"{at}; version {version} cannot follow")
         added[aggregate_id] = version
+
+
+def _take_slots(unit: Unit, holders: dict[Slot, UUID | None]) -> None:
+    """Let the unit's runs have their slots, or raise ValueTakenError.
+
+    Who gives a slot up in the same batch is not looked at: whoever wants it decides anew.
+    """
+    for slot, _, replaced in unit.takings:
+        if holders[slot] != replaced:
+            raise ValueTakenError(f"{holders[slot]} has {slot.value}, not {replaced}")
+    holders.update({taking.slot: taking.run_id for taking in unit.takings})
 
 
 def _stories(unit: Unit, heads: Mapping[UUID, Head]) -> dict[UUID, UUID]:
@@ -241,11 +259,15 @@ def _stories(unit: Unit, heads: Mapping[UUID, Head]) -> dict[UUID, UUID]:
 def _correlation_id(unit: Unit, heads: Mapping[UUID, Head]) -> UUID:
     """Return what the unit's events share with all that led to them.
 
-    Its origin tells it, else the first history that they continue and that has any.
+    Its origin tells it, else the first history that they continue and that has any. A run that
+    gives its slot up has not led to the one that takes it.
     """
     if unit.origin.correlation_id is not None:
         return unit.origin.correlation_id
     continued = list(unit.aggregate_ids)
+    if unit.takings:
+        replaced = {taking.replaced for taking in unit.takings}
+        continued = [one for one in continued if one not in replaced]
     if unit.continues is not None:
         continued.append(unit.continues)
     for aggregate_id in continued:
@@ -268,24 +290,3 @@ def _previous(key: Key, first: Key) -> UUID | None:
     if aggregate_id != first[0]:
         return event_id(*first)
     return None
-
-
-def _by_columns(
-    table: Table,
-    rows: Iterable[Changes],
-    statement_of: Callable[[Table, Sequence[str]], str],
-) -> list[Statement]:
-    """Write rows that say the same columns together."""
-    alike: dict[frozenset[str], list[Changes]] = {}
-    for row in rows:
-        columns = frozenset(row)
-        alike.setdefault(columns, []).append(row)
-    written: list[Statement] = []
-    for columns, together in alike.items():
-        statement = statement_of(table, sorted(columns))
-        written.append((statement, _json(together)))
-    return written
-
-
-def _json(rows: Sequence[Row]) -> str:
-    return orjson.dumps(rows).decode()

@@ -7,6 +7,7 @@ from eventsourcing.persistence import StoredEvent
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
+from domain.identifiers import Slot
 from domain.ports import Claimant, Log, Origin, Row, Saved, State, Unit
 from eventlog.append.batch import DecideEvents
 from eventlog.append.writer import Writer
@@ -15,7 +16,9 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.personal.writing import encrypted_unit
 from eventlog.recall.pages import next_events
 from eventlog.recall.states import read_states
-from projections.rows import Connection
+from projections.job_runs import FIRST_STATUS
+from projections.rows import Connection, read_rows
+from projections.run_rows.holders import HOLDERS, HolderRow, asked, slot_of
 
 
 class PostgresLog(Log):
@@ -49,6 +52,15 @@ class PostgresLog(Log):
             return await read_states(connection, kind, ids)
 
     @override
+    async def holders_of(self, slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
+        async with borrowed(self._pool) as connection:
+            rows = await read_rows(connection, HolderRow, HOLDERS, asked(slots))
+        return {
+            slot_of(row): (UUID(row["id"]), row["status"] == FIRST_STATUS)
+            for row in rows
+        }
+
+    @override
     def kept_run(self, run_id: UUID) -> Row | None:
         return self._writer.remembered.running.decisive(run_id)
 
@@ -59,7 +71,7 @@ class PostgresLog(Log):
 
     async def _follow_queue(self, claimant: Claimant) -> None:
         """Leave little to be read under the lock."""
-        queue = self._writer.remembered.queue
+        queue = self._writer.remembered.queue_of(claimant)
         if queue.is_stale(claimant.offer):
             async with borrowed(self._pool) as connection:
                 await queue.follow(connection, claimant.offer)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from domain.ports import Row
+from domain.ports import Claimant, Row
+from domain.workers.isolation import ISOLATIONS, Isolation
 from eventlog.queue.following import Queue
-from projections.table import is_decisive
+from projections import job_runs
 
 MOST = 4_096
 """Rows to be kept, far more than any worker has slots: those beyond belong to runs that others have
@@ -64,7 +65,7 @@ class RunningRows:
     def decisive(self, aggregate_id: UUID) -> Row | None:
         """Return the row, of whatever version, if it says all that decisions need."""
         row = self._rows.get(aggregate_id)
-        if row is None or not is_decisive(row):
+        if row is None or not job_runs.TABLE.is_decisive(row):
             return None
         return row
 
@@ -88,11 +89,29 @@ class Remembered:
 
     Attributes:
         running: rows of runs under way; forgotten with the connection.
-        queue: the runs that wait, and what is in their way.
+        queues: the runs that wait, and what is in their way, by how far attempts are kept apart.
     """
 
     running: RunningRows = field(default_factory=RunningRows)
-    queue: Queue = field(default_factory=Queue)
+    queues: Mapping[Isolation, Queue] = field(
+        default_factory=lambda: {isolation: Queue() for isolation in ISOLATIONS}
+    )
+
+    @property
+    def queue(self) -> Queue:
+        """The queue of runs that get a process to themselves."""
+        return self.queues["process"]
+
+    def queue_of(self, claimant: Claimant) -> Queue:
+        """Return the queue in which a claimant stands."""
+        if claimant.offer is None:
+            return self.queue
+        return self.queues[claimant.offer.isolation]
+
+    def forget_queues(self) -> None:
+        """Forget what waits: the log may be another one."""
+        for queue in self.queues.values():
+            queue.clear()
 
 
 def _is_kept(row: Row) -> bool:

@@ -1,5 +1,9 @@
 """The SQL of an append."""
 
+from collections.abc import Callable, Iterable, Sequence
+
+import orjson
+
 from eventlog.database.sql import (
     _IDS,
     _MARK,
@@ -9,6 +13,7 @@ from eventlog.database.sql import (
     EVENTS_TABLE,
     HEAD,
 )
+from projections.table import Changes, Table
 
 HEADS = f"""
     SELECT head.* FROM unnest({_IDS}) AS wanted (id), LATERAL (
@@ -57,3 +62,20 @@ READ_BACK = f"""
       ON originator_id = sought.id AND originator_version = sought.version
     UNION ALL {_MARK} WHERE id = ANY(%(ids)s)
 """
+
+
+def by_columns(
+    table: Table,
+    rows: Iterable[Changes],
+    statement_of: Callable[[Table, Sequence[str]], str],
+) -> list[tuple[str, str]]:
+    """Write rows that say the same columns together: return the SQL, each with its parameter."""
+    alike: dict[tuple[str, ...], list[Changes]] = {}
+    for row in rows:
+        columns = tuple(row)
+        alike.setdefault(columns, []).append(row)
+    written: list[tuple[str, str]] = []
+    for columns, together in alike.items():
+        statement = statement_of(table, sorted(columns))
+        written.append((statement, orjson.dumps(together).decode()))
+    return written

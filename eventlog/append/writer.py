@@ -1,12 +1,13 @@
 """The one writer of a process: gathers what is to be appended and commits it in groups.
 
 While one transaction is under way, requests queue up; the next takes them all. So a lone request
-waits for nobody, and a thousand share a commit.
+waits for nobody, and a thousand share a commit. Many callers who ask again and again fall into two
+groups by themselves: one decides while the database writes what the other has decided
+(`eventlog.append.waiting`).
 """
 
 import asyncio
 import logging
-from contextlib import suppress
 from time import monotonic
 
 import psycopg
@@ -15,21 +16,10 @@ from domain.errors import (
     DomainError,
     LogUnavailableError,
     OutcomeUnknownError,
-    OverloadedError,
     SubjectKeysUnavailableError,
     WorkerBuriedError,
 )
 from domain.ports import Claimant, Origin, Saved, Unit
-from eventlog.append.answers import (
-    RETRY_PAUSE_S,
-    CommitFailedError,
-    Patience,
-    Waiting,
-    answer,
-    fail_all,
-    is_settled,
-    pause_or_give_up,
-)
 from eventlog.append.batch import (
     DecideEvents,
     LockTime,
@@ -37,9 +27,21 @@ from eventlog.append.batch import (
     commit,
     committed,
     prepare,
+    tell_held,
 )
 from eventlog.append.running_rows import Remembered
 from eventlog.append.seen import note_last, refuse_outdated
+from eventlog.append.waiting import (
+    RETRY_PAUSE_S,
+    CommitFailedError,
+    HeldBack,
+    Line,
+    Patience,
+    Waiting,
+    fail_all,
+    is_settled,
+    pause_or_give_up,
+)
 from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
 from eventlog.database.failures import is_passing, is_unavailable
@@ -50,21 +52,6 @@ from runtime.metrics import Metrics
 from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
-
-MAX_WAITING = 5_000
-"""Requests that may wait. At a few thousand a second this is a second or two; beyond, a clear 429
-is kinder."""
-
-MAX_BATCH = 256
-"""Requests in one transaction: enough to make the commit's cost vanish, few enough to keep the lock
-for some 50 ms."""
-
-MAX_WAITING_BYTES = 67_108_864
-"""The same, by the size of their events: one may be a megabyte long, and is held more than once."""
-
-MAX_BATCH_BYTES = 4_194_304
-"""The same of a batch: one that is reached takes no more requests. Others wait for the lock
-meanwhile."""
 
 _REFUSALS = (DomainError, WorkerBuriedError, SubjectKeysUnavailableError, ArchiveError)
 """What a decision may well answer; anything else is a defect, of which nobody would know more than
@@ -83,11 +70,11 @@ class Writer:
         self.database = database
         self._patience = patience or Patience()
         self._metrics = metrics or Metrics()
-        self._queue: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
-        self._bytes_in_hand = 0
+        self._line = Line()
+        self._held_back = HeldBack()
         self._connection: Connection | None = None
         self.remembered = Remembered()
-        database.continuity.on_doubt(self.remembered.queue.clear)
+        database.continuity.on_doubt(self.remembered.forget_queues)
         self._task: Supervised | None = None
         self._closing = False
 
@@ -100,14 +87,13 @@ class Writer:
         self._closing = True
         if self._task is not None:
             await self._finish(self._task)
-        while not self._queue.empty():
-            waiting = self._queue.get_nowait()
-            fail_all([waiting], LogUnavailableError("the service has stopped"))
+        self._held_back.tell()
+        self._line.dissolve(LogUnavailableError("the service has stopped"))
         await self._disconnect()
 
     async def _finish(self, writing: Supervised) -> None:
         writing.finish()
-        emptied = start_once("emptying the log writer's queue", self._queue.join())
+        emptied = start_once("emptying the log writer's queue", self._line.emptied())
         # A writer that was cancelled from elsewhere, or dies now, will never empty its queue.
         await asyncio.wait([emptied, writing.task], return_when=asyncio.FIRST_COMPLETED)
         await end(emptied)
@@ -127,15 +113,8 @@ class Writer:
     async def _submit(self, request: Request) -> Saved:
         if self._closing:
             raise LogUnavailableError("the service is stopping")
-        if self._bytes_in_hand > MAX_WAITING_BYTES:
-            raise OverloadedError(f"{self._bytes_in_hand} bytes wait already")
         request.breaks = self.database.continuity.breaks
-        future: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
-        try:
-            self._queue.put_nowait((request, future))
-        except asyncio.QueueFull:
-            raise OverloadedError(f"{MAX_WAITING} appends wait already") from None
-        self._bytes_in_hand += request.size
+        future = self._line.join(request)
         try:
             return await future
         finally:
@@ -145,39 +124,19 @@ class Writer:
         # One that died has left its session in the middle of anything.
         await self._disconnect()
         while True:
-            first = await self._queue.get()
-            taken = [first]
+            batches = await self._line.take()
             try:
-                for batch in self._batches(taken):
+                for batch in batches:
                     await self._write(batch, self._patience.write_s)
+            except BaseException:
+                # Nobody waits for an answer that nobody will give.
+                self._held_back.tell()
+                for batch in batches:
+                    fail_all(batch, OutcomeUnknownError())
+                raise
             finally:
-                # Whatever happened, nobody waits for an answer that nobody will give.
-                fail_all(taken, OutcomeUnknownError())
-                self._bytes_in_hand -= sum(request.size for request, _ in taken)
-                for _ in taken:
-                    self._queue.task_done()
-
-    def _batches(self, taken: list[Waiting]) -> list[list[Waiting]]:
-        """Take from the queue what fits beside what was taken; return what to write, in turn.
-
-        Decisions under the lock read the log before the batch's own events: only one of them in a
-        batch is exact. A second one has a batch of its own.
-        """
-        first, _ = taken[0]
-        has_decision = first.decide is not None
-        size = first.size
-        with suppress(asyncio.QueueEmpty):
-            while len(taken) < MAX_BATCH and size < MAX_BATCH_BYTES:
-                waiting = self._queue.get_nowait()
-                taken.append(waiting)
-                request, _ = waiting
-                size += request.size
-                if request.decide is None:
-                    continue
-                if has_decision:
-                    return [taken[:-1], [waiting]]
-                has_decision = True
-        return [taken]
+                for batch in batches:
+                    self._line.let_go(batch)
 
     async def _write(self, batch: list[Waiting], patience_s: float) -> None:
         """Write a batch and answer everyone in it, whatever happens."""
@@ -193,8 +152,7 @@ class Writer:
             else:
                 await self._refuse(live, error)
         else:
-            for request, future in live:
-                answer(future, request.outcome)
+            self._held_back.answer(live, others_wait=not self._line.is_empty)
 
     async def _write_singly(
         self, live: list[Waiting], error: CommitFailedError
@@ -234,8 +192,10 @@ class Writer:
                         connection, files, requests, self.remembered, lock
                     ):
                         committing = True
+                        self._held_back.tell()
                         await commit(connection, statements)
                 if committing:
+                    tell_held(requests, lock.held_s)
                     self._note(requests)
             except psycopg.Error as error:
                 if not is_unavailable(error):

@@ -6,6 +6,7 @@ appends an event that says so. A command that dies leaves all of a file's events
 of them archived.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ ARCHIVE_LOCK = 1_629_350_774_128_005_397
 
 
 class ArchivingUnderWayError(Exception):
-    """Another command archives this log at the moment."""
+    """Somebody else archives this log at the moment."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,13 @@ class Archiver:
     """Archives one log. Open it by `archiver`.
 
     Attributes:
+        connection: its session, which holds the lock of those who archive.
         leftovers: complete files of this log that no archive refers to: a command was killed just
             before its transaction, or another copy of this database made them. They are left alone.
     """
 
     def __init__(self, connection: Connection, directory: Path, log_id: str) -> None:
-        self._connection = connection
+        self.connection = connection
         self._directory = directory
         self._log_id = log_id
         self._mover = Mover(connection)
@@ -91,15 +93,19 @@ class Archiver:
 
     async def clean_up(self) -> None:
         """Remove what killed commands left unfinished, and look for files that nobody refers to."""
+        query = "SELECT file FROM log_archives"
+        rows = await read_rows(self.connection, _File, query)
+        known = {row["file"] for row in rows}
+        found = await asyncio.to_thread(self._tidied)
+        self.leftovers = sorted(found - known)
+
+    def _tidied(self) -> set[str]:
+        """Remove unfinished files; return the names of the complete ones. It waits for the disk."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._directory.glob(f".{self._log_id}-*.unfinished"):
             path.unlink(missing_ok=True)
-        query = "SELECT file FROM log_archives"
-        rows = await read_rows(self._connection, _File, query)
-        known = {row["file"] for row in rows}
         complete = self._directory.glob(f"{self._log_id}-*.jsonl.gz")
-        names = {path.name for path in complete}
-        self.leftovers = sorted(names - known)
+        return {path.name for path in complete}
 
     async def archive(
         self, older_than: timedelta, progress: Progress, max_events: int = MAX_EVENTS
@@ -110,40 +116,50 @@ class Archiver:
             ArchiveError: a file cannot be written as the log is.
             OSError: the same, because of the disk.
         """
-        connection = self._connection
+        connection = self.connection
         limits = await self._limits(older_than)
         total = await count_candidates(connection, limits)
         done = 0
         batch = await next_batch(connection, limits, 0, max_events)
         while batch.runs:
             told = _part(progress, done, batch, total)
-            yield await self._archive(batch, limits, told)
+            yield await self.write(batch, limits, told)
             done += len(batch.runs)
             batch = await next_batch(connection, limits, batch.after, max_events)
         progress("archiving", done, done)
 
     async def _limits(self, older_than: timedelta) -> Limits:
-        row = await read_one(self._connection, _LimitsRow, _LIMITS)
+        row = await read_one(self.connection, _LimitsRow, _LIMITS)
         now = from_iso(row["now"])
         ended_before = now - older_than
         return Limits(ended_before=ended_before, last_position=row["last"])
 
-    async def _archive(
+    async def write(
         self, batch: Batch, limits: Limits, progress: Callable[[float], None]
     ) -> Archived:
-        number = await read_value(self._connection, int, _NEXT_NUMBER)
-        writer = ArchiveWriter(self._directory, self._log_id, number)
+        """Archive a batch in a file of its own; progress is told as a share.
+
+        What waits for a disk or compresses goes on beside the event loop.
+
+        Raises:
+            ArchiveError: the file cannot be written as the log is.
+            OSError: the same, because of the disk.
+        """
+        number = await read_value(self.connection, int, _NEXT_NUMBER)
+        writer = await asyncio.to_thread(
+            ArchiveWriter, self._directory, self._log_id, number
+        )
         try:
             async for rows in self._rows(batch):
-                writer.add(rows)
+                await asyncio.to_thread(writer.add, rows)
                 written = writer.events / batch.events
                 progress(0.4 * written)
-            writer.finish()
+            await asyncio.to_thread(writer.finish)
             await self._compare(batch, writer, progress)
         except BaseException:
             writer.discard()
             raise
-        path = writer.publish()
+        path = await asyncio.to_thread(writer.publish)
         what = _recorded(number, batch, limits, writer)
         try:
             hold_s = await self._mover.move(batch, what, writer.blocks, self._log_id)
@@ -168,9 +184,9 @@ class Archiver:
 
     async def _rows(self, batch: Batch) -> AsyncGenerator[list[RawRow]]:
         """Yield the batch's events in the order of positions, byte by byte as they are stored."""
-        async with self._connection.transaction():
-            await self._connection.execute(columns.UTF8)
-            async with columns.raw_stream(self._connection, "archived") as cursor:
+        async with self.connection.transaction():
+            await self.connection.execute(columns.UTF8)
+            async with columns.raw_stream(self.connection, "archived") as cursor:
                 run_ids = list(batch.runs)
                 await cursor.execute(_EVENTS, (run_ids,), binary=True)
                 while rows := await cursor.fetchmany(ROWS_A_READ):
@@ -184,7 +200,7 @@ class Archiver:
         compared = 0
         async for rows in self._rows(batch):
             count = len(rows)
-            kept = list(islice(written, count))
+            kept = await asyncio.to_thread(_next_rows, written, count)
             if kept != rows:
                 raise ArchiveError(
                     writer.path, "did not keep what the log holds; nothing was archived"
@@ -205,12 +221,18 @@ class Archiver:
                 yield read_event(document)
 
 
+def _next_rows(written: Iterator[RawRow], count: int) -> list[RawRow]:
+    return list(islice(written, count))
+
+
 _NEXT_NUMBER = "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives"
 
-_LIMITS = """
-    SELECT clock_timestamp() AS now,
-        coalesce((SELECT max(position) FROM log_seals), 9223372036854775807) AS last
-"""
+LAST_SEALED = (
+    "SELECT coalesce(max(position), 9223372036854775807) AS last FROM log_seals"
+)
+"""The position behind which nothing is archived: the largest where the log is not sealed."""
+
+_LIMITS = f"SELECT clock_timestamp() AS now, ({LAST_SEALED}) AS last"
 
 _EVENTS = f"""
     SELECT {columns.COLUMNS} FROM {sql.EVENTS_TABLE} WHERE originator_id = ANY(%s)
@@ -257,7 +279,7 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
         make_role: whether to make the archivist's role if it is missing.
 
     Raises:
-        ArchivingUnderWayError: another command is at it.
+        ArchivingUnderWayError: somebody else is at it.
         ArchivistMissingError: the archivist's role cannot be used.
     """
     directory = database.files.archive
@@ -266,7 +288,7 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
     async with operator_session(database) as session:
         if not await took_lock(session, ARCHIVE_LOCK):
             raise ArchivingUnderWayError(
-                "another command is archiving this log at the moment"
+                "somebody else is archiving this log at the moment; try again later"
             )
         await ensure_archivist(session, make=make_role)
         log_id = await read_value(session, str, sql.LOG_ID)

@@ -45,13 +45,23 @@ class Batch:
     """Runs that go into one file, by their ids.
 
     Attributes:
-        events: how many they have together.
         after: where to look for the next ones.
+        events: how many they have together.
+        left: those that were proposed and stay in the log: they cannot be read, or their events do
+            not say what the table says.
     """
 
     after: int
     runs: dict[UUID, History] = field(default_factory=dict)
     events: int = 0
+    left: set[UUID] = field(default_factory=set)
+
+
+class Candidate(TypedDict):
+    """A run that may be archived, as the table proposes."""
+
+    id: ReadOnly[str]
+    created_position: ReadOnly[int]
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,20 @@ class Limits:
 
     ended_before: datetime
     last_position: int
+
+    def bound_of(self, run: RunRow) -> datetime | None:  # noqa: ARG002 - here it is one for all
+        """Return the moment before which this run must have ended; None: it stays."""
+        return self.ended_before
+
+    def allow(self, run: RunRow) -> bool:
+        """Return whether the run has ended, and long enough ago."""
+        if run["status"] not in FINAL or run["completed_at"] is None:
+            return False
+        bound = self.bound_of(run)
+        if bound is None or run["position"] > self.last_position:
+            return False
+        completed_at = from_iso(run["completed_at"])
+        return completed_at < bound
 
 
 _WHICH = """
@@ -100,29 +124,54 @@ async def next_batch(
     """
     batch = Batch(after)
     while candidates := await _candidates(connection, limits, batch.after):
-        ids = [UUID(row["id"]) for row in candidates]
-        histories = await _ended_histories(connection, ids, limits)
-        for run_id, row in zip(ids, candidates, strict=True):
-            history = histories.get(run_id)
-            if history is not None:
-                events = batch.events + len(history.positions)
-                if batch.runs and events > max_events:
-                    return batch
-                batch.runs[run_id] = history
-                batch.events = events
-            batch.after = row["created_position"]
+        if not await _fill(connection, batch, candidates, limits, max_events):
+            break
     return batch
 
 
-class _Candidate(TypedDict):
-    id: ReadOnly[str]
-    created_position: ReadOnly[int]
+async def batch_of(
+    connection: Connection,
+    candidates: Sequence[Candidate],
+    limits: Limits,
+    max_events: int,
+) -> Batch:
+    """Return those of the proposed runs that may be archived, as far as they fit into a file."""
+    batch = Batch(0)
+    for begin in range(0, len(candidates), RUNS_A_LOOK):
+        part = candidates[begin : begin + RUNS_A_LOOK]
+        if not await _fill(connection, batch, part, limits, max_events):
+            break
+    return batch
+
+
+async def _fill(
+    connection: Connection,
+    batch: Batch,
+    candidates: Sequence[Candidate],
+    limits: Limits,
+    max_events: int,
+) -> bool:
+    """Add those of the proposed runs that may be archived; return False once it is full."""
+    ids = [UUID(row["id"]) for row in candidates]
+    histories = await _ended_histories(connection, ids, limits)
+    for run_id, row in zip(ids, candidates, strict=True):
+        history = histories.get(run_id)
+        if history is None:
+            batch.left.add(run_id)
+        else:
+            events = batch.events + len(history.positions)
+            if batch.runs and events > max_events:
+                return False
+            batch.runs[run_id] = history
+            batch.events = events
+        batch.after = row["created_position"]
+    return True
 
 
 async def _candidates(
     connection: Connection, limits: Limits, after: int
-) -> list[_Candidate]:
-    return await read_rows(connection, _Candidate, _CANDIDATES, _values(limits, after))
+) -> list[Candidate]:
+    return await read_rows(connection, Candidate, _CANDIDATES, _values(limits, after))
 
 
 def _values(limits: Limits, after: int) -> dict[str, object]:
@@ -166,13 +215,5 @@ def _note_end(ended: set[UUID], row: ProjectedRow | None, limits: Limits) -> Non
     if row is None:
         return
     run = job_runs.TABLE.own(row)
-    if _has_ended(run, limits):
+    if limits.allow(run):
         ended.add(UUID(run["id"]))
-
-
-def _has_ended(run: RunRow, limits: Limits) -> bool:
-    if run["status"] not in FINAL or run["completed_at"] is None:
-        return False
-    completed_at = from_iso(run["completed_at"])
-    is_sealed = run["position"] <= limits.last_position
-    return is_sealed and completed_at < limits.ended_before

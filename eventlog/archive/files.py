@@ -81,8 +81,13 @@ class ArchiveWriter:
         self._positions: list[int] = []
         self._held = 0
         self._output: BinaryIO = open(self.path, "wb", opener=private_opener)  # noqa: SIM115
-        about = orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})
-        self._put(_compressed([about]))
+        about = {
+            "format": FORMAT,
+            "logId": log_id,
+            "number": number,
+        }
+        first_line = orjson.dumps(about)
+        self._put(_compressed([first_line]))
 
     @property
     def file(self) -> str:

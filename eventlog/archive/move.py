@@ -97,18 +97,17 @@ class Mover:
         head = await read_value(connection, int, sql.HEAD)
         archive = LogArchive.record(what, log_id, now)
         await self._write_index(batch, what, blocks, archive.id)
-        await connection.execute(ASSUME)
-        run_ids = list(batch.runs)
-        removed = await connection.execute(_REMOVE, (run_ids,))
-        await connection.execute(STEP_BACK)
-        if removed.rowcount != what.events:
-            raise ArchiveError(
-                what.file,
-                f"has {what.events} events, and the log {removed.rowcount}: archive again",
-            )
+        await self._remove(batch, what)
         [recorded] = archive.collect_events()
         event = self._mapper.to_stored_event(recorded)
-        appended = (archive.id, 1, event.topic, event.state, ACTOR, uuid4())
+        appended = (
+            archive.id,
+            1,
+            event.topic,
+            event.state,
+            ACTOR,
+            uuid4(),
+        )
         # Only from here on does anybody wait; all at once, so that nobody waits for this process.
         async with connection.pipeline():
             await connection.execute(sql.LOCK)
@@ -120,6 +119,17 @@ class Mover:
         [first] = await begun.fetchall()
         [last] = await ended.fetchall()
         return float(last["s"] - first["s"])
+
+    async def _remove(self, batch: Batch, what: ArchivedEvents) -> None:
+        """Take the events out of the log, as the archivist."""
+        run_ids = list(batch.runs)
+        await self._connection.execute(ASSUME)
+        removed = await self._connection.execute(_REMOVE, (run_ids,))
+        await self._connection.execute(STEP_BACK)
+        count = removed.rowcount
+        if count != what.events:
+            problem = f"has {what.events} events, and the log {count}: archive again"
+            raise ArchiveError(what.file, problem)
 
     async def _write_index(
         self,

@@ -193,10 +193,12 @@ def merged(
 
     An event that was archived meanwhile is in both.
     """
-    by_position = {row["notification_id"]: row for row in (*archived, *rows)}
+    by_position: dict[int, EventRow] = {}
+    for row in (*archived, *rows):
+        position = row["notification_id"]
+        by_position[position] = row
     positions = sorted(by_position)
-    first_positions = positions[:limit]
-    return [by_position[position] for position in first_positions]
+    return [by_position[position] for position in positions[:limit]]
 
 
 def within(rows: Sequence[EventRow], max_bytes: int) -> list[EventRow]:

@@ -5,8 +5,8 @@ Skewed hosts agree, and no command pays a round trip for the time.
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
-from time import monotonic
+from datetime import UTC, datetime
+from time import monotonic, time
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -32,12 +32,12 @@ class DatabaseClock:
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
-        self._epoch = datetime.now(UTC) - timedelta(seconds=monotonic())
+        self._epoch_s = time() - monotonic()
         self._task: Supervised | None = None
 
     def __call__(self) -> datetime:
         """Return the database's present."""
-        return self._epoch + timedelta(seconds=monotonic())
+        return datetime.fromtimestamp(self._epoch_s + monotonic(), UTC)
 
     async def start(self, supervision: Supervision) -> None:
         """Measure once, then go on measuring."""
@@ -58,7 +58,7 @@ class DatabaseClock:
         async with borrowed(self._pool) as connection:
             now = await read_value(connection, str, self.TIME)
             answered_s = monotonic()
-        self._epoch = from_iso(now) - timedelta(seconds=answered_s)
+        self._epoch_s = from_iso(now).timestamp() - answered_s
 
     async def _run(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from typing_extensions import ReadOnly, TypedDict
 
+from eventlog.database import sql
 from projections.rows import Connection, read_one
 
 
@@ -31,6 +32,32 @@ _PROGRESS = f"""
            ({_WAITED_S.format(after="%(read)s")}) AS unread_s,
            ({_WAITED_S.format(after=f"coalesce({_SEALED}, 0)")}) AS unsealed_s
 """
+
+
+class Sealed(TypedDict):
+    """How far the log is sealed.
+
+    Attributes:
+        position: the log's last.
+        sealed_position: the last that a seal covers; None where there is no seal.
+        seals: how many there are.
+    """
+
+    position: ReadOnly[int]
+    sealed_position: ReadOnly[int | None]
+    seals: ReadOnly[int]
+
+
+_SEALS = "(SELECT number FROM log_seals ORDER BY number DESC LIMIT 1)"
+
+_HOW_FAR_SEALED = f"""
+    SELECT ({sql.HEAD}) AS position, {_SEALED} AS sealed_position, coalesce({_SEALS}, 0) AS seals
+"""
+
+
+async def how_far_sealed(connection: Connection) -> Sealed:
+    """Return how far the log is sealed."""
+    return await read_one(connection, Sealed, _HOW_FAR_SEALED, {})
 
 
 async def progress(connection: Connection, read: int) -> Progress:

@@ -15,7 +15,7 @@ BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 _CLOCK_S = "extract(epoch FROM clock_timestamp())::float8"
 
-TABLE_WAIT_MS = 200
+TABLE_WAIT_MS = 100
 """Longest wait for a table or row while the append lock is held: everybody else waits as well. What
 locks a table for longer (`VACUUM FULL`, a migration) makes appends unavailable, not slow."""
 

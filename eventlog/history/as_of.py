@@ -13,6 +13,7 @@ from uuid import UUID
 
 from domain.clock import from_iso, to_iso
 from domain.errors import InvalidInputError, Issue
+from domain.filters.conditions import Label
 from eventlog.database import sql
 from eventlog.database.connection import snapshot
 from eventlog.history.audit import position_before
@@ -20,14 +21,26 @@ from eventlog.history.run_changes import folded, folded_parts, moved_since
 from eventlog.history.unreadable import with_unreadable_head
 from eventlog.keys.log_files import LogFiles
 from projections import job_definitions, job_runs
+from projections.bulk import lists as bulk_lists
+from projections.bulk import row as bulk
+from projections.bulk.row import BulkRow
+from projections.failures.groups import TABLE as FAILURES
+from projections.failures.groups import FailureGroupRow
+from projections.failures.lists import oldest, place_of
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
-from projections.rows import Connection, read_ids, read_value
+from projections.rows import Connection, read_ids, read_rows, read_value
 from projections.runs import lists, past, past_counts
 from projections.runs.filter import RunFilter, Sought, looked_up
-from projections.runs.past import NamedJob, Then
+from projections.runs.past import NamedJob, Place, Then
 from projections.runs.search import starts_many
+from projections.schedules.lists import any_by_id
+from projections.schedules.row import TABLE as SCHEDULES
+from projections.schedules.row import ScheduleRow
 from projections.table import P, TableOf, rows_by_id
+
+ALL = 2**62
+"""Runs of a page that has all."""
 
 
 @asynccontextmanager
@@ -60,10 +73,7 @@ class Past:
     async def run(self, run_id: UUID) -> RunRow | None:
         """Return the run, or None where it did not exist yet."""
         row = await lists.by_id(self._connection, run_id)
-        if row is None:
-            return None
-        were = await self._as_they_were(job_runs.TABLE, {run_id: row})
-        return were.get(run_id)
+        return await self._as_it_was(job_runs.TABLE, row)
 
     async def with_unreadable_head(self, ids: Collection[UUID]) -> set[UUID]:
         """Return those of the runs whose last event cannot be read, the present one."""
@@ -72,11 +82,8 @@ class Past:
     async def job(self, slug: str) -> JobDefinitionRow | None:
         """Return the definition with this slug, ignoring case, or None where there was none."""
         row = await job_definitions.by_slug(self._connection, slug)
-        if row is None:
-            return None
-        job_id = UUID(row["id"])
-        were = await self._as_they_were(job_definitions.TABLE, {job_id: row})
-        return were.get(job_id)
+        was = await self._as_it_was(job_definitions.TABLE, row)
+        return job_definitions.unless_deleted(was)
 
     async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
         """Return those of the definitions that existed."""
@@ -87,19 +94,45 @@ class Past:
         self, wanted: RunFilter, limit: int, offset: int
     ) -> tuple[list[RunRow], int | None]:
         """Return a page of runs, newest first, and the offset of the next, if there is one."""
-        sought = await looked_up(wanted, self._jobs_named_like)
+        sought = await looked_up(wanted, self.jobs_named_like)
         if sought.finds_nothing:
             return [], None
         ids = await self._page(sought, limit, offset)
         shown = await lists.first_of_page(self._connection, ids[:limit])
-        next_offset = offset + len(shown) if len(ids) > len(shown) else None
         rows = await rows_by_id(self._connection, job_runs.TABLE, shown)
         were = await self._as_they_were(job_runs.TABLE, rows)
-        readable = [run_id for run_id in shown if run_id in were]
-        return [were[run_id] for run_id in readable], next_offset
+        readable = [were[run_id] for run_id in shown if run_id in were]
+        count = len(shown)
+        if count == len(ids):
+            return readable, None
+        return readable, offset + count
+
+    async def places(self, wanted: RunFilter, limit: int) -> list[Place]:
+        """Return the newest runs, and where they were created; one more where more follow."""
+        sought = await looked_up(wanted, self.jobs_named_like)
+        if sought.finds_nothing:
+            return []
+        query, values = await self._asked(sought, limit, 0, "id, created_position")
+        return await read_rows(self._connection, Place, query, values)
+
+    async def count(self, wanted: RunFilter) -> int:
+        """Return how many runs the filter lets pass."""
+        sought = await looked_up(wanted, self.jobs_named_like)
+        if sought.finds_nothing:
+            return 0
+        query, values = await self._asked(sought, ALL, 0)
+        counted = f"SELECT count(*) FROM ({query}) AS page"
+        return await read_value(self._connection, int, counted, values)
 
     async def _page(self, sought: Sought, limit: int, offset: int) -> list[UUID]:
         """Return the ids of a page of runs, and one more where more follow."""
+        query, values = await self._asked(sought, limit, offset)
+        return await read_ids(self._connection, query, values)
+
+    async def _asked(
+        self, sought: Sought, limit: int, offset: int, columns: str = "id"
+    ) -> tuple[str, dict[str, object]]:
+        """Return the query for a page of runs, and its parameters."""
         runs = sought.runs
         one_by_one = False
         if runs.is_sought:
@@ -109,9 +142,47 @@ class Past:
         if alive.intersection(runs.statuses):  # What had ended is found without.
             job_ids = past.jobs_to_search(sought)
             then = await self.then(job_ids)
-        query = past.newest_first(runs, one_by_one=one_by_one)
+        query = past.newest_first(runs, one_by_one=one_by_one, columns=columns)
         values = past.values_of(then, sought, limit, offset)
-        return await read_ids(self._connection, query, values)
+        return query, values
+
+    async def schedules(
+        self, after: str, limit: int
+    ) -> tuple[list[ScheduleRow], str | None]:
+        """Return schedules that come next after an id, and the id to go on after, if any follow.
+
+        They may be fewer than the limit.
+        """
+        candidates = await any_by_id(self._connection, after, limit + 1)
+        shown = candidates[:limit]
+        found: list[ScheduleRow] = []
+        for row in shown:
+            # One after the other: each may have a tick for every minute of years.
+            was = await self._as_it_was(SCHEDULES, row)
+            if was is not None and was["deleted_at"] is None:
+                found.append(was)
+        if len(candidates) == len(shown):
+            return found, None
+        last = shown[-1]
+        return found, last["id"]
+
+    async def failures(
+        self, statuses: Collection[str], job: str | None, most: int
+    ) -> list[FailureGroupRow]:
+        """Return the groups of failures that there were, those first that had failed last.
+
+        Args:
+            statuses: that they had then.
+            job: whose; None: of all jobs.
+            most: groups that are looked at, those that failed first.
+        """
+        found: list[FailureGroupRow] = []
+        for row in await oldest(self._connection, job, most):
+            # One after the other: each may have an event for every second of weeks.
+            was = await self._as_it_was(FAILURES, row)
+            if was is not None and was["status"] in statuses:
+                found.append(was)
+        return sorted(found, key=place_of, reverse=True)
 
     async def counts(self, job_ids: list[UUID] | None) -> dict[str, int]:
         """Return how many runs there were in each status, of these jobs or of all."""
@@ -125,8 +196,26 @@ class Past:
             self._connection, self._files, checkpoint, self.position, job_ids
         )
         return Then(
-            position=self.position, checkpoint=checkpoint, moved=moved, job_ids=job_ids
+            position=self.position,
+            checkpoint=checkpoint,
+            moved=moved,
+            job_ids=job_ids,
         )
+
+    async def bulk_operation(self, operation_id: UUID) -> BulkRow | None:
+        """Return the bulk operation, or None where it had not been requested yet."""
+        row = await bulk_lists.by_id(self._connection, operation_id)
+        return await self._as_it_was(bulk.TABLE, row)
+
+    async def bulk_operations(self, before: int | None, limit: int) -> list[BulkRow]:
+        """Return bulk operations, newest first, that were requested before a position."""
+        end = self.position + 1
+        if before is not None:
+            end = min(before, end)
+        rows = await bulk_lists.newest(self._connection, end, limit)
+        by_id = {bulk.TABLE.id_of(row): row for row in rows}
+        were = await self._as_they_were(bulk.TABLE, by_id)
+        return [were[one] for one in by_id if one in were]
 
     async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
         """Return the jobs with one of these slugs, ignoring case; that never changes."""
@@ -137,7 +226,12 @@ class Past:
         changed = await self._changed_since()
         return await past.jobs_for(self._connection, runtimes, self.position, changed)
 
-    async def _jobs_named_like(self, search: str) -> list[UUID]:
+    async def jobs_labelled(self, label: Label) -> list[UUID]:
+        """Return the jobs that asked workers for the label."""
+        changed = await self._changed_since()
+        return await past.jobs_labelled(self._connection, label, self.position, changed)
+
+    async def jobs_named_like(self, search: str) -> list[UUID]:
         """Return the jobs whose slug or name held this text, in any case."""
         changed = await self._changed_since()
         return await past.jobs_named_like(
@@ -153,9 +247,17 @@ class Past:
             job_definitions.TABLE,
             later,
             self.position,
-            _named_job,
+            past.named_job,
         )
         return list(were.values())
+
+    async def _as_it_was(self, table: TableOf[P], row: P | None) -> P | None:
+        """Return a row as it was at the position, None where there was or is none."""
+        if row is None:
+            return None
+        own_id = table.id_of(row)
+        were = await self._as_they_were(table, {own_id: row})
+        return were.get(own_id)
 
     async def _as_they_were(
         self, table: TableOf[P], rows: Mapping[UUID, P]
@@ -170,15 +272,6 @@ class Past:
                 were[aggregate_id] = row
         were |= await folded(self._connection, self._files, table, later, self.position)
         return were
-
-
-def _named_job(job: JobDefinitionRow) -> NamedJob:
-    return {
-        "id": job["id"],
-        "slug": job["slug"],
-        "name": job["name"],
-        "runtime": job["runtime"],
-    }
 
 
 async def _position(

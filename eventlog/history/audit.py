@@ -26,7 +26,13 @@ from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.history import statements
 from eventlog.history.event_filter import EventFilter
-from eventlog.history.statements import FoundPlace, Place, StoredRow
+from eventlog.history.statements import (
+    FoundPlace,
+    Place,
+    StoredRow,
+    fill,
+    may_be_cut,
+)
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import envelopes
 from projections.envelope import Envelope, EventRow
@@ -79,15 +85,17 @@ class Audit:
                 last = await position_before(connection, self._archive, wanted.until)
             if after >= last:
                 return Page([], None, head)
-            end = None
+            end: int | None = None
             if not wanted.is_indexed:
                 end = await _scan_end(connection, after, last)
             stretch = _Stretch(after, end, limit + 1)
             rows = await _matching(connection, self._archive, wanted, stretch)
             shown = within(rows[:limit], PAGE_BYTES)
             events = await envelopes(connection, self._master_keys, shown)
-        if len(shown) < len(rows) or _fills_a_page(shown):
-            end = events[-1].position
+        has_more = len(shown) < len(rows)
+        if has_more or fill(shown, PAGE_BYTES):
+            last_shown = events[-1]
+            end = last_shown.position
         return Page(events, end, head)
 
     async def everything(
@@ -142,7 +150,7 @@ async def position_before(
     high = await read_value(connection, int, sql.HEAD)
     while low < high:
         middle = (low + high + 1) // 2
-        place = await _last_up_to(connection, archive, middle)
+        place = await last_place_up_to(connection, archive, middle)
         if place is None:
             low = middle
             found = 0
@@ -157,7 +165,7 @@ async def position_before(
     return found
 
 
-async def _last_up_to(
+async def last_place_up_to(
     connection: Connection, archive: Path | None, position: int
 ) -> Place | None:
     """Return the last event up to a position, of the log or of the archives."""
@@ -220,16 +228,12 @@ async def _matching(
         archived_to = rows[0]["archived_to"]
         if archived_to is None or archived_to <= stretch.after:
             return rows
-    if len(rows) == stretch.limit or _fills_a_page(rows):
+    if may_be_cut(rows, stretch.limit, PAGE_BYTES):
         # What lies beyond a full page is not wanted yet.
-        stretch = replace(stretch, until=rows[-1]["notification_id"])
+        last = rows[-1]
+        stretch = replace(stretch, until=last["notification_id"])
     archived = await _matching_archived(connection, archive, wanted, stretch)
     return merged(rows, archived, stretch.limit)
-
-
-def _fills_a_page(rows: Sequence[EventRow]) -> bool:
-    sizes = [len(row["state"]) for row in rows]
-    return sum(sizes) >= PAGE_BYTES
 
 
 async def _matching_archived(

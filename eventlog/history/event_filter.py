@@ -1,6 +1,6 @@
 """Which events an auditor wants, and how that is said in a query or on the command line."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -15,6 +15,14 @@ from projections.tables import BY_SUBJECT
 
 KINDS = (*BY_SUBJECT, "log_archive")
 """What a subject may be; archives have no table."""
+
+_DERIVED: dict[str, Callable[[str], UUID]] = {
+    "job_definition": identifiers.definition_id,
+    "repository": identifiers.repository_id,
+    "schedule": identifiers.schedule_id,
+    "failure_group": identifiers.failure_group_id,
+}
+"""Ids that follow from what clients call something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +59,16 @@ class EventFilter:
         Of a correlation it looks at the event alone: the history must go back to the same request,
         too.
         """
-        if self.types and not any(
-            _matches(row["topic"], wanted) for wanted in self.types
-        ):
+        topic = row["topic"]
+        if self.types and not _is_any_of(topic, self.types):
             return False
-        if self.kind is not None and not row["topic"].startswith(f"{self.kind}."):
+        if self.kind is not None and not topic.startswith(f"{self.kind}."):
             return False
-        if self.aggregate_id is not None and row["originator_id"] != str(
-            self.aggregate_id
-        ):
+        if not _is_or_any(self.aggregate_id, row["originator_id"]):
             return False
-        if self.actor is not None and row["actor"] != self.actor:
+        if not _is_or_any(self.actor, row["actor"]):
             return False
-        if self.correlation_id is not None and row["correlation_id"] != str(
-            self.correlation_id
-        ):
+        if not _is_or_any(self.correlation_id, row["correlation_id"]):
             return False
         return self.until is None or from_iso(row["recorded_at"]) < self.until
 
@@ -85,7 +88,8 @@ class EventFilter:
         Args:
             types: topics or beginnings such as `job_run.*`, with commas between them.
             subject: an id; a kind; or `job_run:ID`, `build:ID`, `job_definition:SLUG`,
-                `repository:APP`.
+                `repository:APP`, `schedule:NAME`,
+                `failure_group:FINGERPRINT`, `bulk_operation:ID`.
             actor: a principal, `worker:ID` or `system`.
             correlation: a correlation id.
             since: ISO 8601.
@@ -122,16 +126,32 @@ def _types(text: str) -> list[str]:
     return wanted
 
 
+def _is_any_of(topic: str, types: Sequence[str]) -> bool:
+    return any(_matches(topic, wanted) for wanted in types)
+
+
+def _is_or_any(wanted: UUID | str | None, found: str | None) -> bool:
+    """Return whether something is what is wanted; None wants anything."""
+    if wanted is None:
+        return True
+    return str(wanted) == found
+
+
 def _remedy(unknown: str) -> str:
     """Return what may have been meant, else what there is."""
-    word = unknown.rpartition(".")[2]
+    _, _, word = unknown.rpartition(".")
     named_so = [topic for topic in EVENTS if topic.endswith(f"_{word}")]
     similar = named_so or get_close_matches(unknown, EVENTS, n=3, cutoff=0.6)
     if similar:
-        return f"did you mean {', '.join(similar)}?"
-    kinds = sorted({topic.partition(".")[0] for topic in EVENTS})
-    patterns = [f"{kind}.*" for kind in kinds]
-    return f"there are {', '.join(patterns)}, and for example job_run.started"
+        topics = ", ".join(similar)
+        return f"did you mean {topics}?"
+    kinds: set[str] = set()
+    for topic in EVENTS:
+        kind, _, _ = topic.partition(".")
+        kinds.add(kind)
+    patterns = [f"{kind}.*" for kind in sorted(kinds)]
+    known = ", ".join(patterns)
+    return f"there are {known}, and for example job_run.started"
 
 
 def _matches(topic: str, wanted: str) -> bool:
@@ -150,11 +170,9 @@ def _subject(text: str) -> tuple[str | None, UUID | None]:
             return text, None
         return None, _uuid(text, "/subject")
     match kind:
-        case "job_definition":
-            return kind, identifiers.definition_id(name)
-        case "repository":
-            return kind, identifiers.repository_id(name)
-        case "job_run" | "build" | "subject" | "log_archive":
+        case "job_definition" | "repository" | "schedule" | "failure_group":
+            return kind, _DERIVED[kind](name)
+        case "job_run" | "build" | "subject" | "log_archive" | "bulk_operation":
             return kind, _uuid(name, "/subject")
         case _:
             message = f"there is no {kind!r}; there are {', '.join(KINDS)}"

@@ -122,7 +122,13 @@ class Reader:
         With them comes the version after which to go on, None at the end.
         """
         async with borrowed(self._pool) as connection:
-            part = await read_part(connection, self._files, aggregate_id, after, limit)
+            part = await read_part(
+                connection,
+                self._files,
+                aggregate_id,
+                after,
+                limit,
+            )
             events = await envelopes(connection, self._master_keys, part.rows)
         return events, part.next
 
@@ -166,8 +172,11 @@ class Reader:
             wanted: by aggregate, the version after which to begin and the one to end before.
         """
         limit = max(1, CHUNK // len(wanted))
-        afters = [after for after, _ in wanted.values()]
-        befores = [before for _, before in wanted.values()]
+        afters: list[int] = []
+        befores: list[int] = []
+        for after, before in wanted.values():
+            afters.append(after)
+            befores.append(before)
         values = {
             "ids": list(wanted),
             "after": afters,

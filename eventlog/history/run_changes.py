@@ -93,18 +93,25 @@ async def moved_since(
         status = group["past_status"]
         created = group["created"]
         if status is not None:
-            moved.append(Moved(job_id, status, created))
+            of_status = Moved(job_id, status, created)
+            moved.append(of_status)
             continue
         ids = group["ids"] or []
         for run_id, created_position in zip(ids, created, strict=True):
             unknown[UUID(run_id)] = (job_id, created_position)
     statuses = await folded_parts(
-        connection, files, job_runs.TABLE, list(unknown), position, _status
+        connection,
+        files,
+        job_runs.TABLE,
+        list(unknown),
+        position,
+        _status,
     )
-    for id_, (job_id, created_position) in unknown.items():
-        status = statuses.get(id_)
+    for folded_id, (job_id, created_position) in unknown.items():
+        status = statuses.get(folded_id)
         if status is not None:
-            moved.append(Moved(job_id, status, [created_position]))
+            of_one = Moved(job_id, status, [created_position])
+            moved.append(of_one)
     return moved
 
 
@@ -163,8 +170,15 @@ async def folded_parts(  # noqa: PLR0913 - `folded`, and which part
     """
     parts: dict[UUID, T] = {}
     for start in range(0, len(ids), FOLDED_AT_ONCE):
-        chunk = ids[start : start + FOLDED_AT_ONCE]
-        rows = await folded(connection, files, table, chunk, position)
+        end = start + FOLDED_AT_ONCE
+        chunk = ids[start:end]
+        rows = await folded(
+            connection,
+            files,
+            table,
+            chunk,
+            position,
+        )
         for aggregate_id, row in rows.items():
             parts[aggregate_id] = part(row)
     return parts

@@ -107,9 +107,11 @@ async def _goes_on(
 
 
 async def _learn_slugs(connection: Connection, kept: _Kept) -> None:
-    if len(kept.slugs) < MOST_JOBS:
-        jobs = await read_rows(connection, _Job, _FIRST_JOBS, {"most": MOST_JOBS})
-        kept.slugs = {job["id"]: job["slug"] for job in jobs}
+    if len(kept.slugs) >= MOST_JOBS:
+        return
+    values = {"most": MOST_JOBS}
+    jobs = await read_rows(connection, _Job, _FIRST_JOBS, values)
+    kept.slugs = {job["id"]: job["slug"] for job in jobs}
 
 
 def _by_slug(kept: _Kept) -> Counts:
@@ -118,7 +120,8 @@ def _by_slug(kept: _Kept) -> Counts:
         found[slug] = _none()
     for job_id, of_job in kept.counts.by_job.items():
         slug = kept.slugs.get(job_id, OTHERS)
-        found.setdefault(slug, _none()).update(of_job)
+        of_slug = found.setdefault(slug, _none())
+        of_slug.update(of_job)
     return found
 
 

@@ -1,5 +1,7 @@
 """The SQL that reads events of the log, and the rows that it returns."""
 
+from collections.abc import Sequence
+
 from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.database.sql import (
@@ -45,6 +47,17 @@ def first_where(condition: str) -> str:
         ) AS measured
         WHERE bytes_before < %(max_bytes)s ORDER BY notification_id
     """
+
+
+def may_be_cut(rows: Sequence[EventRow], limit: int, max_bytes: int) -> bool:
+    """Return whether more events than these may fulfil the condition of `first_where`."""
+    return len(rows) == limit or fill(rows, max_bytes)
+
+
+def fill(rows: Sequence[EventRow], max_bytes: int) -> bool:
+    """Return whether the states of events have so many bytes."""
+    sizes = [len(row["state"]) for row in rows]
+    return sum(sizes) >= max_bytes
 
 
 READ_AFTER = first_where("notification_id > %(after)s")
@@ -153,5 +166,8 @@ NAMES = """
     UNION ALL SELECT id, slug FROM job_definitions WHERE id = ANY(%(ids)s)
     UNION ALL SELECT aggregate_id, id FROM repositories WHERE aggregate_id = ANY(%(ids)s)
     UNION ALL SELECT id, repository_id FROM builds WHERE id = ANY(%(ids)s)
+    UNION ALL SELECT aggregate_id, id FROM schedules WHERE aggregate_id = ANY(%(ids)s)
+    UNION ALL SELECT aggregate_id, title FROM failure_groups WHERE aggregate_id = ANY(%(ids)s)
 """
-"""`Named` rows: a job's slug for a run or a definition, an app's id for an app or a build."""
+"""`Named` rows: a job's slug for a run or a definition, an app's id for an app or a build, and what
+clients call a schedule or a group of failures."""

@@ -59,6 +59,24 @@ class Replay:
 
     async def _recall(self, events: Sequence[Envelope]) -> None:
         """Fold what came before, for aggregates whose row is not at hand."""
+        missing = self._missing(events)
+        while missing:  # In parts: one run's history may be longer than memory.
+            wanted: dict[UUID, tuple[int, int]] = {}
+            for key, before in missing.items():
+                after = self._version(key)
+                wanted[key] = (after, before)
+            part = await self._reader.parts(wanted)
+            if not part:
+                return
+            for event in part:
+                self._fold(event)
+            for key, (_, before) in wanted.items():
+                is_there = self._version(key) == before - 1
+                if is_there or key in self._unreadable:
+                    del missing[key]
+
+    def _missing(self, events: Sequence[Envelope]) -> dict[UUID, int]:
+        """Return, by aggregate, the version up to before which its row must be folded first."""
         firsts: dict[UUID, int] = {}
         for event in events:
             known = event.subject in BY_SUBJECT
@@ -69,18 +87,7 @@ class Replay:
             if self._version(key) != version - 1:
                 missing[key] = version
                 self._rows.pop(key, None)
-        while missing:  # In parts: one run's history may be longer than memory.
-            wanted = {
-                key: (self._version(key), before) for key, before in missing.items()
-            }
-            part = await self._reader.parts(wanted)
-            if not part:
-                return
-            for event in part:
-                self._fold(event)
-            for key, (_, before) in wanted.items():
-                if key in self._unreadable or self._version(key) == before - 1:
-                    del missing[key]
+        return missing
 
     async def _forget_erased(self, events: Sequence[Envelope]) -> None:
         """Take out of the rows at hand what has been erased since they were folded.
@@ -88,15 +95,16 @@ class Replay:
         A slow client may be far behind.
         """
         personal: dict[UUID, RunRow] = {}
+        key_ids: set[str] = set()
         for event in events:
             row = self._rows.get(event.aggregate_id)
-            if row is not None and row.get("personal") is not None:
-                personal[event.aggregate_id] = job_runs.TABLE.own(row)
+            if row is None or row.get("personal") is None:
+                continue
+            run = job_runs.TABLE.own(row)
+            personal[event.aggregate_id] = run
+            key_ids.update(run["personal"] or ())
         if not personal:
             return
-        key_ids: set[str] = set()
-        for run in personal.values():
-            key_ids.update(run["personal"] or ())
         living = await self._reader.living_keys(key_ids)
         for aggregate_id, run in personal.items():
             self._rows[aggregate_id] = _without_erased(run, living)

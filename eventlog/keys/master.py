@@ -54,9 +54,11 @@ class MasterKey:
 
     def wrap(self, key_id: UUID, key: bytes, subject: str) -> bytes:
         """Return the subject's key, encrypted together with the subject's name."""
+        wrapping_key = self._derived(b"wrap")
         nonce = secrets.token_bytes(NONCE_BYTES)
-        cipher = AESGCM(self._derived(b"wrap"))
-        return nonce + cipher.encrypt(nonce, key + subject.encode(), key_id.bytes)
+        text = key + subject.encode()
+        ciphertext = AESGCM(wrapping_key).encrypt(nonce, text, key_id.bytes)
+        return nonce + ciphertext
 
     def unwrap(self, key_id: UUID, wrapped: bytes) -> tuple[bytes, str]:
         """Return the subject's key and the subject's name.

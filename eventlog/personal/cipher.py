@@ -54,13 +54,13 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
     encrypted: dict[str, Any] = {"values": values}
     digest = state[DIGEST]
     if digest is not None:
-        by_id = {str(key_id): key for key_id, key in keys.values()}
-        joint = _joint(by_id)
+        joint = _joint_of(keys)
+        text = digest.encode()
         place = _digest_place(run_id)
-        encrypted["digest"] = _closed(joint, digest.encode(), place)
+        encrypted["digest"] = _closed(joint, text, place)
         state[DIGEST] = None
-    text = orjson.dumps({"encrypted": encrypted, **state})
-    return replace(event, state=text)
+    fields = {"encrypted": encrypted, **state}
+    return replace(event, state=orjson.dumps(fields))
 
 
 def encrypted_part(
@@ -105,14 +105,15 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
             place = _parameter_place(aggregate_id, name)
             text = _opened(key, value, place)
             parameters[name] = orjson.loads(text)
-    if "digest" in encrypted:
+    digest = encrypted.get("digest")
+    if digest is not None:
         fields[DIGEST] = ERASED
         if not erased:
             needed = {key_id: keys[key_id] for key_id in values_by_key}
             joint = _joint(needed)
             place = _digest_place(aggregate_id)
-            digest = _opened(joint, encrypted["digest"], place)
-            fields[DIGEST] = digest.decode()
+            text = _opened(joint, digest, place)
+            fields[DIGEST] = text.decode()
     fields["personal"] = personal
     if erased:
         fields["erased"] = [*sorted(erased)]
@@ -126,6 +127,14 @@ def _parameter_place(aggregate_id: UUID | str, name: str) -> bytes:
 
 def _digest_place(aggregate_id: UUID | str) -> bytes:
     return f"{aggregate_id} {DIGEST}".encode()
+
+
+def _joint_of(keys: Mapping[str, tuple[UUID, bytes]]) -> bytes:
+    """Return the joint key of keys that are given with their ids, by parameter."""
+    by_id: dict[str, bytes] = {}
+    for key_id, key in keys.values():
+        by_id[str(key_id)] = key
+    return _joint(by_id)
 
 
 def _joint(keys: Mapping[str, bytes]) -> bytes:

@@ -90,14 +90,17 @@ async def _wrap_in_time(
 async def _wrap_some(
     connection: Connection, file: MasterKeyFile, new: MasterKey
 ) -> int:
+    values = {"master": new.id, "limit": AT_ONCE}
+    query = statements.WRAPPED_BY_OTHERS
     async with connection.transaction():
-        values = {"master": new.id, "limit": AT_ONCE}
-        query = statements.WRAPPED_BY_OTHERS
         rows = await read_rows(connection, SubjectKeyRow, query, values)
         for row in rows:
             key_id, key, subject = unwrapped(file, row)
-            lookup = new.lookup(subject)
-            wrapped = new.wrap(key_id, key, subject)
-            changed = (lookup, wrapped, new.id, key_id)
+            changed = (
+                new.lookup(subject),
+                new.wrap(key_id, key, subject),
+                new.id,
+                key_id,
+            )
             await connection.execute(statements.WRAP_ANEW, changed)
     return len(rows)

@@ -31,12 +31,17 @@ async def encrypted_unit(
         if whose not in known:
             known[whose] = await _key_of(connection, master_keys, whose)
         keys[name] = known[whose]
-    first, *others = unit.events
-    encrypted = encrypt(first, keys)
     expects = dict(unit.expects)
     for key_id, _ in known.values():
         expects[key_id] = 0  # A key's own history begins with its erasure.
-    return replace(unit, events=[encrypted, *others], expects=expects, personal={})
+    first, *others = unit.events
+    encrypted = encrypt(first, keys)
+    return replace(
+        unit,
+        events=[encrypted, *others],
+        expects=expects,
+        personal={},
+    )
 
 
 async def key_id_of(

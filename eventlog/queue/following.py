@@ -2,14 +2,12 @@
 
 Without the lock, all is read in one snapshot; under it, nothing changes meanwhile. Either way what
 is known is what the log said at one of its positions, never what this process is about to append: a
-claimed run is taken for pending until its event is met in the log. So nothing has to be undone when
-a commit fails.
+claimed run is pending until its event is met in the log. So no failed commit has to be undone.
 """
 
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from time import monotonic
-from typing import cast
 from uuid import UUID
 
 from domain.clock import to_iso
@@ -20,7 +18,9 @@ from eventlog.database.pipeline import RoundTrip
 from eventlog.queue import statements
 from eventlog.queue.offered import executed_by, still_given_up
 from eventlog.queue.questions import (
+    DemandingJob,
     Front,
+    Known,
     News,
     Prospect,
     State,
@@ -28,13 +28,18 @@ from eventlog.queue.questions import (
     as_json,
     ask_front,
     ask_touched,
+    changes_in,
+    demands_by_job,
     picked,
+    picked_for_sure,
     prospect,
 )
 from projections.rows import Connection, as_rows, read_texts
 from projections.runs import claims
-from projections.runs.frontier import FirstOfPriority, Frontier, TouchedRun
-from projections.runs.limits import FRONT, Candidate, Contender, order
+from projections.runs.candidates import conditions
+from projections.runs.candidates.candidate import FRONT, Candidate, Contender, order
+from projections.runs.candidates.foreign import ForeignJobs
+from projections.runs.frontier import FirstOfPriority, Frontier
 
 Load = Callable[[Connection], Awaitable[Frontier]]
 
@@ -48,6 +53,7 @@ class Queue:
     def __init__(self) -> None:
         self._frontier: Frontier | None = None
         self._offer: Offer | None = None
+        self._foreign = ForeignJobs()
         self._mended = 0
         self._followed_at = 0.0
         # Of when the last look was: what was due then is due.
@@ -94,7 +100,7 @@ class Queue:
         return prospect(frontier, self._now)
 
     def ask(self, trip: RoundTrip, claimant: Claimant) -> News | None:
-        """Ask, after `claims.PRESENT`, what has come; None where all must be read anew.
+        """Ask, after `conditions.PRESENT`, what has come; None where all must be read anew.
 
         Args:
             trip: takes the questions.
@@ -103,17 +109,17 @@ class Queue:
         slots = claimant.slots
         self._serve(claimant.offer)
         if claimant.bypassed:
-            trip.ask(claims.BYPASS, (list(claimant.bypassed),))
+            trip.ask(conditions.BYPASS, (list(claimant.bypassed),))
         self._pass_over(claimant.bypassed)
         self._bypasses_more = claimant.bypasses_more
         frontier = self._frontier
         if frontier is None:
             return None
-        touched = ask_touched(trip, frontier)
+        asked = ask_touched(trip, frontier)
         front: Front | None = None
         if len(picked(frontier, slots, self._now)) < slots:
             front = ask_front(trip, frontier, slots)
-        return News(frontier.position, touched, front)
+        return News(frontier.position, asked, front)
 
     async def pick(
         self, connection: Connection, news: News | None, now: datetime, slots: int
@@ -133,12 +139,14 @@ class Queue:
         frontier = self._frontier
         if frontier is None or not is_current:
             frontier = await self._read_on(connection, load=self._load)
-        found = picked(frontier, slots, present)
-        if len(found) < slots and not frontier.is_complete(present):
+        known = Known.nothing(frontier, present, slots, in_order=self._bypasses_more)
+        found = await picked_for_sure(connection, frontier, None, slots, known)
+        is_short = len(found) < slots and not frontier.is_complete(present)
+        if is_short and not known.circles.has_any:
             await self._look_further(connection, frontier, slots, present)
-            found = picked(frontier, slots, present)
+            found = await picked_for_sure(connection, frontier, None, slots, known)
         if len(found) < slots and not frontier.is_complete(present):
-            found = await self._pick_by_job(connection, frontier, slots, now)
+            found = await self._pick_by_job(connection, frontier, slots, known)
         return await still_given_up(connection, frontier, found)
 
     async def foreign(self, connection: Connection) -> frozenset[str]:
@@ -164,25 +172,26 @@ class Queue:
             self._passing.begin_anew()
 
     async def _pick_by_job(
-        self, connection: Connection, frontier: Frontier, slots: int, now: datetime
+        self, connection: Connection, frontier: Frontier, slots: int, known: Known
     ) -> list[UUID]:
         behind: Candidate | None = None
         if self._bypasses_more:
             behind = self._passing.after(monotonic()) or FRONT
         else:
             self._passing.begin_anew()
-        limits = frontier.limits()
+        rooms = known.rooms
+        limits = frontier.limits(rooms.known)
         offered = executed_by(self._offer)
         runs = await claims.first_by_job(
-            connection, now, slots, limits, behind, offered
+            connection, rooms, slots, limits, behind, offered
         )
         free = [run for run in runs if not limits.is_held(run)]
         self._passing.looked_at(free[:slots])
         if behind is not None:
             # Some of what came in before that place is known to the frontier.
-            by_id = {run["id"]: run for run in [*frontier.due(to_iso(now)), *runs]}
+            by_id = {run["id"]: run for run in [*frontier.due(rooms.now), *runs]}
             runs = sorted(by_id.values(), key=order)
-        return limits.pick(runs, slots)
+        return await picked_for_sure(connection, frontier, runs, slots, known)
 
     def _pass_over(self, run_ids: Collection[UUID]) -> None:
         """Leave these out. What was left out before stays so, also where it is not among them.
@@ -200,14 +209,14 @@ class Queue:
         places = frontier.unfinished_places
         trip = RoundTrip(connection)
         async with snapshot(connection):
-            present = trip.ask(claims.PRESENT)
+            present = trip.ask(conditions.PRESENT)
             if bypassed:
-                trip.ask(claims.BYPASS, (list(bypassed),))
-            touched = ask_touched(trip, frontier)
+                trip.ask(conditions.BYPASS, (list(bypassed),))
+            asked = ask_touched(trip, frontier)
             front = ask_front(trip, frontier, 1)
             planned = trip.ask(statements.FIRST_PLANNED, (as_json(places),))
             await trip.go()
-        if front is None or not self._take(News(frontier.position, touched, front)):
+        if front is None or not self._take(News(frontier.position, asked, front)):
             return
         [row] = present.rows
         self._now = row["now"]
@@ -221,9 +230,9 @@ class Queue:
             if frontier is None:
                 return await load(connection)
             trip = RoundTrip(connection)
-            touched = ask_touched(trip, frontier)
+            asked = ask_touched(trip, frontier)
             await trip.go()
-            if self._take(News(frontier.position, touched, None)):
+            if self._take(News(frontier.position, asked, None)):
                 return frontier
 
     async def _look_further(
@@ -246,16 +255,11 @@ class Queue:
         if state["mended"] != self._mended or state["archived_to"] > news.after:
             self.clear()
             return False
-        runs: list[TouchedRun] = []
-        limits: dict[str, int | None] = {}
-        for row in rows:
-            if row["id"] is None:
-                continue
-            if row["status"] is None:
-                limits[row["id"]] = row["max_concurrent_runs"]
-            else:
-                runs.append(cast("TouchedRun", row))
-        frontier.follow(state["position"], runs, limits)
+        changes = changes_in(rows)
+        if self._foreign.learn(changes.demands):
+            self.clear()
+            return False
+        frontier.follow(state["position"], changes.runs, changes.limits)
         self._now = state["now"]
         self._followed_at = monotonic()
         return not state["is_cut"]
@@ -276,13 +280,17 @@ class Queue:
         asked = trip.ask(statements.PRESENT_STATE)
         running = trip.ask(statements.UNDER_WAY)
         waiting = trip.ask(statements.FIRST_WAITING)
+        demanding = trip.ask(statements.DEMANDING)
         await trip.go()
         [state] = as_rows(State, asked.rows)
+        demands = demands_by_job(as_rows(DemandingJob, demanding.rows))
+        self._foreign = ForeignJobs(self._offer, demands)
         frontier = Frontier(
             state["position"],
             as_rows(Contender, running.rows),
             as_rows(FirstOfPriority, waiting.rows),
             self._offer,
+            self._foreign,
         )
         frontier.pass_over(self._bypassed)
         self._frontier = frontier

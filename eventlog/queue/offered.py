@@ -13,11 +13,15 @@ def offered_by(offer: Offer | None) -> str:
     """Return all entry points whose runs a worker takes, as an array's text; empty for all."""
     if offer is None:
         return ""
-    return _as_array(offer.entry_points | offer.given_up)
+    return _kept_array(offer.entry_points | offer.given_up)
 
 
 @lru_cache(maxsize=16)
-def _as_array(names: frozenset[str]) -> str:
+def _kept_array(names: frozenset[str]) -> str:
+    return as_array(names)
+
+
+def as_array(names: frozenset[str]) -> str:
     """Return texts as PostgreSQL writes an array of them."""
     return "{" + ",".join(map(_quoted, sorted(names))) + "}"
 
@@ -31,7 +35,7 @@ def executed_by(offer: Offer | None) -> str:
     """Return the entry points that a worker executes, as an array's text; empty for all."""
     if offer is None:
         return ""
-    return _as_array(offer.entry_points)
+    return _kept_array(offer.entry_points)
 
 
 async def still_given_up(

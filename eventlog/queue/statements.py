@@ -4,8 +4,8 @@ from domain.jobs.run_events import RUN_TOPIC
 from eventlog.database import sql
 from eventlog.rebuild.versions import MENDED
 from projections.job_definitions import TABLE as DEFINITIONS
+from projections.runs.candidates.columns import CANDIDATE, LIMIT, LIMIT_OF_JOB
 from projections.runs.frontier import MOST_FOREIGN
-from projections.runs.limits import CANDIDATE, LIMIT
 
 EVENTS_AT_A_TIME = 2_000
 """Events that one statement follows."""
@@ -29,13 +29,18 @@ TOUCHED = f"""
             count(*) = {EVENTS_AT_A_TIME} AS is_cut, {_STATE}
         FROM new
     ), changed AS (
-        SELECT run.*, {LIMIT} FROM touched CROSS JOIN LATERAL (
+        SELECT run.*, {LIMIT}, NULL::jsonb AS worker_labels,
+            NULL::text AS isolation FROM touched CROSS JOIN LATERAL (
             SELECT {CANDIDATE}, status FROM job_runs WHERE id = touched.id LIMIT 1
         ) AS run
         UNION ALL
-        SELECT job.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, job.max_concurrent_runs
+        SELECT job.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+            job.max_concurrent_runs, job.concurrency_limit, job.rate_limit, job.fairness_key,
+            job.worker_labels, job.isolation
         FROM touched CROSS JOIN LATERAL (
-            SELECT id, max_concurrent_runs FROM job_definitions WHERE id = touched.id LIMIT 1
+            SELECT id, {LIMIT_OF_JOB}, concurrency_limit, rate_limit, fairness_key, worker_labels,
+                isolation
+            FROM job_definitions AS job WHERE id = touched.id LIMIT 1
         ) AS job
     )
     SELECT told.*, changed.* FROM told LEFT JOIN changed ON true
@@ -47,6 +52,18 @@ PRESENT_STATE = f"SELECT ({sql.HEAD}) AS position, false AS is_cut, {_STATE}"
 
 UNDER_WAY = """
     SELECT id, job_definition_id, concurrency_value FROM job_runs WHERE status = 'running'
+"""
+
+DEMANDING = """
+    SELECT id, worker_labels, isolation FROM job_definitions WHERE worker_labels <> '{}'
+    UNION
+    SELECT id, worker_labels, isolation FROM job_definitions WHERE isolation = 'shared'
+"""
+"""The jobs that ask for workers' labels, or to share a process: indexes of their own hold them."""
+
+ANY_SHARED = """
+    SELECT EXISTS (
+        SELECT FROM job_definitions WHERE isolation = 'shared' AND deleted_at IS NULL)
 """
 
 FIRST_WAITING = """

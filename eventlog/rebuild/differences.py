@@ -84,14 +84,16 @@ async def differences(
     connection: Connection, archive: Path | None, table: Table, within: KeyRange
 ) -> AsyncIterator[Difference]:
     """Yield what differs between the expected rows, which are staged, and the table's."""
+    query = staging.differences_sql(table).encode()
     async with connection.cursor("differences") as cursor:
-        await cursor.execute(staging.differences_sql(table).encode(), within.values)
+        await cursor.execute(query, within.values)
         while fetched := await cursor.fetchmany(DIFFERENCES_CHUNK):
-            chunk = as_rows(DifferenceRow, fetched)
-            keys = [row["key"] for row in chunk]
+            rows = as_rows(DifferenceRow, fetched)
+            keys = [row["key"] for row in rows]
             events = await _events_of(connection, archive, table, keys)
-            for key, row in zip(keys, chunk, strict=True):
-                yield _difference(table, row, events[key])
+            for row in rows:
+                of_row = events[row["key"]]
+                yield _difference(table, row, of_row)
 
 
 async def _events_of(
@@ -99,11 +101,12 @@ async def _events_of(
 ) -> dict[str, list[tuple[int, str]]]:
     """Return position and topic of each event of these aggregates."""
     values = {"ids": keys, "prefix": topic_prefix(table)}
-    places = await read_rows(connection, HistoryRow, statements.PLACES, values)
+    found = await read_rows(connection, HistoryRow, statements.PLACES, values)
     events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
-    for place in await resolved(connection, archive, places):
-        of_row = events[place["originator_id"]]
-        of_row.append((place["notification_id"], place["topic"]))
+    for event in await resolved(connection, archive, found):
+        key = event["originator_id"]
+        place = (event["notification_id"], event["topic"])
+        events[key].append(place)
     return events
 
 
@@ -115,10 +118,14 @@ def _difference(
         return Difference(table.name, key, "missing", {}, events)
     if row["extra"]:
         return Difference(table.name, key, "extra", {}, events)
+    cells = zip(
+        table.columns,
+        row["wanted"],
+        row["held"],
+        strict=True,
+    )
     columns: dict[str, tuple[str | None, str | None]] = {}
-    for name, wanted, held in zip(
-        table.columns, row["wanted"], row["held"], strict=True
-    ):
+    for name, wanted, held in cells:
         if wanted != held:
             columns[name] = (wanted, held)
     return Difference(table.name, key, "differs", columns, events)

@@ -152,10 +152,14 @@ class Moments:
     async def _lay_out(self, chunk: Sequence[Document]) -> None:
         async with self.log.cursor().copy(statements.COPY_UNARCHIVED) as copy:
             for event in chunk:
-                aggregate_id = UUID(event["aggregateId"])
-                key = (aggregate_id, event["version"], event["position"])
-                state = event["state"].encode()
-                await copy.write_row((*key, event["topic"], state))
+                row = (
+                    UUID(event["aggregateId"]),
+                    event["version"],
+                    event["position"],
+                    event["topic"],
+                    event["state"].encode(),
+                )
+                await copy.write_row(row)
 
 
 class SnapshotKeys:

@@ -74,16 +74,19 @@ async def ranges(
     """
     values = {"prefix": topic_prefix(table)}
     total = await _estimate(moments.log, statements.FOLD_ALL, values)
+    emptying = f"TRUNCATE {staging.expected(table)}"
     done = 0
     first: UUID | None = FIRST_ID
     while first is not None:
-        await moments.tables.execute(f"TRUNCATE {staging.expected(table)}")
+        await moments.tables.execute(emptying)
         async with moments.one():
             stager = _Stager(moments, table)
             following = await stager.stage(first)
-            done += stager.staged.events
+            staged = stager.staged
+            done += staged.events
             progress(f"{table.name}: folding", done, max(done, total))
-            yield Range(KeyRange(first, following), stager.staged)
+            keys = KeyRange(first, following)
+            yield Range(keys, staged)
         first = following
 
 
@@ -102,11 +105,13 @@ class _Stager:
     async def stage(self, first: UUID) -> UUID | None:
         """Return the aggregate with which the next range begins; None where this is the last."""
         table = self._table
-        copying = staging.copy_sql(table, staging.expected(table)).encode()
+        copying = staging.copy_sql(table, staging.expected(table))
+        log = self._moments.log
+        tables = self._moments.tables
         following: UUID | None = None
         async with (
-            _events(self._moments.log, table, first) as chunks,
-            self._moments.tables.cursor().copy(copying) as copy,
+            _events(log, table, first) as chunks,
+            tables.cursor().copy(copying.encode()) as copy,
         ):
             async for chunk in chunks:
                 following = await self._fold_chunk(chunk)
@@ -114,7 +119,8 @@ class _Stager:
                     await copy.write(self._text())
                 if following is not None:
                     break
-            self._keep(self._folder.end())
+            last = self._folder.end()
+            self._keep(last)
             await copy.write(self._text())
         return following
 
@@ -168,9 +174,11 @@ async def _chunks(
     while found := await cursor.fetchmany(size):
         chunk = cast("list[Stored]", found)
         yield chunk
-        read = sum(len(state) for *_, state in chunk)
-        mean = max(read // len(chunk), 1)
-        size = min(max(BYTES_A_READ // mean, 1), MOST_A_READ)
+        read_bytes = sum(len(state) for *_, state in chunk)
+        mean_bytes = max(read_bytes // len(chunk), 1)
+        fitting = BYTES_A_READ // mean_bytes
+        at_least_one = max(fitting, 1)
+        size = min(at_least_one, MOST_A_READ)
 
 
 _Explained = TypedDict("_Explained", {"QUERY PLAN": list[dict[str, dict[str, int]]]})

@@ -79,11 +79,14 @@ async def rebuild(
         was_unfinished = not await has_version(session, table)
         mender = Mender(session, database.files, table, checked.position)
         if differed:
+
+            def mending(done: int) -> None:
+                progress(f"{table.name}: mending", done, differed)
+
             await forget_version(session, table)
-            await mender.mend(
-                lambda done: progress(f"{table.name}: mending", done, differed)
-            )
-        if table.name == job_runs.TABLE.name and (differed or was_unfinished):
+            await mender.mend(mending)
+        is_of_runs = table.name == job_runs.TABLE.name
+        if is_of_runs and (differed or was_unfinished):
             # What was derived from wrong rows may be wrong, also if it was another rebuild that
             # began to mend them.
             await forget_checkpoints(session)
@@ -93,7 +96,8 @@ async def rebuild(
             # The first commit that waits for the disk; all before it are on the disk with it.
             await session.execute("SET synchronous_commit = on")
             await record_version(session, table)
-        return Rebuilt(differed, mender.longest_hold_s * 1000, checked)
+        longest_hold_ms = mender.longest_hold_s * 1000
+        return Rebuilt(differed, longest_hold_ms, checked)
 
 
 async def catch_up(database: Database) -> None:
@@ -180,20 +184,27 @@ async def _compare(
                 differing += await _note_differing(session, table, part)
                 progress(f"{table.name}: comparing", total.rows, total.rows)
         position = seen.position
-    await session.execute(
-        f"DROP TABLE {staging.expected(table)}; ANALYZE {staging.differing(table)}"
+    dropping = f"DROP TABLE {staging.expected(table)}"
+    analyzing = f"ANALYZE {staging.differing(table)}"
+    await session.execute(f"{dropping}; {analyzing}")
+    return Checked(
+        table=table.name,
+        position=position,
+        events=total.events,
+        rows=total.rows,
+        differences=differing,
+        unreadable=len(total.unreadable),
     )
-    left_out = len(total.unreadable)
-    return Checked(table.name, position, total.events, total.rows, differing, left_out)
 
 
 async def _note_differing(session: Connection, table: Table, part: Range) -> int:
     """Note what differs in a range; return how many rows do."""
     noting = staging.note_differing_sql(table)
-    cursor = await session.execute(noting, part.keys.values)
+    noted = await session.execute(noting, part.keys.values)
     # What cannot be read stays as whoever could read it has left it.
-    leaving = await session.execute(
-        f"DELETE FROM {staging.differing(table)} WHERE {table.key} = ANY(%s::uuid[])",
-        (list(part.staged.unreadable_keys),),
-    )
-    return cursor.rowcount - leaving.rowcount
+    leaving = f"""
+        DELETE FROM {staging.differing(table)} WHERE {table.key} = ANY(%s::uuid[])
+    """
+    unreadable = list(part.staged.unreadable_keys)
+    left = await session.execute(leaving, (unreadable,))
+    return noted.rowcount - left.rowcount

@@ -132,11 +132,14 @@ class Mender:
         return {UUID(row["key"]) for row in rows}
 
     def _note_hold(self, hold_s: float) -> None:
+        """Let the next batch be as large as one that holds the lock as long as it may."""
         self._pause_s = hold_s
         self.longest_hold_s = max(self.longest_hold_s, hold_s)
         factor = TARGET_HOLD_S / max(hold_s, 1e-6)
-        grown = round(self._size * min(factor, 2))
-        self._size = min(max(grown, 1), LARGEST_BATCH)
+        growth = min(factor, 2)
+        grown = round(self._size * growth)
+        at_least_one = max(grown, 1)
+        self._size = min(at_least_one, LARGEST_BATCH)
 
     async def _fold_on(self, keys: Sequence[UUID]) -> list[UUID]:
         """Stage these rows as they must be now; return those that must be."""
@@ -177,8 +180,10 @@ class Mender:
         """Return the rows that hold what a unique index reserves for these rows."""
         table = self._table
         found: dict[UUID, None] = {}
-        values = {"table": table.name}
-        for index in await read_rows(self._connection, _Unique, _UNIQUE, values):
+        uniques = await read_rows(
+            self._connection, _Unique, _UNIQUE, {"table": table.name}
+        )
+        for index in uniques:
             columns = index["columns"]
             wanted = f"SELECT {columns} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
             query = (

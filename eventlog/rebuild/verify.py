@@ -67,13 +67,27 @@ async def _check(
     async with aclosing(ranges(seen, table, progress)) as parts:
         async for part in parts:
             total.add(part.staged)
-            for error in part.staged.unreadable:
-                key = str(error.aggregate_id)
-                report(Difference(table.name, key, "unreadable", reason=str(error)))
+            _report_unreadable(table, part, report)
             found += await _compare(seen, table, part, report)
             progress(f"{table.name}: comparing", total.rows, total.rows)
-    left_out = len(total.unreadable)
-    return Checked(table.name, seen.position, total.events, total.rows, found, left_out)
+    return Checked(
+        table=table.name,
+        position=seen.position,
+        events=total.events,
+        rows=total.rows,
+        differences=found,
+        unreadable=len(total.unreadable),
+    )
+
+
+def _report_unreadable(
+    table: Table, part: Range, report: Callable[[Difference], None]
+) -> None:
+    for error in part.staged.unreadable:
+        key = str(error.aggregate_id)
+        reason = str(error)
+        difference = Difference(table.name, key, "unreadable", reason=reason)
+        report(difference)
 
 
 async def _compare(

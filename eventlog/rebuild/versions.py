@@ -43,12 +43,16 @@ async def stale_tables(
     connection: Connection, tables: Sequence[Table] = TABLES
 ) -> list[Stale]:
     """Return the tables that must be rebuilt."""
-    rows = await read_rows(
-        connection, _Version, "SELECT name, version FROM projection_versions"
-    )
+    query = "SELECT name, version FROM projection_versions"
+    rows = await read_rows(connection, _Version, query)
     versions = {row["name"]: row["version"] for row in rows}
-    found = [Stale(table, versions.get(table.name)) for table in tables]
-    return [one for one in found if one.written_by != one.table.version]
+    found: list[Stale] = []
+    for table in tables:
+        written_by = versions.get(table.name)
+        if written_by != table.version:
+            stale = Stale(table, written_by)
+            found.append(stale)
+    return found
 
 
 async def has_version(connection: Connection, table: Table) -> bool:

@@ -17,7 +17,7 @@ from domain.ports import Row, State
 from eventlog.database.sql import _IDS, EVENTS_TABLE
 from projections.job_runs import RunRow
 from projections.rows import Connection
-from projections.table import Table, is_decisive
+from projections.table import Table
 from projections.tables import BY_SUBJECT
 
 MAX_BYTES = 1_048_576
@@ -69,7 +69,7 @@ def states_sql(kind: str) -> str:
     """
     table = BY_SUBJECT[kind]
     columns = table.decided_on
-    sizes = [f"coalesce(pg_column_size({name}), 0)" for name in _large(table)]
+    sizes = ["0", *(f"coalesce(pg_column_size({name}), 0)" for name in _large(table))]
     archived = lost_keys = ""
     if kind == RUN_TOPIC:
         archived = _ARCHIVED
@@ -103,7 +103,7 @@ def _large(table: Table) -> list[str]:
 
 def found_states(kind: str, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Found]:
     """Return what the rows of `states_sql` say, by aggregate, in their order."""
-    key = BY_SUBJECT[kind].key
+    table = BY_SUBJECT[kind]
     found: dict[UUID, Found] = {}
     for columns in rows:
         row = dict(columns)
@@ -115,10 +115,10 @@ def found_states(kind: str, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Fou
         if correlation_id is not None:
             correlation_id = UUID(correlation_id)
         known: Row | None = row
-        if row[key] is None:
+        if row[table.key] is None:
             known = None
         told: Row | None = None
-        if known is not None and _tells(known, version, position):
+        if known is not None and _tells(table, known, version, position):
             told = _without_erased(known, lost_keys)
         found[aggregate_id] = Found(
             State(version, told), known, position, correlation_id
@@ -126,9 +126,9 @@ def found_states(kind: str, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Fou
     return found
 
 
-def _tells(row: Row, version: int, position: int) -> bool:
+def _tells(table: Table, row: Row, version: int, position: int) -> bool:
     ends = (row["aggregate_version"], row["position"])
-    return ends == (version, position) and is_decisive(row)
+    return ends == (version, position) and table.is_decisive(row)
 
 
 def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
@@ -157,6 +157,8 @@ async def read_states(
     connection: Connection, kind: str, ids: Iterable[UUID]
 ) -> dict[UUID, State]:
     """Return where these aggregates stand, as `domain.ports.Log.states_of` says."""
-    cursor = await connection.execute(states_sql(kind), {"ids": list(ids)})
-    found = found_states(kind, await cursor.fetchall())
+    values = {"ids": list(ids)}
+    cursor = await connection.execute(states_sql(kind), values)
+    rows = await cursor.fetchall()
+    found = found_states(kind, rows)
     return {aggregate_id: one.state for aggregate_id, one in found.items()}

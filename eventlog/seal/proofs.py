@@ -141,9 +141,9 @@ class Prover:
         positions = [place for place, _ in seal.entries]
         if position not in positions:
             return None
-        head = seal.signed.head
-        before = head.size - len(positions)
-        return before + positions.index(position)
+        count = len(positions)
+        before_seal = seal.signed.head.size - count
+        return before_seal + positions.index(position)
 
     async def _roots(
         self, connection: Connection, ranges: Sequence[Range]

@@ -176,9 +176,11 @@ async def _leaves_after(
         return [], b""
     archived_to = row["archived_to"]
     if archived_to is None or archived_to <= position:
-        return row["positions"] or [], row["leaves"] or b""
+        positions = row["positions"] or []
+        hashes = row["leaves"] or b""
+        return positions, hashes
     rows = await raw_after(connection, archive, position, MAX_EVENTS)
     leaves = to_leaves(rows)
     positions = [place for place, _ in leaves]
-    hashes = [leaf for _, leaf in leaves]
-    return positions, b"".join(hashes)
+    hashes = b"".join(leaf for _, leaf in leaves)
+    return positions, hashes

@@ -12,8 +12,9 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.ports import Presence, Standing
+from domain.ports import Standing
 from domain.quarantine import Quarantine
+from domain.workers.presence import Presence
 from eventlog.database.connection import borrowed
 from eventlog.workers import orphans
 from projections.rows import Connection, read_first, read_rows
@@ -70,6 +71,7 @@ class Heartbeats:
             "host": presence.host,
             "pid": presence.pid,
             "slots": presence.slots,
+            "shared_slots": presence.shared_slots,
             "lease_ms": presence.lease_ms,
             "logs_at": self._logs_at,
             "version": presence.version,
@@ -131,9 +133,9 @@ class Heartbeats:
 
 _REGISTER = """
     INSERT INTO workers
-        (id, host, pid, slots, lease_ms, logs_at, version, entry_points, labels)
-    VALUES (%(id)s, %(host)s, %(pid)s, %(slots)s, %(lease_ms)s, %(logs_at)s, %(version)s,
-        %(entry_points)s, %(labels)s)
+        (id, host, pid, slots, shared_slots, lease_ms, logs_at, version, entry_points, labels)
+    VALUES (%(id)s, %(host)s, %(pid)s, %(slots)s, %(shared_slots)s, %(lease_ms)s, %(logs_at)s,
+        %(version)s, %(entry_points)s, %(labels)s)
 """
 
 

@@ -23,7 +23,9 @@ class WorkerRow(TypedDict):
     pid: ReadOnly[int]
     version: ReadOnly[str | None]
     slots: ReadOnly[int]
+    shared_slots: ReadOnly[int]
     busy: ReadOnly[int]
+    shared_busy: ReadOnly[int]
     labels: ReadOnly[JsonObject]
     entry_points: ReadOnly[list[str] | None]
     started_at: ReadOnly[str]
@@ -37,7 +39,9 @@ SHOWN = {
     "pid": "pid",
     "version": "version",
     "slots": "slots",
+    "sharedSlots": "shared_slots",
     "busy": "busy",
+    "sharedBusy": "shared_busy",
     "labels": "labels",
     "entryPoints": "entry_points",
     "startedAt": "started_at",
@@ -60,12 +64,15 @@ _IS_SHOWN = f"""
 """
 
 _WORKER = f"""
-    SELECT id, host, pid, version, slots, labels, entry_points, started_at,
+    SELECT id, host, pid, version, slots, shared_slots, labels, entry_points, started_at,
         beat_at AS last_beat_at,
-        (SELECT count(*) FROM job_runs WHERE status = 'running' AND worker_id = workers.id)
-            AS busy,
-        {_STATE}
-    FROM workers
+        running.busy, running.shared_busy, {_STATE}
+    FROM workers CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE job.isolation <> 'shared') AS busy,
+            count(*) FILTER (WHERE job.isolation = 'shared') AS shared_busy
+        FROM job_runs AS run JOIN job_definitions AS job ON job.id = run.job_definition_id
+        WHERE run.status = 'running' AND run.worker_id = workers.id
+    ) AS running
 """
 
 _PAGE = f"""

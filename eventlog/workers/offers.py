@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 
-from projections.rows import Connection, read_texts
+from psycopg.types.json import Jsonb
+
+from domain.workers.labels import Labels
+from projections.rows import Connection, read_texts, read_value
 
 UNOFFERED = """
     SELECT name FROM unnest(%(names)s::text[]) AS name
@@ -11,6 +14,19 @@ UNOFFERED = """
     )
 """
 """A worker that does not say what it offers may offer anything."""
+
+
+HAS_LABELS = """
+    SELECT EXISTS (
+        SELECT FROM workers
+        WHERE dead_at IS NULL AND draining_at IS NULL AND labels @> %(labels)s
+    )
+"""
+
+
+async def any_with(connection: Connection, labels: Labels) -> bool:
+    """Return whether a living worker, not told to end, has all of these labels."""
+    return await read_value(connection, bool, HAS_LABELS, {"labels": Jsonb({**labels})})
 
 
 async def unoffered(connection: Connection, names: Iterable[str]) -> frozenset[str]:

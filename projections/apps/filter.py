@@ -58,7 +58,10 @@ async def with_text(connection: Connection, apps: AppFilter, text: str) -> AppFi
     found = await read_rows(connection, _Word, _WORDS, {"text": text})
     stems = {one["word"]: one["stem"] for one in found}
     words = list(stems)[:MAX_WORDS]
-    prefixes = [_prefixes(word, stems[word]) for word in words]
+    prefixes: list[frozenset[str]] = []
+    for word in words:
+        stem = stems[word]
+        prefixes.append(_prefixes(word, stem))
     return replace(apps, words=words, prefixes=prefixes)
 
 

@@ -83,9 +83,14 @@ def _branch(condition: str, order: str, score: str = "0") -> str:
 
 def _by_status(statuses: Sequence[str], order: str) -> tuple[str, dict[str, object]]:
     """Return a query for what comes first of each status, read off the index in its order."""
-    named = {f"status_{place}": status for place, status in enumerate(statuses)}
-    branches = [_branch(f"ingest_status = %({name})s", order) for name in named]
-    return " UNION ALL ".join(branches), {**named}
+    named: dict[str, object] = {}
+    branches: list[str] = []
+    for place, status in enumerate(statuses):
+        name = f"status_{place}"
+        named[name] = status
+        branch = _branch(f"ingest_status = %({name})s", order)
+        branches.append(branch)
+    return " UNION ALL ".join(branches), named
 
 
 def _score(apps: AppFilter) -> str:

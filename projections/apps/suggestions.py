@@ -33,13 +33,18 @@ async def suggestions(
     connection: Connection, prefix: str, limit: int
 ) -> list[JsonObject]:
     """Return tags of the catalog that begin so, ignoring case, as clients see them."""
-    key, colon, value = (part.strip() for part in prefix.partition(":"))
-    kind, query = ("pair", _PAIRS) if colon else ("key", _KEYS)
+    parts = [part.strip() for part in prefix.partition(":")]
+    key, colon, value = parts
+    kind = "key"
+    query = _KEYS
+    if colon:
+        kind = "pair"
+        query = _PAIRS
     values = {"key": key, "value": value, "limit": limit}
     found: list[JsonObject] = []
     for tag in await read_rows(connection, _Tag, query, values):
         text = tag["key"]
         if colon:
-            text = f"{tag['key']}:{tag['value']}"
+            text = f"{text}:{tag['value']}"
         found.append({"type": kind, "value": text, "label": text})
     return found

@@ -4,11 +4,16 @@ from collections.abc import Iterable
 from typing import cast
 from uuid import UUID
 
-from domain.json_values import JsonObject
+from projections.bulk import promises
+from projections.bulk.promises import LivingBulk
+from projections.failures import promises as noting
+from projections.failures.promises import Noting
+from projections.histories import job_rules, schedule_rules
 from projections.histories.acknowledged import Acknowledged
 from projections.histories.causes import Causes
 from projections.histories.event import Finding, LoggedEvent, Report
 from projections.histories.living import Job, LivingRun
+from projections.histories.living_schedules import LivingSchedule, move, registered
 from projections.histories.log_rules import LOG_RULES, LogSoFar
 from projections.histories.run_rules import RULES, STATES
 from projections.histories.run_steps import STEPS, requested
@@ -17,9 +22,17 @@ LEGAL_TRANSITION = "legal_transition"
 ONE_EXECUTION = "one_execution_at_a_time"
 KNOWN_TOPIC = "known_topic"
 READABLE = "readable"
+NOT_OVER = "bulk_ends_once"
 ACKNOWLEDGED = "acknowledged_is_there"
 
-SUBJECTS = ("job_run.", "job_definition.")
+SUBJECTS = (
+    "job_run.",
+    "job_definition.",
+    "schedule.",
+    "bulk_operation.",
+    "failure_group.",
+    "failure_watch.",
+)
 """What the topics begin with whose events' data matter here."""
 
 _REQUESTED = "job_run.requested"
@@ -55,6 +68,9 @@ class Checker:
         self._log = LogSoFar()
         self._living: dict[bytes, LivingRun] = {}
         self._jobs: dict[str, Job] = {}
+        self._schedules: dict[bytes, LivingSchedule] = {}
+        self._bulks: dict[bytes, LivingBulk] = {}
+        self._noting = Noting()
 
     def feed(self, event: LoggedEvent) -> None:
         """Check the event, and move on to it."""
@@ -94,19 +110,61 @@ class Checker:
             self._begin(event)
         elif topic.startswith("job_run."):
             self._go_on(event)
-        elif topic == "job_definition.registered":
-            self._define(event, "spec")
-        elif topic == "job_definition.revised":
-            self._define(event, "changes")
+        elif topic in job_rules.RULES:
+            self._change(event)
+        elif topic.startswith("schedule."):
+            self._schedule(event)
+        elif topic.startswith("bulk_operation."):
+            self._bulk(event)
+        elif topic in noting.RULES:
+            self._note(event)
         elif topic in _LAST:
             self._log.forget(event)
 
-    def _define(self, event: LoggedEvent, says: str) -> None:
+    def _change(self, event: LoggedEvent) -> None:
         definition_id = UUID(bytes=event.aggregate_id)
         job = self._job(str(definition_id))
-        version = cast("int", event.data["version"])
-        said = cast("JsonObject", event.data[says])
-        job.define(version, said)
+        for rule in job_rules.RULES[event.topic]:
+            expected = rule(job, event)
+            if expected is not None:
+                self._found(event, rule.__name__, expected)
+        job_rules.move(job, event)
+
+    def _schedule(self, event: LoggedEvent) -> None:
+        if event.topic == "schedule.registered":
+            self._schedules[event.aggregate_id] = registered(event)
+            return
+        schedule = self._schedules[event.aggregate_id]
+        for rule in schedule_rules.RULES.get(event.topic, ()):
+            expected = rule(schedule, event)
+            if expected is not None:
+                self._found(event, rule.__name__, expected)
+        move(schedule, event)
+
+    def _bulk(self, event: LoggedEvent) -> None:
+        if event.topic == promises.FIRST:
+            self._bulks[event.aggregate_id] = promises.requested(event.data)
+            return
+        bulk = self._bulks.get(event.aggregate_id)
+        if bulk is None:
+            self._found(event, NOT_OVER, "an operation that is not over")
+            self._log.forget(event)
+            return
+        for rule in promises.RULES.get(event.topic, ()):
+            expected = rule(bulk, event.data)
+            if expected is not None:
+                self._found(event, rule.__name__, expected)
+        promises.move(bulk, event.topic, event.data)
+        if event.topic in promises.LAST:
+            del self._bulks[event.aggregate_id]
+            self._log.forget(event)
+
+    def _note(self, event: LoggedEvent) -> None:
+        for rule in noting.RULES[event.topic]:
+            expected = rule(self._noting, event.position, event.data)
+            if expected is not None:
+                self._found(event, rule.__name__, expected)
+        noting.move(self._noting, event.topic, event.data)
 
     def _begin(self, event: LoggedEvent) -> None:
         if event.aggregate_id in self._living:
@@ -119,6 +177,7 @@ class Checker:
         run = requested(job, event)
         self._judge(run, event)
         self._living[event.aggregate_id] = run
+        job.unfinished += 1
         self.runs += 1
 
     def _go_on(self, event: LoggedEvent) -> None:
@@ -141,6 +200,7 @@ class Checker:
         goes_on = step(run, event)
         if not goes_on:
             del self._living[event.aggregate_id]
+            run.job.unfinished -= 1
             self._log.forget(event)
 
     def _is_legal(self, run: LivingRun, event: LoggedEvent) -> bool:

@@ -10,6 +10,15 @@ from typing import cast
 
 from domain.clock import from_iso
 from projections.histories.event import LoggedEvent
+from projections.histories.job_rules import (
+    grouped_at_launch,
+    job_not_paused,
+    key_is_free,
+    room_in_job,
+    takes_turns,
+    unique_kept,
+    within_rate,
+)
 from projections.histories.living import LivingRun
 
 Rule = Callable[[LivingRun, LoggedEvent], str | None]
@@ -21,6 +30,7 @@ _PENDING = frozenset({"pending", "pending again"})
 _RUNNING = frozenset({"running", "cancel requested"})
 
 STATES: dict[str, frozenset[str]] = {
+    "job_run.grouped": frozenset({"pending"}),
     "job_run.started": _PENDING,
     "job_run.progressed": _RUNNING,
     "job_run.succeeded": _RUNNING,
@@ -44,6 +54,14 @@ def known_definition(run: LivingRun, event: LoggedEvent) -> str | None:
     if 1 <= version <= newest:
         return None
     return f"a definition version from 1 to {newest}, not {version}"
+
+
+def job_not_deleted(run: LivingRun, event: LoggedEvent) -> str | None:
+    """No run is requested of a job that was deleted, until it is registered again."""
+    del event
+    if not run.job.is_deleted:
+        return None
+    return "no request while the job is deleted"
 
 
 def some_attempts(run: LivingRun, event: LoggedEvent) -> str | None:
@@ -115,25 +133,6 @@ def not_after_start_deadline(run: LivingRun, event: LoggedEvent) -> str | None:
     if at < deadline:
         return None
     return f"no first start from {deadline} on, and it is {at}"
-
-
-def room_in_job(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A job that has `maxConcurrentRuns` of its version in force running starts no other one."""
-    del event
-    limit = run.job.max_concurrent_runs
-    running = run.job.running
-    if limit is None or running < limit:
-        return None
-    return f"no start while {running} runs of at most {limit} are running"
-
-
-def key_is_free(run: LivingRun, event: LoggedEvent) -> str | None:
-    """No two running runs of a job share their `concurrencyKey`'s value."""
-    del event
-    key = run.key
-    if key is None or key not in run.job.running_by_key:
-        return None
-    return f"no start while a run of the same job and the key {key} is running"
 
 
 def fence(run: LivingRun, event: LoggedEvent) -> str | None:
@@ -224,7 +223,13 @@ def _by_handler(event: LoggedEvent) -> bool:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "job_run.requested": (known_definition, some_attempts, not_scheduled_in_the_past),
+    "job_run.requested": (
+        known_definition,
+        job_not_deleted,
+        some_attempts,
+        not_scheduled_in_the_past,
+    ),
+    "job_run.grouped": (time_goes_on, grouped_at_launch, unique_kept),
     "job_run.started": (
         time_goes_on,
         next_execution,
@@ -232,17 +237,20 @@ RULES: dict[str, tuple[Rule, ...]] = {
         attempts_within_limit,
         not_before_due,
         not_after_start_deadline,
+        job_not_paused,
         room_in_job,
         key_is_free,
+        within_rate,
     ),
     "job_run.progressed": (time_goes_on, fence),
-    "job_run.succeeded": (time_goes_on, fence),
+    "job_run.succeeded": (time_goes_on, fence, takes_turns),
     "job_run.attempt_failed": (
         time_goes_on,
         fence,
         current_attempt,
         retry_only_with_attempts_left,
         bounded_back_off,
+        takes_turns,
     ),
     "job_run.attempt_timed_out": (
         time_goes_on,
@@ -252,6 +260,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         retry_only_with_attempts_left,
         retry_while_attempts_are_left,
         bounded_back_off,
+        takes_turns,
     ),
     "job_run.attempt_lost": (
         time_goes_on,

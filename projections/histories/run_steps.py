@@ -7,6 +7,7 @@ fault in a log is one finding and not many.
 from collections.abc import Callable
 from typing import cast
 
+from domain.clock import from_iso
 from projections.histories.event import LoggedEvent
 from projections.histories.living import Job, LivingRun
 
@@ -24,11 +25,15 @@ def requested(job: Job, event: LoggedEvent) -> LivingRun:
         due_at=cast("str", data["scheduled_at"]),
         start_deadline_at=cast("str | None", data["start_deadline_at"]),
         at=cast("str", data["timestamp"]),
+        group=(cast("str", data["entry_point"]), cast("int", data["priority"])),
     )
 
 
 def _starts(run: LivingRun, event: LoggedEvent) -> bool:
     _release(run)
+    _has_turn(run, event)
+    if not run.is_unique_until_end:
+        _let_go(run)
     data = event.data
     run.worker_id = cast("str", data["worker_id"])
     run.execution = cast("int", data["execution"])
@@ -36,7 +41,64 @@ def _starts(run: LivingRun, event: LoggedEvent) -> bool:
     run.job.running += 1
     if run.key is not None:
         run.job.running_by_key[run.key] += 1
+    if run.rate_value is not None and run.job.rate is not None:
+        run.job.starts.add(run.rate_value, from_iso(event.at), run.job.rate.period)
     return True
+
+
+def _is_grouped(run: LivingRun, event: LoggedEvent) -> bool:
+    groups = cast("dict[str, str]", event.data["groups"])
+    run.rate_value = groups.get("rate")
+    for until in ("unique_until_start", "unique_until_end"):
+        value = groups.get(until)
+        if value is not None:
+            _let_go(run)
+            run.own_value = value
+            run.is_unique_until_end = until == "unique_until_end"
+            run.job.taken[value] += 1
+    run.fair_value = groups.get("fair")
+    _waits(run, event)
+    return True
+
+
+def _let_go(run: LivingRun) -> None:
+    """Let others have what the run had to itself."""
+    value = run.own_value
+    if value is None:
+        return
+    run.own_value = None
+    taken = run.job.taken
+    taken[value] -= 1
+    if not taken[value]:
+        del taken[value]
+
+
+def _waits(run: LivingRun, event: LoggedEvent) -> None:
+    """Note a run that is pending, and whether only turns can keep it from now on."""
+    if run.fair_value is None:
+        return
+    limits = (run.key, run.rate_value, run.start_deadline_at)
+    due_since: str | None = None
+    if run.due_at <= event.at and limits == (None, None, None):
+        due_since = event.at
+    run.job.waiting.arrive(run.group, run.fair_value, event.aggregate_id, due_since)
+
+
+def _has_turn(run: LivingRun, event: LoggedEvent) -> None:
+    """Take in a turn, and note whose it would have been."""
+    value = run.fair_value
+    if value is None:
+        return
+    overtaken = run.job.waiting.start(run.group, value, event.at)
+    run.job.waiting.leave(run.group, value, event.aggregate_id)
+    run.overtaken = None
+    if run.job.fairness_key is not None:
+        run.overtaken = overtaken
+
+
+def _waits_no_more(run: LivingRun, event: LoggedEvent) -> None:
+    if run.fair_value is not None:
+        run.job.waiting.leave(run.group, run.fair_value, event.aggregate_id)
 
 
 def _stays(run: LivingRun, event: LoggedEvent) -> bool:
@@ -51,8 +113,8 @@ def _wants_cancel(run: LivingRun, event: LoggedEvent) -> bool:
 
 
 def _goes_back(run: LivingRun, event: LoggedEvent) -> bool:
-    del event
     _release(run)
+    _waits(run, event)
     return True
 
 
@@ -60,19 +122,23 @@ def _retries_or_ends(run: LivingRun, event: LoggedEvent) -> bool:
     _release(run)
     retry_at = cast("str | None", event.data["retry_at"])
     if retry_at is None:
+        _let_go(run)
         return False
     run.attempt += 1
     run.due_at = retry_at
+    _waits(run, event)
     return True
 
 
 def _ends(run: LivingRun, event: LoggedEvent) -> bool:
-    del event
     _release(run)
+    _waits_no_more(run, event)
+    _let_go(run)
     return False
 
 
 STEPS: dict[str, Step] = {
+    "job_run.grouped": _is_grouped,
     "job_run.started": _starts,
     "job_run.progressed": _stays,
     "job_run.succeeded": _ends,
@@ -91,6 +157,7 @@ def _release(run: LivingRun) -> None:
     if run.worker_id is None:
         return
     run.worker_id = None
+    run.overtaken = None
     job = run.job
     job.running -= 1
     if run.key is None:

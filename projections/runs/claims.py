@@ -10,26 +10,22 @@ long as it takes.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
-from typing_extensions import ReadOnly, TypedDict
-
-from projections.rows import Connection, read_rows
-from projections.runs.limits import (
-    CANDIDATE,
-    LIMIT,
-    Candidate,
-    Limits,
-    keyed_by_job,
-    order,
+from projections.rows import Connection, read_rows, read_texts
+from projections.runs.candidates.candidate import Candidate, order
+from projections.runs.candidates.columns import LIMIT_OF_JOB
+from projections.runs.candidates.conditions import (
+    DUE,
+    IN_ORDER,
+    IS_OFFERED,
+    KEYED,
+    SHOWN,
+    behind_a_place,
 )
-
-PRESENT = """
-    SELECT now, set_config('apphub.now', now::text, true)
-    FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) AS present
-"""
-"""The database's present, kept for the rest of the transaction: what is asked in the same breath
-can refer to it."""
+from projections.runs.candidates.foreign import Limited
+from projections.runs.limits import Limits, key_limit, keyed_by_job
+from projections.runs.rates.rooms import KnownRooms
+from projections.runs.rates.waiting import Rated, WaitingJob, rated_job
 
 FRONT, FRONT_OF_JOB = 12, 8
 """Runs looked at beyond a few for each free slot, of the queue and then of each job."""
@@ -37,74 +33,58 @@ FRONT, FRONT_OF_JOB = 12, 8
 MAX_KEYS = 2_000
 """Keys of a job that are looked at one by one; each costs some ten microseconds."""
 
-BYPASS = "SELECT set_config('apphub.bypassed', %s::uuid[]::text, true)"
-"""Names the runs that are passed over for the rest of the transaction."""
-
-_NOT_BYPASSED = """
-    NOT coalesce(
-        id = ANY((SELECT nullif(current_setting('apphub.bypassed', true), ''))::uuid[]), false)
+_IS_NOT_FOREIGN = """
+    coalesce(job_definition_id <> ALL((SELECT %(foreign)s::text::uuid[])::uuid[]), true)
 """
 
-_IS_OFFERED = """
-    coalesce(
-        entry_point = ANY((SELECT nullif(%(offered)s::text, '')::text[])::text[]), true)
-"""
-"""Opaque to PostgreSQL, which guesses that half of all pass, and keeps to the queue's order."""
-
-_DUE = f"""
-    SELECT {CANDIDATE} FROM job_runs
-    WHERE status = 'pending' AND scheduled_at <= %(now)s AND {_NOT_BYPASSED} AND {_IS_OFFERED}
-      AND (execution > 0 OR start_deadline_at IS NULL OR start_deadline_at > %(now)s)
-"""
-
-_IN_ORDER = "ORDER BY priority DESC, scheduled_at, id"
-
-_KEYED = "(concurrency_value IS NOT NULL)::int"
-"""A number, for conditions on truth values are simplified until no index knows them."""
-
-_SHOWN = f"SELECT run.*, {LIMIT}"
-
-_DUE_AT_PRESENT = _DUE.replace(
-    "%(now)s", "(SELECT current_setting('apphub.now')::timestamptz)"
-)
+_AT_PRESENT = "(SELECT current_setting('apphub.now')::timestamptz)"
+_DUE_AT_PRESENT = DUE.replace("%(now)s", _AT_PRESENT)
 
 FRONT_OF_QUEUE = f"""
-    {_SHOWN} FROM (
-        SELECT run.*
-        FROM json_to_recordset((SELECT %(places)s::json))
+    {SHOWN} FROM (
+        SELECT run.* FROM json_to_recordset((SELECT %(places)s::json))
             AS place (priority integer, scheduled_at timestamptz, id uuid)
         CROSS JOIN LATERAL (
-            {_DUE_AT_PRESENT} AND priority = place.priority
+            {_DUE_AT_PRESENT} AND {_IS_NOT_FOREIGN} AND priority = place.priority
               AND (scheduled_at, id) >= (place.scheduled_at, place.id)
-            {_IN_ORDER} LIMIT %(limit)s
+            {IN_ORDER} LIMIT %(limit)s
         ) AS run
-        {_IN_ORDER} LIMIT %(limit)s
+        {IN_ORDER} LIMIT %(limit)s
     ) AS run
-    {_IN_ORDER}
+    {IN_ORDER}
 """
 """Among runs of one priority, those that are due are a range of the index; among all, they would be
 sought between those that are planned for later."""
 
+_IS_OWN = """
+    coalesce(job_definition_id = ANY((SELECT %(foreign)s::text::uuid[])::uuid[]), false)
+"""
 
-def front_of_queue(limit: int) -> str:
+_FRONTS: Mapping[Limited, str] = {
+    "to_none": FRONT_OF_QUEUE.replace(_IS_NOT_FOREIGN, "true"),
+    "to_others": FRONT_OF_QUEUE,
+    "to_these": FRONT_OF_QUEUE.replace(_IS_NOT_FOREIGN, _IS_OWN),
+}
+
+
+def front_of_queue(limit: int, limited: Limited = "to_none") -> str:
     """Return the query for the first due runs from some places on, as of `PRESENT`.
 
     Its limit is written out. So, and with the present in a subquery, every execution has the same
-    prospects, and PostgreSQL keeps one plan: to plan takes six times as long as to look.
+    prospects, and PostgreSQL keeps one plan: to plan takes six times as long as to look. Of which
+    jobs runs are looked for is asked only where it is not of all.
     """
-    return FRONT_OF_QUEUE.replace("%(limit)s", str(limit))
+    return _FRONTS[limited].replace("%(limit)s", str(limit))
 
 
 def in_front(slots: int) -> int:
     """Return how many runs to look at for so many free slots."""
     # Rounded up to a power of two: few different limits, and so few plans.
-    bits = (slots - 1).bit_length()
-    rounded = 1 << bits
-    return 2 * rounded + FRONT
+    return (2 << (slots - 1).bit_length()) + FRONT
 
 
 _BY_JOB = (
-    f"ORDER BY job_definition_id, {_KEYED}, priority DESC, scheduled_at, id LIMIT 1"
+    f"ORDER BY job_definition_id, {KEYED}, priority DESC, scheduled_at, id LIMIT 1"
 )
 """The order of the one index that holds nothing but what waits."""
 
@@ -117,41 +97,27 @@ JOBS = f"""
             WHERE status = 'pending' AND job_definition_id > job_id {_BY_JOB}
         ) AS next
     )
-    SELECT job_id, job.max_concurrent_runs
+    SELECT job_id, {LIMIT_OF_JOB}, job.concurrency_limit, job.rate_limit, job.fairness_key
     FROM waiting LEFT JOIN job_definitions AS job ON job.id = job_id
-    WHERE job.aggregate_version > 1 OR {_IS_OFFERED}
+    WHERE job.aggregate_version > 1 OR {IS_OFFERED}
 """
 """The jobs of which a run waits. All runs of one that was never revised are offered, or none is."""
 
 
 def _first_of_jobs(due: str) -> str:
     return f"""
-        {_SHOWN} FROM unnest(%(job_ids)s::uuid[]) AS job (id)
+        {SHOWN} FROM unnest((SELECT %(job_ids)s::uuid[])) AS job (id)
         CROSS JOIN unnest(ARRAY[0, 1]) AS kind (keyed)
         CROSS JOIN LATERAL ({due}) AS run
     """
 
 
-_DUE_OF_JOB = f"{_DUE} AND job_definition_id = job.id AND {_KEYED} = kind.keyed"
+_DUE_OF_JOB = f"{DUE} AND job_definition_id = job.id AND {KEYED} = kind.keyed"
 
-FIRST_OF_JOBS = _first_of_jobs(f"{_DUE_OF_JOB} {_IN_ORDER} LIMIT %(limit)s")
+FIRST_OF_JOBS = _first_of_jobs(f"{_DUE_OF_JOB} {IN_ORDER} LIMIT %(limit)s")
+"""How many jobs there are is opaque to PostgreSQL: for few it would plan anew at each claim."""
 
-
-def _behind(due: str) -> str:
-    """Return the query for the first of these behind a place: two ranges of an index."""
-    return f"""
-        SELECT * FROM (
-            ({due} AND priority = %(priority)s
-                AND (scheduled_at, id) > (%(scheduled_at)s::timestamptz, %(id)s::uuid)
-             {_IN_ORDER} LIMIT %(limit)s)
-            UNION ALL
-            ({due} AND priority < %(priority)s {_IN_ORDER} LIMIT %(limit)s)
-        ) AS run
-        {_IN_ORDER} LIMIT %(limit)s
-    """
-
-
-FIRST_OF_JOBS_BEHIND = _first_of_jobs(_behind(_DUE_OF_JOB))
+FIRST_OF_JOBS_BEHIND = _first_of_jobs(behind_a_place(_DUE_OF_JOB))
 
 KEYS = """
     WITH RECURSIVE waiting (key) AS (
@@ -172,34 +138,25 @@ KEYS = """
 """The keys of a job of which a run waits."""
 
 FIRST_OF_KEYS = f"""
-    {_SHOWN} FROM unnest(%(keys)s::text[]) AS waiting (key) CROSS JOIN LATERAL (
-        {_DUE} AND job_definition_id = %(job_id)s AND concurrency_value = waiting.key
-        {_IN_ORDER} LIMIT 1
+    {SHOWN} FROM unnest(%(keys)s::text[]) AS waiting (key) CROSS JOIN LATERAL (
+        {DUE} AND job_definition_id = %(job_id)s AND concurrency_value = waiting.key
+        {IN_ORDER} LIMIT %(each)s
     ) AS run
 """
 
 _FREE_OF_JOB = f"""
-    {_DUE} AND job_definition_id = %(job_id)s AND {_KEYED} = 1
-      AND NOT concurrency_value = ANY(%(taken)s::text[])
+    {DUE} AND job_definition_id = %(job_id)s AND {KEYED} = 1
+      AND NOT concurrency_value = ANY(%(taken)s::text[]) AND NOT id = ANY(%(found)s::uuid[])
 """
 
-FREE_OF_JOB = f"{_SHOWN} FROM ({_FREE_OF_JOB} {_IN_ORDER} LIMIT %(limit)s) AS run"
+FREE_OF_JOB = f"{SHOWN} FROM ({_FREE_OF_JOB} {IN_ORDER} LIMIT %(limit)s) AS run"
 
-FREE_OF_JOB_BEHIND = f"{_SHOWN} FROM ({_behind(_FREE_OF_JOB)}) AS run"
-
-
-class _WaitingJob(TypedDict):
-    job_id: ReadOnly[str]
-    max_concurrent_runs: ReadOnly[int | None]
-
-
-class _WaitingKey(TypedDict):
-    key: ReadOnly[str]
+FREE_OF_JOB_BEHIND = f"{SHOWN} FROM ({behind_a_place(_FREE_OF_JOB)}) AS run"
 
 
 async def first_by_job(  # noqa: PLR0913 - all that it depends on
     connection: Connection,
-    now: datetime,
+    rooms: KnownRooms,
     limit: int,
     limits: Limits,
     behind: Candidate | None,
@@ -211,23 +168,28 @@ async def first_by_job(  # noqa: PLR0913 - all that it depends on
 
     Args:
         connection: which has the lock.
-        now: the database's present.
+        rooms: of starts, as of the database's present; what is asked for is added.
         limit: how many are wanted.
-        limits: what the runs under way leave to others.
+        limits: what the runs under way leave to others; it looks into the rooms.
         behind: up to where in the queue nothing is looked at; None where all is.
         offered: the worker's entry points, as an array's text; empty for all.
     """
-    values = {**(behind or {}), "now": now, "offered": offered}
-    waiting = await read_rows(connection, _WaitingJob, JOBS, values)
-    with_room: list[str] = []
-    for row in waiting:
-        job = row["job_id"]
-        if not limits.is_full(job, row["max_concurrent_runs"]):
-            with_room.append(job)
+    values = {**(behind or {}), "now": rooms.now, "offered": offered}
+    waiting = await read_rows(connection, WaitingJob, JOBS, values)
+    with_room = [
+        row
+        for row in waiting
+        if not limits.is_full(row["job_id"], row["max_concurrent_runs"])
+    ]
     looking = _Looking(connection, values, limit, limits)
-    runs = await looking.first_of_jobs(with_room)
-    runs.sort(key=order)
-    return runs
+    runs = await looking.first_of_jobs([row["job_id"] for row in with_room])
+    rated = Rated(connection, values, limits, rooms)
+    for row in with_room:
+        job = rated_job(row)
+        if job is not None:
+            runs += await rated.first_of(job, limit, MAX_KEYS)
+    by_id = {run["id"]: run for run in runs}
+    return sorted(by_id.values(), key=order)
 
 
 class _Looking:
@@ -256,45 +218,39 @@ class _Looking:
         query = FIRST_OF_JOBS_BEHIND if self._is_behind else FIRST_OF_JOBS
         runs = await read_rows(self._connection, Candidate, query, values)
         for job, first in keyed_by_job(runs).items():
-            may_be_more = len(first) == at_most
-            if may_be_more and self._free_keys(first) < self._limit:
-                runs += await self._of_other_keys(job)
-        by_id: dict[str, Candidate] = {}
-        for run in runs:
-            run_id = run["id"]
-            by_id[run_id] = run
-        return list(by_id.values())
+            may_be_more = len(first) == at_most and first[0]["rate_limit"] is None
+            if may_be_more and self._limits.startable(first) < self._limit:
+                most = key_limit(first[0])
+                runs += await self._of_other_keys(job, most)
+        return runs
 
-    async def _of_other_keys(self, job: str) -> list[Candidate]:
-        """Return a job's first runs of different keys, past the many whose keys are taken."""
+    async def _of_other_keys(self, job: str, most: int) -> list[Candidate]:
+        """Return a job's first runs of different keys, past the many whose keys are taken.
+
+        Args:
+            job: its id.
+            most: how many of its runs may hold one key.
+        """
         if self._is_behind:
-            return await self._free_of_job(job)
-        most = {"job_id": job, "limit": MAX_KEYS + 1}
-        waiting = await read_rows(self._connection, _WaitingKey, KEYS, most)
-        if len(waiting) > MAX_KEYS:
-            return await self._free_of_job(job)
-        keys = [row["key"] for row in waiting]
-        values = {**self._values, "job_id": job, "keys": keys}
+            return await self._free_of_job(job, most)
+        asked = {"job_id": job, "limit": MAX_KEYS + 1}
+        keys = await read_texts(self._connection, KEYS, asked)
+        if len(keys) > MAX_KEYS:
+            return await self._free_of_job(job, most)
+        each = min(most, self._limit)
+        values = {**self._values, "job_id": job, "keys": keys, "each": each}
         return await read_rows(self._connection, Candidate, FIRST_OF_KEYS, values)
 
-    async def _free_of_job(self, job: str) -> list[Candidate]:
+    async def _free_of_job(self, job: str, most: int) -> list[Candidate]:
         values = {**self._values, "limit": self._limit, "job_id": job}
         query = FREE_OF_JOB_BEHIND if self._is_behind else FREE_OF_JOB
+        held = self._limits.held_values(job, most)
         found: list[Candidate] = []
-        while self._free_keys(found) < self._limit:
-            picked = [run["concurrency_value"] for run in found]
-            values["taken"] = [*self._limits.held_values(job), *picked]
+        while self._limits.startable(found) < self._limit:
+            values["taken"] = [*held, *self._limits.used_up(found)]
+            values["found"] = [run["id"] for run in found]
             more = await read_rows(self._connection, Candidate, query, values)
             if not more:
                 break
             found += more
         return found
-
-    def _free_keys(self, runs: Sequence[Candidate]) -> int:
-        """Return how many of a job's runs could start at the same time, as far as keys go."""
-        free: set[str | None] = set()
-        for run in runs:
-            if not self._limits.is_held(run):
-                key = run["concurrency_value"]
-                free.add(key)
-        return len(free)

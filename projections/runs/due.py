@@ -6,7 +6,8 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from projections.rows import Connection, read_ids, read_one
+from projections.job_runs import RunRow
+from projections.rows import Connection, read_ids, read_one, read_rows, read_value
 
 LEVELS = """
     WITH RECURSIVE level AS (
@@ -44,6 +45,22 @@ async def next_due(connection: Connection, bypassed: Sequence[UUID] = ()) -> Nex
     """Return when the next pending run is due. Some runs may be passed over."""
     values = {"bypassed": list(bypassed)}
     return await read_one(connection, NextDue, NEXT_DUE, values)
+
+
+WAITING_LONGEST = f"""
+    {LEVELS}
+    SELECT waiting.* FROM level CROSS JOIN LATERAL (
+        SELECT * FROM job_runs WHERE status = 'pending' AND priority = level.priority
+          AND scheduled_at <= clock_timestamp()
+        ORDER BY scheduled_at, id LIMIT %(limit)s
+    ) AS waiting
+    ORDER BY scheduled_at, id LIMIT %(limit)s
+"""
+
+
+async def waiting_longest(connection: Connection, limit: int) -> list[RunRow]:
+    """Return the pending runs whose time has come, those first that have waited longest."""
+    return await read_rows(connection, RunRow, WAITING_LONGEST, {"limit": limit})
 
 
 MARGIN = "1 minute"
@@ -113,3 +130,17 @@ async def overdue(
 async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]:
     """Return the runs that this worker holds and that somebody asked to cancel."""
     return await read_ids(connection, CANCEL_REQUESTED, {"worker_id": worker_id})
+
+
+ANY_UNFINISHED = """
+    SELECT EXISTS (
+        SELECT 1 FROM job_runs WHERE job_definition_id = %(id)s AND status = 'pending'
+    ) OR EXISTS (
+        SELECT 1 FROM job_runs WHERE job_definition_id = %(id)s AND status = 'running'
+    )
+"""
+
+
+async def has_unfinished(connection: Connection, definition_id: UUID) -> bool:
+    """Return whether any run of this job is pending or running."""
+    return await read_value(connection, bool, ANY_UNFINISHED, {"id": definition_id})

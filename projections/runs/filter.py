@@ -1,10 +1,23 @@
 """Which runs are wanted, and what a search text comes to: the same now and at a past position."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from projections.runs.search import NO_IDS, IdRange, id_range
+from domain.clock import to_iso
+from domain.filters.conditions import Conditions, Parameter
+from domain.json_values import canonical
+from projections.failures import asked
+from projections.failures.asked import Lately
+from projections.rows import Connection
+from projections.runs.search import (
+    NO_IDS,
+    IdRange,
+    Jobs,
+    id_range,
+    jobs_meant,
+    jobs_unwanted,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,20 +26,62 @@ class RunFilter:
 
     Attributes:
         definition_ids: the jobs of which they may be, where these are several.
+        other_ids: the jobs of which they may not be.
         search: part of the job's slug or name, or the start of a run's id.
+        unsought: ranges of ids that they may not have.
         before_position: only runs created before this place in the log (a keyset cursor).
+        conditions: what else must hold: who requested them, why they failed, their parameters,
+            when they were created. The others are said by the fields above.
+        of_large_groups: whether the failure groups that are wanted have many failures.
+        lately: which of these failures count, where only the newest runs are looked at.
     """
 
     definition_id: UUID | None = None
     definition_ids: Sequence[UUID] = ()
+    other_ids: Sequence[UUID] = ()
     statuses: Sequence[str] = ()
     search: str | None = None
+    unsought: Sequence[IdRange] = ()
     before_position: int | None = None
+    conditions: Conditions = field(default_factory=Conditions)
+    of_large_groups: bool = False
+    lately: Lately | None = None
 
     @property
     def is_sought(self) -> bool:
         """Return whether runs are found by the jobs or the ids that `Sought` names."""
         return self.search is not None or bool(self.definition_ids)
+
+
+async def run_filter(
+    connection: Connection, jobs: Jobs, conditions: Conditions
+) -> RunFilter | None:
+    """Return the filter for conditions, with jobs by their ids; None where no run can be meant."""
+    conditions = asked.narrowed(conditions)
+    if conditions.statuses == ():
+        return None
+    named = await jobs_meant(jobs, conditions)
+    if named == []:
+        return None
+    others = await jobs_unwanted(jobs, conditions)
+    if others is None:
+        return None
+    if named is not None:
+        excluded = set(others)
+        named = [job for job in named if job not in excluded]
+        others = []
+        if not named:
+            return None
+    ranges = map(id_range, conditions.unsought)
+    return RunFilter(
+        definition_ids=named or (),
+        other_ids=others,
+        statuses=conditions.statuses or (),
+        search=conditions.search,
+        unsought=[one for one in ranges if one != NO_IDS],
+        conditions=conditions,
+        of_large_groups=await asked.are_large(connection, conditions),
+    )
 
 
 @dataclass(frozen=True)
@@ -59,26 +114,33 @@ async def looked_up(
         runs: the filter.
         jobs_named_like: returns the jobs whose slug or name holds a text, in any case.
     """
-    runs = replace(runs, statuses=tuple(dict.fromkeys(runs.statuses)))
+    each_once = dict.fromkeys(runs.statuses)
+    runs = replace(runs, statuses=tuple(each_once))
     if len(runs.definition_ids) == 1:
         [job] = runs.definition_ids
-        runs = replace(runs, definition_ids=(), definition_id=job)
+        runs = _of_one_job(runs, job)
     if runs.search is None:
         return Sought(runs, runs.definition_ids)
     ids = id_range(runs.search)
     jobs = await jobs_named_like(runs.search)
     if runs.definition_id is not None:
         if runs.definition_id in jobs:
-            return Sought(replace(runs, search=None))
+            unsearched = replace(runs, search=None)
+            return Sought(unsearched)
         return Sought(runs, (), ids)
     if runs.definition_ids:
         passing = set(runs.definition_ids)
         jobs = [job for job in jobs if job in passing]
     if len(jobs) == 1 and ids == NO_IDS:
         [job] = jobs
-        of_one = replace(runs, search=None, definition_ids=(), definition_id=job)
-        return Sought(of_one)
+        of_one = _of_one_job(runs, job)
+        unsearched = replace(of_one, search=None)
+        return Sought(unsearched)
     return Sought(runs, jobs, ids)
+
+
+def _of_one_job(runs: RunFilter, job: UUID) -> RunFilter:
+    return replace(runs, definition_ids=(), definition_id=job)
 
 
 MATCHES = (
@@ -96,23 +158,103 @@ def conditions(runs: RunFilter) -> list[str]:
         found.append("job_definition_id = ANY(%(definition_ids)s)")
     if runs.before_position is not None:
         found.append("created_position < %(before_position)s")
-    return found
+    if runs.other_ids:
+        # NOT IN, for PostgreSQL hashes its list, however long that is.
+        found.append("job_definition_id NOT IN (SELECT unnest(%(other_ids)s::uuid[]))")
+    found += [
+        f"NOT id BETWEEN %(unsought_{index}_0)s AND %(unsought_{index}_1)s"
+        for index in range(len(runs.unsought))
+    ]
+    found += asked.conditions(
+        runs.conditions, are_large=runs.of_large_groups, lately=runs.lately
+    )
+    return [*found, *_further(runs.conditions)]
 
 
-def page_values(sought: Sought, limit: int, offset: int) -> dict[str, object]:
+def _further(wanted: Conditions) -> Iterator[str]:
+    if wanted.actors.wanted:
+        yield "requested_by = ANY(%(actors)s)"
+    if wanted.actors.unwanted:
+        yield "NOT requested_by = ANY(%(other_actors)s)"
+    if wanted.created_from is not None:
+        yield "created_at >= %(created_from)s::timestamptz"
+    if wanted.created_before is not None:
+        yield "created_at < %(created_before)s::timestamptz"
+    for index, parameter in enumerate(wanted.parameters):
+        yield _of_parameter(index, parameter)
+
+
+def _of_parameter(index: int, parameter: Parameter) -> str:
+    value = f"parameters -> %(parameter_{index})s::text"
+    condition = f"({value} = ANY(%(values_{index})s::jsonb[]))"
+    if parameter.is_negated:
+        return f"{condition} IS NOT TRUE"
+    # What contains the value is found soonest, and by an index if an operator made one.
+    containing = f"parameters @> ANY(%(containing_{index})s::jsonb[])"
+    return f"({containing} AND {condition})"
+
+
+NOW = 2**63 - 1
+"""As the position that is looked at: all that has ended, has ended."""
+
+
+def page_values(
+    sought: Sought, limit: int, offset: int, position: int = NOW
+) -> dict[str, object]:
     """Return the parameters of the query for a page.
 
     One run more than the limit is asked for: it tells whether more follow.
     """
     first_id, last_id = sought.ids
     return {
-        "definition_id": sought.runs.definition_id,
-        "definition_ids": list(sought.runs.definition_ids),
-        "before_position": sought.runs.before_position,
+        **condition_values(sought.runs, position),
         "found": list(sought.jobs),
         "first_id": first_id,
         "last_id": last_id,
         "page_end": offset + limit + 1,
         "offset": offset,
         "limit": limit + 1,
+    }
+
+
+def condition_values(runs: RunFilter, position: int = NOW) -> dict[str, object]:
+    """Return the parameters of `conditions`, as of a position."""
+    wanted = runs.conditions
+    values: dict[str, object] = {
+        "definition_id": runs.definition_id,
+        "definition_ids": list(runs.definition_ids),
+        "other_ids": list(runs.other_ids),
+        "before_position": runs.before_position,
+        "ended_by": position,
+        "actors": sorted(wanted.actors.wanted),
+        "other_actors": sorted(wanted.actors.unwanted),
+        **asked.values(wanted),
+    }
+    if runs.lately is not None:
+        values["noted_after"] = runs.lately.after
+        values["noted_versions"] = list(runs.lately.versions)
+    if wanted.created_from is not None:
+        values["created_from"] = to_iso(wanted.created_from)
+    if wanted.created_before is not None:
+        values["created_before"] = to_iso(wanted.created_before)
+    for index, (first_id, last_id) in enumerate(runs.unsought):
+        values[f"unsought_{index}_0"] = first_id
+        values[f"unsought_{index}_1"] = last_id
+    for index, parameter in enumerate(wanted.parameters):
+        values |= _parameter_values(index, parameter)
+    return values
+
+
+def _parameter_values(index: int, parameter: Parameter) -> dict[str, object]:
+    texts: list[str] = []
+    containing: list[str] = []
+    for value in parameter.values:
+        text = canonical(value)
+        texts.append(text.decode())
+        holder = canonical({parameter.name: value})
+        containing.append(holder.decode())
+    return {
+        f"parameter_{index}": parameter.name,
+        f"values_{index}": texts,
+        f"containing_{index}": containing,
     }

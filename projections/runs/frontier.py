@@ -10,8 +10,7 @@ pending runs before it, and all runs under way. Every change is an event, so wha
 known by the log: an event touches a run, and the run's row then says where it stands. Runs that
 come in behind a place (handed back, launched by a slow clock) are met in this way, too.
 
-A worker's process remembers none that the worker cannot execute, however many stand in front. Only
-their entry points are noted, for perhaps nobody offers them. Pure.
+A worker's remembers none that it cannot execute, but for entry points that nobody may offer. Pure.
 """
 
 from collections import Counter
@@ -22,15 +21,17 @@ from uuid import UUID
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.ports import Offer
-from projections.runs.limits import (
+from projections.runs.candidates.candidate import (
     Candidate,
     Contender,
+    JobLimits,
     Key,
-    Limits,
     key_of,
     order,
-    without_hopeful,
 )
+from projections.runs.candidates.foreign import ForeignJobs
+from projections.runs.limits import Limits, Rooms, takes, untimely, without_hopeful
+from projections.runs.rates.rooms import Shut
 
 T = TypeVar("T")
 
@@ -71,11 +72,12 @@ class Frontier:
         position: of the log, as of which all is so.
         places: by priority, the place before which no pending run is unknown. Of a priority that
             is not there, no run is pending.
-        passed_over: the last runs that were left out, as somebody asked for it. They are unknown,
-            like those that were left out before: it does not matter how many there are.
+        passed_over: the last runs that were left out, as somebody asked for it. They are unknown.
         offer: what the worker executes that claims here; None for anything.
         foreign: entry points that it does not offer, of runs that may still wait.
         knows_foreign: whether those are in it that waited before all that is known began.
+        foreign_jobs: those that are not for the worker, by what they ask for; others change them.
+        shut: what is known of starts that are limited within a period.
     """
 
     def __init__(
@@ -84,20 +86,23 @@ class Frontier:
         running: Iterable[Contender] = (),
         waiting: Iterable[FirstOfPriority] = (),
         offer: Offer | None = None,
+        foreign_jobs: ForeignJobs | None = None,
     ) -> None:
         self.position = position
         self.offer = offer
         self.foreign: set[str] = set()
         self.knows_foreign = False
-        self._taken = frozenset[str]()
+        self.foreign_jobs = foreign_jobs or ForeignJobs()
+        self._waiting: dict[str, Candidate] = {}
+        self._taken: frozenset[str] | None = None
         if offer is not None:
             self._taken = offer.entry_points | offer.given_up
         self.places: dict[int, Place] = {}
         self.passed_over: frozenset[str] = frozenset()
-        self._waiting: dict[str, Candidate] = {}
         self._running: dict[str, Contender] = {}
         self._running_of_job: Counter[str] = Counter()
         self._held: Counter[Key] = Counter()
+        self.shut = Shut()
         for run in running:
             self._begin(run)
         for first in waiting:
@@ -106,26 +111,26 @@ class Frontier:
     @property
     def unfinished_places(self) -> dict[int, Place]:
         """The places that are not the end of their priority."""
-        found = self.places.items()
-        return {priority: place for priority, place in found if place != END}
+        return {key: place for key, place in self.places.items() if place != END}
 
-    def limits(self) -> Limits:
-        """Return what the runs under way leave to others."""
-        return Limits(self._running_of_job, self._held)
+    def limits(self, rooms: Rooms) -> Limits:
+        """Return what the runs under way leave to others, and starts, as far as that is known."""
+        return Limits(self._running_of_job, self._held, rooms, self.foreign_jobs)
 
     def is_complete(self, now: str) -> bool:
         """Return whether every run is known that is due."""
-        return self._boundary(now) is None
+        return self.boundary(now) is None
 
     def due(self, now: str) -> list[Candidate]:
         """Return the first runs that may start by their times, the most urgent first.
 
         These are all that come before any run that may be due and is not known.
         """
-        found = [run for run in self._waiting.values() if _is_due(run, now)]
+        waiting = self._waiting.values()
+        found = [run for run in waiting if untimely(run, now) is None]
         if self.offer is not None and self.offer.given_up:
             found = without_hopeful(found, self.offer, now)
-        boundary = self._boundary(now)
+        boundary = self.boundary(now)
         if boundary is not None:
             found = [run for run in found if order(run) <= boundary]
         found.sort(key=order)
@@ -142,14 +147,10 @@ class Frontier:
                 found[run_id] = run["entry_point"]
         return found
 
-    def _boundary(self, now: str) -> tuple[int, str, str] | None:
+    def boundary(self, now: str) -> tuple[int, str, str] | None:
         """Return after which place of the queue due runs may be unknown, if there is one."""
         present = (now, LAST_ID)
-        behind = {
-            priority: place
-            for priority, place in self.places.items()
-            if place < present
-        }
+        behind = {key: place for key, place in self.places.items() if place < present}
         if not behind:
             return None
         priority = max(behind)
@@ -159,6 +160,7 @@ class Frontier:
         """Return when the next run is due that is not due yet, if all is known before."""
         times = [run["scheduled_at"] for run in self._waiting.values()]
         times += [scheduled_at for scheduled_at, _ in self.unfinished_places.values()]
+        times += self.shut.reopening()
         later = [time for time in times if time > now]
         return min(later, default=None)
 
@@ -166,19 +168,19 @@ class Frontier:
         self,
         position: int,
         touched: Iterable[TouchedRun],
-        limited: Mapping[str, int | None],
+        limited: Mapping[str, JobLimits],
     ) -> None:
         """Move on to a position of the log.
 
         Args:
             position: the new one.
             touched: all runs that events have touched up to there.
-            limited: the limits of all jobs that events have touched, None for none.
+            limited: the limits of all jobs that events have touched.
         """
         for run in touched:
             self._touch(run)
-        for job_id, most in limited.items():
-            self._limit(job_id, most)
+        for job_id, limits in limited.items():
+            self._limit(job_id, limits)
         self.position = position
         self._leave_most_to_the_index()
 
@@ -200,7 +202,8 @@ class Frontier:
         if asked != self.unfinished_places:
             return
         for run in found:
-            self._waiting[run["id"]] = run
+            if run["job_definition_id"] not in self.foreign_jobs:
+                self._waiting[run["id"]] = run
         last = found[-1] if len(found) == limit else None
         for priority, place in asked.items():
             if last is None or priority > last["priority"]:
@@ -244,8 +247,8 @@ class Frontier:
         if run["id"] in self.passed_over:
             return False
         entry_point = run["entry_point"]
-        if self.offer is None or entry_point in self._taken:
-            return True
+        if takes(self._taken, entry_point):
+            return run["job_definition_id"] not in self.foreign_jobs
         if len(self.foreign) < MOST_FOREIGN:
             self.foreign.add(entry_point)
         return False
@@ -266,10 +269,14 @@ class Frontier:
         if key is not None:
             _subtract(self._held, key)
 
-    def _limit(self, job_id: str, most: int | None) -> None:
-        for run_id, run in self._waiting.items():
-            if run["job_definition_id"] == job_id:
-                self._waiting[run_id] = {**run, "max_concurrent_runs": most}
+    def _limit(self, job_id: str, limits: JobLimits) -> None:
+        self.shut.forget(job_id)
+        for run_id, run in [*self._waiting.items()]:
+            if run["job_definition_id"] != job_id:
+                continue
+            self._waiting[run_id] = {**run, **limits}
+            if job_id in self.foreign_jobs:
+                del self._waiting[run_id]
 
     def _leave_most_to_the_index(self) -> None:
         if len(self._waiting) <= MOST_WAITING:
@@ -284,13 +291,6 @@ class Frontier:
 def place_of(run: Candidate) -> Place:
     """Return where the run stands among those of its priority."""
     return run["scheduled_at"], run["id"]
-
-
-def _is_due(run: Candidate, now: str) -> bool:
-    start_by = run["start_by"]
-    if start_by is not None and start_by <= now:
-        return False
-    return run["scheduled_at"] <= now
 
 
 def _subtract(counter: Counter[T], name: T) -> None:

@@ -1,77 +1,45 @@
-"""Limits of concurrency, and which of some due runs they and the worker's offer let start."""
+"""Which of some runs may start: what decides on a claim, and says what keeps a run waiting.
+
+Claims ask these functions for the first runs that nothing keeps; an explanation asks the same ones
+what keeps a single run. So the two cannot disagree.
+"""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
+from typing import Literal
 from uuid import UUID
-
-from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso, to_iso
 from domain.ports import Offer
+from projections.runs.candidates.candidate import (
+    Candidate,
+    Key,
+    key_of,
+    order,
+    rate_key_of,
+)
+from projections.runs.turns.turns import Turns, without_turns
 
-Key = tuple[str, str]
-"""A job's id and a value of its concurrency key: at most one run with both may be under way."""
-
-
-class Contender(TypedDict):
-    """What of a run may be in the way of others, or others in its."""
-
-    id: ReadOnly[str]
-    job_definition_id: ReadOnly[str]
-    concurrency_value: ReadOnly[str | None]
-
-
-class Candidate(Contender):
-    """A pending run, with all that decides when it starts.
-
-    `start_by` is its start deadline, None where it has none or was started before;
-    `max_concurrent_runs` is its job's present limit, if there is one.
-    """
-
-    entry_point: ReadOnly[str]
-    priority: ReadOnly[int]
-    scheduled_at: ReadOnly[str]
-    start_by: ReadOnly[str | None]
-    max_concurrent_runs: ReadOnly[int | None]
+Untimely = Literal["not_due", "start_deadline"]
+"""What of its times keeps a run from starting: it is due later, or it is too late for it."""
 
 
-CANDIDATE = """
-    id, job_definition_id, concurrency_value, entry_point, priority, scheduled_at,
-    CASE WHEN execution = 0 THEN start_deadline_at END AS start_by
-"""
-"""What of a row makes it a `Candidate`, but for its job's limit."""
-
-LIMIT = """
-    (SELECT job.max_concurrent_runs FROM job_definitions AS job
-     WHERE job.id = run.job_definition_id) AS max_concurrent_runs
-"""
-
-FRONT: Candidate = {
-    "id": "00000000-0000-0000-0000-000000000000",
-    "job_definition_id": "",
-    "concurrency_value": None,
-    "entry_point": "",
-    "priority": 1_000,
-    "scheduled_at": "-infinity",
-    "start_by": None,
-    "max_concurrent_runs": None,
-}
-"""Stands before all runs."""
+def untimely(run: Candidate, now: str) -> Untimely | None:
+    """Return why the run may not start at this time, whoever else waits; None where it may."""
+    start_by = run["start_by"]
+    if start_by is not None and start_by <= now:
+        return "start_deadline"
+    if run["scheduled_at"] > now:
+        return "not_due"
+    return None
 
 
-def order(run: Candidate) -> tuple[int, str, str]:
-    """Return where the run stands in the queue."""
-    highest_first = -run["priority"]
-    return highest_first, run["scheduled_at"], run["id"]
-
-
-def key_of(run: Contender) -> Key | None:
-    """Return what no other run may hold while this one is under way, if there is such a key."""
-    value = run["concurrency_value"]
-    if value is None:
-        return None
-    return run["job_definition_id"], value
+def takes(offered: Collection[str] | None, entry_point: str) -> bool:
+    """Return whether who offers these entry points takes runs of this one; None offers all."""
+    return offered is None or entry_point in offered
 
 
 def without_hopeful(
@@ -87,56 +55,224 @@ def without_hopeful(
     ]
 
 
+@dataclass(frozen=True)
+class Room:
+    """How many more of the runs that count together may start now.
+
+    `reopens_at` tells when the next one may where none may now.
+    """
+
+    left: int
+    reopens_at: str | None = None
+
+
+Rooms = Mapping[Key, Room]
+"""By a job's id and a value of its rate's key."""
+
+
+def key_limit(run: Candidate) -> int:
+    """Return how many runs may hold the run's key at a time."""
+    return run["concurrency_limit"] or 1
+
+
+Refusal = Literal[
+    "job_paused", "job_limit", "key_limit", "rate_limited", "behind_others"
+]
+"""What keeps a due run from starting: its job's pause, runs of its job or of its key that are under
+way, starts within the period, or runs that come before it and start first."""
+
+
 class Limits:
     """How much of each job's concurrency is left, as the claim goes along.
 
     Args:
         running: how many runs of each job are under way; those left out have none.
-        held: the keys of runs that are under way.
+        held: how many runs under way hold each key.
+        rooms: of limited starts, as far as they are known.
+        shut: jobs of which nothing starts here.
+
+    Attributes:
+        unknown: runs that were taken for free to start, since their rooms are not known.
     """
 
-    def __init__(self, running: Mapping[str, int], held: Collection[Key]) -> None:
+    def __init__(
+        self,
+        running: Mapping[str, int],
+        held: Mapping[Key, int],
+        rooms: Rooms,
+        shut: Container[str] = (),
+    ) -> None:
         self._running = running
         self._held = held
+        self._rooms = rooms
+        self._picked_of_rate: Counter[Key] = Counter()
+        self.unknown: list[Candidate] = []
+        self._shut = shut
         self._picked_of_job: Counter[str] = Counter()
-        self._picked_keys: set[Key] = set()
+        self._picked_of_key: Counter[Key] = Counter()
 
     def is_full(self, job_id: str, most: int | None) -> bool:
         """Return whether no run of the job may start any more, if so many may at a time."""
+        if job_id in self._shut:
+            return True
         if most is None:
             return False
         picked = self._picked_of_job[job_id]
         return self._running.get(job_id, 0) + picked >= most
 
-    def is_held(self, run: Contender) -> bool:
-        """Return whether another run that is under way holds the run's key."""
-        return key_of(run) in self._held
+    def is_held(self, run: Candidate) -> bool:
+        """Return whether runs that are under way leave none of the run's key."""
+        return self.left_of_key(run) == 0
 
-    def held_values(self, job_id: str) -> list[str]:
-        """Return the values of the job's key that runs under way hold."""
-        return [value for job, value in self._held if job == job_id]
+    def left_of_key(self, run: Candidate) -> int | None:
+        """Return how many more runs may hold the run's key; None where it has none."""
+        key = key_of(run)
+        if key is None:
+            return None
+        most = key_limit(run)
+        held = self._held.get(key, 0)
+        return max(most - held, 0)
 
-    def pick(self, runs: Iterable[Candidate], limit: int) -> list[UUID]:
-        """Admit the first runs that have room, up to the limit."""
-        picked: list[UUID] = []
+    def held_values(self, job_id: str, most: int) -> list[str]:
+        """Return the values of the job's key of which runs under way leave none."""
+        found = self._held.items()
+        return [value for (job, value), held in found if job == job_id and held >= most]
+
+    def keys_held(self, run: Candidate) -> list[str]:
+        """Return the values of the run's key of which runs under way leave none."""
+        if run["concurrency_value"] is None:
+            return []
+        return self.held_values(run["job_definition_id"], key_limit(run))
+
+    def rates_full(self, run: Candidate) -> list[str]:
+        """Return by which values no run of the run's job may start, as far as that is known."""
+        if run["rate_limit"] is None:
+            return []
+        job_id = run["job_definition_id"]
+        rooms = self._rooms.items()
+        return [
+            value for (job, value), room in rooms if job == job_id and not room.left
+        ]
+
+    def used_up(self, runs: Iterable[Candidate]) -> list[str]:
+        """Return the keys of which these runs of a job would leave none."""
+        wanting: Counter[str] = Counter()
+        used_up: dict[str, None] = {}
         for run in runs:
-            if len(picked) == limit:
-                break
-            if self._admit(run):
-                picked.append(UUID(run["id"]))
-        return picked
+            key = run["concurrency_value"]
+            left = self.left_of_key(run)
+            if key is None or left is None:
+                continue
+            wanting[key] += 1
+            if wanting[key] >= left:
+                used_up[key] = None
+        return list(used_up)
+
+    def room_in_job(self, job_id: str, most: int | None, limit: int) -> int:
+        """Return how many more runs of the job may run, if so many may, up to a limit."""
+        if most is None:
+            return limit
+        left = most - self._running.get(job_id, 0)
+        return max(min(left, limit), 0)
+
+    def used_up_rates(self, runs: Iterable[Candidate]) -> list[str]:
+        """Return by which values of a job as many of these would start as may, or none may."""
+        wanting = Counter(rate_key_of(run) for run in runs)
+        values: list[str] = []
+        for key, number in wanting.items():
+            room = None if key is None else self._rooms.get(key)
+            if key is not None and room is not None and number >= room.left:
+                values.append(key[1])
+        return values
+
+    def admitted(self, runs: Iterable[Candidate]) -> int:
+        """Return how many of a job's runs could start beside those under way, and no others."""
+        alone = Limits(self._running, self._held, self._rooms)
+        in_order = sorted(runs, key=order)
+        return len(alone.pick(in_order, len(in_order)))
+
+    def startable(self, runs: Iterable[Candidate]) -> int:
+        """Return how many of a job's runs could start at the same time, as far as keys go."""
+        startable: Counter[str | None] = Counter()
+        for run in runs:
+            key = run["concurrency_value"]
+            left = self.left_of_key(run)
+            if left is None or startable[key] < left:
+                startable[key] += 1
+        return startable.total()
+
+    def pick(
+        self, runs: Iterable[Candidate], limit: int, turns: Turns | None = None
+    ) -> list[UUID]:
+        """Admit the first runs that have room, up to the limit.
+
+        Args:
+            runs: in the queue's order.
+            limit: how many at most.
+            turns: by which some of them start in another order; None where that does not matter.
+        """
+        turns = turns or without_turns()
+        starting = turns.starting(runs, self._has_room, self._admit)
+        return [UUID(run["id"]) for run in islice(starting, limit)]
+
+    def _has_room(self, run: Candidate) -> bool:
+        return self._by_job(run) is None
+
+    def refusals(self, run: Candidate) -> list[Refusal]:
+        """Return all that keeps the run from starting beside those under way and those picked."""
+        found = (self._by_job(run), self._by_key(run), self._by_rate(run))
+        return list(dict.fromkeys(one for one in found if one is not None))
+
+    def _by_job(self, run: Candidate) -> Refusal | None:
+        most = run["max_concurrent_runs"]
+        if most is None:
+            return None
+        job = run["job_definition_id"]
+        running = self._running.get(job, 0)
+        if not most:
+            return "job_paused"
+        if running >= most:
+            return "job_limit"
+        if running + self._picked_of_job[job] >= most:
+            return "behind_others"
+        return None
+
+    def _by_key(self, run: Candidate) -> Refusal | None:
+        key = key_of(run)
+        left = self.left_of_key(run)
+        if key is None or left is None:
+            return None
+        if not left:
+            return "key_limit"
+        if self._picked_of_key[key] >= left:
+            return "behind_others"
+        return None
+
+    def _by_rate(self, run: Candidate) -> Refusal | None:
+        key = rate_key_of(run)
+        if key is None:
+            return None
+        room = self._rooms.get(key)
+        if room is None:
+            self.unknown.append(run)
+            return None
+        if room.left <= 0:
+            return "rate_limited"
+        if self._picked_of_rate[key] >= room.left:
+            return "behind_others"
+        return None
 
     def _admit(self, run: Candidate) -> bool:
-        """Count the run in, if its job and its key have room."""
-        job = run["job_definition_id"]
-        if self.is_full(job, run["max_concurrent_runs"]) or self.is_held(run):
+        """Count a run of a job that has room in, if nothing else keeps it."""
+        if self._by_key(run) is not None or self._by_rate(run) is not None:
             return False
+        rate_key = rate_key_of(run)
+        if rate_key is not None:
+            self._picked_of_rate[rate_key] += 1
         key = key_of(run)
         if key is not None:
-            if key in self._picked_keys:
-                return False
-            self._picked_keys.add(key)
-        self._picked_of_job[job] += 1
+            self._picked_of_key[key] += 1
+        self._picked_of_job[run["job_definition_id"]] += 1
         return True
 
 

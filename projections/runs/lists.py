@@ -1,15 +1,18 @@
 """Reading `job_runs` for clients: look-ups and lists."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
 from typing_extensions import ReadOnly
 
+from projections.failures import asked
 from projections.job_runs import COLUMNS, RunRow
 from projections.rows import Connection, read_first, read_ids, read_rows
 from projections.runs.filter import (
     MATCHES,
+    NOW,
     RunFilter,
     Sought,
     conditions,
@@ -117,17 +120,52 @@ async def list_runs(
     connection: Connection, runs: RunFilter, limit: int, offset: int
 ) -> tuple[list[RunRow], int | None]:
     """Return a page of runs, newest first, and the offset of the next, None where there is none."""
-    sought = await looked_up(runs, partial(jobs_named_like, connection))
+    named_like = partial(jobs_named_like, connection)
+    sought = await looked_up(runs, named_like)
     if sought.finds_nothing:
         return [], None
+    rows = await _newest_of_groups(connection, sought, limit, offset)
+    if rows is None:
+        rows = await _page(connection, sought, limit, offset)
+    shown: list[RunRow] = [*rows[:limit]]
+    has_more = bool(rows) and rows[0]["in_page"] > len(shown)
+    if not has_more:
+        return shown, None
+    return shown, offset + len(shown)
+
+
+FEW_EVENTS, MORE_EVENTS = 16, 8
+"""Events of large failure groups that are read for a page, and how many times as many where these
+do not fill it. Each tells of up to some thousand failures."""
+
+
+async def _newest_of_groups(
+    connection: Connection, sought: Sought, limit: int, offset: int
+) -> list[_RunOfPage] | None:
+    """Return a full page of large failure groups by their newest events; None: read them all."""
+    runs = sought.runs
+    events = FEW_EVENTS
+    while runs.of_large_groups:
+        before = NOW if runs.before_position is None else runs.before_position
+        lately = await asked.lately(connection, runs.conditions, before, events)
+        if lately is None:
+            break
+        newest = replace(sought, runs=replace(runs, lately=lately))
+        rows = await _page(connection, newest, limit, offset)
+        if rows and rows[0]["in_page"] > limit:
+            return rows
+        events *= MORE_EVENTS
+    return None
+
+
+async def _page(
+    connection: Connection, sought: Sought, limit: int, offset: int
+) -> list[_RunOfPage]:
     query = await _query(connection, sought, offset)
     values = page_values(sought, limit, offset)
     for index, status in enumerate(sought.runs.statuses):
         values[f"status_{index}"] = status
-    rows = await read_rows(connection, _RunOfPage, _within_bytes(query), values)
-    shown: list[RunRow] = [*rows[:limit]]
-    has_more = bool(rows) and rows[0]["in_page"] > len(shown)
-    return shown, offset + len(shown) if has_more else None
+    return await read_rows(connection, _RunOfPage, _within_bytes(query), values)
 
 
 _THESE = "SELECT * FROM job_runs WHERE id = ANY((SELECT %(ids)s::uuid[])::uuid[])"

@@ -13,9 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import orjson
 from typing_extensions import ReadOnly, TypedDict
 
+from domain.filters.conditions import Label
 from domain.jobs.run_values import FINAL, STATUSES
+from projections.job_definitions import JobDefinitionRow
 from projections.rows import Connection, read_ids, read_value
 from projections.runs.filter import MATCHES, RunFilter, Sought, conditions, page_values
 from projections.runs.search import NAMED_LIKE, NO_IDS
@@ -63,6 +66,13 @@ class Then:
         ]
 
 
+class Place(TypedDict):
+    """A run, and where it was created."""
+
+    id: ReadOnly[str]
+    created_position: ReadOnly[int]
+
+
 async def checkpoint_before(connection: Connection, position: int) -> int:
     """Return the position of the last checkpoint at or before this one; 0 where there is none."""
     query = "SELECT coalesce(max(position), 0) FROM run_checkpoints WHERE position <= %(position)s"
@@ -90,7 +100,9 @@ def jobs_to_search(sought: Sought) -> list[UUID] | None:
     return list(sought.jobs)
 
 
-def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
+def newest_first(
+    runs: RunFilter, *, one_by_one: bool = False, columns: str = "id"
+) -> str:
     """Return the query for a page of runs as of `%(position)s`, newest first: their ids.
 
     Each status is a branch of its own that stops at the page's end. Ended ones are read off the
@@ -101,10 +113,11 @@ def newest_first(runs: RunFilter, *, one_by_one: bool = False) -> str:
         runs: which.
         one_by_one: whether to look at all runs for those that a search matches, rather than for
             each job it names.
+        columns: `id`, `created_position`, or both.
     """
     page = " UNION ALL ".join(_branches(runs, one_by_one=one_by_one))
     return f"""
-        SELECT id FROM ({page}) AS page
+        SELECT {columns} FROM ({page}) AS page
         ORDER BY created_position DESC OFFSET %(offset)s LIMIT %(limit)s
     """
 
@@ -174,8 +187,7 @@ def _alive_branch(status: str, condition: str) -> str:
             ORDER BY created DESC
         ) AS candidate
         CROSS JOIN LATERAL (
-            SELECT id, job_definition_id, created_position FROM job_runs
-            WHERE created_position = candidate.created LIMIT 1
+            SELECT * FROM job_runs WHERE created_position = candidate.created LIMIT 1
         ) AS run
         WHERE {condition}
         ORDER BY candidate.created DESC LIMIT %(page_end)s)"""
@@ -190,7 +202,7 @@ def values_of(then: Then, sought: Sought, limit: int, offset: int) -> dict[str, 
     """Return the parameters of `newest_first`."""
     moved_alive = {f"moved_{status}": then.created(status) for status in ALIVE}
     return {
-        **page_values(sought, limit, offset),
+        **page_values(sought, limit, offset, then.position),
         **moved_alive,
         "moved": then.created(*STATUSES),
         "position": then.position,
@@ -206,22 +218,36 @@ async def jobs_changed_after(connection: Connection, position: int) -> list[UUID
 
 
 class NamedJob(TypedDict):
-    """What a job was called, and what for."""
+    """What a job was called, what for, and what it asked of workers."""
 
     id: ReadOnly[str]
     slug: ReadOnly[str]
     name: ReadOnly[str]
     runtime: ReadOnly[str]
+    worker_labels: ReadOnly[dict[str, str]]
+
+
+def named_job(job: JobDefinitionRow) -> NamedJob:
+    """Return what is kept of a job as it was."""
+    return {
+        "id": job["id"],
+        "slug": job["slug"],
+        "name": job["name"],
+        "runtime": job["runtime"],
+        "worker_labels": job["worker_labels"],
+    }
 
 
 _JOBS_THEN = """
     SELECT id FROM (
-        SELECT id, slug, name, runtime FROM job_definitions WHERE position <= %(position)s
+        SELECT id, slug, name, runtime, worker_labels FROM job_definitions
+        WHERE position <= %(position)s
         UNION ALL
         SELECT * FROM unnest(
-            %(ids)s::uuid[], %(slugs)s::text[], %(names)s::text[], %(runtimes)s::text[]
+            %(ids)s::uuid[], %(slugs)s::text[], %(names)s::text[], %(runtimes)s::text[],
+            %(labels)s::jsonb[]
         )
-    ) AS job (id, slug, name, runtime)
+    ) AS job (id, slug, name, runtime, worker_labels)
 """
 
 
@@ -248,6 +274,19 @@ async def jobs_for(
     return await read_ids(connection, query, values)
 
 
+async def jobs_labelled(
+    connection: Connection, label: Label, position: int, changed: Sequence[NamedJob]
+) -> list[UUID]:
+    """Return the jobs that asked workers for a label at the position."""
+    values = {
+        **_values_then(position, changed),
+        "name": label.name,
+        "wanted": list(label.values),
+    }
+    query = f"{_JOBS_THEN} WHERE worker_labels ->> %(name)s = ANY(%(wanted)s)"
+    return await read_ids(connection, query, values)
+
+
 def _values_then(position: int, changed: Sequence[NamedJob]) -> dict[str, object]:
     return {
         "position": position,
@@ -255,4 +294,5 @@ def _values_then(position: int, changed: Sequence[NamedJob]) -> dict[str, object
         "slugs": [job["slug"] for job in changed],
         "names": [job["name"] for job in changed],
         "runtimes": [job["runtime"] for job in changed],
+        "labels": [orjson.dumps(job["worker_labels"]).decode() for job in changed],
     }

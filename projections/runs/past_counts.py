@@ -45,8 +45,8 @@ async def counts(connection: Connection, then: Then) -> dict[str, int]:
     """Return how many runs there were in each status."""
     values = {"checkpoint": then.checkpoint, "job_ids": then.job_ids}
     before = await read_one(connection, _Counts, _COUNTS, values)
-    running = await read_rows(connection, _Created, _RUNNING, values)
     counts_before: dict[str, int] = {status: before[status] for status in STATUSES}
+    running = await read_rows(connection, _Created, _RUNNING, values)
     were_running = [row["created"] for row in running]
     return counted(counts_before, were_running, then)
 
@@ -115,8 +115,10 @@ class CountsByJob:
             older = _older(group, self.position)
             # Only what was alive can move: what was not running then, but there, was pending.
             ran = self.running.intersection(older)
-            counts["running"] -= len(ran)
-            counts["pending"] -= len(older) - len(ran)
+            ran_count = len(ran)
+            waited_count = len(older) - ran_count
+            counts["running"] -= ran_count
+            counts["pending"] -= waited_count
             counts[group.status] += len(created)
             self.running -= ran
             if group.status == "running":

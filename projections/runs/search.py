@@ -1,12 +1,14 @@
-"""Searching runs: by part of their job's slug or name, or by the start of their id.
+"""Searching runs: by what is said of their job, or by the start of their id.
 
 The jobs that match are found first, then each one's newest runs by its index, and runs by a range
 of ids: so what matches little or nothing costs little, too.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
+from domain.filters.conditions import Conditions, Label
 from projections.rows import Connection, read_ids, read_value
 
 IdRange = tuple[UUID | None, UUID | None]
@@ -28,9 +30,93 @@ _JOBS = f"SELECT id FROM job_definitions WHERE {NAMED_LIKE}"
 _DIGITS_OF_AN_ID = 32
 
 
+class Jobs(Protocol):
+    """The jobs that there are, or were."""
+
+    async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
+        """Return the jobs with one of these slugs, ignoring case."""
+
+    async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID] | None:
+        """Return the jobs that are for one of these runtimes, None where all jobs are."""
+
+    async def jobs_named_like(self, search: str) -> list[UUID]:
+        """Return the jobs whose slug or name holds the text, in any case."""
+
+    async def jobs_labelled(self, label: Label) -> list[UUID]:
+        """Return the jobs that ask workers for the label, with any of its values."""
+
+
+async def jobs_meant(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
+    """Return the jobs of which runs are wanted, None for all; others may be unwanted besides."""
+    meant = await jobs_wanted(jobs, conditions.jobs.wanted, conditions.runtimes.wanted)
+    for label in conditions.labels:
+        if label.is_negated:
+            continue
+        labelled = await jobs.jobs_labelled(label)
+        meant = labelled if meant is None else _both(meant, labelled)
+    return meant
+
+
+async def jobs_wanted(
+    jobs: Jobs, slugs: frozenset[str], runtimes: frozenset[str]
+) -> list[UUID] | None:
+    """Return the jobs with one of these slugs and for one of these runtimes, None for all.
+
+    What is empty restricts nothing.
+    """
+    with_slugs: list[UUID] | None = None
+    if slugs:
+        with_slugs = await jobs.jobs_with(_possible(slugs))
+    if not runtimes:
+        return with_slugs
+    of_runtimes = await jobs.jobs_for(sorted(runtimes))
+    if with_slugs is None or of_runtimes is None:
+        return with_slugs if of_runtimes is None else of_runtimes
+    return _both(with_slugs, of_runtimes)
+
+
+async def jobs_unwanted(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
+    """Return the jobs whose runs are not wanted; None for all."""
+    found: list[UUID] = []
+    if conditions.jobs.unwanted:
+        found += await jobs.jobs_with(_possible(conditions.jobs.unwanted))
+    if conditions.runtimes.unwanted:
+        of_runtimes = await jobs.jobs_for(sorted(conditions.runtimes.unwanted))
+        if of_runtimes is None:
+            return None
+        found += of_runtimes
+    for label in conditions.labels:
+        if label.is_negated:
+            found += await jobs.jobs_labelled(label)
+    for text in conditions.unsought:
+        found += await jobs.jobs_named_like(text)
+    return list(dict.fromkeys(found))
+
+
+def _possible(slugs: frozenset[str]) -> list[str]:
+    """Return the slugs that a job can have: case is ignored in ASCII alone."""
+    return sorted(slug for slug in slugs if slug.isascii())
+
+
+def _both(some: Sequence[UUID], others: Sequence[UUID]) -> list[UUID]:
+    """Return the jobs that are among both."""
+    passing = set(others)
+    return [job for job in some if job in passing]
+
+
 async def jobs_named_like(connection: Connection, search: str) -> list[UUID]:
     """Return the jobs whose slug or name holds the text, in any case."""
     return await read_ids(connection, _JOBS, {"search": search})
+
+
+async def jobs_labelled(connection: Connection, label: Label) -> list[UUID]:
+    """Return the jobs that ask workers for the label, with any of its values."""
+    query = """
+        SELECT id FROM job_definitions
+        WHERE worker_labels <> '{}' AND worker_labels ->> %(name)s = ANY(%(values)s)
+    """
+    values = {"name": label.name, "values": list(label.values)}
+    return await read_ids(connection, query, values)
 
 
 def id_range(search: str) -> IdRange:
@@ -84,7 +170,7 @@ def newest_found(statuses: Sequence[str], conditions: Sequence[str]) -> str:
         named.append(f"({' OR '.join(statuses)})")
     return whole_rows(f"""
         WITH named AS MATERIALIZED (
-            SELECT created_position, job_definition_id, status FROM job_runs
+            SELECT * FROM job_runs
             WHERE id BETWEEN %(first_id)s AND %(last_id)s
         )
         SELECT created_position FROM (

@@ -25,12 +25,14 @@ LEASE_S = 5.0
 SETTLED_AFTER_S = 90.0
 """So long may runs take once all faults are over: leases, retries, and the queue."""
 
+STILL_S = 3.0
+"""A log in which so long nothing is appended stays as it is."""
+
 MEAN_STREAM_BYTES = 200_000
 
 UNFINISHED = """
     SELECT (SELECT count(*) FROM job_runs WHERE status IN ('pending', 'running')),
-           (SELECT coalesce(max(notification_id), 0) FROM jobs_events
-            WHERE topic LIKE 'job_run.%')
+           (SELECT coalesce(max(notification_id), 0) FROM jobs_events)
 """
 
 
@@ -102,20 +104,28 @@ async def _go_on(for_s: float, tasks: list["asyncio.Task[None]"]) -> None:
 
 
 async def _settled(cluster: Cluster, followers: list[Follower]) -> None:
-    """Wait until all runs are over and told, or no longer than they may take."""
+    """Wait until all runs are over and told, or no longer than they may take.
+
+    What failed is noted a moment later: only a log that stays as it is has been told as a whole.
+    """
     until = monotonic() + SETTLED_AFTER_S
+    last_head = 0
+    still_since = monotonic()
     while monotonic() < until:
         await asyncio.sleep(0.5)
         # It may still be replaying its journal.
         with suppress(psycopg.OperationalError):
             unfinished, head = await _looked_at(cluster)
+            if head != last_head:
+                last_head = head
+                still_since = monotonic()
             told = all(follower.position >= head for follower in followers)
-            if told and not unfinished:
+            if told and not unfinished and monotonic() > still_since + STILL_S:
                 return
 
 
 async def _looked_at(cluster: Cluster) -> tuple[int, int]:
-    """Return how many runs are unfinished, and the position of the last event of a run."""
+    """Return how many runs are unfinished, and the position of the last event."""
     async with await psycopg.AsyncConnection.connect(cluster.url) as connection:
         cursor = await connection.execute(UNFINISHED)
         [(unfinished, head)] = await cursor.fetchall()

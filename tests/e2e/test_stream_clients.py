@@ -30,7 +30,7 @@ FETCH_SINCE, SOCKETS_SINCE = 18, 22
 MEAN_BYTES = 5_000
 """After this many, on average, connections are cut: some dozen messages, compressed or not."""
 
-RUNS = 100
+RUNS = 50
 
 Message = dict[str, Any]
 

@@ -1,13 +1,14 @@
 """Clients of the event stream: of the WebSocket and of the server-sent events."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from tests.integration.shared_api import Json, SharedApi
 
@@ -63,6 +64,7 @@ def stream(
     headers: Mapping[str, str] | None = None,
     max_queue: int | None = 16,
     ping_interval: float | None = 20,
+    subprotocols: Sequence[str] = (),
     **query: object,
 ) -> Iterator[Stream]:
     """Connect to the event stream."""
@@ -78,6 +80,7 @@ def stream(
         compression=None,
         max_queue=max_queue,
         ping_interval=ping_interval,
+        subprotocols=[Subprotocol(name) for name in subprotocols] or None,
     ) as connection:
         yield Stream(connection)
 

@@ -90,18 +90,23 @@ class Machine(RuleBasedStateMachine):
 
     def _register(self, limit: int | None, *, keyed: bool) -> None:
         job = Job(f"job-{uuid4()}", limit, keyed)
+        self._post(job)
+        self.model.jobs[job.slug] = job
+
+    def _post(self, job: Job) -> None:
+        """Register the job as the model has it."""
         body: dict[str, Any] = {
             "slug": job.slug,
             "name": "A job",
             "type": "batch",
             "entryPoint": "test.nothing",
-            "concurrencyKey": "key" if keyed else None,
-            "maxConcurrentRuns": limit,
+            "concurrencyKey": "key" if job.keyed else None,
+            "maxConcurrentRuns": job.limit,
         }
         given = {name: value for name, value in body.items() if value is not None}
         answer = self.service.http.post("/jobs", json=given)
         assert answer.status_code == httpx.codes.CREATED
-        self.model.jobs[job.slug] = job
+        assert answer.json()["data"]["version"] == job.version
 
     def _launch(self, job: Job, body: dict[str, Any], key: str) -> dict[str, Any]:
         answer = self.service.http.post(

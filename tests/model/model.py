@@ -12,6 +12,8 @@ class Job:
     slug: str
     limit: int | None
     keyed: bool
+    version: int = 1
+    paused: bool = False
 
 
 @dataclass
@@ -76,11 +78,18 @@ class Model:
         return chosen
 
     def _has_room(self, run: Run, chosen: list[Run]) -> bool:
+        if run.job.paused:
+            return False
         busy = [other for other in self.runs.values() if other.status == "running"]
         beside = [other for other in [*busy, *chosen] if other.job is run.job]
         if run.job.limit is not None and len(beside) >= run.job.limit:
             return False
         return not (run.job.keyed and any(other.key == run.key for other in beside))
+
+    def has_unfinished(self, job: Job) -> bool:
+        """Return whether a run of the job is pending or running."""
+        of_job = [run for run in self.runs.values() if run.job is job]
+        return any(run.status not in FINAL for run in of_job)
 
     def start(self, run: Run, worker: str) -> None:
         """Let a worker hold a run."""

@@ -81,7 +81,29 @@ class Commands(Machine):
                 f"/jobs/{job.slug}", json={"maxConcurrentRuns": limit}
             )
             assert answer.is_success, answer.text
+            job.version += 1
         job.limit = limit
+
+    @rule(choice=choices, paused=st.booleans())
+    def pause_or_resume(self, choice: int, *, paused: bool) -> None:
+        job = self._pick(list(self.model.jobs.values()), choice)
+        verb = "pause" if paused else "resume"
+        answer = self.service.http.post(f"/jobs/{job.slug}/{verb}")
+        assert answer.is_success, answer.text
+        assert (answer.json()["data"]["paused"] is not None) == paused
+        job.paused = paused
+
+    @rule(choice=choices)
+    def delete_and_register_again(self, choice: int) -> None:
+        job = self._pick(list(self.model.jobs.values()), choice)
+        answer = self.service.http.delete(f"/jobs/{job.slug}")
+        if self.model.has_unfinished(job):
+            assert answer.status_code == 409, answer.text
+            return
+        assert answer.status_code == 200, answer.text
+        job.version += 1
+        job.paused = False
+        self._post(job)
 
     # Workers ------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Something of everything: a log with every kind of event, for a recording."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,11 +20,15 @@ from domain.commands.catalog import Catalog
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Holder, Report
-from domain.json_values import Json
+from domain.json_values import Json, JsonObject
 from domain.log_archive import ArchivedEvents, LogArchive
 from eventlog.archive.move import ACTOR, APPEND
 from eventlog.database import sql
 from projections.rows import read_value
+from tests.recorded_logs.bulk import bulk
+from tests.recorded_logs.failures import failures
+from tests.recorded_logs.schedules import schedules
+from tests.recorded_logs.unique import unique
 from tests.support.logs import TESTER, Parts, parts
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -47,6 +52,9 @@ async def play(url: str) -> None:
             await _runs(part)
             await _apps(part)
             await _subjects(part)
+            await schedules(part)
+            await failures(part)
+            await bulk(part)
             await _archive(part)
 
 
@@ -71,6 +79,25 @@ async def _jobs(part: Parts) -> None:
         None,
         TESTER,
     )
+    await part.jobs.pause_job("report", "no data yet", TESTER)
+    await part.jobs.resume_job("report", TESTER)
+    rate: JsonObject = {"limit": 100, "periodMs": 60_000, "key": "day"}
+    kept: JsonObject = {"succeededMs": 86_400_000}
+    limits: JsonObject = {
+        "rate_limit": rate,
+        "fairness_key": "day",
+        "retention": kept,
+        "isolation": "shared",
+    }
+    await part.jobs.revise_job("report", limits, None, TESTER)
+    await unique(part)
+    await part.jobs.register_job("once", spec, None, TESTER)
+    await part.jobs.pause_job("once", None, TESTER)
+    await part.jobs.delete_job("once", TESTER)
+    again = replace(spec, name="Once more")
+    await part.jobs.register_job("Once", again, None, TESTER)
+    await part.jobs.register_job("gone", spec, None, TESTER)
+    await part.jobs.delete_job("gone", TESTER)
 
 
 async def _runs(part: Parts) -> None:

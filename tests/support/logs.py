@@ -1,11 +1,12 @@
 """The service's inner parts for tests of the log; their writer may go through a proxy."""
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -17,10 +18,11 @@ from domain.commands.jobs import Jobs
 from domain.commands.subjects import Subjects
 from domain.commands.sweeps import Sweeps
 from domain.jobs.definition import Spec
-from domain.ports import Origin, Presence
-from eventlog.append.answers import Patience
+from domain.ports import Origin
+from domain.workers.presence import Presence
 from eventlog.append.postgres_log import PostgresLog
 from eventlog.append.recorder import LogFactory
+from eventlog.append.waiting import Patience
 from eventlog.append.writer import Writer
 from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
@@ -55,10 +57,18 @@ class Parts:
         worker_id: str,
         lease_ms: int = 60_000,
         entry_points: Sequence[str] | None = None,
+        labels: Mapping[str, str] = MappingProxyType({}),
+        shared_slots: int = 0,
     ) -> str:
         """Register a worker and return its id."""
         presence = Presence(
-            host="host", pid=1, slots=4, lease_ms=lease_ms, entry_points=entry_points
+            host="host",
+            pid=1,
+            slots=4,
+            lease_ms=lease_ms,
+            entry_points=entry_points,
+            labels=labels,
+            shared_slots=shared_slots,
         )
         await self.heartbeats.register(worker_id, presence)
         return worker_id

@@ -30,8 +30,8 @@ def append_all(url: str, run_id: UUID | str, other_id: UUID | str) -> list[int]:
     return [
         append(url, run_id, "job_run.of_a_version_to_come"),
         append(url, other_id, "job_run.progressed", NEWER_SHAPE),
-        append(url, unknown, "schedule.created"),
-        append(url, unknown, "schedule.ticked"),
+        append(url, unknown, "webhook.created"),
+        append(url, unknown, "webhook.delivered"),
         append(url, uuid4(), f"{MODULE}:Event"),
         append(url, uuid4(), MODULE),
     ]

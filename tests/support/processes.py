@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.forks.forked import start
+
 READY_TIMEOUT_S = 60.0
 
 SHORTEST_PAUSE_S = 0.02
@@ -29,16 +31,8 @@ class Process:
         python: str = sys.executable,
         directory: Path | None = None,
     ) -> None:
-        self.popen = subprocess.Popen(
-            [python, "-m", module, *command],
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**without_settings(), **env},
-            text=True,
-            start_new_session=True,
-        )
+        environment = {**without_settings(), **env}
+        self.popen = start(command, environment, module, python, directory)
         self.lines: list[str] = []
         self.errors: list[str] = []
         self._changed = threading.Condition()

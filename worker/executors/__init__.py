@@ -1,4 +1,5 @@
-"""How an attempt is executed: `port.py` says what any executor does, `local/` is ours.
+"""How an attempt is executed: `port.py` says what any executor does.
 
-Uses `handlers` and `logs`. Begin with `port.py`.
+In `local/` each attempt has a process to itself, in `shared/` many have one. Uses `handlers` and
+`logs`. Begin with `port.py`.
 """

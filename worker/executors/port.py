@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from worker.executors.packages import HandlerPackage
 
 OnUpdate = Callable[[Mapping[str, Any]], None]
 
@@ -73,7 +76,7 @@ class Attempt(Protocol):
 
 
 class Executor(Protocol):
-    """Where attempts run."""
+    """Where attempts run. What each keeps apart is said in docs/executors.md."""
 
     async def aclose(self) -> None:
         """End what was started ahead of tasks that never came."""
@@ -83,6 +86,12 @@ class Executor(Protocol):
 
         Without renewal it ends by itself.
         """
+
+    def offer(self, packages: Mapping[str, HandlerPackage]) -> None:
+        """Run these handlers from now on, by entry point; what runs already goes on as it began."""
+
+    def end_overdue(self, now: datetime) -> None:
+        """End what is past its deadline by a clock that has been moved: that of a test service."""
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
         """Start an attempt; unless renewed, it ends at this moment of the monotonic clock."""

@@ -294,4 +294,5 @@ def _shown(spec: Spec) -> dict[str, Any]:
         "retryPolicy": spec.retry_policy,
         "metadata": spec.metadata,
         "resources": spec.resources,
+        "isolation": spec.isolation,
     }

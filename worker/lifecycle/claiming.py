@@ -1,13 +1,13 @@
 """When a worker claims: it looks before it locks, and in its turn where there are others."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from time import monotonic
 from zlib import crc32
 
 from domain.commands.executions import Executions
+from domain.ports import Offer
 from worker.lifecycle.attempts import Attempts
-from worker.lifecycle.offering import Offering
 from worker.lifecycle.ports import News, Work
 
 TURN_S = 0.005
@@ -27,16 +27,30 @@ class Claiming:
         worker_id: str,
         executions: Executions,
         attempts: Attempts,
-        offering: Offering,
+        offer: Callable[[], Offer],
         work: Work,
         poll_s: float,
+        looks_first: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Begin with nothing claimed.
+
+        Args:
+            worker_id: this life's.
+            executions: what claims.
+            attempts: take what is claimed.
+            offer: what is executed here.
+            work: what waits.
+            poll_s: how long to wait at most.
+            looks_first: whether news may well be for other slots of this worker, so that a look
+                without the lock is worth its while.
+        """
         self._worker_id = worker_id
         self._executions = executions
         self._attempts = attempts
-        self._offering = offering
+        self._offer = offer
         self._work = work
         self._poll_s = poll_s
+        self._looks_first = looks_first
         # Where the last claim filled every slot, or had to leave runs out, the next need not ask.
         self._more_due = False
         self._is_crowded = False
@@ -61,7 +75,7 @@ class Claiming:
             if pause_s > 0:
                 return pause_s
         free = self._attempts.free
-        offer = self._offering.present
+        offer = self._offer()
         claims = await self._executions.claim(self._worker_id, free, offer)
         self._more_due = claims.is_cut or len(claims) == free
         for claim in claims:
@@ -79,7 +93,7 @@ class Claiming:
 
     async def _is_first(self, others: Collection[str], news: News) -> bool:
         """Return whether news is for this worker first; if not, let those before it claim."""
-        if not news.pending:
+        if not news.pending or self._looks_first():
             return False
         until = monotonic() + LONGEST_TURN_S
         while news.pending:
@@ -96,7 +110,7 @@ class Claiming:
 
     async def _until_due_s(self) -> float:
         """Return for how long no run may start, as far as is worth waiting at a time."""
-        prospect = await self._work.look(self._offering.present)
+        prospect = await self._work.look(self._offer())
         self._is_crowded = prospect.is_crowded
         in_s = prospect.in_s
         if in_s is None:

@@ -7,15 +7,20 @@ let it fail.
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from time import monotonic
 
 from domain.ports import Offer
+from domain.workers.isolation import Isolation
+from domain.workers.labels import Labels
 from worker.lifecycle.ports import AWAY, Heartbeats, Work
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
+
+NO_LABELS: Labels = {}
 
 
 class Offering:
@@ -27,6 +32,7 @@ class Offering:
         work: Work,
         heartbeats: Heartbeats,
         grace_s: float,
+        labels: Labels = NO_LABELS,
     ) -> None:
         """Offer these.
 
@@ -35,19 +41,30 @@ class Offering:
             work: knows what waits.
             heartbeats: knows what others offer, and tells them.
             grace_s: for how long a run that nobody offers waits for somebody who does.
+            labels: the worker's.
         """
         self._entry_points = entry_points
         self._work = work
         self._heartbeats = heartbeats
         self._announced = frozenset[str]()
         self._grace_s = grace_s
+        self._labels = frozenset(labels.items())
         self._given_up = frozenset[str]()
         self._unoffered_since: dict[str, float] = {}
 
-    @property
-    def present(self) -> Offer:
-        """What the worker executes now."""
-        return Offer(frozenset(self._entry_points), self._given_up, self._grace_s)
+    def present(self, isolation: Isolation) -> Offer:
+        """Return what the worker executes now, of what is kept apart like this."""
+        return Offer(
+            frozenset(self._entry_points),
+            self._given_up,
+            self._grace_s,
+            self._labels,
+            isolation,
+        )
+
+    def of(self, isolation: Isolation) -> Callable[[], Offer]:
+        """Return what tells what the worker executes of that."""
+        return partial(self.present, isolation)
 
     def has(self, entry_point: str) -> bool:
         """Return whether the worker has a handler of this name."""

@@ -68,8 +68,11 @@ class ClaimedRun:
         """
         metrics = _object(message.get("metrics"), "/metrics")
         context = _object(message.get("context"), "/context")
-        url = _url(message.get("logs_url") or message.get("logsUrl"))
-        return Report(metrics, context, url or self._logs_url())
+        told_url = message.get("logs_url") or message.get("logsUrl")
+        logs_url = _url(told_url)
+        if not logs_url:
+            logs_url = self._logs_url()
+        return Report(metrics, context, logs_url)
 
     async def progress(self, report: Report) -> None:
         """Append what a handler reports while it runs."""

@@ -1,6 +1,7 @@
 """What a worker needs of the outside, beside the domain's commands."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -10,7 +11,9 @@ from domain.errors import (
     OverloadedError,
     VersionConflictError,
 )
-from domain.ports import Offer, Presence, Standing
+from domain.failures.noting import Findings
+from domain.ports import Offer, Standing
+from domain.workers.presence import Presence
 
 PASSING = (
     LogUnavailableError,
@@ -103,6 +106,9 @@ class Work(Protocol):
     async def look(self, offer: Offer) -> Prospect:
         """Return when a run of this offer may start, as far as can be told without the lock."""
 
+    async def any_shared(self) -> bool:
+        """Return whether there is a job whose attempts share processes."""
+
     async def unoffered(self) -> frozenset[str]:
         """Return the entry points of runs that may wait, and that no living worker offers."""
 
@@ -114,3 +120,44 @@ class Work(Protocol):
 
     async def keep_checkpoints(self) -> None:
         """Do the next step, if there is one, of what makes questions about the past cheap."""
+
+    async def keep_archives(self) -> float:
+        """Archive ended runs that jobs keep no longer; return after how many seconds to go on."""
+
+
+class OpenOperations(Protocol):
+    """Which bulk operations are to be gone on with."""
+
+    async def open_ones(self, limit: int) -> dict[UUID, int]:
+        """Return operations that are not over, the oldest first, with the version of each."""
+
+
+class Ticks(Protocol):
+    """What schedules have to be looked at."""
+
+    async def due(self, now: datetime, limit: int) -> list[UUID]:
+        """Return schedules, the longest due first, of which a tick is to be decided by now."""
+
+    async def awaiting(self, limit: int) -> list[UUID]:
+        """Return schedules for which it matters that a run of theirs has ended."""
+
+    async def next_at(self, now: datetime) -> datetime | None:
+        """Return when the first tick fires after now; None where none is known."""
+
+    async def crowded_at(
+        self, now: datetime, until: datetime, least: int
+    ) -> datetime | None:
+        """Return the first moment after now, and until then, at which so many ticks fire."""
+
+    async def workers(self) -> int:
+        """Return how many live: about as many processes look at the clock."""
+
+    async def still_due(self, now: datetime, ids: Sequence[UUID]) -> list[UUID]:
+        """Return those of these schedules of which a tick is to be decided by now."""
+
+
+class FailureSearch(Protocol):
+    """Where attempts that ended badly are found."""
+
+    async def after(self, position: int) -> Findings:
+        """Search the next part of the log after a position."""

@@ -61,9 +61,10 @@ class Progress:
 
 
 def _merged(old: Report | None, new: Report | None) -> Report:
-    old = old or Report()
-    new = fitting(old.metrics, old.context, new or Report())
-    metrics = {**old.metrics, **new.metrics}
-    context = {**old.context, **new.context}
-    logs_url = new.logs_url or old.logs_url
+    before = old or Report()
+    after = new or Report()
+    fit = fitting(before.metrics, before.context, after)
+    metrics = {**before.metrics, **fit.metrics}
+    context = {**before.context, **fit.context}
+    logs_url = fit.logs_url or before.logs_url
     return Report(metrics, context, logs_url)

@@ -1,7 +1,7 @@
 """Watches over what nobody else would end: runs of dead workers, and runs that start too late.
 
-It also keeps the checkpoints of time travel up with the log, as that, too, must be done by
-somebody, whoever is there.
+It also keeps the checkpoints of time travel up with the log, and archives what jobs no longer keep,
+as that, too, must be done by somebody, whoever is there.
 """
 
 import asyncio
@@ -58,6 +58,7 @@ class Watcher:
             "lost workers": self._recover_lost,
             "start deadlines": partial(self._in_turn, self._expire_overdue),
             "checkpoints": partial(self._in_turn, self._work.keep_checkpoints),
+            "archives": self._work.keep_archives,
         }
         for name, duty in duties.items():
             run = partial(_again_and_again, name, duty)
@@ -79,20 +80,23 @@ class Watcher:
         """Bury who is silent for too long; return when the next one may be."""
         living = await self._heartbeats.living()
         now = monotonic()
-        left_s = [self._left_s(worker, now) for worker in living]
-        silent = [
-            worker for worker, left in zip(living, left_s, strict=True) if left <= 0
-        ]
+        silent: list[Beat] = []
+        next_s = WATCH_EVERY_S
+        for worker in living:
+            left_s = self._left_s(worker, now)
+            if left_s <= 0:
+                silent.append(worker)
+            else:
+                next_s = min(next_s, left_s)
         self._forget_all_but(living)
         if silent or await self._heartbeats.any_orphaned():
             await self._recover(silent)
-        soon = [left for left in left_s if left > 0]
-        return min([WATCH_EVERY_S, *soon])
+        return next_s
 
     async def _recover(self, silent: Sequence[Beat]) -> None:
         dead = [(worker.worker_id, worker.sequence) for worker in silent]
         recovered = await self._sweeps.recover(dead, self._observer)
-        if not (silent or recovered):
+        if not silent and not recovered:
             # What this process cannot read is there for as long as nobody else ends it.
             return
         names = [worker.worker_id for worker in silent]

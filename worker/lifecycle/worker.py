@@ -2,7 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+)
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,14 +18,16 @@ from typing import Any, TypeVar
 
 from domain.commands.executions import Executions
 from domain.commands.sweeps import Sweeps
-from domain.errors import OutcomeUnknownError, WorkerBuriedError
 from domain.json_values import JsonObject
+from domain.workers.isolation import Isolation
+from domain.workers.labels import Labels
 from runtime.back_off import BackOff
 from runtime.background_tasks import within
 from runtime.supervision import Supervised, Supervision
 from worker.executors.port import Executor
 from worker.lifecycle.attempts import Attempts, AttemptSettings
-from worker.lifecycle.claiming import Claiming
+from worker.lifecycle.lanes.lane import BuriedError, Lane, Sharing
+from worker.lifecycle.lanes.lanes import Lanes
 from worker.lifecycle.offering import LOOK_EVERY_S, Offering
 from worker.lifecycle.ports import AWAY, Heartbeats, Work
 from worker.lifecycle.presence import new_id, presence
@@ -38,26 +47,26 @@ class WorkerSettings:
     """How a worker behaves.
 
     Attributes:
-        slots: how many attempts run at a time.
+        slots: how many attempts run at a time, each in a process to itself.
+        shared_slots: how many share processes beside these.
         lease_s: for how long the worker may be silent before others take its runs.
         poll_s: how often it looks for work and cancels without being told of any.
         cancel_grace_s: from asking a handler to stop to killing it.
         stop_grace_s: how long running work may go on once the worker is asked to stop.
         no_handler_after_s: how long a run waits whose entry point no living worker offers.
+        labels: what tells the worker from others, and what jobs may ask for.
         handler_settings: what the operator decided for handlers, by entry point.
     """
 
     slots: int = 4
+    shared_slots: int = 0
     lease_s: float = 15.0
     poll_s: float = 1.0
     cancel_grace_s: float = 5.0
     stop_grace_s: float = 10.0
     no_handler_after_s: float = 5.0
+    labels: Labels = field(default_factory=dict)
     handler_settings: Mapping[str, JsonObject] = field(default_factory=dict)
-
-
-class _BuriedError(Exception):
-    """Others count this worker as dead, or soon will: it must stop what it runs and begin anew."""
 
 
 class Worker:
@@ -74,6 +83,7 @@ class Worker:
         entry_points: Collection[str],
         logs: LogKeeper,
         supervision: Supervision,
+        sharing: Sharing | None = None,
     ) -> None:
         self._settings = settings
         self._supervision = supervision
@@ -82,17 +92,35 @@ class Worker:
         self._heartbeats = heartbeats
         self._work = work
         grace_s = settings.no_handler_after_s
-        self._offering = Offering(entry_points, work, heartbeats, grace_s)
-        attempt_settings = AttemptSettings(settings.slots, settings.handler_settings)
-        self._attempts = Attempts(
-            attempt_settings, executions, executor, self._offering, logs, work.wake
+        self._offering = Offering(
+            entry_points, work, heartbeats, grace_s, settings.labels
         )
-        self._claims: Supervised | None = None
+        lanes = [self._lane("process", executor, work, logs)]
+        if sharing is not None:
+            lanes.append(self._lane("shared", sharing.executor, sharing.work, logs))
+        self._lanes = Lanes(lanes)
+        self._claims: list[Supervised] = []
         self._watcher: Watcher | None = None
         self._lease_until = 0.0
-        self._stopping = False
+        self.is_stopping = False
         self.is_draining = False
         self.worker_id = ""
+
+    def _lane(
+        self, isolation: Isolation, executor: Executor, work: Work, logs: LogKeeper
+    ) -> Lane:
+        settings, offering = self._settings, self._offering
+        slots = settings.shared_slots if isolation == "shared" else settings.slots
+        attempts = Attempts(
+            AttemptSettings(slots, settings.handler_settings),
+            self._executions,
+            executor,
+            offering,
+            logs,
+            work.wake,
+        )
+        poll_s = settings.poll_s
+        return Lane(isolation, attempts, work, offering, self._executions, poll_s)
 
     @property
     def others(self) -> list[str]:
@@ -108,27 +136,25 @@ class Worker:
 
     def stop(self) -> None:
         """Ask the worker to stop: it claims no more, and hands back what outlasts its grace."""
-        self._stopping = True
-        if self._claims is not None:
-            self._claims.finish()
-        self._work.wake()
+        self.is_stopping = True
+        self._finish_claims()
 
     def stop_now(self) -> None:
         """Hand back at once what runs."""
         self.stop()
-        self._attempts.hand_back()
+        self._lanes.hand_back()
 
     async def run(self) -> None:
         """Work until `stop`."""
-        while not self._is_ending:
+        while not self.is_ending:
             self.worker_id = new_id()
             expired = False
             try:
                 await self._live()
-            except _BuriedError as error:
+            except BuriedError as error:
                 expired = True
                 logger.warning("worker %s lost its lease: %s", self.worker_id, error)
-                await self._attempts.bury(self.worker_id)
+                await self._lanes.bury(self.worker_id)
             # Nothing of this life runs any more; others need not wait for its lease to end.
             with suppress(*AWAY):
                 leaving = self._heartbeats.leave(self.worker_id, expired=expired)
@@ -141,62 +167,80 @@ class Worker:
         watcher = Watcher(observer, self._sweeps, self._heartbeats, self._work)
         watcher.start(self._supervision)
         self._watcher = watcher
-        self._claims = self._supervise(
-            "claims", self._claim_and_drain, self._settings.poll_s
-        )
+        self._claims = [self._supervise_claims(lane) for lane in self._lanes]
         # In time for the next beat: it must see that the lease is over before others do.
         lease = self._supervise(
             "lease", self._keep_lease, self._settings.lease_s / BEATS
         )
-        cancels = self._supervise("cancels", self._find_cancels, self._settings.poll_s)
+        grace_s = self._settings.cancel_grace_s
+        find_cancels = partial(self._lanes.find_cancels, self.worker_id, grace_s)
+        cancels = self._supervise("cancels", find_cancels, self._settings.poll_s)
         keep_offer = partial(self._offering.keep_up, self.worker_id)
         offers = self._supervise("offers", keep_offer, LOOK_EVERY_S)
-        loops = [self._claims, lease, cancels, offers]
-        tasks = [loop.task for loop in loops]
+        loops = [*self._claims, lease, cancels, offers]
         try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await self._wait_for_claims(loops)
         finally:
             for loop in loops:
                 await loop.end()
             await watcher.stop()
-        # Only the claims end without an error, once the worker is asked to stop.
-        for task in ended:
-            task.result()
+
+    async def _wait_for_claims(self, loops: Iterable[Supervised]) -> None:
+        """Wait until all claims have ended; they alone end without an error, when asked to."""
+        waiting = {loop.task for loop in loops}
+        claims = {loop.task for loop in self._claims}
+        while claims & waiting:
+            ended, waiting = await asyncio.wait(
+                waiting, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in ended:
+                task.result()
+
+    def _supervise_claims(self, lane: Lane) -> Supervised:
+        name = "claims"
+        if lane.isolation != "process":
+            name = f"{lane.isolation} claims"
+        claim = partial(self._claim_and_drain, lane)
+        return self._supervise(name, claim, self._settings.poll_s)
 
     def _supervise(
         self, name: str, run: Callable[[], Awaitable[None]], at_most_s: float
     ) -> Supervised:
         back_off = BackOff(at_most_s=at_most_s)
-        return self._supervision.start(name, run, back_off, outcomes=(_BuriedError,))
+        return self._supervision.start(name, run, back_off, outcomes=(BuriedError,))
 
     @property
-    def _is_ending(self) -> bool:
-        return self._stopping or self.is_draining
+    def is_ending(self) -> bool:
+        """Whether it claims no more."""
+        return self.is_stopping or self.is_draining
 
     def _drain(self) -> None:
         """Claim no more; once what runs has ended, this is the end, however long that takes."""
         logger.info("worker %s is drained: it ends after what it runs", self.worker_id)
         self.is_draining = True
-        if self._claims is not None:
-            self._claims.finish()
-        self._work.wake()
+        self._finish_claims()
 
-    async def _claim_and_drain(self) -> None:
-        await self._claim_until_stopped()
-        while self._attempts.any_left and not self._stopping:
-            # The end of each, and `stop`, wake it.
-            await self._work.wait(self._settings.poll_s, only_pending=True)
-        await self._attempts.drain(self._settings.stop_grace_s)
+    def _finish_claims(self) -> None:
+        for claims in self._claims:
+            claims.finish()
+        self._lanes.wake()
+
+    async def _claim_and_drain(self, lane: Lane) -> None:
+        await lane.claim(self, self._lanes.are_several)
+        await lane.attempts.drain(self._settings.stop_grace_s)
 
     async def _register(self) -> None:
         """Announce this life. Its lease counts from before it was announced."""
-        slots, lease_s = self._settings.slots, self._settings.lease_s
+        settings = self._settings
+        slots, lease_s = settings.slots, settings.lease_s
+        shared_slots = settings.shared_slots
         while True:
             self._lease_until = monotonic() + lease_s
-            if self._stopping:
+            if self.is_stopping:
                 return
             try:
-                told = presence(slots, lease_s, self._offering.announced())
+                offered = self._offering.announced()
+                told = presence(slots, shared_slots, lease_s, offered, settings.labels)
                 registering = self._heartbeats.register(self.worker_id, told)
                 await self._in_time("registering", registering)
             except AWAY as error:
@@ -205,37 +249,15 @@ class Worker:
                 self.worker_id = new_id()
                 await asyncio.sleep(self._settings.poll_s)
             else:
-                self._attempts.renew(self._lease_until)
+                self._lanes.renew(self._lease_until)
                 logger.info("worker %s is ready with %d slots", self.worker_id, slots)
                 return
-
-    async def _claim_until_stopped(self) -> None:
-        claiming = Claiming(
-            self.worker_id,
-            self._executions,
-            self._attempts,
-            self._offering,
-            self._work,
-            self._settings.poll_s,
-        )
-        news = await claiming.wait(0.0)
-        while not self._is_ending:
-            try:
-                pause_s = await claiming.claim(self.others, news)
-            except (WorkerBuriedError, OutcomeUnknownError) as error:
-                # Runs may have been claimed that nobody knows of here: only a new life makes them
-                # free again.
-                raise _BuriedError(f"a claim went wrong: {error!r}") from error
-            except AWAY as error:
-                logger.warning("cannot claim at the moment: %s", error)
-                pause_s = self._settings.poll_s
-            news = await claiming.wait(pause_s)
 
     async def _keep_lease(self) -> None:
         """Beat several times a lease, and renew the attempts' own deadline.
 
         Raises:
-            _BuriedError: the lease is over, or will be before others could be told otherwise.
+            BuriedError: the lease is over, or will be before others could be told otherwise.
         """
         # It may have died, and been started again, since the last beat.
         self._need_time_left()
@@ -244,9 +266,9 @@ class Worker:
             # ended, and others, whom the beat would tell that all is well, would never recover
             # their runs.
             if monotonic() > self._lease_until:
-                raise _BuriedError("it was silent for longer than its lease")
-            if self._attempts.unrecorded(self.worker_id):
-                raise _BuriedError("how a run ended could not be recorded")
+                raise BuriedError("it was silent for longer than its lease")
+            if self._lanes.unrecorded(self.worker_id):
+                raise BuriedError("how a run ended could not be recorded")
             await self._beat()
             self._need_time_left()
             await asyncio.sleep(self._settings.lease_s / BEATS)
@@ -254,7 +276,7 @@ class Worker:
     def _need_time_left(self) -> None:
         too_late = self._lease_until - self._settings.lease_s / 3
         if monotonic() > too_late:
-            raise _BuriedError("no heartbeat got through for most of the lease")
+            raise BuriedError("no heartbeat got through for most of the lease")
 
     async def _beat(self) -> None:
         # Others count from when they saw the beat, which is later.
@@ -267,27 +289,12 @@ class Worker:
             logger.warning("no heartbeat got through: %s", error)
             return
         if standing == "lost":
-            raise _BuriedError("another one declared it dead")
+            raise BuriedError("another one declared it dead")
         if standing == "draining" and not self.is_draining:
             self._drain()
         self._lease_until = sent + lease_s
-        self._attempts.renew(self._lease_until)
+        self._lanes.renew(self._lease_until)
 
     async def _in_time(self, name: str, talk: Coroutine[Any, Any, T]) -> T:
         """Talk to the workers' table, for so long that a lease has time for another try."""
         return await within(self._settings.lease_s / 3, name, talk)
-
-    async def _find_cancels(self) -> None:
-        """Find requested cancels by reading, told or not."""
-        while True:
-            if self._attempts.any_running:
-                await self._pass_on_cancels()
-            await asyncio.sleep(self._settings.poll_s)
-
-    async def _pass_on_cancels(self) -> None:
-        try:
-            wanted = await self._work.cancel_requested(self.worker_id)
-        except AWAY as error:
-            logger.warning("cannot look for cancels: %s", error)
-            return
-        self._attempts.cancel(wanted, self._settings.cancel_grace_s)

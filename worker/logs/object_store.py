@@ -183,7 +183,8 @@ class ObjectLogs:
     async def _of_chunk(self, log: ExecutionLog, start: int) -> bytes:
         within = start % CHUNK_BYTES
         chunk = _chunk_name(log.name, start - within)
-        end = min(CHUNK_BYTES, within + log.size - start)
+        left = log.size - start
+        end = min(CHUNK_BYTES, within + left)
         return await self._range(chunk, within, end)
 
     async def _range(self, name: str, start: int, end: int) -> bytes:

@@ -1,5 +1,6 @@
-"""`apphub-jobs jobs`: what can be launched, and how that changes."""
+"""`apphub-jobs jobs`: what can be launched, how that changes, and what if."""
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -7,16 +8,22 @@ import typer
 from api.cli.daily.run_tables import print_runs
 from api.cli.daily.service import ServiceOptions, connected
 from api.cli.daily.sources import definitions_in
-from api.cli.options import command, read
+from api.cli.options import KeyedLogOptions, command, read
 from api.cli.screen import AsJson, console, print_document, print_json, print_list
 from api.process.developing.plans import Plan, lines_of, plan_of
 from apphub_jobs.client import Client, JobDocument
+from apphub_jobs.typed.durations import milliseconds
 
 jobs_app = typer.Typer(
-    help="Look at jobs, register and revise them.", no_args_is_help=True
+    help="Look at jobs, register and revise, pause and delete them.",
+    no_args_is_help=True,
 )
 
 NEWEST_RUNS = 5
+
+MOST_AT_A_TIME = 1_000_000
+
+FARTHEST_BACK = timedelta(days=3_650)
 
 Sources = Annotated[
     list[str],
@@ -31,12 +38,20 @@ def list_jobs(*, as_json: AsJson = False, to: ServiceOptions) -> None:
     """List all jobs, by slug."""
     with connected(to) as client:
         found = client.jobs()
-    columns = ("job", "version", "type", "handler", "name")
+    columns = ("job", "version", "type", "state", "handler", "name")
     print_list(found, columns, _row, as_json=as_json)
 
 
 def _row(job: JobDocument) -> tuple[str, ...]:
-    return job.slug, str(job.version), job.type, job.entry_point, job.name
+    state = "paused" if job.paused else ""
+    return (
+        job.slug,
+        str(job.version),
+        job.type,
+        state,
+        job.entry_point,
+        job.name,
+    )
 
 
 @command(jobs_app)
@@ -92,6 +107,93 @@ def apply(*, sources: Sources, as_json: AsJson = False, to: ServiceOptions) -> N
             if plan.what != "keep":
                 job = client.apply(plan.definition)
                 typer.echo(f"{job.slug} is at version {job.version}", err=True)
+
+
+Slugs = Annotated[list[str], typer.Argument(help="Which jobs.")]
+
+
+@command(jobs_app)
+def pause(
+    *,
+    slugs: Slugs,
+    reason: Annotated[
+        str | None, typer.Option(help="Shown with the job, and kept in its history.")
+    ] = None,
+    to: ServiceOptions,
+) -> None:
+    """Let nothing of jobs start; what runs goes on, and what is launched waits."""
+    with connected(to) as client:
+        for slug in slugs:
+            job = client.pause(slug, reason)
+            typer.echo(f"{job.slug} is paused", err=True)
+
+
+@command(jobs_app)
+def resume(*, slugs: Slugs, to: ServiceOptions) -> None:
+    """Let what waits of paused jobs start again."""
+    with connected(to) as client:
+        for slug in slugs:
+            job = client.resume(slug)
+            typer.echo(f"{job.slug} goes on", err=True)
+
+
+@command(jobs_app)
+def delete(*, slugs: Slugs, to: ServiceOptions) -> None:
+    """Delete jobs of which no run is pending or running; their history stays."""
+    with connected(to) as client:
+        for slug in slugs:
+            job = client.delete(slug)
+            typer.echo(f"{job.slug} is deleted", err=True)
+
+
+@command(jobs_app, "what-if")
+def what_if(
+    *,
+    slug: Annotated[str, typer.Argument(help="Which job.")],
+    max_concurrent_runs: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER",
+            help="Suppose that so many might run at a time, or `none`.",
+        ),
+    ],
+    since: Annotated[
+        str, typer.Option(help="How far to look back, such as 12h or 7d.")
+    ] = "7d",
+    as_json: AsJson = False,
+    place: KeyedLogOptions,
+) -> None:
+    """Tell how long runs would have waited with another limit, beside how long they did.
+
+    Recorded arrivals and durations are played again. Nothing is changed; the database is read, so
+    it is given as for `verify`.
+    """
+    # Here, for others need not wait for all that this imports.
+    from api.cli.planning.what_if import show_what_if  # noqa: PLC0415
+
+    limit = _limit(max_concurrent_runs)
+    show_what_if(slug, limit, _back(since), place, as_json=as_json)
+
+
+def _limit(text: str) -> int | None:
+    if text == "none":
+        return None
+    if text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= MOST_AT_A_TIME:
+        return int(text)
+    message = (
+        f"--max-concurrent-runs: give a number from 1 to {MOST_AT_A_TIME}, or none"
+    )
+    raise typer.BadParameter(message)
+
+
+def _back(text: str) -> timedelta:
+    try:
+        back = timedelta(milliseconds=milliseconds(text))
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"--since: {error}") from None
+    if not timedelta() < back <= FARTHEST_BACK:
+        raise typer.BadParameter("--since: give more than nothing, 3650d at most")
+    return back
 
 
 def _plans(client: Client, sources: list[str]) -> list[Plan]:

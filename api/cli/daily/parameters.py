@@ -1,4 +1,7 @@
-"""Parameters as people type them: `name=Ada times=3`, made what the job's schema asks for."""
+"""Parameters and filters as people type them: `name=Ada times=3`, `status!=failed`.
+
+Parameters are made what the job's schema asks for.
+"""
 
 import json
 import sys
@@ -9,6 +12,9 @@ from typing import Any
 import typer
 
 from api.cli.daily.json_in_yaml import documents_in
+from domain.errors import InvalidInputError
+from domain.filters.runs import conditions_of
+from domain.filters.words import read
 from domain.json_values import Json, JsonObject
 
 STDIN = "-"
@@ -41,6 +47,20 @@ def given_parameters(
             raise typer.BadParameter(msg)
         parameters[name] = value_of(text, name, schema)
     return parameters
+
+
+def given_conditions(texts: Sequence[str]) -> list[str]:
+    """Return the conditions of a filter of runs, after a look at whether they are any.
+
+    Raises:
+        typer.BadParameter: one is none.
+    """
+    try:
+        conditions_of(read(texts, ""))
+    except InvalidInputError as error:
+        told = [f"{issue.path[1:]}: {issue.message}" for issue in error.issues]
+        raise typer.BadParameter("; ".join(told)) from None
+    return [*texts]
 
 
 def value_of(text: str, name: str, schema: Mapping[str, Any]) -> Json:
@@ -78,11 +98,15 @@ def _types(field: object, schema: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(field, Mapping):
         return
     yield from _own_types(field)
-    for alternative in (*field.get("anyOf", ()), *field.get("oneOf", ())):
+    any_of = field.get("anyOf", ())
+    one_of = field.get("oneOf", ())
+    for alternative in (*any_of, *one_of):
         yield from _types(alternative, schema)
     # Of a definition only its own: it may refer to itself.
-    name = str(field.get("$ref", "")).removeprefix("#/$defs/")
-    yield from _own_types(_member(schema.get("$defs"), name))
+    reference = str(field.get("$ref", ""))
+    name = reference.removeprefix("#/$defs/")
+    definition = _member(schema.get("$defs"), name)
+    yield from _own_types(definition)
 
 
 def _own_types(field: Mapping[str, Any]) -> list[str]:

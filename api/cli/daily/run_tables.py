@@ -9,7 +9,7 @@ from rich.text import Text
 
 from api.cli.screen import console, harmless, print_table
 from api.process.telling.spoken import duration, in_one_line
-from apphub_jobs.client import RunDocument
+from apphub_jobs.client import ExplanationDocument, RunDocument
 
 STYLES = {
     "pending": "",
@@ -73,10 +73,37 @@ def print_run(run: RunDocument, attempts: Sequence[Mapping[str, Any]]) -> None:
     print_table(columns, rows)
 
 
+def print_explanation(run: RunDocument, explanation: ExplanationDocument) -> None:
+    """Print why a run waits or how it ended: a sentence, and a table of all reasons."""
+    out = console()
+    status = explanation.status
+    head = Text.assemble((run.slug, "bold"), " ", run.id, " ", (status, STYLES[status]))
+    out.print(head)
+    out.print(Text(harmless(explanation.summary)))
+    if explanation.next_change_at is not None:
+        out.print(Text(f"next change: {explanation['nextChangeAt']}"))
+    for unknown in explanation.unknown:
+        out.print(Text(harmless(f"not known: {unknown}"), "dim"))
+    if not explanation.reasons:
+        return
+    out.print()
+    rows = [
+        (
+            reason.code,
+            "yes" if reason.binding else "no",
+            reason["since"] or "",
+            in_one_line(reason.message),
+        )
+        for reason in explanation.reasons
+    ]
+    print_table(("reason", "binds", "since", "why"), rows)
+
+
 def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
     """Yield names and values of what is worth telling."""
+    version = str(run["definitionVersion"])
     yield "id", run.id
-    yield "version", str(run["definitionVersion"])
+    yield "version", version
     yield "parameters", _json(run.parameters)
     if run.status == "succeeded":
         yield "result", _json(run.result)
@@ -84,12 +111,7 @@ def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
         yield "error", run.error_message
     if run.failure_reason:
         yield "reason", run.failure_reason
-    stack = run.context.get("stack")
-    if isinstance(stack, str):
-        yield "stack", "\n" + stack.rstrip()
-    others = {name: value for name, value in run.context.items() if name != "stack"}
-    if others:
-        yield "context", _json(others)
+    yield from _of_context(run)
     if run.metrics:
         yield "metrics", _json(run.metrics)
     yield "requested by", run.requested_by
@@ -98,6 +120,17 @@ def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
             yield name.removesuffix("At"), run[name]
     if run.duration_ms is not None:
         yield "took", duration(run.duration_ms)
+
+
+def _of_context(run: RunDocument) -> Iterator[tuple[str, str]]:
+    """Yield the traceback, and the rest of the context."""
+    others = dict(run.context)
+    stack = others.pop("stack", None)
+    if isinstance(stack, str):
+        lines = stack.rstrip()
+        yield "stack", f"\n{lines}"
+    if others:
+        yield "context", _json(others)
 
 
 def _json(value: Any) -> str:

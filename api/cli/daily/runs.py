@@ -1,60 +1,34 @@
-"""`apphub-jobs run` and `apphub-jobs runs`: launch, look, follow, cancel, retry."""
+"""`apphub-jobs run` and `apphub-jobs runs`: launch, look, follow, explain, cancel, retry."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Annotated, cast
 
 import typer
 
-from api.cli.daily.parameters import given_parameters
-from api.cli.daily.run_tables import print_run, print_runs
+from api.cli.daily.parameters import given_conditions, given_parameters
+from api.cli.daily.run_tables import print_explanation, print_run, print_runs
 from api.cli.daily.service import ServiceOptions, another, connected
-from api.cli.daily.waiting import Waiting
+from api.cli.daily.waiting import Waiting, WaitingOptions
 from api.cli.daily.watching import watch_all
 from api.cli.options import command, failure
 from api.cli.screen import AsJson, print_document, print_json
 from apphub_jobs.client import Client, InvalidRequestError, Run
 from apphub_jobs.client.documents import RunStatus
 from apphub_jobs.contract import Json
-from apphub_jobs.typed.durations import milliseconds
+from domain.clock import from_iso
 
 running = typer.Typer()
 runs_app = typer.Typer(
-    help="Look at runs, follow, cancel and retry them.", no_args_is_help=True
+    help="Look at runs, follow, explain, cancel and retry them.", no_args_is_help=True
 )
 
 LAST = "last"
 """What a run may be called beside its id: the one that was launched last."""
 
 RunId = Annotated[str, typer.Argument(help="A run's id, or `last`.")]
-
-
-@dataclass(frozen=True)
-class WaitingOptions:
-    """How long to wait, and what to show meanwhile."""
-
-    wait_for: Annotated[
-        str | None,
-        typer.Option(help="Give up waiting after so long, such as 30s or 5m."),
-    ] = None
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow", "-f", help="Show what the run prints, on standard error."
-        ),
-    ] = False
-
-    @property
-    def seconds(self) -> float | None:
-        """How long to wait, None for as long as it takes."""
-        if self.wait_for is None:
-            return None
-        try:
-            return milliseconds(self.wait_for) / 1_000
-        except ValueError as error:
-            raise typer.BadParameter(f"--wait-for: {error}") from None
 
 
 @command(running)
@@ -86,6 +60,7 @@ def run(  # noqa: PLR0913 - one for each option
         schema = client.job(slug).parameters_schema
         given = given_parameters(parameters or (), params, schema)
         launched = _launched(client, slug, given)
+        _warn(launched)
         if not wait:
             _print_launched(launched, as_json=as_json)
             return
@@ -106,6 +81,11 @@ def _launched(client: Client, slug: str, given: Mapping[str, Json]) -> Run[Json]
         raise failure(f"{error}; {remedy}") from None
 
 
+def _warn(launched: Run[Json]) -> None:
+    for warning in launched.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
 def _print_launched(launched: Run[Json], *, as_json: bool) -> None:
     if as_json:
         print_json(launched.document)
@@ -123,6 +103,14 @@ def _print_ended(run: Run[Json], *, as_json: bool) -> None:
 @command(runs_app, "list")
 def list_runs(  # noqa: PLR0913 - one for each option
     *,
+    where: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILTER]...",
+            help="Conditions that all must hold, such as status!=succeeded,"
+            " parameters.region=eu or createdAfter=2026-11-24T00:00:00Z.",
+        ),
+    ] = None,
     status: Annotated[
         str | None,
         typer.Option(help="Only these, several with commas: failed,expired."),
@@ -137,10 +125,14 @@ def list_runs(  # noqa: PLR0913 - one for each option
     to: ServiceOptions,
 ) -> None:
     """List runs, newest first."""
+    given = given_conditions(where or ())
     wanted = status.split(",") if status else None
     with connected(to) as client:
         found = client.runs(
-            job=job, status=cast("list[RunStatus] | None", wanted), search=search
+            job=job,
+            status=cast("list[RunStatus] | None", wanted),
+            search=search,
+            where=given,
         )
         documents = [one.document for one in islice(found, limit)]
     if as_json:
@@ -160,6 +152,47 @@ def show(*, run_id: RunId, as_json: AsJson = False, to: ServiceOptions) -> None:
         print_json({**found.document, "attempts": attempts})
     else:
         print_run(found.document, attempts)
+
+
+@command(runs_app)
+def explain(
+    *,
+    run_id: RunId,
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="A position of the log, or a time with an offset."),
+    ] = None,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Tell why a run waits, or how it ended."""
+    with connected(to) as client:
+        found = _found(client, run_id)
+        explanation = found.explain(_moment(as_of))
+    if as_json:
+        print_json({"run": found.id, **explanation})
+    else:
+        print_explanation(found.document, explanation)
+
+
+def _moment(as_of: str | None) -> int | datetime | None:
+    """Return a position or a moment, as it was typed.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if as_of is None:
+        return None
+    if as_of.isascii() and as_of.isdigit():
+        return int(as_of)
+    try:
+        return from_iso(as_of)
+    except (ValueError, OverflowError):
+        message = (
+            f"--as-of: {as_of!r} is neither a position of the log nor a time with an"
+            " offset, such as 2026-11-24T14:31:04Z"
+        )
+        raise typer.BadParameter(message) from None
 
 
 @command(runs_app)
@@ -220,9 +253,13 @@ def cancel(
     """Cancel runs: at once while they wait, else as soon as what runs has stopped."""
     with connected(to) as client:
         for run_id in run_ids:
-            document = _found(client, run_id).cancel(reason)
-            told = document.status if document.is_final else "is being stopped"
-            typer.echo(f"{document.slug} {document.id} {told}", err=True)
+            run = _found(client, run_id)
+            document = run.cancel(reason)
+            told = "is being stopped"
+            if document.is_final:
+                told = document.status
+            line = f"{document.slug} {document.id} {told}"
+            typer.echo(line, err=True)
 
 
 @command(runs_app)

@@ -27,11 +27,16 @@ REMEDIES = {
     "run_not_found": "to see the newest runs: apphub-jobs runs list",
     "attempt_not_found": "to see its attempts: apphub-jobs runs show RUN",
     "app_not_found": "to see all apps: apphub-jobs apps list",
+    "schedule_not_found": "to see all schedules: apphub-jobs schedules list",
+    "schedule_exists": "to change it: apphub-jobs schedules apply FILE",
+    "bulk_not_found": "to see all bulk operations: apphub-jobs bulk list",
     "worker_not_found": "to see all workers: apphub-jobs workers list",
     "worker_lost": "to see who lives: apphub-jobs workers list",
     "app_exists": "choose another --id, or see it: apphub-jobs apps show APP",
     "run_already_ended": "to run it again: apphub-jobs runs retry RUN",
     "run_not_ended": "to stop it first: apphub-jobs runs cancel RUN",
+    "run_is_there": "to see it: apphub-jobs runs show RUN",
+    "runs_are_unique": "to launch one: apphub-jobs schedules trigger SCHEDULE",
     "not_apphub_jobs": "check --url and APPHUB_URL",
 }
 """By the service's codes, what to do next."""

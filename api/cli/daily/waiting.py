@@ -4,9 +4,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import Empty, Queue
 from time import monotonic
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,6 +18,7 @@ from rich.text import Text
 from api.process.telling.spoken import duration, in_one_line
 from apphub_jobs.client import Client, ClientError, Run, RunDocument
 from apphub_jobs.contract import Json
+from apphub_jobs.typed.durations import milliseconds
 
 LOOK_AGAIN_S = 1.0
 """How often the run is asked for at most, beside the stream that tells of it at once."""
@@ -41,6 +44,32 @@ UNSTARTED = (
     "no worker has taken it yet: they may all be busy, or none runs; `apphub-jobs runs list"
     " --status running` shows what does, `apphub-jobs up` or `worker` starts one"
 )
+
+
+@dataclass(frozen=True)
+class WaitingOptions:
+    """How long to wait, and what to show meanwhile."""
+
+    wait_for: Annotated[
+        str | None,
+        typer.Option(help="Give up waiting after so long, such as 30s or 5m."),
+    ] = None
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", "-f", help="Show what the run prints, on standard error."
+        ),
+    ] = False
+
+    @property
+    def seconds(self) -> float | None:
+        """How long to wait, None for as long as it takes."""
+        if self.wait_for is None:
+            return None
+        try:
+            return milliseconds(self.wait_for) / 1_000
+        except ValueError as error:
+            raise typer.BadParameter(f"--wait-for: {error}") from None
 
 
 class Waiting:
@@ -109,10 +138,12 @@ class Waiting:
         _say(UNSTARTED)
 
     def _listen(self) -> None:
-        threading.Thread(target=self._follow_stream, daemon=True).start()
-        if self._with_output and self._output is None:
-            self._output = threading.Thread(target=self._follow_output, daemon=True)
-            self._output.start()
+        listening = threading.Thread(target=self._follow_stream, daemon=True)
+        listening.start()
+        if not self._with_output or self._output is not None:
+            return
+        self._output = threading.Thread(target=self._follow_output, daemon=True)
+        self._output.start()
 
     def _follow_stream(self) -> None:
         # What goes wrong here is found by asking for the run.
@@ -150,16 +181,17 @@ def _wants_cancel() -> bool:
 
 def tell_end(run: RunDocument) -> None:
     """Say how a run ended."""
-    took = ""
+    told = f"{run.slug} {run.status}"
     if run.duration_ms is not None:
-        took = f" after {duration(run.duration_ms)}"
-    why = ""
-    if run.status != "succeeded":
-        why = f": {in_one_line(run.error_message or run.failure_reason or 'no reason given')}"
-    attempts = ""
+        took = duration(run.duration_ms)
+        told += f" after {took}"
     if run.max_attempts > 1:
-        attempts = f" in attempt {run.attempt} of {run.max_attempts}"
-    _say(f"{run.slug} {run.status}{took}{attempts}{why}")
+        told += f" in attempt {run.attempt} of {run.max_attempts}"
+    if run.status != "succeeded":
+        reason = run.error_message or run.failure_reason or "no reason given"
+        why = in_one_line(reason)
+        told += f": {why}"
+    _say(told)
 
 
 class _Bar:
@@ -182,9 +214,10 @@ class _Bar:
 
 
 def _told(run: RunDocument) -> str:
+    told = f"{run.slug} {run.status}"
     if run.max_attempts > 1:
-        return f"{run.slug} {run.status}, attempt {run.attempt} of {run.max_attempts}"
-    return f"{run.slug} {run.status}"
+        told += f", attempt {run.attempt} of {run.max_attempts}"
+    return told
 
 
 def _percent(run: RunDocument) -> float:

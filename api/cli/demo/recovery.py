@@ -79,20 +79,25 @@ async def show_recovery(url: str, console: Console, watch: Watch) -> bool:
     console.print(
         "\n[bold]A job of one's own[/], in example.py, registered by `dev`:\n"
     )
-    console.print(Syntax(HANDLER, "python", background_color="default"))
+    source = Syntax(HANDLER, "python", background_color="default")
+    console.print(source)
     run = await post(f"{url}/jobs/{SLUG}/run", {})
-    console.print(f"[bold]POST /jobs/{SLUG}/run[/] launched {run['id']}\n")
-    recovery = _Recovery(run["id"])
-    await asyncio.wait_for(watch.until(recovery.is_under_way), RECOVERY_TIMEOUT_S)
+    run_id = run["id"]
+    console.print(f"[bold]POST /jobs/{SLUG}/run[/] launched {run_id}\n")
+    recovery = _Recovery(run_id)
+    under_way = watch.until(recovery.is_under_way)
+    await asyncio.wait_for(under_way, RECOVERY_TIMEOUT_S)
     await _kill_worker(url, console, recovery)
-    await asyncio.wait_for(watch.until(recovery.is_over), RECOVERY_TIMEOUT_S)
+    over = watch.until(recovery.is_over)
+    await asyncio.wait_for(over, RECOVERY_TIMEOUT_S)
     _show_times(console, recovery)
     return bool(recovery.run["status"] == "succeeded")
 
 
 async def _kill_worker(url: str, console: Console, recovery: _Recovery) -> None:
     [attempt] = await get(f"{url}/job-runs/{recovery.run_id}/attempts")
-    _, pid, _ = attempt["workerId"].rsplit("-", 2)
+    worker_id = attempt["workerId"]
+    _, pid, _ = worker_id.rsplit("-", 2)
     os.kill(int(pid), signal.SIGKILL)
     recovery.killed_at = monotonic()
     console.print(f"[bold yellow]kill -9 {pid}[/], the worker that runs it\n")

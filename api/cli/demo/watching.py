@@ -52,11 +52,14 @@ class Watch:
 
     def _print(self, message: Message) -> None:
         position = message["position"]
+        if message["type"] == "failure.noted":
+            return  # What was found is told beside it.
         if message["type"] == "job.run.updated" and position == self._told_at:
             return  # The change of status has been told.
         self._told_at = position
         time = message["occurredAt"][11:]
-        self._console.print(f"[dim]{position:>4}  {time}[/]  {_line(message)}")
+        line = _line(message)
+        self._console.print(f"[dim]{position:>4}  {time}[/]  {line}")
 
 
 @asynccontextmanager
@@ -70,9 +73,11 @@ async def watching(
 
 
 def _concerns_builds(message: Message) -> bool:
-    run = message["data"].get("run")
-    if run is not None:
-        return str(run["slug"]) == BUILD_SLUG
+    data = message["data"]
+    if "run" in data:
+        return str(data["run"]["slug"]) == BUILD_SLUG
+    if "failure" in data:
+        return str(data["failure"]["job"]) == BUILD_SLUG
     return str(message["type"]) == "build.updated"
 
 
@@ -80,23 +85,49 @@ def _line(message: Message) -> str:
     kind = f"{message['type']:<27}"
     data = message["data"]
     if "run" in data:
-        return f"[cyan]{kind}[/] {_run_told(data['run'])}"
+        told = _run_told(data["run"])
+        return f"[cyan]{kind}[/] {told}"
     if "build" in data:
         build = data["build"]
-        return f"[magenta]{kind}[/] {build['repositoryId']}: {build['status']}"
+        app_id = build["repositoryId"]
+        status = build["status"]
+        return f"[magenta]{kind}[/] {app_id}: {status}"
     if "event" in data:
-        return f"[green]{kind}[/] {escape(data['event']['message'])}"
+        told = escape(data["event"]["message"])
+        return f"[green]{kind}[/] {told}"
     if "repository" in data:
         repository = data["repository"]
-        return f"[green]{kind}[/] {repository['id']}: {repository['ingestStatus']}"
-    job = data["job"]
-    return f"[cyan]{kind}[/] {job['slug']} version {job['version']}"
+        app_id = repository["id"]
+        status = repository["ingestStatus"]
+        return f"[green]{kind}[/] {app_id}: {status}"
+    if "failure" in data:
+        told = _failure_told(data["failure"])
+        return f"[red]{kind}[/] {told}"
+    told = _job_told(data["job"]) if "job" in data else ""
+    return f"[cyan]{kind}[/] {told}"
+
+
+def _failure_told(group: dict[str, Any]) -> str:
+    job = group["job"]
+    title = group["title"]
+    status = group["status"]
+    return escape(f"{job}: {title}, {status}")
+
+
+def _job_told(job: dict[str, Any]) -> str:
+    slug = job["slug"]
+    version = job["version"]
+    return f"{slug} version {version}"
 
 
 def _run_told(run: dict[str, Any]) -> str:
+    slug = run["slug"]
+    status = run["status"]
     attempt = f"{run['attempt']}/{run['maxAttempts']}"
-    told = f"{run['slug']} attempt {attempt}: {run['status']}"
-    if run["status"] == "running" and run["metrics"]:
-        metrics = in_one_line(json.dumps(run["metrics"]), MOST_OF_METRICS)
-        return f"{told}, {escape(metrics)}"
+    told = f"{slug} attempt {attempt}: {status}"
+    metrics = run["metrics"]
+    if status == "running" and metrics:
+        text = json.dumps(metrics)
+        line = in_one_line(text, MOST_OF_METRICS)
+        return f"{told}, {escape(line)}"
     return told

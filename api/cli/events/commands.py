@@ -45,7 +45,7 @@ class FilterOptions:
         str,
         typer.Option(
             help="An id, `job_run:ID`, `build:ID`, `subject:KEY`,"
-            " `job_definition:SLUG` or `repository:APP`."
+            " `job_definition:SLUG`, `schedule:ID` or `repository:APP`."
         ),
     ] = ""
     actor: Annotated[str, typer.Option(help="Who caused the event.")] = ""
@@ -140,7 +140,7 @@ def show(
         str,
         typer.Argument(
             help="An id, `job_run:ID`, `build:ID`, `subject:KEY`,"
-            " `job_definition:SLUG`, `repository:APP`."
+            " `job_definition:SLUG`, `schedule:ID`, `repository:APP`."
         ),
     ],
     alone: Annotated[

@@ -11,6 +11,7 @@ from api.cli.daily.service import ServiceOptions, connected
 from api.cli.options import command
 from api.cli.screen import AsJson, console, print_json, print_table
 from apphub_jobs.client import WorkerDocument
+from domain.workers.labels import told
 
 workers_app = typer.Typer(help="Look at workers, and drain them.", no_args_is_help=True)
 
@@ -30,7 +31,16 @@ def list_workers(*, as_json: AsJson = False, to: ServiceOptions) -> None:
         console().print("no workers", style="dim")
         return
     now = datetime.now(UTC)
-    columns = ("worker", "state", "busy", "started", "seen", "version", "offers")
+    columns = (
+        "worker",
+        "state",
+        "busy",
+        "started",
+        "seen",
+        "version",
+        "labels",
+        "offers",
+    )
     print_table(columns, [_row(worker, now) for worker in found])
 
 
@@ -44,21 +54,30 @@ def drain(
     with connected(to) as client:
         for worker_id in worker_ids:
             worker = client.drain(worker_id)
-            left = f"{worker.busy} runs are left"
+            left = f"{worker.busy + worker.shared_busy} runs are left"
             typer.echo(f"{worker.id} is {worker.state}: {left}", err=True)
 
 
 def _row(worker: WorkerDocument, now: datetime) -> list[str | Text]:
     offers = worker.entry_points
-    told = "everything"
+    offered = "everything"
     if offers is not None:
-        told = " ".join(offers)
+        offered = " ".join(offers)
     return [
         worker.id,
         Text(worker.state, STYLES.get(worker.state, "")),
-        f"{worker.busy}/{worker.slots}",
+        _busy(worker),
         f"{ago(worker.started_at, now)} ago",
         f"{ago(worker.last_beat_at, now)} ago",
         worker.version or "",
-        told,
+        told(worker.labels),
+        offered,
     ]
+
+
+def _busy(worker: WorkerDocument) -> str:
+    """Return how many slots are taken of how many; those that share follow where any is."""
+    busy = f"{worker.busy}/{worker.slots}"
+    if worker.shared_busy:
+        busy += f" shared {worker.shared_busy}/{worker.shared_slots}"
+    return busy

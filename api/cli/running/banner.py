@@ -77,12 +77,14 @@ class Banner:
         out = console()
         out.print(f"[bold]AppHub Jobs[/] {VERSION}")
         for name, value in self._lines():
-            title = f"  {name:<{WIDEST_NAME}}  "
-            out.print(Text.assemble((title, "dim"), value))
+            title = (f"  {name:<{WIDEST_NAME}}  ", "dim")
+            line = Text.assemble(title, value)
+            out.print(line)
 
     def _lines(self) -> Iterator[tuple[str, str]]:
         url = callable_url(self.url)
         yield "API", f"{url} ({self._access()})"
+        yield "dashboard", url
         yield "docs", f"{url}/docs"
         yield "data", str(self.directory)
         yield "database", self._database()
@@ -105,14 +107,17 @@ class Banner:
         """Yield the handlers by package, the operator's own first."""
         named: dict[HandlerPackage, list[str]] = {}
         for name, package in self.handlers.items():
-            named.setdefault(package, []).append(name)
+            of_package = named.setdefault(package, [])
+            of_package.append(name)
         built_in = named.pop(BUILTIN, [])
         title = "handlers"
         for package, names in named.items():
             origin = ", ".join(package.modules) or "--commands"
-            yield title, f"{_some_of(names)} ({origin})"
+            some = _some_of(names)
+            yield title, f"{some} ({origin})"
             title = ""
-        yield title, f"{_some_of(built_in)} (built in)"
+        some = _some_of(built_in)
+        yield title, f"{some} (built in)"
 
 
 def _some_of(names: list[str]) -> str:

@@ -1,5 +1,6 @@
 """`apphub-jobs dev`: everything at once, for handlers that are being written."""
 
+import os
 from contextlib import closing
 from typing import Annotated
 
@@ -10,7 +11,6 @@ from api.bootstrap.handler_packages import handler_source
 from api.cli.options import (
     KeyOptions,
     StorageOptions,
-    WorkOptions,
     command,
     failure,
     read,
@@ -19,6 +19,8 @@ from api.cli.running.banner import Banner, say
 from api.cli.running.hiding import opened
 from api.cli.running.listening import listening_on
 from api.cli.running.whole import ServingOptions, Whole
+from api.cli.running.working.options import WorkOptions
+from api.process.developing.browsing import has_screen
 from api.process.developing.developer import KEPT, Developer
 from api.process.developing.happenings import Happenings
 from api.process.developing.keyboard import keys_heard
@@ -41,6 +43,13 @@ def dev(  # noqa: PLR0913 - one for each group of options
         bool,
         typer.Option("--output", "-o", help="Show what runs print from the start."),
     ] = False,
+    dashboard: Annotated[
+        bool,
+        typer.Option(
+            "--open/--no-open",
+            help="Open the dashboard in a browser, in the foreground and on a screen.",
+        ),
+    ] = True,
     serving: ServingOptions,
     storage: StorageOptions,
     working: WorkOptions,
@@ -70,6 +79,8 @@ def dev(  # noqa: PLR0913 - one for each group of options
         ):
             developer.has_keys = has_keys
             developer.shows_output = output
+            in_sight = has_keys and has_screen(os.environ)
+            developer.opens_dashboard = dashboard and in_sight
             code = developer.run()
     raise typer.Exit(code)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from api.bootstrap.service_files import ServiceFiles, service_files
 from api.cli.opening import database
-from api.cli.options import StorageOptions, WorkOptions
+from api.cli.options import StorageOptions
+from api.cli.running.working.options import WorkOptions
 from api.embedded.data_directory import directory_of
 
 

@@ -1,4 +1,4 @@
-"""What `up` and `serve` share: the port, taken before anything else starts, and lines of runs."""
+"""What `up` and `serve` share: the port, taken before all else, and what an API shows."""
 
 import os
 import socket
@@ -8,9 +8,24 @@ from typing import Annotated
 
 import typer
 
+from api.bootstrap.environment import Colour
 from api.cli.options import ListeningOptions, failure
 from api.process.listening import PortTakenError, bind, inherited
 
+EnvironmentName = Annotated[
+    str,
+    typer.Option(
+        envvar="APPHUB_ENVIRONMENT_NAME",
+        help="What the dashboard calls this service, such as production.",
+    ),
+]
+EnvironmentColour = Annotated[
+    Colour,
+    typer.Option(
+        envvar="APPHUB_ENVIRONMENT_COLOUR",
+        help="How the dashboard marks it; where it is red, dangerous actions ask for the name.",
+    ),
+]
 ShowRuns = Annotated[
     bool,
     typer.Option(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import typer
 
+from api.bootstrap.environment import Colour, Environment
 from api.bootstrap.handler_settings import local_repositories
 from api.bootstrap.settings import Settings
-from api.cli.opening import archive_directory, check_logs_store, keyed
+from api.cli.opening import archive_directory, archiving, check_logs_store, keyed
 from api.cli.options import (
     KeyOptions,
     ListeningOptions,
@@ -18,7 +19,12 @@ from api.cli.options import (
 )
 from api.cli.running.access import hosts_of, origins_of, tokens_in, warn_if_open
 from api.cli.running.hiding import opened
-from api.cli.running.listening import ShowRuns, listening_on
+from api.cli.running.listening import (
+    EnvironmentColour,
+    EnvironmentName,
+    ShowRuns,
+    listening_on,
+)
 from api.cli.seal import sealing
 from api.process.serving import serve
 from api.process.test_service import ClockShiftFile
@@ -31,6 +37,8 @@ class ShowingOptions:
     """What an API shows, and by which clock it lives."""
 
     show_runs: ShowRuns = False
+    environment_name: EnvironmentName = ""
+    environment_colour: EnvironmentColour = Colour.GREY
     clock_shift: ClockShiftFile = None
 
 
@@ -56,9 +64,13 @@ def serve_command(
             url,
             directory,
             archive=archive_directory(directory, storage.archive),
+            archiving=archiving(storage),
             tokens=tokens,
             hosts=hosts,
             origins=origins,
+            environment=Environment(
+                showing.environment_name, showing.environment_colour
+            ),
             local_repositories=bool(local),
             logs_store=storage.logs_store,
             sealing=sealing(directory, keys),

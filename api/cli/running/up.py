@@ -5,11 +5,12 @@ from contextlib import closing
 import typer
 
 from api.bootstrap.handler_packages import handler_packages
-from api.cli.options import KeyOptions, StorageOptions, WorkOptions, command, read
+from api.cli.options import KeyOptions, StorageOptions, command, read
 from api.cli.running.banner import Banner, say
 from api.cli.running.hiding import opened
 from api.cli.running.listening import listening_on
 from api.cli.running.whole import ServingOptions, Whole
+from api.cli.running.working.options import WorkOptions
 from api.process.handler_feed import HandlerFile
 from api.process.up import Supervisor
 

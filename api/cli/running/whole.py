@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.bootstrap.environment import Colour
 from api.bootstrap.handler_settings import handler_settings
 from api.cli.opening import check_logs_store, database_url
 from api.cli.options import (
@@ -12,14 +13,15 @@ from api.cli.options import (
     ListeningOptions,
     StorageOptions,
     TokensFile,
-    WorkOptions,
     read,
 )
 from api.cli.running.access import hosts_of, origins_of, tokens_in
 from api.cli.running.builders import Builder, builder_found
 from api.cli.running.hiding import hidden_files
-from api.cli.running.listening import ShowRuns
+from api.cli.running.listening import EnvironmentColour, EnvironmentName, ShowRuns
+from api.cli.running.working.options import WorkOptions
 from api.embedded.data_directory import directory_of
+from domain.workers.labels import labels_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class ServingOptions(ListeningOptions):
 
     tokens_file: TokensFile = None
     show_runs: ShowRuns = True
+    environment_name: EnvironmentName = ""
+    environment_colour: EnvironmentColour = Colour.GREY
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Whole:
         tokens = tokens_in(self.serving.tokens_file)
         hosts_of(self.serving, tokens)
         origins_of(self.serving, tokens)
+        read(lambda: labels_of(self.working.label or ()))
         database_url(self.storage)
 
     @property
@@ -100,6 +105,8 @@ def _of_serving(serving: ServingOptions) -> Mapping[str, object]:
         "INSECURE": serving.insecure or "",
         "TOKENS_FILE": serving.tokens_file or "",
         "SHOW_RUNS": serving.show_runs,
+        "ENVIRONMENT_NAME": serving.environment_name,
+        "ENVIRONMENT_COLOUR": serving.environment_colour,
     }
 
 
@@ -122,8 +129,10 @@ def _of_storage(
 def _of_working(working: WorkOptions) -> Mapping[str, object]:
     return {
         "SLOTS": working.slots,
+        "SHARED_SLOTS": working.shared_slots,
         "LEASE_S": working.lease_s,
         "NO_HANDLER_AFTER_S": working.no_handler_after_s,
+        "LABELS": " ".join(working.label or ()),
         "COMMANDS": working.commands or "",
         "ALLOW_PRIVATE_REPOSITORIES": working.allow_private_repositories or "",
         "TRUST_HANDLERS": working.trust_handlers or "",

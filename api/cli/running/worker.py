@@ -10,20 +10,21 @@ from api.bootstrap.handler_packages import handler_packages
 from api.bootstrap.handler_settings import handler_settings
 from api.bootstrap.service_files import ServiceFiles
 from api.bootstrap.settings import Settings
-from api.cli.opening import archive_directory, check_logs_store, keyed
+from api.cli.opening import archive_directory, archiving, check_logs_store, keyed
 from api.cli.options import (
     StorageOptions,
     SubjectKey,
-    WorkOptions,
     command,
     failure,
     read,
 )
 from api.cli.running.hiding import hidden_files, opened
+from api.cli.running.working.options import WorkOptions
 from api.process.handler_feed import Feed, Packages
 from api.process.listening import Address, PortTakenError
 from api.process.test_service import ClockShiftFile
 from api.process.working import work
+from domain.workers.labels import labels_of
 from worker.lifecycle.worker import WorkerSettings
 
 workers = typer.Typer()
@@ -69,6 +70,7 @@ def worker_command(
     feed = Feed.inherited(os.environ)
     files = hidden_files(storage, working, subject_key)
     files.tell()
+    labels = read(lambda: labels_of(working.label or ()))
     packages = read(lambda: _packages(working, files, feed))
     with opened(storage) as (directory, url):
         keyed(directory, url, subject_key)
@@ -76,6 +78,7 @@ def worker_command(
             url,
             directory,
             archive=archive_directory(directory, storage.archive),
+            archiving=archiving(storage),
             logs_store=storage.logs_store,
             subject_key=subject_key,
             clock_shift=clock_shift,
@@ -85,8 +88,10 @@ def worker_command(
             environment["APPHUB_ALLOW_PRIVATE_REPOSITORIES"] = "true"
         worker_settings = WorkerSettings(
             slots=working.slots,
+            shared_slots=working.shared_slots,
             lease_s=working.lease_s,
             no_handler_after_s=working.no_handler_after_s,
+            labels=labels,
             handler_settings=read(lambda: handler_settings(environment, directory)),
         )
         try:

@@ -8,6 +8,7 @@ from time import monotonic
 from rich.text import Text
 
 from api.process.child import Child
+from api.process.developing.browsing import show
 from api.process.developing.happenings import (
     Changed,
     Happenings,
@@ -27,7 +28,10 @@ from worker.executors.local.probe import Offer
 RELOAD_S = 10.0
 """How long a worker may take to use other handlers: it only starts processes."""
 
-KEYS = "keys: r runs the last one again, o shows what runs print, ? helps; Ctrl-C stops"
+KEYS = (
+    "keys: r runs the last one again, o shows what runs print, d opens the dashboard,"
+    " ? helps; Ctrl-C stops"
+)
 
 KEPT = "mend it and save it; until then the handlers of before stay"
 
@@ -59,12 +63,15 @@ class Developer(Supervisor):
         self._happenings = happenings
         self._client: Client | None = None
         self._output: Output | None = None
+        self._dashboard = ""
         self.shows_output = False
         self.has_keys = False
+        self.opens_dashboard = False
 
     def ready(self, url: str) -> None:
         """Register the jobs once somebody can be asked to."""
-        self._client = Client(callable_url(url))
+        self._dashboard = callable_url(url)
+        self._client = Client(self._dashboard)
         self._output = Output(self._client, self._say)
         self._register()
         if self.shows_output:
@@ -72,6 +79,8 @@ class Developer(Supervisor):
         if self.has_keys:
             self._say(KEYS)
         super().ready(url)
+        if self.opens_dashboard:
+            show(self._dashboard)
 
     def idle(self, for_s: float) -> None:
         """Deal with what happens meanwhile."""
@@ -142,6 +151,8 @@ class Developer(Supervisor):
                 self._run_again()
             case "o":
                 self._toggle_output()
+            case "d":
+                self._open_dashboard()
             case "?" | "h":
                 self._say(KEYS)
             case _:
@@ -153,6 +164,13 @@ class Developer(Supervisor):
             self._output.toggle()
         shown = "shown" if self.shows_output else "no longer shown"
         self._say(f"what runs print is {shown}")
+
+    def _open_dashboard(self) -> None:
+        if not self._dashboard:
+            self._say("nothing is ready yet")
+            return
+        self._say(f"the dashboard is at {self._dashboard}")
+        show(self._dashboard)
 
     def _run_again(self) -> None:
         client = self._client

@@ -62,28 +62,41 @@ def plan_of(client: Client, definition: Mapping[str, Any]) -> Plan:
 
 def lines_of(plan: Plan) -> Iterator[Text]:
     """Yield lines for people."""
-    if plan.current is None:
-        yield Text.assemble((plan.slug, "bold"), "  new")
+    slug = (plan.slug, "bold")
+    current = plan.current
+    if current is None:
+        yield Text.assemble(slug, "  new")
         return
+    version = current.version
     if not plan.changes:
-        version = plan.current.version
-        yield Text.assemble((plan.slug, "bold"), f"  unchanged, version {version}")
+        yield Text.assemble(slug, f"  unchanged, version {version}")
         return
-    coming = f"version {plan.current.version} -> {plan.current.version + 1}"
-    yield Text.assemble((plan.slug, "bold"), f"  {coming}")
+    coming = f"version {version} -> {version + 1}"
+    yield Text.assemble(slug, f"  {coming}")
     for name, (before, after) in plan.changes.items():
         yield from _field(name, before, after)
 
 
 def _field(name: str, before: Any, after: Any) -> Iterator[Text]:
     if not isinstance(before, dict) and not isinstance(after, dict):
-        yield Text(f"    {name}: {_short(before)} -> {_short(after)}")
+        old = _short(before)
+        new = _short(after)
+        yield Text(f"    {name}: {old} -> {new}")
         return
     yield Text(f"    {name}:")
-    difference = unified_diff(_spread(before), _spread(after), n=1, lineterm="")
-    for line in list(difference)[2:]:
-        if not line.startswith("@@"):
-            yield Text(f"      {line[0]} {line[1:]}", STYLES.get(line[0], "dim"))
+    difference = unified_diff(
+        _spread(before),
+        _spread(after),
+        n=1,
+        lineterm="",
+    )
+    lines = list(difference)
+    for line in lines[2:]:  # The first two name files.
+        if line.startswith("@@"):
+            continue
+        sign = line[0]
+        style = STYLES.get(sign, "dim")
+        yield Text(f"      {sign} {line[1:]}", style)
 
 
 def _spread(value: Any) -> list[str]:

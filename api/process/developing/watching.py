@@ -91,8 +91,10 @@ def _lies_in(directory: str, module: str) -> bool:
 
 def _with_python(directories: Sequence[str]) -> Iterator[Path]:
     """Yield the directories, and what lies below them that holds Python files."""
-    below = chain.from_iterable(os.walk(top) for top in dict.fromkeys(directories))
+    tops = dict.fromkeys(directories)
+    below = chain.from_iterable(os.walk(top) for top in tops)
     for path, names, files in islice(below, MOST_DIRECTORIES):
+        # What is taken out of this list is not walked into.
         names[:] = [name for name in names if _is_looked_into(name)]
         has_python = any(name.endswith(".py") for name in files)
         if has_python or path in directories:

@@ -66,12 +66,19 @@ class RunLines:
 
     def line(self, message: Mapping[str, Any]) -> RunLine | None:
         """Return what to tell of a message, None where that is nothing."""
+        at = message["occurredAt"]
         run: Mapping[str, Any] = message["data"]["run"]
-        told = self._told(run, message["occurredAt"])
+        told = self._told(run, at)
         if told is None:
             return None
         what, details = told
-        return RunLine(message["occurredAt"], run["slug"], run["id"], what, details)
+        return RunLine(
+            at,
+            run["slug"],
+            run["id"],
+            what,
+            details,
+        )
 
     def _told(self, run: Mapping[str, Any], at: str) -> tuple[str, str] | None:
         match run["status"]:
@@ -83,31 +90,39 @@ class RunLines:
                 return self._end(run)
 
     def _start(self, run: Mapping[str, Any]) -> tuple[str, str]:
+        run_id = run["id"]
         if len(self._started) < MOST_REMEMBERED:
-            self._started[run["id"]] = run["startedAt"]
-        return "started", _attempt(run["attempt"], run["maxAttempts"])
+            self._started[run_id] = run["startedAt"]
+        attempt = _attempt(run["attempt"], run["maxAttempts"])
+        return "started", attempt
 
     def _back(self, run: Mapping[str, Any], at: str) -> tuple[str, str] | None:
         """Return what to say of a run that waits: was it launched, or did an attempt end?"""
         ran_ms = self._ran_ms(run, at)
+        took = _after(ran_ms)
         if run["errorMessage"] is not None and run["attempt"] > 1:
             attempt = _attempt(run["attempt"] - 1, run["maxAttempts"])
             again = _again(run["scheduledAt"], at)
-            ended = _joined(_after(ran_ms), attempt)
-            return "failed", f"{ended}: {_why(run)}; {again}"
+            ended = _joined(took, attempt)
+            why = _why(run)
+            return "failed", f"{ended}: {why}; {again}"
         if ran_ms is None:
             return None
-        return "handed back", _joined(_after(ran_ms), "it starts again")
+        details = _joined(took, "it starts again")
+        return "handed back", details
 
     def _end(self, run: Mapping[str, Any]) -> tuple[str, str]:
         self._started.pop(run["id"], None)
+        status = run["status"]
         attempt = _attempt(run["attempt"], run["maxAttempts"])
         if run["startedAt"] is None:
             attempt = "before it started"
-        details = _joined(_after(run["durationMs"]), attempt)
-        if run["status"] != "succeeded":
-            details = f"{details}: {_why(run)}"
-        return run["status"], details
+        took = _after(run["durationMs"])
+        details = _joined(took, attempt)
+        if status != "succeeded":
+            why = _why(run)
+            details = f"{details}: {why}"
+        return status, details
 
     def _ran_ms(self, run: Mapping[str, Any], at: str) -> int | None:
         started_at = self._started.pop(run["id"], None)
@@ -139,11 +154,13 @@ class Pace:
 
     def summary(self, now_s: float) -> str | None:
         """Return what was left out before this second, once; None if nothing was."""
-        if not self._left_out or int(now_s) == self._second:
+        is_over = int(now_s) != self._second
+        if not self._left_out or not is_over:
             return None
         counts = [f"{number} {what}" for what, number in self._left_out.items()]
         self._left_out.clear()
-        return f"and beside these: {', '.join(counts)}"
+        told = ", ".join(counts)
+        return f"and beside these: {told}"
 
 
 def _attempt(number: int, most: int) -> str:

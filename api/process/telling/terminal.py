@@ -54,9 +54,14 @@ class Terminal:
             self.say(summary)
 
     def _tell(self, frame: Frame) -> None:
-        line = self._lines.line(json.loads(frame.text))
-        if line is not None and self._pace.lets_pass(line.what, self._clock()):
-            self._console.print(text_of(line))
+        message = json.loads(frame.text)
+        line = self._lines.line(message)
+        if line is None:
+            return
+        now_s = self._clock()
+        if self._pace.lets_pass(line.what, now_s):
+            text = text_of(line)
+            self._console.print(text)
 
 
 async def tell_of_runs(streams: Streams) -> None:

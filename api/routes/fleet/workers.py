@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from api.http.cursors import cursor_meta
 from api.http.dependencies import ConnectionDep, MayRead, OriginDep, storable
 from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
@@ -40,12 +41,13 @@ async def list_workers(
     after = storable(cursor, "/cursor")
     found = await listing.page_of_workers(connection, after, limit + 1)
     shown = found[:limit]
-    has_more = len(found) > limit
     next_cursor: str | None = None
-    if has_more:
-        next_cursor = shown[-1]["id"]
-    meta = {"limit": limit, "hasMore": has_more, "nextCursor": next_cursor}
-    return page([listing.present(worker) for worker in shown], meta)
+    if len(found) > limit:
+        last = shown[-1]
+        next_cursor = last["id"]
+    meta = cursor_meta(limit, next_cursor)
+    workers = [listing.present(worker) for worker in shown]
+    return page(workers, meta)
 
 
 @router.post(
@@ -60,6 +62,8 @@ async def drain_worker(
     worker_id: str, connection: ConnectionDep, origin: OriginDep
 ) -> JsonAnswer:
     """Let a worker come to its end."""
-    found = await listing.drain(connection, storable(worker_id, "/worker_id"))
+    known_id = storable(worker_id, "/worker_id")
+    found = await listing.drain(connection, known_id)
     logger.info("worker %s is drained, asked for by %s", worker_id, origin.actor)
-    return data(listing.present(found), 202)
+    shown = listing.present(found)
+    return data(shown, 202)

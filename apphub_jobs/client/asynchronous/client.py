@@ -2,25 +2,29 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from apphub_jobs.client import jobs, runs, workers
+from apphub_jobs.client import runs, workers
+from apphub_jobs.client.asynchronous.bulk import AsyncBulk
+from apphub_jobs.client.asynchronous.definitions import AsyncDefinitions
+from apphub_jobs.client.asynchronous.failures import AsyncFailures
 from apphub_jobs.client.asynchronous.launcher import AsyncLauncher
 from apphub_jobs.client.asynchronous.run import AsyncRun
+from apphub_jobs.client.asynchronous.schedules import AsyncSchedules
 from apphub_jobs.client.asynchronous.transport import AsyncTransport
-from apphub_jobs.client.definitions import Definition, described, patch
-from apphub_jobs.client.documents import JobDocument, Message, RunDocument, RunStatus
-from apphub_jobs.client.errors import ConflictError, NotFoundError
+from apphub_jobs.client.documents import Message, RunDocument, RunStatus
 from apphub_jobs.client.http import address, token_of
-from apphub_jobs.client.requests import LaunchOptions, Request, as_it_is, reading
+from apphub_jobs.client.requests import LaunchOptions, Request, as_it_is
+from apphub_jobs.client.runs import ExplanationDocument
 from apphub_jobs.client.server_sent import Resumption
 from apphub_jobs.client.workers import WorkerDocument
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.durations import Duration
 
 
-class AsyncClient(AsyncLauncher):
+class AsyncClient(AsyncDefinitions):
     """A client of the service, to be used in `async with`, or closed by `aclose`.
 
     ```python
@@ -30,7 +34,7 @@ class AsyncClient(AsyncLauncher):
     ```
 
     What can be repeated safely is sent again when the service cannot be reached or is busy, for
-    30 s by default; launches can, since each has an idempotency key.
+    30 s by default; launches and bulk operations can, since each has an idempotency key.
     """
 
     def __init__(
@@ -75,6 +79,21 @@ class AsyncClient(AsyncLauncher):
         """The service's address."""
         return self._transport.url
 
+    @property
+    def schedules(self) -> AsyncSchedules:
+        """The service's schedules, and what can be done with them."""
+        return AsyncSchedules(self._transport)
+
+    @property
+    def failures(self) -> AsyncFailures:
+        """What fails, by groups, and what can be said of it."""
+        return AsyncFailures(self._transport)
+
+    @property
+    def bulk(self) -> AsyncBulk:
+        """What is done to many runs at a time."""
+        return AsyncBulk(self._transport)
+
     def options(  # noqa: PLR0913 - one for each field of a launch
         self,
         *,
@@ -109,65 +128,6 @@ class AsyncClient(AsyncLauncher):
         )
         return AsyncLauncher(self._transport, options)
 
-    async def jobs(self) -> list[JobDocument]:
-        """Return every job, by slug."""
-        answer = await self._transport.send(reading("/jobs"))
-        return [JobDocument(job) for job in answer["data"]]
-
-    async def job(self, slug: str) -> JobDocument:
-        """Return a job.
-
-        Raises:
-            NotFoundError: there is none of this slug.
-        """
-        answer = await self._transport.send(jobs.shown(slug))
-        return JobDocument(answer["data"]["job"])
-
-    async def register(self, definition: Definition) -> JobDocument:
-        """Register a job whose slug is free.
-
-        Args:
-            definition: a function under `@job`, or what `POST /jobs` takes.
-
-        Raises:
-            InvalidRequestError: the definition breaks a rule.
-            ConflictError: there is a job of this slug.
-        """
-        answer = await self._transport.send(jobs.registered(described(definition)))
-        return JobDocument(answer["data"])
-
-    async def revise(self, slug: str, changes: Mapping[str, Json]) -> JobDocument:
-        """Change fields of a job: a new version, unless nothing would change.
-
-        Raises:
-            InvalidRequestError: the changes break a rule.
-            NotFoundError: there is no job of this slug.
-        """
-        answer = await self._transport.send(jobs.revised(slug, changes))
-        return JobDocument(answer["data"])
-
-    async def apply(self, definition: Definition) -> JobDocument:
-        """Register a job, or revise it so that it is as this definition says, and nothing else.
-
-        Args:
-            definition: a function under `@job`, or what `POST /jobs` takes.
-
-        Raises:
-            InvalidRequestError: the definition breaks a rule.
-        """
-        slug = described(definition)["slug"]
-        try:
-            current = await self.job(slug)
-        except NotFoundError:
-            try:
-                return await self.register(definition)
-            except ConflictError:
-                current = await self.job(slug)  # Somebody else was faster.
-        changes = patch(definition, current)
-        if not changes:
-            return current
-        return await self.revise(slug, changes)
-
     async def run(self, run_id: str) -> AsyncRun[Json]:
         """Return a run.
 
@@ -183,6 +143,7 @@ class AsyncClient(AsyncLauncher):
         job: str | None = None,
         status: RunStatus | Sequence[RunStatus] | None = None,
         search: str | None = None,
+        where: Sequence[str] = (),
     ) -> AsyncGenerator[AsyncRun[Json]]:
         """Yield runs, newest first; pages are asked for as they are needed.
 
@@ -190,16 +151,24 @@ class AsyncClient(AsyncLauncher):
             job: only this slug's.
             status: only those in this status, or in one of these.
             search: only those with this part of a slug or a job's name, or start of their id.
+            where: further conditions, such as `"status!=failed"` or `"parameters.region=eu"`.
         """
         cursor: str | None = None
         is_more = True
         while is_more:
-            page = runs.page(job, status, search, cursor)
+            page = runs.page(job, status, search, where, cursor)
             answer = await self._transport.send(page)
             for found in answer["data"]:
                 yield self._run(found["run"])
             cursor = answer["meta"]["nextCursor"]
             is_more = cursor is not None
+
+    async def explain(
+        self, run_id: str, as_of: int | datetime | None = None
+    ) -> ExplanationDocument:
+        """Tell why a run waits, or how it ended; also as of a past position or moment."""
+        answer = await self._transport.send(runs.explained(run_id, as_of))
+        return ExplanationDocument(answer["data"])
 
     async def workers(self) -> AsyncGenerator[WorkerDocument]:
         """Yield the workers that live, and those that were lost within the last day, by id."""

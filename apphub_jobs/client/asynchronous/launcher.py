@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from apphub_jobs.client.asynchronous.run import AsyncRun
 from apphub_jobs.client.asynchronous.transport import AsyncTransport
 from apphub_jobs.client.documents import RunDocument
-from apphub_jobs.client.requests import LaunchOptions, launched
+from apphub_jobs.client.requests import LaunchOptions, launched, warnings_in
 from apphub_jobs.contract import JobResult, Json
 from apphub_jobs.typed.job import Job
 
@@ -53,4 +53,6 @@ class AsyncLauncher:
         """
         slug, given, typed = launched(job, args, parameters)
         answer = await self._transport.send(self._options.request(slug, given))
-        return AsyncRun(self._transport, RunDocument(answer["data"]), typed)
+        run = AsyncRun(self._transport, RunDocument(answer["data"]), typed)
+        run.warnings = warnings_in(answer)
+        return run

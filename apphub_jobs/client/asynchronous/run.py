@@ -1,7 +1,8 @@
 """A run, and what can be done with it."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from math import inf
 from time import monotonic
 from typing import Any, Generic, TypeVar, overload
@@ -16,6 +17,7 @@ from apphub_jobs.client.errors import (
     ended_error,
 )
 from apphub_jobs.client.lines import Lines
+from apphub_jobs.client.runs import ExplanationDocument
 from apphub_jobs.client.server_sent import Resumption
 
 ACKNOWLEDGED = "connection.ack"
@@ -30,6 +32,7 @@ class AsyncRun(Generic[R]):
 
     Attributes:
         document: all that the service told of it.
+        warnings: why the launch may not lead to a start soon; empty where it was not launched here.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class AsyncRun(Generic[R]):
         self._transport = transport
         self._typed = typed
         self.document = document
+        self.warnings: Sequence[str] = ()
 
     @property
     def id(self) -> str:
@@ -196,6 +200,11 @@ class AsyncRun(Generic[R]):
         answer = await self._transport.send(runs.shown(self.id, "attempts"))
         attempts: list[dict[str, Any]] = answer["data"]
         return attempts
+
+    async def explain(self, as_of: int | datetime | None = None) -> ExplanationDocument:
+        """Tell why the run waits, or how it ended; also as of a past position or moment."""
+        answer = await self._transport.send(runs.explained(self.id, as_of))
+        return ExplanationDocument(answer["data"])
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.slug!r}: {self.status}>"

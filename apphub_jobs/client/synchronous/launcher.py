@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
 from apphub_jobs.client.documents import RunDocument
-from apphub_jobs.client.requests import LaunchOptions, launched
+from apphub_jobs.client.requests import LaunchOptions, launched, warnings_in
 from apphub_jobs.client.synchronous.run import Run
 from apphub_jobs.client.synchronous.transport import Transport
 from apphub_jobs.contract import JobResult, Json
@@ -55,4 +55,6 @@ class Launcher:
         """
         slug, given, typed = launched(job, args, parameters)
         answer = self._transport.send(self._options.request(slug, given))
-        return Run(self._transport, RunDocument(answer["data"]), typed)
+        run = Run(self._transport, RunDocument(answer["data"]), typed)
+        run.warnings = warnings_in(answer)
+        return run

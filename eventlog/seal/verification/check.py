@@ -118,12 +118,12 @@ class SealCheck:
         root = self._tree.root().hex()
         if self._tree.size != head.size or root != head.root:
             unlisted = self._contradicted(seal, head.position, start, unlisted)
-        self._tell(self._doubts, *unlisted)
-        listed = unlisted
+        first, until = unlisted
+        self._tell(self._doubts, first, until)
         if self._entries:
-            first_listed, _ = self._entries[0]
-            listed = (first_listed, head.position)
-        self._tell(seal.problems, *listed)
+            first, _ = self._entries[0]
+            until = head.position
+        self._tell(seal.problems, first, until)
         self._good = seal.signed
         self._good_seals += 1
         self._numbers = set()
@@ -137,12 +137,8 @@ class SealCheck:
             first = self._first_unsealed
         self._tell(self._doubts, first, self._last)
         if self._events and self._good is None and not self._doubts:
-            self.findings.add(
-                "seal",
-                first,
-                "nothing of this log is sealed, so nothing can be shown",
-                self._last,
-            )
+            text = "nothing of this log is sealed, so nothing can be shown"
+            self.findings.add("seal", first, text, self._last)
         unsealed_from = self._after_good()
         lowest = min(self._first, 1)
         self._kept.conclude(self._tree, unsealed_from, lowest)
@@ -246,22 +242,12 @@ class SealCheck:
             That place, as narrowly as the peaks can tell.
         """
         unlisted = self._unlisted
-        count = len(unlisted)
         sealed = seal.tree
         first, until = place
         # Something may have been removed right after the last event that is certain.
         first = min(first, self._after_good())
         if sealed is not None and not self._lost:
-            same, end = first_difference(sealed, self._tree)
-            # Of the events that no list vouches for, how many are surely right, and surely after.
-            same -= start
-            end -= start
-            if 0 < same <= count:
-                last_right = unlisted[same - 1]
-                first = last_right + 1
-            is_as_long = sealed.size == self._tree.size
-            if is_as_long and 0 < end < count:
-                until = unlisted[end - 1]
+            first, until = self._narrowed(sealed, start, first, until)
         if unlisted or not self._lost:
             text = f"somewhere here the log is not what {self._name} covers"
             self.findings.add("contradicted", first, text, until)
@@ -270,6 +256,24 @@ class SealCheck:
             self._tree = Frontier(sealed.size, sealed.peaks)
             if sealed.size in self._kept.watched:
                 self._kept.saw_tree(self._tree, position)
+        return first, until
+
+    def _narrowed(
+        self, sealed: Frontier, start: int, first: int, until: int
+    ) -> tuple[int, int]:
+        """Return the range of positions that differ, as narrowly as the peaks can tell."""
+        unlisted = self._unlisted
+        count = len(unlisted)
+        same, end = first_difference(sealed, self._tree)
+        # Of the events that no list vouches for, how many are surely right, and surely after.
+        same -= start
+        end -= start
+        if 0 < same <= count:
+            last_right = unlisted[same - 1]
+            first = last_right + 1
+        is_as_long = sealed.size == self._tree.size
+        if is_as_long and 0 < end < count:
+            until = unlisted[end - 1]
         return first, until
 
     def _tell(self, problems: Sequence[str], first: int, until: int) -> None:

@@ -134,11 +134,12 @@ class KeptHeads:
         start = self._floor(same, differs)
         after_head = state.head.position + 1
         after = self._floors.get(end, after_head)
+        last = after - 1
         text = (
             f"{state.name} contradicts the log: the first event that is not what was sealed"
             " is one of these"
         )
-        self._findings.add("contradicted", start, text, after - 1)
+        self._findings.add("contradicted", start, text, last)
 
     def _floor(self, same: int, differs: int) -> int:
         """Return the first position in question after so many events of which all is known."""

@@ -16,8 +16,11 @@ PRINTED = [
     [],
     ["greet"],
     ["validation_failed /parameters/name", "permanent_error there is nobody to greet"],
+    ["ada bo ada ada"],
+    ["replaced pending"],
 ]
-"""What each example of the client prints, in this order."""
+"""What each example of the client, and then those of turns and of unique runs, prints, in this
+order."""
 
 
 def examples(chapter: str) -> list[str]:
@@ -41,7 +44,8 @@ def test_the_documented_examples_work(
     modules = ("--handlers", "example", "--handlers", "texts")
     with at_work(database_server, shared_dir, data_dir, *modules) as http:
         monkeypatch.setenv("APPHUB_URL", str(http.base_url))
-        for code, expected in zip(examples("client.md"), PRINTED, strict=True):
+        codes = examples("client.md") + examples("jobs-and-runs.md")
+        for code, expected in zip(codes, PRINTED, strict=True):
             printed = subprocess.run(
                 [sys.executable, "-c", code],
                 check=True,

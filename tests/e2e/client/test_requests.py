@@ -125,6 +125,12 @@ def test_runs_are_listed_page_by_page(client: Client) -> None:
     assert [run.id for run in client.runs(job=slug)] == ids[::-1]
     pending = client.runs(job=slug, status=["pending", "running"])
     assert [run.id for run in pending] == ids[:0:-1]
+    where = ["status!=canceled", "status!=failed", f"job={slug}"]
+    assert [run.id for run in client.runs(where=where)] == ids[:0:-1]
+    with pytest.raises(ValueError, match="NAME=VALUE"):
+        list(client.runs(where=["canceled"]))
+    with pytest.raises(InvalidRequestError, match="did you mean status"):
+        list(client.runs(where=["stauts=canceled"]))
     assert [run.status for run in client.runs(job=slug, status="canceled")] == [
         "canceled"
     ]

@@ -106,3 +106,28 @@ def test_a_file_that_cannot_be_imported_yet_may_be_mended(
         file.write_text(JOB.format(text="mended", options=""))
         terminal.wait_for("the new handlers are in use")
         terminal.wait_for("tell")
+
+
+def test_the_dashboard_opens_by_itself_and_at_a_key(
+    tmp_path: Path, database_url: str
+) -> None:
+    (tmp_path / "example.py").write_text(JOB.format(text="shown", options=""))
+    shown = tmp_path / "shown"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {shown}\n')
+    browser.chmod(0o755)
+    with at_terminal(
+        *("dev", "example.py", "--port", "0", "--data-dir", str(tmp_path / "data")),
+        directory=tmp_path,
+        APPHUB_DATABASE_URL=database_url,
+        BROWSER=f"{browser} %s",
+    ) as terminal:
+        terminal.wait_for("ready http://")
+        url = "http" + terminal.text.partition("ready http")[2].split()[0]
+        eventually(shown.exists, 60, what="the dashboard being opened")
+        terminal.press("d")
+        terminal.wait_for(f"the dashboard is at {url}")
+        expected = [url, url]
+        eventually(
+            lambda: shown.read_text().split() == expected, 60, what="it once more"
+        )

@@ -288,11 +288,10 @@ def test_an_erasure_while_a_run_goes_on_names_it(client: httpx.Client) -> None:
     assert run["id"] in answer.json()["error"]
     client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
     with stream(client) as opened:
-        erased = (
-            client.post("/subjects/erase", json={"subject": ALICE})
-            .raise_for_status()
-            .json()["data"]
-        )
+        # From here on it tells all that happens.
+        assert opened.next()["type"] == "connection.ack"
+        answer = client.post("/subjects/erase", json={"subject": ALICE})
+        erased = answer.raise_for_status().json()["data"]
         told = opened.until(lambda message: message["type"] == "subject.erased")
     assert told["data"]["subject"] == {
         name: value for name, value in erased.items() if name != "position"

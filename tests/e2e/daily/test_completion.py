@@ -34,7 +34,10 @@ def completed(words: str) -> set[str]:
     ("words", "told"),
     [
         ("apphub-jobs ru", {"run", "runs"}),
-        ("apphub-jobs jobs ", {"list", "show", "diff", "apply"}),
+        (
+            "apphub-jobs jobs ",
+            {"list", "show", "diff", "apply", "pause", "resume", "delete", "what-if"},
+        ),
         ("apphub-jobs run greet --wai", {"--wait", "--wait-for"}),
     ],
 )

@@ -67,6 +67,29 @@ def test_a_file_may_hold_several_jobs(shell: Shell, form: str) -> None:
     assert [f"{slug} is at version 1" in done.stderr for slug in slugs] == [True] * 2
 
 
+def test_a_job_is_paused_and_resumed(shell: Shell) -> None:
+    paused = shell.run("jobs", "pause", "steps", "--reason", "the disk is full")
+    assert (paused.returncode, paused.stderr) == (0, "steps is paused\n")
+    assert "paused" in shell.run("jobs", "list").stdout
+    assert '"reason": "the disk is full"' in shell.run("jobs", "show", "steps").stdout
+    resumed = shell.run("jobs", "resume", "steps")
+    assert (resumed.returncode, resumed.stderr) == (0, "steps goes on\n")
+    assert '"paused": null' in shell.run("jobs", "show", "steps").stdout
+    unknown = shell.run("jobs", "pause", "nobody")
+    assert (unknown.returncode, "job not found" in unknown.stderr) == (1, True)
+
+
+def test_a_job_is_deleted_and_applied_anew(shell: Shell) -> None:
+    job = {"slug": "once", "name": "Once", "type": "batch", "entryPoint": "test.x"}
+    (shell.directory / "once.yaml").write_text(json.dumps(job))
+    assert shell.run("jobs", "apply", "once.yaml").returncode == 0
+    deleted = shell.run("jobs", "delete", "once")
+    assert (deleted.returncode, deleted.stderr) == (0, "once is deleted\n")
+    assert "once" not in shell.run("jobs", "list").stdout.split()
+    assert shell.run("jobs", "delete", "once").returncode == 1
+    assert "once is at version 2" in shell.run("jobs", "apply", "once.yaml").stderr
+
+
 def test_a_repository_becomes_an_app(shell: Shell) -> None:
     place = repository(shell.directory, {"Dockerfile": "FROM scratch\n"}, "shop")
     added = shell.run("apps", "add", str(place))

@@ -106,6 +106,40 @@ def test_lists_are_tables_for_people_and_lines_for_programs(shell: Shell) -> Non
     assert {run["status"] for run in found} <= {"failed", "expired"}
     last = document(shell.run("runs", "show", "last", "--json").stdout)
     assert last["parameters"]["name"] == name
+    words = (f"parameters.name={name}", "status!=failed", "job!=end-as", "job!=nobody")
+    [line] = shell.run("runs", "list", "--json", *words).stdout.splitlines()
+    assert document(line)["id"] == long_id
+
+
+def test_a_filter_that_is_none_is_refused_before_anything_is_asked(
+    shell: Shell,
+) -> None:
+    done = shell.run("runs", "list", "stauts=failed", "fast", APPHUB_URL="http://[::1]")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "write NAME=VALUE" in done.stderr
+    done = shell.run("runs", "list", "stauts=failed", APPHUB_URL="http://[::1]")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "stauts: is no filter of runs; did you mean status?" in done.stderr
+
+
+def test_why_a_run_ended_is_told_in_a_table_and_as_json(shell: Shell) -> None:
+    shell.run("run", "end-as", "status=failed")
+    run_id = document(shell.run("runs", "show", "last", "--json").stdout)["id"]
+    head, summary, _, columns, row = shell.run(
+        "runs", "explain", "last"
+    ).stdout.splitlines()
+    assert head == f"end-as {run_id} failed"
+    assert summary == "failed in attempt 2 of 2: as it was told"
+    assert columns.split() == ["reason", "binds", "since", "why"]
+    assert row.split()[:2] == ["handler", "yes"]
+    found = document(shell.run("runs", "explain", run_id, "--json").stdout)
+    assert (found["run"], found["reasons"][0]["code"]) == (run_id, "handler")
+    moment = found["reasons"][0]["since"]
+    then = shell.run("runs", "explain", run_id, "--as-of", moment, "--json")
+    assert document(then.stdout)["run"] == run_id
+    refused = shell.run("runs", "explain", run_id, "--as-of", "yesterday")
+    assert refused.returncode == 2
+    assert "--as-of: 'yesterday' is neither a position" in refused.stderr
 
 
 def test_colours_are_for_terminals_and_for_those_who_want_them(shell: Shell) -> None:

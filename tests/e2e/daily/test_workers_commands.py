@@ -6,8 +6,9 @@ from tests.e2e.daily.conftest import Shell
 from tests.support.logs import query
 
 MADE_UP = """
-    INSERT INTO workers (id, host, pid, slots, lease_ms, entry_points)
-    VALUES ('made-up', 'h', 1, 2, 3600000, '{report.daily,report.monthly}') RETURNING id
+    INSERT INTO workers (id, host, pid, slots, lease_ms, entry_points, labels)
+    VALUES ('made-up', 'h', 1, 2, 3600000, '{report.daily,report.monthly}', '{"zone": "eu"}')
+    RETURNING id
 """
 
 GONE = """
@@ -29,10 +30,31 @@ def test_workers_are_listed_and_drained(shell: Shell) -> None:
     table = shell.run("workers", "list").stdout
     [line] = [line for line in table.splitlines() if line.startswith("made-up")]
     assert line.split()[:3] == ["made-up", "draining", "0/2"]
-    assert line.endswith("report.daily report.monthly")
+    assert line.endswith("zone=eu  report.daily report.monthly")
     query(shell.database_url, GONE)
     done = shell.run("workers", "drain", "made-up")
     assert done.returncode == 1
     assert (
         "worker not found; to see all workers: apphub-jobs workers list" in done.stderr
     )
+
+
+FAR_AWAY = """\
+slug: far-away
+name: Far away
+type: manual
+entryPoint: greet
+workerLabels: {zone: mars}
+"""
+
+
+def test_a_launch_that_no_worker_has_the_labels_for_is_warned_of(shell: Shell) -> None:
+    (shell.directory / "far-away.yaml").write_text(FAR_AWAY)
+    assert shell.run("jobs", "apply", "far-away.yaml").returncode == 0
+    done = shell.run("run", "far-away", "name=Ada", "--no-wait")
+    assert done.returncode == 0
+    assert "warning: no living worker has the labels zone=mars" in done.stderr
+    run_id = done.stdout.strip()
+    told = shell.run("runs", "explain", run_id).stdout
+    assert "no_worker_has_labels" in told
+    shell.run("runs", "cancel", run_id)

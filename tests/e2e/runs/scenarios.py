@@ -20,6 +20,7 @@ class Scenario:
         error: part of `errorMessage`.
         shown: fields of the run.
         log: part of the last attempt's log.
+        evidence: with which the run's end is explained.
     """
 
     handler: str
@@ -32,6 +33,7 @@ class Scenario:
     shown: dict[str, Any] = field(default_factory=dict)
     log: str = ""
     cancel: bool = False
+    evidence: dict[str, Any] = field(default_factory=dict)
 
 
 def told(status: str, **parameters: Any) -> dict[str, Any]:
@@ -152,6 +154,7 @@ SCENARIOS: dict[str, Scenario] = {
         history=FAILED,
         reason="exit",
         error="code 7",
+        evidence={"exitCode": 7},
         parameters={"code": 7},
     ),
     "exits as if all were well": Scenario(
@@ -168,6 +171,7 @@ SCENARIOS: dict[str, Scenario] = {
         history=FAILED,
         reason="signal",
         error="SIGKILL",
+        evidence={"signal": "SIGKILL"},
     ),
     "crashes in C": Scenario(
         handler="segfault",
@@ -175,6 +179,7 @@ SCENARIOS: dict[str, Scenario] = {
         history=FAILED,
         reason="signal",
         error="SIGSEGV",
+        evidence={"signal": "SIGSEGV"},
     ),
     "uses too much memory, in a descendant": Scenario(
         handler="grow",
@@ -182,6 +187,7 @@ SCENARIOS: dict[str, Scenario] = {
         history=FAILED,
         reason="out_of_memory",
         error="memoryMb",
+        evidence={"limitMb": 150},
         definition={"retryPolicy": ONCE, "resources": {"memoryMb": 150}},
     ),
     "runs past its time": Scenario(
@@ -189,8 +195,10 @@ SCENARIOS: dict[str, Scenario] = {
         status="expired",
         history=["started", "attempt_timed_out"],
         reason="execution_timeout",
-        error="timeoutMs of 1000",
-        definition={"retryPolicy": ONCE, "timeoutMs": 1_000},
+        error="timeoutMs of 8000",
+        evidence={"timeoutMs": 8_000},
+        # Long enough for it to begin on a busy machine.
+        definition={"retryPolicy": ONCE, "timeoutMs": 8_000},
         log="waiting",
     ),
     "runs past its time, deaf, and again": Scenario(

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -48,3 +49,74 @@ def test_a_run_that_no_living_worker_can_do_fails_after_its_grace(
             assert run["errorMessage"] == "No handler registered for job nobodys"
         told = "the entry point no.such.handler, which no living worker offers"
         eventually(lambda: any(told in line for line in worker.errors), what=told)
+
+
+LABELLED: dict[str, tuple[dict[str, str], set[str]]] = {
+    "anywhere": ({}, {"eu", "us"}),
+    "in-europe": ({"zone": "eu"}, {"eu"}),
+    "in-america": ({"zone": "us"}, {"us"}),
+    "on-a-gpu": ({"gpu": "a100"}, {"us"}),
+    "on-a-gpu-there": ({"gpu": "a100", "zone": "us"}, {"us"}),
+    "nowhere": ({"gpu": "a100", "zone": "eu"}, set()),
+}
+"""What jobs ask for, and in which zones there is a worker that has it."""
+
+
+def test_runs_go_to_workers_that_have_the_labels_of_their_job(
+    client: httpx.Client, database_url: str, tmp_path: Path
+) -> None:
+    for slug, (labels, _) in LABELLED.items():
+        register(client, slug, "test.noop", workerLabels=labels)
+    working = (
+        *("worker", "--data-dir", str(tmp_path / "data")),
+        *("--handlers", "tests.support.handlers"),
+    )
+    american = ("--label", "zone=us", "--label", "gpu=a100")
+    place = {"APPHUB_DATABASE_URL": database_url}
+    with (
+        started(*working, APPHUB_LABELS="zone=eu", **place) as one,
+        started(*working, *american, **place) as other,
+    ):
+        for worker in (one, other):
+            worker.wait_for_line("is ready with", errors=True)
+        fleet = client.get("/workers").json()["data"]
+        zones = {worker["id"]: worker["labels"]["zone"] for worker in fleet}
+        launched = [(slug, _launched(client, slug)) for slug in LABELLED for _ in "123"]
+        for slug, answer in launched:
+            _, expected = LABELLED[slug]
+            run_id = answer["data"]["id"]
+            if not expected:
+                [warning] = answer["meta"]["warnings"]
+                assert warning["code"] == _why(client, run_id)
+                continue
+            assert "meta" not in answer
+            assert wait_for_run(client, run_id)["status"] == "succeeded"
+            [attempt] = client.get(f"/job-runs/{run_id}/attempts").json()["data"]
+            assert zones[attempt["workerId"]] in expected, slug
+        # What nobody could do, somebody can once it asks for less.
+        revised = client.patch("/jobs/nowhere", json={"workerLabels": {"zone": "eu"}})
+        assert revised.status_code == 200
+        ids = [answer["data"]["id"] for slug, answer in launched if slug == "nowhere"]
+        assert {wait_for_run(client, run_id)["status"] for run_id in ids} == {
+            "succeeded"
+        }
+
+
+def _launched(client: httpx.Client, slug: str) -> dict[str, Any]:
+    answer: dict[str, Any] = client.post(f"/jobs/{slug}/run").raise_for_status().json()
+    return answer
+
+
+def _why(client: httpx.Client, run_id: str) -> str:
+    explained = client.get(f"/job-runs/{run_id}/explain").raise_for_status().json()
+    first = explained["data"]["reasons"][0]
+    return str(first["code"])
+
+
+def test_what_is_no_label_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    for words in (("gpu",), ("gpu=",), ("=a",), ("a=b c",), ("a=1", "--label", "a=2")):
+        place = ("--data-dir", str(tmp_path / "data"))
+        with started("worker", *place, "--label", *words) as worker:
+            assert worker.popen.wait(60) == 1
+            assert "label" in "\n".join(worker.errors)
+    assert not (tmp_path / "data").exists()

@@ -92,13 +92,13 @@ def test_reports_are_shown_while_running_and_kept(client: httpx.Client) -> None:
     assert run["context"] == {"step1": True, "step2": True, "step3": True}
 
 
-def test_a_time_limit_is_overrun_by_less_than_half_a_second(
+def test_a_time_limit_is_overrun_by_less_than_two_seconds(
     client: httpx.Client,
 ) -> None:
     register(client, "wait", "test.ignore_cancel", timeoutMs=1_000)
     run = wait_for_run(client, launch(client, "wait"))
     assert (run["status"], run["failureReason"]) == ("expired", "execution_timeout")
-    assert 1_000 <= run["durationMs"] < 1_500
+    assert 1_000 <= run["durationMs"] < 3_000
 
 
 def test_a_run_waits_for_its_schedule_and_expires_if_it_cannot_start_in_time(

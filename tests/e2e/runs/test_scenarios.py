@@ -1,6 +1,7 @@
 """Every way in which a handler can end, and what the run, its history and its log then show."""
 
 from itertools import pairwise
+from typing import Any
 
 import httpx
 import pytest
@@ -39,6 +40,16 @@ def test_every_way_to_end_shows_in_the_run_its_history_and_its_log(
     assert len(SCENARIOS) > 25
 
 
+def _why(client: httpx.Client, run_id: str) -> dict[str, Any]:
+    """Return the code and the evidence by which the run's end is explained."""
+    answer = client.get(f"/job-runs/{run_id}/explain").raise_for_status()
+    reasons = answer.json()["data"]["reasons"]
+    if not reasons:
+        return {}
+    [reason] = reasons
+    return {**reason["details"], "code": reason["code"]}
+
+
 def _difference(client: httpx.Client, run_id: str, scenario: Scenario) -> str | None:
     """Return what is not as the scenario says."""
     run = wait_for_run(client, run_id, timeout_s=100)
@@ -64,6 +75,11 @@ def _difference(client: httpx.Client, run_id: str, scenario: Scenario) -> str | 
         return f"the error is {run['errorMessage']}"
     if scenario.log not in log:
         return f"the log is {log[:500]}"
+    why = _why(client, run_id)
+    code = None if run["status"] == "succeeded" else scenario.reason or run["status"]
+    expected = {**scenario.evidence, "code": code}
+    if {name: why.get(name) for name in expected} != expected:
+        return f"it is explained by {why}"
     executions = [
         event["data"]["execution"]
         for event in events(client, run_id)

@@ -21,7 +21,7 @@ from migrations import runner
 from projections.tables import TABLES
 from tests.e2e.support import launch, register
 from tests.e2e.upgrade import releases
-from tests.e2e.upgrade.mixed import Gate, Mixed, head, positions
+from tests.e2e.upgrade.mixed import PATIENCE_S, Gate, Mixed, head, positions
 from tests.e2e.upgrade.releases import Release
 from tests.integration.streams import Stream, stream
 from tests.support import newer
@@ -37,7 +37,7 @@ FEW = 4
 WORK = (
     *("--handlers", "tests.support.handlers"),
     *("--lease-s", "3"),
-    *("--slots", "4"),
+    *("--slots", "5"),
 )
 
 EVERY_POSITION = "SELECT notification_id FROM jobs_events ORDER BY 1"
@@ -115,11 +115,14 @@ def _replace(scene: Scene) -> tuple[list[str], set[str]]:
     newer_api = scene.api(releases.THIS)
     newer_ = scene.client(newer_api)
     told_newer = scene.told(newer_, 0)
+    fair = _leave_turns_alone(older, newer_)
     [worker] = scene.workers(releases.THIS)
     assert runner.current(scene.url) == runner.HEAD
     mixed = Mixed(older, newer_)
     mixed.launched += held[1:]
     mixed.launch(FEW, "echo")
+    for run_id in fair:
+        wait_for_run(newer_, run_id, "succeeded", timeout_s=PATIENCE_S)
     alone = _meet_what_is_to_come(scene, mixed, held[0])
     dying.stop(signal.SIGKILL)
     gate.open()
@@ -142,7 +145,7 @@ def _replace(scene: Scene) -> tuple[list[str], set[str]]:
     assert positions(told) + positions(moved) == in_the_log
     assert positions(told_newer) == in_the_log
     assert (newer_api.popen.poll(), worker.popen.poll()) == (None, None)
-    return mixed.launched, set(alone)
+    return mixed.launched + fair, set(alone)
 
 
 def _hold(older: httpx.Client, gate: Gate) -> list[str]:
@@ -153,6 +156,18 @@ def _hold(older: httpx.Client, gate: Gate) -> list[str]:
     for run_id in held:
         wait_for_run(older, run_id, "running")
     return held
+
+
+def _leave_turns_alone(older: httpx.Client, newer_: httpx.Client) -> list[str]:
+    """See the older release leave runs alone that take turns; return them."""
+    register(newer_, "fair", "test.echo", fairnessKey="tenant")
+    runs = [launch(newer_, "fair", parameters={"tenant": tenant}) for tenant in "aab"]
+    passing = launch(newer_, "echo")
+    wait_for_run(older, passing, "succeeded")
+    for run_id in runs:
+        run = wait_for_run(older, run_id, "pending")
+        assert run["quarantined"] is True
+    return runs
 
 
 def _meet_what_is_to_come(scene: Scene, mixed: Mixed, running: str) -> dict[str, str]:
@@ -166,7 +181,7 @@ def _meet_what_is_to_come(scene: Scene, mixed: Mixed, running: str) -> dict[str,
 def _lose(scene: Scene, mixed: Mixed, victim: Process) -> None:
     """Kill a worker while runs are under way; others take over those that it had."""
     gate = Gate(scene.directory / f"gate-{victim.popen.pid}")
-    newer.append(scene.url, uuid4(), "schedule.ticked")
+    newer.append(scene.url, uuid4(), "webhook.delivered")
     running = mixed.launch(FEW, "gated", **gate.launch)
     mixed.wait(running, "running")
     victim.stop(signal.SIGKILL)

@@ -14,8 +14,10 @@ from uuid import UUID
 import pytest
 
 from domain.clock import from_iso
+from domain.commands.failures import Failures
+from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import FINAL
+from domain.jobs.run_values import FINAL, Failure, Report
 from eventlog.database.connection import Database
 from eventlog.history.as_of import opened
 from eventlog.history.audit import Audit
@@ -23,20 +25,45 @@ from eventlog.history.checkpoints import Checkpoints
 from eventlog.history.event_filter import EventFilter
 from eventlog.history.steps import Replay
 from eventlog.keys.log_files import LogFiles
+from eventlog.queue.explaining import explain_then
+from eventlog.queue.failures import FailureSearch
 from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.verify import verify
 from projections.envelope import Envelope
 from projections.messages import messages
 from projections.runs.filter import RunFilter
 from projections.tables import TABLES
-from tests.support.logs import TESTER, Parts, parts, query
+from tests.integration.bulk.scene import Scene
+from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.sample_logs.archives import archive_now, files_in
 from tests.support.sample_logs.histories import SLUGS, make_history
 from tests.support.sample_logs.seals import SealedLog
+from worker.lifecycle.noting import Noter
 
 STEPS = 1_600
 
 OF_ARCHIVES = "log_archive.archived"
+
+
+GROUPS = ("open", "resolved", "ignored")
+
+
+async def note_failures(part: Parts) -> None:
+    """Let the log tell what has failed, by groups."""
+    noter = Noter(Failures(part.jobs), FailureSearch(part.pool, part.files))
+    while await noter.look():
+        pass
+    assert query(part.url, "SELECT 1 FROM failure_groups LIMIT 1")
+
+
+async def fail_one(part: Parts) -> None:
+    """Let an attempt fail: of a short history perhaps none does. Nothing else must be pending."""
+    slug = await registered(part.jobs, "failing")
+    await part.jobs.launch(slug, Launch(), TESTER)
+    worker_id = await part.worker("unlucky")
+    [claim] = await part.executions.claim(worker_id, 1)
+    failure = Failure("out of luck")
+    await part.executions.fail(claim.run.id, claim.holder, failure, Report())
 
 
 def no_archives(events: Sequence[Envelope]) -> list[Envelope]:
@@ -59,14 +86,14 @@ async def think(part: Parts, random: Random) -> Questions:
     rows = query(part.url, "SELECT id FROM job_runs ORDER BY created_position")
     run_ids = [row[0] for row in rows]
     times = query(
-        part.url, "SELECT recorded_at FROM jobs_events ORDER BY random() LIMIT 25"
+        part.url, "SELECT recorded_at FROM jobs_events ORDER BY random() LIMIT 12"
     )
     stories = query(
         part.url,
-        "SELECT correlation_id::text FROM jobs_events ORDER BY random() LIMIT 15",
+        "SELECT correlation_id::text FROM jobs_events ORDER BY random() LIMIT 8",
     )
     return Questions(
-        positions=[0, 1, head, *(random.randint(0, head) for _ in range(60))],
+        positions=[0, 1, head, *(random.randint(0, head) for _ in range(24))],
         run_ids=run_ids,
         times=[from_iso(row[0].isoformat()) for row in times],
         correlations=[row[0] for row in stories],
@@ -95,7 +122,8 @@ async def answers(part: Parts, asked: Questions) -> dict[str, Any]:
             for moment in asked.times[:5]
         ],
         "past": [await _past(part, position, asked) for position in asked.positions],
-        "stream": await _stream(part, asked.positions[:8]),
+        "why": await _why(part, asked),
+        "stream": await _stream(part, asked.positions[1:5]),
     }
 
 
@@ -117,7 +145,7 @@ def _filters(asked: Questions) -> dict[str, EventFilter]:
         "actor": parse(actor="tester", types="job_run.*"),
         "worker": parse(actor="worker:driver-1-1"),
         "until": EventFilter(until=asked.times[0]),
-        **{str(run_id): parse(subject=str(run_id)) for run_id in asked.run_ids[:20]},
+        **{str(run_id): parse(subject=str(run_id)) for run_id in asked.run_ids[:10]},
         **{text: parse(correlation=text) for text in asked.correlations},
     }
 
@@ -147,6 +175,8 @@ async def _past(part: Parts, position: int, asked: Questions) -> dict[str, Any]:
                 await past.run(run_id) for run_id in random.sample(asked.run_ids, 5)
             ],
             "job": await past.job(SLUGS[position % len(SLUGS)]),
+            "failures": await past.failures(GROUPS, None, 20),
+            "bulk": await past.bulk_operations(None, 20),
         }
 
 
@@ -170,6 +200,18 @@ async def _stream(part: Parts, positions: Sequence[int]) -> list[Any]:
     return told
 
 
+async def _why(part: Parts, asked: Questions) -> list[Any]:
+    """Return why some runs waited at some positions, and how others had ended."""
+    found: list[Any] = []
+    for position in asked.positions[2:8]:
+        for run_id in Random(position).sample(asked.run_ids, 4):
+            async with part.pool.connection() as connection:
+                then = await explain_then(connection, part.files, run_id, position)
+            if then is not None:
+                found.append(then)
+    return found
+
+
 @pytest.mark.timeout(300)
 async def test_every_answer_is_the_same_after_archiving(
     database_url: str, tmp_path: Path
@@ -180,6 +222,11 @@ async def test_every_answer_is_the_same_after_archiving(
     async def before() -> tuple[Questions, dict[str, Any]]:
         async with parts(database_url, archive=directory) as part:
             await make_history(part, random, STEPS)
+            await note_failures(part)
+            bulk = Scene(part)
+            ordered = await bulk.start("rerun", "status=failed,expired")
+            row = await bulk.finish(ordered)
+            assert row["status"] == "completed"
             await Checkpoints(part.pool, part.files, every=300).recompute()
             asked = await think(part, random)
             return asked, await answers(part, asked)
@@ -209,6 +256,7 @@ async def test_every_answer_is_the_same_after_archiving(
     assert left == [(len(known["log"]) - sum(file.events for file in files),)]
     found = await after(asked, len(files))
     assert set(found) == set(known)
+    assert any(explanation["reasons"] for explanation, _ in found["why"])
     for name, answer in known.items():
         assert found[name] == answer, name
     differences: list[Difference] = []
@@ -228,13 +276,13 @@ async def test_a_second_archive_takes_what_has_ended_since(
     async with parts(database_url, archive=directory) as part:
         await make_history(part, random, 300)
         first = await archive_now(database_url, directory)
-        for run_id in [
-            row[0]
-            for row in query(
-                database_url, "SELECT id FROM job_runs WHERE status = 'pending'"
-            )
-        ]:
+        pending = "SELECT id FROM job_runs WHERE status = 'pending'"
+        for (run_id,) in query(database_url, pending):
             await part.jobs.cancel(run_id, None, TESTER)
+        await fail_one(part)
+        await note_failures(part)
+        bulk = Scene(part)
+        ordered = await bulk.start("rerun", "status=canceled,failed")
         asked = await think(part, random)
         known = await answers(part, asked)
         second = await archive_now(database_url, directory, max_events=50)
@@ -243,3 +291,7 @@ async def test_a_second_archive_takes_what_has_ended_since(
         assert second[0].first_position < first[0].last_position, "the files overlap"
         assert await archive_now(database_url, directory) == []
         assert await answers(part, asked) == known
+        # What was ordered before is still about the same runs, wherever their events are.
+        row = await bulk.finish(ordered)
+        assert row["status"] == "completed"
+        assert row["done"] == row["total"] != 0

@@ -27,7 +27,7 @@ from tests.support.sample_logs.archives import (
 )
 from tests.support.sample_logs.big_logs import fill
 
-KILLS = 8
+KILLS = 5
 
 LONGEST_HOLD_MS = 1_000
 
@@ -124,7 +124,7 @@ async def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive
 ) -> None:
     await make_role(database_url)
     directory, random = tmp_path / "archive", Random(3)
-    await fill(database_url, 12_000, time_ordered=False, succeeded=True)
+    await fill(database_url, 8_000, time_ordered=False, succeeded=True)
     [(events,)] = query(database_url, "SELECT count(*) FROM jobs_events")
     killed = 0
     for _ in range(KILLS):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.executors import sharing
 from benchmarks.harness.load import rate_of_python
 from benchmarks.harness.machine import described
 from benchmarks.harness.processes import python, ready_url, running
@@ -12,6 +13,7 @@ from benchmarks.harness.results import TINY, Bench, Row
 from benchmarks.harness.systems import BODY, PATH
 from benchmarks.harness.table import as_text
 from benchmarks.rows import (
+    canceling,
     claims,
     launches,
     noop_runs,
@@ -19,6 +21,7 @@ from benchmarks.rows import (
     saves,
     starts,
     streaming,
+    ticking,
 )
 from tests.support.logs import query
 
@@ -26,8 +29,16 @@ EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     launches.measure: ["launches"],
     saves.measure: ["saves"],
     noop_runs.measure: ["backlog", "noop"],
+    sharing.measure: ["shared-backlog", "shared", "waiting"],
     starts.measure: ["starts"],
-    claims.measure: ["claims-limited", "claims-retried", "claims-idle-workers"],
+    claims.measure: [
+        "claims-steered",
+        "claims-limited",
+        "claims-retried",
+        "claims-idle-workers",
+    ],
+    ticking.measure: ["ticks"],
+    canceling.measure: ["bulk", "bulk-lock"],
     streaming.measure: ["stream", "crowd"],
     rebuilding.measure: ["rebuild", "rebuild-memory"],
 }

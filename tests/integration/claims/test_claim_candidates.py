@@ -1,5 +1,6 @@
 """Whom a claim picks of many that wait: the same, however found, as by looking at every one."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -8,10 +9,14 @@ from uuid import UUID
 import orjson
 import pytest
 
-from projections.rows import Connection, read_value
+from domain.clock import to_iso
+from domain.jobs.launching import Launch
+from projections.rows import Connection, read_ids, read_value
 from projections.runs import claims
-from projections.runs.due import next_due
-from tests.support.logs import Parts, parts, pick_anew, registered
+from projections.runs.due import next_due, waiting_longest
+from projections.runs.limits import Limits
+from projections.runs.rates.rooms import KnownRooms
+from tests.support.logs import TESTER, Parts, parts, pick_anew, registered
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -21,6 +26,12 @@ JOBS: dict[str, dict[str, Any]] = {
     "full": {"max_concurrent_runs": 1},
     "keyed": {"concurrency_key": "k"},
     "both": {"concurrency_key": "k", "max_concurrent_runs": 3},
+    "shared": {"concurrency_key": "k", "concurrency_limit": 3},
+    "shared-both": {
+        "concurrency_key": "k",
+        "concurrency_limit": 2,
+        "max_concurrent_runs": 5,
+    },
 }
 
 INSERT = """
@@ -42,10 +53,10 @@ def _crowd(random: Random, runs: int, keys: int) -> list[dict[str, Any]]:
     """Make up runs; those of `full` and of the first key are many and come first."""
 
     def run() -> dict[str, Any]:
-        slug = random.choice([*JOBS, "full", "keyed"])
+        slug = random.choice([*JOBS, "full", "keyed", "shared"])
         key = (
             f'"{min(int(random.expovariate(4) * keys), keys)}"'
-            if slug in {"keyed", "both"}
+            if "concurrency_key" in JOBS[slug]
             else None
         )
         key = None if random.random() < 0.1 else key
@@ -74,11 +85,11 @@ def _expected(runs: list[dict[str, Any]], limit: int) -> list[str]:
     """Pick by looking at every run."""
     running = [run for run in runs if run["status"] == "running"]
     counts = {slug: sum(run["slug"] == slug for run in running) for slug in JOBS}
-    keys = {
+    keys = Counter(
         (run["slug"], run["concurrency_value"])
         for run in running
         if run["concurrency_value"] is not None
-    }
+    )
     picked: list[str] = []
     for run in sorted(
         runs, key=lambda run: (-run["priority"], run["scheduled_at"], run["id"])
@@ -92,19 +103,23 @@ def _expected(runs: list[dict[str, Any]], limit: int) -> list[str]:
             and deadline is not None
             and deadline <= NOW.isoformat()
         )
-        most = JOBS[run["slug"]].get("max_concurrent_runs", 10**9)
+        job = JOBS[run["slug"]]
+        most = job.get("max_concurrent_runs", 10**9)
+        most_of_key = job.get("concurrency_limit", 1)
         if (
             run["status"] != "pending"
             or run["scheduled_at"] > NOW.isoformat()
             or too_late
         ):
             continue
-        if len(picked) == limit or counts[run["slug"]] >= most or key in keys:
+        if len(picked) == limit or counts[run["slug"]] >= most:
+            continue
+        if keys[key] >= most_of_key:
             continue
         picked.append(run["id"])
         counts[run["slug"]] += 1
         if key[1] is not None:
-            keys.add(key)
+            keys[key] += 1
     return picked
 
 
@@ -167,3 +182,45 @@ async def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(
         assert (await next_due(connection))["next_at"] == first
         await connection.execute("DELETE FROM job_runs")
         assert (await next_due(connection))["next_at"] is None
+
+
+WAITING = """
+    SELECT id FROM job_runs WHERE status = 'pending' AND scheduled_at <= clock_timestamp()
+    ORDER BY scheduled_at, id LIMIT 5
+"""
+
+
+async def test_those_that_have_waited_longest_come_first_whatever_their_priority(
+    database_url: str,
+) -> None:
+    async with parts(database_url) as part, part.pool.connection() as connection:
+        await _registered_jobs(part)
+        await connection.execute(INSERT, (_json(_crowd(Random(1), 300, 10)),))
+        await connection.execute(PLANNED)
+        expected = await read_ids(connection, WAITING)
+        found = await waiting_longest(connection, 5)
+    assert [UUID(row["id"]) for row in found] == expected
+    assert len({row["priority"] for row in found}) > 1
+
+
+PLANS = """
+    SELECT custom_plans, generic_plans FROM pg_prepared_statements
+    WHERE statement LIKE '%AS job (id)%'
+"""
+
+
+async def test_what_is_asked_job_by_job_keeps_its_plan_where_there_are_few(
+    part: Parts,
+) -> None:
+    slug = await registered(part.jobs)
+    for _ in range(3):
+        await part.jobs.launch(slug, Launch(), TESTER)
+    async with part.pool.connection() as connection:
+        for _ in range(30):
+            rooms = KnownRooms(to_iso(datetime.now(UTC)))
+            limits = Limits({}, {}, {})
+            found = await claims.first_by_job(connection, rooms, 4, limits, None)
+            assert len(found) == 3
+        cursor = await connection.execute(PLANS)
+        [plans] = await cursor.fetchall()
+    assert plans["generic_plans"] > plans["custom_plans"]

@@ -25,13 +25,15 @@ JOBS: dict[str, dict[str, Any]] = {
     "free": {},
     "limited": {"max_concurrent_runs": 2},
     "keyed": {"concurrency_key": "k"},
+    "shared": {"concurrency_key": "k", "concurrency_limit": 2},
     "both": {"concurrency_key": "k", "max_concurrent_runs": 3},
 }
 
 WAITING = """
-    SELECT run.id::text, run.slug, run.concurrency_value, job.max_concurrent_runs
+    SELECT run.id::text, run.slug, run.concurrency_value, job.max_concurrent_runs,
+        job.concurrency_limit
     FROM job_runs AS run JOIN job_definitions AS job ON job.id = run.job_definition_id
-    WHERE run.status = 'pending' AND run.scheduled_at <= clock_timestamp()
+    WHERE run.status = 'pending' AND run.scheduled_at <= clock_timestamp() AND job.paused IS NULL
     ORDER BY run.priority DESC, run.scheduled_at, run.id
 """
 
@@ -42,18 +44,18 @@ def _expected(url: str, limit: int) -> list[str]:
     """Pick by looking at every run."""
     running = query(url, RUNNING)
     counts = Counter(slug for slug, _ in running)
-    keys = {(slug, key) for slug, key in running if key is not None}
+    keys = Counter((slug, key) for slug, key in running if key is not None)
     picked: list[str] = []
-    for run_id, slug, key, most in query(url, WAITING):
+    for run_id, slug, key, most, most_of_key in query(url, WAITING):
         if len(picked) == limit:
             break
         is_full = most is not None and counts[slug] >= most
-        if is_full or (slug, key) in keys:
+        if is_full or keys[slug, key] >= most_of_key:
             continue
         picked.append(run_id)
         counts[slug] += 1
         if key is not None:
-            keys.add((slug, key))
+            keys[slug, key] += 1
     return picked
 
 
@@ -78,6 +80,8 @@ class _Walk:
             self._end,
             self._cancel,
             self._revise,
+            self._revise_key,
+            self._pause_or_resume,
         ]
         await self._random.choice(steps)()
 
@@ -126,10 +130,23 @@ class _Walk:
                 run_id = self._random.choice(self._launched)
                 await self._any().jobs.cancel(run_id, None, TESTER)
 
+    async def _revise_key(self) -> None:
+        limit = self._random.choice([1, 2, 4])
+        changes: JsonObject = {"concurrency_limit": limit}
+        await self._any().jobs.revise_job("shared", changes, None, TESTER)
+
     async def _revise(self) -> None:
         limit = self._random.choice([1, 2, 5, None])
         changes: JsonObject = {"max_concurrent_runs": limit}
         await self._any().jobs.revise_job("limited", changes, None, TESTER)
+
+    async def _pause_or_resume(self) -> None:
+        jobs = self._any().jobs
+        slug = self._random.choice(["free", "both"])
+        if self._random.random() < 0.3:
+            await jobs.pause_job(slug, None, TESTER)
+        else:
+            await jobs.resume_job(slug, TESTER)
 
 
 @pytest.mark.parametrize(

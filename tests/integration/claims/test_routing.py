@@ -147,7 +147,7 @@ class _Worker:
         if not self.is_alive:
             return []
         executions = self.part.executions
-        offer = self.offering.present
+        offer = self.offering.present("process")
         claimed = await executions.claim(self.worker_id, slots, offer)
         for claim in claimed:
             await executions.succeed(claim.run.id, claim.holder, None, Report())

@@ -8,6 +8,7 @@ import pytest
 from api.routes.jobs import AT_ONCE
 from domain.errors import OverloadedError
 from domain.jobs.launching import Launch
+from eventlog.append import waiting
 from eventlog.append import writer as writer_module
 from eventlog.append.batch import LockTime, Request, prepare
 from eventlog.append.plan import Statement
@@ -50,7 +51,7 @@ async def test_a_batch_is_full_by_bytes(
 async def test_more_bytes_than_may_wait_are_refused_at_once(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "MAX_WAITING_BYTES", 1_000_000)
+    monkeypatch.setattr(waiting, "MAX_WAITING_BYTES", 1_000_000)
     slug = await registered(part.jobs)
     launches = [part.jobs.launch(slug, LARGE, TESTER) for _ in range(20)]
     answers = await asyncio.gather(*launches, return_exceptions=True)

@@ -13,9 +13,9 @@ from domain.errors import LogUnavailableError
 from domain.jobs.launching import Launch
 from domain.ports import Origin
 from eventlog.append import writer as writer_module
-from eventlog.append.answers import Patience
 from eventlog.append.batch import prepare
 from eventlog.append.plan import Statement
+from eventlog.append.waiting import Patience
 from eventlog.database import connection as connections
 from eventlog.database.connection import Database, borrowed
 from eventlog.database.listener import Listener

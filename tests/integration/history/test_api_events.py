@@ -8,6 +8,7 @@ import pytest
 
 from eventlog.history import audit
 from tests.integration.shared_api import Json, SharedApi, issues_of, moment, unique
+from tests.support.processes import eventually
 
 
 def pages(shared: SharedApi, **query: Any) -> Iterator[list[Json]]:
@@ -181,6 +182,19 @@ def test_what_is_no_filter_is_refused(shared: SharedApi, query: str, path: str) 
     assert [
         issue["path"] for issue in issues_of(shared.client.get(f"/events?{query}"))
     ] == [path]
+
+
+def test_it_is_told_how_far_the_log_is_sealed(shared: SharedApi) -> None:
+    a_canceled_run(shared)
+    head = shared.head()
+
+    def sealed() -> Json | None:
+        told = dict(shared.get("/events/seal")["data"])
+        return told if (told["sealedPosition"] or 0) >= head else None
+
+    told = eventually(sealed, what="the seal of what has just happened")
+    assert told["seals"] >= 1
+    assert told["position"] >= told["sealedPosition"]
 
 
 def test_a_rare_type_costs_pages_and_never_a_long_query(shared: SharedApi) -> None:

@@ -61,7 +61,7 @@ async def test_runs_of_a_job_that_cannot_be_read_are_passed_over(part: Parts) ->
     await part.worker("w")
     await launched(part, slug, 3, Launch(priority=5))
     readable = await launched(part, other, 1, Launch())
-    newer.append(part.url, identifiers.definition_id(slug), "job_definition.paused")
+    newer.append(part.url, identifiers.definition_id(slug), "job_definition.frozen")
     assert await claimed(part, 8) == readable
     with pytest.raises(QuarantinedError):
         await part.jobs.revise_job(slug, {"name": "x"}, None, TESTER)

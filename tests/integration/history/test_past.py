@@ -18,6 +18,7 @@ from eventlog.history.checkpoints import Checkpoints
 from projections.envelope import Envelope
 from projections.runs.filter import RunFilter
 from projections.tables import BY_SUBJECT
+from tests.integration.history.matching import MOST, any_filter, filtered, lets_pass
 from tests.support.logs import Parts, parts, query
 from tests.support.sample_logs.histories import SLUGS, WORDS, make_history
 
@@ -72,6 +73,17 @@ class World:
         newest_first = sorted(self.rows["job_run"].values(), key=_created, reverse=True)
         return [run for run in newest_first if self._passes(run, wanted)]
 
+    def filtered(self, texts: list[str]) -> list[Row]:
+        jobs = self.rows["job_definition"]
+        return [
+            run
+            for run in self._runs(RunFilter())
+            if all(
+                lets_pass(text, run, jobs[UUID(str(run["job_definition_id"]))])
+                for text in texts
+            )
+        ][:MOST]
+
     def _passes(self, run: Row, wanted: RunFilter) -> bool:
         job = self.rows["job_definition"][UUID(str(run["job_definition_id"]))]
         text = (wanted.search or "").lower()
@@ -110,6 +122,7 @@ class Question:
     run_ids: list[UUID]
     slug: str
     definition_id: UUID
+    filters: list[list[str]]
     answers: dict[str, Any] = field(default_factory=dict)
 
 
@@ -124,7 +137,8 @@ class Asker:
         head = await self._part.reader.head()
         async with self._part.pool.connection() as connection:
             cursor = await connection.execute(
-                "SELECT id, job_definition_id, created_position, slug FROM job_runs"
+                "SELECT id, job_definition_id, created_position, slug, parameters, created_at"
+                " FROM job_runs"
             )
             runs: list[Row] = [*await cursor.fetchall()]
             question = self._question(head, runs)
@@ -136,6 +150,10 @@ class Asker:
                     "job": await past.job(question.slug.swapcase()),
                     "runs": [await past.run(run_id) for run_id in question.run_ids],
                     "pages": [await past.runs(*page) for page in question.pages],
+                    "filtered": [
+                        await filtered(connection, past, texts)
+                        for texts in question.filters
+                    ],
                 }
         return question
 
@@ -171,6 +189,7 @@ class Asker:
             ],
             slug=str(one["slug"]),
             definition_id=definition_id,
+            filters=[any_filter(random, runs, SLUGS) for _ in range(3)],
         )
 
     def _search(self, runs: list[Row]) -> str:
@@ -218,6 +237,8 @@ def _compare(world: World, question: Question) -> None:
     assert answers["runs"] == [
         world.rows["job_run"].get(run_id) for run_id in question.run_ids
     ], question.position
+    for texts, answer in zip(question.filters, answers["filtered"], strict=True):
+        assert answer == world.filtered(texts), (question.position, texts)
     for page, answer in zip(question.pages, answers["pages"], strict=True):
         assert answer == world.page(*page), (question.position, page)
 

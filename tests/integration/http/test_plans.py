@@ -8,10 +8,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from domain.jobs.launching import Launch
+from eventlog.queue.places import in_front
 from projections import job_definitions
 from projections.runs import claims, due, lists
+from projections.runs.candidates.candidate import FRONT
 from projections.runs.filter import RunFilter
-from projections.runs.limits import FRONT
 from projections.runs.lists import newest_first
 from tests.support.databases import Filled
 from tests.support.logs import TESTER, parts, query, registered
@@ -163,9 +164,13 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
     async with parts(filled_url) as part, part.pool.connection() as connection:
         row = await due.next_due(connection)
         assert row["next_at"] is not None
-    front = claims.front_of_queue(20)
+    _check(_plan(filled_url, due.WAITING_LONGEST, limit=5), "job_runs_due")
     at_present = make_conninfo(filled_url, options="-c apphub.now=now")
-    _check(_plan(at_present, front, places=PLACES, offered=OFFERED), "job_runs_due")
+    asked: dict[str, str] = {"places": PLACES, "offered": OFFERED}
+    _check(_plan(at_present, claims.front_of_queue(20), **asked), "job_runs_due")
+    asked["foreign"] = f"{{{UUID(int=7)}}}"
+    without = claims.front_of_queue(20, "to_others")
+    _check(_plan(at_present, without, **asked), "job_runs_due")
     [(keyed,)] = query(
         filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'"
     )
@@ -183,6 +188,27 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
     )
     behind = {**FRONT, "now": "now", "limit": 20, "job_ids": [keyed], "offered": ""}
     _check(_plan(filled_url, claims.FIRST_OF_JOBS_BEHIND, **behind), "job_runs_waiting")
+
+
+@pytest.mark.parametrize("question", [in_front.FRONT, in_front.COUNT])
+def test_an_explanation_reads_what_waits_and_nothing_else(
+    filled_url: str, question: str
+) -> None:
+    values = {
+        "now": "now",
+        "offered": "",
+        "shut": [],
+        "job_id": UUID(int=0),
+        "entry_point": "",
+        "takes_turns": True,
+        "priority": 0,
+        "scheduled_at": "now",
+        "id": UUID(int=0),
+    }
+    plan = _plan(filled_url, question, **values)
+    scans = [node for node in _nodes(plan) if node.get("Alias") == "job_runs"]
+    assert {node["Node Type"] for node in scans} <= {"Index Scan", "Bitmap Heap Scan"}
+    assert max(node["Actual Rows"] for node in scans) <= RUNS / 100
 
 
 def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(

@@ -11,8 +11,9 @@ from typing import cast
 
 import pytest
 
-from api.http import connections, wire
-from api.http.wire import Paused, Unsent
+from api.http import connections
+from api.http.wire import clients
+from api.http.wire.clients import Paused, Unsent
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.processes import eventually
 from tests.support.wires.raw_sockets import raw_socket
@@ -155,7 +156,7 @@ class FailsOnce(asyncio.Transport):
 async def test_a_look_that_fails_is_followed_by_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wire, "LOOK_S", 0.05)
+    monkeypatch.setattr(clients, "LOOK_S", 0.05)
     failed: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
@@ -168,20 +169,58 @@ async def test_a_look_that_fails_is_followed_by_another(
     assert [str(error) for error in failed] == ["a look that fails"]
 
 
-async def test_of_too_much_that_waits_goes_what_has_been_left_for_longest() -> None:
-    # The system takes some megabytes of each.
-    unsent = Unsent(most_bytes=55_000_000, take_s=600)
+@asynccontextmanager
+async def paired() -> AsyncIterator[tuple[Server, socket.socket]]:
+    """Give both ends of a connection of which nothing is taken but what the client reads.
+
+    With TCP its system takes megabytes, and tells of some of it only a while later.
+    """
+    server = Server()
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    await loop.connect_accepted_socket(lambda: server, ours)
+    with theirs:
+        yield server, theirs
+        server.transport.abort()
+
+
+async def _take(client: socket.socket, size: int) -> None:
+    await asyncio.to_thread(client.recv, size, socket.MSG_WAITALL)
+
+
+@pytest.mark.parametrize(
+    "first_takes_bytes",
+    [
+        pytest.param(0, id="nothing is taken of it"),
+        pytest.param(100_000, id="little is taken of it, seen at the same look"),
+    ],
+)
+@pytest.mark.parametrize(
+    "is_looked_before",
+    [
+        pytest.param(True, id="looked before the last comes"),
+        pytest.param(False, id="looked as the last comes"),
+    ],
+)
+async def test_of_too_much_that_waits_goes_what_has_been_left_for_longest(
+    first_takes_bytes: int, *, is_looked_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "LOOK_S", 600)  # All looks are the test's.
+    unsent = Unsent(most_bytes=5_500_000, take_s=600)
     async with (
-        connected() as (taking, takes),
-        connected() as (first, _),
-        connected() as (last, _),
+        paired() as (taking, takes),
+        paired() as (first, takes_little),
+        paired() as (last, _),
     ):
-        taking.transport.write(bytes(10_000_000))
+        taking.transport.write(bytes(1_900_000))
         unsent.add(taking.transport)
-        first.transport.write(bytes(40_000_000))
+        first.transport.write(bytes(3_500_000))
         unsent.add(first.transport)
-        await asyncio.to_thread(takes.recv, 8_000_000, socket.MSG_WAITALL)
-        last.transport.write(bytes(40_000_000))
+        await _take(takes, 1_000_000)
+        await _take(takes_little, first_takes_bytes)
+        if is_looked_before:
+            unsent.look()
+        last.transport.write(bytes(3_500_000))
         unsent.add(last.transport)
         await first.is_lost.wait()
         assert not taking.is_lost.is_set()

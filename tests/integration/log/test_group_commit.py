@@ -16,7 +16,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.ports import Unit
-from eventlog.append import writer as writer_module
+from eventlog.append import waiting
 from tests.support.logs import TESTER, Parts, now, parts, query, registered
 
 
@@ -105,7 +105,7 @@ async def test_a_unit_that_the_database_refuses_fails_alone(
 async def test_a_full_queue_is_an_answer_not_a_wait(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "MAX_WAITING", 5)
+    monkeypatch.setattr(waiting, "MAX_WAITING", 5)
 
     async with parts(database_url) as part:
         slug = await registered(part.jobs)

@@ -5,6 +5,7 @@ a table that has grown a thousandfold since.
 """
 
 import asyncio
+import re
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +19,11 @@ from eventlog.database import sql
 from eventlog.history import statements as history_statements
 from eventlog.queue import statements as queue_statements
 from projections.job_runs import TABLE
+from projections.run_rows import holders
 from projections.runs import claims as run_claims
+from projections.runs.rates import rooms as rate_rooms
+from projections.runs.rates import waiting as rate_waiting
+from projections.runs.turns import circles
 from projections.table import select_sql, update_sql
 from tests.support.logs import TESTER, parts, registered
 
@@ -45,6 +50,16 @@ STATEMENTS = {
         run_claims.front_of_queue(20),
         f"{PLACES}, '{{test.noop}}'",
         "job_runs_due",
+    ),
+    "whom to start, if some jobs are for others": (
+        run_claims.front_of_queue(20, "to_others"),
+        f"{PLACES}, '{{test.noop}}', '{{{ID}}}'",
+        "job_runs_due",
+    ),
+    "who has a slot": (
+        holders.HOLDERS,
+        f"""'[{{"definition_id": "{ID}", "value": "{{}}"}}]'""",
+        "job_runs_unique",
     ),
     "what was touched, of the log": (queue_statements.TOUCHED, "7", POSITION_INDEX),
     "what was touched, of runs": (queue_statements.TOUCHED, "7", "job_runs_pkey"),
@@ -73,15 +88,60 @@ def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
     small_url: str, name: str
 ) -> None:
     statement, value, index = STATEMENTS[name]
-    for parameter in ("%(ids)s", "%(after)s", "%(places)s", "%s"):
+    for parameter in ("%(ids)s", "%(after)s", "%(places)s", "%(slots)s", "%s"):
         statement = statement.replace(parameter, "$1")
     statement = statement.replace("%(offered)s", "$2")
-    with psycopg.connect(small_url) as connection:
+    statement = statement.replace("%(foreign)s", "$3")
+    _check_plan(small_url, statement, value, index)
+
+
+OF_LIMITS = {
+    "the first of each value": (
+        rate_waiting.FIRST_OF_VALUES,
+        "job_runs_pending_by_rate",
+    ),
+    "who has started": (rate_rooms.STARTED, "job_runs_counted_starts"),
+    "whose turn was last": (circles.LINES, "job_runs_last_turn"),
+    "whose turn it is": (circles.LINES, "job_runs_pending_by_turn"),
+}
+
+GIVEN = {
+    "open": "'{a,b}'",
+    "now": "'2026-01-01T00:00:00Z'",
+    "offered": "'{test.noop}'",
+    "job_id": f"'{ID}'",
+    "taken": "'{}'",
+    "found": "'{}'",
+    "limit": "20",
+    "entry_point": "'test.noop'",
+    "priority": "0",
+    "full": "'{}'",
+    "each": "1",
+    "most": "4",
+    "asked": f"""'[{{"job_id": "{ID}", "value": "a", "most": 2,
+        "since": "2026-01-01T00:00:00Z"}}]'""",
+}
+
+
+@pytest.mark.parametrize("name", OF_LIMITS)
+def test_so_it_is_with_what_is_asked_for_limits_of_starts_and_turns(
+    small_url: str, name: str
+) -> None:
+    statement, index = OF_LIMITS[name]
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+    for place, parameter in enumerate(names, start=1):
+        statement = statement.replace(f"%({parameter})s", f"${place}")
+    given = ", ".join(GIVEN[parameter] for parameter in names)
+    _check_plan(small_url, statement, given, index)
+
+
+def _check_plan(url: str, statement: str, given: str, index: str) -> None:
+    with psycopg.connect(url) as connection:
         connection.execute(sql.LOCK)
         connection.execute(f"PREPARE kept AS {statement}".encode())
         connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         row = connection.execute(
-            f"EXPLAIN (FORMAT JSON) EXECUTE kept ({value})".encode()
+            f"EXPLAIN (FORMAT JSON) EXECUTE kept ({given})".encode()
         ).fetchone()
     assert row is not None
     nodes = _nodes(row[0][0]["Plan"])

@@ -78,7 +78,9 @@ async def test_a_recorded_logs_aggregates_can_go_on(
         for kind in (JobDefinition, JobRun, Repository, Build):
             await check_equal_to_history(part, kind, loaded)
         slug = next(
-            one.slug for one in loaded.values() if isinstance(one, JobDefinition)
+            one.slug
+            for one in loaded.values()
+            if isinstance(one, JobDefinition) and not one.is_deleted
         )
         await part.jobs.revise_job(slug, {"name": "Revised"}, None, TESTER)
         await part.jobs.launch(

@@ -79,7 +79,7 @@ async def test_a_writer_that_stops_while_it_backs_off_writes_what_waits(
         with pytest.raises(OutcomeUnknownError):
             await backing_off.jobs.launch(slug, Launch(), TESTER)
         waiting = asyncio.create_task(backing_off.jobs.launch(slug, Launch(), TESTER))
-        while backing_off.writer._queue.empty():
+        while backing_off.writer._line.is_empty:
             await asyncio.sleep(0.01)
         await backing_off.writer.stop()
         await waiting

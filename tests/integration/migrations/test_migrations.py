@@ -121,6 +121,13 @@ def test_the_trigger_takes_the_lock_that_the_writer_takes() -> None:
     assert int(found[1].replace("_", "")) == sql.APPEND_LOCK
 
 
+LEFT_TO_OLDER_VERSIONS = {
+    "failure_groups": ("state1_version",),
+    "job_definitions": ("state1_version",),
+}
+"""Columns that this version neither reads nor writes."""
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
 def test_the_migrated_tables_are_what_the_folds_write(
     database_url: str, table: Table
@@ -131,7 +138,10 @@ def test_the_migrated_tables_are_what_the_folds_write(
         "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s",
         table.name,
     )
-    assert {name: types.get(kind, kind) for name, kind in rows} == dict(table.columns)
+    found = {name: types.get(kind, kind) for name, kind in rows}
+    for left in LEFT_TO_OLDER_VERSIONS.get(table.name, ()):
+        del found[left]
+    assert found == dict(table.columns)
 
 
 def test_processes_that_start_at_once_migrate_once(empty_database_url: str) -> None:

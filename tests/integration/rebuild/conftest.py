@@ -13,4 +13,4 @@ async def filled_url(filled: Filled) -> str:
 
 
 async def _fold(url: str) -> None:
-    await record.fold(url, files.HERE / "0.1.0")
+    await record.fold(url, files.HERE / "0.3.0.dev4")

@@ -31,7 +31,7 @@ from tests.support.processes import (
 from tests.support.sample_logs.big_logs import fill, sabotage
 from tests.support.sample_logs.reading_load import Load
 
-RUNS = int(os.environ.get("APPHUB_REBUILD_RUNS", "100000"))
+RUNS = int(os.environ.get("APPHUB_REBUILD_RUNS", "40000"))
 """`make rebuild-check` takes half a million: a million events."""
 
 SPOILED = int(os.environ.get("APPHUB_REBUILD_SPOILED", "200"))

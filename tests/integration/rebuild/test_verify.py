@@ -21,7 +21,7 @@ from projections.tables import TABLES
 from tests.recorded_logs import files
 from tests.support.logs import TESTER, parts, query, registered
 
-RECORDING = files.HERE / "0.1.0"
+RECORDING = files.HERE / "0.3.0.dev4"
 
 Found = list[Difference]
 
@@ -49,6 +49,7 @@ CORRUPT = {
     "text": "coalesce({column}, '') || 'x'",
     "timestamptz": "coalesce({column}, '2026-01-01') + interval '1 microsecond'",
     "uuid": "gen_random_uuid()",
+    "boolean": "NOT coalesce({column}, false)",
     "jsonb": """'{{"corrupt": [true]}}'""",
 }
 
@@ -117,7 +118,8 @@ UNIQUE = """
 """
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+# The last table never has more than one row.
+@pytest.mark.parametrize("table", TABLES[:-1], ids=lambda table: str(table.name))
 async def test_missing_and_extra_rows_are_found_with_the_events_behind_them(
     filled_url: str, table: Table
 ) -> None:
@@ -277,7 +279,7 @@ async def test_a_log_that_cannot_be_folded_is_said_with_the_event(
             "UPDATE jobs_events SET state = '{}' WHERE topic = 'job_run.attempt_lost'"
         )
         assert re.search(
-            r"job_run\.attempt_lost, version 3 of .*KeyError",
+            r"job_run\.attempt_lost, version 4 of .*KeyError",
             await unreadable(filled_url),
         )
         connection.execute(
@@ -287,7 +289,7 @@ async def test_a_log_that_cannot_be_folded_is_said_with_the_event(
             "DELETE FROM jobs_events WHERE topic = 'job_run.cancel_requested'"
         )
         assert re.search(
-            r"job_run\.canceled, version 4 of .* what comes before it has version 2",
+            r"job_run\.canceled, version 5 of .* what comes before it has version 3",
             await unreadable(filled_url),
         )
 

@@ -37,7 +37,7 @@ def test_the_command_tells_people_and_programs_and_exits_with_1(
     assert f"job_definitions {key}: differs" in text
     assert "name: expected 'Daily report', found 'other'" in text
     assert """metadata: expected '{"team": "data"}', found NULL""" in text
-    assert "events: 3 job_definition.registered, 4 job_definition.revised" in text
+    assert "events: 3 job_definition.registered, 4 job_definition.revised, " in text
     assert "apphub-jobs projections rebuild job_definitions" in text
     machine = run_command(filled_url, tmp_path, "verify", "--json")
     assert machine.popen.returncode == 1
@@ -53,6 +53,9 @@ def test_the_command_tells_people_and_programs_and_exits_with_1(
         "events": [
             {"position": 3, "type": "job_definition.registered"},
             {"position": 4, "type": "job_definition.revised"},
+            {"position": 5, "type": "job_definition.paused"},
+            {"position": 6, "type": "job_definition.resumed"},
+            {"position": 7, "type": "job_definition.revised"},
         ],
     }
     assert [(one["kind"], one["table"], one["differences"]) for one in tables] == [

@@ -9,14 +9,21 @@ import jsonschema
 import pytest
 
 from api.stream.request import TYPES
+from domain.bulk.operation import BulkOperation
+from domain.bulk.order import Order
+from domain.failures.group import FailureGroup
+from domain.failures.watch import FailureWatch
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report
+from domain.schedules.schedule import Schedule
+from domain.schedules.spec import Spec
 from tests.integration.http.test_openapi import references_in
 from tests.integration.shared_api import Json, SharedApi, job_body
 from tests.integration.streams import server_sent, stream
 from tests.support import newer
 from tests.support.in_process import in_process
 from tests.support.logs import TESTER, parts, registered
+from tests.unit.domain.failures.given import a_failure, about
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +62,15 @@ async def let_runs_end(database_url: str) -> None:
     """Let runs end in each possible way."""
     async with parts(database_url) as part:
         slug = await registered(part.jobs)
+        spec = Spec(job=slug, every_ms=3_600_000)
+        schedule = Schedule.create("hourly", spec, part.jobs.clock())
+        opened = FailureGroup.open(about(), [a_failure()], part.jobs.clock())
+        order = Order(action="cancel", filter=["job=nobody"], reason="none there")
+        operation = BulkOperation.request(
+            part.jobs.new_id(), order, 1, 0, "tester", part.jobs.clock()
+        )
+        search = FailureWatch.begin(1, part.jobs.clock())
+        await part.jobs.save(schedule, opened, operation, search, origin=TESTER)
         for _ in range(4):
             await part.jobs.launch(slug, Launch(max_attempts=1), TESTER)
         one, two, three, four = await part.executions.claim(
@@ -89,6 +105,9 @@ async def let_everything_happen(client: httpx.Client, database_url: str) -> None
         timeoutMs=1_000,
     )
     client.post("/jobs", json={**full, "resources": {"cpus": 1}}).raise_for_status()
+    client.post("/jobs/full/pause", json={"reason": "why"}).raise_for_status()
+    client.post("/jobs/full/resume").raise_for_status()
+    client.delete("/jobs/full").raise_for_status()
     app = {
         "id": "app",
         "name": "An app",
@@ -108,7 +127,7 @@ async def let_everything_happen(client: httpx.Client, database_url: str) -> None
     )
     client.post(f"/job-runs/{launched['data']['id']}/cancel").raise_for_status()
     client.post("/subjects/erase", json={"subject": "bo"}).raise_for_status()
-    newer.append(database_url, uuid4(), "schedule.created")
+    newer.append(database_url, uuid4(), "webhook.created")
 
 
 async def test_every_message_fits_its_schema_and_every_schema_is_seen(

@@ -99,3 +99,16 @@ def test_the_pong_of_a_filtered_client_moves_on(client: httpx.Client) -> None:
         ).raise_for_status()
         assert opened.until_served(head + 1)[-1]["position"] == head + 1
         assert of_events(opened.received) == []
+
+
+async def test_schedules_belong_to_the_job_that_they_launch(shared: SharedApi) -> None:
+    slug = shared.register()["slug"]
+    other = shared.register()["slug"]
+    for job in (slug, other):
+        body = {"id": f"of-{job}", "job": job, "cron": "0 3 1 1 *"}
+        shared.client.post("/schedules", json=body).raise_for_status()
+    head = (await tell_now(shared.database_url))[-1].position
+    with stream(shared, after=0, job=slug, types="schedule.updated") as opened:
+        received = of_events(opened.until_served(head))
+    told = [message["data"]["schedule"]["job"] for message in received]
+    assert told == [slug]

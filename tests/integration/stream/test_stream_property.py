@@ -24,7 +24,7 @@ from tests.support.processes import Process, started
 from tests.support.stream.followers import Follower
 from tests.support.stream.told import Told, tell
 
-EVENTS = int(os.environ.get("APPHUB_STREAM_EVENTS", "10000"))
+EVENTS = int(os.environ.get("APPHUB_STREAM_EVENTS", "5000"))
 """`make stream` has more."""
 
 SLUGS = ["free", "Quiet", "third"]

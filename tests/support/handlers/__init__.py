@@ -18,6 +18,7 @@ from apphub_jobs.contract import (
     PermanentError,
     RetryAfter,
 )
+from tests.support.handlers.coroutines import COROUTINES
 from tests.support.handlers.harmful import (
     end_with_too_much,
     flood,
@@ -195,5 +196,6 @@ HANDLERS: dict[str, Handler] = {
         end_with_too_much,
         kill_itself,
         not_a_number,
+        *COROUTINES,
     )
 }

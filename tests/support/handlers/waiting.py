@@ -34,6 +34,7 @@ def count(context: JobRunContext) -> JobResult:
 
 def ignore_cancel(context: JobRunContext) -> None:
     """Run on, whatever anybody asks."""
+    print("waiting", flush=True)
     time.sleep(context.parameters.get("forMs", 60_000) / 1000)
 
 

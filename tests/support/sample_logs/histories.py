@@ -15,12 +15,16 @@ from domain.errors import (
 )
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report
+from domain.json_values import JsonObject
+from domain.ports import Origin
 from tests.support.logs import TESTER, Parts, registered
 
 SLUGS = ("Alpha", "beta", "beta-2", "Gamma_3")
 
 WORDS = ("red", "green", "blue", "Deep Blue", "infra-red")
 """Names that jobs get by turns."""
+
+ANOTHER = Origin(actor="another")
 
 HOUR_MS = 3_600_000
 
@@ -59,7 +63,8 @@ class Driver:
     async def _new_worker(self) -> None:
         self._lives += 1
         self._claims = []
-        self._worker_id = await self._part.worker(f"{self._name}-{self._lives}")
+        worker_id = f"{self._name}-{self._lives}"
+        self._worker_id = await self._part.worker(worker_id, labels={"zone": "eu"})
 
     async def _launch(self) -> None:
         pick = self._random.random()
@@ -72,9 +77,9 @@ class Driver:
             # Ids derived from keys are in no order of time.
             idempotency_key=str(self._random.random()) if 0.25 < pick < 0.5 else None,
         )
-        launched = await self._part.jobs.launch(
-            self._random.choice(SLUGS), launch, TESTER
-        )
+        slug = self._random.choice(SLUGS)
+        by = self._random.choice((TESTER, ANOTHER))
+        launched = await self._part.jobs.launch(slug, launch, by)
         self._run_ids.append(launched.run_id)
 
     async def _claim(self) -> None:
@@ -128,10 +133,14 @@ class Driver:
         await self._new_worker()
 
     async def _revise(self) -> None:
-        name = self._random.choice(WORDS)
-        await self._part.jobs.revise_job(
-            self._random.choice(SLUGS), {"name": name}, None, TESTER
-        )
+        choices: list[JsonObject] = [
+            {"name": self._random.choice(WORDS)},
+            {"worker_labels": {"zone": "eu"}},
+            {"worker_labels": {}},
+        ]
+        changes = self._random.choice(choices)
+        slug = self._random.choice(SLUGS)
+        await self._part.jobs.revise_job(slug, changes, None, TESTER)
 
 
 async def make_history(

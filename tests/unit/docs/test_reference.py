@@ -9,7 +9,14 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from api.shapes.jobs import Definition, JobBody, ResourcesBody, RetryPolicyBody
+from api.shapes.explanations import Explained, Reason
+from api.shapes.jobs import (
+    Definition,
+    JobBody,
+    ResourcesBody,
+    RetentionBody,
+    RetryPolicyBody,
+)
 from api.shapes.runs import LaunchBody, Run
 from apphub_jobs import JobResult, JobRunContext, job
 from docs.generate_reference import written
@@ -45,7 +52,16 @@ def test_every_variable_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [Definition, JobBody, RetryPolicyBody, ResourcesBody, LaunchBody, Run]
+    "shape",
+    [
+        Definition,
+        JobBody,
+        RetryPolicyBody,
+        ResourcesBody,
+        RetentionBody,
+        LaunchBody,
+        Run,
+    ],
 )
 def test_every_field_of_jobs_and_runs_is_explained(shape: type[BaseModel]) -> None:
     cells = re.findall(r"^\| ([^|]*)\|", _text("jobs-and-runs.md"), re.MULTILINE)
@@ -68,6 +84,16 @@ def test_the_examples_of_a_definition_and_of_a_launch_would_be_taken() -> None:
     Run.model_validate(run)
     shown = [field.alias for field in Run.model_fields.values()]
     assert list(run) == [name for name in shown if name != "quarantined"]
+
+
+def test_the_example_of_an_explanation_is_of_its_shape() -> None:
+    [example] = _json_in("explain.md")
+    found = Explained.model_validate(example, by_alias=True).data
+    assert [reason.message in found.summary for reason in found.reasons] == [True] * 2
+    codes = str(Reason.model_fields["code"].description)
+    told = re.findall(r"`(\w+)`", codes)
+    assert len(told) > 10
+    assert [code for code in told if f"`{code}`" not in _text("explain.md")] == []
 
 
 @pytest.mark.parametrize("contract", [job, JobRunContext, JobResult])

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from domain import identifiers
 from domain.identifiers import (
+    bulk_id_for_key,
     definition_id,
     event_id,
+    only_repeat_id,
     repository_id,
     run_id_for_key,
     uuid7,
@@ -26,6 +28,8 @@ def test_derived_ids_are_part_of_the_disk_format() -> None:
         == "d0cde311-3c53-5978-a435-7c87c832d141"
     )
     assert str(event_id(A, 1)) == "c6ae59cd-4100-5d14-850d-f8202b722a98"
+    assert str(bulk_id_for_key("anna", "k1")) == "f1dd5bc5-7733-5e50-abaf-c8dbe1d2ed1e"
+    assert str(only_repeat_id(A)) == "8df2c916-f6b3-5fd9-a37a-68bfb25f1e4b"
 
 
 def test_slugs_that_differ_in_case_are_one_job() -> None:

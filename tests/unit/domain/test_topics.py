@@ -11,135 +11,21 @@ import pytest
 from eventsourcing.domain import Aggregate
 from eventsourcing.utils import get_topic, resolve_topic
 
+from domain.bulk.operation import BulkOperation
 from domain.catalog.build import Build
 from domain.catalog.repository import Repository
+from domain.failures.group import FailureGroup
+from domain.failures.watch import FailureWatch
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive
 from domain.personal.subject import Subject
+from domain.schedules.schedule import Schedule
+from domain.schedules.spec import Spec as ScheduleSpec
 from tests import ROOT
+from tests.unit.domain.topic_fields import FIELDS, FIRST
 
 DOCUMENT = ROOT / "docs" / "state-machine.md"
-
-HOLDER = ("worker_id", "execution")
-REPORT = ("metrics", "context", "logs_url")
-FIRST = ("originator_topic",)
-"""The library's own field of an aggregate's first event: which class to make."""
-
-FIELDS: dict[str, tuple[str, ...]] = {
-    "job_definition.registered": (*FIRST, "slug", "version", "spec"),
-    "job_definition.revised": ("version", "changes"),
-    "job_run.requested": (
-        *FIRST,
-        "definition_id",
-        "definition_version",
-        "slug",
-        "entry_point",
-        "parameters",
-        "context",
-        "timeout_ms",
-        "max_attempts",
-        "retry_policy",
-        "priority",
-        "scheduled_at",
-        "start_deadline_at",
-        "concurrency_value",
-        "idempotency_key",
-        "request_digest",
-        "requested_by",
-    ),
-    "job_run.started": (*HOLDER, "attempt"),
-    "job_run.progressed": (*HOLDER, *REPORT),
-    "job_run.succeeded": (*HOLDER, *REPORT, "result"),
-    "job_run.attempt_failed": (
-        *HOLDER,
-        *REPORT,
-        "attempt",
-        "error_message",
-        "failure_reason",
-        "retry_at",
-    ),
-    "job_run.attempt_timed_out": (
-        *HOLDER,
-        *REPORT,
-        "attempt",
-        "error_message",
-        "failure_reason",
-        "retry_at",
-    ),
-    "job_run.attempt_lost": (*HOLDER, "attempt", "error_message", "retry_at"),
-    "job_run.handed_back": HOLDER,
-    "job_run.start_deadline_passed": (),
-    "job_run.cancel_requested": ("reason",),
-    "job_run.canceled": ("reason", "failure_reason", *HOLDER, *REPORT),
-    "repository.added": (
-        *FIRST,
-        "repository_id",
-        "name",
-        "description",
-        "repo_url",
-        "dockerfile_path",
-        "tags",
-        "metadata_strategy",
-    ),
-    "repository.commit_read": ("run_id", "commit_sha"),
-    "repository.ingestion_requested": ("run_id",),
-    "repository.ingestion_started": ("run_id", "attempt", "ingest_attempts"),
-    "repository.ingestion_retry_scheduled": (
-        "run_id",
-        "attempt",
-        "error",
-        "duration_ms",
-        "commit_sha",
-    ),
-    "repository.ingestion_succeeded": (
-        "run_id",
-        "attempt",
-        "duration_ms",
-        "commit_sha",
-        "name",
-        "description",
-        "dockerfile_path",
-        "tags",
-        "preview_tiles",
-    ),
-    "repository.ingestion_failed": (
-        "run_id",
-        "attempt",
-        "error",
-        "duration_ms",
-        "commit_sha",
-    ),
-    "repository.env_templates_read": ("build_id", "launch_env_templates"),
-    "build.requested": (
-        *FIRST,
-        "repository_id",
-        "run_id",
-        "git_branch",
-        "git_ref",
-        "commit_sha",
-        "retry_of",
-    ),
-    "build.started": ("run_id", "attempt"),
-    "build.checked_out": ("commit_sha",),
-    "build.retry_scheduled": ("attempt", "error"),
-    "build.succeeded": ("commit_sha", "git_branch", "image_tag", "image_digest"),
-    "build.failed": ("error",),
-    "build.canceled": ("error",),
-    "subject.erased": (*FIRST, "reason", "runs"),
-    "log_archive.archived": (
-        *FIRST,
-        "number",
-        "file",
-        "sha256",
-        "size_bytes",
-        "events",
-        "runs",
-        "first_position",
-        "last_position",
-        "ended_before_at",
-    ),
-}
 
 AGGREGATES: dict[str, type[Aggregate]] = {
     "job_definition": JobDefinition,
@@ -148,6 +34,10 @@ AGGREGATES: dict[str, type[Aggregate]] = {
     "build": Build,
     "subject": Subject,
     "log_archive": LogArchive,
+    "schedule": Schedule,
+    "failure_group": FailureGroup,
+    "failure_watch": FailureWatch,
+    "bulk_operation": BulkOperation,
 }
 
 SPEC_FIELDS = (
@@ -164,8 +54,30 @@ SPEC_FIELDS = (
     "priority",
     "max_concurrent_runs",
     "concurrency_key",
+    "concurrency_limit",
+    "rate_limit",
+    "fairness_key",
+    "unique_runs",
     "start_deadline_ms",
     "resources",
+    "worker_labels",
+    "retention",
+    "isolation",
+)
+
+SCHEDULE_SPEC_FIELDS = (
+    "job",
+    "parameters",
+    "cron",
+    "every_ms",
+    "time_zone",
+    "exclude",
+    "overlap",
+    "catch_up_ms",
+    "jitter_ms",
+    "start_at",
+    "end_at",
+    "pause_on_failure",
 )
 
 OF_EVERY_EVENT = {"originator_id", "originator_version", "timestamp"}
@@ -212,6 +124,11 @@ def test_an_aggregates_topic_is_its_name(name: str) -> None:
 
 def test_a_definitions_content_has_exactly_these_fields() -> None:
     assert tuple(field.name for field in dataclasses.fields(Spec)) == SPEC_FIELDS
+
+
+def test_a_schedules_content_has_exactly_these_fields() -> None:
+    fields = dataclasses.fields(ScheduleSpec)
+    assert tuple(field.name for field in fields) == SCHEDULE_SPEC_FIELDS
 
 
 def test_all_topics_resolve_in_a_process_that_imported_only_the_envelope() -> None:

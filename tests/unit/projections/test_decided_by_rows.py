@@ -8,17 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.bulk.rows import BulkFacts
 from domain.catalog.rows import (
     BuildFacts,
     RepositoryFacts,
 )
+from domain.failures.rows import GroupFacts, WatchFacts
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.rows import DefinitionFacts, RunFacts, definition_of_row, run_of_row
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
 from domain.ports import Row
+from domain.schedules.rows import ScheduleFacts
 from projections import builds, job_definitions, job_runs, repositories
+from projections.bulk import row as bulk
+from projections.failures import groups, watch
 from projections.rows import columns_in
+from projections.schedules import row as schedules
 from projections.table import Table
 from tests.unit.given import NOON, START_DEADLINE_MS, WORKER, a_run, at, half
 from tests.unit.projections.both import JSON, TEXTS, Both, Command, check
@@ -108,9 +114,19 @@ CHANGES = st.fixed_dictionaries(
         "timeout_ms": st.none() | st.just(2_000),
         "metadata": st.none() | JSON,
         "default_parameters": JSON,
-        "parameters_schema": st.sampled_from([{}, {"type": "object"}, {"type": 7}]),
+        "parameters_schema": st.sampled_from(
+            [{}, {"type": "object"}, {"type": 7}, {"properties": {"a": {}}}]
+        ),
         "retry_policy": st.none() | st.just({"maxAttempts": 3}),
         "max_concurrent_runs": st.none() | st.integers(1, 2),
+        "concurrency_limit": st.integers(1, 2),
+        "worker_labels": st.sampled_from([{}, {"gpu": "a100"}]),
+        "rate_limit": st.none() | st.just({"limit": 1, "periodMs": 1}),
+        "retention": st.none() | st.just({"succeededMs": 1}),
+        "fairness_key": st.none() | st.just("tenant"),
+        "isolation": st.sampled_from(["process", "shared"]),
+        "unique_runs": st.none()
+        | st.just({"key": ["a"], "until": "end", "onConflict": "keep"}),
         "priority": st.integers(-1, 1),
     },
 )
@@ -120,12 +136,23 @@ REVISIONS = st.tuples(CHANGES, st.none() | st.integers(1, 9)).map(
 )
 
 
-@given(commands=st.lists(REVISIONS, max_size=6))
+SPEC = Spec(name="Report", type="batch", entry_point="test.report")
+
+CHANGES_OF_LIFE = st.sampled_from(
+    [
+        lambda definition, now: definition.pause("ada", "why", now),
+        lambda definition, now: definition.resume(now),
+        lambda definition, now: definition.delete(now, has_unfinished_runs=False),
+        lambda definition, now: definition.register_again("Report", SPEC, None, now),
+    ]
+)
+
+
+@given(commands=st.lists(REVISIONS | CHANGES_OF_LIFE, max_size=6))
 def test_a_definition_decides_by_its_row_as_by_its_history(
     commands: list[Command],
 ) -> None:
-    spec = Spec(name="Report", type="batch", entry_point="test.report")
-    definition = JobDefinition.register("Report", spec, 1, NOON)
+    definition = JobDefinition.register("Report", SPEC, 1, NOON)
     check(Both(definition), job_definitions.TABLE, definition_of_row, commands)
 
 
@@ -139,6 +166,10 @@ def test_a_definition_decides_by_its_row_as_by_its_history(
         (DefinitionFacts, job_definitions.JobDefinitionRow, job_definitions.TABLE),
         (RepositoryFacts, repositories.RepositoryRow, repositories.TABLE),
         (BuildFacts, builds.BuildRow, builds.TABLE),
+        (BulkFacts, bulk.BulkRow, bulk.TABLE),
+        (ScheduleFacts, schedules.ScheduleRow, schedules.TABLE),
+        (GroupFacts, groups.FailureGroupRow, groups.TABLE),
+        (WatchFacts, watch.FailureWatchRow, watch.TABLE),
     ],
     ids=lambda one: getattr(one, "name", None),
 )

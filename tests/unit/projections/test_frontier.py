@@ -7,6 +7,7 @@ import pytest
 
 from domain.ports import Offer
 from projections.runs import frontier as frontiers
+from projections.runs.candidates.candidate import JobLimits
 from projections.runs.frontier import END, LAST_ID, Frontier, TouchedRun
 
 NOW = "2026-11-24T12:00:00.000Z"
@@ -31,8 +32,23 @@ def run(run_id: str, minute: int = -1, **fields: Any) -> TouchedRun:
         "scheduled_at": at(minute),
         "start_by": None,
         "max_concurrent_runs": None,
+        "concurrency_limit": 1,
+        "rate_value": None,
+        "rate_limit": None,
+        "fair_value": None,
+        "fairness_key": None,
     }
     return cast("TouchedRun", {**touched, **fields})
+
+
+def limits(of_job: int | None, of_key: int = 1) -> JobLimits:
+    """Return the limits of a job."""
+    return {
+        "max_concurrent_runs": of_job,
+        "concurrency_limit": of_key,
+        "rate_limit": None,
+        "fairness_key": None,
+    }
 
 
 def numbered(number: int, **fields: Any) -> TouchedRun:
@@ -47,7 +63,7 @@ def due(frontier: Frontier, now: str = NOW) -> list[str]:
 
 def picked(frontier: Frontier, limit: int = 10) -> list[str]:
     """Return the names of those that limits let start."""
-    found = frontier.limits().pick(frontier.due(NOW), limit)
+    found = frontier.limits({}).pick(frontier.due(NOW), limit)
     return [str(one.int) for one in found]
 
 
@@ -144,10 +160,22 @@ def test_a_revised_limit_holds_at_once() -> None:
         2, [numbered(1, max_concurrent_runs=1), numbered(2, max_concurrent_runs=1)], {}
     )
     assert picked(frontier) == ["1"]
-    frontier.follow(3, [], {JOB: 2})
+    frontier.follow(3, [], {JOB: limits(2)})
     assert picked(frontier) == ["1", "2"]
-    frontier.follow(4, [], {JOB: None})
+    frontier.follow(4, [], {JOB: limits(None)})
     assert picked(frontier) == ["1", "2"]
+
+
+def test_as_many_runs_hold_a_key_as_its_limit_says() -> None:
+    running = numbered(1, status="running", concurrency_value="k")
+    frontier = Frontier(1, running=[running])
+    shared: dict[str, Any] = {"concurrency_value": "k", "concurrency_limit": 3}
+    frontier.follow(2, [numbered(number, **shared) for number in (2, 3, 4)], {})
+    assert picked(frontier) == ["2", "3"]
+    frontier.follow(3, [], {JOB: limits(None, of_key=1)})
+    assert picked(frontier) == []
+    frontier.follow(4, [], {JOB: limits(None, of_key=9)})
+    assert picked(frontier) == ["2", "3", "4"]
 
 
 def test_a_start_deadline_that_is_over_keeps_a_run_from_starting() -> None:

@@ -1,4 +1,4 @@
-"""What clients see of jobs and apps after each event, and what the stream tells of it."""
+"""What clients see of apps after each event, and what the stream tells of it."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,26 +7,15 @@ import pytest
 
 from domain.catalog.app import App, Ingested
 from domain.catalog.repository import Repository
-from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.ports import Row
-from projections import job_definitions, repositories
 from projections import messages as feed
+from projections import repositories
 from projections.envelope import Envelope
 from projections.table import Table
 from projections.tables import BY_SUBJECT
 from tests.unit.given import RUN_ID, at, iso, stored
-
-SPEC = Spec(
-    name="Report",
-    type="batch",
-    entry_point="test.report",
-    parameters_schema={"type": "object"},
-    default_parameters={"day": None},
-    timeout_ms=5_000,
-    metadata=[1, None],
-)
 
 APP = App(
     id="Shop",
@@ -91,68 +80,6 @@ def told(events: list[Envelope]) -> list[list[tuple[str, JsonObject]]]:
 
 def told_types(run: JobRun) -> list[list[str]]:
     return [[kind for kind, _ in messages] for messages in told(stored(run))]
-
-
-# Definitions --------------------------------------------------------------------------------------
-
-
-def definition_events() -> list[Envelope]:
-    definition = JobDefinition.register("Report", SPEC, 1, at(0))
-    definition.revise(
-        {"timeout_ms": None, "retry_policy": {"maxAttempts": 2}, "metadata": "x"},
-        5,
-        at(10),
-    )
-    return stored(definition)
-
-
-def registered() -> JsonObject:
-    return {
-        "id": str(definition_events()[0].aggregate_id),
-        "slug": "Report",
-        "name": "Report",
-        "version": 1,
-        "type": "batch",
-        "runtime": "python",
-        "entryPoint": "test.report",
-        "parametersSchema": {"type": "object"},
-        "defaultParameters": {"day": None},
-        "outputSchema": None,
-        "timeoutMs": 5_000,
-        "retryPolicy": None,
-        "metadata": [1, None],
-        "priority": 0,
-        "maxConcurrentRuns": None,
-        "concurrencyKey": None,
-        "startDeadlineMs": None,
-        "resources": None,
-        "createdAt": iso(0),
-        "updatedAt": iso(0),
-    }
-
-
-def revised() -> JsonObject:
-    changes: JsonObject = {
-        "timeoutMs": None,
-        "retryPolicy": {"maxAttempts": 2},
-        "metadata": "x",
-    }
-    return {**registered(), **changes, "version": 5, "updatedAt": iso(10)}
-
-
-def test_a_job_is_shown_as_registered_and_as_revised() -> None:
-    seen = [
-        job_definitions.present(after)
-        for _, _, after in steps(job_definitions.TABLE, definition_events())
-    ]
-    assert seen == [registered(), revised()]
-
-
-def test_each_version_of_a_job_is_told() -> None:
-    assert told(definition_events()) == [
-        [("job.definition.updated", {"job": registered()})],
-        [("job.definition.updated", {"job": revised()})],
-    ]
 
 
 # Repositories -------------------------------------------------------------------------------------
@@ -263,9 +190,12 @@ def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None
             assert messages == [step, updated]
 
 
-@pytest.mark.parametrize("events", [definition_events, repository_events])
-def test_an_unknown_event_is_no_silence(events: Any) -> None:
-    first, second, *_ = events()
+def test_an_unknown_event_is_no_silence() -> None:
+    assert_unknown_is_no_silence(repository_events())
+
+
+def assert_unknown_is_no_silence(events: list[Envelope]) -> None:
+    first, second, *_ = events
     table = BY_SUBJECT[first.subject]
     with pytest.raises(ValueError, match=r"\.odd"):
         table.fold(

@@ -1,11 +1,12 @@
 """A short-lived task tells of its failure, and any task ends even if it swallows a cancel."""
 
 import asyncio
+import gc
 from contextlib import suppress
 
 import pytest
 
-from runtime.background_tasks import end, start_once
+from runtime.background_tasks import end, start_once, until_one_ends
 
 
 async def failing() -> None:
@@ -59,3 +60,31 @@ async def test_what_is_started_once_is_named_and_gives_its_result() -> None:
     task = start_once("counting", seven())
     assert task.get_name() == "counting"
     assert await task == 7
+
+
+async def goes_away() -> None:
+    """Fail as a sender does whose client leaves while it is ended."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise ConnectionResetError("the client is gone")
+
+
+async def test_a_failure_while_the_others_are_ended_is_the_callers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(ConnectionResetError):
+        await until_one_ends(asyncio.sleep(0), goes_away())
+    assert caplog.records == []
+
+
+async def test_what_ends_while_its_caller_is_cancelled_dies_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    waiting = asyncio.create_task(until_one_ends(goes_away()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await end(waiting)
+    del waiting
+    gc.collect()
+    assert caplog.records == []

@@ -48,7 +48,7 @@ class ProcessAttempt:
         self._watched = False
         self._soon = loop.call_later(UNWATCHED_S, self._have_watched)
         slot.listener = self
-        slot.give(_described(task))
+        slot.give(described(task))
 
     @property
     def supervisor_pid(self) -> int:
@@ -170,13 +170,21 @@ def _lives_on(ended: Mapping[str, Any] | None) -> bool:
 def _outcome(
     message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None
 ) -> Outcome:
+    if ended is None or message is None:
+        return how_it_ended(ended)
+    return Outcome(message["type"], message, _used(ended))
+
+
+def how_it_ended(ended: Mapping[str, Any] | None) -> Outcome:
+    """Return what a supervisor has seen of an end; None: it was killed itself."""
     if ended is None:
         return Outcome("signal", {"message": "the attempt's supervisor was killed"})
-    metrics = {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
-    if message is not None:
-        return Outcome(message["type"], message, metrics)
     told = {"message": _told(ended)}
-    return Outcome(ended["cause"], told, metrics)
+    return Outcome(ended["cause"], told, _used(ended))
+
+
+def _used(ended: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
 
 
 def _told(ended: Mapping[str, Any]) -> str:
@@ -214,8 +222,8 @@ def _order(
     }
 
 
-def _described(task: Task) -> Mapping[str, Any]:
-    """Return what the process is told."""
+def described(task: Task) -> Mapping[str, Any]:
+    """Return what a handlers' process is told."""
     return {
         "run": task.run,
         "definition": task.definition,

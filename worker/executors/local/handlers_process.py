@@ -12,6 +12,7 @@ from worker.executors.local.supervision import hiding
 from worker.executors.packages import HandlerPackage
 
 PROGRAM = "from apphub_jobs.process.program import main; main()"
+SHARED_PROGRAM = "from apphub_jobs.process.shared.program import main; main()"
 PROBE = "from apphub_jobs.process.probe import main; main()"
 
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")

@@ -93,11 +93,12 @@ def _refuse_doubles(offers: Iterable[Offer]) -> None:
             continue
         slug: str = offer.definition["slug"]
         first = defined.setdefault(slug.lower(), offer)
-        if first is not offer:
-            one = f"with the entry point {first.name!r} in {first.origin}"
-            other = f"with {offer.name!r} in {offer.origin}"
-            msg = f"the job {slug!r} is defined twice, {one} and {other}; rename one"
-            raise DuplicateHandlerError(msg)
+        if first is offer:
+            continue
+        one = f"with the entry point {first.name!r} in {first.origin}"
+        other = f"with {offer.name!r} in {offer.origin}"
+        msg = f"the job {slug!r} is defined twice, {one} and {other}; rename one"
+        raise DuplicateHandlerError(msg)
 
 
 def _of_modules(packages: Sequence[HandlerPackage]) -> list[Offer]:

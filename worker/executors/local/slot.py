@@ -5,7 +5,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -51,6 +51,7 @@ class Slot:
         package: whose handlers run here.
         listener: whose attempt it is at the moment.
         cpu_s: what the process had used when it was last heard of.
+        loaded: set once its handlers are loaded, or never will be.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Slot:
         self._cover = cover
         self.listener: Listener | None = None
         self.cpu_s: float | None = None
+        self.loaded = asyncio.Event()
         self._tasks: asyncio.WriteTransport | None = None
         self._lease_until = math.inf
         self._lapsed = False
@@ -80,13 +82,14 @@ class Slot:
         loop = asyncio.get_running_loop()
         # uvloop's library closes what it is given, and uvloop then closes the same number again: by
         # then it may be a file of another thread, whose closing would hit the next in turn.
-        closes_twice = isinstance(loop, uvloop.Loop)
+        closes_itself = not isinstance(loop, uvloop.Loop)
         reader = LineReader(REPORT_LIMIT_BYTES, self._reported, self._reports_ended)
-        reports = os.fdopen(receiving, "rb", buffering=0, closefd=not closes_twice)
+        reports = os.fdopen(receiving, "rb", buffering=0, closefd=closes_itself)
         await loop.connect_read_pipe(lambda: reader, reports)
-        tasks = os.fdopen(giving, "wb", buffering=0, closefd=not closes_twice)
+        tasks = os.fdopen(giving, "wb", buffering=0, closefd=closes_itself)
         self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, tasks)
-        self._hearing = start_once("supervisor", self._hear_supervisor())
+        hearing = self._hear_supervisor()
+        self._hearing = start_once("supervisor", hearing)
 
     @property
     def lives(self) -> bool:
@@ -104,12 +107,12 @@ class Slot:
         self._attempts += 1
         return self.workdir / str(self._attempts)
 
-    def give(self, task: Mapping[str, Any]) -> None:
-        """Give the process a task."""
-        tasks = self._tasks
-        if tasks is not None and not tasks.is_closing():
-            line = _line(task)
-            tasks.write(line)
+    def give(self, *tasks: Mapping[str, Any]) -> None:
+        """Give the process tasks, in one write."""
+        given = self._tasks
+        if given is not None and not given.is_closing():
+            lines = b"".join(map(_line, tasks))
+            given.write(lines)
 
     def tell(self, command: Mapping[str, Any]) -> None:
         """Say something to the supervisor."""
@@ -146,11 +149,14 @@ class Slot:
     def _reported(self, line: bytes | None) -> None:
         message = _message(line)
         self.cpu_s = message.get("cpuTotal", self.cpu_s)
-        if self.listener is not None and message["type"] != "ready":
+        if message["type"] == "ready":
+            self.loaded.set()
+        elif self.listener is not None:
             self.listener.reported(message)
 
     def _reports_ended(self) -> None:
         self._lives = False
+        self.loaded.set()
         if self.listener is not None:
             self.listener.reports_ended()
         else:
@@ -190,14 +196,18 @@ def _message(line: bytes | None) -> Mapping[str, Any]:
 
 
 async def start_slot(
-    package: HandlerPackage, workdir: Path, orphans: Orphans | None
+    package: HandlerPackage,
+    workdir: Path,
+    orphans: Orphans | None,
+    program: str = PROGRAM,
 ) -> Slot:
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
     tasks, giving = os.pipe()
     receiving, reports = os.pipe()
     cover = Cover(package.hidden)
     try:
-        process = await _spawn(package, workdir, tasks, reports, orphans)
+        command = command_line(program, package)
+        process = await _spawn(package, command, workdir, tasks, reports, orphans)
         slot = Slot(package, process, workdir, orphans, cover)
     except BaseException:
         os.close(giving)
@@ -211,8 +221,9 @@ async def start_slot(
     return slot
 
 
-async def _spawn(
+async def _spawn(  # noqa: PLR0913 - all that a process begins with
     package: HandlerPackage,
+    command: Sequence[str],
     workdir: Path,
     tasks: int,
     reports: int,
@@ -232,7 +243,7 @@ async def _spawn(
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *supervising,
-            *command_line(PROGRAM, package),
+            *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=(tasks, reports),

@@ -24,8 +24,10 @@ def _name(repository_id: str) -> str:
     if len(name) <= MAX_NAME_LENGTH:
         return name
     id_bytes = repository_id.encode("utf-8", "surrogatepass")
-    told_apart = hashlib.sha256(id_bytes).hexdigest()[:12]
-    start = name[: MAX_NAME_LENGTH - 13].rstrip("._-")
+    digest = hashlib.sha256(id_bytes).hexdigest()
+    told_apart = digest[:12]
+    most = MAX_NAME_LENGTH - len(told_apart) - 1
+    start = name[:most].rstrip("._-")
     return f"{start}-{told_apart}"
 
 

@@ -35,11 +35,12 @@ def _entries(text: str) -> list[dict[str, str]]:
     found: dict[str, str] = {}
     for line in text.splitlines():
         assignment = _EXPORT.sub("", line.strip())
+        if assignment.startswith("#"):
+            continue
         left, equals, right = assignment.partition("=")
         key = left.strip()
         value = _plain(right.strip())
-        is_entry = bool(key and equals) and not key.startswith("#")
-        if is_entry and _fits(key, value):
+        if key and equals and _fits(key, value):
             found.setdefault(key, value)
     entries = [{"key": key, "value": value} for key, value in found.items()]
     return entries[:MAX_ENTRIES]
@@ -48,7 +49,8 @@ def _entries(text: str) -> list[dict[str, str]]:
 def _fits(key: str, value: str) -> bool:
     if len(key) > MAX_KEY_LENGTH or len(value) > MAX_VALUE_LENGTH:
         return False
-    return storable(key + value) and plain(key + value) == key + value
+    both = key + value
+    return storable(both) and plain(both) == both
 
 
 def _plain(value: str) -> str:

@@ -146,8 +146,12 @@ class _Checkout:
         """Return those of the names that the repository has, in the order given."""
         for name in names:
             self._check_name(name)
-        said = self._git.run("ls-remote", "--", self._git.origin.url, *names)
-        there = {line.partition("\t")[2] for line in said.splitlines()}
+        url = self._git.origin.url
+        said = self._git.run("ls-remote", "--", url, *names)
+        there: set[str] = set()
+        for line in said.splitlines():
+            _, _, ref = line.partition("\t")
+            there.add(ref)
         return [name for name in names if name in there]
 
     def _check_name(self, name: str) -> None:

@@ -101,7 +101,8 @@ class _Listing:
 
     def feed(self, chunk: bytes) -> None:
         """Take a part of `ls-tree -l -z`: `MODE TYPE OBJECT SIZE<tab>PATH<nul>` for each entry."""
-        *entries, self._rest = (self._rest + chunk).split(b"\0")
+        listed = self._rest + chunk
+        *entries, self._rest = listed.split(b"\0")
         for entry in entries:
             fields, _, path = entry.partition(b"\t")
             _, _, size = fields.rpartition(b" ")

@@ -95,13 +95,15 @@ def _pinned(port: int, addresses: Sequence[str]) -> str:
 
 def _write_password(home: Path, origin: Origin, password: Password) -> str:
     """Write git's file of passwords, and return the setting that leads to it."""
-    file = home / "password"
     place = origin.url.split("/")[2]
+    server = f"{origin.scheme}://{place}"
     user = quote(password.username, safe="")
     secret = quote(password.password, safe="")
+    file = home / "password"
     _write_private(file, f"{origin.scheme}://{user}:{secret}@{place}\n")
-    helper = f"store --file={shlex.quote(str(file))}"
-    return f'[credential "{origin.scheme}://{place}"]\n\thelper = {_quoted(helper)}\n'
+    file_name = shlex.quote(str(file))
+    helper = _quoted(f"store --file={file_name}")
+    return f'[credential "{server}"]\n\thelper = {helper}\n'
 
 
 def clear(home: Path) -> None:

@@ -67,16 +67,19 @@ def failure(
     What a server said through git is left out: it may be the page of some other server, which
     whoever registered the app may not see.
     """
-    told = [line for line in lines_of(said) if not line.startswith("remote:")]
-    words = "\n".join(told[-LINES:]) or f"exit code {code}"
     failed = f"git {command} failed: "
-    hidden = _hidden("\n".join(told), origin)
+    told = [line for line in lines_of(said) if not line.startswith("remote:")]
+    whole = "\n".join(told)
+    hidden = _hidden(whole, origin)
     if hidden is not None:
         return GitError(failed + hidden)
+    last = "\n".join(told[-LINES:])
+    words = last or f"exit code {code}"
     for pattern, meaning in _MEANINGS.items():
-        if re.search(pattern, said):
-            explained = _explained(meaning, authenticated=authenticated)
-            return RefusedError(f"{failed}{explained}\n{words}")
+        if re.search(pattern, said) is None:
+            continue
+        explained = _explained(meaning, authenticated=authenticated)
+        return RefusedError(f"{failed}{explained}\n{words}")
     return GitError(failed + words)
 
 

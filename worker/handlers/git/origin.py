@@ -58,9 +58,11 @@ class Origin:
         """
         if not addresses or self.scheme != "git":
             return self
-        place = f"{in_url(addresses[0])}:{self.port}"
-        _, _, _, *path = self.url.split("/", 3)
-        return replace(self, url=f"git://{place}/{''.join(path)}")
+        address = in_url(addresses[0])
+        _, _, _, *parts = self.url.split("/", 3)
+        path = "".join(parts)
+        url = f"git://{address}:{self.port}/{path}"
+        return replace(self, url=url)
 
     @property
     def loopback(self) -> bool:
@@ -209,11 +211,13 @@ def _entry_for(
 ) -> Mapping[str, Json] | None:
     """Return the entry HOST:PORT; HOST alone stands for the usual port only."""
     wanted = {f"{origin.host}:{origin.port}"}
-    if origin.port == _DEFAULT_PORTS.get(origin.scheme):
+    usual_port = _DEFAULT_PORTS.get(origin.scheme)
+    if origin.port == usual_port:
         wanted.add(origin.host)
     entries: Mapping[str, Mapping[str, Json]] = settings.get("credentials") or {}
     for name, entry in entries.items():
-        if str(name).lower() in wanted:
+        place = str(name).lower()
+        if place in wanted:
             return entry
     return None
 

@@ -112,12 +112,15 @@ def _package_name(manifest: Mapping[str, Any]) -> str | None:
 
 
 def _tell(context: JobRunContext, found: dict[str, Any]) -> None:
+    tell = context.logger.info
     for field in ("name", "description", "dockerfile_path"):
         label = field.replace("_", " ")
-        context.logger.info("%s: %s", label, shown(found[field]))
+        tell("%s: %s", label, shown(found[field]))
     listed = [f"{tag['key']}:{tag['value']}" for tag in found["tags"]]
-    context.logger.info("tags: %s", shown(", ".join(listed), 1_000) or "none")
-    context.logger.info("preview tiles: %d", len(found["preview_tiles"]))
+    tags = ", ".join(listed)
+    tell("tags: %s", shown(tags, 1_000) or "none")
+    count = len(found["preview_tiles"])
+    tell("preview tiles: %d", count)
 
 
 def _metrics(

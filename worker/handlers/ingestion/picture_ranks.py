@@ -92,14 +92,18 @@ _Placed = tuple[int, int, Image]
 
 def ranked(found: Iterable[Image], size_of: SizeOf, most: int) -> list[Image]:
     """Return the images by rank, else in their order; no more than `most` files are looked into."""
-    told = [(_told_rank(image), place, image) for place, image in enumerate(found)]
-    told.sort(key=_rank_and_place)
+    placed: list[_Placed] = []
+    for place, image in enumerate(found):
+        rank = _told_rank(image)
+        placed.append((rank, place, image))
+    placed.sort(key=_rank_and_place)
     seen: list[_Placed] = []
-    for rank, place, image in told[:most]:
-        if _is_tiny(size_of(image.src)):
-            seen.append((BADGE, place, image))
-        else:
-            seen.append((rank, place, image))
+    for rank, place, image in placed[:most]:
+        size = size_of(image.src)
+        seen_rank = rank
+        if _is_tiny(size):
+            seen_rank = BADGE
+        seen.append((seen_rank, place, image))
     seen.sort(key=_rank_and_place)
     return [image for _, _, image in seen]
 
@@ -124,9 +128,11 @@ def _is_tiny(size: Size | None) -> bool:
 
 
 def _is_shown_tiny(image: Image) -> bool:
-    sides = [_pixels(image.width), _pixels(image.height)]
-    given = [side for side in sides if side is not None]
-    return bool(given) and min(given) <= TINY_PX
+    for given in (image.width, image.height):
+        side_px = _pixels(given)
+        if side_px is not None and side_px <= TINY_PX:
+            return True
+    return False
 
 
 def _pixels(text: str) -> int | None:

@@ -117,7 +117,8 @@ def _of_manifest(tree: Tree, log: logging.Logger) -> Iterator[Preview]:
     if not existing:
         return
     name = existing[0]
-    entries = _entries(first_manifest(tree, (name,), log))
+    manifest = first_manifest(tree, (name,), log)
+    entries = _entries(manifest)
     base = posixpath.dirname(name)
     previews: list[Preview] = []
     for place, entry in enumerate(entries[:MAX_CANDIDATES]):

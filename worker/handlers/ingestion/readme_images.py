@@ -110,9 +110,13 @@ def _by_label(
 
 
 def _image(alt: str, target: "re.Match[str]") -> Image:
-    title = target["double"] or target["single"] or target["round"] or ""
     src = target["angled"] or target["bare"]
-    return Image(_unescaped(src), _unescaped(alt), _unescaped(title))
+    title = target["double"] or target["single"] or target["round"] or ""
+    return Image(
+        _unescaped(src),
+        _unescaped(alt),
+        _unescaped(title),
+    )
 
 
 def _tags(text: str) -> Iterator[tuple[int, Image]]:

@@ -195,14 +195,16 @@ def _image_tags(base: str) -> list[Tag]:
 def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
     """Return each tag once; the first spelling wins."""
     merged: dict[tuple[str, str], Tag] = {}
-    for tag in chain.from_iterable(sources):
-        key, value = (plain(part).strip() for part in tag)
+    for given_key, given_value in chain.from_iterable(sources):
+        key = plain(given_key).strip()
+        value = plain(given_value).strip()
         if not key or not value:
             continue
         longest = max(len(key), len(value))
-        if longest <= _MAX_TAG_LENGTH and storable(key + value):
-            spelled_anyhow = (key.casefold(), value.casefold())
-            merged.setdefault(spelled_anyhow, (key, value))
+        if longest > _MAX_TAG_LENGTH or not storable(key + value):
+            continue
+        spelled_anyhow = (key.casefold(), value.casefold())
+        merged.setdefault(spelled_anyhow, (key, value))
     return [{"key": key, "value": value} for key, value in merged.values()]
 
 

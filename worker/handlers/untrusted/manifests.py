@@ -128,10 +128,15 @@ def _value(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Plain
         if without_quotes and event.value in _NULLS:
             return None
         return event.value
-    parts = [_value(events, part, depth + 1) for part in _until_end(events)]
+    parts: list[Plain] = []
+    for part in _until_end(events):
+        value = _value(events, part, depth + 1)
+        parts.append(value)
     if isinstance(event, yaml.SequenceStartEvent):
         return parts
-    pairs = zip(parts[::2], parts[1::2], strict=True)
+    keys = parts[::2]
+    values = parts[1::2]
+    pairs = zip(keys, values, strict=True)
     return {key: value for key, value in pairs if isinstance(key, str)}
 
 

@@ -102,5 +102,10 @@ class Tree:
 def _alike_entries(directory: Path, name: str) -> list[Path]:
     """Return a directory's entries of this name, whatever their case; the very name first."""
     wanted = name.casefold()
-    alike = [entry for entry in directory.iterdir() if entry.name.casefold() == wanted]
-    return sorted(alike, key=lambda path: (path.name != name, path.name))
+    entries = directory.iterdir()
+    alike = [entry for entry in entries if entry.name.casefold() == wanted]
+
+    def place(entry: Path) -> tuple[bool, str]:
+        return entry.name != name, entry.name
+
+    return sorted(alike, key=place)

@@ -57,9 +57,11 @@ class Check:
 
 def program() -> Check:
     """Tell which program looks."""
-    python = f"Python {platform.python_version()}"
-    system = f"{platform.system()} {platform.machine()}"
-    return Check("program", "ok", f"apphub-jobs {VERSION}, {python}, {system}")
+    python = platform.python_version()
+    system = platform.system()
+    machine = platform.machine()
+    told = f"apphub-jobs {VERSION}, Python {python}, {system} {machine}"
+    return Check("program", "ok", told)
 
 
 def data_directory(directory: Path) -> Check:

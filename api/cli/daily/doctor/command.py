@@ -73,9 +73,12 @@ def _show(check: Check, *, as_json: bool) -> None:
         print_json(check.present())
         return
     word, style = MARKS[check.state]
-    line = Text.assemble((f"{word:<5}", style), f"  {check.name:<{WIDEST_NAME}}  ")
+    mark = (f"{word:<5}", style)
+    name = f"  {check.name:<{WIDEST_NAME}}  "
+    line = Text.assemble(mark, name)
     line.append(check.told)
     out = console()
     out.print(line)
     if check.remedy:
-        out.print(Text(f"       {check.remedy}", "dim"))
+        remedy = Text(f"       {check.remedy}", "dim")
+        out.print(remedy)

@@ -27,8 +27,15 @@ DEFAULTS: Json = {
     "priority": 0,
     "maxConcurrentRuns": None,
     "concurrencyKey": None,
+    "concurrencyLimit": 1,
+    "rateLimit": None,
+    "fairnessKey": None,
+    "unique": None,
     "startDeadlineMs": None,
     "resources": None,
+    "workerLabels": {},
+    "retention": None,
+    "isolation": "process",
 }
 
 FULL: Json = {
@@ -39,7 +46,6 @@ FULL: Json = {
     "entryPoint": "tests.everything",
     "parametersSchema": {
         "type": "object",
-        "required": ["a"],
         "properties": {"a": {"type": ["integer", "null"]}},
     },
     "defaultParameters": {"a": None, "nested": {"kept": None}},
@@ -56,8 +62,15 @@ FULL: Json = {
     "priority": -100,
     "maxConcurrentRuns": 1,
     "concurrencyKey": "a",
+    "concurrencyLimit": 2,
+    "rateLimit": {"limit": 100, "periodMs": 60_000, "key": "day"},
+    "fairnessKey": "day",
+    "unique": {"key": ["a"], "until": "start", "onConflict": "replace"},
     "startDeadlineMs": 1,
     "resources": {"cpus": 0.5, "memoryMb": 64, "gpus": 0},
+    "workerLabels": {"gpu": "a100", "zone": "eu-1:b/2"},
+    "retention": {"succeededMs": 0, "failedMs": 3_153_600_000_000},
+    "isolation": "shared",
 }
 
 
@@ -67,9 +80,11 @@ def test_a_registered_job_is_shown_with_every_field_as_given(shared: SharedApi) 
     assert answer.status_code == 201
     assert set(answer.json()) == {"data"}
     job = answer.json()["data"]
-    assigned = {name: job.pop(name) for name in ("id", "createdAt", "updatedAt")}
+    read_only = ("id", "paused", "createdAt", "updatedAt")
+    assigned = {name: job.pop(name) for name in read_only}
     assert job == {"slug": slug, **FULL}
     assert assigned["id"]
+    assert assigned["paused"] is None
     assert moment(assigned["createdAt"]) == moment(assigned["updatedAt"])
     assert shared.get(f"/jobs/{slug}")["data"]["job"] == {**job, **assigned}
 
@@ -79,12 +94,10 @@ def test_what_is_left_out_or_null_has_its_default(shared: SharedApi) -> None:
     nulls = {**job_body(), **dict.fromkeys(DEFAULTS)}
     for body in (least, nulls):
         job = shared.register(**body)
-        expected = {
-            **DEFAULTS,
-            **{name: body[name] for name in ("slug", "name", "type", "entryPoint")},
-        }
+        named = {name: body[name] for name in ("slug", "name", "type", "entryPoint")}
+        expected = {**DEFAULTS, **named}
         assert {name: job[name] for name in expected} == expected
-        assert set(job) == {*expected, "id", "createdAt", "updatedAt"}
+        assert set(job) == {*expected, "id", "paused", "createdAt", "updatedAt"}
 
 
 def test_a_null_inside_a_retry_policy_means_absent(shared: SharedApi) -> None:

@@ -1,6 +1,7 @@
 """Who may do what, once an operator gave out tokens (contract, section 1)."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -216,6 +217,28 @@ def test_a_token_may_stand_in_a_streams_query_since_browsers_cannot_send_headers
         assert opened.next()["type"] == "connection.ack"
     with server_sent(guarded, headers={"Authorization": f"Bearer {READER}"}) as events:
         assert events.next()["type"] == "connection.ack"
+
+
+@pytest.mark.parametrize("token", [ALICE, BOB])
+def test_a_browser_offers_its_token_as_a_protocol_which_no_log_keeps(
+    guarded: SharedApi, token: str
+) -> None:
+    encoded = urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    offered = ("apphub-jobs", f"bearer.{encoded}")
+    with stream(guarded, subprotocols=offered) as opened:
+        assert opened.next()["type"] == "connection.ack"
+        assert opened.connection.subprotocol == "apphub-jobs"
+
+
+@pytest.mark.parametrize("wrong", ["d3Jvbmc", "****", "_w", "a", ""])
+def test_a_wrong_protocol_is_no_token(guarded: SharedApi, wrong: str) -> None:
+    offered = ("apphub-jobs", f"bearer.{wrong}")
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        stream(guarded, subprotocols=offered),
+    ):
+        pass
+    assert refused.value.response.status_code in {401, 403}
 
 
 def test_the_stream_is_closed_to_strangers(guarded: SharedApi) -> None:

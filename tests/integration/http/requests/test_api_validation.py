@@ -13,6 +13,8 @@ from tests.integration.shared_api import (
     job_body,
 )
 
+UNIQUE: Json = {"key": ["day"], "until": "end", "onConflict": "keep"}
+
 BAD_FIELDS: list[tuple[Json, str]] = [
     ({"name": ""}, "/name"),
     ({"name": "x" * 201}, "/name"),
@@ -60,12 +62,36 @@ BAD_FIELDS: list[tuple[Json, str]] = [
     ({"priority": False}, "/priority"),
     ({"maxConcurrentRuns": 0}, "/maxConcurrentRuns"),
     ({"concurrencyKey": ""}, "/concurrencyKey"),
+    ({"concurrencyLimit": 0}, "/concurrencyLimit"),
+    ({"rateLimit": {"limit": 1}}, "/rateLimit/periodMs"),
+    ({"rateLimit": {"limit": 1_001, "periodMs": 1}}, "/rateLimit/limit"),
+    ({"rateLimit": {"limit": 1, "periodMs": 2_678_400_001}}, "/rateLimit/periodMs"),
+    ({"rateLimit": {"limit": 1, "periodMs": 1, "key": ""}}, "/rateLimit/key"),
+    ({"fairnessKey": ""}, "/fairnessKey"),
+    ({"fairnessKey": ["t"]}, "/fairnessKey"),
+    ({"retention": {"succeededMs": -1}}, "/retention/succeededMs"),
+    ({"retention": {"failedMs": 3_153_600_000_001}}, "/retention/failedMs"),
+    ({"retention": {"canceledMs": "1d"}}, "/retention/canceledMs"),
+    ({"retention": {"runningMs": 1}}, "/retention/runningMs"),
+    ({"isolation": "thread"}, "/isolation"),
+    ({"isolation": "shared", "entryPoint": "command.x"}, "/isolation"),
+    ({"isolation": "shared", "entryPoint": "catalog.build.run"}, "/isolation"),
+    ({"unique": {"until": "end", "onConflict": "keep"}}, "/unique/key"),
+    ({"unique": {**UNIQUE, "key": []}}, "/unique/key"),
+    ({"unique": {**UNIQUE, "key": [""]}}, "/unique/key/0"),
+    ({"unique": {**UNIQUE, "key": ["nobody"]}}, "/unique/key/0"),
+    ({"unique": {**UNIQUE, "until": "never"}}, "/unique/until"),
+    ({"unique": {**UNIQUE, "onConflict": "fail"}}, "/unique/onConflict"),
     ({"startDeadlineMs": 0}, "/startDeadlineMs"),
     ({"resources": {"cpus": 0}}, "/resources/cpus"),
     ({"resources": {"cpus": "1"}}, "/resources/cpus"),
     ({"resources": {"memoryMb": 0}}, "/resources/memoryMb"),
     ({"resources": {"gpus": -1}}, "/resources/gpus"),
     ({"resources": {"disk": 1}}, "/resources/disk"),
+    ({"workerLabels": {"gpu": 1}}, "/workerLabels/gpu"),
+    ({"workerLabels": {"gpu": ""}}, "/workerLabels/gpu"),
+    ({"workerLabels": ["gpu"]}, "/workerLabels"),
+    ({"workerLabels": {f"n{n}": "v" for n in range(33)}}, "/workerLabels"),
 ]
 
 

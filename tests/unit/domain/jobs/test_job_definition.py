@@ -1,12 +1,15 @@
 """A job's versions: what makes a new one, its number, and what the runs of old ones obey."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from domain.errors import InvalidInputError
+from domain.catalog.builtin import BUILTIN_SPECS
+from domain.errors import ConflictError, InvalidInputError
 from domain.identifiers import definition_id
-from domain.jobs.definition import JobDefinition, Spec, concurrency_value
+from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.limits.groups import concurrency_value
 from tests.unit.given import NOON, at, new_topics
 
 SPEC = Spec(
@@ -178,6 +181,78 @@ def test_a_revision_by_a_slow_clock_is_not_earlier_than_the_last_event() -> None
     definition = registered()
     definition.revise({"priority": 1}, None, at(-1_000))
     assert definition.pending_events[0].timestamp == NOON
+
+
+def test_a_job_is_paused_once_and_resumed_once() -> None:
+    definition = registered()
+    definition.pause("ada", "database moves", at(1))
+    definition.pause("bob", "other reasons", at(2))
+    definition.resume(at(3))
+    definition.resume(at(4))
+    paused, resumed = definition.pending_events
+    assert isinstance(paused, JobDefinition.Paused)
+    assert (paused.by, paused.reason, paused.timestamp) == (
+        "ada",
+        "database moves",
+        at(1),
+    )
+    assert isinstance(resumed, JobDefinition.Resumed)
+    assert resumed.timestamp == at(3)
+    assert definition.current == 1
+
+
+def test_a_paused_job_can_be_revised_and_stays_paused() -> None:
+    definition = registered()
+    definition.pause("ada", None, at(1))
+    definition.revise({"priority": 1}, None, at(2))
+    assert (definition.is_paused, definition.current) == (True, 2)
+
+
+def test_a_deleted_job_is_registered_again_with_the_next_version() -> None:
+    definition = registered(version=3)
+    definition.pause("ada", None, at(1))
+    definition.delete(at(2), has_unfinished_runs=False)
+    definition.register_again("REPORT", replace(SPEC, name="Anew"), None, at(3))
+    *_, deleted, again = definition.pending_events
+    assert isinstance(deleted, JobDefinition.Deleted)
+    assert isinstance(again, JobDefinition.RegisteredAgain)
+    assert (again.slug, again.version, again.timestamp) == ("REPORT", 4, at(3))
+    assert (definition.slug, definition.current) == ("REPORT", 4)
+    assert definition.spec == replace(SPEC, name="Anew")
+    assert (definition.is_deleted, definition.is_paused) == (False, False)
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_no_version_is_given_twice(version: int) -> None:
+    definition = registered(version=3)
+    definition.delete(at(1), has_unfinished_runs=False)
+    with pytest.raises(InvalidInputError, match="above 3") as error:
+        definition.register_again("report", SPEC, version, at(2))
+    assert [issue.path for issue in error.value.issues] == ["/version"]
+    definition.register_again("report", SPEC, 7, at(2))
+    assert definition.current == 7
+
+
+def test_a_job_with_unfinished_runs_is_not_deleted() -> None:
+    definition = registered()
+    with pytest.raises(ConflictError) as error:
+        definition.delete(at(1), has_unfinished_runs=True)
+    assert error.value.code == "job_has_unfinished_runs"
+    assert definition.pending_events == []
+
+
+def test_a_job_that_the_service_needs_is_not_deleted() -> None:
+    for slug in BUILTIN_SPECS:
+        definition = JobDefinition.register(slug.upper(), SPEC, 1, NOON)
+        with pytest.raises(ConflictError) as error:
+            definition.delete(at(1), has_unfinished_runs=False)
+        assert error.value.code == "job_is_built_in"
+
+
+def test_a_job_that_is_there_is_not_registered_again() -> None:
+    with pytest.raises(ConflictError) as error:
+        registered().register_again("report", SPEC, None, at(1))
+    assert error.value.code == "job_exists"
 
 
 @pytest.mark.parametrize(

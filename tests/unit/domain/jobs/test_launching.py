@@ -11,7 +11,10 @@ from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.launching import MAX_AHEAD, Launch, new_run, relaunch, request
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Requested
+from domain.json_values import JsonObject
 from tests.unit.given import NOON, RUN_ID, WORKER, at
+
+BY_DAY: JsonObject = {"limit": 2, "periodMs": 1_000, "key": "day"}
 
 SPEC = Spec(
     name="Report",
@@ -220,13 +223,65 @@ def test_a_launched_run_can_start() -> None:
         {"delay_ms": 5, "start_deadline_ms": 7, "context": {}},
     ],
 )
-def test_the_event_made_without_its_run_is_the_very_one_that_makes_the_run(
-    asked: dict[str, Any],
+@pytest.mark.parametrize(
+    "limits", [{}, {"rate_limit": BY_DAY}, {"fairness_key": "day"}]
+)
+def test_the_events_made_without_their_run_are_the_very_ones_that_make_the_run(
+    asked: dict[str, Any], limits: dict[str, Any]
 ) -> None:
     launch = Launch(**{"parameters": {"day": "monday"}, **asked})
-    event = request(defined(), launch, RUN_ID, "anna", at(1_000.5))
-    assert event == launched(**asked)
-    assert list(vars(event)) == list(vars(launched(**asked))), "stored in this order"
-    run = new_run(defined(), launch, RUN_ID, "anna", at(1_000.5))
-    run.collect_events()
-    assert event.mutate(None) == run
+    definition = defined(**limits)
+    events = request(definition, launch, RUN_ID, "anna", at(1_000.5))
+    run = new_run(definition, launch, RUN_ID, "anna", at(1_000.5))
+    made = list(run.collect_events())
+    assert list(events) == made
+    assert len(made) == 1 + len(limits)
+    for event, other in zip(events, made, strict=True):
+        assert list(vars(event)) == list(vars(other)), "stored in this order"
+    again = None
+    for event in events:
+        again = event.mutate(again)
+    assert again == run
+
+
+RATES: list[tuple[JsonObject | None, JsonObject, list[str]]] = [
+    (None, {"day": "monday"}, []),
+    ({"limit": 1, "periodMs": 1}, {}, [""]),
+    (BY_DAY, {"day": "monday"}, ['"monday"']),
+    (BY_DAY, {"day": {"b": 1, "a": None}}, ['{"a":null,"b":1}']),
+    (BY_DAY, {"other": 1}, []),
+]
+
+
+@pytest.mark.parametrize(("rate", "parameters", "values"), RATES)
+def test_a_run_counts_by_its_parameter_s_value(
+    rate: JsonObject | None, parameters: JsonObject, values: list[str]
+) -> None:
+    definition = JobDefinition.register(
+        "job", Spec(name="Job", type="batch", entry_point="x", rate_limit=rate), 1, NOON
+    )
+    launch = Launch(parameters=parameters)
+    _, *more = request(definition, launch, RUN_ID, "anna", NOON)
+    assert [event.groups["rate"] for event in more] == values
+
+
+@pytest.mark.parametrize(
+    ("parameters", "value"), [({"tenant": "a"}, '"a"'), ({"other": 1}, "")]
+)
+def test_a_run_takes_turns_by_its_parameter_s_value(
+    parameters: JsonObject, value: str
+) -> None:
+    launch = Launch(parameters={"day": "monday", **parameters})
+    fair = defined(fairness_key="tenant")
+    [grouped] = request(fair, launch, RUN_ID, "anna", NOON)[1:]
+    assert grouped.groups == {"fair": value}
+    both = defined(fairness_key="tenant", rate_limit=BY_DAY)
+    [grouped] = request(both, launch, RUN_ID, "anna", NOON)[1:]
+    assert grouped.groups == {"rate": '"monday"', "fair": value}
+
+
+@pytest.mark.parametrize("limits", [{"rate_limit": BY_DAY}, {"fairness_key": "day"}])
+def test_a_value_that_is_counted_by_is_short(limits: dict[str, Any]) -> None:
+    parameters: JsonObject = {"day": "d" * 1_000}
+    with pytest.raises(InvalidInputError, match="at most 1000 bytes"):
+        request(defined(**limits), Launch(parameters=parameters), RUN_ID, "", NOON)

@@ -35,9 +35,10 @@ def spec(schema: dict[str, Any], **fields: Any) -> Spec:
 def paths(
     schema: dict[str, Any], defaults: Any = None, concurrency_key: str | None = None
 ) -> list[str]:
-    return [
-        issue.path for issue in mark_issues(schema, defaults or {}, concurrency_key)
-    ]
+    kept_open: dict[str, str] = {}
+    if concurrency_key is not None:
+        kept_open[concurrency_key] = "/concurrencyKey"
+    return [issue.path for issue in mark_issues(schema, defaults or {}, kept_open)]
 
 
 def test_a_property_is_marked_with_the_parameter_that_names_its_subject() -> None:

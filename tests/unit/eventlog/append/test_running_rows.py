@@ -7,7 +7,6 @@ import pytest
 from domain.ports import Row
 from eventlog.append import running_rows
 from eventlog.append.running_rows import RunningRows
-from projections.table import STATE
 
 
 def _row(**changes: object) -> Row:
@@ -18,7 +17,8 @@ def _row(**changes: object) -> Row:
         "parameters": {},
         "aggregate_version": 2,
         "position": 7,
-        STATE: 2,
+        "state1_version": 2,
+        "state2_version": None,
     }
     return {**row, **changes}
 

@@ -65,6 +65,8 @@ class Story:
             "scheduled_at": now,
             "start_deadline_at": None,
             "concurrency_value": None,
+            "entry_point": "noop",
+            "priority": 0,
             **fields,
         }
         return self.append("job_run.requested", run, **data)

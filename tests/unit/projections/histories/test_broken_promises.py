@@ -8,6 +8,7 @@ import pytest
 
 from projections.histories.run_rules import RULES
 from tests.unit.projections.histories.story import (
+    JOB,
     OTHER_RUN,
     RUN,
     THIRD_RUN,
@@ -42,6 +43,18 @@ def _ended() -> Story:
 def _cancel_requested() -> Story:
     story = _running()
     story.append("job_run.cancel_requested")
+    return story
+
+
+def _paused() -> Story:
+    story = _pending()
+    story.append("job_definition.paused", JOB, by="ada", reason=None)
+    return story
+
+
+def _deleted() -> Story:
+    story = Story()
+    story.append("job_definition.deleted", JOB)
     return story
 
 
@@ -103,6 +116,8 @@ BAD: list[tuple[str, Callable[[], Story], Spoil]] = [
         lambda: _running(start_deadline_at=at(3.5)),
         lambda story: story.append("job_run.start_deadline_passed"),
     ),
+    ("job_not_deleted", _deleted, lambda story: story.request()),
+    ("job_not_paused", _paused, lambda story: story.start()),
     ("known_topic", _running, lambda story: story.append("job_run.paused")),
     ("readable", _running, lambda story: story.append("job_run.progressed")),
     (
@@ -191,7 +206,15 @@ def test_a_broken_promise_is_found_where_it_is(
 
 
 def test_each_rule_has_a_broken_form() -> None:
-    tested_below = {"attempts_within_limit", "room_in_job", "key_is_free"}
+    tested_below = {
+        "attempts_within_limit",
+        "room_in_job",
+        "key_is_free",
+        "grouped_at_launch",
+        "unique_kept",
+        "within_rate",
+        "takes_turns",
+    }
     rules = {rule.__name__ for rules in RULES.values() for rule in rules}
     assert rules - {rule for rule, *_ in BAD} == tested_below
 

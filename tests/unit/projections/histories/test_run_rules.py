@@ -11,6 +11,7 @@ from projections.histories.run_rules import RULES, STATES
 from projections.histories.run_steps import STEPS
 from tests import ROOT
 from tests.unit.projections.histories.story import (
+    JOB,
     OTHER_RUN,
     RUN,
     THIRD_RUN,
@@ -126,6 +127,50 @@ def _within_limits() -> Story:
     return story
 
 
+def _sharing_a_key() -> Story:
+    story = Story(concurrency_limit=2)
+    for run in (RUN, OTHER_RUN, THIRD_RUN):
+        story.request(run, concurrency_value='"a"')
+    story.start(RUN)
+    story.start(OTHER_RUN)
+    story.revise(2, concurrency_limit=1)
+    story.by_holder("succeeded", RUN)
+    story.by_holder("succeeded", OTHER_RUN)
+    story.start(THIRD_RUN)
+    return story
+
+
+RATE = {"limit": 2, "periodMs": 3_000, "key": "k"}
+
+
+def _within_its_rate() -> Story:
+    """Tell of starts at seconds 8, 9, 11 and 12, of which the period covers three seconds."""
+    story = Story(rate_limit=RATE)
+    for run in (RUN, OTHER_RUN, THIRD_RUN):
+        story.request(run)
+        story.append("job_run.grouped", run, groups={"rate": '"a"'})
+    story.start(RUN)
+    story.start(OTHER_RUN)
+    story.by_holder("handed_back", RUN)
+    story.start(RUN, execution=2)
+    story.start(THIRD_RUN)
+    return story
+
+
+def _paused_and_resumed() -> Story:
+    """Tell of a job of which one run goes on while it is paused, and another one waits."""
+    story = Story()
+    story.request(RUN)
+    story.request(OTHER_RUN)
+    story.start(RUN)
+    story.append("job_definition.paused", JOB, by="ada", reason=None)
+    story.end("attempt_failed", 1)
+    story.append("job_definition.resumed", JOB)
+    story.start(OTHER_RUN)
+    story.start(RUN, execution=2, attempt=2)
+    return story
+
+
 def _taking_turns() -> Story:
     story = Story()
     story.request(RUN, concurrency_value='"a"')
@@ -150,6 +195,9 @@ GOOD = (
     _never_started,
     _started_again_after_its_start_deadline,
     _within_limits,
+    _sharing_a_key,
+    _within_its_rate,
+    _paused_and_resumed,
     _taking_turns,
 )
 

@@ -46,6 +46,10 @@ class Log:
         if self._room <= 0:
             self._keep(self._line_end + BEYOND % self._limit)
 
+    def leave_out(self, size: int) -> None:
+        """Count what has not even been passed on."""
+        self._left_out += size
+
     def _stamped(self, output: bytes) -> bytes:
         """Return the output with the time at the start of each line."""
         stamp = _stamp()

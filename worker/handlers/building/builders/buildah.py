@@ -106,10 +106,19 @@ class Buildah:
         id_file = order.work / "image-id"
         command = [
             *self._command(order, "build"),
-            *("--isolation", "chroot", *current_limits()),
-            *("--format", "oci", "--layers=false"),
-            *("--iidfile", str(id_file), "--tag", f"localhost/{order.tag}"),
-            *("--file", str(order.dockerfile), str(order.source)),
+            "--isolation",
+            "chroot",
+            *current_limits(),
+            "--format",
+            "oci",
+            "--layers=false",
+            "--iidfile",
+            str(id_file),
+            "--tag",
+            f"localhost/{order.tag}",
+            "--file",
+            str(order.dockerfile),
+            str(order.source),
         ]
         if self._needs_network:
             command = self._in_own_network(order, command)
@@ -125,12 +134,14 @@ class Buildah:
         return [*self._program(order), "unshare", *wrapped]
 
     def _push_to_registry(self, order: Order, image_id: str) -> str:
-        reference = f"{self._settings.registry}/{order.tag}"
-        options = []
-        if not self._settings.registry_tls_verify:
+        settings = self._settings
+        reference = f"{settings.registry}/{order.tag}"
+        options: list[str] = []
+        if not settings.registry_tls_verify:
             options.append("--tls-verify=false")
-        if self._settings.registry_auth_file is not None:
-            options += ["--authfile", str(self._settings.registry_auth_file)]
+        if settings.registry_auth_file is not None:
+            auth_file = str(settings.registry_auth_file)
+            options += ["--authfile", auth_file]
         digest_file = order.work / "registry-digest"
         options += ["--digestfile", str(digest_file)]
         self._push(order, image_id, f"docker://{reference}", *options)

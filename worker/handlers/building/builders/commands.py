@@ -117,8 +117,9 @@ def failure(program: str, code: int, output: bytes) -> str:
         ended = f"ended by {signal.Signals(-code).name}"
         said = f"{ended}: {said}" if said else ended
     why = _COMPLAINT.sub("", said) or f"exit code {code}"
-    message = f"{program}: {why}"[:MAX_MESSAGE_LENGTH]
-    return "; ".join([message, *advice_for(lines)])
+    message = f"{program}: {why}"
+    parts = [message[:MAX_MESSAGE_LENGTH], *advice_for(lines)]
+    return "; ".join(parts)
 
 
 def _printed_lines(output: bytes) -> list[str]:

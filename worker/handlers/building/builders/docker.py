@@ -105,13 +105,23 @@ class Docker:
     def _push(self, order: Order, registry: str) -> str:
         reference = f"{registry}/{order.tag}"
         environment = self._with_credentials(order.work)
-        show(order.context, [*self._command, "tag", order.tag, reference], environment)
-        show(order.context, [*self._command, "push", reference], environment)
+        tagging = [*self._command, "tag", order.tag, reference]
+        show(order.context, tagging, environment)
+        pushing = [*self._command, "push", reference]
+        show(order.context, pushing, environment)
         order.context.logger.info("the image is in the registry as %s", reference)
-        inspect = ["image", "inspect", "--format", "{{json .RepoDigests}}"]
-        said = ask([*self._command, *inspect, reference], environment)
+        inspecting = [
+            *self._command,
+            "image",
+            "inspect",
+            "--format",
+            "{{json .RepoDigests}}",
+            reference,
+        ]
+        said = ask(inspecting, environment)
+        digests = json.loads(said) or []
         repository, _, _ = reference.rpartition(":")
-        return _digest(json.loads(said) or [], repository)
+        return _digest(digests, repository)
 
     def _with_credentials(self, work: Path) -> Mapping[str, str]:
         if self._settings.registry_auth_file is None:

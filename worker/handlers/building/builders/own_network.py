@@ -91,11 +91,15 @@ def _name_servers(directory: Path) -> None:
     """Let names be found there: the machine's own name server may listen on it alone."""
     ours = directory / "resolv.conf"
     ours.write_text(f"nameserver {NAME_SERVER}\n")
-    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+    private = _MS_REC | _MS_PRIVATE
+    _call("mount", b"none", b"/", None, private, None)
     # Where it is a link, what it leads to.
     target = os.path.realpath(_NAMES)
-    if os.path.exists(target):  # noqa: PTH110
-        _call("mount", bytes(ours), os.fsencode(target), None, _MS_BIND, None)
+    if not os.path.exists(target):  # noqa: PTH110
+        return
+    source = bytes(ours)
+    place = os.fsencode(target)
+    _call("mount", source, place, None, _MS_BIND, None)
 
 
 def _told(file: Path) -> str:

@@ -1,0 +1,144 @@
+"""Schedules: what clients send and what they see."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field, field_validator
+
+from api.shapes.base import PartMeta, Shape, with_columns
+from api.shapes.fields import JsonObject, Slug, Time, _Body, never_null
+from domain.clock import to_iso
+from domain.schedules.spec import Overlap, Spec
+from projections.schedules import row as schedules
+
+
+@with_columns(schedules.ScheduleRow, schedules.SHOWN)
+class Schedule(Shape):
+    """A schedule, as its newest version says, and where it stands."""
+
+
+class Tick(Shape):
+    """What became of a tick, or of several in a row."""
+
+    due_at: AwareDatetime = Field(description="when it was due; the first of several")
+    last_due_at: AwareDatetime = Field(description="when the last of them was due")
+    ticks: int = Field(description="how many in a row")
+    outcome: Literal["launched", "skipped", "buffered"]
+    cause: Literal["calendar", "backfill"] = Field(
+        description="`backfill` where somebody had it launched later on"
+    )
+    reason: str | None = Field(description="why it was skipped, for programs")
+    run_id: str | None = Field(description="that it launched, or that was in its way")
+    decided_at: AwareDatetime
+    position: int
+
+
+class ScheduleListMeta(PartMeta):
+    """Where a page of schedules ends, and the position that it shows, if that was asked for."""
+
+    as_of: int | None = None
+
+
+class CursorMeta(Shape):
+    """Where the next page begins."""
+
+    next_cursor: str | None
+
+
+class ComingTick(Shape):
+    """A tick to come."""
+
+    due_at: AwareDatetime = Field(description="with the offset of its zone then")
+    fires_at: AwareDatetime = Field(description="with its jitter")
+    is_excluded: bool
+
+
+class _ScheduleFields(_Body):
+    parameters: JsonObject | None = None
+    cron: Annotated[str, Field(max_length=200)] | None = None
+    every_ms: int | None = None
+    time_zone: Annotated[str, Field(max_length=100)] | None = None
+    exclude: list[Annotated[str, Field(max_length=200)]] | None = None
+    overlap: Overlap | None = None
+    catch_up_ms: int | None = None
+    jitter_ms: int | None = None
+    start_at: Time | None = None
+    end_at: Time | None = None
+    pause_on_failure: bool | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Return the given fields by `Spec`'s names; null has become the field's default."""
+        given: dict[str, Any] = {}
+        for name in self.model_fields_set - {"id"}:
+            value = getattr(self, name)
+            if value is None:
+                value = _default(name)
+            elif isinstance(value, datetime):
+                value = to_iso(value)
+            given[name] = value
+        return given
+
+
+class ScheduleBody(_ScheduleFields):
+    """A schedule to create."""
+
+    id: Slug
+    job: Slug
+
+    def spec(self) -> Spec:
+        """Return the schedule's content."""
+        return Spec(**self.changes())
+
+
+class ScheduleDraft(_ScheduleFields):
+    """A schedule that is still to be created, as far as its ticks depend on it."""
+
+    id: Slug = "draft"
+    job: Slug = "draft"
+
+    def spec(self) -> Spec:
+        """Return the schedule's content."""
+        return Spec(**{"job": self.job, **self.changes()})
+
+
+class SchedulePatch(_ScheduleFields):
+    """Fields of a schedule to change; each given one replaces the old."""
+
+    job: Slug | None = Field(None, json_schema_extra=never_null)
+
+    @field_validator("job", mode="before")
+    @classmethod
+    def _stays(cls, value: object) -> object:
+        if value is None:
+            msg = "cannot be null: every schedule has a job"
+            raise ValueError(msg)
+        return value
+
+
+class BackfillBody(_Body):
+    """Which past ticks to launch; both ends are included."""
+
+    begin: Time = Field(alias="from")
+    end: Time = Field(alias="to")
+
+
+class Backfill(Shape):
+    """What a backfill has launched."""
+
+    runs: list[str] = Field(description="that it launched, in the order of their ticks")
+    continue_from: AwareDatetime | None = Field(
+        description="the `from` of the next call; null where all is done"
+    )
+
+
+class ReasonBody(_Body):
+    """Why to pause."""
+
+    reason: Annotated[str, Field(max_length=1_000)] | None = None
+
+
+def _default(name: str) -> Any:
+    field = Spec.__dataclass_fields__[name]
+    if callable(field.default_factory):
+        return field.default_factory()
+    return field.default

@@ -1,0 +1,81 @@
+"""Lists of definitions, now or as of a position, part by part: one may be a megabyte long."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+from psycopg_pool import AsyncConnectionPool
+
+from api.views.runs import View, view
+from eventlog.database.connection import borrowed
+from eventlog.keys.log_files import LogFiles
+from projections import job_definitions
+from projections.job_definitions import JobDefinitionRow
+from projections.rows import Connection
+
+PART_BYTES = 262_144
+"""A part of a list has no more, unless a single definition does."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some definitions, as JSON, and whether others may come behind the last slug.
+
+    Of those that were read, some may not have been there at the moment that is asked for.
+    """
+
+    texts: list[bytes]
+    read: int
+    last_slug: str
+    goes_on: bool
+
+
+@dataclass(frozen=True)
+class JobLists:
+    """All definitions, ordered by slug.
+
+    Attributes:
+        as_of: a position or a time; None for the present.
+    """
+
+    pool: AsyncConnectionPool[Connection]
+    files: LogFiles
+    as_of: int | datetime | None
+
+    async def after(self, slug: str, at_once: int) -> Part:
+        """Return the definitions that come next after a slug.
+
+        Raises:
+            InvalidInputError: `as_of` is still to come.
+        """
+        is_past = self.as_of is not None
+        async with (
+            borrowed(self.pool) as connection,
+            view(connection, self.files, self.as_of) as seen,
+        ):
+            some = await job_definitions.next_by_slug(
+                connection, slug, at_once, PART_BYTES, also_deleted=is_past
+            )
+            rows = some.rows
+            if is_past:
+                rows = await _as_seen(seen, some.rows)
+        documents = [job_definitions.present(row) for row in rows]
+        texts = [orjson.dumps(document) for document in documents]
+        if not some.rows:
+            return Part(texts, 0, slug, goes_on=False)
+        read = len(some.rows)
+        last = some.rows[-1]
+        last_slug = last["slug"]
+        return Part(texts, read, last_slug, some.goes_on)
+
+
+async def _as_seen(
+    seen: View, rows: Sequence[JobDefinitionRow]
+) -> list[JobDefinitionRow]:
+    """Return the definitions as they were, without those that were not there."""
+    ids = [UUID(row["id"]) for row in rows]
+    were = await seen.jobs(ids)
+    found = [were[one] for one in ids if one in were]
+    return [row for row in found if row["deleted_at"] is None]

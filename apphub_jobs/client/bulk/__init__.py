@@ -1,0 +1,4 @@
+"""Bulk operations: `requests.py` says what is asked of them, `documents.py` what they look like.
+
+Both clients share it.
+"""

@@ -1,0 +1,4 @@
+"""How attempts are kept apart, and what that costs.
+
+Begin with `sharing.py`.
+"""

@@ -1,0 +1,190 @@
+"""Launching past ticks of a schedule that have no run, by the version that was valid then.
+
+A tick's run has an id of its own, so however often this is asked for, no tick has two.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby, islice
+from typing import cast
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain import identifiers
+from domain.clock import later, to_iso
+from domain.commands.application import MAX_DECISIONS, LogApplication
+from domain.commands.schedules import units
+from domain.commands.schedules.change import Change
+from domain.errors import (
+    ConflictError,
+    InvalidInputError,
+    Issue,
+    NotFoundError,
+    VersionConflictError,
+)
+from domain.ports import Origin
+from domain.schedules.deciding import MAX_OPEN_RUNS
+from domain.schedules.past import Past, PastTick
+from domain.schedules.schedule import Schedule
+from domain.schedules.settling import MAX_LAUNCHES
+from domain.schedules.spec import Spec
+
+MAX_LOOKED_AT = 1_000
+"""Ticks that one call looks at, most of which may have runs."""
+
+MAX_BACKFILLED = 100
+"""Ticks that one call launches."""
+
+
+@dataclass
+class Backfilled:
+    """What one call has done.
+
+    Attributes:
+        runs: that were launched, in the order of their ticks.
+        continue_from: where the next call is to begin; None where the end is reached.
+    """
+
+    runs: list[UUID] = field(default_factory=list)
+    continue_from: datetime | None = None
+
+
+def check_range(begin: datetime, end: datetime, now: datetime) -> None:
+    """Raise InvalidInputError where a range does not lie in the past."""
+    issues: list[Issue] = []
+    if begin > end:
+        issue = Issue("/from", "must not lie after to", "maximum")
+        issues.append(issue)
+    if end > now:
+        message = "must not lie in the future; ticks to come launch by themselves"
+        issue = Issue("/to", message, "maximum")
+        issues.append(issue)
+    if issues:
+        raise InvalidInputError(issues)
+
+
+async def backfill(
+    application: LogApplication,
+    schedule_id: UUID,
+    begin: datetime,
+    end: datetime,
+    origin: Origin,
+) -> Backfilled:
+    """Launch ticks due from `begin` to `end` that have no run: so many of them at a time.
+
+    Those that are due by now must be decided before.
+
+    Raises:
+        NotFoundError: `schedule_not_found`.
+        ConflictError: `job_deleted`, `invalid_parameters`, `too_many_runs` or `runs_are_unique`,
+            nothing can be launched.
+    """
+    past = await _past(application, schedule_id)
+    ticks = past.ticks(begin, end)
+    looked_at = list(islice(ticks, MAX_LOOKED_AT))
+    missing = [tick for tick in looked_at if not tick.has_run]
+    done = Backfilled()
+    for portion in _portions(missing[:MAX_BACKFILLED]):
+        done.runs += await _launched(application, schedule_id, portion, origin)
+        await asyncio.sleep(0)  # Others have waited for this one.
+    if len(missing) > MAX_BACKFILLED:
+        done.continue_from = missing[MAX_BACKFILLED].due_at
+    elif len(looked_at) == MAX_LOOKED_AT:
+        last = looked_at[-1]
+        done.continue_from = later(last.due_at, 1)
+    return done
+
+
+def _portions(ticks: Sequence[PastTick]) -> Iterator[Sequence[PastTick]]:
+    """Yield the ticks in portions that are launched as one unit: each of one version."""
+    for _, of_version in groupby(ticks, key=_spec_of):
+        alike = list(of_version)
+        for first in range(0, len(alike), MAX_LAUNCHES):
+            end = first + MAX_LAUNCHES
+            yield alike[first:end]
+
+
+def _spec_of(tick: PastTick) -> Spec:
+    return tick.spec
+
+
+async def _past(application: LogApplication, schedule_id: UUID) -> Past:
+    past = Past(schedule_id)
+    version = 0
+    while stored := await application.log_port.events_after(schedule_id, version):
+        version = stored[-1].originator_version
+        for one in stored:
+            event = application.mapper.to_domain_event(one)
+            past.tell(cast("Aggregate.Event", event))
+    return past
+
+
+async def _launched(
+    application: LogApplication,
+    schedule_id: UUID,
+    ticks: Sequence[PastTick],
+    origin: Origin,
+) -> list[UUID]:
+    """Launch ticks of one version as one unit; return their runs."""
+    spec = ticks[0].spec
+    for _ in range(MAX_DECISIONS):
+        change = await _change(application, schedule_id, spec)
+        now = application.clock()
+        await _refuse_obstacles(change, spec, len(ticks), now)
+        wanted: list[UUID] = []
+        for tick in ticks:
+            run_id = change.schedule.backfill_tick(tick.due_at, now)
+            units.launch(change, run_id, tick.due_at, now)
+            wanted.append(run_id)
+        try:
+            await units.append(application, change, origin)
+        except VersionConflictError:
+            # Somebody else may have launched some of them.
+            ticks = await _without_run(application, schedule_id, ticks)
+            if not ticks:
+                return []
+        else:
+            return wanted
+    raise VersionConflictError("the schedule keeps changing")
+
+
+async def _without_run(
+    application: LogApplication, schedule_id: UUID, ticks: Sequence[PastTick]
+) -> list[PastTick]:
+    """Return those of the ticks that have no run now."""
+    left: list[PastTick] = []
+    for tick in ticks:
+        due_at = to_iso(tick.due_at)
+        run_id = identifiers.tick_run_id(schedule_id, due_at)
+        if not await application.log_port.events_after(run_id, 0):
+            left.append(tick)
+    return left
+
+
+async def _change(application: LogApplication, schedule_id: UUID, spec: Spec) -> Change:
+    schedule = await application.find(Schedule, schedule_id)
+    if schedule is None:
+        raise NotFoundError("schedule_not_found", "schedule not found")
+    schedule.check_not_deleted()
+    definition_id = identifiers.definition_id(spec.job)
+    definition = await application.standing_definition(definition_id)
+    return Change(schedule, definition)
+
+
+async def _refuse_obstacles(
+    change: Change, spec: Spec, launches: int, now: datetime
+) -> None:
+    schedule = change.schedule
+    obstacle: str | None = await units.obstacle_of(change, now, spec)
+    open_runs = len(schedule.open_runs)
+    if open_runs + launches > MAX_OPEN_RUNS:
+        obstacle = "too_many_runs"
+    if change.definition is not None and change.definition.spec.uniqueness is not None:
+        # All ticks' runs have the same parameters: at most one of them would stay.
+        obstacle = "runs_are_unique"
+    if obstacle is not None:
+        message = f"schedule {schedule.slug} can launch nothing: {obstacle}"
+        raise ConflictError(obstacle, message)

@@ -1,0 +1,295 @@
+"""Which conditions there are on runs, and what they come to together. Pure.
+
+All must hold. Commas between several values mean any of them; negated, none of them.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from difflib import get_close_matches
+from typing import get_args
+
+from domain.clock import from_iso
+from domain.errors import InvalidInputError, Issue
+from domain.failures.fingerprint import DIGITS
+from domain.filters.conditions import AnyOf, Conditions, Label, Parameter
+from domain.filters.words import MAX_VALUE, MAX_WORDS, Word
+from domain.jobs.definition import RUNTIMES
+from domain.jobs.run_values import STATUSES, FailureReason
+from domain.json_values import InvalidJsonError, Json, parse
+from domain.workers import labels
+
+MAX_SEARCH = 200
+"""Characters of a search text."""
+
+PARAMETERS = "parameters."
+
+LABEL = "label."
+
+FAILURES: tuple[str, ...] = get_args(FailureReason)
+
+_FINGERPRINT = re.compile(f"[0-9a-f]{{{DIGITS}}}")
+
+_ANSWERS = {"true": True, "false": False}
+
+
+class _RefusedError(Exception):
+    """A condition that is none; the first argument says why, the second names the rule."""
+
+
+@dataclass
+class _Reader:
+    """Takes in one condition after the other."""
+
+    conditions: Conditions = field(default_factory=Conditions)
+    issues: list[Issue] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
+
+    def take(self, word: Word, path: str) -> None:
+        """Take a condition in, or note what is wrong with it."""
+        try:
+            self._check(word)
+            self.conditions = _field_of(word)(word, self.conditions)
+        except _RefusedError as refused:
+            message, keyword = refused.args
+            self.issues.append(Issue(f"{path}/{word.name}", message, keyword))
+
+    def _check(self, word: Word) -> None:
+        _refuse_foreign_characters(str(word))
+        if len(word.value) > MAX_VALUE:
+            raise _RefusedError(f"has at most {MAX_VALUE} characters", "maxLength")
+        if word.is_negated:
+            return
+        if word.name in self._seen:
+            remedy = "all conditions must hold, so give it once"
+            if word.name in _SEVERAL or word.name.startswith(LABEL):
+                remedy += ", with commas between several values"
+            raise _RefusedError(f"stands twice; {remedy}", "uniqueItems")
+        self._seen.add(word.name)
+
+
+def _refuse_foreign_characters(text: str) -> None:
+    """Refuse what PostgreSQL cannot store."""
+    if "\x00" in text:
+        raise _RefusedError("a NUL character", "pattern")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise _RefusedError("half a surrogate pair, no character", "pattern")
+
+
+def conditions_of(words: Sequence[Word], path: str = "") -> Conditions:
+    """Return what the words come to.
+
+    Args:
+        words: as they are written.
+        path: where they stand in what a client sent, as a JSON Pointer.
+
+    Raises:
+        InvalidInputError: names each condition that is none, its rule and what helps.
+    """
+    if len(words) > MAX_WORDS:
+        message = f"there are {len(words)} conditions; give at most {MAX_WORDS}"
+        raise InvalidInputError([Issue(path or "/", message, "maxItems")])
+    reader = _Reader()
+    for word in words:
+        reader.take(word, path)
+    if reader.issues:
+        raise InvalidInputError(reader.issues)
+    return reader.conditions
+
+
+_Field = Callable[[Word, Conditions], Conditions]
+
+
+def _statuses(word: Word, so_far: Conditions) -> Conditions:
+    named = _known(word, STATUSES)
+    if not named:
+        return so_far
+    if word.is_negated:
+        return so_far.only(set(STATUSES) - named)
+    return so_far.only(named)
+
+
+def _jobs(word: Word, so_far: Conditions) -> Conditions:
+    slugs = _parts(word.value)
+    jobs = _with(so_far.jobs, word, frozenset(slugs))
+    return replace(so_far, jobs=jobs)
+
+
+def _runtimes(word: Word, so_far: Conditions) -> Conditions:
+    named = _known(word, RUNTIMES)
+    runtimes = _with(so_far.runtimes, word, named)
+    return replace(so_far, runtimes=runtimes)
+
+
+def _failures(word: Word, so_far: Conditions) -> Conditions:
+    named = _known(word, FAILURES)
+    failures = _with(so_far.failures, word, named)
+    return replace(so_far, failures=failures)
+
+
+def _failure_groups(word: Word, so_far: Conditions) -> Conditions:
+    fingerprints = frozenset(_parts(word.value.lower()))
+    for one in fingerprints:
+        if not _FINGERPRINT.fullmatch(one):
+            message = (
+                f"{one!r} is no fingerprint, which has {DIGITS} hexadecimal digits;"
+                " GET /failures lists them"
+            )
+            raise _RefusedError(message, "pattern")
+    groups = _with(so_far.failure_groups, word, fingerprints)
+    return replace(so_far, failure_groups=groups)
+
+
+def _retried(word: Word, so_far: Conditions) -> Conditions:
+    is_retried = _ANSWERS.get(word.value.lower())
+    if is_retried is None:
+        raise _RefusedError("must be true or false", "enum")
+    if word.is_negated:
+        is_retried = not is_retried
+    if so_far.is_retried not in {None, is_retried}:
+        # Both at a time: no run is so.
+        return replace(so_far, statuses=())
+    return replace(so_far, is_retried=is_retried)
+
+
+def _actors(word: Word, so_far: Conditions) -> Conditions:
+    named: set[str] = set()
+    for part in word.value.split(","):
+        actor = part.strip()
+        if actor:
+            named.add(actor)
+    actors = _with(so_far.actors, word, frozenset(named))
+    return replace(so_far, actors=actors)
+
+
+def _search(word: Word, so_far: Conditions) -> Conditions:
+    text = word.value
+    if len(text) > MAX_SEARCH:
+        raise _RefusedError(f"has at most {MAX_SEARCH} characters", "maxLength")
+    if not text:
+        return so_far
+    if word.is_negated:
+        unsought = (*so_far.unsought, text)
+        return replace(so_far, unsought=unsought)
+    return replace(so_far, search=text)
+
+
+def _created_after(word: Word, so_far: Conditions) -> Conditions:
+    return _bounded(so_far, _time(word), is_earliest=not word.is_negated)
+
+
+def _created_before(word: Word, so_far: Conditions) -> Conditions:
+    return _bounded(so_far, _time(word), is_earliest=word.is_negated)
+
+
+def _parameter(word: Word, so_far: Conditions) -> Conditions:
+    name = word.name.removeprefix(PARAMETERS)
+    if not name:
+        message = "names no parameter; write parameters.NAME, such as parameters.region"
+        raise _RefusedError(message, "pattern")
+    values: list[Json] = [word.value]
+    text = word.value.encode()
+    with suppress(InvalidJsonError):  # Then it is a text and nothing else.
+        value = parse(text)
+        values.append(value)
+    parameter = Parameter(name, tuple(values), word.is_negated)
+    parameters = (*so_far.parameters, parameter)
+    return replace(so_far, parameters=parameters)
+
+
+def _label(word: Word, so_far: Conditions) -> Conditions:
+    name = word.name.removeprefix(LABEL)
+    if re.fullmatch(labels.NAME, name) is None:
+        raise _RefusedError(
+            "names no label; write label.NAME, such as label.zone", "pattern"
+        )
+    values = frozenset(_parts(word.value))
+    if not values:
+        return so_far
+    label = Label(name, values, word.is_negated)
+    return replace(so_far, labels=(*so_far.labels, label))
+
+
+_FIELDS: dict[str, _Field] = {
+    "status": _statuses,
+    "job": _jobs,
+    "runtime": _runtimes,
+    "search": _search,
+    "actor": _actors,
+    "failure": _failures,
+    "failureGroup": _failure_groups,
+    "retried": _retried,
+    "createdAfter": _created_after,
+    "createdBefore": _created_before,
+}
+
+NAMES = (*_FIELDS, f"{LABEL}NAME", f"{PARAMETERS}NAME")
+"""What can be compared."""
+
+_SEVERAL = frozenset({"status", "job", "runtime", "actor", "failure", "failureGroup"})
+
+
+def _field_of(word: Word) -> _Field:
+    if word.name.startswith(PARAMETERS):
+        return _parameter
+    if word.name.startswith(LABEL):
+        return _label
+    found = _FIELDS.get(word.name)
+    if found is None:
+        raise _RefusedError(f"is no filter of runs; {_remedy(word.name)}", "enum")
+    return found
+
+
+def _remedy(unknown: str) -> str:
+    similar = get_close_matches(unknown, NAMES, n=1, cutoff=0.6)
+    if similar:
+        return f"did you mean {similar[0]}?"
+    known = ", ".join(NAMES)
+    return f"there are {known}"
+
+
+def _parts(text: str) -> list[str]:
+    with_blanks = text.replace(",", " ")
+    return with_blanks.split()
+
+
+def _known(word: Word, known: Sequence[str]) -> frozenset[str]:
+    parts = [part.lower() for part in _parts(word.value)]
+    for part in parts:
+        if part in known:
+            continue
+        remedy = ", ".join(known)
+        message = f"unknown {word.name} {part!r}; there are {remedy}"
+        raise _RefusedError(message, "enum")
+    return frozenset(parts)
+
+
+def _with(so_far: AnyOf, word: Word, values: frozenset[str]) -> AnyOf:
+    if word.is_negated:
+        unwanted = so_far.unwanted | values
+        return replace(so_far, unwanted=unwanted)
+    return replace(so_far, wanted=values)
+
+
+def _time(word: Word) -> datetime:
+    try:
+        return from_iso(word.value)
+    except (ValueError, OverflowError):
+        message = "must be a time with an offset, such as 2026-11-24T14:31:04.123Z"
+        if " " in word.value:
+            message += "; in an address, write + as %2B"
+        raise _RefusedError(message, "format") from None
+
+
+def _bounded(so_far: Conditions, at: datetime, *, is_earliest: bool) -> Conditions:
+    if is_earliest:
+        earliest = so_far.created_from
+        if earliest is not None:
+            at = max(earliest, at)
+        return replace(so_far, created_from=at)
+    latest = so_far.created_before
+    if latest is not None:
+        at = min(latest, at)
+    return replace(so_far, created_before=at)

@@ -1,0 +1,179 @@
+"""Cron expressions on the clocks of a zone: which instants one names.
+
+What an expression means on a clock that is never set, `cronsim` knows. What becomes of it where
+clocks are set stands here, in the way of Debian's cron:
+
+- *Fixed* times, whose minute and hour both do not begin with `*`, are each meant once: a time that
+  clocks leave out is made up for as soon as they have, and one that they show twice is taken the
+  first time.
+- *Frequent* ones follow what clocks show: not at a time that is left out, and twice at one that
+  comes twice.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+MAX_CHARACTERS = 200
+"""Of an expression: far more than any needs."""
+
+FIELDS = 5
+"""Minute, hour, day of month, month, day of week. With six, the first would be seconds for some
+programs, and the last for others."""
+
+_SOME_MOMENT = datetime(2000, 1, 1)  # noqa: DTZ001 - a clock's, of no zone
+
+_LONGEST_SHIFT = timedelta(hours=25)
+"""No clock was ever set by more: by a day, where a country changed sides of the date line."""
+
+_SECOND = timedelta(seconds=1)
+
+REMEMBERED = 4_096
+"""Answers that are remembered: each is asked for several times while its tick is decided, and
+thousands of schedules may share it."""
+
+
+def cron_fault(text: str) -> str | None:
+    """Return what is wrong with an expression, None where nothing is."""
+    if len(text) > MAX_CHARACTERS:
+        return f"has at most {MAX_CHARACTERS} characters"
+    if len(text.split()) != FIELDS:
+        return (
+            "has five fields: minute, hour, day of month, month, day of week;"
+            " for example 30 2 * * MON-FRI"
+        )
+    try:
+        first = next(CronSim(text, _SOME_MOMENT), None)
+    except CronSimError as error:
+        field = str(error).removeprefix("Bad ")
+        return f"cannot be read: see its {field}; for example 30 2 * * MON-FRI"
+    if first is None:
+        return "names a day that never comes"
+    return None
+
+
+def zone_fault(name: str) -> str | None:
+    """Return what is wrong with a zone's name, None where nothing is."""
+    try:
+        ZoneInfo(name)
+    except (
+        ValueError,
+        OSError,
+        KeyError,
+    ):  # As for "../x", "America" and "Mars/Olympus".
+        return f"{name!r} is no IANA time zone; for example Europe/Berlin or UTC"
+    if name == "localtime":  # Another one on each machine.
+        return "name the zone itself, for example Europe/Berlin"
+    return None
+
+
+@dataclass(frozen=True)
+class Cron:
+    """An expression of five fields that `cron_fault` lets pass, on the clocks of a zone."""
+
+    text: str
+    zone: ZoneInfo
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first instant after a moment, in UTC; None if fifty years have none."""
+        return _next_after(self, moment)
+
+    def work_out_next(self, moment: datetime) -> datetime | None:
+        """Return the same, without having remembered it."""
+        if self._is_fixed():
+            return self._next_fixed(moment)
+        return self._next_frequent(moment)
+
+    def has(self, moment: datetime) -> bool:
+        """Return whether the expression names the minute that clocks show at a moment."""
+        wall = self._wall(moment)
+        day = wall.date()
+        named = CronSim(self.text, wall)
+        if wall.month not in named.months:
+            return False
+        if not named.match_day(day):
+            return False
+        if wall.hour not in named.hours:
+            return False
+        return wall.minute in named.minutes
+
+    def _is_fixed(self) -> bool:
+        minute, hour, *_ = self.text.split()
+        has_star = minute.startswith("*") or hour.startswith("*")
+        return not has_star
+
+    def _next_fixed(self, moment: datetime) -> datetime | None:
+        for wall in self._walls_after(self._wall(moment)):
+            first, second = self._readings(wall)
+            instant = first
+            if second < first:
+                instant = self._end_of_gap(second, first)
+            if instant > moment:
+                return instant
+        return None
+
+    def _next_frequent(self, moment: datetime) -> datetime | None:
+        # A clock that is or will be set back shows earlier times after the moment.
+        start = self._wall(moment) - self._set_back_around(moment)
+        earliest: datetime | None = None
+        for wall in self._walls_after(start):
+            first, second = self._readings(wall)
+            if second < first:
+                continue
+            for instant in (first, second):
+                if instant > moment and (earliest is None or instant < earliest):
+                    earliest = instant
+            if first > moment:
+                break
+        return earliest
+
+    def _walls_after(self, wall: datetime) -> Iterator[datetime]:
+        """Yield the times that the expression names, as on a clock that is never set."""
+        return iter(CronSim(self.text, wall))
+
+    def _wall(self, moment: datetime) -> datetime:
+        """Return what clocks show at a moment."""
+        local = moment.astimezone(self.zone)
+        return local.replace(tzinfo=None, fold=0)
+
+    def _readings(self, wall: datetime) -> tuple[datetime, datetime]:
+        """Return the two instants that a clock's time may mean, in UTC.
+
+        Nearly always they are one. The second comes later where clocks show the time twice, and
+        earlier where they leave it out.
+        """
+        first = wall.replace(tzinfo=self.zone, fold=0)
+        second = wall.replace(tzinfo=self.zone, fold=1)
+        return first.astimezone(UTC), second.astimezone(UTC)
+
+    def _end_of_gap(self, before: datetime, after: datetime) -> datetime:
+        """Return when clocks were set between two instants."""
+        offset = self._offset(after)
+
+        def is_set(seconds: int) -> bool:
+            moment = before + seconds * _SECOND
+            return self._offset(moment) == offset
+
+        gap_s = (after - before) // _SECOND
+        until_set_s = bisect_left(range(gap_s), True, key=is_set)
+        return before + until_set_s * _SECOND
+
+    def _set_back_around(self, moment: datetime) -> timedelta:
+        """Return by how much clocks are set back about a moment, or were."""
+        before = self._offset(moment - _LONGEST_SHIFT)
+        after = self._offset(moment + _LONGEST_SHIFT)
+        return max(before - after, timedelta())
+
+    def _offset(self, moment: datetime) -> timedelta:
+        offset = moment.astimezone(self.zone).utcoffset()
+        return offset or timedelta()
+
+
+@lru_cache(REMEMBERED)
+def _next_after(cron: Cron, moment: datetime) -> datetime | None:
+    return cron.work_out_next(moment)

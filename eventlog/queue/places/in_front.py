@@ -1,0 +1,237 @@
+"""The due runs that come before a run in the queue, now and as of a past moment.
+
+Where the values of a parameter take turns, a run comes when it is its turn, and not before what
+stands in front of any run whose turn comes first.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.quarantine import Quarantine
+from projections.job_runs import RunRow
+from projections.rows import Connection, read_first, read_one, read_rows
+from projections.runs.candidates import conditions
+from projections.runs.candidates.candidate import Candidate, order
+from projections.runs.explain.around import InFront
+from projections.runs.limits import untimely
+from projections.runs.turns.circles import (
+    CIRCLE,
+    DUE_OF_VALUE,
+    GROUP,
+    IN_LINE,
+    read_circle,
+)
+from projections.runs.turns.turns import (
+    DEPTH,
+    Circle,
+    Group,
+    circle_of,
+    group_of,
+    in_turn,
+)
+
+MOST_IN_FRONT = 2_000
+"""Runs before a run that are looked at one by one."""
+
+MOST_COUNTED = 100_000
+"""Runs before a run that are counted."""
+
+MOST_VALUES = 100
+"""Values whose first runs are looked at one by one."""
+
+_BEFORE = """
+    (priority > %(priority)s OR priority = %(priority)s
+        AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid))
+"""
+
+_OF_OTHERS = f"""
+    {conditions.DUE} AND {_BEFORE} AND NOT (
+        %(takes_turns)s AND fair_value IS NOT NULL AND {GROUP}
+    )
+"""
+"""What takes turns with the run comes by its turn, wherever it stands."""
+
+FRONT = f"""
+    {conditions.SHOWN} FROM (
+        {_OF_OTHERS} AND NOT job_definition_id = ANY(%(shut)s::uuid[])
+        {conditions.IN_ORDER} LIMIT {MOST_IN_FRONT + 1}
+    ) AS run {conditions.IN_ORDER}
+"""
+
+COUNT = f"""
+    SELECT count(*) AS number, count(*) FILTER (WHERE job_definition_id = %(job_id)s) AS of_job
+    FROM ({_OF_OTHERS} LIMIT {MOST_COUNTED + 1}) AS run
+"""
+
+TURNS_BEFORE = f"""
+    WITH RECURSIVE {CIRCLE}, mine AS (
+        SELECT lap, value, (
+            SELECT count(*) FROM (
+                {DUE_OF_VALUE}
+                  AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid)
+                LIMIT {MOST_COUNTED + 1}
+            ) AS run
+        ) AS rounds
+        FROM circle WHERE value = %(value)s
+    ), other AS (
+        SELECT run.scheduled_at, run.id FROM mine CROSS JOIN circle CROSS JOIN LATERAL (
+            {DUE_OF_VALUE} {IN_LINE}
+            LIMIT rounds + ((circle.lap, circle.value) < (mine.lap, mine.value))::int
+        ) AS run
+        WHERE circle.value <> mine.value LIMIT {MOST_COUNTED + 1}
+    ), standing AS (
+        SELECT scheduled_at, id FROM other
+        UNION ALL
+        SELECT %(scheduled_at)s::timestamptz, %(id)s::uuid
+    )
+    SELECT mine.rounds, mine.rounds + (SELECT count(*) FROM other) AS turns, last.*
+    FROM mine CROSS JOIN (
+        SELECT scheduled_at, id FROM standing ORDER BY scheduled_at DESC, id DESC LIMIT 1
+    ) AS last
+"""
+"""Of each other value as many runs come first as of the run's own, and one more of those that come
+before it in the circle. And where the last of all these stands, the run included."""
+
+
+class _Counted(TypedDict):
+    number: ReadOnly[int]
+    of_job: ReadOnly[int]
+
+
+class _TurnsBefore(TypedDict):
+    rounds: ReadOnly[int]
+    turns: ReadOnly[int]
+    scheduled_at: ReadOnly[str]
+    id: ReadOnly[str]
+
+
+async def in_front_now(
+    connection: Connection,
+    run: Candidate,
+    now: str,
+    shut: Collection[str],
+    quarantine: Quarantine,
+) -> InFront:
+    """Return what comes before a due run.
+
+    Args:
+        connection: in a snapshot.
+        run: whose.
+        now: the moment.
+        shut: jobs whose runs are counted, but cannot start.
+        quarantine: runs that this process cannot read; they do not count.
+    """
+    await connection.execute(conditions.BYPASS, (quarantine.ids,))
+    values: Mapping[str, object] = {
+        "now": now,
+        "offered": "",
+        "shut": list(shut),
+        "job_id": run["job_definition_id"],
+        "entry_point": run["entry_point"],
+        "priority": run["priority"],
+        "scheduled_at": run["scheduled_at"],
+        "id": run["id"],
+        "takes_turns": False,
+    }
+    group = group_of(run)
+    if group is None:
+        return await _before_place(connection, values)
+    asked = {**values, "value": run["fair_value"]}
+    turns = await read_first(connection, _TurnsBefore, TURNS_BEFORE, asked)
+    if turns is None:
+        return replace(await _before_place(connection, values), is_cut=True)
+    each = min(turns["rounds"] + 1, DEPTH)
+    circle = await read_circle(connection, group, now, each, MOST_VALUES)
+    place = {"scheduled_at": turns["scheduled_at"], "id": turns["id"]}
+    others = await _before_place(connection, {**values, **place, "takes_turns": True})
+    return _in_turn(run, others, turns["turns"], {group: circle})
+
+
+def _in_turn(
+    run: Candidate, others: InFront, turns: int, circles: Mapping[Group, Circle]
+) -> InFront:
+    """Return what comes before a run that takes turns, of others and of those before its turn."""
+    count, of_job = others.count, others.of_job
+    if turns > MOST_COUNTED:
+        count = of_job = None
+    runs = sorted([*others.runs, run], key=order)
+    return replace(
+        others,
+        runs=runs,
+        count=None if count is None else count + turns,
+        of_job=None if of_job is None else of_job + turns,
+        circles=circles,
+    )
+
+
+async def _before_place(
+    connection: Connection, values: Mapping[str, object]
+) -> InFront:
+    found = await read_rows(connection, Candidate, FRONT, values)
+    counted = await read_one(connection, _Counted, COUNT, values)
+    runs = found[:MOST_IN_FRONT]
+    number = counted["number"]
+    if number > MOST_COUNTED:
+        return InFront(runs, is_cut=True, count=None, of_job=None)
+    is_cut = len(found) > len(runs)
+    return InFront(runs, is_cut=is_cut, count=number, of_job=counted["of_job"])
+
+
+def in_front_then(
+    run: Candidate,
+    others: Iterable[Candidate],
+    now: str,
+    last: str | None,
+    *,
+    is_cut: bool,
+) -> InFront:
+    """Return those of the others that were due and came before the run.
+
+    Args:
+        run: whose.
+        others: that waited with it.
+        now: the moment.
+        last: the value that had the last turn of its group.
+        is_cut: whether there were more.
+    """
+    due = [
+        one for one in others if untimely(one, now) is None and one["id"] != run["id"]
+    ]
+    due = sorted([*due, run], key=order)
+    circles: dict[Group, Circle] = {}
+    group = group_of(run)
+    if group is not None:
+        of_group = [one for one in due if group_of(one) == group]
+        circles[group] = circle_of(of_group, last)
+    starting = in_turn(due, circles)
+    found = starting[: starting.index(run)]
+    runs = found if group is None else due
+    if is_cut:
+        return InFront(runs, is_cut=True, count=None, of_job=None, circles=circles)
+    job_id = run["job_definition_id"]
+    of_job = [one for one in found if one["job_definition_id"] == job_id]
+    return InFront(runs, count=len(found), of_job=len(of_job), circles=circles)
+
+
+def last_turn(rows: Iterable[RunRow], run: Candidate) -> str | None:
+    """Return the value that had the last turn of a run's group, as far as these rows tell."""
+    last: tuple[int, str] | None = None
+    for row in rows:
+        turn, value = row["last_turn"], row["fair_value"]
+        if turn is None or value is None or not _is_of_group(row, run):
+            continue
+        if last is None or turn > last[0]:
+            last = (turn, value)
+    return None if last is None else last[1]
+
+
+def _is_of_group(row: RunRow, run: Candidate) -> bool:
+    """Return whether a row is of a run that takes turns with another, if both take any."""
+    if row["job_definition_id"] != run["job_definition_id"]:
+        return False
+    return (row["entry_point"], row["priority"]) == (
+        run["entry_point"],
+        run["priority"],
+    )

@@ -1,0 +1,154 @@
+"""The promises about jobs, by topic, and how their events move what is kept of a job.
+
+What a job lets start is promised of the starts of its runs.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+from domain.clock import from_iso, to_iso
+from domain.json_values import JsonObject
+from projections.histories.event import LoggedEvent
+from projections.histories.living import Job, LivingRun
+
+JobRule = Callable[[Job, LoggedEvent], str | None]
+
+
+def no_unfinished_runs(job: Job, event: LoggedEvent) -> str | None:
+    """A job is deleted only when none of its runs is pending or running."""
+    del event
+    if not job.unfinished:
+        return None
+    return f"no deletion while {job.unfinished} runs have not ended"
+
+
+def deleted_before(job: Job, event: LoggedEvent) -> str | None:
+    """Only a job that was deleted is registered again."""
+    del event
+    if job.is_deleted:
+        return None
+    return "a job that was deleted"
+
+
+def versions_go_on(job: Job, event: LoggedEvent) -> str | None:
+    """No version of a job is given twice, for runs are pinned to it."""
+    version = cast("int", event.data["version"])
+    if version > job.version:
+        return None
+    return f"a version above {job.version}, not {version}"
+
+
+def room_in_job(run: LivingRun, event: LoggedEvent) -> str | None:
+    """A job that has `maxConcurrentRuns` of its version in force running starts no other one."""
+    del event
+    limit = run.job.max_concurrent_runs
+    running = run.job.running
+    if limit is None or running < limit:
+        return None
+    return f"no start while {running} runs of at most {limit} are running"
+
+
+def job_not_paused(run: LivingRun, event: LoggedEvent) -> str | None:
+    """Nothing of a job starts from when it is paused until it is resumed."""
+    del event
+    if not run.job.is_paused:
+        return None
+    return "no start while the job is paused"
+
+
+def within_rate(run: LivingRun, event: LoggedEvent) -> str | None:
+    """Within no period of a `rateLimit` do more runs start that count together than it says."""
+    rate = run.job.rate
+    if rate is None or run.rate_value is None:
+        return None
+    since = from_iso(event.at) - rate.period
+    started = run.job.starts.count_after(run.rate_value, since)
+    if started < rate.limit:
+        return None
+    return (
+        f"no start while {started} of at most {rate.limit} were after {to_iso(since)}"
+    )
+
+
+def takes_turns(run: LivingRun, event: LoggedEvent) -> str | None:
+    """From one start to the next the turn passes over no value that waits and no limit keeps.
+
+    It is told when what started has been executed: what nobody executes is started without turns,
+    to be failed, and may be handed back, lost or canceled before it is.
+    """
+    other = run.overtaken
+    if other is None or event.data.get("failure_reason") == "no_handler":
+        return None
+    return f"its start after one of {other}, whose turn it was"
+
+
+_SECOND = 2
+
+
+def grouped_at_launch(run: LivingRun, event: LoggedEvent) -> str | None:
+    """With which others a run counts is said right after its request, and never again."""
+    if event.version == _SECOND:
+        return None
+    del run
+    return f"the run's second event, not event {event.version}"
+
+
+def unique_kept(run: LivingRun, event: LoggedEvent) -> str | None:
+    """No run has a value that another one of its job has to itself, where runs are unique."""
+    groups = cast("dict[str, str]", event.data["groups"])
+    for until in ("unique_until_start", "unique_until_end"):
+        value = groups.get(until)
+        if value is not None and run.job.taken[value]:
+            return f"no second run with {value} before the first lets it go"
+    return None
+
+
+def key_is_free(run: LivingRun, event: LoggedEvent) -> str | None:
+    """No more running runs of a job share their key's value than its `concurrencyLimit`."""
+    del event
+    key = run.key
+    if key is None:
+        return None
+    limit = run.job.concurrency_limit
+    running = run.job.running_by_key.get(key, 0)
+    if running < limit:
+        return None
+    return (
+        f"no start while {running} runs of at most {limit} of the key {key} are running"
+    )
+
+
+RULES: dict[str, tuple[JobRule, ...]] = {
+    "job_definition.registered": (),
+    "job_definition.revised": (versions_go_on,),
+    "job_definition.paused": (),
+    "job_definition.resumed": (),
+    "job_definition.deleted": (no_unfinished_runs,),
+    "job_definition.registered_again": (deleted_before, versions_go_on),
+}
+"""What each event of a job must be."""
+
+
+def move(job: Job, event: LoggedEvent) -> None:
+    """Take in what an event says of the job."""
+    match event.topic:
+        case "job_definition.registered":
+            _define(job, event, "spec")
+        case "job_definition.revised":
+            _define(job, event, "changes")
+        case "job_definition.paused":
+            job.is_paused = True
+        case "job_definition.resumed":
+            job.is_paused = False
+        case "job_definition.deleted":
+            job.is_deleted = True
+        case "job_definition.registered_again":
+            job.is_deleted = False
+            job.is_paused = False
+            _define(job, event, "spec")
+
+
+def _define(job: Job, event: LoggedEvent, says: str) -> None:
+    version = cast("int", event.data["version"])
+    said = cast("JsonObject", event.data[says])
+    job.define(version, said)

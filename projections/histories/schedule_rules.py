@@ -1,0 +1,108 @@
+"""The promises about schedules, by topic. `docs/state-machine.md` has the same table.
+
+A rule is a function: it gets the schedule as it was before the event, and returns what was expected
+if the event breaks it. Its name is that of the promise.
+"""
+
+from collections.abc import Callable
+from typing import cast
+
+from projections.histories.event import LoggedEvent
+from projections.histories.living_schedules import LivingSchedule
+
+Rule = Callable[[LivingSchedule, LoggedEvent], str | None]
+
+ALONE = frozenset({"skip", "buffer_one", "buffer_all", "cancel_other"})
+"""Policies by which no tick is launched while a run of the schedule is open."""
+
+
+def schedule_time_goes_on(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
+    """Times of a schedule never go back."""
+    if event.at >= schedule.at:
+        return None
+    return f"a time from {schedule.at} on, not {event.at}"
+
+
+def not_after_deletion(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
+    """Of a deleted schedule only the ends of its runs are told, until it is created anew."""
+    is_anew = event.topic == "schedule.registered_anew"
+    if schedule.is_deleted == is_anew:
+        return None
+    if is_anew:
+        return "a schedule that was deleted before"
+    return "nothing, for the schedule is deleted"
+
+
+def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
+    """A tick is decided once, in order; one that waits once more, and past ones by backfills."""
+    due_at = cast("str", event.data["due_at"])
+    if _is_backfill(event):
+        # That none is launched twice the log sees to, for its run has an id of its own.
+        if due_at <= schedule.decided_until:
+            return None
+        return f"a tick due until {schedule.decided_until}, not {due_at}"
+    is_new = due_at > schedule.decided_until
+    may_wait = event.topic != "schedule.tick_buffered"
+    if is_new or (may_wait and due_at in schedule.buffered):
+        return None
+    return f"a tick due after {schedule.decided_until}, or one that waits, not {due_at}"
+
+
+def not_while_paused(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
+    """While it is paused, no tick is launched but by a backfill, or begins to wait."""
+    if not schedule.is_paused or _is_backfill(event):
+        return None
+    return "a tick to be skipped, for the schedule is paused"
+
+
+def policy_is_kept(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
+    """No tick is launched while a run is open, unless the policy or a backfill says so."""
+    if not schedule.open_runs or schedule.overlap not in ALONE:
+        return None
+    if _is_backfill(event):
+        return None
+    open_runs = ", ".join(sorted(schedule.open_runs))
+    return f"no launch by {schedule.overlap} before these have ended: {open_runs}"
+
+
+def run_was_open(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
+    """Only of a run that the schedule launched an end is told, and once."""
+    run_id = cast("str", event.data["run_id"])
+    if run_id in schedule.open_runs:
+        return None
+    return f"a run of the schedule that is open, not {run_id}"
+
+
+def _is_backfill(event: LoggedEvent) -> bool:
+    return event.data.get("cause") == "backfill"
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "schedule.revised": (schedule_time_goes_on, not_after_deletion),
+    "schedule.paused": (schedule_time_goes_on, not_after_deletion),
+    "schedule.resumed": (schedule_time_goes_on, not_after_deletion),
+    "schedule.deleted": (schedule_time_goes_on, not_after_deletion),
+    "schedule.registered_anew": (schedule_time_goes_on, not_after_deletion),
+    "schedule.tick_launched": (
+        schedule_time_goes_on,
+        not_after_deletion,
+        tick_decided_once,
+        not_while_paused,
+        policy_is_kept,
+    ),
+    "schedule.tick_skipped": (
+        schedule_time_goes_on,
+        not_after_deletion,
+        tick_decided_once,
+    ),
+    "schedule.tick_buffered": (
+        schedule_time_goes_on,
+        not_after_deletion,
+        tick_decided_once,
+        not_while_paused,
+    ),
+    "schedule.replanned": (schedule_time_goes_on, not_after_deletion),
+    "schedule.triggered": (schedule_time_goes_on, not_after_deletion),
+    "schedule.run_ended": (schedule_time_goes_on, run_was_open),
+}
+"""What an event of a schedule must keep, but for the first."""

@@ -1,0 +1,59 @@
+"""`failures`: what fails, and what is said of it."""
+
+import json
+from typing import Any
+
+from tests.e2e.daily.conftest import Shell
+from tests.support.processes import eventually
+
+ATTEMPTS = 2
+"""Of a run of the job that ends as told."""
+
+
+def listed(shell: Shell, *options: str) -> list[dict[str, Any]]:
+    lines = shell.run("failures", "list", "--json", *options).stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def shown(shell: Shell) -> tuple[dict[str, Any], str] | None:
+    """Return the group of the job that ends as told, and its line in the table.
+
+    None where these do not agree, or not all attempts are counted: they are noted a moment after
+    they have failed.
+    """
+    [group] = listed(shell, "--job", "end-as", "--status", "open") or [{"count": 0}]
+    if group["count"] < ATTEMPTS:
+        return None
+    told = [group["fingerprint"], "open", "end-as", str(group["count"])]
+    for line in shell.run("failures", "list").stdout.splitlines():
+        if line.split()[:4] == told:
+            return group, line
+    return None
+
+
+def test_failures_are_listed_and_resolved(shell: Shell) -> None:
+    assert shell.run("run", "end-as", "status=failed").returncode == 3
+    group, line = eventually(lambda: shown(shell), what="the group")
+    name = group["fingerprint"]
+    assert line.endswith("as it was told")
+    for action, status in (("ignore", "ignored"), ("reopen", "open")):
+        done = shell.run("failures", action, name)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr == f"{name} is {status}: {group['title']}\n"
+    retried = ("failures", "retry", name)
+    assert "runs at position" in shell.run(*retried, "--dry-run").stdout
+    done = shell.run(*retried)
+    assert (done.returncode, "--reason TEXT" in done.stderr) == (2, True)
+    done = shell.run(*retried, "--reason", "mended", "--wait", "--json")
+    operation = json.loads(done.stdout)
+    assert operation["done"] == operation["total"] >= 1
+    shell.run("failures", "resolve", name, "--in-version", "1")
+    assert (
+        json.loads(shell.run("failures", "show", name, "--json").stdout)[
+            "resolvedInVersion"
+        ]
+        == 1
+    )
+    done = shell.run("failures", "resolve", "0000")
+    assert done.returncode == 1
+    assert "failure not found" in done.stderr

@@ -1,0 +1,70 @@
+"""`jobs what-if`: the command of the documentation, typed on a machine of a service."""
+
+import re
+import shlex
+
+from tests import ROOT
+from tests.e2e.daily.conftest import Shell
+from tests.e2e.daily.test_runs_commands import document
+
+JOB = """\
+slug: encode
+name: Encode
+type: batch
+entryPoint: greet
+parametersSchema: {}
+maxConcurrentRuns: 1
+"""
+
+CHAPTER = (ROOT / "docs" / "what-if.md").read_text()
+
+
+def _example() -> tuple[list[str], list[str]]:
+    """Return the words of the command that the chapter shows, and what it prints."""
+    [block] = re.findall(r"```console\n(.*?)```", CHAPTER, re.DOTALL)
+    command, *lines = block.splitlines()
+    return shlex.split(command.removeprefix("$ apphub-jobs ")), lines
+
+
+def test_the_chapters_command_prints_what_the_chapter_shows(shell: Shell) -> None:
+    (shell.directory / "encode.yaml").write_text(JOB)
+    assert shell.run("jobs", "apply", "encode.yaml").returncode == 0
+    for _ in range(2):
+        shell.run("run", "encode", "name=Ada", "--no-wait")
+    assert shell.run("run", "encode", "name=Ada").returncode == 0
+    words, shown = _example()
+    place = {"APPHUB_DATABASE_URL": shell.database_url}
+    done = shell.run(*words, **place)
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.splitlines()
+    assert len(printed) == len(shown)
+    assert printed[0].endswith(": 3 runs started")
+    for line, as_shown in zip(printed, shown, strict=True):
+        assert _words_of(line) == _words_of(as_shown)
+    assert "never were more than 1 under way at a time" in done.stderr
+    found = document(shell.run(*words, "--json", **place).stdout)
+    assert (found["job"], found["runs"], found["maxConcurrentRuns"]) == ("encode", 3, 3)
+    assert found["recorded"]["starts"] == found["supposed"]["starts"] == 3
+    assert found["deviation"] is not None
+
+
+def _words_of(line: str) -> list[str]:
+    """Return a line's words without its numbers, times and units."""
+    words = re.findall(r"[A-Za-z]+", line)
+    units = {"ms", "s", "min", "T", "Z"}
+    return [word for word in words if word not in units]
+
+
+def test_what_cannot_be_answered_is_said(shell: Shell) -> None:
+    place = {"APPHUB_DATABASE_URL": shell.database_url}
+    ask = ("jobs", "what-if")
+    done = shell.run(*ask, "nothing", "--max-concurrent-runs", "2", **place)
+    assert (done.returncode, "there is no job nothing" in done.stderr) == (1, True)
+    for options, told in (
+        (("--max-concurrent-runs", "0"), "a number from 1 to"),
+        (("--max-concurrent-runs", "few"), "a number from 1 to"),
+        (("--max-concurrent-runs", "1", "--since", "monday"), "is no duration"),
+        (("--max-concurrent-runs", "1", "--since", "0s"), "more than nothing"),
+    ):
+        done = shell.run(*ask, "greet", *options, **place)
+        assert (done.returncode, told in done.stderr) == (2, True)

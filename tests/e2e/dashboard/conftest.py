@@ -1,0 +1,216 @@
+"""One service with a worker and a browser for all tests of the dashboard."""
+
+import os
+import shutil
+import socket
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    sync_playwright,
+)
+
+from tests.e2e.dashboard.seeding import launch, seed, seed_for_pictures
+from tests.support import databases
+from tests.support.processes import Process, wait_for_run
+from tests.support.sample_logs import promises
+
+JOBS = Path(__file__).with_name("jobs_of_apphub.py")
+
+PICTURES = os.environ.get("APPHUB_PICTURES")
+"""A directory for pictures of all screens, where somebody wants to look at them."""
+
+SHOWN = (
+    "overview",
+    "runs",
+    "past",
+    "run",
+    "log",
+    "jobs",
+    "launch",
+    "failures",
+    "schedule",
+    "workers",
+    "events of the log",
+    "ready app",
+)
+"""The pictures that the documentation shows."""
+
+
+@dataclass
+class World:
+    """A running service with a worker; its API can be killed and started again at its address.
+
+    Attributes:
+        retried_run: one that failed before it succeeded.
+    """
+
+    data_dir: Path
+    database_url: str
+    port: int
+    processes: list[Process] = field(default_factory=list)
+    retried_run: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def client(self) -> httpx.Client:
+        """Return what asks it."""
+        return httpx.Client(base_url=self.url, timeout=30)
+
+    def start_api(self) -> None:
+        """Start the API, and wait until it answers."""
+        named = ("--environment-name", "test", "--environment-colour", "green")
+        self._start("serve", "--port", str(self.port), *named).url()
+
+    def start_worker(self) -> None:
+        """Start a worker that has the jobs' handlers."""
+        worker = self._start("worker", "--handlers", str(JOBS))
+        worker.wait_for_line("is ready with", errors=True)
+
+    def _start(self, *command: str) -> Process:
+        place = ("--data-dir", str(self.data_dir))
+        variables = {"APPHUB_DATABASE_URL": self.database_url}
+        process = Process((*command, *place), variables)
+        self.processes.append(process)
+        return process
+
+    def kill_api(self) -> None:
+        """Kill the API, as a crash would; the worker goes on."""
+        self.processes[0].kill_all()
+
+    def stop(self) -> None:
+        """Stop all of it."""
+        for process in reversed(self.processes):
+            process.stop()
+
+    def launch(self, slug: str, **parameters: Any) -> str:
+        """Launch a run; return its id."""
+        with self.client as client:
+            return launch(client, slug, **parameters)
+
+    def ended(self, run_id: str) -> dict[str, Any]:
+        """Return a run once it has ended."""
+        with self.client as client:
+            return wait_for_run(client, run_id)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="package")
+def world(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Run a service in which a few things have happened already."""
+    template = databases.template(database_server, shared_dir)
+    data_dir = tmp_path_factory.mktemp("dashboard") / "data"
+    with databases.clone(database_server, template) as database_url:
+        world = World(data_dir, database_url, _free_port())
+        try:
+            world.start_api()
+            world.start_worker()
+            with world.client as client:
+                world.retried_run = seed(client)
+                if PICTURES is not None:
+                    seed_for_pictures(client)
+            yield world
+        finally:
+            world.stop()
+        promises.kept(database_url, archive=data_dir / "archive")
+
+
+@pytest.fixture(scope="package")
+def browser(world: World) -> Iterator[Browser]:
+    """Run Debian's Chromium.
+
+    Playwright has a loop in this thread: what has one of its own comes before and after.
+    """
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        message = "chromium is not installed (Debian: apt-get install chromium)"
+        if os.environ.get("APPHUB_TEST_BROWSER") == "required":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        # Root's sandbox needs what containers do not give.
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """Keep what the dashboard consists of: only the first page loads it."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
+    )
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@dataclass
+class Screen:
+    """The dashboard in a browser; whatever the browser complains of is kept."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    is_outage_expected: bool = False
+
+    def listen(self) -> None:
+        """Note what goes wrong in the page."""
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+    def open(self, query: str = "") -> None:
+        """Open an address and wait until its screen is there."""
+        self.page.goto(f"{self.url}/{query}")
+        self.page.locator(".screen h1, .screen h2").first.wait_for()
+
+    def picture(self, name: str, kind: str) -> None:
+        """Keep what is seen, where that is wanted."""
+        if PICTURES is None:
+            return
+        folder = Path(PICTURES) / (kind if name in SHOWN else f"other-{kind}")
+        folder.mkdir(parents=True, exist_ok=True)
+        session = self.page.context.new_cdp_session(self.page)
+        asked = {"format": "webp", "quality": 70}
+        taken = session.send("Page.captureScreenshot", asked)
+        session.detach()
+        place = folder / f"{name.replace(' ', '-')}.webp"
+        place.write_bytes(b64decode(taken["data"]))
+
+
+@pytest.fixture
+def screen(world: World, window: BrowserContext) -> Iterator[Screen]:
+    """Open a page; at its end nothing may have gone wrong in it."""
+    page = window.new_page()
+    screen = Screen(page, world.url)
+    screen.listen()
+    yield screen
+    page.close()
+    if not screen.is_outage_expected:
+        assert screen.complaints == []

@@ -1,0 +1,234 @@
+"""What people do with the dashboard, in a real browser against a real service."""
+
+from playwright.sync_api import expect
+
+from tests.e2e.dashboard.conftest import Screen, World
+
+FOLDED = (
+    "() => new Promise((seen) => setTimeout(() => requestAnimationFrame(seen), 100))"
+)
+"""What came is folded 60 ms later: a timer that is set after that, and is longer, ends later."""
+
+
+def test_a_launch_is_refused_beside_its_field_then_watched_to_its_end(
+    screen: Screen, world: World
+) -> None:
+    screen.is_outage_expected = True  # Browsers complain of every 400.
+    page = screen.page
+    screen.open("?view=job&id=scan-secrets&tab=launch")
+    page.get_by_label("Repository").fill("w")
+    page.get_by_label("Depth").fill("9")
+    launch = page.locator("form.launch").get_by_role("button", name="Launch")
+    launch.click()
+    expect(page.get_by_label("Repository")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Depth")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Repository").fill("web")
+    page.get_by_label("Depth").fill("2")
+    page.get_by_label("Branch").select_option(label="next")
+    launch.click()
+    expect(page.locator("h1 .status")).to_have_text("succeeded")
+    run_id = page.locator("h1 .id").inner_text()
+    run = world.ended(run_id)
+    assert run["parameters"] == {"repository": "web", "depth": 2, "branch": "next"}
+
+
+def test_a_log_is_followed_and_its_run_canceled(screen: Screen, world: World) -> None:
+    page = screen.page
+    run_id = world.launch("nightly-statistics", until_canceled=True)
+    screen.open(f"?view=run&id={run_id}&tab=log")
+    expect(page.get_by_role("log")).to_contain_text("row 40")
+    page.get_by_label("Search in the log").fill("row 7")
+    expect(page.get_by_text("1 found")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    asked = page.get_by_role("dialog")
+    asked.get_by_label("Why").fill("seen enough")
+    asked.get_by_role("button", name="Cancel", exact=True).click()
+    expect(page.locator("h1 .status")).to_have_text("canceled")
+    assert world.ended(run_id)["status"] == "canceled"
+
+
+def test_the_address_keeps_the_filter(screen: Screen) -> None:
+    page = screen.page
+    screen.open("?view=runs")
+    rows = page.get_by_role("row")
+    filter_box = page.get_by_role("combobox", name="Filter")
+    filter_box.fill("status!=succeeded parameters.repository=vanished")
+    filter_box.press("Enter")
+    expect(rows).to_have_count(3)
+    assert "status!=succeeded" in page.url
+    page.reload()
+    expect(rows).to_have_count(3)
+    page.get_by_role("button", name="Remove status!=succeeded").click()
+    page.get_by_role("button", name="Remove parameters.repository=vanished").click()
+    page.go_back()
+    expect(page.locator(".chip")).to_have_count(1)
+
+
+def test_new_runs_wait_behind_a_pill_and_counts_follow(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    screen.open("?view=runs")
+    first = page.locator("tbody tr a.id").first
+    expect(page.locator(".connection")).to_have_text("Live")
+    before = first.inner_text()
+    run_id = world.launch("scan-secrets", repository="fresh")
+    page.get_by_role("button", name="1 new run: show").wait_for()
+    assert first.inner_text() == before
+    page.get_by_role("button", name="1 new run: show").click()
+    expect(first).to_have_text(run_id[-8:])
+    world.ended(run_id)
+    with world.client as client:
+        counts = client.get("/job-runs/counts").json()["data"]
+    for status, count in counts.items():
+        button = page.locator(f".status-filter .status-{status} .count")
+        expect(button).to_have_text(str(count))
+
+
+def test_the_past_says_what_it_is_and_the_present_is_one_step_away(
+    screen: Screen,
+) -> None:
+    page = screen.page
+    screen.open("?view=runs")
+    page.get_by_role("button", name="Look at the past").click()
+    page.get_by_label("Time (UTC) or position").fill("1")
+    page.get_by_role("button", name="Go", exact=True).click()
+    expect(page.get_by_text("You are looking at the past")).to_be_visible()
+    expect(page.locator(".connection")).to_have_text("Past")
+    expect(page.get_by_text("There were no runs yet")).to_be_visible()
+    assert "asOf=1" in page.url
+    page.get_by_role("link", name="Overview").click()
+    assert "asOf=1" in page.url
+    page.get_by_role("button", name="Back to the present").click()
+    expect(page.locator(".connection")).to_have_text("Live")
+    assert "asOf" not in page.url
+
+
+def test_the_log_is_followed_at_its_head_alone(screen: Screen, world: World) -> None:
+    page = screen.page
+    with world.client as client:
+        [first] = client.get("/events", params={"limit": 1}).json()["data"]
+    screen.open("?view=log")
+    follow = page.get_by_label("Follow")
+    expect(follow).to_be_checked()
+    page.keyboard.press("t")
+    page.get_by_label("Time (UTC) or position").fill(str(first["position"]))
+    page.get_by_role("button", name="Go", exact=True).first.click()
+    expect(page.locator(".log-events > li")).to_have_count(1)
+    expect(follow).to_be_disabled()
+    expect(follow).not_to_be_checked()
+
+
+def test_a_job_is_revised_from_its_page(screen: Screen, world: World) -> None:
+    page = screen.page
+    screen.open("?view=job&id=purge-image-cache&tab=revise")
+    written = page.get_by_label("Definition", exact=True)
+    written.fill(written.input_value().replace('"priority": 0', '"priority": 5'))
+    page.get_by_role("button", name="Make a new version").click()
+    expect(page.get_by_role("heading", name="revised · version 2")).to_be_visible()
+    with world.client as client:
+        job = client.get("/jobs/purge-image-cache").json()["data"]["job"]
+    assert (job["priority"], job["version"]) == (5, 2)
+
+
+def test_a_run_is_edited_and_launched_again(screen: Screen, world: World) -> None:
+    page = screen.page
+    run_id = world.launch("scan-secrets", repository="docs")
+    world.ended(run_id)
+    screen.open(f"?view=run&id={run_id}")
+    page.get_by_role("button", name="Edit and rerun").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Depth").fill("3")
+    form.get_by_role("button", name="Launch").click()
+    shown = page.locator("h1 .id")
+    expect(shown).not_to_have_text(run_id)
+    again = world.ended(shown.inner_text())
+    assert again["parameters"] == {"repository": "docs", "depth": 3, "branch": "main"}
+
+
+def test_the_slider_shows_the_past_while_runs_go_on(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    with page.expect_websocket() as opened:
+        screen.open()
+    expect(page.locator(".connection")).to_have_text("Live")
+    shown = page.locator(".counts li", has_text="succeeded").locator("strong")
+    page.keyboard.press("t")
+    page.get_by_label("Moment", exact=True).press("Home")
+    expect(page.get_by_text("You are looking at the past")).to_be_visible()
+    expect(shown).to_have_text("0")
+    with opened.value.expect_event(
+        "framereceived", lambda frame: "job.run.succeeded" in str(frame)
+    ):
+        world.ended(world.launch("scan-secrets", repository="unseen"))
+    page.evaluate(FOLDED)
+    expect(shown).to_have_text("0")
+    page.get_by_role("button", name="Back to the present").click()
+    with world.client as client:
+        succeeded = client.get("/job-runs/counts").json()["data"]["succeeded"]
+    expect(shown).to_have_text(str(succeeded))
+
+
+def test_a_group_of_failures_is_retried_as_a_whole(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    screen.open("?view=failures")
+    group = page.locator("li.card", has_text="repository vanished does not exist")
+    group.get_by_role("button", name="Retry all").click()
+    asked = page.get_by_role("dialog")
+    expect(asked.get_by_text("runs would be touched")).to_be_visible()
+    asked.get_by_label("Why").fill("the repository is back")
+    asked.get_by_role("button", name="Retry 2 runs").click()
+    expect(page.get_by_text("2 of 2 done, 0 refused")).to_be_visible()
+    with world.client as client:
+        [operation] = client.get("/bulk").json()["data"]
+    assert operation["reason"] == "the repository is back"
+
+
+def test_everything_is_within_reach_of_the_keyboard(screen: Screen) -> None:
+    page = screen.page
+    screen.open()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("scan-secr")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("form.launch")).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.keyboard.press("/")
+    expect(page.get_by_role("combobox", name="Filter")).to_be_focused()
+    page.keyboard.type("status=failed")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chip")).to_have_count(1)
+    expect(page.locator("tbody .status-succeeded")).to_have_count(0)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("j")
+    expect(page.locator("tbody tr a.id").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1 .status")).to_have_text("failed")
+
+
+def test_a_lost_connection_is_said_and_resumed_without_a_gap(
+    screen: Screen, world: World
+) -> None:
+    screen.is_outage_expected = True
+    page = screen.page
+    screen.open()
+    expect(page.locator(".connection")).to_have_text("Live")
+    shown = page.locator(".counts li", has_text="succeeded").locator("strong")
+    before = int(shown.inner_text())
+    world.kill_api()
+    expect(page.locator(".bar-note")).to_contain_text("Connection lost")
+    world.start_api()
+    world.ended(world.launch("scan-secrets", repository="meanwhile"))
+    page.get_by_role("button", name="Connect now").click()
+    expect(page.locator(".connection")).to_have_text("Live")
+    expect(shown).to_have_text(str(before + 1))
+    expect(page.locator(".bar-note")).to_have_count(0)

@@ -1,0 +1,146 @@
+"""The runs of a failure group: found by its fingerprint, now and then, and launched anew once."""
+
+import asyncio
+from uuid import UUID
+
+from domain.bulk.order import failed_so
+from domain.commands.failures import Failures
+from domain.filters import words
+from domain.filters.runs import conditions_of
+from domain.jobs.run_values import Failure, Report
+from eventlog.history.as_of import opened
+from eventlog.queue.failures import FailureSearch
+from projections.runs.filter import run_filter
+from projections.runs.lists import list_runs
+from tests.integration.bulk.scene import Scene
+from tests.support.logs import TESTER, query
+from tests.support.sample_logs.seals import edit
+from worker.lifecycle.noting import Noter
+
+FINGERPRINTS = "SELECT title, fingerprint FROM failure_groups"
+
+FORMER = """
+    UPDATE jobs_events SET state = convert_to(
+        replace(regexp_replace(convert_from(state, 'UTF8'), '"positions":\\[[0-9,]*\\],?', ''),
+            '"class_version":2', '"class_version":1'), 'UTF8')
+    WHERE topic IN ('failure_group.opened', 'failure_group.recurred')
+"""
+
+
+async def fail(scene: Scene, message: str) -> UUID:
+    """Let the next run's attempt fail."""
+    [claim] = await scene.part.executions.claim("w", 1)
+    failure = Failure(message, retry_after_ms=0)
+    await scene.part.executions.fail(claim.run.id, claim.holder, failure, Report())
+    return claim.run.id
+
+
+async def failed(scene: Scene, *messages: str) -> UUID:
+    """Let a run fail as often, each time for another reason."""
+    run_id = await scene.launch(max_attempts=len(messages))
+    for message in messages:
+        assert await fail(scene, message) == run_id
+    return run_id
+
+
+async def noted(scene: Scene) -> dict[str, str]:
+    """Let all failures be noted; return the groups' fingerprints by title."""
+    part = scene.part
+    noter = Noter(Failures(part.jobs), FailureSearch(part.pool, part.files))
+    while await noter.look():
+        pass
+    return dict(query(part.url, FINGERPRINTS))
+
+
+async def found(scene: Scene, *texts: str, at: int | None = None) -> set[UUID]:
+    """Return the runs that a filter finds as of a position: by both ways where it is the end."""
+    conditions = conditions_of(words.read(texts, ""))
+    part = scene.part
+    async with (
+        part.pool.connection() as connection,
+        opened(connection, part.files, at) as past,
+    ):
+        wanted = await run_filter(connection, past, conditions)
+        if wanted is None:
+            return set()
+        then, _ = await past.runs(wanted, 50, 0)
+        if at is None:
+            now, _ = await list_runs(connection, wanted, 50, 0)
+            assert [run["id"] for run in now] == [run["id"] for run in then]
+    return {UUID(run["id"]) for run in then}
+
+
+async def test_a_fingerprint_finds_the_runs_that_ended_so(scene: Scene) -> None:
+    boom = {await failed(scene, "boom 1"), await failed(scene, "crash", "boom 2")}
+    crash = {await failed(scene, "boom 3", "crash")}
+    await failed_and_went_on(scene)
+    others = {await scene.launch(delay_ms=3_600_000)}
+    before = await scene.part.reader.head()
+    prints = await noted(scene)
+    assert set(prints) == {"boom <n>", "crash"}
+    of_boom, of_crash = (f"failureGroup={prints[one]}" for one in ("boom <n>", "crash"))
+    assert await found(scene, of_boom) == boom
+    assert await found(scene, of_crash) == crash
+    assert await found(scene, f"{of_boom},{prints['crash']}") == boom | crash
+    assert await found(scene, of_boom, "status=succeeded") == set()
+    without = await found(scene, of_boom.replace("=", "!="), "status=failed,pending")
+    assert without == crash | others
+    assert await found(scene, of_boom, at=before) == set()
+    later = await failed(scene, "boom 4")
+    position = await scene.part.reader.head()
+    await noted(scene)
+    assert await found(scene, of_boom) == boom | {later}
+    assert await found(scene, of_boom, at=position) == boom
+
+
+async def failed_and_went_on(scene: Scene) -> None:
+    """Let a run fail once, and succeed then."""
+    await scene.launch(max_attempts=2)
+    await fail(scene, "boom 5")
+    await scene.end()
+
+
+async def test_what_failed_so_is_launched_anew_once(scene: Scene) -> None:
+    runs = [await failed(scene, f"boom {number}") for number in range(4)]
+    crash = await failed(scene, "crash")
+    await scene.part.jobs.retry(runs[0], TESTER)
+    fingerprint = (await noted(scene))["boom <n>"]
+    again = failed_so("job", fingerprint)
+    row = await scene.finish(await scene.start("retry", *again))
+    assert (row["total"], row["done"], row["refused"]) == (3, 3, 0)
+    row = await scene.finish(await scene.start("retry", *again))
+    assert row["total"] == 0
+    assert await found(scene, "retried=true") == set(runs)
+    not_yet = await found(scene, "retried=false", "status=failed")
+    assert not_yet == {crash}
+    assert await found(scene, "retried!=true", "status=failed") == {crash}
+
+
+async def test_of_orders_that_are_given_at_once_one_launches_each_run_anew(
+    scene: Scene,
+) -> None:
+    runs = [await failed(scene, f"boom {number}") for number in range(5)]
+    again = failed_so("job", (await noted(scene))["boom <n>"])
+    orders = [await scene.start("retry", *again) for _ in range(2)]
+    await scene.part.jobs.retry(runs[0], TESTER)
+    others = Scene(scene.part)
+    rows = await asyncio.gather(scene.finish(orders[0]), others.finish(orders[1]))
+    counted = "SELECT sum(total), sum(done), sum(refused) FROM bulk_operations"
+    assert query(scene.part.url, counted) == [(10, 4, 6)]
+    assert "run_repeated" in str([row["refusals"] for row in rows])
+    repeats = "SELECT context->>'retryOf' FROM job_runs WHERE status = 'pending'"
+    found = [run_id for (run_id,) in query(scene.part.url, repeats)]
+    assert sorted(found) == sorted(map(str, runs))
+
+
+async def test_of_what_was_noted_in_the_former_shape_no_run_is_found(
+    scene: Scene,
+) -> None:
+    await failed(scene, "boom 1")
+    of_boom = f"failureGroup={(await noted(scene))['boom <n>']}"
+    # Whoever appends knows the log's last event.
+    await scene.launch(delay_ms=3_600_000)
+    edit(scene.part.url, FORMER)
+    later = await failed(scene, "boom 2")
+    await noted(scene)
+    assert await found(scene, of_boom) == {later}

@@ -1,0 +1,120 @@
+"""A shared process: who prints what, and how long it stays."""
+
+import asyncio
+import os
+from contextlib import aclosing
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from tests.integration.executors.submitting import Submitting, ended
+from tests.support.handlers.tasks import task_of
+from tests.support.packages import package_of
+from worker.executors.packages import HandlerPackage
+from worker.executors.shared import process as shared_process
+from worker.executors.shared.executor import SharedExecutor
+
+
+async def test_hundreds_wait_in_one_process(shared: Submitting) -> None:
+    attempts = [await shared.submit("sleep", forMs=1_000) for _ in range(300)]
+    outcomes = [await ended(attempt) for attempt in attempts]
+    assert {outcome.kind for outcome in outcomes} == {"result"}
+    assert len({outcome.message["result"] for outcome in outcomes}) == 1
+
+
+async def test_what_is_printed_is_its_own_whoever_else_prints(
+    shared: Submitting,
+) -> None:
+    names = [f"attempt {letter}" for letter in "abcdefgh"]
+    attempts = [await shared.submit("chat", name=name) for name in names]
+    assert [(await ended(one)).message["result"] for one in attempts] == names
+    for number, name in enumerate(names):
+        printed = shared.log(number).read_text().splitlines()
+        said = [line.split(" ", 1)[1] for line in printed]
+        assert sorted(said) == sorted(
+            text
+            for step in range(20)
+            for text in (
+                f"{name} prints {step}",
+                f"INFO {name} logs {step}",
+                f"{name} speaks in a thread {step}",
+            )
+        )
+    last = [update["metrics"]["step"] for update in shared.updates]
+    assert last.count(19) == len(names), "the last report of each was heard"
+    assert len(last) < 20 * len(names), "reports were gathered"
+
+
+async def test_a_disk_that_hangs_holds_up_who_printed_and_nobody_else(
+    shared: Submitting,
+) -> None:
+    os.mkfifo(shared.log(0))  # Opened for writing, it waits for a reader.
+    printing = await shared.submit("sleep", forMs=0)
+    assert (await shared.run("noop")).kind == "result"
+    with os.fdopen(os.open(shared.log(0), os.O_RDONLY | os.O_NONBLOCK)) as reader:
+        assert (await ended(printing)).kind == "result"
+        assert "waiting in" in reader.read()
+
+
+async def test_attempts_of_handlers_that_are_offered_no_more_come_to_their_end(
+    shared: Submitting,
+) -> None:
+    going_on = await shared.submit("sleep", forMs=500)
+    shared.where.offer(package_of("tests.support.handlers"))
+    after = await shared.run("sleep", forMs=0)
+    outcome = await ended(going_on)
+    assert outcome.kind == "result"
+    assert after.message["result"] != outcome.message["result"], "a new process"
+
+
+async def test_who_waited_for_a_process_that_takes_no_more_shares_the_next(
+    shared: Submitting,
+) -> None:
+    submitting = [asyncio.create_task(shared.run("sleep", forMs=0)) for _ in range(5)]
+    await asyncio.sleep(0)
+    shared.where.offer(package_of("tests.support.handlers"))
+    outcomes = await asyncio.gather(*submitting)
+    assert len({outcome.message["result"] for outcome in outcomes}) == 1
+
+
+async def test_an_attempt_whose_lease_is_over_before_its_process_is_there_ends_so(
+    shared: Submitting, tmp_path: Path
+) -> None:
+    task = task_of("noop", tmp_path / "log")
+    async with asyncio.timeout(30):
+        attempt = await shared.where.submit(task, print, monotonic() - 1)
+    assert (await ended(attempt)).kind == "lease"
+
+
+async def test_a_process_that_has_nothing_to_do_ends_after_a_while(
+    shared: Submitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_process, "IDLE_S", 0.2)
+    number = (await shared.run("sleep", forMs=200)).message["result"]
+    async with asyncio.timeout(30):
+        while Path(f"/proc/{number}").exists():
+            await asyncio.sleep(0.01)
+    again = await shared.run("sleep", forMs=0)
+    assert again.kind == "result"
+
+
+async def test_no_attempt_pays_for_the_start_of_its_process(tmp_path: Path) -> None:
+    module = (
+        "from time import sleep\nsleep(3.5)\nHANDLERS = {'test.noop': lambda _: 1}\n"
+    )
+    (tmp_path / "slow_to_load.py").write_text(module)
+    package = HandlerPackage(modules=("slow_to_load",), directories=(str(tmp_path),))
+    async with aclosing(SharedExecutor({"test.noop": package})) as where:
+        submitting = Submitting(where, tmp_path)
+        assert (await submitting.run("noop", timeout_ms=3_000)).kind == "result"
+
+
+async def test_attempts_end_whose_process_cannot_load_its_handlers(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name\n")
+    package = HandlerPackage(modules=("broken",), directories=(str(tmp_path),))
+    async with aclosing(SharedExecutor({"test.noop": package})) as where:
+        submitting = Submitting(where, tmp_path)
+        assert (await submitting.run("noop", timeout_ms=60_000)).kind == "exit"

@@ -1,0 +1,129 @@
+"""Filters of `GET /job-runs` (contract, section 10): each by itself, negated, and together."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.shared_api import Json, SharedApi
+
+NAMES = ("eu", "us", "number", "text")
+
+
+@pytest.fixture(scope="module")
+def runs(shared: SharedApi) -> dict[str, Json]:
+    """Launch some runs of one job; return them by name."""
+    shared.register(slug="filtered", workerLabels={"zone": "eu"})
+    launched = {
+        "eu": {"region": "eu", "tier": 1},
+        "us": {"region": "us", "tier": None},
+        "number": {"n": 42, "nested": {"a": [1, 2]}},
+        "text": {"n": "42", "region": "42"},
+    }
+    found: dict[str, Json] = {}
+    for name, parameters in launched.items():
+        found[name] = shared.launch("filtered", {"parameters": parameters})
+    shared.client.post(f"/job-runs/{found['us']['id']}/cancel")
+    return found
+
+
+def found(shared: SharedApi, runs: dict[str, Json], query: str) -> set[str]:
+    """Return which of the runs a query finds, by name."""
+    answer = shared.client.get(f"/job-runs?{query}")
+    assert answer.status_code == 200, answer.text
+    ids = {item["run"]["id"] for item in answer.json()["data"]}
+    return {name for name, run in runs.items() if run["id"] in ids}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", NAMES),
+        ("status=canceled", ["us"]),
+        ("status!=canceled", ["eu", "number", "text"]),
+        ("status=canceled&status!=canceled", []),
+        ("job=FILTERED", NAMES),
+        ("job=filtered&job!=filtered", []),
+        ("job!=nobody", NAMES),
+        ("runtime=python", NAMES),
+        ("runtime!=python", []),
+        ("search!=filtered", []),
+        ("actor=anonymous", NAMES),
+        ("actor!=anonymous", []),
+        ("actor!=anna,berta", NAMES),
+        ("failure=error", []),
+        ("failure!=error", NAMES),
+        ("label.zone=eu", NAMES),
+        ("label.zone=us", []),
+        ("label.zone!=us,de", NAMES),
+        ("label.zone!=eu", []),
+        ("label.gpu!=a100", NAMES),
+        ("label.zone=eu&label.gpu=a100", []),
+        ("label.zone=eu&job!=filtered", []),
+        ("parameters.region=eu", ["eu"]),
+        ("parameters.region!=eu", ["us", "number", "text"]),
+        ("parameters.region!=eu&parameters.region!=us", ["number", "text"]),
+        ("parameters.n=42", ["number", "text"]),
+        ("parameters.n=%2242%22", ["text"]),
+        ("parameters.n=4.2e1", ["number"]),
+        ("parameters.tier=null", ["us"]),
+        ("parameters.tier!=null", ["eu", "number", "text"]),
+        ('parameters.nested={"a":[1,2]}', ["number"]),
+        ('parameters.nested={"a":[1]}', []),
+        ("parameters.region=eu&status=canceled", []),
+        ("createdBefore=2026-01-01T00:00:00Z", []),
+        ("createdAfter=2026-01-01T00:00:00Z&_=123", NAMES),
+    ],
+)
+def test_a_filter_finds(
+    shared: SharedApi, runs: dict[str, Json], query: str, expected: list[str]
+) -> None:
+    assert found(shared, runs, f"{query}&limit=50") == set(expected)
+
+
+def test_times_part_runs_without_gap_or_overlap(
+    shared: SharedApi, runs: dict[str, Json]
+) -> None:
+    moment = runs["number"]["createdAt"]
+    earlier = found(shared, runs, f"job=filtered&createdBefore={moment}")
+    later = found(shared, runs, f"job=filtered&createdAfter={moment}")
+    assert earlier == {name for name in NAMES if runs[name]["createdAt"] < moment}
+    assert later == set(NAMES) - earlier
+    assert found(shared, runs, f"job=filtered&createdAfter!={moment}") == earlier
+    assert found(shared, runs, f"job=filtered&createdBefore!={moment}") == later
+
+
+def test_pages_of_a_filter_follow_each_other(
+    shared: SharedApi, runs: dict[str, Json]
+) -> None:
+    query: dict[str, Any] = {"parameters.region!": "eu", "job": "filtered", "limit": 1}
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = shared.get("/job-runs", **query, **cursor)
+        seen += [item["run"]["id"] for item in page["data"]]
+        if page["meta"]["nextCursor"] is None:
+            break
+        cursor = {"cursor": page["meta"]["nextCursor"]}
+    assert seen == [runs[name]["id"] for name in ("text", "number", "us")]
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "said"),
+    [
+        ("stauts=failed", "stauts", "did you mean status?"),
+        ("colour=red", "colour", "there are status, job"),
+        ("status!=done", "status", "there are pending"),
+        ("failure=nothing", "failure", "there are error"),
+        ("createdAfter=yesterday", "createdAfter", "with an offset"),
+        ("job=a&job=b", "job", "commas"),
+        ("label.=eu", "label.", "label.zone"),
+        ("parameters.=1", "parameters.", "parameters.region"),
+    ],
+)
+def test_what_is_no_filter_is_refused_with_a_remedy(
+    shared: SharedApi, query: str, field: str, said: str
+) -> None:
+    answer = shared.client.get(f"/job-runs?{query}")
+    assert answer.status_code == 400
+    [problem] = answer.json()["error"]["fieldErrors"][field]
+    assert said in problem

@@ -1,0 +1,212 @@
+"""`/schedules`: what each call does and answers, and that a running service ticks."""
+
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from apphub_jobs.client import Client
+from tests.integration.http.test_openapi import Tour
+from tests.integration.shared_api import Json, SharedApi, unique
+
+ENOUGH_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def job(shared: SharedApi) -> str:
+    slug: str = shared.register(slug=unique())["slug"]
+    return slug
+
+
+@pytest.fixture(scope="module")
+def tour(shared: SharedApi) -> Tour:
+    return Tour(shared.client, shared.get("/openapi.json"))
+
+
+def body(of: str, **fields: Any) -> Json:
+    return {"id": unique("schedule"), "job": of, "cron": "0 3 * * *", **fields}
+
+
+def created(tour: Tour, job: str, **fields: Any) -> Json:
+    answer: Json = tour.call("POST /schedules", 201, json=body(job, **fields))
+    return answer
+
+
+def test_every_call_answers_as_its_schema_says(tour: Tour, job: str) -> None:
+    schedule = created(tour, job, parameters={"day": "monday"}, exclude=["* * 25 12 *"])
+    name = schedule["id"]
+    assert (schedule["version"], schedule["overlap"]) == (1, "skip")
+    assert tour.call("GET /schedules/{schedule_id}", 200, at=name.upper()) == schedule
+    listed = tour.call("GET /schedules", 200, params={"limit": 100})
+    assert schedule in listed
+    patch = {"cron": None, "everyMs": 3_600_000, "startAt": "2026-01-01T01:00:00+01:00"}
+    revised = tour.call("PATCH /schedules/{schedule_id}", 200, at=name, json=patch)
+    assert (revised["version"], revised["cron"]) == (2, None)
+    assert revised["startAt"] == "2026-01-01T00:00:00.000Z"
+    again = tour.call("PATCH /schedules/{schedule_id}", 200, at=name, json=patch)
+    assert again == revised
+    why = {"reason": "holidays"}
+    paused = tour.call("POST /schedules/{schedule_id}/pause", 200, at=name, json=why)
+    assert paused["paused"]["reason"] == "holidays"
+    resumed = tour.call("POST /schedules/{schedule_id}/resume", 200, at=name)
+    assert resumed["paused"] is None
+    run = tour.call("POST /schedules/{schedule_id}/trigger", 202, at=name)
+    assert run["parameters"]["day"] == "monday"
+    assert run["requestedBy"] == f"schedule:{name}"
+    assert tour.call("GET /schedules/{schedule_id}/ticks", 200, at=name) == []
+    past = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
+    backfill = "POST /schedules/{schedule_id}/backfill"
+    done = tour.call(backfill, 202, at=name, json=past)
+    assert done == {"runs": [], "continueFrom": None}
+    tour.call(backfill, 400, at=name, json={"from": past["to"], "to": past["from"]})
+    deleted = tour.call("DELETE /schedules/{schedule_id}", 200, at=name)
+    assert deleted["deletedAt"] is not None
+    for operation in (
+        "GET /schedules/{schedule_id}",
+        "GET /schedules/{schedule_id}/ticks",
+        "GET /schedules/{schedule_id}/preview",
+        "DELETE /schedules/{schedule_id}",
+        "POST /schedules/{schedule_id}/pause",
+        "POST /schedules/{schedule_id}/resume",
+        "POST /schedules/{schedule_id}/trigger",
+    ):
+        tour.call(operation, 404, at=name)
+    tour.call(backfill, 404, at=name, json=past)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"id": "a b"}, "/id"),
+        ({"job": "nothing-of-this-name"}, "/job"),
+        ({"cron": "* * * *"}, "/cron"),
+        ({"cron": None}, "/cron"),
+        ({"everyMs": 60_000}, "/everyMs"),
+        ({"cron": None, "everyMs": 1}, "/everyMs"),
+        ({"timeZone": "Mars/Olympus"}, "/timeZone"),
+        ({"overlap": "queue"}, "/overlap"),
+        ({"exclude": ["x"]}, "/exclude/0"),
+        ({"startAt": "yesterday"}, "/startAt"),
+        ({"unknown": 1}, "/unknown"),
+    ],
+)
+def test_what_is_wrong_is_refused_and_leaves_nothing(
+    shared: SharedApi, job: str, fields: Json, path: str
+) -> None:
+    with shared.nothing_written():
+        answer = shared.client.post("/schedules", json=body(job, **fields))
+    assert answer.status_code == 400
+    assert [issue["path"] for issue in answer.json()["issues"]] == [path]
+
+
+def test_a_name_is_taken_whatever_its_case(
+    tour: Tour, shared: SharedApi, job: str
+) -> None:
+    name = created(tour, job)["id"]
+    same = body(job, id=name.upper())
+    tour.call("POST /schedules", 409, json=same)
+
+
+def test_a_preview_shows_offsets_where_clocks_are_set(tour: Tour, job: str) -> None:
+    name = created(
+        tour,
+        job,
+        cron="30 2 * * *",
+        timeZone="Europe/Berlin",
+        startAt="2099-03-28T00:00:00+01:00",
+    )["id"]
+    preview = "GET /schedules/{schedule_id}/preview"
+    ticks = tour.call(preview, 200, at=name, params={"n": 3})
+    assert [tick["dueAt"] for tick in ticks] == [
+        "2099-03-28T02:30:00+01:00",
+        "2099-03-29T03:00:00+02:00",
+        "2099-03-30T02:30:00+02:00",
+    ]
+    tour.call(preview, 400, at=name, params={"n": 0})
+
+
+def test_a_draft_is_previewed_and_nothing_is_created(
+    tour: Tour, shared: SharedApi
+) -> None:
+    draft = {
+        "id": unique("draft"),
+        "cron": "30 2 * * *",
+        "timeZone": "Europe/Berlin",
+        "startAt": "2099-03-28T00:00:00+01:00",
+        "exclude": ["* * 29 3 *"],
+    }
+    ticks = tour.call("POST /schedules/preview", 200, json=draft, params={"n": 2})
+    assert [(tick["dueAt"], tick["isExcluded"]) for tick in ticks] == [
+        ("2099-03-28T02:30:00+01:00", False),
+        ("2099-03-29T03:00:00+02:00", True),
+    ]
+    tour.call("GET /schedules/{schedule_id}", 404, at=draft["id"])
+    wrong = {"cron": "61 * * * *", "timeZone": "Mars/Olympus"}
+    answer = shared.client.post("/schedules/preview", json=wrong)
+    assert answer.status_code == 400
+    paths = [issue["path"] for issue in answer.json()["issues"]]
+    assert paths == ["/cron", "/timeZone"]
+
+
+def test_lists_go_on_after_a_page(tour: Tour, shared: SharedApi, job: str) -> None:
+    names = [created(tour, job, id=unique("zz"))["id"] for _ in range(3)]
+    first = shared.get("/schedules", limit=1, cursor="zy")
+    second = shared.get("/schedules", limit=2, cursor=first["meta"]["nextCursor"])
+    found = [one["id"] for one in (*first["data"], *second["data"])]
+    assert found == sorted(names)
+    assert second["meta"] == {"limit": 2, "hasMore": False, "nextCursor": None}
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "9" * 19])
+def test_ticks_go_on_after_a_place_in_the_log_alone(
+    tour: Tour, shared: SharedApi, job: str, cursor: str
+) -> None:
+    name = created(tour, job)["id"]
+    query = {"cursor": cursor}
+    answer = shared.client.get(f"/schedules/{name}/ticks", params=query)
+    assert answer.status_code == 400, answer.text
+    assert [issue["path"] for issue in answer.json()["issues"]] == ["/cursor"]
+
+
+def test_a_running_service_launches_at_each_tick(
+    tour: Tour, shared: SharedApi, job: str
+) -> None:
+    name = created(tour, job, cron=None, everyMs=1_000, overlap="allow_all")["id"]
+    deadline = monotonic() + ENOUGH_S
+    ticks: list[Json] = []
+    while len(ticks) < 2 and monotonic() < deadline:
+        sleep(0.1)
+        ticks = tour.call("GET /schedules/{schedule_id}/ticks", 200, at=name)
+    tour.call("DELETE /schedules/{schedule_id}", 200, at=name)
+    launched = [tick for tick in ticks if tick["outcome"] == "launched"]
+    assert launched
+    for tick in launched:
+        assert tick["cause"] == "calendar"
+        run = shared.get(f"/job-runs/{tick['runId']}")["data"]["run"]
+        assert run["context"] == {"schedule": name, "dueAt": tick["dueAt"]}
+
+
+def test_the_list_shows_what_there_was_at_a_position(
+    tour: Tour, shared: SharedApi, job: str
+) -> None:
+    name = created(tour, job, cron="0 4 * * *")["id"]
+    other = created(tour, job)["id"]
+    subject = {"subject": f"schedule:{name}"}
+    tour.call(
+        "PATCH /schedules/{schedule_id}", 200, at=name, json={"cron": "0 5 * * *"}
+    )
+    tour.call("DELETE /schedules/{schedule_id}", 200, at=name)
+    events = shared.get("/events", **subject)["data"]
+    positions = [event["position"] for event in events]
+
+    def then(position: int) -> dict[str, str]:
+        with Client(str(shared.client.base_url)) as client:
+            found = list(client.schedules.each(as_of=position))
+        return {one.id: str(one.cron) for one in found if one.id in {name, other}}
+
+    created_at, revised_at, deleted_at = positions
+    assert then(created_at - 1) == {}
+    assert then(created_at) == {name: "0 4 * * *"}
+    assert then(revised_at) == {name: "0 5 * * *", other: "0 3 * * *"}
+    assert then(deleted_at) == {other: "0 3 * * *"}
+    tour.call("GET /schedules", 400, params={"asOf": "yesterday"})

@@ -1,0 +1,125 @@
+"""A job's past, read off a real log: turns as they were, and a simulation that agrees with it."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.commands.executions import Claim
+from domain.errors import InvalidInputError
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Failure, Report
+from eventlog.keys.log_files import LogFiles
+from eventlog.queue import recorded_runs
+from eventlog.queue.recorded_runs import recorded
+from projections.simulation.answer import answer
+from projections.simulation.recorded import History, ms_of
+from tests.support.logs import TESTER, Parts, registered
+from tests.support.sample_logs.archives import archive_now
+
+WEEK = timedelta(days=7)
+
+SOON = {"maxAttempts": 3, "strategy": "fixed", "initialDelayMs": 1}
+
+
+async def _launch(part: Parts, **launch: Any) -> UUID:
+    return (await part.jobs.launch("job", Launch(**launch), TESTER)).run_id
+
+
+async def _next(part: Parts) -> Claim:
+    while True:
+        claimed = await part.executions.claim("w", 1)
+        if claimed:
+            return claimed[0]
+
+
+async def _read(part: Parts, archive: Path | None = None) -> History:
+    async with part.pool.connection() as connection:
+        found = await recorded(connection, LogFiles(archive), "JOB", WEEK)
+    assert found is not None
+    return found
+
+
+async def _eventful_day(part: Parts) -> int:
+    """Let runs end in every way, under two limits; return how many executions there were."""
+    await registered(part.jobs, max_concurrent_runs=1, retry_policy=SOON)
+    await part.worker("w")
+    for _ in range(6):
+        await _launch(part)
+    for _ in range(2):
+        await _launch(part, priority=5, start_deadline_ms=1)
+    while not await part.sweeps.expire_overdue():
+        pass
+    given_up = await _launch(part)
+    starts = 0
+    for number in range(8):
+        claim = await _next(part)
+        starts += 1
+        run_id, holder = claim.run.id, claim.holder
+        if number == 0:
+            await part.executions.fail(run_id, holder, Failure("ouch"), Report())
+        elif number == 1:
+            await part.executions.hand_back(run_id, holder)
+        else:
+            await part.executions.succeed(run_id, holder, None, Report())
+        if number == 2:
+            await part.jobs.cancel(given_up, None, TESTER)
+        if number == 4:
+            await part.jobs.revise_job("job", {"max_concurrent_runs": 2}, None, TESTER)
+    await _launch(part)
+    await _next(part)
+    await _launch(part, delay_ms=60_000)
+    return starts + 1
+
+
+async def test_unchanged_a_simulation_agrees_with_what_was(
+    part: Parts, tmp_path: Path
+) -> None:
+    starts = await _eventful_day(part)
+    history = await _read(part)
+    turns = [turn for run in history.runs for turn in run.turns]
+    found = [turn.started_at for turn in turns if turn.started_at is not None]
+    events = await part.reader.after(0)
+    told = [ms_of(event.at) for event in events if event.topic == "job_run.started"]
+    assert sorted(found) == sorted(told)
+    assert len(found) == starts
+    assert sum(turn.given_up_at is not None for turn in turns) == 3
+    assert [most for _, most in answer(history, 1).limits] == [1, 2]
+    unchanged = answer(history, None)
+    assert unchanged.really.starts == unchanged.again.starts == starts
+    assert unchanged.deviation is not None
+    assert unchanged.deviation < 0.05
+    assert unchanged.most_at_a_time == 1
+    # What is archived tells the same.
+    files = tmp_path / "archive"
+    [file] = await archive_now(part.url, files)
+    assert file.runs == 9
+    later = await _read(part, files)
+    assert sorted(later.runs, key=_id) == sorted(history.runs, key=_id)
+
+
+def _id(run: Any) -> str:
+    return str(run.id)
+
+
+async def test_only_what_was_there_in_the_range_is_read(part: Parts) -> None:
+    await _eventful_day(part)
+    async with part.pool.connection() as connection:
+        assert await recorded(connection, part.files, "other", WEEK) is None
+        none = await recorded(connection, part.files, "job", timedelta(milliseconds=1))
+    assert none is not None
+    # One waits and one is under way.
+    assert len(none.runs) == 2
+    assert answer(none, 1).runs == 0
+
+
+async def test_too_many_runs_are_refused(
+    part: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded_runs, "MOST_RUNS", 1)
+    await _eventful_day(part)
+    async with part.pool.connection() as connection:
+        with pytest.raises(InvalidInputError, match="more than 1 runs of job"):
+            await recorded(connection, part.files, "job", WEEK)

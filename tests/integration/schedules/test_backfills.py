@@ -1,0 +1,117 @@
+"""Past ticks that are launched later on: each once, by the version that was valid then."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from domain.commands.schedules import backfilling
+from domain.commands.schedules.backfilling import Backfilled
+from domain.errors import ConflictError, InvalidInputError
+from domain.json_values import JsonObject
+from tests.integration.schedules.scene import Scene
+from tests.support.logs import TESTER, query
+
+CAUSED = """
+    SELECT event->>'due_at', event->>'cause'
+    FROM jobs_events, LATERAL (SELECT convert_from(state, 'UTF8')::jsonb) AS read (event)
+    WHERE topic = 'schedule.tick_launched' ORDER BY notification_id
+"""
+
+
+def minutes(scene: Scene, begun: datetime, cause: str) -> list[float]:
+    """Return how many minutes after a moment ticks were due that were launched for a cause."""
+    return [
+        (datetime.fromisoformat(due_at) - begun) / timedelta(minutes=1)
+        for due_at, why in query(scene.part.url, CAUSED)
+        if why == cause
+    ]
+
+
+async def backfill(scene: Scene, begun: datetime, first: int, last: int) -> Backfilled:
+    begin = begun + timedelta(minutes=first)
+    end = begun + timedelta(minutes=last)
+    return await scene.schedules.backfill("often", begin, end, TESTER)
+
+
+async def test_ticks_without_a_run_get_one_by_the_version_of_their_time(
+    scene: Scene,
+) -> None:
+    begun = scene.now
+    await scene.create(overlap="allow_all", parameters={"version": 1})
+    await scene.tick(1)
+    await scene.schedules.pause("often", None, TESTER)
+    await scene.tick(3)
+    changes: JsonObject = {"every_ms": 300_000, "parameters": {"version": 2}}
+    await scene.schedules.revise("often", changes, TESTER)
+    scene.now += timedelta(minutes=12)
+    done = await backfill(scene, begun, -60, 16)
+    assert minutes(scene, begun, "calendar") == [1]
+    assert minutes(scene, begun, "backfill")[:3] == [2, 3, 4]
+    versions = query(
+        scene.part.url,
+        "SELECT parameters->'version' FROM job_runs WHERE id = ANY(%s)"
+        " ORDER BY context->>'dueAt'",
+        done.runs,
+    )
+    assert [version for (version,) in versions[:3]] == [1, 1, 1]
+    assert {version for (version,) in versions[3:]} == {2}
+    assert len(versions) == len(done.runs) > 4
+    assert done.continue_from is None
+    row = await scene.row()
+    assert (row["paused"] is not None, len(done.runs) + 1) == (True, _open(row))
+    again = await backfill(scene, begun, -60, 16)
+    assert again == Backfilled()
+
+
+def _open(row: object) -> int:
+    assert isinstance(row, dict)
+    return len(row["open_runs"])
+
+
+async def test_a_call_goes_so_far_and_tells_where_to_go_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfilling, "MAX_BACKFILLED", 12)
+    monkeypatch.setattr(backfilling, "MAX_LOOKED_AT", 15)
+    begun = scene.now
+    await scene.create(catch_up_ms=0)
+    scene.now += timedelta(minutes=30.5)
+    launched: list[int] = []
+    first = begun
+    for _ in range(10):
+        done = await scene.schedules.backfill("often", first, scene.now, TESTER)
+        launched.append(len(done.runs))
+        if done.continue_from is None:
+            break
+        first = done.continue_from
+    assert launched == [12, 12, 6]
+    assert minutes(scene, begun, "backfill") == list(range(1, 31))
+
+
+async def test_two_at_the_same_moment_leave_no_tick_out(scene: Scene) -> None:
+    begun = scene.now
+    await scene.create(catch_up_ms=0)
+    await scene.tick(10.5)
+    done = await asyncio.gather(
+        backfill(scene, begun, 1, 5), backfill(scene, begun, 3, 8)
+    )
+    launched = [run_id for one in done for run_id in one.runs]
+    assert len(launched) == len(set(launched)) == 8
+    assert sorted(minutes(scene, begun, "backfill")) == list(range(1, 9))
+
+
+async def test_what_lies_ahead_or_cannot_be_launched_is_refused(scene: Scene) -> None:
+    begun = scene.now
+    await scene.create(catch_up_ms=0)
+    scene.now += timedelta(minutes=5)
+    for first, last, path in ((0, 6, "/to"), (3, 2, "/from")):
+        with pytest.raises(InvalidInputError) as refused:
+            await backfill(scene, begun, first, last)
+        assert [issue.path for issue in refused.value.issues] == [path]
+    revised: JsonObject = {"parameters_schema": {"required": ["day"]}}
+    await scene.part.jobs.revise_job("job", revised, None, TESTER)
+    with pytest.raises(ConflictError) as conflict:
+        await backfill(scene, begun, 0, 4)
+    assert conflict.value.code == "invalid_parameters"
+    assert minutes(scene, begun, "backfill") == []

@@ -1,0 +1,25 @@
+"""Schedules whose last runs are too large to be read together."""
+
+import os
+
+from domain.jobs.run_values import Report
+from tests.integration.schedules.scene import Scene
+
+CHARACTERS = 600_000
+"""What two of them take is more than is read at a time, and nothing makes them smaller."""
+
+
+async def end_large(scene: Scene, runs: int) -> None:
+    """Let a worker execute runs that leave much behind."""
+    for claim in await scene.part.executions.claim("w", runs):
+        told = Report(context={"found": os.urandom(CHARACTERS // 2).hex()})
+        await scene.part.executions.succeed(claim.run.id, claim.holder, None, told)
+
+
+async def test_no_run_that_has_ended_is_in_the_next_one_s_way(scene: Scene) -> None:
+    for number in range(4):
+        await scene.create(f"often-{number}", overlap="skip")
+    await scene.tick(1)
+    await end_large(scene, 4)
+    assert await scene.tick(1) == 4
+    assert scene.outcomes() == ["launched"] * 8

@@ -1,0 +1,42 @@
+"""How the database looks for schedules whose runs have ended."""
+
+import psycopg
+
+from projections.schedules.due import AWAITING
+from tests.integration.schedules.scene import Scene
+
+MANY = 3_000
+
+MANY_RUNS = """
+    INSERT INTO job_runs SELECT copy.*
+    FROM job_runs AS run, generate_series(1, %s) AS number,
+    LATERAL jsonb_populate_record(run, jsonb_build_object(
+        'id', gen_random_uuid(), 'created_position', run.created_position + number)) AS copy
+"""
+
+MANY_SCHEDULES = """
+    INSERT INTO schedules SELECT copy.*
+    FROM schedules AS schedule, (SELECT id, row_number() OVER () AS number FROM job_runs) AS run,
+    LATERAL jsonb_populate_record(schedule, jsonb_build_object(
+        'aggregate_id', gen_random_uuid(), 'id', 'copy-' || number,
+        'open_runs', jsonb_build_array(run.id))) AS copy
+"""
+
+
+async def test_awaited_runs_are_looked_up_and_no_table_of_them_is_scanned(
+    scene: Scene,
+) -> None:
+    await scene.create(pause_on_failure=True)
+    await scene.tick(1)
+    with psycopg.connect(scene.part.url) as connection:
+        # Nobody has counted the rows since, as it is after a burst.
+        connection.execute(MANY_RUNS.encode(), (MANY,))
+        connection.execute(MANY_SCHEDULES.encode())
+        values = {"limit": 1_000, "bypassed": []}
+        explain = f"EXPLAIN {AWAITING}".encode()
+        lines = connection.execute(explain, values).fetchall()
+        connection.rollback()
+    plan = "\n".join(line for (line,) in lines)
+    assert "Scan using job_runs_pkey on job_runs" in plan
+    assert "Seq Scan on job_runs" not in plan
+    assert "Hash" not in plan

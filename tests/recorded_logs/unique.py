@@ -1,0 +1,22 @@
+"""A job whose runs are unique, with a run that gave way to another one, for a recording."""
+
+from domain.jobs.definition import Spec
+from domain.jobs.launching import Launch
+from domain.json_values import JsonObject
+from tests.support.logs import TESTER, Parts
+
+
+async def unique(part: Parts) -> None:
+    """Launch the same twice."""
+    latest: JsonObject = {"key": ["day"], "until": "end", "onConflict": "replace"}
+    spec = Spec(
+        name="Latest report",
+        type="batch",
+        entry_point="example.latest",
+        parameters_schema={"properties": {"day": {}}},
+        unique_runs=latest,
+    )
+    await part.jobs.register_job("latest", spec, None, TESTER)
+    for _ in range(2):
+        asked = Launch(parameters={"day": "monday"}, delay_ms=86_400_000)
+        await part.jobs.launch("latest", asked, TESTER)

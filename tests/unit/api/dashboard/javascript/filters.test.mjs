@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  conditions, format, parse, suggestions, withoutWord, withWord,
+} from "../../../../../api/dashboard/web/state/filters.js";
+import { matches } from "../../../../../api/dashboard/web/screens/runs/matching.js";
+
+for (const [text, words] of [
+  ["", []],
+  ["status=failed", [["status", "failed"]]],
+  ["status=failed job!=report", [["status", "failed"], ["job!", "report"]]],
+  ['parameters.region="eu west"', [["parameters.region", "eu west"]]],
+  ['parameters.text="a \\"b\\""', [["parameters.text", 'a "b"']]],
+  ["status=", []],
+  ["some text", [["search", "some text"]]],
+  ["failed runs status=failed", [["status", "failed"], ["search", "failed runs"]]],
+  ["parameters.sum=a=b", [["parameters.sum", "a=b"]]],
+]) {
+  test(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(parse(text), words));
+}
+
+for (const words of [
+  [["status", "failed"], ["job!", "a,b"]],
+  [["parameters.text", 'with "quotes" and blanks']],
+  [["search", "two words"]],
+]) {
+  test(`${JSON.stringify(words)} is read as it was written`, () => assert.deepEqual(parse(format(words)), words));
+}
+
+test("bulk operations say that they mean all, and quote nothing", () => {
+  assert.deepEqual(conditions([]), ["all"]);
+  assert.deepEqual(conditions([["job!", "a"], ["parameters.x", "b c"]]), ["job!=a", "parameters.x=b c"]);
+});
+
+test("a condition replaces the one of its name; negated ones add up", () => {
+  const words = [["status", "failed"], ["job!", "a"]];
+  assert.deepEqual(withWord(words, ["status", "expired"]), [["job!", "a"], ["status", "expired"]]);
+  assert.deepEqual(withWord(words, ["job!", "b"]), [...words, ["job!", "b"]]);
+  assert.deepEqual(withWord(words, ["job!", "a"]), words);
+  assert.deepEqual(withoutWord(words, 0), [["job!", "a"]]);
+});
+
+test("suggests names, then values, also after a comma", () => {
+  const known = { jobs: ["report", "repair"], parameters: ["region"] };
+  assert.deepEqual(suggestions("stat", known), ["status=", "status!="]);
+  assert.deepEqual(suggestions("parameters.r", known), ["parameters.region=", "parameters.region!="]);
+  assert.deepEqual(suggestions("job!=rep", known), ["job!=report", "job!=repair"]);
+  assert.deepEqual(suggestions("status=failed,ex", known), ["status=failed,expired"]);
+  assert.deepEqual(suggestions("parameters.region=e", known), []);
+});
+
+const RUN = {
+  id: "01a2", slug: "Report", status: "failed", failureReason: "error", requestedBy: "ann", parameters: { n: 1, to: "eu" },
+  createdAt: "2026-11-26T08:00:00.000Z",
+};
+
+for (const [text, expected] of [
+  ["", true], ["status=failed,expired", true], ["status!=failed", false], ["job=report", true], ["job!=other", true],
+  ["parameters.n=1", true], ["parameters.n!=1", false], ["parameters.to=eu", true], ["parameters.missing=1", false],
+  ["parameters.missing!=1", true], ["actor=bob", false], ["failure=error", true], ["search=port", true], ["search=01a", true],
+  ["createdAfter=2026-11-26T09:00:00Z", false], ["createdBefore=2026-11-26T09:00:00Z", true],
+  ["runtime=node", true], ["runtime!=node", true], ["search=theName", true],
+  ["label.zone=eu", true],
+  ["label.zone!=eu", true],
+]) {
+  test(`${JSON.stringify(text)} ${expected ? "matches" : "does not match"}`, () => assert.equal(matches(parse(text), RUN), expected));
+}

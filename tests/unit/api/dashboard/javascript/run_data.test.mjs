@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { chainOf } from "../../../../../api/dashboard/web/screens/run/chain.js";
+import { asCommand, asCurl, asPython } from "../../../../../api/dashboard/web/screens/run/commands.js";
+import { differences } from "../../../../../api/dashboard/web/screens/run/differences.js";
+import { allOf, MOST_LINES, noLines, placesOf, seen, withPiece } from "../../../../../api/dashboard/web/screens/run/lines.js";
+
+test("pieces of a log become lines, wherever they were cut", () => {
+  const so = ["one\ntw", "o\n", "", "thr", "ee"].reduce(withPiece, noLines());
+  assert.deepEqual(allOf(so), ["one", "two", "three"]);
+  assert.deepEqual(allOf(withPiece(so, "\n\n")), ["one", "two", "three", ""]);
+  assert.deepEqual(allOf(noLines()), []);
+});
+
+test("of a log without end the last lines are kept, and how many are not", () => {
+  const many = withPiece(noLines(), "line\n".repeat(MOST_LINES));
+  const more = withPiece(many, "last\n");
+  assert.equal(more.lines.length, MOST_LINES);
+  assert.equal(more.lines.at(-1), "last");
+  assert.equal(more.dropped, 1);
+});
+
+test("lines are found whatever their case; nothing is found by nothing", () => {
+  assert.deepEqual(placesOf(["Error: a", "fine", "an ERROR"], "error"), [0, 2]);
+  assert.deepEqual(placesOf(["a"], ""), []);
+});
+
+test("only what can be seen is drawn, and a little more", () => {
+  assert.deepEqual(seen(0, 400, 20, 1_000), { first: 0, last: 40 });
+  assert.deepEqual(seen(10_000, 400, 20, 1_000), { first: 480, last: 540 });
+  assert.deepEqual(seen(19_600, 400, 20, 1_000), { first: 960, last: 1_000 });
+});
+
+const RUN = { slug: "greet", parameters: { name: "O'Hara", deep: [true, null, { a: 1.5 }] } };
+
+test("the same launch for a shell, whose quotes are its own", () => {
+  assert.match(asCurl(RUN, "http://host:1/below/"), /^curl -X POST 'http:\/\/host:1\/below\/jobs\/greet\/run'/);
+  assert.match(asCurl(RUN, "http://host:1/"), /O'\\''Hara/);
+  assert.match(asCommand(RUN), /^printf %s '.*O'\\''Hara.*' \|\n {2}apphub-jobs run greet --params -$/);
+});
+
+test("the same launch in Python's words", () => {
+  assert.match(asPython(RUN), /client\.launch\("greet", \{"name": "O'Hara", "deep": \[True, None, \{"a": 1\.5\}\]\}\)/);
+});
+
+test("what two runs differ in, by path; what always differs is left out", () => {
+  const one = { id: "a", status: "failed", parameters: { n: 1, list: [1, 2] }, result: null };
+  const other = { id: "b", status: "succeeded", parameters: { n: 1, list: [1, 3], more: true }, result: { a: 1 } };
+  assert.deepEqual(differences(one, other), [
+    { path: "status", before: "failed", after: "succeeded" },
+    { path: "parameters.list.1", before: 2, after: 3 },
+    { path: "parameters.more", before: undefined, after: true },
+    { path: "result", before: null, after: { a: 1 } },
+  ]);
+  assert.deepEqual(differences(one, { ...one, id: "c" }), []);
+});
+
+const told = (eventId, type, id, causationId) => ({
+  eventId, type, subject: { type: type.split(".")[0], id }, occurredAt: `at ${eventId}`, causationId,
+});
+
+test("a chain of causes is a tree of subjects", () => {
+  const [root, ...others] = chainOf([
+    told("1", "schedule.tick_launched", "s", "outside"), told("2", "job_run.requested", "a", "1"), told("3", "job_run.succeeded", "a", "2"),
+    told("4", "job_run.requested", "b", "3"), told("5", "build.requested", "u", "3"), told("6", "job_run.started", "b", "4"),
+  ]);
+  const brief = ({ id, last, cause, children }) => [id, last, cause, children.map(brief)];
+  assert.deepEqual(others, []);
+  assert.deepEqual(brief(root), ["s", "tick launched", "", [["a", "succeeded", "tick launched", [["b", "started", "succeeded", []], ["u", "requested", "succeeded", []]]]]]);
+});
+
+test("a chain whose beginning is not known has several", () => {
+  assert.deepEqual(chainOf([told("1", "job_run.requested", "a", null), told("2", "job_run.requested", "b", "gone")]).map(({ id }) => id), ["a", "b"]);
+});

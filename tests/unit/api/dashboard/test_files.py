@@ -1,0 +1,141 @@
+"""The dashboard's files: what is vendored is what was published, and all of it is small."""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from api.bootstrap.environment import Colour, Environment
+from api.dashboard.files import MANIFEST, WEB, web
+from api.dashboard.page import document
+
+MOST_OWN_BYTES = 250_000
+MOST_BYTES_GZIPPED = 120_000
+LONGEST_FILE_LINES = 200
+LONGEST_TEXTS_LINES = 500
+"""All texts stand in one file, one a line."""
+MOST_FILES = 12
+
+VENDOR = WEB / "vendor"
+
+PACKAGES = cast("list[dict[str, Any]]", json.loads((WEB / MANIFEST).read_text()))
+
+
+def _own() -> list[Path]:
+    return [
+        path for path in WEB.rglob("*") if path.is_file() and VENDOR not in path.parents
+    ]
+
+
+def test_the_manifest_names_every_vendored_file_and_its_hash() -> None:
+    named = {
+        VENDOR / package["folder"] / name: file["sha256"]
+        for package in PACKAGES
+        for name, file in package["files"].items()
+    }
+    found = {
+        path: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in VENDOR.rglob("*")
+        if path.is_file() and path != WEB / MANIFEST
+    }
+    assert found == named
+
+
+def test_every_package_comes_with_its_licence() -> None:
+    for package in PACKAGES:
+        assert package["licence"] in {"MIT", "Apache-2.0"}
+        assert "LICENSE" in package["files"]
+
+
+def test_vendored_files_are_those_of_the_registrys_packages(tmp_path: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    wanted = [f"{package['package']}@{package['version']}" for package in PACKAGES]
+    command = [npm, "pack", "--json", "--fetch-retries=0", "--fetch-timeout=10000"]
+    packed = subprocess.run(
+        [*command, *wanted], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    if packed.returncode != 0:
+        pytest.skip("the registry cannot be reached")
+    names = {one["name"]: one["filename"] for one in json.loads(packed.stdout)}
+    for package in PACKAGES:
+        archive = tmp_path / names[package["package"]]
+        digest = hashlib.sha512(archive.read_bytes()).digest()
+        integrity = f"sha512-{base64.b64encode(digest).decode()}"
+        assert integrity == package["integrity"], package["package"]
+        with tarfile.open(archive) as published:
+            for name, file in package["files"].items():
+                member = published.extractfile(f"package/{file['from']}")
+                assert member is not None
+                here = VENDOR / package["folder"] / name
+                assert member.read() == here.read_bytes(), here
+
+
+def test_all_of_it_is_small() -> None:
+    """A browser that has nothing yet gets all of it within a moment, over a slow line, too."""
+    own = sum(path.stat().st_size for path in _own())
+    loaded = [path for path in VENDOR.rglob("*.*") if path != WEB / MANIFEST]
+    gzipped = sum(
+        len(gzip.compress(path.read_bytes(), mtime=0)) for path in [*_own(), *loaded]
+    )
+    print(f"own: {own:,} bytes in {len(_own())} files; all, gzipped: {gzipped:,} bytes")
+    assert own <= MOST_OWN_BYTES
+    assert gzipped <= MOST_BYTES_GZIPPED
+
+
+def test_files_are_short_and_folders_small() -> None:
+    folders: dict[Path, int] = {}
+    lengths: dict[str, int] = {}
+    for path in _own():
+        folders[path.parent] = folders.get(path.parent, 0) + 1
+        lines = len(path.read_text().splitlines())
+        lengths[str(path.relative_to(WEB))] = lines
+    assert lengths.pop("texts.js") <= LONGEST_TEXTS_LINES
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FILE_LINES} == {}
+    assert {str(name): n for name, n in folders.items() if n > MOST_FILES} == {}
+
+
+def test_no_markup_holds_scripts_or_styles() -> None:
+    """The policy would refuse them."""
+    inline = re.compile(
+        r"<[^>]*\s(?:style=\"|on[a-z]+=\")|javascript:|\beval\(|new Function"
+    )
+    found = [
+        str(path.relative_to(WEB))
+        for path in _own()
+        if path.suffix in {".js", ".html"} and inline.search(path.read_text())
+    ]
+    assert found == []
+
+
+def test_the_page_names_its_environment_whatever_that_is_called() -> None:
+    name = '"><script>alert(1)</script>'
+    page = document(web(), Environment(name, Colour.RED))
+    html = page.html.decode()
+    assert "<script>alert" not in html
+    assert 'data-colour="red"' in html
+    assert "{{" not in html
+
+
+def test_the_policy_allows_the_pages_own_import_map_and_nothing_else_inline() -> None:
+    page = document(web(), Environment())
+    inline = re.findall(r"<script[^>]*>([^<]+)</script>", page.html.decode())
+    assert len(inline) == 1
+    digest = base64.b64encode(hashlib.sha256(inline[0].encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in page.policy
+    assert "unsafe" not in page.policy
+
+
+def test_another_environment_is_another_page() -> None:
+    names = ["", "staging", "production"]
+    etags = {document(web(), Environment(name)).etag for name in names}
+    assert len(etags) == len(names)

@@ -1,0 +1,80 @@
+"""What is said of attempts while the worker does not read."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from apphub_jobs.process.shared.outbox import (
+    GATHER_S,
+    PRINTED_LIMIT_BYTES,
+    UNREAD_BYTES,
+    Outbox,
+)
+from apphub_jobs.process.shared.output import Output
+
+MB = 1_048_576
+
+
+class Unread:
+    """An outbox whose reader has left so much unread that the rest has to wait."""
+
+    def __init__(self, out: asyncio.WriteTransport, descriptor: int) -> None:
+        self.outbox = Outbox(asyncio.get_running_loop(), out)
+        self._out = out
+        self._descriptor = descriptor
+
+    async def read(self) -> list[Mapping[str, Any]]:
+        """Return all that is said until the last attempt's end, but for what was unread."""
+        self.outbox.ended(0, {"type": "result"})
+        with os.fdopen(self._descriptor, "rb", closefd=False) as reader:
+            lines: list[Mapping[str, Any]] = []
+            await asyncio.to_thread(reader.readline)
+            while not lines or lines[-1]["id"] != 0:
+                line = await asyncio.to_thread(reader.readline)
+                lines.append(json.loads(line))
+        return lines
+
+
+@pytest.fixture
+async def unread() -> AsyncIterator[Unread]:
+    """Give an outbox that nobody reads."""
+    receiving, sending = os.pipe()
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(sending, "wb", buffering=0)
+    out, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, pipe)
+    out.write(b"." * 2 * UNREAD_BYTES + b"\n")
+    yield Unread(out, receiving)
+    out.abort()
+    os.close(receiving)
+
+
+async def test_reports_merge_while_nobody_reads(unread: Unread) -> None:
+    for step in range(5):
+        report = {"metrics": {"step": step}, "context": {}, "logsUrl": None}
+        unread.outbox.reported(1, report)
+        await asyncio.sleep(2 * GATHER_S)
+    unread.outbox.ended(1, {"type": "result"})
+    told = [line for line in await unread.read() if line["id"] == 1]
+    assert [line["type"] for line in told] == ["update", "result"]
+    assert told[0]["metrics"] == {"step": 4}
+
+
+async def test_what_is_printed_is_bounded_for_all_together(unread: Unread) -> None:
+    outputs = [Output(number, unread.outbox.printed) for number in range(1, 6)]
+    printed = 0
+    for output in outputs:
+        for _ in range(9):
+            output.add(b"x" * MB)
+            printed += MB
+    assert sum(output.left_out for output in outputs) == printed - PRINTED_LIMIT_BYTES
+    for output in outputs:
+        unread.outbox.ended(output.number, {"type": "result"})
+    told = [line for line in await unread.read() if line["type"] == "output"]
+    assert sum(len(line["text"]) for line in told) == PRINTED_LIMIT_BYTES
+    before = outputs[0].left_out
+    outputs[0].add(b"x")
+    assert outputs[0].left_out == before, "there is room again"

@@ -1,0 +1,46 @@
+"""What follows for groups from what a search has found."""
+
+from uuid import UUID
+
+from domain.failures.fingerprint import Failed
+from domain.failures.group import FailureGroup
+from domain.failures.noting import Findings, FoundFailure, by_group, noted
+from tests.unit.domain.failures.given import a_failure
+from tests.unit.given import DEFINITION_ID, at
+
+
+def failed(message: str) -> Failed:
+    return Failed(DEFINITION_ID, "error", message)
+
+
+def found(message: str, ms: float = 0) -> FoundFailure:
+    return FoundFailure("report", failed(message), a_failure(ms))
+
+
+def after(
+    known: dict[UUID, FailureGroup], *failures: FoundFailure, recovered: list[Failed]
+) -> dict[UUID, FailureGroup]:
+    """Note this, and return all groups that there are then."""
+    alike = by_group(Findings(0, 9, failures, recovered))
+    groups = noted(alike, known, at(1_000))
+    return known | {group.id: group for group in groups}
+
+
+def counts(groups: dict[UUID, FailureGroup]) -> list[tuple[str, int]]:
+    return [(group.status, group.count) for group in groups.values()]
+
+
+def test_failures_are_sorted_by_their_groups() -> None:
+    groups = after({}, found("order 1"), found("car 1"), found("order 2"), recovered=[])
+    assert counts(groups) == [("open", 2), ("open", 1)]
+    again = after(groups, found("order 3"), recovered=[failed("car 9")])
+    assert counts(again) == [("open", 3), ("resolved", 0)]
+
+
+def test_what_recovers_at_once_leaves_nothing_open() -> None:
+    groups = after({}, found("order 1"), recovered=[failed("order 1")])
+    assert counts(groups) == [("resolved", 0)]
+
+
+def test_what_recovers_from_failures_before_the_search_opens_nothing() -> None:
+    assert after({}, recovered=[failed("order 1")]) == {}

@@ -1,0 +1,45 @@
+"""Which runs a success makes up for."""
+
+from uuid import UUID
+
+import pytest
+
+from domain.failures.retries import Relative, made_up_for
+
+Told = tuple[str, str, int | None]
+
+
+def id_of(name: str) -> UUID:
+    return UUID(int=ord(name))
+
+
+@pytest.mark.parametrize(
+    ("family", "success", "names"),
+    [
+        # (run, retry of, succeeded at)
+        ([("a", "", 9)], "a", "a"),
+        ([("a", "", None), ("b", "a", 9)], "b", "ba"),
+        ([("a", "", None), ("b", "a", None), ("c", "b", 9)], "c", "cba"),
+        # Another retry of it has succeeded before.
+        ([("a", "", None), ("b", "a", 5), ("c", "a", 9)], "c", "c"),
+        ([("a", "", None), ("b", "a", 5), ("c", "a", 9)], "b", "ba"),
+        ([("a", "", None), ("b", "a", None), ("c", "b", 5), ("d", "b", 9)], "d", "d"),
+        ([("a", "", None), ("b", "a", None), ("c", "a", 5), ("d", "b", 9)], "d", "db"),
+        # A retry of what succeeded.
+        ([("a", "", 5), ("b", "a", 9)], "b", "b"),
+        # The first is archived; and a client told of a circle.
+        ([("b", "a", None), ("c", "b", 9)], "c", "cb"),
+        ([("a", "b", None), ("b", "a", 9)], "b", "ba"),
+        ([], "a", ""),
+    ],
+)
+def test_a_success_makes_up_for_what_it_repeats_once(
+    family: list[Told], success: str, names: str
+) -> None:
+    relatives = [
+        Relative(id_of(name), id_of(origin) if origin else None, at)
+        for name, origin, at in family
+    ]
+    wanted = [id_of(name) for name in names]
+    assert made_up_for(id_of(success), relatives) == wanted
+    assert made_up_for(id_of(success), relatives[::-1]) == wanted

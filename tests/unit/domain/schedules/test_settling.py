@@ -1,0 +1,266 @@
+"""All ticks that are due: what is launched, canceled and recorded."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.clock import to_iso
+from domain.identifiers import tick_run_id
+from domain.schedules.schedule import Schedule
+from domain.schedules.schedule_events import TickEvent, TickLaunched, TickSkipped
+from domain.schedules.settling import MAX_LAUNCHES, MAX_TICKS, Settled, settle
+from domain.schedules.spec import OVERLAPS, Overlap
+from tests.unit.domain.schedules.given import (
+    MINUTE_MS,
+    a_schedule,
+    new_events,
+    told,
+)
+from tests.unit.given import NOON, at
+
+
+def minute(number: float) -> datetime:
+    return at(number * MINUTE_MS)
+
+
+def end_run(schedule: Schedule, now: datetime, status: str = "succeeded") -> None:
+    schedule.note_end(schedule.open_runs[0], status, now)
+
+
+def test_before_a_tick_is_due_nothing_happens() -> None:
+    schedule = a_schedule()
+    assert settle(schedule, at(MINUTE_MS - 1), None) == Settled()
+    assert schedule.pending_events == []
+
+
+def test_a_tick_that_is_due_is_launched_with_an_id_of_its_own() -> None:
+    schedule = a_schedule()
+    settled = settle(schedule, minute(1.5), None)
+    run_id = tick_run_id(schedule.id, to_iso(minute(1)))
+    assert settled == Settled([(run_id, minute(1))])
+    [event] = new_events(schedule)
+    assert isinstance(event, TickLaunched)
+    assert (event.due_at, event.run_id) == (minute(1), str(run_id))
+    assert (event.timestamp, event.next_at) == (minute(1.5), minute(2))
+    assert settle(schedule, minute(1.9), None) == Settled()
+
+
+def test_ticks_that_are_skipped_for_one_reason_in_a_row_are_one_event() -> None:
+    schedule = a_schedule(catch_up_ms=150_000)
+    settled = settle(schedule, minute(6), None)
+    assert told(schedule) == [
+        "tick_skipped missed 3",
+        "tick_launched",
+        "tick_skipped overlap 2",
+    ]
+    assert [due_at for _, due_at in settled.launches] == [minute(4)]
+
+
+@pytest.mark.parametrize(
+    ("overlap", "events", "launched", "canceled"),
+    [
+        ("skip", ["tick_launched", "tick_skipped overlap 2"], 1, 0),
+        (
+            "buffer_one",
+            ["tick_launched", "tick_buffered", "tick_skipped overlap 1"],
+            1,
+            0,
+        ),
+        ("buffer_all", ["tick_launched", "tick_buffered", "tick_buffered"], 1, 0),
+        (
+            "cancel_other",
+            [
+                "tick_launched",
+                "tick_buffered",
+                "tick_skipped overlap 1",
+                "tick_buffered",
+            ],
+            1,
+            1,
+        ),
+        ("terminate_other", ["tick_launched"] * 3, 3, 2),
+        ("allow_all", ["tick_launched"] * 3, 3, 0),
+    ],
+)
+def test_three_ticks_at_once_by_each_policy(
+    overlap: Overlap, events: list[str], launched: int, canceled: int
+) -> None:
+    schedule = a_schedule(overlap=overlap, catch_up_ms=3 * MINUTE_MS)
+    settled = settle(schedule, minute(3), None)
+    assert told(schedule) == events
+    assert (len(settled.launches), len(settled.cancels)) == (launched, canceled)
+
+
+def test_ticks_that_wait_are_launched_one_after_the_other() -> None:
+    schedule = a_schedule(overlap="buffer_all", catch_up_ms=3 * MINUTE_MS)
+    settle(schedule, minute(3), None)
+    assert schedule.buffered == [minute(2), minute(3)]
+    due = []
+    for second in (1, 2):
+        end_run(schedule, minute(3))
+        settled = settle(schedule, minute(3) + timedelta(seconds=second), None)
+        due += [due_at for _, due_at in settled.launches]
+    assert due == [minute(2), minute(3)]
+    assert (schedule.buffered, len(schedule.open_runs)) == ([], 1)
+
+
+def test_what_waits_keeps_its_place_before_a_tick_that_comes_then() -> None:
+    schedule = a_schedule(overlap="buffer_all")
+    settle(schedule, minute(1), None)
+    settle(schedule, minute(2), None)
+    end_run(schedule, minute(2.5))
+    schedule.collect_events()
+    settled = settle(schedule, minute(3), None)
+    assert [due_at for _, due_at in settled.launches] == [minute(2)]
+    assert schedule.buffered == [minute(3)]
+
+
+def test_a_canceled_run_makes_room_once_it_has_stopped() -> None:
+    schedule = a_schedule(overlap="cancel_other")
+    [(first, _)] = settle(schedule, minute(1), None).launches
+    settled = settle(schedule, minute(2), None)
+    assert (settled.launches, settled.cancels) == ([], [first])
+    end_run(schedule, minute(2.1), "canceled")
+    settled = settle(schedule, minute(2.2), None)
+    assert [due_at for _, due_at in settled.launches] == [minute(2)]
+
+
+def test_a_paused_schedule_skips_and_what_waits_goes_on_waiting() -> None:
+    schedule = a_schedule(overlap="buffer_one")
+    settle(schedule, minute(1), None)
+    settle(schedule, minute(2), None)
+    end_run(schedule, minute(2.1))
+    schedule.pause("anna", "holidays", minute(2.2))
+    schedule.collect_events()
+    settle(schedule, minute(3), None)
+    assert told(schedule) == ["tick_skipped paused 1"]
+    schedule.resume(minute(3.1))
+    settled = settle(schedule, minute(3.2), None)
+    assert [due_at for _, due_at in settled.launches] == [minute(2)]
+
+
+def test_without_its_job_nothing_is_launched_and_nothing_waits() -> None:
+    schedule = a_schedule(overlap="buffer_one")
+    settle(schedule, minute(1), None)
+    settle(schedule, minute(2), None)
+    schedule.collect_events()
+    assert settle(schedule, minute(3), "job_deleted") == Settled()
+    assert told(schedule) == [
+        "tick_skipped job_deleted 1",
+        "tick_skipped job_deleted 1",
+    ]
+    assert schedule.buffered == []
+
+
+def test_a_skipped_tick_names_the_run_in_its_way() -> None:
+    schedule = a_schedule()
+    settle(schedule, minute(1), None)
+    schedule.collect_events()
+    settle(schedule, minute(2), None)
+    [event] = new_events(schedule)
+    assert isinstance(event, TickSkipped)
+    assert [event.run_id] == schedule.open_runs
+
+
+def test_jitter_delays_the_decision_unless_it_is_wanted_before() -> None:
+    schedule = a_schedule(jitter_ms=MINUTE_MS)
+    [tick] = [next(schedule.undecided())]
+    before = tick.fires_at - timedelta(milliseconds=1)
+    assert (
+        before >= tick.due_at
+    )  # Else the schedule of this test must be called otherwise.
+    assert settle(schedule, before, None) == Settled()
+    assert len(settle(schedule, before, None, ahead_of_jitter=True).launches) == 1
+
+
+def test_very_many_ticks_are_decided_in_parts() -> None:
+    schedule = a_schedule(every_ms=1_000, catch_up_ms=0)
+    now = at(250_500)
+    parts = 1
+    while settle(schedule, now, None).goes_on:
+        parts += 1
+    events = new_events(schedule)
+    counted = [event.ticks for event in events if isinstance(event, TickSkipped)]
+    assert (parts, counted) == (3, [MAX_TICKS, MAX_TICKS, 50])
+
+
+def test_very_many_runs_are_launched_in_parts() -> None:
+    schedule = a_schedule(every_ms=1_000, catch_up_ms=60_000, overlap="allow_all")
+    now = at(25_500)
+    parts = []
+    goes_on = True
+    while goes_on:
+        settled = settle(schedule, now, None)
+        parts.append(len(settled.launches))
+        goes_on = settled.goes_on
+    assert parts == [MAX_LAUNCHES, MAX_LAUNCHES, 5]
+    assert schedule.decided_until == at(25_000)
+
+
+def test_a_clock_that_is_set_back_repeats_nothing() -> None:
+    schedule = a_schedule()
+    settle(schedule, minute(3), None)
+    schedule.collect_events()
+    assert settle(schedule, minute(1), None) == Settled()
+    settle(schedule, minute(4), None)
+    assert told(schedule) == ["tick_skipped overlap 1"]
+
+
+def test_a_deleted_schedule_has_no_ticks() -> None:
+    schedule = a_schedule()
+    schedule.delete(None, minute(0.5))
+    schedule.collect_events()
+    assert settle(schedule, minute(3), None) == Settled()
+    assert list(schedule.undecided()) == []
+
+
+STEPS = st.lists(
+    st.tuples(st.integers(1, 400_000), st.booleans(), st.booleans()), max_size=20
+)
+
+
+@given(overlap=st.sampled_from(OVERLAPS), steps=STEPS, jitter_ms=st.integers(0, 90_000))
+def test_every_tick_gets_one_outcome_whatever_happens(
+    overlap: Overlap, steps: list[tuple[int, bool, bool]], jitter_ms: int
+) -> None:
+    schedule = a_schedule(overlap=overlap, jitter_ms=jitter_ms, catch_up_ms=100_000)
+    now = NOON
+    for ms, ends, toggles in steps:
+        now += timedelta(milliseconds=ms)
+        if ends and schedule.open_runs:
+            end_run(schedule, now)
+        if toggles and schedule.is_paused:
+            schedule.resume(now)
+        elif toggles:
+            schedule.pause("anna", None, now)
+        settle(schedule, now, None)
+    events = new_events(schedule)
+    outcomes: dict[datetime, list[str]] = {}
+    for event in events:
+        if isinstance(event, TickEvent):
+            for due_at in _ticks_of(event):
+                outcomes.setdefault(due_at, []).append(type(event).__name__)
+    due = [minute(number) for number in range(1, len(outcomes) + 1)]
+    assert sorted(outcomes) == due
+    undecided = next(schedule.undecided())
+    assert undecided.due_at == minute(len(outcomes) + 1)
+    assert undecided.fires_at > now
+    for due_at, told_of_it in outcomes.items():
+        first, *later = told_of_it
+        if first != "TickBuffered" or due_at in schedule.buffered:
+            assert later == []
+        else:
+            assert len(later) == 1
+    if overlap not in {"allow_all", "terminate_other"}:
+        assert len(schedule.open_runs) <= 1
+
+
+def _ticks_of(event: TickEvent) -> list[datetime]:
+    if not isinstance(event, TickSkipped):
+        return [event.due_at]
+    return [
+        event.due_at + timedelta(milliseconds=number * MINUTE_MS)
+        for number in range(event.ticks)
+    ]

@@ -1,0 +1,42 @@
+"""Launches that want the same slot are decided one after the other, and none waits for ever."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from domain.commands.uniqueness import Turns
+from domain.errors import OverloadedError
+from domain.identifiers import Slot
+
+SLOT = Slot(UUID(int=1), '{"k":1}')
+
+OTHER = Slot(UUID(int=1), '{"k":2}')
+
+
+async def test_one_has_the_turn_of_a_slot_at_a_time_as_they_came() -> None:
+    turns = Turns()
+    told: list[str] = []
+
+    async def take(name: str, slot: Slot) -> None:
+        async with turns.taken(slot):
+            told.append(f"{name} begins")
+            await asyncio.sleep(0)
+            told.append(f"{name} ends")
+
+    async with turns.taken(SLOT):
+        await take("other", OTHER)
+    assert told == ["other begins", "other ends"]
+    told.clear()
+    await asyncio.gather(take("a", SLOT), take("b", SLOT))
+    assert told == ["a begins", "a ends", "b begins", "b ends"]
+
+
+async def test_who_waits_for_too_long_is_refused_and_in_nobodys_way() -> None:
+    turns = Turns(longest_wait_s=0.01)
+    async with turns.taken(SLOT):
+        with pytest.raises(OverloadedError, match="ask again"):
+            async with turns.taken(SLOT):
+                pytest.fail("two have the same turn")
+    async with turns.taken(SLOT):
+        pass

@@ -1,0 +1,126 @@
+"""Simulations against a slow and obvious model: the same past, and other limits."""
+
+from copy import deepcopy
+from random import Random
+
+import pytest
+
+from projections.simulation.answer import answer
+from projections.simulation.playing import played
+from projections.simulation.queue import Place
+from projections.simulation.recorded import History
+from projections.simulation.room import room_of
+from projections.simulation.steps import Steps
+from tests.unit.projections.simulation.reality import Life, happened, some_lives
+
+ROUNDS = 40
+
+LIMITS = [None, 1, 2, 3, 7]
+
+
+def _starts(history: History) -> dict[Place, int]:
+    return {
+        (run.id, index): turn.started_at
+        for run in history.runs
+        for index, turn in enumerate(run.turns)
+        if turn.started_at is not None
+    }
+
+
+def _simulated(
+    history: History, limit: int | None, room: Steps | None = None
+) -> dict[Place, int]:
+    found = played(history, Steps([(0, limit)]), room or Steps())
+    return {place: start.started_at for place, start in found.items()}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_unchanged_it_is_what_was_whatever_room_the_workers_had(
+    limit: int | None,
+) -> None:
+    for seed in range(ROUNDS):
+        random = Random(seed)
+        slots = random.choice([1, 2, 4, 50])
+        claims = {tick for tick in range(2_000) if random.random() < 0.6}
+        lives = some_lives(random)
+        history = happened(
+            lives,
+            limit,
+            slots=slots,
+            of_key=random.choice([1, 2]),
+            may_claim=claims.__contains__,
+        )
+        assert _simulated(history, limit, room_of(history)) == _starts(history)
+        found = answer(history, limit)
+        assert found.deviation in {None, 0.0}
+        assert (found.really, found.given_up) == (found.again, 0)
+        assert found.supposed == found.again
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_with_another_limit_it_is_what_would_have_been(limit: int | None) -> None:
+    met_retries = 0
+    for seed in range(ROUNDS):
+        lives = [life for life in some_lives(Random(seed)) if life.deadline is None]
+        other = deepcopy(lives)
+        of_key = 1 + seed % 2
+        history = happened(lives, None, of_key=of_key)
+        met_retries += sum(len(run.turns) > 1 for run in history.runs)
+        assert _simulated(history, limit) == _starts(
+            happened(other, limit, of_key=of_key)
+        )
+    assert met_retries
+
+
+def test_what_waits_beyond_its_deadline_does_not_start() -> None:
+    met = 0
+    for seed in range(ROUNDS):
+        lives = some_lives(Random(seed))
+        for life in lives:
+            del life.works[1:]
+        other = deepcopy(lives)
+        history = happened(lives, None)
+        would = happened(other, 1)
+        without_all = {
+            run.id for run in history.runs if run.turns[0].started_at is None
+        }
+        if without_all:
+            # How long these would have taken is not known.
+            continue
+        assert _simulated(history, 1) == _starts(would)
+        met += len(_starts(would)) < len(_starts(history))
+    assert met
+
+
+def test_a_higher_limit_lets_nothing_start_later() -> None:
+    for seed in range(ROUNDS):
+        history = happened(some_lives(Random(seed), plain=True), 1)
+        before = _starts(history)
+        for limit in (2, 3, None):
+            now = _simulated(history, limit)
+            assert all(now[place] <= before[place] for place in before)
+            before = now
+
+
+def test_what_is_under_way_or_waits_at_the_beginning_counts() -> None:
+    lives = [
+        Life("a", due_at=10, works=[30], pauses=[], key="k"),
+        Life("b", due_at=15, works=[10], pauses=[]),
+        Life("c", due_at=25, works=[10], pauses=[], key="k"),
+    ]
+    whole = happened(lives, 1)
+    late = History(20, whole.until, whole.runs, whole.limits)
+    assert _simulated(late, 1) == {("a", 0): 10, ("b", 0): 40, ("c", 0): 50}
+    # What was under way stays so, and holds its key; what waited starts at the beginning.
+    assert _simulated(late, 2) == {("a", 0): 10, ("b", 0): 20, ("c", 0): 40}
+    found = answer(late, 2)
+    assert (found.runs, found.really.worst_ms, found.supposed.worst_ms) == (1, 25, 15)
+
+
+def test_waits_are_summed_up_by_nearest_rank() -> None:
+    lives = [Life(f"{n:03}", due_at=1, works=[1], pauses=[]) for n in range(100)]
+    found = answer(happened(lives, 1), None)
+    really = found.really
+    assert (really.starts, really.median_ms, really.p95_ms) == (100, 49, 94)
+    assert (really.worst_ms, really.mean_ms) == (99, 50)
+    assert (found.supposed.worst_ms, found.most_at_a_time) == (0, 1)

@@ -1,0 +1,86 @@
+"""Why a run waits where its queue is too long to be looked at whole."""
+
+from typing import Any, cast
+
+from projections.job_runs import RunRow
+from projections.runs.candidates.candidate import Candidate
+from projections.runs.explain.around import Around, InFront, Member
+from projections.runs.explain.explanation import explained
+from tests.unit.projections.test_frontier import NOW, at, numbered
+
+LAST = 99
+
+
+def _row() -> RunRow:
+    """Return the row of the run behind all others."""
+    row: dict[str, Any] = {
+        **numbered(LAST),
+        "status": "pending",
+        "attempt": 1,
+        "max_attempts": 1,
+        "execution": 0,
+        "start_deadline_at": None,
+        "cancel_requested_at": None,
+        "created_at": at(-5),
+    }
+    return cast("RunRow", row)
+
+
+def _worker(free: int) -> Member:
+    return {
+        "id": "w",
+        "state": "alive",
+        "slots": 5,
+        "shared_slots": 0,
+        "busy": 5 - free,
+        "shared_busy": 0,
+        "labels": {},
+        "entry_points": None,
+    }
+
+
+def _around(front: InFront, free: int) -> Around:
+    unknown = ["all that comes first"] if front.is_cut else []
+    return Around(now=NOW, front=front, fleet=[_worker(free)], unknown=unknown)
+
+
+def _codes(around: Around) -> list[str]:
+    found: Any = explained(_row(), around)
+    return [reason["code"] for reason in found["reasons"]]
+
+
+def _free(count: int) -> list[Candidate]:
+    return [numbered(number) for number in range(count)]
+
+
+def test_more_than_is_looked_at_is_said_to_come_first_where_that_is_enough() -> None:
+    front = InFront(_free(3), is_cut=True, count=None, of_job=None)
+    found: Any = explained(_row(), _around(front, free=3))
+    [reason] = found["reasons"]
+    assert reason["code"] == "behind_others"
+    assert reason["details"]["place"] is None
+    assert "more than 3 due runs" in reason["message"]
+
+
+def test_what_is_not_looked_at_is_not_guessed() -> None:
+    front = InFront(_free(3), is_cut=True, count=50_000, of_job=0)
+    around = _around(front, free=4)
+    assert _codes(around) == []
+    found: Any = explained(_row(), around)
+    assert (found["unknown"], "known" in found["summary"]) == (around.unknown, True)
+
+
+def test_of_a_queue_that_is_known_whole_the_last_one_starts_where_there_is_room() -> (
+    None
+):
+    front = InFront(_free(3), count=3, of_job=3)
+    assert _codes(_around(front, free=4)) == []
+    assert _codes(_around(front, free=3)) == ["behind_others"]
+
+
+def test_where_no_slot_is_free_who_comes_first_is_told_as_well() -> None:
+    assert _codes(_around(InFront(_free(1), count=1), free=0)) == [
+        "slots_full",
+        "behind_others",
+    ]
+    assert _codes(_around(InFront(), free=0)) == ["slots_full"]

@@ -1,0 +1,139 @@
+"""An attempt in a shared process, from its task to its outcome."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from worker.executors.port import OnUpdate, Outcome, Task
+from worker.executors.shared.attempt_logs import AttemptLog
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_GRACE_S = 2.0
+"""How long an attempt whose time is over may take to end before it costs its process."""
+
+End = Literal["canceled", "timeout"]
+
+
+class Host(Protocol):
+    """The process in which an attempt goes on."""
+
+    def ask(self, order: Mapping[str, Any]) -> None:
+        """Give the process an order."""
+
+    def give_up(self) -> None:
+        """End it because an attempt does not end."""
+
+    def stop(self) -> None:
+        """End it because the worker stops."""
+
+
+class SharedAttempt:
+    """An attempt in a process that others use as well.
+
+    Attributes:
+        number: what its process knows it by.
+        ends_as: why it was asked to end, if it was.
+        is_overdue: whether it has not ended within its grace time.
+    """
+
+    def __init__(
+        self,
+        process: Host,
+        number: int,
+        task: Task,
+        on_update: OnUpdate,
+        log: AttemptLog,
+    ) -> None:
+        self.number = number
+        self.ends_as: End | None = None
+        self.is_overdue = False
+        self._process = process
+        self._task = task
+        self._on_update = on_update
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._has_ended = False
+        self._over: asyncio.Future[Outcome] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def let_time_run(self) -> None:
+        """Begin with its timeout, if it has one."""
+        timeout_ms = self._task.timeout_ms
+        if timeout_ms is not None and not self._has_ended:
+            self._timer = self._loop.call_later(timeout_ms / 1000, self._time_out)
+
+    async def outcome(self) -> Outcome:
+        """Wait for the end."""
+        return await self._over
+
+    def cancel(self, grace_s: float) -> None:
+        """Ask it to stop; if it is still there after the grace time, its process is ended."""
+        self._ask("canceled", grace_s)
+
+    def stop(self) -> None:
+        """End its process, with all who are there, because the worker stops."""
+        if not self._has_ended:
+            self._process.stop()
+
+    def end_if_overdue(self, now: datetime) -> None:
+        """End it as at its deadline, if that is over by a clock that has been moved."""
+        deadline = self._task.deadline
+        if deadline is not None and datetime.fromisoformat(deadline) <= now:
+            self._time_out()
+
+    def reported(self, message: Mapping[str, Any]) -> None:
+        """Keep what was printed, pass updates on, or take its end."""
+        match message["type"]:
+            case "output":
+                printed = str(message["text"]).encode("latin-1", "replace")
+                self._log.add(printed)
+            case "update":
+                self._on_update(message)
+            case kind:
+                if message.get("leftOut"):
+                    self._log.leave_out(message["leftOut"])
+                self.end(Outcome(kind, message))
+
+    def end(self, outcome: Outcome) -> None:
+        """Let it be over, once its log is whole."""
+        self._has_ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._log.is_used:
+            self._be_over(outcome)
+            return
+        closing = self._log.close()
+        closing.add_done_callback(self._tell_lost)
+        closing.add_done_callback(lambda _: self._be_over(outcome))
+
+    def _time_out(self) -> None:
+        self._ask("timeout", TIMEOUT_GRACE_S)
+
+    def _ask(self, end: End, grace_s: float) -> None:
+        if self._has_ended or self.ends_as is not None:
+            return
+        self.ends_as = end
+        order = {"id": self.number, "end": end}
+        self._process.ask(order)
+        self._loop.call_later(grace_s, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self._has_ended:
+            self.is_overdue = True
+            self._process.give_up()
+
+    def _be_over(self, outcome: Outcome) -> None:
+        if not self._over.done():
+            self._over.set_result(outcome)
+
+    def _tell_lost(self, closed: "asyncio.Future[int]") -> None:
+        lost_bytes = closed.result()
+        if lost_bytes:
+            logger.warning(
+                "%s lacks %d bytes, which could not be written",
+                self._task.log_path,
+                lost_bytes,
+            )

@@ -1,0 +1,91 @@
+"""Logs of attempts, written in a thread: a disk that hangs must not cost the worker its lease."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from worker.executors.local.attempt import LOG_LIMIT_BYTES
+from worker.executors.local.supervision.attempt_log import Log
+
+WAITING_BYTES = 32 * 1_048_576
+"""What may wait for the disk, of all attempts together; what comes beyond it is left out."""
+
+
+class AttemptLogs:
+    """Writes what all attempts print, in one thread, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "attempt logs")
+        self._given_bytes = 0
+        self._written_bytes = 0
+
+    def of(self, path: Path) -> "AttemptLog":
+        """Return the log of an attempt."""
+        return AttemptLog(self, path)
+
+    @property
+    def have_room(self) -> bool:
+        """Return whether more may wait for the disk."""
+        return self._given_bytes - self._written_bytes < WAITING_BYTES
+
+    def write(self, content: bytes, log: Callable[[], Log]) -> None:
+        """Keep this, soon."""
+        self._given_bytes += len(content)
+        self._thread.submit(self._write, content, log)
+
+    def close(self, closing: Callable[[], int]) -> "asyncio.Future[int]":
+        """Close a log once all that came before is written."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, closing)
+
+    def end(self) -> None:
+        """Let the thread end once it has written all."""
+        self._thread.shutdown(wait=False)
+
+    def _write(self, content: bytes, log: Callable[[], Log]) -> None:
+        log().add(content)
+        self._written_bytes += len(content)
+
+
+class AttemptLog:
+    """What one attempt prints, on its way to the file, which is there once something was printed.
+
+    Attributes:
+        is_used: whether anything is to be kept.
+    """
+
+    def __init__(self, logs: AttemptLogs, path: Path) -> None:
+        self.is_used = False
+        self._logs = logs
+        self._path = path
+        self._left_out = 0
+        self._log: Log | None = None
+
+    def add(self, printed: bytes) -> None:
+        """Keep what was printed, soon, if there is room."""
+        self.is_used = True
+        if self._logs.have_room:
+            self._logs.write(printed, self._opened)
+        else:
+            self._left_out += len(printed)
+
+    def leave_out(self, size: int) -> None:
+        """Count what has not even been passed on."""
+        self.is_used = True
+        self._left_out += size
+
+    def close(self) -> "asyncio.Future[int]":
+        """Write what is left; the answer is how many bytes could not be written."""
+        return self._logs.close(self._close)
+
+    def _opened(self) -> Log:
+        if self._log is None:
+            self._log = Log(str(self._path), LOG_LIMIT_BYTES)
+        return self._log
+
+    def _close(self) -> int:
+        log = self._opened()
+        log.leave_out(self._left_out)
+        log.close()
+        return log.lost
