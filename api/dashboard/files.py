@@ -78,11 +78,11 @@ def web() -> Web:
     files = {file.path: file for file in _files()}
     page = files.pop(PAGE).body.decode()
     manifest = json.loads(files[MANIFEST].body)
-    imports = {
-        name: f"vendor/{package['folder']}/{file}"
-        for package in manifest
-        for name, file in package["imports"].items()
-    }
+    imports: dict[str, str] = {}
+    for package in manifest:
+        folder = package["folder"]
+        for name, file in package["imports"].items():
+            imports[name] = f"vendor/{folder}/{file}"
     return Web(page, files, imports)
 
 

@@ -89,18 +89,31 @@ class Finder:
 
     def needs_of(self, units: Sequence[Unit]) -> Needs:
         """Return what these units need and is not known yet."""
-        ids: dict[UUID, None] = {}
         events: list[StoredEvent] = []
+        for unit in units:
+            events += unit.events
+        positions = len(events) - len(self.found.positions)
+        heads = self._missing_heads(units)
+        rows = self._missing_rows(events)
+        slots = self._missing_slots(units)
+        return Needs(heads, rows, positions, slots)
+
+    def _missing_heads(self, units: Iterable[Unit]) -> Sequence[UUID]:
+        known = self.found.heads
+        missing: dict[UUID, None] = {}
         for unit in units:
             for named in (unit.aggregate_ids, unit.expects, unit.heads):
                 for aggregate_id in named:
-                    ids[aggregate_id] = None
-            if unit.continues is not None:
-                ids[unit.continues] = None
-            events += unit.events
-        heads = [
-            aggregate_id for aggregate_id in ids if aggregate_id not in self.found.heads
-        ]
+                    if aggregate_id not in known:
+                        missing[aggregate_id] = None
+            continued = unit.continues
+            if continued is not None and continued not in known:
+                missing[continued] = None
+        return list(missing)
+
+    def _missing_rows(
+        self, events: Iterable[StoredEvent]
+    ) -> Mapping[str, Sequence[UUID]]:
         rows: dict[str, list[UUID]] = {}
         for subject, old in _old_by_subject(events).items():
             missing = [
@@ -108,10 +121,12 @@ class Finder:
             ]
             if missing:
                 rows[subject] = missing
-        positions = len(events) - len(self.found.positions)
+        return rows
+
+    def _missing_slots(self, units: Iterable[Unit]) -> Sequence[Slot]:
+        known = self.found.holders
         wanted = {taking.slot: None for unit in units for taking in unit.takings}
-        slots = [slot for slot in wanted if slot not in self.found.holders]
-        return Needs(heads, rows, positions, slots)
+        return [slot for slot in wanted if slot not in known]
 
     def _is_read(self, aggregate_id: UUID) -> bool:
         return aggregate_id in self.found.rows or aggregate_id in self._read
@@ -123,10 +138,18 @@ class Finder:
                 self.found.heads[aggregate_id] = Head()
             self._heads = trip.ask(statements.HEADS, {"ids": needs.heads})
         if needs.positions > 0:
-            self._positions = trip.ask(statements.DRAW_POSITIONS, (needs.positions,))
+            drawn = (needs.positions,)
+            self._positions = trip.ask(statements.DRAW_POSITIONS, drawn)
         if needs.slots:
-            self.found.holders.update(dict.fromkeys(needs.slots))
+            unheld = dict.fromkeys(needs.slots)
+            self.found.holders.update(unheld)
             self._holders = trip.ask(HOLDERS, asked(needs.slots))
+        self._ask_rows(trip, needs)
+        if self._kept or not self._running.is_checked:
+            self._mended = trip.ask(MENDED)
+
+    def _ask_rows(self, trip: RoundTrip, needs: Needs) -> None:
+        """Ask tables for the rows that are not kept."""
         asked_heads = set(needs.heads)
         for subject, ids in needs.rows.items():
             unknown: list[UUID] = []
@@ -141,8 +164,6 @@ class Finder:
                 table = BY_SUBJECT[subject]
                 answer = trip.ask(folded_on_sql(table), (unknown,))
                 self._tables.append((table, answer))
-        if self._kept or not self._running.is_checked:
-            self._mended = trip.ask(MENDED)
 
     def take(self) -> None:
         """Read the answers to what was asked.
@@ -150,27 +171,44 @@ class Finder:
         Raises:
             PositionsUsedError: readers would never see what is appended now.
         """
+        self._take_heads()
+        self._take_positions()
+        self._take_rows()
+        self._take_kept()
+
+    def _take_heads(self) -> None:
+        """Take where histories end, and who holds slots."""
         found = self.found
         for row in as_rows(HeadRow, self._heads.rows):
             head = Head(row["originator_version"], row["position"])
-            if row["correlation_id"] is not None:
-                head.correlation_id = UUID(row["correlation_id"])
+            correlation_id = row["correlation_id"]
+            if correlation_id is not None:
+                head.correlation_id = UUID(correlation_id)
             aggregate_id = UUID(row["originator_id"])
             found.heads[aggregate_id] = head
-        drawn = as_rows(PositionRow, self._positions.rows)
-        if drawn and drawn[0]["position"] <= drawn[0]["head"]:
-            raise _positions_used(drawn[0]["position"], drawn[0]["head"])
-        found.positions.extend(place["position"] for place in drawn)
         for holder in as_rows(HolderRow, self._holders.rows):
-            found.holders[slot_of(holder)] = UUID(holder["id"])
+            slot = slot_of(holder)
+            found.holders[slot] = UUID(holder["id"])
+        self._heads = Answer()
+        self._holders = Answer()
+
+    def _take_positions(self) -> None:
+        drawn = as_rows(PositionRow, self._positions.rows)
+        self._positions = Answer()
+        if not drawn:
+            return
+        first = drawn[0]
+        if first["position"] <= first["head"]:
+            raise _positions_used(first["position"], first["head"])
+        places = [place["position"] for place in drawn]
+        self.found.positions += places
+
+    def _take_rows(self) -> None:
+        """Take the rows that tables have."""
         for table, answer in self._tables:
             for projected in answer.rows:
                 aggregate_id = table.id_of(projected)
-                found.rows[aggregate_id] = projected
-        self._take_kept()
-        self._heads = Answer()
-        self._positions = Answer()
-        self._holders = Answer()
+                self.found.rows[aggregate_id] = projected
         self._tables.clear()
 
     def _take_kept(self) -> None:

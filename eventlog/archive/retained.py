@@ -86,10 +86,12 @@ def sift(
                 sifted.archived_to = run["created_position"]
             continue
         is_unbroken = False
-        if from_iso(run["created_at"]) >= bound:
+        created_at = from_iso(run["created_at"])
+        if created_at >= bound:
             sifted.is_end = True
             break
-        due_for = bound - from_iso(run["completed_at"])
+        ended_at = from_iso(run["completed_at"])
+        due_for = bound - ended_at
         if due_for > NOT_DUE and run["position"] <= last_position:
             sifted.due.append(run)
             sifted.longest_due = max(sifted.longest_due, due_for)

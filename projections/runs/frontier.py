@@ -150,16 +150,18 @@ class Frontier:
     def boundary(self, now: str) -> tuple[int, str, str] | None:
         """Return after which place of the queue due runs may be unknown, if there is one."""
         present = (now, LAST_ID)
-        behind = {key: place for key, place in self.places.items() if place < present}
+        behind = [key for key, place in self.places.items() if place < present]
         if not behind:
             return None
         priority = max(behind)
-        return -priority, *behind[priority]
+        scheduled_at, run_id = self.places[priority]
+        return -priority, scheduled_at, run_id
 
     def next_after(self, now: str) -> str | None:
         """Return when the next run is due that is not due yet, if all is known before."""
         times = [run["scheduled_at"] for run in self._waiting.values()]
-        times += [scheduled_at for scheduled_at, _ in self.unfinished_places.values()]
+        for scheduled_at, _ in self.unfinished_places.values():
+            times.append(scheduled_at)
         times += self.shut.reopening()
         later = [time for time in times if time > now]
         return min(later, default=None)

@@ -131,7 +131,10 @@ async def counts_by_job(connection: Connection, checkpoint: int) -> CountsByJob:
     found = CountsByJob(checkpoint)
     rows = await read_rows(connection, _JobCounts, _BY_JOB, {"checkpoint": checkpoint})
     for row in rows:
+        counts_of_job: Counter[str] = Counter()
+        for status in STATUSES:
+            counts_of_job[status] = row[status]
         job_id = row["job_definition_id"]
-        found.by_job[job_id] = Counter({status: row[status] for status in STATUSES})
+        found.by_job[job_id] = counts_of_job
         found.running.update(row["runs_running"])
     return found

@@ -55,6 +55,7 @@ def _go_on_until_done(serving: Coroutine[Any, Any, None]) -> None:
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # Whatever it raises is raised by the loop below.
     going_on = loop.create_task(serving)
     while not going_on.done():
         with suppress(SystemExit, KeyboardInterrupt):

@@ -153,17 +153,17 @@ def _in_turn(
     run: Candidate, others: InFront, turns: int, circles: Mapping[Group, Circle]
 ) -> InFront:
     """Return what comes before a run that takes turns, of others and of those before its turn."""
-    count, of_job = others.count, others.of_job
-    if turns > MOST_COUNTED:
-        count = of_job = None
+    count = _added(others.count, turns)
+    of_job = _added(others.of_job, turns)
     runs = sorted([*others.runs, run], key=order)
-    return replace(
-        others,
-        runs=runs,
-        count=None if count is None else count + turns,
-        of_job=None if of_job is None else of_job + turns,
-        circles=circles,
-    )
+    return replace(others, runs=runs, count=count, of_job=of_job, circles=circles)
+
+
+def _added(count: int | None, turns: int) -> int | None:
+    """Return the sum, None where it is not known or too many."""
+    if count is None or turns > MOST_COUNTED:
+        return None
+    return count + turns
 
 
 async def _before_place(
@@ -196,10 +196,12 @@ def in_front_then(
         last: the value that had the last turn of its group.
         is_cut: whether there were more.
     """
-    due = [
-        one for one in others if untimely(one, now) is None and one["id"] != run["id"]
-    ]
-    due = sorted([*due, run], key=order)
+    due = [run]
+    for one in others:
+        is_due = untimely(one, now) is None
+        if is_due and one["id"] != run["id"]:
+            due.append(one)
+    due.sort(key=order)
     circles: dict[Group, Circle] = {}
     group = group_of(run)
     if group is not None:
@@ -219,19 +221,21 @@ def last_turn(rows: Iterable[RunRow], run: Candidate) -> str | None:
     """Return the value that had the last turn of a run's group, as far as these rows tell."""
     last: tuple[int, str] | None = None
     for row in rows:
-        turn, value = row["last_turn"], row["fair_value"]
+        turn = row["last_turn"]
+        value = row["fair_value"]
         if turn is None or value is None or not _is_of_group(row, run):
             continue
         if last is None or turn > last[0]:
             last = (turn, value)
-    return None if last is None else last[1]
+    if last is None:
+        return None
+    return last[1]
 
 
 def _is_of_group(row: RunRow, run: Candidate) -> bool:
     """Return whether a row is of a run that takes turns with another, if both take any."""
     if row["job_definition_id"] != run["job_definition_id"]:
         return False
-    return (row["entry_point"], row["priority"]) == (
-        run["entry_point"],
-        run["priority"],
-    )
+    if row["entry_point"] != run["entry_point"]:
+        return False
+    return row["priority"] == run["priority"]

@@ -118,14 +118,16 @@ class Rated:
         values = {**self._values, "job_id": job.id, "limit": max(wanted, 1)}
         held = self._limits.held_values(job.id, job.of_key)
         found: list[Candidate] = []
+        query = self._query_for(open_values)
         while self._limits.admitted(found) < wanted:
-            full = set(self._limits.used_up_rates(found)) | self._full_values(job)
-            values["taken"] = [*held, *self._limits.used_up(found)]
+            used_up_keys = self._limits.used_up(found)
+            used_up_rates = self._limits.used_up_rates(found)
+            full = self._full_values(job)
+            full.update(used_up_rates)
+            values["taken"] = [*held, *used_up_keys]
             values["found"] = [run["id"] for run in found]
             values["full"] = list(full)
-            query = NOT_FULL_BEHIND if "priority" in values else NOT_FULL
             if open_values is not None:
-                query = FIRST_OF_VALUES
                 values["open"] = [one for one in open_values if one not in full]
             more = await read_rows(self._connection, Candidate, query, values)
             if not more:
@@ -133,6 +135,13 @@ class Rated:
             await self._rooms.ask(self._connection, more)
             found += more
         return found
+
+    def _query_for(self, open_values: Sequence[str] | None) -> str:
+        if open_values is not None:
+            return FIRST_OF_VALUES
+        if "priority" in self._values:
+            return NOT_FULL_BEHIND
+        return NOT_FULL
 
     async def _open_values(
         self, job: RatedJob, most_values: int
@@ -150,7 +159,8 @@ class Rated:
         return [value for value in waiting if known[job.id, value].left > 0]
 
     def _full_values(self, job: RatedJob) -> set[str]:
-        rooms = self._rooms.known.items()
-        return {
-            value for (owner, value), room in rooms if owner == job.id and not room.left
-        }
+        full: set[str] = set()
+        for (owner, value), room in self._rooms.known.items():
+            if owner == job.id and not room.left:
+                full.add(value)
+        return full
