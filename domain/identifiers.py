@@ -89,24 +89,29 @@ def event_id(aggregate_id: UUID, version: int) -> UUID:
     return uuid5(aggregate_id, str(version))
 
 
-def uuid7(unix_ms: int, random_bytes: bytes) -> UUID:
+def uuid7(unix_us: int, random_bytes: bytes) -> UUID:
     """Return a version 7 UUID (RFC 9562, section 5.7): its order is the order of time.
 
+    Within a millisecond, too (section 6.2, method 3): runs that one client launches one after the
+    other often share one, and their ids then say who comes first in the queue.
+
     Args:
-        unix_ms: milliseconds since 1970.
-        random_bytes: ten bytes of randomness.
+        unix_us: microseconds since 1970.
+        random_bytes: eight bytes of randomness.
     """
-    random_bits = int.from_bytes(random_bytes[:10], "big")
-    high = random_bits >> 68 & 0xFFF
-    low = random_bits & 0x3FFF_FFFF_FFFF_FFFF
+    unix_ms, beyond_us = divmod(unix_us, 1000)
+    part_of_ms = beyond_us * _PARTS_OF_MS // 1000
+    random_bits = int.from_bytes(random_bytes[:8], "big") & _RANDOM_BITS
     number = unix_ms << 80
     number |= _VERSION_7 << 76
-    number |= high << 64
+    number |= part_of_ms << 64
     number |= _RFC_VARIANT << 62
-    number |= low
+    number |= random_bits
     return UUID(int=number)
 
 
+_PARTS_OF_MS = 4_096
+_RANDOM_BITS = 0x3FFF_FFFF_FFFF_FFFF
 _VERSION_7 = 0x7
 _RFC_VARIANT = 0b10
 

@@ -65,7 +65,8 @@ def runs() -> Iterator[JobRun]:
     )
     random = SystemRandom()
     while True:
-        run_id = uuid7(int(datetime.now(UTC).timestamp() * 1000), random.randbytes(10))
+        now_us = int(datetime.now(UTC).timestamp() * 1_000_000)
+        run_id = uuid7(now_us, random.randbytes(8))
         yield new_run(
             definition, Launch(parameters={"number": 1}), run_id, "bench", now
         )

@@ -250,7 +250,7 @@ class Author:
         return made
 
     def _uuid(self, at_ms: int) -> UUID:
-        return uuid7(at_ms, self.random.randbytes(10))
+        return uuid7(at_ms * 1000, self.random.randbytes(8))
 
     def _worker(self) -> str:
         return f"worker-{self.random.randrange(WORKERS)}"

@@ -109,8 +109,8 @@ class LogApplication(Recalling):
 
     def new_id(self) -> UUID:
         """Return an id whose order is the order of time."""
-        now_ms = int(self.clock().timestamp() * 1000)
-        return identifiers.uuid7(now_ms, self.random.randbytes(10))
+        now_us = int(self.clock().timestamp() * 1_000_000)
+        return identifiers.uuid7(now_us, self.random.randbytes(8))
 
 
 def standing(definition: JobDefinition | None) -> JobDefinition:

@@ -201,7 +201,7 @@ class Finder:
         if first["position"] <= first["head"]:
             raise _positions_used(first["position"], first["head"])
         places = [place["position"] for place in drawn]
-        self.found.positions += places
+        self.found.positions.extend(places)
 
     def _take_rows(self) -> None:
         """Take the rows that tables have."""

@@ -160,8 +160,7 @@ class Frontier:
     def next_after(self, now: str) -> str | None:
         """Return when the next run is due that is not due yet, if all is known before."""
         times = [run["scheduled_at"] for run in self._waiting.values()]
-        for scheduled_at, _ in self.unfinished_places.values():
-            times.append(scheduled_at)
+        times += [scheduled_at for scheduled_at, _ in self.unfinished_places.values()]
         times += self.shut.reopening()
         later = [time for time in times if time > now]
         return min(later, default=None)

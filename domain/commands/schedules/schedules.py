@@ -130,7 +130,7 @@ class Schedules(Ticking):
             self._application,
             schedule_id,
             begin,
-            end,
+            min(end, now),
             origin,
         )
 

@@ -101,6 +101,16 @@ async def test_two_at_the_same_moment_leave_no_tick_out(scene: Scene) -> None:
     assert sorted(minutes(scene, begun, "backfill")) == list(range(1, 9))
 
 
+async def test_up_to_the_present_of_a_clock_that_is_ahead_is_up_to_the_present(
+    scene: Scene,
+) -> None:
+    begun = scene.now
+    await scene.create(catch_up_ms=0)
+    scene.now += timedelta(minutes=4, seconds=58)
+    await backfill(scene, begun, 0, 5)
+    assert minutes(scene, begun, "backfill") == [1, 2, 3, 4]
+
+
 async def test_what_lies_ahead_or_cannot_be_launched_is_refused(scene: Scene) -> None:
     begun = scene.now
     await scene.create(catch_up_ms=0)
