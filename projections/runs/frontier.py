@@ -154,8 +154,7 @@ class Frontier:
         if not behind:
             return None
         priority = max(behind)
-        scheduled_at, run_id = self.places[priority]
-        return -priority, scheduled_at, run_id
+        return -priority, *self.places[priority]
 
     def next_after(self, now: str) -> str | None:
         """Return when the next run is due that is not due yet, if all is known before."""
