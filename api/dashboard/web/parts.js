@@ -1,6 +1,6 @@
 // All parts that screens are made of, by one door.
 
-export { Announcer, More, announce, attempt } from "./parts/announcer.js";
+export { Announcer, More, MoreRows, announce, attempt } from "./parts/announcer.js";
 export { Command, Copy } from "./parts/copy.js";
 export { Confirmations, Dialog, Guard, confirm, isGuarded, orderWithReason } from "./parts/dialog.js";
 export { html, into } from "./parts/html.js";

@@ -2,6 +2,7 @@
 
 import { signal, useSignal } from "@preact/signals";
 
+import { texts } from "../texts.js";
 import { html } from "./html.js";
 
 const said = signal({ text: "", isWrong: false });
@@ -10,12 +11,10 @@ const said = signal({ text: "", isWrong: false });
 export function announce(text, { isWrong = false } = {}) {
 	const saying = { text, isWrong };
 	said.value = saying;
-	setTimeout(
-		() => {
-			if (said.value === saying) said.value = { text: "", isWrong: false };
-		},
-		isWrong ? 10_000 : 4_000,
-	);
+	const forget = () => {
+		if (said.value === saying) said.value = { text: "", isWrong: false };
+	};
+	setTimeout(forget, isWrong ? 10_000 : 4_000);
 }
 
 /** Do something, and say if it failed. @returns {Promise<any>} undefined if it did */
@@ -39,6 +38,16 @@ export function More({ text, load }) {
 		isLoading.value = false;
 	};
 	return html`<p class="pager"><button onClick=${show} disabled=${isLoading.value}>${text}</button></p>`;
+}
+
+/** The same for a list: `load(next)` gives another of its pages, `{rows, next}`. */
+export function MoreRows({ asked, load, text = texts.more }) {
+	const page = asked.answer;
+	const more = async () => {
+		const { rows, next } = await load(page.next);
+		asked.set(page, { ...page, rows: [...page.rows, ...rows], next });
+	};
+	return page.next !== null && html`<${More} text=${text} load=${more} />`;
 }
 
 export function Announcer() {

@@ -10,12 +10,8 @@ import { Icon } from "./icons.js";
 export function Copy({ text, label = texts.copy }) {
 	const copied = useSignal(false);
 	const copy = async () => {
-		if (!navigator.clipboard) {
-			announce(texts.copyByHand, { isWrong: true }); // Browsers have one only where connections are encrypted.
-			return;
-		}
 		try {
-			await navigator.clipboard.writeText(text);
+			await navigator.clipboard.writeText(text); // Browsers have one only where connections are encrypted.
 		} catch {
 			announce(texts.copyByHand, { isWrong: true });
 			return;

@@ -16,7 +16,6 @@ const PATHS = {
 	next: "M6 3.5L10.5 8L6 12.5",
 	play: "M5 3.5v9L12.5 8z",
 	pause: "M5 3.5v9M11 3.5v9",
-	menu: "M2.5 4.5h11M2.5 8h11M2.5 11.5h11",
 	warning: "M8 2.5l6 11H2zM8 6.5v3.2M8 11.4v.4",
 	filter: "M2.5 3.5h11L9.3 8.4v4.1l-2.6 1V8.4z",
 	settings: "M3 5h6M12 5h1M3 11h1M7 11h6M10.5 3.5v3M5.5 9.5v3",

@@ -12,14 +12,9 @@ export function Json({ value, label }) {
 	const shown = html`<pre class="json" tabindex="0" aria-label=${label}><code>${text}</code></pre>`;
 	return html`<div class="with-copy">
 		<${Copy} text=${text} label=${texts.copyOf(label)} />
-		${
-			text.length > LONG
-				? html`<details>
-						<summary>${texts.characters(text.length)}</summary>
-						${shown}
-					</details>`
-				: shown
-		}
+		${text.length > LONG
+			? html`<details><summary>${texts.characters(text.length)}</summary>${shown}</details>`
+			: shown}
 	</div>`;
 }
 

@@ -4,33 +4,21 @@ import { texts } from "../texts.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
 
-/** Words of other subjects, and the status of a run that they look like. */
+/** By the status of a run, words of other subjects that look like it. */
 const LOOKS = {
-	ready: "succeeded",
-	completed: "succeeded",
-	alive: "succeeded",
-	launched: "succeeded",
-	resolved: "succeeded",
-	processing: "running",
-	seed: "pending",
-	draining: "pending",
-	buffered: "pending",
-	paused: "canceled",
-	open: "failed",
-	lost: "failed",
-	aborted: "canceled",
-	ignored: "canceled",
-	skipped: "canceled",
-	timed_out: "expired",
-	handed_back: "canceled",
-	error: "failed",
+	pending: ["seed", "draining", "buffered"],
+	running: ["processing"],
+	succeeded: ["ready", "completed", "alive", "launched", "resolved"],
+	failed: ["open", "lost", "error"],
+	canceled: ["paused", "aborted", "ignored", "skipped", "handed_back"],
+	expired: ["timed_out"],
 };
 
-export const lookOf = (status) => LOOKS[status] ?? status;
+export const lookOf = (status) => Object.keys(LOOKS).find((look) => LOOKS[look].includes(status)) ?? status;
 
 export function Status({ status, label }) {
 	const look = lookOf(status);
 	return html`<span class="status status-${look}">
-		<${Icon} name=${look} />${label ?? texts.statuses[status] ?? status}</span>
+		<${Icon} name=${look} />${label ?? texts.status(status)}</span>
 	`;
 }

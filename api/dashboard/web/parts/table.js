@@ -11,12 +11,11 @@ export function Table({ label, rows, keyOf, columns, rowClass = () => "" }) {
 	return html`<table role="table" class="table" aria-label=${label}>
 		<thead role="rowgroup">
 			<tr role="row">
-				${columns.map(
-					({ name, title, isTitleHidden }) =>
-						html`<th role="columnheader" scope="col" key=${name} class="cell-${name}">
-							${isTitleHidden ? html`<span class="unseen">${title}</span>` : title}
-						</th>`,
-				)}
+				${columns.map(({ name, title, isTitleHidden }) => html`
+					<th role="columnheader" scope="col" key=${name} class="cell-${name}">
+						${isTitleHidden ? html`<span class="unseen">${title}</span>` : title}
+					</th>
+				`)}
 			</tr>
 		</thead>
 		<tbody role="rowgroup">

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 
 import { Announcer, Confirmations, Empty, Failed, html, Loading } from "../parts.js";
-import { address, asOf } from "../state.js";
+import { address, asOf, showsPast } from "../state.js";
 import { texts } from "../texts.js";
 import { Access } from "./access.js";
 import { ConnectionLost } from "./connection.js";
@@ -48,7 +48,7 @@ function Screen() {
 	const loaded = useSignal({ view: null, Screen: null, error: null });
 	const isFirst = useRef(true);
 	const load = () =>
-		page?.load().then(
+		page && import(`../screens/${page.file}.js`).then(
 			({ Screen: Found }) => (loaded.value = { view, Screen: Found, error: null }),
 			(error) => (loaded.value = { view, Screen: null, error }),
 		);
@@ -64,7 +64,7 @@ function Screen() {
 	if (loaded.value.view !== view) return html`<${Loading} />`;
 	if (error) return html`<${Failed} error=${error} again=${load} />`;
 	return html`<div class="screen screen-${view}">
-		${asOf.value && !page.knowsPast && html`<p class="note">${texts.past.notHere}</p>`}
+		${asOf.value && !showsPast.value && html`<p class="note">${texts.past.notHere}</p>`}
 		<${Guarded} key=${`${view} ${id}`} screen=${Shown} />
 	</div>`;
 }

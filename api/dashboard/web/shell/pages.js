@@ -1,20 +1,20 @@
-// Which pages there are: what opens them, where their code is, and whether they can show the past.
+// Which pages there are: what opens them, and where below `screens` their code is.
 
-/** @type {Record<string, {load: () => Promise<{Screen: Function}>, key?: string, knowsPast?: boolean, under?: string}>} */
+/** @type {Record<string, {file: string, key?: string, under?: string}>} */
 export const PAGES = {
-	overview: { load: () => import("../screens/overview/screen.js"), key: "o", knowsPast: true },
-	runs: { load: () => import("../screens/runs/screen.js"), key: "r", knowsPast: true },
-	run: { load: () => import("../screens/run/screen.js"), knowsPast: true, under: "runs" },
-	bulk: { load: () => import("../screens/runs/operations.js"), knowsPast: true, under: "runs" },
-	jobs: { load: () => import("../screens/jobs/screen.js"), key: "j", knowsPast: true },
-	job: { load: () => import("../screens/jobs/job.js"), knowsPast: true, under: "jobs" },
-	failures: { load: () => import("../screens/failures/screen.js"), key: "f", knowsPast: true },
-	schedules: { load: () => import("../screens/schedules/screen.js"), key: "s", knowsPast: true },
-	schedule: { load: () => import("../screens/schedules/schedule.js"), under: "schedules" },
-	workers: { load: () => import("../screens/workers/screen.js"), key: "w" },
-	log: { load: () => import("../screens/log/screen.js"), key: "l", knowsPast: true },
-	apps: { load: () => import("../screens/apps/screen.js"), key: "a" },
-	app: { load: () => import("../screens/apps/app.js"), under: "apps" },
+	overview: { file: "overview/screen", key: "o" },
+	runs: { file: "runs/screen", key: "r" },
+	run: { file: "run/screen", under: "runs" },
+	bulk: { file: "runs/operations", under: "runs" },
+	jobs: { file: "jobs/screen", key: "j" },
+	job: { file: "jobs/job", under: "jobs" },
+	failures: { file: "failures/screen", key: "f" },
+	schedules: { file: "schedules/screen", key: "s" },
+	schedule: { file: "schedules/schedule", under: "schedules" },
+	workers: { file: "workers/screen", key: "w" },
+	log: { file: "log/screen", key: "l" },
+	apps: { file: "apps/screen", key: "a" },
+	app: { file: "apps/app", under: "apps" },
 };
 
 /** Those that stand in the navigation. */

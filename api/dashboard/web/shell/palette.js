@@ -3,7 +3,7 @@
 import { signal, useSignal } from "@preact/signals";
 
 import { Dialog, html } from "../parts.js";
-import { change, get, navigate, useAnswer } from "../state.js";
+import { change, navigate, useJobs } from "../state.js";
 import { texts } from "../texts.js";
 import { MAIN } from "./pages.js";
 import { openPast } from "./past.js";
@@ -24,9 +24,9 @@ export function Palette() {
 function Box() {
 	const typed = useSignal("");
 	const place = useSignal(0);
-	const jobs = useAnswer((aborting) => get("/jobs", [], aborting), []);
+	const jobs = useJobs();
 	const close = () => (isOpen.value = false);
-	const found = entriesFor(typed.value.trim(), jobs.answer?.data ?? []);
+	const found = entriesFor(typed.value.trim(), jobs);
 	const go = (entry) => {
 		close();
 		entry.go();
@@ -77,8 +77,7 @@ function entriesFor(typed, jobs) {
 		{ kind: words.action, name: words.launch(slug), go: () => navigate({ view: "job", id: slug, tab: "launch" }) },
 	]);
 	const sought = typed.toLowerCase();
-	const fitting = [...pages, bulk, ...ofJobs, ...actions].filter(({ name }) => name.toLowerCase().includes(sought),
-	);
+	const fitting = [...pages, bulk, ...ofJobs, ...actions].filter(({ name }) => name.toLowerCase().includes(sought));
 	return [...leadingToRuns(typed), ...fitting].slice(0, MOST);
 }
 

@@ -4,7 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
 import { html, Icon, Time } from "../parts.js";
-import { asOf, change, get, now, positionAt, present, useAnswer } from "../state.js";
+import { asOf, change, get, lookedAt, positionAt, present, useAnswer } from "../state.js";
 import { momentOf, timeOf } from "../state/times.js";
 import { texts } from "../texts.js";
 
@@ -57,7 +57,7 @@ function Slider() {
 		const found = then.answer?.data[0];
 		positionAt.value = found ? Date.parse(found.occurredAt) : null;
 	}, [then.answer]);
-	const time = now.value;
+	const time = lookedAt.value;
 	const place = Math.round((PLACES * (time - oldest)) / Math.max(newest - oldest, 1));
 	const look = (at) =>
 		change({ asOf: at >= newest ? "" : new Date(Math.max(at, oldest)).toISOString() }, { replace: true });

@@ -72,12 +72,19 @@ export async function get(path, query = [], signal = undefined) {
 	return response.json();
 }
 
+/** @returns {Promise<{rows: any[], next: string | null}>} a page of a list, and where the next one begins */
+export async function pageOf(path, query, cursor, signal) {
+	const { data, meta } = await get(path, [...query, ["cursor", cursor]], signal);
+	return { rows: data, next: meta.nextCursor };
+}
+
 /** @returns {Promise<any[]>} the rows of all pages of a list */
-export async function all(path, query, signal) {
+export async function all(path, query, signal, limit = 100) {
 	const rows = [];
 	let meta = {};
 	do {
-		const page = await get(path, [...query, ["after", meta.next], ["cursor", meta.nextCursor]], signal);
+		const place = [["limit", limit], ["after", meta.next], ["cursor", meta.nextCursor]];
+		const page = await get(path, [...query, ...place], signal);
 		rows.push(...page.data);
 		meta = page.meta;
 	} while (meta.next ?? meta.nextCursor);

@@ -61,8 +61,7 @@ export function conditions(words) {
 /** Return the words with one more; of a name that is not negated there is only one. */
 export function withWord(words, [name, value]) {
 	const isNegated = name.endsWith("!");
-	const others = words.filter((word) => isNegated ? word[0] !== name || word[1] !== value : word[0] !== name,
-	);
+	const others = words.filter((word) => isNegated ? word[0] !== name || word[1] !== value : word[0] !== name);
 	return [...others, [name, value]];
 }
 

@@ -6,7 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { get } from "./api.js";
 import { Asking } from "./asking.js";
 import { newest } from "./fold.js";
-import { asOf, moment } from "./router.js";
+import { asOf, moment, showsPast } from "./router.js";
 import { generation, world } from "./live.js";
 
 /**
@@ -46,11 +46,11 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 		known.current = newer;
 	}, newer);
 	useEffect(() => {
-		if (!everyMs || asOf.value) return undefined;
+		if (!everyMs || showsPast.value) return undefined;
 		// Nobody is asked for a token again and again.
 		const timer = setInterval(() => document.hidden || state.value.error?.status === 401 || again(), everyMs);
 		return () => clearInterval(timer);
-	}, [everyMs, asOf.value]);
+	}, [everyMs, showsPast.value]);
 	const set = (before, answer) => {
 		// Whatever has been asked meanwhile is not written over.
 		if (state.value.answer === before) state.value = { ...state.value, answer };
@@ -58,15 +58,15 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 	return { ...state.value, isOld, again, set };
 }
 
+/** All jobs, as soon as they are known. */
+export const useJobs = () => useAnswer((signal) => get("/jobs", [], signal), []).answer?.data ?? [];
+
 const isSame = (one, other) => one.every((value, place) => value === other[place]);
 
 /** Runs by status: live from the stream, or as of the moment that is looked at; null until they are known. */
 export function useCounts() {
 	const isPast = asOf.value !== "";
-	const { answer, isOld } = useAnswer(
-		async (signal) => isPast && get("/job-runs/counts", moment.value, signal),
-		[],
-	);
+	const { answer, isOld } = useAnswer(async (signal) => isPast && get("/job-runs/counts", moment.value, signal), []);
 	if (!isPast) return world.value.counts;
 	return isOld || !answer ? null : answer.data;
 }
@@ -76,7 +76,7 @@ export function useNewest(rows, kind, keyOf) {
 	const kept = useRef({ asked: rows, rows });
 	if (kept.current.asked !== rows) kept.current = { asked: rows, rows };
 	const recent = world.value.recent[kind];
-	if (asOf.value === "") kept.current.rows = newest(kept.current.rows, recent, keyOf);
+	if (!showsPast.value) kept.current.rows = newest(kept.current.rows, recent, keyOf);
 	return kept.current.rows;
 }
 
@@ -115,7 +115,7 @@ function useChanges(kind, heard) {
 	const recent = world.value.recent[kind];
 	const before = useRef(recent);
 	useEffect(() => {
-		if (recent !== before.current && asOf.value === "") heard(recent);
+		if (recent !== before.current && !showsPast.value) heard(recent);
 		before.current = recent;
 	}, [recent]);
 }

@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 
 import { offsetMs } from "./live.js";
-import { asOf } from "./router.js";
+import { asOf, showsPast } from "./router.js";
 import { timeOf } from "./times.js";
 
 const ticking = signal(Date.now());
@@ -19,4 +19,7 @@ export const present = computed(() => ticking.value + offsetMs.value);
 export const positionAt = signal(null);
 
 /** The moment that is looked at, in ms. */
-export const now = computed(() => timeOf(asOf.value) ?? ((asOf.value && positionAt.value) || present.value));
+export const lookedAt = computed(() => timeOf(asOf.value) ?? ((asOf.value && positionAt.value) || present.value));
+
+/** The moment that the page shows, in ms. */
+export const now = computed(() => (showsPast.value ? lookedAt : present).value);

@@ -10,6 +10,12 @@ export const address = signal(read(location.search));
 /** The moment that is looked at: "" for the present, or a position or a time. */
 export const asOf = computed(() => address.value.asOf);
 
+/** Of these pages no past is kept: they show the present, whatever moment is looked at. */
+const PRESENT_ONLY = ["schedule", "workers", "apps", "app"];
+
+/** @returns {boolean} whether the page shows the past */
+export const showsPast = computed(() => asOf.value !== "" && !PRESENT_ONLY.includes(address.value.view));
+
 /** Parameters for questions that can be asked about the past. */
 export const moment = computed(() => [["asOf", asOf.value]]);
 

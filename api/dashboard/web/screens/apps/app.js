@@ -5,16 +5,19 @@ import { address, asOf, get, post, useAnswer, useNewest, useRefresh } from "../.
 import { texts } from "../../texts.js";
 import { Build } from "./build.js";
 
+const MOST = 50;
+
 export function Screen() {
 	const { id } = address.value;
 	const asked = useAnswer(
 		async (signal) => {
 			const [app, builds, history] = await Promise.all([
 				get(`/apps/${id}`, [], signal),
-				get(`/apps/${id}/builds`, [["limit", 20]], signal),
-				get(`/apps/${id}/history`, [["limit", 50]], signal),
+				get(`/apps/${id}/builds`, [["limit", MOST]], signal),
+				get(`/apps/${id}/history`, [["limit", MOST]], signal),
 			]);
-			return { app: app.data, builds: builds.data, history: history.data };
+			const isCut = builds.meta.hasMore || history.meta.hasMore;
+			return { app: app.data, builds: builds.data, history: history.data, isCut };
 		},
 		[id],
 	);
@@ -22,7 +25,7 @@ export function Screen() {
 	return html`<${Answered} asked=${asked} lines=${8}>${(answer) => html`<${App} ...${answer} again=${asked.again} />`}<//>`;
 }
 
-function App({ app, builds, history, again }) {
+function App({ app, builds, history, isCut, again }) {
 	const newest = useNewest(builds, "builds", ({ id }) => id);
 	const words = texts.apps;
 	return html`<div class="screen-head">
@@ -36,10 +39,11 @@ function App({ app, builds, history, again }) {
 		</div>
 		<p>${app.description}</p>
 		<p class="tags">
-			<${Status} status=${app.ingestStatus} label=${app.ingestStatus} />
+			<${Status} status=${app.ingestStatus} />
 			${app.tags.map(({ key, value }) => html`<span class="tag" key=${key + value}>${key}:${value}</span>`)}
 		</p>
 		${app.ingestError && html`<p class="error-message"><code>${app.ingestError}</code></p>`}
+		${isCut && html`<p class="note">${texts.apps.cut}</p>`}
 		<${Previews} tiles=${app.previewTiles} />
 		<section class="stack">
 			<h2>${words.builds}</h2>
@@ -51,7 +55,7 @@ function App({ app, builds, history, again }) {
 			<h2>${words.history}</h2>
 			<ol class="needs">
 				${history.map((entry) => html`<li key=${entry.id}>
-					<${Status} status=${entry.status} label=${entry.status} /> ${entry.message}
+					<${Status} status=${entry.status} /> ${entry.message}
 					<small><${Time} at=${entry.createdAt} /></small> <${RunLink} id=${entry.jobRunId} />
 				</li>`)}
 			</ol>

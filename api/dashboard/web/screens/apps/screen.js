@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 
-import { Answered, Empty, html, into, Link, More, Status, Time } from "../../parts.js";
+import { Answered, Empty, html, into, Link, MoreRows, Status, Time } from "../../parts.js";
 import { address, change, get, useAnswer, useNewest } from "../../state.js";
 import { number, texts } from "../../texts.js";
 
@@ -16,7 +16,7 @@ export function Screen() {
 			[["q", given.q], ["status", given.status], ["limit", PAGE], ["offset", offset]],
 			signal,
 		);
-		return { apps: data, total, next: meta.nextOffset };
+		return { rows: data, total, next: meta.nextOffset };
 	};
 	const asked = useAnswer(load(0), [given.q, given.status]);
 	const sought = useSignal(given.q ?? "");
@@ -33,28 +33,22 @@ export function Screen() {
 			</form>
 		</div>
 		<${Answered} asked=${asked}>
-			${(page) =>
-				html`<${List}
-					page=${page} more=${async () => { const older = await load(page.next)();
-					asked.set(page, { ...older, apps: [...page.apps, ...older.apps] }); }} />`}
+			${({ rows }) => html`<${List} found=${rows} /><${MoreRows} asked=${asked} load=${(next) => load(next)()} />`}
 		<//>`;
 }
 
-function List({ page, more }) {
-	const apps = useNewest(page.apps, "apps", ({ id }) => id);
+function List({ found }) {
+	const apps = useNewest(found, "apps", ({ id }) => id);
 	if (apps.length === 0)
 		return html`<${Empty} title=${texts.apps.empty} hint=${texts.apps.emptyHint} command=${texts.apps.emptyCommand} />`;
-	return html`<ul class="cards">
-			${apps.map((app) => html`<${App} key=${app.id} app=${app} />`)}
-		</ul>
-		${page.next !== null && html`<${More} text=${texts.more} load=${more} />`}`;
+	return html`<ul class="cards">${apps.map((app) => html`<${App} key=${app.id} app=${app} />`)}</ul>`;
 }
 
 function App({ app }) {
 	return html`<li class="card stack">
 		<div class="screen-head">
 			<h2><${Link} to=${{ view: "app", id: app.id }}>${app.name}<//></h2>
-			<${Status} status=${app.ingestStatus} label=${app.ingestStatus} />
+			<${Status} status=${app.ingestStatus} />
 		</div>
 		<p class="two-lines">${app.description}</p>
 		${app.ingestError && html`<p class="problem">${app.ingestError}</p>`}

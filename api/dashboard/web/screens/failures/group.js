@@ -24,7 +24,7 @@ export function Group({ group, again, isOpen }) {
 	const runs = [["failureGroup", fingerprint]];
 	return html`<li class="card stack">
 		<div class="screen-head">
-			<${Status} status=${status} label=${status} />
+			<${Status} status=${status} />
 			<h2 class="failure-title">${title}</h2>
 			${!asOf.value && html`<div class="actions">
 				${status === "open" && html`

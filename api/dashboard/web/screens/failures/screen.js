@@ -1,13 +1,11 @@
 // What fails, by cause: groups that open, are resolved or ignored, and open again.
 
-import { Answered, Empty, html, More } from "../../parts.js";
-import { address, ApiError, asOf, change, get, moment, useAnswer, useRefresh } from "../../state.js";
+import { Answered, Empty, html, MoreRows } from "../../parts.js";
+import { address, ApiError, asOf, change, get, moment, pageOf, useAnswer, useRefresh } from "../../state.js";
 import { texts } from "../../texts.js";
 import { Group } from "./group.js";
 
 const STATUSES = ["open", "resolved", "ignored"];
-
-const PAGE = 50;
 
 export function Screen() {
 	const { words, id } = address.value;
@@ -26,40 +24,31 @@ export function Screen() {
 			</div>
 		</div>
 		<${Answered} asked=${asked}>
-			${(page) => html`<${List} page=${page} asked=${asked} load=${(cursor) => load("", status, given.job, undefined, cursor)} />`}
+			${({ rows }) => html`<${List} groups=${rows} asked=${asked} load=${(cursor) => load("", status, given.job, undefined, cursor)} />`}
 		<//>`;
 }
 
 async function load(id, status, job, signal, cursor) {
-	if (id) return { groups: [await groupOf(id, signal)], next: null };
-	const { data, meta } = await get(
-		"/failures",
-		[["status", status], ["job", job], ["limit", PAGE], ["cursor", cursor], ...moment.value],
-		signal,
-	);
-	return { groups: data, next: meta.nextCursor };
+	if (id) return { rows: [await groupOf(id, signal)], next: null };
+	return pageOf("/failures", [["status", status], ["job", job], ...moment.value], cursor, signal);
 }
 
 /** A single group has no past of its own; the list of all has. */
 async function groupOf(id, signal) {
 	if (asOf.value === "") return (await get(`/failures/${id}`, [], signal)).data;
-	const { data } = await get("/failures", [["status", STATUSES.join(",")], ...moment.value], signal);
+	const { data } = await get("/failures", moment.value, signal);
 	const found = data.find(({ fingerprint }) => fingerprint === id);
 	if (!found) throw new ApiError(404, "failure_not_found", texts.failures.notThen);
 	return found;
 }
 
-function List({ page, asked, load: loadMore }) {
-	if (page.groups.length === 0)
+function List({ groups, asked, load: loadMore }) {
+	if (groups.length === 0)
 		return html`<${Empty} title=${texts.failures.empty} hint=${texts.failures.emptyHint} />`;
-	const showMore = async () => {
-		const more = await loadMore(page.next);
-		asked.set(page, { groups: [...page.groups, ...more.groups], next: more.next });
-	};
 	return html`<ul class="stack">
-			${page.groups.map((group) => html`
+			${groups.map((group) => html`
 				<${Group} key=${group.fingerprint} group=${group} again=${asked.again} isOpen=${address.value.id === group.fingerprint} />
 			`)}
 		</ul>
-		${page.next && html`<${More} text=${texts.more} load=${showMore} />`}`;
+		<${MoreRows} asked=${asked} load=${loadMore} />`;
 }

@@ -28,7 +28,7 @@ function Plot({ points, first, last, longest }) {
 			`)}
 			${points.map(({ run, x, y }) => html`<path key=${run.id} class="point status-${run.status}"
 				d=${`M${x * WIDTH} ${(1 - y) * HEIGHT}h0.01`}>
-				<title>${duration(run.durationMs)} · ${texts.statuses[run.status]} · ${local(run.completedAt)}</title>
+				<title>${duration(run.durationMs)} · ${texts.status(run.status)} · ${local(run.completedAt)}</title>
 			</path>`)}
 		</svg>
 		<figcaption><span>${local(first)}</span><span>${local(last)}</span></figcaption>

@@ -76,17 +76,14 @@ function ChoiceInput({ field, value, common, onChange }) {
 function ArrayInput({ field, value, path, issues, onChange }) {
 	const items = Array.isArray(value) ? value : [];
 	const set = (place, item) => onChange(items.map((one, index) => (index === place ? item : one)));
-	return html`${items.map(
-			(item, index) =>
-				html`<div class="array-item" key=${index}>
-					<${Field}
-						field=${{ ...field.item, title: `${index + 1}` }} value=${item} path=${`${path}/${index}`}
-						issues=${issues} onChange=${(changed) => set(index, changed ?? null)} />
-					<button type="button" class="plain" onClick=${() => onChange(items.filter((_, place) => place !== index))}>
-						${texts.jobs.remove}
-					</button>
-				</div>`,
-		)}
+	return html`${items.map((item, index) => html`<div class="array-item" key=${index}>
+			<${Field}
+				field=${{ ...field.item, title: `${index + 1}` }} value=${item} path=${`${path}/${index}`}
+				issues=${issues} onChange=${(changed) => set(index, changed ?? null)} />
+			<button type="button" class="plain" onClick=${() => onChange(items.filter((_, place) => place !== index))}>
+				${texts.jobs.remove}
+			</button>
+		</div>`)}
 		<button type="button" onClick=${() => onChange([...items, emptyOf(field.item)])}>${texts.jobs.item}</button>`;
 }
 

@@ -32,15 +32,8 @@ export function historyOf(events) {
 		else if (type === "job_definition.revised") spec = { ...spec, ...data.changes };
 		const changes = type === "job_definition.registered" ? [] : differences(before, spec);
 		const kind = type.replace("job_definition.", "").replaceAll("_", " ");
-		return {
-			position,
-			kind,
-			version: data.version,
-			at: occurredAt,
-			by: actor,
-			reason: data.reason ?? null,
-			changes,
-		};
+		const { version, reason = null } = data;
+		return { position, kind, version, at: occurredAt, by: actor, reason, changes };
 	});
 	return history.reverse();
 }

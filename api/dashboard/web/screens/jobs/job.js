@@ -1,6 +1,6 @@
 // A job: its newest runs and how long they took, what limits it, its definition; pause, resume, launch.
 
-import { Answered, html, Json, Link, Pausing, Tabs, Time } from "../../parts.js";
+import { Answered, html, Json, Link, Pausing, Status, Tabs, Time } from "../../parts.js";
 import { address, asOf, get, moment, navigate, useAnswer, useNewest, useRefresh } from "../../state.js";
 import { duration } from "../../state/times.js";
 import { texts } from "../../texts.js";
@@ -46,7 +46,7 @@ function Job({ job, runs, again }) {
 				</p>
 			</div>
 			${!asOf.value && html`<div class="actions">
-				<${Pausing} paused=${job.paused} name=${job.slug} path=${`/jobs/${job.slug}`} words=${texts.jobs} again=${again} />
+				<${Pausing} paused=${job.paused} name=${job.slug} path=${`/jobs/${job.slug}`} text=${texts.jobs.pauseText} again=${again} />
 				<button class="main" onClick=${() => navigate({ view: "job", id: job.slug, tab: "launch" })}>
 					${texts.jobs.launch}
 				</button>
@@ -54,7 +54,7 @@ function Job({ job, runs, again }) {
 		</div>
 		${job.metadata?.description && html`<p>${job.metadata.description}</p>`}
 		${job.paused && html`
-			<p class="note"><strong>${texts.jobs.paused}</strong> <${Time} at=${job.paused.at} /> · ${job.paused.by} ${job.paused.reason && `· ${job.paused.reason}`}</p>
+			<p class="note"><${Status} status="paused" /> <${Time} at=${job.paused.at} /> · ${job.paused.by} ${job.paused.reason && `· ${job.paused.reason}`}</p>
 		`}
 		<${Standing} job=${job} />
 		<${Tabs} tabs=${texts.jobs.tabs} current=${TABS[tab] ? tab : "runs"} />

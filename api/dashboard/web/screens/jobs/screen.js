@@ -1,11 +1,9 @@
 // All jobs: what each is, whether it may start, what limits it.
 
 import { Answered, Empty, html, JobLink, Link, Status, Table, Time } from "../../parts.js";
-import { get, moment, useAnswer, useRefresh } from "../../state.js";
+import { all, get, moment, useAnswer, useRefresh } from "../../state.js";
 import { texts } from "../../texts.js";
 import { limitsOf } from "./limits.js";
-
-const MOST_GROUPS = 100;
 
 export function Screen() {
 	const asked = useAnswer(load, []);
@@ -20,10 +18,10 @@ export function Screen() {
 async function load(signal) {
 	const [jobs, groups] = await Promise.all([
 		get("/jobs", moment.value, signal),
-		get("/failures", [["status", "open"], ["limit", MOST_GROUPS], ...moment.value], signal),
+		all("/failures", [["status", "open"], ...moment.value], signal),
 	]);
 	const failing = new Map();
-	for (const { job } of groups.data) failing.set(job, (failing.get(job) ?? 0) + 1);
+	for (const { job } of groups) failing.set(job, (failing.get(job) ?? 0) + 1);
 	return { jobs: jobs.data, failing };
 }
 
@@ -53,7 +51,7 @@ function List({ jobs, failing }) {
 }
 
 function Health({ job, failing }) {
-	if (job.paused) return html`<${Status} status="paused" label=${texts.jobs.paused} />`;
+	if (job.paused) return html`<${Status} status="paused" />`;
 	if (failing === 0) return html`<${Status} status="ready" label=${texts.schedules.active} />`;
 	return html`<${Link} to=${{ view: "failures", words: [["job", job.slug]] }}>
 		<${Status} status="failed" label=${texts.jobs.failing(failing)}

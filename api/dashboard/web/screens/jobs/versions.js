@@ -8,17 +8,16 @@ import { historyOf } from "./history.js";
 const PAGE = 1_000;
 
 export function Versions({ job }) {
-	const query = [["subject", job.id], ["limit", PAGE]];
+	const query = [["subject", job.id]];
 	const asked = useAnswer(
-		async (signal) => historyOf((await all("/events", query, signal)).filter(hadHappened)),
+		async (signal) => historyOf((await all("/events", query, signal, PAGE)).filter(hadHappened)),
 		[job.id],
 		{ newer: [job.version, job.paused?.at] },
 	);
 	return html`<${Answered} asked=${asked}>
-		${(history) =>
-			html`<ol class="events">
-				${history.map((change) => html`<${Change} key=${change.position} change=${change} />`)}
-			</ol>`}
+		${(history) => html`<ol class="events">
+			${history.map((change) => html`<${Change} key=${change.position} change=${change} />`)}
+		</ol>`}
 	<//>`;
 }
 

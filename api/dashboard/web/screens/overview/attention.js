@@ -1,7 +1,7 @@
 // What needs a person: failing groups, lost workers, paused jobs, no worker at all. Nothing else is alarming.
 
 import { Answered, html, Icon, Link } from "../../parts.js";
-import { asOf, get, moment, useAnswer, useRefresh } from "../../state.js";
+import { all, asOf, get, moment, useAnswer, useRefresh } from "../../state.js";
 import { texts } from "../../texts.js";
 
 const EVERY_MS = 10_000;
@@ -20,20 +20,21 @@ export function Attention() {
 
 async function load(signal) {
 	const [groups, workers, jobs] = await Promise.all([
-		get("/failures", [["status", "open"], ["limit", MOST_GROUPS], ...moment.value], signal),
+		get("/failures", [["status", "open"], ["limit", MOST_GROUPS + 1], ...moment.value], signal),
 		// Which workers were lost then is not kept: better nothing than today's.
-		asOf.value ? { data: [] } : get("/workers", [], signal),
+		asOf.value ? [] : all("/workers", [], signal),
 		get("/jobs", moment.value, signal),
 	]);
 	return {
 		groups: groups.data.slice(0, MOST_GROUPS),
-		lost: workers.data.filter(({ state }) => state === "lost"),
+		hasMore: groups.data.length > MOST_GROUPS,
+		lost: workers.filter(({ state }) => state === "lost"),
 		paused: jobs.data.filter(({ paused }) => paused),
 	};
 }
 
 function Needs({ needs }) {
-	const { groups, lost, paused } = needs;
+	const { groups, hasMore, lost, paused } = needs;
 	const words = texts.overview;
 	if (groups.length + lost.length + paused.length === 0) return html`<p class="quiet">${words.calm}</p>`;
 	return html`<ul class="needs">
@@ -41,6 +42,7 @@ function Needs({ needs }) {
 			<${Icon} name="failed" /> <${Link} to=${{ view: "failures", id: fingerprint }}>${title}<//>${" "}
 			<small>${job} · ${texts.failures.times(count)}</small>
 		</li>`)}
+		${hasMore && html`<li><${Link} to=${{ view: "failures" }}>${texts.more}<//></li>`}
 		${lost.length > 0 && html`
 			<li><${Icon} name="warning" /><${Link} to=${{ view: "workers" }}>${words.lost(lost.length)}<//></li>
 		`}

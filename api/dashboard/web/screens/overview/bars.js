@@ -9,17 +9,16 @@ const HEIGHT = 64;
 export function Bars({ buckets, text, told }) {
 	const most = Math.max(...buckets.map(({ all }) => all), 1);
 	const width = WIDTH / buckets.length;
-	const height = (count) => (count / most) * (HEIGHT - 2);
+	const bar = (name, count, index) => {
+		const height = (count / most) * (HEIGHT - 2);
+		return html`<rect
+			class=${name} x=${index * width + 0.5} width=${width - 1} y=${HEIGHT - height} height=${height} />`;
+	};
 	return html`<figure class="bars">
 		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label=${text}>
 			${buckets.map((bucket, index) => html`<g key=${bucket.ago}>
 				<title>${told(bucket)}</title>
-				<rect
-					class="ok" x=${index * width + 0.5} width=${width - 1} y=${HEIGHT - height(bucket.all)}
-					height=${height(bucket.all)} />
-				<rect
-					class="bad" x=${index * width + 0.5} width=${width - 1} y=${HEIGHT - height(bucket.failed)}
-					height=${height(bucket.failed)} />
+				${bar("ok", bucket.all, index)}${bar("bad", bucket.failed, index)}
 			</g>`)}
 			<path d=${`M0 ${HEIGHT - 0.5}H${WIDTH}`} />
 		</svg>

@@ -1,18 +1,18 @@
 // Who works: workers and their slots.
 
 import { Answered, Empty, html, Link } from "../../parts.js";
-import { asOf, get, useAnswer } from "../../state.js";
+import { all, asOf, useAnswer } from "../../state.js";
 import { texts } from "../../texts.js";
 
 const EVERY_MS = 5_000;
 
 export function Fleet() {
-	const asked = useAnswer((signal) => get("/workers", [["limit", 100]], signal), [], { everyMs: EVERY_MS });
+	const asked = useAnswer((signal) => all("/workers", [], signal), [], { everyMs: EVERY_MS });
 	return html`<section class="card stack">
 		<h2>${texts.overview.workers}</h2>
 		${asOf.value && html`<p class="note">${texts.past.notHere}</p>`}
 		<${Answered} asked=${asked} lines=${2}>
-			${({ data }) => html`<${Workers} workers=${data.filter(({ state }) => state !== "lost")} />`}
+			${(known) => html`<${Workers} workers=${known.filter(({ state }) => state !== "lost")} />`}
 		<//>
 	</section>`;
 }

@@ -31,7 +31,7 @@ export function OldestWaiting() {
 
 function Waiting({ runs, isAll }) {
 	if (runs.length === 0) return html`<p class="quiet">${texts.overview.nothingWaits}</p>`;
-	return html`${!isAll && html`<p class="note">${texts.overview.ofNewest(NEWEST)}</p>`}
+	return html`${!isAll && html`<p class="note">${texts.ofNewest(NEWEST)}</p>`}
 		<ul class="needs">
 			${runs.map((run) => html`<li key=${run.id}>
 				<${RunLink} id=${run.id} /> <${JobLink} slug=${run.slug} />

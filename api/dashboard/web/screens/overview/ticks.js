@@ -7,7 +7,7 @@ import { texts } from "../../texts.js";
 const MOST = 5;
 
 export function NextTicks() {
-	const asked = useAnswer((signal) => all("/schedules", [["limit", 100], ...moment.value], signal), []);
+	const asked = useAnswer((signal) => all("/schedules", moment.value, signal), []);
 	useRefresh("schedules", asked.again);
 	return html`<section class="card stack">
 		<h2>${texts.overview.ticks}</h2>

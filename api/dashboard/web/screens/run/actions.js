@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 
 import { Answered, attempt, Copy, Dialog, html, orderWithReason } from "../../parts.js";
 import { asOf, get, navigate, post, useAnswer } from "../../state.js";
+import { token } from "../../state/api.js";
 import { texts } from "../../texts.js";
 import { LaunchForm } from "../jobs/launch_form.js";
 import { asCommand, asCurl, asPython } from "./commands.js";
@@ -47,7 +48,8 @@ function Rerun({ run, onClose }) {
 }
 
 function CopyAs({ run }) {
-	const ways = { curl: asCurl(run, document.baseURI), CLI: asCommand(run), Python: asPython(run) };
+	const page = document.baseURI;
+	const ways = { curl: asCurl(run, page, token() !== ""), CLI: asCommand(run, page), Python: asPython(run, page) };
 	return html`<details class="menu">
 		<summary>${texts.run.copyAs}</summary>
 		<div class="menu-box stack">

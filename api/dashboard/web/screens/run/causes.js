@@ -14,20 +14,14 @@ export function Causes({ run, events }) {
 	const correlation = events[0]?.correlationId;
 	const asked = useAnswer(
 		async (signal) =>
-			correlation
-				? get(
-						"/events",
-						[["correlation", correlation], ["limit", MOST]],
-						signal,
-					)
-				: { data: events },
+			correlation ? get("/events", [["correlation", correlation], ["limit", MOST]], signal) : { data: events },
 		[correlation],
 		{ newer: [run.status] },
 	);
 	return html`<section class="card stack">
 		<p class="quiet">${texts.run.causesHint}</p>
 		<${Answered} asked=${asked}>
-			${({ data }) => html`<${Tree} subjects=${chainOf(data.filter(hadHappened))} current=${run.id} />`}
+			${({ data, meta }) => html`${meta?.next && html`<p class="note">${texts.ofFirst(MOST)}</p>`}<${Tree} subjects=${chainOf(data.filter(hadHappened))} current=${run.id} />`}
 		<//>
 	</section>`;
 }

@@ -19,14 +19,8 @@ export function chainOf(events) {
 			known.last = verbOf(type);
 		} else {
 			const parent = subjectOf.get(causationId);
-			const fresh = {
-				type: subject.type,
-				id: subject.id,
-				at: occurredAt,
-				last: verbOf(type),
-				cause: parent?.type ?? "",
-				children: [],
-			};
+			const cause = parent?.type ?? "";
+			const fresh = { ...subject, at: occurredAt, last: verbOf(type), cause, children: [] };
 			subjects.set(subject.id, fresh);
 			const siblings = parent ? subjects.get(parent.id).children : roots;
 			siblings.push(fresh);

@@ -5,25 +5,32 @@ const body = (run) => JSON.stringify({ parameters: run.parameters }, null, 2);
 /** For a POSIX shell: within single quotes only they need care. */
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-export function asCurl(run, base) {
-	const url = new URL(`./jobs/${run.slug}/run`, base);
+/** Where the service is, by the address of its page. */
+function serviceAt(page) {
+	const { origin, pathname } = new URL(".", page);
+	return origin + pathname.slice(0, -1);
+}
+
+export function asCurl(run, page, needsToken) {
 	const parts = [
-		`curl -X POST ${quoted(url.origin + url.pathname)}`,
+		`curl -X POST ${quoted(`${serviceAt(page)}/jobs/${run.slug}/run`)}`,
 		"-H 'Content-Type: application/json'",
+		...(needsToken ? ['-H "Authorization: Bearer $APPHUB_TOKEN"'] : []),
 		`-d ${quoted(body(run))}`,
 	];
 	return parts.join(" \\\n  ");
 }
 
-export function asCommand(run) {
-	return `printf %s ${quoted(JSON.stringify(run.parameters))} |\n  apphub-jobs run ${run.slug} --params -`;
+export function asCommand(run, page) {
+	const command = `apphub-jobs run ${run.slug} --url ${quoted(serviceAt(page))} --params -`;
+	return `printf %s ${quoted(JSON.stringify(run.parameters))} |\n  ${command}`;
 }
 
-export function asPython(run) {
+export function asPython(run, page) {
 	return [
 		"from apphub_jobs import Client",
 		"",
-		"with Client() as client:",
+		`with Client("${serviceAt(page)}") as client:`,
 		`    run = client.launch("${run.slug}", ${python(run.parameters)})`,
 		"    print(run.result())",
 	].join("\n");

@@ -2,14 +2,7 @@
 
 /** What differs between any two runs, and tells nothing. */
 const NATURAL = new Set([
-	"id",
-	"createdAt",
-	"updatedAt",
-	"scheduledAt",
-	"startedAt",
-	"completedAt",
-	"logsUrl",
-	"idempotencyKey",
+	"id", "createdAt", "updatedAt", "scheduledAt", "startedAt", "completedAt", "logsUrl", "idempotencyKey",
 ]);
 
 /** @returns {{path: string, before: unknown, after: unknown}[]} */

@@ -3,9 +3,12 @@
 import { html, Json, Link, Time } from "../../parts.js";
 import { texts } from "../../texts.js";
 
+/** So many are shown whatever they say. */
+export const MOST_EVENTS = 500;
+
 export function Events({ events }) {
 	const known = new Map(events.map((event) => [event.eventId, event]));
-	return html`<ol class="events">
+	return html`${events.length >= MOST_EVENTS && html`<p class="note">${texts.ofFirst(MOST_EVENTS)}</p>`}<ol class="events">
 		${events.map((event) => html`
 			<${Event} key=${event.position} event=${event} cause=${known.get(event.causationId)} />
 		`)}

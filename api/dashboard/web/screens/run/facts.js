@@ -6,11 +6,12 @@ import { texts } from "../../texts.js";
 
 export function Facts({ run }) {
 	const words = texts.run.facts;
+	const time = (at) => html`<${Time} at=${at} full />`;
 	const facts = [
-		[words.created, html`<${Time} at=${run.createdAt} full />`],
-		run.scheduledAt !== run.createdAt && [words.due, html`<${Time} at=${run.scheduledAt} full />`],
-		run.startedAt && [words.started, html`<${Time} at=${run.startedAt} full />`],
-		run.completedAt && [words.completed, html`<${Time} at=${run.completedAt} full />`],
+		[words.created, time(run.createdAt)],
+		run.scheduledAt !== run.createdAt && [words.due, time(run.scheduledAt)],
+		run.startedAt && [words.started, time(run.startedAt)],
+		run.completedAt && [words.completed, time(run.completedAt)],
 		run.startedAt && [
 			texts.runs.columns.took,
 			html`<${Duration} from=${run.startedAt} to=${run.completedAt} ms=${run.durationMs} />`,

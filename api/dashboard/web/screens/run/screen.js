@@ -8,13 +8,12 @@ import { texts } from "../../texts.js";
 import { Actions } from "./actions.js";
 import { Causes } from "./causes.js";
 import { Data } from "./data.js";
-import { Events } from "./events.js";
+import { Events, MOST_EVENTS } from "./events.js";
 import { Facts } from "./facts.js";
 import { Log } from "./log.js";
+import { STEPS } from "./story/segments.js";
 import { Story } from "./story/story.js";
 
-/** A run with more events than that is shown with its first ones; the log has them all. */
-const MOST_EVENTS = 500;
 
 const TABS = { story: Story, log: Log, events: Events, causes: Causes, data: Data };
 
@@ -32,7 +31,7 @@ function Run({ asked, job }) {
 	const { tab } = address.value;
 	const told = useRef(run.status);
 	useEffect(() => {
-		if (told.current !== run.status) announce(texts.run.isNow(texts.statuses[run.status]));
+		if (told.current !== run.status) announce(texts.run.isNow(run.status));
 		told.current = run.status;
 	}, [run.status]);
 	const Shown = TABS[tab] ?? Story;
@@ -59,7 +58,10 @@ function Progress({ run }) {
 	return html`<progress max="1" value=${share} aria-label=${texts.run.progress}></progress>`;
 }
 
+/** Of very many events the first ones, and what became of the run: not how far it said to be. */
 async function eventsOf(id, signal) {
-	const { data } = await get(`/job-runs/${id}/events`, [["limit", MOST_EVENTS]], signal);
-	return data.filter(hadHappened);
+	const { data, meta } = await get(`/job-runs/${id}/events`, [["limit", MOST_EVENTS]], signal);
+	const query = [["subject", id], ["type", STEPS.join()], ["after", data.at(-1)?.position], ["limit", MOST_EVENTS]];
+	const later = meta.nextCursor ? (await get("/events", query, signal)).data : [];
+	return [...data, ...later].filter(hadHappened);
 }

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
 import { html, Icon } from "../../parts.js";
-import { get, useAnswer } from "../../state.js";
+import { useJobs } from "../../state.js";
 import { condition, parse, suggestions, withoutWord, withWord } from "../../state/filters.js";
 import { texts } from "../../texts.js";
 
@@ -13,9 +13,9 @@ export function FilterBar({ words, setWords }) {
 	const place = useSignal(-1);
 	const isOpen = useSignal(false);
 	const input = useRef(null);
-	const jobs = useAnswer((signal) => get("/jobs", [], signal), []);
+	const jobs = useJobs();
 	const last = typed.value.split(/\s+/).at(-1);
-	const found = isOpen.value ? suggestions(last, knownOf(jobs.answer?.data ?? [])) : [];
+	const found = isOpen.value ? suggestions(last, knownOf(jobs)) : [];
 	const add = (text) => {
 		typed.value = "";
 		place.value = -1;
@@ -59,11 +59,8 @@ export function FilterBar({ words, setWords }) {
 			${words.map((word, index) => html`
 				<${Chip} key=${condition(word)} word=${word} remove=${() => setWords(withoutWord(words, index))} />
 			`)}
-			<input ref=${input}
-				data-filter
-				role="combobox" aria-label=${texts.runs.filter}
-				aria-expanded=${found.length > 0} aria-controls="filter-found"
-				aria-autocomplete="list"
+			<input ref=${input} data-filter role="combobox" aria-label=${texts.runs.filter}
+				aria-expanded=${found.length > 0} aria-controls="filter-found" aria-autocomplete="list"
 				aria-activedescendant=${place.value >= 0 ? `filter-${place.value}` : undefined} autocomplete="off"
 				placeholder=${words.length === 0 ? texts.runs.prompt : ""}
 				value=${typed.value} onInput=${write} onKeyDown=${press} onFocus=${() => (isOpen.value = true)}

@@ -13,21 +13,13 @@ export function matches(words, run) {
 	});
 }
 
-const parts = (value) =>
-	value
-		.toLowerCase()
-		.split(/[\s,]+/)
-		.filter(Boolean);
+const parts = (value) => value.toLowerCase().split(/[\s,]+/).filter(Boolean);
 
 const TESTS = {
 	status: (run, value) => parts(value).includes(run.status),
 	job: (run, value) => parts(value).includes(run.slug.toLowerCase()),
 	failure: (run, value) => parts(value).includes(run.failureReason),
-	actor: (run, value) =>
-		value
-			.split(",")
-			.map((one) => one.trim())
-			.includes(run.requestedBy),
+	actor: (run, value) => value.split(",").some((one) => one.trim() === run.requestedBy),
 	createdAfter: (run, value) => Date.parse(run.createdAt) >= Date.parse(value),
 	createdBefore: (run, value) => Date.parse(run.createdAt) < Date.parse(value),
 	search: (run, value) => found(run, value.toLowerCase()) || undefined,

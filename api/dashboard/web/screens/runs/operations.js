@@ -1,22 +1,26 @@
 // Bulk operations: how far each has got, live, and the means to stop it.
 
-import { Answered, Empty, html, orderWithReason, shortId, Status, Time } from "../../parts.js";
-import { address, asOf, get, moment, useAnswer, useNewest } from "../../state.js";
+import { Answered, Empty, html, MoreRows, orderWithReason, shortId, Status, Time } from "../../parts.js";
+import { address, asOf, get, moment, pageOf, useAnswer, useNewest } from "../../state.js";
 import { texts } from "../../texts.js";
 
 export function Screen() {
 	const { id } = address.value;
 	const asked = useAnswer(
 		async (signal) => {
-			if (!id) return get("/bulk", moment.value, signal);
+			if (!id) return load(null, signal);
 			const { data } = await get(`/bulk/${id}`, moment.value, signal);
-			return { data: [data] };
+			return { rows: [data], next: null };
 		},
 		[id],
 	);
 	return html`<h1>${texts.views.bulk}</h1>
-		<${Answered} asked=${asked}>${({ data }) => html`<${List} operations=${data} />`}<//>`;
+		<${Answered} asked=${asked}>
+			${({ rows }) => html`<${List} operations=${rows} /><${MoreRows} asked=${asked} load=${load} text=${texts.older} />`}
+		<//>`;
 }
+
+const load = (cursor, signal) => pageOf("/bulk", moment.value, cursor, signal);
 
 function List({ operations }) {
 	const newest = useNewest(operations, "bulk", ({ id }) => id);

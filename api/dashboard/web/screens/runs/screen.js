@@ -3,8 +3,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
-import { Answered, Empty, html, Link, More } from "../../parts.js";
-import { address, asOf, change, get, moment, useAnswer, useNewest, world } from "../../state.js";
+import { Answered, Empty, html, Link, MoreRows } from "../../parts.js";
+import { address, asOf, change, moment, pageOf, useAnswer, useNewest, world } from "../../state.js";
 import { texts } from "../../texts.js";
 import { FilterBar } from "./filter_bar.js";
 import { matches } from "./matching.js";
@@ -19,20 +19,19 @@ const PAGE = 50;
 const MOST_FRESH = 1_000;
 
 /**
- * @returns {Promise<{runs: object[], next: string | null, known: Map<string, object>}>} one page, newest first; `known` is what
+ * @returns {Promise<{rows: object[], next: string | null, known: Map<string, object>}>} one page, newest first; `known` is what
  *   the stream had told before
  */
-async function pageOf(words, cursor, signal) {
-	const query = [...words, ...moment.value, ["limit", PAGE], ["cursor", cursor]];
+async function load(words, cursor, signal) {
 	const known = world.peek().recent.runs;
-	const { data, meta } = await get("/job-runs", query, signal);
-	return { runs: data.map(({ run }) => run), next: meta.nextCursor, known };
+	const { rows, next } = await pageOf("/job-runs", [...words, ...moment.value, ["limit", PAGE]], cursor, signal);
+	return { rows: rows.map(({ run }) => run), next, known };
 }
 
 export function Screen() {
 	const { words } = address.value;
 	const key = JSON.stringify(words);
-	const asked = useAnswer((signal) => pageOf(words, null, signal), [key]);
+	const asked = useAnswer((signal) => load(words, null, signal), [key]);
 	const selected = useSignal(new Set());
 	const setWords = (changed) => change({ words: changed });
 	useEffect(() => {
@@ -58,20 +57,16 @@ export function Screen() {
 }
 
 function List({ page, asked, words, selected }) {
-	const runs = useNewest(page.runs, "runs", (run) => run.id);
+	const runs = useNewest(page.rows, "runs", (run) => run.id);
 	useEffect(() => {
-		selected.value = new Set(page.runs.map(({ id }) => id).filter((id) => selected.value.has(id)));
+		selected.value = new Set(page.rows.map(({ id }) => id).filter((id) => selected.value.has(id)));
 	}, [page]);
-	const showOlder = async () => {
-		const older = await pageOf(words, page.next);
-		asked.set(page, { ...page, runs: [...page.runs, ...older.runs], next: older.next });
-	};
 	if (runs.length === 0)
 		return html`<${Fresh} page=${page} words=${words} show=${asked.again} /><${Nothing} words=${words} />`;
 	return html`
 		<${Fresh} page=${page} words=${words} show=${asked.again} />
 		<${RunTable} runs=${runs} selected=${asOf.value === "" ? selected : undefined} />
-		${page.next && html`<${More} text=${texts.older} load=${showOlder} />`}
+		<${MoreRows} asked=${asked} load=${(next) => load(words, next)} text=${texts.older} />
 	`;
 }
 
@@ -84,8 +79,8 @@ function Fresh({ page, words, show }) {
 	useEffect(() => {
 		const { ids } = fresh.value;
 		if (recent === known || asOf.value !== "" || ids.size >= MOST_FRESH) return;
-		const shown = new Set(page.runs.map((run) => run.id));
-		const newestAt = page.runs[0]?.createdAt ?? "";
+		const shown = new Set(page.rows.map((run) => run.id));
+		const newestAt = page.rows[0]?.createdAt ?? "";
 		const found = [...recent.values()].filter(
 			(run) => run.createdAt >= newestAt && known.get(run.id) !== run && !shown.has(run.id) && matches(words, run),
 		);

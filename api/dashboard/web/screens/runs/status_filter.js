@@ -18,7 +18,7 @@ export function StatusFilter({ words, setWords }) {
 		${STATUSES.map((status) => html`<button
 			key=${status} class="status status-${status}" aria-pressed=${chosen.includes(status)}
 			onClick=${() => toggle(status)}>
-			<${Icon} name=${status} />${texts.statuses[status]}
+			<${Icon} name=${status} />${status}
 			${isOnlyFilter && counts && html`<span class="count">${number(counts[status])}</span>`}
 		</button>`)}
 	</div>`;

@@ -3,13 +3,11 @@
 import { useSignal } from "@preact/signals";
 
 import { announce, Answered, attempt, html, into, JobLink, Json, Pausing, RunLink, Status, Table, Time } from "../../parts.js";
-import { address, asOf, get, post, useAnswer, useRefresh } from "../../state.js";
+import { address, asOf, get, pageOf, post, useAnswer, useRefresh } from "../../state.js";
 import { texts } from "../../texts.js";
 import { inWords } from "./words.js";
 
 const NEXT = 8;
-const PAST = 40;
-const DAY_MS = 86_400_000;
 
 export function Screen() {
 	const { id } = address.value;
@@ -19,7 +17,7 @@ export function Screen() {
 				get(`/schedules/${id}`, [], signal),
 				get(`/schedules/${id}/preview`, [["n", NEXT]], signal),
 			]);
-			return { schedule, preview, ticks: await newestTicks(schedule, preview, signal) };
+			return { schedule, preview, ticks: await newestTicks(id, signal) };
 		},
 		[id],
 	);
@@ -29,16 +27,19 @@ export function Screen() {
 	<//>`;
 }
 
-/** The API tells ticks from the first on: begin where about as many as are shown are left. Newest first. */
-async function newestTicks({ id, lastTick }, preview, signal) {
-	if (!lastTick) return [];
-	const [next, afterNext] = preview.map(({ dueAt }) => Date.parse(dueAt));
-	const apart = afterNext ? afterNext - next : DAY_MS;
-	const since = new Date(Date.parse(lastTick.dueAt) - PAST * apart).toISOString();
-	const events = await get("/events", [["type", "schedule.tick_*"], ["subject", `schedule:${id}`], ["since", since], ["limit", 1]], signal);
-	const before = (events.data[0]?.position ?? 1) - 1;
-	const ticks = await get(`/schedules/${id}/ticks`, [["limit", 100], ["cursor", before]], signal);
-	return ticks.data.reverse();
+/** The API tells ticks from the first on: halve the log until no more than a page of them is left. Newest first. */
+async function newestTicks(id, signal) {
+	const ticksAfter = (position) => pageOf(`/schedules/${id}/ticks`, [["limit", 100]], position, signal);
+	let after = 0;
+	let ticks = await ticksAfter(after);
+	let step = ticks.next && (await get("/job-runs/counts", [], signal)).meta.position;
+	while (ticks.next && step > 1) {
+		step = Math.ceil(step / 2);
+		const later = await ticksAfter(after + step);
+		if (later.next) after += step;
+		if (later.rows.length > 0) ticks = later;
+	}
+	return ticks.rows.reverse();
 }
 
 function Schedule({ schedule, preview, ticks, again }) {
@@ -90,7 +91,7 @@ function Actions({ schedule, again }) {
 		if (launched) announce(words.triggered(launched.data.id));
 	};
 	return html`<div class="actions">
-		<${Pausing} paused=${schedule.paused} name=${schedule.id} path=${path} words=${words} again=${again} />
+		<${Pausing} paused=${schedule.paused} name=${schedule.id} path=${path} text=${words.pauseText} again=${again} />
 		<${Backfill} path=${path} again=${again} />
 		<button class="main" onClick=${trigger}>${words.trigger}</button>
 	</div>`;
@@ -103,16 +104,22 @@ function Backfill({ path, again }) {
 	const submit = async (event) => {
 		event.preventDefault();
 		const utc = (local) => new Date(local).toISOString();
-		const filled = await attempt(() => post(`${path}/backfill`, { from: utc(from.value), to: utc(to.value) }),
-		);
-		if (filled) announce(words.filled(filled.data.runs.length));
+		let begin = utc(from.value);
+		let count = 0;
+		while (begin) {
+			const filled = await attempt(() => post(`${path}/backfill`, { from: begin, to: utc(to.value) }));
+			if (!filled) return again();
+			count += filled.data.runs.length;
+			begin = filled.data.continueFrom;
+		}
+		announce(words.filled(count));
 		again();
 	};
 	return html`<details class="menu">
 		<summary>${words.backfill}</summary>
 		<form class="menu-box stack" onSubmit=${submit}>
-			<label>${words.from}<input type="datetime-local" required value=${from.value} onInput=${into(from)} /></label>
-			<label>${words.to}<input type="datetime-local" required value=${to.value} onInput=${into(to)} /></label>
+			<label>${words.from}<input type="datetime-local" step="1" required value=${from.value} onInput=${into(from)} /></label>
+			<label>${words.to}<input type="datetime-local" step="1" required value=${to.value} onInput=${into(to)} /></label>
 			<button>${words.backfill}</button>
 		</form>
 	</details>`;

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 
 import { html, into, Time } from "../../parts.js";
-import { get, post, useAnswer, useSettled } from "../../state.js";
+import { post, useAnswer, useJobs, useSettled } from "../../state.js";
 import { texts } from "../../texts.js";
 import { inWords } from "./words.js";
 
@@ -12,7 +12,7 @@ const OVERLAPS = ["skip", "buffer_one", "buffer_all", "cancel_other", "terminate
 const NEXT = 3;
 
 export function ScheduleForm({ onDone }) {
-	const jobs = useAnswer((signal) => get("/jobs", [], signal), []);
+	const jobs = useJobs();
 	const cron = useSignal("0 3 * * *");
 	const zone = useSignal(Intl.DateTimeFormat().resolvedOptions().timeZone);
 	const problem = useSignal("");
@@ -37,13 +37,11 @@ export function ScheduleForm({ onDone }) {
 	};
 	return html`<form class="stack" onSubmit=${submit}>
 		<label>
-			${words.columns.schedule}<input name="id"
-				required
-				maxlength="100" pattern="[A-Za-z0-9][A-Za-z0-9_\\-]*" />
+			${words.columns.schedule}<input name="id" required maxlength="100" pattern="[A-Za-z0-9][A-Za-z0-9_\\-]*" />
 		</label>
 		<label>
 			${texts.views.job}<select name="job">
-				${(jobs.answer?.data ?? []).map(({ slug }) => html`<option key=${slug}>${slug}</option>`)}
+				${jobs.map(({ slug }) => html`<option key=${slug}>${slug}</option>`)}
 			</select></label>
 		<label>${words.cron}<input value=${cron.value} onInput=${into(cron)} aria-describedby="cron-words" /></label>
 		<div id="cron-words" class="quiet" role="status">

@@ -10,7 +10,7 @@ import { inWords } from "./words.js";
 
 export function Screen() {
 	const isCreating = useSignal(false);
-	const asked = useAnswer((signal) => all("/schedules", [["limit", 100], ...moment.value], signal), []);
+	const asked = useAnswer((signal) => all("/schedules", moment.value, signal), []);
 	useRefresh("schedules", asked.again);
 	const finish = () => {
 		isCreating.value = false;

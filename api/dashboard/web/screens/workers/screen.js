@@ -1,15 +1,15 @@
 // Workers: who they are, what they can do, when they last gave a sign of life.
 
 import { Answered, attempt, confirm, Empty, html, Status, Table, Time } from "../../parts.js";
-import { get, post, useAnswer } from "../../state.js";
+import { all, asOf, post, useAnswer } from "../../state.js";
 import { texts } from "../../texts.js";
 
 const EVERY_MS = 3_000;
 
 export function Screen() {
-	const asked = useAnswer((signal) => get("/workers", [["limit", 100]], signal), [], { everyMs: EVERY_MS });
+	const asked = useAnswer((signal) => all("/workers", [], signal), [], { everyMs: EVERY_MS });
 	return html`<div class="screen-head"><h1>${texts.workers.title}</h1></div>
-		<${Answered} asked=${asked}>${({ data }) => html`<${List} workers=${data} again=${asked.again} />`}<//>`;
+		<${Answered} asked=${asked}>${(workers) => html`<${List} workers=${workers} again=${asked.again} />`}<//>`;
 }
 
 function List({ workers, again }) {
@@ -23,7 +23,7 @@ function List({ workers, again }) {
 			title: words.worker,
 			cell: ({ id, host, pid }) => html`<strong class="id">${id}</strong> <small>${host}, ${pid}</small>`,
 		},
-		{ name: "status", title: words.state, cell: ({ state }) => html`<${Status} status=${state} label=${state} />` },
+		{ name: "status", title: words.state, cell: ({ state }) => html`<${Status} status=${state} />` },
 		{
 			name: "slots",
 			title: words.slots,
@@ -36,16 +36,11 @@ function List({ workers, again }) {
 		{
 			name: "labels",
 			title: words.labels,
-			cell: ({ labels }) =>
-				Object.entries(labels).map(
-					([name, value]) => html`<span class="tag" key=${name}>${name}=${value}</span>${" "}`,
-				),
+			cell: ({ labels }) => Object.entries(labels).map(([name, value]) => html`
+				<span class="tag" key=${name}>${name}=${value}</span>${" "}
+			`),
 		},
-		{
-			name: "handlers",
-			title: words.handlers,
-			cell: ({ entryPoints }) => html`<${Handlers} names=${entryPoints} />`,
-		},
+		{ name: "handlers", title: words.handlers, cell: ({ entryPoints }) => html`<${Handlers} names=${entryPoints} />` },
 		{ name: "beat", title: words.beat, cell: ({ lastBeatAt }) => html`<${Time} at=${lastBeatAt} />` },
 		{ name: "version", title: words.version, cell: ({ version }) => version },
 		{
@@ -53,7 +48,7 @@ function List({ workers, again }) {
 			title: texts.actions,
 			isTitleHidden: true,
 			cell: (worker) =>
-				worker.state === "alive" &&
+				worker.state === "alive" && !asOf.value &&
 				html`<button onClick=${() => drain(worker, again)}>${texts.workers.drain} …</button>`,
 		},
 	];

@@ -37,11 +37,20 @@ const RUN = { slug: "greet", parameters: { name: "O'Hara", deep: [true, null, { 
 test("the same launch for a shell, whose quotes are its own", () => {
   assert.match(asCurl(RUN, "http://host:1/below/"), /^curl -X POST 'http:\/\/host:1\/below\/jobs\/greet\/run'/);
   assert.match(asCurl(RUN, "http://host:1/"), /O'\\''Hara/);
-  assert.match(asCommand(RUN), /^printf %s '.*O'\\''Hara.*' \|\n {2}apphub-jobs run greet --params -$/);
+  assert.match(
+    asCommand(RUN, "http://host:1/below/?view=run"),
+    /^printf %s '.*O'\\''Hara.*' \|\n {2}apphub-jobs run greet --url 'http:\/\/host:1\/below' --params -$/,
+  );
+});
+
+test("where a token is asked for, it is that of the shell's own environment", () => {
+  assert.match(asCurl(RUN, "http://host:1/", true), /\n {2}-H "Authorization: Bearer \$APPHUB_TOKEN"/);
+  assert.doesNotMatch(asCurl(RUN, "http://host:1/", false), /Authorization/);
 });
 
 test("the same launch in Python's words", () => {
-  assert.match(asPython(RUN), /client\.launch\("greet", \{"name": "O'Hara", "deep": \[True, None, \{"a": 1\.5\}\]\}\)/);
+  assert.match(asPython(RUN, "http://host:1/"), /Client\("http:\/\/host:1"\)/);
+  assert.match(asPython(RUN, "http://host:1/"), /client\.launch\("greet", \{"name": "O'Hara", "deep": \[True, None, \{"a": 1\.5\}\]\}\)/);
 });
 
 test("what two runs differ in, by path; what always differs is left out", () => {

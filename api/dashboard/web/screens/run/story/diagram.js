@@ -1,7 +1,6 @@
 // The machine of states, with the way that this run took through it.
 
 import { html } from "../../../parts.js";
-import { texts } from "../../../texts.js";
 
 const PLACES = {
 	pending: [62, 90],
@@ -33,14 +32,10 @@ export function Diagram({ path }) {
 		const key = `${path[step - 1]} ${path[step]}`;
 		went.set(key, (went.get(key) ?? 0) + 1);
 	}
-	const spoken = path.map((status) => texts.statuses[status]).join(", ");
-	return html`<svg class="diagram" viewBox="0 0 452 184" role="img" aria-label=${spoken}>
+	return html`<svg class="diagram" viewBox="0 0 452 184" role="img" aria-label=${path.join(", ")}>
 		<defs>
-			${["", "taken-"].map((name) => html`<marker key=${name}
-				id=${`${name}arrow`} class=${`${name}arrow`} viewBox="0 0 6 6"
-				refX="6" refY="3"
-				markerWidth="6" markerHeight="6"
-				orient="auto">
+			${["", "taken-"].map((name) => html`<marker key=${name} id=${`${name}arrow`} class=${`${name}arrow`}
+				viewBox="0 0 6 6" refX="6" refY="3" markerWidth="6" markerHeight="6" orient="auto">
 				<path d="M0 0L6 3L0 6z" />
 			</marker>`)}
 		</defs>
@@ -59,7 +54,7 @@ function Place({ status, wasThere, isThere }) {
 	const state = isThere ? "is-there" : was;
 	return html`<g class="place status-${status} ${state}" aria-hidden="true">
 		<rect x=${x - WIDTH / 2} y=${y - HEIGHT / 2} width=${WIDTH} height=${HEIGHT} rx="15" />
-		<text x=${x} y=${y + 4.5}>${texts.statuses[status]}</text>
+		<text x=${x} y=${y + 4.5}>${status}</text>
 	</g>`;
 }
 

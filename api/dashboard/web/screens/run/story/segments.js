@@ -13,6 +13,9 @@ const ENDS = {
 	"job_run.start_deadline_passed": "expired",
 };
 
+/** Which events move a run on. */
+export const STEPS = ["job_run.started", ...Object.keys(ENDS)];
+
 /**
  * @param {object[]} events of the run, in order @param {number} now where what goes on ends for the moment
  * @returns {Segment[]} one behind the other, without a gap

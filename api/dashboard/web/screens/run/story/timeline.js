@@ -24,7 +24,7 @@ export function Timeline({ segments }) {
 			`)}
 		</ul>
 		<figcaption>
-			<span>${utc(new Date(first).toISOString())}</span><span>${utc(new Date(last).toISOString())}</span>
+			<span>${utc(first)}</span><span>${utc(last)}</span>
 		</figcaption>
 	</figure>`;
 }
