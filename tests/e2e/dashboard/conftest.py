@@ -5,6 +5,7 @@ import shutil
 import socket
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,10 @@ SHOWN = (
 """The pictures that the documentation shows."""
 
 
+Views = dict[str, str]
+"""Screens by name, with their addresses."""
+
+
 @dataclass
 class World:
     """A running service with a worker; its API can be killed and started again at its address.
@@ -75,9 +80,9 @@ class World:
         named = ("--environment-name", "test", "--environment-colour", "green")
         self._start("serve", "--port", str(self.port), *named).url()
 
-    def start_worker(self) -> None:
+    def start_worker(self, *options: str) -> None:
         """Start a worker that has the jobs' handlers."""
-        worker = self._start("worker", "--handlers", str(JOBS))
+        worker = self._start("worker", "--handlers", str(JOBS), *options)
         worker.wait_for_line("is ready with", errors=True)
 
     def _start(self, *command: str) -> Process:
@@ -107,7 +112,7 @@ class World:
             return wait_for_run(client, run_id)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -121,7 +126,7 @@ def world(
     template = databases.template(database_server, shared_dir)
     data_dir = tmp_path_factory.mktemp("dashboard") / "data"
     with databases.clone(database_server, template) as database_url:
-        world = World(data_dir, database_url, _free_port())
+        world = World(data_dir, database_url, free_port())
         try:
             world.start_api()
             world.start_worker()
@@ -204,13 +209,66 @@ class Screen:
         place.write_bytes(b64decode(taken["data"]))
 
 
-@pytest.fixture
-def screen(world: World, window: BrowserContext) -> Iterator[Screen]:
-    """Open a page; at its end nothing may have gone wrong in it."""
+@contextmanager
+def opened(window: BrowserContext, url: str) -> Iterator[Screen]:
+    """Open a page of a service; at its end nothing may have gone wrong in it."""
     page = window.new_page()
-    screen = Screen(page, world.url)
+    screen = Screen(page, url)
     screen.listen()
     yield screen
     page.close()
     if not screen.is_outage_expected:
         assert screen.complaints == []
+
+
+@pytest.fixture
+def screen(world: World, window: BrowserContext) -> Iterator[Screen]:
+    """Open a page of the world."""
+    with opened(window, world.url) as screen:
+        yield screen
+
+
+@pytest.fixture(scope="package")
+def views(world: World) -> Views:
+    """Return the address of each screen."""
+    with world.client as client:
+        query = "?job=render-previews&parameters.app=docs"
+        other = client.get(f"/job-runs{query}").json()["data"][0]["run"]["id"]
+        body = {"id": "nightly", "job": "nightly-statistics", "cron": "0 3 * * *"}
+        client.post("/schedules", json=body).raise_for_status()
+        app = {
+            "id": "web",
+            "name": "Web",
+            "description": "What visitors see",
+            "repoUrl": "file:///srv/git/moved-away",
+            "tags": [{"key": "framework", "value": "nextjs"}],
+        }
+        client.post("/apps", json=app).raise_for_status()
+        head = client.get("/job-runs/counts").json()["meta"]["position"]
+        moment = head // 3
+    run = f"?view=run&id={world.retried_run}"
+    return {
+        "overview": "",
+        "runs": "?view=runs",
+        "filtered": "?view=runs&status!=pending&job=scan-secrets",
+        "past": f"?view=runs&asOf={moment}",
+        "run": run,
+        "causes": f"{run}&tab=causes",
+        "log": f"{run}&tab=log",
+        "events": f"{run}&tab=events",
+        "data": f"{run}&tab=data&compare={other}",
+        "bulk": "?view=bulk",
+        "jobs": "?view=jobs",
+        "job": "?view=job&id=scan-secrets",
+        "launch": "?view=job&id=scan-secrets&tab=launch",
+        "definition": "?view=job&id=scan-secrets&tab=definition",
+        "versions": "?view=job&id=scan-secrets&tab=versions",
+        "failures": "?view=failures",
+        "schedules": "?view=schedules",
+        "schedule": f"?view=schedule&id={'secrets-of-docs' if PICTURES else 'nightly'}",
+        "workers": "?view=workers",
+        "events of the log": "?view=log",
+        "apps": "?view=apps",
+        "app": "?view=app&id=web",
+        **({"ready app": "?view=app&id=storefront"} if PICTURES else {}),
+    }

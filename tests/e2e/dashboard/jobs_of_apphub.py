@@ -17,6 +17,8 @@ def scan_secrets(
     print(f"scanning {repository} at {branch}")
     if repository == "vanished":
         raise PermanentError(f"repository {repository} does not exist")
+    if repository.startswith("private-"):
+        raise PermanentError(f"{repository} may not be read")
     return depth
 
 

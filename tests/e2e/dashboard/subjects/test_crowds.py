@@ -1,0 +1,232 @@
+"""More than a page of everything: lists go on, counts are whole, large orders can be stopped."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from domain.commands.schedules.schedules import Schedules
+from domain.jobs.launching import Launch
+from domain.jobs.run_values import Report
+from domain.schedules.spec import Spec
+from tests.e2e.dashboard import jobs_of_apphub
+from tests.e2e.dashboard.conftest import Screen, World, free_port, opened
+from tests.e2e.dashboard.seeding import launch
+from tests.e2e.dashboard.subjects.backfills import backfill
+from tests.support import databases
+from tests.support.logs import TESTER, Parts, parts, registered
+from tests.support.processes import eventually
+from tests.support.sample_logs.big_logs import fill
+
+RUNS = 8_000
+"""So many that an order about all of them takes seconds."""
+
+WORKERS = 120
+GROUPS = 101
+ORDERS = 51
+TALKS = 510
+"""Of a run: more events than its page shows."""
+
+AGE = timedelta(minutes=5)
+"""How long there has been a schedule that ticks every second."""
+
+A_DAY_MS = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def crowd(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Run a service that has more than a page of everything."""
+    template = databases.template(database_server, shared_dir)
+    data_dir = tmp_path_factory.mktemp("crowd") / "data"
+    with databases.clone(database_server, template) as database_url:
+        # Playwright has a loop in this thread.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _fill(database_url)).result()
+        world = World(data_dir, database_url, free_port())
+        try:
+            world.start_api()
+            world.start_worker()
+            with world.client as client:
+                _let_happen(client)
+            yield world
+        finally:
+            world.stop()
+
+
+async def _fill(url: str) -> None:
+    await fill(url, RUNS, "job", succeeded=True)
+    async with parts(url) as part:
+        for number in range(WORKERS):
+            await part.worker(f"crowd-{number:03}", lease_ms=A_DAY_MS)
+        await part.heartbeats.leave("worker")
+        await _talk(part)
+        begun = part.jobs.clock() - AGE
+        part.jobs.clock = lambda: begun
+        schedules = Schedules(part.jobs)
+        await schedules.create("every-second", Spec(job="job", every_ms=1_000), TESTER)
+        await schedules.pause("every-second", None, TESTER)
+
+
+async def _talk(part: Parts) -> None:
+    """Let a run tell how far it is more often than a page has room for, and end."""
+    await registered(part.jobs, "talkative")
+    launched = await part.jobs.launch("talkative", Launch(), TESTER)
+    worker = await part.worker("talking")
+    [claim] = await part.executions.claim(worker, 1)
+    for number in range(TALKS):
+        report = Report({"progress": number / TALKS})
+        await part.executions.progress(launched.run_id, claim.holder, report)
+    await part.executions.succeed(launched.run_id, claim.holder, None, Report())
+    await part.heartbeats.leave("talking")
+
+
+def _let_happen(client: httpx.Client) -> None:
+    client.post("/jobs/job/pause").raise_for_status()
+    client.post("/jobs", json=jobs_of_apphub.scan_secrets.definition).raise_for_status()
+    for number in range(GROUPS):
+        name = ascii_lowercase[number // 26] + ascii_lowercase[number % 26]
+        launch(client, "scan-secrets", repository=f"private-{name}")
+    nothing = {"action": "cancel", "filter": ["status=running", "job=job"]}
+    for number in range(ORDERS):
+        order = {**nothing, "reason": f"order {number}"}
+        client.post("/bulk", json=order).raise_for_status()
+    eventually(lambda: len(_open_groups(client)) == GROUPS, what="all groups")
+
+
+def _open_groups(client: httpx.Client) -> list[Any]:
+    found: list[Any] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        asked = {"status": "open", "limit": "100", "cursor": cursor}
+        page = client.get("/failures", params=asked).raise_for_status().json()
+        found += page["data"]
+        cursor = page["meta"]["nextCursor"]
+    return found
+
+
+@pytest.fixture
+def crowded(crowd: World, window: BrowserContext) -> Iterator[Screen]:
+    """Open a page of the crowded service."""
+    with opened(window, crowd.url) as screen:
+        yield screen
+
+
+def test_all_workers_are_shown_and_counted(crowded: Screen) -> None:
+    page = crowded.page
+    crowded.open("?view=workers")
+    expect(page.locator("tbody tr")).to_have_count(WORKERS + 1)
+    crowded.open()
+    expect(page.get_by_role("link", name=f"{WORKERS + 1} workers")).to_be_visible()
+
+
+def test_all_open_groups_count_and_are_shown_page_by_page(crowded: Screen) -> None:
+    page = crowded.page
+    crowded.open("?view=jobs")
+    row = page.get_by_role("row").filter(has_text="scan-secrets")
+    expect(row).to_contain_text(f"{GROUPS} failing groups")
+    crowded.open()
+    page.locator(".needs").get_by_role("link", name="More").click()
+    cards = page.locator("li.card")
+    more = page.get_by_role("button", name="More")
+    for shown in (50, 100, GROUPS):
+        expect(cards).to_have_count(shown)
+        if shown < GROUPS:
+            more.click()
+    expect(more).to_have_count(0)
+
+
+def test_all_bulk_operations_are_shown_page_by_page(crowded: Screen) -> None:
+    page = crowded.page
+    crowded.open("?view=bulk")
+    first = page.locator("li.card", has_text="order 0 ·")
+    expect(page.locator("li.card")).to_have_count(50)
+    expect(first).to_have_count(0)
+    page.get_by_role("button", name="Show older").click()
+    expect(first).to_have_count(1)
+
+
+def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped(
+    crowded: Screen, crowd: World
+) -> None:
+    page = crowded.page
+    before = _pending(crowd)
+    crowded.open("?view=runs&job=job&status=succeeded")
+    page.locator(".selection").get_by_role("button", name="Rerun …").click()
+    asked = page.get_by_role("dialog", name="Rerun runs")
+    expect(asked).to_contain_text(f"{_spaced(RUNS)} runs would be touched")
+    expect(asked.get_by_role("row")).not_to_have_count(0)
+    asked.get_by_label("Why").fill("other rates")
+    asked.get_by_role("button", name=re.compile("Rerun 8.000 runs")).click()
+    operation = page.locator("li.card")
+    expect(operation.locator(".status")).to_have_text("running")
+    expect(operation.locator("progress")).to_be_visible()
+    progress = operation.locator("p").filter(has_text=" done, ")
+    expect(progress).to_have_text(re.compile(r"^[1-9].* of 8.000 done"))
+    operation.get_by_role("button", name="Stop it …").click()
+    asked = page.get_by_role("dialog", name="Stop it")
+    asked.get_by_label("Why").fill("the rates were right")
+    asked.get_by_role("button", name="Stop it", exact=True).click()
+    expect(operation.locator(".status")).to_have_text("aborted")
+    expect(operation.get_by_role("button", name="Stop it …")).to_have_count(0)
+    with crowd.client as client:
+        [told] = client.get("/bulk", params={"limit": 1}).json()["data"]
+    assert 0 < told["done"] < RUNS
+    assert _pending(crowd) == before + told["done"]
+    expect(operation).to_contain_text(
+        f"{_spaced(told['done'])} of {_spaced(RUNS)} done"
+    )
+
+
+def _pending(crowd: World) -> int:
+    with crowd.client as client:
+        counts = client.get("/job-runs/counts", params={"job": "job"}).json()["data"]
+    return int(counts["pending"])
+
+
+def _spaced(number: int) -> str:
+    """Write a number as the dashboard does."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def test_a_long_backfill_is_done_whole_and_the_newest_ticks_are_shown(
+    crowded: Screen, crowd: World
+) -> None:
+    page = crowded.page
+    with crowd.client as client:
+        made = client.get("/schedules/every-second").json()["data"]["createdAt"]
+    begin = datetime.fromisoformat(made) + timedelta(seconds=2)
+    end = begin + timedelta(seconds=200)
+    crowded.open("?view=schedule&id=every-second")
+    backfill(page, begin, end)
+    said = page.get_by_role("status").filter(has_text="runs launched")
+    expect(said).to_have_text("201 runs launched")
+    newest = page.locator("tbody tr").filter(has_text="backfill").first
+    due_at = newest.locator("time").get_attribute("datetime") or ""
+    assert datetime.fromisoformat(due_at) == end.replace(microsecond=0)
+
+
+def test_a_run_of_very_many_events_is_told_to_its_end(
+    crowded: Screen, crowd: World
+) -> None:
+    page = crowded.page
+    with crowd.client as client:
+        [found] = client.get("/job-runs", params={"job": "talkative"}).json()["data"]
+    run_id = found["run"]["id"]
+    crowded.open(f"?view=run&id={run_id}")
+    attempts = page.get_by_role("table", name="Attempts")
+    expect(attempts.locator("tbody .status")).to_have_text("succeeded")
+    states = page.get_by_role("img", name="pending, running, succeeded")
+    expect(states).to_be_visible()
+    crowded.open(f"?view=run&id={run_id}&tab=events")
+    expect(page.locator(".note")).to_contain_text("Beyond the first 500")
+    expect(page.locator("ol.events > li h2").last).to_have_text("succeeded")

@@ -1,0 +1,43 @@
+"""Groups of failures: resolved, opened again, ignored, and seen as they once were."""
+
+from typing import Any
+
+from playwright.sync_api import expect
+
+from tests.e2e.dashboard.conftest import Screen, World
+from tests.support.processes import eventually
+
+TITLE = "private-garden may not be read"
+
+
+def _group(world: World) -> dict[str, Any] | None:
+    with world.client as client:
+        groups = client.get("/failures").json()["data"]
+    return next((group for group in groups if TITLE in group["title"]), None)
+
+
+def test_a_group_is_resolved_reopened_and_ignored(screen: Screen, world: World) -> None:
+    page = screen.page
+    world.ended(world.launch("scan-secrets", repository="private-garden"))
+    group = eventually(lambda: _group(world), what="the group")
+    with world.client as client:
+        before = client.get("/job-runs/counts").json()["meta"]["position"]
+    card = page.locator("li.card", has_text=TITLE)
+    screen.open("?view=failures")
+    for action, status, last in (
+        ("Resolve", "resolved", "Reopen"),
+        ("Reopen", "open", "Ignore"),
+        ("Ignore", "ignored", "Reopen"),
+    ):
+        card.get_by_role("button", name=action).click()
+        expect(card).to_have_count(0)
+        page.get_by_role("button", name=status, exact=True).click()
+        expect(card.locator(".status").first).to_have_text(status)
+        expect(card.get_by_role("button", name=last)).to_be_visible()
+    found = _group(world)
+    assert found is not None
+    assert found["status"] == "ignored"
+
+    screen.open(f"?view=failures&id={group['fingerprint']}&asOf={before}")
+    expect(card.locator(".status").first).to_have_text("open")
+    expect(card.get_by_role("button")).to_have_count(0)
