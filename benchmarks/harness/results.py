@@ -17,6 +17,7 @@ class Effort:
         rounds: how often each side is measured, in turns.
         seconds: how long one measurement of a rate lasts.
         warm_up_s: how long the same goes on before, uncounted.
+        start_up_s: how long a worker that has begun to work may still start processes, uncounted.
         samples: single happenings to time, in all rounds.
         runs: what a log holds that is rebuilt, three events a run.
         clients: that must lose nothing.
@@ -26,6 +27,7 @@ class Effort:
     rounds: int = 3
     seconds: float = 4.0
     warm_up_s: float = 1.0
+    start_up_s: float = 4.0
     samples: int = 300
     runs: int = 333_333
     clients: int = 1_000
@@ -33,13 +35,20 @@ class Effort:
 
 
 QUICK = Effort(
-    rounds=1, seconds=1.5, warm_up_s=0.5, samples=60, runs=33_333, clients=200
+    rounds=1,
+    seconds=1.5,
+    warm_up_s=0.5,
+    start_up_s=0.5,
+    samples=60,
+    runs=33_333,
+    clients=200,
 )
 
 TINY = Effort(
     rounds=1,
     seconds=0.3,
     warm_up_s=0.0,
+    start_up_s=0.0,
     samples=6,
     runs=200,
     clients=12,
