@@ -17,6 +17,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    expect,
     sync_playwright,
 )
 
@@ -26,6 +27,9 @@ from tests.support.processes import Process, wait_for_run
 from tests.support.sample_logs import promises
 
 JOBS = Path(__file__).with_name("jobs_of_apphub.py")
+
+PATIENCE_MS = 30_000
+"""How long a page may take to show something, on a machine that has much else to do."""
 
 PICTURES = os.environ.get("APPHUB_PICTURES")
 """A directory for pictures of all screens, where somebody wants to look at them."""
@@ -167,7 +171,8 @@ def window(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     yield context
     context.close()
 
