@@ -31,6 +31,7 @@ from benchmarks.harness.systems import (
     installed_peers,
     site,
 )
+from domain.errors import LogUnavailableError
 
 T = TypeVar("T")
 
@@ -153,7 +154,11 @@ async def _launch_and_watch(own: Site, seconds: float, start_up_s: float) -> flo
             while not stopped:
                 if launched - completed < WAITING:
                     launched += 1
-                    await launch()
+                    try:
+                        await launch()
+                    except LogUnavailableError:
+                        # Nothing was launched; on a machine that is very busy that may happen.
+                        launched -= 1
                 else:
                     await asyncio.sleep(LOOK_EVERY_S / 10)
 
