@@ -152,7 +152,8 @@ class Executions:
     ) -> None:
         """Record a result with all its effects, or fail the attempt if the result breaks a rule."""
         application = self._application
-        run = application.kept_run(run_id)
+        known = application.kept_run(run_id)
+        run = known
         if run is None:
             run = await application.run(run_id)
         spec = await application.pinned_spec(run.definition_id, run.definition_version)
@@ -167,7 +168,7 @@ class Executions:
         def act(run: JobRun, now: datetime) -> None:
             run.succeed(holder, now, result, report)
 
-        await self._command(run_id, holder, act, effects)
+        await self._command_known(known, run_id, holder, act, effects)
 
     async def fail(
         self, run_id: UUID, holder: Holder, failure: Failure, report: Report
@@ -223,24 +224,29 @@ class Executions:
 
         await self._command(run_id, holder, act)
 
-    async def _command(
+    async def _command(self, run_id: UUID, holder: Holder, act: Act) -> None:
+        """Let the run decide: as this process left it, or else as the log has it."""
+        known = self._application.kept_run(run_id)
+        await self._command_known(known, run_id, holder, act)
+
+    async def _command_known(
         self,
+        known: JobRun | None,
         run_id: UUID,
         holder: Holder,
         act: Act,
         effects: Sequence[Effect] = (),
     ) -> None:
-        """Let the run decide: as this process left it, or else as the log has it.
+        """Let the run decide as it is known, or else as the log has it.
 
         The log alone is right: what is decided on an outdated run is refused by its version, and
         then decided anew.
         """
-        known = self._application.kept_run(run_id)
 
         async def decide() -> list[Aggregate]:
             nonlocal known
             run = known
-            known = None
+            known = None  # Tried once.
             now = self._application.clock()
             if run is None or not _allows(run, act, now):
                 run = await self._application.run(run_id)
