@@ -62,6 +62,7 @@ class Queue:
         # By jobs, which the frontier does not help with.
         self._passing = Passing[Candidate](lambda run: run["id"] in self._bypassed)
         self._bypasses_more = False
+        self._last: frozenset[UUID] = frozenset()
 
     def clear(self) -> None:
         """Forget all: the log may be another one."""
@@ -117,7 +118,9 @@ class Queue:
             return None
         asked = ask_touched(trip, frontier)
         front: Front | None = None
-        if len(picked(frontier, slots, self._now)) < slots:
+        # What was picked last waits still, as far as the log has been followed.
+        at_hand = picked(frontier, slots + len(self._last), self._now)
+        if len(set(at_hand) - self._last) < slots:
             front = ask_front(trip, frontier, slots)
         return News(frontier.position, asked, front)
 
@@ -147,6 +150,7 @@ class Queue:
             found = await picked_for_sure(connection, frontier, None, slots, known)
         if len(found) < slots and not frontier.is_complete(present):
             found = await self._pick_by_job(connection, frontier, slots, known)
+        self._last = frozenset(found)
         return await still_given_up(connection, frontier, found)
 
     async def foreign(self, connection: Connection) -> frozenset[str]:
@@ -157,8 +161,7 @@ class Queue:
         offer = frontier.offer
         if not frontier.knows_foreign:
             # What began to wait since then has been noted: an event has touched it.
-            taken = [*offer.entry_points, *offer.given_up]
-            values = {"offered": taken}
+            values = {"offered": [*offer.entry_points, *offer.given_up]}
             waiting = await read_texts(connection, statements.FOREIGN, values)
             frontier.foreign.update(waiting)
             frontier.knows_foreign = True
@@ -181,9 +184,8 @@ class Queue:
             self._passing.begin_anew()
         rooms = known.rooms
         limits = frontier.limits(rooms.known)
-        offered = executed_by(self._offer)
         runs = await claims.first_by_job(
-            connection, rooms, slots, limits, behind, offered
+            connection, rooms, slots, limits, behind, executed_by(self._offer)
         )
         free = [run for run in runs if not limits.is_held(run)]
         self._passing.looked_at(free[:slots])
@@ -218,8 +220,7 @@ class Queue:
             await trip.go()
         if front is None or not self._take(News(frontier.position, asked, front)):
             return
-        [row] = present.rows
-        self._now = row["now"]
+        self._now = present.rows[0]["now"]
         self._take_front(front, self._now)
         frontier.foresee(places, as_rows(FirstOfPriority, planned.rows), self._now)
 
@@ -265,10 +266,9 @@ class Queue:
         return not state["is_cut"]
 
     def _take_front(self, front: Front, now: str) -> None:
-        if self._frontier is None:
-            return
-        found = as_rows(Candidate, front.answer.rows)
-        self._frontier.extend(front.places, found, front.limit, now)
+        if self._frontier is not None:
+            found = as_rows(Candidate, front.answer.rows)
+            self._frontier.extend(front.places, found, front.limit, now)
 
     async def _load_snapshot(self, connection: Connection) -> Frontier:
         async with snapshot(connection):
