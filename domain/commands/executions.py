@@ -168,7 +168,7 @@ class Executions:
         def act(run: JobRun, now: datetime) -> None:
             run.succeed(holder, now, result, report)
 
-        await self._command_known(known, run_id, holder, act, effects)
+        await self._command(run_id, holder, act, effects, known)
 
     async def fail(
         self, run_id: UUID, holder: Holder, failure: Failure, report: Report
@@ -224,29 +224,25 @@ class Executions:
 
         await self._command(run_id, holder, act)
 
-    async def _command(self, run_id: UUID, holder: Holder, act: Act) -> None:
-        """Let the run decide: as this process left it, or else as the log has it."""
-        known = self._application.kept_run(run_id)
-        await self._command_known(known, run_id, holder, act)
-
-    async def _command_known(
+    async def _command(
         self,
-        known: JobRun | None,
         run_id: UUID,
         holder: Holder,
         act: Act,
         effects: Sequence[Effect] = (),
+        known: JobRun | None = None,
     ) -> None:
-        """Let the run decide as it is known, or else as the log has it.
+        """Let the run decide: as this process left it, or else as the log has it.
 
         The log alone is right: what is decided on an outdated run is refused by its version, and
         then decided anew.
         """
+        known = known or self._application.kept_run(run_id)
 
         async def decide() -> list[Aggregate]:
             nonlocal known
             run = known
-            known = None  # Tried once.
+            known = None
             now = self._application.clock()
             if run is None or not _allows(run, act, now):
                 run = await self._application.run(run_id)
