@@ -22,6 +22,9 @@ ARM_S = 3.0
 
 QUESTIONS = 20
 
+PATIENCE_S = 20.0
+"""How long any answer is waited for: the one after a bomb may be 36 MB, on a busy machine."""
+
 
 @contextmanager
 def bomb(name: str, url: str) -> Iterator["subprocess.Popen[str]"]:
@@ -42,7 +45,7 @@ def bomb(name: str, url: str) -> Iterator["subprocess.Popen[str]"]:
 def test_the_api_survives(api: Process, name: str) -> None:
     url = api.url()
     answers: list[float] = []
-    with bomb(name, url), httpx.Client(timeout=20, trust_env=False) as client:
+    with bomb(name, url), httpx.Client(timeout=PATIENCE_S, trust_env=False) as client:
         until = monotonic() + ARM_S
         while monotonic() < until or len(answers) < QUESTIONS:
             began = monotonic()
@@ -54,5 +57,5 @@ def test_the_api_survives(api: Process, name: str) -> None:
     answers.sort()
     assert answers[len(answers) * 3 // 4] < MAX_ANSWER_S, answers
     assert answers[-1] < 10 * MAX_ANSWER_S, answers
-    assert httpx.get(f"{url}/jobs").status_code == 200
+    assert httpx.get(f"{url}/jobs", timeout=PATIENCE_S).status_code == 200
     assert [line for line in api.errors if "Traceback" in line] == []
