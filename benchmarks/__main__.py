@@ -22,7 +22,13 @@ from benchmarks.harness.machine import described
 from benchmarks.harness.plot import draw
 from benchmarks.harness.processes import ROOT, python
 from benchmarks.harness.results import Row, from_json
-from benchmarks.harness.table import as_markdown, as_text, notes, put_between_marks
+from benchmarks.harness.table import (
+    as_markdown,
+    as_short_markdown,
+    as_text,
+    notes,
+    put_between_marks,
+)
 from benchmarks.rows.growth_result import growth_rows, memory_rows
 from tests.support import databases
 
@@ -30,7 +36,7 @@ MEASUREMENTS = {
     "launches": "benchmarks.rows.launches",
     "saves": "benchmarks.rows.saves",
     "noop": "benchmarks.rows.noop_runs",
-    "shared": "benchmarks.executors.sharing",
+    "waiting": "benchmarks.executors.waiting",
     "starts": "benchmarks.rows.starts",
     "claims": "benchmarks.rows.claims",
     "ticks": "benchmarks.rows.ticking",
@@ -38,6 +44,22 @@ MEASUREMENTS = {
     "stream": "benchmarks.rows.streaming",
     "rebuild": "benchmarks.rows.rebuilding",
 }
+
+HEADLINES = (
+    "launches",
+    "saves",
+    "backlog",
+    "noop",
+    "shared-backlog",
+    "shared",
+    "starts",
+    "waiting",
+    "stream",
+    "rebuild",
+    "growth",
+    "memory",
+)
+"""What the README shows; the rest stands in the documentation."""
 
 FEWEST_ROUNDS = 3
 """Of which a median is worth writing down."""
@@ -158,15 +180,16 @@ def section(rows: Sequence[Row], *, with_picture: bool) -> str:
         if with_picture
         else []
     )
-    return "\n".join([as_markdown(rows), *picture])
+    headlines = [row for row in rows if row.name in HEADLINES]
+    return "\n".join([as_short_markdown(headlines), *picture])
 
 
 def footnotes(rows: Sequence[Row], machine: dict[str, str]) -> str:
-    """Return what there is to know of the table's figures."""
+    """Return the whole table, and what there is to know of its figures."""
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     rounds = max(len(row.rounds) for row in rows)
     told = [*notes(rows), f"medians of {rounds} rounds, measured with {facts}"]
-    return "\n".join(f"- {note}" for note in told)
+    return "\n".join([as_markdown(rows), "", *(f"- {note}" for note in told)])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from uuid import uuid4
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from benchmarks.against.peers.started import STARTS_FILE
 from benchmarks.harness.processes import (
     BrokenError,
     count,
@@ -160,7 +161,14 @@ class Site:
             "APPHUB_DATABASE_URL": self.url,
             "APPHUB_DATA_DIR": str(self.directory / "data"),
         }
-        return ours if self.system.is_ours else libpq_variables(self.url)
+        if self.system.is_ours:
+            return ours
+        return {**libpq_variables(self.url), STARTS_FILE: str(self.starts_file)}
+
+    @property
+    def starts_file(self) -> Path:
+        """Return where a peer's tasks tell when they started."""
+        return self.directory / "starts"
 
     @contextmanager
     def api(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The table of results: at a terminal, and in Markdown between two marks of a document."""
+"""The table of results: whole at a terminal and in the notes, a line a row in the README."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,11 @@ BEGIN = "<!-- benchmarks: begin -->"
 
 END = "<!-- benchmarks: end -->"
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+
 HEADINGS = ("what", "AppHub Jobs", "against", "its figure", "ratio", "goal", "met")
+
+SHORT_HEADINGS = ("what", "AppHub Jobs", "held against (goal)", "met")
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,7 @@ def lines(rows: Sequence[Row]) -> Iterator[Line]:
 
 
 def _line(row: Row, reference: Reference, what: str, ours: str) -> Line:
-    sign = "≤" if row.lower_is_better else "≥"
-    goal = "" if reference.goal is None else f"{sign} {reference.goal:g} ×"  # noqa: RUF001 - a sign for people
+    goal = "" if reference.goal is None else f"{_bound(row, reference.goal)} {TIMES}"
     theirs = figure(Row("", "", row.unit, reference.rounds).value, row.unit)
     return Line(
         what,
@@ -115,9 +118,39 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """Return the table as Markdown."""
-    cells = [HEADINGS, ("---",) * len(HEADINGS), *(line.cells for line in lines(rows))]
+    """Return the whole table as Markdown."""
+    return _markdown(HEADINGS, [line.cells for line in lines(rows)])
+
+
+def as_short_markdown(rows: Sequence[Row]) -> str:
+    """Return a table with one line a row."""
+    return _markdown(SHORT_HEADINGS, [_short(row) for row in rows])
+
+
+def _markdown(headings: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    cells = [headings, ("---",) * len(headings), *body]
     return "\n".join("| " + " | ".join(row) + " |" for row in cells)
+
+
+def _short(row: Row) -> tuple[str, ...]:
+    held = [_held(row, reference) for reference in row.references]
+    if row.limit is not None:
+        held.append(f"(≤ {figure(row.limit, row.unit)})")
+    answers = [is_met(row, reference) for reference in row.references]
+    answers.append(is_met(row, None))
+    told = [answer for answer in answers if answer is not None]
+    met = _yes(all(told)) if told else ""
+    return row.title, figure(row.value, row.unit), ", ".join(held), met
+
+
+def _held(row: Row, reference: Reference) -> str:
+    goal = "" if reference.goal is None else f" ({_bound(row, reference.goal)})"
+    return f"{ratio(row, reference):.2f} {TIMES} {reference.label}{goal}"
+
+
+def _bound(row: Row, goal: float) -> str:
+    sign = "≤" if row.lower_is_better else "≥"
+    return f"{sign} {goal:g}"
 
 
 def put_between_marks(document: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 """Runs that do nothing, from launch to success: ours and peers'.
 
-Each of ours has an isolated process and its full history.
+Each of ours has its full history; and a process to itself, or shares one, in turns.
 
     python -m benchmarks.rows.noop_runs [--quick] [--rounds N] [--seconds S] [--json FILE]
 
@@ -10,7 +10,7 @@ service would. What the tables show as succeeded is counted.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from time import perf_counter, sleep
 from typing import TypeVar
@@ -18,6 +18,7 @@ from typing import TypeVar
 import psycopg
 import uvloop
 
+from benchmarks.executors.shared import SHARED
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import READY_S, BrokenError
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
@@ -35,7 +36,18 @@ from domain.errors import LogUnavailableError
 
 T = TypeVar("T")
 
-GOALS = {PROCRASTINATE.label: 3.0, PGQUEUER.label: 1.0}
+Figure = Callable[[Bench, System], float]
+
+Figures = Mapping[str, Sequence[float]]
+"""By system, of each round."""
+
+ALONE_GOALS = {PROCRASTINATE.label: 2.5}
+
+SHARED_BACKLOG_GOALS = {PROCRASTINATE.label: 5.0, PGQUEUER.label: 0.4}
+
+SHARED_GOALS = {PROCRASTINATE.label: 5.0, PGQUEUER.label: 1.3}
+
+ALONE = "a process each"
 
 BACKLOG_A_SECOND = 2_500
 """More than any of them executes."""
@@ -55,22 +67,50 @@ processes, for seconds; the clock waits for that, unless a quarter of a backlog 
 
 def measure(bench: Bench) -> list[Row]:
     """Measure both, all in turns."""
-    systems = (OURS, *installed_peers(bench))
-    rows = []
-    for name, title, figure in (
-        ("backlog", "no-op runs, launched before", backlog),
-        ("noop", "no-op runs, launched meanwhile", meanwhile),
-    ):
-        bench.say(title)
-        figures = in_turns(
-            bench, {system.label: partial(figure, bench, system) for system in systems}
-        )
-        ours = figures.pop(OURS.label)
-        references = [
-            Reference(label, rounds, GOALS[label]) for label, rounds in figures.items()
-        ]
-        rows.append(Row(name, title, "/s", ours, references))
-    return rows
+    before = _figures(bench, "no-op runs, launched before", backlog)
+    during = _figures(bench, "no-op runs, launched meanwhile", meanwhile)
+    return [
+        _alone("backlog", "no-op runs, launched before", before),
+        _alone("noop", "no-op runs, launched meanwhile", during),
+        _shared(
+            "shared-backlog",
+            "no-op runs that share a process, launched before",
+            before,
+            SHARED_BACKLOG_GOALS,
+        ),
+        _shared(
+            "shared",
+            "no-op runs that share a process, launched meanwhile",
+            during,
+            SHARED_GOALS,
+        ),
+    ]
+
+
+def _figures(bench: Bench, title: str, figure: Figure) -> Figures:
+    bench.say(title)
+    systems = (OURS, SHARED, *installed_peers(bench))
+    measured = {system.label: partial(figure, bench, system) for system in systems}
+    return in_turns(bench, measured)
+
+
+def _alone(name: str, title: str, figures: Figures) -> Row:
+    references = _of_peers(figures, ALONE_GOALS)
+    return Row(name, title, "/s", figures[OURS.label], references)
+
+
+def _shared(name: str, title: str, figures: Figures, goals: Mapping[str, float]) -> Row:
+    alone = Reference(ALONE, figures[OURS.label])
+    references = [alone, *_of_peers(figures, goals)]
+    return Row(name, title, "/s", figures[SHARED.label], references)
+
+
+def _of_peers(figures: Figures, goals: Mapping[str, float]) -> list[Reference]:
+    return [
+        Reference(label, rounds, goals.get(label))
+        for label, rounds in figures.items()
+        if label not in {OURS.label, SHARED.label}
+    ]
 
 
 def backlog(bench: Bench, system: System) -> float:

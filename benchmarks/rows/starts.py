@@ -1,10 +1,10 @@
-"""From an idle service's launch to the first line of its handler; against a NOTIFY there and back.
+"""From an idle service's launch to the first line of its handler; ours, the peers', and the least.
 
     python -m benchmarks.rows.starts [--quick] [--rounds N] [--json FILE]
 
 The clock starts when the request is sent over HTTP, on a connection that is open, and stops in the
-handler's process; one run at a time, each after the one before has ended. The reference: one
-session notifies another, which notifies the first.
+handler's process; one run at a time, each after the one before has ended. The least that it takes:
+one session commits a row and notifies another, which commits a change of it.
 """
 
 import asyncio
@@ -13,9 +13,12 @@ import json
 import random
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import partial
+from itertools import count
+from pathlib import Path
 from statistics import median
+from typing import Self
 from urllib.parse import urlsplit
 
 import psycopg
@@ -24,7 +27,14 @@ import uvloop
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import BrokenError
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
-from benchmarks.harness.systems import OURS, PATH, Site, register, site
+from benchmarks.harness.systems import (
+    OURS,
+    PATH,
+    System,
+    installed_peers,
+    register,
+    site,
+)
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from tests.support.logs import TESTER, parts
@@ -35,31 +45,41 @@ ENTRY_POINT = "bench.started"
 
 ENDED = "SELECT result FROM job_runs WHERE id = %s AND status = 'succeeded'"
 
-NOTIFY = "a NOTIFY there and back"
+COMMITS = "two commits and a NOTIFY"
+
+MOST_COMMITS = 2.0
+
+PEERS = 1.0
+"""Ahead of each."""
 
 IN_PROCESS = "without HTTP"
 
 DEADLINE_S = 10.0
 
-LaunchRun = Callable[[], str]
+Start = Callable[[float], int]
+"""Launches, waits so many seconds at most, and returns when the handler started."""
 
 
 def measure(bench: Bench) -> list[Row]:
     """Measure all in turns."""
+    peers = installed_peers(bench)
     figures = in_turns(
         bench,
         {
-            NOTIFY: partial(_notify_ms, bench),
+            COMMITS: partial(_commits_ms, bench),
             OURS.label: partial(_over_http_ms, bench),
             IN_PROCESS: partial(_in_process_ms, bench),
+            **{peer.label: partial(_peer_ms, bench, peer) for peer in peers},
         },
     )
+    least = Reference(COMMITS, figures[COMMITS], MOST_COMMITS)
+    others = [Reference(peer.label, figures[peer.label], PEERS) for peer in peers]
     row = Row(
         name="starts",
         title="idle launch → handler starts, median",
         unit="ms",
         rounds=figures[OURS.label],
-        references=[Reference(NOTIFY, figures[NOTIFY], goal=5.0)],
+        references=[least, *others],
         lower_is_better=True,
         more={f"{IN_PROCESS}, ms": median(figures[IN_PROCESS])},
     )
@@ -70,23 +90,31 @@ def _samples(bench: Bench) -> int:
     return max(3, bench.effort.samples // bench.effort.rounds)
 
 
-def _notify_ms(bench: Bench) -> float:
+def _commits_ms(bench: Bench) -> float:
     took = []
     with (
         psycopg.connect(bench.server, autocommit=True) as one,
         psycopg.connect(bench.server, autocommit=True) as other,
     ):
-        one.execute("LISTEN back")
-        other.execute("LISTEN there")
-        for _ in range(_samples(bench)):
-            time.sleep(random.uniform(0.001, 0.005))
+        one.execute("DROP TABLE IF EXISTS started")
+        one.execute("CREATE TABLE started (id integer PRIMARY KEY, at timestamptz)")
+        other.execute("LISTEN launched")
+        for number in range(_samples(bench)):
+            _pause()
             began = time.perf_counter()
-            one.execute("NOTIFY there")
+            # Without parameters both are one transaction, sent at once.
+            one.execute(
+                f"INSERT INTO started VALUES ({number}); NOTIFY launched".encode()
+            )
             _hear(other)
-            other.execute("NOTIFY back")
-            _hear(one)
+            other.execute("UPDATE started SET at = now() WHERE id = %s", (number,))
             took.append((time.perf_counter() - began) * 1_000)
     return median(took)
+
+
+def _pause() -> None:
+    """Let all become idle, for no time that anything could fall in step with."""
+    time.sleep(random.uniform(0.005, 0.02))
 
 
 def _hear(connection: psycopg.Connection) -> None:
@@ -95,28 +123,62 @@ def _hear(connection: psycopg.Connection) -> None:
 
 
 def _over_http_ms(bench: Bench) -> float:
-    with site(bench, OURS) as own, own.api() as url, own.worker():
+    with (
+        site(bench, OURS) as own,
+        own.api() as url,
+        own.worker(),
+        psycopg.connect(own.url, autocommit=True) as connection,
+    ):
         register(url.removesuffix(PATH), SLUG, ENTRY_POINT)
-        address = str(urlsplit(url).netloc)
-        with closing(
-            http.client.HTTPConnection(address, timeout=DEADLINE_S)
-        ) as connection:
+        with Poster(url) as poster:
 
-            def launch() -> str:
-                connection.request(
-                    "POST",
-                    f"/jobs/{SLUG}/run",
-                    b"{}",
-                    {"Content-Type": "application/json"},
-                )
-                return str(json.loads(connection.getresponse().read())["data"]["id"])
+            def start(timeout_s: float) -> int:
+                return _started_ns(connection, poster.launch(), timeout_s)
 
-            def connect() -> None:
-                # The server has closed it by itself where the run before took seconds.
-                connection.close()
-                connection.connect()
+            return _median_ms(bench, start, poster.connect)
 
-            return _median_ms(bench, own, launch, connect)
+
+def _peer_ms(bench: Bench, peer: System) -> float:
+    with (
+        site(bench, peer) as own,
+        own.api() as url,
+        own.worker(),
+        Poster(url) as poster,
+    ):
+        number = count(1)
+
+        def start(timeout_s: float) -> int:
+            poster.launch()
+            return _told_ns(own.starts_file, next(number), timeout_s)
+
+        return _median_ms(bench, start, poster.connect)
+
+
+class Poster:
+    """Launches over HTTP, on a connection that is open."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(
+            str(urlsplit(url).netloc), timeout=DEADLINE_S
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def connect(self) -> None:
+        """Open it: the server has closed it by itself where the run before took seconds."""
+        self._connection.close()
+        self._connection.connect()
+
+    def launch(self) -> str:
+        """Launch a run; return its id."""
+        head = {"Content-Type": "application/json"}
+        self._connection.request("POST", f"/jobs/{SLUG}/run", b"{}", head)
+        answer = json.loads(self._connection.getresponse().read())
+        return str(answer["data"]["id"])
 
 
 def _in_process_ms(bench: Bench) -> float:
@@ -125,37 +187,46 @@ def _in_process_ms(bench: Bench) -> float:
         own.worker(),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ExitStack() as stack,
+        psycopg.connect(own.url, autocommit=True) as connection,
     ):
         context = parts(own.url)
         part = runner.run(context.__aenter__())
         stack.callback(lambda: runner.run(context.__aexit__(None, None, None)))
         spec = Spec(name=SLUG, type="batch", entry_point=ENTRY_POINT)
         runner.run(part.jobs.register_job(SLUG, spec, 1, TESTER))
-        return _median_ms(
-            bench,
-            own,
-            lambda: str(runner.run(part.jobs.launch(SLUG, Launch(), TESTER)).run_id),
-        )
+
+        def start(timeout_s: float) -> int:
+            launched = runner.run(part.jobs.launch(SLUG, Launch(), TESTER))
+            return _started_ns(connection, str(launched.run_id), timeout_s)
+
+        return _median_ms(bench, start)
 
 
 def _median_ms(
-    bench: Bench,
-    own: Site,
-    launch: LaunchRun,
-    prepare: Callable[[], None] = lambda: None,
+    bench: Bench, start: Start, prepare: Callable[[], None] = lambda: None
 ) -> float:
+    # The first waits for the worker to come up.
+    prepare()
+    start(3 * DEADLINE_S)
     took = []
-    with psycopg.connect(own.url, autocommit=True) as connection:
-        for number in range(_samples(bench) + 1):
-            prepare()
-            time.sleep(random.uniform(0.005, 0.02))
-            began = time.monotonic_ns()
-            started = _started_ns(
-                connection, launch(), DEADLINE_S if number else 3 * DEADLINE_S
-            )
-            if number:  # The first has waited for the worker to come up.
-                took.append((started - began) / 1e6)
+    for _ in range(_samples(bench)):
+        prepare()
+        _pause()
+        began = time.monotonic_ns()
+        started = start(DEADLINE_S)
+        took.append((started - began) / 1e6)
     return median(took)
+
+
+def _told_ns(file: Path, number: int, timeout_s: float) -> int:
+    """Wait until so many tasks have told that they started; return when the last did."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+        told = file.read_text().split() if file.exists() else []
+        if len(told) >= number:
+            return int(told[-1])
+    raise BrokenError(f"task {number} did not start in {timeout_s:.0f} s")
 
 
 def _started_ns(connection: psycopg.Connection, run_id: str, timeout_s: float) -> int:

@@ -20,6 +20,7 @@ from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver, AsyncpgPoolDriver
 from pgqueuer.queries import Queries
 
+from benchmarks.against.peers.started import note_start
 from benchmarks.against.serving import Body, serve
 
 POOL_SIZE = 16
@@ -35,11 +36,18 @@ async def _noop(job: Any) -> None:
     del job
 
 
+async def _started(job: Any) -> None:
+    """Tell when it was started."""
+    del job
+    note_start()
+
+
 async def work() -> None:
     """Work until SIGTERM."""
     connection = await asyncpg.connect()
     manager = PgQueuer(AsyncpgDriver(connection))
     manager.entrypoint("noop")(_noop)
+    manager.entrypoint("started")(_started)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, manager.shutdown.set)
     await manager.run(batch_size=BATCH_SIZE)
     await connection.close()
@@ -61,16 +69,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
+async def _enqueued(queries: Queries, entrypoint: str, body: Body) -> dict[str, object]:
+    [job_id] = await queries.enqueue(entrypoint, orjson.dumps(body.parameters))
+    return {"data": {"id": job_id, "parameters": body.parameters}}
+
+
 def serve_api() -> None:
-    """Serve the endpoint."""
+    """Serve the endpoints."""
     app = FastAPI(lifespan=_lifespan)
 
     @app.post("/jobs/noop/run", status_code=202)
     async def launch(body: Body) -> dict[str, object]:
-        [job_id] = await app.state.queries.enqueue(
-            "noop", orjson.dumps(body.parameters)
-        )
-        return {"data": {"id": job_id, "parameters": body.parameters}}
+        return await _enqueued(app.state.queries, "noop", body)
+
+    @app.post("/jobs/started/run", status_code=202)
+    async def launch_started(body: Body) -> dict[str, object]:
+        return await _enqueued(app.state.queries, "started", body)
 
     serve(app)
 

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from procrastinate import App, PsycopgConnector
 
+from benchmarks.against.peers.started import note_start
 from benchmarks.against.serving import Body, serve
 
 POOL_SIZE = 16
@@ -26,7 +27,14 @@ async def _noop(number: int) -> None:
     del number
 
 
+async def _started() -> None:
+    """Tell when it was started."""
+    note_start()
+
+
 noop = queue.task(_noop, name="noop")
+
+started = queue.task(_started, name="started")
 
 
 @asynccontextmanager
@@ -43,13 +51,18 @@ async def launching() -> AsyncIterator[Callable[[], Awaitable[Any]]]:
 
 
 def main() -> None:
-    """Serve the endpoint."""
+    """Serve the endpoints."""
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     app = FastAPI(lifespan=_lifespan)
 
     @app.post("/jobs/noop/run", status_code=202)
     async def launch(body: Body) -> dict[str, object]:
         job_id = await noop.defer_async(**(body.parameters or {}))
+        return {"data": {"id": job_id, "parameters": body.parameters}}
+
+    @app.post("/jobs/started/run", status_code=202)
+    async def launch_started(body: Body) -> dict[str, object]:
+        job_id = await started.defer_async()
         return {"data": {"id": job_id, "parameters": body.parameters}}
 
     serve(app)

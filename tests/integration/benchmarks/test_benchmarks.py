@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.executors import sharing
+from benchmarks.executors import waiting
 from benchmarks.harness.load import rate_of_python
 from benchmarks.harness.machine import described
 from benchmarks.harness.processes import python, ready_url, running
@@ -28,8 +28,8 @@ from tests.support.logs import query
 EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     launches.measure: ["launches"],
     saves.measure: ["saves"],
-    noop_runs.measure: ["backlog", "noop"],
-    sharing.measure: ["shared-backlog", "shared", "waiting"],
+    noop_runs.measure: ["backlog", "noop", "shared-backlog", "shared"],
+    waiting.measure: ["waiting"],
     starts.measure: ["starts"],
     claims.measure: [
         "claims-steered",

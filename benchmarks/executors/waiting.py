@@ -1,0 +1,85 @@
+"""Many attempts that wait, as for an answer, in one process of one worker: what they hold.
+
+    python -m benchmarks.executors.waiting [--quick] [--rounds N] [--json FILE]
+
+All wait at a time. Counted is what the worker and its handlers' processes hold together; pages that
+several share are counted in parts (PSS).
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from benchmarks.executors.shared import launching
+from benchmarks.harness.alone import run_alone
+from benchmarks.harness.processes import python, running, wait_for_count
+from benchmarks.harness.results import Bench, Row, in_turns
+from benchmarks.harness.systems import OURS, Site, site
+from tests.support.processes import descendants
+
+WAITING = 500
+
+WAIT_MS = 600_000
+
+MOST_MB = 150.0
+
+RUNNING = "SELECT count(*) FROM job_runs WHERE status = 'running'"
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measure it."""
+    number = min(WAITING, bench.effort.clients)
+    title = f"{number} attempts that wait, worker and handlers together"
+    bench.say(title)
+    figures = in_turns(bench, {OURS.label: partial(_held_mb, bench, number)})
+    row = Row(
+        name="waiting",
+        title=title,
+        unit="MB",
+        rounds=figures[OURS.label],
+        lower_is_better=True,
+        limit=MOST_MB,
+        more={"attempts": number},
+        notes=["attempts that wait: beside the default slots; memory is PSS"],
+    )
+    return [row]
+
+
+def _held_mb(bench: Bench, number: int) -> float:
+    handlers = ("--handlers", "benchmarks.handlers")
+    system = replace(
+        OURS,
+        worker=python("api.cli", "worker", *handlers, "--shared-slots", str(number)),
+        launching=launching("bench.wait", {"forMs": WAIT_MS}),
+    )
+    with site(bench, system) as own:
+        asyncio.run(_launch(own, number))
+        with _working(own) as pid:
+            wait_for_count(own.url, RUNNING, number)
+            return _pss_mb(pid) + sum(map(_pss_mb, descendants(pid)))
+
+
+async def _launch(own: Site, number: int) -> None:
+    async with own.system.launching(own.url) as launch:
+        await asyncio.gather(*(launch() for _ in range(number)))
+
+
+@contextmanager
+def _working(own: Site) -> Iterator[int]:
+    """Run the worker; give its number."""
+    log = own.directory / "worker.log"
+    with running(own.system.worker, own.env, log) as process:
+        yield process.pid
+
+
+def _pss_mb(pid: int) -> float:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    [line] = [line for line in rollup.splitlines() if line.startswith("Pss:")]
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    run_alone(measure, __doc__)
