@@ -12,10 +12,12 @@ IS_RETRY = "launch_context->>'retryOf' IS NOT NULL"
 """The condition of the index `job_runs_retries`."""
 
 RECOVERED = f"""
-    EXISTS (SELECT 1 FROM job_runs AS run WHERE run.id = originator_id
-        AND (run.attempt > 1 OR (run.{IS_RETRY})))
+    (SELECT run.attempt > 1 OR (run.{IS_RETRY}) FROM job_runs AS run WHERE run.id = originator_id)
 """
-"""Whether a run that succeeded makes up for failures."""
+"""Whether a run that succeeded makes up for failures; null where there is no such run.
+
+No EXISTS, of which PostgreSQL may make a table: of all runs, at each search.
+"""
 
 _OWN_RETRY_OF = """
     CASE WHEN run.launch_context->>'retryOf' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'

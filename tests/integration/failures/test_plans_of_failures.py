@@ -11,6 +11,7 @@ from domain.filters.runs import conditions_of
 from domain.identifiers import failure_group_id
 from domain.jobs.launching import Launch
 from eventlog.history.as_of import opened
+from eventlog.queue import failures
 from projections.failures import asked
 from projections.runs import lists, past
 from projections.runs.filter import NOW, RunFilter, Sought, page_values, run_filter
@@ -66,6 +67,14 @@ async def fill(part: Parts) -> None:
             connection.execute(COUNT, values)
         connection.execute("VACUUM (ANALYZE) job_runs")
         connection.execute("ANALYZE jobs_events")
+
+
+SUCCEED = """
+    INSERT INTO jobs_events (originator_id, originator_version, topic, state, actor, correlation_id,
+        notification_id)
+    SELECT id, 2, 'job_run.succeeded', '{}', 'system', id, completed_position
+    FROM job_runs WHERE status = 'succeeded'
+"""
 
 
 async def wanted_of(part: Parts, *texts: str) -> RunFilter:
@@ -126,6 +135,25 @@ async def test_no_more_runs_are_read_than_are_shown(part: Parts) -> None:
         ):
             read, found = read_of_runs(part.url, sql, values)
             assert (found, read < 3 * PAGE) == (expected, True), sql
+
+
+async def test_a_search_for_failures_reads_the_runs_that_succeeded_and_no_others(
+    part: Parts,
+) -> None:
+    await fill(part)
+    with psycopg.connect(part.url, autocommit=True) as connection:
+        connection.execute(SUCCEED)
+        connection.execute("VACUUM (ANALYZE) jobs_events")
+    values = {
+        "after": -100_000,
+        "until": -100_000 + failures.REACH,
+        "failed": list(failures.FAILED),
+        "limit": failures.MOST,
+        "max_bytes": failures.MOST_BYTES,
+    }
+    read, found = read_of_runs(part.url, failures.SOUGHT, values)
+    successes = failures.REACH // 6
+    assert (read, found) == (successes, 0)
 
 
 async def test_the_first_page_of_a_large_group_reads_its_newest_events(
