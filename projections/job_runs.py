@@ -14,6 +14,7 @@ from projections.run_rows.row import COLUMNS, SHOWN, RunRow
 from projections.table import Changes, TableOf
 
 __all__ = [
+    "BY_STATUS",
     "COLUMNS",
     "FIRST_STATUS",
     "RAISED",
@@ -25,6 +26,10 @@ __all__ = [
 ]
 
 RAISED = {"error", "permanent_error"}  # Then a stack stands in the run's context.
+
+BY_STATUS = 'status COLLATE "C"'
+"""The status as the indexes of lists know it. What waits or runs is found by indexes of its own,
+never by these, in which each run leaves an entry for each status that it had."""
 
 FIRST_STATUS = "pending"
 """What every run is by its first event."""

@@ -24,6 +24,7 @@ from domain.jobs.launching import Launch
 from domain.ports import Saved, Unit
 from eventlog.history.checkpoints import Checkpoints
 from eventlog.history.selected import Selected
+from projections.job_runs import BY_STATUS
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
 RUNS = 100_000
@@ -33,7 +34,7 @@ AT_FULL_EFFORT = 333_333
 
 LAUNCHERS = 64
 
-CANCELED = "SELECT count(*) FROM job_runs WHERE status = 'canceled'"
+CANCELED = f"SELECT count(*) FROM job_runs WHERE {BY_STATUS} = 'canceled'"
 
 NEVER = Launch(delay_ms=86_400_000)
 

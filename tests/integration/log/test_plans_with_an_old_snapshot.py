@@ -1,0 +1,102 @@
+"""What waits and what runs is found by indexes of its own, also while dead entries stay.
+
+While somebody holds an old snapshot, no index loses what its runs were before. PostgreSQL counts
+the few that wait, not the many that waited; so an index of all statuses looks cheap to it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from domain.jobs.launching import Launch
+from eventlog.queue import statements
+from projections.runs import claims, due
+from tests.support.logs import TESTER, Parts, registered
+
+RUNS = 20_000
+
+FILL = """
+    INSERT INTO job_runs SELECT filled.*
+    FROM job_runs AS run, generate_series(1, %(runs)s) AS n,
+    LATERAL jsonb_populate_record(run, jsonb_build_object(
+        'id', gen_random_uuid(), 'scheduled_at', now() - n * interval '1 ms',
+        'created_position', n - 100000)) AS filled
+"""
+
+START = "UPDATE job_runs SET status = 'running', worker_id = 'worker'"
+
+SUCCEED = "UPDATE job_runs SET status = 'succeeded', worker_id = NULL"
+
+WAIT = """
+    UPDATE job_runs SET status = 'pending'
+    WHERE id IN (SELECT id FROM job_runs ORDER BY scheduled_at DESC LIMIT %(few)s)
+"""
+
+FEW = 20
+
+OF_LISTS = {"job_runs_by_status", "job_runs_by_definition_and_status"}
+
+PLACES = """[{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z",
+    "id": "00000000-0000-0000-0000-000000000000"}]"""
+
+ASKED: dict[str, tuple[str, dict[str, object]]] = {
+    "whom to start": (
+        claims.front_of_queue(76),
+        {"places": PLACES, "offered": "{test.noop}"},
+    ),
+    "who waits first": (statements.FIRST_WAITING, {}),
+    "who is planned first": (
+        statements.FIRST_PLANNED.replace("%s", "%(places)s"),
+        {"places": PLACES},
+    ),
+    "who runs": (statements.UNDER_WAY, {}),
+    "whom to cancel": (due.CANCEL_REQUESTED, {"worker_id": "worker"}),
+    "who is overdue": (due.ANY_OVERDUE, {"since": None, "bypassed": []}),
+    "which jobs wait": (claims.JOBS, {"offered": "{test.noop}"}),
+}
+
+
+@pytest.fixture
+async def worn(part: Parts) -> str:
+    """Return a database in which a few runs wait, and many have waited and run."""
+    await registered(part.jobs)
+    await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)
+    with (
+        psycopg.connect(part.url) as old,
+        psycopg.connect(part.url, autocommit=True) as connection,
+    ):
+        old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        old.execute("SELECT FROM job_runs")
+        connection.execute(FILL, {"runs": RUNS})
+        connection.execute(START)
+        connection.execute(SUCCEED)
+        connection.execute(WAIT, {"few": FEW})
+        connection.execute("ANALYZE job_runs")
+    return part.url
+
+
+def test_no_index_of_lists_is_taken_for_what_waits_or_runs(worn: str) -> None:
+    taken: list[str] = []
+    with psycopg.connect(worn) as connection:
+        connection.execute("SELECT set_config('apphub.now', now()::text, true)")
+        for name, (statement, values) in ASKED.items():
+            indexes = _indexes(connection, statement, values)
+            if indexes & OF_LISTS:
+                taken.append(name)
+    assert taken == []
+
+
+def _indexes(
+    connection: psycopg.Connection, statement: str, values: dict[str, object]
+) -> set[str]:
+    explain = f"EXPLAIN (FORMAT JSON) {statement}"
+    [(explained,)] = connection.execute(explain.encode(), values).fetchall()
+    return {node.get("Index Name", "") for node in _nodes(explained[0]["Plan"])}
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
