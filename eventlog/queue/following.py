@@ -67,7 +67,6 @@ class Queue:
     def clear(self) -> None:
         """Forget all: the log may be another one."""
         self._frontier = None
-        self._last = frozenset()
         self._bypassed = set()
         self._passing.begin_anew()
 
