@@ -18,6 +18,7 @@ from api.cli.options import (
 )
 from api.cli.running.whole import ServingOptions
 from api.cli.running.worker import MetricsOptions
+from api.cli.running.working.cluster import RayOptions
 from api.cli.running.working.options import WorkOptions
 from api.cli.trust import TrustOptions
 from docs.command_tree import Command, Taken, commands
@@ -33,6 +34,7 @@ SECTIONS: Sequence[tuple[str, type[Any]]] = (
     ("Where the API listens", ListeningOptions),
     ("Who may call, and what is shown", ServingOptions),
     ("What a worker executes", WorkOptions),
+    ("A worker's cluster", RayOptions),
     ("A worker's metrics", MetricsOptions),
     ("Keys and seals", KeyOptions),
     ("Commands that speak to a service", ServiceOptions),

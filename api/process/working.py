@@ -22,6 +22,8 @@ from worker.executors.local.orphans import Orphans
 from worker.executors.local.workplace import sweep
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import Executor
+from worker.executors.ray.driver_process import RayCluster
+from worker.executors.ray.executor import RayExecutor
 from worker.executors.shared.executor import SharedExecutor
 from worker.lifecycle.lanes.lane import Sharing
 from worker.lifecycle.worker import Worker, WorkerSettings
@@ -38,12 +40,13 @@ class _Executors(NamedTuple):
     shared: Executor
 
 
-def work(
+def work(  # noqa: PLR0913 - all that a worker is told
     settings: Settings,
     worker_settings: WorkerSettings,
     packages: Mapping[str, HandlerPackage],
     feed: Feed | None = None,
     metrics_at: Address | None = None,
+    cluster: RayCluster | None = None,
 ) -> None:
     """Work with the handlers of these packages, by entry point, until SIGINT or SIGTERM.
 
@@ -56,16 +59,18 @@ def work(
         packages: what can be executed.
         feed: tells of other handlers later; None where nobody does.
         metrics_at: where to serve `/metrics`; None for nowhere.
+        cluster: where attempts run that have a process of their own; None for here.
 
     Raises:
         PortTakenError: somebody else listens there.
+        RayUnavailableError: the cluster cannot be used.
     """
 
     async def main() -> None:
         signals = StopSignals()
         offered = dict(packages)
         orphans = Orphans()
-        executor = ProcessExecutor(packages, worker_settings.slots, orphans)
+        executor = _executor(packages, worker_settings.slots, orphans, cluster)
         shared = SharedExecutor(packages, orphans)
         executors = _Executors(executor, shared)
         async with (
@@ -83,6 +88,8 @@ def work(
                 service.supervision.start(
                     "moved deadlines", lambda: _end_overdue(executors, service.clock)
                 )
+            if isinstance(executor, RayExecutor):
+                await executor.start()
             executor.prepare()
             if feed is not None:
                 _follow(feed, executors, offered)
@@ -93,6 +100,18 @@ def work(
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+def _executor(
+    packages: Mapping[str, HandlerPackage],
+    slots: int,
+    orphans: Orphans,
+    cluster: RayCluster | None,
+) -> ProcessExecutor | RayExecutor:
+    """Return where attempts run that have a process of their own."""
+    if cluster is None:
+        return ProcessExecutor(packages, slots, orphans)
+    return RayExecutor(packages, cluster, slots, orphans)
 
 
 def _metrics_served(

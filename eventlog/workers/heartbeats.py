@@ -88,9 +88,14 @@ class Heartbeats:
         async with borrowed(self._pool) as connection:
             await connection.execute(_OFFER, values)
 
-    async def beat(self, worker_id: str) -> Standing:
-        """Move the worker's sequence on; return what others have made of the worker meanwhile."""
-        values = {"id": worker_id}
+    async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
+        """Move the worker's sequence on; return what others have made of the worker meanwhile.
+
+        Args:
+            worker_id: which one.
+            slots: how many it has now, if that can have changed.
+        """
+        values = {"id": worker_id, "slots": slots}
         async with borrowed(self._pool) as connection:
             row = await read_first(connection, _Beat, _BEAT, values)
         if row is None:
@@ -144,7 +149,8 @@ class _Beat(TypedDict):
 
 
 _BEAT = """
-    UPDATE workers SET sequence = sequence + 1, beat_at = clock_timestamp()
+    UPDATE workers SET sequence = sequence + 1, beat_at = clock_timestamp(),
+        slots = coalesce(%(slots)s::integer, slots)
     WHERE id = %(id)s AND dead_at IS NULL
     RETURNING draining_at IS NOT NULL AS is_draining
 """

@@ -17,6 +17,7 @@ class Task:
 
     Attributes:
         memory_mb: what the attempt and all its descendants may use together; None for no limit.
+        worker_labels: what the job asks of whoever runs it.
     """
 
     run: Mapping[str, Any]
@@ -29,6 +30,7 @@ class Task:
     memory_mb: int | None
     deadline: str | None
     log_path: Path
+    worker_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 Kind = Literal[
@@ -42,6 +44,7 @@ Kind = Literal[
     "canceled",
     "stopped",
     "lease",
+    "lost",
 ]
 
 
@@ -51,8 +54,8 @@ class Outcome:
 
     Attributes:
         kind: `result` and `error` as the handler ended; `invalid` where it said what nobody can
-            read; `exit` and `signal` where the process ended by itself without a word; the others
-            where it was ended.
+            read; `exit` and `signal` where the process ended by itself without a word; `lost`
+            where nobody can say how, but nothing of it is left; the others where it was ended.
         message: the last message of the process, or what there is to say.
         metrics: what the attempt used: `cpuSeconds`, `peakMemoryMb`.
     """
@@ -77,6 +80,10 @@ class Attempt(Protocol):
 
 class Executor(Protocol):
     """Where attempts run. What each keeps apart is said in docs/executors.md."""
+
+    @property
+    def room(self) -> float:
+        """For how many more attempts there is room, whatever slots are free; inf: for all."""
 
     async def aclose(self) -> None:
         """End what was started ahead of tasks that never came."""

@@ -14,13 +14,13 @@ from domain.clock import later, ms_between, to_iso
 from domain.commands.executions import Claim, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_values import Failure
 from domain.json_values import JsonObject
 from runtime.background_tasks import end, start_once
 from worker.executors.port import Attempt, Executor, Outcome, Task
 from worker.lifecycle.offering import Offering
 from worker.lifecycle.outcomes import ClaimedRun
-from worker.lifecycle.progress import Progress
+from worker.lifecycle.progress import Progress, with_reported
 from worker.logs.run_logs import LogKeeper, log_name
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,13 @@ class Attempts:
     @property
     def free(self) -> int:
         """Return how many more runs may be claimed."""
-        return self._settings.slots - len(self._tasks)
+        slots = self._settings.slots - len(self._tasks)
+        return int(max(min(slots, self._executor.room), 0))
+
+    @property
+    def slots(self) -> int:
+        """Return how many runs there is room for now, with those that were claimed."""
+        return len(self._tasks) + self.free
 
     @property
     def any_left(self) -> bool:
@@ -216,7 +222,7 @@ class Attempts:
             ran_s = monotonic() - began
         unsent = await progress.finish()
         measured = _measured(claim, outcome, ran_s)
-        message = _with_reported(outcome.message, measured, unsent)
+        message = with_reported(outcome.message, measured, unsent)
         await run.end(Outcome(outcome.kind, message))
 
     def _task(self, claim: Claim, log_path: Path) -> Task:
@@ -242,6 +248,7 @@ class Attempts:
             memory_mb=_memory_mb(claim.spec),
             deadline=_deadline(run),
             log_path=log_path,
+            worker_labels=claim.spec.worker_labels,
         )
 
 
@@ -258,17 +265,6 @@ def _deadline(run: JobRun) -> str | None:
         return None
     deadline = later(run.modified_on, run.timeout_ms)
     return to_iso(deadline)
-
-
-def _with_reported(
-    said: Mapping[str, Any], measured: Mapping[str, Any], unsent: Report
-) -> Mapping[str, Any]:
-    """Return an attempt's last message with all that is known of it; what it said itself counts."""
-    said_metrics = said.get("metrics") or {}
-    said_context = said.get("context") or {}
-    metrics = {**measured, **unsent.metrics, **said_metrics}
-    context = {**unsent.context, **said_context}
-    return {**said, "metrics": metrics, "context": context}
 
 
 def _measured(claim: Claim, outcome: Outcome, ran_s: float) -> dict[str, Any]:

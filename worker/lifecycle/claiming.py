@@ -74,7 +74,8 @@ class Claiming:
             pause_s = await self._until_due_s()
             if pause_s > 0:
                 return pause_s
-        free = self._attempts.free
+        # Its executor may have lost room meanwhile: one too many has to wait there.
+        free = max(self._attempts.free, 1)
         offer = self._offer()
         claims = await self._executions.claim(self._worker_id, free, offer)
         self._more_due = claims.is_cut or len(claims) == free

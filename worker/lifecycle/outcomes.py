@@ -34,6 +34,7 @@ _REASONS: dict[str, FailureReason] = {
     "signal": "signal",
     "out_of_memory": "out_of_memory",
     "invalid": "invalid_result",
+    "lost": "worker_lost",
 }
 
 P = ParamSpec("P")
@@ -118,7 +119,7 @@ class ClaimedRun:
             case "error":
                 failure = _raised(message)
                 report = _with_stack(report, message)
-            case "exit" | "signal" | "out_of_memory" | "invalid":
+            case "exit" | "signal" | "out_of_memory" | "invalid" | "lost":
                 text = _text(message["message"])
                 failure = Failure(text, _REASONS[outcome.kind])
         return self._bound(executions.fail, failure, report)

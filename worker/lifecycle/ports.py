@@ -52,8 +52,13 @@ class Heartbeats(Protocol):
     async def offer(self, worker_id: str, entry_points: Iterable[str]) -> None:
         """Say that a worker offers other entry points from now on."""
 
-    async def beat(self, worker_id: str) -> Standing:
-        """Move the worker's sequence on; return what others have made of it meanwhile."""
+    async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
+        """Move the worker's sequence on; return what others have made of it meanwhile.
+
+        Args:
+            worker_id: which one.
+            slots: how many it has now, if that can have changed.
+        """
 
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
         """Note that a worker lives no more: it stopped in good order, or its lease is over."""

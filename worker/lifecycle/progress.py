@@ -68,3 +68,14 @@ def _merged(old: Report | None, new: Report | None) -> Report:
     context = {**before.context, **fit.context}
     logs_url = fit.logs_url or before.logs_url
     return Report(metrics, context, logs_url)
+
+
+def with_reported(
+    said: Mapping[str, Any], measured: Mapping[str, Any], unsent: Report
+) -> Mapping[str, Any]:
+    """Return an attempt's last message with all that is known of it; what it said itself counts."""
+    said_metrics = said.get("metrics") or {}
+    said_context = said.get("context") or {}
+    metrics = {**measured, **unsent.metrics, **said_metrics}
+    context = {**unsent.context, **said_context}
+    return {**said, "metrics": metrics, "context": context}

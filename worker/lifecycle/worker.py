@@ -283,7 +283,7 @@ class Worker:
         sent = monotonic()
         lease_s = self._settings.lease_s
         try:
-            beating = self._heartbeats.beat(self.worker_id)
+            beating = self._heartbeats.beat(self.worker_id, self._lanes.slots)
             standing = await self._in_time("heartbeat", beating)
         except AWAY as error:
             logger.warning("no heartbeat got through: %s", error)

@@ -19,12 +19,14 @@ from api.cli.options import (
     read,
 )
 from api.cli.running.hiding import hidden_files, opened
+from api.cli.running.working.cluster import RayOptions
 from api.cli.running.working.options import WorkOptions
 from api.process.handler_feed import Feed, Packages
 from api.process.listening import Address, PortTakenError
 from api.process.test_service import ClockShiftFile
 from api.process.working import work
 from domain.workers.labels import labels_of
+from worker.executors.ray.driver_process import RayUnavailableError
 from worker.lifecycle.worker import WorkerSettings
 
 workers = typer.Typer()
@@ -57,12 +59,13 @@ class MetricsOptions:
 
 
 @command(workers, "worker")
-def worker_command(
+def worker_command(  # noqa: PLR0913 - its groups of options
     *,
     storage: StorageOptions,
     working: WorkOptions,
     subject_key: SubjectKey = None,
     metrics: MetricsOptions,
+    ray: RayOptions,
     clock_shift: ClockShiftFile = None,
 ) -> None:
     """Run a worker alone."""
@@ -70,6 +73,7 @@ def worker_command(
     feed = Feed.inherited(os.environ)
     files = hidden_files(storage, working, subject_key)
     files.tell()
+    cluster = read(ray.cluster)
     labels = read(lambda: labels_of(working.label or ()))
     packages = read(lambda: _packages(working, files, feed))
     with opened(storage) as (directory, url):
@@ -95,8 +99,8 @@ def worker_command(
             handler_settings=read(lambda: handler_settings(environment, directory)),
         )
         try:
-            work(settings, worker_settings, packages, feed, metrics.address)
-        except PortTakenError as error:
+            work(settings, worker_settings, packages, feed, metrics.address, cluster)
+        except (PortTakenError, RayUnavailableError) as error:
             raise failure(error) from None
 
 

@@ -32,7 +32,7 @@ def by_workers(run: Candidate, around: Around) -> list[Reason]:
         return [_not_offered(entry_point, offering)]
     able = around.able(run)
     if not able:
-        return [_not_able(around.wanted(run), offering)]
+        return [_not_able(entry_point, around.wanted(run), offering)]
     if any(around.free_slots(worker, run) > 0 for worker in able):
         return []
     return [_full(run, able, around)]
@@ -64,8 +64,13 @@ def _no_worker(fleet: Sequence[Member]) -> Reason:
     return Reason("no_worker", message, True, None, details)
 
 
-def _not_able(wanted: Demand, offering: Sequence[Member]) -> Reason:
+def _not_able(entry_point: str, wanted: Demand, offering: Sequence[Member]) -> Reason:
     alive = [worker for worker in offering if worker["state"] == "alive"]
+    if wanted.isolation == "process":
+        having = [one for one in alive if has_labels(one["labels"], wanted.labels)]
+        if having:
+            return _without_room(entry_point, having)
+        return _not_labelled(wanted.labels, offering)
     if any(slots_of(worker, wanted.isolation) > 0 for worker in alive):
         return _not_labelled(wanted.labels, offering)
     message = (
@@ -74,6 +79,15 @@ def _not_able(wanted: Demand, offering: Sequence[Member]) -> Reason:
     )
     details: JsonObject = {"isolation": wanted.isolation}
     return Reason("no_worker_shares", message, True, None, details)
+
+
+def _without_room(entry_point: str, able: Sequence[Member]) -> Reason:
+    message = (
+        f"the workers that execute {entry_point} have no room at the moment, for their cluster is"
+        " full: wait, or give it more nodes"
+    )
+    details: JsonObject = {"workers": _shown(able, "process")}
+    return Reason("slots_full", message, True, None, details)
 
 
 def _not_labelled(wanted: Labels, offering: Sequence[Member]) -> Reason:

@@ -49,11 +49,11 @@ class FaultyHeartbeats(Heartbeats):
         super().__init__(part.pool, part.jobs.quarantine, logs_at=None)
         self.faults = faults
 
-    async def beat(self, worker_id: str) -> Standing:
+    async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
         if self.faults > 0:
             self.faults -= 1
             raise KeyError("a defect")
-        return await super().beat(worker_id)
+        return await super().beat(worker_id, slots)
 
 
 async def until(condition: Callable[[], bool]) -> None:

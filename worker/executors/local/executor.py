@@ -1,5 +1,6 @@
 """Runs attempts on this host: in warm processes, each under a supervisor that ends all of it."""
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -33,6 +34,11 @@ class ProcessExecutor:
         self._pool = Pool(_each_once(packages), size, orphans)
         self._pace = Pace()
         self._running: dict[ProcessAttempt, Callable[[], None]] = {}
+
+    @property
+    def room(self) -> float:
+        """Return that only slots count."""
+        return math.inf
 
     async def aclose(self) -> None:
         """End what was started ahead of attempts that never came."""

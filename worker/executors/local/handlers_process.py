@@ -74,7 +74,7 @@ def _file_at(path: str) -> tuple[int, int, int] | None:
 def environment(workdir: Path) -> dict[str, str]:
     """Return the variables of a process that works below this directory."""
     variables = {
-        name: value for name, value in os.environ.items() if _is_passed_on(name)
+        name: value for name, value in os.environ.items() if is_passed_on(name)
     }
     path = variables.get("PYTHONPATH")
     if path is not None:
@@ -84,7 +84,8 @@ def environment(workdir: Path) -> dict[str, str]:
     return variables
 
 
-def _is_passed_on(name: str) -> bool:
+def is_passed_on(name: str) -> bool:
+    """Return whether a process that is none of the service's may know this variable."""
     return name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
 
 

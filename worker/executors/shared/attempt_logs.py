@@ -15,7 +15,13 @@ WAITING_BYTES = 32 * 1_048_576
 class AttemptLogs:
     """Writes what all attempts print, in one thread, in the order in which it came."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Log] = Log) -> None:
+        """Begin with nothing to write.
+
+        Args:
+            kind: what a log is written by.
+        """
+        self._kind = kind
         self._thread = ThreadPoolExecutor(1, "attempt logs")
         self._given_bytes = 0
         self._written_bytes = 0
@@ -33,6 +39,10 @@ class AttemptLogs:
         """Keep this, soon."""
         self._given_bytes += len(content)
         self._thread.submit(self._write, content, log)
+
+    def opened(self, path: Path) -> Log:
+        """Return what writes a log."""
+        return self._kind(str(path), LOG_LIMIT_BYTES)
 
     def close(self, closing: Callable[[], int]) -> "asyncio.Future[int]":
         """Close a log once all that came before is written."""
@@ -81,7 +91,7 @@ class AttemptLog:
 
     def _opened(self) -> Log:
         if self._log is None:
-            self._log = Log(str(self._path), LOG_LIMIT_BYTES)
+            self._log = self._logs.opened(self._path)
         return self._log
 
     def _close(self) -> int:

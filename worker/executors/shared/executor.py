@@ -1,6 +1,7 @@
 """Runs attempts side by side in processes that they share: one process for a handler package."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -43,6 +44,11 @@ class SharedExecutor:
         self._current: dict[_Key, asyncio.Task[SharedProcess]] = {}
         self._all: set[SharedProcess] = set()
         self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def room(self) -> float:
+        """Return that only slots count."""
+        return math.inf
 
     async def aclose(self) -> None:
         """End all processes, and remove where they worked."""

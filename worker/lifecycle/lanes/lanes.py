@@ -31,6 +31,12 @@ class Lanes:
         """Return whether there is anything that could be canceled."""
         return any(lane.attempts.any_running for lane in self._lanes)
 
+    @property
+    def slots(self) -> int:
+        """Return for how many attempts with a process of their own there is room now, in all."""
+        first, *_ = self._lanes
+        return first.attempts.slots
+
     def unrecorded(self, worker_id: str) -> bool:
         """Return whether this life holds a run whose end the log would not take."""
         return any(lane.attempts.unrecorded(worker_id) for lane in self._lanes)

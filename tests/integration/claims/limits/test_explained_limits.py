@@ -78,6 +78,12 @@ async def _all_that_share_have_their_slots_full(part: Parts) -> str:
     return await launched(part, slug)
 
 
+async def _cluster_of_the_worker_is_full(part: Parts) -> str:
+    await part.worker("w")
+    assert await part.heartbeats.beat("w", 0) == "alive"
+    return await launched(part, await registered(part.jobs))
+
+
 WAITING: list[tuple[Story, dict[str, bool], Found]] = [
     (_job_paused, {"job_paused": True}, {"by": "tester", "reason": "no data yet"}),
     (
@@ -109,6 +115,11 @@ WAITING: list[tuple[Story, dict[str, bool], Found]] = [
         _all_that_share_have_their_slots_full,
         {"slots_full": True},
         {"workers": [{"id": "w", "slots": 1, "busy": 1}]},
+    ),
+    (
+        _cluster_of_the_worker_is_full,
+        {"slots_full": True},
+        {"workers": [{"id": "w", "slots": 0, "busy": 0}]},
     ),
 ]
 

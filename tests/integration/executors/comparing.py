@@ -1,0 +1,66 @@
+"""Compares what an executor does with what the table of scenarios says."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from tests.integration.executors.scenarios import SCENARIOS, Scenario
+from tests.support.handlers.tasks import printed, task_of
+from worker.executors.port import Executor, Outcome
+
+GRACE_S = 0.2
+
+
+async def compared(
+    where: Executor,
+    directory: Path,
+    expected: Callable[[Scenario], Scenario | None] = lambda scenario: scenario,
+) -> tuple[dict[str, str], list[str]]:
+    """Return what is not as it is expected, and of which scenarios nothing is."""
+    differences: dict[str, str] = {}
+    refused: list[str] = []
+    for number, (title, scenario) in enumerate(SCENARIOS.items()):
+        wanted = expected(scenario)
+        if wanted is None:
+            refused.append(title)
+            continue
+        difference = await _difference(where, wanted, directory / str(number))
+        if difference is not None:
+            differences[title] = difference
+    return differences, refused
+
+
+async def _difference(where: Executor, scenario: Scenario, log: Path) -> str | None:
+    """Return what is not as the scenario says."""
+    updates: list[Mapping[str, Any]] = []
+    task = task_of(
+        scenario.handler,
+        log,
+        timeout_ms=scenario.timeout_ms,
+        memory_mb=scenario.memory_mb,
+        **scenario.parameters,
+    )
+    attempt = await where.submit(task, updates.append, monotonic() + 60)
+    if scenario.is_canceled:
+        await printed(log)
+        attempt.cancel(GRACE_S)
+    outcome = await asyncio.wait_for(attempt.outcome(), 30)
+    return _wrong(scenario, outcome, log)
+
+
+def _wrong(scenario: Scenario, outcome: Outcome, log: Path) -> str | None:
+    if outcome.kind != scenario.kind:
+        return f"it ended as {outcome.kind}: {str(outcome.message)[:500]}"
+    result = outcome.message.get("result")
+    if scenario.result is not ... and result != scenario.result:
+        return f"the result is {str(result)[:500]}"
+    if scenario.message not in str(outcome.message.get("message")):
+        return f"it said {outcome.message}"
+    kept = ""
+    if log.exists():
+        kept = log.read_text(errors="replace")
+    if scenario.log not in kept:
+        return f"the log is {kept[:500]}"
+    return None

@@ -1,0 +1,188 @@
+"""Attempts on a cluster of Ray with two nodes: all as at home, and what only a cluster has."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from tests.integration.executors.comparing import compared
+from tests.support.clusters.two_nodes import TwoNodes, two_nodes
+from tests.support.handlers.tasks import printed, task_of
+from tests.support.packages import package_of
+from worker.executors.port import Outcome
+from worker.executors.ray.attempt import RayAttempt
+from worker.executors.ray.driver_process import RayCluster
+from worker.executors.ray.executor import RayExecutor
+
+# A cluster, and a driver for each test, take their time where all processors are busy.
+pytestmark = pytest.mark.timeout(300)
+
+LEASE_S = 5.0
+
+SECRET = "postgresql://somebody:secret@nowhere/"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[TwoNodes]:
+    """Give a cluster with the nodes `first` and `second`."""
+    with two_nodes() as found:
+        yield found
+
+
+@pytest.fixture
+async def where(
+    cluster: TwoNodes, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[RayExecutor]:
+    """Give an executor that is connected to the cluster."""
+    monkeypatch.setenv("APPHUB_DATABASE_URL", SECRET)
+    packages = package_of("tests.support.handlers")
+    made = RayExecutor(packages, RayCluster(cluster.address), slots=4)
+    await made.start()
+    yield made
+    await made.aclose()
+
+
+async def submit(
+    where: RayExecutor, handler: str, log: Path, *, on: str = "", **more: Any
+) -> RayAttempt:
+    """Submit an attempt, to a certain node if one is named."""
+    task = task_of(handler, log, **more)
+    if on:
+        task = replace(task, worker_labels={f"ray-{on}": "0.1"})
+    attempt = await where.submit(task, print, monotonic() + LEASE_S)
+    assert isinstance(attempt, RayAttempt)
+    return attempt
+
+
+async def ended(attempt: RayAttempt) -> Outcome:
+    """Return how an attempt ended, in time."""
+    return await asyncio.wait_for(attempt.outcome(), 120)
+
+
+async def pid_in(log: Path) -> int:
+    """Return the process that an attempt of `sleep` prints."""
+    await printed(log)
+    return int(log.read_text().split()[-1])
+
+
+async def gone(pid: int) -> None:
+    """Wait until a process has ended."""
+    while Path(f"/proc/{pid}").exists():
+        await asyncio.sleep(0.01)
+
+
+async def test_every_way_to_end_is_seen_on_a_cluster(
+    where: RayExecutor, tmp_path: Path
+) -> None:
+    assert await compared(where, tmp_path) == ({}, [])
+
+
+async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lease(
+    where: RayExecutor, tmp_path: Path
+) -> None:
+    there = await submit(where, "sleep", tmp_path / "there", on="second")
+    here = await submit(where, "sleep", tmp_path / "here", on="first")
+    pids = [await pid_in(tmp_path / name) for name in ("there", "here")]
+    assert None not in (there.node_id, here.node_id)
+    assert there.node_id != here.node_id
+    assert where.driver_pid is not None
+    driver = Path(f"/proc/{where.driver_pid}")
+    for told in ("environ", "cmdline"):
+        assert SECRET.encode() not in (driver / told).read_bytes()
+
+    where.renew(monotonic() + 0.5)
+    assert [(await ended(one)).kind for one in (there, here)] == ["lease"] * 2
+    async with asyncio.timeout(30):
+        for pid in pids:
+            await gone(pid)
+
+
+async def test_what_finds_no_room_is_handed_back_and_says_why(
+    where: RayExecutor, tmp_path: Path
+) -> None:
+    async with asyncio.timeout(60):
+        while where.room < 1:
+            await asyncio.sleep(0.1)
+    task = task_of("noop", tmp_path / "log")
+    task = replace(task, definition={"resources": {"cpus": 3}})
+    attempt = await where.submit(task, print, monotonic() + 60)
+    assert isinstance(attempt, RayAttempt)
+    outcome = await ended(attempt)
+    assert outcome.kind == "stopped"
+    assert "found no place on Ray" in outcome.message["message"]
+
+    holding = [
+        await submit(where, "sleep", tmp_path / str(number)) for number in range(4)
+    ]
+    async with asyncio.timeout(60):
+        while where.room > 0:
+            await asyncio.sleep(0.1)
+    for one in holding:
+        one.stop()
+    assert {(await ended(one)).kind for one in holding} == {"stopped"}
+
+
+async def test_the_death_of_the_driver_ends_what_it_started_and_another_one_follows(
+    where: RayExecutor, tmp_path: Path
+) -> None:
+    attempt = await submit(where, "sleep", tmp_path / "log")
+    pid = await pid_in(tmp_path / "log")
+    killed = where.driver_pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    outcome = await ended(attempt)
+    assert outcome.kind == "lost"
+    assert not Path(f"/proc/{pid}").exists()
+
+    async with asyncio.timeout(120):
+        while where.room < 1:
+            await asyncio.sleep(0.1)
+    after = await submit(where, "noop", tmp_path / "after")
+    assert (await ended(after)).kind == "result"
+
+
+async def test_a_frozen_driver_renews_nothing(
+    where: RayExecutor, tmp_path: Path
+) -> None:
+    attempt = await submit(where, "sleep", tmp_path / "log")
+    pid = await pid_in(tmp_path / "log")
+    assert where.driver_pid is not None
+    os.kill(where.driver_pid, signal.SIGSTOP)
+    try:
+        where.renew(monotonic() + 60)
+        async with asyncio.timeout(LEASE_S + 10):
+            await gone(pid)
+    finally:
+        os.kill(where.driver_pid, signal.SIGCONT)
+    assert (await ended(attempt)).kind == "lease"
+
+
+async def test_a_lost_node_is_a_lost_attempt(
+    where: RayExecutor, cluster: TwoNodes, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(cluster.add, "third")
+    attempt = await submit(where, "sleep", tmp_path / "log", on="third")
+    pid = await pid_in(tmp_path / "log")
+    elsewhere = await submit(where, "sleep", tmp_path / "first", on="first")
+    await pid_in(tmp_path / "first")
+    await asyncio.to_thread(cluster.kill, "third")
+    beats = asyncio.create_task(beat(where))
+    outcome = await ended(attempt)
+    assert outcome.kind == "lost"
+    assert not Path(f"/proc/{pid}").exists()
+    elsewhere.cancel(0.1)
+    assert (await ended(elsewhere)).kind == "canceled"
+    beats.cancel()
+
+
+async def beat(where: RayExecutor) -> None:
+    """Renew the lease, for ever."""
+    while True:
+        where.renew(monotonic() + LEASE_S)
+        await asyncio.sleep(LEASE_S / 6)

@@ -1,0 +1,1 @@
+"""Clusters of Ray on this machine, for tests."""

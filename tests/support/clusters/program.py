@@ -1,0 +1,55 @@
+"""A cluster of Ray with two nodes on this machine, each with a custom resource of its own name.
+
+It prints its address. Standard input says `add NAME` and `kill NAME`, each of which is answered;
+its end ends the cluster.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from importlib import import_module
+from typing import Any
+
+CPUS = 2
+STORE_BYTES = 80 * 1_048_576
+
+
+def main() -> None:
+    """Run a cluster until nobody needs it."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    # Its sockets lie there, and their paths must be short.
+    directory = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    utils: Any = import_module("ray.cluster_utils")
+    head = {
+        **_node("first"),
+        "include_dashboard": False,
+        "include_log_monitor": False,
+        "no_monitor": True,
+        "temp_dir": directory,
+    }
+    cluster = utils.Cluster(initialize_head=True, head_node_args=head)
+    nodes = {"second": cluster.add_node(**_node("second"), temp_dir=directory)}
+    print(cluster.address, file=answers)
+    for line in sys.stdin:
+        word, name = line.split()
+        if word == "add":
+            nodes[name] = cluster.add_node(**_node(name), temp_dir=directory)
+        else:
+            cluster.remove_node(nodes.pop(name), allow_graceful=False)
+        print(line.strip(), file=answers)
+    cluster.shutdown()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _node(name: str) -> dict[str, Any]:
+    return {
+        "num_cpus": CPUS,
+        "resources": {name: 1},
+        "object_store_memory": STORE_BYTES,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""How many runs a worker claims: as many as it has slots, and its executor has room for."""
+
+import asyncio
+import math
+from contextlib import asynccontextmanager
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+from uuid import UUID
+
+import pytest
+
+from worker.lifecycle.attempts import Attempts, AttemptSettings
+from worker.lifecycle.offering import Offering
+
+
+@pytest.mark.parametrize(
+    ("room", "free", "slots"),
+    [(math.inf, 3, 4), (7, 3, 4), (2, 2, 3), (0, 0, 1), (-1, 0, 1)],
+)
+async def test_no_more_are_claimed_than_there_are_slots_and_room(
+    room: float, free: int, slots: int
+) -> None:
+    going_on = asyncio.Event()
+    executor: Any = Mock(room=room, submit=AsyncMock(side_effect=going_on.wait))
+    offering = Offering(["it"], Mock(), Mock(), 0.0)
+    made = Attempts(
+        AttemptSettings(4, {}), AsyncMock(), executor, offering, _Logs(), Mock()
+    )
+    assert made.free == min(max(room, 0), 4)
+    made.start(Mock(run=Mock(id=UUID(int=1), entry_point="it")))
+    assert made.free == free
+    assert made.slots == slots
+
+
+class _Logs:
+    @asynccontextmanager
+    async def keeping(self, name: str) -> Any:
+        yield name
