@@ -53,9 +53,12 @@ def unpacked(text: str) -> bytes:
 
 
 async def reading(descriptor: int) -> asyncio.StreamReader:
-    """Return what reads lines from a pipe."""
+    """Return what reads lines from a pipe, of which the descriptor stays taken."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LONGEST_BYTES)
-    pipe = os.fdopen(descriptor, "rb", buffering=0)
+    # A copy is closed at the end. Else the next pipe of a process to be started got the number of
+    # standard input, which that process needs for itself.
+    copy = os.dup(descriptor)
+    pipe = os.fdopen(copy, "rb", buffering=0)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     return reader

@@ -1,6 +1,7 @@
 """What a worker can be told of a cluster."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,5 +63,5 @@ def test_a_task_asks_for_what_its_job_does() -> None:
 
 
 def test_a_job_that_says_nothing_takes_a_processor() -> None:
-    task = {"definition": {}, "memory_mb": None, "worker_labels": {}}
+    task: dict[str, Any] = {"definition": {}, "memory_mb": None, "worker_labels": {}}
     assert options_of(task)["num_cpus"] == 1
