@@ -48,6 +48,21 @@ async def where(
     await made.aclose()
 
 
+@pytest.fixture
+async def beats(where: RayExecutor) -> AsyncIterator["asyncio.Task[None]"]:
+    """Give what renews the lease, until a test ends that."""
+    beating = asyncio.create_task(beat(where))
+    yield beating
+    beating.cancel()
+
+
+async def beat(where: RayExecutor) -> None:
+    """Renew the lease, for ever."""
+    while True:
+        where.renew(monotonic() + LEASE_S)
+        await asyncio.sleep(LEASE_S / 6)
+
+
 async def submit(
     where: RayExecutor, handler: str, log: Path, *, on: str = "", **more: Any
 ) -> RayAttempt:
@@ -67,7 +82,8 @@ async def ended(attempt: RayAttempt) -> Outcome:
 
 async def pid_in(log: Path) -> int:
     """Return the process that an attempt of `sleep` prints."""
-    await printed(log)
+    async with asyncio.timeout(60):
+        await printed(log)
     return int(log.read_text().split()[-1])
 
 
@@ -84,7 +100,7 @@ async def test_every_way_to_end_is_seen_on_a_cluster(
 
 
 async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lease(
-    where: RayExecutor, tmp_path: Path
+    where: RayExecutor, beats: "asyncio.Task[None]", tmp_path: Path
 ) -> None:
     there = await submit(where, "sleep", tmp_path / "there", on="second")
     here = await submit(where, "sleep", tmp_path / "here", on="first")
@@ -96,6 +112,7 @@ async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lea
     for told in ("environ", "cmdline"):
         assert SECRET.encode() not in (driver / told).read_bytes()
 
+    beats.cancel()
     where.renew(monotonic() + 0.5)
     assert [(await ended(one)).kind for one in (there, here)] == ["lease"] * 2
     async with asyncio.timeout(30):
@@ -103,6 +120,7 @@ async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lea
             await gone(pid)
 
 
+@pytest.mark.usefixtures("beats")
 async def test_what_finds_no_room_is_handed_back_and_says_why(
     where: RayExecutor, tmp_path: Path
 ) -> None:
@@ -128,6 +146,7 @@ async def test_what_finds_no_room_is_handed_back_and_says_why(
     assert {(await ended(one)).kind for one in holding} == {"stopped"}
 
 
+@pytest.mark.usefixtures("beats")
 async def test_the_death_of_the_driver_ends_what_it_started_and_another_one_follows(
     where: RayExecutor, tmp_path: Path
 ) -> None:
@@ -148,13 +167,14 @@ async def test_the_death_of_the_driver_ends_what_it_started_and_another_one_foll
 
 
 async def test_a_frozen_driver_renews_nothing(
-    where: RayExecutor, tmp_path: Path
+    where: RayExecutor, beats: "asyncio.Task[None]", tmp_path: Path
 ) -> None:
     attempt = await submit(where, "sleep", tmp_path / "log")
     pid = await pid_in(tmp_path / "log")
     assert where.driver_pid is not None
     os.kill(where.driver_pid, signal.SIGSTOP)
     try:
+        beats.cancel()
         where.renew(monotonic() + 60)
         async with asyncio.timeout(LEASE_S + 10):
             await gone(pid)
@@ -163,6 +183,7 @@ async def test_a_frozen_driver_renews_nothing(
     assert (await ended(attempt)).kind == "lease"
 
 
+@pytest.mark.usefixtures("beats")
 async def test_a_lost_node_is_a_lost_attempt(
     where: RayExecutor, cluster: TwoNodes, tmp_path: Path
 ) -> None:
@@ -172,17 +193,8 @@ async def test_a_lost_node_is_a_lost_attempt(
     elsewhere = await submit(where, "sleep", tmp_path / "first", on="first")
     await pid_in(tmp_path / "first")
     await asyncio.to_thread(cluster.kill, "third")
-    beats = asyncio.create_task(beat(where))
     outcome = await ended(attempt)
     assert outcome.kind == "lost"
     assert not Path(f"/proc/{pid}").exists()
     elsewhere.cancel(0.1)
     assert (await ended(elsewhere)).kind == "canceled"
-    beats.cancel()
-
-
-async def beat(where: RayExecutor) -> None:
-    """Renew the lease, for ever."""
-    while True:
-        where.renew(monotonic() + LEASE_S)
-        await asyncio.sleep(LEASE_S / 6)

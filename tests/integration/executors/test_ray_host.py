@@ -174,4 +174,5 @@ async def test_the_end_of_the_watcher_is_the_end_of_all(host: Hosted) -> None:
     assert host.process.stdin is not None
     host.process.stdin.close()
     await gone(process)
+    attempt.hang_up()
     assert await asyncio.wait_for(host.process.wait(), ENOUGH_S) == 0

@@ -86,7 +86,7 @@ class RayAttempt:
         self._has_ended = True
         outcome = Outcome(kind, message, metrics)
         if not self._log.is_used:
-            self._over.set_result(outcome)
+            self._be_over(outcome)
             return
         closing = self._log.close()
         closing.add_done_callback(self._tell_lost)
