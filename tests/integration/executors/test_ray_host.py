@@ -176,3 +176,4 @@ async def test_the_end_of_the_watcher_is_the_end_of_all(host: Hosted) -> None:
     await gone(process)
     attempt.hang_up()
     assert await asyncio.wait_for(host.process.wait(), ENOUGH_S) == 0
+    assert not host.path.exists()

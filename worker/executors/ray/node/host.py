@@ -10,9 +10,9 @@ with one argument: JSON with `socket`, its path, and `size`, how many processes 
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -26,9 +26,10 @@ from runtime.background_tasks import end, start_once
 from worker.executors.local.attempt import ProcessAttempt
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
-from worker.executors.local.workplace import sweep
+from worker.executors.local.workplace import Workplace, sweep
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import Outcome
+from worker.executors.ray.node.sockets import sweep_sockets
 from worker.executors.ray.node.telling import Telling, follow
 from worker.executors.ray.wire import LONGEST_BYTES, package_of, reading, task_of
 
@@ -197,20 +198,29 @@ def _pass_on(command: Mapping[str, Any], attempt: ProcessAttempt) -> None:
 async def _serve(path: str, size: int) -> None:
     """Serve until standard input ends."""
     commands = await reading(sys.stdin.fileno())
-    with tempfile.TemporaryDirectory(prefix="apphub-ray-") as logs:
-        host = Host(size, Path(logs))
-        serving = await asyncio.start_unix_server(
-            host.attend, path, limit=LONGEST_BYTES
-        )
-        try:
-            _say({"ready": True})
-            while line := await commands.readline():
-                is_over = await host.obey(json.loads(line))
-                if is_over is not None:
-                    _say({"isOver": is_over})
-        finally:
-            serving.close()
-            await host.aclose()
+    workplace = Workplace()  # Others remove it, should this process be killed.
+    host = Host(size, workplace.new_directory())
+    serving = await asyncio.start_unix_server(host.attend, path, limit=LONGEST_BYTES)
+    own = _number_of(path)
+    try:
+        _say({"ready": True})
+        while line := await commands.readline():
+            is_over = await host.obey(json.loads(line))
+            if is_over is not None:
+                _say({"isOver": is_over})
+    finally:
+        serving.close()
+        await host.aclose()
+        # A watcher that came after this one's may have a host of its own there.
+        if own is not None and _number_of(path) == own:
+            os.unlink(path)  # noqa: PTH108
+        await asyncio.to_thread(workplace.close)
+
+
+def _number_of(path: str) -> int | None:
+    with suppress(FileNotFoundError):
+        return os.stat(path).st_ino  # noqa: PTH116
+    return None
 
 
 def _say(message: Mapping[str, Any]) -> None:
@@ -222,5 +232,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Of a terminal: for the worker.
     told = json.loads(sys.argv[1])
     Path(told["socket"]).unlink(missing_ok=True)  # Of a watcher that was here before.
-    threading.Thread(target=sweep, name="sweep", daemon=True).start()
+    for sweeping in (sweep, sweep_sockets):
+        threading.Thread(target=sweeping, name="sweep", daemon=True).start()
     asyncio.run(_serve(told["socket"], told["size"]))
