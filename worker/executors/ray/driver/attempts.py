@@ -69,6 +69,7 @@ class RayTask:
             self._tell_end(str(self._asked), "asked to end before it began")
             return
         self._yielded = self._start()
+        # Its result is awaited below, and in any case its end.
         hearing = asyncio.create_task(self._hear())
         hearing.add_done_callback(lambda _: self._began.set())
         try:
@@ -78,6 +79,7 @@ class RayTask:
         if self._node is None:
             await asyncio.wait([hearing], timeout=WITHDRAWN_S)
         else:
+            # Ended two lines below.
             losing = asyncio.create_task(self._node.lost.wait())
             await asyncio.wait([hearing, losing], return_when=asyncio.FIRST_COMPLETED)
             await end(losing)
