@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from time import monotonic
 from zlib import crc32
 
-from domain.commands.executions import Executions
+from domain.commands.executions import Claims, Executions
 from domain.ports import Offer
 from worker.lifecycle.attempts import Attempts
 from worker.lifecycle.ports import News, Work
@@ -74,13 +74,19 @@ class Claiming:
             pause_s = await self._until_due_s()
             if pause_s > 0:
                 return pause_s
-        # Its executor may have lost room meanwhile: one too many has to wait there.
-        free = max(self._attempts.free, 1)
+        free = self._attempts.free
+        if not free:
+            # Its executor has lost room meanwhile.
+            return self._poll_s
         offer = self._offer()
         claims = await self._executions.claim(self._worker_id, free, offer)
         self._more_due = claims.is_cut or len(claims) == free
         for claim in claims:
             self._attempts.start(claim)
+        return await self._pause_s_after(claims)
+
+    async def _pause_s_after(self, claims: Claims) -> float:
+        """Return how long to wait after a claim unless there is news."""
         if claims.is_cut:
             return 0.0
         if claims:

@@ -1,7 +1,6 @@
 """An attempt on the cluster, as its worker sees it."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,8 +8,6 @@ from typing import Any
 from worker.executors.port import Kind, OnUpdate, Outcome, Task
 from worker.executors.ray.wire import unpacked
 from worker.executors.shared.attempt_logs import AttemptLog
-
-logger = logging.getLogger(__name__)
 
 
 class RayAttempt:
@@ -85,22 +82,8 @@ class RayAttempt:
             return
         self._has_ended = True
         outcome = Outcome(kind, message, metrics)
-        if not self._log.is_used:
-            self._be_over(outcome)
-            return
-        closing = self._log.close()
-        closing.add_done_callback(self._tell_lost)
-        closing.add_done_callback(lambda _: self._be_over(outcome))
+        self._log.when_whole(lambda: self._be_over(outcome))
 
     def _be_over(self, outcome: Outcome) -> None:
         if not self._over.done():
             self._over.set_result(outcome)
-
-    def _tell_lost(self, closed: "asyncio.Future[int]") -> None:
-        lost_bytes = closed.result()
-        if lost_bytes:
-            logger.warning(
-                "%s lacks %d bytes, which could not be written",
-                self._task.log_path,
-                lost_bytes,
-            )

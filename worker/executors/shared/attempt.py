@@ -1,15 +1,12 @@
 """An attempt in a shared process, from its task to its outcome."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from worker.executors.port import OnUpdate, Outcome, Task
 from worker.executors.shared.attempt_logs import AttemptLog
-
-logger = logging.getLogger(__name__)
 
 TIMEOUT_GRACE_S = 2.0
 """How long an attempt whose time is over may take to end before it costs its process."""
@@ -102,12 +99,7 @@ class SharedAttempt:
         self._has_ended = True
         if self._timer is not None:
             self._timer.cancel()
-        if not self._log.is_used:
-            self._be_over(outcome)
-            return
-        closing = self._log.close()
-        closing.add_done_callback(self._tell_lost)
-        closing.add_done_callback(lambda _: self._be_over(outcome))
+        self._log.when_whole(lambda: self._be_over(outcome))
 
     def _time_out(self) -> None:
         self._ask("timeout", TIMEOUT_GRACE_S)
@@ -128,12 +120,3 @@ class SharedAttempt:
     def _be_over(self, outcome: Outcome) -> None:
         if not self._over.done():
             self._over.set_result(outcome)
-
-    def _tell_lost(self, closed: "asyncio.Future[int]") -> None:
-        lost_bytes = closed.result()
-        if lost_bytes:
-            logger.warning(
-                "%s lacks %d bytes, which could not be written",
-                self._task.log_path,
-                lost_bytes,
-            )

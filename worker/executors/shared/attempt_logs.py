@@ -1,12 +1,15 @@
 """Logs of attempts, written in a thread: a disk that hangs must not cost the worker its lease."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from worker.executors.local.attempt import LOG_LIMIT_BYTES
 from worker.executors.local.supervision.attempt_log import Log
+
+logger = logging.getLogger(__name__)
 
 WAITING_BYTES = 32 * 1_048_576
 """What may wait for the disk, of all attempts together; what comes beyond it is left out."""
@@ -85,9 +88,21 @@ class AttemptLog:
         self.is_used = True
         self._left_out += size
 
-    def close(self) -> "asyncio.Future[int]":
-        """Write what is left; the answer is how many bytes could not be written."""
-        return self._logs.close(self._close)
+    def when_whole(self, then: Callable[[], None]) -> None:
+        """Write what is left, then call this; what could not be written is told."""
+        if not self.is_used:
+            then()
+            return
+        closing = self._logs.close(self._close)
+        closing.add_done_callback(self._tell_lost)
+        closing.add_done_callback(lambda _: then())
+
+    def _tell_lost(self, closed: "asyncio.Future[int]") -> None:
+        lost_bytes = closed.result()
+        if lost_bytes:
+            logger.warning(
+                "%s lacks %d bytes, which could not be written", self._path, lost_bytes
+            )
 
     def _opened(self) -> Log:
         if self._log is None:

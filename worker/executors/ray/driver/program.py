@@ -80,6 +80,8 @@ class Driver:
         try:
             await task.run()
         except Exception as error:
+            # It may have begun all the same.
+            await self.cluster.end(attempt_id, None)
             told = {"message": f"Ray does not take the attempt: {in_short(error)}"}
             ended = {"kind": "lost", "message": told, "metrics": {}}
             self.say(line_of({"end": ended, "id": attempt_id}))
