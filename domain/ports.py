@@ -139,6 +139,7 @@ class Claimant:
         bypassed: runs that it must not be given.
         bypasses_more: whether there were more of these, but nobody remembers which.
         offer: what it executes; None for anything.
+        likely: the run that it will probably be given, and no other: only a hint.
     """
 
     worker_id: str
@@ -146,6 +147,7 @@ class Claimant:
     bypassed: Sequence[UUID]
     bypasses_more: bool
     offer: Offer | None = None
+    likely: UUID | None = None
 
 
 class RandomSource(Protocol):

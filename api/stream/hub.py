@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from time import monotonic
 from typing import TypeVar
 
 from api.stream.frames import Delivery, Frame, encode
@@ -34,10 +33,10 @@ RETRY_PAUSE_S = 0.5
 BACKLOG_CHARACTERS = 1_048_576
 """Clients are given time to read after this much of a backlog, or after a whole chunk of events."""
 
-SKIPS_A_SECOND = 10
-"""How often the hub looks where the log ends while nobody listens: at each of a hundred commits a
-second it would cost launches more than their commits' announcements. Who comes makes it look at
-once."""
+SKIP_AFTER_S = 0.1
+"""How long after news the hub looks where the log ends while nobody listens: at each of a hundred
+commits a second it would cost launches more than their commits' announcements. Who comes makes it
+look at once."""
 
 LOOK_S = 0.25
 """How long who comes waits for that: if the database is away, the end known last will do."""
@@ -153,7 +152,6 @@ class Hub:
         self._subscribers: set[Subscriber] = set()
         self._is_another = False
         self._joined = asyncio.Event()
-        self._skips: deque[float] = deque([0.0] * SKIPS_A_SECOND, SKIPS_A_SECOND)
         self._task: Supervised | None = None
         self.log_id = ""
         self.head = 0
@@ -236,18 +234,16 @@ class Hub:
         return True
 
     async def _skip(self) -> None:
-        """Move on with the log without reading it, as long as nobody listens."""
+        """Move on with the log without reading it, as long as nobody listens.
+
+        A moment later: whoever has just launched a run needs the database more.
+        """
         self._joined.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SKIP_AFTER_S):
+                await self._joined.wait()
         read_head = partial(patiently, self._reader.head)
         await self._move_on(read_head)
-        now = monotonic()
-        self._skips.append(now)
-        since_s = now - self._skips[0]
-        if since_s >= 1.0:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1 / SKIPS_A_SECOND):
-                await self._joined.wait()
 
     async def _move_on(self, read_head: Callable[[], Awaitable[int]]) -> None:
         if not self._subscribers:

@@ -1,7 +1,6 @@
 """`Executions`: the commands of workers: claim, report, end. Every one passes the run's fence."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -11,6 +10,7 @@ from eventsourcing.domain import Aggregate
 from domain.catalog.effects import Effect, effect_issues
 from domain.catalog.units import inputs_of, with_catalog
 from domain.commands.application import LogApplication
+from domain.commands.claims import Claim, Claims
 from domain.errors import (
     DomainError,
     Issue,
@@ -21,7 +21,7 @@ from domain.errors import (
 from domain.jobs.definition import Spec
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
-from domain.json_values import Json, JsonObject, canonical
+from domain.json_values import Json, canonical
 from domain.ports import Claimant, Locked, Offer, Origin
 from domain.schema.deciding import decided
 from domain.schema.validation import violations
@@ -34,31 +34,6 @@ Act = Callable[[JobRun, datetime], None]
 """What a worker has to say of its run, at some moment."""
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A run that a worker now holds, with all that its execution needs.
-
-    Attributes:
-        inputs: what the service looked up for the handler; `{}` for most jobs.
-    """
-
-    run: JobRun
-    holder: Holder
-    spec: Spec
-    inputs: JsonObject
-
-
-class Claims(list[Claim]):
-    """Claimed runs, in the order in which they were waiting.
-
-    Attributes:
-        is_cut: whether there was room for more, but they are too large to be read in one go, or
-            stand behind too many that cannot be read: the next claim has them.
-    """
-
-    is_cut = False
-
-
 class Executions:
     """What workers may do to runs."""
 
@@ -66,17 +41,27 @@ class Executions:
         self._application = application
 
     async def claim(
-        self, worker_id: str, slots: int, offer: Offer | None = None
+        self,
+        worker_id: str,
+        slots: int,
+        offer: Offer | None = None,
+        likely: UUID | None = None,
     ) -> Claims:
         """Claim up to `slots` due runs that the worker executes, the most urgent first.
 
         Each `Started` is in the log when this returns. Nothing is left to be looked up afterwards:
         a look-up that failed would leave claimed runs to nobody.
 
+        Args:
+            worker_id: who claims.
+            slots: how many runs at most.
+            offer: what it executes; None for anything.
+            likely: the run that will probably be the only one, if somebody knows.
+
         Raises:
             WorkerBuriedError: the worker has been declared dead.
         """
-        claim_due = partial(self._claim_due, worker_id, slots, offer)
+        claim_due = partial(self._claim_due, worker_id, slots, offer, likely)
         claims = await self._application.as_far_as_it_goes(claim_due)
         if claims is not None:
             return claims
@@ -85,7 +70,7 @@ class Executions:
         return nothing_yet
 
     async def _claim_due(
-        self, worker_id: str, slots: int, offer: Offer | None
+        self, worker_id: str, slots: int, offer: Offer | None, likely: UUID | None
     ) -> Claims:
         claims = Claims()
 
@@ -106,6 +91,7 @@ class Executions:
             quarantine.ids,
             bypasses_more=quarantine.has_forgotten,
             offer=offer,
+            likely=likely,
         )
         await self._application.save_under_lock(decide, _by(worker_id), claimant)
         return claims

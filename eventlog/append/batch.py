@@ -239,7 +239,10 @@ async def _begin(
         if deciding.claimant is not None:
             queue = remembered.queue_of(deciding.claimant)
             claim = Claim.ask(trip, queue, deciding.claimant)
-    finder.ask(trip, finder.needs_of(units))
+    needs = finder.needs_of(units)
+    if claim is not None and claim.likely is not None:
+        needs = needs.with_a_place()
+    finder.ask(trip, needs)
     await trip.go()
     lock.got(locking)
     finder.take()

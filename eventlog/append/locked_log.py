@@ -7,8 +7,9 @@ from uuid import UUID
 
 from typing_extensions import override
 
+from domain.jobs.run_events import RUN_TOPIC
 from domain.ports import Claimant, Locked, State
-from eventlog.append.lookups import Finder
+from eventlog.append.lookups import Finder, ask_states
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.personal import writing
 from eventlog.queue.following import Queue
@@ -20,19 +21,36 @@ from projections.runs import due
 
 @dataclass(frozen=True)
 class Claim:
-    """What a claimant needs to know first; the answers are on their way."""
+    """What a claimant needs to know first; the answers are on their way.
+
+    Attributes:
+        likely: where the run stands that it will probably be given, and no other.
+    """
 
     queue: Queue
     lives: Answer
     news: News | None
     slots: int
+    likely: "Likely | None"
 
     @classmethod
     def ask(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
         """Ask, after `conditions.PRESENT`."""
         lives = trip.ask(heartbeats.LIVES, (claimant.worker_id,))
         news = queue.ask(trip, claimant)
-        return cls(queue, lives, news, claimant.slots)
+        likely: Likely | None = None
+        if claimant.likely is not None:
+            asked = ask_states(trip, RUN_TOPIC, [claimant.likely])
+            likely = Likely(claimant.likely, asked)
+        return cls(queue, lives, news, claimant.slots, likely)
+
+
+@dataclass(frozen=True)
+class Likely:
+    """A run of which is asked before it is known whether it will be claimed."""
+
+    run_id: UUID
+    asked: Answer
 
 
 class LockedLog(Locked):
@@ -61,7 +79,19 @@ class LockedLog(Locked):
         if not wanted:
             return {}
         positions, self._to_draw = self._to_draw, 0
+        likely = self._foreseen(wanted)
+        if likely is not None:
+            return self._finder.take_states(kind, likely)
         return await self._finder.states(kind, wanted, positions)
+
+    def _foreseen(self, wanted: Sequence[UUID]) -> Answer | None:
+        """Return what has been asked already, if it is all that is wanted."""
+        if self._claim is None or self._claim.likely is None:
+            return None
+        likely = self._claim.likely
+        if wanted != [likely.run_id]:
+            return None
+        return likely.asked
 
     @override
     async def claimable_run_ids(self) -> list[UUID] | None:

@@ -4,11 +4,10 @@ Each thing is read once, and as much as possible in one round trip.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
-from typing_extensions import ReadOnly, TypedDict
 
 from domain.errors import PositionsUsedError
 from domain.identifiers import Slot
@@ -44,25 +43,13 @@ class Needs:
     positions: int
     slots: Sequence[Slot] = ()
 
+    def with_a_place(self) -> "Needs":
+        """Return these needs, and a place in the log for an event that will probably come."""
+        return replace(self, positions=max(self.positions, 0) + 1)
+
     def __bool__(self) -> bool:
         """Return whether there is anything to ask."""
         return bool(self.heads or self.rows or self.slots or self.positions > 0)
-
-
-class HeadRow(TypedDict):
-    """Where an aggregate's history ends."""
-
-    originator_id: ReadOnly[str]
-    originator_version: ReadOnly[int]
-    position: ReadOnly[int]
-    correlation_id: ReadOnly[str | None]
-
-
-class PositionRow(TypedDict):
-    """A place in the log that was drawn, and the last one that is taken."""
-
-    position: ReadOnly[int]
-    head: ReadOnly[int]
 
 
 class Finder:
@@ -179,7 +166,7 @@ class Finder:
     def _take_heads(self) -> None:
         """Take where histories end, and who holds slots."""
         found = self.found
-        for row in as_rows(HeadRow, self._heads.rows):
+        for row in as_rows(statements.HeadRow, self._heads.rows):
             head = Head(row["originator_version"], row["position"])
             correlation_id = row["correlation_id"]
             if correlation_id is not None:
@@ -193,7 +180,7 @@ class Finder:
         self._holders = Answer()
 
     def _take_positions(self) -> None:
-        drawn = as_rows(PositionRow, self._positions.rows)
+        drawn = as_rows(statements.PositionRow, self._positions.rows)
         self._positions = Answer()
         if not drawn:
             return
@@ -231,15 +218,16 @@ class Finder:
     async def states(
         self, kind: str, ids: Sequence[UUID], positions: int
     ) -> dict[UUID, State]:
-        """Return where aggregates stand, for a decision.
-
-        Their heads and rows are then known, and so many places are drawn for its events.
-        """
+        """Return where aggregates stand, for a decision; draw so many places for its events."""
         trip = RoundTrip(self.connection)
-        asked = trip.ask(states_sql(kind), {"ids": ids})
+        asked = ask_states(trip, kind, ids)
         self.ask(trip, Needs((), {}, positions))
         await trip.go()
         self.take()
+        return self.take_states(kind, asked)
+
+    def take_states(self, kind: str, asked: Answer) -> dict[UUID, State]:
+        """Read where aggregates stand; their heads and rows are then known."""
         found = found_states(kind, asked.rows)
         for aggregate_id, one in found.items():
             head = Head(one.state.version, one.position, one.correlation_id)
@@ -276,6 +264,11 @@ class Finder:
                     states.append((aggregate_id, version, event.state))
         plain = await plain_states(self.connection, self.files.master_keys, states)
         self.found.plain.update(plain)
+
+
+def ask_states(trip: RoundTrip, kind: str, ids: Sequence[UUID]) -> Answer:
+    """Ask where aggregates stand."""
+    return trip.ask(states_sql(kind), {"ids": ids})
 
 
 def _positions_used(position: int, head: int) -> PositionsUsedError:

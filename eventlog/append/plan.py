@@ -136,10 +136,17 @@ class Plan:
             table = BY_SUBJECT[subject]
             written += self._project(table, envelopes)
         news = str(self.events[-1]["position"])
-        statuses = [row.get("status") for row in self.rows.values()]
-        pending = statuses.count(FIRST_STATUS)
+        pending = [
+            run_id
+            for run_id, row in self.rows.items()
+            if row.get("status") == FIRST_STATUS
+        ]
         if pending:
-            news += f" {pending}{sql.PENDING}"
+            news += f" {len(pending)}"
+        if len(pending) == 1:
+            news += f" {pending[0]}"
+        if pending:
+            news += sql.PENDING
         written.append((statements.ANNOUNCE, news))
         return written
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import orjson
+from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.database.sql import (
     _IDS,
@@ -27,6 +28,15 @@ HEADS = f"""
 """
 
 
+class HeadRow(TypedDict):
+    """Where an aggregate's history ends."""
+
+    originator_id: ReadOnly[str]
+    originator_version: ReadOnly[int]
+    position: ReadOnly[int]
+    correlation_id: ReadOnly[str | None]
+
+
 POSITION_SEQUENCE = "jobs_events_notification_id_seq"
 
 
@@ -37,6 +47,13 @@ DRAW_POSITIONS = f"""
 """Drawn under the lock, as many as there are events to append, so that rows can be folded before
 they are written. What is not used is a gap, as after a rollback. Beside them stands the head:
 a copy of a log need not have its sequence (logical replication copies none)."""
+
+
+class PositionRow(TypedDict):
+    """A place in the log that was drawn, and the last one that is taken."""
+
+    position: ReadOnly[int]
+    head: ReadOnly[int]
 
 
 INSERT = f"""

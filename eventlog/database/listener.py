@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import re
 from contextlib import suppress
 from dataclasses import dataclass
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -30,13 +31,17 @@ class Told:
     Attributes:
         pending: how many runs have come to wait for a worker.
         position: of the last event that was announced with them.
+        run_id: which run, where it is one.
     """
 
     pending: int = 0
     position: int = 0
+    run_id: UUID | None = None
 
 
 NOTHING = Told()
+
+_IS_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Signal:
@@ -56,7 +61,7 @@ class Signal:
     def tell(self, told: Told) -> None:
         """Pass on a notification; of pending runs the waiter hears whatever it waits for."""
         if told.pending:
-            self._told = Told(self._told.pending + told.pending, told.position)
+            self._told = _together(self._told, told)
             self._is_urgent = True
         self._event.set()
 
@@ -161,10 +166,19 @@ class Listener:
 def told_by(payload: str) -> Told:
     """Read an announcement: a position, and how many runs it has left pending if any.
 
-    Other versions of the program do not tell how many; whoever has moved the clock tells neither.
+    Other versions of the program do not tell which one, or how many; whoever has moved the clock
+    tells nothing of it.
     """
     if not payload.endswith(PENDING):
         return NOTHING
-    numbers = [int(word) for word in payload.split() if word.isdecimal()]
+    words = payload.split()
+    numbers = [int(word) for word in words if word.isdecimal()]
+    ids = [UUID(word) for word in words if _IS_ID.fullmatch(word)]
     position, *counts = numbers or [0]
-    return Told(sum(counts) or 1, position)
+    return Told(sum(counts) or 1, position, *ids)
+
+
+def _together(before: Told, told: Told) -> Told:
+    if not before.pending:
+        return told
+    return Told(before.pending + told.pending, told.position)

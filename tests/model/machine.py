@@ -10,7 +10,7 @@ from hypothesis.stateful import (
     invariant,
 )
 
-from domain.commands.executions import Claim
+from domain.commands.claims import Claim
 from domain.jobs.run_values import Failure, Holder, Report
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from domain.workers.isolation import Isolation
 from worker.executors.packages import HandlerPackage
 
 OnUpdate = Callable[[Mapping[str, Any]], None]
@@ -65,6 +66,35 @@ class Outcome:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What an executor can do for one attempt without touching the others.
+
+    Attributes:
+        isolates: gives it a process, a directory and an environment of its own.
+        kills: ends it whatever it does.
+        limits_memory: holds it, with its descendants, to its own `resources.memoryMb`.
+    """
+
+    isolates: bool
+    kills: bool
+    limits_memory: bool
+
+    @property
+    def isolation(self) -> Isolation:
+        """The isolation of those jobs that it may execute: the others wait for who can do more."""
+        if self == APART:
+            return "process"
+        return "shared"
+
+
+APART = Capabilities(isolates=True, kills=True, limits_memory=True)
+"""What jobs with `isolation: process` rely on."""
+
+TOGETHER = Capabilities(isolates=False, kills=False, limits_memory=False)
+"""All of it is had for the process as a whole, and costs everybody in it."""
+
+
 class Attempt(Protocol):
     """A running attempt."""
 
@@ -80,6 +110,10 @@ class Attempt(Protocol):
 
 class Executor(Protocol):
     """Where attempts run. What each keeps apart is said in docs/executors.md."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do for one attempt alone."""
 
     @property
     def room(self) -> float:

@@ -11,7 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from domain.clock import later, ms_between, to_iso
-from domain.commands.executions import Claim, Executions
+from domain.commands.claims import Claim
+from domain.commands.executions import Executions
 from domain.jobs.definition import Spec
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure

@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection
 from time import monotonic
 from zlib import crc32
 
-from domain.commands.executions import Claims, Executions
+from domain.commands.claims import Claims
+from domain.commands.executions import Executions
 from domain.ports import Offer
 from worker.lifecycle.attempts import Attempts
 from worker.lifecycle.ports import News, Work
@@ -79,7 +80,7 @@ class Claiming:
             # Its executor has lost room meanwhile.
             return self._poll_s
         offer = self._offer()
-        claims = await self._executions.claim(self._worker_id, free, offer)
+        claims = await self._executions.claim(self._worker_id, free, offer, news.run_id)
         self._more_due = claims.is_cut or len(claims) == free
         for claim in claims:
             self._attempts.start(claim)

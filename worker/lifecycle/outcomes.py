@@ -8,7 +8,8 @@ from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
 from domain.catalog.effects import Effect
-from domain.commands.executions import Claim, Executions
+from domain.commands.claims import Claim
+from domain.commands.executions import Executions
 from domain.errors import StaleExecutionError
 from domain.jobs.run_values import Failure, FailureReason, Holder, Report
 from domain.json_values import (

@@ -81,6 +81,10 @@ class News(Protocol):
     def position(self) -> int:
         """Of the log, of which it was told last."""
 
+    @property
+    def run_id(self) -> UUID | None:
+        """Which run, where it is one."""
+
 
 class Prospect(Protocol):
     """What a worker with free slots has to expect."""

@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 from domain.commands.executions import Executions
 from domain.commands.sweeps import Sweeps
 from domain.json_values import JsonObject
-from domain.workers.isolation import Isolation
 from domain.workers.labels import Labels
 from runtime.back_off import BackOff
 from runtime.background_tasks import within
@@ -95,9 +94,9 @@ class Worker:
         self._offering = Offering(
             entry_points, work, heartbeats, grace_s, settings.labels
         )
-        lanes = [self._lane("process", executor, work, logs)]
+        lanes = [self._lane(executor, work, logs)]
         if sharing is not None:
-            lanes.append(self._lane("shared", sharing.executor, sharing.work, logs))
+            lanes.append(self._lane(sharing.executor, sharing.work, logs))
         self._lanes = Lanes(lanes)
         self._claims: list[Supervised] = []
         self._watcher: Watcher | None = None
@@ -106,10 +105,9 @@ class Worker:
         self.is_draining = False
         self.worker_id = ""
 
-    def _lane(
-        self, isolation: Isolation, executor: Executor, work: Work, logs: LogKeeper
-    ) -> Lane:
+    def _lane(self, executor: Executor, work: Work, logs: LogKeeper) -> Lane:
         settings, offering = self._settings, self._offering
+        isolation = executor.capabilities.isolation
         slots = settings.shared_slots if isolation == "shared" else settings.slots
         attempts = Attempts(
             AttemptSettings(slots, settings.handler_settings),

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from domain.commands.executions import Claim
+from domain.commands.claims import Claim
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report
@@ -104,10 +104,17 @@ class _Walk:
         slots = self._random.randint(1, 4)
         expected = _expected(self._url, slots)
         service = self._services[number]
-        claimed = await service.executions.claim(f"w{number}", slots)
+        likely = self._hint(expected)
+        claimed = await service.executions.claim(f"w{number}", slots, likely=likely)
         assert [str(claim.run.id) for claim in claimed] == expected
         self._held += [(number, claim) for claim in claimed]
         self.claimed += len(claimed)
+
+    def _hint(self, expected: Sequence[str]) -> UUID | None:
+        """Return a hint at what will be claimed, which is right, wrong or missing."""
+        right = [UUID(run_id) for run_id in expected]
+        hints = [None, uuid4(), *self._launched[-2:], *right]
+        return self._random.choice(hints)
 
     async def _end(self) -> None:
         if not self._held:

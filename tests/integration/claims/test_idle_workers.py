@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from domain.commands.executions import Claims, Executions
+from domain.commands.claims import Claims
+from domain.commands.executions import Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from domain.ports import Offer
@@ -33,10 +35,14 @@ class CountedExecutions(Executions):
     claims = 0
 
     async def claim(
-        self, worker_id: str, slots: int, offer: Offer | None = None
+        self,
+        worker_id: str,
+        slots: int,
+        offer: Offer | None = None,
+        likely: UUID | None = None,
     ) -> Claims:
         CountedExecutions.claims += 1
-        return await super().claim(worker_id, slots, offer)
+        return await super().claim(worker_id, slots, offer, likely)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from domain.catalog.app import App
 from domain.commands.catalog import Catalog
-from domain.commands.executions import Claim
+from domain.commands.claims import Claim
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report
 from eventlog.database.connection import Database

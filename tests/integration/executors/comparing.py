@@ -1,12 +1,12 @@
 """Compares what an executor does with what the table of scenarios says."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from tests.integration.executors.scenarios import SCENARIOS, Scenario
+from tests.integration.executors.scenarios import SCENARIOS, Scenario, expected
 from tests.support.handlers.tasks import printed, task_of
 from worker.executors.port import Executor, Outcome
 
@@ -14,15 +14,13 @@ GRACE_S = 0.2
 
 
 async def compared(
-    where: Executor,
-    directory: Path,
-    expected: Callable[[Scenario], Scenario | None] = lambda scenario: scenario,
+    where: Executor, directory: Path
 ) -> tuple[dict[str, str], list[str]]:
-    """Return what is not as it is expected, and of which scenarios nothing is."""
+    """Return what is not as is expected of what it can do, and of which scenarios nothing is."""
     differences: dict[str, str] = {}
     refused: list[str] = []
     for number, (title, scenario) in enumerate(SCENARIOS.items()):
-        wanted = expected(scenario)
+        wanted = expected(scenario, where.capabilities)
         if wanted is None:
             refused.append(title)
             continue

@@ -1,14 +1,14 @@
 """Every way in which an attempt can end, as whoever submits it sees it; and where executors differ.
 
-A scenario holds for every executor; where attempts share a process, some say what happens instead,
-and why.
+A scenario holds for every executor that isolates attempts; some say what happens where they share a
+process instead, and why.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from worker.executors.port import Kind
+from worker.executors.port import Capabilities, Kind
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Scenario:
     instead: Instead | None = None
 
 
-def where_shared(scenario: Scenario) -> Scenario | None:
-    """Return what happens where attempts share a process; None where nothing is promised."""
+def expected(scenario: Scenario, capabilities: Capabilities) -> Scenario | None:
+    """Return what must be seen of an executor that can do this; None where nothing is promised."""
     instead = scenario.instead
-    if instead is None:
+    if instead is None or capabilities.isolates:
         return scenario
     if instead.seen is None:
         return None

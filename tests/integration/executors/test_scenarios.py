@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.executors.comparing import GRACE_S, compared
-from tests.integration.executors.scenarios import SCENARIOS, where_shared
+from tests.integration.executors.scenarios import SCENARIOS
 from tests.support.packages import package_of
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.shared import attempt as shared_attempt
@@ -30,7 +30,7 @@ async def test_every_way_to_end_is_seen_where_they_share_one(
     monkeypatch.setattr(shared_attempt, "TIMEOUT_GRACE_S", GRACE_S)
     where = SharedExecutor(package_of("tests.support.handlers"))
     try:
-        differences, refused = await compared(where, tmp_path, where_shared)
+        differences, refused = await compared(where, tmp_path)
     finally:
         await where.aclose()
     assert differences == {}

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.commands.executions import Claim
+from domain.commands.claims import Claim
 from domain.errors import InvalidInputError
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report

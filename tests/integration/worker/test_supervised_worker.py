@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from uuid import UUID
 
 import pytest
 
 from domain.commands import recalling
-from domain.commands.executions import Claims, Executions
+from domain.commands.claims import Claims
+from domain.commands.executions import Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from domain.ports import Offer, Standing
@@ -34,12 +36,16 @@ class FaultyExecutions(Executions):
         self.faults = faults
 
     async def claim(
-        self, worker_id: str, slots: int, offer: Offer | None = None
+        self,
+        worker_id: str,
+        slots: int,
+        offer: Offer | None = None,
+        likely: UUID | None = None,
     ) -> Claims:
         if self.faults > 0:
             self.faults -= 1
             raise KeyError("a defect")
-        return await super().claim(worker_id, slots, offer)
+        return await super().claim(worker_id, slots, offer, likely)
 
 
 class FaultyHeartbeats(Heartbeats):

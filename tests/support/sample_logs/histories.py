@@ -6,7 +6,7 @@ from contextlib import suppress
 from random import Random
 from uuid import UUID
 
-from domain.commands.executions import Claim
+from domain.commands.claims import Claim
 from domain.errors import (
     ConflictError,
     InvalidInputError,

@@ -10,7 +10,7 @@ from worker.executors.local.pool import Pool
 from worker.executors.local.slot import Slot
 from worker.executors.local.throttle import Pace
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import OnUpdate, Task
+from worker.executors.port import APART, OnUpdate, Task
 
 
 class ProcessExecutor:
@@ -34,6 +34,8 @@ class ProcessExecutor:
         self._pool = Pool(_each_once(packages), size, orphans)
         self._pace = Pace()
         self._running: dict[ProcessAttempt, Callable[[], None]] = {}
+
+    capabilities = APART
 
     @property
     def room(self) -> float:

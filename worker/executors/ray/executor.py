@@ -13,7 +13,7 @@ from runtime.background_tasks import end, start_once
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import Attempt, OnUpdate, Task
+from worker.executors.port import APART, Attempt, OnUpdate, Task
 from worker.executors.ray.attempt import RayAttempt
 from worker.executors.ray.driver_process import (
     DriverProcess,
@@ -62,6 +62,8 @@ class RayExecutor:
         self._generation = next(self._generations)
         self._lease_until = 0.0
         self._room = 0
+
+    capabilities = APART
 
     @property
     def room(self) -> float:

@@ -11,7 +11,7 @@ from worker.executors.local.orphans import Orphans
 from worker.executors.local.slot import start_slot
 from worker.executors.local.workplace import Workplace
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import OnUpdate, Task
+from worker.executors.port import TOGETHER, OnUpdate, Task
 from worker.executors.shared.attempt import SharedAttempt
 from worker.executors.shared.attempt_logs import AttemptLogs
 from worker.executors.shared.process import SharedProcess
@@ -44,6 +44,8 @@ class SharedExecutor:
         self._current: dict[_Key, asyncio.Task[SharedProcess]] = {}
         self._all: set[SharedProcess] = set()
         self._leaving: set[asyncio.Task[None]] = set()
+
+    capabilities = TOGETHER
 
     @property
     def room(self) -> float:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.commands.executions import Claim
+from domain.commands.claims import Claim
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Report
