@@ -18,6 +18,7 @@ from eventlog.database import sql
 from eventlog.database.connection import snapshot
 from eventlog.history.audit import position_before
 from eventlog.history.run_changes import folded, folded_parts, moved_since
+from eventlog.history.run_counts import rows_are_counted_sooner
 from eventlog.history.unreadable import with_unreadable_head
 from eventlog.keys.log_files import LogFiles
 from projections import job_definitions, job_runs
@@ -30,7 +31,7 @@ from projections.failures.lists import oldest, place_of
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_ids, read_rows, read_value
-from projections.runs import lists, past, past_counts
+from projections.runs import counts, lists, past
 from projections.runs.filter import RunFilter, Sought, looked_up
 from projections.runs.past import NamedJob, Place, Then
 from projections.runs.search import starts_many
@@ -186,8 +187,10 @@ class Past:
 
     async def counts(self, job_ids: list[UUID] | None) -> dict[str, int]:
         """Return how many runs there were in each status, of these jobs or of all."""
+        if await rows_are_counted_sooner(self._connection, self.position):
+            return await counts.present_counts(self._connection, job_ids)
         then = await self.then(job_ids)
-        return await past_counts.counts(self._connection, then)
+        return await counts.counts(self._connection, then)
 
     async def then(self, job_ids: list[UUID] | None) -> Then:
         """Look what events have touched since the checkpoint before: in all jobs, or in these."""

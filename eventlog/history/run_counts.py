@@ -13,7 +13,12 @@ from eventlog.history.run_changes import moved_since
 from eventlog.keys.log_files import LogFiles
 from projections.rows import Connection, read_rows, read_value
 from projections.runs import past
-from projections.runs.past_counts import CountsByJob, counts_by_job
+from projections.runs.counts import (
+    FAR,
+    CountsByJob,
+    counts_by_job,
+    present_counts_by_job,
+)
 
 MOST_JOBS = 200
 """Jobs that are told apart. A label's values must be few, and the same each time: it is the jobs
@@ -87,6 +92,9 @@ class RunCounts:
         counts = kept.counts
         if await _goes_on(connection, kept, checkpoint, head):
             checkpoint = kept.checkpoint
+        elif await rows_are_counted_sooner(connection, head):
+            counts = await present_counts_by_job(connection, head)
+            checkpoint = 0
         else:
             counts = await counts_by_job(connection, checkpoint)
         moved = await moved_since(connection, self._files, counts.position, head)
@@ -104,6 +112,16 @@ async def _goes_on(
         return False
     values = {"position": kept.checkpoint}
     return await read_value(connection, bool, _IS_KEPT, values)
+
+
+async def rows_are_counted_sooner(connection: Connection, position: int) -> bool:
+    """Return whether rows stand as of this position, and no checkpoint is near.
+
+    So it is where no worker has kept checkpoints up, or for a while after they were dropped.
+    """
+    head = await read_value(connection, int, sql.HEAD)
+    checkpoint = await past.checkpoint_before(connection, head)
+    return position == head and head - checkpoint > FAR
 
 
 async def _learn_slugs(connection: Connection, kept: _Kept) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections import Counter
 from time import perf_counter
 from typing import Any
 
@@ -12,12 +13,15 @@ from psycopg.rows import dict_row
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import STATUSES, Failure, Report
 from eventlog.database.connection import configure
+from eventlog.history import run_counts
+from eventlog.history.as_of import opened
 from eventlog.history.checkpoints import (
     EVERY,
     FORGET_CHECKPOINTS,
     Checkpoints,
 )
 from eventlog.history.run_counts import Counts, RunCounts
+from projections.runs.counts import FAR
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.long_logs import fill
 
@@ -65,9 +69,11 @@ async def act(part: Parts, slug: str, random_: random.Random) -> None:
         await part.jobs.cancel(random_.choice(waiting)[0], None, TESTER)
 
 
+@pytest.mark.parametrize("far", [FAR, 0])
 async def test_the_counts_are_those_of_the_table_whatever_happened_since(
-    part: Parts,
+    part: Parts, far: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(run_counts, "FAR", far)
     random_ = random.Random(5)
     await part.worker("w")
     slugs = [await registered(part.jobs, f"job-{number}") for number in range(3)]
@@ -82,6 +88,33 @@ async def test_the_counts_are_those_of_the_table_whatever_happened_since(
         assert query(
             part.url, "SELECT count(DISTINCT position) FROM run_checkpoints"
         ) > [(2,)]
+
+
+@pytest.mark.parametrize("far", [FAR, 0])
+async def test_an_answer_without_a_checkpoint_is_the_same_by_rows_and_by_events(
+    part: Parts, far: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_counts, "FAR", far)
+    await part.worker("w")
+    slugs = [await registered(part.jobs, f"job-{number}") for number in range(2)]
+    random_ = random.Random(7)
+    for _ in range(20):
+        await act(part, random_.choice(slugs), random_)
+    wanted = Counter[str]()
+    for (slug, status), runs in in_table(part.url).items():
+        if slug == "job-1":
+            wanted[status] += runs
+    [(job_id,)] = query(part.url, "SELECT id FROM job_definitions WHERE slug = 'job-1'")
+    async with part.pool.connection() as connection:
+        async with opened(connection, part.files, None) as present:
+            assert +Counter(await present.counts([job_id])) == wanted
+            every = await present.counts(None)
+            position = present.position
+        assert sum(every.values()) == sum(in_table(part.url).values())
+        await act(part, slugs[0], random_)
+        await part.jobs.launch(slugs[0], Launch(), TESTER)
+        async with opened(connection, part.files, position) as past:
+            assert await past.counts(None) == every
 
 
 async def test_what_was_counted_before_a_row_was_mended_counts_no_more(

@@ -1,8 +1,9 @@
-"""How many runs there were in each status at an earlier position of the log."""
+"""How many runs there are in each status, or were at an earlier position of the log."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
@@ -28,6 +29,26 @@ _RUNNING = f"""
 """
 
 
+FAR = 50_000
+"""Positions behind the log's end from which on rows are counted sooner than what events have
+touched since a checkpoint. Where workers keep checkpoints up, none is so far."""
+
+_PRESENT = f"""
+    SELECT job_definition_id, status, count(*) AS runs FROM job_runs
+    WHERE {OF_JOBS} GROUP BY job_definition_id, status
+"""
+
+_RUNNING_NOW = (
+    "SELECT created_position AS created FROM job_runs WHERE status = 'running'"
+)
+
+
+class _Present(TypedDict):
+    job_definition_id: ReadOnly[str]
+    status: ReadOnly[str]
+    runs: ReadOnly[int]
+
+
 class _Counts(TypedDict):
     pending: ReadOnly[int]
     running: ReadOnly[int]
@@ -39,6 +60,17 @@ class _Counts(TypedDict):
 
 class _Created(TypedDict):
     created: ReadOnly[int]
+
+
+async def present_counts(
+    connection: Connection, job_ids: list[UUID] | None
+) -> dict[str, int]:
+    """Return how many rows there are in each status, of these jobs or of all."""
+    found: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    values = {"job_ids": job_ids}
+    for row in await read_rows(connection, _Present, _PRESENT, values):
+        found[row["status"]] += row["runs"]
+    return found
 
 
 async def counts(connection: Connection, then: Then) -> dict[str, int]:
@@ -124,6 +156,17 @@ class CountsByJob:
             if group.status == "running":
                 self.running |= created
         self.position = position
+
+
+async def present_counts_by_job(connection: Connection, position: int) -> CountsByJob:
+    """Return the same by job, where the log ends at this position."""
+    found = CountsByJob(position)
+    for row in await read_rows(connection, _Present, _PRESENT, {"job_ids": None}):
+        of_job = found.by_job.setdefault(row["job_definition_id"], Counter())
+        of_job[row["status"]] = row["runs"]
+    running = await read_rows(connection, _Created, _RUNNING_NOW)
+    found.running.update(row["created"] for row in running)
+    return found
 
 
 async def counts_by_job(connection: Connection, checkpoint: int) -> CountsByJob:
