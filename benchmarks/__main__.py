@@ -37,6 +37,7 @@ MEASUREMENTS = {
     "saves": "benchmarks.rows.saves",
     "noop": "benchmarks.rows.noop_runs",
     "waiting": "benchmarks.executors.waiting",
+    "ray": "benchmarks.executors.on_ray",
     "starts": "benchmarks.rows.starts",
     "claims": "benchmarks.rows.claims",
     "ticks": "benchmarks.rows.ticking",

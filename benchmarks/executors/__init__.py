@@ -1,4 +1,4 @@
 """How attempts are kept apart, and what that costs.
 
-Begin with `sharing.py`; `on_ray.py` stands alone.
+Begin with `shared.py`, which `waiting.py` uses; `on_ray.py` stands alone.
 """

@@ -22,6 +22,11 @@ MEAN_PAUSE_S = 0.6
 TIMEOUT_S = 8.0
 
 KINDS = ("plain", "plain", "plain", "daemon", "talk", "fail", "crash")
+SHARED_KINDS = ("plain", "plain", "plain", "fail", "crash")
+"""Of runs whose attempts share a process: what one of them leaves behind would hold the locks of
+all."""
+
+SHARED = "shared"
 
 RETRIES = {"maxAttempts": 10, "initialDelayMs": 50, "maxDelayMs": 1_000}
 
@@ -29,6 +34,7 @@ JOBS = (
     {"slug": "free"},
     {"slug": "keyed", "concurrencyKey": "key"},
     {"slug": "limited", "maxConcurrentRuns": SEATS},
+    {"slug": SHARED, "isolation": "shared", "entryPoint": "chaos.share"},
 )
 
 
@@ -106,9 +112,10 @@ class Launcher:
             await asyncio.sleep(0.1)
 
     def _parameters(self, slug: str) -> dict[str, object]:
+        kinds = SHARED_KINDS if slug == SHARED else KINDS
         return {
             "directory": str(self._proofs),
-            "kind": self._random.choice(KINDS),
+            "kind": self._random.choice(kinds),
             "forMs": int(self._random.expovariate(1 / 300)),
             "key": self._random.choice("abcdef") if slug == "keyed" else None,
             "seat": slug == "limited",

@@ -1,4 +1,7 @@
-"""Two APIs and three workers, each behind a proxy of its own, on a private PostgreSQL."""
+"""Two APIs and three workers, each behind a proxy of its own, on a private PostgreSQL.
+
+Where Ray is installed there is a fourth worker, whose attempts run on a cluster of two nodes.
+"""
 
 import asyncio
 import random
@@ -13,6 +16,7 @@ from typing import Self
 
 from api.embedded.server import EmbeddedPostgres
 from migrations import runner
+from tests.support.clusters.two_nodes import TwoNodes, has_ray, started_nodes
 from tests.support.databases import lose_notifications
 from tests.support.processes import Process
 from tests.support.wires.proxy import Proxy
@@ -117,6 +121,7 @@ class Cluster:
         apis: processes that may be hurt, like `workers`.
         url: of PostgreSQL, past all proxies.
         disk: where run logs are written; a small disk of its own where that is allowed.
+        nodes: of Ray; None where it is not installed.
     """
 
     def __init__(self, directory: Path, random_: random.Random, lease_s: float) -> None:
@@ -126,6 +131,7 @@ class Cluster:
         self.workers: list[Member] = []
         self.url = ""
         self.disk = directory / "data" / "run-logs"
+        self.nodes: TwoNodes | None = None
         self._random = random_
         self._postgres = EmbeddedPostgres(directory / "postgres")
         self._stack = AsyncExitStack()
@@ -151,13 +157,17 @@ class Cluster:
         for number, port in enumerate(self._ports):
             command = ["serve", "--port", str(port), *data, "--seal-every-s", "1"]
             self.apis.append(Member(f"api {number}", command, await self._proxy()))
+        own = ["--lease-s", str(self.lease_s), "--slots", str(SLOTS)]
+        working = ["worker", *data, *own, "--handlers", "tests.chaos.handlers"]
         for number in range(WORKERS):
-            own = ["--lease-s", str(self.lease_s), "--slots", str(SLOTS)]
-            command = ["worker", *data, *own, "--handlers", "tests.chaos.handlers"]
             skewed = number == WORKERS - 1
             self.workers.append(
-                Member(f"worker {number}", command, await self._proxy(), skewed)
+                Member(f"worker {number}", working, await self._proxy(), skewed)
             )
+        if has_ray():
+            self.nodes = self._stack.enter_context(started_nodes())
+            on_ray = [*working, "--ray-address", self.nodes.address]
+            self.workers.append(Member("worker on Ray", on_ray, await self._proxy()))
         for member in self.members:
             member.start(self._random)
         return self

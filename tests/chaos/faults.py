@@ -7,11 +7,12 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 
 import psycopg
 
 from tests.chaos.cluster import Cluster, Member
+from tests.support.clusters.two_nodes import TwoNodes
 
 Fault = Callable[["Faults"], Coroutine[None, None, None]]
 
@@ -19,6 +20,9 @@ MEAN_PAUSE_S = 2.5
 """Between two faults; some go on beside each other."""
 
 BALLAST_BYTES = 80 << 20
+
+NODE = "second"
+"""The node of Ray that may be lost; the first one holds the cluster together."""
 
 
 class Faults:
@@ -45,6 +49,15 @@ class Faults:
             task = asyncio.create_task(fault(self), name=fault.__name__)
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
+
+    async def lose_nodes(self) -> None:
+        """Kill a node of Ray every few seconds, for another to come; until cancelled."""
+        nodes = self.cluster.nodes
+        while nodes is not None:
+            await asyncio.sleep(self.random.uniform(2, 6))
+            self.happened["lose a node of Ray"] += 1
+            # In one thread, which goes on if nobody waits for it any more.
+            await asyncio.to_thread(_replace, nodes, self.random.uniform(0, 3))
 
     async def settle(self) -> None:
         """Wait until every fault under way has let go."""
@@ -178,6 +191,12 @@ async def lock_a_table(faults: Faults) -> None:
             await connection.execute("SET lock_timeout = '3s'")
             await connection.execute("LOCK TABLE job_runs")
             await asyncio.sleep(faults.random.uniform(0.2, 3))
+
+
+def _replace(nodes: TwoNodes, after_s: float) -> None:
+    nodes.kill(NODE)
+    sleep(after_s)
+    nodes.add(NODE)
 
 
 async def _frozen(member: Member, for_s: float) -> None:

@@ -5,10 +5,13 @@ leaves behind inherit the locks, so a file is free only when the last of them is
 already is written down; nobody asks the service.
 """
 
+import asyncio
 import fcntl
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +23,21 @@ SEATS = 2
 
 def work(context: JobRunContext) -> JobResult:
     """Hold the locks for a while, then end as the parameters say."""
+    with _held_by(context):
+        return _act(context)
+
+
+async def share(context: JobRunContext) -> JobResult:
+    """Do so beside other attempts in one process: each opens the files for itself."""
+    with _held_by(context):
+        until = time.monotonic() + context.parameters["forMs"] / 1000
+        while time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        return _end(context)
+
+
+@contextmanager
+def _held_by(context: JobRunContext) -> Iterator[None]:
     directory = Path(context.parameters["directory"])
     run_id = str(context.run["id"])
     held = [_lock(directory, "runs", run_id, run_id)]
@@ -29,7 +47,7 @@ def work(context: JobRunContext) -> JobResult:
     if context.parameters.get("seat"):
         held.append(_take_seat(directory, run_id))
     try:
-        return _act(context)
+        yield
     finally:
         for file in held:
             _note(directory, f"ended {run_id} {os.getpid()}")
@@ -43,6 +61,11 @@ def _act(context: JobRunContext) -> JobResult:
     if kind == "talk":
         print("a line that fills the disk, sooner or later\n" * 4_000)
     _spend(context, context.parameters["forMs"] / 1000)
+    return _end(context)
+
+
+def _end(context: JobRunContext) -> JobResult:
+    kind = context.parameters["kind"]
     first = context.run["attempt"] == 1
     if kind == "fail" and first:
         message = "the first attempt fails"
@@ -96,4 +119,4 @@ def _note(directory: Path, text: str) -> None:
         notes.write(f"{time.time():.3f} {text}\n")
 
 
-HANDLERS: dict[str, Handler] = {"chaos.work": work}
+HANDLERS: dict[str, Handler] = {"chaos.work": work, "chaos.share": share}

@@ -11,7 +11,7 @@ from time import monotonic
 
 import psycopg
 
-from runtime.background_tasks import end
+from runtime.background_tasks import end, start_once
 from tests.chaos import tally as counting
 from tests.chaos.clients import LAUNCHERS, Follower, Launcher, Promises, register
 from tests.chaos.cluster import Cluster
@@ -67,8 +67,9 @@ async def chaos(
         ]
         faults = Faults(cluster, random_)
         hurting = asyncio.create_task(faults.run())
+        losing = start_once("losing nodes of Ray", faults.lose_nodes())
         await _go_on(minutes * 60, [*keeping, *launchers, hurting])
-        await end(hurting)
+        await end(hurting, losing)
         await faults.settle()
         alone = await hurt_alone(cluster, proofs, faults, promises, kills)
         await end(*launchers)

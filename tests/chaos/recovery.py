@@ -18,7 +18,7 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from tests.chaos.clients import Promises
+from tests.chaos.clients import SHARED, Promises
 from tests.chaos.cluster import Cluster, Member
 from tests.chaos.faults import Faults, restart_postgresql
 from tests.chaos.tally import Tally
@@ -235,11 +235,13 @@ def _waits(
 ) -> list[Wait]:
     """Return how long runs of some of the killed workers waited."""
     with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
-        told = [Told(**row) for row in connection.execute(TOLD)]
+        events = [Told(**row) for row in connection.execute(TOLD)]
         lives = [_life(row, killed) for row in connection.execute(LIVES)]
         shares = {
             row.pop("run_id"): Shares(**row) for row in connection.execute(SHARES)
         }
+    # Attempts that share a process have slots of their own.
+    told = [event for event in events if shares[event.run_id].job != SHARED]
     of_wanted = {name: at for name, at in killed.items() if name in wanted}
     return Fleet(lives, shares, of_wanted).walk(told)
 

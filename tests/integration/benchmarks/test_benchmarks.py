@@ -1,11 +1,12 @@
 """Every benchmark runs, at sizes whose figures say nothing; peers where they are installed."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from benchmarks.executors import waiting
+from benchmarks.executors import on_ray, waiting
 from benchmarks.harness.load import rate_of_python
 from benchmarks.harness.machine import described
 from benchmarks.harness.processes import python, ready_url, running
@@ -30,6 +31,7 @@ EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     saves.measure: ["saves"],
     noop_runs.measure: ["backlog", "noop", "shared-backlog", "shared"],
     waiting.measure: ["waiting"],
+    on_ray.measure: ["ray"] if find_spec("ray") else [],
     starts.measure: ["starts"],
     claims.measure: [
         "claims-steered",

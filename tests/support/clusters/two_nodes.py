@@ -47,10 +47,22 @@ class TwoNodes:
 @contextmanager
 def two_nodes() -> Iterator[TwoNodes]:
     """Start a cluster; skip where Ray is not installed and not demanded."""
-    if find_spec("ray") is None:
+    if not has_ray():
         if os.environ.get("APPHUB_TEST_RAY") == "required":
             pytest.fail("Ray is not installed")
         pytest.skip("Ray is not installed: pip install 'apphub-jobs[ray]'")
+    with started_nodes() as nodes:
+        yield nodes
+
+
+def has_ray() -> bool:
+    """Return whether Ray is installed."""
+    return find_spec("ray") is not None
+
+
+@contextmanager
+def started_nodes() -> Iterator[TwoNodes]:
+    """Start a cluster, and end it."""
     process = subprocess.Popen(
         [sys.executable, "-m", PROGRAM],
         cwd=ROOT,
