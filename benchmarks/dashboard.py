@@ -10,18 +10,20 @@ what its heap came to.
 """
 
 import argparse
-import asyncio
+import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter, time
+from time import perf_counter, sleep, time
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 from playwright.sync_api import CDPSession, Page, sync_playwright
@@ -53,6 +55,9 @@ FIRST_ROW_AT = f"""() => new Promise((resolve) => {{
 
 FIRST_PAINT_AT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
+LAUNCHERS = 4
+"""Clients that launch, one run after the other each."""
+
 HEAPS = 6
 """So often the heap is looked at while runs are launched."""
 
@@ -61,7 +66,7 @@ HEAPS = 6
 class Load:
     """How many runs are launched a second, an event each, and for how long."""
 
-    rate: int
+    rate: float
     seconds: int
 
 
@@ -134,19 +139,20 @@ def _measure_load(page: Page, url: str, screen: str, load: Load) -> None:
     session.send("Performance.enable")
     before = _metrics(session)
     heaps = [before["JSHeapUsedSize"]]
-    with ThreadPoolExecutor(1) as pool:  # Playwright has a loop in this thread.
-        launching = pool.submit(lambda: asyncio.run(_launch(url, load)))
+    part = Load(load.rate / LAUNCHERS, load.seconds)
+    with ThreadPoolExecutor(LAUNCHERS) as pool:
+        launching = [pool.submit(_launch, url, part) for _ in range(LAUNCHERS)]
         for _ in range(HEAPS):
             page.wait_for_timeout(load.seconds * 1_000 / HEAPS)
             heaps.append(_metrics(session)["JSHeapUsedSize"])
         after = _metrics(session)
-        launching.result()
+        rate = sum(one.result() for one in launching)
     passed = after["Timestamp"] - before["Timestamp"]
     busy = (after["TaskDuration"] - before["TaskDuration"]) / passed
     shown = ", ".join(f"{heap / 1e6:.1f}" for heap in heaps)
     what = screen or "the overview"
     _say(
-        f"{what}, {load.rate} launches/s for {passed:.0f} s: main thread {busy:.0%} busy"
+        f"{what}, {rate:.0f} launches/s for {passed:.0f} s: main thread {busy:.0%} busy"
     )
     _say(f"{what}, heap after collections: {shown} MB")
     session.detach()
@@ -158,21 +164,27 @@ def _metrics(session: CDPSession) -> dict[str, float]:
     return {metric["name"]: metric["value"] for metric in found["metrics"]}
 
 
-async def _launch(url: str, load: Load) -> None:
-    # The service closes connections that have been idle for five seconds.
-    limits = httpx.Limits(max_connections=100, keepalive_expiry=2)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-        await client.post("/jobs", json=JOB)
-        began = perf_counter()
-        for number in range(load.seconds):
-            await asyncio.gather(*(_launch_one(client) for _ in range(load.rate)))
-            rest_s = began + number + 1 - perf_counter()
-            await asyncio.sleep(max(rest_s, 0))
+def _launch(url: str, load: Load) -> float:
+    """Launch one run after the other; return how many there were a second."""
+    connection = HTTPConnection(str(urlsplit(url).netloc), timeout=60)
+    head = {"Content-Type": "application/json"}
 
+    def post(path: str, body: object) -> int:
+        connection.request("POST", path, json.dumps(body).encode(), head)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
 
-async def _launch_one(client: httpx.AsyncClient) -> None:
-    answer = await client.post(f"/jobs/{JOB['slug']}/run")
-    answer.raise_for_status()
+    post("/jobs", JOB)  # It may be there from the screen before.
+    began = perf_counter()
+    number = 0
+    while perf_counter() < began + load.seconds:
+        if post(f"/jobs/{JOB['slug']}/run", {}) != HTTPStatus.ACCEPTED:
+            raise SystemExit("a launch was not accepted")
+        number += 1
+        sleep(max(began + number / load.rate - perf_counter(), 0))
+    connection.close()
+    return number / (perf_counter() - began)
 
 
 def _say(text: str) -> None:

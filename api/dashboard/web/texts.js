@@ -1,8 +1,10 @@
-// All that the dashboard says, in English. Functions take what varies; plain words, and what to do next.
+// All that the dashboard says. Functions take what varies.
 
 const many = (count, one, several = `${one}s`) => `${number(count)} ${count === 1 ? one : several}`;
 
-export const number = (value) => value.toLocaleString("en-GB").replaceAll(",", "\u202f");
+const { format } = new Intl.NumberFormat("en-GB");
+
+export const number = (value) => format(value).replaceAll(",", "\u202f");
 
 export const texts = {
 	product: "AppHub Jobs",

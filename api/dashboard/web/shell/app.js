@@ -1,4 +1,4 @@
-// The shell around all screens: navigation, connection, the past, palette, keys, and what is said aloud.
+// The shell around all screens.
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useErrorBoundary, useRef } from "preact/hooks";

@@ -1,4 +1,4 @@
-// The top of the page: which service this is, search, the past, and whether what is shown is the present.
+// The top of the page: which service this is, search, and the moment that is shown.
 
 import { html, Icon, Link } from "../parts.js";
 import { environment } from "../state/preferences.js";

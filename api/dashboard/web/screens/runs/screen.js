@@ -1,7 +1,7 @@
 // The list of runs: filtered by the address, read page by page, with newer runs behind a pill instead of jumping rows.
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 
 import { Answered, Empty, html, Link, MoreRows } from "../../parts.js";
 import { address, asOf, change, moment, pageOf, useAnswer, useNewest, world } from "../../state.js";
@@ -58,6 +58,11 @@ export function Screen() {
 
 function List({ page, asked, words, selected }) {
 	const runs = useNewest(page.rows, "runs", (run) => run.id);
+	// The stream tells of other runs all the time.
+	const table = useMemo(
+		() => html`<${RunTable} runs=${runs} selected=${asOf.value ? undefined : selected} />`,
+		[runs, asOf.value],
+	);
 	useEffect(() => {
 		selected.value = new Set(page.rows.map(({ id }) => id).filter((id) => selected.value.has(id)));
 	}, [page]);
@@ -65,7 +70,7 @@ function List({ page, asked, words, selected }) {
 		return html`<${Fresh} page=${page} words=${words} show=${asked.again} /><${Nothing} words=${words} />`;
 	return html`
 		<${Fresh} page=${page} words=${words} show=${asked.again} />
-		<${RunTable} runs=${runs} selected=${asOf.value === "" ? selected : undefined} />
+		${table}
 		<${MoreRows} asked=${asked} load=${(next) => load(words, next)} text=${texts.older} />
 	`;
 }
