@@ -30,6 +30,9 @@ NOTIFICATIONS_LOST = 0.2
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 """With it one of the workers has a clock that is wrong, and differently wrong after each start."""
 
+ON_RAY = "runs=on-ray"
+"""A label of the worker whose attempts run on Ray."""
+
 DISK_OPTIONS = "size=64m"
 
 
@@ -166,7 +169,7 @@ class Cluster:
             )
         if has_ray():
             self.nodes = self._stack.enter_context(started_nodes())
-            on_ray = [*working, "--ray-address", self.nodes.address]
+            on_ray = [*working, "--ray-address", self.nodes.address, "--label", ON_RAY]
             self.workers.append(Member("worker on Ray", on_ray, await self._proxy()))
         for member in self.members:
             member.start(self._random)

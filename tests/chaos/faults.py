@@ -54,7 +54,7 @@ class Faults:
         """Kill a node of Ray every few seconds, for another to come; until cancelled."""
         nodes = self.cluster.nodes
         while nodes is not None:
-            await asyncio.sleep(self.random.uniform(2, 6))
+            await asyncio.sleep(self.random.uniform(0, 4))
             self.happened["lose a node of Ray"] += 1
             # In one thread, which goes on if nobody waits for it any more.
             await asyncio.to_thread(_replace, nodes, self.random.uniform(0, 3))

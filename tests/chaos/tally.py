@@ -19,6 +19,19 @@ from tests.support.stream.told import Told, tell
 
 RUNS = "SELECT id::text, status, slug, attempt FROM job_runs"
 
+BY_EXECUTOR = """
+    SELECT CASE
+        WHEN job.isolation = 'shared' THEN 'in a shared process'
+        WHEN worker.labels ->> 'runs' = 'on-ray' THEN 'on Ray'
+        ELSE 'in a process each' END AS place, count(*) AS attempts
+    FROM jobs_events AS event
+    JOIN job_runs AS run ON run.id = event.originator_id
+    JOIN job_definitions AS job ON job.id = run.job_definition_id
+    JOIN workers AS worker
+        ON worker.id = convert_from(event.state, 'UTF8')::jsonb ->> 'worker_id'
+    WHERE event.topic = 'job_run.started' GROUP BY 1
+"""
+
 NOT_BEGUN = "apphub-jobs: cannot reach the database"
 
 FINAL = {"succeeded", "failed", "canceled", "expired"}
@@ -59,6 +72,7 @@ def count_runs(tally: Tally, cluster: Cluster, promises: Promises) -> None:
     """Lost, doubled and hung runs."""
     with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
         runs = {row["id"]: row for row in connection.execute(RUNS)}
+        places = connection.execute(BY_EXECUTOR).fetchall()
     acked = promises.acked.values()
     tally.add("lost", [run_id for run_id in acked if run_id not in runs])
     unasked = set(runs) - set(acked)
@@ -73,6 +87,8 @@ def count_runs(tally: Tally, cluster: Cluster, promises: Promises) -> None:
     states = Counter(row["status"] for row in runs.values())
     attempts = sum(row["attempt"] for row in runs.values())
     tally.notes.append(f"{len(runs)} runs, {attempts} attempts, {dict(states)}")
+    begun = ", ".join(f"{row['attempts']} {row['place']}" for row in places)
+    tally.notes.append(f"begun: {begun}")
     tally.notes.append(f"slowest launch until answered {promises.slowest_s:.1f} s")
 
 
