@@ -21,7 +21,7 @@ TOUCHED = f"""
         WHERE notification_id > (SELECT %(after)s::bigint)
         ORDER BY notification_id LIMIT {EVENTS_AT_A_TIME}
     ), touched AS (
-        SELECT DISTINCT originator_id AS id FROM new
+        SELECT DISTINCT originator_id AS id, topic ^@ '{DEFINITIONS.subject}.' AS is_job FROM new
         WHERE topic ^@ '{RUN_TOPIC}.' AND topic <> '{RUN_TOPIC}.progressed'
            OR topic ^@ '{DEFINITIONS.subject}.'
     ), told AS (
@@ -32,7 +32,7 @@ TOUCHED = f"""
         SELECT run.*, {LIMIT}, NULL::jsonb AS worker_labels,
             NULL::text AS isolation FROM touched CROSS JOIN LATERAL (
             SELECT {CANDIDATE}, status FROM job_runs WHERE id = touched.id LIMIT 1
-        ) AS run
+        ) AS run WHERE NOT touched.is_job
         UNION ALL
         SELECT job.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
             job.max_concurrent_runs, job.concurrency_limit, job.rate_limit, job.fairness_key,
@@ -41,7 +41,7 @@ TOUCHED = f"""
             SELECT id, {LIMIT_OF_JOB}, concurrency_limit, rate_limit, fairness_key, worker_labels,
                 isolation
             FROM job_definitions AS job WHERE id = touched.id LIMIT 1
-        ) AS job
+        ) AS job WHERE touched.is_job
     )
     SELECT told.*, changed.* FROM told LEFT JOIN changed ON true
 """
