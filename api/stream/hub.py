@@ -215,13 +215,15 @@ class Hub:
                 self._is_another = False
                 self.log_id = await patiently(self._reader.log_id)
                 replay = Replay(self._reader)
-            if not self._subscribers:
-                await self._skip()
-                # Rows that nobody needs may be of subjects that are being erased.
-                replay = Replay(self._reader)
-            elif await self._tell_of_next(replay):
+            if self._subscribers:
+                if not await self._tell_of_next(replay):
+                    await self._reader.news(self._signal)
                 continue
             await self._reader.news(self._signal)
+            if not self._subscribers:
+                await self._skip()
+            # Rows that nobody needs may be of subjects that are being erased.
+            replay = Replay(self._reader)
 
     async def _tell_of_next(self, replay: Replay) -> bool:
         """Read on and tell of it; return whether there was anything."""

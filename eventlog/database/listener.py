@@ -175,7 +175,8 @@ def told_by(payload: str) -> Told:
     numbers = [int(word) for word in words if word.isdecimal()]
     ids = [UUID(word) for word in words if _IS_ID.fullmatch(word)]
     position, *counts = numbers or [0]
-    return Told(sum(counts) or 1, position, *ids)
+    run_id = ids[0] if len(ids) == 1 else None
+    return Told(sum(counts) or 1, position, run_id)
 
 
 def _together(before: Told, told: Told) -> Told:

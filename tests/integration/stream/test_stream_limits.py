@@ -234,3 +234,23 @@ async def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
         with stream(api.client) as opened:
             assert opened.next()["data"]["head"] == head
             assert api.hub.head == head
+
+
+async def test_who_comes_while_the_hub_lets_a_moment_pass_hears_what_came_before(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventlog.history.reader.POLL_S", 600)
+    monkeypatch.setattr("api.stream.hub.SKIP_AFTER_S", 0)
+    # As if the database were away then: it does not learn where the log ends.
+    monkeypatch.setattr("api.stream.hub.LOOK_S", 0)
+    with in_process(database_url, tmp_path / "data") as api:
+        register(api)
+        known = (await tell_now(database_url))[-1].position
+        eventually(lambda: api.hub.head == known, what="the hub's reading on")
+        monkeypatch.setattr("api.stream.hub.SKIP_AFTER_S", 600)
+        api.hub._joined.set()
+        launch(api)
+        eventually(lambda: not api.hub._joined.is_set(), what="the hub's hearing of it")
+        assert api.hub.head == known
+        with stream(api.client, after=known) as opened:
+            opened.until(lambda message: message.get("position") == known + 1)
