@@ -89,7 +89,8 @@ def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
         return [
             _member(index, item, pointer, depth) for index, item in enumerate(value)
         ]
-    raise InvalidJsonError(pointer, f"{type(value).__name__} is no JSON type")
+    message = f"{type(value).__name__} is no JSON type"
+    raise InvalidJsonError(pointer, message)
 
 
 def _is_normal(value: Json, depth: int = 0) -> bool:

@@ -101,7 +101,8 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
     newest = len(upcasts) + 1
     if version > newest:
         what = f"shape {version} of {topic}"
-        raise UnreadableEventError(f"{what}: this version knows none after {newest}")
+        message = f"{what}: this version knows none after {newest}"
+        raise UnreadableEventError(message)
     for upcast in upcasts[version - 1 :]:
         upcast(fields)
     return fields

@@ -107,4 +107,5 @@ def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> Projecte
         except UNFOLDABLE as error:
             why = repr(error)
     place = f"position {position}, {topic}, version {version} of {aggregate_id}"
-    raise FoldError(aggregate_id, f"the log cannot be folded at {place}: {why}")
+    message = f"the log cannot be folded at {place}: {why}"
+    raise FoldError(aggregate_id, message)

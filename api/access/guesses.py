@@ -99,4 +99,5 @@ def _network(address: str) -> str:
         return address
     if known.version == 4:  # noqa: PLR2004 - as of the protocol
         return address
-    return str(ipaddress.ip_network((known, 64), strict=False))
+    network = ipaddress.ip_network((known, 64), strict=False)
+    return str(network)

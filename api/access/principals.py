@@ -74,7 +74,8 @@ def principal_of(
         msg = "send the header Authorization: Bearer TOKEN with a token that the operator gave out"
         raise UnauthenticatedError(msg)
     if to_write and not who.may_write:
-        raise ForbiddenError(f"the token of {who.name} only allows reading")
+        message = f"the token of {who.name} only allows reading"
+        raise ForbiddenError(message)
     return who.name
 
 

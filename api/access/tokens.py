@@ -101,7 +101,8 @@ def read_tokens(path: Path) -> Mapping[str, Principal]:
     except _FileError as error:
         raise ValueError(f"{path} must hold {shape}: {error}") from None
     if not tokens:
-        raise ValueError(f"{path} must hold {shape}: it names no token at all")
+        message = f"{path} must hold {shape}: it names no token at all"
+        raise ValueError(message)
     for number, token in enumerate(tokens, 1):
         # Never the token itself: this is printed.
         if not token or token != token.strip():

@@ -45,7 +45,8 @@ def readable_url(given: str) -> str:
         raise DatabaseUrlError(msg) from None
     host = str(parts.get("host") or "")
     port = str(parts.get("port") or "")
-    has_odd_port = any(one and not one.isdecimal() for one in port.split(","))
+    ports = port.split(",")
+    has_odd_port = any(one and not one.isdecimal() for one in ports)
     if has_odd_port or "@" in host:
         msg = f"its host or port is none; give {SHAPE}; {ENCODE}"
         raise DatabaseUrlError(msg)

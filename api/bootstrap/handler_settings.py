@@ -141,7 +141,8 @@ def _credentials(environment: Mapping[str, str]) -> JsonObject:
             host.lower(): _entry(entry, environment) for host, entry in entries.items()
         }
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} must hold {_CREDENTIALS}: {error!r}") from None
+        message = f"{path} must hold {_CREDENTIALS}: {error!r}"
+        raise ValueError(message) from None
 
 
 _CREDENTIALS = (

@@ -126,7 +126,8 @@ def _histories_are_clean(
         events = f"{checked.events} events of {checked.runs} runs"
         of = f"{events} up to position {checked.position}"
         sum_up = {**vars(checked), "kind": "histories"}
-        view.fact(sum_up, f"histories: {of}: {outcome}")
+        told = f"histories: {of}: {outcome}"
+        view.fact(sum_up, told)
     return checked.findings == 0
 
 
@@ -155,7 +156,8 @@ def _ids_in(file: Path | None) -> list[UUID]:
         except ValueError:
             line_start = text[:40]
             where = f"{file}, line {number}"
-            raise typer.BadParameter(f"{where}: {line_start!r} is no id") from None
+            message = f"{where}: {line_start!r} is no id"
+            raise typer.BadParameter(message) from None
         ids.append(id_)
     return ids
 
@@ -243,7 +245,8 @@ def _tables(names: Sequence[str]) -> list[Table]:
     if unknown:
         missing = ", ".join(unknown)
         there = ", ".join(known)
-        raise typer.BadParameter(f"no such table: {missing}; there are {there}")
+        message = f"no such table: {missing}; there are {there}"
+        raise typer.BadParameter(message)
     return [known[name] for name in names]
 
 
@@ -269,4 +272,5 @@ def migrate(
         else:
             runner.downgrade(url, target)
         after = runner.current(url)
-        typer.echo(f"schema: {before or 'empty'} -> {after or 'empty'}")
+        told = f"schema: {before or 'empty'} -> {after or 'empty'}"
+        typer.echo(told)

@@ -190,7 +190,8 @@ def check_proof_command(
         try:
             proof = orjson.loads(content)
         except ValueError as error:
-            raise failure(f"{file} is not JSON: {error}") from None
+            message = f"{file} is not JSON: {error}"
+            raise failure(message) from None
         keys = _keys(data_dir, trust)
         proven = check_proof(proof, keys)
         typer.echo(proven)

@@ -109,7 +109,8 @@ class View:
             self._document(difference.present())
             return
         kind = _KINDS[difference.kind]
-        self.line(f"{difference.table} {difference.key}: {kind}")
+        told = f"{difference.table} {difference.key}: {kind}"
+        self.line(told)
         if difference.reason is not None:
             self.line(f"    {difference.reason}")
             return
@@ -129,7 +130,8 @@ class View:
         events = f"{checked.events} events up to position {checked.position}"
         of = f"{checked.rows} rows of {events}"
         if checked.differences:
-            self.line(f"{table}: {of}: {checked.differences} DIFFER")
+            told = f"{table}: {of}: {checked.differences} DIFFER"
+            self.line(told)
             self.line(f"    to mend them: apphub-jobs projections rebuild {table}")
         elif not checked.unreadable:
             self.line(f"{table}: {of}: equal to the log")
@@ -144,7 +146,8 @@ class View:
             self.line(checked.problem)
         else:
             of = f"{checked.events} events of {checked.runs} runs"
-            self.line(f"archive {checked.file}: {of}: as it was written")
+            told = f"archive {checked.file}: {of}: as it was written"
+            self.line(told)
 
     def fact(self, document: JsonObject, text: str) -> None:
         """Print something for programs, or the same for people."""
@@ -205,7 +208,8 @@ def _history(events: Sequence[tuple[int, str]]) -> str:
     if left_out > 0:
         first, *others = named
         last = others[left_out + 1 :]
-        named = [first, f"… {left_out + 1} more …", *last]
+        middle = f"… {left_out + 1} more …"
+        named = [first, middle, *last]
     return ", ".join(named)
 
 
@@ -217,7 +221,8 @@ def seals_told(report: Report) -> str:
     if report.last is not None:
         head = report.last.head
         seal = f"seal {head.number}, {head.sealed_at}"
-        lines.append(f"sealed up to position {head.position} ({seal})")
+        told = f"sealed up to position {head.position} ({seal})"
+        lines.append(told)
     if report.unsealed:
         lines.append(
             f"{report.unsealed} events after that are not sealed: nothing can be said about them"

@@ -156,7 +156,8 @@ def binaries(user: ServerUser) -> Path:
 def _copy(directory: Path, target: Path) -> None:
     """Copy a directory such that it appears whole."""
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=target.parent))
+    prefix = f"{target.name}-"
+    unfinished = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     shutil.copytree(directory, unfinished, symlinks=True, dirs_exist_ok=True)
     unfinished.chmod(0o755)
     try:

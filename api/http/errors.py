@@ -114,7 +114,8 @@ _KEYWORDS = {
 def _issue(error: dict[str, Any]) -> Issue:
     _, *location = cast("tuple[int | str, ...]", error["loc"])
     kind = cast("str", error["type"])
-    pointer = "".join(f"/{escape(str(part))}" for part in location)
+    parts = [escape(str(part)) for part in location]
+    pointer = "".join(f"/{part}" for part in parts)
     if kind == "extra_forbidden":
         message = f"unknown field {location[-1]!r}"
     elif kind in {"dict_type", "model_type", "model_attributes_type"}:

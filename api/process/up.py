@@ -95,7 +95,8 @@ class Supervisor:
     def _tell_when_ready(self) -> None:
         if self._is_ready:
             return
-        self._is_ready = all(child.is_ready for child in self._children.values())
+        children = self._children.values()
+        self._is_ready = all(child.is_ready for child in children)
         if self._is_ready:
             self.ready(url_of(self._listening))
 
@@ -107,7 +108,8 @@ class Supervisor:
             what = f"{WORDS[child.command]} {child.ended}"
             why = self._hopeless(child)
             if why is not None:
-                self._say(f"{what} {why}; everything stops. The reason stands above.")
+                told = f"{what} {why}; everything stops. The reason stands above."
+                self._say(told)
                 return max(child.exit_code or 1, 1)
             self._say(f"{what}; another one starts")
             self.idle(RESTART_PAUSE_S)

@@ -28,7 +28,8 @@ async def metrics_served(metrics: Metrics, at: Address) -> AsyncIterator[None]:
         PortTakenError: somebody else listens there.
     """
     listening = bind(*at)
-    server = Server(server_config(_app(metrics, at.host)))
+    config = server_config(_app(metrics, at.host))
+    server = Server(config)
     serving = start_once("metrics server", server.serve(sockets=[listening]))
     host, port, *_ = listening.getsockname()
     logger.info("metrics at %s port %d: /metrics", host, port)

@@ -249,7 +249,8 @@ async def _page(  # noqa: PLR0913 - what makes a page
     )
     runs, next_offset = await seen.runs(wanted, limit, offset)
     has_more = next_offset is not None
-    is_cut = next_offset is not None and next_offset < offset + limit
+    end = offset + limit
+    is_cut = next_offset is not None and next_offset < end
     meta: JsonObject = {"limit": limit, "offset": offset}
     if cursor is not None or is_cut:
         meta["hasMore"] = has_more

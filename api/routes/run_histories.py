@@ -46,11 +46,13 @@ async def get_run_events(
     """Show a run's history."""
     known_id = run_id_of(run_id)
     after = position_of(cursor or "0")
-    events, following = await service.reader.history(known_id, after, limit or MOST)
+    most = limit or MOST
+    events, following = await service.reader.history(known_id, after, most)
     await _need_run(service, known_id, events)
     is_of_page = limit is not None or cursor is not None
     if following is not None and not is_of_page:
-        return data_in_parts(all_events(service.reader, known_id, events, following))
+        parts = all_events(service.reader, known_id, events, following)
+        return data_in_parts(parts)
     shown = [event.present() for event in events]
     if is_of_page:
         meta = part_meta(limit, following)

@@ -106,7 +106,8 @@ def _types(text: str) -> frozenset[str] | None:
 
 def _matching(pattern: str) -> frozenset[str]:
     if pattern.endswith(".*"):
-        found = frozenset(kind for kind in TYPES if kind.startswith(pattern[:-1]))
+        beginning = pattern[:-1]
+        found = frozenset(kind for kind in TYPES if kind.startswith(beginning))
     else:
         found = frozenset({pattern} & set(TYPES))
     if not found:

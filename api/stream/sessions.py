@@ -104,7 +104,8 @@ class Stream:
         self._is_live = False
         self._join_if_near()
         head = max(self._hub.head, self._read_up_to)
-        self.ack = ack(self._hub.log_id, head, self._read_up_to, wanted.after)
+        log_id = self._hub.log_id
+        self.ack = ack(log_id, head, self._read_up_to, wanted.after)
 
     @property
     def position(self) -> int:

@@ -120,7 +120,8 @@ class CatalogViews:
 
 def _some(ids: bytes, at: int) -> list[UUID]:
     """Return as many of the ids as are looked up at a time."""
-    end = min(len(ids), at + AT_ONCE * search.ID_BYTES)
+    next_at = at + AT_ONCE * search.ID_BYTES
+    end = min(len(ids), next_at)
     found: list[UUID] = []
     for begin in range(at, end, search.ID_BYTES):
         id_end = begin + search.ID_BYTES

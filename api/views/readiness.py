@@ -59,7 +59,8 @@ def reasons_of_progress(found: Progress, seal_every_s: float | None) -> list[str
         reasons.append(f"migrations: {differs}; run: apphub-jobs migrate")
     unread_s = found["unread_s"]
     if unread_s is not None and unread_s > LATE_S:
-        reasons.append(f"reader: an event has waited for {unread_s:.0f} s to be read")
+        told = f"reader: an event has waited for {unread_s:.0f} s to be read"
+        reasons.append(told)
     unsealed_s = found["unsealed_s"]
     if seal_every_s is None or unsealed_s is None:
         return reasons

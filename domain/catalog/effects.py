@@ -76,7 +76,8 @@ def effect_issues(effects: Sequence[Effect]) -> list[Issue]:
         shape = _SHAPES.get(effect.kind)
         if shape is None:
             message = f"unknown effect {effect.kind!r}"
-            issues.append(Issue(f"{path}/kind", message, "enum"))
+            issue = Issue(f"{path}/kind", message, "enum")
+            issues.append(issue)
         else:
             issues += violations(shape, dict(effect.data), f"{path}/data")
     return issues

@@ -109,7 +109,8 @@ class LogApplication(Recalling):
 
     def new_id(self) -> UUID:
         """Return an id whose order is the order of time."""
-        now_us = int(self.clock().timestamp() * 1_000_000)
+        now_s = self.clock().timestamp()
+        now_us = int(now_s * 1_000_000)
         return identifiers.uuid7(now_us, self.random.randbytes(8))
 
 

@@ -36,7 +36,8 @@ class Catalog:
         try:
             saved = await self._application.save(repository, run, origin=origin)
         except VersionConflictError:
-            raise ConflictError("app_exists", f"app {app.id} already exists") from None
+            message = f"app {app.id} already exists"
+            raise ConflictError("app_exists", message) from None
         return saved.rows[repository.id]
 
     async def retry_ingestion(self, client_id: str, origin: Origin) -> None:

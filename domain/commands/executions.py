@@ -247,7 +247,8 @@ class Executions:
         )
         holder = run.start(worker_id, now)
         failure = Failure(message, permanent=True)
-        run.fail(holder, now, failure, Report(), self._application.random.random)
+        random = self._application.random.random
+        run.fail(holder, now, failure, Report(), random)
 
     async def _claim(self, run: JobRun, worker_id: str, locked: Locked) -> Claim:
         application = self._application

@@ -141,7 +141,8 @@ class Jobs(Definitions):
                     return await self._append_run(
                         definition, launch, run_id, origin, slot
                     )
-        raise ValueTakenError(f"runs of {definition.slug} keep replacing each other")
+        message = f"runs of {definition.slug} keep replacing each other"
+        raise ValueTakenError(message)
 
     async def _append_run(
         self,

@@ -148,7 +148,8 @@ def replace_by(holder: JobRun, run_id: UUID, now: datetime) -> None:
 def check_pending(holder: JobRun) -> None:
     """Raise ValueTakenError if a run that was pending has moved on since."""
     if holder.status != "pending":
-        raise ValueTakenError(f"run {holder.id} is {holder.status} by now")
+        message = f"run {holder.id} is {holder.status} by now"
+        raise ValueTakenError(message)
 
 
 def in_place(

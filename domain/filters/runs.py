@@ -54,7 +54,8 @@ class _Reader:
             self.conditions = _field_of(word)(word, self.conditions)
         except _RefusedError as refused:
             message, keyword = refused.args
-            self.issues.append(Issue(f"{path}/{word.name}", message, keyword))
+            issue = Issue(f"{path}/{word.name}", message, keyword)
+            self.issues.append(issue)
 
     def _check(self, word: Word) -> None:
         _refuse_foreign_characters(str(word))
@@ -130,7 +131,8 @@ def _failures(word: Word, so_far: Conditions) -> Conditions:
 
 
 def _failure_groups(word: Word, so_far: Conditions) -> Conditions:
-    fingerprints = frozenset(_parts(word.value.lower()))
+    parts = _parts(word.value.lower())
+    fingerprints = frozenset(parts)
     for one in fingerprints:
         if not _FINGERPRINT.fullmatch(one):
             message = (
@@ -238,7 +240,8 @@ def _field_of(word: Word) -> _Field:
         return _label
     found = _FIELDS.get(word.name)
     if found is None:
-        raise _RefusedError(f"is no filter of runs; {_remedy(word.name)}", "enum")
+        message = f"is no filter of runs; {_remedy(word.name)}"
+        raise _RefusedError(message, "enum")
     return found
 
 

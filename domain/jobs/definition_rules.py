@@ -62,7 +62,8 @@ def catalog_issues(
     issues: list[Issue] = []
     if personal:
         message = f"the parameters of {slug} are no personal data"
-        issues.append(Issue("/parametersSchema", message, MARK))
+        issue = Issue("/parametersSchema", message, MARK)
+        issues.append(issue)
     if unique is not None:
         message = f"the service itself launches runs of {slug}; leave it out"
         issues.append(Issue("/unique", message, "not"))

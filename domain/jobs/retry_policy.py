@@ -59,7 +59,8 @@ class RetryPolicy:
             return int(delay * random())
         if self.jitter == "equal":
             half = delay / 2
-            return int(half + half * random())
+            delay_ms = half + half * random()
+            return int(delay_ms)
         return delay
 
 

@@ -228,7 +228,8 @@ class JobRun(RunState, Aggregate):
 
     def _reported(self, report: Report) -> dict[str, Any]:
         """Return the fields of an event that tells of a report."""
-        return vars(fitting(self.metrics, self.merged_context, report))
+        reported = fitting(self.metrics, self.merged_context, report)
+        return vars(reported)
 
     def _check_holder(self, holder: Holder) -> None:
         if self.status != "running" or self.holder != holder:

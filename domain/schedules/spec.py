@@ -103,7 +103,8 @@ class Spec:
             if fault is None:
                 continue
             path = f"/exclude/{index}"
-            found.append(Issue(path, fault, "format"))
+            issue = Issue(path, fault, "format")
+            found.append(issue)
         return found
 
     def _bound_issues(self) -> list[Issue]:

@@ -116,7 +116,8 @@ def _paying(name: str, check: _Keyword) -> _Keyword:
 
 
 def _all_keywords(schema: JsonObject) -> Iterable[tuple[str, Json]]:
-    spend(1 + _steps_over(schema) + _steps_over(schema.get("$id")))
+    steps = _steps_over(schema) + _steps_over(schema.get("$id"))
+    spend(1 + steps)
     return schema.items()
 
 

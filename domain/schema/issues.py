@@ -78,7 +78,8 @@ def too_costly(error: OverBudgetError, value: Json, path: str) -> Issue:
         f"the regular expression {shortened(error.pattern)!r} takes too long here;"
         " rewrite it without repetitions inside of repetitions, or limit the length of the text"
     )
-    return Issue(path + _place(value, error.text), message, "pattern")
+    place = path + _place(value, error.text)
+    return Issue(place, message, "pattern")
 
 
 def _place(value: Json, text: str) -> str:

@@ -197,7 +197,8 @@ class _Width:
     def add(self, kind: str, part: str) -> None:
         """Add a part of the pattern."""
         if kind == "set":
-            self._members += len(_MEMBER.findall(part[1:-1]))
+            members = _MEMBER.findall(part[1:-1])
+            self._members += len(members)
         elif part == "|":
             self._members += 1
         elif kind in {"inline", "open"} and _FOLDING.match(part):

@@ -45,7 +45,8 @@ def schema_issues(schema: JsonObject, path: str) -> list[Issue]:
             if issues:
                 return issues
             walk = Walk(name, path)
-            return list(islice(walk.issues_of(schema), MAX_ISSUES))
+            found = walk.issues_of(schema)
+            return list(islice(found, MAX_ISSUES))
     except OverBudgetError as error:
         return [too_costly(error, schema, path)]
     except RecursionError:

@@ -181,7 +181,8 @@ def tell_held(requests: Sequence[Request], held_s: float) -> None:
             appended.append(saved)
             events += len(saved.positions)
     for saved in appended:
-        saved.held_ms = held_s * 1000 * len(saved.positions) / events
+        share = len(saved.positions) / events
+        saved.held_ms = held_s * 1000 * share
 
 
 async def committed(

@@ -202,7 +202,8 @@ class Finder:
         """Take rows that are kept for those of their tables, unless they may be wrong."""
         found = self.found
         if self._mended is not None:
-            times = [row["version"] for row in as_rows(Mended, self._mended.rows)]
+            mended = as_rows(Mended, self._mended.rows)
+            times = [row["version"] for row in mended]
             if not self._running.check(sum(times)):
                 found.doubted.update(self._kept)
             self._mended = None

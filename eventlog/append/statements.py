@@ -94,5 +94,6 @@ def by_columns(
     written: list[tuple[str, str]] = []
     for columns, together in alike.items():
         statement = statement_of(table, sorted(columns))
-        written.append((statement, orjson.dumps(together).decode()))
+        parameter = orjson.dumps(together).decode()
+        written.append((statement, parameter))
     return written

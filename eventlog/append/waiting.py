@@ -138,7 +138,8 @@ class Line:
 
     def let_go(self, batch: list[Waiting]) -> None:
         """Count those no more who have their answers."""
-        self._bytes -= sum(request.size for request, _ in batch)
+        sizes = [request.size for request, _ in batch]
+        self._bytes -= sum(sizes)
         for _ in batch:
             self._queue.task_done()
 

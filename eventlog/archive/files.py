@@ -40,7 +40,8 @@ class ArchiveError(LogUnavailableError):
     """Events that are archived cannot be read; the message says which file, and what to do."""
 
     def __init__(self, file: Path | str, problem: str) -> None:
-        super().__init__(f"archive file {file} {problem}")
+        told = f"archive file {file} {problem}"
+        super().__init__(told)
         self.file = Path(file).name
 
 
@@ -196,7 +197,8 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
         lines = gzip.decompress(data).splitlines()
         return [orjson.loads(line) for line in lines]
     except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise damaged(path, f"byte {block.place}: {error}") from None
+        message = f"byte {block.place}: {error}"
+        raise damaged(path, message) from None
 
 
 def file_problem(

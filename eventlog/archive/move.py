@@ -118,7 +118,8 @@ class Mover:
             ended = await connection.execute(sql.MOMENT)
         [first] = await begun.fetchall()
         [last] = await ended.fetchall()
-        return float(last["s"] - first["s"])
+        held_s = last["s"] - first["s"]
+        return float(held_s)
 
     async def _remove(self, batch: Batch, what: ArchivedEvents) -> None:
         """Take the events out of the log, as the archivist."""

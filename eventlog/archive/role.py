@@ -56,7 +56,8 @@ async def ensure_archivist(connection: Connection, *, make: bool) -> None:
             continue  # Another database's command was as quick.
     problem = await _problem(connection)
     if problem is not None:
-        raise ArchivistMissingError(f"the role {ROLE} cannot be used: {problem}")
+        message = f"the role {ROLE} cannot be used: {problem}"
+        raise ArchivistMissingError(message)
 
 
 def role_sql(connection: Connection, user: str, schema: str) -> list[str]:

@@ -108,7 +108,8 @@ class Continuity:
             self._break("the log has no name: it is another one")
             return
         if self._log_id not in {None, found["log_id"]}:
-            self._break(f"the log is another one: {found['log_id']}")
+            told = f"the log is another one: {found['log_id']}"
+            self._break(told)
             return
         self._log_id = found["log_id"]
         is_there = found["is_there"] or seen.position <= found["archived_to"]

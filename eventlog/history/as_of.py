@@ -283,7 +283,8 @@ async def _position(
     if isinstance(as_of, datetime):
         present = await read_value(connection, str, sql.NOW)
         if as_of > from_iso(present):
-            raise _to_come(f"{to_iso(as_of)} lies in the future: it is {present}")
+            message = f"{to_iso(as_of)} lies in the future: it is {present}"
+            raise _to_come(message)
         return await position_before(connection, files.archive, as_of, inclusive=True)
     head = await read_value(connection, int, sql.HEAD)
     if as_of is None:

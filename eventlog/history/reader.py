@@ -97,7 +97,8 @@ class Reader:
                     rows = within(together, max_bytes)
             if rows:
                 last = rows[-1]
-                self._note(last, sha256(last["state"]).digest())
+                digest = sha256(last["state"]).digest()
+                self._note(last, digest)
             return await envelopes(connection, self._master_keys, rows)
 
     async def news(self, signal: Signal) -> None:

@@ -122,7 +122,8 @@ class Replay:
         why = self._unreadable.get(key, event.unreadable)
         if why is None:
             try:
-                self._rows[key] = BY_SUBJECT[event.subject].fold(before, event)
+                table = BY_SUBJECT[event.subject]
+                self._rows[key] = table.fold(before, event)
             except UNFOLDABLE as error:
                 why = repr(error)
         if why is not None:

@@ -38,7 +38,8 @@ async def with_unreadable_head(
     """Return those of the aggregates whose last event this version of the program cannot read."""
     if not ids:
         return set()
-    heads = await read_rows(connection, _Head, _HEADS, {"ids": list(ids)})
+    values = {"ids": list(ids)}
+    heads = await read_rows(connection, _Head, _HEADS, values)
     return {UUID(head["originator_id"]) for head in heads if not _is_readable(head)}
 
 

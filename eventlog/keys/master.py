@@ -149,7 +149,8 @@ class MasterKeyFile:
             SubjectKeysUnavailableError: it cannot be written.
         """
         if not self.reload():
-            self.write([MasterKey(secrets.token_bytes(KEY_BYTES))], replace=False)
+            key = MasterKey(secrets.token_bytes(KEY_BYTES))
+            self.write([key], replace=False)
         return self.reload()[0]
 
     def write(self, keys: Sequence[MasterKey], *, replace: bool = True) -> None:
@@ -182,5 +183,6 @@ def _keys_in(text: str) -> tuple[MasterKey, ...] | None:
             continue
         if not _LINE.fullmatch(digits):
             return None
-        keys.append(MasterKey(bytes.fromhex(digits)))
+        key = MasterKey(bytes.fromhex(digits))
+        keys.append(key)
     return tuple(keys) or None

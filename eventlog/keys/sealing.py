@@ -94,7 +94,8 @@ def read_keys(path: Path) -> SealKeys:
     try:
         private, public = _keys_in(path.read_bytes())
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise SealKeyError(f"cannot use the keys in {path}: {error}") from None
+        message = f"cannot use the keys in {path}: {error}"
+        raise SealKeyError(message) from None
     if len(private) > 1 or not (private or public):
         raise SealKeyError(
             f"{path} holds {len(private)} private and {len(public)} public keys in PEM form"

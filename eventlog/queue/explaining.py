@@ -188,7 +188,8 @@ async def _around_then(past: Past, run: RunRow, now: str) -> Around:
     under_way = RunFilter(statuses=["running"])
     running, more_ran = await past.runs(under_way, MOST_IN_PAST, 0)
     if more_ran is not None:
-        unknown.append(f"all runs that were under way: only {len(running)} are read")
+        told = f"all runs that were under way: only {len(running)} are read"
+        unknown.append(told)
     waiting = RunFilter(statuses=["pending"])
     pending, more_waited = await past.runs(waiting, MOST_IN_PAST, 0)
     if more_waited is not None:

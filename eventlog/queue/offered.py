@@ -13,7 +13,8 @@ def offered_by(offer: Offer | None) -> str:
     """Return all entry points whose runs a worker takes, as an array's text; empty for all."""
     if offer is None:
         return ""
-    return _kept_array(offer.entry_points | offer.given_up)
+    taken = offer.entry_points | offer.given_up
+    return _kept_array(taken)
 
 
 @lru_cache(maxsize=16)
@@ -23,7 +24,8 @@ def _kept_array(names: frozenset[str]) -> str:
 
 def as_array(names: frozenset[str]) -> str:
     """Return texts as PostgreSQL writes an array of them."""
-    return "{" + ",".join(map(_quoted, sorted(names))) + "}"
+    quoted = map(_quoted, sorted(names))
+    return "{" + ",".join(quoted) + "}"
 
 
 def _quoted(name: str) -> str:

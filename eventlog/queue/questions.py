@@ -158,7 +158,8 @@ async def picked_for_sure(
         if not limits.unknown and not turns.wanted:
             return found
         if limits.unknown:
-            await rooms.ask(connection, [*limits.unknown, *due[:LOOK_AHEAD]])
+            ahead = due[:LOOK_AHEAD]
+            await rooms.ask(connection, [*limits.unknown, *ahead])
             frontier.shut.note(rooms.known)
         if turns.wanted:
             by_group = circles.questions(turns.wanted, limits)
@@ -246,7 +247,8 @@ def changes_in(rows: Iterable[TouchedRow]) -> Changes:
             "fairness_key": row["fairness_key"],
         }
         labels = row["worker_labels"] or {}
-        changes.demands[row["id"]] = Demand(labels, row["isolation"] or "process")
+        isolation = row["isolation"] or "process"
+        changes.demands[row["id"]] = Demand(labels, isolation)
     return changes
 
 

@@ -102,7 +102,9 @@ async def _events_of(
     """Return position and topic of each event of these aggregates."""
     values = {"ids": keys, "prefix": topic_prefix(table)}
     found = await read_rows(connection, HistoryRow, statements.PLACES, values)
-    events: dict[str, list[tuple[int, str]]] = {key: [] for key in keys}
+    events: dict[str, list[tuple[int, str]]] = {}
+    for key in keys:
+        events[key] = []
     for event in await resolved(connection, archive, found):
         key = event["originator_id"]
         place = (event["notification_id"], event["topic"])

@@ -127,7 +127,8 @@ class Mender:
             raise
         [first] = await begun.fetchall()
         [last] = await ended.fetchall()
-        self._note_hold(last["s"] - first["s"])
+        held_s = last["s"] - first["s"]
+        self._note_hold(held_s)
         rows = await written.fetchall()
         return {UUID(row["key"]) for row in rows}
 

@@ -132,7 +132,8 @@ def _mismatch(table: Table) -> str:
     all_unequal: list[str] = []
     for name, kind in table.columns.items():
         all_wanted.append(f"wanted.{name}")
-        all_held.append(f"held.{name}::{kind}")
+        column = f"held.{name}::{kind}"
+        all_held.append(column)
         all_unequal.append(_unequal(name, kind))
     wanted = ", ".join(all_wanted)
     held = ", ".join(all_held)

@@ -44,7 +44,8 @@ def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise SealError(f"cannot read {path}: {error.strerror}") from None
+        message = f"cannot read {path}: {error.strerror}"
+        raise SealError(message) from None
     try:
         documents = _documents(text)
         heads = [_kept(document, keys, str(path)) for document in documents]

@@ -116,7 +116,8 @@ def inclusion_ranges(index: int, size: int) -> list[Range]:
         ValueError: the tree has no such leaf.
     """
     if not 0 <= index < size:
-        raise ValueError(f"a tree of {size} leaves has no leaf {index}")
+        message = f"a tree of {size} leaves has no leaf {index}"
+        raise ValueError(message)
     start = 0
     end = size
     siblings: list[Range] = []
@@ -138,7 +139,8 @@ def consistency_ranges(old: int, new: int) -> list[Range]:
         ValueError: not 0 < old <= new.
     """
     if not 0 < old <= new:
-        raise ValueError(f"a tree of {new} leaves does not extend one of {old}")
+        message = f"a tree of {new} leaves does not extend one of {old}"
+        raise ValueError(message)
     start = 0
     end = new
     siblings: list[Range] = []

@@ -63,7 +63,8 @@ class Prover:
             index = await self._index(connection, position)
             if index is None or index >= size:
                 number = signed.head.number
-                raise SealError(f"seal {number} covers no event at position {position}")
+                message = f"seal {number} covers no event at position {position}"
+                raise SealError(message)
             event = await _event(connection, self._archive, position)
             ranges = inclusion_ranges(index, size)
             path = await self._roots(connection, ranges)
@@ -207,7 +208,8 @@ def _check_consistency(
     old = old_signed.head
     new = new_signed.head
     if old.log_id != new.log_id:
-        raise SealError(f"these are seals of two logs, {old.log_id} and {new.log_id}")
+        message = f"these are seals of two logs, {old.log_id} and {new.log_id}"
+        raise SealError(message)
     old_root = bytes.fromhex(old.root)
     new_root = bytes.fromhex(new.root)
     if not verify_consistency(old.size, old_root, new.size, new_root, path):

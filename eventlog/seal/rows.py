@@ -112,7 +112,8 @@ def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
     try:
         tree = tree_of(head, row.peaks)
     except SealError as error:
-        problems.append(f"seal {number}: {error}")
+        told = f"seal {number}: {error}"
+        problems.append(told)
     return JudgedSeal(
         number=number, signed=signed, entries=entries, tree=tree, problems=problems
     )

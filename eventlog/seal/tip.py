@@ -108,7 +108,8 @@ class Tips:
         self._first_keys()
         known = self._known()
         if known is not None:
-            raise SealError(f"the database has no seals, but {self._kept(known)}")
+            message = f"the database has no seals, but {self._kept(known)}"
+            raise SealError(message)
         row = await read_first(connection, _LogId, sql.LOG_ID)
         log_id = "" if row is None else row["id"]
         return Tip(log_id, None, Frontier())
@@ -148,7 +149,8 @@ class Tips:
             try:
                 self._keys = create_keys(path)
             except OSError as error:
-                raise SealKeyError(f"cannot make the key {path}: {error}") from None
+                message = f"cannot make the key {path}: {error}"
+                raise SealKeyError(message) from None
             logger.info(
                 "made the key of seals, %s; keep a copy of it in a safe place", path
             )

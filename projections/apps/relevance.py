@@ -23,7 +23,8 @@ def relevance(app: RepositoryRow, words: Sequence[str]) -> JsonObject | None:
     for place, weight in WEIGHTS.items():
         text = texts[place].lower()
         hits = sum(word in text for word in words)
-        score += hits * weight
-        components[place] = {"hits": hits, "weight": weight, "score": hits * weight}
+        of_place = hits * weight
+        score += of_place
+        components[place] = {"hits": hits, "weight": weight, "score": of_place}
     most = len(words) * sum(WEIGHTS.values())
     return {"score": score, "normalizedScore": score / most, "components": components}

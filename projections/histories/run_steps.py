@@ -42,7 +42,9 @@ def _starts(run: LivingRun, event: LoggedEvent) -> bool:
     if run.key is not None:
         run.job.running_by_key[run.key] += 1
     if run.rate_value is not None and run.job.rate is not None:
-        run.job.starts.add(run.rate_value, from_iso(event.at), run.job.rate.period)
+        started_at = from_iso(event.at)
+        period = run.job.rate.period
+        run.job.starts.add(run.rate_value, started_at, period)
     return True
 
 

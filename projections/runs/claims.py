@@ -182,7 +182,8 @@ async def first_by_job(  # noqa: PLR0913 - all that it depends on
         if not limits.is_full(row["job_id"], row["max_concurrent_runs"])
     ]
     looking = _Looking(connection, values, limit, limits)
-    runs = await looking.first_of_jobs([row["job_id"] for row in with_room])
+    job_ids = [row["job_id"] for row in with_room]
+    runs = await looking.first_of_jobs(job_ids)
     rated = Rated(connection, values, limits, rooms)
     for row in with_room:
         job = rated_job(row)
@@ -247,7 +248,8 @@ class _Looking:
         held = self._limits.held_values(job, most)
         found: list[Candidate] = []
         while self._limits.startable(found) < self._limit:
-            values["taken"] = [*held, *self._limits.used_up(found)]
+            used_up = self._limits.used_up(found)
+            values["taken"] = [*held, *used_up]
             values["found"] = [run["id"] for run in found]
             more = await read_rows(self._connection, Candidate, query, values)
             if not more:

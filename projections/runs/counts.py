@@ -161,11 +161,13 @@ class CountsByJob:
 async def present_counts_by_job(connection: Connection, position: int) -> CountsByJob:
     """Return the same by job, where the log ends at this position."""
     found = CountsByJob(position)
-    for row in await read_rows(connection, _Present, _PRESENT, {"job_ids": None}):
+    values = {"job_ids": None}
+    for row in await read_rows(connection, _Present, _PRESENT, values):
         of_job = found.by_job.setdefault(row["job_definition_id"], Counter())
         of_job[row["status"]] = row["runs"]
     running = await read_rows(connection, _Created, _RUNNING_NOW)
-    found.running.update(row["created"] for row in running)
+    are_running = [row["created"] for row in running]
+    found.running.update(are_running)
     return found
 
 

@@ -47,7 +47,8 @@ def without_hopeful(
 ) -> list[Candidate]:
     """Leave out those whose entry point nobody offers, but may yet, before they are given up."""
     grace = timedelta(seconds=offer.grace_s)
-    long_ago = to_iso(from_iso(now) - grace)
+    moment = from_iso(now) - grace
+    long_ago = to_iso(moment)
     return [
         run
         for run in runs
@@ -221,7 +222,8 @@ class Limits:
     def refusals(self, run: Candidate) -> list[Refusal]:
         """Return all that keeps the run from starting beside those under way and those picked."""
         found = (self._by_job(run), self._by_key(run), self._by_rate(run))
-        return list(dict.fromkeys(one for one in found if one is not None))
+        told = [one for one in found if one is not None]
+        return list(dict.fromkeys(told))
 
     def _by_job(self, run: Candidate) -> Refusal | None:
         most = run["max_concurrent_runs"]

@@ -167,7 +167,8 @@ def newest_found(statuses: Sequence[str], conditions: Sequence[str]) -> str:
     named = ["true", *conditions]
     if statuses:
         branches = [_branch(f"{of_job} AND {status}") for status in statuses]
-        named.append(f"({' OR '.join(statuses)})")
+        told = f"({' OR '.join(statuses)})"
+        named.append(told)
     return whole_rows(f"""
         WITH named AS MATERIALIZED (
             SELECT * FROM job_runs

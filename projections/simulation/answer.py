@@ -122,7 +122,8 @@ def _waits_of(
 def _rank(waits: Sequence[int], percent: int) -> int:
     """Return the least wait that so many percent of them do not exceed."""
     count = len(waits)
-    place = ceil(count * percent / 100)
+    share = count * percent / 100
+    place = ceil(share)
     return waits[max(place, 1) - 1]
 
 

@@ -134,7 +134,8 @@ def _take(turns: list[Turn], event: Envelope) -> None:
         case "job_run.requested":
             due_at = _ms_of_json(data["scheduled_at"])
             deadline = _ms_of_json(data["start_deadline_at"])
-            turns.append(Turn(due_at=due_at or at, given_up_at=deadline))
+            turn = Turn(due_at=due_at or at, given_up_at=deadline)
+            turns.append(turn)
         case "job_run.started":
             turns[-1] = replace(turns[-1], started_at=at)
         case "job_run.handed_back":

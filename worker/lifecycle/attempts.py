@@ -224,7 +224,8 @@ class Attempts:
         unsent = await progress.finish()
         measured = _measured(claim, outcome, ran_s)
         message = with_reported(outcome.message, measured, unsent)
-        await run.end(Outcome(outcome.kind, message))
+        ended = Outcome(outcome.kind, message)
+        await run.end(ended)
 
     def _task(self, claim: Claim, log_path: Path) -> Task:
         run = claim.run

@@ -80,7 +80,8 @@ class Claiming:
             # Its executor has lost room meanwhile.
             return self._poll_s
         offer = self._offer()
-        claims = await self._executions.claim(self._worker_id, free, offer, news.run_id)
+        likely = news.run_id
+        claims = await self._executions.claim(self._worker_id, free, offer, likely)
         self._more_due = claims.is_cut or len(claims) == free
         for claim in claims:
             self._attempts.start(claim)
@@ -108,7 +109,8 @@ class Claiming:
             turn = turn_of(self._worker_id, others, news.position)
             if news.pending > turn * self._attempts.free:
                 return True
-            until = min(until, monotonic() + turn * TURN_S)
+            own_at = monotonic() + turn * TURN_S
+            until = min(until, own_at)
             left_s = max(until - monotonic(), 0.0)
             news = await self._work.wait(left_s, only_pending=True)
         if monotonic() < until:
@@ -137,4 +139,5 @@ def turn_of(worker_id: str, others: Collection[str], position: int) -> int:
 
 
 def _draw(worker_id: str, position: int) -> int:
-    return crc32(f"{position} {worker_id}".encode())
+    lot = f"{position} {worker_id}"
+    return crc32(lot.encode())

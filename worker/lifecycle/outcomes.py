@@ -98,7 +98,8 @@ class ClaimedRun:
         except InvalidJsonError as error:
             message = f"invalid result: {error.pointer}: {error.message}"
             failure = Failure(message, "invalid_result")
-            await self.fail(failure, Report(logs_url=self._logs_url()))
+            report = Report(logs_url=self._logs_url())
+            await self.fail(failure, report)
             return
         await self._persist("outcome", command)
 

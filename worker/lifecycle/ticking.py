@@ -230,7 +230,8 @@ class Ticker:
             end = begin + AT_A_TIME
             portions.append(due[begin:end])
         count = len(portions)
-        first = int(self._random.random() * count)
+        drawn = self._random.random() * count
+        first = int(drawn)
         from_first = portions[first:]
         before_first = portions[:first]
         return from_first + before_first

@@ -47,7 +47,8 @@ class Shipper:
     async def keeping(self, name: str) -> AsyncIterator[Path]:
         """Give a file of the spool; at the end, wait a moment until its store has all of it."""
         over = asyncio.Event()
-        shipping = start_once(f"shipping {name}", self._ship_as_it_grows(name, over))
+        growing = self._ship_as_it_grows(name, over)
+        shipping = start_once(f"shipping {name}", growing)
         self._shipping[name] = shipping
         shipping.add_done_callback(lambda _: self._shipping.pop(name))
         try:

@@ -106,7 +106,8 @@ def apply(*, sources: Sources, as_json: AsJson = False, to: ServiceOptions) -> N
         for plan in plans:
             if plan.what != "keep":
                 job = client.apply(plan.definition)
-                typer.echo(f"{job.slug} is at version {job.version}", err=True)
+                told = f"{job.slug} is at version {job.version}"
+                typer.echo(told, err=True)
 
 
 Slugs = Annotated[list[str], typer.Argument(help="Which jobs.")]

@@ -48,13 +48,15 @@ def print_runs(runs: Sequence[RunDocument]) -> None:
 def print_run(run: RunDocument, attempts: Sequence[Mapping[str, Any]]) -> None:
     """Print all that there is to see of a run."""
     out = console()
-    head = Text.assemble((run.slug, "bold"), " ", (run.status, STYLES[run.status]))
+    style = STYLES[run.status]
+    head = Text.assemble((run.slug, "bold"), " ", (run.status, style))
     out.print(head)
     facts = list(_facts(run))
     widest = max(len(name) for name, _ in facts)
     for name, value in facts:
         told = harmless(value)
-        out.print(Text.assemble((f"  {name:<{widest}}  ", "dim"), told))
+        label = f"  {name:<{widest}}  "
+        out.print(Text.assemble((label, "dim"), told))
     if not attempts:
         return
     out.print()
@@ -77,9 +79,11 @@ def print_explanation(run: RunDocument, explanation: ExplanationDocument) -> Non
     """Print why a run waits or how it ended: a sentence, and a table of all reasons."""
     out = console()
     status = explanation.status
-    head = Text.assemble((run.slug, "bold"), " ", run.id, " ", (status, STYLES[status]))
+    style = STYLES[status]
+    head = Text.assemble((run.slug, "bold"), " ", run.id, " ", (status, style))
     out.print(head)
-    out.print(Text(harmless(explanation.summary)))
+    line = Text(harmless(explanation.summary))
+    out.print(line)
     if explanation.next_change_at is not None:
         out.print(Text(f"next change: {explanation['nextChangeAt']}"))
     for unknown in explanation.unknown:
@@ -139,7 +143,8 @@ def _json(value: Any) -> str:
 
 def ago(moment: datetime, now: datetime) -> str:
     """Return how long ago something was, to the second."""
-    passed_ms = max(0, round((now - moment).total_seconds() * 1_000))
+    passed_s = (now - moment).total_seconds()
+    passed_ms = max(0, round(passed_s * 1_000))
     return duration(passed_ms // 1_000 * 1_000)
 
 

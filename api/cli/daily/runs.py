@@ -78,7 +78,8 @@ def _launched(client: Client, slug: str, given: Mapping[str, Json]) -> Run[Json]
         return client.launch(slug, given)
     except InvalidRequestError as error:
         remedy = f"to see what {slug} takes: apphub-jobs jobs show {slug}"
-        raise failure(f"{error}; {remedy}") from None
+        message = f"{error}; {remedy}"
+        raise failure(message) from None
 
 
 def _warn(launched: Run[Json]) -> None:

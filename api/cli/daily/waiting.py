@@ -111,7 +111,8 @@ class Waiting:
                 if give_up_at is not None:
                     left_s = min(look_s, give_up_at - monotonic())
                 if left_s <= 0:
-                    _say(f"gave up waiting; the run goes on: {self._run.id}")
+                    told = f"gave up waiting; the run goes on: {self._run.id}"
+                    _say(told)
                     return GAVE_UP
                 document = self._next(left_s)
                 look_s = min(2 * look_s, LOOK_AGAIN_S)
@@ -166,7 +167,8 @@ class Waiting:
 
     def _interrupted(self) -> int:
         if not (sys.stdin.isatty() and _wants_cancel()):
-            _say(f"the run goes on: apphub-jobs runs watch {self._run.id}")
+            told = f"the run goes on: apphub-jobs runs watch {self._run.id}"
+            _say(told)
             return INTERRUPTED
         self._run.cancel("interrupted at the terminal")
         return self._until_end(CANCEL_S)

@@ -105,7 +105,8 @@ async def _add_and_watch(
         "description": "",
         "repoUrl": str(repository),
     }
-    console.print(f"[bold]POST /apps[/] {json.dumps(body)}\n")
+    told = f"[bold]POST /apps[/] {json.dumps(body)}\n"
+    console.print(told)
     await post(f"{url}/apps", body)
     await asyncio.wait_for(watch.until(app.is_ingested), INGEST_TIMEOUT_S)
     if app.status == "ready" and watch.with_builds:
@@ -152,7 +153,8 @@ async def _show_record(url: str, console: Console) -> None:
         tree.add(Text(f"{field}: {app[field]}"))
     tags = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
     joined = ", ".join(tags)
-    tree.add(Text(f"tags: {joined}"))
+    line = Text(f"tags: {joined}")
+    tree.add(line)
     console.print(tree)
 
 
@@ -165,7 +167,8 @@ async def _show_history(url: str, console: Console) -> None:
         cells: list[Text] = []
         for column, width in HISTORY_COLUMNS.items():
             text = str(entry[column] or "")
-            cells.append(Text(text[:width]))
+            line = Text(text[:width])
+            cells.append(line)
         table.add_row(*cells)
     console.print(table)
 
@@ -179,5 +182,6 @@ async def _show_build(url: str, console: Console, app_id: str) -> None:
     for field in SHOWN_OF_BUILDS:
         value = build[field]
         if value:
-            tree.add(Text(f"{field}: {value}"))
+            line = Text(f"{field}: {value}")
+            tree.add(line)
     console.print(tree)

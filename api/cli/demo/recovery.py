@@ -83,7 +83,8 @@ async def show_recovery(url: str, console: Console, watch: Watch) -> bool:
     console.print(source)
     run = await post(f"{url}/jobs/{SLUG}/run", {})
     run_id = run["id"]
-    console.print(f"[bold]POST /jobs/{SLUG}/run[/] launched {run_id}\n")
+    told = f"[bold]POST /jobs/{SLUG}/run[/] launched {run_id}\n"
+    console.print(told)
     recovery = _Recovery(run_id)
     under_way = watch.until(recovery.is_under_way)
     await asyncio.wait_for(under_way, RECOVERY_TIMEOUT_S)

@@ -59,7 +59,8 @@ class Watch:
         self._told_at = position
         time = message["occurredAt"][11:]
         line = _line(message)
-        self._console.print(f"[dim]{position:>4}  {time}[/]  {line}")
+        told = f"[dim]{position:>4}  {time}[/]  {line}"
+        self._console.print(told)
 
 
 @asynccontextmanager

@@ -185,7 +185,8 @@ def _filter(which: FilterOptions, since: str = "", until: str = "") -> EventFilt
     except InvalidInputError as error:
         [issue] = error.issues
         option = issue.path.removeprefix("/")
-        raise failure(f"--{option}: {issue.message}") from None
+        message = f"--{option}: {issue.message}"
+        raise failure(message) from None
 
 
 def _with_audit(

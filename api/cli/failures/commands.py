@@ -121,7 +121,8 @@ def retry(  # noqa: PLR0913 - one for each option
 
 
 def _tell(group: FailureDocument) -> None:
-    typer.echo(f"{group.fingerprint} is {group.status}: {group.title}", err=True)
+    told = f"{group.fingerprint} is {group.status}: {group.title}"
+    typer.echo(told, err=True)
 
 
 def _print(found: Sequence[FailureDocument], *, as_json: bool) -> None:

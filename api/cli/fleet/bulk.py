@@ -235,7 +235,8 @@ def _print(operation: BulkDocument, *, as_json: bool) -> None:
         return
     out = console()
     status = operation.status
-    head = (operation.action, "bold"), " ", (status, STYLES.get(status, ""))
+    style = STYLES.get(status, "")
+    head = (operation.action, "bold"), " ", (status, style)
     out.print(Text.assemble(*head))
     facts = {
         "id": operation.id,
@@ -247,7 +248,8 @@ def _print(operation: BulkDocument, *, as_json: bool) -> None:
         "position": str(operation.position),
     }
     for name, value in facts.items():
-        out.print(Text.assemble((f"  {name:<8}  ", "dim"), harmless(value)))
+        label = f"  {name:<8}  "
+        out.print(Text.assemble((label, "dim"), harmless(value)))
     _print_refusals(operation.refusals)
 
 
@@ -257,7 +259,8 @@ def print_preview(preview: BulkPreviewDocument, *, as_json: bool) -> None:
         print_json(preview)
         return
     out = console()
-    out.print(f"{preview.count} runs at position {preview.position}")
+    told = f"{preview.count} runs at position {preview.position}"
+    out.print(told)
     for run in preview.sample:
         out.print(f"  {run.id}  {run.slug}  {run.status}")
     _print_refusals(preview.refused)

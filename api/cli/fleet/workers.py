@@ -55,7 +55,8 @@ def drain(
         for worker_id in worker_ids:
             worker = client.drain(worker_id)
             left = f"{worker.busy + worker.shared_busy} runs are left"
-            typer.echo(f"{worker.id} is {worker.state}: {left}", err=True)
+            told = f"{worker.id} is {worker.state}: {left}"
+            typer.echo(told, err=True)
 
 
 def _row(worker: WorkerDocument, now: datetime) -> list[str | Text]:

@@ -79,7 +79,9 @@ def _print(slug: str, limit: int | None, history: History, found: Answer) -> Non
     out = console()
     since = _iso(history.since)
     until = _iso(history.until)
-    out.print(f"{slug}, {since} to {until}: {found.runs} runs started")
+    period = f"{since} to {until}"
+    told = f"{slug}, {period}: {found.runs} runs started"
+    out.print(told)
     if not found.runs:
         return
     told_limits = [_told(most) for _, most in found.limits]

@@ -52,7 +52,8 @@ def print_coming(ticks: Sequence[ComingTickDocument], *, as_json: bool) -> None:
     rows: list[tuple[str, str, str]] = []
     for tick in ticks:
         told = "excluded" if tick.is_excluded else ""
-        rows.append((tick["dueAt"], tick["firesAt"], told))
+        due_at = tick["dueAt"]
+        rows.append((due_at, tick["firesAt"], told))
     print_table(("due", "fires", ""), rows)
 
 

@@ -79,7 +79,8 @@ class Pieces:
 
     def next_head(self, most_bytes: int) -> bytes:
         """Return at most so many bytes, and nothing beyond the end of a head."""
-        end = self._bytes.find(_END_OF_HEAD, self._begin, self._begin + most_bytes)
+        until = self._begin + most_bytes
+        end = self._bytes.find(_END_OF_HEAD, self._begin, until)
         if end < 0:
             return self.next(most_bytes)
         return self.next(end + len(_END_OF_HEAD) - self._begin)

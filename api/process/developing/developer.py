@@ -143,7 +143,8 @@ class Developer(Supervisor):
                     self._talk(line)
                 client.apply(offer.definition)
             except ClientError as error:
-                self._talk(Text(f"{offer.name} cannot be registered: {error}", "red"))
+                told = f"{offer.name} cannot be registered: {error}"
+                self._talk(Text(told, "red"))
 
     def _press(self, key: str) -> None:
         match key:
@@ -184,4 +185,5 @@ class Developer(Supervisor):
                 return
             client.launch(last.slug, last.document.parameters)
         except ClientError as error:
-            self._talk(Text(f"cannot run it again: {error}", "red"))
+            line = Text(f"cannot run it again: {error}", "red")
+            self._talk(line)

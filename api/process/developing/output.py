@@ -45,4 +45,5 @@ class Output:
             for line in self._client.run(run_id).logs(follow=True):
                 if not self.is_shown:
                     return
-                self._print(f"{slug} | {in_one_line(line, LONGEST_LINE)}")
+                told = f"{slug} | {in_one_line(line, LONGEST_LINE)}"
+                self._print(told)

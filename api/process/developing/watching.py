@@ -86,7 +86,9 @@ def _directories(source: HandlerSource) -> list[str]:
 def _lies_in(directory: str, module: str) -> bool:
     first = module.partition(".")[0]
     place = Path(directory)
-    return (place / f"{first}.py").exists() or (place / first).is_dir()
+    file = place / f"{first}.py"
+    folder = place / first
+    return file.exists() or folder.is_dir()
 
 
 def _with_python(directories: Sequence[str]) -> Iterator[Path]:

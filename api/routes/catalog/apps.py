@@ -95,7 +95,8 @@ async def get_history(
     before = BEHIND_ALL
     if cursor:
         before = position_of(cursor)
-    steps, following = await steps_before(service.reader, app_id, before, limit or MOST)
+    most = limit or MOST
+    steps, following = await steps_before(service.reader, app_id, before, most)
     if not steps:
         async with borrowed(service.pool) as connection:
             await _known_app(connection, app_id)
@@ -104,7 +105,8 @@ async def get_history(
         return page(steps, meta)
     if following is None:
         return data([*steps])
-    return data_in_parts(all_steps(service.reader, app_id, steps, following))
+    parts = all_steps(service.reader, app_id, steps, following)
+    return data_in_parts(parts)
 
 
 @router.post(
@@ -180,4 +182,5 @@ def _app_not_found() -> NotFoundError:
 
 
 def _page(items: list[JsonObject], total: int, limit: int, offset: int) -> JsonAnswer:
-    return page(items, page_meta(len(items), total, limit, offset))
+    meta = page_meta(len(items), total, limit, offset)
+    return page(items, meta)

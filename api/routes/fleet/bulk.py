@@ -136,7 +136,8 @@ async def abort_bulk_operation(
     operation_id = _id_of(bulk_id)
     await service.bulk.abort(operation_id, reason, origin)
     rows = await rows_by_id(connection, bulk.TABLE, [operation_id])
-    return data(bulk.present(_known(rows.get(operation_id))))
+    row = _known(rows.get(operation_id))
+    return data(bulk.present(row))
 
 
 async def previewed(order: Order, service: Service, origin: Origin) -> JsonAnswer:

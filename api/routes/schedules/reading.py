@@ -132,7 +132,8 @@ async def preview_draft(
         raise InvalidInputError(issues)
     calendar = Calendar(id_of(body.id), spec)
     now = service.clock()
-    return _coming(islice(calendar.ticks_after(now), n), spec.time_zone)
+    ticks = islice(calendar.ticks_after(now), n)
+    return _coming(ticks, spec.time_zone)
 
 
 @router.get(

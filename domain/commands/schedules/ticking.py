@@ -34,7 +34,8 @@ class Ticking:
         except QuarantinedError as error:
             if len(schedule_ids) == 1:
                 # Its job or its zone, or it itself: it is asked for no more.
-                self._application.quarantine.add(schedule_ids[0], str(error))
+                first = schedule_ids[0]
+                self._application.quarantine.add(first, str(error))
                 return 0
         # One of them is in the way of the others.
         ticked = 0

@@ -186,7 +186,8 @@ def launch(change: Change, run_id: UUID, due_at: datetime, now: datetime) -> Non
     if change.slot is not None:
         if change.holder is not None:
             replace_by(change.runs[change.holder], run_id, now)
-        change.takings.append(Taking(change.slot, run_id, change.holder))
+        taking = Taking(change.slot, run_id, change.holder)
+        change.takings.append(taking)
     fields = {**change.fields, "context": context}
     change.launched[run_id] = first_events(fields, run_id, now)
 

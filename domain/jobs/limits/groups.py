@@ -43,7 +43,8 @@ def groups_of(spec: Spec, parameters: JsonObject) -> dict[str, str]:
         groups[FAIR] = WHOLE_JOB if fair is None else fair
     unique = spec.uniqueness
     if unique is not None:
-        groups[f"{UNIQUE_UNTIL}{unique.until}"] = unique.value(parameters)
+        name = f"{UNIQUE_UNTIL}{unique.until}"
+        groups[name] = unique.value(parameters)
     return groups
 
 
@@ -58,7 +59,8 @@ def key_issues(spec: Spec, parameters: JsonObject) -> list[Issue]:
         message = (
             f"runs are limited by this, so it has at most {MAX_KEY_BYTES} bytes as JSON"
         )
-        issues.append(Issue(f"/parameters/{key}", message, "maxLength"))
+        issue = Issue(f"/parameters/{key}", message, "maxLength")
+        issues.append(issue)
     if spec.uniqueness is not None:
         issues += spec.uniqueness.value_issues(parameters)
     return issues

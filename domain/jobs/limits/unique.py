@@ -58,7 +58,8 @@ class Unique:
         issues: list[Issue] = []
         if entry_point in ENTRY_POINTS:
             message = f"the service itself launches runs of {entry_point}; leave it out"
-            issues.append(Issue("/unique", message, "not"))
+            issue = Issue("/unique", message, "not")
+            issues.append(issue)
         for place, name in enumerate(self.key):
             if name in self.key[:place]:
                 message = f"{name} stands twice; name each parameter once"

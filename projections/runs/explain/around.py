@@ -173,7 +173,8 @@ class Around:
             running[job] = min(running[job], most - 1)
         key = key_of(run)
         if key is not None:
-            held[key] = min(held[key], key_limit(run) - 1)
+            others = key_limit(run) - 1
+            held[key] = min(held[key], others)
         rate_key = rate_key_of(run)
         rooms = dict(self.rooms)
         if rate_key is not None and rate_key in rooms:

@@ -14,7 +14,8 @@ def rate_limited(run: Candidate, around: Around) -> Reason:
     if rate is None or room is None or room.reopens_at is None:
         message = f"run {run['id']} is not limited by a rate that is full"
         raise ValueError(message)
-    period_ms = int(rate.period.total_seconds() * 1_000)
+    period_s = rate.period.total_seconds()
+    period_ms = int(period_s * 1_000)
     details: JsonObject = {
         "limit": rate.limit,
         "periodMs": period_ms,

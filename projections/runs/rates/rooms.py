@@ -87,7 +87,8 @@ class KnownRooms:
         values = {"asked": orjson.dumps(asked).decode()}
         for row in await read_rows(connection, _StartedRow, STARTED, values):
             key = (row["job_id"], row["value"])
-            self.known[key] = _room(limits[key], row)
+            limit = limits[key]
+            self.known[key] = _room(limit, row)
 
 
 def _asked(key: Key, limit: RateLimit, now: str) -> JsonObject:

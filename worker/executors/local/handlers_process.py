@@ -33,7 +33,8 @@ def hiding_from(hidden: Sequence[str]) -> tuple[str, ...]:
     """Return what stands before a command from which these files are hidden."""
     if not hidden:
         return ()
-    return (sys.executable, "-I", "-S", hiding.__file__, json.dumps(hidden))
+    told = json.dumps(hidden)
+    return (sys.executable, "-I", "-S", hiding.__file__, told)
 
 
 def can_hide(hidden: Sequence[str]) -> bool:

@@ -175,7 +175,8 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
         workdir = directory / "work"
         workdir.mkdir()
         file = directory / "report"
-        importing = (*command_line(PROBE, package), str(file), str(TIMEOUT_S))
+        program = command_line(PROBE, package)
+        importing = (*program, str(file), str(TIMEOUT_S))
         command = (*hiding_from(package.hidden), *importing)
         deadline = monotonic() + TIMEOUT_S
         process = subprocess.Popen(  # noqa: S603 - this interpreter with a program of ours

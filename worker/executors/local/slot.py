@@ -94,7 +94,8 @@ class Slot:
     @property
     def lives(self) -> bool:
         """Return whether it can take an attempt."""
-        is_running = self._lives and not self.lapsed and self.process.returncode is None
+        has_ended = self.process.returncode is not None
+        is_running = self._lives and not self.lapsed and not has_ended
         return is_running and self._cover.holds
 
     @property

@@ -42,7 +42,8 @@ def sweep() -> None:
     """Remove the workplaces of this user's processes that are gone."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         try:
-            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+            lock = os.open(path, flags)
         except OSError:  # No directory, somebody else's, or gone by now.
             continue
         try:
@@ -74,6 +75,7 @@ def _locked(path: Path, lock: int, operation: int) -> bool:
     """Lock an open directory; return False where it was removed or replaced before that."""
     fcntl.flock(lock, operation)
     try:
-        return os.path.samestat(os.fstat(lock), path.lstat())
+        locked = os.fstat(lock)
+        return os.path.samestat(locked, path.lstat())
     except FileNotFoundError:
         return False

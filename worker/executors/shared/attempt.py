@@ -92,7 +92,8 @@ class SharedAttempt:
             case kind:
                 if message.get("leftOut"):
                     self._log.leave_out(message["leftOut"])
-                self.end(Outcome(kind, message))
+                ended = Outcome(kind, message)
+                self.end(ended)
 
     def end(self, outcome: Outcome) -> None:
         """Let it be over, once its log is whole."""

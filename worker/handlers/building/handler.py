@@ -66,7 +66,8 @@ def _inputs(context: JobRunContext) -> tuple[Mapping[str, Any], Mapping[str, Any
     if build is None or repository is None:
         raise PermanentError("repository missing")
     if build["status"] in FINAL:
-        raise PermanentError(f"build already ended: {build['status']}")
+        message = f"build already ended: {build['status']}"
+        raise PermanentError(message)
     return build, repository
 
 

@@ -55,7 +55,8 @@ def clone(
         ]
         if branch is not None:
             options.append(f"--branch={branch}")
-        git.run("clone", *options, "--", git.origin.url, str(target), watched=target)
+        url = git.origin.url
+        git.run("clone", *options, "--", url, str(target), watched=target)
         return check_out(git, target, "HEAD")
 
 
@@ -124,7 +125,8 @@ class _Listing:
 
 def _check_path(path: bytes) -> None:
     names = path.split(b"/")
-    is_long = len(path) > MAX_PATH_BYTES or max(map(len, names)) > MAX_NAME_BYTES
+    longest = max(map(len, names))
+    is_long = len(path) > MAX_PATH_BYTES or longest > MAX_NAME_BYTES
     if is_long or len(names) > MAX_DEPTH:
         start = shown(path.decode("utf-8", "replace"), 80)
         raise RefusedError(

@@ -100,7 +100,8 @@ def _write_password(home: Path, origin: Origin, password: Password) -> str:
     user = quote(password.username, safe="")
     secret = quote(password.password, safe="")
     file = home / "password"
-    _write_private(file, f"{origin.scheme}://{user}:{secret}@{place}\n")
+    line = f"{origin.scheme}://{user}:{secret}@{place}\n"
+    _write_private(file, line)
     file_name = shlex.quote(str(file))
     helper = _quoted(f"store --file={file_name}")
     return f'[credential "{server}"]\n\thelper = {helper}\n'
@@ -170,7 +171,8 @@ def _quoted(value: str) -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    descriptor = os.open(path, flags, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
 

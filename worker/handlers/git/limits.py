@@ -83,7 +83,8 @@ class Watch:
             )
         ended = monotonic()
         took_s = ended - started
-        self._next = ended + max(LOOK_S, LOOK_SHARE * took_s)
+        pause_s = max(LOOK_S, LOOK_SHARE * took_s)
+        self._next = ended + pause_s
 
 
 def check_size(size: int, limits: Limits) -> None:

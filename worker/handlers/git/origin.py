@@ -120,7 +120,8 @@ def origin_of(repo_url: str, settings: Mapping[str, Json]) -> Origin:
 
 def _is_below(path: str, directories: Sequence[Json]) -> bool:
     """Return whether a path leads into one of some directories, its links followed."""
-    real = Path(os.path.realpath(path))
+    resolved = os.path.realpath(path)
+    real = Path(resolved)
     for directory in directories:
         allowed = os.path.realpath(str(directory))
         if real.is_relative_to(allowed):
@@ -214,7 +215,8 @@ def _entry_for(
     usual_port = _DEFAULT_PORTS.get(origin.scheme)
     if origin.port == usual_port:
         wanted.add(origin.host)
-    entries: Mapping[str, Mapping[str, Json]] = settings.get("credentials") or {}
+    given = settings.get("credentials")
+    entries: Mapping[str, Mapping[str, Json]] = given or {}
     for name, entry in entries.items():
         place = str(name).lower()
         if place in wanted:

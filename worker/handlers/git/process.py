@@ -128,7 +128,8 @@ class Git:
             start_new_session=True,
         )
         try:
-            self._attend(process, feed, said.feed, Watch(watched, self.limits))
+            watch = Watch(watched, self.limits)
+            self._attend(process, feed, said.feed, watch)
         finally:
             _end(process)
         if process.returncode != 0:

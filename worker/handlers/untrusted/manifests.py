@@ -109,7 +109,8 @@ def read_yaml(text: str) -> Plain:
         line = ""
         if error.problem_mark is not None:
             line = f" in line {error.problem_mark.line + 1}"
-        raise ManifestError(f"it is no YAML: {error.problem}{line}") from None
+        message = f"it is no YAML: {error.problem}{line}"
+        raise ManifestError(message) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # Characters that cannot be, or have no number.
         raise ManifestError(f"it is no YAML: {error}") from None
@@ -122,7 +123,8 @@ def _value(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Plain
     if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
         raise ManifestError("aliases are not followed")
     if event.tag is not None and event.tag not in _PLAIN_TAGS:
-        raise ManifestError(f"the tag {event.tag} is not known here")
+        message = f"the tag {event.tag} is not known here"
+        raise ManifestError(message)
     if isinstance(event, yaml.ScalarEvent):
         without_quotes = event.implicit[0]
         if without_quotes and event.value in _NULLS:

@@ -67,7 +67,8 @@ class Tree:
         """
         if self.inside(relative) is not None:
             return relative
-        return next(self._alike(self.root, relative.split("/")), None)
+        names = relative.split("/")
+        return next(self._alike(self.root, names), None)
 
     def _alike(self, directory: Path, parts: Sequence[str]) -> Iterator[str]:
         """Yield the files below a directory whose paths are these parts, whatever their case."""

@@ -81,4 +81,5 @@ class Lanes:
 
     async def bury(self, worker_id: str) -> None:
         """Kill all attempts of a life that is over, and record how."""
-        await asyncio.gather(*(lane.attempts.bury(worker_id) for lane in self._lanes))
+        burying = [lane.attempts.bury(worker_id) for lane in self._lanes]
+        await asyncio.gather(*burying)

@@ -110,7 +110,8 @@ def _opened(path: str) -> int:
     # Not with pathlib, which would double the time of the start.
     directory = os.path.dirname(path)  # noqa: PTH120
     os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    file = os.open(path, flags, 0o600)
     with suppress(OSError):  # Some file systems have no locks.
         # Tells whoever finds the file that it still grows.
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -120,7 +120,8 @@ def _known(kind: str) -> str:
     with open(f"/proc/self/{kind}") as file:  # noqa: PTH123
         for line in file:
             first, _, count = line.split()
-            lines.append(f"{first} {first} {count}\n")
+            told = f"{first} {first} {count}\n"
+            lines.append(told)
     return "".join(lines)
 
 

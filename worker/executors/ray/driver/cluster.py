@@ -46,7 +46,8 @@ class Node:
             return
         self._told_until = until
         try:
-            now: float = await self._watcher.renew.remote(until + self._ahead_s)
+            until_there = until + self._ahead_s
+            now: float = await self._watcher.renew.remote(until_there)
         except self._errors as error:
             self.lose(error)
         else:
@@ -139,9 +140,11 @@ class Cluster:
     async def _look(self) -> None:
         # These wait for the cluster, and nothing else may wait for them.
         nodes = await asyncio.to_thread(self._ray.nodes)
-        self._note({node["NodeID"]: node for node in nodes if node["Alive"]})
+        alive = {node["NodeID"]: node for node in nodes if node["Alive"]}
+        self._note(alive)
         free = await asyncio.to_thread(self._ray.available_resources)
-        self._room_told(int(free.get("CPU", 0) + ROUNDING))
+        processors = free.get("CPU", 0) + ROUNDING
+        self._room_told(int(processors))
 
     def _note(self, living: Mapping[str, Mapping[str, Any]]) -> None:
         for node_id, node in self._nodes.items():

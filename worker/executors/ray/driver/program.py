@@ -84,25 +84,29 @@ class Driver:
             await self.cluster.end(attempt_id, None)
             told = {"message": f"Ray does not take the attempt: {in_short(error)}"}
             ended = {"kind": "lost", "message": told, "metrics": {}}
-            self.say(line_of({"end": ended, "id": attempt_id}))
+            line = line_of({"end": ended, "id": attempt_id})
+            self.say(line)
             raise
         finally:
             del self._tasks[attempt_id]
 
     def _start(self, order: Mapping[str, Any]) -> Any:
         options = options_of(order["task"])
-        return self._relay.options(**options).remote(self._token, json.dumps(order))
+        relaying = self._relay.options(**options)
+        return relaying.remote(self._token, json.dumps(order))
 
     def _new_watcher(self, node_id: str, size: int) -> Any:
         strategies = import_module("ray.util.scheduling_strategies")
         there = strategies.NodeAffinitySchedulingStrategy(node_id, soft=False)
         options = {"num_cpus": 0, "max_restarts": 0, "scheduling_strategy": there}
-        return self._watcher.options(**options).remote(self._token, size)
+        watching = self._watcher.options(**options)
+        return watching.remote(self._token, size)
 
     def _tell_room(self, free: int) -> None:
         waiting = [task for task in self._tasks.values() if not task.has_begun]
         room = max(free - len(waiting), 0)
-        self.say(line_of({"room": room}))
+        line = line_of({"room": room})
+        self.say(line)
 
 
 def _connected(address: str, runtime_env: Mapping[str, Any]) -> Any:
@@ -156,4 +160,5 @@ def main() -> None:
     output = os.dup(1)
     os.dup2(2, 1)  # Whatever Ray prints must not stand among the lines for the worker.
     logging.basicConfig(level=logging.WARNING, format="ray: %(message)s")
-    asyncio.run(_drive(json.loads(sys.argv[1]), output))
+    told = json.loads(sys.argv[1])
+    asyncio.run(_drive(told, output))

@@ -66,7 +66,8 @@ class Host:
         self._has_lease.set()  # Whoever waits for it need wait no longer.
         for attempt in list(self._attempts.values()):
             attempt.stop()
-        await asyncio.gather(*(over.wait() for over in self._over.values()))
+        waiting = [over.wait() for over in self._over.values()]
+        await asyncio.gather(*waiting)
         await self._executor.aclose()
 
     async def obey(self, command: Mapping[str, Any]) -> bool | None:

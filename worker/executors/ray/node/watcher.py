@@ -59,7 +59,8 @@ class Watcher:
 
     def _tell(self, command: Mapping[str, Any]) -> None:
         orders = _open(self._host.stdin)
-        orders.write(json.dumps(command).encode() + b"\n")
+        order = json.dumps(command).encode()
+        orders.write(order + b"\n")
         orders.flush()
 
     def _hear(self) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class Buildah:
     def check(self) -> str:
         """Return the version, if an ordinary user's builds can work, too."""
         if shutil.which(self.name) is None:
-            raise UnusableError(f"{self.name} is not installed: {self._install}")
+            message = f"{self.name} is not installed: {self._install}"
+            raise UnusableError(message)
         if os.geteuid() != 0 and shutil.which("newuidmap") is None:
             raise UnusableError(
                 f"{self.name} needs newuidmap here: {advice.INSTALL_UIDMAP}"
@@ -94,7 +95,8 @@ class Buildah:
         try:
             write_policy(order.work / "policy.json", self._stores(order))
         except (ValueError, AttributeError) as error:
-            raise BuildError(f"{OPERATORS} cannot be read: {error}") from None
+            message = f"{OPERATORS} cannot be read: {error}"
+            raise BuildError(message) from None
 
     def _stores(self, order: Order) -> list[Path]:
         stores = [order.work / "storage"]
@@ -149,7 +151,8 @@ class Buildah:
         return digest_file.read_text().strip()
 
     def _push(self, order: Order, image_id: str, target: str, *options: str) -> None:
-        command = [*self._command(order, "push"), *options, image_id, target]
+        push = self._command(order, "push")
+        command = [*push, *options, image_id, target]
         show(order.context, command, _environment(order.work))
 
     def _command(self, order: Order, name: str) -> list[str]:

@@ -70,7 +70,8 @@ def show(
             raise
     if process.returncode != 0:
         program = name or command[0]
-        raise BuildError(failure(program, process.returncode, output.tail))
+        why = failure(program, process.returncode, output.tail)
+        raise BuildError(why)
 
 
 def _attend(
@@ -101,7 +102,8 @@ def ask(command: Sequence[str], environment: Mapping[str, str]) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise BuildError(f"{command[0]} does not answer") from None
+        message = f"{command[0]} does not answer"
+        raise BuildError(message) from None
     if answer.returncode != 0:
         raise BuildError(
             failure(command[0], answer.returncode, answer.stdout + answer.stderr)

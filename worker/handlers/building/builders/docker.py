@@ -137,7 +137,8 @@ def _digest(entries: list[str], repository: str) -> str:
     """Return the digest that a registry gave the image, from entries `REPOSITORY@DIGEST`."""
     known = dict(entry.split("@", 1) for entry in entries)
     # Docker leaves out the name of its own registry.
-    found = known.get(repository) or known.get(repository.removeprefix("docker.io/"))
+    short = repository.removeprefix("docker.io/")
+    found = known.get(repository) or known.get(short)
     if found is None:
         raise BuildError(
             f"docker does not say under which digest it pushed to {repository}"

@@ -65,7 +65,8 @@ def add_image(
             index = _index(layout, image, reference)
             _replace(layout / "index.json", json.dumps(index).encode())
     except OSError as error:
-        raise BuildError(f"the image cannot be kept in {layout}: {error}") from None
+        message = f"the image cannot be kept in {layout}: {error}"
+        raise BuildError(message) from None
 
 
 def _index(layout: Path, image: dict[str, Any], reference: str) -> dict[str, Any]:

@@ -138,7 +138,8 @@ def _call(name: str, *arguments: object) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     if library[name](*arguments) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
+        message = f"{name}: {os.strerror(number)}"
+        raise OSError(number, message)
 
 
 if __name__ == "__main__":
