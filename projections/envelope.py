@@ -103,6 +103,8 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
         what = f"shape {version} of {topic}"
         message = f"{what}: this version knows none after {newest}"
         raise UnreadableEventError(message)
+    if version == newest:
+        return fields
     for upcast in upcasts[version - 1 :]:
         upcast(fields)
     return fields

@@ -100,12 +100,13 @@ def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> Projecte
     before = 0
     if row is not None:
         before = row["aggregate_version"]
-    why = f"what comes before it has version {before}"
     if version == before + 1:
         try:
             return table.fold(row, bare_envelope(*event))
         except UNFOLDABLE as error:
             why = repr(error)
+    else:
+        why = f"what comes before it has version {before}"
     place = f"position {position}, {topic}, version {version} of {aggregate_id}"
     message = f"the log cannot be folded at {place}: {why}"
     raise FoldError(aggregate_id, message)

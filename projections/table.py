@@ -125,7 +125,10 @@ class TableOf(Generic[P_co]):
     def is_decisive(self, row: Row) -> bool:
         """Return whether the row says all that decisions need."""
         version = row["aggregate_version"]
-        return any(row[state] == version for state in self.states)
+        for state in self.states:  # noqa: SIM110 - asked of every event of a fold
+            if row[state] == version:
+                return True
+        return False
 
     def _vouching(self, row: Row | None, topic: str) -> str | None:
         """Return the column that says of the row after such an event that it is decisive."""

@@ -120,7 +120,8 @@ class _Stager:
                 if following is not None:
                     break
             last = self._folder.end()
-            self._keep(last)
+            if last is not None:
+                self._keep(last)
             await copy.write(self._text())
         return following
 
@@ -129,7 +130,12 @@ class _Stager:
         for event in chunk:
             if event[1] == 1 and self._is_full():
                 return event[0]
-            self._keep(await self._fold(event))
+            if event[1] == 1 and event[4].startswith(MARK):
+                row = await self._fold_encrypted(event)
+            else:
+                row = self._folder.add(event)
+            if row is not None:
+                self._keep(row)
             self.staged.events += 1
         return None
 
@@ -137,18 +143,16 @@ class _Stager:
         events = self.staged.events
         return events >= EVENTS_A_RANGE or (events > 0 and monotonic() > self._until)
 
-    async def _fold(self, event: Stored) -> ProjectedRow | None:
-        if event[1] == 1 and event[4].startswith(MARK):
-            try:
-                event = await self._moments.keys.plain(event)
-            except FoldError as error:
-                return self._folder.give_up(event, error)
+    async def _fold_encrypted(self, event: Stored) -> ProjectedRow | None:
+        try:
+            event = await self._moments.keys.plain(event)
+        except FoldError as error:
+            return self._folder.give_up(event, error)
         return self._folder.add(event)
 
-    def _keep(self, row: ProjectedRow | None) -> None:
-        if row is not None:
-            self._lines.append(self._line(row))
-            self.staged.rows += 1
+    def _keep(self, row: ProjectedRow) -> None:
+        self._lines.append(self._line(row))
+        self.staged.rows += 1
 
     def _text(self) -> str:
         text = "".join(self._lines)

@@ -13,6 +13,8 @@ import orjson
 from domain.ports import Row
 from projections.table import Table
 
+NULL = r"\N"
+
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
@@ -52,18 +54,17 @@ def copy_sql(table: Table, staged: str) -> str:
 
 def copy_line(table: Table) -> Callable[[Row], str]:
     """Return the function that writes a row as a line of COPY's text format."""
-    writers: dict[str, Callable[[object], str]] = {}
+    writers: list[tuple[str, Callable[[object], str]]] = []
     for name, kind in table.columns.items():
-        writers[name] = _WRITE_FIELD.get(kind, str)
+        write = _WRITE_FIELD.get(kind, str)
+        writers.append((name, write))
 
     def line(row: Row) -> str:
-        fields: list[str] = []
-        for name, write in writers.items():
-            value = row[name]
-            if value is None:
-                fields.append(r"\N")
-            else:
-                fields.append(write(value))
+        # One step, for there are fifty columns, most of them empty, a million times.
+        fields = [
+            NULL if (value := row[name]) is None else write(value)
+            for name, write in writers
+        ]
         return "\t".join(fields) + "\n"
 
     return line
