@@ -15,6 +15,12 @@ from tests.support.processes import descendants, without_settings
 
 END_S = 30.0
 
+OPTIONS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A node takes its time to start where all processors are busy.
+    "RAY_raylet_start_wait_time_s": "120",
+}
+
 PROGRAM = "tests.support.clusters.program"
 
 
@@ -66,7 +72,7 @@ def started_nodes() -> Iterator[TwoNodes]:
     process = subprocess.Popen(
         [sys.executable, "-m", PROGRAM],
         cwd=ROOT,
-        env={**without_settings(), "RAY_USAGE_STATS_ENABLED": "0"},
+        env={**without_settings(), **OPTIONS},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
