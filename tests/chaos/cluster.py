@@ -1,6 +1,6 @@
 """Two APIs and three workers, each behind a proxy of its own, on a private PostgreSQL.
 
-Where Ray is installed there is a fourth worker, whose attempts run on a cluster of two nodes.
+There may be a fourth worker, whose attempts run on a cluster of Ray with two nodes.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Self
 
 from api.embedded.server import EmbeddedPostgres
 from migrations import runner
-from tests.support.clusters.two_nodes import TwoNodes, has_ray, started_nodes
+from tests.support.clusters.two_nodes import TwoNodes, started_nodes
 from tests.support.databases import lose_notifications
 from tests.support.processes import Process
 from tests.support.wires.proxy import Proxy
@@ -124,10 +124,18 @@ class Cluster:
         apis: processes that may be hurt, like `workers`.
         url: of PostgreSQL, past all proxies.
         disk: where run logs are written; a small disk of its own where that is allowed.
-        nodes: of Ray; None where it is not installed.
+        nodes: of Ray; None without it.
     """
 
-    def __init__(self, directory: Path, random_: random.Random, lease_s: float) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        random_: random.Random,
+        lease_s: float,
+        *,
+        with_ray: bool,
+    ) -> None:
+        self._with_ray = with_ray
         self.directory = directory
         self.lease_s = lease_s
         self.apis: list[Member] = []
@@ -167,7 +175,7 @@ class Cluster:
             self.workers.append(
                 Member(f"worker {number}", working, await self._proxy(), skewed)
             )
-        if has_ray():
+        if self._with_ray:
             self.nodes = self._stack.enter_context(started_nodes())
             on_ray = [*working, "--ray-address", self.nodes.address, "--label", ON_RAY]
             self.workers.append(Member("worker on Ray", on_ray, await self._proxy()))

@@ -18,6 +18,7 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.faults import Faults
 from tests.chaos.recovery import KILLS, hurt_alone, tell_recovery
 from tests.chaos.tally import Tally
+from tests.support.clusters.two_nodes import has_ray
 from tests.support.wires.cutting import CuttingProxy
 
 LEASE_S = 5.0
@@ -37,7 +38,12 @@ UNFINISHED = """
 
 
 async def chaos(
-    directory: Path, seed: int, minutes: float, kills: int = KILLS
+    directory: Path,
+    seed: int,
+    minutes: float,
+    kills: int = KILLS,
+    *,
+    with_ray: bool = False,
 ) -> Tally:
     """Return the tally of one round; at its end so many workers are killed one by one."""
     random_ = random.Random(seed)
@@ -46,7 +52,7 @@ async def chaos(
         (proofs / kind).mkdir(parents=True)
     promises, tally = Promises(), Tally()
     async with (
-        Cluster(directory, random_, LEASE_S) as cluster,
+        Cluster(directory, random_, LEASE_S, with_ray=with_ray) as cluster,
         AsyncExitStack() as stack,
     ):
         keeping = [asyncio.create_task(cluster.look_after())]
@@ -141,6 +147,7 @@ def main() -> int:
     given = parser.parse_args()
     sys.stdout.write(f"seed {given.seed}, {given.minutes:g} minutes\n")
     with TemporaryDirectory(prefix="chaos-") as name:
-        tally = asyncio.run(chaos(Path(name), given.seed, given.minutes))
+        going = chaos(Path(name), given.seed, given.minutes, with_ray=has_ray())
+        tally = asyncio.run(going)
     sys.stdout.write(tally.show() + "\n")
     return 0 if tally.is_clean else 1

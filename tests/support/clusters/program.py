@@ -13,6 +13,7 @@ from typing import Any
 
 CPUS = 2
 STORE_BYTES = 80 * 1_048_576
+TRIES = 3
 
 
 def main() -> None:
@@ -35,12 +36,22 @@ def main() -> None:
     for line in sys.stdin:
         word, name = line.split()
         if word == "add":
-            nodes[name] = cluster.add_node(**_node(name), temp_dir=directory)
+            nodes[name] = _added(cluster, name, directory)
         else:
             cluster.remove_node(nodes.pop(name), allow_graceful=False)
         print(line.strip(), file=answers)
     cluster.shutdown()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _added(cluster: Any, name: str, directory: str) -> Any:
+    """Return a node that is there: on a busy machine the first may not be in time."""
+    for _ in range(TRIES - 1):
+        try:
+            return cluster.add_node(**_node(name), temp_dir=directory)
+        except Exception as error:  # noqa: BLE001 - Ray raises nothing more special
+            sys.stderr.write(f"a node of Ray did not come, trying again: {error}\n")
+    return cluster.add_node(**_node(name), temp_dir=directory)
 
 
 def _node(name: str) -> dict[str, Any]:
