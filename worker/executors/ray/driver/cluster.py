@@ -62,7 +62,11 @@ class Node:
 
     async def end(self, attempt_id: str) -> None:
         """Return once nothing of an attempt runs there any more: at the latest with its lease."""
-        while not self.lost.is_set():
+        asked_until = monotonic() + ANSWER_S
+        # A cluster that is gone need not say so, and answers nothing, for ever.
+        while not self.lost.is_set() and monotonic() < max(
+            asked_until, self._told_until
+        ):
             try:
                 ending = self._watcher.end.remote(attempt_id)
                 if await asyncio.wait_for(ending, ANSWER_S):

@@ -1,0 +1,44 @@
+"""A node of Ray whose watcher is silent: its attempts end with their lease, and so does the wait."""
+
+import asyncio
+from time import monotonic
+
+import pytest
+
+from worker.executors.ray.driver import cluster
+from worker.executors.ray.driver.cluster import Node
+
+
+class Silent:
+    """What Ray gives for a watcher, of a cluster that is gone."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    @property
+    def renew(self) -> "Silent":
+        return self
+
+    @property
+    def end(self) -> "Silent":
+        return self
+
+    def remote(self, *_: object) -> "asyncio.Future[bool]":
+        self.asked += 1
+        return asyncio.get_running_loop().create_future()
+
+
+async def test_nobody_waits_for_a_silent_node_beyond_its_lease(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster, "ANSWER_S", 0.05)
+    watcher = Silent()
+    node = Node("gone", watcher, monotonic(), errors=())
+    until = monotonic() + 0.3
+    renewing = asyncio.create_task(node.renew(until))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await node.end("an attempt")
+    renewing.cancel()
+    assert monotonic() >= until
+    assert watcher.asked > 2
