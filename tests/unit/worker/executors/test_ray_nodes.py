@@ -1,4 +1,4 @@
-"""A node of Ray whose watcher is silent: its attempts end with their lease, and so does the wait."""
+"""A node of Ray whose watcher is silent: attempts end with their lease, and so does the wait."""
 
 import asyncio
 from time import monotonic
