@@ -67,7 +67,7 @@ rebuild-bench: $(VENV)/.dev ## Measure verify, verify --histories and rebuild of
 record-release: $(VENV)/.dev ## Record a release for later ones to be run beside: make record-release VERSION=0.1.0 COMMIT=a-commit
 	$(BIN)/python -m tests.recorded_releases.record $(VERSION) $(COMMIT)
 
-bench: ## Measure everything beside its peers, and write the README's table (half an hour; ARGS=--quick: 5 minutes)
+bench: ## Measure everything beside its peers, and write the README's table (half an hour; ARGS=--quick: one short round)
 	@command -v wrk >/dev/null || echo "wrk is not installed (Debian: apt-get install wrk): a client in Python makes the load"
 	$(MAKE) VENV=$(BENCH_VENV) $(BENCH_VENV)/.bench
 	$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)

@@ -92,9 +92,8 @@ class RunCounts:
         counts = kept.counts
         if await _goes_on(connection, kept, checkpoint, head):
             checkpoint = kept.checkpoint
-        elif await rows_are_counted_sooner(connection, head):
+        elif head - checkpoint > FAR:
             counts = await present_counts_by_job(connection, head)
-            checkpoint = 0
         else:
             counts = await counts_by_job(connection, checkpoint)
         moved = await moved_since(connection, self._files, counts.position, head)

@@ -167,8 +167,8 @@ def newest_found(statuses: Sequence[str], conditions: Sequence[str]) -> str:
     named = ["true", *conditions]
     if statuses:
         branches = [_branch(f"{of_job} AND {status}") for status in statuses]
-        told = f"({' OR '.join(statuses)})"
-        named.append(told)
+        any_status = f"({' OR '.join(statuses)})"
+        named.append(any_status)
     return whole_rows(f"""
         WITH named AS MATERIALIZED (
             SELECT * FROM job_runs

@@ -74,7 +74,7 @@ async def chaos(
         faults = Faults(cluster, random_)
         hurting = asyncio.create_task(faults.run())
         losing = start_once("losing nodes of Ray", faults.lose_nodes())
-        await _go_on(minutes * 60, [*keeping, *launchers, hurting])
+        await _go_on(minutes * 60, [*keeping, *launchers, hurting, losing])
         await end(hurting, losing)
         await faults.settle()
         alone = await hurt_alone(cluster, proofs, faults, promises, kills)

@@ -120,8 +120,8 @@ def _known(kind: str) -> str:
     with open(f"/proc/self/{kind}") as file:  # noqa: PTH123
         for line in file:
             first, _, count = line.split()
-            told = f"{first} {first} {count}\n"
-            lines.append(told)
+            own = f"{first} {first} {count}\n"
+            lines.append(own)
     return "".join(lines)
 
 

@@ -63,10 +63,10 @@ class Node:
     async def end(self, attempt_id: str) -> None:
         """Return once nothing of an attempt runs there any more: at the latest with its lease."""
         asked_until = monotonic() + ANSWER_S
-        # A cluster that is gone need not say so, and answers nothing, for ever.
-        while not self.lost.is_set() and monotonic() < max(
-            asked_until, self._told_until
-        ):
+        while not self.lost.is_set():
+            if monotonic() > max(asked_until, self._told_until):
+                # A cluster that is gone need not say so, and answers nothing, for ever.
+                return
             try:
                 ending = self._watcher.end.remote(attempt_id)
                 if await asyncio.wait_for(ending, ANSWER_S):
