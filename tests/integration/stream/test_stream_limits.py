@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,9 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
+from api.stream.hub import Hub
 from domain.jobs.launching import Launch
+from eventlog.database.listener import Listener
 from tests.integration.shared_api import Json, job_body
 from tests.integration.streams import Events, Stream, server_sent, stream
 from tests.support.databases import lose_notifications
@@ -41,6 +44,28 @@ def launch(api: InProcessApi, slug: str = "job", **body: object) -> None:
 
 def register(api: InProcessApi, slug: str = "job") -> None:
     api.client.post("/jobs", json=job_body(slug=slug)).raise_for_status()
+
+
+def fall_asleep(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let no hub look where the log ends while nobody listens.
+
+    Returns:
+        what is set once the process hears notifications, which wakes all who wait for them.
+    """
+    wake = Listener._wake
+    hears = threading.Event()
+
+    def wake_and_say_so(listener: Listener) -> None:
+        wake(listener)
+        hears.set()
+
+    async def sleep_on(_: Hub) -> None:
+        pass
+
+    monkeypatch.setattr("eventlog.history.reader.POLL_S", 600)
+    monkeypatch.setattr(Listener, "_wake", wake_and_say_so)
+    monkeypatch.setattr(Hub, "_skip", sleep_on)
+    return hears
 
 
 def read_to_the_end(opened: Stream) -> str:
@@ -184,8 +209,9 @@ async def test_a_client_may_know_more_than_the_hub(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_notifications(database_url, share=1)
-    monkeypatch.setattr("eventlog.history.reader.POLL_S", 600)
+    hears = fall_asleep(monkeypatch)
     with in_process(database_url, tmp_path / "data") as api:
+        assert hears.wait(30)
         known = api.hub.head
         register(api)
         for _ in range(3):
@@ -224,8 +250,9 @@ async def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_notifications(database_url, share=1)
-    monkeypatch.setattr("eventlog.history.reader.POLL_S", 600)
+    hears = fall_asleep(monkeypatch)
     with in_process(database_url, tmp_path / "data") as api:
+        assert hears.wait(30)
         known = api.hub.head
         register(api)
         launch(api)
