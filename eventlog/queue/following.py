@@ -17,27 +17,24 @@ from eventlog.database.connection import snapshot
 from eventlog.database.pipeline import RoundTrip
 from eventlog.queue import statements
 from eventlog.queue.offered import executed_by, still_given_up
+from eventlog.queue.picking.known import NOTHING_ASKED, Known
+from eventlog.queue.picking.surely import ask_ahead, picked, picked_for_sure
 from eventlog.queue.questions import (
-    DemandingJob,
     Front,
-    Known,
     News,
     Prospect,
-    State,
     TouchedRow,
     as_json,
     ask_front,
     ask_touched,
     changes_in,
-    demands_by_job,
-    picked,
-    picked_for_sure,
     prospect,
+    read_all,
 )
 from projections.rows import Connection, as_rows, read_texts
 from projections.runs import claims
 from projections.runs.candidates import conditions
-from projections.runs.candidates.candidate import FRONT, Candidate, Contender, order
+from projections.runs.candidates.candidate import FRONT, Candidate, order
 from projections.runs.candidates.foreign import ForeignJobs
 from projections.runs.frontier import FirstOfPriority, Frontier
 
@@ -96,7 +93,8 @@ class Queue:
         self._serve(offer)
         self._pass_over(bypassed)
         frontier = await self._read_on(connection, load=self._load_snapshot)
-        if not picked(frontier, 1, self._now) and not frontier.is_complete(self._now):
+        known_to_start = picked(frontier, self._now, frontier.due(self._now), 1)
+        if not known_to_start and not frontier.is_complete(self._now):
             await self._look_around(connection, frontier, bypassed)
         return prospect(frontier, self._now)
 
@@ -119,10 +117,13 @@ class Queue:
         asked = ask_touched(trip, frontier)
         front: Front | None = None
         # What was picked last waits still, as far as the log has been followed.
-        at_hand = picked(frontier, slots + len(self._last), self._now)
+        due = frontier.due(self._now)
+        at_hand = picked(frontier, self._now, due, slots + len(self._last))
         if len(set(at_hand) - self._last) < slots:
             front = ask_front(trip, frontier, slots)
-        return News(frontier.position, asked, front)
+        known = Known(frontier, self._now, slots, in_order=self._bypasses_more)
+        ahead = ask_ahead(trip, frontier, due, slots, known)
+        return News(frontier.position, asked, front, ahead)
 
     async def pick(
         self, connection: Connection, news: News | None, now: datetime, slots: int
@@ -142,7 +143,10 @@ class Queue:
         frontier = self._frontier
         if frontier is None or not is_current:
             frontier = await self._read_on(connection, load=self._load)
-        known = Known.nothing(frontier, present, slots, in_order=self._bypasses_more)
+        ahead = NOTHING_ASKED if news is None else news.ahead
+        known = Known(
+            frontier, present, slots, in_order=self._bypasses_more, ahead=ahead
+        )
         found = await picked_for_sure(connection, frontier, None, slots, known)
         is_short = len(found) < slots and not frontier.is_complete(present)
         if is_short and not known.circles.has_any:
@@ -276,22 +280,8 @@ class Queue:
 
     async def _load(self, connection: Connection) -> Frontier:
         """Read all anew. What was consumed is walked over, once."""
-        trip = RoundTrip(connection)
-        asked = trip.ask(statements.PRESENT_STATE)
-        running = trip.ask(statements.UNDER_WAY)
-        waiting = trip.ask(statements.FIRST_WAITING)
-        demanding = trip.ask(statements.DEMANDING)
-        await trip.go()
-        [state] = as_rows(State, asked.rows)
-        demands = demands_by_job(as_rows(DemandingJob, demanding.rows))
-        self._foreign = ForeignJobs(self._offer, demands)
-        frontier = Frontier(
-            state["position"],
-            as_rows(Contender, running.rows),
-            as_rows(FirstOfPriority, waiting.rows),
-            self._offer,
-            self._foreign,
-        )
+        state, frontier = await read_all(connection, self._offer)
+        self._foreign = frontier.foreign_jobs
         frontier.pass_over(self._bypassed)
         self._frontier = frontier
         self._now = state["now"]

@@ -1,36 +1,26 @@
 """What is asked of the queue in a round trip, and what comes of the answers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
-from uuid import UUID
 
 import orjson
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso
 from domain.json_values import JsonObject
+from domain.ports import Offer
 from domain.workers.isolation import Isolation
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.queue import statements
-from eventlog.queue.offered import as_array, offered_by
-from projections.rows import Connection
+from eventlog.queue.offered import offered_by
+from eventlog.queue.picking.known import NOTHING_ASKED, Asked
+from eventlog.queue.picking.surely import picked
+from projections.rows import Connection, as_rows
 from projections.runs import claims
-from projections.runs.candidates.candidate import Candidate, JobLimits
-from projections.runs.candidates.foreign import Demand
-from projections.runs.frontier import Frontier, Place, TouchedRun
-from projections.runs.rates.rooms import KnownRooms
-from projections.runs.turns.circles import (
-    ANY_PLAN,
-    LINES,
-    ONE_PLAN,
-    KnownCircles,
-    Question,
-)
-from projections.runs.turns.turns import Place as PlaceInQueue
-
-LOOK_AHEAD = 64
-"""Runs whose rooms are asked for at once, where one is."""
+from projections.runs.candidates.candidate import Contender, JobLimits
+from projections.runs.candidates.foreign import Demand, ForeignJobs
+from projections.runs.frontier import FirstOfPriority, Frontier, Place, TouchedRun
 
 
 class State(TypedDict):
@@ -75,11 +65,16 @@ class Front:
 
 @dataclass(frozen=True)
 class News:
-    """What has come since a position, and the front where needed; the answers are on their way."""
+    """What has come since a position, and the front where needed; the answers are on their way.
+
+    Attributes:
+        ahead: what a claim would ask next, by what is known before it.
+    """
 
     after: int
     touched: Answer
     front: Front | None
+    ahead: Asked = NOTHING_ASKED
 
 
 @dataclass(frozen=True)
@@ -95,99 +90,10 @@ class Prospect:
     is_crowded: bool
 
 
-@dataclass(frozen=True)
-class Known:
-    """What a claim knows of starts within periods, and of whose turn it is."""
-
-    rooms: KnownRooms
-    circles: KnownCircles
-
-    @classmethod
-    def nothing(
-        cls, frontier: Frontier, now: str, slots: int, *, in_order: bool
-    ) -> "Known":
-        """Begin a claim.
-
-        Args:
-            frontier: what is known of the queue.
-            now: the moment.
-            slots: how many runs are wanted.
-            in_order: whether each run keeps its own place, whoever takes turns: so does who cannot
-                remember all that it cannot read, for it has to move on in the queue.
-        """
-        executed: frozenset[str] | None = None
-        if frontier.offer is not None:
-            executed = frontier.offer.entry_points
-        if in_order:
-            executed = frozenset()
-        return cls(KnownRooms(now, frontier.shut), KnownCircles(now, slots, executed))
-
-
-def picked(frontier: Frontier, slots: int, now: str) -> list[UUID]:
-    """Return the first known runs that may start, and before which no unknown one may."""
-    due = frontier.due(now)
-    rooms = frontier.shut.rooms(now)
-    return frontier.limits(rooms).pick(due, slots)
-
-
-async def picked_for_sure(
-    connection: Connection,
-    frontier: Frontier,
-    due: Sequence[Candidate] | None,
-    slots: int,
-    known: Known,
-) -> list[UUID]:
-    """Return the runs that start, once all is known that counts.
-
-    Args:
-        connection: which has the lock.
-        frontier: what is known.
-        due: runs in the queue's order; None for those that are due as far as the frontier knows.
-        slots: how many runs are wanted.
-        known: what is asked for is added.
-    """
-    rooms, circles = known.rooms, known.circles
-    until: PlaceInQueue | None = None
-    if due is None:
-        due = frontier.due(rooms.now)
-        until = frontier.boundary(rooms.now)
-    while True:
-        limits = frontier.limits(rooms.known)
-        turns = circles.turns(until)
-        found = limits.pick(due, slots, turns)
-        if not limits.unknown and not turns.wanted:
-            return found
-        if limits.unknown:
-            ahead = due[:LOOK_AHEAD]
-            await rooms.ask(connection, [*limits.unknown, *ahead])
-            frontier.shut.note(rooms.known)
-        if turns.wanted:
-            by_group = circles.questions(turns.wanted, limits)
-            questions = by_group.values()
-            await _ask_circles(connection, circles, questions)
-
-
-async def _ask_circles(
-    connection: Connection, circles: KnownCircles, questions: Iterable[Question]
-) -> None:
-    trip = RoundTrip(connection)
-    trip.ask(ONE_PLAN)
-    answers: list[tuple[Question, Answer]] = []
-    for question in questions:
-        taken = as_array(question.taken)
-        full = as_array(question.full)
-        values = {**question.values, "taken": taken, "full": full}
-        answer = trip.ask(LINES, values)
-        answers.append((question, answer))
-    trip.ask(ANY_PLAN)
-    await trip.go()
-    for question, answer in answers:
-        circles.take(question, answer.rows)
-
-
 def _may_start(frontier: Frontier, now: str) -> bool:
     """Return whether a known run may start, or an unknown one might."""
-    return bool(picked(frontier, 1, now)) or not frontier.is_complete(now)
+    due = frontier.due(now)
+    return bool(picked(frontier, now, due, 1)) or not frontier.is_complete(now)
 
 
 def prospect(frontier: Frontier, now: str) -> Prospect:
@@ -255,6 +161,28 @@ def changes_in(rows: Iterable[TouchedRow]) -> Changes:
 def demands_by_job(jobs: Iterable[DemandingJob]) -> dict[str, Demand]:
     """Return what jobs ask for, of the answer to `DEMANDING`."""
     return {job["id"]: Demand(job["worker_labels"], job["isolation"]) for job in jobs}
+
+
+async def read_all(
+    connection: Connection, offer: Offer | None
+) -> tuple[State, Frontier]:
+    """Read all anew, for who executes this. What was consumed is walked over, once."""
+    trip = RoundTrip(connection)
+    asked = trip.ask(statements.PRESENT_STATE)
+    running = trip.ask(statements.UNDER_WAY)
+    waiting = trip.ask(statements.FIRST_WAITING)
+    demanding = trip.ask(statements.DEMANDING)
+    await trip.go()
+    [state] = as_rows(State, asked.rows)
+    demands = demands_by_job(as_rows(DemandingJob, demanding.rows))
+    frontier = Frontier(
+        state["position"],
+        as_rows(Contender, running.rows),
+        as_rows(FirstOfPriority, waiting.rows),
+        offer,
+        ForeignJobs(offer, demands),
+    )
+    return state, frontier
 
 
 def as_ids(jobs: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from projections.rows import Connection, read_rows, read_texts
 from projections.runs.candidates.candidate import Candidate, order
 from projections.runs.candidates.columns import LIMIT_OF_JOB
 from projections.runs.candidates.conditions import (
+    AT_PRESENT,
     DUE,
     IN_ORDER,
     IS_OFFERED,
@@ -37,8 +38,7 @@ _IS_NOT_FOREIGN = """
     coalesce(job_definition_id <> ALL((SELECT %(foreign)s::text::uuid[])::uuid[]), true)
 """
 
-_AT_PRESENT = "(SELECT current_setting('apphub.now')::timestamptz)"
-_DUE_AT_PRESENT = DUE.replace("%(now)s", _AT_PRESENT)
+_DUE_AT_PRESENT = DUE.replace("%(now)s", AT_PRESENT)
 
 FRONT_OF_QUEUE = f"""
     {SHOWN} FROM (

@@ -9,6 +9,9 @@ PRESENT = """
 """The database's present, kept for the rest of the transaction: what is asked in the same breath
 can refer to it."""
 
+AT_PRESENT = "(SELECT current_setting('apphub.now')::timestamptz)"
+"""What `PRESENT` has told, for what is asked in the same breath."""
+
 BYPASS = "SELECT set_config('apphub.bypassed', %s::uuid[]::text, true)"
 """Names the runs that are passed over for the rest of the transaction."""
 

@@ -6,6 +6,7 @@ nobody refills anything.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 import orjson
 from typing_extensions import ReadOnly, TypedDict
@@ -19,27 +20,38 @@ from projections.runs.limits import Room, Rooms
 
 STARTED = """
     SELECT asked.job_id, asked.value, started.number, started.first_at
-    FROM json_to_recordset((SELECT %(asked)s::json))
-        AS asked (job_id uuid, value text, most integer, since timestamptz)
+    FROM (
+        SELECT job_id, value, most, (
+            SELECT coalesce(nullif(%(now)s::text, ''), current_setting('apphub.now', true))
+        )::timestamptz - period_ms * interval '1 millisecond' AS since
+        FROM json_to_recordset((SELECT %(asked)s::json))
+            AS one (job_id uuid, value text, most integer, period_ms bigint)
+    ) AS asked
     CROSS JOIN LATERAL (
         SELECT count(*) AS number, min(at) AS first_at FROM (
             SELECT start.at FROM (
-                SELECT starts FROM job_runs
+                SELECT last_start_at, starts FROM job_runs
                 WHERE job_definition_id = asked.job_id AND rate_value = asked.value
                   AND last_start_at > asked.since AND last_start_at IS NOT NULL
                 ORDER BY last_start_at DESC LIMIT asked.most
             ) AS run CROSS JOIN LATERAL (
-                SELECT told::timestamptz AS at FROM jsonb_array_elements_text(run.starts) AS told
+                SELECT run.last_start_at AS at
+                UNION ALL
+                SELECT told::timestamptz FROM jsonb_array_elements_text(run.starts - -1) AS told
+                WHERE jsonb_array_length(run.starts) > 1
             ) AS start
             WHERE start.at > asked.since ORDER BY start.at DESC LIMIT asked.most
         ) AS newest
     ) AS started
 """
-"""The last starts of each of some groups after a moment. A run of which the last start is not among
-the last so many has none that is."""
+"""The last starts of each of some groups within its period before a moment; without one, before
+`conditions.PRESENT`. A run of which the last start is not among the last so many has none that
+is."""
 
 
-class _StartedRow(TypedDict):
+class StartedRow(TypedDict):
+    """How many starts of a group there were, and when the first of them was."""
+
     job_id: ReadOnly[str]
     value: ReadOnly[str]
     number: ReadOnly[int]
@@ -65,44 +77,55 @@ class KnownRooms:
 
     async def ask(self, connection: Connection, runs: Iterable[Candidate]) -> None:
         """Ask for the rooms of all that these runs count with."""
-        limits: dict[Key, RateLimit] = {}
-        for run in runs:
-            key = rate_key_of(run)
-            limit = RateLimit.from_json(run["rate_limit"])
-            if key is not None and limit is not None:
-                limits[key] = limit
+        limits = limits_of_starts(runs)
         await self.ask_keys(connection, limits)
 
     async def ask_keys(
         self, connection: Connection, limits: Mapping[Key, RateLimit]
     ) -> None:
         """Ask for the rooms of groups with these limits, unless they are known."""
-        asked = [
-            _asked(key, limit, self.now)
-            for key, limit in limits.items()
-            if key not in self.known
-        ]
-        if not asked:
+        missing = self.unknown(limits)
+        if not missing:
             return
-        values = {"asked": orjson.dumps(asked).decode()}
-        for row in await read_rows(connection, _StartedRow, STARTED, values):
+        values = {**question(missing), "now": self.now}
+        for row in await read_rows(connection, StartedRow, STARTED, values):
             key = (row["job_id"], row["value"])
-            limit = limits[key]
-            self.known[key] = _room(limit, row)
+            self.known[key] = room_of(missing[key], row)
+
+    def unknown(self, limits: Mapping[Key, RateLimit]) -> dict[Key, RateLimit]:
+        """Return those of these groups of which the rooms are not known."""
+        return {key: limits[key] for key in limits if key not in self.known}
 
 
-def _asked(key: Key, limit: RateLimit, now: str) -> JsonObject:
-    job_id, value = key
-    since = from_iso(now) - limit.period
-    return {
-        "job_id": job_id,
-        "value": value,
-        "most": limit.limit,
-        "since": to_iso(since),
-    }
+def limits_of_starts(runs: Iterable[Candidate]) -> dict[Key, RateLimit]:
+    """Return the limits of all groups that these runs count with."""
+    limits: dict[Key, RateLimit] = {}
+    for run in runs:
+        key = rate_key_of(run)
+        if key is None or key in limits:
+            continue
+        limit = RateLimit.from_json(run["rate_limit"])
+        if limit is not None:
+            limits[key] = limit
+    return limits
 
 
-def _room(limit: RateLimit, row: _StartedRow) -> Room:
+def question(limits: Mapping[Key, RateLimit]) -> dict[str, str]:
+    """Return what `STARTED` is asked with, as of `conditions.PRESENT`."""
+    asked: list[JsonObject] = []
+    for (job_id, value), limit in limits.items():
+        group: JsonObject = {
+            "job_id": job_id,
+            "value": value,
+            "most": limit.limit,
+            "period_ms": limit.period // timedelta(milliseconds=1),
+        }
+        asked.append(group)
+    return {"asked": orjson.dumps(asked).decode(), "now": ""}
+
+
+def room_of(limit: RateLimit, row: StartedRow) -> Room:
+    """Return the room that an answer tells of."""
     left = limit.limit - row["number"]
     first_at = row["first_at"]
     if left > 0 or first_at is None:

@@ -13,7 +13,7 @@ from typing_extensions import ReadOnly
 from projections.rows import Connection, as_rows
 from projections.runs.candidates.candidate import Candidate
 from projections.runs.candidates.columns import CANDIDATE, LIMIT
-from projections.runs.candidates.conditions import DUE
+from projections.runs.candidates.conditions import AT_PRESENT, DUE
 from projections.runs.limits import Limits, takes
 from projections.runs.turns.turns import (
     DEPTH,
@@ -107,6 +107,7 @@ LINES = f"""
 """Of the first values of which a run is free the first runs: of each as many as are its share of a
 claim, if all values have so many."""
 
+LINES_AT_PRESENT = LINES.replace("%(now)s", AT_PRESENT)
 
 ONE_PLAN = "SET LOCAL plan_cache_mode = force_generic_plan"
 ANY_PLAN = "SET LOCAL plan_cache_mode = auto"
@@ -127,7 +128,6 @@ class Question:
 
     Attributes:
         group: whose circle is wanted.
-        now: when runs are due.
         each: how many runs of each value are wanted at least.
         most: how many values, and how many runs of all of them.
         taken: keys that runs under way leave nothing of.
@@ -135,7 +135,6 @@ class Question:
     """
 
     group: Group
-    now: str
     each: int
     most: int
     taken: frozenset[str] = frozenset()
@@ -143,13 +142,12 @@ class Question:
 
     @property
     def values(self) -> dict[str, str | int]:
-        """Return the parameters but for the two arrays."""
+        """Return the parameters but for the moment and the two arrays."""
         job_id, entry_point, priority = self.group
         return {
             "job_id": job_id,
             "entry_point": entry_point,
             "priority": priority,
-            "now": self.now,
             "offered": "",
             "each": self.each,
             "most": self.most,
@@ -174,17 +172,13 @@ class KnownCircles:
     Under the lock it is exact until the next start is appended.
     """
 
-    def __init__(
-        self, now: str, slots: int, executed: Collection[str] | None = None
-    ) -> None:
+    def __init__(self, slots: int, executed: Collection[str] | None = None) -> None:
         """Begin with nothing.
 
         Args:
-            now: the moment.
             slots: how many runs are wanted.
             executed: the entry points whose runs take turns; None for all.
         """
-        self._now = now
         self._slots = slots
         self._executed = executed
         self._most: dict[Group, int] = {}
@@ -228,7 +222,7 @@ class KnownCircles:
             each = known.enough_for(self._slots)
         taken = frozenset(limits.keys_held(run))
         full = frozenset(limits.rates_full(run))
-        return Question(group, self._now, each, most, taken, full)
+        return Question(group, each, most, taken, full)
 
     def take(self, question: Question, rows: Rows) -> None:
         """Take in an answer."""
@@ -244,9 +238,9 @@ async def read_circle(
     connection: Connection, group: Group, now: str, each: int, most: int
 ) -> Circle:
     """Return a group's circle as of a moment, whatever limits keep."""
-    question = Question(group, now, each, most)
+    question = Question(group, each, most)
     nothing: list[str] = []
-    values = {**question.values, "taken": nothing, "full": nothing}
+    values = {**question.values, "now": now, "taken": nothing, "full": nothing}
     cursor = await connection.execute(LINES, values)
     rows = await cursor.fetchall()
     return question.answered(rows)

@@ -101,8 +101,8 @@ OF_LIMITS = {
         "job_runs_pending_by_rate",
     ),
     "who has started": (rate_rooms.STARTED, "job_runs_counted_starts"),
-    "whose turn was last": (circles.LINES, "job_runs_last_turn"),
-    "whose turn it is": (circles.LINES, "job_runs_pending_by_turn"),
+    "whose turn was last": (circles.LINES_AT_PRESENT, "job_runs_last_turn"),
+    "whose turn it is": (circles.LINES_AT_PRESENT, "job_runs_pending_by_turn"),
 }
 
 GIVEN = {
@@ -119,7 +119,7 @@ GIVEN = {
     "each": "1",
     "most": "4",
     "asked": f"""'[{{"job_id": "{ID}", "value": "a", "most": 2,
-        "since": "2026-01-01T00:00:00Z"}}]'""",
+        "period_ms": 1000}}]'""",
 }
 
 
