@@ -27,6 +27,10 @@ from worker.executors.ray.wire import line_of, reading
 
 LOCAL = "local"
 
+SHUTDOWN_S = 20
+"""How long Ray may take to disconnect. It may wait for ever for a cluster that is gone, and
+whoever would end this process may be gone, too."""
+
 FIRST_NODE_S = 60.0
 """How long to wait for a node before attempts may be given, which wait for one then."""
 
@@ -151,6 +155,7 @@ async def _drive(told: Mapping[str, Any], output: int) -> None:
         driver.obey(json.loads(line))
     await driver.end_all()
     await end(keeping)
+    signal.alarm(SHUTDOWN_S)
     ray.shutdown()
 
 
