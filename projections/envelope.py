@@ -118,7 +118,8 @@ def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
     """
     known = event_class(topic)
     versions = range(1, class_version(topic))
-    return [getattr(known, f"upcast_v{version}_v{version + 1}") for version in versions]
+    names = [f"upcast_v{version}_v{version + 1}" for version in versions]
+    return [getattr(known, name) for name in names]
 
 
 def bare_envelope(

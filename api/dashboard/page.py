@@ -38,7 +38,9 @@ def document(web: Web, environment: Environment) -> Document:
     Addresses in it are relative, so that it also works where a proxy puts the service below a path.
     """
     base = f"dashboard/{web.build}"
-    addresses = {name: f"./{base}/{file}" for name, file in web.imports.items()}
+    addresses: dict[str, str] = {}
+    for name, file in web.imports.items():
+        addresses[name] = f"./{base}/{file}"
     import_map = json.dumps({"imports": addresses})
     html = (
         web.page.replace("{{base}}", base)

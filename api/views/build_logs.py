@@ -35,17 +35,17 @@ class BuildLogs:
         try:
             async with asyncio.timeout(within_s):
                 for attempt in reversed(_attempts(build)):
+                    left = _PREVIEW_BYTES - len(end)
                     tail, total = await self._logs.tail(
-                        build["job_run_id"], attempt, _PREVIEW_BYTES - len(end)
+                        build["job_run_id"], attempt, left
                     )
                     end, size = tail + end, size + total
         except (RunLogsUnavailableError, TimeoutError):
             return NO_LOG  # What a build shows beside must not depend on where its log lies.
         text = end.decode("utf-8", "replace")
         preview = text[-PREVIEW_CHARACTERS:]
-        return LogExcerpt(
-            preview, size, truncated=size > len(end) or len(text) > len(preview)
-        )
+        is_cut = size > len(end) or len(text) > len(preview)
+        return LogExcerpt(preview, size, truncated=is_cut)
 
     async def whole(self, build: BuildRow) -> bytes:
         """Return all that the build has printed so far.

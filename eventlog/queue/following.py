@@ -195,7 +195,8 @@ class Queue:
         self._passing.looked_at(free[:slots])
         if behind is not None:
             # Some of what came in before that place is known to the frontier.
-            by_id = {run["id"]: run for run in [*frontier.due(rooms.now), *runs]}
+            known_before = frontier.due(rooms.now)
+            by_id = {run["id"]: run for run in [*known_before, *runs]}
             runs = sorted(by_id.values(), key=order)
         return await picked_for_sure(connection, frontier, runs, slots, known)
 

@@ -174,14 +174,11 @@ async def read_all(
     demanding = trip.ask(statements.DEMANDING)
     await trip.go()
     [state] = as_rows(State, asked.rows)
-    demands = demands_by_job(as_rows(DemandingJob, demanding.rows))
-    frontier = Frontier(
-        state["position"],
-        as_rows(Contender, running.rows),
-        as_rows(FirstOfPriority, waiting.rows),
-        offer,
-        ForeignJobs(offer, demands),
-    )
+    jobs = as_rows(DemandingJob, demanding.rows)
+    foreign = ForeignJobs(offer, demands_by_job(jobs))
+    under_way = as_rows(Contender, running.rows)
+    firsts = as_rows(FirstOfPriority, waiting.rows)
+    frontier = Frontier(state["position"], under_way, firsts, offer, foreign)
     return state, frontier
 
 

@@ -27,9 +27,11 @@ def create_sql(table: Table) -> str:
     """
     typed = [f"{name} {kind}" for name, kind in table.columns.items()]
     columns = ", ".join(typed)
+    wanted = expected(table)
+    other = differing(table)
     return f"""
-        CREATE TEMPORARY TABLE {expected(table)} ({columns});
-        CREATE TEMPORARY TABLE {differing(table)} ({columns}, PRIMARY KEY ({table.key}))
+        CREATE TEMPORARY TABLE {wanted} ({columns});
+        CREATE TEMPORARY TABLE {other} ({columns}, PRIMARY KEY ({table.key}))
     """
 
 

@@ -143,7 +143,10 @@ def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
     erased: list[str] = []
     for key_id in lost_keys:
         names: object = personal[key_id]
-        if not isinstance(names, list) or not run["parameters"].keys() >= set(names):
+        if not isinstance(names, list):
+            return None
+        left = set(names) - run["parameters"].keys()
+        if left:
             return None
         erased += names
     erased.sort()

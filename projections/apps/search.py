@@ -97,7 +97,11 @@ def _score(apps: AppFilter) -> str:
     """Return how relevant an app is, as `relevance` says it."""
     if not apps.words:
         return "0"
-    parts = [f"{WEIGHTS[place]} * {_hits(text)}" for place, text in _TEXTS.items()]
+    parts: list[str] = []
+    for place, text in _TEXTS.items():
+        weight = WEIGHTS[place]
+        hits = _hits(text)
+        parts.append(f"{weight} * {hits}")
     return " + ".join(parts)
 
 

@@ -47,7 +47,9 @@ def noted_once_where_searched(
     for one in found:
         if not noting.after < one <= noting.until:
             return f"failures between {noting.after + 1} and {noting.until}, not {one}"
-    if len(set(found)) < len(found) or not noting.noted.isdisjoint(found):
+    is_told_twice = len(set(found)) < len(found)
+    was_noted = not noting.noted.isdisjoint(found)
+    if is_told_twice or was_noted:
         return "failures that have not been noted yet"
     return None
 

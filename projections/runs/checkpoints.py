@@ -20,7 +20,11 @@ def _sum_of(status: str) -> str:
     return f"coalesce(last.{status}, 0) + coalesce(by_job.{status}, 0)"
 
 
-_KNOWN = " UNION ALL ".join(f"SELECT unnest({status}), '{status}'" for status in ALIVE)
+def _known_of(status: str) -> str:
+    return f"SELECT unnest({status}), '{status}'"
+
+
+_KNOWN = " UNION ALL ".join(map(_known_of, ALIVE))
 
 
 WRITE_CHECKPOINT = f"""

@@ -136,8 +136,11 @@ class Limits:
 
     def held_values(self, job_id: str, most: int) -> list[str]:
         """Return the values of the job's key of which runs under way leave none."""
-        found = self._held.items()
-        return [value for (job, value), held in found if job == job_id and held >= most]
+        values: list[str] = []
+        for (job, value), held in self._held.items():
+            if job == job_id and held >= most:
+                values.append(value)
+        return values
 
     def keys_held(self, run: Candidate) -> list[str]:
         """Return the values of the run's key of which runs under way leave none."""

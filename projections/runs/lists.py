@@ -99,7 +99,8 @@ def _size_of(column: str) -> str:
         THEN pg_column_size({column}) ELSE octet_length({column}::text) END, 0)"""
 
 
-_LARGE = ["error_message", *(name for name, kind in COLUMNS.items() if kind == "jsonb")]
+_DOCUMENTS = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
+_LARGE = ["error_message", *_DOCUMENTS]
 
 _SIZE = " + ".join(map(_size_of, _LARGE))
 

@@ -109,7 +109,9 @@ class Attempts:
     def start(self, claim: Claim) -> None:
         """Execute a claimed run in the background."""
         run = ClaimedRun(self._executions, claim)
-        self._tasks[run.id] = start_once(f"run {run.id}", self._execute(run))
+        name = f"run {run.id}"
+        executing = self._execute(run)
+        self._tasks[run.id] = start_once(name, executing)
 
     def renew(self, until: float) -> None:
         """Let all attempts go on until this moment of the monotonic clock."""

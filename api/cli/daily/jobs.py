@@ -179,8 +179,11 @@ def what_if(
 def _limit(text: str) -> int | None:
     if text == "none":
         return None
-    if text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= MOST_AT_A_TIME:
-        return int(text)
+    is_number = text.isascii() and text.isdigit()
+    if is_number:
+        limit = int(text[:10])
+        if 1 <= limit <= MOST_AT_A_TIME:
+            return limit
     message = (
         f"--max-concurrent-runs: give a number from 1 to {MOST_AT_A_TIME}, or none"
     )

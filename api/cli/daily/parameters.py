@@ -58,7 +58,10 @@ def given_conditions(texts: Sequence[str]) -> list[str]:
     try:
         conditions_of(read(texts, ""))
     except InvalidInputError as error:
-        told = [f"{issue.path[1:]}: {issue.message}" for issue in error.issues]
+        told: list[str] = []
+        for issue in error.issues:
+            place = issue.path[1:]
+            told.append(f"{place}: {issue.message}")
         raise typer.BadParameter("; ".join(told)) from None
     return [*texts]
 

@@ -99,10 +99,12 @@ class Known:
         questions = list(by_group.values())
         circles = self._ask_circles(trip, questions)
         # Of a circle's runs nothing is known yet, but that they count.
-        counted = [*limits.unknown, *_with_rates(turns.wanted.values())]
+        wanted = _with_rates(turns.wanted.values())
+        counted = [*limits.unknown, *wanted]
         if not counted:
             return Asked(circles=circles)
-        starts = limits_of_starts([*counted, *due[:LOOK_AHEAD]])
+        ahead = due[:LOOK_AHEAD]
+        starts = limits_of_starts([*counted, *ahead])
         self._take_rooms_ahead(starts)
         missing = self.rooms.unknown(starts)
         started = Answer()
@@ -113,9 +115,14 @@ class Known:
     def _ask_circles(
         self, trip: RoundTrip, questions: Sequence[Question]
     ) -> dict[Question, Answer]:
-        ahead = self._ahead.circles
-        answers = {one: ahead[one] for one in questions if one in ahead}
-        missing = [one for one in questions if one not in ahead]
+        answers: dict[Question, Answer] = {}
+        missing: list[Question] = []
+        for one in questions:
+            answer = self._ahead.circles.get(one)
+            if answer is None:
+                missing.append(one)
+            else:
+                answers[one] = answer
         if not missing:
             return answers
         trip.ask(ONE_PLAN)
@@ -130,8 +137,9 @@ class Known:
     def _take_rooms_ahead(self, starts: Mapping[Key, RateLimit]) -> None:
         """Take in those rooms that were asked beforehand with the limits that count now."""
         asked = self._ahead.starts
-        still = {key: limit for key, limit in starts.items() if asked.get(key) == limit}
-        if still:
+        same = starts.items() & asked.items()
+        if same:
+            still = dict(same)
             self._take_rooms(still, self._ahead.started)
 
     def _take_rooms(self, starts: Mapping[Key, RateLimit], answer: Answer) -> None:

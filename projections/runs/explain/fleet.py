@@ -124,8 +124,8 @@ def _not_offered(entry_point: str, offering: Sequence[Member]) -> Reason:
 
 
 def _ids_of(fleet: Iterable[Member], state: str) -> list[Json]:
-    found: list[Json] = [one["id"] for one in fleet if one["state"] == state]
-    return found[:NAMED]
+    found = [one for one in fleet if one["state"] == state]
+    return [one["id"] for one in found[:NAMED]]
 
 
 def _shown(fleet: Sequence[Member], isolation: Isolation) -> list[Json]:

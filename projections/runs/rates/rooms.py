@@ -94,7 +94,8 @@ class KnownRooms:
 
     def unknown(self, limits: Mapping[Key, RateLimit]) -> dict[Key, RateLimit]:
         """Return those of these groups of which the rooms are not known."""
-        return {key: limits[key] for key in limits if key not in self.known}
+        unknown = [key for key in limits if key not in self.known]
+        return {key: limits[key] for key in unknown}
 
 
 def limits_of_starts(runs: Iterable[Candidate]) -> dict[Key, RateLimit]:

@@ -134,8 +134,11 @@ class Turns:
         self, until: Place | None, has_room: Asked, admit: Asked
     ) -> Iterator[Candidate]:
         """Yield the runs whose turn comes before a place of the queue; None for all."""
-        while self._heads and (until is None or self._heads[0][0] <= until):
-            _, group = heappop(self._heads)
+        while self._heads:
+            place, group = self._heads[0]
+            if until is not None and place > until:
+                return
+            heappop(self._heads)
             turns = self._rounds[group]
             head = turns.head
             if head is None or not has_room(head):

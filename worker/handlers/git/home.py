@@ -100,7 +100,8 @@ def _write_password(home: Path, origin: Origin, password: Password) -> str:
     user = quote(password.username, safe="")
     secret = quote(password.password, safe="")
     file = home / "password"
-    line = f"{origin.scheme}://{user}:{secret}@{place}\n"
+    credentials = f"{user}:{secret}"
+    line = f"{origin.scheme}://{credentials}@{place}\n"
     _write_private(file, line)
     file_name = shlex.quote(str(file))
     helper = _quoted(f"store --file={file_name}")

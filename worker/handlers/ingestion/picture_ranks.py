@@ -149,7 +149,8 @@ def _is_badge(src: str) -> bool:
         return False
     host = parts.hostname or ""
     labels = host.split(".")
-    names = [".".join(labels[start:]) for start in range(len(labels))]
+    starts = range(len(labels))
+    names = [".".join(labels[start:]) for start in starts]
     if not _BADGE_HOSTS.isdisjoint(names):
         return True
     return _BADGE_PATH.search(parts.path) is not None

@@ -106,7 +106,8 @@ def _told(file: Path) -> str:
     """Return in one line what was said there, if anything was."""
     with suppress(OSError):
         lines = file.read_text(errors="replace").splitlines()
-        return "".join(f": {line.strip()}" for line in lines if line.strip())
+        told = [line.strip() for line in lines]
+        return "".join(f": {line}" for line in told if line)
     return ""
 
 
