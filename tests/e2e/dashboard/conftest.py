@@ -17,6 +17,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    ViewportSize,
     expect,
     sync_playwright,
 )
@@ -30,6 +31,9 @@ JOBS = Path(__file__).with_name("jobs_of_apphub.py")
 
 PATIENCE_MS = 30_000
 """How long a page may take to show something, on a machine that has much else to do."""
+
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+NARROW: ViewportSize = {"width": 320, "height": 640}
 
 PICTURES = os.environ.get("APPHUB_PICTURES")
 """A directory for pictures of all screens, where somebody wants to look at them."""
@@ -60,13 +64,17 @@ class World:
     """A running service with a worker; its API can be killed and started again at its address.
 
     Attributes:
+        environment: what it calls itself, and its colour.
+        api: the one that was started last.
         retried_run: one that failed before it succeeded.
     """
 
     data_dir: Path
     database_url: str
     port: int
+    environment: tuple[str, str] = ("test", "green")
     processes: list[Process] = field(default_factory=list)
+    api: Process | None = None
     retried_run: str = ""
 
     @property
@@ -81,8 +89,10 @@ class World:
 
     def start_api(self) -> None:
         """Start the API, and wait until it answers."""
-        named = ("--environment-name", "test", "--environment-colour", "green")
-        self._start("serve", "--port", str(self.port), *named).url()
+        name, colour = self.environment
+        named = ("--environment-name", name, "--environment-colour", colour)
+        self.api = self._start("serve", "--port", str(self.port), *named)
+        self.api.url()
 
     def start_worker(self, *options: str) -> None:
         """Start a worker that has the jobs' handlers."""
@@ -98,7 +108,8 @@ class World:
 
     def kill_api(self) -> None:
         """Kill the API, as a crash would; the worker goes on."""
-        self.processes[0].kill_all()
+        assert self.api is not None
+        self.api.kill_all()
 
     def stop(self) -> None:
         """Stop all of it."""
@@ -156,6 +167,7 @@ def browser(world: World) -> Iterator[Browser]:
         if os.environ.get("APPHUB_TEST_BROWSER") == "required":
             pytest.fail(message)
         pytest.skip(message)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         # Root's sandbox needs what containers do not give.
         browser = playwright.chromium.launch(
@@ -168,11 +180,8 @@ def browser(world: World) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def window(browser: Browser) -> Iterator[BrowserContext]:
     """Keep what the dashboard consists of: only the first page loads it."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
-    )
+    context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
     yield context
     context.close()
 
@@ -231,6 +240,15 @@ def screen(world: World, window: BrowserContext) -> Iterator[Screen]:
     """Open a page of the world."""
     with opened(window, world.url) as screen:
         yield screen
+
+
+@pytest.fixture
+def stranger(world: World, browser: Browser) -> Iterator[Screen]:
+    """Open a page of the world in a browser that has kept nothing of it yet."""
+    context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
+    with opened(context, world.url) as screen:
+        yield screen
+    context.close()
 
 
 @pytest.fixture(scope="package")

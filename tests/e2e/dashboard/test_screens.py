@@ -4,9 +4,9 @@ from importlib.resources import files
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.dashboard.conftest import Screen, Views
+from tests.e2e.dashboard.conftest import NARROW, WIDE, Screen, Views
 
 Scheme = Literal["light", "dark"]
 
@@ -20,10 +20,6 @@ AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 """The script that looks for what some people could not use."""
 
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-
-WIDE: ViewportSize = {"width": 1280, "height": 900}
-NARROW: ViewportSize = {"width": 320, "height": 640}
-
 
 PARTS = 4
 """So many tests share the screens, for none to take long."""

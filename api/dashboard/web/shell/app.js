@@ -45,15 +45,13 @@ function focusContent(event) {
 function Screen() {
 	const { view, id } = address.value;
 	const page = PAGES[view];
-	const loaded = useSignal({ view: null, Screen: null, error: null });
+	const loaded = useSignal({});
 	const isFirst = useRef(true);
-	const load = () =>
-		page && import(`../screens/${page.file}.js`).then(
-			({ Screen: Found }) => (loaded.value = { view, Screen: Found, error: null }),
-			(error) => (loaded.value = { view, Screen: null, error }),
-		);
 	useEffect(() => {
-		load();
+		page && import(`../screens/${page.file}.js`).then(
+			({ Screen: Found }) => (loaded.value = { view, Screen: Found }),
+			(error) => (loaded.value = { view, error }),
+		);
 		document.title = `${titleOf(view, id)} · ${texts.product}`;
 		if (!isFirst.current) document.getElementById("content").focus({ preventScroll: true });
 		isFirst.current = false;
@@ -62,7 +60,7 @@ function Screen() {
 	if (!page) return html`<${Empty} title=${texts.errors.noView} />`;
 	const { Screen: Shown, error } = loaded.value;
 	if (loaded.value.view !== view) return html`<${Loading} />`;
-	if (error) return html`<${Failed} error=${error} again=${load} />`;
+	if (error) return html`<${Failed} error=${error} again=${() => location.reload()} />`;
 	return html`<div class="screen screen-${view}">
 		${asOf.value && !showsPast.value && html`<p class="note">${texts.past.notHere}</p>`}
 		<${Guarded} key=${`${view} ${id}`} screen=${Shown} />

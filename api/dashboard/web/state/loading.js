@@ -7,7 +7,7 @@ import { get } from "./api.js";
 import { Asking } from "./asking.js";
 import { newest } from "./fold.js";
 import { asOf, moment, showsPast } from "./router.js";
-import { generation, world } from "./live.js";
+import { connection, generation, world } from "./live.js";
 
 /**
  * Ask, and ask again whenever one of `causes` changes, or the moment that is looked at.
@@ -40,6 +40,10 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 		asking.current.anew();
 		return () => asking.current.stop();
 	}, [generation.value, ...question]);
+	const isBack = connection.value.state === "live";
+	useEffect(() => {
+		if (isBack && state.value.error?.status === 0) again();
+	}, [isBack]);
 	const known = useRef(newer);
 	useEffect(() => {
 		if (!isSame(newer, known.current)) again();

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
 from tests.e2e.dashboard.conftest import Screen, World
 
-RUN_ID = r"[0-9a-f-]{36}"
+HIGH: ViewportSize = {"width": 1280, "height": 1400}
+"""Room for a whole log."""
 
 
 def test_attempts_stand_beside_each_other_each_with_its_log(
@@ -126,3 +127,73 @@ def test_a_log_is_downloaded_whole(screen: Screen, world: World) -> None:
         path = f"/job-runs/{world.retried_run}/logs"
         told = client.get(path, params={"attempt": 2}).text
     assert Path(download.path()).read_text() == told
+
+
+def test_a_log_is_searched_and_left_for_its_end(screen: Screen, world: World) -> None:
+    page = screen.page
+    run_id = world.launch("render-previews", app="long", pages=60)
+    world.ended(run_id)
+    page.set_viewport_size(HIGH)
+    screen.open(f"?view=run&id={run_id}&tab=log")
+    log = page.get_by_role("log")
+    end = log.get_by_text("page 60 of long")
+    expect(end).to_be_in_viewport()
+    search = page.get_by_label("Search in the log")
+    search.fill("PAGE 7 OF")
+    expect(page.get_by_text("1 found", exact=True)).to_be_visible()
+    search.press("Enter")
+    current = log.locator(".is-current")
+    expect(current).to_contain_text("page 7 of long")
+    expect(current).to_be_in_viewport()
+    expect(end).not_to_be_in_viewport()
+    latest = page.get_by_role("button", name="Jump to the latest")
+    latest.click()
+    expect(end).to_be_in_viewport()
+    expect(latest).to_be_disabled()
+
+
+def test_a_run_is_retried_from_its_page(screen: Screen, world: World) -> None:
+    page = screen.page
+    run_id = world.launch("scan-secrets", repository="private-cellar")
+    world.ended(run_id)
+    screen.open(f"?view=run&id={run_id}")
+    page.get_by_role("button", name="Retry", exact=True).click()
+    shown = page.locator("h1 .id")
+    expect(shown).not_to_have_text(run_id)
+    again = world.ended(shown.inner_text())
+    assert again["context"]["retryOf"] == run_id
+    page.locator(".facts").get_by_role("link", name=run_id[-8:]).click()
+    expect(shown).to_have_text(run_id)
+
+
+def test_events_lead_to_the_log_and_to_all_that_was_caused(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    screen.open(f"?view=run&id={world.retried_run}")
+    page.locator(".tabs").get_by_role("link", name="Events").click()
+    first = page.locator("ol.events > li").first
+    first.get_by_text("Data", exact=True).click()
+    expect(first.locator("pre")).to_contain_text("storefront")
+    position = first.locator("header a")
+    place = position.inner_text()
+    position.click()
+    newest = page.locator(".log-events > li").first
+    expect(newest.locator(".position")).to_have_text(place)
+    page.go_back()
+    first.get_by_role("link", name="all it caused").click()
+    expect(page.locator(".log-filter .tag")).to_contain_text("correlation")
+    told = page.locator(".log-events > li").filter(has_text=world.retried_run)
+    expect(told.filter(has_text="job_run.succeeded")).to_have_count(1)
+
+
+def test_what_a_run_left_is_copied(screen: Screen, world: World) -> None:
+    page = screen.page
+    allowed = ["clipboard-read", "clipboard-write"]
+    page.context.grant_permissions(allowed, origin=world.url)
+    screen.open(f"?view=run&id={world.retried_run}")
+    page.locator(".tabs").get_by_role("link", name="Data").click()
+    page.get_by_role("button", name="Copy: Result").click()
+    expect(page.get_by_role("status").filter(has_text="Copied")).to_be_visible()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert copied == world.ended(world.retried_run)["result"]

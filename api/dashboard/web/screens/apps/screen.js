@@ -33,12 +33,13 @@ export function Screen() {
 			</form>
 		</div>
 		<${Answered} asked=${asked}>
-			${({ rows }) => html`<${List} found=${rows} /><${MoreRows} asked=${asked} load=${(next) => load(next)()} />`}
+			${({ rows }) => html`<${List} found=${rows} isAll=${!given.q && !given.status} /><${MoreRows} asked=${asked} load=${(next) => load(next)()} />`}
 		<//>`;
 }
 
-function List({ found }) {
+function List({ found, isAll }) {
 	const apps = useNewest(found, "apps", ({ id }) => id);
+	if (apps.length === 0 && !isAll) return html`<${Empty} title=${texts.apps.noMatch} />`;
 	if (apps.length === 0)
 		return html`<${Empty} title=${texts.apps.empty} hint=${texts.apps.emptyHint} command=${texts.apps.emptyCommand} />`;
 	return html`<ul class="cards">${apps.map((app) => html`<${App} key=${app.id} app=${app} />`)}</ul>`;

@@ -43,7 +43,7 @@ export function LaunchForm({ job, parameters, onLaunched = () => {} }) {
 			navigate({ view: "run", id: data.id });
 		} catch (error) {
 			problem.value = { message: error.message, issues: error.issues ?? [] };
-			event.target.querySelector("[aria-invalid]")?.focus();
+			requestAnimationFrame(() => event.target.querySelector("[aria-invalid]")?.focus()); // Once it is drawn.
 		}
 	};
 	return html`<form class="stack launch" onSubmit=${submit} noValidate>

@@ -7,9 +7,6 @@ import { chainOf } from "./chain.js";
 
 const MOST = 500;
 
-/** Where each kind of subject has a page. */
-const VIEWS = { job_run: "run", repository: "app" };
-
 export function Causes({ run, events }) {
 	const correlation = events[0]?.correlationId;
 	const asked = useAnswer(
@@ -36,11 +33,11 @@ function Tree({ subjects, current }) {
 }
 
 function Subject({ subject, isCurrent }) {
-	const { type, id, at, last, cause } = subject;
-	const view = VIEWS[type];
+	const { type, id, app, at, last, cause } = subject;
+	const page = type === "job_run" ? { view: "run", id } : app && { view: "app", id: app };
 	const name = html`${type.replaceAll("_", " ")} <span class="id">${shortId(id)}</span>`;
 	return html`<span class=${isCurrent ? "is-current" : ""} aria-current=${isCurrent ? "true" : undefined}>
-			${view && !isCurrent ? html`<${Link} to=${{ view, id }}>${name}<//>` : name}
+			${page && !isCurrent ? html`<${Link} to=${page}>${name}<//>` : name}
 		</span>${" "}
 		<span class="tag">${last}</span>${" "}
 		<small>${cause && `${texts.run.causedBy(cause)} · `}<${Time} at=${at} /></small>`;

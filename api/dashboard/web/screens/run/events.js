@@ -22,15 +22,15 @@ function Event({ event, cause }) {
 		<header>
 			<h2><code>${type.replace("job_run.", "")}</code></h2>
 			<span class="quiet">
-				<${Time} at=${occurredAt} full /> · ${words.position.toLowerCase()}${" "}
+				<${Time} at=${occurredAt} full /> · ${words.position}${" "}
 				<${Link} to=${{ view: "log", words: [["after", position - 1]] }}>${position}<//>
 			</span>
 		</header>
 		<p class="quiet">
-			${words.actor} ${actor ?? texts.none} · ${words.cause}:${" "}
+			${texts.log.actor} ${actor ?? texts.none} · ${words.cause}:${" "}
 			${cause ? html`<code>${cause.type}</code>, ${cause.position}` : html`<code>${causationId ?? texts.none}</code>`}
 			${correlationId && html`
-				${" · "}<${Link} to=${{ view: "log", words: [["correlation", correlationId]] }}>${texts.run.chain}<//>
+				${" · "}<${Link} to=${{ view: "log", words: [["correlation", correlationId], ["after", 0]] }}>${texts.run.chain}<//>
 			`}
 		</p>
 		<details><summary>${words.data}</summary><${Json} value=${data} label=${words.data} /></details>

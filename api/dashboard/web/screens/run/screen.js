@@ -14,7 +14,6 @@ import { Log } from "./log.js";
 import { STEPS } from "./story/segments.js";
 import { Story } from "./story/story.js";
 
-
 const TABS = { story: Story, log: Log, events: Events, causes: Causes, data: Data };
 
 export function Screen() {

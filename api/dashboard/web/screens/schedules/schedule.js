@@ -88,7 +88,7 @@ function Actions({ schedule, again }) {
 	const path = `/schedules/${schedule.id}`;
 	const trigger = async () => {
 		const launched = await attempt(() => post(`${path}/trigger`));
-		if (launched) announce(words.triggered(launched.data.id));
+		if (launched) announce(texts.jobs.launched(launched.data.id));
 	};
 	return html`<div class="actions">
 		<${Pausing} paused=${schedule.paused} name=${schedule.id} path=${path} text=${words.pauseText} again=${again} />

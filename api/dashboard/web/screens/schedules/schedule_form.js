@@ -43,7 +43,7 @@ export function ScheduleForm({ onDone }) {
 			${texts.views.job}<select name="job">
 				${jobs.map(({ slug }) => html`<option key=${slug}>${slug}</option>`)}
 			</select></label>
-		<label>${words.cron}<input value=${cron.value} onInput=${into(cron)} aria-describedby="cron-words" /></label>
+		<label>${words.columns.when}<input value=${cron.value} onInput=${into(cron)} aria-describedby="cron-words" /></label>
 		<div id="cron-words" class="quiet" role="status">
 			<p>${inWords({ cron: cron.value, everyMs: null, timeZone: zone.value })}</p>
 			<${Coming} cron=${cron.value} timeZone=${zone.value} />

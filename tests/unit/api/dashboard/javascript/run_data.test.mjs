@@ -79,6 +79,16 @@ test("a chain of causes is a tree of subjects", () => {
   assert.deepEqual(brief(root), ["s", "tick launched", "", [["a", "succeeded", "tick launched", [["b", "started", "succeeded", []], ["u", "requested", "succeeded", []]]]]]);
 });
 
+test("what belongs to an app says to which, by the name that clients know", () => {
+  const [repository] = chainOf([
+    { ...told("1", "repository.added", "r", null), data: { repository_id: "shop" } },
+    { ...told("2", "job_run.requested", "a", "1"), data: { parameters: {} } },
+    { ...told("3", "build.requested", "u", "2"), data: { repository_id: "shop" } },
+  ]);
+  const [run] = repository.children;
+  assert.deepEqual([repository, run, run.children[0]].map(({ app }) => app), ["shop", undefined, "shop"]);
+});
+
 test("a chain whose beginning is not known has several", () => {
   assert.deepEqual(chainOf([told("1", "job_run.requested", "a", null), told("2", "job_run.requested", "b", "gone")]).map(({ id }) => id), ["a", "b"]);
 });

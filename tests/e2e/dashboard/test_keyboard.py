@@ -1,0 +1,101 @@
+"""Without a mouse: everything can be reached by keys, and done by them."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.dashboard.conftest import Screen, World
+
+MOST_STOPS = 60
+"""So often somebody may press Tab on the way to anything."""
+
+IS_FOCUSED = "(element) => element === document.activeElement"
+
+
+def _tab_to(page: Page, wanted: Locator) -> None:
+    wanted.wait_for()
+    for _ in range(MOST_STOPS):
+        page.keyboard.press("Tab")
+        if wanted.evaluate(IS_FOCUSED):
+            return
+    pytest.fail(f"no key leads to {wanted}")
+
+
+def test_everything_is_within_reach_of_the_keyboard(screen: Screen) -> None:
+    page = screen.page
+    screen.open()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("scan-secr")
+    launch = page.get_by_role("option", name="Launch scan-secrets")
+    expect(launch).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(launch).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(page.locator("form.launch")).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.keyboard.press("/")
+    expect(page.get_by_role("combobox", name="Filter")).to_be_focused()
+    page.keyboard.type("status=failed")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chip")).to_have_count(1)
+    expect(page.locator("tbody .status-succeeded")).to_have_count(0)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("j")
+    expect(page.locator("tbody tr a.id").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1 .status")).to_have_text("failed")
+
+
+def test_a_run_is_launched_and_canceled_by_keys_alone(
+    screen: Screen, world: World
+) -> None:
+    screen.is_outage_expected = True  # Browsers complain of every 400.
+    page = screen.page
+    screen.open()
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to the content")
+    expect(skip).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#content")).to_be_focused()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("launch nightly")
+    page.keyboard.press("Enter")
+    pages = page.get_by_label("Delay in ms")
+    _tab_to(page, page.get_by_label("Until Canceled"))
+    page.keyboard.press("Space")
+    _tab_to(page, pages)
+    page.keyboard.type("-1")
+    page.keyboard.press("Enter")
+    expect(page.locator("form.launch [role=alert]")).to_contain_text("delayMs")
+    for _ in "-1":
+        page.keyboard.press("Backspace")
+    _tab_to(page, page.locator("form.launch").get_by_role("button", name="Launch"))
+    page.keyboard.press("Enter")
+    expect(page.locator("h1 .status")).to_have_text("running")
+    run_id = page.locator("h1 .id").inner_text()
+    _tab_to(page, page.get_by_role("button", name="Cancel"))
+    page.keyboard.press("Enter")
+    asked = page.get_by_role("dialog")
+    _tab_to(page, asked.get_by_label("Why"))
+    page.keyboard.type("without a mouse")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1 .status")).to_have_text("canceled")
+    assert world.ended(run_id)["parameters"] == {"until_canceled": True}
+
+
+def test_what_is_refused_has_the_focus(screen: Screen) -> None:
+    screen.is_outage_expected = True  # Browsers complain of every 400.
+    page = screen.page
+    screen.open("?view=job&id=scan-secrets&tab=launch")
+    page.get_by_label("Repository").fill("web")
+    depth = page.get_by_label("Depth")
+    depth.fill("9")
+    _tab_to(page, page.locator("form.launch").get_by_role("button", name="Launch"))
+    page.keyboard.press("Enter")
+    expect(depth).to_have_attribute("aria-invalid", "true")
+    expect(depth).to_be_focused()

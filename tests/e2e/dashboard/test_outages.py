@@ -1,0 +1,77 @@
+"""The service goes away and comes back: the dashboard says so, and goes on by itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.dashboard.conftest import Screen, World
+
+CONNECT_NOW = "() => document.querySelector('.bar-note.is-lost button')?.click()"
+
+
+@contextmanager
+def _outage(world: World) -> Iterator[None]:
+    """Kill the API, as a crash would; afterwards it is there again."""
+    world.kill_api()
+    try:
+        yield
+    finally:
+        world.start_api()
+
+
+def _link(page: Page, name: str) -> Locator:
+    return page.get_by_role("navigation", name="Menu").get_by_role("link", name=name)
+
+
+def test_a_lost_connection_is_said_and_resumed_without_a_gap(
+    screen: Screen, world: World
+) -> None:
+    screen.is_outage_expected = True
+    page = screen.page
+    screen.open()
+    expect(page.locator(".connection")).to_have_text("Live")
+    shown = page.locator(".counts li", has_text="succeeded").locator("strong")
+    before = int(shown.inner_text())
+    with _outage(world):
+        expect(page.locator(".bar-note")).to_contain_text("Connection lost")
+    world.ended(world.launch("scan-secrets", repository="meanwhile"))
+    # It may have connected by itself meanwhile.
+    page.evaluate(CONNECT_NOW)
+    expect(page.locator(".connection")).to_have_text("Live")
+    expect(shown).to_have_text(str(before + 1))
+    expect(page.locator(".bar-note")).to_have_count(0)
+
+
+def test_what_could_not_be_shown_is_as_soon_as_the_service_is_back(
+    stranger: Screen, world: World
+) -> None:
+    stranger.is_outage_expected = True
+    page = stranger.page
+    stranger.open("?view=jobs")
+    _link(page, "Overview").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    failed = page.get_by_role("alert")
+    with _outage(world):
+        _link(page, "Jobs").click()
+        expect(failed).to_contain_text("The service does not answer")
+        page.get_by_role("button", name="Try again").click()
+        expect(failed).to_contain_text("The service does not answer")
+    page.evaluate(CONNECT_NOW)
+    expect(page.get_by_role("row").filter(has_text="scan-secrets")).to_be_visible()
+    expect(failed).to_have_count(0)
+
+
+def test_a_page_whose_program_could_not_be_loaded_is_tried_again(
+    stranger: Screen, world: World
+) -> None:
+    stranger.is_outage_expected = True
+    page = stranger.page
+    stranger.open("?view=jobs")
+    failed = page.get_by_role("alert")
+    with _outage(world):
+        _link(page, "Workers").click()
+        expect(failed).to_contain_text("That did not work")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Workers")).to_be_visible()
+    expect(failed).to_have_count(0)
