@@ -49,7 +49,7 @@ def render_previews(
 
 
 @job(name="Send release notes", worker_labels={"network": "outside"})
-def send_release_notes(app: str, version: str) -> None:
+def send_release_notes(app: str, version: str, channels: tuple[str, ...] = ()) -> None:
     """Tell those who follow an app."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.e2e.dashboard.conftest import Screen, World, opened
 from tests.support.processes import started
@@ -51,33 +51,52 @@ def test_production_asks_for_its_name_before_a_run_is_canceled(
     assert world.ended(run_id)["status"] == "canceled"
 
 
+@pytest.mark.usefixtures("views")
 @pytest.mark.parametrize(
     ("query", "button"),
     [
         ("?view=job&id=scan-secrets", "Pause …"),
+        ("?view=schedule&id=nightly", "Pause …"),
         ("?view=workers", "Drain …"),
         ("?view=runs&job=scan-secrets", "Rerun …"),
+        ("?view=failures&job=scan-secrets", "Retry all …"),
     ],
 )
 def test_production_guards_whatever_cannot_be_undone(
     production: str, window: BrowserContext, query: str, button: str
 ) -> None:
     with opened(window, production) as screen:
-        page = screen.page
         screen.open(query)
-        page.get_by_role("button", name=button).first.click()
-        asked = page.get_by_role("dialog")
-        why = asked.get_by_label("Why")
-        name = asked.get_by_label("This is production")
-        expect(name).to_be_visible()
-        if why.count() > 0:
-            why.fill("a reason alone is not enough")
-        go = asked.locator("button.danger")
-        expect(go).to_be_disabled()
-        name.fill("production")
-        expect(go).to_be_enabled()
-        asked.get_by_role("button", name="Leave it").click()
-        expect(asked).to_have_count(0)
+        screen.page.get_by_role("button", name=button).first.click()
+        _is_guarded(screen.page)
+
+
+@pytest.mark.parametrize("button", ["Cancel …", "Retry …"])
+def test_production_guards_what_is_done_to_ticked_runs(
+    production: str, window: BrowserContext, button: str
+) -> None:
+    with opened(window, production) as screen:
+        page = screen.page
+        screen.open("?view=runs&job=scan-secrets")
+        page.get_by_label("Select run").first.check()
+        page.locator(".selection").get_by_role("button", name=button).click()
+        _is_guarded(page)
+
+
+def _is_guarded(page: Page) -> None:
+    """Look at the question that is asked: its answer takes the name; then leave it."""
+    asked = page.get_by_role("dialog")
+    why = asked.get_by_label("Why")
+    name = asked.get_by_label("This is production")
+    expect(name).to_be_visible()
+    if why.count() > 0:
+        why.fill("a reason alone is not enough")
+    go = asked.locator("button.danger")
+    expect(go).to_be_disabled()
+    name.fill("production")
+    expect(go).to_be_enabled()
+    asked.get_by_role("button", name="Leave it").click()
+    expect(asked).to_have_count(0)
 
 
 def test_elsewhere_nobody_is_asked_for_a_name(screen: Screen) -> None:

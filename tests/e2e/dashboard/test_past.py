@@ -1,9 +1,10 @@
 """The past: every screen says that it is shown, or that it has none, and changes nothing."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.dashboard.conftest import Screen, Views, World
 
@@ -73,3 +74,87 @@ def test_what_has_no_past_is_told_by_the_clock_of_the_present(screen: Screen) ->
     screen.open("?view=workers&asOf=1")
     beat = page.locator("tbody .cell-beat time").first
     expect(beat).to_have_text(re.compile("just now| s ago"))
+
+
+STEPS = {
+    "1 min": timedelta(minutes=1),
+    "1 h": timedelta(hours=1),
+    "1 d": timedelta(days=1),
+}
+
+LONGER_THAN_A_STEP = "() => new Promise((over) => setTimeout(over, 1_200))"
+"""Playing goes on once a second."""
+
+
+@pytest.fixture
+def begun(world: World) -> datetime:
+    """Return when the first event happened."""
+    with world.client as client:
+        [first] = client.get("/events", params={"limit": 1}).json()["data"]
+    return datetime.fromisoformat(first["occurredAt"])
+
+
+def _written(at: datetime) -> str:
+    """Write a moment as an address does: whole milliseconds, UTC."""
+    text = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return f"{text}Z"
+
+
+def _slider(page: Page) -> Locator:
+    return page.get_by_label("Moment", exact=True)
+
+
+def _open_at_the_beginning(screen: Screen, begun: datetime) -> None:
+    """Open the first moment; the slider stands there once it knows that it is the first."""
+    screen.open(f"?view=runs&asOf={_written(begun)}")
+    expect(_slider(screen.page)).to_have_value("0")
+
+
+def _look_at(page: Page, moment: str) -> None:
+    page.get_by_label("Time (UTC) or position").fill(moment)
+    page.get_by_role("button", name="Go", exact=True).click()
+
+
+def _is_shown(page: Page, at: datetime) -> None:
+    expect(page).to_have_url(re.compile(f"asOf={re.escape(_written(at))}"))
+
+
+def test_one_steps_back_from_a_time_but_never_before_the_beginning(
+    screen: Screen, begun: datetime
+) -> None:
+    page = screen.page
+    now = datetime.now(UTC).replace(microsecond=0)
+    _open_at_the_beginning(screen, begun)
+    for name, step in STEPS.items():
+        _look_at(page, f"{now:%Y-%m-%d %H:%M:%S}")
+        _is_shown(page, now)
+        page.get_by_role("button", name=f"{name} back").click()
+        _is_shown(page, max(now - step, begun))
+
+
+def test_the_past_is_played_stopped_and_played_up_to_the_present(
+    screen: Screen, begun: datetime
+) -> None:
+    page = screen.page
+    _open_at_the_beginning(screen, begun)
+    page.get_by_role("button", name="Play").click()
+    expect(_slider(page)).not_to_have_value("0")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    stopped = page.url
+    page.evaluate(LONGER_THAN_A_STEP)
+    assert page.url == stopped
+    _look_at(page, _written(datetime.now(UTC)))
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator(".connection")).to_have_text("Live")
+    assert "asOf" not in page.url
+
+
+def test_what_is_no_moment_is_said_to_be_none(screen: Screen) -> None:
+    screen.is_outage_expected = True  # Browsers complain of every 400.
+    page = screen.page
+    screen.open("?view=runs&asOf=1")
+    _look_at(page, "yesterday")
+    expect(page.get_by_role("alert")).to_contain_text("400 · validation_failed")
+    page.get_by_role("button", name="Back to the present").click()
+    expect(page.locator("tbody tr").first).to_be_visible()

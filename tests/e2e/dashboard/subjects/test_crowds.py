@@ -52,7 +52,8 @@ def crowd(
         # Playwright has a loop in this thread.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, _fill(database_url)).result()
-        world = World(data_dir, database_url, free_port())
+        named = ("production", "red")  # Where what is dangerous takes the name, too.
+        world = World(data_dir, database_url, free_port(), named)
         try:
             world.start_api()
             world.start_worker()
@@ -155,6 +156,23 @@ def test_all_bulk_operations_are_shown_page_by_page(crowded: Screen) -> None:
     expect(first).to_have_count(1)
 
 
+def test_runs_and_events_are_shown_page_by_page(crowded: Screen) -> None:
+    page = crowded.page
+    crowded.open("?view=runs&job=job")
+    runs = page.locator("tbody tr")
+    expect(runs).to_have_count(50)
+    page.get_by_role("button", name="Show older").click()
+    expect(runs).to_have_count(100)
+    assert len({*runs.locator("a.id").all_inner_texts()}) == 100
+    crowded.open("?view=log&after=0")
+    events = page.locator(".log-events > li")
+    expect(events).to_have_count(50)
+    page.get_by_role("button", name="Go on").click()
+    expect(events).to_have_count(100)
+    positions = [int(text) for text in page.locator(".position").all_inner_texts()]
+    assert positions == sorted({*positions})
+
+
 def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped(
     crowded: Screen, crowd: World
 ) -> None:
@@ -166,6 +184,7 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
     expect(asked).to_contain_text(f"{_spaced(RUNS)} runs would be touched")
     expect(asked.get_by_role("row")).not_to_have_count(0)
     asked.get_by_label("Why").fill("other rates")
+    asked.get_by_label("This is production").fill("production")
     asked.get_by_role("button", name=re.compile("Rerun 8.000 runs")).click()
     operation = page.locator("li.card")
     expect(operation.locator(".status")).to_have_text("running")
@@ -175,7 +194,10 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
     operation.get_by_role("button", name="Stop it …").click()
     asked = page.get_by_role("dialog", name="Stop it")
     asked.get_by_label("Why").fill("the rates were right")
-    asked.get_by_role("button", name="Stop it", exact=True).click()
+    stop = asked.get_by_role("button", name="Stop it", exact=True)
+    expect(stop).to_be_disabled()
+    asked.get_by_label("This is production").fill("production")
+    stop.click()
     expect(operation.locator(".status")).to_have_text("aborted")
     expect(operation.get_by_role("button", name="Stop it …")).to_have_count(0)
     with crowd.client as client:

@@ -41,3 +41,17 @@ def test_a_group_is_resolved_reopened_and_ignored(screen: Screen, world: World) 
     screen.open(f"?view=failures&id={group['fingerprint']}&asOf={before}")
     expect(card.locator(".status").first).to_have_text("open")
     expect(card.get_by_role("button")).to_have_count(0)
+
+
+def test_a_group_leads_to_its_trend_and_to_its_runs(screen: Screen) -> None:
+    page = screen.page
+    screen.open("?view=failures")
+    card = page.locator("li.card", has_text="repository vanished does not exist")
+    card.get_by_text("Trend and runs").click()
+    expect(card.get_by_role("img").last).to_be_visible()
+    rows = card.locator("tbody tr")
+    expect(rows.filter(has_text="failed")).not_to_have_count(0)
+    count = rows.count()
+    card.get_by_role("link", name="Runs", exact=True).click()
+    expect(page.locator(".chip")).to_contain_text("failureGroup=")
+    expect(page.locator("tbody tr")).to_have_count(count)

@@ -1,4 +1,7 @@
-"""A job's page: paused with a reason, what is said of it then, and resumed."""
+"""A job's page: paused, launched as JSON and for later, revised only where that makes sense."""
+
+import json
+from datetime import datetime, timedelta
 
 from playwright.sync_api import expect
 
@@ -47,3 +50,67 @@ def test_to_think_better_of_it_pauses_nothing(screen: Screen, world: World) -> N
     with world.client as client:
         job = client.get("/jobs/scan-secrets").json()["data"]["job"]
     assert job["paused"] is None
+
+
+def test_a_launch_is_written_as_fields_or_as_json_and_waits_its_time(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    screen.open("?view=job&id=send-release-notes")
+    page.get_by_role("button", name="Launch").click()
+    form = page.locator("form.launch")
+    form.get_by_label("App").fill("json")
+    channels = form.get_by_role("group", name="Channels")
+    for place, channel in enumerate(("news", "mail", "chat"), start=1):
+        channels.get_by_role("button", name="Add").click()
+        channels.get_by_label(str(place)).fill(channel)
+    channels.get_by_role("button", name="Remove").nth(1).click()
+    form.get_by_label("As JSON").check()
+    written = form.get_by_label("Parameters")
+    given = json.loads(written.input_value())
+    assert given == {"app": "json", "channels": ["news", "chat"]}
+    launch = form.get_by_role("button", name="Launch")
+    written.fill("no JSON")
+    launch.click()
+    expect(form.get_by_role("alert")).to_have_text("This is no JSON object.")
+    written.fill(json.dumps({**given, "version": "5"}))
+    form.get_by_label("As JSON").uncheck()
+    expect(form.get_by_label("Version")).to_have_value("5")
+    form.get_by_label("Delay in ms").fill("86400000")
+    launch.click()
+    expect(page.locator("h1 .status")).to_have_text("pending")
+    run_id = page.locator("h1 .id").inner_text()
+    with world.client as client:
+        run = client.post(f"/job-runs/{run_id}/cancel").raise_for_status().json()
+        run = client.get(f"/job-runs/{run_id}").json()["data"]["run"]
+    assert run["parameters"] == {**given, "version": "5"}
+    created, due = (
+        datetime.fromisoformat(run[name]) for name in ("createdAt", "scheduledAt")
+    )
+    assert due - created == timedelta(days=1)
+
+
+def test_a_revision_that_makes_no_sense_says_why(screen: Screen, world: World) -> None:
+    screen.is_outage_expected = True  # Browsers complain of every 400.
+    page = screen.page
+    screen.open("?view=job&id=nightly-statistics")
+    page.locator(".tabs").get_by_role("link", name="Revise").click()
+    written = page.get_by_label("Definition", exact=True)
+    before = written.input_value()
+    make = page.get_by_role("button", name="Make a new version")
+    problem = page.get_by_role("alert")
+    for text, said in (
+        (before, "Nothing is changed yet."),
+        ("no JSON", "This is no JSON object."),
+        (before.replace('Runs": 2', 'Runs": -2'), "maxConcurrentRuns"),
+    ):
+        written.fill(text)
+        make.click()
+        expect(problem).to_contain_text(said)
+    with world.client as client:
+        job = client.get("/jobs/nightly-statistics").json()["data"]["job"]
+    assert job["version"] == 1
+    page.locator(".tabs").get_by_role("link", name="Versions").click()
+    expect(page.get_by_role("heading", name="registered · version 1")).to_be_visible()
+    page.locator(".tabs").get_by_role("link", name="Definition").click()
+    expect(page.locator(".facts")).to_contain_text("≤ 2 at a time")

@@ -1,5 +1,11 @@
-"""The list of runs: views that are kept, runs that are ticked, orders that are refused."""
+"""The list of runs: filters, views that are kept, runs that are ticked, orders about many."""
 
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.dashboard.conftest import Screen, World
@@ -102,3 +108,109 @@ def test_a_bulk_order_that_means_nothing_is_refused_before_anything_is_done(
     expect(asked.locator(".problem")).to_contain_text("job")
     with world.client as client:
         assert client.get("/bulk").json()["data"] == before
+
+
+def test_a_filter_is_written_with_help_and_taken_back(screen: Screen) -> None:
+    page = screen.page
+    screen.open("?view=runs")
+    box = page.get_by_role("combobox", name="Filter")
+    offered = page.get_by_role("listbox", name="Filter").get_by_role("option")
+    chips = page.locator(".chip")
+    box.press_sequentially("stat")
+    expect(offered).to_have_text(["status=", "status!="])
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        box.press(key)
+    expect(box).to_have_value("status!=")
+    box.press_sequentially("succ")
+    offered.get_by_text("status!=succeeded").click()
+    expect(chips).to_have_text(["status!=succeeded"])
+    box.press_sequentially("job=scan-secrets")
+    expect(offered).to_have_text(["job=scan-secrets"])
+    box.press("Escape")
+    expect(offered).to_have_count(0)
+    box.press("Enter")
+    expect(chips).to_have_text(["status!=succeeded", "job=scan-secrets"])
+    box.press("Backspace")
+    expect(chips).to_have_text(["status!=succeeded"])
+    page.get_by_role("button", name="Clear the filter").click()
+    expect(chips).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"\?view=runs$"))
+
+
+def test_statuses_are_chosen_together_and_one_by_one(screen: Screen) -> None:
+    page = screen.page
+    screen.open("?view=runs&job=scan-secrets")
+    choices = page.get_by_role("group", name="Status")
+    shown = page.locator("tbody .status")
+    for status in ("failed", "succeeded"):
+        choices.get_by_role("button", name=status).click()
+    expect(page.locator(".chip").last).to_have_text("status=failed,succeeded")
+    for status in ("failed", "succeeded"):
+        expect(shown.filter(has_text=status)).not_to_have_count(0)
+    choices.get_by_role("button", name="failed").click()
+    expect(shown.filter(has_text="failed")).to_have_count(0)
+    pressed = choices.locator("[aria-pressed=true]")
+    expect(pressed).to_have_text(["succeeded"])
+
+
+def test_a_ticked_run_is_retried(screen: Screen, world: World) -> None:
+    page = screen.page
+    one, other = [world.launch("scan-secrets", repository="ticked") for _ in range(2)]
+    for run_id in (one, other):
+        world.ended(run_id)
+    screen.open("?view=runs&parameters.repository=ticked")
+    ticked = page.locator(".selection")
+    page.get_by_label("Select all shown").check()
+    expect(ticked).to_contain_text("2 runs selected")
+    ticked.get_by_role("button", name="Select none").click()
+    expect(page.get_by_label("Select all shown")).not_to_be_checked()
+    page.get_by_label(f"Select run {one[-8:]}").check()
+    ticked.get_by_role("button", name="Retry …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Retry 1 run").click()
+    page.get_by_role("button", name="1 new run: show").click()
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.locator("tbody a.id").first.click()
+    expect(page.locator(".facts")).to_contain_text(f"Retry of{one[-8:]}")
+
+
+@pytest.fixture
+def waiting(world: World) -> Iterator[str]:
+    """Give a filter by which two runs are found that wait, and whatever repeats them."""
+    for version in ("1", "2"):
+        world.launch("send-release-notes", app="matching", version=version)
+    yield "?view=runs&job=send-release-notes&parameters.app=matching"
+    with world.client as client:
+        for run in _matching(client.get):
+            client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
+
+
+def _matching(get: Any) -> list[dict[str, Any]]:
+    query = {"parameters.app": "matching", "status": "pending"}
+    return [found["run"] for found in get("/job-runs", params=query).json()["data"]]
+
+
+def test_all_that_match_are_canceled_retried_and_rerun_with_other_parameters(
+    screen: Screen, world: World, waiting: str
+) -> None:
+    page = screen.page
+    patch = json.dumps({"version": "3"})
+    for query, action in (
+        (waiting, "Cancel"),
+        (f"{waiting}&status=canceled", "Retry"),
+        (f"{waiting}&status=canceled", "Rerun"),
+    ):
+        screen.open(query)
+        page.locator(".selection").get_by_role("button", name=action).click()
+        asked = page.get_by_role("dialog", name=f"{action} runs")
+        asked.get_by_label("Why").fill("the notes were wrong")
+        if action == "Rerun":
+            asked.get_by_label("Parameters to replace").fill(patch)
+        asked.get_by_role("button", name=f"{action} 2 runs").click()
+        expect(page.get_by_text("2 of 2 done, 0 refused")).to_be_visible()
+        expect(page.locator("li.card .status")).to_have_text("completed")
+    with world.client as client:
+        versions = [run["parameters"]["version"] for run in _matching(client.get)]
+    assert sorted(versions) == ["1", "2", "3", "3"]
+    page.get_by_role("link", name="Runs").click()
+    page.get_by_role("link", name="Bulk operations").click()
+    expect(page.locator("li.card", has_text="the notes were wrong")).to_have_count(3)

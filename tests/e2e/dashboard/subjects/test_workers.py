@@ -24,6 +24,8 @@ def test_a_drained_worker_says_so_and_ends_after_what_it_runs(
     screen.open("?view=workers")
     row = page.get_by_role("row").filter(has_text=worker["id"])
     expect(row.locator(".status")).to_have_text("alive")
+    row.get_by_text("handlers").click()
+    expect(row).to_contain_text("nightly-statistics")
     row.get_by_role("button", name="Drain …").click()
     asked = page.get_by_role("dialog", name=f"Drain {worker['id']}")
     asked.get_by_role("button", name="Drain", exact=True).click()

@@ -1,0 +1,26 @@
+"""The overview leads to what it tells of."""
+
+from playwright.sync_api import expect
+
+from tests.e2e.dashboard.conftest import Screen, World
+
+
+def test_counts_lead_to_the_runs_that_they_count(screen: Screen) -> None:
+    page = screen.page
+    screen.open()
+    counted = page.get_by_role("list", name="Runs by status")
+    counted.get_by_role("link", name="failed").click()
+    expect(page.locator(".chip")).to_have_text(["status=failed"])
+    expect(page.locator("tbody .status-failed")).not_to_have_count(0)
+
+
+def test_what_needs_a_person_leads_to_its_group(screen: Screen, world: World) -> None:
+    page = screen.page
+    world.ended(world.launch("scan-secrets", repository="private-attic"))
+    screen.open()
+    page.get_by_role("link", name="private-attic may not be read").click()
+    card = page.locator("li.card")
+    expect(card).to_have_count(1)
+    expect(card.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="open", exact=True).click()
+    expect(card).not_to_have_count(1)
