@@ -44,7 +44,11 @@ def test_a_token_is_asked_for_and_kept_for_this_tab(
     page.on("request", lambda request: addresses.append(request.url))
     page.goto(guarded_url)
     asked = page.get_by_role("dialog", name="This service asks for a token")
-    asked.get_by_label("Token").fill(TOKEN)
+    given = asked.get_by_label("Token")
+    given.fill(f"wrong-{TOKEN}")
+    given.press("Enter")
+    expect(given).to_have_value("")  # Read anew, the page asks again.
+    given.fill(TOKEN)
     asked.get_by_role("button", name="Use it").click()
     expect(page.locator(".connection")).to_have_text("Live")
     page.goto(f"{guarded_url}/?view=jobs")
