@@ -200,6 +200,8 @@ async def test_streams_lists_and_answers_go_on(part: Parts, tmp_path: Path) -> N
             assert then.status_code == 200, then.text
         refused = api.client.post(f"/job-runs/{one}/cancel")
         assert (refused.status_code, refused.json()["code"]) == (409, "quarantined")
+        # The process has met one of them when it was to decide on it.
+        assert "apphub_quarantined 1.0" in api.client.get("/metrics").text
     assert newer.MODULE not in sys.modules
 
 
