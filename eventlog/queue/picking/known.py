@@ -104,7 +104,8 @@ class Known:
         if not counted:
             return Asked(circles=circles)
         ahead = due[:LOOK_AHEAD]
-        starts = limits_of_starts([*counted, *ahead])
+        runs = [*counted, *ahead]
+        starts = limits_of_starts(runs)
         self._take_rooms_ahead(starts)
         missing = self.rooms.unknown(starts)
         started = Answer()

@@ -27,3 +27,12 @@ LIMIT = f"""
          WHERE job.id = run.job_definition_id) END AS fairness_key
 """
 """Runs that have no key, are not counted, or take no turns, look for no limit of it."""
+
+LIMIT_OF_ONE_JOB = """
+    job.max_concurrent_runs,
+    CASE WHEN run.concurrency_value IS NOT NULL THEN job.concurrency_limit END
+        AS concurrency_limit,
+    CASE WHEN run.rate_value IS NOT NULL THEN job.rate_limit END AS rate_limit,
+    CASE WHEN run.fair_value IS NOT NULL THEN job.fairness_key END AS fairness_key
+"""
+"""The same where all runs are of one job, which is at hand with `LIMIT_OF_JOB`."""

@@ -12,7 +12,11 @@ from typing_extensions import ReadOnly
 
 from projections.rows import Connection, as_rows
 from projections.runs.candidates.candidate import Candidate
-from projections.runs.candidates.columns import CANDIDATE, LIMIT
+from projections.runs.candidates.columns import (
+    CANDIDATE,
+    LIMIT_OF_JOB,
+    LIMIT_OF_ONE_JOB,
+)
 from projections.runs.candidates.conditions import AT_PRESENT, DUE
 from projections.runs.limits import Limits, takes
 from projections.runs.turns.turns import (
@@ -97,9 +101,13 @@ LINES = f"""
                 WHERE {_IS_FREE} LIMIT runs
             ) AS one
         ) AS first
+    ), job AS MATERIALIZED (
+        SELECT {LIMIT_OF_JOB}, concurrency_limit, rate_limit, fairness_key
+        FROM job_definitions AS job WHERE id = %(job_id)s
     )
-    SELECT line.lap, line.runs AS each, run.*, {LIMIT}
-    FROM line CROSS JOIN unnest(ids) WITH ORDINALITY AS one (id, nth) CROSS JOIN LATERAL (
+    SELECT line.lap, line.runs AS each, run.*, {LIMIT_OF_ONE_JOB}
+    FROM line CROSS JOIN job CROSS JOIN unnest(ids) WITH ORDINALITY AS one (id, nth)
+    CROSS JOIN LATERAL (
         SELECT {CANDIDATE} FROM job_runs WHERE id = one.id LIMIT 1
     ) AS run
     ORDER BY lap, value, nth

@@ -5,9 +5,26 @@ from datetime import datetime, timedelta
 
 from playwright.sync_api import expect
 
+from domain.json_values import JsonObject
 from tests.e2e.dashboard.conftest import Screen, World
 
 REASON = "the scanner is being mended"
+
+NESTED: JsonObject = {
+    "type": "object",
+    "properties": {
+        "target": {
+            "type": "object",
+            "title": "Target",
+            "properties": {
+                "host": {"type": "string", "title": "Host"},
+                "port": {"type": "integer", "title": "Port", "maximum": 65_535},
+            },
+            "required": ["host"],
+        },
+        "extra": {"title": "Extra"},
+    },
+}
 
 
 def test_a_paused_job_says_so_wherever_it_is_seen_until_it_is_resumed(
@@ -114,3 +131,43 @@ def test_a_revision_that_makes_no_sense_says_why(screen: Screen, world: World) -
     expect(page.get_by_role("heading", name="registered · version 1")).to_be_visible()
     page.locator(".tabs").get_by_role("link", name="Definition").click()
     expect(page.locator(".facts")).to_contain_text("≤ 2 at a time")
+
+
+def test_fields_within_fields_and_of_any_kind_are_launched(
+    screen: Screen, world: World
+) -> None:
+    screen.is_outage_expected = True  # Browsers complain of every 400.
+    page = screen.page
+    job = {
+        "slug": "configure",
+        "name": "Configure",
+        "type": "manual",
+        "entryPoint": "nobody.does_this",
+        "parametersSchema": NESTED,
+    }
+    with world.client as client:
+        client.post("/jobs", json=job).raise_for_status()
+        screen.open("?view=job&id=configure")
+        page.get_by_role("button", name="Launch").click()
+        form = page.locator("form.launch")
+        target = form.get_by_role("group", name="Target")
+        target.get_by_label("Host").fill("example.org")
+        port = target.get_by_label("Port")
+        port.fill("70000")
+        form.get_by_label("Extra").fill('[1, {"deep": null}]')
+        launch = form.get_by_role("button", name="Launch")
+        launch.click()
+        expect(port).to_have_attribute("aria-invalid", "true")
+        expect(port).to_be_focused()
+        expect(target.locator(".problem")).to_contain_text("65535")
+        port.fill("8080")
+        launch.click()
+        expect(page.locator("h1 .status")).to_have_text("pending")
+        run_id = page.locator("h1 .id").inner_text()
+        client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
+        run = client.get(f"/job-runs/{run_id}").json()["data"]["run"]
+        client.delete("/jobs/configure").raise_for_status()
+    assert run["parameters"] == {
+        "target": {"host": "example.org", "port": 8080},
+        "extra": [1, {"deep": None}],
+    }

@@ -197,3 +197,18 @@ def test_what_a_run_left_is_copied(screen: Screen, world: World) -> None:
     expect(page.get_by_role("status").filter(has_text="Copied")).to_be_visible()
     copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
     assert copied == world.ended(world.retried_run)["result"]
+
+
+def test_long_parameters_are_folded_until_they_are_asked_for(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    long = "a-repository-" * 200
+    run_id = world.launch("scan-secrets", repository=long)
+    screen.open(f"?view=run&id={run_id}&tab=data")
+    fold = page.get_by_text("characters: show them").first
+    parameters = page.get_by_label("Parameters", exact=True)
+    expect(fold).to_be_visible()
+    expect(parameters).to_be_hidden()
+    fold.click()
+    expect(parameters).to_contain_text(long)
