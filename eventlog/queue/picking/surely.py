@@ -14,7 +14,7 @@ from projections.runs.turns.turns import Place
 def picked(
     frontier: Frontier, now: str, due: Sequence[Candidate], slots: int
 ) -> list[UUID]:
-    """Return the first of the runs that are due as far as is known that may start."""
+    """Return which of the runs that are known to be due start first."""
     rooms = frontier.shut.rooms(now)
     return frontier.limits(rooms).pick(due, slots)
 
