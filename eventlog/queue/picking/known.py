@@ -16,7 +16,6 @@ from projections.runs.rates.rooms import (
     StartedRow,
     limits_of_starts,
     question,
-    room_of,
 )
 from projections.runs.turns.circles import (
     ANY_PLAN,
@@ -137,23 +136,14 @@ class Known:
 
     def _take_rooms_ahead(self, starts: Mapping[Key, RateLimit]) -> None:
         """Take in those rooms that were asked beforehand with the limits that count now."""
-        asked = self._ahead.starts
-        same = starts.items() & asked.items()
-        if same:
-            still = dict(same)
-            self._take_rooms(still, self._ahead.started)
-
-    def _take_rooms(self, starts: Mapping[Key, RateLimit], answer: Answer) -> None:
-        for row in as_rows(StartedRow, answer.rows):
-            key = (row["job_id"], row["value"])
-            limit = starts.get(key)
-            if limit is not None:
-                self.rooms.known[key] = room_of(limit, row)
+        same = starts.items() & self._ahead.starts.items()
+        rows = as_rows(StartedRow, self._ahead.started.rows)
+        self.rooms.take(dict(same), rows)
 
     def take(self, asked: Asked) -> None:
         """Take in the answers."""
-        if asked.starts:
-            self._take_rooms(asked.starts, asked.started)
+        rows = as_rows(StartedRow, asked.started.rows)
+        self.rooms.take(asked.starts, rows)
         for one, answer in asked.circles.items():
             self.circles.take(one, answer.rows)
 

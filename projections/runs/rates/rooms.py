@@ -88,9 +88,16 @@ class KnownRooms:
         if not missing:
             return
         values = {**question(missing), "now": self.now}
-        for row in await read_rows(connection, StartedRow, STARTED, values):
+        rows = await read_rows(connection, StartedRow, STARTED, values)
+        self.take(missing, rows)
+
+    def take(self, limits: Mapping[Key, RateLimit], rows: Iterable[StartedRow]) -> None:
+        """Take in the answer to `STARTED`, as far as it is of these groups."""
+        for row in rows:
             key = (row["job_id"], row["value"])
-            self.known[key] = room_of(missing[key], row)
+            limit = limits.get(key)
+            if limit is not None:
+                self.known[key] = _room(limit, row)
 
     def unknown(self, limits: Mapping[Key, RateLimit]) -> dict[Key, RateLimit]:
         """Return those of these groups of which the rooms are not known."""
@@ -125,8 +132,7 @@ def question(limits: Mapping[Key, RateLimit]) -> dict[str, str]:
     return {"asked": orjson.dumps(asked).decode(), "now": ""}
 
 
-def room_of(limit: RateLimit, row: StartedRow) -> Room:
-    """Return the room that an answer tells of."""
+def _room(limit: RateLimit, row: StartedRow) -> Room:
     left = limit.limit - row["number"]
     first_at = row["first_at"]
     if left > 0 or first_at is None:
