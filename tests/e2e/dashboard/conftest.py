@@ -209,6 +209,15 @@ class Screen:
         self.page.goto(f"{self.url}/{query}")
         self.page.locator(".screen h1, .screen h2").first.wait_for()
 
+    def go(self, name: str) -> None:
+        """Go somewhere by its name, without a mouse, once the page offers it."""
+        self.page.keyboard.press("Control+k")
+        expect(self.page.get_by_role("dialog").get_by_role("combobox")).to_be_focused()
+        self.page.keyboard.type(name)
+        found = self.page.get_by_role("option", selected=True)
+        expect(found).to_contain_text(name, ignore_case=True)
+        self.page.keyboard.press("Enter")
+
     def picture(self, name: str, kind: str) -> None:
         """Keep what is seen, where that is wanted."""
         if PICTURES is None:

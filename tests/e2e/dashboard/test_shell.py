@@ -75,9 +75,7 @@ def test_actions_are_found_by_name_and_by_key(screen: Screen, world: World) -> N
         ("Look at the past", page.get_by_label("Moment", exact=True)),
         ("Preferences and keys", page.get_by_label("Colours")),
     ):
-        page.keyboard.press("Control+k")
-        page.keyboard.type(name)
-        page.keyboard.press("Enter")
+        screen.go(name)
         expect(shown).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("region", name="Look at the past").get_by_role(
@@ -87,9 +85,7 @@ def test_actions_are_found_by_name_and_by_key(screen: Screen, world: World) -> N
     with world.client as client:
         head = client.get("/job-runs/counts").json()["meta"]["position"]
     screen.open(f"?view=run&id={world.retried_run}&asOf={head}")
-    page.keyboard.press("Control+k")
-    page.keyboard.type("Back to")
-    page.keyboard.press("Enter")
+    screen.go("Back to")
     expect(banner).to_have_count(0)
     assert "asOf" not in page.url
 
