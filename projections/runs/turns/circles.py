@@ -84,6 +84,13 @@ _IS_FREE = """
     AND NOT coalesce(rate_value = ANY(%(full)s::text[]), false)
 """
 
+_KEEP_ONE_RUN_OF_MANY = """
+    concurrency_key <> fairness_key
+    OR rate_limit IS NOT NULL AND rate_limit ->> 'key' IS DISTINCT FROM fairness_key
+"""
+"""Whether limits may keep a run of a value and let the next one start. Those that count by the very
+parameter that takes turns keep all of a value, or none."""
+
 LINES = f"""
     WITH RECURSIVE {CIRCLE}, free AS (
         SELECT lap, value FROM circle CROSS JOIN LATERAL (
@@ -91,9 +98,13 @@ LINES = f"""
             WHERE {_IS_FREE} LIMIT 1
         ) AS first
         LIMIT %(most)s::int
+    ), job AS MATERIALIZED (
+        SELECT {LIMIT_OF_JOB}, concurrency_limit, rate_limit, fairness_key,
+            CASE WHEN {_KEEP_ONE_RUN_OF_MANY} THEN %(others)s::int END AS others
+        FROM job_definitions AS job WHERE id = %(job_id)s
     ), share AS (
-        SELECT greatest(%(each)s::int, 1 + %(most)s::int / count(*)) AS runs
-        FROM free HAVING count(*) > 0
+        SELECT greatest(%(each)s::int, others, 1 + %(most)s::int / count(*)) AS runs
+        FROM free CROSS JOIN job GROUP BY others
     ), line AS (
         SELECT lap, value, runs, ids FROM share CROSS JOIN free AS circle CROSS JOIN LATERAL (
             SELECT array_agg(id) AS ids FROM (
@@ -101,9 +112,6 @@ LINES = f"""
                 WHERE {_IS_FREE} LIMIT runs
             ) AS one
         ) AS first
-    ), job AS MATERIALIZED (
-        SELECT {LIMIT_OF_JOB}, concurrency_limit, rate_limit, fairness_key
-        FROM job_definitions AS job WHERE id = %(job_id)s
     )
     SELECT line.lap, line.runs AS each, run.*, {LIMIT_OF_ONE_JOB}
     FROM line CROSS JOIN job CROSS JOIN unnest(ids) WITH ORDINALITY AS one (id, nth)
@@ -138,6 +146,7 @@ class Question:
         group: whose circle is wanted.
         each: how many runs of each value are wanted at least.
         most: how many values, and how many runs of all of them.
+        others: how many runs of each value are wanted where limits may keep its first ones.
         taken: keys that runs under way leave nothing of.
         full: values by which no more runs may start within the period.
     """
@@ -145,6 +154,7 @@ class Question:
     group: Group
     each: int
     most: int
+    others: int = 1
     taken: frozenset[str] = frozenset()
     full: frozenset[str] = frozenset()
 
@@ -159,6 +169,7 @@ class Question:
             "offered": "",
             "each": self.each,
             "most": self.most,
+            "others": self.others,
         }
 
     def answered(self, rows: Rows) -> Circle:
@@ -223,23 +234,17 @@ class KnownCircles:
         most = 2 * before or self._slots
         self._most[group] = most
         each = 1
-        if may_be_refused(run):
-            each = min(self._slots, DEPTH)
         known = self._known.get(group)
         if known is not None:
             each = known.enough_for(self._slots)
         taken = frozenset(limits.keys_held(run))
         full = frozenset(limits.rates_full(run))
-        return Question(group, each, most, taken, full)
+        others = min(self._slots, DEPTH)
+        return Question(group, each, most, others, taken, full)
 
     def take(self, question: Question, rows: Rows) -> None:
         """Take in an answer."""
         self._known[question.group] = question.answered(rows)
-
-
-def may_be_refused(run: Candidate) -> bool:
-    """Return whether a run may have to be passed over for those that start before it."""
-    return run["concurrency_limit"] is not None or run["rate_limit"] is not None
 
 
 async def read_circle(

@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import ViewportSize, expect
 
-from tests.e2e.dashboard.conftest import NARROW, WIDE, Screen, World
+from tests.e2e.dashboard.conftest import NARROW, WIDE, Screen
+from tests.e2e.dashboard.service.world import World
 
 FOLDED = (
     "() => new Promise((seen) => setTimeout(() => requestAnimationFrame(seen), 100))"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.e2e.dashboard.conftest import Screen, World, opened
+from tests.e2e.dashboard.conftest import Screen, opened
+from tests.e2e.dashboard.service.world import World
 from tests.support.processes import started
 
 RED = "rgb(179, 32, 28)"

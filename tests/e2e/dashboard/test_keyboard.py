@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.dashboard.conftest import Screen, World
+from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.service.world import World
 
 MOST_STOPS = 60
 """So often somebody may press Tab on the way to anything."""

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.dashboard.conftest import Screen, World
+from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.service.world import World
 
 CONNECT_NOW = "() => document.querySelector('.bar-note.is-lost button')?.click()"
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.dashboard.conftest import Screen, Views, World
+from tests.e2e.dashboard.conftest import Screen, Views
+from tests.e2e.dashboard.service.world import World
 
 PRESENT_ONLY = {"schedule", "workers", "apps", "app", "ready app"}
 

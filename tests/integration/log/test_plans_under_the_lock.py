@@ -118,6 +118,7 @@ GIVEN = {
     "full": "'{}'",
     "each": "1",
     "most": "4",
+    "others": "4",
     "asked": f"""'[{{"job_id": "{ID}", "value": "a", "most": 2,
         "period_ms": 1000}}]'""",
 }

@@ -17,9 +17,10 @@ from domain.commands.schedules.schedules import Schedules
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Report
 from domain.schedules.spec import Spec
-from tests.e2e.dashboard import jobs_of_apphub
-from tests.e2e.dashboard.conftest import Screen, World, free_port, opened
-from tests.e2e.dashboard.seeding import launch
+from tests.e2e.dashboard.conftest import Screen, opened
+from tests.e2e.dashboard.service import jobs_of_apphub
+from tests.e2e.dashboard.service.seeding import launch
+from tests.e2e.dashboard.service.world import World, free_port
 from tests.e2e.dashboard.subjects.backfills import backfill
 from tests.support import databases
 from tests.support.logs import TESTER, Parts, parts, registered

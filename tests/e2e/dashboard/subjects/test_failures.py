@@ -4,7 +4,8 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.e2e.dashboard.conftest import Screen, World
+from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.service.world import World
 from tests.support.processes import eventually
 
 TITLE = "private-garden may not be read"

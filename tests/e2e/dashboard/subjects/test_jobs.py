@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from playwright.sync_api import expect
 
 from domain.json_values import JsonObject
-from tests.e2e.dashboard.conftest import Screen, World
+from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.service.world import World
 
 REASON = "the scanner is being mended"
 

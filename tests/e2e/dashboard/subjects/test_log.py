@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.dashboard.conftest import Screen, World
+from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.service.world import World
 
 
 @pytest.fixture

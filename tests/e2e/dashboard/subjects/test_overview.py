@@ -2,7 +2,8 @@
 
 from playwright.sync_api import expect
 
-from tests.e2e.dashboard.conftest import Screen, World
+from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.service.world import World
 
 
 def test_counts_lead_to_the_runs_that_they_count(screen: Screen) -> None:

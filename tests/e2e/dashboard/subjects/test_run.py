@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import ViewportSize, expect
 
-from tests.e2e.dashboard.conftest import Screen, World
+from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.service.world import World
 
 HIGH: ViewportSize = {"width": 1280, "height": 1400}
 """Room for a whole log."""

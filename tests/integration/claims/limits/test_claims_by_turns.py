@@ -21,6 +21,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "fair": {"fairness_key": "t"},
     "limited": {"fairness_key": "t", "max_concurrent_runs": 6},
     "keyed": {"fairness_key": "t", "concurrency_key": "k", "concurrency_limit": 2},
+    "held": {"fairness_key": "t", "concurrency_key": "t", "concurrency_limit": 2},
 }
 
 INSERT = """
@@ -49,6 +50,7 @@ def _crowd(random: Random, runs: int, values: int) -> list[Row]:
             value = f"{min(int(random.expovariate(4) * values), values):03}"
         in_front = value == "000"
         minutes = random.randrange(-9, -5) if in_front else random.randrange(-5, 2)
+        keys = {"keyed": str(random.randrange(9)), "held": value}
         was_started = random.random() < 9 / runs
         status = "pending"
         if was_started:
@@ -58,7 +60,7 @@ def _crowd(random: Random, runs: int, values: int) -> list[Row]:
             "slug": slug,
             "status": status,
             "priority": random.choice([0, 0, 7]),
-            "concurrency_value": str(random.randrange(9)) if slug == "keyed" else None,
+            "concurrency_value": keys.get(slug),
             "scheduled_at": to_iso(NOW + timedelta(minutes=minutes)),
             "fair_value": value,
             "last_turn": number if was_started and value is not None else None,

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.dashboard import jobs_of_apphub
+from tests.e2e.dashboard.service import jobs_of_apphub
 from tests.support.git.repositories import repository
 from tests.support.processes import eventually, wait_for_run
 

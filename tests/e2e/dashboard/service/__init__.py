@@ -1,0 +1,1 @@
+"""The service that a browser looks at, and what has happened in it."""
