@@ -18,8 +18,26 @@ from projections.rows import Connection, read_rows
 from projections.runs.candidates.candidate import Candidate, Key, rate_key_of
 from projections.runs.limits import Room, Rooms
 
-STARTED = """
-    SELECT asked.job_id, asked.value, started.number, started.first_at
+_LAST_RUNS = """
+    SELECT last_start_at, starts FROM job_runs
+    WHERE job_definition_id = asked.job_id AND rate_value = asked.value
+      AND last_start_at > asked.since AND last_start_at IS NOT NULL
+    ORDER BY last_start_at DESC LIMIT asked.most
+"""
+"""A run of which the last start is not among the last so many has none that is."""
+
+_EARLIER_STARTS = """
+    SELECT told::timestamptz AS at FROM jsonb_array_elements_text(starts - -1) AS told
+    WHERE jsonb_array_length(starts) > 1 AND told::timestamptz > asked.since
+"""
+
+STARTED = f"""
+    SELECT asked.job_id, asked.value, started.number, CASE WHEN number >= most THEN (
+        SELECT at FROM ({_LAST_RUNS}) AS run CROSS JOIN LATERAL (
+            SELECT last_start_at AS at UNION ALL {_EARLIER_STARTS}
+        ) AS start
+        ORDER BY at DESC OFFSET most - 1 LIMIT 1
+    ) END AS first_at
     FROM (
         SELECT job_id, value, most, (
             SELECT coalesce(nullif(%(now)s::text, ''), current_setting('apphub.now', true))
@@ -28,29 +46,20 @@ STARTED = """
             AS one (job_id uuid, value text, most integer, period_ms bigint)
     ) AS asked
     CROSS JOIN LATERAL (
-        SELECT count(*) AS number, min(at) AS first_at FROM (
-            SELECT start.at FROM (
-                SELECT last_start_at, starts FROM job_runs
-                WHERE job_definition_id = asked.job_id AND rate_value = asked.value
-                  AND last_start_at > asked.since AND last_start_at IS NOT NULL
-                ORDER BY last_start_at DESC LIMIT asked.most
-            ) AS run CROSS JOIN LATERAL (
-                SELECT run.last_start_at AS at
-                UNION ALL
-                SELECT told::timestamptz FROM jsonb_array_elements_text(run.starts - -1) AS told
-                WHERE jsonb_array_length(run.starts) > 1
-            ) AS start
-            WHERE start.at > asked.since ORDER BY start.at DESC LIMIT asked.most
-        ) AS newest
+        SELECT count(*) + coalesce(sum(earlier), 0)::int AS number FROM (
+            SELECT CASE WHEN jsonb_array_length(starts) > 1
+                THEN (SELECT count(*) FROM ({_EARLIER_STARTS}) AS start) END AS earlier
+            FROM ({_LAST_RUNS}) AS run
+        ) AS run
     ) AS started
 """
-"""The last starts of each of some groups within its period before a moment; without one, before
-`conditions.PRESENT`. A run of which the last start is not among the last so many has none that
-is."""
+"""How many starts of each of some groups there were within its period before a moment; without one,
+before `conditions.PRESENT`. Where that is as many as may be, or more, the first of the last so many
+is looked for, too."""
 
 
 class StartedRow(TypedDict):
-    """How many starts of a group there were, and when the first of them was."""
+    """How many starts of a group there were, and when the first was of those that fill its room."""
 
     job_id: ReadOnly[str]
     value: ReadOnly[str]

@@ -13,7 +13,6 @@ from typing_extensions import ReadOnly
 from projections.rows import Connection, as_rows
 from projections.runs.candidates.candidate import Candidate
 from projections.runs.candidates.columns import (
-    CANDIDATE,
     LIMIT_OF_JOB,
     LIMIT_OF_ONE_JOB,
 )
@@ -103,22 +102,15 @@ LINES = f"""
             CASE WHEN {_KEEP_ONE_RUN_OF_MANY} THEN %(others)s::int END AS others
         FROM job_definitions AS job WHERE id = %(job_id)s
     ), share AS (
-        SELECT greatest(%(each)s::int, others, 1 + %(most)s::int / count(*)) AS runs
+        SELECT greatest(%(each)s::int, others, (%(most)s::int + count(*) - 1) / count(*)) AS runs
         FROM free CROSS JOIN job GROUP BY others
-    ), line AS (
-        SELECT lap, value, runs, ids FROM share CROSS JOIN free AS circle CROSS JOIN LATERAL (
-            SELECT array_agg(id) AS ids FROM (
-                SELECT id FROM ({DUE_OF_VALUE} {IN_LINE} LIMIT runs + {DEPTH}) AS run
-                WHERE {_IS_FREE} LIMIT runs
-            ) AS one
-        ) AS first
     )
-    SELECT line.lap, line.runs AS each, run.*, {LIMIT_OF_ONE_JOB}
-    FROM line CROSS JOIN job CROSS JOIN unnest(ids) WITH ORDINALITY AS one (id, nth)
-    CROSS JOIN LATERAL (
-        SELECT {CANDIDATE} FROM job_runs WHERE id = one.id LIMIT 1
+    SELECT lap, runs AS each, run.*, {LIMIT_OF_ONE_JOB}
+    FROM share CROSS JOIN job CROSS JOIN free AS circle CROSS JOIN LATERAL (
+        SELECT * FROM ({DUE_OF_VALUE} {IN_LINE} LIMIT runs + {DEPTH}) AS run
+        WHERE {_IS_FREE} LIMIT runs
     ) AS run
-    ORDER BY lap, value, nth
+    ORDER BY lap, value, scheduled_at, id
 """
 """Of the first values of which a run is free the first runs: of each as many as are its share of a
 claim, if all values have so many."""
