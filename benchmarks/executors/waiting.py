@@ -1,9 +1,9 @@
-"""Many attempts that wait, as for an answer, in one process of one worker: what they hold.
+"""What a worker holds: an idle one, and one with many attempts that wait, as for an answer.
 
     python -m benchmarks.executors.waiting [--quick] [--rounds N] [--json FILE]
 
-All wait at a time. Counted is what the worker and its handlers' processes hold together; pages that
-several share are counted in parts (PSS).
+All wait at a time, in one process. Counted is what the worker, its supervisors and its handlers'
+processes hold together; pages that several share are counted in parts (PSS).
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from benchmarks.executors.shared import launching
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import python, running, wait_for_count
 from benchmarks.harness.results import Bench, Row, in_turns
-from benchmarks.harness.systems import OURS, Site, site
-from tests.support.processes import descendants
+from benchmarks.harness.systems import OURS, Site, System, site
+from tests.support.processes import descendants, eventually
+from worker.executors.local.pool import AHEAD
 
 WAITING = 500
 
@@ -26,40 +27,61 @@ WAIT_MS = 600_000
 
 MOST_MB = 150.0
 
+MOST_IDLE_MB = 120.0
+
 RUNNING = "SELECT count(*) FROM job_runs WHERE status = 'running'"
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Measure it."""
+    """Measure both."""
     number = min(WAITING, bench.effort.clients)
     title = f"{number} attempts that wait, worker and handlers together"
     bench.say(title)
-    figures = in_turns(bench, {OURS.label: partial(_held_mb, bench, number)})
-    row = Row(
+    figures = in_turns(
+        bench,
+        {"idle": partial(_idle_mb, bench), "waiting": partial(_held_mb, bench, number)},
+    )
+    idle = Row(
+        name="idle-worker",
+        title="an idle worker with its default slots, all its processes together",
+        unit="MB",
+        rounds=figures["idle"],
+        lower_is_better=True,
+        limit=MOST_IDLE_MB,
+    )
+    waiting = Row(
         name="waiting",
         title=title,
         unit="MB",
-        rounds=figures[OURS.label],
+        rounds=figures["waiting"],
         lower_is_better=True,
         limit=MOST_MB,
         more={"attempts": number},
         notes=["attempts that wait: beside the default slots; memory is PSS"],
     )
-    return [row]
+    return [idle, waiting]
+
+
+def _idle_mb(bench: Bench) -> float:
+    with site(bench, _system()) as own, _working(own) as pid:
+        # A supervisor and its process each.
+        eventually(lambda: len(descendants(pid)) == 2 * AHEAD, 60, "idle processes")
+        return _all_mb(pid)
 
 
 def _held_mb(bench: Bench, number: int) -> float:
-    handlers = ("--handlers", "benchmarks.handlers")
-    system = replace(
-        OURS,
-        worker=python("api.cli", "worker", *handlers, "--shared-slots", str(number)),
-        launching=launching("bench.wait", {"forMs": WAIT_MS}),
-    )
+    wait = launching("bench.wait", {"forMs": WAIT_MS})
+    system = replace(_system("--shared-slots", str(number)), launching=wait)
     with site(bench, system) as own:
         asyncio.run(_launch(own, number))
         with _working(own) as pid:
             wait_for_count(own.url, RUNNING, number)
-            return _pss_mb(pid) + sum(map(_pss_mb, descendants(pid)))
+            return _all_mb(pid)
+
+
+def _system(*options: str) -> System:
+    handlers = ("--handlers", "benchmarks.handlers")
+    return replace(OURS, worker=python("api.cli", "worker", *handlers, *options))
 
 
 async def _launch(own: Site, number: int) -> None:
@@ -73,6 +95,10 @@ def _working(own: Site) -> Iterator[int]:
     log = own.directory / "worker.log"
     with running(own.system.worker, own.env, log) as process:
         yield process.pid
+
+
+def _all_mb(pid: int) -> float:
+    return sum(map(_pss_mb, (pid, *descendants(pid))))
 
 
 def _pss_mb(pid: int) -> float:

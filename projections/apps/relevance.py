@@ -12,7 +12,7 @@ def relevance(app: RepositoryRow, words: Sequence[str]) -> JsonObject | None:
     """Return it as clients see it, None where there are no words; lists are ordered by it."""
     if not words:
         return None
-    tags = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
+    tags = ["{key}:{value}".format_map(tag) for tag in app["tags"]]
     texts = {
         "name": app["name"],
         "description": app["description"],

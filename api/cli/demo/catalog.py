@@ -151,7 +151,7 @@ async def _show_record(url: str, console: Console) -> None:
     tree = Tree(f"\n[bold]GET /apps/{APP_ID}[/]")
     for field in SHOWN:
         tree.add(Text(f"{field}: {app[field]}"))
-    tags = [f"{tag['key']}:{tag['value']}" for tag in app["tags"]]
+    tags = ["{key}:{value}".format_map(tag) for tag in app["tags"]]
     joined = ", ".join(tags)
     line = Text(f"tags: {joined}")
     tree.add(line)

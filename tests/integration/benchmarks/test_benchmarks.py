@@ -30,7 +30,7 @@ EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     launches.measure: ["launches"],
     saves.measure: ["saves"],
     noop_runs.measure: ["backlog", "noop", "shared-backlog", "shared"],
-    waiting.measure: ["waiting"],
+    waiting.measure: ["idle-worker", "waiting"],
     on_ray.measure: ["ray"] if find_spec("ray") else [],
     starts.measure: ["starts"],
     claims.measure: [

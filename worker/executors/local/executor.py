@@ -47,7 +47,7 @@ class ProcessExecutor:
         await self._pool.aclose()
 
     def prepare(self) -> None:
-        """Start processes in the background, until there is one for each attempt that may run."""
+        """Start in the background the processes that wait for attempts."""
         self._pool.prepare()
 
     def offer(self, packages: Mapping[str, HandlerPackage]) -> None:

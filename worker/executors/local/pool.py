@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from time import monotonic
 
 from runtime.background_tasks import start_once
 from worker.executors.local.orphans import Orphans
@@ -13,12 +14,20 @@ from worker.executors.packages import HandlerPackage, to_start_ahead
 
 logger = logging.getLogger(__name__)
 
+AHEAD = 2
+"""Processes that wait for the next attempts, and at least one of each package: with its supervisor
+each holds 18 MB or more, whether anything runs or not."""
+
+QUIET_S = 60.0
+"""After so long without an attempt, no more wait than are started ahead."""
+
 
 class Pool:
-    """As many processes as attempts may run; an idle one gives way to one of another package.
+    """At most as many processes as attempts may run; an idle one gives way to another package.
 
-    So the processes of a package become as many as its attempts need, and a process that has to be
-    replaced is followed by one of its own package.
+    A few wait ahead of attempts. More are started as attempts come, and stay while they do. So the
+    processes of a package become as many as its attempts need, and one that has to be replaced is
+    followed by one of its own package.
 
     Attributes:
         lease_until: the moment of the monotonic clock until which idle processes live; 0 before it
@@ -34,7 +43,8 @@ class Pool:
         self._workplace = Workplace()
         self._idle: list[Slot] = []
         """The one used last at the end."""
-        self._wanted = deque(to_start_ahead(packages, size))
+        self._wanted = deque(self._first_ones)
+        self._used_at = monotonic()
         self._taken = 0
         self._starting = 0
         self._refilling: asyncio.Task[None] | None = None
@@ -54,7 +64,7 @@ class Pool:
         await asyncio.to_thread(self._workplace.close)
 
     def prepare(self) -> None:
-        """Start processes in the background, until there is one for each attempt that may run."""
+        """Start in the background what is to wait for attempts."""
         is_refilling = self._refilling is not None and not self._refilling.done()
         if not is_refilling:
             self._refilling = start_once("warm processes", self._start_wanted())
@@ -62,6 +72,7 @@ class Pool:
     def renew(self, until: float) -> None:
         """Let idle processes, and those yet to start, live until this moment."""
         self.lease_until = until
+        self._end_unneeded()
         for slot in self._idle:
             slot.renew(until)
 
@@ -72,21 +83,24 @@ class Pool:
         for slot in outdated:
             self._idle.remove(slot)
             self._end(slot)
-        self._wanted = deque(to_start_ahead(packages, self._size))
+        self._wanted = deque(self._first_ones)
         self.prepare()
 
     async def take(self, package: HandlerPackage) -> Slot:
         """Return a living slot of this package; a fresh one where none is idle."""
+        self._used_at = monotonic()
         slot = self._idle_one(package)
         if slot is None:
             self._make_room()
             slot = await self._start(package)
         self._taken += 1
+        self._start_next(package)
         return slot
 
     def give_back(self, slot: Slot, *, lives_on: bool) -> None:
         """Keep the slot for another attempt, or end it and start another one."""
         self._taken -= 1
+        self._used_at = monotonic()
         is_fit = lives_on and slot.lives and slot.package in self._packages
         is_needed = self._missing > 0 and not self._closed
         if is_fit and is_needed:
@@ -95,6 +109,13 @@ class Pool:
         self._replace(slot)
         if not self._closed:
             self.prepare()
+
+    @property
+    def _first_ones(self) -> list[HandlerPackage]:
+        """The package of each process that waits before anybody knows what will run."""
+        ahead = max(AHEAD, len(self._packages))
+        processes = min(ahead, self._size)
+        return to_start_ahead(self._packages, processes)
 
     @property
     def _missing(self) -> int:
@@ -108,6 +129,25 @@ class Pool:
                 self._idle.remove(slot)
                 return slot
         return None
+
+    def _start_next(self, package: HandlerPackage) -> None:
+        """Let the next attempt find a process as well, where it may run beside this one."""
+        waiting = len(self._idle) + self._starting + len(self._wanted)
+        if waiting < AHEAD and self._missing > 0 and package in self._packages:
+            self._wanted.append(package)
+            self.prepare()
+
+    def _end_unneeded(self) -> None:
+        """End what has waited for long in vain, but for those that wait always."""
+        if self._taken or monotonic() - self._used_at < QUIET_S:
+            return
+        needed = self._first_ones
+        for slot in reversed(self._idle.copy()):
+            if slot.package in needed:
+                needed.remove(slot.package)
+            else:
+                self._idle.remove(slot)
+                self._end(slot)
 
     def _make_room(self) -> None:
         """End what is idle and dead; where there are enough processes, one of another package."""

@@ -116,7 +116,7 @@ def _tell(context: JobRunContext, found: dict[str, Any]) -> None:
     for field in ("name", "description", "dockerfile_path"):
         label = field.replace("_", " ")
         tell("%s: %s", label, shown(found[field]))
-    listed = [f"{tag['key']}:{tag['value']}" for tag in found["tags"]]
+    listed = ["{key}:{value}".format_map(tag) for tag in found["tags"]]
     tags = ", ".join(listed)
     tell("tags: %s", shown(tags, 1_000) or "none")
     count = len(found["preview_tiles"])
