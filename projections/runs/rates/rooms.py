@@ -117,11 +117,15 @@ class KnownRooms:
 def limits_of_starts(runs: Iterable[Candidate]) -> dict[Key, RateLimit]:
     """Return the limits of all groups that these runs count with."""
     limits: dict[Key, RateLimit] = {}
+    of_jobs: dict[str, RateLimit | None] = {}
     for run in runs:
         key = rate_key_of(run)
         if key is None or key in limits:
             continue
-        limit = RateLimit.from_json(run["rate_limit"])
+        job_id, _ = key
+        if job_id not in of_jobs:
+            of_jobs[job_id] = RateLimit.from_json(run["rate_limit"])
+        limit = of_jobs[job_id]
         if limit is not None:
             limits[key] = limit
     return limits
@@ -167,12 +171,14 @@ class Shut:
 
     def forget(self, job_id: str) -> None:
         """Forget a job, which has perhaps other limits now."""
-        for key in [key for key in self._until if key[0] == job_id]:
+        of_job = [key for key in self._until if key[0] == job_id]
+        for key in of_job:
             del self._until[key]
 
     def rooms(self, now: str) -> dict[Key, Room]:
         """Return the groups that are full at a moment, and forget those that are not any more."""
-        for key in [key for key, until in self._until.items() if until <= now]:
+        over = [key for key, until in self._until.items() if until <= now]
+        for key in over:
             del self._until[key]
         return {key: Room(0, until) for key, until in self._until.items()}
 

@@ -118,8 +118,8 @@ claim, if all values have so many."""
 LINES_AT_PRESENT = LINES.replace("%(now)s", AT_PRESENT)
 
 ONE_PLAN = "SET LOCAL plan_cache_mode = force_generic_plan"
-ANY_PLAN = "SET LOCAL plan_cache_mode = auto"
-"""To plan `LINES` takes ten times as long as to look, and PostgreSQL would do it at each claim."""
+"""To plan `LINES` takes ten times as long as to look, and PostgreSQL would do it at each claim. It
+holds for what follows in the transaction, too: all of it is written so that one plan is kept."""
 
 
 class _RunOfLine(Candidate):
