@@ -139,7 +139,8 @@ class Pool:
 
     def _end_unneeded(self) -> None:
         """End what has waited for long in vain, but for those that wait always."""
-        if self._taken or monotonic() - self._used_at < QUIET_S:
+        quiet_s = monotonic() - self._used_at
+        if self._taken or quiet_s < QUIET_S:
             return
         needed = self._first_ones
         for slot in reversed(self._idle.copy()):
