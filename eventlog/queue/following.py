@@ -66,6 +66,7 @@ class Queue:
         self._frontier = None
         self._bypassed = set()
         self._passing.begin_anew()
+        self._last = frozenset()
 
     def is_stale(self, offer: Offer | None) -> bool:
         """Return whether there may be so much to be read that `follow` is called for."""
