@@ -172,3 +172,18 @@ def test_fields_within_fields_and_of_any_kind_are_launched(
         "target": {"host": "example.org", "port": 8080},
         "extra": [1, {"deep": None}],
     }
+
+
+def test_what_is_typed_stays_when_another_version_of_the_job_arrives(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    screen.open("?view=job&id=scan-secrets&tab=launch")
+    page.get_by_label("Repository").fill("half-written")
+    with world.client as client:
+        job = client.get("/jobs/scan-secrets").json()["data"]["job"]
+        revised = {"timeoutMs": 61_000}
+        client.patch("/jobs/scan-secrets", json=revised).raise_for_status()
+    version = page.locator(".screen-head p")
+    expect(version).to_contain_text(f"version {job['version'] + 1}")
+    expect(page.get_by_label("Repository")).to_have_value("half-written")

@@ -76,7 +76,7 @@ function Runs({ job, runs }) {
 
 function Launch({ job }) {
 	if (asOf.value) return html`<p class="note">${texts.past.noActions}</p>`;
-	return html`<section class="card"><${LaunchForm} job=${job} key=${job.version} /></section>`;
+	return html`<section class="card"><${LaunchForm} job=${job} key=${job.slug} /></section>`;
 }
 
 function Revising({ job, again }) {

@@ -12,28 +12,29 @@ import { fieldsOf, isRounded, objectOf } from "./schema.js";
 export function LaunchForm({ job, parameters, onLaunched = () => {} }) {
 	const words = texts.jobs;
 	const fields = fieldsOf(job.parametersSchema);
-	const value = useSignal(parameters ?? presentValues(job.defaultParameters));
+	const typed = useSignal(parameters); // Another version keeps it.
+	const value = typed.value ?? presentValues(job.defaultParameters);
 	const raw = useSignal(null);
 	const delay = useSignal("");
 	const problem = useSignal({ message: "", issues: [] });
 	const sent = useRef({ body: "", key: "" }); // The same order twice, after a lost answer, is one launch.
-	const isRaw = raw.value !== null || fields === null || fields.length === 0;
-	const written = raw.value ?? JSON.stringify(value.value, null, 2);
+	const isRaw = raw.value !== null || !fields?.length;
+	const written = raw.value ?? JSON.stringify(value, null, 2);
 	const show = (asJson) => {
-		if (asJson) raw.value = JSON.stringify(value.value, null, 2);
+		if (asJson) raw.value = written;
 		else take(written) && (raw.value = null);
 	};
 	const take = (text) => {
 		const read = objectOf(text);
 		if (!read) problem.value = { message: words.badJson, issues: [] };
-		else value.value = read;
+		else typed.value = read;
 		return read !== null;
 	};
 	const submit = async (event) => {
 		event.preventDefault();
 		if (isRaw && !take(written)) return;
 		problem.value = { message: "", issues: [] };
-		const body = { parameters: value.value, ...(delay.value && { delayMs: Number(delay.value) }) };
+		const body = { parameters: typed.value ?? value, ...(delay.value && { delayMs: Number(delay.value) }) };
 		try {
 			const text = JSON.stringify(body);
 			if (sent.current.body !== text) sent.current = { body: text, key: newKey() };
@@ -54,10 +55,10 @@ export function LaunchForm({ job, parameters, onLaunched = () => {} }) {
 			? html`<textarea rows="10" aria-label=${texts.run.parameters}
 			aria-invalid=${problem.value.message ? "true" : undefined} value=${written}
 			onInput=${into(raw)}></textarea>`
-			: html`<${Fields} fields=${fields} value=${value.value} path="" issues=${problem.value.issues}
-			onChange=${(changed) => (value.value = changed)} />`}
+			: html`<${Fields} fields=${fields} value=${value} path="" issues=${problem.value.issues}
+			onChange=${(changed) => (typed.value = changed)} />`}
 		<label>${words.delay}<input type="number" min="0" value=${delay.value} onInput=${into(delay)} /></label>
-		${isRounded(isRaw ? objectOf(written) : value.value) && html`<p class="note" role="status">${words.rounded}</p>`}
+		${isRounded(isRaw ? objectOf(written) : value) && html`<p class="note" role="status">${words.rounded}</p>`}
 		${problem.value.message && html`<p class="problem" role="alert">${problem.value.message}</p>`}
 		<div class="actions"><button class="main">${words.launch}</button></div>
 	</form>`;
