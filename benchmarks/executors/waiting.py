@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import sleep
 
 from benchmarks.executors.shared import launching
 from benchmarks.harness.alone import run_alone
@@ -28,6 +29,8 @@ WAIT_MS = 600_000
 MOST_MB = 150.0
 
 MOST_IDLE_MB = 120.0
+
+SETTLED_AFTER_S = 1.0
 
 RUNNING = "SELECT count(*) FROM job_runs WHERE status = 'running'"
 
@@ -66,7 +69,7 @@ def _idle_mb(bench: Bench) -> float:
     with site(bench, _system()) as own, _working(own) as pid:
         # A supervisor and its process each.
         eventually(lambda: len(descendants(pid)) == 2 * AHEAD, 60, "idle processes")
-        return _all_mb(pid)
+        return _settled_mb(pid)
 
 
 def _held_mb(bench: Bench, number: int) -> float:
@@ -76,7 +79,7 @@ def _held_mb(bench: Bench, number: int) -> float:
         asyncio.run(_launch(own, number))
         with _working(own) as pid:
             wait_for_count(own.url, RUNNING, number)
-            return _all_mb(pid)
+            return _settled_mb(pid)
 
 
 def _system(*options: str) -> System:
@@ -95,6 +98,15 @@ def _working(own: Site) -> Iterator[int]:
     log = own.directory / "worker.log"
     with running(own.system.worker, own.env, log) as process:
         yield process.pid
+
+
+def _settled_mb(pid: int) -> float:
+    """Return what they hold once they have imported all, and hold no more than a second before."""
+    before, held = 0.0, _all_mb(pid)
+    while held > before:
+        sleep(SETTLED_AFTER_S)
+        before, held = held, _all_mb(pid)
+    return held
 
 
 def _all_mb(pid: int) -> float:

@@ -18,6 +18,7 @@ from projections.runs.rates.rooms import (
     question,
 )
 from projections.runs.turns.circles import (
+    ANY_PLAN,
     LINES_AT_PRESENT,
     ONE_PLAN,
     KnownCircles,
@@ -130,6 +131,7 @@ class Known:
             full = as_array(one.full)
             values = {**one.values, "taken": taken, "full": full}
             answers[one] = trip.ask(LINES_AT_PRESENT, values)
+        trip.ask(ANY_PLAN)
         return answers
 
     def _take_rooms_ahead(self, starts: Mapping[Key, RateLimit]) -> None:

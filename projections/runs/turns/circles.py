@@ -12,10 +12,7 @@ from typing_extensions import ReadOnly
 
 from projections.rows import Connection, as_rows
 from projections.runs.candidates.candidate import Candidate
-from projections.runs.candidates.columns import (
-    LIMIT_OF_JOB,
-    LIMIT_OF_ONE_JOB,
-)
+from projections.runs.candidates.columns import LIMIT_OF_JOB, LIMIT_OF_ONE_JOB
 from projections.runs.candidates.conditions import AT_PRESENT, DUE
 from projections.runs.limits import Limits, takes
 from projections.runs.turns.turns import (
@@ -118,8 +115,8 @@ claim, if all values have so many."""
 LINES_AT_PRESENT = LINES.replace("%(now)s", AT_PRESENT)
 
 ONE_PLAN = "SET LOCAL plan_cache_mode = force_generic_plan"
-"""To plan `LINES` takes ten times as long as to look, and PostgreSQL would do it at each claim. It
-holds for what follows in the transaction, too: all of it is written so that one plan is kept."""
+ANY_PLAN = "SET LOCAL plan_cache_mode = auto"
+"""To plan `LINES` takes ten times as long as to look, and PostgreSQL would do it at each claim."""
 
 
 class _RunOfLine(Candidate):

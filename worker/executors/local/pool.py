@@ -133,7 +133,8 @@ class Pool:
     def _start_next(self, package: HandlerPackage) -> None:
         """Let the next attempt find a process as well, where it may run beside this one."""
         waiting = len(self._idle) + self._starting + len(self._wanted)
-        if waiting < AHEAD and self._missing > 0 and package in self._packages:
+        may_run = self._missing > 0 and package in self._packages
+        if may_run and waiting < AHEAD:
             self._wanted.append(package)
             self.prepare()
 
@@ -143,8 +144,9 @@ class Pool:
         if self._taken or quiet_s < QUIET_S:
             return
         needed = self._first_ones
-        for slot in reversed(self._idle.copy()):
-            if slot.package in needed:
+        latest_first = self._idle[::-1]
+        for slot in latest_first:
+            if slot.lives and slot.package in needed:
                 needed.remove(slot.package)
             else:
                 self._idle.remove(slot)
