@@ -55,8 +55,10 @@ class EventStream(Response):
             "status": self.status_code,
             "headers": self.raw_headers,
         }
+        names_position = self._wanted.after is not None
+        arrived_at = await self._streams.arrive(names_position=names_position)
         await send(start)
-        async with self._streams.open(self._wanted) as stream:
+        async with self._streams.open(self._wanted, arrived_at) as stream:
             await until_one_ends(
                 _send(stream, send),
                 _left(receive),

@@ -70,15 +70,22 @@ class Streams:
             )
             raise ConflictError("position_beyond_head", message)
 
-    @asynccontextmanager
-    async def open(self, wanted: Wanted) -> AsyncIterator["Stream"]:
-        """Serve a client whose request has been checked."""
-        if wanted.after is None:
+    async def arrive(self, *, names_position: bool = False) -> int:
+        """Return the position after which a client that comes now is told, if it names none.
+
+        To be asked before the client hears that it is connected: what it does then, it is told of.
+        """
+        if not names_position:
             await self.hub.look()
+        return self.hub.head
+
+    @asynccontextmanager
+    async def open(self, wanted: Wanted, arrived_at: int) -> AsyncIterator["Stream"]:
+        """Serve a client whose request has been checked."""
         subscriber = Subscriber(wanted.selection)
         self.hub.open(subscriber)
         try:
-            yield Stream(self, subscriber, wanted)
+            yield Stream(self, subscriber, wanted, arrived_at)
         finally:
             self.hub.leave(subscriber)
 
@@ -91,19 +98,25 @@ class Stream:
     """
 
     def __init__(
-        self, streams: Streams, subscriber: Subscriber, wanted: Wanted
+        self,
+        streams: Streams,
+        subscriber: Subscriber,
+        wanted: Wanted,
+        arrived_at: int,
     ) -> None:
         self._streams = streams
         self._hub = streams.hub
         self._subscriber = subscriber
         self._selection = wanted.selection
-        self._read_up_to = self._hub.head
+        # The head is less than that only if the log has been replaced meanwhile.
+        self._read_up_to = min(arrived_at, self._hub.head)
+        head = self._read_up_to
         if wanted.after is not None:
             self._read_up_to = wanted.after
+            head = max(self._hub.head, wanted.after)
         self._joined_at: int | None = None
         self._is_live = False
         self._join_if_near()
-        head = max(self._hub.head, self._read_up_to)
         log_id = self._hub.log_id
         self.ack = ack(log_id, head, self._read_up_to, wanted.after)
 

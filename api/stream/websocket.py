@@ -45,12 +45,14 @@ async def stream(websocket: WebSocket) -> None:
         metrics.dropped("forbidden")
         await websocket.close(POLICY_VIOLATION, str(error))
         return
+    streams = cast("Streams", websocket.app.state.streams)
+    names_position = "after" in websocket.query_params
+    arrived_at = await streams.arrive(names_position=names_position)
     # Also those that are refused below: of a refused handshake browsers tell nothing.
     offered = websocket.scope["subprotocols"]
     await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
-    streams = cast("Streams", websocket.app.state.streams)
     with metrics.connections.track_inprogress(), suppress(WebSocketDisconnect):
-        end = await _serve(websocket, streams)
+        end = await _serve(websocket, streams, arrived_at)
         metrics.dropped(end.reason)
         await _close(websocket, end.code, end.told)
 
@@ -63,7 +65,7 @@ class _End(NamedTuple):
     told: str
 
 
-async def _serve(websocket: WebSocket, streams: Streams) -> _End:
+async def _serve(websocket: WebSocket, streams: Streams, arrived_at: int) -> _End:
     """Serve the client as long as possible; return how to close."""
     try:
         wanted = wanted_of(websocket.query_params)
@@ -75,7 +77,7 @@ async def _serve(websocket: WebSocket, streams: Streams) -> _End:
     except LogUnavailableError:
         told = "the log cannot be read at the moment: connect again"
         return _End("unavailable", TRY_AGAIN_LATER, told)
-    async with streams.open(wanted) as opened:
+    async with streams.open(wanted, arrived_at) as opened:
         connection = _Connection(websocket, opened)
         await connection.send([opened.ack])
         await until_one_ends(

@@ -20,6 +20,9 @@ TYPES = frozenset(
 )
 """The types of messages that lines are made of: a run's changes of status."""
 
+Run = Mapping[str, Any]
+"""A run as a message shows it."""
+
 MOST_REMEMBERED = 10_000
 """Starts that are kept for the durations of attempts that are retried; of more, none is said."""
 
@@ -67,7 +70,7 @@ class RunLines:
     def line(self, message: Mapping[str, Any]) -> RunLine | None:
         """Return what to tell of a message, None where that is nothing."""
         at = message["occurredAt"]
-        run: Mapping[str, Any] = message["data"]["run"]
+        run: Run = message["data"]["run"]
         told = self._told(run, at)
         if told is None:
             return None
@@ -80,7 +83,7 @@ class RunLines:
             details,
         )
 
-    def _told(self, run: Mapping[str, Any], at: str) -> tuple[str, str] | None:
+    def _told(self, run: Run, at: str) -> tuple[str, str] | None:
         match run["status"]:
             case "running":
                 return self._start(run)
@@ -89,14 +92,14 @@ class RunLines:
             case _:
                 return self._end(run)
 
-    def _start(self, run: Mapping[str, Any]) -> tuple[str, str]:
+    def _start(self, run: Run) -> tuple[str, str]:
         run_id = run["id"]
         if len(self._started) < MOST_REMEMBERED:
             self._started[run_id] = run["startedAt"]
         attempt = _attempt(run["attempt"], run["maxAttempts"])
         return "started", attempt
 
-    def _back(self, run: Mapping[str, Any], at: str) -> tuple[str, str] | None:
+    def _back(self, run: Run, at: str) -> tuple[str, str] | None:
         """Return what to say of a run that waits: was it launched, or did an attempt end?"""
         ran_ms = self._ran_ms(run, at)
         took = _after(ran_ms)
@@ -111,7 +114,7 @@ class RunLines:
         details = _joined(took, "it starts again")
         return "handed back", details
 
-    def _end(self, run: Mapping[str, Any]) -> tuple[str, str]:
+    def _end(self, run: Run) -> tuple[str, str]:
         self._started.pop(run["id"], None)
         status = run["status"]
         attempt = _attempt(run["attempt"], run["maxAttempts"])
@@ -124,7 +127,7 @@ class RunLines:
             details = f"{details}: {why}"
         return status, details
 
-    def _ran_ms(self, run: Mapping[str, Any], at: str) -> int | None:
+    def _ran_ms(self, run: Run, at: str) -> int | None:
         started_at = self._started.pop(run["id"], None)
         return ms_since(started_at, at)
 
@@ -180,7 +183,7 @@ def _joined(*parts: str) -> str:
     return ", ".join(said)
 
 
-def _why(run: Mapping[str, Any]) -> str:
+def _why(run: Run) -> str:
     text = run["errorMessage"] or run["failureReason"] or "no reason given"
     return in_one_line(text)
 

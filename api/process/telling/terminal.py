@@ -72,7 +72,8 @@ async def tell_of_runs(streams: Streams) -> None:
     terminal = Terminal()
     wanted = Wanted(selection=Selection(types=TYPES))
     while True:
-        async with streams.open(wanted) as stream:
+        arrived_at = await streams.arrive()
+        async with streams.open(wanted, arrived_at) as stream:
             await until_one_ends(
                 _tell(stream, terminal), _summarise(terminal), stream.fell_behind()
             )

@@ -1,10 +1,24 @@
 """The stream from any position, over both protocols (contract, section 5)."""
 
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from api.stream import sessions
+from api.stream.request import Wanted
+from api.stream.sessions import Streams
 from tests.integration.shared_api import (
     Json,
     SharedApi,
+    job_body,
 )
 from tests.integration.streams import server_sent, stream
+from tests.support.in_process import in_process
+from tests.support.processes import eventually
 from tests.support.stream.told import check_marks, of_events, tell_now, told_of
 
 
@@ -110,3 +124,42 @@ def test_openapi_knows_the_server_sent_events(shared: SharedApi) -> None:
     assert {parameter["name"] for parameter in operation["parameters"]} == {
         *("after", "logId", "types", "job", "last-event-id")
     }
+
+
+def open_later(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Serve clients that have heard that they are connected only once the event is set."""
+    may_open = threading.Event()
+    open_now = Streams.open
+
+    @asynccontextmanager
+    async def open_then(
+        streams: Streams, wanted: Wanted, arrived_at: int
+    ) -> AsyncIterator[sessions.Stream]:
+        await asyncio.to_thread(may_open.wait)
+        async with open_now(streams, wanted, arrived_at) as opened:
+            yield opened
+
+    monkeypatch.setattr(Streams, "open", open_then)
+    return may_open
+
+
+async def test_a_client_is_told_of_what_it_does_once_it_is_connected(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also before it is told where it begins; the hub may have moved on by then."""
+    may_open = open_later(monkeypatch)
+    with in_process(database_url, tmp_path / "data") as api:
+        api.client.post("/jobs", json=job_body(slug="before")).raise_for_status()
+        before = (await tell_now(database_url))[-1].position
+        with stream(api.client) as opened, server_sent(api.client) as events:
+            api.client.post("/jobs", json=job_body(slug="after")).raise_for_status()
+            expected = await tell_now(database_url, before)
+            last = expected[-1].position
+            eventually(lambda: api.hub.head == last, what="the hub's moving on")
+            may_open.set()
+            for one in (opened, events):
+                ack = one.next()
+                assert ack["data"]["head"] == before
+                one.until(lambda message: message["position"] == last)
+                told = of_events(one.received)
+                assert [told_of(message) for message in told] == expected

@@ -14,6 +14,9 @@ from worker.executors.port import OnUpdate, Outcome, Task
 
 logger = logging.getLogger(__name__)
 
+Said = Mapping[str, Any]
+"""A message to or from a handlers' process or a supervisor."""
+
 FAREWELL_S = 1.0
 """How long a process may still be heard whose supervisor was killed."""
 
@@ -39,11 +42,11 @@ class ProcessAttempt:
         self._on_update = on_update
         self._give_back = give_back
         self._workdir = slot.next_workdir()
-        self._message: Mapping[str, Any] | None = None
-        self._ended: Mapping[str, Any] | None = None
+        self._message: Said | None = None
+        self._ended: Said | None = None
         self._heard_all = False
         self._left_files = True
-        self._over: asyncio.Future[Mapping[str, Any] | None] = loop.create_future()
+        self._over: asyncio.Future[Said | None] = loop.create_future()
         self._deadline = _deadline(task)
         self._watched = False
         self._soon = loop.call_later(UNWATCHED_S, self._have_watched)
@@ -83,7 +86,7 @@ class ProcessAttempt:
         """Have its supervisor kill it, because the worker stops."""
         self._tell({"stop": True})
 
-    def reported(self, message: Mapping[str, Any]) -> None:
+    def reported(self, message: Said) -> None:
         """Keep how the handler ended, pass updates on, and note what it left."""
         kind = message["type"]
         if self._message is None and kind != "update":
@@ -96,7 +99,7 @@ class ProcessAttempt:
         if "invalid" in (kind, ended_as):
             self.stop()  # It may still be writing what nobody reads any more.
 
-    def _done(self, said: Mapping[str, Any]) -> None:
+    def _done(self, said: Said) -> None:
         self._left_files = bool(said["leftFiles"])
         if said["clear"] and not self._watched:
             ended = {**said, "cause": "exit", "livesOn": True}
@@ -112,7 +115,7 @@ class ProcessAttempt:
         else:
             self._have_watched()  # It knows more of how the process ended.
 
-    def supervisor_said(self, ended: Mapping[str, Any] | None) -> None:
+    def supervisor_said(self, ended: Said | None) -> None:
         """Note how the supervisor saw it end, and what the log lacks."""
         self._ended = self._ended or ended
         if ended is not None and ended["logLost"]:
@@ -136,12 +139,12 @@ class ProcessAttempt:
             order = _order(self._task, self._deadline, self._slot.cpu_s)
             self._slot.tell(order)
 
-    def _tell(self, command: Mapping[str, Any]) -> None:
+    def _tell(self, command: Said) -> None:
         if not self._over.done():  # Else the slot may be another attempt's.
             self._have_watched()
             self._slot.tell(command)
 
-    def _end(self, ended: Mapping[str, Any] | None) -> None:
+    def _end(self, ended: Said | None) -> None:
         if self._over.done():
             return
         self._soon.cancel()
@@ -162,20 +165,18 @@ def _deadline(task: Task) -> float | None:
     return monotonic() + task.timeout_ms / 1000
 
 
-def _lives_on(ended: Mapping[str, Any] | None) -> bool:
+def _lives_on(ended: Said | None) -> bool:
     """Return whether the process is fit for another attempt."""
     return ended is not None and bool(ended["livesOn"])
 
 
-def _outcome(
-    message: Mapping[str, Any] | None, ended: Mapping[str, Any] | None
-) -> Outcome:
+def _outcome(message: Said | None, ended: Said | None) -> Outcome:
     if ended is None or message is None:
         return how_it_ended(ended)
     return Outcome(message["type"], message, _used(ended))
 
 
-def how_it_ended(ended: Mapping[str, Any] | None) -> Outcome:
+def how_it_ended(ended: Said | None) -> Outcome:
     """Return what a supervisor has seen of an end; None: it was killed itself."""
     if ended is None:
         return Outcome("signal", {"message": "the attempt's supervisor was killed"})
@@ -183,11 +184,11 @@ def how_it_ended(ended: Mapping[str, Any] | None) -> Outcome:
     return Outcome(ended["cause"], told, _used(ended))
 
 
-def _used(ended: Mapping[str, Any]) -> Mapping[str, Any]:
+def _used(ended: Said) -> Said:
     return {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
 
 
-def _told(ended: Mapping[str, Any]) -> str:
+def _told(ended: Said) -> str:
     """Return how an attempt ended that has said nothing of it."""
     cause: str = ended["cause"]
     if cause == "exit":
@@ -209,9 +210,7 @@ def _signal_name(code: int) -> str:
         return str(-code)
 
 
-def _order(
-    task: Task, deadline: float | None, cpu_before_s: float | None
-) -> Mapping[str, Any]:
+def _order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Said:
     """Return what the supervisor is told."""
     return {
         "log": str(task.log_path),
@@ -222,7 +221,7 @@ def _order(
     }
 
 
-def described(task: Task) -> Mapping[str, Any]:
+def described(task: Task) -> Said:
     """Return what a handlers' process is told."""
     return {
         "run": task.run,
