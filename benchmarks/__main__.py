@@ -44,6 +44,7 @@ MEASUREMENTS = {
     "bulk": "benchmarks.rows.canceling",
     "stream": "benchmarks.rows.streaming",
     "rebuild": "benchmarks.rows.rebuilding",
+    "up": "benchmarks.starting_up",
 }
 
 HEADLINES = (
@@ -59,6 +60,7 @@ HEADLINES = (
     "rebuild",
     "growth",
     "memory",
+    "up",
 )
 """What the README shows; the rest stands in the documentation."""
 

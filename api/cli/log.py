@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.opening import operated
+from api.cli.opening.log import operated
 from api.cli.options import LogOptions, command, failure
 from api.cli.terminal import View, finish, shown
 from domain.json_values import JsonObject

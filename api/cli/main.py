@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from api.cli.options import command
-from api.process.signals import watch_lifeline
+from api.process.signals import wait_for_parent, watch_lifeline
 from apphub_jobs.version import VERSION
 from runtime.garbage import look_seldom
 from runtime.process_control import keep_to_itself
@@ -127,8 +127,9 @@ def main() -> None:
     # Until a server has its own ways: end by an exception, so that what was started is stopped
     # again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    watch_lifeline()
     add_commands(needed(sys.argv[1:]))
+    wait_for_parent()
+    watch_lifeline()
     app()
 
 

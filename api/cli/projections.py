@@ -10,7 +10,8 @@ from uuid import UUID
 import orjson
 import typer
 
-from api.cli.opening import Roots, database, operated, operated_with_keys
+from api.cli.opening.database import database
+from api.cli.opening.log import Roots, operated, operated_with_keys
 from api.cli.options import (
     DatabaseOptions,
     KeyedLogOptions,

@@ -11,7 +11,8 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import typer
 
-from api.cli.opening import Roots, archive_directory, database, operated
+from api.cli.opening.database import database
+from api.cli.opening.log import Roots, archive_directory, operated
 from api.cli.options import (
     DataDir,
     LogOptions,

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.opening import keyed, migrated
+from api.cli.opening.database import migrated
+from api.cli.opening.log import keyed
 from api.cli.options import DatabaseOptions, SubjectKey, command, failure
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Erasure, Subjects

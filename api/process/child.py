@@ -1,5 +1,6 @@
 """A process of the service that `up` has started, and how it fares."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import IO
+
+from api.process.signals import BEGIN_VARIABLE
 
 READY = b"ready "
 """How the line begins that a process prints once it does its work."""
@@ -24,20 +27,19 @@ class Child:
         self._environment = environment
         self._passed = passed
         self._process: subprocess.Popen[bytes] | None = None
+        self._word: IO[bytes] | None = None
         self._failed_at: list[float] = []
         self._is_ready = threading.Event()
         self.has_been_ready = False
 
-    def start(self) -> None:
-        """Start it, for the first time or after its end."""
-        code = self.exit_code
-        if code is not None and code >= 0:
-            self._failed_at.append(monotonic())
-        self._is_ready.clear()
+    def prepare(self) -> None:
+        """Have it import its code, which takes a second, and then wait for `start`."""
+        waits, word = os.pipe()
+        self._word = os.fdopen(word, "wb", buffering=0)
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-P", "-m", "apphub_jobs", self.command],
-            env=self._environment,
-            pass_fds=self._passed,
+            env={**self._environment, BEGIN_VARIABLE: str(waits)},
+            pass_fds=(*self._passed, waits),
             stdout=subprocess.PIPE,
             # Ctrl-C is for this process, which stops its children in order.
             start_new_session=True,
@@ -45,6 +47,24 @@ class Child:
         threading.Thread(
             target=self._read, args=(self._process.stdout,), daemon=True
         ).start()
+        os.close(waits)
+
+    def start(self) -> None:
+        """Let it begin, for the first time or after its end."""
+        code = self.exit_code
+        if code is not None and code >= 0:
+            self._failed_at.append(monotonic())
+        self._is_ready.clear()
+        if self._word is None:
+            self.prepare()
+        self._let_begin()
+
+    def abandon(self) -> None:
+        """End it, if it has not begun."""
+        if self._process is not None and self._word is not None:
+            self._process.kill()
+            self._process.wait()
+            self._word.close()
 
     @property
     def is_ready(self) -> bool:
@@ -98,6 +118,13 @@ class Child:
         """End it at once."""
         if self._process is not None:
             self._process.kill()
+
+    def _let_begin(self) -> None:
+        if self._word is not None:
+            # Whoever looks after it sees that it has ended meanwhile.
+            with self._word, suppress(BrokenPipeError):
+                self._word.write(b"\n")
+            self._word = None
 
     def _read(self, output: IO[bytes]) -> None:
         """Note that it is ready; what else it prints is for people."""

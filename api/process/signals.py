@@ -1,15 +1,33 @@
-"""What asks a process to stop: signals, and the end of its parent."""
+"""What asks a process to begin and to stop: its parent, signals, and the end of its parent."""
 
 import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
 """Names the descriptor whose end tells a child of `up` that its parent is gone."""
+
+BEGIN_VARIABLE = "APPHUB_BEGIN_FD"
+"""Names the descriptor on which a child of `up` hears that it may begin."""
+
+
+def wait_for_parent() -> None:
+    """Wait until there is what this process needs, if `up` has started it ahead of that.
+
+    If it never comes, end without a word: the parent has said why.
+    """
+    descriptor = os.environ.pop(BEGIN_VARIABLE, None)
+    if descriptor is None:
+        return
+    with os.fdopen(int(descriptor), "rb") as told:
+        may_begin = told.read(1)
+    if not may_begin:
+        sys.exit()
 
 
 def watch_lifeline() -> None:

@@ -57,6 +57,16 @@ class Supervisor:
         self._is_ready = False
         self._signals = 0
 
+    def prepare(self) -> None:
+        """Start what takes a while of itself; it waits for `run`."""
+        for child in self._children.values():
+            child.prepare()
+
+    def close(self) -> None:
+        """End what was prepared and has never begun."""
+        for child in self._children.values():
+            child.abandon()
+
     def run(self) -> int:
         """Run until SIGINT or SIGTERM, or until a child fails for good; return the exit code."""
         for number in (signal.SIGINT, signal.SIGTERM):

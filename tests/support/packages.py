@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tests import ROOT
 from tests.support.handlers import HANDLERS
 from worker.executors.packages import BUILTIN, HandlerPackage
-from worker.handlers import HANDLERS as BUILTIN_NAMES
+from worker.handlers.builtin import HANDLERS as BUILTIN_NAMES
 
 BUILTIN_HANDLERS: Mapping[str, HandlerPackage] = dict.fromkeys(BUILTIN_NAMES, BUILTIN)
 

@@ -50,7 +50,7 @@ class HandlerPackage:
     hidden: Sequence[str] = ()
 
 
-BUILTIN = HandlerPackage(modules=("worker.handlers",), shown=("worker",))
+BUILTIN = HandlerPackage(modules=("worker.handlers.builtin",), shown=("worker",))
 
 
 def packages_of(source: HandlerSource) -> list[HandlerPackage]:

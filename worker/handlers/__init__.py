@@ -1,13 +1,4 @@
-"""The handlers that come with the service, by their entry points.
+"""The handlers that come with the service.
 
-They know `apphub_jobs.contract` alone. Begin with `ingestion/handler.py` or `building/handler.py`.
+They know `apphub_jobs.contract` alone. Begin with `builtin.py`, which names them.
 """
-
-from apphub_jobs.contract import Handler
-from worker.handlers.building import handler as building
-from worker.handlers.ingestion import handler as ingestion
-
-HANDLERS: dict[str, Handler] = {
-    "catalog.ingestion.processRepository": ingestion.execute,
-    "catalog.build.run": building.execute,
-}

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from api.cli.events.lines import print_history, sentence
-from api.cli.opening import archive_directory, database, keyed
+from api.cli.opening.database import database
+from api.cli.opening.log import archive_directory, keyed
 from api.cli.options import KeyedLogOptions, command, failure
 from api.cli.screen import AsJson, console, harmless
 from domain.errors import InvalidInputError, SubjectKeysUnavailableError

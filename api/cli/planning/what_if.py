@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import typer
 
-from api.cli.opening import operated_with_keys
+from api.cli.opening.log import operated_with_keys
 from api.cli.options import KeyedLogOptions, failure
 from api.cli.screen import console, print_json, print_table
 from api.cli.terminal import finish

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.bootstrap.database_url import shown_url
-from api.cli.opening import database_url
+from api.cli.opening.database import database_url
 from api.cli.running.builders import Builder
 from api.cli.running.whole import Whole
 from api.process.listening import callable_url, url_of

@@ -27,7 +27,6 @@ from api.process.developing.keyboard import keys_heard
 from api.process.developing.watching import watched
 from api.process.developing.workshop import Workshop, packages_by_name
 from worker.executors.local.probe import HandlersError
-from worker.executors.packages import HandlerSource
 
 developing = typer.Typer()
 
@@ -66,28 +65,31 @@ def dev(  # noqa: PLR0913 - one for each group of options
     source = read(lambda: handler_source(modules, working.commands, whole.hidden))
     with listening_on(serving) as listening:
         happenings = Happenings()
-        workshop = _workshop(source, happenings)
-        handlers = packages_by_name(workshop.offers)
-        Banner.of(whole, listening, handlers).show()
-        with (
-            opened(storage),
-            keys_heard(happenings) as has_keys,
-            watched(source, happenings),
-            closing(
-                Developer(whole.environment(), listening, say, workshop, happenings)
-            ) as developer,
-        ):
-            developer.has_keys = has_keys
-            developer.shows_output = output
-            in_sight = has_keys and has_screen(os.environ)
-            developer.opens_dashboard = dashboard and in_sight
-            code = developer.run()
+        workshop = Workshop(source, happenings)
+        environment = whole.environment()
+        with closing(
+            Developer(environment, listening, say, workshop, happenings)
+        ) as developer:
+            # While they import their code, everything else gets ready.
+            developer.prepare()
+            _probe(workshop)
+            handlers = packages_by_name(workshop.offers)
+            Banner.of(whole, listening, handlers).show()
+            with (
+                opened(storage),
+                keys_heard(happenings) as has_keys,
+                watched(source, happenings),
+            ):
+                developer.has_keys = has_keys
+                developer.shows_output = output
+                in_sight = has_keys and has_screen(os.environ)
+                developer.opens_dashboard = dashboard and in_sight
+                code = developer.run()
     raise typer.Exit(code)
 
 
-def _workshop(source: HandlerSource, happenings: Happenings) -> Workshop:
-    """Return what probes the handlers, asked for the first time."""
-    workshop = Workshop(source, happenings)
+def _probe(workshop: Workshop) -> None:
+    """Find the handlers for the first time."""
     try:
         wrong = workshop.first()
     except HandlersError as error:
@@ -95,4 +97,3 @@ def _workshop(source: HandlerSource, happenings: Happenings) -> Workshop:
     if wrong is not None:
         say(Text(wrong, "red"))
         say(KEPT)
-    return workshop

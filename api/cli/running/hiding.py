@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from api.bootstrap.service_files import ServiceFiles, service_files
-from api.cli.opening import database
+from api.cli.opening.database import database
 from api.cli.options import StorageOptions
 from api.cli.running.working.options import WorkOptions
 from api.embedded.data_directory import directory_of

@@ -8,7 +8,8 @@ import typer
 from api.bootstrap.environment import Colour, Environment
 from api.bootstrap.handler_settings import local_repositories
 from api.bootstrap.settings import Settings
-from api.cli.opening import archive_directory, archiving, check_logs_store, keyed
+from api.cli.opening.database import check_logs_store
+from api.cli.opening.log import archive_directory, archiving, keyed
 from api.cli.options import (
     KeyOptions,
     ListeningOptions,

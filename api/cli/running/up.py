@@ -28,15 +28,20 @@ def up(
     """Run database, API and worker together until Ctrl-C."""
     whole = Whole(serving, storage, working, keys)
     whole.check()
-    with listening_on(serving) as listening:
-        handlers = read(
-            lambda: handler_packages(working.handlers, working.commands, whole.hidden)
-        )
-        Banner.of(whole, listening, handlers).show()
-        with opened(storage), closing(HandlerFile()) as file:
+    with listening_on(serving) as listening, closing(HandlerFile()) as file:
+        environment = {**whole.environment(), **file.variables}
+        passed = (file.descriptor,)
+        with closing(Supervisor(environment, listening, say, passed)) as supervisor:
+            # While they import their code, everything else gets ready.
+            supervisor.prepare()
+            handlers = read(
+                lambda: handler_packages(
+                    working.handlers, working.commands, whole.hidden
+                )
+            )
             # The worker need not ask again what has just been found.
             file.write(handlers)
-            environment = {**whole.environment(), **file.variables}
-            passed = (file.descriptor,)
-            code = Supervisor(environment, listening, say, passed).run()
+            Banner.of(whole, listening, handlers).show()
+            with opened(storage):
+                code = supervisor.run()
     raise typer.Exit(code)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from api.bootstrap.environment import Colour
 from api.bootstrap.handler_settings import handler_settings
-from api.cli.opening import check_logs_store, database_url
+from api.cli.opening.database import check_logs_store, database_url
 from api.cli.options import (
     KeyOptions,
     ListeningOptions,

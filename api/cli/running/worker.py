@@ -10,7 +10,8 @@ from api.bootstrap.handler_packages import handler_packages
 from api.bootstrap.handler_settings import handler_settings
 from api.bootstrap.service_files import ServiceFiles
 from api.bootstrap.settings import Settings
-from api.cli.opening import archive_directory, archiving, check_logs_store, keyed
+from api.cli.opening.database import check_logs_store
+from api.cli.opening.log import archive_directory, archiving, keyed
 from api.cli.options import (
     StorageOptions,
     SubjectKey,

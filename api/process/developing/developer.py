@@ -51,7 +51,6 @@ class Developer(Supervisor):
     ) -> None:
         """Take what `up` takes, what probes the handlers, and what there is to be dealt with."""
         self._file = HandlerFile()
-        self._file.write(packages_by_name(workshop.offers))
         super().__init__(
             {**environment, **self._file.variables},
             listening,
@@ -67,6 +66,11 @@ class Developer(Supervisor):
         self.shows_output = False
         self.has_keys = False
         self.opens_dashboard = False
+
+    def run(self) -> int:
+        """Run with the handlers that the workshop has found so far."""
+        self._file.write(packages_by_name(self._workshop.offers))
+        return super().run()
 
     def ready(self, url: str) -> None:
         """Register the jobs once somebody can be asked to."""
@@ -104,6 +108,7 @@ class Developer(Supervisor):
 
     def close(self) -> None:
         """Let go of what was opened."""
+        super().close()
         self._file.close()
         if self._client is not None:
             self._client.close()

@@ -16,6 +16,7 @@ from tests.e2e.support import launch, register
 from tests.support.processes import (
     Process,
     descendants,
+    eventually,
     started,
     wait_for_run,
 )
@@ -118,6 +119,48 @@ def test_a_part_that_cannot_start_ends_everything(
     assert "mysql:// is not PostgreSQL's" in captured.err
     assert "Traceback" not in captured.err
     assert "secret" not in captured.err
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """Give the URL of a database server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        yield f"postgresql://somebody@127.0.0.1:{port}/jobs"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_what_is_prepared_ends_with_up(
+    tmp_path: Path, silent_server: str, number: int
+) -> None:
+    command = ["up", "--port", "0", "--data-dir", str(tmp_path)]
+    process = Process(command, {"APPHUB_DATABASE_URL": silent_server})
+    try:
+        process.wait_for_line("Ctrl-C", errors=True)
+        prepared = [_child(process, "serve"), _child(process, "worker")]
+        process.popen.send_signal(number)
+        process.popen.wait(60)
+        eventually(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in prepared),
+            what="the end of what was prepared",
+        )
+    finally:
+        process.kill_all()
+    assert process.lines == []
+    assert "Traceback" not in "\n".join(process.errors)
+
+
+def test_what_is_prepared_ends_where_handlers_cannot_be_had(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["up", "--port", str(port), "--handlers", "no.such.module"]
+    data_dir = tmp_path / "data"
+    process = Process([*command, "--data-dir", str(data_dir)], {})
+    process.wait_for_line("no.such.module", errors=True)
+    assert process.popen.wait(60) == 1
+    # The prepared API would hold it.
+    socket.create_server(("127.0.0.1", port)).close()
+    assert not data_dir.exists()
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import starting_up
 from benchmarks.executors import on_ray, waiting
 from benchmarks.harness.load import rate_of_python
 from benchmarks.harness.machine import described
@@ -43,6 +44,7 @@ EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     canceling.measure: ["bulk", "bulk-lock"],
     streaming.measure: ["stream", "crowd"],
     rebuilding.measure: ["rebuild", "rebuild-memory"],
+    starting_up.measure: ["up"],
 }
 
 

@@ -27,6 +27,7 @@ from tests.unit.test_layout import FLOORS
 DOCS = ROOT / "docs"
 
 INTERNAL = {
+    "APPHUB_BEGIN_FD",
     "APPHUB_CLOCK_SHIFT",
     "APPHUB_HANDLERS_FD",
     "APPHUB_HANDLERS_FILE",

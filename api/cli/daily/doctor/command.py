@@ -12,7 +12,7 @@ from api.bootstrap.handler_settings import handler_settings
 from api.cli.daily.doctor import checks
 from api.cli.daily.doctor.checks import Check
 from api.cli.daily.doctor.well import service_is_well
-from api.cli.opening import database_url
+from api.cli.opening.database import database_url
 from api.cli.options import DatabaseOptions, command, read
 from api.cli.screen import AsJson, console, print_json
 from api.embedded.data_directory import directory_of

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.opening import archiving
+from api.cli.opening.log import archiving
 from api.cli.options import LogOptions
 from eventlog.archive.retention import Archiving
 
