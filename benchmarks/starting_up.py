@@ -22,7 +22,7 @@ NEW = "new"
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Measure both."""
+    """Measure both kinds of start."""
     known = bench.directory / "up-again"
     _ready_s(known)
     numbers = iter(range(bench.effort.rounds))

@@ -1,6 +1,7 @@
 """What Linux lets a process decide about itself; elsewhere nothing is decided."""
 
 import ctypes
+import os
 import sys
 
 PR_SET_PDEATHSIG = 1
@@ -13,6 +14,18 @@ def control(option: int, value: int) -> None:
     if sys.platform == "linux":
         library = ctypes.CDLL(None, use_errno=True)
         library.prctl(option, value)
+
+
+def fill_standard_descriptors() -> None:
+    """Open what is closed of input, output and errors, as some programs start their children.
+
+    A socket or a file that comes to stand there would be taken for it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free.
 
 
 def keep_to_itself() -> None:

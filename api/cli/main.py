@@ -16,10 +16,10 @@ from typing import Annotated
 import typer
 
 from api.cli.options import command
-from api.process.signals import wait_for_parent, watch_lifeline
+from api.process.signals import heard_from_parent, watch_lifeline
 from apphub_jobs.version import VERSION
 from runtime.garbage import look_seldom
-from runtime.process_control import keep_to_itself
+from runtime.process_control import fill_standard_descriptors, keep_to_itself
 
 GROUPS = {
     "apps": "api.cli.daily.apps:apps_app",
@@ -108,6 +108,7 @@ def demo(
 
 def main() -> None:
     """Run the command line."""
+    fill_standard_descriptors()
     look_seldom()  # To import makes many objects, and no garbage.
     logging.basicConfig(
         stream=sys.stderr,
@@ -127,8 +128,9 @@ def main() -> None:
     # Until a server has its own ways: end by an exception, so that what was started is stopped
     # again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    may_begin = heard_from_parent()
     add_commands(needed(sys.argv[1:]))
-    wait_for_parent()
+    may_begin.wait()
     watch_lifeline()
     app()
 

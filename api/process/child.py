@@ -40,6 +40,7 @@ class Child:
             [sys.executable, "-P", "-m", "apphub_jobs", self.command],
             env={**self._environment, BEGIN_VARIABLE: str(waits)},
             pass_fds=(*self._passed, waits),
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             # Ctrl-C is for this process, which stops its children in order.
             start_new_session=True,
@@ -121,7 +122,7 @@ class Child:
 
     def _let_begin(self) -> None:
         if self._word is not None:
-            # Whoever looks after it sees that it has ended meanwhile.
+            # If it has ended meanwhile, whoever looks after it will see.
             with self._word, suppress(BrokenPipeError):
                 self._word.write(b"\n")
             self._word = None

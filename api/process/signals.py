@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,18 +15,26 @@ BEGIN_VARIABLE = "APPHUB_BEGIN_FD"
 """Names the descriptor on which a child of `up` hears that it may begin."""
 
 
-def wait_for_parent() -> None:
-    """Wait until there is what this process needs, if `up` has started it ahead of that.
+def heard_from_parent() -> threading.Event:
+    """Return what is set once this process may begin, where `up` has started it ahead of time.
 
-    If it never comes, end without a word: the parent has said why.
+    If the parent ends before, so does this process, without a word: nothing has begun.
     """
+    may_begin = threading.Event()
     descriptor = os.environ.pop(BEGIN_VARIABLE, None)
     if descriptor is None:
-        return
-    with os.fdopen(int(descriptor), "rb") as told:
-        may_begin = told.read(1)
-    if not may_begin:
-        sys.exit()
+        may_begin.set()
+        return may_begin
+
+    def hear() -> None:
+        with os.fdopen(int(descriptor), "rb") as told:
+            word = told.read(1)
+        if not word:
+            os._exit(0)
+        may_begin.set()
+
+    threading.Thread(target=hear, name="parent", daemon=True).start()
+    return may_begin
 
 
 def watch_lifeline() -> None:

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from api.stream.frames import Delivery, Frame, encode
-from api.stream.request import Selection
+from api.stream.frames import encode
+from api.stream.subscriber import Arrival, Subscriber
 from api.views.catalog import CatalogViews
 from domain.errors import LogUnavailableError
 from eventlog.database.listener import Listener
@@ -20,13 +19,6 @@ from runtime.supervision import Supervised, Supervision
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-MAX_BEHIND = 1_000
-"""Events that may wait for one client. A browser that renders each of them keeps up; beyond, it has
-stopped reading."""
-
-MAX_BEHIND_CHARACTERS = 8_388_608
-"""The same, by size: a run's parameters may make one event a megabyte long, twice."""
 
 RETRY_PAUSE_S = 0.5
 
@@ -46,101 +38,6 @@ GLANCE_S, GLANCES = 0.005, 50
 already have read some. Without a backlog nobody waits for anybody."""
 
 
-class Subscriber:
-    """One client's share: a bounded queue of what is still to be sent to it.
-
-    Attributes:
-        ended: why it gets no more and cannot resume, if so.
-    """
-
-    def __init__(self, selection: Selection) -> None:
-        self._selection = selection
-        self._waiting: deque[tuple[int, list[Frame]]] = deque()
-        self._characters = 0
-        self._news = asyncio.Event()
-        self._too_slow = asyncio.Event()
-        self.ended: str | None = None
-        self._passed = 0
-        self._served = 0
-        self._in_hand: int | None = None
-
-    @property
-    def position(self) -> int:
-        """The last position up to which the client has all that it wants."""
-        behind = self._in_hand is not None or self._waiting or self._too_slow.is_set()
-        if behind:
-            return self._served
-        return self._passed
-
-    def begin_after(self, position: int) -> None:
-        """Leave out what comes up to this position: the client has it."""
-        while self._waiting:
-            first, frames = self._waiting[0]
-            if first > position:
-                break
-            self._waiting.popleft()
-            self._characters -= _size(frames)
-        self._served = position
-        self._passed = max(self._passed, position)
-
-    def offer(self, delivery: Delivery) -> None:
-        """Queue an event's messages; who is too far behind gets no more, and must leave."""
-        if self._too_slow.is_set() or delivery.position <= self._passed:
-            return
-        frames = delivery.frames(self._selection.accepts)
-        if frames and self.is_full():
-            self._served = self.position
-            self._too_slow.set()
-            self._waiting.clear()
-        elif frames:
-            self._served = self.position
-            self._waiting.append((delivery.position, frames))
-            self._characters += _size(frames)
-            self._news.set()
-        self._passed = delivery.position
-
-    def end(self, reason: str) -> None:
-        """Give it nothing more, for this reason."""
-        self.ended = reason
-        self._waiting.clear()
-        self._too_slow.set()
-
-    def is_full(self, share: float = 1.0) -> bool:
-        """Return whether this share of the queue is in use."""
-        return (
-            len(self._waiting) >= MAX_BEHIND * share
-            or self._characters > MAX_BEHIND_CHARACTERS * share
-        )
-
-    async def next(self, timeout_s: float) -> list[Frame]:
-        """Return the next event's messages, or nothing if there are none for so long.
-
-        Whoever asks has sent those before.
-        """
-        if self._in_hand is not None:
-            self._served = self._in_hand
-            self._in_hand = None
-        if not self._waiting:
-            self._news.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._news.wait()
-        if not self._waiting:
-            return []
-        self._in_hand, frames = self._waiting.popleft()
-        self._characters -= _size(frames)
-        return frames
-
-    async def fell_behind(self) -> None:
-        """Wait until the client is too slow or gets no more, perhaps for ever."""
-        await self._too_slow.wait()
-
-
-def _size(frames: list[Frame]) -> int:
-    lengths = [len(frame.text) for frame in frames]
-    return sum(lengths)
-
-
 class Hub:
     """Follows the log and tells every subscriber."""
 
@@ -151,6 +48,7 @@ class Hub:
         self._opened: set[Subscriber] = set()
         self._subscribers: set[Subscriber] = set()
         self._is_another = False
+        self._ends: list[str] = []
         self._joined = asyncio.Event()
         self._task: Supervised | None = None
         self.log_id = ""
@@ -172,13 +70,20 @@ class Hub:
         if self._task is not None:
             await self._task.end()
 
-    def open(self, subscriber: Subscriber) -> None:
-        """Take in a subscriber that may join later."""
+    def arrival(self) -> Arrival:
+        """Return the present, for a client that comes now."""
+        return Arrival(self.head, len(self._ends))
+
+    def open(self, subscriber: Subscriber, arrival: Arrival) -> None:
+        """Take in a subscriber that may join later; end it if the log is another one by now."""
         self._opened.add(subscriber)
+        if arrival.breaks < len(self._ends):
+            subscriber.end(self._ends[-1])
 
     def end_all(self, reason: str) -> None:
         """End all streams: the log is not the one that they were told of."""
         self._is_another = True
+        self._ends.append(reason)
         self.head = 0
         for subscriber in self._opened:
             subscriber.end(reason)

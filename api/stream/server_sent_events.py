@@ -55,10 +55,9 @@ class EventStream(Response):
             "status": self.status_code,
             "headers": self.raw_headers,
         }
-        names_position = self._wanted.after is not None
-        arrived_at = await self._streams.arrive(names_position=names_position)
+        arrival = await self._streams.arrive()
         await send(start)
-        async with self._streams.open(self._wanted, arrived_at) as stream:
+        async with self._streams.open(self._wanted, arrival) as stream:
             await until_one_ends(
                 _send(stream, send),
                 _left(receive),

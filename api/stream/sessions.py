@@ -8,8 +8,9 @@ from functools import partial
 from time import monotonic
 
 from api.stream.frames import Frame, ack, encode, heartbeat
-from api.stream.hub import RETRY_PAUSE_S, Hub, Subscriber, patiently
+from api.stream.hub import RETRY_PAUSE_S, Hub, patiently
 from api.stream.request import Wanted
+from api.stream.subscriber import Arrival, Subscriber
 from api.views.catalog import CatalogViews
 from domain.errors import ConflictError, LogUnavailableError
 from eventlog.history.reader import Reader
@@ -70,22 +71,21 @@ class Streams:
             )
             raise ConflictError("position_beyond_head", message)
 
-    async def arrive(self, *, names_position: bool = False) -> int:
-        """Return the position after which a client that comes now is told, if it names none.
+    async def arrive(self) -> Arrival:
+        """Note that a client comes now: it is told from here on, unless it names a position.
 
         To be asked before the client hears that it is connected: what it does then, it is told of.
         """
-        if not names_position:
-            await self.hub.look()
-        return self.hub.head
+        await self.hub.look()
+        return self.hub.arrival()
 
     @asynccontextmanager
-    async def open(self, wanted: Wanted, arrived_at: int) -> AsyncIterator["Stream"]:
+    async def open(self, wanted: Wanted, arrival: Arrival) -> AsyncIterator["Stream"]:
         """Serve a client whose request has been checked."""
         subscriber = Subscriber(wanted.selection)
-        self.hub.open(subscriber)
+        self.hub.open(subscriber, arrival)
         try:
-            yield Stream(self, subscriber, wanted, arrived_at)
+            yield Stream(self, subscriber, wanted, arrival.position)
         finally:
             self.hub.leave(subscriber)
 
@@ -108,9 +108,7 @@ class Stream:
         self._hub = streams.hub
         self._subscriber = subscriber
         self._selection = wanted.selection
-        # The head is less than that only if the log has been replaced meanwhile.
-        self._read_up_to = min(arrived_at, self._hub.head)
-        head = self._read_up_to
+        self._read_up_to = head = arrived_at
         if wanted.after is not None:
             self._read_up_to = wanted.after
             head = max(self._hub.head, wanted.after)

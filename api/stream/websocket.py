@@ -18,6 +18,7 @@ from api.http.limits import LAST_WORDS_S
 from api.stream.frames import Frame, pong
 from api.stream.request import wanted_of
 from api.stream.sessions import Stream, Streams
+from api.stream.subscriber import Arrival
 from api.stream.websocket_metrics import Reason, WebSocketMetrics
 from domain.errors import ConflictError, InvalidInputError, LogUnavailableError
 from runtime.background_tasks import until_one_ends
@@ -46,13 +47,12 @@ async def stream(websocket: WebSocket) -> None:
         await websocket.close(POLICY_VIOLATION, str(error))
         return
     streams = cast("Streams", websocket.app.state.streams)
-    names_position = "after" in websocket.query_params
-    arrived_at = await streams.arrive(names_position=names_position)
+    arrival = await streams.arrive()
     # Also those that are refused below: of a refused handshake browsers tell nothing.
     offered = websocket.scope["subprotocols"]
     await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
     with metrics.connections.track_inprogress(), suppress(WebSocketDisconnect):
-        end = await _serve(websocket, streams, arrived_at)
+        end = await _serve(websocket, streams, arrival)
         metrics.dropped(end.reason)
         await _close(websocket, end.code, end.told)
 
@@ -65,7 +65,7 @@ class _End(NamedTuple):
     told: str
 
 
-async def _serve(websocket: WebSocket, streams: Streams, arrived_at: int) -> _End:
+async def _serve(websocket: WebSocket, streams: Streams, arrival: Arrival) -> _End:
     """Serve the client as long as possible; return how to close."""
     try:
         wanted = wanted_of(websocket.query_params)
@@ -77,7 +77,7 @@ async def _serve(websocket: WebSocket, streams: Streams, arrived_at: int) -> _En
     except LogUnavailableError:
         told = "the log cannot be read at the moment: connect again"
         return _End("unavailable", TRY_AGAIN_LATER, told)
-    async with streams.open(wanted, arrived_at) as opened:
+    async with streams.open(wanted, arrival) as opened:
         connection = _Connection(websocket, opened)
         await connection.send([opened.ack])
         await until_one_ends(

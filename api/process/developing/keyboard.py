@@ -34,7 +34,7 @@ def keys_heard(happenings: Happenings) -> Iterator[bool]:
 
 def _in_front() -> bool:
     """Return whether there is a terminal whose keys are meant for this process."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         return False
     return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
 

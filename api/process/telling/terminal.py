@@ -72,8 +72,8 @@ async def tell_of_runs(streams: Streams) -> None:
     terminal = Terminal()
     wanted = Wanted(selection=Selection(types=TYPES))
     while True:
-        arrived_at = await streams.arrive()
-        async with streams.open(wanted, arrived_at) as stream:
+        arrival = await streams.arrive()
+        async with streams.open(wanted, arrival) as stream:
             await until_one_ends(
                 _tell(stream, terminal), _summarise(terminal), stream.fell_behind()
             )

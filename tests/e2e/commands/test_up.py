@@ -3,7 +3,10 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -19,6 +22,7 @@ from tests.support.processes import (
     eventually,
     started,
     wait_for_run,
+    without_settings,
 )
 
 HANDLERS = ("--handlers", "tests.support.handlers")
@@ -156,11 +160,37 @@ def test_what_is_prepared_ends_where_handlers_cannot_be_had(tmp_path: Path) -> N
     command = ["up", "--port", str(port), "--handlers", "no.such.module"]
     data_dir = tmp_path / "data"
     process = Process([*command, "--data-dir", str(data_dir)], {})
-    process.wait_for_line("no.such.module", errors=True)
-    assert process.popen.wait(60) == 1
+    try:
+        process.wait_for_line("no.such.module", errors=True)
+        assert process.popen.wait(60) == 1
+    finally:
+        process.kill_all()
     # The prepared API would hold it.
     socket.create_server(("127.0.0.1", port)).close()
     assert not data_dir.exists()
+
+
+@pytest.mark.parametrize("command", [["up"], ["dev", __file__]])
+def test_it_starts_where_nobody_has_given_it_an_input(
+    tmp_path: Path, command: list[str]
+) -> None:
+    words = (sys.executable, "-m", "apphub_jobs", *command, "--port", "0")
+    shell = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words]
+    process = subprocess.Popen(
+        [*shell, "--data-dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=without_settings(),
+    )
+    assert process.stdout is not None
+    with process.stdout as output:
+        said = list(takewhile(lambda line: not line.startswith("ready "), output))
+        process.terminate()
+        said += output
+    assert process.wait(60) == 0
+    assert "Traceback" not in "".join(said)
+    assert "Assertion" not in "".join(said)
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])

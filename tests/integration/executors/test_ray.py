@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.executors.comparing import compared
+from tests.integration.executors.comparing import (
+    compared,
+    found_no_place,
+    has_printed,
+)
 from tests.support.clusters.two_nodes import TwoNodes, two_nodes
-from tests.support.handlers.tasks import printed, task_of
+from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
 from worker.executors.port import Outcome
 from worker.executors.ray.attempt import RayAttempt
@@ -80,11 +84,16 @@ async def ended(attempt: RayAttempt) -> Outcome:
     return await asyncio.wait_for(attempt.outcome(), 120)
 
 
-async def pid_in(log: Path) -> int:
-    """Return the process that an attempt of `sleep` prints."""
-    async with asyncio.timeout(60):
-        await printed(log)
-    return int(log.read_text().split()[-1])
+async def begun(
+    where: RayExecutor, log: Path, *, on: str = ""
+) -> tuple[RayAttempt, int]:
+    """Return an attempt of `sleep` that runs, and the process that it prints."""
+    async with asyncio.timeout(120):
+        while True:
+            attempt = await submit(where, "sleep", log, on=on)
+            if await has_printed(attempt, log):
+                return attempt, int(log.read_text().split()[-1])
+            assert found_no_place(await attempt.outcome())
 
 
 async def gone(pid: int) -> None:
@@ -102,9 +111,8 @@ async def test_every_way_to_end_is_seen_on_a_cluster(
 async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lease(
     where: RayExecutor, beats: "asyncio.Task[None]", tmp_path: Path
 ) -> None:
-    there = await submit(where, "sleep", tmp_path / "there", on="second")
-    here = await submit(where, "sleep", tmp_path / "here", on="first")
-    pids = [await pid_in(tmp_path / name) for name in ("there", "here")]
+    there, there_pid = await begun(where, tmp_path / "there", on="second")
+    here, here_pid = await begun(where, tmp_path / "here", on="first")
     assert None not in (there.node_id, here.node_id)
     assert there.node_id != here.node_id
     assert where.driver_pid is not None
@@ -116,7 +124,7 @@ async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lea
     where.renew(monotonic() + 0.5)
     assert [(await ended(one)).kind for one in (there, here)] == ["lease"] * 2
     async with asyncio.timeout(30):
-        for pid in pids:
+        for pid in (there_pid, here_pid):
             await gone(pid)
 
 
@@ -150,8 +158,7 @@ async def test_what_finds_no_room_is_handed_back_and_says_why(
 async def test_the_death_of_the_driver_ends_what_it_started_and_another_one_follows(
     where: RayExecutor, tmp_path: Path
 ) -> None:
-    attempt = await submit(where, "sleep", tmp_path / "log")
-    pid = await pid_in(tmp_path / "log")
+    attempt, pid = await begun(where, tmp_path / "log")
     killed = where.driver_pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
@@ -169,8 +176,7 @@ async def test_the_death_of_the_driver_ends_what_it_started_and_another_one_foll
 async def test_a_frozen_driver_renews_nothing(
     where: RayExecutor, beats: "asyncio.Task[None]", tmp_path: Path
 ) -> None:
-    attempt = await submit(where, "sleep", tmp_path / "log")
-    pid = await pid_in(tmp_path / "log")
+    attempt, pid = await begun(where, tmp_path / "log")
     assert where.driver_pid is not None
     os.kill(where.driver_pid, signal.SIGSTOP)
     try:
@@ -188,10 +194,8 @@ async def test_a_lost_node_is_a_lost_attempt(
     where: RayExecutor, cluster: TwoNodes, tmp_path: Path
 ) -> None:
     await asyncio.to_thread(cluster.add, "third")
-    attempt = await submit(where, "sleep", tmp_path / "log", on="third")
-    pid = await pid_in(tmp_path / "log")
-    elsewhere = await submit(where, "sleep", tmp_path / "first", on="first")
-    await pid_in(tmp_path / "first")
+    attempt, pid = await begun(where, tmp_path / "log", on="third")
+    elsewhere, _ = await begun(where, tmp_path / "first", on="first")
     await asyncio.to_thread(cluster.kill, "third")
     outcome = await ended(attempt)
     assert outcome.kind == "lost"

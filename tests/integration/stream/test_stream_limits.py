@@ -30,7 +30,7 @@ def limited(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[InProcessApi]:
     """Run an API with short queues, short silences and all the time in the world for farewells."""
-    monkeypatch.setattr("api.stream.hub.MAX_BEHIND", 10)
+    monkeypatch.setattr("api.stream.subscriber.MAX_BEHIND", 10)
     monkeypatch.setattr("api.stream.sessions.NEAR", 5)
     monkeypatch.setattr("api.stream.sessions.HEARTBEAT_S", 0.2)
     monkeypatch.setattr("api.stream.websocket.LAST_WORDS_S", 60)
@@ -209,6 +209,8 @@ async def test_a_client_may_know_more_than_the_hub(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_notifications(database_url, share=1)
+    # As if the database were away when they come: the hub does not learn where the log ends.
+    monkeypatch.setattr("api.stream.hub.LOOK_S", 0)
     hears = fall_asleep(monkeypatch)
     with in_process(database_url, tmp_path / "data") as api:
         assert hears.wait(30)

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosedError
 
 from api.stream import sessions
 from api.stream.request import Wanted
 from api.stream.sessions import Streams
+from api.stream.subscriber import Arrival
 from tests.integration.shared_api import (
     Json,
     SharedApi,
@@ -133,10 +135,10 @@ def open_later(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     @asynccontextmanager
     async def open_then(
-        streams: Streams, wanted: Wanted, arrived_at: int
+        streams: Streams, wanted: Wanted, arrival: Arrival
     ) -> AsyncIterator[sessions.Stream]:
         await asyncio.to_thread(may_open.wait)
-        async with open_now(streams, wanted, arrived_at) as opened:
+        async with open_now(streams, wanted, arrival) as opened:
             yield opened
 
     monkeypatch.setattr(Streams, "open", open_then)
@@ -163,3 +165,23 @@ async def test_a_client_is_told_of_what_it_does_once_it_is_connected(
                 one.until(lambda message: message["position"] == last)
                 told = of_events(one.received)
                 assert [told_of(message) for message in told] == expected
+
+
+async def test_who_comes_while_the_log_is_replaced_is_told_so(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_open = open_later(monkeypatch)
+    with (
+        in_process(database_url, tmp_path / "data") as api,
+        stream(api.client) as opened,
+        server_sent(api.client) as events,
+    ):
+        api.hub.end_all("the log is another one")
+        may_open.set()
+        opened.next()
+        with pytest.raises(ConnectionClosedError, match="read anew") as closed:
+            opened.next()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        events.next()
+        assert events.next()["type"] == "connection.ended"

@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from runtime.background_tasks import start_once
 from worker.executors.local.attempt import (
     FAREWELL_S,
     LOG_LIMIT_BYTES,
+    Said,
     described,
     how_it_ended,
 )
@@ -69,11 +69,11 @@ class SharedProcess:
         self._tell_over = over
         self._attempts: dict[int, SharedAttempt] = {}
         self._given = 0
-        self._orders: list[Mapping[str, Any]] = []
+        self._orders: list[Said] = []
         self._is_given_up = False
         self._is_retired = False
         self._heard_all = False
-        self._ended: Mapping[str, Any] | None = None
+        self._ended: Said | None = None
         self._is_known_why = False
         self._guilty: tuple[int, str] | None = None
         self._ended_as: Outcome | None = None
@@ -119,7 +119,7 @@ class SharedProcess:
         self.ask(order)
         return attempt
 
-    def ask(self, order: Mapping[str, Any]) -> None:
+    def ask(self, order: Said) -> None:
         """Give the process an order, in one write with all that are given now."""
         if not self._orders:
             asyncio.get_running_loop().call_soon(self._give_orders)
@@ -160,7 +160,7 @@ class SharedProcess:
             await asyncio.to_thread(tell_last_words, self._crash, self._log)
         await self._slot.discard()
 
-    def reported(self, message: Mapping[str, Any]) -> None:
+    def reported(self, message: Said) -> None:
         """Hear what the process says."""
         number = message.get("id")
         if message["type"] == "in_the_way":
@@ -180,7 +180,7 @@ class SharedProcess:
         if self._ended is not None:
             self._end(self._ended)
 
-    def supervisor_said(self, ended: Mapping[str, Any] | None) -> None:
+    def supervisor_said(self, ended: Said | None) -> None:
         """Hear how the supervisor saw the process end; None: the supervisor itself is gone."""
         self._ended = self._ended or ended
         if self._heard_all:
@@ -203,7 +203,7 @@ class SharedProcess:
         self._slot.give(*self._orders)
         self._orders.clear()
 
-    def _reported(self, attempt: SharedAttempt, message: Mapping[str, Any]) -> None:
+    def _reported(self, attempt: SharedAttempt, message: Said) -> None:
         attempt.reported(message)
         if message["type"] not in ("output", "update"):
             del self._attempts[attempt.number]
@@ -230,7 +230,7 @@ class SharedProcess:
         loop = asyncio.get_running_loop()
         self._look = loop.call_later(IDLE_S, self._retire_if_unused, self._given)
 
-    def _end(self, ended: Mapping[str, Any] | None) -> None:
+    def _end(self, ended: Said | None) -> None:
         """Let all that ran here be over, as this says or, without it, for want of a supervisor."""
         if self._is_over:
             return
@@ -246,7 +246,7 @@ class SharedProcess:
             attempt.end(self._outcome_of(attempt, outcome))
         self._tell_over(self)
 
-    def _outcome(self, ended: Mapping[str, Any] | None, left: int) -> Outcome:
+    def _outcome(self, ended: Said | None, left: int) -> Outcome:
         """Return how the attempts ended that ended only because their process did."""
         if self._is_given_up:
             return self._outcome_of_giving_up(ended)
@@ -261,7 +261,7 @@ class SharedProcess:
         message = f"{said}; {left} attempts shared the process, any may have been why"
         return Outcome(told.kind, {"message": message})
 
-    def _outcome_of_giving_up(self, ended: Mapping[str, Any] | None) -> Outcome:
+    def _outcome_of_giving_up(self, ended: Said | None) -> Outcome:
         was_waited_for = ended is not None and ended["cause"] == "canceled"
         is_known_why = self._is_known_why or self._guilty is not None
         is_loaded = self._slot.loaded.is_set()
