@@ -34,6 +34,7 @@ from projections.runs import lists
 from projections.runs.candidates.candidate import Candidate, rate_key_of
 from projections.runs.candidates.columns import LIMIT
 from projections.runs.candidates.foreign import Demand
+from projections.runs.candidates.timely import untimely
 from projections.runs.explain.around import (
     NOTHING_IN_FRONT,
     Around,
@@ -43,7 +44,6 @@ from projections.runs.explain.around import (
 )
 from projections.runs.explain.explanation import explained
 from projections.runs.filter import RunFilter
-from projections.runs.limits import untimely
 from projections.runs.rates.rooms import KnownRooms
 from projections.runs.turns.turns import group_of
 from projections.table import rows_by_id

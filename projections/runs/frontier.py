@@ -27,10 +27,11 @@ from projections.runs.candidates.candidate import (
     JobLimits,
     Key,
     key_of,
-    order,
 )
 from projections.runs.candidates.foreign import ForeignJobs
-from projections.runs.limits import Limits, Rooms, takes, untimely, without_hopeful
+from projections.runs.candidates.timely import DueRuns
+from projections.runs.candidates.waiting import WaitingRuns
+from projections.runs.limits import Limits, Rooms, takes, without_hopeful
 from projections.runs.rates.rooms import Shut
 
 T = TypeVar("T")
@@ -93,7 +94,7 @@ class Frontier:
         self.foreign: set[str] = set()
         self.knows_foreign = False
         self.foreign_jobs = foreign_jobs or ForeignJobs()
-        self._waiting: dict[str, Candidate] = {}
+        self._waiting = WaitingRuns()
         self._taken: frozenset[str] | None = None
         if offer is not None:
             self._taken = offer.entry_points | offer.given_up
@@ -121,20 +122,16 @@ class Frontier:
         """Return whether every run is known that is due."""
         return self.boundary(now) is None
 
-    def due(self, now: str) -> list[Candidate]:
+    def due(self, now: str) -> DueRuns:
         """Return the first runs that may start by their times, the most urgent first.
 
         These are all that come before any run that may be due and is not known.
         """
-        waiting = self._waiting.values()
-        found = [run for run in waiting if untimely(run, now) is None]
-        if self.offer is not None and self.offer.given_up:
-            found = without_hopeful(found, self.offer, now)
         boundary = self.boundary(now)
-        if boundary is not None:
-            found = [run for run in found if order(run) <= boundary]
-        found.sort(key=order)
-        return found
+        first = self._waiting.up_to(boundary)
+        if self.offer is not None and self.offer.given_up:
+            first = without_hopeful(first, self.offer, now)
+        return DueRuns(first, now)
 
     def given_up(self, run_ids: Iterable[UUID]) -> dict[UUID, str]:
         """Return those of these runs that would be started only to fail, and their entry points."""
@@ -158,7 +155,7 @@ class Frontier:
 
     def next_after(self, now: str) -> str | None:
         """Return when the next run is due that is not due yet, if all is known before."""
-        times = [run["scheduled_at"] for run in self._waiting.values()]
+        times = [run["scheduled_at"] for run in self._waiting]
         times += [scheduled_at for scheduled_at, _ in self.unfinished_places.values()]
         times += self.shut.reopening()
         later = [time for time in times if time > now]
@@ -203,7 +200,7 @@ class Frontier:
             return
         for run in found:
             if run["job_definition_id"] not in self.foreign_jobs:
-                self._waiting[run["id"]] = run
+                self._waiting.put(run)
         last = found[-1] if len(found) == limit else None
         for priority, place in asked.items():
             if last is None or priority > last["priority"]:
@@ -228,11 +225,11 @@ class Frontier:
         """Forget that these runs are pending; they will not be asked for either."""
         self.passed_over = frozenset(run_ids)
         for run_id in run_ids:
-            self._waiting.pop(run_id, None)
+            self._waiting.drop(run_id)
 
     def _touch(self, run: TouchedRun) -> None:
         run_id = run["id"]
-        self._waiting.pop(run_id, None)
+        self._waiting.drop(run_id)
         self._end(run_id)
         status = run["status"]
         if status == "running":
@@ -240,7 +237,7 @@ class Frontier:
         elif status == "pending" and self._takes(run):
             place = self.places.setdefault(run["priority"], END)
             if place_of(run) < place:
-                self._waiting[run_id] = run
+                self._waiting.put(run)
 
     def _takes(self, run: TouchedRun) -> bool:
         """Return whether the run may be given to the worker, and note what it does not offer."""
@@ -271,19 +268,18 @@ class Frontier:
 
     def _limit(self, job_id: str, limits: JobLimits) -> None:
         self.shut.forget(job_id)
-        for run_id, run in [*self._waiting.items()]:
+        for run in self._waiting:
             if run["job_definition_id"] != job_id:
                 continue
-            self._waiting[run_id] = {**run, **limits}
             if job_id in self.foreign_jobs:
-                del self._waiting[run_id]
+                self._waiting.drop(run["id"])
+            else:
+                self._waiting.put({**run, **limits})
 
     def _leave_most_to_the_index(self) -> None:
         if len(self._waiting) <= MOST_WAITING:
             return
-        in_order = sorted(self._waiting.values(), key=order)
-        for run in in_order[FEWER_WAITING:]:
-            del self._waiting[run["id"]]
+        for run in self._waiting.drop_beyond(FEWER_WAITING):
             priority = run["priority"]
             self.places[priority] = min(self.places[priority], place_of(run))
 

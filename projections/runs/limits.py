@@ -5,7 +5,12 @@ what keeps a single run. So the two cannot disagree.
 """
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import (
+    Collection,
+    Container,
+    Iterable,
+    Mapping,
+)
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -22,19 +27,6 @@ from projections.runs.candidates.candidate import (
     rate_key_of,
 )
 from projections.runs.turns.turns import Turns, without_turns
-
-Untimely = Literal["not_due", "start_deadline"]
-"""What of its times keeps a run from starting: it is due later, or it is too late for it."""
-
-
-def untimely(run: Candidate, now: str) -> Untimely | None:
-    """Return why the run may not start at this time, whoever else waits; None where it may."""
-    start_by = run["start_by"]
-    if start_by is not None and start_by <= now:
-        return "start_deadline"
-    if run["scheduled_at"] > now:
-        return "not_due"
-    return None
 
 
 def takes(offered: Collection[str] | None, entry_point: str) -> bool:

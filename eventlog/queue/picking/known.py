@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from domain.jobs.limits.rate_limit import RateLimit
 from eventlog.database.pipeline import Answer, RoundTrip
@@ -84,7 +85,7 @@ class Known:
         trip: RoundTrip,
         limits: Limits,
         turns: Turns,
-        due: Sequence[Candidate],
+        due: Iterable[Candidate],
     ) -> Asked:
         """Ask for what was missing in picking, unless it was asked beforehand.
 
@@ -102,7 +103,7 @@ class Known:
         counted = [*limits.unknown, *wanted]
         if not counted:
             return Asked(circles=circles)
-        ahead = due[:LOOK_AHEAD]
+        ahead = islice(due, LOOK_AHEAD)
         runs = [*counted, *ahead]
         starts = limits_of_starts(runs)
         self._take_rooms_ahead(starts)

@@ -1,6 +1,6 @@
 """Picks the runs that a claim starts: what counts is asked for until all of it is known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from uuid import UUID
 
 from eventlog.database.pipeline import RoundTrip
@@ -12,7 +12,7 @@ from projections.runs.turns.turns import Place
 
 
 def picked(
-    frontier: Frontier, now: str, due: Sequence[Candidate], slots: int
+    frontier: Frontier, now: str, due: Iterable[Candidate], slots: int
 ) -> list[UUID]:
     """Return which of the runs that are known to be due start first."""
     rooms = frontier.shut.rooms(now)
@@ -22,7 +22,7 @@ def picked(
 def ask_ahead(
     trip: RoundTrip,
     frontier: Frontier,
-    due: Sequence[Candidate],
+    due: Iterable[Candidate],
     slots: int,
     known: Known,
 ) -> Asked:
@@ -44,7 +44,7 @@ def ask_ahead(
 async def picked_for_sure(
     connection: Connection,
     frontier: Frontier,
-    due: Sequence[Candidate] | None,
+    due: Iterable[Candidate] | None,
     slots: int,
     known: Known,
 ) -> list[UUID]:

@@ -14,8 +14,8 @@ from projections.job_runs import RunRow
 from projections.rows import Connection, read_first, read_one, read_rows
 from projections.runs.candidates import conditions
 from projections.runs.candidates.candidate import Candidate, order
+from projections.runs.candidates.timely import untimely
 from projections.runs.explain.around import InFront
-from projections.runs.limits import untimely
 from projections.runs.turns.circles import (
     CIRCLE,
     DUE_OF_VALUE,

@@ -11,6 +11,7 @@ from uuid import UUID
 from domain.json_values import Json, JsonObject
 from projections.job_runs import RunRow
 from projections.runs.candidates.candidate import Candidate, key_of
+from projections.runs.candidates.timely import untimely
 from projections.runs.explain.around import (
     NAMED,
     Around,
@@ -22,7 +23,7 @@ from projections.runs.explain.around import (
 )
 from projections.runs.explain.fleet import by_workers
 from projections.runs.explain.rates import rate_limited
-from projections.runs.limits import Refusal, key_limit, untimely
+from projections.runs.limits import Refusal, key_limit
 from projections.runs.turns.turns import Turns
 
 
