@@ -26,6 +26,7 @@ def fill_standard_descriptors() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # The lowest number that is free.
+            os.set_inheritable(number, True)
 
 
 def keep_to_itself() -> None:

@@ -26,8 +26,10 @@ def heard_from_parent() -> threading.Event:
         may_begin.set()
         return may_begin
 
+    told = os.fdopen(int(descriptor), "rb")
+
     def hear() -> None:
-        with os.fdopen(int(descriptor), "rb") as told:
+        with told:
             word = told.read(1)
         if not word:
             os._exit(0)

@@ -48,7 +48,8 @@ class Hub:
         self._opened: set[Subscriber] = set()
         self._subscribers: set[Subscriber] = set()
         self._is_another = False
-        self._ends: list[str] = []
+        self._breaks = 0
+        self._ended_for = ""
         self._joined = asyncio.Event()
         self._task: Supervised | None = None
         self.log_id = ""
@@ -70,20 +71,24 @@ class Hub:
         if self._task is not None:
             await self._task.end()
 
-    def arrival(self) -> Arrival:
-        """Return the present, for a client that comes now."""
-        return Arrival(self.head, len(self._ends))
+    async def arrive(self) -> Arrival:
+        """Note that a client comes now."""
+        # Before the look, in which the log may turn out to be another one.
+        breaks = self._breaks
+        await self._look()
+        return Arrival(self.head, breaks)
 
     def open(self, subscriber: Subscriber, arrival: Arrival) -> None:
         """Take in a subscriber that may join later; end it if the log is another one by now."""
         self._opened.add(subscriber)
-        if arrival.breaks < len(self._ends):
-            subscriber.end(self._ends[-1])
+        if arrival.breaks < self._breaks:
+            subscriber.end(self._ended_for)
 
     def end_all(self, reason: str) -> None:
         """End all streams: the log is not the one that they were told of."""
         self._is_another = True
-        self._ends.append(reason)
+        self._breaks += 1
+        self._ended_for = reason
         self.head = 0
         for subscriber in self._opened:
             subscriber.end(reason)
@@ -102,7 +107,7 @@ class Hub:
         self._joined.set()
         return self.head
 
-    async def look(self) -> None:
+    async def _look(self) -> None:
         """Find out where the log ends: while nobody listens, that is not known exactly."""
         with suppress(LogUnavailableError, TimeoutError):
             async with asyncio.timeout(LOOK_S):

@@ -18,6 +18,7 @@ from api.shapes.base import failures
 from api.stream.frames import ended
 from api.stream.request import Wanted, wanted_of
 from api.stream.sessions import Stream, Streams
+from api.stream.subscriber import Arrival
 from runtime.background_tasks import until_one_ends
 
 router = APIRouter(tags=["stream"])
@@ -37,7 +38,11 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, streams: Streams, wanted: Wanted, closing: asyncio.Event
+        self,
+        streams: Streams,
+        arrival: Arrival,
+        wanted: Wanted,
+        closing: asyncio.Event,
     ) -> None:
         # Proxies must neither keep the stream for others nor gather it up.
         super().__init__(
@@ -45,6 +50,7 @@ class EventStream(Response):
         )
         del self.headers["Content-Length"]
         self._streams = streams
+        self._arrival = arrival
         self._wanted = wanted
         self._closing = closing
 
@@ -55,9 +61,8 @@ class EventStream(Response):
             "status": self.status_code,
             "headers": self.raw_headers,
         }
-        arrival = await self._streams.arrive()
         await send(start)
-        async with self._streams.open(self._wanted, arrival) as stream:
+        async with self._streams.open(self._wanted, self._arrival) as stream:
             await until_one_ends(
                 _send(stream, send),
                 _left(receive),
@@ -128,6 +133,7 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
     del after, log_id, types, job
     wanted = wanted_of(request.query_params, last_event_id)
     streams = cast("Streams", request.app.state.streams)
+    arrival = await streams.arrive()
     await streams.check(wanted)
     closing = cast("asyncio.Event", request.app.state.closing)
-    return EventStream(streams, wanted, closing)
+    return EventStream(streams, arrival, wanted, closing)

@@ -74,10 +74,10 @@ class Streams:
     async def arrive(self) -> Arrival:
         """Note that a client comes now: it is told from here on, unless it names a position.
 
-        To be asked before the client hears that it is connected: what it does then, it is told of.
+        To be asked before its request is checked, and before it hears that it is connected: what it
+        does then, it is told of.
         """
-        await self.hub.look()
-        return self.hub.arrival()
+        return await self.hub.arrive()
 
     @asynccontextmanager
     async def open(self, wanted: Wanted, arrival: Arrival) -> AsyncIterator["Stream"]:

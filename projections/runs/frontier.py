@@ -22,6 +22,7 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.ports import Offer
 from projections.runs.candidates.candidate import (
+    LAST_ID,
     Candidate,
     Contender,
     JobLimits,
@@ -38,8 +39,6 @@ T = TypeVar("T")
 
 Place = tuple[str, str]
 """When a run is scheduled, and its id: the order of the queue within one priority."""
-
-LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 END: Place = ("9999-12-31T23:59:59.999Z", LAST_ID)
 """The place of which everything is before."""
@@ -128,7 +127,7 @@ class Frontier:
         These are all that come before any run that may be due and is not known.
         """
         boundary = self.boundary(now)
-        first = self._waiting.up_to(boundary)
+        first = self._waiting.scheduled(now, boundary)
         if self.offer is not None and self.offer.given_up:
             first = without_hopeful(first, self.offer, now)
         return DueRuns(first, now)

@@ -5,12 +5,7 @@ what keeps a single run. So the two cannot disagree.
 """
 
 from collections import Counter
-from collections.abc import (
-    Collection,
-    Container,
-    Iterable,
-    Mapping,
-)
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice

@@ -6,9 +6,8 @@ from uuid import UUID
 from eventlog.database.pipeline import RoundTrip
 from eventlog.queue.picking.known import Asked, Known
 from projections.rows import Connection
-from projections.runs.candidates.candidate import Candidate
+from projections.runs.candidates.candidate import Candidate, Place
 from projections.runs.frontier import Frontier
-from projections.runs.turns.turns import Place
 
 
 def picked(

@@ -76,7 +76,13 @@ NO_LIMITS: JobLimits = {
 }
 
 
-def order(run: Candidate) -> tuple[int, str, str]:
+LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+Place = tuple[int, str, str]
+"""Where a run stands in the queue."""
+
+
+def order(run: Candidate) -> Place:
     """Return where the run stands in the queue."""
     highest_first = -run["priority"]
     return highest_first, run["scheduled_at"], run["id"]

@@ -3,10 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
-from projections.runs.candidates.candidate import Candidate, order
-
-Place = tuple[int, str, str]
-"""What `order` returns."""
+from projections.runs.candidates.candidate import LAST_ID, Candidate, Place, order
 
 
 class WaitingRuns:
@@ -31,12 +28,18 @@ class WaitingRuns:
 
     def put(self, run: Candidate) -> None:
         """Take a run in, instead of what is known of it."""
-        self.drop(run["id"])
+        run_id = run["id"]
         place = order(run)
-        index = bisect_left(self._places, place)
-        self._places.insert(index, place)
-        self._in_order.insert(index, run)
-        self._by_id[run["id"]] = run
+        known = self._by_id.get(run_id)
+        if known is not None and order(known) == place:
+            index = bisect_left(self._places, place)
+            self._in_order[index] = run
+        else:
+            self.drop(run_id)
+            index = bisect_left(self._places, place)
+            self._places.insert(index, place)
+            self._in_order.insert(index, run)
+        self._by_id[run_id] = run
 
     def drop(self, run_id: str) -> None:
         """Forget a run, if it is among them."""
@@ -46,12 +49,20 @@ class WaitingRuns:
             del self._places[index]
             del self._in_order[index]
 
-    def up_to(self, place: Place | None) -> list[Candidate]:
-        """Return those up to a place; all where there is none."""
-        if place is None:
-            return [*self._in_order]
-        end = bisect_right(self._places, place)
-        return self._in_order[:end]
+    def scheduled(self, now: str, until: Place | None) -> list[Candidate]:
+        """Return those that are scheduled for now or before, up to a place if there is one."""
+        end = len(self._places)
+        if until is not None:
+            end = bisect_right(self._places, until)
+        found: list[Candidate] = []
+        begin = 0
+        while begin < end:
+            # The first ones of each priority are due, and all the others are not.
+            priority, _, _ = self._places[begin]
+            due = bisect_right(self._places, (priority, now, LAST_ID))
+            found += self._in_order[begin : min(due, end)]
+            begin = bisect_left(self._places, (priority + 1, "", ""))
+        return found
 
     def drop_beyond(self, number: int) -> list[Candidate]:
         """Forget all but the first; return those that are forgotten."""

@@ -11,7 +11,7 @@ from typing import Any
 from typing_extensions import ReadOnly
 
 from projections.rows import Connection, as_rows
-from projections.runs.candidates.candidate import Candidate
+from projections.runs.candidates.candidate import Candidate, Place
 from projections.runs.candidates.columns import LIMIT_OF_JOB, LIMIT_OF_ONE_JOB
 from projections.runs.candidates.conditions import AT_PRESENT, DUE
 from projections.runs.limits import Limits, takes
@@ -20,7 +20,6 @@ from projections.runs.turns.turns import (
     MOST_VALUES,
     Circle,
     Group,
-    Place,
     Turns,
 )
 

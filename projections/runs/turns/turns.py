@@ -13,13 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from projections.runs.candidates.candidate import Candidate, order
+from projections.runs.candidates.candidate import Candidate, Place, order
 
 Group = tuple[str, str, int]
 """A job's id, an entry point and a priority: runs that have them in common take turns."""
-
-Place = tuple[int, str, str]
-"""Where a run stands in the queue (`candidate.order`)."""
 
 MOST_VALUES = 2_000
 """Values that are walked over, to find as many with a due run as a claim has places; each costs

@@ -10,6 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError
 
 from api.stream import sessions
+from api.stream.hub import Hub
 from api.stream.request import Wanted
 from api.stream.sessions import Streams
 from api.stream.subscriber import Arrival
@@ -167,16 +168,31 @@ async def test_a_client_is_told_of_what_it_does_once_it_is_connected(
                 assert [told_of(message) for message in told] == expected
 
 
+@pytest.mark.parametrize("is_seen_by_the_look", [False, True])
 async def test_who_comes_while_the_log_is_replaced_is_told_so(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_seen_by_the_look: bool,
 ) -> None:
     may_open = open_later(monkeypatch)
+    reason = "the log is another one"
+    look = Hub._look
+
+    async def look_and_see(hub: Hub) -> None:
+        await look(hub)
+        if is_seen_by_the_look:
+            hub.end_all(reason)
+
+    monkeypatch.setattr(Hub, "_look", look_and_see)
     with (
         in_process(database_url, tmp_path / "data") as api,
         stream(api.client) as opened,
-        server_sent(api.client) as events,
+        server_sent(api.client, after=0) as events,
     ):
-        api.hub.end_all("the log is another one")
+        if not is_seen_by_the_look:
+            api.hub.end_all(reason)
         may_open.set()
         opened.next()
         with pytest.raises(ConnectionClosedError, match="read anew") as closed:

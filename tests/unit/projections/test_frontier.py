@@ -7,8 +7,8 @@ import pytest
 
 from domain.ports import Offer
 from projections.runs import frontier as frontiers
-from projections.runs.candidates.candidate import JobLimits
-from projections.runs.frontier import END, LAST_ID, Frontier, TouchedRun
+from projections.runs.candidates.candidate import LAST_ID, JobLimits
+from projections.runs.frontier import END, Frontier, TouchedRun
 
 NOW = "2026-11-24T12:00:00.000Z"
 

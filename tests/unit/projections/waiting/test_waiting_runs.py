@@ -7,7 +7,7 @@ from projections.runs.candidates.candidate import FRONT, Candidate, order
 from projections.runs.candidates.timely import DueRuns, untimely
 from projections.runs.candidates.waiting import WaitingRuns
 
-IDS = st.sampled_from("abcdefgh")
+IDS = st.sampled_from("0123abcd")
 
 TIMES = st.sampled_from(["01", "02", "03"])
 
@@ -48,8 +48,8 @@ def test_each_run_stands_once_at_its_place(changes: list[Candidate | str]) -> No
     assert list(waiting) == expected
     assert len(waiting) == len(expected)
     by_id = {run["id"]: run for run in expected}
-    assert [waiting.get(run_id) for run_id in "abcdefgh"] == [
-        by_id.get(run_id) for run_id in "abcdefgh"
+    assert [waiting.get(run_id) for run_id in "0123abcd"] == [
+        by_id.get(run_id) for run_id in "0123abcd"
     ]
 
 
@@ -58,9 +58,10 @@ def test_those_up_to_a_place_are_due_by_their_times(
     changes: list[Candidate | str], last: Candidate, now: str
 ) -> None:
     waiting, expected = filled(changes)
-    assert waiting.up_to(None) == expected
-    first = [run for run in expected if order(run) <= order(last)]
-    assert waiting.up_to(order(last)) == first
+    scheduled = [run for run in expected if run["scheduled_at"] <= now]
+    assert waiting.scheduled(now, None) == scheduled
+    first = [run for run in scheduled if order(run) <= order(last)]
+    assert waiting.scheduled(now, order(last)) == first
     timely = [run for run in first if untimely(run, now) is None]
     due = DueRuns(first, now)
     assert list(due) == list(due) == timely
