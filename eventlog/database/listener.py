@@ -154,9 +154,11 @@ class Listener:
         async with await self._database.connect() as other:
             probe = f"probe {uuid4()}"
             await other.execute("SELECT pg_notify(%s, %s)", (CHANNEL, probe))
-        told = connection.notifies(timeout=PROBE_TIMEOUT_S, stop_after=1)
-        heard = [notification async for notification in told]
-        return bool(heard)
+        async for told in connection.notifies(timeout=PROBE_TIMEOUT_S):
+            # Others' may have come with the answer to LISTEN, and tell nothing.
+            if told.payload == probe:
+                return True
+        return False
 
     def _wake(self) -> None:
         for signal in self._signals:

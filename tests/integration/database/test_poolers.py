@@ -8,6 +8,7 @@ import pytest
 
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
+from eventlog.database.sql import CHANNEL
 from runtime.supervision import Supervision
 from tests.support.processes import Process, started
 from tests.support.wires.pgbouncer import pgbouncer
@@ -56,6 +57,17 @@ async def test_a_listener_knows_that_it_is_deaf_though_it_hears_itself(
         while listener.hears:
             await anyio.sleep(0.05)
     await listener.stop()
+
+
+async def test_what_comes_with_the_answer_to_listen_is_no_proof_of_hearing(
+    pooled: str,
+) -> None:
+    database = Database(pooled)
+    listener = Listener(database)
+    async with await database.connect() as connection:
+        # As if somebody had appended something meanwhile.
+        await connection.execute(f"LISTEN {CHANNEL}; NOTIFY {CHANNEL}")
+        assert not await listener._hears(connection)
 
 
 def test_all_processes_say_that_notifications_are_lost(
