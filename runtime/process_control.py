@@ -1,4 +1,4 @@
-"""What Linux lets a process decide about itself; elsewhere nothing is decided."""
+"""What a process decides about itself; most of it on Linux alone."""
 
 import ctypes
 import os

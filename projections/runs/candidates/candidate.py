@@ -77,6 +77,7 @@ NO_LIMITS: JobLimits = {
 
 
 LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+"""Stands after all ids."""
 
 Place = tuple[int, str, str]
 """Where a run stands in the queue."""

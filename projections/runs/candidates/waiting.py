@@ -58,10 +58,10 @@ class WaitingRuns:
         begin = 0
         while begin < end:
             # The first ones of each priority are due, and all the others are not.
-            priority, _, _ = self._places[begin]
-            due = bisect_right(self._places, (priority, now, LAST_ID))
+            highest_first, _, _ = self._places[begin]
+            due = bisect_right(self._places, (highest_first, now, LAST_ID))
             found += self._in_order[begin : min(due, end)]
-            begin = bisect_left(self._places, (priority + 1, "", ""))
+            begin = bisect_left(self._places, (highest_first + 1, "", ""))
         return found
 
     def drop_beyond(self, number: int) -> list[Candidate]:

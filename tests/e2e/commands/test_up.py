@@ -184,11 +184,11 @@ def test_it_starts_where_nobody_has_given_it_an_input(
         env=without_settings(),
     )
     assert process.stdout is not None
-    with process.stdout as output:
+    with process, process.stdout as output:
         said = list(takewhile(lambda line: not line.startswith("ready "), output))
         process.terminate()
         said += output
-    assert process.wait(60) == 0
+    assert process.returncode == 0
     assert "Traceback" not in "".join(said)
     assert "Assertion" not in "".join(said)
 
