@@ -11,7 +11,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from apphub_jobs.process.usage import opened, peak_mb
+from apphub_jobs.process.usage import opened, used
 
 MAX_ATTEMPTS = 10_000
 """How many attempts a process runs at most: what leaks slowly is gone with it."""
@@ -33,9 +33,8 @@ class Cleaner:
         os.umask(self._umask)
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._path = list(sys.path)
-        self._signals = {
-            int(number): _signal_handler(number) for number in signal.valid_signals()
-        }
+        self._signals = [int(number) for number in signal.valid_signals()]
+        self._signal_handlers = self._present_handlers()
         self._log_handlers = list(logging.getLogger().handlers)
         self._threads = threading.active_count()
         self._attempts = 0
@@ -67,19 +66,26 @@ class Cleaner:
         sys.path[:] = self._path
         _forget_directory()
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._signals.items():
-            if handler is not None and _signal_handler(number) is not handler:
-                signal.signal(number, handler)
+        if self._present_handlers() != self._signal_handlers:
+            self._restore_signals()
         root = logging.getLogger()
         if root.handlers != self._log_handlers:
             root.handlers[:] = self._log_handlers
         if root.level != logging.INFO:
             root.setLevel(logging.INFO)
 
+    def _restore_signals(self) -> None:
+        for number, handler in zip(self._signals, self._signal_handlers, strict=True):
+            if handler is not None and _signal_handler(number) is not handler:
+                signal.signal(number, handler)
+
+    def _present_handlers(self) -> list[Any]:
+        return list(map(_signal_handler, self._signals))
+
     def _holds_mb(self) -> float:
         """Return what the process holds; where nobody tells, the most it ever held."""
         if self._memory is None:
-            return peak_mb(resource.RUSAGE_SELF)
+            return used().own_mb
         _, resident, *_ = os.pread(self._memory, 100, 0).split()
         return int(resident) * resource.getpagesize() / 1_048_576
 

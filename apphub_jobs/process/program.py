@@ -25,7 +25,7 @@ from apphub_jobs.process.handlers import load
 from apphub_jobs.process.imports import arrange
 from apphub_jobs.process.outcomes import context_of, raised, returned, unreadable
 from apphub_jobs.process.reports import Reported
-from apphub_jobs.process.usage import Usage, cpu_s
+from apphub_jobs.process.usage import Usage, used
 
 
 def main() -> None:
@@ -33,31 +33,60 @@ def main() -> None:
     package: dict[str, Any] = json.loads(sys.argv[1])
     tasks = _opened(sys.argv[2], "rb")
     reports = _opened(sys.argv[3], "wb")
-    # A cancel that comes when the attempt is over is for nobody.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    cancels = Cancels()
     arrange(package["directories"], package["shown"])
     handlers = load(package["modules"], package["commands"])
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s"
     )
+    cancels.listen()
     place = Place(os.getcwd())  # noqa: PTH109
     usage = Usage()
     cleaner = Cleaner()
     # What is here now never becomes garbage, and need not be looked through again and again.
     gc.freeze()
-    reports.write(_line({"type": "ready", "cpuTotal": cpu_s()}))
+    reports.write(_line({"type": "ready", "cpuTotal": used().cpu_s}))
     reports.flush()
     while line := tasks.readline():
         place.enter()
         usage.begin()
-        said = _run(handlers, json.loads(line), reports)
+        said = _run(handlers, json.loads(line), reports, cancels)
         _flush()
         done = _done(place, usage, cleaner)
         reports.write(said + _line(done))
         reports.flush()
         if not done["fit"]:
             # The supervisor ends this process; threads that the handler left must not go on alone.
-            signal.pause()
+            wait_for_ever()
+
+
+class Cancels:
+    """Lets the attempt that goes on know when it is to stop; what comes late is for nobody.
+
+    One handler hears the signal for all attempts: to set another for each would take longer than
+    most of what is done between them.
+    """
+
+    def __init__(self) -> None:
+        self._cancelled: threading.Event | None = None
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def listen(self) -> None:
+        """Hear of cancels from now on."""
+        signal.signal(signal.SIGTERM, self._cancel)
+
+    def begin(self) -> threading.Event:
+        """Return what is set once the attempt that begins is to stop."""
+        self._cancelled = threading.Event()
+        return self._cancelled
+
+    def end(self) -> None:
+        """Take the attempt for over."""
+        self._cancelled = None
+
+    def _cancel(self, *_: object) -> None:
+        if self._cancelled is not None:
+            self._cancelled.set()
 
 
 def _opened(descriptor: str, mode: str) -> BinaryIO:
@@ -82,11 +111,13 @@ def _done(place: Place, usage: Usage, cleaner: Cleaner) -> dict[str, Any]:
 
 
 def _run(
-    handlers: Mapping[str, Handler], task: Mapping[str, Any], reports: BinaryIO
+    handlers: Mapping[str, Handler],
+    task: Mapping[str, Any],
+    reports: BinaryIO,
+    cancels: Cancels,
 ) -> bytes:
     """Return how the handler ended, as a line."""
-    cancelled = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
+    cancelled = cancels.begin()
     lock = threading.Lock()  # A thread that the handler left may still be reporting.
 
     reported = Reported()
@@ -99,8 +130,15 @@ def _run(
     outcome = _outcome(
         handlers[task["entryPoint"]], context_of(task, cancelled, send_report)
     )
+    cancels.end()
     with lock:
         return _line(outcome)
+
+
+def wait_for_ever() -> None:
+    """Do nothing any more, until the process is killed."""
+    while True:
+        signal.pause()  # It returns whenever a signal has been heard, such as a late cancel.
 
 
 def _flush() -> None:

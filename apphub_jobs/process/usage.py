@@ -3,7 +3,21 @@
 import os
 import resource
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Used(NamedTuple):
+    """What this process and the children that it waited for have used so far.
+
+    Attributes:
+        cpu_s: of all of them.
+        own_mb: the most memory that the process held at a time.
+        children_mb: the most that any of those children did.
+    """
+
+    cpu_s: float
+    own_mb: float
+    children_mb: float
 
 
 class Usage:
@@ -18,33 +32,29 @@ class Usage:
         # Linux forgets the peak so far; elsewhere the process's own peak is shown.
         if self._peaks is not None:
             os.write(self._peaks, b"5")
-        self._cpu_s = cpu_s()
-        self._children_mb = peak_mb(resource.RUSAGE_CHILDREN)
+        self._before = used()
 
     def measured(self) -> dict[str, Any]:
         """Return `cpuSeconds` and `peakMemoryMb`, of the children that it waited for as well."""
-        total_s = cpu_s()
-        memory_mb = peak_mb(resource.RUSAGE_SELF)
-        children_mb = peak_mb(resource.RUSAGE_CHILDREN)
-        if children_mb > self._children_mb:
-            memory_mb = max(memory_mb, children_mb)
+        before = self._before
+        now = used()
+        memory_mb = now.own_mb
+        if now.children_mb > before.children_mb:
+            memory_mb = max(memory_mb, now.children_mb)
         return {
-            "cpuSeconds": round(total_s - self._cpu_s, 3),
-            "cpuTotal": round(total_s, 3),
+            "cpuSeconds": round(now.cpu_s - before.cpu_s, 3),
+            "cpuTotal": round(now.cpu_s, 3),
             "peakMemoryMb": round(memory_mb, 1),
         }
 
 
-def cpu_s() -> float:
-    """Return what this process and the children that it waited for have used."""
+def used() -> Used:
+    """Return what was used so far."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-
-
-def peak_mb(who: int) -> float:
-    """Return the most that this process, or any of those children, held at a time."""
-    return resource.getrusage(who).ru_maxrss / 1024
+    own_s = own.ru_utime + own.ru_stime
+    children_s = children.ru_utime + children.ru_stime
+    return Used(own_s + children_s, own.ru_maxrss / 1024, children.ru_maxrss / 1024)
 
 
 def opened(path: str, flags: int) -> int | None:

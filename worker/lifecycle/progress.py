@@ -62,8 +62,9 @@ class Progress:
 
 def _merged(old: Report | None, new: Report | None) -> Report:
     before = old or Report()
-    after = new or Report()
-    fit = fitting(before.metrics, before.context, after)
+    if new is None:
+        return before
+    fit = fitting(before.metrics, before.context, new)
     metrics = {**before.metrics, **fit.metrics}
     context = {**before.context, **fit.context}
     logs_url = fit.logs_url or before.logs_url

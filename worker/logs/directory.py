@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 import anyio
@@ -38,10 +38,9 @@ class DirectoryLogs:
                 left -= len(chunk)
                 yield chunk
 
-    @asynccontextmanager
-    async def keeping(self, name: str) -> AsyncIterator[Path]:
+    def keeping(self, name: str) -> AbstractAsyncContextManager[Path]:
         """Give the file that readers find."""
-        yield self._root / name
+        return nullcontext(self._root / name)
 
     def _executions(self, run_id: str, attempt: int) -> list[ExecutionLog]:
         directory = self._root / run_directory(run_id)

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
+import orjson
 import uvloop
 
 from runtime.background_tasks import start_once
@@ -52,6 +53,8 @@ class Slot:
         listener: whose attempt it is at the moment.
         cpu_s: what the process had used when it was last heard of.
         loaded: set once its handlers are loaded, or never will be.
+        directory: in which an attempt works that begins now, counted as the process does: one more
+            for each that had something left in it.
     """
 
     def __init__(
@@ -69,11 +72,11 @@ class Slot:
         self._cover = cover
         self.listener: Listener | None = None
         self.cpu_s: float | None = None
+        self.directory = 1
         self.loaded = asyncio.Event()
         self._tasks: asyncio.WriteTransport | None = None
         self._lease_until = math.inf
         self._lapsed = False
-        self._attempts = 0
         self._lives = True
         self._hearing: asyncio.Task[None] | None = None
 
@@ -103,10 +106,9 @@ class Slot:
         """Return whether its lease was ever over: its supervisor may have ended for that."""
         return self._lapsed or monotonic() > self._lease_until
 
-    def next_workdir(self) -> Path:
-        """Return where the next attempt works: the process counts its directories likewise."""
-        self._attempts += 1
-        return self.workdir / str(self._attempts)
+    def workdir_of(self, directory: int) -> Path:
+        """Return where attempts work while `directory` is so much."""
+        return self.workdir / str(directory)
 
     def give(self, *tasks: Mapping[str, Any]) -> None:
         """Give the process tasks, in one write."""
@@ -182,7 +184,7 @@ class Slot:
 
 
 def _line(message: Mapping[str, Any]) -> bytes:
-    return json.dumps(message).encode() + b"\n"
+    return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _message(line: bytes | None) -> Mapping[str, Any]:

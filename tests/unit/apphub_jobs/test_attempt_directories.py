@@ -1,0 +1,64 @@
+"""Where attempts work: in the same directory again, unless one has left something there."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apphub_jobs.process.attempt_directory import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Give the place of a process; afterwards the test is where it was."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    return Place(str(tmp_path))
+
+
+def test_an_attempt_works_where_the_one_before_has_left_nothing(place: Place) -> None:
+    place.enter()
+    first = Path.cwd()
+    (first / "written").touch()
+    (first / "written").unlink()
+    assert not place.leave()
+    place.enter()
+    assert Path.cwd() == first
+    assert {os.environ["HOME"], os.environ["TMPDIR"]} == {str(first)}
+
+
+@pytest.mark.parametrize(
+    "traces",
+    [
+        lambda path: (path / "left").touch(),
+        lambda path: (path / "left").mkdir(),
+        lambda path: path.chmod(0o500),
+        lambda path: path.rmdir(),
+        lambda path: path.rename(path.with_name("elsewhere")),
+    ],
+    ids=["a file", "a directory", "other rights", "it is gone", "it was moved"],
+)
+def test_an_attempt_works_elsewhere_than_one_that_has_left_traces(
+    place: Place, traces: Callable[[Path], None]
+) -> None:
+    place.enter()
+    first = Path.cwd()
+    traces(first)
+    assert place.leave()
+    place.enter()
+    assert Path.cwd() != first
+    assert not list(Path.cwd().iterdir())
+    assert {os.environ["HOME"], os.environ["TMPDIR"]} == {str(Path.cwd())}
+
+
+def test_each_attempt_finds_its_home_whatever_the_one_before_made_of_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.enter()
+    monkeypatch.setenv("HOME", "/elsewhere")
+    monkeypatch.delenv("TMPDIR")
+    assert not place.leave()
+    place.enter()
+    assert {os.environ["HOME"], os.environ["TMPDIR"]} == {str(Path.cwd())}
