@@ -118,6 +118,14 @@ async def test_a_long_task_arrives_whole(
     assert outcome.message["result"]["parameters"] == {"text": text}
 
 
+async def test_what_is_no_utf_8_arrives_as_it_is(
+    slots: ProcessExecutor, tmp_path: Path
+) -> None:
+    path = os.fsdecode(b"/data/\xff")
+    outcome = await (await submit(slots, tmp_path / "1", "echo", text=path)).outcome()
+    assert outcome.message["result"]["parameters"] == {"text": path}
+
+
 async def test_as_many_run_at_once_as_are_asked_for_and_slots_are_used_again(
     tmp_path: Path,
 ) -> None:

@@ -184,7 +184,10 @@ class Slot:
 
 
 def _line(message: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
+    try:
+        return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # A path or a variable of the system need not be UTF-8.
+        return json.dumps(message).encode() + b"\n"
 
 
 def _message(line: bytes | None) -> Mapping[str, Any]:
