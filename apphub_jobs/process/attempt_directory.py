@@ -11,8 +11,8 @@ _INT = bytes(4)
 class Place:
     """Directories below a given one, named by count: an attempt's own, empty when it begins.
 
-    A directory that was left as it was made is the next attempt's, too. The worker counts along,
-    and removes any other.
+    The worker counts along. A directory that was left as it was made is renamed for the next
+    attempt, which costs a tenth of another one; the worker removes any other.
 
     Attributes:
         is_ready: whether there is a directory for the next attempt.
@@ -32,19 +32,19 @@ class Place:
 
     def enter(self) -> None:
         """Go there; programs and libraries find it as their home and for what is temporary."""
-        path = self._path
-        os.chdir(path)
-        for name in ("HOME", "TMPDIR"):
-            if os.environ.get(name) != path:
-                os.environ[name] = path
+        os.chdir(self._path)
+        os.environ.update(HOME=self._path, TMPDIR=self._path)
 
     def leave(self) -> bool:
         """Leave it, and have one for the next attempt; return whether anything is to be removed."""
-        if self._is_untouched(self._path):
-            return False
+        left = self._path
+        untouched = self._is_untouched(left)
         self._number += 1
-        self._try_to_make()
-        return True
+        if untouched:
+            os.rename(left, self._path)  # noqa: PTH104 - the shortest: it is on every run's way
+        else:
+            self._try_to_make()
+        return not untouched
 
     @property
     def printed_nothing(self) -> bool:

@@ -151,8 +151,8 @@ async def test_start_deadlines_expire_only_what_never_started(
 ) -> None:
     slug = await registered(part.jobs)
     await part.worker("w")
-    [started] = await _launch(part, slug, start_deadline_ms=200, priority=1)
-    [waiting] = await _launch(part, slug, start_deadline_ms=200)
+    [started] = await _launch(part, slug, start_deadline_ms=2_000, priority=1)
+    [waiting] = await _launch(part, slug, start_deadline_ms=2_000)
     [claim] = await part.executions.claim("w", 1)
     await part.executions.hand_back(claim.run.id, claim.holder)
     while await part.sweeps.expire_overdue() == 0:

@@ -41,7 +41,7 @@ class ProcessAttempt:
         self._task = task
         self._on_update = on_update
         self._give_back = give_back
-        self._directory = slot.directory
+        self._number = slot.next_attempt()
         self._message: Said | None = None
         self._ended: Said | None = None
         self._heard_all = False
@@ -62,7 +62,7 @@ class ProcessAttempt:
         """Wait for the end, and remove what the attempt left in its directory."""
         ended = await self._over
         if self._left_files:
-            workdir = self._slot.workdir_of(self._directory)
+            workdir = self._slot.workdir_of(self._number)
             await asyncio.to_thread(remove, workdir)
         if ended is None and self._message is None and self._slot.lapsed:
             return Outcome("lease")
@@ -102,8 +102,6 @@ class ProcessAttempt:
 
     def _done(self, said: Said) -> None:
         self._left_files = bool(said["leftFiles"])
-        if self._left_files:
-            self._slot.directory += 1
         if said["clear"] and not self._watched:
             ended = {**said, "cause": "exit", "livesOn": True}
             self._end(ended)

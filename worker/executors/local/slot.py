@@ -53,8 +53,6 @@ class Slot:
         listener: whose attempt it is at the moment.
         cpu_s: what the process had used when it was last heard of.
         loaded: set once its handlers are loaded, or never will be.
-        directory: in which an attempt works that begins now, counted as the process does: one more
-            for each that had something left in it.
     """
 
     def __init__(
@@ -72,11 +70,11 @@ class Slot:
         self._cover = cover
         self.listener: Listener | None = None
         self.cpu_s: float | None = None
-        self.directory = 1
         self.loaded = asyncio.Event()
         self._tasks: asyncio.WriteTransport | None = None
         self._lease_until = math.inf
         self._lapsed = False
+        self._attempts = 0
         self._lives = True
         self._hearing: asyncio.Task[None] | None = None
 
@@ -106,9 +104,14 @@ class Slot:
         """Return whether its lease was ever over: its supervisor may have ended for that."""
         return self._lapsed or monotonic() > self._lease_until
 
-    def workdir_of(self, directory: int) -> Path:
-        """Return where attempts work while `directory` is so much."""
-        return self.workdir / str(directory)
+    def next_attempt(self) -> int:
+        """Count the next attempt; the process counts its directories likewise."""
+        self._attempts += 1
+        return self._attempts
+
+    def workdir_of(self, attempt: int) -> Path:
+        """Return where the attempt of this number works."""
+        return self.workdir / str(attempt)
 
     def give(self, *tasks: Mapping[str, Any]) -> None:
         """Give the process tasks, in one write."""
