@@ -23,7 +23,7 @@ up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 	$(BIN)/apphub-jobs up
 
 test: $(VENV)/.dev ## Run all tests, on a real PostgreSQL and real processes
-	$(compile)
+	$(call compile,$(VENV))
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
@@ -69,7 +69,7 @@ record-release: $(VENV)/.dev ## Record a release for later ones to be run beside
 bench: ## Measure everything beside its peers, and write the README's table (half an hour; ARGS=--quick: one short round)
 	@command -v wrk >/dev/null || echo "wrk is not installed (Debian: apt-get install wrk): a client in Python makes the load"
 	$(MAKE) VENV=$(BENCH_VENV) $(BENCH_VENV)/.bench
-	$(BENCH_VENV)/bin/python -m compileall -q -j 0 $(BENCH_VENV)/lib $(SOURCES)
+	$(call compile,$(BENCH_VENV))
 	$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)
 
 growth: $(VENV)/.dev ## Measure everything at 10 000, a million and five million runs; keep figures and plans in docs/
@@ -123,9 +123,8 @@ clean: ## Remove the environment and caches
 	rm -rf $(VENV) $(BENCH_VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Where no process may keep what it compiles, each start of one would compile all of it again.
-define compile
-$(BIN)/python -m compileall -q -j 0 $(VENV)/lib $(SOURCES)
-endef
+# $(1): the environment.
+compile = $(1)/bin/python -m compileall -q -j 0 $(1)/lib $(SOURCES)
 
 # $(1): the file of pinned packages. The project itself comes last, built by the pinned backend, without the network.
 ifdef UV
@@ -133,14 +132,14 @@ define install
 	test -x $(BIN)/python || uv venv -q --python $(PYTHON) $(VENV)
 	uv pip install -q --python $(BIN)/python --require-hashes -r $(1)
 	uv pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .
-	test -z "$$PYTHONDONTWRITEBYTECODE" || $(compile)
+	test -z "$$PYTHONDONTWRITEBYTECODE" || $(call compile,$(VENV))
 endef
 else
 define install
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
-	test -z "$$PYTHONDONTWRITEBYTECODE" || $(compile)
+	test -z "$$PYTHONDONTWRITEBYTECODE" || $(call compile,$(VENV))
 endef
 endif
 

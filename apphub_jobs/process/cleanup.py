@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from operator import is_not
 from typing import Any
 
 from apphub_jobs.process.usage import opened, used
@@ -66,7 +67,7 @@ class Cleaner:
         sys.path[:] = self._path
         _forget_directory()
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if self._present_handlers() != self._signal_handlers:
+        if any(map(is_not, self._present_handlers(), self._signal_handlers)):
             self._restore_signals()
         root = logging.getLogger()
         if root.handlers != self._log_handlers:
