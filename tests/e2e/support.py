@@ -12,7 +12,7 @@ import httpx
 
 from api.embedded import roles
 from tests.support import databases
-from tests.support.processes import started
+from tests.support.processes import eventually, started
 from tests.support.sample_logs import promises
 
 
@@ -58,6 +58,14 @@ def launch(client: httpx.Client, slug: str, **body: Any) -> str:
     answer = client.post(f"/jobs/{slug}/run", json=body)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["data"]["id"])
+
+
+def wait_for_words(client: httpx.Client, run_id: str, words: str) -> None:
+    """Wait until a handler has printed this: a run may be `running` before its process is."""
+    eventually(
+        lambda: words in client.get(f"/job-runs/{run_id}/logs").text,
+        what=f"run {run_id} printing {words!r}",
+    )
 
 
 def events(client: httpx.Client, run_id: str) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.support import launch, register, topics
+from tests.e2e.support import launch, register, topics, wait_for_words
 from tests.support.processes import (
     Process,
     descendants,
@@ -25,11 +25,12 @@ def test_a_running_run_is_canceled_only_once_it_has_really_stopped(
     register(client, "deaf", "test.ignore_cancel")
     polite, deaf = launch(client, "polite"), launch(client, "deaf")
     for run_id in (polite, deaf):
-        wait_for_run(client, run_id, "running")
+        wait_for_words(client, run_id, "waiting")
+    running = set(descendants(worker.popen.pid))
+    for run_id in (polite, deaf):
         answer = client.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"})
         assert answer.status_code == 202
         assert answer.json()["data"]["cancelRequestedAt"] is not None
-    running = set(descendants(worker.popen.pid))
     assert wait_for_run(client, polite)["status"] == "canceled"
     assert wait_for_run(client, deaf)["status"] == "canceled"
     assert topics(client, deaf) == [
@@ -75,7 +76,7 @@ def test_the_runs_of_a_killed_worker_are_recovered_by_another(
     )
     with started("worker", *common, APPHUB_DATABASE_URL=database_url) as doomed:
         run_id = launch(client, "wait", parameters={"forMs": 3_000})
-        wait_for_run(client, run_id, "running")
+        wait_for_words(client, run_id, "waiting")
         children = descendants(doomed.popen.pid)
         assert children
         doomed.popen.kill()

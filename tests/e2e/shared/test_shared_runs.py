@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.client.test_documented import examples
-from tests.e2e.support import at_work, launch, register, topics
+from tests.e2e.support import at_work, launch, register, topics, wait_for_words
 from tests.support.processes import Process, eventually, started, wait_for_run
 
 SHARED = {"isolation": "shared"}
@@ -48,10 +48,7 @@ def test_cancel_and_timeout_reach_the_coroutine(client: httpx.Client) -> None:
     register(client, "clean-up", "test.clean_up", **SHARED)
     late = launch(client, "late")
     cleaning = launch(client, "clean-up")
-    eventually(
-        lambda: "waiting" in client.get(f"/job-runs/{cleaning}/logs").text,
-        what="the handler's first words",
-    )
+    wait_for_words(client, cleaning, "waiting")
     client.post(f"/job-runs/{cleaning}/cancel").raise_for_status()
     ended = wait_for_run(client, cleaning)
     assert (ended["status"], ended["result"]) == ("succeeded", "cleaned up")
