@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.support import launch, register
+from tests.e2e.support import launch, register, wait_for_words
 from tests.support.processes import eventually, started, wait_for_run
 
 
@@ -33,7 +33,7 @@ def test_a_worker_removes_what_killed_ones_left_and_nothing_of_a_frozen_one(
     def running(name: str) -> str:
         register(client, name, "test.wait")
         run_id = launch(client, name)
-        wait_for_run(client, run_id, "running")
+        wait_for_words(client, run_id, "waiting")
         return run_id
 
     with started(*arguments, **environment) as doomed:
