@@ -5,7 +5,6 @@ Options come from flags or `APPHUB_…` variables; nothing below reads the envir
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -16,7 +15,7 @@ from typing import Annotated
 import typer
 
 from api.cli.options import command
-from api.process.signals import heard_from_parent, watch_lifeline
+from api.process.signals import exit_when_asked, heard_from_parent, watch_lifeline
 from apphub_jobs.version import VERSION
 from runtime.garbage import look_seldom
 from runtime.process_control import fill_standard_descriptors, keep_to_itself
@@ -127,7 +126,7 @@ def main() -> None:
     keep_to_itself()
     # Until a server has its own ways: end by an exception, so that what was started is stopped
     # again.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    exit_when_asked()
     may_begin = heard_from_parent()
     add_commands(needed(sys.argv[1:]))
     may_begin.wait()

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from api.cli.options import (
 from api.cli.terminal import View, seals_told, shown
 from api.cli.trust import TrustOptions
 from api.embedded.data_directory import directory_of
+from api.process.signals import stop_signals
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
@@ -262,7 +262,7 @@ def _proven(
 async def _seal(log: Database, how: Sealing) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         loop.add_signal_handler(number, stopped.set)
     listener = Listener(log)
     supervision = Supervision()

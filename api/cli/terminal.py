@@ -1,7 +1,6 @@
 """What commands of operators have in common: an end by signals, lines and a bar."""
 
 import asyncio
-import signal
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from rich.progress import (
 
 from api.cli.options import failure
 from api.cli.screen import harmless
+from api.process.signals import stop_signals
 from domain.errors import SubjectKeysUnavailableError
 from domain.json_values import JsonObject
 from eventlog.archive.check import CheckedArchive
@@ -41,7 +41,7 @@ SHOWN_EVENTS = 8
 
 
 def finish(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, or until SIGINT or SIGTERM."""
+    """Run to the end, or until it is asked to stop."""
     stopped_by = 0
 
     async def watched() -> T:
@@ -54,7 +54,7 @@ def finish(main: Coroutine[Any, Any, T]) -> T:
             if task is not None:
                 task.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
             loop.add_signal_handler(number, stop, number)
         return await main
 

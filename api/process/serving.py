@@ -28,7 +28,7 @@ from runtime.garbage import look_seldom
 def serve(
     settings: Settings, listening: socket.socket, *, shows_runs: bool = False
 ) -> None:
-    """Serve the API until SIGINT or SIGTERM; print `ready http://HOST:PORT` once it answers.
+    """Serve the API until it is asked to stop; print `ready http://HOST:PORT` once it answers.
 
     Args:
         settings: what the operator decided.

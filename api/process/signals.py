@@ -4,9 +4,11 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 
 LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
 """Names the descriptor whose end tells a child of `up` that its parent is gone."""
@@ -54,14 +56,34 @@ def watch_lifeline() -> None:
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
+def stop_signals() -> list[signal.Signals]:
+    """Return what asks this process to stop: the end of its terminal, too, but under `nohup`."""
+    asking = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asking.append(signal.SIGHUP)
+    return asking
+
+
+def exit_when_asked() -> None:
+    """End by an exception once this process is asked to stop."""
+    for number in stop_signals():
+        if number != signal.SIGINT:  # Python has an exception of its own for it.
+            signal.signal(number, _exit)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    del frame
+    sys.exit(128 + number)
+
+
 class StopSignals:
-    """SIGINT and SIGTERM, counted from the start: none that comes before there is work is lost."""
+    """What asks to stop, counted from the start: none that comes before there is work is lost."""
 
     def __init__(self) -> None:
         self._received = 0
         self._callbacks: list[Callable[[], None]] = []
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
             loop.add_signal_handler(number, self._note)
 
     def lead_to(self, first: Callable[[], None], second: Callable[[], None]) -> None:

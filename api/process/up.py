@@ -9,7 +9,7 @@ from types import FrameType
 
 from api.process.child import Child
 from api.process.listening import LISTENING_VARIABLE, url_of
-from api.process.signals import LIFELINE_VARIABLE
+from api.process.signals import LIFELINE_VARIABLE, stop_signals
 
 POLL_S = 0.2
 STOP_TIMEOUT_S = 30.0
@@ -68,8 +68,8 @@ class Supervisor:
             child.abandon()
 
     def run(self) -> int:
-        """Run until SIGINT or SIGTERM, or until a child fails for good; return the exit code."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """Run until it is asked to stop, or until a child fails for good; return the exit code."""
+        for number in stop_signals():
             signal.signal(number, self._note_signal)
         for child in self._children.values():
             child.start()

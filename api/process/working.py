@@ -48,7 +48,7 @@ def work(  # noqa: PLR0913 - all that a worker is told
     metrics_at: Address | None = None,
     cluster: RayCluster | None = None,
 ) -> None:
-    """Work with the handlers of these packages, by entry point, until SIGINT or SIGTERM.
+    """Work with the handlers of these packages, by entry point, until it is asked to stop.
 
     `ready WORKER` is printed once it claims runs, and `ready handlers` once others that the feed
     tells of are in use. A second signal hands back at once what runs.

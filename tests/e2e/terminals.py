@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from time import monotonic
 from tests.support.processes import without_settings
 
 TIMEOUT_S = 90.0
+
+LOOK_S = 0.05
+"""How often it is looked whether the terminal is to be closed."""
 
 
 def _take_terminal() -> None:
@@ -42,14 +46,22 @@ class Terminal:
         os.close(self._slave)
         self.text = ""
         self._changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._is_closed = False
+        self._closing = threading.Event()
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
 
     def _read(self) -> None:
         with suppress(OSError):  # The program has ended.
-            while piece := os.read(self._master, 65_536):
-                with self._changed:
-                    self.text += piece.decode(errors="replace")
-                    self._changed.notify_all()
+            while not self._closing.is_set():
+                there, _, _ = select.select([self._master], [], [], LOOK_S)
+                if there:
+                    self._note(os.read(self._master, 65_536))
+
+    def _note(self, piece: bytes) -> None:
+        with self._changed:
+            self.text += piece.decode(errors="replace")
+            self._changed.notify_all()
 
     def press(self, keys: str) -> None:
         """Type something."""
@@ -66,12 +78,20 @@ class Terminal:
                     raise AssertionError(msg)
                 self._changed.wait(0.1)
 
+    def hang_up(self) -> None:
+        """Close the terminal, as somebody does who closes its window."""
+        self._closing.set()
+        self._reading.join()
+        if not self._is_closed:
+            self._is_closed = True
+            os.close(self._master)
+
     def close(self) -> None:
         """End the program, and let go of the terminal."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
         self.popen.wait(60)
-        os.close(self._master)
+        self.hang_up()
 
 
 @contextmanager

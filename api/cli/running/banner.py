@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -32,7 +33,8 @@ def say(what: str | Text) -> None:
     """Print a note."""
     if isinstance(what, str):
         what = Text(what)
-    console().print(what)
+    with suppress(OSError):  # Of a terminal that is closed, nobody reads any more.
+        console().print(what)
 
 
 @dataclass(frozen=True, kw_only=True)

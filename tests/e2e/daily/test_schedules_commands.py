@@ -105,7 +105,6 @@ REPORT = {
     "parametersSchema": {
         "type": "object",
         "properties": {"day": {"type": "string"}},
-        "required": ["day"],
     },
 }
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import ROOT
 from tests.e2e.support import launch, register, topics, wait_for_words
+from tests.e2e.terminals import at_terminal
 from tests.support.processes import (
     Process,
     descendants,
@@ -59,6 +61,29 @@ def test_a_stopping_worker_hands_back_what_it_cannot_finish(
     run = wait_for_run(client, run_id, "pending")
     assert (run["attempt"], run["startedAt"]) == (1, None)
     assert topics(client, run_id)[-1] == "handed_back"
+
+
+def test_a_worker_whose_terminal_is_closed_hands_back_what_runs(
+    client: httpx.Client, worker: Process, database_url: str, tmp_path: Path
+) -> None:
+    worker.stop()
+    register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 1})
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with at_terminal(
+        *("worker", "--data-dir", str(tmp_path / "data")),
+        *("--handlers", "tests.support.handlers"),
+        directory=ROOT,
+        APPHUB_DATABASE_URL=database_url,
+        TMPDIR=str(temporary),
+    ) as terminal:
+        run_id = launch(client, "wait")
+        wait_for_words(client, run_id, "waiting")
+        terminal.hang_up()
+        terminal.popen.send_signal(signal.SIGTERM)  # Twice means now.
+        assert terminal.popen.wait(30) == 0
+    assert topics(client, run_id)[-1] == "handed_back"
+    assert list(temporary.iterdir()) == []
 
 
 def test_the_runs_of_a_killed_worker_are_recovered_by_another(
