@@ -69,6 +69,26 @@ def _open(row: object) -> int:
     return len(row["open_runs"])
 
 
+async def test_versions_are_told_apart_as_json_tells_their_parameters_apart(
+    scene: Scene,
+) -> None:
+    begun = scene.now
+    await scene.create(overlap="allow_all", parameters={"flag": 1})
+    await scene.schedules.pause("often", None, TESTER)
+    await scene.tick(2)
+    changes: JsonObject = {"parameters": {"flag": True}}
+    await scene.schedules.revise("often", changes, TESTER)
+    await scene.tick(2)
+    done = await backfill(scene, begun, 0, 4)
+    flags = query(
+        scene.part.url,
+        "SELECT parameters->>'flag' FROM job_runs WHERE id = ANY(%s)"
+        " ORDER BY context->>'dueAt'",
+        done.runs,
+    )
+    assert [flag for (flag,) in flags] == ["1", "1", "true", "true"]
+
+
 async def test_a_call_goes_so_far_and_tells_where_to_go_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
