@@ -13,7 +13,7 @@ DUE = f"""
     ORDER BY next_at LIMIT %(limit)s
 """
 
-AWAITING = f"""
+_OF_ENDED_RUNS = f"""
     SELECT aggregate_id FROM schedules
     WHERE deleted_at IS NULL AND open_runs <> '[]' AND {_NOT_BYPASSED}
         AND (pause_on_failure OR (paused IS NULL AND buffered <> '[]'))
@@ -31,6 +31,23 @@ AWAITING = f"""
 """
 """Schedules that have a tick which waits for a run that has ended, or that pause if it failed. Its
 conditions are those of the index `schedules_awaiting`."""
+
+_LEFT_WAITING = f"""
+    SELECT aggregate_id FROM schedules AS schedule
+    WHERE deleted_at IS NULL AND paused IS NULL AND open_runs = '[]' AND buffered <> '[]'
+        AND {_NOT_BYPASSED}
+        AND NOT EXISTS (
+            SELECT 1 FROM job_definitions AS job
+            WHERE lower(job.slug) = lower(schedule.job)
+                AND job.paused IS NOT NULL AND job.deleted_at IS NULL
+        )
+    LIMIT %(limit)s
+"""
+"""Schedules that have a tick which waits although nothing is in its way: the run had ended, and a
+pause of the schedule or of its job went on. Its conditions are those of the index
+`schedules_left_waiting`."""
+
+AWAITING = f"({_OF_ENDED_RUNS}) UNION ALL ({_LEFT_WAITING})"
 
 NEXT = """
     SELECT next_at FROM schedules WHERE next_at > %(now)s::timestamptz
@@ -69,7 +86,7 @@ async def due_ids(
 async def awaiting_ids(
     connection: Connection, limit: int, bypassed: Sequence[UUID] = ()
 ) -> list[UUID]:
-    """Return schedules for which it matters that a run of theirs has ended.
+    """Return schedules for which it matters that a run of theirs, or a pause, has ended.
 
     Each that could be one of them is looked at. Some may be passed over.
     """

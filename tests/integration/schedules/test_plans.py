@@ -39,4 +39,5 @@ async def test_awaited_runs_are_looked_up_and_no_table_of_them_is_scanned(
     plan = "\n".join(line for (line,) in lines)
     assert "Scan using job_runs_pkey on job_runs" in plan
     assert "Seq Scan on job_runs" not in plan
+    assert "Scan using schedules_left_waiting on schedules" in plan
     assert "Hash" not in plan
