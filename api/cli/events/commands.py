@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from api.cli.events.lines import print_history, sentence
-from api.cli.opening.database import database
-from api.cli.opening.log import archive_directory, keyed
+from api.cli.opening.log import operated_with_keys
 from api.cli.options import KeyedLogOptions, command, failure
 from api.cli.screen import AsJson, console, harmless
 from domain.errors import InvalidInputError, SubjectKeysUnavailableError
@@ -197,9 +196,7 @@ def _with_audit(
         async with _parts(where) as (audit, listener):
             await run(audit, listener)
 
-    with database(place) as (directory, url):
-        archive = archive_directory(directory, place.archive)
-        where = keyed(directory, url, place.subject_key, archive)
+    with operated_with_keys(place) as where:
         try:
             asyncio.run(main(where))
         except (KeyboardInterrupt, BrokenPipeError):

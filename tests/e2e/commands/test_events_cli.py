@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from migrations import runner
 from tests.e2e.support import events, launch, register
 from tests.support.processes import started, wait_for_run
 
@@ -133,3 +134,15 @@ def test_what_cannot_be_read_is_said(
     done = command(database_url, *arguments)
     assert done.returncode == 1
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("export",), ("tail",), ("show", "job_definition:fail")]
+)
+def test_who_reads_migrates_nothing(
+    empty_database_url: str, arguments: tuple[str, ...]
+) -> None:
+    done = command(empty_database_url, *arguments)
+    assert done.returncode == 1
+    assert "run: apphub-jobs migrate" in done.stderr
+    assert runner.current(empty_database_url) is None
