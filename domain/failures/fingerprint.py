@@ -39,8 +39,10 @@ _VARIABLE = (
 _BLANKS = re.compile(r"\s+")
 
 _FRAME = re.compile(
-    r'^\s*File "(?P<file>[^"\n]+)", line \d+, in (?P<function>.+)$', re.MULTILINE
+    r'^[ \t]*File "(?P<file>[^"\n]+)", line \d+, in (?P<function>.+)$', re.MULTILINE
 )
+"""Each line is looked at by itself: other blanks would let it go on, from every empty line, through
+all empty lines that follow."""
 
 _FOREIGN = re.compile(
     r"[\\/](?:site-packages|dist-packages|apphub_jobs)[\\/]"

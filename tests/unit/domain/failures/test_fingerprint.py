@@ -73,6 +73,15 @@ def test_the_frame_is_the_innermost_of_the_handlers_own_code() -> None:
     assert innermost_frame(STACK) == "load in tables.py"
 
 
+@pytest.mark.parametrize(
+    "sign", ["\n", " ", " \n", '  File "', '  File "a", line 1\n', "/lib/python3."]
+)
+def test_no_traceback_takes_long(sign: str) -> None:
+    # A handler may tell one as large as a run's context. Were it looked at from each of its lines
+    # to its end, this would take hours.
+    assert innermost_frame(sign * 100_000) is None
+
+
 @pytest.mark.parametrize("stack", ["", "ValueError: no traceback", "  File without"])
 def test_where_there_is_no_traceback_there_is_no_frame(stack: str) -> None:
     assert innermost_frame(stack) is None
