@@ -32,7 +32,11 @@ class Place:
 
     def enter(self) -> None:
         """Go there; programs and libraries find it as their home and for what is temporary."""
-        os.chdir(self._path)
+        try:
+            os.chdir(self._path)
+        except FileNotFoundError:  # Some cleaner of temporary files has been here.
+            self._make_anew()
+            os.chdir(self._path)
         os.environ.update(HOME=self._path, TMPDIR=self._path)
 
     def leave(self) -> bool:
@@ -68,6 +72,14 @@ class Place:
     def _make(self) -> None:
         os.mkdir(self._path)  # noqa: PTH102
         self._made = self._seen(self._path)
+
+    def _make_anew(self) -> None:
+        umask = os.umask(0o077)
+        try:
+            os.makedirs(self._base, exist_ok=True)  # noqa: PTH103
+        finally:
+            os.umask(umask)
+        self._make()
 
     def _is_untouched(self, path: str) -> bool:
         try:

@@ -37,6 +37,8 @@ class Cleaner:
         self._signals = [int(number) for number in signal.valid_signals()]
         self._signal_handlers = self._present_handlers()
         self._log_handlers = list(logging.getLogger().handlers)
+        self._blocked = _set_blocked(signal.SIG_BLOCK, ())
+        self._standard = _standard_files()
         self._threads = threading.active_count()
         self._attempts = 0
         self._memory = opened("/proc/self/statm", os.O_RDONLY)
@@ -52,6 +54,7 @@ class Cleaner:
             not _has_children()
             and threading.active_count() == self._threads
             and _descriptors() == self._descriptors
+            and _standard_files() == self._standard
         )
         is_young = self._attempts < MAX_ATTEMPTS
         is_small = holds_mb - self._memory_mb < MAX_GROWTH_MB
@@ -66,7 +69,9 @@ class Cleaner:
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.path[:] = self._path
         _forget_directory()
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in _TIMERS:
+            signal.setitimer(timer, 0)
+        _set_blocked(signal.SIG_SETMASK, self._blocked)
         if any(map(is_not, self._present_handlers(), self._signal_handlers)):
             self._restore_signals()
         root = logging.getLogger()
@@ -114,12 +119,30 @@ _signal_handler: Callable[[int], Any] = import_module("_signal").getsignal
 """Python's own, without the wrapper that makes a member of an enumeration of each answer."""
 
 
+_set_blocked: Callable[..., Any] = import_module("_signal").pthread_sigmask
+"""Likewise; it returns which signals were blocked before."""
+
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+
+
 def _environment() -> dict[bytes, bytes]:
     # As `os.environb`, an eighth of its time.
     environment: dict[bytes, bytes] = dict(vars(os.environ)["_data"])
     for name in PLACE:
         environment.pop(name, None)
     return environment
+
+
+def _standard_files() -> list[tuple[int, int] | None]:
+    """Return which files are input, output and errors; None for what is closed."""
+    return [_file_of(descriptor) for descriptor in range(3)]
+
+
+def _file_of(descriptor: int) -> tuple[int, int] | None:
+    with suppress(OSError):
+        file = os.fstat(descriptor)
+        return file.st_dev, file.st_ino
+    return None
 
 
 def _descriptors() -> int:

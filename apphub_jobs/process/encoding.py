@@ -1,10 +1,19 @@
 """What handlers return and report, as JSON; what cannot be JSON is told with its place."""
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
+
+RECURSION_LIMIT = sys.getrecursionlimit()
+"""How deep Python goes down unless somebody says otherwise: as deep as those go who read this."""
+
+DEEPEST = 500
+"""Levels that they can still read. The service takes far fewer, and says so more kindly."""
+
+TOO_DEEP = "it is nested too deeply, or holds itself"
 
 
 class NotJsonError(ValueError):
@@ -18,12 +27,33 @@ def encode(message: Mapping[str, Any]) -> str:
         NotJsonError: something in it cannot be JSON.
     """
     try:
-        return _ENCODER.encode(message)
+        text = _ENCODER.encode(message)
     except (TypeError, ValueError) as error:
         raise NotJsonError(_told(message, error)) from error
     except RecursionError:
-        msg = "it is nested too deeply, or holds itself"
-        raise NotJsonError(msg) from None
+        raise NotJsonError(TOO_DEEP) from None
+    # A handler that goes down deep itself has let Python do so.
+    if sys.getrecursionlimit() > RECURSION_LIMIT and _is_deep(json.loads(text)):
+        raise NotJsonError(TOO_DEEP)
+    return text
+
+
+def _is_deep(value: object) -> bool:
+    """Return whether a value of JSON is too deep for whoever reads it."""
+    level = [value]
+    depth = 0
+    while level and depth < DEEPEST:
+        level = [part for whole in level for part in _parts(whole)]
+        depth += 1
+    return bool(level)
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, list):
+        return value
+    return ()
 
 
 def _told(message: Mapping[str, Any], error: Exception) -> str:

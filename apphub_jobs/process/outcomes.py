@@ -4,6 +4,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -49,11 +50,23 @@ def raised(error: BaseException) -> Mapping[str, Any]:
         retry_after_ms = error.delay_ms
     return {
         "type": "error",
-        "message": str(error) or type(error).__name__,
+        "message": _text(error) or type(error).__name__,
         "stack": "".join(traceback.format_exception(error)),
         "permanent": isinstance(error, PermanentError),
         "retryAfterMs": retry_after_ms,
     }
+
+
+def _text(error: BaseException) -> str:
+    with suppress(Exception):  # It is the handler's code that says what its error is.
+        return str(error)
+    return ""
+
+
+def show(error: BaseException) -> None:
+    """Print an error and where it was raised, unless the handler has left nowhere to print to."""
+    with suppress(Exception):
+        traceback.print_exception(error)
 
 
 def unreadable(error: NotJsonError) -> Mapping[str, Any]:

@@ -13,8 +13,8 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
 from apphub_jobs.contract import Handler, JobRunContext
@@ -23,7 +23,7 @@ from apphub_jobs.process.cleanup import Cleaner
 from apphub_jobs.process.encoding import NotJsonError, encode
 from apphub_jobs.process.handlers import load
 from apphub_jobs.process.imports import arrange
-from apphub_jobs.process.outcomes import context_of, raised, returned, unreadable
+from apphub_jobs.process.outcomes import context_of, raised, returned, show, unreadable
 from apphub_jobs.process.reports import Reported
 from apphub_jobs.process.usage import Usage, used
 
@@ -47,10 +47,15 @@ def main() -> None:
     gc.freeze()
     reports.write(_line({"type": "ready", "cpuTotal": used().cpu_s}))
     reports.flush()
+    own = os.getpid()
     while line := tasks.readline():
         place.enter()
         usage.begin()
         said = _run(handlers, json.loads(line), reports, cancels)
+        if os.getpid() != own:
+            # The handler's fork came out of the handler. It must neither speak for the attempt,
+            # which goes on elsewhere, nor take the task of another one.
+            os._exit(1)
         _flush()
         done = _done(place, usage, cleaner)
         reports.write(said + _line(done))
@@ -98,13 +103,17 @@ def _opened(descriptor: str, mode: str) -> BinaryIO:
 def _done(place: Place, usage: Usage, cleaner: Cleaner) -> dict[str, Any]:
     """Clean up after an attempt; return what it used, and whether another one may follow."""
     measured = usage.measured()
-    is_clean = cleaner.clean_up()
-    left_files = place.leave()
-    fit = is_clean and place.is_ready
+    try:
+        is_clean = cleaner.clean_up()
+        left_files = place.leave()
+        fit = is_clean and place.is_ready
+        clear = fit and place.printed_nothing
+    except Exception:  # noqa: BLE001 - what a handler made of its process costs the process alone
+        fit, clear, left_files = False, False, True
     return {
         "type": "done",
         "fit": fit,
-        "clear": fit and place.printed_nothing,
+        "clear": clear,
         "leftFiles": left_files,
         **measured,
     }
@@ -143,7 +152,8 @@ def wait_for_ever() -> None:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        if not stream.closed:
+        # The handler may have put anything there, or closed it.
+        with suppress(Exception):
             stream.flush()
     _C.fflush(None)  # What libraries in C have printed, too.
 
@@ -156,7 +166,7 @@ def _outcome(handler: Handler, context: JobRunContext) -> Mapping[str, Any]:
         value = _call(handler, context)
         return returned(value)
     except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
-        traceback.print_exc()
+        show(error)
         return raised(error)
 
 

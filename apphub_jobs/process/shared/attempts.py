@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -12,7 +11,7 @@ from typing import Any, Literal
 from apphub_jobs.contract import Handler, JobRunContext
 from apphub_jobs.process.encoding import NotJsonError
 from apphub_jobs.process.handlers import is_coroutine_function
-from apphub_jobs.process.outcomes import context_of, raised, returned, unreadable
+from apphub_jobs.process.outcomes import context_of, raised, returned, show, unreadable
 from apphub_jobs.process.reports import Reported
 from apphub_jobs.process.shared.outbox import Outbox
 from apphub_jobs.process.shared.output import PRINTING, Output
@@ -123,7 +122,7 @@ class _Attempt:
             if self._asked is not None:
                 return {"type": self._asked}
         except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
-            traceback.print_exc()
+            show(error)
             message = raised(error)
         else:
             message = returned(value)

@@ -32,6 +32,7 @@ from tests.support.handlers.harmful import (
     report_too_much,
     segfault,
 )
+from tests.support.handlers.leaving import LEAVING
 from tests.support.handlers.waiting import (
     count,
     counted,
@@ -197,5 +198,6 @@ HANDLERS: dict[str, Handler] = {
         kill_itself,
         not_a_number,
         *COROUTINES,
+        *LEAVING,
     )
 }

@@ -51,3 +51,20 @@ def test_no_attempt_works_where_another_one_has_left_traces(
     assert Path.cwd() != first
     assert not list(Path.cwd().iterdir())
     assert {os.environ["HOME"], os.environ["TMPDIR"]} == {str(Path.cwd())}
+
+
+def test_a_directory_that_some_cleaner_removed_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    for name in ("HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    place = Place(str(base))
+    (base / "1").rmdir()
+    base.rmdir()
+    monkeypatch.chdir(tmp_path)
+    place.enter()
+    assert Path.cwd() == base / "1"
+    assert base.stat().st_mode & 0o77 == 0
+    assert not place.leave()

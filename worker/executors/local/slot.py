@@ -197,7 +197,8 @@ def _message(line: bytes | None) -> Mapping[str, Any]:
     if line is None:
         problem = f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"
         return {"type": "invalid", "message": problem}
-    with suppress(ValueError):
+    # What is nested too deeply raises no ValueError; nobody would hear the process any more.
+    with suppress(ValueError, RecursionError):
         message = json.loads(line)
         if isinstance(message, dict) and "type" in message:
             return message
