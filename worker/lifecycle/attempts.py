@@ -30,12 +30,14 @@ BURIAL_S = 5.0
 """How long killed attempts may take to be cleaned up and recorded before the worker begins anew
 without that."""
 
-
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM = (
+    *(errno.ENOSPC, errno.EDQUOT),
+    *(errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM),
+)
+"""What a host answers that has no room: on its disk, for files, processes or memory."""
 
 NO_ROOM_PAUSE_S = 2.0
-"""How long a slot rests that found no room on the disk, before its run is handed back and others
-may try."""
+"""How long a slot rests that found no room, before its run is handed back and others may try."""
 
 
 @dataclass(frozen=True)

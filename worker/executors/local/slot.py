@@ -212,9 +212,12 @@ async def start_slot(
     program: str = PROGRAM,
 ) -> Slot:
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
-    tasks, giving = os.pipe()
-    receiving, reports = os.pipe()
     cover = Cover(package.hidden)
+    try:
+        tasks, giving, receiving, reports = _pipes()
+    except OSError:
+        remove(workdir)
+        raise
     try:
         command = command_line(program, package)
         process = await _spawn(package, command, workdir, tasks, reports, orphans)
@@ -229,6 +232,18 @@ async def start_slot(
         os.close(reports)
     await slot.connect(giving, receiving)
     return slot
+
+
+def _pipes() -> tuple[int, int, int, int]:
+    """Return the ends of two pipes, each to be read and to be written."""
+    first = os.pipe()
+    try:
+        second = os.pipe()
+    except OSError:
+        for descriptor in first:
+            os.close(descriptor)
+        raise
+    return *first, *second
 
 
 async def _spawn(  # noqa: PLR0913 - all that a process begins with

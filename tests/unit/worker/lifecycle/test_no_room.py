@@ -1,4 +1,4 @@
-"""A disk without room costs an attempt neither its beginning nor its end."""
+"""A host without room costs an attempt neither its beginning nor its end."""
 
 import asyncio
 import errno
@@ -20,7 +20,14 @@ from worker.lifecycle.offering import Offering
 
 
 @pytest.mark.parametrize(
-    ("number", "command"), [(errno.ENOSPC, "hand_back"), (errno.EACCES, "fail")]
+    ("number", "command"),
+    [
+        (errno.ENOSPC, "hand_back"),
+        (errno.EMFILE, "hand_back"),
+        (errno.EAGAIN, "hand_back"),
+        (errno.ENOMEM, "hand_back"),
+        (errno.EACCES, "fail"),
+    ],
 )
 async def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
     monkeypatch: pytest.MonkeyPatch, number: int, command: str
