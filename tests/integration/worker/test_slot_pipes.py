@@ -2,7 +2,8 @@
 
 import os
 import resource
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -55,44 +56,47 @@ async def test_the_end_of_a_slot_closes_no_file_of_somebody_else(
         os.close(number)  # Raises if it has been closed.
 
 
+@pytest.mark.parametrize("left", [0, 2, 4, 6, 8, 10])
 async def test_a_slot_for_which_there_is_no_room_leaves_nothing_open(
-    tmp_path: Path,
+    tmp_path: Path, left: int
 ) -> None:
+    warm = tmp_path / "warm"  # What is opened once for all is open then.
+    warm.mkdir()
+    await (await slots.start_slot(BUILTIN, warm, None)).discard()
     workdir = tmp_path / "slot"
     workdir.mkdir()
-    await _refused(tmp_path / "warm")  # What is opened once for all is open by now.
-    for _ in range(3):
-        workdir.mkdir(exist_ok=True)
-        before = _open_ones()
-        await _refused(workdir)
-        assert _open_ones() == before
-        assert not workdir.exists()
+    before = _open_ones()
+    with _room_for(left), pytest.raises(OSError, match="Too many open files"):
+        await slots.start_slot(BUILTIN, workdir, None)
+    assert _open_ones() == before
+    assert not workdir.exists()
 
 
-async def _refused(workdir: Path) -> None:
-    """Fail to start a slot for want of descriptors: there are enough for one pipe."""
+@contextmanager
+def _room_for(left: int) -> Iterator[None]:
+    """Let this process open so many files, and no more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(_open_ones())
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
-    taken = _take_all_but(2)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + left + 1, hard))
+    taken = _taken()
+    for number in taken[:left]:
+        os.close(number)
     try:
-        with pytest.raises(OSError, match="Too many open files"):
-            await slots.start_slot(BUILTIN, workdir, None)
+        yield
     finally:
-        for number in taken:
+        for number in taken[left:]:
             os.close(number)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _open_ones() -> set[int]:
-    return {int(name) for name in os.listdir("/proc/self/fd")}  # noqa: PTH208
-
-
-def _take_all_but(left: int) -> list[int]:
+def _taken() -> list[int]:
+    """Open all that can be opened."""
     taken: list[int] = []
     with suppress(OSError):
         while True:
             taken.append(os.open(os.devnull, os.O_RDONLY))
-    for _ in range(left):
-        os.close(taken.pop())
     return taken
+
+
+def _open_ones() -> set[int]:
+    return {int(name) for name in os.listdir("/proc/self/fd")}  # noqa: PTH208

@@ -20,6 +20,10 @@ _ENVIRONMENT_PREFIXES = ("SSL_CERT_", "GIT_SSL_")
 """What an attempt gets of the worker's environment: none of the service's settings or secrets."""
 
 
+OPENED_AT_START = 16
+"""Descriptors that a start takes for a moment, and some more."""
+
+
 def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
     """Return what starts one of these programs for a package, before its further arguments."""
     # -P: the working directory is the run's, and no place to import from.
@@ -95,3 +99,29 @@ def _from_the_root(path: str) -> str:
     entries = path.split(os.pathsep)
     from_the_root = [os.path.abspath(entry) for entry in entries]  # noqa: PTH100 - links stay
     return os.pathsep.join(from_the_root)
+
+
+def pipes() -> tuple[int, int, int, int]:
+    """Return the ends of two pipes, each to be read and to be written."""
+    first = os.pipe()
+    try:
+        second = os.pipe()
+    except OSError:
+        for descriptor in first:
+            os.close(descriptor)
+        raise
+    return *first, *second
+
+
+def require_room(descriptor: int) -> None:
+    """Raise OSError where there is no room for all that a start opens.
+
+    uvloop leaves open for good what it has opened by the time that it finds none.
+    """
+    opened: list[int] = []
+    try:
+        for _ in range(OPENED_AT_START):
+            opened.append(os.dup(descriptor))  # noqa: PERF401 - to be closed if another one fails
+    finally:
+        for number in opened:
+            os.close(number)

@@ -20,6 +20,8 @@ from worker.executors.local.handlers_process import (
     Cover,
     command_line,
     environment,
+    pipes,
+    require_room,
 )
 from worker.executors.local.line_reader import LineReader
 from worker.executors.local.orphans import Orphans
@@ -214,11 +216,13 @@ async def start_slot(
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
     cover = Cover(package.hidden)
     try:
-        tasks, giving, receiving, reports = _pipes()
+        tasks, giving, receiving, reports = pipes()
     except OSError:
-        remove(workdir)
+        # Nothing has been there, and this takes no descriptor.
+        os.rmdir(workdir)  # noqa: PTH106
         raise
     try:
+        require_room(tasks)
         command = command_line(program, package)
         process = await _spawn(package, command, workdir, tasks, reports, orphans)
         slot = Slot(package, process, workdir, orphans, cover)
@@ -232,18 +236,6 @@ async def start_slot(
         os.close(reports)
     await slot.connect(giving, receiving)
     return slot
-
-
-def _pipes() -> tuple[int, int, int, int]:
-    """Return the ends of two pipes, each to be read and to be written."""
-    first = os.pipe()
-    try:
-        second = os.pipe()
-    except OSError:
-        for descriptor in first:
-            os.close(descriptor)
-        raise
-    return *first, *second
 
 
 async def _spawn(  # noqa: PLR0913 - all that a process begins with
