@@ -8,6 +8,7 @@ the loop does, for then nobody was in the way. Then it is killed.
 """
 
 import asyncio
+import ctypes
 import faulthandler
 import gc
 import json
@@ -28,6 +29,8 @@ from apphub_jobs.process.shared.attempts import Attempts
 from apphub_jobs.process.shared.outbox import Outbox
 from apphub_jobs.process.shared.output import PRINTING, route
 
+PR_SET_CHILD_SUBREAPER = 36
+
 
 def main() -> None:
     """Load the handlers, and run what comes until nobody gives any more."""
@@ -36,6 +39,7 @@ def main() -> None:
     for descriptor in (tasks, reports):
         os.set_inheritable(descriptor, False)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Nothing is in anybody's way yet.
+    _adopt_nobody()
     arrange(package["directories"], package["shown"])
     route()
     faulthandler.enable(2)  # Of a crash, its log has at least where it was.
@@ -46,6 +50,16 @@ def main() -> None:
     # What is here now never becomes garbage, and need not be looked through again and again.
     gc.freeze()
     _go_on_until_done(_serve(handlers, tasks, reports))
+
+
+def _adopt_nobody() -> None:
+    """Leave to the supervisor what descendants leave behind: it clears that away once it has ended.
+
+    Here nobody could, for whoever has started a process waits for it. Days of attempts that each
+    leave something would use up the numbers of processes.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def _go_on_until_done(serving: Coroutine[Any, Any, None]) -> None:

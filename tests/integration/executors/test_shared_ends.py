@@ -141,3 +141,10 @@ async def test_a_canceled_attempt_that_has_not_begun_says_so(
     attempt = await shared.submit("sleep")
     attempt.cancel(30.0)
     assert (await ended(attempt)).kind == "canceled"
+
+
+async def test_processes_that_were_left_behind_and_ended_are_cleared_away(
+    shared: Submitting,
+) -> None:
+    outcome = await shared.run("leave_orphans", count=5)
+    assert outcome.message["result"] == 0

@@ -1,10 +1,13 @@
 """Handlers that make something else of their process, and go on as if nothing had been."""
 
+import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +100,28 @@ def nest_deeply(context: JobRunContext) -> object:
     return nested
 
 
+async def leave_orphans(context: JobRunContext) -> int:
+    """Start programs that leave others behind; return how many of those are still to be seen."""
+    for _ in range(context.parameters["count"]):
+        subprocess.run(["sh", "-c", "true &"], check=True)
+    until = time.monotonic() + 20
+    while (left := _ended_children()) and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+    return left
+
+
+def _ended_children() -> int:
+    """Return how many processes below the supervisor have ended, and are waited for by nobody."""
+    own = (str(os.getpid()), str(os.getppid()))
+    count = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            _, _, told = stat.read_text().rpartition(")")
+            status, parent, *_ = told.split()
+            count += status == "Z" and parent in own
+    return count
+
+
 class UntoldError(Exception):
     """An error that cannot say what it is."""
 
@@ -127,6 +152,7 @@ LEAVING: list[Callable[[JobRunContext], object]] = [
     compute,
     lose_fork,
     nest_deeply,
+    leave_orphans,
     raise_untold,
     raise_unseen,
 ]

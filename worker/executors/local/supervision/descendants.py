@@ -10,6 +10,16 @@ from contextlib import suppress
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
+def woken_by_children() -> int:
+    """Return a descriptor that can be read whenever a process below this one has ended."""
+    woken, waking = os.pipe()
+    for descriptor in (woken, waking):
+        os.set_blocking(descriptor, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+    return woken
+
+
 def parents() -> dict[int, int]:
     """Return every process there is, with its parent."""
     found: dict[int, int] = {}
@@ -59,13 +69,20 @@ def _clear_away_ended() -> bool:
     return True
 
 
-def is_only_descendant(child: int) -> bool:
-    """Return whether nothing but this child is left below; what ended meanwhile is cleared away."""
+def clear_away_all_but(child: int) -> bool:
+    """Forget all that has ended here but this child; return False if it may have ended, too."""
     without_clearing = os.WEXITED | os.WNOHANG | os.WNOWAIT
     while (ended := os.waitid(os.P_ALL, 0, without_clearing)) is not None:
         if ended.si_pid == child:
             return False
         os.waitpid(ended.si_pid, 0)
+    return True
+
+
+def is_only_descendant(child: int) -> bool:
+    """Return whether nothing but this child is left below; what ended meanwhile is cleared away."""
+    if not clear_away_all_but(child):
+        return False
     try:  # The kernel keeps such lists, so nobody need be searched.
         found = _listed(os.getpid()) + _listed(child)
     except OSError:

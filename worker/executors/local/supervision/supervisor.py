@@ -33,9 +33,11 @@ sys.path.append(__file__.rsplit("/", 5)[0])  # Isolated: nothing of ours is foun
 
 from worker.executors.local.supervision.attempt_log import Log
 from worker.executors.local.supervision.descendants import (
+    clear_away_all_but,
     is_only_descendant,
     kill_descendants,
     memory_mb,
+    woken_by_children,
 )
 from worker.executors.local.supervision.spawn import (
     Child,
@@ -163,7 +165,9 @@ class Attempt:
             return
         chunk = os.read(descriptor, CHUNK_BYTES)
         if descriptor != self._child.output:
-            return  # It only says that some process has ended.
+            # Some process has ended. What a descendant left behind, nobody else waits for.
+            clear_away_all_but(self._child.pid)
+            return
         if chunk:
             self._log.add(chunk)
         else:
@@ -252,16 +256,6 @@ def _next_order(control: Control) -> list[dict[str, object]]:
     return []
 
 
-def _woken_by_children() -> int:
-    """Return a descriptor that can be read whenever a process below this one has ended."""
-    woken, waking = os.pipe()
-    for descriptor in (woken, waking):
-        os.set_blocking(descriptor, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
-    return woken
-
-
 def main() -> None:
     """Start the handlers' process, and watch its attempts for as long as it is fit for them."""
     tasks = int(sys.argv[1])
@@ -283,7 +277,7 @@ def main() -> None:
 
 def _watch_attempts(child: Child, control: Control) -> None:
     """Return once nothing is left below this process."""
-    woken = _woken_by_children()
+    woken = woken_by_children()
     while commands := _next_order(control):
         order, *others = commands
         attempt = Attempt(child, control, order)
