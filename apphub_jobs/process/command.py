@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, TextIO
+from typing import IO, Protocol, TextIO
 
 from apphub_jobs.contract import Handler, JobResult, JobRunContext
 
@@ -22,7 +22,10 @@ TAIL_CHARACTERS = 1_000
 all of it is in the log."""
 
 PIECE_BYTES = 65_536
-"""A longer line of standard error is passed on in pieces: it may never end."""
+"""A longer line is passed on in pieces: it may never end."""
+
+RESULT_BYTES = 8 * 1_048_576
+"""The longest last line that is looked at: above the service's limit of a result."""
 
 LAST_WORDS_S = 1.0
 """How long a daemon that the command has left may hold its standard error open."""
@@ -45,18 +48,21 @@ def command_handler(argv: Sequence[str]) -> Handler:
         if process.returncode != 0:
             why = _why(argv[0], process.returncode, complaints)
             return JobResult(status="failed", error_message=why)
-        return JobResult(result=_parsed(last))
+        if last.is_endless_json:
+            why = f"the last line is a result of more than {RESULT_BYTES} bytes"
+            return JobResult(status="failed", error_message=why)
+        return JobResult(result=_parsed(last.content))
 
     return execute
 
 
 def _converse(
     context: JobRunContext, process: "subprocess.Popen[bytes]", complaints: deque[bytes]
-) -> bytes:
+) -> "_LastLine":
     """Give the parameters, pass on what is printed line by line, and return the last line."""
     complaining = threading.Thread(
         target=_pass_on,
-        args=(process.stderr, sys.stderr, complaints, PIECE_BYTES),
+        args=(process.stderr, sys.stderr, complaints),
         daemon=True,
     )
     complaining.start()
@@ -64,23 +70,55 @@ def _converse(
         target=_stop_when_cancelled, args=(context, process), daemon=True
     ).start()
     threading.Thread(target=_give, args=(context, process), daemon=True).start()
-    last: deque[bytes] = deque(maxlen=1)
+    last = _LastLine()
     _pass_on(process.stdout, sys.stdout, last)
     process.wait()
     complaining.join(LAST_WORDS_S)
-    return b"".join(last)
+    return last
 
 
-def _pass_on(
-    output: IO[bytes] | None,
-    stream: TextIO,
-    last_lines: deque[bytes],
-    longest: int = -1,
-) -> None:
-    while output is not None and (line := output.readline(longest)):
-        stream.buffer.write(line)
+class _LastLine:
+    """The last line of what is printed, as far as it may be a result."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size_bytes = 0
+        self._is_over = False
+
+    def append(self, piece: bytes) -> None:
+        """Take the next piece of a line, or of the next line."""
+        if self._is_over:
+            self._pieces.clear()
+            self._size_bytes = 0
+        self._is_over = piece.endswith(b"\n")
+        self._size_bytes += len(piece)
+        if self._size_bytes <= RESULT_BYTES:
+            self._pieces.append(piece)
+
+    @property
+    def content(self) -> bytes:
+        """What there is of it."""
+        return b"".join(self._pieces)
+
+    @property
+    def is_endless_json(self) -> bool:
+        """Whether it is too long, and begins as a result does."""
+        return self._size_bytes > RESULT_BYTES and self._pieces[0].startswith(_BEGINS)
+
+
+_BEGINS = (b"{", b"[", b'"')
+
+
+class _Pieces(Protocol):
+    def append(self, piece: bytes, /) -> None:
+        """Take the next piece."""
+
+
+def _pass_on(output: IO[bytes] | None, stream: TextIO, pieces: _Pieces) -> None:
+    while output is not None and (piece := output.readline(PIECE_BYTES)):
+        stream.buffer.write(piece)
         stream.buffer.flush()
-        last_lines.append(line)
+        pieces.append(piece)
 
 
 def _why(program: str, code: int, complaints: deque[bytes]) -> str:

@@ -1,8 +1,13 @@
 """Declared command lines as handlers: what they say last is why they failed."""
 
+import os
 import sys
+import tracemalloc
+
+import pytest
 
 from apphub_jobs.contract import JobResult
+from apphub_jobs.process import command
 from apphub_jobs.process.command import TAIL_CHARACTERS, command_handler
 from tests.support.contexts import context_of
 
@@ -37,3 +42,33 @@ def test_only_the_end_of_much_is_kept() -> None:
     assert told is not None
     assert told.endswith("x 8")
     assert len(told) < TAIL_CHARACTERS + 100
+
+
+def test_a_line_that_does_not_end_is_not_held_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command, "RESULT_BYTES", 200_000)
+    program = "print('.' * 20_000_000); print('[1, 2]')"
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdout", nowhere)
+        tracemalloc.start()
+        result = command_handler([sys.executable, "-c", program])(context_of())
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert isinstance(result, JobResult)
+    assert result.result == [1, 2]
+    assert peak_bytes < 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("printed", "status"),
+    [("'[' + '1,' * 200_000", "failed"), ("'.' * 300_000", "succeeded")],
+)
+def test_a_last_line_that_is_too_long_is_no_result(
+    monkeypatch: pytest.MonkeyPatch, printed: str, status: str
+) -> None:
+    monkeypatch.setattr(command, "RESULT_BYTES", 200_000)
+    program = f"print({printed}, end='')"
+    result = command_handler([sys.executable, "-c", program])(context_of())
+    assert isinstance(result, JobResult)
+    assert (result.status, result.result) == (status, None)
