@@ -1,5 +1,6 @@
 """An attempt's log tells what it lacks, and never fails."""
 
+import _thread
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.support.disks import small_disk
 from worker.executors.local.supervision.attempt_log import Log
+from worker.executors.local.supervision.log_writer import LogWriter
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 
@@ -62,3 +64,23 @@ def test_a_log_that_can_never_be_written_only_counts(path: str) -> None:
     # What is beyond the limit was not to be kept anyway; that this is so could not be written
     # either.
     assert log.lost > 100
+
+
+@pytest.mark.parametrize("has_threads", [True, False])
+def test_a_log_is_whole_once_it_is_closed_whoever_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_threads: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    if not has_threads:
+        monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    writer = LogWriter(str(tmp_path / "log"), 1_000_000)
+    for number in range(100):
+        writer.add(b"line %d\n" % number)
+    assert writer.close() == 0
+    assert writer.has_room
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == [
+        f"line {number}" for number in range(100)
+    ]

@@ -206,3 +206,25 @@ def _runs(pid: int) -> bool:
         )
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+async def test_a_disk_that_hangs_keeps_nobody_from_ending_an_attempt(
+    slots: ProcessExecutor, tmp_path: Path
+) -> None:
+    await (await submit(slots, tmp_path / "warm", "noop")).outcome()
+    hung = tmp_path / "hung"
+    os.mkfifo(hung)  # To open it takes as long as nobody reads.
+    file = tmp_path / "signs"
+    attempt = await submit(
+        slots, hung, "leave_daemon", 1_000, file=str(file), forMs=60_000, lines=2_000
+    )
+    while not (file.exists() and file.read_text().endswith("\n")):
+        await asyncio.sleep(0.01)
+    daemon = int(file.read_text().split()[0])
+    async with asyncio.timeout(8):
+        while _runs(daemon):
+            await asyncio.sleep(0.01)
+    reader = os.open(hung, os.O_RDONLY | os.O_NONBLOCK)
+    outcome = await asyncio.wait_for(attempt.outcome(), 30)
+    os.close(reader)
+    assert outcome.kind == "timeout"

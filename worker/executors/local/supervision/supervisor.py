@@ -21,7 +21,6 @@ each attempt of which it was told. Moments are of CLOCK_MONOTONIC, which a host'
 from __future__ import annotations
 
 import json
-import math
 import os
 import select
 import signal
@@ -31,7 +30,12 @@ from contextlib import suppress
 
 sys.path.append(__file__.rsplit("/", 5)[0])  # Isolated: nothing of ours is found yet.
 
-from worker.executors.local.supervision.attempt_log import Log
+from worker.executors.local.supervision.control import (
+    CHUNK_BYTES,
+    Control,
+    next_order,
+    number,
+)
 from worker.executors.local.supervision.descendants import (
     clear_away_all_but,
     is_only_descendant,
@@ -39,6 +43,7 @@ from worker.executors.local.supervision.descendants import (
     memory_mb,
     woken_by_children,
 )
+from worker.executors.local.supervision.log_writer import LogWriter
 from worker.executors.local.supervision.spawn import (
     Child,
     become_supervisor,
@@ -50,41 +55,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage
 
-CHUNK_BYTES = 65_536
-
 TICK_S = 0.1
 """How often memory is looked at, and the longest that a passed deadline goes unnoticed."""
-
-LOOK_AGAIN_S = 3_600.0
-"""How long to wait for the worker's word at a time: the system's clocks for it know no more than
-some weeks."""
-
-
-class Control:
-    """What the worker says, and until when its word holds."""
-
-    def __init__(self) -> None:
-        self.descriptor = sys.stdin.fileno()
-        self.lease_until = math.inf
-        self._received = b""
-
-    def read(self) -> list[dict[str, object]] | None:
-        """Return the commands that there are; None once the worker is gone for good."""
-        chunk = os.read(self.descriptor, CHUNK_BYTES)
-        if not chunk:
-            return None
-        received = self._received + chunk
-        *lines, self._received = received.split(b"\n")
-        commands: list[dict[str, object]] = [json.loads(line) for line in lines]
-        for command in commands:
-            if "renew" in command:
-                self.lease_until = _number(command["renew"]) or 0.0
-        return commands
-
-    @property
-    def lease_is_over(self) -> bool:
-        """Return whether others may take the worker for dead from now on."""
-        return time.monotonic() > self.lease_until
 
 
 class Attempt:
@@ -93,16 +65,17 @@ class Attempt:
     def __init__(
         self, child: Child, control: Control, order: dict[str, object]
     ) -> None:
-        self._log = Log(str(order["log"]), int(str(order["logLimitBytes"])))
-        self._memory_limit = _number(order["memoryMb"])
-        self._deadline = _number(order["deadline"])
-        self._cpu_before_s = _number(order["cpuBefore"]) or 0.0
+        self._log = LogWriter(str(order["log"]), int(str(order["logLimitBytes"])))
+        self._memory_limit = number(order["memoryMb"])
+        self._deadline = number(order["deadline"])
+        self._cpu_before_s = number(order["cpuBefore"]) or 0.0
         self._cancel_until: float | None = None
         self._cause: str | None = None
         self._peak_mb = 0.0
         self._control = control
         self._child = child
         self._over: dict[str, object] | None = None
+        self._prints = True
 
     def run(self, commands: list[dict[str, object]], woken: int) -> dict[str, object]:
         """Watch until the end; return how it was, and whether the child lives on."""
@@ -112,7 +85,7 @@ class Attempt:
         if not lives_on:
             kill_descendants()
         self._drain()
-        self._log.close()
+        log_lost = self._log.close()
         code = os.waitstatus_to_exitcode(status)
         used_s, peak_mb = self._used(usage)
         return {
@@ -121,7 +94,7 @@ class Attempt:
             "cpuSeconds": round(max(used_s, 0.0), 3),
             "peakMemoryMb": round(max(self._peak_mb, peak_mb), 1),
             "livesOn": lives_on,
-            "logLost": self._log.lost,
+            "logLost": log_lost,
         }
 
     def _is_fit(self) -> bool:
@@ -136,14 +109,14 @@ class Attempt:
             total_s = usage.ru_utime + usage.ru_stime
             return total_s - self._cpu_before_s, usage.ru_maxrss / 1024
         said = self._over or {}
-        used_s = _number(said["cpuSeconds"]) or 0.0
-        peak_mb = _number(said["peakMemoryMb"]) or 0.0
+        used_s = number(said["cpuSeconds"]) or 0.0
+        peak_mb = number(said["peakMemoryMb"]) or 0.0
         return used_s, peak_mb
 
     def _watch(self, woken: int) -> tuple[int, struct_rusage | None]:
         """Return status and usage of a child that ended; (0, None) if it says that it is done."""
         poller = select.poll()
-        for descriptor in (self._control.descriptor, self._child.output, woken):
+        for descriptor in (self._control.descriptor, woken):
             poller.register(descriptor, select.POLLIN)
         while True:
             pid, status, usage = os.wait4(self._child.pid, os.WNOHANG)
@@ -151,6 +124,7 @@ class Attempt:
                 return status, usage
             if self._over is not None and self._cause is None:
                 return 0, None
+            self._listen(poller)
             for descriptor, _ in poller.poll(TICK_S * 1000):
                 self._heed(descriptor, poller)
             self._check_limits()
@@ -171,19 +145,26 @@ class Attempt:
         if chunk:
             self._log.add(chunk)
         else:
+            self._prints = False
             poller.unregister(descriptor)
+
+    def _listen(self, poller: select.poll) -> None:
+        """Hear what is printed as long as the disk keeps up: else whoever prints has to wait."""
+        if self._prints:
+            wanted = select.POLLIN if self._log.has_room else 0
+            poller.register(self._child.output, wanted)
 
     def _obey(self, commands: list[dict[str, object]]) -> None:
         for command in commands:
             if "cancel" in command:
-                grace_s = _number(command["cancel"]) or 0.0
+                grace_s = number(command["cancel"]) or 0.0
                 self._cancel_until = time.monotonic() + grace_s
                 with suppress(ProcessLookupError):
                     os.kill(self._child.pid, signal.SIGTERM)
             elif "stop" in command:
                 self._end("stopped")
             elif "deadline" in command:
-                self._deadline = _number(command["deadline"])
+                self._deadline = number(command["deadline"])
             over = command.get("over")
             if isinstance(over, dict):
                 self._over = over
@@ -227,35 +208,6 @@ def _cause_of(code: int) -> str:
     return "exit"
 
 
-def _number(value: object) -> float | None:
-    if value is None:
-        return None
-    return float(str(value))
-
-
-def _next_order(control: Control) -> list[dict[str, object]]:
-    """Wait for an order, with whatever was said in one breath; [] once worker or lease is gone.
-
-    Until then an attempt may be under way of which nobody has told yet, or the child has ended in
-    the middle of one.
-    """
-    poller = select.poll()
-    poller.register(control.descriptor, select.POLLIN)
-    while not control.lease_is_over:
-        left_s = max(0.0, control.lease_until - time.monotonic())
-        timeout_ms = min(left_s, LOOK_AGAIN_S) * 1000 + 1
-        if not poller.poll(timeout_ms):
-            continue
-        commands = control.read()
-        if commands is None:
-            break
-        # What is no order was said to the attempt before, which had ended already.
-        for index, command in enumerate(commands):
-            if "log" in command:
-                return commands[index:]
-    return []
-
-
 def main() -> None:
     """Start the handlers' process, and watch its attempts for as long as it is fit for them."""
     tasks = int(sys.argv[1])
@@ -263,8 +215,8 @@ def main() -> None:
     # Event loops leave copies of pipes here that the worker takes for ours.
     close_all_but(0, 1, 2, tasks, reports)
     become_supervisor()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(ignored, signal.SIG_IGN)
     hidden, *command = sys.argv[3:]
     child = Child(command, tasks, reports, json.loads(hidden))
     try:
@@ -278,7 +230,7 @@ def main() -> None:
 def _watch_attempts(child: Child, control: Control) -> None:
     """Return once nothing is left below this process."""
     woken = woken_by_children()
-    while commands := _next_order(control):
+    while commands := next_order(control):
         order, *others = commands
         attempt = Attempt(child, control, order)
         ended = attempt.run(others, woken)
