@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -105,6 +106,7 @@ class _Attempt:
     ) -> None:
         PRINTING.set(self._output)
         message = await self._outcome(handlers, task)
+        _end_if_forked()
         told = {**message, "leftOut": self._output.left_out}
         self._outbox.ended(self._number, told)
 
@@ -163,9 +165,21 @@ def _call(
 ) -> tuple[object, BaseException | None]:
     """Return what the handler returns, or raises: a future would not take each error."""
     try:
-        return handler(context), None
+        value = handler(context)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - raised again where it is told
+        _end_if_forked()
         return None, error
+    _end_if_forked()
+    return value, None
+
+
+_OWN_NUMBER = os.getpid()
+
+
+def _end_if_forked() -> None:
+    """End a fork that came out of its handler: it would go on with the attempts of all others."""
+    if os.getpid() != _OWN_NUMBER:
+        os._exit(1)
 
 
 def _exited(error: SystemExit) -> Mapping[str, Any]:

@@ -148,3 +148,15 @@ async def test_processes_that_were_left_behind_and_ended_are_cleared_away(
 ) -> None:
     outcome = await shared.run("leave_orphans", count=5)
     assert outcome.message["result"] == 0
+
+
+@pytest.mark.parametrize("handler", ["lose_fork", "lose_fork_of_all"])
+async def test_a_fork_that_a_handler_lost_goes_on_with_no_attempt(
+    shared: Submitting, handler: str
+) -> None:
+    beside = await shared.submit("chat", name="beside")
+    forking = await shared.submit(handler)
+    waiting = await shared.submit("sleep", forMs=1_000)
+    assert (await ended(forking)).message["result"] == "parent"
+    assert (await ended(waiting)).kind == "result"
+    assert (await ended(beside)).message["result"] == "beside"

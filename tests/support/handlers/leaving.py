@@ -89,6 +89,14 @@ def lose_fork(context: JobRunContext) -> str:
     return "fork"
 
 
+async def lose_fork_of_all(_: JobRunContext) -> str:
+    """Forget to end a fork, in the midst of others' attempts."""
+    if os.fork() == 0:
+        return "fork"
+    await asyncio.sleep(0.5)
+    return "parent"
+
+
 def nest_deeply(context: JobRunContext) -> object:
     """Return, or report, what is nested so deeply that Python has to be allowed to go there."""
     sys.setrecursionlimit(100_000)
@@ -151,6 +159,7 @@ LEAVING: list[Callable[[JobRunContext], object]] = [
     block_cancels,
     compute,
     lose_fork,
+    lose_fork_of_all,
     nest_deeply,
     leave_orphans,
     raise_untold,
