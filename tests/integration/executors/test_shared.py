@@ -9,9 +9,10 @@ from time import monotonic
 import pytest
 
 from tests.integration.executors.submitting import Submitting, ended
-from tests.support.handlers.tasks import task_of
+from tests.support.handlers.tasks import printed, task_of
 from tests.support.packages import package_of
 from worker.executors.packages import HandlerPackage
+from worker.executors.shared import attempt_logs
 from worker.executors.shared import process as shared_process
 from worker.executors.shared.executor import SharedExecutor
 
@@ -118,3 +119,17 @@ async def test_attempts_end_whose_process_cannot_load_its_handlers(
     async with aclosing(SharedExecutor({"test.noop": package})) as where:
         submitting = Submitting(where, tmp_path)
         assert (await submitting.run("noop", timeout_ms=60_000)).kind == "exit"
+
+
+async def test_a_disk_that_hangs_keeps_no_attempt_from_ending(
+    shared: Submitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt_logs, "CLOSING_S", 0.2)
+    hung = shared.log(0)
+    os.mkfifo(hung)  # To open it takes as long as nobody reads.
+    outcome = await shared.run("echo")
+    reader = os.open(hung, os.O_RDONLY | os.O_NONBLOCK)
+    assert (await shared.run("echo")).kind == "result"
+    os.close(reader)
+    assert outcome.kind == "result"
+    await printed(shared.log(1))

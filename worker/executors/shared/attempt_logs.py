@@ -8,6 +8,7 @@ from pathlib import Path
 
 from worker.executors.local.attempt import LOG_LIMIT_BYTES
 from worker.executors.local.supervision.attempt_log import Log
+from worker.executors.local.supervision.log_writer import CLOSING_S
 
 logger = logging.getLogger(__name__)
 
@@ -89,13 +90,18 @@ class AttemptLog:
         self._left_out += size
 
     def when_whole(self, then: Callable[[], None]) -> None:
-        """Write what is left, then call this; what could not be written is told."""
+        """Write what is left, then call this; what could not be written is told.
+
+        A disk that hangs is not waited for: then it is called before, and again after that.
+        """
         if not self.is_used:
             then()
             return
         closing = self._logs.close(self._close)
         closing.add_done_callback(self._tell_lost)
         closing.add_done_callback(lambda _: then())
+        late = closing.get_loop().call_later(CLOSING_S, then)
+        closing.add_done_callback(lambda _: late.cancel())
 
     def _tell_lost(self, closed: "asyncio.Future[int]") -> None:
         lost_bytes = closed.result()
