@@ -1,5 +1,6 @@
 """A slot's pipes are closed, and once: then, their numbers may be somebody else's files."""
 
+import asyncio
 import os
 import resource
 from collections.abc import Iterator
@@ -70,6 +71,33 @@ async def test_a_slot_for_which_there_is_no_room_leaves_nothing_open(
         await slots.start_slot(BUILTIN, workdir, None)
     assert _open_ones() == before
     assert not workdir.exists()
+
+
+@pytest.mark.parametrize("connecting", ["connect_read_pipe", "connect_write_pipe"])
+async def test_a_start_that_is_cancelled_at_its_end_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connecting: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    warm = tmp_path / "warm"
+    warm.mkdir()
+    await (await slots.start_slot(BUILTIN, warm, None)).discard()
+    before = _open_ones()
+    workdir = tmp_path / "slot"
+    workdir.mkdir()
+    starting = asyncio.create_task(slots.start_slot(BUILTIN, workdir, None))
+    connect = getattr(loop, connecting)
+
+    async def connect_meanwhile(make: object, pipe: object) -> object:
+        if asyncio.current_task() is starting:
+            starting.cancel()
+        return await connect(make, pipe)
+
+    monkeypatch.setattr(loop, connecting, connect_meanwhile)
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    async with asyncio.timeout(30):
+        while workdir.exists() or _open_ones() != before:
+            await asyncio.sleep(0.01)
 
 
 @contextmanager

@@ -88,7 +88,11 @@ class Slot:
         closes_itself = not isinstance(loop, uvloop.Loop)
         reader = LineReader(REPORT_LIMIT_BYTES, self._reported, self._reports_ended)
         reports = os.fdopen(receiving, "rb", buffering=0, closefd=closes_itself)
-        await loop.connect_read_pipe(lambda: reader, reports)
+        try:
+            await loop.connect_read_pipe(lambda: reader, reports)
+        except BaseException:
+            os.close(giving)
+            raise
         tasks = os.fdopen(giving, "wb", buffering=0, closefd=closes_itself)
         self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, tasks)
         hearing = self._hear_supervisor()
@@ -234,7 +238,11 @@ async def start_slot(
     finally:
         os.close(tasks)
         os.close(reports)
-    await slot.connect(giving, receiving)
+    try:
+        await slot.connect(giving, receiving)
+    except BaseException:
+        start_once("ended process", slot.discard())
+        raise
     return slot
 
 
