@@ -63,34 +63,43 @@ def parse(raw: bytes) -> Json:
     return normalise(value)
 
 
-def normalise(value: object, pointer: str = "", depth: int = 0) -> Json:
+def normalise(value: object, pointer: str = "") -> Json:
     """Return the value as every part of the system will show it, or raise InvalidJsonError.
 
     Integral floats become integers where 64 bits hold them (so -0.0 becomes 0); the rest is kept.
     """
+    try:
+        return _normalised(value, 0)
+    except InvalidJsonError as error:
+        place = f"{pointer}{error.pointer}"
+        raise InvalidJsonError(place, error.message) from None
+
+
+def _normalised(value: object, depth: int) -> Json:
+    """Return a part as `normalise` does. Pointers begin at the part: only errors have any.
+
+    A key may be half a megabyte, and what is below it a hundred thousand parts.
+    """
     if isinstance(value, str):
-        return _checked_text(value, pointer)
+        return _checked_text(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         if not _MIN_INT <= value <= _MAX_INT:
-            raise InvalidJsonError(pointer, "an integer beyond 64 bits")
+            raise InvalidJsonError("", "an integer beyond 64 bits")
         return value
     if isinstance(value, float):
-        return _normalised_float(value, pointer)
+        return _normalised_float(value)
     if depth >= MAX_DEPTH:
-        raise InvalidJsonError(pointer, f"nested deeper than {MAX_DEPTH} levels")
+        raise InvalidJsonError("", f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
         return {
-            _checked_key(key, pointer): _member(key, item, pointer, depth)
-            for key, item in value.items()
+            _checked_key(key): _member(key, item, depth) for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [
-            _member(index, item, pointer, depth) for index, item in enumerate(value)
-        ]
+        return [_member(index, item, depth) for index, item in enumerate(value)]
     message = f"{type(value).__name__} is no JSON type"
-    raise InvalidJsonError(pointer, message)
+    raise InvalidJsonError("", message)
 
 
 def _is_normal(value: Json, depth: int = 0) -> bool:
@@ -112,11 +121,8 @@ def _is_normal(value: Json, depth: int = 0) -> bool:
     return all(map(_is_normal, members, repeat(depth + 1)))
 
 
-def _member(key: object, value: object, pointer: str, depth: int) -> Json:
-    """Normalise what stands under a key.
-
-    Its pointer is put together only where it may be needed: for what is nested, or odd.
-    """
+def _member(key: object, value: object, depth: int) -> Json:
+    """Normalise what stands under a key, what needs no look at it at once."""
     if isinstance(value, str):
         if value.isascii() and "\x00" not in value:
             return value
@@ -125,8 +131,11 @@ def _member(key: object, value: object, pointer: str, depth: int) -> Json:
             return value
     elif value is None:
         return None
-    below = f"{pointer}/{escape(str(key))}"
-    return normalise(value, below, depth + 1)
+    try:
+        return _normalised(value, depth + 1)
+    except InvalidJsonError as error:
+        place = f"/{escape(str(key))}{error.pointer}"
+        raise InvalidJsonError(place, error.message) from None
 
 
 def normalised_object(value: Mapping[str, object], pointer: str = "") -> JsonObject:
@@ -148,27 +157,27 @@ def escape(key: str) -> str:
     return without_tildes.replace("/", "~1")
 
 
-def _checked_key(key: object, pointer: str) -> str:
+def _checked_key(key: object) -> str:
     if not isinstance(key, str):
-        raise InvalidJsonError(pointer, "a key that is no string")
-    return _checked_text(key, pointer)
+        raise InvalidJsonError("", "a key that is no string")
+    return _checked_text(key)
 
 
-def _checked_text(text: str, pointer: str) -> str:
+def _checked_text(text: str) -> str:
     if "\x00" in text:
-        raise InvalidJsonError(pointer, "a NUL character")
+        raise InvalidJsonError("", "a NUL character")
     if not text.isascii():
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
             message = "half a surrogate pair, which is no character"
-            raise InvalidJsonError(pointer, message) from None
+            raise InvalidJsonError("", message) from None
     return text
 
 
-def _normalised_float(value: float, pointer: str) -> int | float:
+def _normalised_float(value: float) -> int | float:
     if not math.isfinite(value):
-        raise InvalidJsonError(pointer, "NaN, Infinity or a number out of range")
+        raise InvalidJsonError("", "NaN, Infinity or a number out of range")
     if value.is_integer() and _MIN_INT <= value <= _MAX_INT:
         return int(value)
     return value
