@@ -6,11 +6,15 @@ of their subject, until that is erased.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from domain.errors import Issue
 from domain.json_values import Json, JsonObject, escape
 
 MARK = "x-subject"
+
+MAX_ISSUES = 100
+"""Wrong marks of a kind; more help nobody, and a path may be as long as the schema."""
 
 ERASED = "[erased]"
 """What stands wherever the value was, once its subject has been erased."""
@@ -55,7 +59,7 @@ def mark_issues(
         kept_open: parameters by whose values its runs are limited, which the log keeps in the
             open, too; each with the path of the field that names it.
     """
-    issues = _dangling_marks(schema) + _misplaced_marks(schema)
+    issues = _dangling_marks(schema)[:MAX_ISSUES] + _misplaced_marks(schema)
     marked = marks(schema)
     message = "is personal data by the schema, and would stay in the log for ever"
     for name in marked:
@@ -74,13 +78,12 @@ def mark_issues(
 def _dangling_marks(schema: JsonObject) -> list[Issue]:
     message = "must be the name of a property of this schema: the parameter that names the subject"
     properties = _properties(schema)
-    # A mark may be anything, even what no set can be asked for.
-    names = list(properties)
     issues: list[Issue] = []
     for name, part in properties.items():
         if not isinstance(part, dict) or MARK not in part:
             continue
-        if part[MARK] not in names:
+        mark = part[MARK]
+        if not isinstance(mark, str) or mark not in properties:
             path = f"/parametersSchema/properties/{escape(name)}/{MARK}"
             issue = Issue(path, message, MARK)
             issues.append(issue)
@@ -89,10 +92,10 @@ def _dangling_marks(schema: JsonObject) -> list[Issue]:
 
 def _misplaced_marks(schema: JsonObject) -> list[Issue]:
     message = "is understood in the schema's own properties alone"
-    pointers = _misplaced(_unmarked(schema), "")
+    pointers = _misplaced(_unmarked(schema))
     return [
         Issue(f"/parametersSchema{pointer}/{MARK}", message, MARK)
-        for pointer in pointers
+        for pointer in islice(pointers, MAX_ISSUES)
     ]
 
 
@@ -159,21 +162,25 @@ def _unmarked(schema: JsonObject) -> JsonObject:
     return {**schema, "properties": properties}
 
 
-def _misplaced(part: Json, pointer: str) -> Iterator[str]:
-    """Yield where a schema within this part has a mark."""
+def _misplaced(part: Json) -> Iterator[str]:
+    """Yield where a schema within this part has a mark, as a pointer that begins at the part."""
+    if isinstance(part, dict) and MARK in part:
+        yield ""
+    for place, inner in _inside(part):
+        for below in _misplaced(inner):
+            yield f"{place}{below}"
+
+
+def _inside(part: Json) -> Iterator[tuple[str, Json]]:
+    """Yield what may be or hold a schema, right inside of a part, and where that is."""
     if isinstance(part, list):
         for index, item in enumerate(part):
-            below = f"{pointer}/{index}"
-            yield from _misplaced(item, below)
+            yield f"/{index}", item
     if not isinstance(part, dict):
         return
     for key, value in part.items():
-        below = f"{pointer}/{escape(key)}"
-        if key == MARK:
-            yield pointer
-        elif key in _NAMED and isinstance(value, dict):
+        if key in _NAMED and isinstance(value, dict):
             for name, schema in value.items():
-                place = f"{below}/{escape(name)}"
-                yield from _misplaced(schema, place)
-        elif key not in _PLAIN:
-            yield from _misplaced(value, below)
+                yield f"/{key}/{escape(name)}", schema
+        elif key != MARK and key not in _PLAIN:
+            yield f"/{escape(key)}", value

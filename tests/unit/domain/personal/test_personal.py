@@ -9,7 +9,13 @@ from domain.errors import ConflictError, InvalidInputError
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.launching import Launch, new_run, repeated_personal
 from domain.jobs.reserved import BUILD_SLUG, INGEST_SLUG
-from domain.personal.marks import mark_issues, marks, subject_issues, subjects_of
+from domain.personal.marks import (
+    MAX_ISSUES,
+    mark_issues,
+    marks,
+    subject_issues,
+    subjects_of,
+)
 from tests.unit.given import DEFINITION_ID, NOON, RUN_ID, a_run
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -200,3 +206,14 @@ def test_a_repeated_run_stays_encrypted_whatever_the_job_says_today() -> None:
     with pytest.raises(ConflictError) as refused:
         repeated_personal(by_turns, old, old)
     assert refused.value.code == "parameter_is_personal"
+
+
+@pytest.mark.timeout(30)
+def test_no_more_marks_are_refused_than_help_however_many_are_wrong() -> None:
+    # Each says where it stands: a megabyte of them would fill the memory, and take hours.
+    misplaced = {"k" * 200_000: [WHO] * 20_000}
+    found = paths(misplaced)
+    assert len(found) == MAX_ISSUES
+    assert found[1] == f"/parametersSchema/{'k' * 200_000}/1/x-subject"
+    dangling = {f"p{number}": WHO for number in range(100_000)}
+    assert len(paths(properties(**dangling))) == MAX_ISSUES
