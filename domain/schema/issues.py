@@ -87,17 +87,29 @@ def _place(value: Json, text: str) -> str:
 
     It is "" where the text is neither.
     """
-    waiting = deque([("", value)])
+    waiting: deque[tuple[_Way, Json]] = deque([(None, value)])
     while waiting:
-        pointer, found = waiting.popleft()
+        way, found = waiting.popleft()
         if found is text:
-            return pointer
+            return _pointer(way)
         for key, member in _members(found):
-            below = f"{pointer}/{escape(str(key))}"
+            below = (way, key)
             if key is text:
-                return below
+                return _pointer(below)
             waiting.append((below, member))
     return ""
+
+
+_Way = tuple["_Way", str | int] | None
+"""To a part: the way to what holds it, and its key there. Pointers would each hold all keys."""
+
+
+def _pointer(way: _Way) -> str:
+    parts: list[str] = []
+    while way is not None:
+        way, key = way
+        parts.append(f"/{escape(str(key))}")
+    return "".join(reversed(parts))
 
 
 def _members(value: Json) -> Iterable[tuple[str | int, Json]]:

@@ -1,5 +1,6 @@
 """No schema stalls whoever checks against it: too much effort is a violation."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -219,3 +220,17 @@ def test_a_draft_04_enumeration_of_many_objects_is_checked_within_the_budget() -
         )
         == []
     )
+
+
+def test_to_say_where_a_pattern_takes_too_long_takes_little_memory() -> None:
+    # Half a gigabyte, were the place of each part put together on the way to the text.
+    value: JsonObject = {"k" * 100_000: [1] * 5_000, "b": [TEXT]}
+    schema: JsonObject = {"properties": {"b": {"items": {"pattern": ENDLESS}}}}
+    tracemalloc.start()
+    try:
+        (issue,) = violations(schema, value, "/parameters")
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert issue.path == "/parameters/b/0"
+    assert most_bytes < 50_000_000
