@@ -26,6 +26,8 @@ FIELDS = 5
 """Minute, hour, day of month, month, day of week. With six, the first would be seconds for some
 programs, and the last for others."""
 
+NEVER = "names a day that never comes"
+
 _SOME_MOMENT = datetime(2000, 1, 1)  # noqa: DTZ001 - a clock's, of no zone
 
 _LONGEST_SHIFT = timedelta(hours=25)
@@ -53,7 +55,7 @@ def cron_fault(text: str) -> str | None:
         field = str(error).removeprefix("Bad ")
         return f"cannot be read: see its {field}; for example 30 2 * * MON-FRI"
     if first is None:
-        return "names a day that never comes"
+        return NEVER
     return None
 
 
@@ -93,7 +95,7 @@ class Cron:
         """Return whether the expression names the minute that clocks show at a moment."""
         wall = self._wall(moment)
         day = wall.date()
-        named = CronSim(self.text, wall)
+        named = _named(self.text)
         if wall.month not in named.months:
             return False
         if not named.match_day(day):
@@ -172,6 +174,15 @@ class Cron:
     def _offset(self, moment: datetime) -> timedelta:
         offset = moment.astimezone(self.zone).utcoffset()
         return offset or timedelta()
+
+
+@lru_cache(REMEMBERED)
+def _named(text: str) -> CronSim:
+    """Return what an expression names, which is read anew neither for each tick nor schedule.
+
+    To be asked alone, not to be followed: others share it.
+    """
+    return CronSim(text, _SOME_MOMENT)
 
 
 @lru_cache(REMEMBERED)

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from domain.clock import from_iso
 from domain.errors import Issue
 from domain.json_values import JsonObject
-from domain.schedules.cron import cron_fault, zone_fault
+from domain.schedules.cron import NEVER, cron_fault, zone_fault
 
 Overlap = Literal[
     "skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"
@@ -105,6 +105,8 @@ class Spec:
             path = f"/exclude/{index}"
             issue = Issue(path, fault, "format")
             found.append(issue)
+            if fault == NEVER:
+                break  # Fifty years were looked through for it; a hundred times, others would wait.
         return found
 
     def _bound_issues(self) -> list[Issue]:

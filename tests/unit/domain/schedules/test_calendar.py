@@ -95,6 +95,15 @@ def test_ticks_in_excluded_minutes_are_marked_on_the_clocks_of_the_zone() -> Non
     ]
 
 
+@pytest.mark.timeout(30)
+def test_long_exclusions_are_not_read_anew_for_each_tick() -> None:
+    # Two hundred thousand times: that would take a minute.
+    hours = ",".join(["0-23"] * 38)
+    spec = a_spec(cron="0 * * * *", every_ms=None, exclude=[f"1 {hours} * * *"] * 100)
+    ticks = islice(Calendar(ONE, spec).ticks_after(MIDNIGHT), 2_000)
+    assert not any(tick.is_excluded for tick in ticks)
+
+
 def test_an_exclusion_names_minutes_for_ticks_of_seconds_too() -> None:
     spec = a_spec(every_ms=20_000, exclude=["1 * * * *"])
     ticks = islice(Calendar(ONE, spec).ticks_after(MIDNIGHT), 6)
