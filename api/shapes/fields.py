@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from domain.clock import from_iso
 from domain.schema.dialects import shortened
@@ -86,6 +86,22 @@ def _too_many_fields(
     }
     message = "unknown fields {named}, and {more} more"
     return PydanticCustomError("too_many_fields", message, context)
+
+
+def has_members(most: int) -> BeforeValidator:
+    """Refuse an object of more members before these are looked at: each may be wrong by itself."""
+
+    def check(sent: Any) -> Any:
+        if isinstance(sent, dict) and len(sent) > most:
+            context = {
+                "field_type": "Dictionary",
+                "max_length": most,
+                "actual_length": len(sent),
+            }
+            raise PydanticKnownError("too_long", context)
+        return sent
+
+    return BeforeValidator(check)
 
 
 def never_null(schema: dict[str, Any]) -> None:

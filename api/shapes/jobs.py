@@ -16,6 +16,7 @@ from api.shapes.fields import (
     Slug,
     TimeoutMs,
     _Body,
+    has_members,
     never_null,
 )
 from api.shapes.runs import Run
@@ -140,7 +141,12 @@ class _DefinitionFields(_Body):
     start_deadline_ms: Annotated[int, Field(ge=1, le=_YEAR_MS)] | None = None
     resources: ResourcesBody | None = None
     worker_labels: (
-        Annotated[dict[LabelName, LabelValue], Field(max_length=MOST_LABELS)] | None
+        Annotated[
+            dict[LabelName, LabelValue],
+            Field(max_length=MOST_LABELS),
+            has_members(MOST_LABELS),
+        ]
+        | None
     ) = None
     retention: RetentionBody | None = None
     isolation: Isolation | None = None

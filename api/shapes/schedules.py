@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, field_validator
 from api.shapes.base import PartMeta, Shape, with_columns
 from api.shapes.fields import JsonObject, Slug, Time, _Body, never_null
 from domain.clock import to_iso
-from domain.schedules.spec import Overlap, Spec
+from domain.schedules.spec import MAX_EXCLUDE, Overlap, Spec
 from projections.schedules import row as schedules
 
 
@@ -58,7 +58,12 @@ class _ScheduleFields(_Body):
     cron: Annotated[str, Field(max_length=200)] | None = None
     every_ms: int | None = None
     time_zone: Annotated[str, Field(max_length=100)] | None = None
-    exclude: list[Annotated[str, Field(max_length=200)]] | None = None
+    exclude: (
+        Annotated[
+            list[Annotated[str, Field(max_length=200)]], Field(max_length=MAX_EXCLUDE)
+        ]
+        | None
+    ) = None
     overlap: Overlap | None = None
     catch_up_ms: int | None = None
     jitter_ms: int | None = None

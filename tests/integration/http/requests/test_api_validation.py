@@ -57,6 +57,7 @@ BAD_FIELDS: list[tuple[Json, str]] = [
         "/retryPolicy/initialDelayMs",
     ),
     ({"retryPolicy": {"retries": 3}}, "/retryPolicy/retries"),
+    ({"workerLabels": {f"l{n}": 1 for n in range(30_000)}}, "/workerLabels"),
     ({"priority": 101}, "/priority"),
     ({"priority": -101}, "/priority"),
     ({"priority": False}, "/priority"),
