@@ -95,6 +95,7 @@ def _paying(name: str, check: _Keyword) -> _Keyword:
     """Return the keyword such that it pays for what it may visit, and for each violation."""
     priced_by_key = name in {"const", "enum"}
     is_dynamic = name in {"$dynamicRef", "$recursiveRef"}
+    is_reference = is_dynamic or name == "$ref"
 
     def paying(
         validator: Checking, value: Json, instance: Json, schema: JsonObject
@@ -104,6 +105,8 @@ def _paying(name: str, check: _Keyword) -> _Keyword:
             steps += _steps_over(value)
             if not isinstance(instance, str):
                 steps += _steps_over(instance)
+        if is_reference:
+            steps += schema_keywords.steps_to_resolve(validator)
         if is_dynamic:
             steps += sum(1 for _ in validator._resolver.dynamic_scope())  # noqa: SLF001 - as in `schema_evaluated`
         spend(steps)

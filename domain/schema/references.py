@@ -1,6 +1,6 @@
 """References in schemas: they lead to places within the schema, never anywhere else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import cast
 
@@ -13,7 +13,7 @@ from domain.json_values import Json, JsonObject
 from domain.schema.budget import spend
 from domain.schema.dialects import dialect, shortened
 from domain.schema.issues import meta_issues
-from domain.schema.keywords import Resolver
+from domain.schema.keywords import MEMBERS_A_STEP, Resolver
 from domain.schema.patterns import PatternError, check_pattern
 
 
@@ -30,6 +30,33 @@ def resolver_of(root: Resource[Json]) -> Resolver:
     return cast("Resolver", registry.resolver(base_uri))
 
 
+def _pay_for_uris(part: Json, base: int) -> None:
+    """Pay for putting together the URIs of a schema's parts, and of what they refer to.
+
+    The library goes through the whole base of each, and finds all anchors before anything else.
+
+    Args:
+        part: of a schema.
+        base: how long the base may be at most.
+    """
+    inner: Iterable[Json] = ()
+    if isinstance(part, list):
+        inner = part
+    if isinstance(part, dict):
+        inner = part.values()
+        for keyword in ("$id", "id"):
+            own = part.get(keyword)
+            if isinstance(own, str):
+                base += len(own)
+        if not part.keys().isdisjoint(_URIS):
+            spend(base // MEMBERS_A_STEP)
+    for one in inner:
+        _pay_for_uris(one, base)
+
+
+_URIS = frozenset({"$id", "id", "$ref", "$dynamicRef", "$recursiveRef"})
+
+
 class Walk:
     """Visits a valid schema and all that its references lead to.
 
@@ -43,6 +70,7 @@ class Walk:
 
     def issues_of(self, schema: JsonObject) -> Iterator[Issue]:
         """Yield what is wrong with the schema's references, and with what they lead to."""
+        _pay_for_uris(schema, 0)
         specification = specification_with(self._name)
         root: Resource[Json] = specification.create_resource(schema)
         resolver = resolver_of(root)

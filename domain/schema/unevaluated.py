@@ -12,7 +12,13 @@ from referencing.jsonschema import lookup_recursive_ref
 
 from domain.json_values import Json, JsonObject
 from domain.schema.budget import spend
-from domain.schema.keywords import MEMBERS_A_STEP, Checking, Found, Resolver
+from domain.schema.keywords import (
+    MEMBERS_A_STEP,
+    Checking,
+    Found,
+    Resolver,
+    steps_to_resolve,
+)
 from domain.schema.patterns import found
 
 _Items = list[Json]
@@ -145,6 +151,8 @@ def _targets(
 ) -> Iterator[tuple[Checking, Json]]:
     """Yield what a schema refers to."""
     resolver = validator._resolver  # noqa: SLF001 - the library lends it to its own keywords only
+    if not schema.keys().isdisjoint(_REFERENCES):
+        spend(steps_to_resolve(validator))
     targets = [
         resolver.lookup(str(schema[keyword]))
         for keyword in ("$ref", "$dynamicRef")
@@ -159,6 +167,9 @@ def _targets(
             validator.evolve(schema=target.contents, _resolver=target.resolver),
             target.contents,
         )
+
+
+_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 
 
 def _holds(validator: Checking, instance: Json, schema: Json) -> bool:

@@ -234,3 +234,42 @@ def test_to_say_where_a_pattern_takes_too_long_takes_little_memory() -> None:
         tracemalloc.stop()
     assert issue.path == "/parameters/b/0"
     assert most_bytes < 50_000_000
+
+
+def test_long_identifiers_of_many_parts_are_too_much() -> None:
+    # Each part's is put together with the one around it, segment by segment.
+    parts = {f"p{n}": {"$id": f"../p{n}"} for n in range(2_000)}
+    schema: JsonObject = {"$id": "http://x/" + "a/" * 200_000, "properties": parts}
+    (issue,) = schema_issues(schema, "/parametersSchema")
+    assert (issue.path, issue.keyword) == ("/parametersSchema", "maxSteps")
+
+
+@pytest.mark.parametrize("closing", [{}, {"unevaluatedProperties": False}])
+def test_a_reference_costs_what_the_identifier_around_it_does(
+    closing: dict[str, Any],
+) -> None:
+    each = {"$ref": "other", **closing}
+    schema: JsonObject = {
+        "$id": "http://x/" + "a/" * 100_000,
+        "items": each,
+        "$defs": {"other": {"$id": "other", "properties": {"a": {}}}},
+    }
+    assert schema_issues(schema, "/parametersSchema") == []
+    assert violations(schema, [{"a": 1}], "/parameters") == []
+    (issue,) = violations(schema, [{"a": 1}] * 20_000, "/parameters")
+    assert (issue.path, issue.keyword) == ("/parameters", "maxSteps")
+
+
+def test_a_bundle_of_hundreds_of_identifiers_is_fine() -> None:
+    bundle = {
+        f"d{n}": {"$id": f"https://schemas.example.com/orders/v2/part-{n}.json"}
+        for n in range(300)
+    }
+    parts = {f"p{n}": {"$ref": f"part-{n}.json"} for n in range(300)}
+    schema: JsonObject = {
+        "$id": "https://schemas.example.com/orders/v2/order.json",
+        "properties": parts,
+        "$defs": bundle,
+    }
+    assert schema_issues(schema, "/parametersSchema") == []
+    assert violations(schema, {"p7": 1}, "/parameters") == []
