@@ -5,7 +5,7 @@ Each revision is a version of its own, and its events keep all of them.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -208,7 +208,7 @@ class JobDefinition(Aggregate):
             timestamp=cut_to_ms(now),
             slug=slug,
             version=version,
-            spec=asdict(spec),
+            spec={name: getattr(spec, name) for name in SPEC_FIELDS},
         )
 
     def revise(
@@ -230,7 +230,7 @@ class JobDefinition(Aggregate):
         if version is not None and version < self.current:
             message = f"must not be below the current version, {self.current}"
             raise InvalidInputError([Issue("/version", message, "minimum")])
-        changed = differing(changes, asdict(self.spec))
+        changed = differing(changes, vars(self.spec))
         if not changed and version is None:
             return
         new_version = version or next_version(self.current)
@@ -292,7 +292,7 @@ class JobDefinition(Aggregate):
             timestamp=self._at(now),
             slug=slug,
             version=version or next_version(self.current),
-            spec=asdict(spec),
+            spec={name: getattr(spec, name) for name in SPEC_FIELDS},
         )
 
     def _at(self, now: datetime) -> datetime:

@@ -7,7 +7,7 @@ Commands decide and trigger events; clocks come in. What becomes of a tick is de
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -82,7 +82,7 @@ class Schedule(ScheduleState, Aggregate):
             timestamp=at,
             slug=slug,
             version=1,
-            spec=asdict(spec),
+            spec=dict(vars(spec)),
             next_at=_next_at(own_id, spec, at),
         )
 
@@ -102,7 +102,7 @@ class Schedule(ScheduleState, Aggregate):
             Schedule.RegisteredAnew,
             timestamp=at,
             version=self.current + 1,
-            spec=asdict(spec),
+            spec=dict(vars(spec)),
             next_at=_next_at(self.id, spec, max(at, self.decided_until)),
         )
 
@@ -287,7 +287,7 @@ def _next_at(own_id: UUID, spec: Spec, after: datetime) -> datetime | None:
 
 
 def _differing(changes: dict[str, Any], spec: Spec) -> dict[str, Any]:
-    old = asdict(spec)
+    old = vars(spec)
 
     def differs(name: str) -> bool:
         return canonical(changes[name]) != canonical(old[name])

@@ -10,6 +10,7 @@ from domain.errors import ConflictError, InvalidInputError
 from domain.identifiers import definition_id
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.limits.groups import concurrency_value
+from domain.json_values import Json
 from tests.unit.given import NOON, at, new_topics
 
 SPEC = Spec(
@@ -275,3 +276,10 @@ def test_runs_with_the_same_value_of_the_concurrency_key_share_its_canonical_tex
 def test_without_a_policy_a_run_gets_one_attempt() -> None:
     assert Spec(name="x", type="batch", entry_point="x").max_attempts == 1
     assert SPEC.max_attempts == 3
+
+
+def test_large_values_are_not_copied_on_their_way_into_events() -> None:
+    # Member by member, a megabyte would take most of a second, in which everybody waits.
+    metadata: Json = [[], {}]
+    spec = replace(SPEC, metadata=metadata)
+    assert registered(spec=spec).spec.metadata is metadata

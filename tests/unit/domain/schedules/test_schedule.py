@@ -7,6 +7,7 @@ import pytest
 
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.identifiers import schedule_id
+from domain.json_values import JsonObject
 from domain.schedules.schedule import BY_ITSELF, Schedule
 from domain.schedules.schedule_events import Paused, Revised
 from domain.schedules.settling import settle
@@ -28,6 +29,12 @@ def test_a_schedule_begins_with_the_tick_after_its_creation() -> None:
     assert schedule.decided_until == NOON
     assert next(schedule.undecided()).due_at == at(MINUTE_MS)
     assert new_topics(schedule) == ["schedule.registered"]
+
+
+def test_large_parameters_are_not_copied_on_their_way_into_events() -> None:
+    parameters: JsonObject = {"large": []}
+    schedule = a_schedule(parameters=parameters)
+    assert schedule.spec.parameters is parameters
 
 
 def test_what_is_wrong_with_it_is_refused() -> None:
