@@ -218,6 +218,6 @@ def test_an_object_is_asked_for_where_one_must_be(value: Json) -> None:
 def test_a_long_key_of_many_parts_costs_no_more_than_its_length() -> None:
     # Were each part's place put together, this would copy half a terabyte.
     long = "k" * 5_000_000
-    value = {long: [[]] * 100_000}
+    value: Json = {long: [[]] * 100_000}
     assert normalise(value) == value
     assert refusal({long: [[], [1, 2**64]]}).pointer == f"/{long}/1/1"

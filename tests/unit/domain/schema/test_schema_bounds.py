@@ -238,7 +238,7 @@ def test_to_say_where_a_pattern_takes_too_long_takes_little_memory() -> None:
 
 def test_long_identifiers_of_many_parts_are_too_much() -> None:
     # Each part's is put together with the one around it, segment by segment.
-    parts = {f"p{n}": {"$id": f"../p{n}"} for n in range(2_000)}
+    parts: JsonObject = {f"p{n}": {"$id": f"../p{n}"} for n in range(2_000)}
     schema: JsonObject = {"$id": "http://x/" + "a/" * 200_000, "properties": parts}
     (issue,) = schema_issues(schema, "/parametersSchema")
     assert (issue.path, issue.keyword) == ("/parametersSchema", "maxSteps")
@@ -261,11 +261,11 @@ def test_a_reference_costs_what_the_identifier_around_it_does(
 
 
 def test_a_bundle_of_hundreds_of_identifiers_is_fine() -> None:
-    bundle = {
+    bundle: JsonObject = {
         f"d{n}": {"$id": f"https://schemas.example.com/orders/v2/part-{n}.json"}
         for n in range(300)
     }
-    parts = {f"p{n}": {"$ref": f"part-{n}.json"} for n in range(300)}
+    parts: JsonObject = {f"p{n}": {"$ref": f"part-{n}.json"} for n in range(300)}
     schema: JsonObject = {
         "$id": "https://schemas.example.com/orders/v2/order.json",
         "properties": parts,
