@@ -57,6 +57,16 @@ def test_a_run_that_is_full_takes_only_what_does_not_grow() -> None:
     assert "metrics.c" in str(fit.context[LEFT_OUT])
 
 
+@pytest.mark.timeout(30)
+def test_to_leave_out_very_many_names_takes_no_longer_than_to_read_them() -> None:
+    # Each compared with each, they would keep a worker busy for a minute.
+    report = Report(metrics={f"{number:06}": 0 for number in range(100_000)})
+    full: JsonObject = {"full": "x" * MAX_METRICS_BYTES}
+    fitted = fitting(full, {}, report)
+    assert fitted.metrics == {}
+    assert "and 99990 more" in str(fitted.context[LEFT_OUT])
+
+
 def test_the_note_is_bounded_by_bytes_whatever_it_names() -> None:
     wide = [str(number) + "\x01☃" * 100 for number in range(NAMED + 1)]
     full: JsonObject = {"a": text_of(MAX_CONTEXT_BYTES - len('{"a":}'))}
