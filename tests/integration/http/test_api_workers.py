@@ -1,5 +1,6 @@
 """`/workers`: who lives, who was lost, and who is told to come to its end."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -81,7 +82,16 @@ def test_workers_come_in_pages(fleet: SharedApi) -> None:
     assert fleet.client.get("/workers", params={"cursor": "\0"}).status_code == 400
 
 
-def test_a_worker_is_drained_once_and_for_all(fleet: SharedApi) -> None:
+@pytest.fixture
+def undrained(fleet: SharedApi) -> Iterator[SharedApi]:
+    """Let the worker go on afterwards that a test drains, for others look at it."""
+    yield fleet
+    with psycopg.connect(fleet.database_url) as connection:
+        connection.execute("UPDATE workers SET draining_at = NULL WHERE id = 'a-alive'")
+
+
+def test_a_worker_is_drained_once_and_for_all(undrained: SharedApi) -> None:
+    fleet = undrained
     with fleet.nothing_written():
         first = fleet.client.post("/workers/a-alive/drain")
         again = fleet.client.post("/workers/a-alive/drain")
