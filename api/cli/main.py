@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from api.cli.options import command
+from api.cli.output import told_where_output_is_lost
 from api.process.signals import exit_when_asked, heard_from_parent, watch_lifeline
 from apphub_jobs.version import VERSION
 from runtime.garbage import look_seldom
@@ -131,7 +132,8 @@ def main() -> None:
     add_commands(needed(sys.argv[1:]))
     may_begin.wait()
     watch_lifeline()
-    app()
+    with told_where_output_is_lost():
+        app()
 
 
 def needed(arguments: Sequence[str]) -> list[str]:

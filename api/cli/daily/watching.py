@@ -1,7 +1,5 @@
 """Following all runs of a service: a line for each start and each end."""
 
-import typer
-
 from api.cli.screen import console, print_json
 from api.process.telling.line_texts import text_of
 from api.process.telling.run_lines import TYPES, RunLines
@@ -13,13 +11,10 @@ def watch_all(client: Client, job: str | None, *, as_json: bool) -> None:
     out = console()
     lines = RunLines()
     types = ",".join(sorted(TYPES))
-    try:
-        for message in client.stream(types=types, job=job):
-            if as_json:
-                print_json(message)
-                continue
-            line = lines.line(message)
-            if line is not None:
-                out.print(text_of(line))
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+    for message in client.stream(types=types, job=job):
+        if as_json:
+            print_json(message)
+            continue
+        line = lines.line(message)
+        if line is not None:
+            out.print(text_of(line))

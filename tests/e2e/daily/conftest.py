@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import pytest
 from typer.testing import CliRunner
@@ -61,6 +61,19 @@ class Shell:
             env={**self.environment, **variables},
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def start_process(
+        self, *words: str, stdout: IO[str] | int
+    ) -> subprocess.Popen[str]:
+        """Start one in a process of its own, whose standard output goes elsewhere."""
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "apphub_jobs", *words],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.directory,
+            env=self.environment,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,10 @@
 """Launching, waiting, looking: `run` and `runs`, typed as a person or a program types them."""
 
 import json
+import signal
+import subprocess
+from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
@@ -140,6 +144,31 @@ def test_why_a_run_ended_is_told_in_a_table_and_as_json(shell: Shell) -> None:
     refused = shell.run("runs", "explain", run_id, "--as-of", "yesterday")
     assert refused.returncode == 2
     assert "--as-of: 'yesterday' is neither a position" in refused.stderr
+
+
+def test_output_that_cannot_be_written_is_told_in_one_line(shell: Shell) -> None:
+    launched(shell, "greet", "name=Ada")
+    for words in (("show", "last", "--json"), ("show", "last"), ("list",)):
+        with Path("/dev/full").open("w") as full:
+            done = shell.start_process("runs", *words, stdout=full)
+            _, told = done.communicate(timeout=90)
+        assert done.returncode == 1
+        [line] = told.splitlines()
+        assert line.startswith(
+            "apphub-jobs: standard output cannot be written: No space"
+        )
+
+
+def test_who_watches_all_runs_is_interrupted_like_elsewhere(shell: Shell) -> None:
+    watching = shell.start_process("runs", "watch", "--json", stdout=subprocess.PIPE)
+    assert watching.stdout is not None
+    while watching.poll() is None:
+        launched(shell, "greet", "name=Ada")
+        if select([watching.stdout], [], [], 1)[0]:
+            break
+    watching.send_signal(signal.SIGINT)
+    _, told = watching.communicate(timeout=90)
+    assert (watching.returncode, told) == (130, "")
 
 
 def test_colours_are_for_terminals_and_for_those_who_want_them(shell: Shell) -> None:
