@@ -45,7 +45,11 @@ def given_parameters(
         if not equals or not name:
             msg = f"{word!r} is no parameter: write NAME=VALUE, such as name=Ada or ids='[1, 2]'"
             raise typer.BadParameter(msg)
-        parameters[name] = value_of(text, name, schema)
+        value = value_of(text, name, schema)
+        if not (_is_sendable(name) and _is_sendable(value)):
+            msg = f"{word!r} is not UTF-8, which is what JSON can hold"
+            raise typer.BadParameter(msg)
+        parameters[name] = value
     return parameters
 
 
@@ -81,6 +85,15 @@ def value_of(text: str, name: str, schema: Mapping[str, Any]) -> Json:
     if "string" in wanted and not (is_wanted or is_whole_number):
         return text
     return value
+
+
+def _is_sendable(value: Json) -> bool:
+    """Tell whether it is all Unicode: bytes that are no UTF-8 come as halves of characters."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _in_file(name: str) -> JsonObject:

@@ -17,7 +17,7 @@ from apphub_jobs.client import (
     ClientError,
 )
 
-ERROR, NO_ACCESS = 1, 4
+ERROR, USAGE, NO_ACCESS = 1, 2, 4
 
 RETRY_S = 3.0
 """How long a command goes on where nobody answers: who types it would rather know soon."""
@@ -73,6 +73,8 @@ def connected(to: ServiceOptions, retry_s: float = RETRY_S) -> Iterator[Client]:
         raise _ended(f"{error}; give --token or APPHUB_TOKEN", NO_ACCESS) from None
     except ApiError as error:
         raise _ended(_with_remedy(error), ERROR) from None
+    except UnicodeEncodeError as error:
+        raise _ended(f"{error.object!r} is not UTF-8", USAGE) from None
     except (ClientError, ValueError) as error:
         raise _ended(f"{error}", ERROR) from None
 
