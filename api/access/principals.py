@@ -113,6 +113,15 @@ def header(connection: HTTPConnection, name: bytes) -> str | None:
     return None
 
 
+def headers(connection: HTTPConnection, name: bytes) -> list[str]:
+    """Return all headers of this name, which is in lower case."""
+    return [
+        str(value, "latin-1")
+        for key, value in connection.scope["headers"]
+        if key == name
+    ]
+
+
 def _refuse_foreign_pages(connection: HTTPConnection, origins: Origins) -> None:
     """Keep web pages from elsewhere from using an API through somebody's browser."""
     origin = header(connection, b"origin")

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from fastapi import Depends, Query, Request
 from starlette.requests import HTTPConnection
 
-from api.access.principals import principal_of
+from api.access.principals import headers, principal_of
 from api.bootstrap.service import Service
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.filters.conditions import Conditions
@@ -115,10 +115,15 @@ def known_parts(text: str | None, known: Sequence[str], field: str) -> list[str]
     return list(wanted)
 
 
-def idempotency_key(given: str | None) -> str | None:
+def idempotency_key(request: HTTPConnection) -> str | None:
     """Return the header's value, or raise InvalidInputError."""
-    if given is None:
+    values = headers(request, b"idempotency-key")
+    if not values:
         return None
+    if len(values) > 1:
+        message = "must be given once"
+        raise InvalidInputError([Issue("/Idempotency-Key", message, "maxItems")])
+    [given] = values
     printable = given.isascii() and given.isprintable()
     if not (printable and 1 <= len(given) <= 255):  # noqa: PLR2004 - the contract's number
         message = "must be 1 to 255 printable ASCII characters"

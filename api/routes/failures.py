@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request
 
 from api.http.cursors import cursor_meta
 from api.http.dependencies import (
@@ -172,10 +172,12 @@ async def retry_failure(  # noqa: PLR0913 - what it takes from the request
     service: ServiceDep,
     connection: ConnectionDep,
     origin: OriginDep,
+    request: Request,
     key: KeyHeader = None,
 ) -> JsonAnswer:
     """Launch anew what failed so."""
-    known_key = idempotency_key(key)
+    del key  # It is here to be documented.
+    known_key = idempotency_key(request)
     row = await lists.by_id(connection, failure_group_id(fingerprint))
     if row is None:
         raise NotFoundError("failure_not_found", "failure not found")

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.access.principals import header
 from api.bootstrap.service import Service
 from api.http.dependencies import idempotency_key, origin_of, possible_slug, service_of
 from api.http.json_answer import JsonAnswer, data
@@ -109,8 +108,7 @@ async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> Jso
     raw = await read_body(receive)
     sent = await parsed_body(request, raw)
     body = _validated(sent)
-    given_key = header(request, b"idempotency-key")
-    key = idempotency_key(given_key)
+    key = idempotency_key(request)
     launch = body.launch(key, sent if isinstance(sent, dict) else {})
     known_slug = possible_slug(slug)
     launched = await service.jobs.launch(known_slug, launch, origin)

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Header, Query
+from fastapi import APIRouter, Body, Header, Query, Request
 
 from api.bootstrap.service import Service
 from api.http.cursors import CURSOR, cursor_meta, position_of
@@ -57,10 +57,12 @@ async def order_bulk(
     body: BulkBody,
     service: ServiceDep,
     origin: OriginDep,
+    request: Request,
     key: KeyHeader = None,
 ) -> JsonAnswer:
     """Do something to many runs."""
-    known_key = idempotency_key(key)
+    del key  # It is here to be documented.
+    known_key = idempotency_key(request)
     order = body.order()
     if body.dry_run:
         return await previewed(order, service, origin)

@@ -144,6 +144,21 @@ def test_a_key_that_is_not_printable_ascii_or_too_long_is_a_400(
     assert shared.get(f"/jobs/{slug}/runs")["data"] == []
 
 
+def test_two_keys_are_a_400(shared: SharedApi) -> None:
+    slug = shared.register()["slug"]
+    two = [("Idempotency-Key", "first"), ("idempotency-key", "second")]
+    for path in (f"/jobs/{slug}/run", "/bulk", f"/failures/{'0' * 16}/retry"):
+        body = {"action": "cancel", "filter": ["all"], "reason": "all of it"}
+        sent = {} if path.endswith("run") else body
+        if path.startswith("/failures"):
+            sent = {"reason": "mended"}
+        answer = shared.client.post(path, json=sent, headers=two)
+        [issue] = issues_of(answer)
+        assert issue["path"] == "/Idempotency-Key"
+        assert issue["message"] == "must be given once"
+    assert shared.get(f"/jobs/{slug}/runs")["data"] == []
+
+
 @pytest.mark.parametrize(
     "key",
     ["x", "x" * 255, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ a"],
