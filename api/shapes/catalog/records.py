@@ -186,6 +186,13 @@ def _absent_if_blank(value: object) -> object:
     return value
 
 
+def _one_step(value: str) -> str:
+    # In an address, clients take these for a step to nowhere, and one back.
+    if value in {".", ".."}:
+        raise ValueError("must not be . or .., which no address can name")
+    return value
+
+
 class AppBody(_Body):
     """An app to add to the catalog."""
 
@@ -196,6 +203,7 @@ class AppBody(_Body):
             min_length=1,
             max_length=100,
         ),
+        AfterValidator(_one_step),
     ]
     name: Annotated[_Trimmed, Field(min_length=1, max_length=200)]
     description: Annotated[_Trimmed, Field(max_length=10_000)] | None = None

@@ -96,6 +96,8 @@ def test_other_fields_are_checked_too(shared: SharedApi) -> None:
         ({"id": ""}, "/id"),
         ({"id": "a/b"}, "/id"),
         ({"id": 5}, "/id"),
+        ({"id": "."}, "/id"),
+        ({"id": ".. "}, "/id"),
         ({"id": "x" * 101}, "/id"),
         ({"name": ""}, "/name"),
         ({"description": 5}, "/description"),
