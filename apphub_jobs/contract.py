@@ -64,6 +64,11 @@ class RetryAfter(Exception):  # noqa: N818 - it reads as what it asks for
         self, delay_ms: int, message: str = "the handler asks for another attempt"
     ) -> None:
         super().__init__(message)
+        given: object = delay_ms
+        # None has always meant the policy's own delay.
+        if not isinstance(given, int | float | None):
+            msg = f"delay_ms={given!r}: must be a number of milliseconds"
+            raise TypeError(msg)
         self.delay_ms = delay_ms
 
 

@@ -40,6 +40,12 @@ def returned(value: object) -> Mapping[str, Any]:
     result = value
     if not isinstance(result, JobResult):
         result = JobResult(result=value)
+    for name in ("metrics", "context"):
+        given = getattr(result, name)
+        if given is not None and not isinstance(given, Mapping):
+            kind = type(given).__name__
+            problem = f"the handler's result has {name} of type {kind}, not a mapping"
+            return {"type": "invalid", "message": problem}
     return {"type": "result", **vars(result)}
 
 

@@ -175,7 +175,11 @@ def _call(handler: Handler, context: JobRunContext) -> object:
     if isinstance(value, Awaitable):
         import asyncio  # noqa: PLC0415 - a third of the start, for those alone who need it
 
-        return asyncio.run(_awaited(value))
+        try:
+            return asyncio.run(_awaited(value))
+        except asyncio.CancelledError as error:
+            # It is no `Exception`, and nobody cancels a handler's coroutine but itself.
+            raise RuntimeError("what it awaited was cancelled") from error
     return value
 
 
