@@ -17,6 +17,7 @@ from apphub_jobs.typed.options import (
     RetryStrategy,
     UniqueUntil,
 )
+from apphub_jobs.typed.reading import JobDefinitionError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -182,6 +183,10 @@ def job(  # noqa: PLR0913 - one for each field of a definition
     def decorate(
         function: Callable[..., Any],
     ) -> SyncJob[..., Any] | AsyncJob[..., Any]:
+        if not hasattr(function, "__name__"):
+            kind = function.__class__.__name__
+            msg = f"a job is made of a function, not of a value of type {kind}: write a def"
+            raise JobDefinitionError(msg)
         own_slug = _slug(function)
         if isinstance(slug, str):
             own_slug = slug

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from math import isfinite
 
 Duration = str | float | timedelta
 """`"500ms"`, `"30s"`, `"5m"`, `"1h30m"`, `"2d"`; a number of seconds; or a `timedelta`."""
@@ -19,13 +20,23 @@ def milliseconds(duration: Duration) -> int:
     if isinstance(duration, timedelta):
         return round(duration.total_seconds() * 1_000)
     if isinstance(duration, int | float) and not isinstance(duration, bool):
-        return round(duration * 1_000)
+        return _whole(duration, duration * 1_000)
     if isinstance(duration, str) and re.fullmatch(f"(?:{_PART})+", duration):
         parts = re.findall(_PART, duration)
         total_ms = sum(float(number) * _UNITS_MS[unit] for number, unit in parts)
-        return round(total_ms)
+        return _whole(duration, total_ms)
+    raise _none(duration)
+
+
+def _whole(duration: Duration, duration_ms: float) -> int:
+    if not isfinite(duration_ms):
+        raise _none(duration)
+    return round(duration_ms)
+
+
+def _none(duration: Duration) -> ValueError:
     msg = (
         f"{duration!r} is no duration: write '500ms', '30s', '5m', '1h30m', '2d',"
         " a number of seconds, or a timedelta"
     )
-    raise ValueError(msg)
+    return ValueError(msg)

@@ -1,6 +1,7 @@
 """A job: a function, what its definition says, and how a run calls it."""
 
 import inspect
+import json
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, update_wrapper
@@ -48,7 +49,9 @@ class Job(Generic[P, R_co]):
         signature = self.signature
         description = inspect.getdoc(self.function) or ""
         with self._telling_where():
-            return {**self._options.fields(description), **signature.fields()}
+            fields = {**self._options.fields(description), **signature.fields()}
+            _require_json(fields)
+            return fields
 
     @cached_property
     def signature(self) -> "TypedSignature | PlainSignature":
@@ -130,6 +133,16 @@ class Job(Generic[P, R_co]):
 
     def __repr__(self) -> str:
         return f"<job {self.slug!r}: {self.module}.{self.function.__qualname__}>"
+
+
+def _require_json(fields: Mapping[str, Json]) -> None:
+    """Raise ValueError where a field of a definition cannot be sent as JSON."""
+    for name, value in fields.items():
+        try:
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            msg = f"{name} cannot be JSON: {error}"
+            raise ValueError(msg) from error
 
 
 class SyncJob(Job[P, R_co]):

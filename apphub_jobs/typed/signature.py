@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -36,9 +37,11 @@ class TypedSignature:
         defaults = self._defaults()
         if defaults:
             fields["defaultParameters"] = defaults
-        fields["parametersSchema"] = self._parameters.json_schema()
+        with _telling("the parameters"):
+            fields["parametersSchema"] = self._parameters.json_schema()
         if self._reading.returns not in (Any, None):
-            schema = self._returns.json_schema(mode="serialization")
+            with _telling("the return type"):
+                schema = self._returns.json_schema(mode="serialization")
             fields["outputSchema"] = schema
         return fields
 
@@ -71,7 +74,7 @@ class TypedSignature:
             return self._returns.dump_python(
                 result, mode="json", by_alias=True, warnings=False
             )
-        except PydanticSerializationError:
+        except ValueError:  # Pydantic's own, a circle, bytes that are no UTF-8.
             return result  # Whoever writes it as JSON tells the place.
 
     def result(self, result: Json) -> object:
@@ -103,11 +106,30 @@ class TypedSignature:
 
 
 def _adapter(what: str, described: Any) -> TypeAdapter[Any]:
+    with _telling(what):
+        return _faithful_adapter(described)
+
+
+@contextmanager
+def _telling(what: str) -> Iterator[None]:
     try:
-        return TypeAdapter(described)
+        yield
     except PydanticUserError as error:
         msg = f"{what}: {error.message}"
         raise JobDefinitionError(msg) from error
+
+
+def _faithful_adapter(described: Any) -> TypeAdapter[Any]:
+    """Return an adapter that does not silently make null of NaN, where the type leaves it open."""
+    try:
+        return TypeAdapter(described, config=_FAITHFUL)
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
+            raise
+    return TypeAdapter(described)  # It has a configuration of its own.
+
+
+_FAITHFUL = ConfigDict(ser_json_inf_nan="constants")
 
 
 def _parameters_type(name: str, reading: Reading) -> Any:

@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from apphub_jobs import JobResult, JobRunContext, PermanentError, RunDetails, job
 from apphub_jobs.process.encoding import NotJsonError, encode
+from apphub_jobs.testing import call
 from tests.support.contexts import context_of
 
 
@@ -197,3 +198,49 @@ def test_what_cannot_be_json_is_told_with_its_place(value: object, told: str) ->
     with pytest.raises(NotJsonError) as raised:
         encode({"type": "result", "result": value})
     assert str(raised.value) == told
+
+
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@job
+def told_openly(value: str) -> Any:
+    """Return what a handler should not."""
+    values: dict[str, object] = {
+        "nan": {"share": float("nan")},
+        "bytes": [b"\xff"],
+        "circle": Ring(),
+        "deep": nested(2_000),
+    }
+    return values[value]
+
+
+@job
+def exact_bytes() -> bytes:
+    return b"\xff"
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("nan", "result.share is NaN"),
+        ("bytes", "result[0] is a value of type bytes"),
+        ("circle", "result[0] holds itself"),
+        ("deep", "it is nested too deeply, or holds itself"),
+    ],
+)
+def test_what_a_typed_job_should_not_return_is_told_with_its_place(
+    value: str, place: str
+) -> None:
+    with pytest.raises(NotJsonError) as raised:
+        call(told_openly, value)
+    assert str(raised.value) == place
+
+
+def test_bytes_that_are_no_text_are_told_with_their_place() -> None:
+    with pytest.raises(NotJsonError, match="result is a value of type bytes"):
+        call(exact_bytes)

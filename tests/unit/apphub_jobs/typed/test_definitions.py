@@ -2,9 +2,11 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, get_overloads
 
 import pytest
@@ -207,9 +209,36 @@ def odd_default(numbers: list[Any] = [object()]) -> None:  # noqa: B006, B008
     pass
 
 
+def infinite(share: float = float("inf")) -> None:
+    pass
+
+
+def half_a_character(mark: str = "\ud800") -> None:
+    pass
+
+
+def called_back(then: Callable[[int], int]) -> None:
+    pass
+
+
+def no_json() -> Callable[[int], int]:
+    return abs
+
+
 @pytest.mark.parametrize(
     ("function", "options", "told"),
     [
+        (infinite, {}, "defaultParameters cannot be JSON: Out of range float"),
+        (half_a_character, {}, r"defaultParameters cannot be JSON: .*\\ud800"),
+        (greet.function, {"metadata": {"a": {1}}}, "metadata cannot be JSON: .*set"),
+        (
+            greet.function,
+            {"retries": 1, "retry_delay": float("inf")},
+            "retry_delay: inf",
+        ),
+        (greet.function, {"timeout": float("nan")}, "timeout: nan is no duration"),
+        (called_back, {}, "the parameters: .*JsonSchema"),
+        (no_json, {}, "the return type: .*JsonSchema"),
         (unknown_type, {}, "an annotation .*'Sometime' is not defined; import it"),
         (no_schema, {}, "the parameters: .*BaseException"),
         (by_position, {}, "parameter first: .* by name"),
@@ -226,6 +255,12 @@ def test_what_is_no_job_is_told_with_its_place(
     place = rf"^job '[a-z-]+' \({__file__}, line \d+\): "
     with pytest.raises(JobDefinitionError, match=place + told):
         _ = made.definition
+
+
+def test_a_job_is_made_of_a_function() -> None:
+    for make in (job, job("part")):
+        with pytest.raises(JobDefinitionError, match="not of a value of type partial"):
+            make(partial(by_position, 1))
 
 
 @pytest.mark.parametrize(
