@@ -8,10 +8,10 @@ import typer
 from api.cli.daily.run_tables import print_runs
 from api.cli.daily.service import ServiceOptions, connected
 from api.cli.daily.sources import definitions_in
-from api.cli.options import KeyedLogOptions, command, read
+from api.cli.options import KeyedLogOptions, command, failure, read
 from api.cli.screen import AsJson, console, print_document, print_json, print_list
 from api.process.developing.plans import Plan, lines_of, plan_of
-from apphub_jobs.client import Client, JobDocument
+from apphub_jobs.client import Client, InvalidRequestError, JobDocument
 from apphub_jobs.typed.durations import milliseconds
 
 jobs_app = typer.Typer(
@@ -105,9 +105,17 @@ def apply(*, sources: Sources, as_json: AsJson = False, to: ServiceOptions) -> N
         _show(plans, as_json=as_json)
         for plan in plans:
             if plan.what != "keep":
-                job = client.apply(plan.definition)
+                job = _applied(client, plan)
                 told = f"{job.slug} is at version {job.version}"
                 typer.echo(told, err=True)
+
+
+def _applied(client: Client, plan: Plan) -> JobDocument:
+    try:
+        return client.apply(plan.definition)
+    except InvalidRequestError as error:
+        message = f"job {plan.slug!r}: {error}"
+        raise failure(message) from None
 
 
 Slugs = Annotated[list[str], typer.Argument(help="Which jobs.")]

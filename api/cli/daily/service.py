@@ -19,6 +19,9 @@ from apphub_jobs.client import (
 
 ERROR, USAGE, NO_ACCESS = 1, 2, 4
 
+SHOWN_BEFORE = 40
+"""So many characters are shown before the one that is wrong."""
+
 RETRY_S = 3.0
 """How long a command goes on where nobody answers: who types it would rather know soon."""
 
@@ -74,7 +77,9 @@ def connected(to: ServiceOptions, retry_s: float = RETRY_S) -> Iterator[Client]:
     except ApiError as error:
         raise _ended(_with_remedy(error), ERROR) from None
     except UnicodeEncodeError as error:
-        raise _ended(f"{error.object!r} is not UTF-8", USAGE) from None
+        begin = max(0, error.start - SHOWN_BEFORE)
+        shown = error.object[begin : error.end]
+        raise _ended(f"{shown!r} is not UTF-8", USAGE) from None
     except (ClientError, ValueError) as error:
         raise _ended(f"{error}", ERROR) from None
 

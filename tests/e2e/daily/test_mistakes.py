@@ -61,7 +61,7 @@ MISTAKES = (
     Mistake("jobs apply nameless.yaml", ("slug", "entryPoint")),
     Mistake("jobs apply twins.yaml", ("'ONE'", "twice")),
     Mistake("jobs apply incomplete.yaml", ("entryPoint",)),
-    Mistake("jobs apply odd-type.yaml", ("type", "batch")),
+    Mistake("jobs apply odd-type.yaml", ("job 'odd'", "type", "batch")),
     Mistake("jobs apply absent.yaml", ("absent.yaml",)),
     # The start.
     Mistake("up --port {taken}", ("{taken}", "--port")),
