@@ -71,16 +71,29 @@ def content(response: httpx.Response) -> Any:
         ApiError: the service refuses, or somebody else answered.
     """
     if response.is_success:
-        with suppress(ValueError):
-            return response.json()
+        with suppress(ValueError, RecursionError):
+            found = response.json()
+            if isinstance(found, dict):
+                return _Answer(response, found)
     raise failure(response)
+
+
+class _Answer(dict[str, Any]):
+    """An answer's JSON; where what each of the service's has is missing, it is somebody else's."""
+
+    def __init__(self, response: httpx.Response, found: dict[str, Any]) -> None:
+        super().__init__(found)
+        self._response = response
+
+    def __missing__(self, name: str) -> Any:
+        raise api_error(self._response.status_code, None)
 
 
 def failure(response: httpx.Response) -> ApiError:
     """Return what to raise for an answer that is no success; its body has been read."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     error = api_error(response.status_code, body)
     retry_after = response.headers.get("Retry-After", "")
@@ -108,10 +121,17 @@ def address(url: str | None) -> str:
         ValueError: it is none; the message says how to write one.
     """
     found = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-    if not found.startswith(("http://", "https://")):
+    if not _is_address(found):
         msg = f"{found!r} is no address of a service: write {DEFAULT_URL} or https://…"
         raise ValueError(msg)
     return found.rstrip("/")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return httpx.URL(text).scheme in {"http", "https"}
+    except httpx.InvalidURL:
+        return False
 
 
 def token_of(token: str | None) -> str | None:

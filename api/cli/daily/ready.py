@@ -7,10 +7,11 @@ import typer
 
 from api.cli.daily.service import ServiceOptions
 from api.cli.daily.waiting import GAVE_UP
-from api.cli.options import command
+from api.cli.options import command, read
 from api.embedded.data_directory import directory_of
 from api.process.announced import services
 from apphub_jobs.client import Client, ClientError
+from apphub_jobs.client.http import address
 
 readiness = typer.Typer()
 
@@ -26,6 +27,9 @@ def ready(
     to: ServiceOptions,
 ) -> None:
     """Wait until a service is ready, and print its address; exit with 124 if none is in time."""
+    if to.url is not None:
+        given = to.url
+        read(lambda: address(given))  # No waiting makes a right one of it.
     give_up_at = monotonic() + within_s
     while True:
         url = to.url or _running(to)

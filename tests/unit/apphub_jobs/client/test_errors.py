@@ -68,6 +68,13 @@ def test_who_else_answers_is_told_apart(body: object) -> None:
     assert str(error).startswith("HTTP 502, but no answer of AppHub Jobs")
 
 
+@pytest.mark.parametrize("body", ["[]", "[" * 100_000, '"x"', "null", "{}"])
+def test_a_success_of_somebody_else_is_told_apart(body: str) -> None:
+    with pytest.raises(ApiError) as raised:
+        content(httpx.Response(200, text=body))["data"]
+    assert raised.value.code == "not_apphub_jobs"
+
+
 NOT_SENT = UnreachableError("", was_sent=False)
 LOST = UnreachableError("", was_sent=True)
 
