@@ -46,11 +46,21 @@ def given_parameters(
             msg = f"{word!r} is no parameter: write NAME=VALUE, such as name=Ada or ids='[1, 2]'"
             raise typer.BadParameter(msg)
         value = value_of(text, name, schema)
-        if not (_is_sendable(name) and _is_sendable(value)):
-            msg = f"{word!r} is not UTF-8, which is what JSON can hold"
-            raise typer.BadParameter(msg)
+        _require_json(word, {name: value})
         parameters[name] = value
     return parameters
+
+
+def _require_json(word: str, meant: JsonObject) -> None:
+    try:
+        json.dumps(meant, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        # Bytes that are no UTF-8 come as halves of characters.
+        msg = f"{word!r} is not UTF-8, which is what JSON can hold"
+        raise typer.BadParameter(msg) from None
+    except ValueError:
+        msg = f"{word!r}: JSON has no NaN, and no number that large"
+        raise typer.BadParameter(msg) from None
 
 
 def given_conditions(texts: Sequence[str]) -> list[str]:
@@ -77,7 +87,7 @@ def value_of(text: str, name: str, schema: Mapping[str, Any]) -> Json:
     """
     try:
         value: Json = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     wanted = set(_types(_member(schema.get("properties"), name), schema))
     is_wanted = TYPES[type(value)] in wanted
@@ -85,15 +95,6 @@ def value_of(text: str, name: str, schema: Mapping[str, Any]) -> Json:
     if "string" in wanted and not (is_wanted or is_whole_number):
         return text
     return value
-
-
-def _is_sendable(value: Json) -> bool:
-    """Tell whether it is all Unicode: bytes that are no UTF-8 come as halves of characters."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _in_file(name: str) -> JsonObject:

@@ -101,3 +101,8 @@ def test_dates_in_yaml_are_texts(text: str, documents: Any) -> None:
 def test_what_json_cannot_hold_is_said(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         documents_in(text)
+
+
+def test_a_word_that_is_nested_too_deeply_is_a_text() -> None:
+    word = "[" * 100_000
+    assert value_of(word, "tags", SCHEMA) == word
