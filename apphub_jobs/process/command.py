@@ -148,5 +148,5 @@ def _stop_when_cancelled(
 def _parsed(line: bytes) -> object:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -165,9 +165,20 @@ def _outcome(handler: Handler, context: JobRunContext) -> Mapping[str, Any]:
     try:
         value = _call(handler, context)
         return returned(value)
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
+    except (Exception, *_cancelled()) as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
         show(error)
         return raised(error)
+
+
+def _cancelled() -> tuple[type[BaseException], ...]:
+    """Return what is raised where a cancelled task is awaited, if there can be any.
+
+    It is no `Exception`, and nobody cancels a handler's tasks here but itself.
+    """
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return ()
+    return (asyncio.CancelledError,)
 
 
 def _call(handler: Handler, context: JobRunContext) -> object:
@@ -175,11 +186,7 @@ def _call(handler: Handler, context: JobRunContext) -> object:
     if isinstance(value, Awaitable):
         import asyncio  # noqa: PLC0415 - a third of the start, for those alone who need it
 
-        try:
-            return asyncio.run(_awaited(value))
-        except asyncio.CancelledError as error:
-            # It is no `Exception`, and nobody cancels a handler's coroutine but itself.
-            raise RuntimeError("what it awaited was cancelled") from error
+        return asyncio.run(_awaited(value))
     return value
 
 

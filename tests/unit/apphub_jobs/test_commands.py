@@ -72,3 +72,10 @@ def test_a_last_line_that_is_too_long_is_no_result(
     result = command_handler([sys.executable, "-c", program])(context_of())
     assert isinstance(result, JobResult)
     assert (result.status, result.result) == (status, None)
+
+
+def test_a_last_line_that_is_nested_too_deeply_is_no_result() -> None:
+    handler = command_handler([sys.executable, "-c", "print('[' * 100_000)"])
+    result = handler(context_of())
+    assert isinstance(result, JobResult)
+    assert (result.status, result.result) == ("succeeded", None)

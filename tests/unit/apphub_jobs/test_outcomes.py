@@ -37,13 +37,17 @@ async def _awaits_what_is_cancelled(_: object) -> None:
     await task
 
 
-def test_a_coroutine_that_meets_a_cancelled_task_has_failed() -> None:
+def _runs_what_is_cancelled(_: object) -> None:
+    asyncio.run(_awaits_what_is_cancelled(None))
+
+
+@pytest.mark.parametrize(
+    "handler", [_awaits_what_is_cancelled, _runs_what_is_cancelled]
+)
+def test_a_handler_that_meets_a_cancelled_task_has_failed(handler: Any) -> None:
     context: Any = None
-    told = program._outcome(_awaits_what_is_cancelled, context)
-    assert (told["type"], told["message"]) == (
-        "error",
-        "what it awaited was cancelled",
-    )
+    told = program._outcome(handler, context)
+    assert (told["type"], told["message"]) == ("error", "CancelledError")
     assert "_awaits_what_is_cancelled" in told["stack"]
 
 
