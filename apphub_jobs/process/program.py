@@ -165,20 +165,21 @@ def _outcome(handler: Handler, context: JobRunContext) -> Mapping[str, Any]:
     try:
         value = _call(handler, context)
         return returned(value)
-    except (Exception, *_cancelled()) as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
+    except _raisable() as error:
         show(error)
         return raised(error)
 
 
-def _cancelled() -> tuple[type[BaseException], ...]:
-    """Return what is raised where a cancelled task is awaited, if there can be any.
+def _raisable() -> tuple[type[BaseException], ...]:
+    """Return what a handler may raise that ends its attempt and not its process.
 
-    It is no `Exception`, and nobody cancels a handler's tasks here but itself.
+    What is raised where a cancelled task is awaited is no `Exception`; nobody cancels a handler's
+    tasks here but itself.
     """
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
-        return ()
-    return (asyncio.CancelledError,)
+        return (Exception,)
+    return (Exception, asyncio.CancelledError)
 
 
 def _call(handler: Handler, context: JobRunContext) -> object:
