@@ -22,7 +22,6 @@ from eventlog.queue.places.in_front import (
     MOST_IN_FRONT,
     in_front_now,
     in_front_then,
-    last_turn,
 )
 from eventlog.queue.questions import DemandingJob, demands_by_job
 from eventlog.workers.listing import page_of_workers
@@ -45,7 +44,6 @@ from projections.runs.explain.around import (
 from projections.runs.explain.explanation import explained
 from projections.runs.filter import RunFilter
 from projections.runs.rates.rooms import KnownRooms
-from projections.runs.turns.turns import group_of
 from projections.table import rows_by_id
 
 MOST_WORKERS = 1_000
@@ -205,11 +203,10 @@ async def _around_then(past: Past, run: RunRow, now: str) -> Around:
         job_of_other = jobs[one["job_definition_id"]]
         other = candidate_of(one, limits_of(job_of_other))
         others.append(other)
-    if group_of(candidate) is not None:
-        unknown.append(NO_ENDED_TURNS)
-    last = last_turn([*running, *pending], candidate)
     is_cut = more_waited is not None
-    front = in_front_then(candidate, others, now, last, is_cut=is_cut)
+    front = in_front_then(candidate, others, now, [*running, *pending], is_cut=is_cut)
+    if front.circles:
+        unknown.append(NO_ENDED_TURNS)
     return Around(
         now=now,
         limits_of_job=limits,

@@ -4,14 +4,20 @@ Where the values of a parameter take turns, a run comes when it is its turn, and
 stands in front of any run whose turn comes first.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.quarantine import Quarantine
+from eventlog.queue.places.circles_before import (
+    MOST_COUNTED,
+    MOST_VALUES,
+    first_of_group,
+)
 from projections.job_runs import RunRow
-from projections.rows import Connection, read_first, read_one, read_rows
+from projections.rows import Connection, read_first, read_rows
 from projections.runs.candidates import conditions
 from projections.runs.candidates.candidate import Candidate, order
 from projections.runs.candidates.timely import untimely
@@ -35,11 +41,8 @@ from projections.runs.turns.turns import (
 MOST_IN_FRONT = 2_000
 """Runs before a run that are looked at one by one."""
 
-MOST_COUNTED = 100_000
-"""Runs before a run that are counted."""
-
-MOST_VALUES = 100
-"""Values whose first runs are looked at one by one."""
+MOST_GROUPS = 50
+"""Groups of which it is looked whose turn it is; runs of others are taken to keep their places."""
 
 _BEFORE = """
     (priority > %(priority)s OR priority = %(priority)s
@@ -61,9 +64,16 @@ FRONT = f"""
 """
 
 COUNT = f"""
-    SELECT count(*) AS number, count(*) FILTER (WHERE job_definition_id = %(job_id)s) AS of_job
-    FROM ({_OF_OTHERS} LIMIT {MOST_COUNTED + 1}) AS run
+    SELECT job_definition_id, entry_point, takes_turns, count(*) AS number FROM (
+        SELECT job_definition_id, entry_point, fair_value IS NOT NULL
+            AND priority = %(priority)s AND job_definition_id IN (
+                SELECT id FROM job_definitions WHERE fairness_key IS NOT NULL
+            ) AS takes_turns
+        FROM ({_OF_OTHERS} LIMIT {MOST_COUNTED + 1}) AS run
+    ) AS run
+    GROUP BY job_definition_id, entry_point, takes_turns ORDER BY number DESC
 """
+"""Turns are taken at equal priority: what has a higher one comes first, whosever turn it is."""
 
 TURNS_BEFORE = f"""
     WITH RECURSIVE {CIRCLE}, mine AS (
@@ -96,8 +106,10 @@ before it in the circle. And where the last of all these stands, the run include
 
 
 class _Counted(TypedDict):
+    job_definition_id: ReadOnly[str]
+    entry_point: ReadOnly[str]
+    takes_turns: ReadOnly[bool]
     number: ReadOnly[int]
-    of_job: ReadOnly[int]
 
 
 class _TurnsBefore(TypedDict):
@@ -137,26 +149,30 @@ async def in_front_now(
     }
     group = group_of(run)
     if group is None:
-        return await _before_place(connection, values)
+        others = await _before_place(connection, values)
+        return _among(run, others, {})
     asked = {**values, "value": run["fair_value"]}
     turns = await read_first(connection, _TurnsBefore, TURNS_BEFORE, asked)
     if turns is None:
-        return replace(await _before_place(connection, values), is_cut=True)
+        others = await _before_place(connection, values)
+        return _among(run, replace(others, is_cut=True), {})
     each = min(turns["rounds"] + 1, DEPTH)
     circle = await read_circle(connection, group, now, each, MOST_VALUES)
     place = {"scheduled_at": turns["scheduled_at"], "id": turns["id"]}
     others = await _before_place(connection, {**values, **place, "takes_turns": True})
-    return _in_turn(run, others, turns["turns"], {group: circle})
+    count = _added(others.count, turns["turns"])
+    of_job = _added(others.of_job, turns["turns"])
+    others = replace(others, count=count, of_job=of_job)
+    return _among(run, others, {group: circle})
 
 
-def _in_turn(
-    run: Candidate, others: InFront, turns: int, circles: Mapping[Group, Circle]
-) -> InFront:
-    """Return what comes before a run that takes turns, of others and of those before its turn."""
-    count = _added(others.count, turns)
-    of_job = _added(others.of_job, turns)
+def _among(run: Candidate, others: InFront, circles: Mapping[Group, Circle]) -> InFront:
+    """Return what comes before a run, with the run itself where anybody takes turns."""
+    circles = {**others.circles, **circles}
+    if not circles:
+        return others
     runs = sorted([*others.runs, run], key=order)
-    return replace(others, runs=runs, count=count, of_job=of_job, circles=circles)
+    return replace(others, runs=runs, circles=circles)
 
 
 def _added(count: int | None, turns: int) -> int | None:
@@ -169,21 +185,36 @@ def _added(count: int | None, turns: int) -> int | None:
 async def _before_place(
     connection: Connection, values: Mapping[str, object]
 ) -> InFront:
+    """Return what comes before a place, without those whose turn comes later."""
     found = await read_rows(connection, Candidate, FRONT, values)
-    counted = await read_one(connection, _Counted, COUNT, values)
+    counted = await read_rows(connection, _Counted, COUNT, values)
     runs = found[:MOST_IN_FRONT]
-    number = counted["number"]
-    if number > MOST_COUNTED:
-        return InFront(runs, is_cut=True, count=None, of_job=None)
     is_cut = len(found) > len(runs)
-    return InFront(runs, is_cut=is_cut, count=number, of_job=counted["of_job"])
+    circles: dict[Group, Circle] = {}
+    number = of_job = 0
+    for counts in counted:
+        first = counts["number"]
+        if counts["takes_turns"] and len(circles) < MOST_GROUPS:
+            group = _group_of(counts, values)
+            first, circles[group] = await first_of_group(connection, group, values)
+        number += first
+        if counts["job_definition_id"] == values["job_id"]:
+            of_job += first
+    if number > MOST_COUNTED:
+        return InFront(runs, is_cut=True, count=None, of_job=None, circles=circles)
+    return InFront(runs, is_cut, count=number, of_job=of_job, circles=circles)
+
+
+def _group_of(counts: _Counted, values: Mapping[str, object]) -> Group:
+    priority = cast("int", values["priority"])
+    return counts["job_definition_id"], counts["entry_point"], priority
 
 
 def in_front_then(
     run: Candidate,
     others: Iterable[Candidate],
     now: str,
-    last: str | None,
+    rows: Sequence[RunRow],
     *,
     is_cut: bool,
 ) -> InFront:
@@ -193,7 +224,7 @@ def in_front_then(
         run: whose.
         others: that waited with it.
         now: the moment.
-        last: the value that had the last turn of its group.
+        rows: that tell whose turns were last.
         is_cut: whether there were more.
     """
     due = [run]
@@ -202,19 +233,31 @@ def in_front_then(
         if is_due and one["id"] != run["id"]:
             due.append(one)
     due.sort(key=order)
-    circles: dict[Group, Circle] = {}
-    group = group_of(run)
-    if group is not None:
-        of_group = [one for one in due if group_of(one) == group]
-        circles[group] = circle_of(of_group, last)
+    circles = _circles_then(due, rows)
     starting = in_turn(due, circles)
     found = starting[: starting.index(run)]
-    runs = found if group is None else due
+    runs = due if circles else found
     if is_cut:
         return InFront(runs, is_cut=True, count=None, of_job=None, circles=circles)
     job_id = run["job_definition_id"]
     of_job = [one for one in found if one["job_definition_id"] == job_id]
     return InFront(runs, count=len(found), of_job=len(of_job), circles=circles)
+
+
+def _circles_then(
+    due: Iterable[Candidate], rows: Sequence[RunRow]
+) -> dict[Group, Circle]:
+    """Return the circles of all that take turns, as far as these rows tell."""
+    lines: dict[Group, list[Candidate]] = {}
+    for one in due:
+        group = group_of(one)
+        if group is not None:
+            line = lines.setdefault(group, [])
+            line.append(one)
+    return {
+        group: circle_of(line, last_turn(rows, line[0]))
+        for group, line in lines.items()
+    }
 
 
 def last_turn(rows: Iterable[RunRow], run: Candidate) -> str | None:

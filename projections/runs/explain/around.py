@@ -68,8 +68,8 @@ class InFront:
         count: how many come before it in all, those included that may not start; None where that is
             not known.
         of_job: how many of these are of the run's own job.
-        circles: whose turn it is, where the run takes turns; then it stands among `runs` itself,
-            and those that take turns with it need not.
+        circles: whose turn it is, where any of them or the run take turns; then the run stands
+            among `runs` itself, and those that take turns with it need not.
     """
 
     runs: Sequence[Candidate] = ()

@@ -33,9 +33,13 @@ async def _one_by_one(part: Parts) -> list[str]:
     return started
 
 
-async def test_each_run_is_told_the_very_place_at_which_it_starts(part: Parts) -> None:
-    random = Random(7)
+@pytest.mark.parametrize("seed", [7, 8])
+async def test_each_run_is_told_the_very_place_at_which_it_starts(
+    part: Parts, seed: int
+) -> None:
+    random = Random(seed)
     await registered(part.jobs, "fair", fairness_key="t")
+    await registered(part.jobs, "just", fairness_key="t")
     await registered(part.jobs, "free")
     for tenant in "bcb":
         await launched(part, "fair", parameters={"t": tenant})
@@ -46,13 +50,11 @@ async def test_each_run_is_told_the_very_place_at_which_it_starts(part: Parts) -
     for _ in range(5):
         await launched(part, "fair", parameters={"t": "a"})
     for _ in range(15):
-        slug = random.choice(["fair", "fair", "free"])
+        slug = random.choice(["fair", "just", "free"])
         parameters: JsonObject = {"t": random.choice("abcde")}
         await launched(
             part, slug, parameters=parameters, priority=random.choice([0, 1])
         )
-    fair = "SELECT id::text FROM job_runs WHERE status = 'pending' AND fair_value IS NOT NULL"
-    turns = {run_id for (run_id,) in query(part.url, fair)}
     places: dict[str, int] = {}
     for (run_id,) in query(part.url, WAITING):
         places[run_id] = 1
@@ -61,11 +63,7 @@ async def test_each_run_is_told_the_very_place_at_which_it_starts(part: Parts) -
                 places[run_id] = reason["details"]["place"]
     started = await _one_by_one(part)
     for place, run_id in enumerate(started, 1):
-        if run_id in turns:
-            assert places[run_id] == place
-        else:
-            # Of those before it, some whose turn is later than their place come after it.
-            assert places[run_id] >= place
+        assert places[run_id] == place
 
 
 async def test_it_is_said_of_the_past_whose_turn_it_was(part: Parts) -> None:
@@ -90,6 +88,30 @@ async def test_it_is_said_of_the_past_whose_turn_it_was(part: Parts) -> None:
             places += behind or [1]
             assert any("whose turn was last" in one for one in found["unknown"])
     assert places == [2, 3, 1]
+
+
+async def test_whoever_takes_no_turns_is_not_behind_those_whose_turn_comes_later(
+    part: Parts,
+) -> None:
+    await registered(part.jobs, "fair", fairness_key="t")
+    await registered(part.jobs, "free")
+    await part.worker("w")
+    query(part.url, "UPDATE workers SET slots = 1 RETURNING id")
+    last = await launched(part, "fair", parameters={"t": "a"})
+    [claim] = await part.executions.claim("w", 1)
+    for _ in range(3):
+        await launched(part, "fair", parameters={"t": "a"})
+    free = await launched(part, "free")
+    await launched(part, "fair", parameters={"t": "b"})
+    position = query(part.url, "SELECT max(notification_id) FROM jobs_events")[0][0]
+    async with part.pool.connection() as connection:
+        told = await explain_then(connection, part.files, UUID(free), position)
+    assert told is not None
+    assert told[0]["reasons"] == []
+    await part.executions.succeed(UUID(last), claim.holder, None, Report())
+    assert (await explained(part, free))["reasons"] == []
+    [claim] = await part.executions.claim("w", 1)
+    assert str(claim.run.id) == free
 
 
 TENANTS = 10

@@ -270,7 +270,7 @@ def test_of_a_past_that_is_not_known_whole_only_what_comes_before_a_run_is_named
     None
 ):
     runs = [run(value, place) for place, value in enumerate("aabc")]
-    told = in_front_then(runs[1], runs, "9", None, is_cut=True)
+    told = in_front_then(runs[1], runs, "9", [], is_cut=True)
     assert told.next(runs[1]) == [runs[0], runs[2], runs[3]]
-    told = in_front_then(runs[2], runs, "9", None, is_cut=True)
+    told = in_front_then(runs[2], runs, "9", [], is_cut=True)
     assert told.next(runs[2]) == [runs[0]]
