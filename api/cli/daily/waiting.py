@@ -16,7 +16,15 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from api.process.telling.spoken import duration, in_one_line
-from apphub_jobs.client import Client, ClientError, Run, RunDocument
+from apphub_jobs.client import (
+    ApiError,
+    Client,
+    ClientError,
+    Run,
+    RunDocument,
+    UnreachableError,
+)
+from apphub_jobs.client.http import is_passing
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.durations import milliseconds
 
@@ -91,6 +99,7 @@ class Waiting:
         self._seen: Queue[RunDocument] = Queue()
         self._output: threading.Thread | None = None
         self._is_told = False
+        self._is_answered = True
 
     def until_end(self, within_s: float | None) -> int:
         """Wait, and return the command's exit code; Ctrl-C asks whether to cancel."""
@@ -115,9 +124,9 @@ class Waiting:
                     _say(told)
                     return GAVE_UP
                 document = self._next(left_s)
+                self._run.document = document
                 look_s = min(2 * look_s, LOOK_AGAIN_S)
                 self._tell_if_unstarted(document)
-        self._run.document = document
         if self._output is not None:
             self._output.join(REST_S)
         tell_end(document)
@@ -128,7 +137,21 @@ class Waiting:
         try:
             return self._seen.get(timeout=within_s)
         except Empty:
-            return self._run.refresh()
+            return self._asked()
+
+    def _asked(self) -> RunDocument:
+        """Return the run as it is, or as it was seen last: it goes on where nobody answers."""
+        try:
+            document = self._run.refresh()
+        except (ApiError, UnreachableError) as error:
+            if not is_passing(error):
+                raise
+            if self._is_answered:
+                _say(f"the service does not answer; waiting for run {self._run.id}")
+            self._is_answered = False
+            return self._run.document
+        self._is_answered = True
+        return document
 
     def _tell_if_unstarted(self, run: RunDocument) -> None:
         """Say once what helps a run that is due and that no worker takes."""

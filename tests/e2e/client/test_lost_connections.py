@@ -1,6 +1,8 @@
 """A client whose connections are cut, and whose service is replaced, while it works."""
 
 import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from apphub_jobs import AsyncClient
 from apphub_jobs.client import http
 from apphub_jobs.client.asynchronous.run import AsyncRun
 from tests.integration.shared_api import unique
-from tests.support.processes import started
+from tests.support.processes import started, without_settings
 from tests.support.wires.cutting import CuttingProxy
 
 DEFINITION = {"name": "Cut", "type": "manual", "entryPoint": "nowhere"}
@@ -18,6 +20,9 @@ MEAN_BYTES = 1_500
 """An answer to a launch is about as long, so half of them are lost."""
 
 CUTS = 5
+
+CANCELED = 5
+"""How a command ends whose run was canceled."""
 
 
 async def test_launches_whose_answers_are_lost_lead_to_one_run_each(
@@ -56,6 +61,36 @@ async def test_a_run_is_waited_for_while_the_service_is_replaced(
                 await other.cancel("enough")
                 ended = await waiting
             assert (ended.status, ended.error_message) == ("canceled", "enough")
+
+
+async def test_a_command_waits_for_its_run_while_the_service_is_replaced(
+    database_url: str, tmp_path: Path
+) -> None:
+    arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    command = (sys.executable, "-P", "-m", "apphub_jobs", "run", "cut")
+    with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
+        async with (
+            CuttingProxy(await asyncio.to_thread(first.url), 1_000_000) as proxy,
+            AsyncClient(proxy.url) as client,
+        ):
+            await client.register({"slug": "cut", **DEFINITION})
+            env = {**without_settings(), "APPHUB_URL": proxy.url}
+            waiting = await asyncio.create_subprocess_exec(
+                *command, env=env, stderr=PIPE
+            )
+            assert waiting.stderr is not None
+            assert b"launched" in await waiting.stderr.readline()
+            await asyncio.to_thread(first.stop)
+            told = await waiting.stderr.readline()
+            while told and b"does not answer" not in told:
+                told = await waiting.stderr.readline()
+            with started(*arguments, APPHUB_DATABASE_URL=database_url) as second:
+                proxy.server = await asyncio.to_thread(second.url)
+                [run] = [run async for run in client.runs(job="cut")]
+                await run.cancel("enough")
+                told = await waiting.stderr.read()
+            assert b"canceled: enough" in told
+            assert await waiting.wait() == CANCELED
 
 
 async def test_a_log_is_followed_however_long_nothing_is_printed(
