@@ -178,14 +178,35 @@ def _comes_up(run: Candidate, worker: Member | None, around: Around) -> bool:
     if worker is not None:
         slots = max(slots, around.free_slots(worker, run))
         queue = [one for one in queue if around.is_for(one, worker)]
+    circles = around.front.circles
+    if run["max_concurrent_runs"] == 0:
+        # Its pause is told by itself; here it is asked who comes first once the job is resumed.
+        job_id = run["job_definition_id"]
+        queue = _resumed(queue, job_id)
+        circles = {
+            group: replace(
+                circle, lines=[_resumed(line, job_id) for line in circle.lines]
+            )
+            for group, circle in circles.items()
+        }
+        [run] = _resumed([run], job_id)
     limits = around.limits_with_room_for(run)
-    picked = limits.pick(queue, slots, Turns(around.front.circles))
+    picked = limits.pick(queue, slots, Turns(circles))
     if UUID(run["id"]) in picked:
         return True
     if len(picked) == slots:
         return False
     # Of those that are not told, some may come before it; or none, and so it might.
     return around.front.is_cut or not limits.refusals(run)
+
+
+def _resumed(runs: Sequence[Candidate], job_id: str) -> list[Candidate]:
+    """Return runs as they stand if this job is not paused."""
+    resumed: list[Candidate] = []
+    for run in runs:
+        is_of_job = run["job_definition_id"] == job_id
+        resumed.append({**run, "max_concurrent_runs": None} if is_of_job else run)
+    return resumed
 
 
 def _behind(run: Candidate, around: Around) -> Reason:

@@ -36,6 +36,16 @@ async def _job_paused_and_others_first(part: Parts) -> str:
     return await launched(part, slug)
 
 
+async def _job_paused_and_room_for_all(part: Parts) -> str:
+    await registered(part.jobs, "other")
+    slug = await registered(part.jobs, fairness_key="t")
+    await part.worker("w")
+    await part.jobs.pause_job(slug, None, TESTER)
+    await launched(part, "other")
+    await launched(part, slug, parameters={"t": "b"})
+    return await launched(part, slug, parameters={"t": "a"})
+
+
 async def _key_held_by_two(part: Parts) -> str:
     slug = await registered(part.jobs, concurrency_key="k", concurrency_limit=2)
     await part.worker("w")
@@ -91,6 +101,7 @@ WAITING: list[tuple[Story, dict[str, bool], Found]] = [
         {"job_paused": True, "behind_others": True},
         {"place": 5, "placeInJob": 5},
     ),
+    (_job_paused_and_room_for_all, {"job_paused": True}, {"by": "tester"}),
     (
         _key_held_by_two,
         {"key_limit": True, "behind_others": True},
