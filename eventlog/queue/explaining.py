@@ -8,6 +8,8 @@ from uuid import UUID
 from typing_extensions import ReadOnly
 
 from domain.clock import to_iso
+from domain.jobs.limits.groups import counts_by
+from domain.jobs.limits.rate_limit import RateLimit
 from domain.json_values import JsonObject
 from domain.quarantine import Quarantine
 from eventlog.database import sql
@@ -149,7 +151,8 @@ async def _around_now(
         now=now,
         limits_of_job=limits,
         paused=job["paused"],
-        key=job["concurrency_key"],
+        key=_key_of(run, job),
+        is_of_rate=_is_of_rate(run, job),
         running=running,
         rooms=rooms.known,
         front=front,
@@ -158,6 +161,22 @@ async def _around_now(
         is_unreadable=is_unreadable,
         unknown=unknown,
     )
+
+
+def _key_of(run: RunRow, job: JobDefinitionRow) -> str | None:
+    """Return the job's concurrency key, None where the run holds a value of an earlier one."""
+    key = job["concurrency_key"]
+    if not counts_by(key, run["concurrency_value"], run["parameters"]):
+        return None
+    return key
+
+
+def _is_of_rate(run: RunRow, job: JobDefinitionRow) -> bool:
+    """Return whether the run counts by what the job's rate limit names now."""
+    rate = RateLimit.from_json(job["rate_limit"])
+    if rate is None:
+        return True
+    return counts_by(rate.key, run["rate_value"], run["parameters"])
 
 
 async def _demands(connection: Connection) -> dict[str, Demand]:
@@ -211,7 +230,8 @@ async def _around_then(past: Past, run: RunRow, now: str) -> Around:
         now=now,
         limits_of_job=limits,
         paused=job["paused"],
-        key=job["concurrency_key"],
+        key=_key_of(run, job),
+        is_of_rate=_is_of_rate(run, job),
         running=running,
         front=front,
         fleet=None,

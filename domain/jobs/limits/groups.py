@@ -48,6 +48,16 @@ def groups_of(spec: Spec, parameters: JsonObject) -> dict[str, str]:
     return groups
 
 
+def counts_by(name: str | None, value: str | None, parameters: JsonObject) -> bool:
+    """Return whether this parameter gives the value, by which a run counts since its launch.
+
+    Since then the job may have been revised. None names no parameter: all runs count together.
+    """
+    if name is None:
+        return value == WHOLE_JOB
+    return value == _value(name, parameters)
+
+
 def key_issues(spec: Spec, parameters: JsonObject) -> list[Issue]:
     """Return what is wrong with the values by which the job's runs are limited."""
     issues: list[Issue] = []

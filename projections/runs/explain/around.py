@@ -97,7 +97,9 @@ class Around:
         now: the moment.
         limits_of_job: those of its job at that moment.
         paused: since when its job is paused, by whom and why; None where it is not.
-        key: the parameter whose values few runs of its job may share; None for none.
+        key: the parameter whose values few runs of its job may share; None for none, and where the
+            run was launched when it was another one.
+        is_of_rate: whether the run counts by the parameter that its job's rate limit names now.
         running: all runs that were under way.
         rooms: how many more may start of those that count together, as far as that is known.
         front: what came before it in the queue.
@@ -111,6 +113,7 @@ class Around:
     limits_of_job: JobLimits = field(default_factory=lambda: NO_LIMITS)
     paused: JsonObject | None = None
     key: str | None = None
+    is_of_rate: bool = True
     running: Sequence[UnderWay] = ()
     rooms: Rooms = field(default_factory=dict)
     front: InFront = NOTHING_IN_FRONT

@@ -19,11 +19,13 @@ def rate_limited(run: Candidate, around: Around) -> Reason:
     details: JsonObject = {
         "limit": rate.limit,
         "periodMs": period_ms,
-        "key": rate.key,
+        "key": rate.key if around.is_of_rate else None,
         "reopensAt": room.reopens_at,
     }
     counted = "runs of its job"
-    if rate.key is not None:
+    if not around.is_of_rate:
+        counted = "runs that count with it since their launch"
+    elif rate.key is not None:
         counted = f"runs with the same value of {rate.key}"
     message = (
         f"{rate.limit} {counted} have started within {period_ms} ms,"

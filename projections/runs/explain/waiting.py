@@ -130,7 +130,7 @@ def _held(run: Candidate, around: Around) -> Reason:
     holders = around.holders_of(key_of(run))
     first = min(holders, key=lambda one: one["started_at"] or "")
     limit = key_limit(run)
-    parameter = around.key or "its concurrencyKey"
+    parameter = around.key or "the concurrencyKey of its launch"
     details: JsonObject = {
         "parameter": around.key,
         "limit": limit,

@@ -155,6 +155,38 @@ async def test_all_who_share_a_key_are_named(part: Parts) -> None:
     assert details["heldBy"] == details["runs"][0]
 
 
+REVISED: list[tuple[str, Found, Found, Found]] = [
+    (
+        "key_limit",
+        {"concurrency_key": "k"},
+        {"concurrency_key": "n"},
+        {"parameter": None, "limit": 1},
+    ),
+    (
+        "rate_limited",
+        {"rate_limit": {"limit": 1, "periodMs": 60_000, "key": "k"}},
+        {"rate_limit": {"limit": 1, "periodMs": 60_000, "key": "n"}},
+        {"key": None, "limit": 1},
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "spec", "changes", "details"), REVISED)
+async def test_no_parameter_is_named_that_the_runs_do_not_have_in_common(
+    part: Parts, code: str, spec: Found, changes: Found, details: Found
+) -> None:
+    slug = await registered(part.jobs, **spec)
+    await part.worker("w")
+    await launched(part, slug, parameters={"k": "a", "n": 1})
+    await part.executions.claim("w", 1)
+    run_id = await launched(part, slug, parameters={"k": "a", "n": 2})
+    await part.jobs.revise_job(slug, changes, None, TESTER)
+    [reason] = (await explained(part, run_id))["reasons"]
+    assert reason["code"] == code
+    assert {name: reason["details"][name] for name in details} == details
+    assert "value of n" not in reason["message"]
+
+
 async def test_a_pause_of_the_past_is_explained_after_its_end(part: Parts) -> None:
     run_id = await _job_paused(part)
     position = await part.reader.head()
