@@ -200,7 +200,8 @@ async def _before_place(
         number += first
         if counts["job_definition_id"] == values["job_id"]:
             of_job += first
-    if number > MOST_COUNTED:
+    if sum(counts["number"] for counts in counted) > MOST_COUNTED:
+        # Some were not counted, perhaps of those that come first.
         return InFront(runs, is_cut=True, count=None, of_job=None, circles=circles)
     return InFront(runs, is_cut, count=number, of_job=of_job, circles=circles)
 
