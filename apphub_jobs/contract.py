@@ -41,7 +41,7 @@ class JobResult:
         error_message: why, where it is no success.
         metrics: merged into the run's.
         context: merged into the run's; these keys win.
-        effects: only of a success.
+        effects: only of a success, and of the built-in handlers alone.
     """
 
     status: Literal["succeeded", "failed", "canceled", "expired"] = "succeeded"

@@ -18,6 +18,7 @@ from domain.errors import (
     QuarantinedError,
     WorkerBuriedError,
 )
+from domain.jobs import reserved
 from domain.jobs.definition import Spec
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure, Holder, Report
@@ -277,10 +278,17 @@ def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[
     size = len(canonical(result))
     if size > MAX_RESULT_BYTES:
         return [Issue("/result", f"larger than {MAX_RESULT_BYTES} bytes", "maxLength")]
-    issues = effect_issues(effects)
+    issues = _effect_issues(spec, effects)
     if spec.output_schema is None:
         return issues
     return violations(spec.output_schema, result, "/result") + issues
+
+
+def _effect_issues(spec: Spec, effects: Sequence[Effect]) -> list[Issue]:
+    if effects and spec.entry_point not in reserved.ENTRY_POINTS:
+        message = "only the built-in jobs change the catalog; return none"
+        return [Issue("/effects", message, "maxItems")]
+    return effect_issues(effects)
 
 
 def _by(worker_id: str) -> Origin:

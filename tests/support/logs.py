@@ -122,10 +122,12 @@ async def parts(
         await pool.close()
 
 
-async def registered(jobs: Jobs, slug: str = "job", **spec: Any) -> str:
+async def registered(
+    jobs: Jobs, slug: str = "job", entry_point: str = "test.noop", **spec: Any
+) -> str:
     """Register a job and return its slug."""
     await jobs.register_job(
-        slug, Spec(name=slug, type="batch", entry_point="test.noop", **spec), 1, TESTER
+        slug, Spec(name=slug, type="batch", entry_point=entry_point, **spec), 1, TESTER
     )
     return slug
 

@@ -133,7 +133,7 @@ class ClaimedRun:
         match status:
             case "succeeded":
                 result = normalise(message["result"], "/result")
-                effects = [_effect(effect) for effect in message["effects"]]
+                effects = _effects(message["effects"])
                 return self._bound(executions.succeed, result, report, effects)
             case "canceled":
                 return self._bound(
@@ -192,14 +192,30 @@ def _with_stack(report: Report, message: Mapping[str, Any]) -> Report:
     return Report(report.metrics, context, report.logs_url)
 
 
-def _effect(said: Mapping[str, Any]) -> Effect:
-    data = normalised_object(said["data"])
-    return Effect(said["kind"], data)
+def _effects(said: object) -> list[Effect]:
+    if said is None:
+        return []
+    if not isinstance(said, list):
+        raise InvalidJsonError("/effects", "must be a list")
+    return [_effect(one, f"/effects/{index}") for index, one in enumerate(said)]
+
+
+def _effect(said: object, pointer: str) -> Effect:
+    given = _given(said, pointer)
+    kind = given.get("kind")
+    if not isinstance(kind, str):
+        raise InvalidJsonError(pointer, "must have a kind, which is a text")
+    data = _given(given.get("data"), f"{pointer}/data")
+    return Effect(kind, data)
 
 
 def _object(value: object, pointer: str) -> JsonObject:
     if value is None:
         return {}
+    return _given(value, pointer)
+
+
+def _given(value: object, pointer: str) -> JsonObject:
     if not isinstance(value, Mapping):
         raise InvalidJsonError(pointer, "must be an object")
     return normalised_object(value, pointer)

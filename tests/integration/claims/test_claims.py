@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 
+from apphub_jobs.contract import JobResult
 from domain.errors import StaleExecutionError, WorkerBuriedError
 from domain.jobs.launching import Launch
+from domain.jobs.reserved import BUILD_ENTRY_POINT
 from domain.jobs.run_values import Report
 from tests.support.logs import TESTER, Parts, query, registered
+from worker.executors.port import Outcome
+from worker.lifecycle.outcomes import ClaimedRun
 
 
 async def _launch(part: Parts, slug: str, count: int = 1, **launch: Any) -> list[str]:
@@ -144,6 +148,49 @@ async def test_a_result_that_breaks_the_output_schema_fails_the_run_and_says_whe
     )
     assert (status, reason) == ("failed", "invalid_result")
     assert "/result/n" in message
+
+
+BUILT = {"kind": "build.finished", "data": {}}
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "effects", "problem"),
+    [
+        ("some", [BUILT], "/effects: only the built-in jobs change the catalog"),
+        ("some", [{"a": 1}], "/effects/0: must have a kind, which is a text"),
+        ("some", ["x"], "/effects/0: must be an object"),
+        ("some", 5, "/effects: must be a list"),
+        ("some", {"a": 1}, "/effects: must be a list"),
+        (BUILD_ENTRY_POINT, [{"kind": "k"}], "/effects/0/data: must be an object"),
+        (BUILD_ENTRY_POINT, [{"kind": []}], "/effects/0: must have a kind"),
+        (BUILD_ENTRY_POINT, [BUILT], "/effects/0/data"),
+    ],
+)
+async def test_effects_that_may_not_be_are_an_invalid_result(
+    part: Parts, entry_point: str, effects: object, problem: str
+) -> None:
+    slug = await registered(part.jobs, entry_point=entry_point)
+    message = await _ended(part, slug, effects)
+    assert message.startswith(f"invalid result: {problem}")
+
+
+@pytest.mark.parametrize("effects", [[], None])
+async def test_no_effects_are_none_however_that_is_said(
+    part: Parts, effects: object
+) -> None:
+    slug = await registered(part.jobs)
+    assert await _ended(part, slug, effects) is None
+
+
+async def _ended(part: Parts, slug: str, effects: object) -> Any:
+    """Let a run end with a success that has these effects, and return its error."""
+    await part.worker("w")
+    await _launch(part, slug)
+    [claim] = await part.executions.claim("w", 1)
+    result = vars(JobResult()) | {"effects": effects}
+    await ClaimedRun(part.executions, claim).end(Outcome("result", result))
+    [(message,)] = query(part.url, "SELECT error_message FROM job_runs")
+    return message
 
 
 async def test_start_deadlines_expire_only_what_never_started(
