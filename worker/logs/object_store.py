@@ -189,8 +189,12 @@ class ObjectLogs:
 
     async def _range(self, name: str, start: int, end: int) -> bytes:
         get = partial(obstore.get_range, self._store, name, start=start, end=end)
-        content = await self._ask(get, READ_S)
-        return bytes(content)
+        content = bytes(await self._ask(get, READ_S))
+        if len(content) != end - start:
+            # Of nothing a reader would ask again for ever.
+            msg = f"the store gave {len(content)} bytes of {name} for {end - start}"
+            raise RunLogsUnavailableError(msg)
+        return content
 
     async def _ask(self, call: Callable[[], T], within_s: float | None = None) -> T:
         loop = asyncio.get_running_loop()
@@ -285,7 +289,8 @@ def _is_gapless(chunks: dict[int, int]) -> bool:
 def _size(chunks: dict[int, int]) -> int:
     """Return how far the chunks go without a gap."""
     size = 0
-    while size in chunks:
+    # An empty one, as a crash may leave on a shared disk, leads nowhere: not to itself either.
+    while chunks.get(size):
         size += chunks[size]
         if size % CHUNK_BYTES:
             break

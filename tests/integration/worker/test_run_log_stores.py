@@ -1,13 +1,16 @@
 """Reading logs from a directory and from object stores: the same text, wherever it lies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from uuid import uuid4
 
 import obstore
 import pytest
-from obstore.store import LocalStore, ObjectStore
+from obstore.store import LocalStore, ObjectStore, S3Store
 
 from tests.support import s3
 from worker.logs.directory import DirectoryLogs
@@ -16,6 +19,8 @@ from worker.logs.run_logs import RunLogs, RunLogsUnavailableError, log_name
 
 TEXT = b"".join(b"%09d\n" % number for number in range(3 * CHUNK_BYTES // 10))
 """More than two full chunks, and no two lines alike."""
+
+A_TIME = "2026-01-01T00:00:00.000Z"
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +120,74 @@ async def test_the_executions_of_an_attempt_are_one_text_and_those_of_others_are
     assert await reader.tail(run_id, 2, 12) == (text[-12:], len(text))
     assert await _all(await reader.read(run_id, 1)) == b"first attempt\n"
     assert await reader.tail(run_id, 3, 100) == (b"", 0)
+
+
+@pytest.mark.parametrize("whole", [b"", TEXT[:CHUNK_BYTES]])
+async def test_an_empty_chunk_ends_a_log(
+    logs: ObjectLogs, store: ObjectStore, run_id: str, whole: bytes
+) -> None:
+    name = log_name(run_id, 1, 1)
+    if whole:
+        await logs.put_chunk(name, 0, whole)
+    await logs.put_chunk(name, len(whole), b"")
+    seen: list[bytes] = []
+    reading = Thread(target=_read, args=(store, run_id, seen), daemon=True)
+    reading.start()
+    await asyncio.to_thread(reading.join, 10)
+    assert seen == [whole]
+
+
+def _read(store: ObjectStore, run_id: str, seen: list[bytes]) -> None:
+    """Read a log with a loop of its own, which may be kept for ever."""
+
+    async def read() -> bytes:
+        return await _all(await RunLogs(ObjectLogs(store)).read(run_id, 1))
+
+    seen.append(asyncio.run(read()))
+
+
+@pytest.mark.parametrize("given", [b"", b"more than the hundred bytes" * 9])
+async def test_a_store_that_gives_another_number_of_bytes_ends_the_reading(
+    run_id: str, given: bytes
+) -> None:
+    with _odd_store(log_name(run_id, 1, 1), given) as endpoint:
+        odd = S3Store(
+            "logs",
+            region="any",
+            skip_signature=True,
+            client_options={"allow_http": True},
+            endpoint=endpoint,
+        )
+        reading = RunLogs(ObjectLogs(odd)).read(run_id, 1)
+        with pytest.raises(RunLogsUnavailableError, match=f"gave {len(given)} bytes"):
+            async with asyncio.timeout(10):
+                await _all(await reading)
+
+
+@contextmanager
+def _odd_store(name: str, given: bytes) -> Iterator[str]:
+    """Give the address of a store that has a log of 100 bytes, and answers with other ones."""
+    entry = f"<Key>{name}</Key><LastModified>{A_TIME}</LastModified><Size>100</Size>"
+    listing = f"<ListBucketResult><Contents>{entry}</Contents></ListBucketResult>"
+
+    class Odd(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if "list-type" in self.path else 206)
+            body = listing.encode() if "list-type" in self.path else given
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Range", "bytes 0-99/100")
+            self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+            self.send_header("ETag", '"it"')
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
