@@ -83,5 +83,5 @@ def _named(
         if path:
             found.append(Path(path))
     found += [path for path in others if path is not None]
-    each_once = dict.fromkeys(path.resolve() for path in found)
+    each_once = dict.fromkeys(Path(os.path.realpath(path)) for path in found)
     return list(each_once)

@@ -9,7 +9,8 @@ from api.embedded.placement import ROOTS_PLACE
 def directory_of(data_dir: Path | None) -> Path:
     """Return the data directory, the user's own if none is given."""
     directory = data_dir or _default_data_dir()
-    return directory.resolve()
+    # Of links in a circle, `Path.resolve` would make an error that nobody expects.
+    return Path(os.path.realpath(directory))
 
 
 def _default_data_dir() -> Path:
