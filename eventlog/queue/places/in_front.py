@@ -189,6 +189,10 @@ async def _before_place(
     found = await read_rows(connection, Candidate, FRONT, values)
     counted = await read_rows(connection, _Counted, COUNT, values)
     runs = found[:MOST_IN_FRONT]
+    if sum(counts["number"] for counts in counted) > MOST_COUNTED:
+        # Some were not counted, perhaps of those that come first; to ask of each group for whose
+        # turn it is could take seconds.
+        return InFront(runs, is_cut=True, count=None, of_job=None)
     is_cut = len(found) > len(runs)
     circles: dict[Group, Circle] = {}
     number = of_job = 0
@@ -200,9 +204,6 @@ async def _before_place(
         number += first
         if counts["job_definition_id"] == values["job_id"]:
             of_job += first
-    if sum(counts["number"] for counts in counted) > MOST_COUNTED:
-        # Some were not counted, perhaps of those that come first.
-        return InFront(runs, is_cut=True, count=None, of_job=None, circles=circles)
     return InFront(runs, is_cut, count=number, of_job=of_job, circles=circles)
 
 
