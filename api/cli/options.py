@@ -61,10 +61,21 @@ def _parameters(of: Callable[..., Any]) -> list[Parameter]:
     return [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in found]
 
 
+def _with_a_text_for_a_name(path: Path | None) -> Path | None:
+    """Refuse a name that is no UTF-8: the private database's address could not hold it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        msg = f"{str(path)!r} is not UTF-8: give another name"
+        raise typer.BadParameter(msg) from None
+    return path
+
+
 DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="APPHUB_DATA_DIR",
+        callback=_with_a_text_for_a_name,
         help="Where run logs lie, and the private database if no URL is given.",
     ),
 ]

@@ -64,6 +64,7 @@ MISTAKES = (
     Mistake("jobs apply odd-type.yaml", ("job 'odd'", "type", "batch")),
     Mistake("jobs apply absent.yaml", ("absent.yaml",)),
     # The start.
+    Mistake("up --data-dir d\udcff", ("'d\\udcff'", "UTF-8"), code=2),
     Mistake("up --port {taken}", ("{taken}", "--port")),
     Mistake("up --database-url mysql://h/db", ("mysql://", "postgresql://")),
     Mistake("up --database-url postgresql://u:s3cret/@h/db", ("host or port", "%2F")),
