@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, cast
 from uuid import UUID, uuid4
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from starlette.requests import HTTPConnection
 
 from api.access.principals import headers, principal_of
@@ -129,6 +129,20 @@ def idempotency_key(request: HTTPConnection) -> str | None:
         message = "must be 1 to 255 printable ASCII characters"
         raise InvalidInputError([Issue("/Idempotency-Key", message, "pattern")])
     return given
+
+
+def _key(
+    request: Request,
+    documented: Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", description="at most 255 printable ASCII"),
+    ] = None,
+) -> str | None:
+    del documented  # It would be one of several.
+    return idempotency_key(request)
+
+
+KeyDep = Annotated[str | None, Depends(_key)]
 
 
 def storable(text: str, path: str) -> str:

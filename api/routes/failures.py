@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import APIRouter, Body, Query
 
 from api.http.cursors import cursor_meta
 from api.http.dependencies import (
     ConnectionDep,
     FilesDep,
+    KeyDep,
     MayRead,
     OriginDep,
     ServiceDep,
-    idempotency_key,
     storable,
 )
 from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
-from api.routes.fleet.bulk import KeyHeader, begun, previewed
+from api.routes.fleet.bulk import begun, previewed
 from api.shapes.base import Data, Page, failures
 from api.shapes.failures import FailureGroup, FailureListMeta, ResolveBody
 from api.shapes.fleet.bulk import BulkOperation, BulkPreview, RetryGroupBody
@@ -172,19 +172,16 @@ async def retry_failure(  # noqa: PLR0913 - what it takes from the request
     service: ServiceDep,
     connection: ConnectionDep,
     origin: OriginDep,
-    request: Request,
-    key: KeyHeader = None,
+    key: KeyDep,
 ) -> JsonAnswer:
     """Launch anew what failed so."""
-    del key  # It is here to be documented.
-    known_key = idempotency_key(request)
     row = await lists.by_id(connection, failure_group_id(fingerprint))
     if row is None:
         raise NotFoundError("failure_not_found", "failure not found")
     order = body.order(row["job"], fingerprint)
     if body.dry_run:
         return await previewed(order, service, origin)
-    return await begun(order, service, origin, known_key)
+    return await begun(order, service, origin, key)
 
 
 async def _list_of_past(

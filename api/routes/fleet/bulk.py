@@ -3,17 +3,17 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Header, Query, Request
+from fastapi import APIRouter, Body, Query
 
 from api.bootstrap.service import Service
 from api.http.cursors import CURSOR, cursor_meta, position_of
 from api.http.dependencies import (
     ConnectionDep,
     FilesDep,
+    KeyDep,
     MayRead,
     OriginDep,
     ServiceDep,
-    idempotency_key,
 )
 from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
@@ -31,11 +31,6 @@ from projections.bulk import row as bulk
 from projections.bulk.row import BulkRow
 from projections.runs.lists import first_of_page
 from projections.table import rows_by_id
-
-KeyHeader = Annotated[
-    str | None,
-    Header(alias="Idempotency-Key", description="at most 255 printable ASCII"),
-]
 
 router = APIRouter(prefix="/bulk", route_class=StrictJsonRoute, tags=["bulk"])
 
@@ -57,16 +52,13 @@ async def order_bulk(
     body: BulkBody,
     service: ServiceDep,
     origin: OriginDep,
-    request: Request,
-    key: KeyHeader = None,
+    key: KeyDep,
 ) -> JsonAnswer:
     """Do something to many runs."""
-    del key  # It is here to be documented.
-    known_key = idempotency_key(request)
     order = body.order()
     if body.dry_run:
         return await previewed(order, service, origin)
-    return await begun(order, service, origin, known_key)
+    return await begun(order, service, origin, key)
 
 
 @router.get(

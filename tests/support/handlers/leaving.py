@@ -81,8 +81,9 @@ def compute(_: JobRunContext) -> int:
 
 def lose_fork(context: JobRunContext) -> str:
     """Forget to end a fork, which returns, or raises, as well."""
-    if os.fork() != 0:
-        time.sleep(0.5)
+    fork = os.fork()
+    if fork != 0:
+        os.waitpid(fork, 0)
         return "parent"
     if context.parameters.get("raises"):
         raise RuntimeError("of the fork")
@@ -91,9 +92,10 @@ def lose_fork(context: JobRunContext) -> str:
 
 async def lose_fork_of_all(_: JobRunContext) -> str:
     """Forget to end a fork, in the midst of others' attempts."""
-    if os.fork() == 0:
+    fork = os.fork()
+    if fork == 0:
         return "fork"
-    await asyncio.sleep(0.5)
+    await asyncio.to_thread(os.waitpid, fork, 0)
     return "parent"
 
 

@@ -30,9 +30,8 @@ class LogWriter:
         try:
             # Of `threading`, which takes long to import, nothing is needed.
             _thread.start_new_thread(self._write, (path, limit))
-        except (
-            RuntimeError
-        ):  # The handler may have used up what processes there may be.
+        except RuntimeError:
+            # The handler may have used up what processes there may be.
             self._own = Log(path, limit)
 
     @property
