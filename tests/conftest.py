@@ -153,6 +153,8 @@ def worker(api: Process, database_url: str, tmp_path: Path) -> Iterator[Process]
         str(tmp_path / "data"),
         "--handlers",
         "tests.support.handlers",
+        "--no-handler-after-s",
+        "5",
     )
     with started(*arguments, APPHUB_DATABASE_URL=database_url) as process:
         process.wait_for_line("is ready with", errors=True)

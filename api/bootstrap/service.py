@@ -42,6 +42,7 @@ from eventlog.queue.pending_work import Work
 from eventlog.queue.ticks import Ticks
 from eventlog.rebuild.rebuild import catch_up
 from eventlog.workers.heartbeats import Heartbeats
+from eventlog.workers.offers import OfferedEntryPoints
 from projections.rows import Connection
 from runtime.metrics import Metrics
 from runtime.supervision import Supervision
@@ -96,6 +97,7 @@ class Service:
     queues: Mapping[Isolation, Queue]
     listener: Listener
     heartbeats: Heartbeats
+    offered: OfferedEntryPoints
     retainer: Retainer
     run_logs: RunLogs
     logs_at: str | None
@@ -173,6 +175,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             queues=writer.remembered.queues,
             listener=listener,
             heartbeats=heartbeats,
+            offered=OfferedEntryPoints(pool),
             retainer=retainer,
             run_logs=logs,
             logs_at=logs_at,

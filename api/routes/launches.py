@@ -5,6 +5,7 @@ and models took a third of a launch's time in a profile. FastAPI documents it, a
 wrong with a launch as with all else.
 """
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -21,12 +22,16 @@ from api.http.strict_json import StrictJsonRoute, parsed_body, read_body
 from api.shapes.base import failures
 from api.shapes.runs import LaunchBody, LaunchedRun
 from domain.commands.jobs import Launched
-from domain.json_values import Json
+from domain.errors import LogUnavailableError
+from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from domain.workers.labels import Labels, told
+from eventlog.database.connection import borrowed
 from eventlog.workers.offers import any_with
 from projections import job_runs
 from projections.runs import lists
+
+logger = logging.getLogger(__name__)
 
 _BEFORE, _AFTER = "/jobs/", "/run"
 
@@ -112,31 +117,52 @@ async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> Jso
     launch = body.launch(key, sent if isinstance(sent, dict) else {})
     known_slug = possible_slug(slug)
     launched = await service.jobs.launch(known_slug, launch, origin)
+    return await answer_of(launched, service)
+
+
+async def answer_of(launched: Launched, service: Service) -> JsonAnswer:
+    """Answer with a launched run and, where no living worker would take it, with a word of that."""
     row = await row_of(launched, service)
-    if not launched.worker_labels:
-        return data(job_runs.present(row), status_of(launched))
-    return await _with_warnings(row, launched.worker_labels, service)
-
-
-async def _with_warnings(row: Row, labels: Labels, service: Service) -> JsonAnswer:
-    """Answer with the run and, where no living worker has the labels, with a word about it."""
-    async with service.pool.connection() as connection:
-        has_worker = await any_with(connection, labels)
     shown = job_runs.present(row)
-    if has_worker:
-        return data(shown, 202)
-    wanted = told(labels)
-    message = (
-        f"no living worker has the labels {wanted}: the run waits until one starts"
+    status = status_of(launched)
+    if row["status"] != "pending":
+        return data(shown, status)
+    warnings = await warnings_of(
+        str(row["entry_point"]), launched.worker_labels, service
     )
-    warnings: list[Json] = [
-        {
-            "code": "no_worker_has_labels",
-            "message": message,
-        }
-    ]
-    answer = {"data": shown, "meta": {"warnings": warnings}}
-    return JsonAnswer(answer, 202)
+    if not warnings:
+        return data(shown, status)
+    return JsonAnswer({"data": shown, "meta": {"warnings": warnings}}, status)
+
+
+async def warnings_of(
+    entry_point: str, labels: Labels, service: Service
+) -> list[JsonObject]:
+    """Return why runs of this entry point and of these labels wait for a worker to start.
+
+    The launch is in the log by now: a database that is away just then warns of nothing.
+    """
+    warnings: list[JsonObject] = []
+    try:
+        if not await service.offered.has(entry_point):
+            message = (
+                f"no living worker offers {entry_point}: its runs wait until one does"
+            )
+            warnings.append(
+                {"code": "no_worker_offers_entry_point", "message": message}
+            )
+        if labels:
+            async with borrowed(service.pool) as connection:
+                has_labels = await any_with(connection, labels)
+            if not has_labels:
+                message = (
+                    f"no living worker has the labels {told(labels)}:"
+                    " the run waits until one starts"
+                )
+                warnings.append({"code": "no_worker_has_labels", "message": message})
+    except LogUnavailableError as error:
+        logger.warning("cannot look for workers of %s: %s", entry_point, error)
+    return warnings
 
 
 _NOTHING = LaunchBody()

@@ -27,12 +27,13 @@ from api.http.dependencies import (
 from api.http.json_answer import NOT_KEPT, JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, run_in
-from api.routes.launches import row_of, status_of
+from api.routes.launches import answer_of
 from api.shapes.base import Data, Page, failures
 from api.shapes.runs import (
     FILTERS,
     CancelBody,
     CountsMeta,
+    LaunchedRun,
     Run,
     RunCounts,
     RunPageMeta,
@@ -219,9 +220,9 @@ async def cancel_run(
 @router.post(
     "/{run_id}/retry",
     status_code=202,
-    response_model=Data[Run],
+    response_model=LaunchedRun,
     responses={
-        200: {"model": Data[Run], "description": "the run that is there and kept"},
+        200: {"model": LaunchedRun, "description": "the run that is there and kept"},
         **failures(400, 404, 409, 429),
     },
 )
@@ -232,8 +233,7 @@ async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep) -> Json
     with 200.
     """
     launched = await service.jobs.retry(run_id_of(run_id), origin)
-    row = await row_of(launched, service)
-    return data(job_runs.present(row), status_of(launched))
+    return await answer_of(launched, service)
 
 
 @router.get(

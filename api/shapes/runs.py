@@ -128,7 +128,7 @@ class CountsMeta(BaseModel):
 class Warned(Shape):
     """What a launch succeeded in spite of."""
 
-    code: Literal["no_worker_has_labels"]
+    code: Literal["no_worker_offers_entry_point", "no_worker_has_labels"]
     message: str
 
 

@@ -31,3 +31,13 @@ class Worker(Shape):
     )
     started_at: AwareDatetime
     last_beat_at: AwareDatetime = Field(description="when it last proved that it lives")
+
+
+class UnofferedRuns(Shape):
+    """Waiting runs of a job whose entry point no living worker offers."""
+
+    slug: str = Field(description="the job's")
+    entry_point: str
+    runs: int = Field(
+        description="how many wait for it, of the first hundred of the job's queue"
+    )

@@ -18,6 +18,7 @@ from eventlog.database.connection import borrowed
 from eventlog.history.run_counts import Counts, RunCounts
 from eventlog.queue.pending_work import waiting_s
 from eventlog.workers.listing import count_by_state
+from eventlog.workers.offers import unoffered_runs
 from projections.rows import Connection, read_value
 from runtime.metrics import Metrics
 
@@ -42,6 +43,7 @@ class _Found:
     unread: int
     oldest_s: float
     quarantined: int
+    unoffered: int
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Scrapes:
         head = await read_value(connection, int, sql.HEAD)
         oldest_s = await waiting_s(connection, self.quarantine)
         workers = await count_by_state(connection)
+        unoffered = await unoffered_runs(connection)
         return _Found(
             runs=runs,
             workers=workers,
@@ -93,6 +96,7 @@ class Scrapes:
             unread=max(0, head - read),
             oldest_s=oldest_s,
             quarantined=len(self.quarantine.ids),
+            unoffered=len({waiting["entry_point"] for waiting in unoffered}),
         )
 
 
@@ -119,6 +123,11 @@ class _Looked(Collector):
         for standing, number in found.workers.items():
             workers.add_metric([standing], number)
         yield workers
+        yield GaugeMetricFamily(
+            "apphub_unoffered_entry_points",
+            "Entry points of waiting runs that no living worker offers.",
+            value=found.unoffered,
+        )
         yield GaugeMetricFamily(
             "apphub_oldest_pending_seconds",
             "For how long the run that has waited longest has been due.",

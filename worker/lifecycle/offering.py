@@ -1,8 +1,8 @@
 """What a worker executes, and what it gives up because nobody does.
 
 A run whose entry point this worker does not offer is left to others. One that no living worker
-offers waits for somebody who does, as long as the operator gives it; then any worker claims it to
-let it fail.
+offers waits for somebody who does. Only where the operator says after how long, any worker then
+claims it to let it fail.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Offering:
         entry_points: Collection[str],
         work: Work,
         heartbeats: Heartbeats,
-        grace_s: float,
+        grace_s: float | None = None,
         labels: Labels = NO_LABELS,
     ) -> None:
         """Offer these.
@@ -40,7 +40,7 @@ class Offering:
             entry_points: of the worker's handlers; others may change them meanwhile.
             work: knows what waits.
             heartbeats: knows what others offer, and tells them.
-            grace_s: for how long a run that nobody offers waits for somebody who does.
+            grace_s: after how long a run fails that nobody offers; None for never.
             labels: the worker's.
         """
         self._entry_points = entry_points
@@ -57,7 +57,7 @@ class Offering:
         return Offer(
             frozenset(self._entry_points),
             self._given_up,
-            self._grace_s,
+            self._grace_s or 0.0,
             self._labels,
             isolation,
         )
@@ -114,6 +114,8 @@ class Offering:
         again_in_s = LOOK_EVERY_S
         for name in found:
             since[name] = self._unoffered_since.get(name, now)
+            if self._grace_s is None:
+                continue
             left_s = since[name] + self._grace_s - now
             if left_s <= 0:
                 given_up.add(name)
@@ -126,9 +128,12 @@ class Offering:
         return again_in_s
 
     def _tell(self, entry_point: str) -> None:
+        end = (
+            "" if self._grace_s is None else f", or they fail after {self._grace_s:g} s"
+        )
         logger.warning(
             "runs wait for the entry point %s, which no living worker offers: start a worker"
-            " that does, or they fail after %g s",
+            " that does%s",
             entry_point,
-            self._grace_s,
+            end,
         )

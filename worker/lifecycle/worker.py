@@ -52,7 +52,8 @@ class WorkerSettings:
         poll_s: how often it looks for work and cancels without being told of any.
         cancel_grace_s: from asking a handler to stop to killing it.
         stop_grace_s: how long running work may go on once the worker is asked to stop.
-        no_handler_after_s: how long a run waits whose entry point no living worker offers.
+        no_handler_after_s: after how long a run fails whose entry point no living worker offers;
+            None for never.
         labels: what tells the worker from others, and what jobs may ask for.
         handler_settings: what the operator decided for handlers, by entry point.
     """
@@ -63,7 +64,7 @@ class WorkerSettings:
     poll_s: float = 1.0
     cancel_grace_s: float = 5.0
     stop_grace_s: float = 10.0
-    no_handler_after_s: float = 5.0
+    no_handler_after_s: float | None = None
     labels: Labels = field(default_factory=dict)
     handler_settings: Mapping[str, JsonObject] = field(default_factory=dict)
 

@@ -68,12 +68,26 @@ def show(
         newest = [
             run.document for run, _ in zip(runs, range(NEWEST_RUNS), strict=False)
         ]
+        if not _is_offered(client, job.entry_point):
+            typer.echo(
+                f"warning: no living worker offers {job.entry_point}:"
+                " its runs wait until one does",
+                err=True,
+            )
     if as_json:
         print_json(job)
         return
     print_document(job)
     console().print()
     print_runs(newest)
+
+
+def _is_offered(client: Client, entry_point: str) -> bool:
+    for worker in client.workers():
+        offered = worker.entry_points
+        if worker.state == "alive" and (offered is None or entry_point in offered):
+            return True
+    return False
 
 
 @command(jobs_app)

@@ -18,7 +18,7 @@ from api.process.listening import callable_url, url_of
 from apphub_jobs.version import VERSION
 from worker.executors.packages import BUILTIN, HandlerPackage
 
-WIDEST_NAME = len("at a time")
+WIDEST_NAME = len("no handler")
 
 MOST_NAMES = 12
 """So many handlers of a package are named, the others are counted."""
@@ -55,6 +55,7 @@ class Banner:
     handlers: Mapping[str, HandlerPackage]
     slots: int
     builder: Builder
+    no_handler_after_s: float | None = None
 
     @classmethod
     def of(
@@ -72,6 +73,7 @@ class Banner:
             handlers=handlers,
             slots=whole.working.slots,
             builder=whole.builder(),
+            no_handler_after_s=whole.working.no_handler_after_s,
         )
 
     def show(self) -> None:
@@ -92,6 +94,9 @@ class Banner:
         yield "database", self._database()
         yield from self._offers()
         yield "at a time", f"{self.slots} runs (--slots)"
+        if self.no_handler_after_s is not None:
+            after = f"its runs fail after {self.no_handler_after_s:g} s"
+            yield "no handler", f"{after} (--no-handler-after-s)"
         yield "builds", self.builder.told
         yield "stop", "Ctrl-C"
 

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import closing
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -19,7 +20,7 @@ from api.cli.running.banner import Banner, say
 from api.cli.running.hiding import opened
 from api.cli.running.listening import listening_on
 from api.cli.running.whole import ServingOptions, Whole
-from api.cli.running.working.options import WorkOptions
+from api.cli.running.working.options import DEV_NO_HANDLER_AFTER_S, WorkOptions
 from api.process.developing.browsing import has_screen
 from api.process.developing.developer import KEPT, Developer
 from api.process.developing.happenings import Happenings
@@ -59,6 +60,8 @@ def dev(  # noqa: PLR0913 - one for each group of options
     Their jobs are registered; whenever a file changes, the handlers are replaced, and runs that are
     under way go on with those of before.
     """
+    if working.no_handler_after_s is None:
+        working = replace(working, no_handler_after_s=DEV_NO_HANDLER_AFTER_S)
     whole = Whole(serving, storage, working, keys)
     whole.check()
     modules = [*files, *(working.handlers or ())]

@@ -127,11 +127,12 @@ def _of_storage(
 
 
 def _of_working(working: WorkOptions) -> Mapping[str, object]:
+    no_handler_after_s = working.no_handler_after_s
     return {
         "SLOTS": working.slots,
         "SHARED_SLOTS": working.shared_slots,
         "LEASE_S": working.lease_s,
-        "NO_HANDLER_AFTER_S": working.no_handler_after_s,
+        "NO_HANDLER_AFTER_S": "" if no_handler_after_s is None else no_handler_after_s,
         "LABELS": " ".join(working.label or ()),
         "COMMANDS": working.commands or "",
         "ALLOW_PRIVATE_REPOSITORIES": working.allow_private_repositories or "",

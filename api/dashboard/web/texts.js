@@ -237,6 +237,8 @@ export const texts = {
 		noTicks: "No schedule is due.",
 		jobPaused: (slug) => `${slug} is paused`,
 		lost: (count) => `${many(count, "worker")} lost`,
+		unoffered: (slug) => `${slug} waits for a worker`,
+		startOne: (entryPoint) => `no living worker offers ${entryPoint}: start one that does`,
 		failedBar: (failed, all, ago) => `${failed} of ${all} failed, ${ago} min ago`,
 	},
 	jobs: {

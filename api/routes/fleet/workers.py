@@ -10,8 +10,8 @@ from api.http.dependencies import ConnectionDep, MayRead, OriginDep, storable
 from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Page, PartMeta, failures
-from api.shapes.workers import Worker
-from eventlog.workers import listing
+from api.shapes.workers import UnofferedRuns, Worker
+from eventlog.workers import listing, offers
 
 router = APIRouter(prefix="/workers", route_class=StrictJsonRoute, tags=["workers"])
 
@@ -48,6 +48,29 @@ async def list_workers(
     meta = cursor_meta(limit, next_cursor)
     workers = [listing.present(worker) for worker in shown]
     return page(workers, meta)
+
+
+@router.get(
+    "/unoffered",
+    response_model=Data[list[UnofferedRuns]],
+    responses=failures(),
+    dependencies=[MayRead],
+    description="List by job the entry points that waiting runs need and no living worker offers:"
+    " these runs wait until a worker starts that does. At most a thousand jobs are looked at.",
+)
+async def list_unoffered(connection: ConnectionDep) -> JsonAnswer:
+    """List entry points that runs wait for and no living worker offers."""
+    found = await offers.unoffered_runs(connection)
+    return data(
+        [
+            {
+                "slug": waiting["slug"],
+                "entryPoint": waiting["entry_point"],
+                "runs": waiting["runs"],
+            }
+            for waiting in found
+        ]
+    )
 
 
 @router.post(

@@ -109,10 +109,7 @@ def _not_labelled(wanted: Labels, offering: Sequence[Member]) -> Reason:
 
 def _not_offered(entry_point: str, offering: Sequence[Member]) -> Reason:
     leaving = _ids_of(offering, "draining")
-    message = (
-        f"no living worker executes {entry_point}: start one that does;"
-        " otherwise the run fails once it has been due for the workers' grace"
-    )
+    message = f"no living worker executes {entry_point}: the run waits until one does"
     if leaving:
         message = (
             f"workers that execute {entry_point} are being drained, and no other one does:"

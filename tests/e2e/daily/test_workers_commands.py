@@ -58,3 +58,25 @@ def test_a_launch_that_no_worker_has_the_labels_for_is_warned_of(shell: Shell) -
     told = shell.run("runs", "explain", run_id).stdout
     assert "no_worker_has_labels" in told
     shell.run("runs", "cancel", run_id)
+
+
+NOBODYS = """\
+slug: nobodys
+name: Nobodys
+type: manual
+entryPoint: no.such.handler
+"""
+
+
+def test_a_job_whose_entry_point_no_worker_offers_is_warned_of(shell: Shell) -> None:
+    (shell.directory / "nobodys.yaml").write_text(NOBODYS)
+    assert shell.run("jobs", "apply", "nobodys.yaml").returncode == 0
+    warning = "warning: no living worker offers no.such.handler"
+    done = shell.run("jobs", "show", "nobodys", "--json")
+    assert warning in done.stderr
+    assert json.loads(done.stdout)["entryPoint"] == "no.such.handler"
+    done = shell.run("run", "nobodys", "--no-wait")
+    assert done.returncode == 0
+    assert warning in done.stderr
+    shell.run("runs", "cancel", done.stdout.strip())
+    assert shell.run("jobs", "show", "greet").stderr == ""

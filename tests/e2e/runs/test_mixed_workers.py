@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import httpx
@@ -49,6 +50,39 @@ def test_a_run_that_no_living_worker_can_do_fails_after_its_grace(
             assert run["errorMessage"] == "No handler registered for job nobodys"
         told = "the entry point no.such.handler, which no living worker offers"
         eventually(lambda: any(told in line for line in worker.errors), what=told)
+
+
+def test_a_run_waits_for_a_worker_that_comes_back_and_everybody_is_told(
+    client: httpx.Client, database_url: str, tmp_path: Path
+) -> None:
+    register(client, "theirs", "test.noop")
+    working = ("worker", "--data-dir", str(tmp_path / "data"))
+    commands = tmp_path / "commands.json"
+    commands.write_text(json.dumps({"say": ["echo", "{}"]}))
+    env = {"APPHUB_DATABASE_URL": database_url}
+    answer = _launched(client, "theirs")
+    [warning] = answer["meta"]["warnings"]
+    assert warning["code"] == "no_worker_offers_entry_point"
+    assert "test.noop" in warning["message"]
+    run_id = answer["data"]["id"]
+    with started(*working, "--commands", str(commands), **env) as other:
+        told = "the entry point test.noop, which no living worker offers"
+        other.wait_for_line(told, errors=True)
+        # As long as a worker was given before, and more.
+        sleep(6)
+        assert _why(client, run_id) == "no_worker_offers_entry_point"
+        waiting = client.get("/workers/unoffered").json()["data"]
+        assert waiting == [{"slug": "theirs", "entryPoint": "test.noop", "runs": 1}]
+        metrics = client.get("/metrics").text
+        assert "apphub_unoffered_entry_points 1.0" in metrics
+        assert f"{told}: start a worker that does" in "\n".join(other.errors)
+        handlers = ("--handlers", "tests.support.handlers")
+        with started(*working, *handlers, **env) as worker:
+            worker.wait_for_line("is ready with", errors=True)
+            assert wait_for_run(client, run_id)["status"] == "succeeded"
+            assert "meta" not in _launched(client, "theirs")
+            assert client.get("/workers/unoffered").json()["data"] == []
+            assert "apphub_unoffered_entry_points 0.0" in client.get("/metrics").text
 
 
 LABELLED: dict[str, tuple[dict[str, str], set[str]]] = {

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+DEV_NO_HANDLER_AFTER_S = 5.0
+"""Under `dev` a missing handler is a typing error rather than a worker that is away."""
+
 
 @dataclass(frozen=True)
 class WorkOptions:
@@ -36,14 +39,15 @@ class WorkOptions:
         ),
     ] = 15.0
     no_handler_after_s: Annotated[
-        float,
+        float | None,
         typer.Option(
             envvar="APPHUB_NO_HANDLER_AFTER_S",
             min=0,
             max=86_400,
-            help="Seconds that a run waits whose handler no living worker has; then it fails.",
+            help="Seconds after which a run fails whose handler no living worker has; otherwise it"
+            f" waits for one, but for {DEV_NO_HANDLER_AFTER_S:g} seconds under `dev`.",
         ),
-    ] = 5.0
+    ] = None
     label: Annotated[
         list[str] | None,
         typer.Option(

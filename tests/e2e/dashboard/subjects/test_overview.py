@@ -4,6 +4,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.dashboard.conftest import Screen
 from tests.e2e.dashboard.service.world import World
+from tests.e2e.support import launch, register
 
 
 def test_counts_lead_to_the_runs_that_they_count(screen: Screen) -> None:
@@ -25,3 +26,15 @@ def test_what_needs_a_person_leads_to_its_group(screen: Screen, world: World) ->
     expect(card.locator("tbody tr")).to_have_count(1)
     page.get_by_role("button", name="open", exact=True).click()
     expect(card).not_to_have_count(1)
+
+
+def test_runs_that_no_worker_takes_need_a_person(screen: Screen, world: World) -> None:
+    needs = screen.page.get_by_role("listitem").filter(has_text="unmanned waits")
+    with world.client as client:
+        register(client, "unmanned", "no.such.handler")
+        run_id = launch(client, "unmanned")
+        screen.open()
+        expect(needs).to_contain_text("no living worker offers no.such.handler")
+        client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
+        screen.open()
+        expect(needs).to_have_count(0)

@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import cast
 
+import pytest
+
+from api.cli.running.working.options import WorkOptions
 from domain.errors import LogUnavailableError
 from worker.lifecycle.offering import Offering
 from worker.lifecycle.ports import Heartbeats, Work
+from worker.lifecycle.worker import WorkerSettings
 
 
 class _Away:
@@ -25,7 +29,10 @@ class _Away:
         self.taken.set()
 
     async def unoffered(self) -> frozenset[str]:
-        return frozenset()
+        return frozenset({"nobodys"})
+
+    def wake(self) -> None:
+        pass
 
 
 async def test_an_offer_that_did_not_get_through_is_told_again() -> None:
@@ -40,3 +47,22 @@ async def test_an_offer_that_did_not_get_through_is_told_again() -> None:
     finally:
         keeping.cancel()
     assert away.offered == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("after_s", "given_up"), [(None, set()), (3_600.0, set()), (0.0, {"nobodys"})]
+)
+async def test_nothing_is_given_up_unless_the_operator_says_after_how_long(
+    after_s: float | None, given_up: set[str]
+) -> None:
+    away = _Away()
+    offering = Offering(["one"], cast("Work", away), cast("Heartbeats", away), after_s)
+    await offering.look()
+    assert offering.unoffered == 1
+    assert offering.present("process").given_up == given_up
+    assert offering.gives_up("nobodys") is bool(given_up)
+
+
+def test_a_worker_gives_nothing_up_by_default() -> None:
+    assert WorkOptions().no_handler_after_s is None
+    assert WorkerSettings().no_handler_after_s is None

@@ -1,4 +1,4 @@
-// What needs a person: failing groups, lost workers, paused jobs, no worker at all. Nothing else is alarming.
+// What needs a person: failing groups, lost workers, paused jobs, runs that no worker takes. Nothing else is alarming.
 
 import { Answered, html, Icon, Link } from "../../parts.js";
 import { all, asOf, get, moment, useAnswer, useRefresh } from "../../state.js";
@@ -7,6 +7,7 @@ import { texts } from "../../texts.js";
 const EVERY_MS = 10_000;
 
 const MOST_GROUPS = 5;
+const MOST_UNOFFERED = 10;
 
 export function Attention() {
 	const asked = useAnswer(load, [], { everyMs: EVERY_MS });
@@ -19,24 +20,26 @@ export function Attention() {
 }
 
 async function load(signal) {
-	const [groups, workers, jobs] = await Promise.all([
+	const [groups, workers, unoffered, jobs] = await Promise.all([
 		get("/failures", [["status", "open"], ["limit", MOST_GROUPS + 1], ...moment.value], signal),
 		// Which workers were lost then is not kept: better nothing than today's.
 		asOf.value ? [] : all("/workers", [], signal),
+		asOf.value ? { data: [] } : get("/workers/unoffered", [], signal),
 		get("/jobs", moment.value, signal),
 	]);
 	return {
 		groups: groups.data.slice(0, MOST_GROUPS),
 		hasMore: groups.data.length > MOST_GROUPS,
 		lost: workers.filter(({ state }) => state === "lost"),
+		unoffered: unoffered.data.slice(0, MOST_UNOFFERED),
 		paused: jobs.data.filter(({ paused }) => paused),
 	};
 }
 
 function Needs({ needs }) {
-	const { groups, hasMore, lost, paused } = needs;
+	const { groups, hasMore, lost, unoffered, paused } = needs;
 	const words = texts.overview;
-	if (groups.length + lost.length + paused.length === 0) return html`<p class="quiet">${words.calm}</p>`;
+	if (groups.length + lost.length + unoffered.length + paused.length === 0) return html`<p class="quiet">${words.calm}</p>`;
 	return html`<ul class="needs">
 		${groups.map(({ fingerprint, title, job, count }) => html`<li key=${fingerprint}>
 			<${Icon} name="failed" /> <${Link} to=${{ view: "failures", id: fingerprint }}>${title}<//>${" "}
@@ -46,6 +49,10 @@ function Needs({ needs }) {
 		${lost.length > 0 && html`
 			<li><${Icon} name="warning" /><${Link} to=${{ view: "workers" }}>${words.lost(lost.length)}<//></li>
 		`}
+		${unoffered.map(({ slug, entryPoint }) => html`<li key=${`${slug} ${entryPoint}`}>
+			<${Icon} name="warning" /><${Link} to=${{ view: "job", id: slug }}>${words.unoffered(slug)}<//>${" "}
+			<small>${words.startOne(entryPoint)}</small>
+		</li>`)}
 		${paused.map(({ slug, paused: pause }) => html`<li key=${slug}>
 			<${Icon} name="pause" /><${Link} to=${{ view: "job", id: slug }}>${words.jobPaused(slug)}<//>${" "}
 			<small>${pause.reason ?? ""}</small>
