@@ -1,6 +1,6 @@
 """What a command may answer instead of doing what was asked. HTTP codes are the API's business."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,13 +11,31 @@ class Issue:
 
     Attributes:
         path: JSON Pointer into the body, for example `/parameters/a`.
-        message: what the rule is, and what would be right.
+        message: what the rule is, and what would be right. It may quote the input, so it is for
+            the answer alone.
         keyword: the rule's name: a JSON Schema keyword or a word of ours.
+        rule: what the rule says, for example the schema under that keyword, as JSON; nothing of
+            the input. It may be "".
     """
 
     path: str
     message: str
     keyword: str
+    rule: str = ""
+
+    def recorded(self, personal: Collection[str] = ()) -> str:
+        """Return what the log may keep of it: where, and which rule, but nothing of the input.
+
+        Args:
+            personal: pointers to personal values. What is below one of them is left out: a member's
+                name may be a person's.
+        """
+        path = self.path
+        for pointer in personal:
+            if path.startswith(f"{pointer}/"):
+                path = pointer
+        rule = f": {self.rule}" if self.rule else ""
+        return f'{path} breaks "{self.keyword}"{rule}'
 
 
 class DomainError(Exception):
@@ -33,6 +51,14 @@ class DomainError(Exception):
         self.code = code
         self.message = message
 
+    def recorded(self, personal: Collection[str] = ()) -> str:  # noqa: ARG002 - for those below
+        """Return what the log may keep of it: the message may quote what somebody sent.
+
+        Args:
+            personal: as in `Issue.recorded`.
+        """
+        return self.code.replace("_", " ")
+
 
 class InvalidInputError(DomainError):
     """The input breaks a rule; nothing was written."""
@@ -41,6 +67,10 @@ class InvalidInputError(DomainError):
         said = [f"{issue.path}: {issue.message}" for issue in issues]
         super().__init__("validation_failed", "; ".join(said))
         self.issues = issues
+
+    def recorded(self, personal: Collection[str] = ()) -> str:
+        """Return where the input breaks which rules."""
+        return "; ".join(issue.recorded(personal) for issue in self.issues)
 
 
 class NotFoundError(DomainError):
@@ -69,6 +99,10 @@ class RunIsThereError(ConflictError):
         message = f"run {run_id} is there, and runs of its job are unique; it is kept"
         super().__init__("run_is_there", message)
         self.run_id = run_id
+
+    def recorded(self, personal: Collection[str] = ()) -> str:  # noqa: ARG002 - of the base
+        """Return the message, which quotes nothing but an id of our own."""
+        return self.message
 
 
 class QuarantinedError(ConflictError):

@@ -90,7 +90,10 @@ def validation_failure(
     body = {
         "error": {"formErrors": form_errors, "fieldErrors": field_errors},
         "code": "validation_failed",
-        "issues": [vars(issue) for issue in issues],
+        "issues": [
+            {"path": one.path, "message": one.message, "keyword": one.keyword}
+            for one in issues
+        ],
     }
     return JsonAnswer(body, 400)
 

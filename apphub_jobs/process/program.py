@@ -8,7 +8,6 @@ once, and of each attempt its updates, its end, and `done` with what it used and
 import ctypes
 import gc
 import json
-import logging
 import os
 import signal
 import sys
@@ -23,7 +22,14 @@ from apphub_jobs.process.cleanup import Cleaner
 from apphub_jobs.process.encoding import NotJsonError, encode
 from apphub_jobs.process.handlers import load
 from apphub_jobs.process.imports import arrange
-from apphub_jobs.process.outcomes import context_of, raised, returned, show, unreadable
+from apphub_jobs.process.outcomes import (
+    context_of,
+    log_to_standard_error,
+    raised,
+    returned,
+    show,
+    unreadable,
+)
 from apphub_jobs.process.reports import Reported
 from apphub_jobs.process.usage import Usage, used
 
@@ -36,9 +42,7 @@ def main() -> None:
     cancels = Cancels()
     arrange(package["directories"], package["shown"])
     handlers = load(package["modules"], package["commands"])
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s"
-    )
+    log_to_standard_error()
     cancels.listen()
     place = Place(os.getcwd())  # noqa: PTH109
     usage = Usage()
@@ -136,9 +140,8 @@ def _run(
             reports.write(_line({"type": "update", **report}, reported.add))
             reports.flush()
 
-    outcome = _outcome(
-        handlers[task["entryPoint"]], context_of(task, cancelled, send_report)
-    )
+    context = context_of(task, cancelled, send_report)
+    outcome = _outcome(handlers[task["entryPoint"]], context, task)
     cancels.end()
     with lock:
         return _line(outcome)
@@ -161,13 +164,15 @@ def _flush() -> None:
 _C = ctypes.CDLL(None)
 
 
-def _outcome(handler: Handler, context: JobRunContext) -> Mapping[str, Any]:
+def _outcome(
+    handler: Handler, context: JobRunContext, task: Mapping[str, Any]
+) -> Mapping[str, Any]:
     try:
         value = _call(handler, context)
         return returned(value)
     except _raisable() as error:
-        show(error)
-        return raised(error)
+        show(error, task)
+        return raised(error, task)
 
 
 def _raisable() -> tuple[type[BaseException], ...]:

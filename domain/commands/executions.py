@@ -146,8 +146,7 @@ class Executions:
         spec = await application.pinned_spec(run.definition_id, run.definition_version)
         issues = await decided(lambda: _result_issues(spec, result, effects))
         if issues:
-            told = [f"{issue.path}: {issue.message}" for issue in issues]
-            reasons = "; ".join(told)
+            reasons = "; ".join(issue.recorded() for issue in issues)
             failure = Failure(f"invalid result: {reasons}", "invalid_result")
             await self.fail(run_id, holder, failure, report)
             return
@@ -277,7 +276,8 @@ def _allows(run: JobRun, act: Act, now: datetime) -> bool:
 def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[Issue]:
     size = len(canonical(result))
     if size > MAX_RESULT_BYTES:
-        return [Issue("/result", f"larger than {MAX_RESULT_BYTES} bytes", "maxLength")]
+        message = f"larger than {MAX_RESULT_BYTES} bytes"
+        return [Issue("/result", message, "maxBytes", str(MAX_RESULT_BYTES))]
     issues = _effect_issues(spec, effects)
     if spec.output_schema is None:
         return issues
@@ -287,7 +287,7 @@ def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[
 def _effect_issues(spec: Spec, effects: Sequence[Effect]) -> list[Issue]:
     if effects and spec.entry_point not in reserved.ENTRY_POINTS:
         message = "only the built-in jobs change the catalog; return none"
-        return [Issue("/effects", message, "maxItems")]
+        return [Issue("/effects", message, "maxItems", message)]
     return effect_issues(effects)
 
 

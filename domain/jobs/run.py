@@ -8,11 +8,13 @@ state. No command reads a clock or makes a random number: both come in.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from eventsourcing.domain import Aggregate
 
+from apphub_jobs.personal import without_personal
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
@@ -152,7 +154,7 @@ class JobRun(RunState, Aggregate):
             JobRun.AttemptFailed,
             timestamp=self._at(now),
             attempt=self.attempt,
-            error_message=fitting_message(failure.message),
+            error_message=self._recorded(failure.message),
             failure_reason=failure.reason,
             retry_at=retry_at,
             **vars(holder),
@@ -228,8 +230,20 @@ class JobRun(RunState, Aggregate):
 
     def _reported(self, report: Report) -> dict[str, Any]:
         """Return the fields of an event that tells of a report."""
+        stack = report.context.get("stack")
+        if isinstance(stack, str):
+            context = {**report.context, "stack": self._without_personal(stack)}
+            report = replace(report, context=context)
         reported = fitting(self.metrics, self.merged_context, report)
         return vars(reported)
+
+    def _recorded(self, message: str) -> str:
+        """Return what the log keeps of a handler's words."""
+        return fitting_message(self._without_personal(message))
+
+    def _without_personal(self, text: str) -> str:
+        names = self.personal_parameters
+        return without_personal(text, self.parameters, names) if names else text
 
     def _check_holder(self, holder: Holder) -> None:
         if self.status != "running" or self.holder != holder:
@@ -267,7 +281,7 @@ class JobRun(RunState, Aggregate):
             JobRun.AttemptTimedOut,
             timestamp=self._at(now),
             attempt=self.attempt,
-            error_message=fitting_message(message),
+            error_message=self._recorded(message),
             failure_reason=reason,
             retry_at=retry_at,
             **vars(holder),
@@ -287,7 +301,7 @@ class JobRun(RunState, Aggregate):
         self.trigger_event(
             JobRun.Canceled,
             timestamp=self._at(now),
-            reason=fitting_message(told) if told else None,
+            reason=self._recorded(told) if told else None,
             failure_reason=failure_reason,
             worker_id=holder.worker_id if holder else None,
             execution=holder.execution if holder else None,

@@ -69,6 +69,11 @@ class RunState:
         self.metrics: JsonObject = {}
         self.merged_context: JsonObject = context or {}
 
+    @property
+    def personal_parameters(self) -> list[str]:
+        """The parameters whose values are personal data."""
+        return [name for of_key in self.personal.values() for name in of_key]
+
     def report(self, metrics: JsonObject, context: JsonObject) -> None:
         """Apply what a handler reported."""
         if metrics:

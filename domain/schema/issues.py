@@ -9,7 +9,7 @@ from jsonschema import exceptions
 from jsonschema.protocols import Validator
 
 from domain.errors import Issue
-from domain.json_values import Json, escape
+from domain.json_values import Json, canonical, escape
 from domain.schema.budget import MAX_STEPS, OverBudgetError
 from domain.schema.dialects import dialect, shortened
 
@@ -63,7 +63,8 @@ def _issue(error: exceptions.ValidationError, path: str) -> Issue:
     message = error.message
     if error.cause is not None:
         message += f": {error.cause}"
-    return Issue(pointer, shortened(message), str(error.validator))
+    rule = canonical(cast("Json", error.validator_value)).decode()
+    return Issue(pointer, shortened(message), str(error.validator), shortened(rule))
 
 
 def too_costly(error: OverBudgetError, value: Json, path: str) -> Issue:

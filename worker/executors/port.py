@@ -1,6 +1,6 @@
 """Where attempts run: the port, and what goes through it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ class Task:
     Attributes:
         memory_mb: what the attempt and all its descendants may use together; None for no limit.
         worker_labels: what the job asks of whoever runs it.
+        personal: the parameters whose values nothing that is said of a failure may name.
     """
 
     run: Mapping[str, Any]
@@ -32,6 +33,7 @@ class Task:
     deadline: str | None
     log_path: Path
     worker_labels: Mapping[str, str] = field(default_factory=dict)
+    personal: Sequence[str] = ()
 
 
 Kind = Literal[

@@ -204,7 +204,10 @@ class Attempts:
             # The end of the lease made it fail, not the run.
             await run.hand_back()
         else:
-            message = f"the worker could not execute the run: {error}"
+            # What it says may quote the run; the worker's own log has it.
+            said = error.strerror if isinstance(error, OSError) else None
+            what = said or type(error).__name__
+            message = f"the worker could not execute the run: {what}; its log says more"
             await run.fail(Failure(message))
 
     def _is_buried(self, run: ClaimedRun) -> bool:
@@ -255,6 +258,7 @@ class Attempts:
             deadline=_deadline(run),
             log_path=log_path,
             worker_labels=claim.spec.worker_labels,
+            personal=run.personal_parameters,
         )
 
 

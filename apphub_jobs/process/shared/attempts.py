@@ -66,6 +66,7 @@ class _Attempt:
         self._asked: End | None = None
         self._called: _Call | None = None
         self._unreadable: Mapping[str, Any] | None = None
+        self._told: Mapping[str, Any] = {}
 
     def begin(
         self,
@@ -74,6 +75,7 @@ class _Attempt:
         forget: Callable[[int], None],
     ) -> None:
         """Let it go on in the background."""
+        self._told = task
         running = self._run(handlers, task)
         # Here is no service: what comes of it is told by the attempt itself.
         self.task = asyncio.get_running_loop().create_task(running)
@@ -99,7 +101,7 @@ class _Attempt:
             return
         error = task.exception()
         if error is not None:
-            self._outbox.ended(self._number, raised(error))
+            self._outbox.ended(self._number, raised(error, self._told))
 
     async def _run(
         self, handlers: Mapping[str, Handler], task: Mapping[str, Any]
@@ -120,12 +122,12 @@ class _Attempt:
         except SystemExit as error:
             message = _exited(error)
         except asyncio.CancelledError as error:
-            message = raised(error)
+            message = raised(error, task)
             if self._asked is not None:
                 return {"type": self._asked}
         except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
-            show(error)
-            message = raised(error)
+            show(error, task)
+            message = raised(error, task)
         else:
             message = returned(value)
         if self._asked == "timeout":

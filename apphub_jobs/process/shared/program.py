@@ -12,7 +12,6 @@ import ctypes
 import faulthandler
 import gc
 import json
-import logging
 import os
 import signal
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 from apphub_jobs.contract import Handler
 from apphub_jobs.process.handlers import load
 from apphub_jobs.process.imports import arrange
+from apphub_jobs.process.outcomes import log_to_standard_error
 from apphub_jobs.process.shared.attempts import Attempts
 from apphub_jobs.process.shared.outbox import Outbox
 from apphub_jobs.process.shared.output import PRINTING, route
@@ -44,9 +44,7 @@ def main() -> None:
     route()
     faulthandler.enable(2)  # Of a crash, its log has at least where it was.
     handlers = load(package["modules"], package["commands"])
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s"
-    )
+    log_to_standard_error()
     # What is here now never becomes garbage, and need not be looked through again and again.
     gc.freeze()
     _go_on_until_done(_serve(handlers, tasks, reports))

@@ -77,7 +77,7 @@ class BulkOperations:
             try:
                 await self._try(order, run, origin)
             except DomainError as error:
-                refused.append(refusal(run.id, error))
+                refused.append(_refusal(run.id, error))
             except VersionConflictError:
                 # What it would replace has moved on just now: what it comes to will be seen.
                 continue
@@ -186,8 +186,8 @@ class BulkOperations:
             )
 
 
-def refusal(run_id: UUID, error: DomainError) -> JsonObject:
-    """Return what is said of a run that was refused."""
+def _refusal(run_id: UUID, error: DomainError) -> JsonObject:
+    """Return what a preview, which nobody records, says of a run that would be refused."""
     return {"run": str(run_id), "code": error.code, "why": error.message}
 
 

@@ -18,7 +18,6 @@ from domain.bulk.operation import BulkOperation
 from domain.bulk.order import chosen_by
 from domain.catalog.units import with_catalog
 from domain.commands.application import MAX_DECISIONS, LogApplication, seen_heads
-from domain.commands.bulk.operations import refusal
 from domain.commands.bulk.repeating import Repeated, repeated
 from domain.commands.bulk.selection import Chosen, Selection
 from domain.errors import (
@@ -32,7 +31,7 @@ from domain.filters.conditions import Conditions
 from domain.identifiers import Taking, only_repeat_id
 from domain.jobs.definition import JobDefinition
 from domain.jobs.run import JobRun
-from domain.json_values import JsonObject
+from domain.json_values import JsonObject, escape
 from domain.ports import Origin, Saved, Unit
 
 AT_A_TIME = 10_000
@@ -79,6 +78,16 @@ class _Batch:
             message = "another run has been launched meanwhile to repeat it"
             raise ConflictError("run_repeated", message)
         return only_repeat_id(run_id)
+
+    def personal_of(self, run: JobRun | None) -> set[str]:
+        """Return pointers to the parameters of a run that are personal, or would be today."""
+        if run is None:
+            return set()
+        names = set(run.personal_parameters)
+        definition = self.definitions.get(run.definition_id)
+        if definition is not None:
+            names |= definition.spec.personal.keys()
+        return {f"/parameters/{escape(name)}" for name in names}
 
     @property
     def is_full(self) -> bool:
@@ -222,7 +231,9 @@ class BulkSteps:
                     break
                 batch.done += 1
             except DomainError as error:
-                batch.refused.append(refusal(one.run_id, error))
+                why = error.recorded(batch.personal_of(found.get(one.run_id)))
+                refused = {"run": str(one.run_id), "code": error.code, "why": why}
+                batch.refused.append(refused)
             batch.gone_through += 1
         canceled = [run for run in found.values() if run.pending_events]
         batch.changed = await with_catalog(self._application, canceled)

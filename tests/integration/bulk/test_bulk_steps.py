@@ -77,7 +77,7 @@ async def test_what_has_ended_meanwhile_is_refused_and_told(scene: Scene) -> Non
         {
             "run": str(first),
             "code": "run_already_ended",
-            "why": "job run already succeeded",
+            "why": "run already ended",
         }
     ]
     assert scene.statuses([first, second]) == ["succeeded", "canceled"]

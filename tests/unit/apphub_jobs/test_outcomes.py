@@ -18,7 +18,7 @@ class UnreadableError(Exception):
 
 
 def test_an_error_without_a_readable_text_is_told_by_its_name() -> None:
-    told = raised(UnreadableError())
+    told = raised(UnreadableError(), {"parameters": {}})
     assert (told["type"], told["message"]) == ("error", "UnreadableError")
     assert "UnreadableError" in told["stack"]
 
@@ -46,7 +46,7 @@ def _runs_what_is_cancelled(_: object) -> None:
 )
 def test_a_handler_that_meets_a_cancelled_task_has_failed(handler: Any) -> None:
     context: Any = None
-    told = program._outcome(handler, context)
+    told = program._outcome(handler, context, {"parameters": {}})
     assert (told["type"], told["message"]) == ("error", "CancelledError")
     assert "_awaits_what_is_cancelled" in told["stack"]
 

@@ -232,4 +232,5 @@ def described(task: Task) -> Said:
         "inputs": task.inputs,
         "settings": task.settings,
         "deadline": task.deadline,
+        "personal": task.personal,
     }
