@@ -232,8 +232,9 @@ class BulkSteps:
                 batch.done += 1
             except DomainError as error:
                 why = error.recorded(batch.personal_of(found.get(one.run_id)))
-                refused = {"run": str(one.run_id), "code": error.code, "why": why}
-                batch.refused.append(refused)
+                batch.refused.append(
+                    {"run": str(one.run_id), "code": error.code, "why": why}
+                )
             batch.gone_through += 1
         canceled = [run for run in found.values() if run.pending_events]
         batch.changed = await with_catalog(self._application, canceled)

@@ -11,6 +11,7 @@ from domain.commands.bulk.steps import BulkSteps
 from domain.commands.failures import Failures
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report
+from domain.json_values import JsonObject
 from eventlog.history.selected import Selected
 from eventlog.queue.failures import FailureSearch
 from tests.support.logs import TESTER, Parts, query, registered
@@ -99,7 +100,7 @@ async def test_an_invalid_result_is_recorded_by_its_place_and_rule(
     await registered(part.jobs, "counted", output_schema=schema)
     launched = await part.jobs.launch("counted", Launch(), TESTER)
     [claim] = await part.executions.claim(await part.worker("w"), 1)
-    result = {"count": NAME}
+    result: JsonObject = {"count": NAME}
     await part.executions.succeed(launched.run_id, claim.holder, result, Report())
     [(message,)] = query(shop.url, "SELECT error_message FROM job_runs")
     assert message == 'invalid result: /result/count breaks "type": "integer"'
