@@ -14,9 +14,11 @@ from projections.run_rows.row import COLUMNS, SHOWN, RunRow
 from projections.table import Changes, TableOf
 
 __all__ = [
-    "BY_STATUS",
     "COLUMNS",
     "FIRST_STATUS",
+    "IS_PENDING",
+    "IS_RUNNING",
+    "IS_UNFINISHED",
     "RAISED",
     "SHOWN",
     "TABLE",
@@ -27,9 +29,12 @@ __all__ = [
 
 RAISED = {"error", "permanent_error"}  # Then a stack stands in the run's context.
 
-BY_STATUS = 'status COLLATE "C"'
-"""The status as the indexes of lists know it. What waits or runs is found by indexes of its own,
-never by these, in which each run leaves an entry for each status that it had."""
+IS_PENDING = "status COLLATE \"C\" = 'pending'"
+IS_RUNNING = "status COLLATE \"C\" = 'running'"
+IS_UNFINISHED = "status COLLATE \"C\" IN ('pending', 'running')"
+"""What workers ask: the same as without the collation, but only the indexes of pending and of
+running runs, whose predicates say it too, serve it. Never those of lists and reports, in which each
+run leaves an entry for each status that it had."""
 
 FIRST_STATUS = "pending"
 """What every run is by its first event."""

@@ -30,7 +30,6 @@ from benchmarks.harness.processes import (
 from benchmarks.harness.results import Bench
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
-from projections.job_runs import BY_STATUS
 from tests.support import databases
 from tests.support.logs import TESTER, parts
 
@@ -100,7 +99,7 @@ OURS = System(
         "api.cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS)
     ),
     launched="SELECT count(*) FROM job_runs",
-    completed=f"SELECT count(*) FROM job_runs WHERE {BY_STATUS} = 'succeeded'",
+    completed="SELECT count(*) FROM job_runs WHERE status = 'succeeded'",
     launching=_our_launching,
 )
 

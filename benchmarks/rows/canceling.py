@@ -24,7 +24,6 @@ from domain.jobs.launching import Launch
 from domain.ports import Saved, Unit
 from eventlog.history.checkpoints import Checkpoints
 from eventlog.history.selected import Selected
-from projections.job_runs import BY_STATUS
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
 RUNS = 100_000
@@ -34,7 +33,7 @@ AT_FULL_EFFORT = 333_333
 
 LAUNCHERS = 64
 
-CANCELED = f"SELECT count(*) FROM job_runs WHERE {BY_STATUS} = 'canceled'"
+CANCELED = "SELECT count(*) FROM job_runs WHERE status = 'canceled'"
 
 NEVER = Launch(delay_ms=86_400_000)
 

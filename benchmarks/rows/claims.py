@@ -26,7 +26,6 @@ from benchmarks.harness.systems import OURS, Site, site
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report
-from projections.job_runs import BY_STATUS
 from tests.support.logs import TESTER, Parts, parts, registered
 from tests.support.sample_logs.big_logs import multiply
 
@@ -64,7 +63,7 @@ LIMITED_JOBS = """
         'id', gen_random_uuid(), 'slug', 'limited-' || number, 'max_concurrent_runs', 1)) AS copy
 """
 
-ENDED = f"SELECT count(*) FROM job_runs WHERE {BY_STATUS} = 'succeeded'"
+ENDED = "SELECT count(*) FROM job_runs WHERE status = 'succeeded'"
 
 LOOK_EVERY_S = 0.001
 

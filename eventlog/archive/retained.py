@@ -14,7 +14,7 @@ from domain.clock import from_iso
 from domain.jobs.limits.retention import Retention
 from domain.json_values import JsonObject
 from eventlog.archive.candidates import Candidate, Limits
-from projections.job_runs import BY_STATUS, RunRow
+from projections.job_runs import RunRow
 from projections.rows import Connection, read_one, read_rows
 
 Group = tuple[str, str]
@@ -127,16 +127,16 @@ class _Mark(TypedDict):
 
 
 # No run that was launched up to `settled_to` is going to end any more. `least` passes over NULL.
-_MARK = f"""
+_MARK = """
     SELECT coalesce((
         SELECT created_position FROM retention_marks
         WHERE job_definition_id = %(job)s AND status = %(status)s
     ), 0) AS mark,
     coalesce(least(
         (SELECT min(created_position) - 1 FROM job_runs
-            WHERE job_definition_id = %(job)s AND {BY_STATUS} = 'pending'),
+            WHERE job_definition_id = %(job)s AND status = 'pending'),
         (SELECT min(created_position) - 1 FROM job_runs
-            WHERE job_definition_id = %(job)s AND {BY_STATUS} = 'running'),
+            WHERE job_definition_id = %(job)s AND status = 'running'),
         (SELECT max(created_position) FROM job_runs WHERE job_definition_id = %(job)s)
     ), 0) AS settled_to
 """
@@ -153,7 +153,7 @@ _PAGE = f"""
         EXISTS (SELECT FROM archived_runs WHERE archived_runs.id = run.id) AS is_archived
     FROM (
         SELECT id, created_position, position, created_at, completed_at FROM job_runs
-        WHERE job_definition_id = %(job)s AND {BY_STATUS} = %(status)s
+        WHERE job_definition_id = %(job)s AND status = %(status)s
           AND created_position > %(after)s
         ORDER BY created_position LIMIT {ROWS_A_PAGE}
     ) AS run

@@ -1,6 +1,7 @@
 """The SQL of personal data: the keys of subjects, and the rows that an erasure changes."""
 
 from eventlog.database.sql import EVENTS_TABLE
+from projections.job_runs import IS_UNFINISHED
 
 SUBJECT_KEYS = """
     SELECT key_id, wrapped, master FROM subject_keys WHERE key_id = ANY(%(ids)s::uuid[])
@@ -34,8 +35,8 @@ INSERT_SUBJECT_KEY = """
 DELETE_SUBJECT_KEY = "DELETE FROM subject_keys WHERE key_id = %s"
 
 
-UNFINISHED_RUNS_OF = """
-    SELECT id FROM job_runs WHERE personal ? %(key_id)s::text AND status IN ('pending', 'running')
+UNFINISHED_RUNS_OF = f"""
+    SELECT id FROM job_runs WHERE personal ? %(key_id)s::text AND {IS_UNFINISHED}
     ORDER BY created_position
 """
 

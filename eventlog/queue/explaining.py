@@ -29,7 +29,7 @@ from eventlog.queue.questions import DemandingJob, demands_by_job
 from eventlog.workers.listing import page_of_workers
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
-from projections.job_runs import RunRow
+from projections.job_runs import IS_RUNNING, RunRow
 from projections.rows import Connection, read_ids, read_rows, read_value
 from projections.runs import lists
 from projections.runs.candidates.candidate import Candidate, rate_key_of
@@ -71,7 +71,7 @@ TOO_MANY = (
 
 _UNDER_WAY = f"""
     SELECT id, job_definition_id, concurrency_value, worker_id, started_at, {LIMIT}
-    FROM job_runs AS run WHERE status = 'running'
+    FROM job_runs AS run WHERE {IS_RUNNING}
 """
 
 PAUSED = "SELECT id FROM job_definitions WHERE paused IS NOT NULL"

@@ -4,6 +4,7 @@ from domain.jobs.run_events import RUN_TOPIC
 from eventlog.database import sql
 from eventlog.rebuild.versions import MENDED
 from projections.job_definitions import TABLE as DEFINITIONS
+from projections.job_runs import IS_PENDING, IS_RUNNING
 from projections.runs.candidates.columns import CANDIDATE, LIMIT, LIMIT_OF_JOB
 from projections.runs.frontier import MOST_FOREIGN
 
@@ -50,8 +51,8 @@ Without any, one row without an id tells how far the log goes."""
 
 PRESENT_STATE = f"SELECT ({sql.HEAD}) AS position, false AS is_cut, {_STATE}"
 
-UNDER_WAY = """
-    SELECT id, job_definition_id, concurrency_value FROM job_runs WHERE status = 'running'
+UNDER_WAY = f"""
+    SELECT id, job_definition_id, concurrency_value FROM job_runs WHERE {IS_RUNNING}
 """
 
 DEMANDING = """
@@ -66,14 +67,14 @@ ANY_SHARED = """
         SELECT FROM job_definitions WHERE isolation = 'shared' AND deleted_at IS NULL)
 """
 
-FIRST_WAITING = """
+FIRST_WAITING = f"""
     WITH RECURSIVE first AS (
-        (SELECT priority, scheduled_at, id FROM job_runs WHERE status = 'pending'
+        (SELECT priority, scheduled_at, id FROM job_runs WHERE {IS_PENDING}
          ORDER BY priority DESC, scheduled_at, id LIMIT 1)
         UNION ALL
         SELECT next.* FROM first CROSS JOIN LATERAL (
             SELECT priority, scheduled_at, id FROM job_runs
-            WHERE status = 'pending' AND priority < first.priority
+            WHERE {IS_PENDING} AND priority < first.priority
             ORDER BY priority DESC, scheduled_at, id LIMIT 1
         ) AS next
     )
@@ -83,16 +84,16 @@ FIRST_WAITING = """
 
 FOREIGN = f"""
     SELECT DISTINCT entry_point FROM job_runs
-    WHERE status = 'pending' AND NOT entry_point = ANY(%(offered)s) LIMIT {MOST_FOREIGN}
+    WHERE {IS_PENDING} AND NOT entry_point = ANY(%(offered)s) LIMIT {MOST_FOREIGN}
 """
 """The entry points that pending runs need and that the worker does not offer. All that wait are
 walked over, once for each beginning, and never under the lock."""
 
-FIRST_PLANNED = """
+FIRST_PLANNED = f"""
     SELECT first.* FROM json_to_recordset((SELECT %s::json)) AS place (priority integer)
     CROSS JOIN LATERAL (
         SELECT priority, scheduled_at, id FROM job_runs
-        WHERE status = 'pending' AND priority = place.priority
+        WHERE {IS_PENDING} AND priority = place.priority
           AND scheduled_at > (SELECT current_setting('apphub.now')::timestamptz)
         ORDER BY scheduled_at, id LIMIT 1
     ) AS first

@@ -5,6 +5,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.errors import ConflictError, NotFoundError
 from domain.json_values import JsonObject
 from domain.ports import Standing
+from projections.job_runs import IS_RUNNING
 from projections.rows import Connection, presented, read_first, read_rows
 
 SHOWN_FOR = "1 day"
@@ -71,7 +72,7 @@ _WORKER = f"""
         SELECT count(*) FILTER (WHERE job.isolation <> 'shared') AS busy,
             count(*) FILTER (WHERE job.isolation = 'shared') AS shared_busy
         FROM job_runs AS run JOIN job_definitions AS job ON job.id = run.job_definition_id
-        WHERE run.status = 'running' AND run.worker_id = workers.id
+        WHERE {IS_RUNNING} AND run.worker_id = workers.id
     ) AS running
 """
 

@@ -8,6 +8,7 @@ after tables were restored by hand, is looked for now and then.
 from collections.abc import Sequence
 from uuid import UUID
 
+from projections.job_runs import IS_RUNNING
 from projections.rows import Connection, read_ids, read_value
 
 _NOT_BYPASSED = "NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
@@ -25,7 +26,7 @@ ANY_GONE = """
 OF_DEAD_WORKERS = f"""
     SELECT run.id FROM workers CROSS JOIN LATERAL (
         SELECT id FROM job_runs AS run
-        WHERE status = 'running' AND worker_id = workers.id AND {_NOT_BYPASSED}
+        WHERE {IS_RUNNING} AND worker_id = workers.id AND {_NOT_BYPASSED}
         LIMIT %(limit)s
     ) AS run
     WHERE workers.dead_at IS NOT NULL AND workers.recovered_at IS NULL
@@ -34,7 +35,7 @@ OF_DEAD_WORKERS = f"""
 
 OF_ANYBODY = f"""
     SELECT run.id FROM job_runs AS run
-    WHERE run.status = 'running' AND {_NOT_BYPASSED} AND {_NOT_OF_THE_LIVING}
+    WHERE {IS_RUNNING} AND {_NOT_BYPASSED} AND {_NOT_OF_THE_LIVING}
     LIMIT %(limit)s
 """
 
@@ -43,16 +44,16 @@ OF_ANYBODY_AFTER = f"""
         SELECT coalesce(max(worker_id), '') AS worker_id FROM job_runs WHERE id = %(after)s
     )
     SELECT run.id FROM job_runs AS run
-    WHERE run.status = 'running' AND run.worker_id >= (SELECT worker_id FROM passed)
+    WHERE {IS_RUNNING} AND run.worker_id >= (SELECT worker_id FROM passed)
       AND (run.worker_id > (SELECT worker_id FROM passed) OR run.id > %(after)s)
       AND {_NOT_BYPASSED} AND {_NOT_OF_THE_LIVING}
     ORDER BY run.worker_id, run.id LIMIT %(limit)s
 """
 
-NOTE_RECOVERED = """
+NOTE_RECOVERED = f"""
     UPDATE workers SET recovered_at = clock_timestamp()
     WHERE dead_at IS NOT NULL AND recovered_at IS NULL AND NOT EXISTS (
-        SELECT 1 FROM job_runs WHERE status = 'running' AND worker_id = workers.id
+        SELECT 1 FROM job_runs WHERE {IS_RUNNING} AND worker_id = workers.id
     )
 """
 

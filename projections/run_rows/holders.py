@@ -7,13 +7,14 @@ import orjson
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.identifiers import Slot
+from projections.job_runs import IS_UNFINISHED
 
-HOLDERS = """
+HOLDERS = f"""
     SELECT holder.*
     FROM jsonb_to_recordset(%(slots)s::jsonb) AS slot (definition_id uuid, value text), LATERAL (
         SELECT id, job_definition_id, unique_value, status FROM job_runs
         WHERE job_definition_id = slot.definition_id AND unique_value = slot.value
-          AND status IN ('pending', 'running') AND (unique_until = 'end' OR execution = 0)
+          AND {IS_UNFINISHED} AND (unique_until = 'end' OR execution = 0)
         LIMIT 1
     ) AS holder
 """

@@ -11,6 +11,7 @@ long as it takes.
 
 from collections.abc import Mapping, Sequence
 
+from projections.job_runs import IS_PENDING
 from projections.rows import Connection, read_rows, read_texts
 from projections.runs.candidates.candidate import Candidate, order
 from projections.runs.candidates.columns import LIMIT_OF_JOB
@@ -90,11 +91,11 @@ _BY_JOB = (
 
 JOBS = f"""
     WITH RECURSIVE waiting (job_id) AS (
-        (SELECT job_definition_id FROM job_runs WHERE status = 'pending' {_BY_JOB})
+        (SELECT job_definition_id FROM job_runs WHERE {IS_PENDING} {_BY_JOB})
         UNION ALL
         SELECT next.* FROM waiting CROSS JOIN LATERAL (
             SELECT job_definition_id FROM job_runs
-            WHERE status = 'pending' AND job_definition_id > job_id {_BY_JOB}
+            WHERE {IS_PENDING} AND job_definition_id > job_id {_BY_JOB}
         ) AS next
     )
     SELECT job_id, {LIMIT_OF_JOB}, job.concurrency_limit, job.rate_limit, job.fairness_key
@@ -119,16 +120,16 @@ FIRST_OF_JOBS = _first_of_jobs(f"{_DUE_OF_JOB} {IN_ORDER} LIMIT %(limit)s")
 
 FIRST_OF_JOBS_BEHIND = _first_of_jobs(behind_a_place(_DUE_OF_JOB))
 
-KEYS = """
+KEYS = f"""
     WITH RECURSIVE waiting (key) AS (
         (SELECT concurrency_value FROM job_runs
-         WHERE status = 'pending' AND job_definition_id = %(job_id)s
+         WHERE {IS_PENDING} AND job_definition_id = %(job_id)s
            AND concurrency_value IS NOT NULL
          ORDER BY concurrency_value LIMIT 1)
         UNION ALL
         SELECT next.* FROM waiting CROSS JOIN LATERAL (
             SELECT concurrency_value FROM job_runs
-            WHERE status = 'pending' AND job_definition_id = %(job_id)s
+            WHERE {IS_PENDING} AND job_definition_id = %(job_id)s
               AND concurrency_value > key
             ORDER BY concurrency_value LIMIT 1
         ) AS next

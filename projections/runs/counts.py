@@ -8,6 +8,7 @@ from uuid import UUID
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.jobs.run_values import STATUSES
+from projections.job_runs import IS_RUNNING
 from projections.rows import Connection, read_one, read_rows
 from projections.runs.past import ALIVE, ENDED, OF_JOBS, Moved, Then
 
@@ -39,9 +40,7 @@ _PRESENT = f"""
     WHERE {OF_JOBS} GROUP BY job_definition_id, status
 """
 
-_RUNNING_NOW = (
-    "SELECT created_position AS created FROM job_runs WHERE status = 'running'"
-)
+_RUNNING_NOW = f"SELECT created_position AS created FROM job_runs WHERE {IS_RUNNING}"
 
 
 class _Present(TypedDict):

@@ -6,15 +6,15 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from projections.job_runs import RunRow
+from projections.job_runs import IS_PENDING, IS_RUNNING, RunRow
 from projections.rows import Connection, read_ids, read_one, read_rows, read_value
 
-LEVELS = """
+LEVELS = f"""
     WITH RECURSIVE level AS (
-        (SELECT priority FROM job_runs WHERE status = 'pending' ORDER BY priority DESC LIMIT 1)
+        (SELECT priority FROM job_runs WHERE {IS_PENDING} ORDER BY priority DESC LIMIT 1)
         UNION ALL
         SELECT lower.priority FROM level CROSS JOIN LATERAL (
-            SELECT priority FROM job_runs WHERE status = 'pending' AND priority < level.priority
+            SELECT priority FROM job_runs WHERE {IS_PENDING} AND priority < level.priority
             ORDER BY priority DESC LIMIT 1
         ) AS lower
     )
@@ -27,7 +27,7 @@ NEXT_DUE = f"""
     {LEVELS}
     SELECT min(first.scheduled_at) AS next_at, clock_timestamp() AS now
     FROM level CROSS JOIN LATERAL (
-        SELECT scheduled_at FROM job_runs WHERE status = 'pending' AND priority = level.priority
+        SELECT scheduled_at FROM job_runs WHERE {IS_PENDING} AND priority = level.priority
           AND {_NOT_BYPASSED}
         ORDER BY scheduled_at LIMIT 1
     ) AS first
@@ -50,7 +50,7 @@ async def next_due(connection: Connection, bypassed: Sequence[UUID] = ()) -> Nex
 WAITING_LONGEST = f"""
     {LEVELS}
     SELECT waiting.* FROM level CROSS JOIN LATERAL (
-        SELECT * FROM job_runs WHERE status = 'pending' AND priority = level.priority
+        SELECT * FROM job_runs WHERE {IS_PENDING} AND priority = level.priority
           AND scheduled_at <= clock_timestamp()
         ORDER BY scheduled_at, id LIMIT %(limit)s
     ) AS waiting
@@ -69,7 +69,7 @@ MARGIN = "1 minute"
 ANY_OVERDUE = f"""
     SELECT present.now - interval '{MARGIN}' AS before, EXISTS (
         SELECT 1 FROM job_runs
-        WHERE status = 'pending' AND execution = 0 AND start_deadline_at <= present.now
+        WHERE {IS_PENDING} AND execution = 0 AND start_deadline_at <= present.now
           AND start_deadline_at >= coalesce(%(since)s::timestamptz, '-infinity')
           AND {_NOT_BYPASSED}
     ) AS is_overdue
@@ -98,7 +98,7 @@ OVERDUE = f"""
         FROM job_runs WHERE id = %(after)s
     )
     SELECT id FROM job_runs
-    WHERE status = 'pending' AND execution = 0 AND start_deadline_at <= %(now)s
+    WHERE {IS_PENDING} AND execution = 0 AND start_deadline_at <= %(now)s
       AND start_deadline_at >= (SELECT deadline_at FROM passed)
       AND (start_deadline_at > (SELECT deadline_at FROM passed) OR id > %(after)s)
       AND {_NOT_BYPASSED}
@@ -106,9 +106,9 @@ OVERDUE = f"""
 """
 
 
-CANCEL_REQUESTED = """
+CANCEL_REQUESTED = f"""
     SELECT id FROM job_runs
-    WHERE status = 'running' AND worker_id = %(worker_id)s AND cancel_requested_at IS NOT NULL
+    WHERE {IS_RUNNING} AND worker_id = %(worker_id)s AND cancel_requested_at IS NOT NULL
 """
 
 
@@ -132,11 +132,11 @@ async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]
     return await read_ids(connection, CANCEL_REQUESTED, {"worker_id": worker_id})
 
 
-ANY_UNFINISHED = """
+ANY_UNFINISHED = f"""
     SELECT EXISTS (
-        SELECT 1 FROM job_runs WHERE job_definition_id = %(id)s AND status = 'pending'
+        SELECT 1 FROM job_runs WHERE job_definition_id = %(id)s AND {IS_PENDING}
     ) OR EXISTS (
-        SELECT 1 FROM job_runs WHERE job_definition_id = %(id)s AND status = 'running'
+        SELECT 1 FROM job_runs WHERE job_definition_id = %(id)s AND {IS_RUNNING}
     )
 """
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from typing_extensions import ReadOnly
 
 from projections.failures import asked
-from projections.job_runs import BY_STATUS, COLUMNS, RunRow
+from projections.job_runs import COLUMNS, RunRow
 from projections.rows import Connection, read_first, read_ids, read_rows
 from projections.runs.filter import (
     MATCHES,
@@ -83,7 +83,7 @@ def _branch(columns: str, condition: str) -> str:
 
 def _statuses(runs: RunFilter) -> list[str]:
     indexes = range(len(runs.statuses))
-    return [f"{BY_STATUS} = %(status_{index})s" for index in indexes]
+    return [f"status = %(status_{index})s" for index in indexes]
 
 
 class _RunOfPage(RunRow):

@@ -19,7 +19,6 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.filters.conditions import Label
 from domain.jobs.run_values import FINAL, STATUSES
 from projections.job_definitions import JobDefinitionRow
-from projections.job_runs import BY_STATUS
 from projections.rows import Connection, read_ids, read_value
 from projections.runs.filter import MATCHES, RunFilter, Sought, conditions, page_values
 from projections.runs.search import NAMED_LIKE, NO_IDS
@@ -139,7 +138,7 @@ def _branches(runs: RunFilter, *, one_by_one: bool) -> list[str]:
         return [branch(wanted)]
     ended = [
         branch(
-            f"{wanted} AND {BY_STATUS} = '{status}' AND completed_position <= %(position)s"
+            f"{wanted} AND status = '{status}' AND completed_position <= %(position)s"
         )
         for status in ENDED
         if status in statuses

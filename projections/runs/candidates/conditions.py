@@ -1,5 +1,6 @@
 """Which runs a claim may be given by their times and its offer, and in which order."""
 
+from projections.job_runs import IS_PENDING
 from projections.runs.candidates.columns import CANDIDATE, LIMIT
 
 PRESENT = """
@@ -28,7 +29,7 @@ IS_OFFERED = """
 
 DUE = f"""
     SELECT {CANDIDATE} FROM job_runs
-    WHERE status = 'pending' AND scheduled_at <= %(now)s AND {_NOT_BYPASSED} AND {IS_OFFERED}
+    WHERE {IS_PENDING} AND scheduled_at <= %(now)s AND {_NOT_BYPASSED} AND {IS_OFFERED}
       AND (execution > 0 OR start_deadline_at IS NULL OR start_deadline_at > %(now)s)
 """
 

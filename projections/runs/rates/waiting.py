@@ -11,21 +11,22 @@ from dataclasses import dataclass
 from typing_extensions import ReadOnly
 
 from domain.jobs.limits.rate_limit import RateLimit
+from projections.job_runs import IS_PENDING
 from projections.rows import Connection, read_rows, read_texts
 from projections.runs.candidates.candidate import Candidate, JobLimits
 from projections.runs.candidates.conditions import DUE, IN_ORDER, SHOWN, behind_a_place
 from projections.runs.limits import Limits
 from projections.runs.rates.rooms import KnownRooms
 
-VALUES = """
+VALUES = f"""
     WITH RECURSIVE waiting (value) AS (
         (SELECT rate_value FROM job_runs
-         WHERE status = 'pending' AND job_definition_id = %(job_id)s AND rate_value IS NOT NULL
+         WHERE {IS_PENDING} AND job_definition_id = %(job_id)s AND rate_value IS NOT NULL
          ORDER BY rate_value LIMIT 1)
         UNION ALL
         SELECT next.* FROM waiting CROSS JOIN LATERAL (
             SELECT rate_value FROM job_runs
-            WHERE status = 'pending' AND job_definition_id = %(job_id)s
+            WHERE {IS_PENDING} AND job_definition_id = %(job_id)s
               AND rate_value > value
             ORDER BY rate_value LIMIT 1
         ) AS next

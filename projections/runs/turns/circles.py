@@ -10,6 +10,7 @@ from typing import Any
 
 from typing_extensions import ReadOnly
 
+from projections.job_runs import IS_PENDING
 from projections.rows import Connection, as_rows
 from projections.runs.candidates.candidate import Candidate, Place
 from projections.runs.candidates.columns import LIMIT_OF_JOB, LIMIT_OF_ONE_JOB
@@ -28,7 +29,7 @@ GROUP = """
     AND priority = %(priority)s
 """
 
-_WAITS = f"status = 'pending' AND fair_value IS NOT NULL AND {GROUP}"
+_WAITS = f"{IS_PENDING} AND fair_value IS NOT NULL AND {GROUP}"
 
 CIRCLE = f"""
     last AS (

@@ -12,6 +12,9 @@ import pytest
 
 from domain.jobs.launching import Launch
 from eventlog.queue import statements
+from eventlog.queue.places import in_front
+from eventlog.workers import orphans
+from projections.run_rows import holders
 from projections.runs import claims, due
 from tests.support.logs import TESTER, Parts, registered
 
@@ -38,6 +41,8 @@ FEW = 20
 
 OF_LISTS = {"job_runs_by_status", "job_runs_by_definition_and_status"}
 
+A_JOB = "00000000-0000-0000-0000-00000000000a"
+
 PLACES = """[{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z",
     "id": "00000000-0000-0000-0000-000000000000"}]"""
 
@@ -55,6 +60,30 @@ ASKED: dict[str, tuple[str, dict[str, object]]] = {
     "whom to cancel": (due.CANCEL_REQUESTED, {"worker_id": "worker"}),
     "who is overdue": (due.ANY_OVERDUE, {"since": None, "bypassed": []}),
     "which jobs wait": (claims.JOBS, {"offered": "{test.noop}"}),
+    "when the next is due": (due.NEXT_DUE, {"bypassed": []}),
+    "who waits longest": (due.WAITING_LONGEST, {"limit": 5}),
+    "whether a job has any left": (due.ANY_UNFINISHED, {"id": A_JOB}),
+    "what others must execute": (statements.FOREIGN, {"offered": ["test.noop"]}),
+    "whom a dead worker left": (orphans.OF_DEAD_WORKERS, {"limit": 5, "bypassed": []}),
+    "whom nobody holds": (orphans.OF_ANYBODY, {"limit": 5, "bypassed": []}),
+    "who is the only one": (
+        holders.HOLDERS,
+        {"slots": f'[{{"definition_id": "{A_JOB}", "value": "a"}}]'},
+    ),
+    "who stands in front": (
+        in_front.FRONT,
+        {
+            "now": "now",
+            "offered": "",
+            "shut": [],
+            "job_id": A_JOB,
+            "entry_point": "test.noop",
+            "takes_turns": False,
+            "priority": 0,
+            "scheduled_at": "now",
+            "id": A_JOB,
+        },
+    ),
 }
 
 
