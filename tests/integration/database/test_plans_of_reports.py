@@ -32,7 +32,7 @@ FILL_RUNS = """
 """
 
 MOST_PAGES = 1_700
-"""A day has 1 440 runs, each of which may stand on a page of its own; the table has four thousand."""
+"""A day has 1 440 runs, each of which may stand on a page of its own; the table has 4 000."""
 
 REPORTS = Path(__file__).parents[3] / "docs" / "apphub.md"
 
