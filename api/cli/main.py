@@ -47,6 +47,7 @@ COMMANDS = {
     "verify": "api.cli.projections:operators",
     "projections": "api.cli.projections:operators",
     "migrate": "api.cli.projections:operators",
+    "sql": "api.cli.sql:querying",
     "test-service": "api.cli.running.testing:testing",
 }
 """The other commands, and where they are; those of a file come together."""

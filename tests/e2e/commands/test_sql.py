@@ -1,0 +1,97 @@
+"""`apphub-jobs sql`: reading the database as a role that can do nothing else."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess, run
+
+import psycopg
+import pytest
+
+from tests.support.processes import started, without_settings
+
+
+def asked(
+    *arguments: str, stdin: str = "", **environment: str
+) -> CompletedProcess[str]:
+    """Run the command to its end."""
+    return run(
+        [sys.executable, "-m", "api.cli", "sql", *arguments],
+        env={**without_settings(), **environment},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the data directory of a service at work on its private database."""
+    directory = tmp_path_factory.mktemp("service")
+    with started("serve", "--port", "0", "--data-dir", str(directory)) as api:
+        api.url()
+        yield directory
+
+
+def test_a_query_is_answered_and_nothing_can_be_written(data_dir: Path) -> None:
+    place = ("--data-dir", str(data_dir))
+    who = asked("SELECT current_user, session_user", "--csv", *place)
+    assert who.stdout.splitlines()[1:] == ["apphub_jobs_reader,apphub_jobs_reader"]
+    jobs = asked("SELECT slug FROM live_job_definitions ORDER BY slug", "--csv", *place)
+    assert jobs.stdout.splitlines() == ["slug", "repository-build", "repository-ingest"]
+    for statement in (
+        "SET TRANSACTION READ WRITE; DELETE FROM job_definitions",
+        "SET ROLE apphub_jobs",
+        "SELECT * FROM subject_keys",
+    ):
+        refused = asked(statement, *place)
+        assert refused.returncode == 1
+        assert "permission denied" in refused.stderr
+
+
+def test_a_file_of_reports_is_read_and_ends_at_its_first_mistake(
+    data_dir: Path,
+) -> None:
+    reports = "SELECT 1 AS one;\nSELECT nothing;\nSELECT 2 AS two;\n"
+    answer = asked("--csv", "--data-dir", str(data_dir), stdin=reports)
+    assert answer.returncode == 3
+    assert answer.stdout.splitlines() == ["one", "1"]
+    assert 'column "nothing" does not exist' in answer.stderr
+
+
+def test_another_client_connects_by_what_is_printed(data_dir: Path) -> None:
+    told = asked("--connection", "--data-dir", str(data_dir))
+    password = data_dir / "postgres.reader"
+    assert str(password) in told.stderr
+    assert password.stat().st_mode & 0o777 == 0o600
+    assert password.read_text() not in told.stdout
+    with psycopg.connect(told.stdout, password=password.read_text()) as connection:
+        found = connection.execute("SELECT count(*) FROM job_runs").fetchone()
+    assert found == (0,)
+
+
+def test_on_ones_own_server_the_owner_is_told_what_to_run(database_url: str) -> None:
+    place = {"APPHUB_DATABASE_URL": database_url}
+    answer = asked("SELECT count(*) FROM job_runs", "--csv", **place)
+    if answer.returncode:
+        # The role belongs to the server, which other tests share: the rights do not.
+        _, _, needed = answer.stderr.partition("in this database:")
+        statements = [line.strip() for line in needed.splitlines() if line.strip()]
+        assert statements[0] == "CREATE ROLE apphub_jobs_reader NOLOGIN;"
+        _run_as_owner(database_url, statements)
+        answer = asked("SELECT count(*) FROM job_runs", "--csv", **place)
+    assert answer.stdout.splitlines() == ["count", "0"], answer.stderr
+    refused = asked("DELETE FROM job_runs", **place)
+    assert refused.returncode == 1
+    assert "read-only transaction" in refused.stderr
+
+
+def _run_as_owner(url: str, statements: list[str]) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            try:
+                connection.execute(statement.encode())
+            except psycopg.errors.DuplicateObject:
+                assert statement.startswith("CREATE ROLE")
