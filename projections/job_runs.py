@@ -10,7 +10,14 @@ from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from projections.envelope import Envelope
 from projections.rows import presented
-from projections.run_rows.row import COLUMNS, SHOWN, RunRow
+from projections.run_rows.row import (
+    COLUMNS,
+    IS_PENDING,
+    IS_RUNNING,
+    IS_UNFINISHED,
+    SHOWN,
+    RunRow,
+)
 from projections.table import Changes, TableOf
 
 __all__ = [
@@ -28,13 +35,6 @@ __all__ = [
 ]
 
 RAISED = {"error", "permanent_error"}  # Then a stack stands in the run's context.
-
-IS_PENDING = "status COLLATE \"C\" = 'pending'"
-IS_RUNNING = "status COLLATE \"C\" = 'running'"
-IS_UNFINISHED = "status COLLATE \"C\" IN ('pending', 'running')"
-"""What workers ask: the same as without the collation, but only the indexes of pending and of
-running runs, whose predicates say it too, serve it. Never those of lists and reports, in which each
-run leaves an entry for each status that it had."""
 
 FIRST_STATUS = "pending"
 """What every run is by its first event."""

@@ -7,7 +7,7 @@ import orjson
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.identifiers import Slot
-from projections.job_runs import IS_UNFINISHED
+from projections.run_rows.row import IS_UNFINISHED
 
 HOLDERS = f"""
     SELECT holder.*

@@ -105,3 +105,10 @@ _HIDDEN = {
 }
 
 SHOWN = shown_columns(RunRow, _HIDDEN)
+
+IS_PENDING = "status COLLATE \"C\" = 'pending'"
+IS_RUNNING = "status COLLATE \"C\" = 'running'"
+IS_UNFINISHED = "status COLLATE \"C\" IN ('pending', 'running')"
+"""What workers ask: the same as without the collation, but only the indexes of pending and of
+running runs, whose predicates say it too, serve it. Never those of lists and reports, in which each
+run leaves an entry for each status that it had."""
