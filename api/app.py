@@ -15,6 +15,7 @@ from api.http import errors
 from api.http.around.cross_origin import CrossOrigin
 from api.http.around.heads import Heads
 from api.http.misdirected import ForeignHosts, OddPaths
+from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
 from api.reference import pages
 from api.reference.openapi import describe
@@ -90,8 +91,10 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.closing = closing
+    app.state.open_requests = open_requests = OpenRequests(closing)
     errors.install(app)
     launches.install(app)
+    app.add_middleware(Interruptible, requests=open_requests)
     app.add_middleware(BodyLimit)  # Around the launches, too.
     app.add_middleware(OddPaths)
     app.add_middleware(Heads)

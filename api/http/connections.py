@@ -19,6 +19,7 @@ from api.http.limits import (
     INLET_S,
     KEEP_ALIVE_S,
     LARGE_BODIES_BYTES,
+    LAST_WORDS_S,
     MAX_CONNECTIONS,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
@@ -174,7 +175,8 @@ class ServerConfig(uvicorn.Config):
             access_log=False,
             log_config=None,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=CLOSE_CLIENTS_S,
+            # Before that, all are answered: `api.http.open_requests`.
+            timeout_graceful_shutdown=CLOSE_CLIENTS_S + LAST_WORDS_S,
         )
         self.limited = Connections(_most_connections())
         self.large_bodies = LargeBodies(LARGE_BODIES_BYTES)

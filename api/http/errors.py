@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from typing import Any, cast
+from uuid import UUID
 
 import psycopg
 from fastapi import FastAPI, Request
@@ -217,12 +218,17 @@ async def _run_logs_unavailable(_: Request, error: Exception) -> JsonAnswer:
 
 async def _outcome_unknown(_: Request, error: Exception) -> JsonAnswer:
     known = cast("OutcomeUnknownError", error)
-    ids = [str(aggregate_id) for aggregate_id in known.aggregate_ids]
-    asked_for = next(iter(ids), None)
     message = (
         "the database went away while it committed;"
         " look whether this id exists before you ask again"
     )
+    return outcome_unknown(message, known.aggregate_ids)
+
+
+def outcome_unknown(message: str, aggregate_ids: Sequence[UUID]) -> JsonAnswer:
+    """Return the body of a failure after which something may have been written."""
+    ids = [str(aggregate_id) for aggregate_id in aggregate_ids]
+    asked_for = next(iter(ids), None)
     return failure(503, "outcome_unknown", message, id=asked_for, ids=ids)
 
 

@@ -14,6 +14,7 @@ from api.app import build_app
 from api.bootstrap.service import Service
 from api.bootstrap.settings import Settings
 from api.http.connections import raise_descriptor_limit
+from api.http.open_requests import OpenRequests
 from api.http.protocols import server_config
 from api.process.announced import announced
 from api.process.http_server import Server
@@ -38,7 +39,8 @@ def serve(
     raise_descriptor_limit()
     closing = asyncio.Event()
     app = build_app(settings, closing)
-    server = Server(server_config(SafeHeaders(app)), closing)
+    open_requests = cast("OpenRequests", app.state.open_requests)
+    server = Server(server_config(SafeHeaders(app)), open_requests)
     url = url_of(listening)
 
     with (

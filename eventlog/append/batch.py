@@ -42,6 +42,8 @@ class Request:
         claimant: who claims runs, if that is what is decided.
         breaks: how often the log had turned out to be another one when this was asked for.
         outcome: filled by the batch: what was saved, or why this unit alone was refused.
+        is_committing: whether its events may be in the log.
+        is_withdrawn: whether they must not get there any more.
         asked_at: when, by the monotonic clock.
         size: of the events that were ready when it was made, in bytes.
     """
@@ -51,6 +53,8 @@ class Request:
     claimant: Claimant | None = None
     breaks: int = 0
     outcome: Saved | VersionConflictError | None = None
+    is_committing: bool = False
+    is_withdrawn: bool = False
     asked_at: float = field(default_factory=monotonic)
     size: int = field(init=False)
 
@@ -59,6 +63,13 @@ class Request:
         self.size = 0
         for event in self.unit.events:
             self.size += len(event.state)
+
+    def withdraw(self) -> Sequence[UUID] | None:
+        """See `runtime.request_writes.Write`."""
+        if self.is_committing:
+            return self.unit.aggregate_ids
+        self.is_withdrawn = True
+        return None
 
     @property
     def appended(self) -> bool:
@@ -160,6 +171,22 @@ async def _end_without_events(connection: Connection, deciding: Request | None) 
     else:
         # It may have done something beside the log, such as declaring an idle worker dead.
         await commit(connection, [])
+
+
+def still_wanted(requests: Sequence[Request]) -> list[Request]:
+    """Return what was not withdrawn of requests of which certainly nothing is in the log."""
+    for request in requests:
+        request.is_committing = False
+    return [request for request in requests if not request.is_withdrawn]
+
+
+def begin_commit(requests: Sequence[Request]) -> bool:
+    """Let none be withdrawn any more; return whether none has been."""
+    if any(request.is_withdrawn for request in requests):
+        return False
+    for request in requests:
+        request.is_committing = True
+    return True
 
 
 async def commit(connection: Connection, written: Iterable[Statement]) -> None:

@@ -22,6 +22,8 @@ from eventlog.archive.files import ArchiveError
 
 RETRY_PAUSE_S = 0.1
 
+STOPPING = "the service is stopping"
+
 MAX_WAITING = 5_000
 """Requests that may wait. At a few thousand a second this is a second or two; beyond, a clear 429
 is kinder."""
@@ -213,7 +215,10 @@ def fail_all(waiting: list[Waiting], error: Exception) -> None:
 def tell_all(committed: list[Waiting]) -> None:
     """Tell all of a batch what became of their units."""
     for request, future in committed:
-        _answer(future, request.outcome)
+        if request.is_withdrawn:
+            fail_all([(request, future)], LogUnavailableError(STOPPING))
+        else:
+            _answer(future, request.outcome)
 
 
 def _answer(

@@ -24,15 +24,18 @@ from eventlog.append.batch import (
     DecideEvents,
     LockTime,
     Request,
+    begin_commit,
     commit,
     committed,
     prepare,
+    still_wanted,
     tell_held,
 )
 from eventlog.append.running_rows import Remembered
 from eventlog.append.seen import note_last, refuse_outdated
 from eventlog.append.waiting import (
     RETRY_PAUSE_S,
+    STOPPING,
     CommitFailedError,
     HeldBack,
     Line,
@@ -49,6 +52,7 @@ from eventlog.database.pipeline import is_sound, roll_back
 from projections.rows import Connection
 from runtime.background_tasks import end, start_once
 from runtime.metrics import Metrics
+from runtime.request_writes import current_writes
 from runtime.supervision import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
@@ -111,12 +115,19 @@ class Writer:
         return await self._submit(Request(undecided, decide, claimant))
 
     async def _submit(self, request: Request) -> Saved:
-        if self._closing:
-            raise LogUnavailableError("the service is stopping")
+        writes = current_writes.get()
+        if self._closing or (writes is not None and writes.are_withdrawn):
+            raise LogUnavailableError(STOPPING)
         request.breaks = self.database.continuity.breaks
         future = self._line.join(request)
+        if writes is not None:
+            writes.begin(request)
         try:
             return await future
+        except Exception as error:
+            if writes is not None and not isinstance(error, OutcomeUnknownError):
+                writes.refused(request)
+            raise
         finally:
             self._metrics.append_s.observe(monotonic() - request.asked_at)
 
@@ -181,25 +192,16 @@ class Writer:
     async def _commit(self, requests: list[Request], patience_s: float) -> None:
         """Commit the requests, through lost connections, until their fate is certain."""
         deadline = monotonic() + patience_s
-        while requests:
-            committing = False
+        while requests := still_wanted(requests):
             try:
                 connection = await self._connected()
                 refuse_outdated(requests, self.database.continuity)
-                files = self.database.files
-                with LockTime(self._metrics.lock_hold_s.observe) as lock:
-                    if statements := await prepare(
-                        connection, files, requests, self.remembered, lock
-                    ):
-                        committing = True
-                        self._held_back.tell()
-                        await commit(connection, statements)
-                if committing:
-                    tell_held(requests, lock.held_s)
-                    self._note(requests)
+                if await self._try_commit(connection, requests):
+                    return
             except psycopg.Error as error:
                 if not is_unavailable(error):
                     raise
+                committing = requests[0].is_committing
                 if is_passing(error):
                     await self._rollback()
                 else:
@@ -211,8 +213,25 @@ class Writer:
                     committing = False
                     deadline = min(deadline, self._patience.locked_until(requests))
                 await pause_or_give_up(deadline, error, committing=committing)
-            else:
-                return
+
+    async def _try_commit(
+        self, connection: Connection, requests: list[Request]
+    ) -> bool:
+        """Commit the requests; return False if one was withdrawn meanwhile, then none is."""
+        with LockTime(self._metrics.lock_hold_s.observe) as lock:
+            statements = await prepare(
+                connection, self.database.files, requests, self.remembered, lock
+            )
+            if statements:
+                if not begin_commit(requests):
+                    await roll_back(connection)
+                    return False
+                self._held_back.tell()
+                await commit(connection, statements)
+        if statements:
+            tell_held(requests, lock.held_s)
+            self._note(requests)
+        return True
 
     def _note(self, requests: list[Request]) -> None:
         self._metrics.batch_size.observe(len(requests))
