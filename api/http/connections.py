@@ -3,8 +3,7 @@
 import asyncio
 import resource
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from time import perf_counter
 from typing import Protocol
@@ -13,17 +12,19 @@ import orjson
 import uvicorn
 from starlette.types import ASGIApp
 
+from api.http.bodies import IncomingBodies, ParsingTurns
 from api.http.limits import (
     CLOSE_CLIENTS_S,
+    INCOMING_BYTES,
     INLET_PAUSE_S,
     INLET_S,
     KEEP_ALIVE_S,
-    LARGE_BODIES_BYTES,
     LAST_WORDS_S,
     MAX_CONNECTIONS,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
     MAX_MESSAGE_BYTES,
+    PARSED_BYTES,
     RESERVED_DESCRIPTORS,
     TAKE_S,
     UNSENT_BYTES,
@@ -61,52 +62,6 @@ class Connections:
             return False
         self._waiting.pop(longest).close()
         return True
-
-
-class LargeBodies:
-    """Lets large bodies in, one behind the other, as many at a time as memory allows."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._free_bytes = most_bytes
-        self._waiting: dict[LargeBody, None] = {}
-
-    def ask(self, body: "LargeBody") -> None:
-        """Let a body in, at once or when it is its turn."""
-        self._waiting[body] = None
-        self._let_in()
-
-    def release(self, body: "LargeBody") -> None:
-        """Take back what a body had, if it had anything; it may have left while it waited."""
-        if body.is_in:
-            body.is_in = False
-            self._free_bytes += body.size
-        else:
-            self._waiting.pop(body, None)
-        self._let_in()
-
-    def _let_in(self) -> None:
-        while self._waiting:
-            body = next(iter(self._waiting))
-            if body.size > self._free_bytes:
-                return
-            del self._waiting[body]
-            self._free_bytes -= body.size
-            body.is_in = True
-            body.let_in()
-
-
-@dataclass(eq=False)
-class LargeBody:
-    """A body that wants to come in.
-
-    Attributes:
-        size: the most that it may have.
-        let_in: called when it is its turn.
-    """
-
-    size: int
-    let_in: Callable[[], object]
-    is_in: bool = False
 
 
 class Sender(Protocol):
@@ -162,6 +117,7 @@ class ServerConfig(uvicorn.Config):
         http: type[asyncio.Protocol],
         websockets: type[asyncio.Protocol],
         port: int,
+        proxies: Sequence[str],
     ) -> None:
         super().__init__(
             app,
@@ -173,13 +129,16 @@ class ServerConfig(uvicorn.Config):
             # send compressed might be a thousand times as long.
             ws_per_message_deflate=False,
             access_log=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             log_config=None,
             timeout_keep_alive=KEEP_ALIVE_S,
             # Before that, all are answered: `api.http.open_requests`.
             timeout_graceful_shutdown=CLOSE_CLIENTS_S + LAST_WORDS_S,
         )
         self.limited = Connections(_most_connections())
-        self.large_bodies = LargeBodies(LARGE_BODIES_BYTES)
+        self.incoming = IncomingBodies(INCOMING_BYTES)
+        self.parsing = ParsingTurns(PARSED_BYTES)
         self.inlet = Inlet()
         self.unsent = Unsent(UNSENT_BYTES, TAKE_S)
         self.paused = Paused()
@@ -220,6 +179,11 @@ HEAD_TOO_LARGE = refusal(
     f"the request's head has more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} headers",
 )
 LATE = refusal(408, "request_timeout", "the request came too slowly, or not to its end")
+SLOW = refusal(
+    429,
+    "too_many_requests",
+    "the body came slowly while others waited to send theirs: nothing was done, send it again",
+)
 NO_HTTP = refusal(400, "invalid_http", "this is no HTTP/1.1 request")
 
 

@@ -18,9 +18,14 @@ MIN_BODY_BYTES = 163_840
 
 SMALL_BODY_BYTES = 16_384
 
-LARGE_BODIES_BYTES = 8_388_608
-"""Larger bodies that may be in hand at a time. The others wait: parsed, each may be thirty times as
-big."""
+INCOMING_BYTES = 16_777_216
+"""What larger bodies may hold together, from first byte to answer. Beyond, they wait."""
+
+SLOW_BODY_S = 2.0
+"""For how long a body may come while others wait. One that is not there then is cut off."""
+
+PARSED_BYTES = 8_388_608
+"""Larger bodies that may be parsed, or worked on, at a time: each is thirty times as big then."""
 
 UNSENT_BYTES = 67_108_864
 """What may wait to be sent to clients that do not take it. Beyond, those that have taken nothing

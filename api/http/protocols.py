@@ -1,19 +1,24 @@
 """uvicorn's connections, with bounds for what a client may cost before its request is read."""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 from httptools import HttpParserError
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from api.access.guesses import network_of
 from api.http import limits
+from api.http.bodies import LargeBody
 from api.http.connections import (
     HEAD_TOO_LARGE,
     LATE,
     NO_HTTP,
+    SLOW,
     TOO_MANY_CONNECTIONS,
     Deadline,
-    LargeBody,
     ServerConfig,
 )
 from api.http.websocket_protocol import WebSocketProtocol
@@ -21,9 +26,17 @@ from api.http.wire.clients import ABORT, Watched
 from api.http.wire.pieces import PIECE_BYTES, HeadWithBody, Pieces, is_one_request
 
 
-def server_config(app: ASGIApp, port: int = 0) -> ServerConfig:
-    """Return how uvicorn is to serve the application."""
-    return ServerConfig(app, HttpProtocol, WebSocketProtocol, port)
+def server_config(
+    app: ASGIApp, port: int = 0, proxies: Sequence[str] = ()
+) -> ServerConfig:
+    """Return how uvicorn is to serve the application.
+
+    Args:
+        app: the application.
+        port: where it listens; 0 for a free one.
+        proxies: whose word on where a client is is taken.
+    """
+    return ServerConfig(app, HttpProtocol, WebSocketProtocol, port, proxies)
 
 
 class HttpProtocol(Watched):
@@ -117,8 +130,8 @@ class HttpProtocol(Watched):
             return
         if self._in_head and len(self.headers) > limits.MAX_HEADERS:
             self._refuse(HEAD_TOO_LARGE)
-        elif self._in_body and self._large_body is None and self.running is self.cycle:
-            self._ask_for_room()
+        elif self._in_body and self.running is self.cycle:
+            self._charge()
 
     def _watch(self) -> None:
         """Wait for the rest of what has begun, but not for ever."""
@@ -134,21 +147,31 @@ class HttpProtocol(Watched):
             self._window_bytes = self._body_bytes
             self._body_deadline.start()
 
-    def _ask_for_room(self) -> None:
-        if max(self._declared_bytes, self._body_bytes) <= limits.SMALL_BODY_BYTES:
+    def _charge(self) -> None:
+        """Count what has come of a large body; no more of it may be read for a while."""
+        declared = self._declared_bytes
+        if max(declared, self._body_bytes) <= limits.SMALL_BODY_BYTES:
             return
-        size = self._declared_bytes or limits.MAX_BODY_BYTES
-        if size <= limits.MAX_BODY_BYTES:
-            self._large_body = LargeBody(size, self._read_on)
-            self._server.large_bodies.ask(self._large_body)
+        if declared > limits.MAX_BODY_BYTES:
+            return  # It is refused, and discarded.
+        if self._large_body is None:
+            address, _ = self.client or ("", 0)
+            self._large_body = LargeBody(
+                network_of(address), self._read_on, self._cut_off
+            )
+        self._server.incoming.hold(self._large_body, self._body_bytes)
 
     def _waits_for_room(self) -> bool:
-        return self._large_body is not None and not self._large_body.is_in
+        return self._large_body is not None and self._large_body.is_waiting
 
     def _release_room(self) -> None:
         if self._large_body is not None:
-            self._server.large_bodies.release(self._large_body)
+            self._server.parsing.release(self._large_body)
+            self._server.incoming.release(self._large_body)
             self._large_body = None
+
+    def _cut_off(self) -> None:
+        self._refuse(SLOW)
 
     def _read_on(self) -> None:
         """Take what had to wait."""
@@ -230,7 +253,14 @@ class HttpProtocol(Watched):
         self._in_body = False
         self._head_bytes = 0
         self._cancel_timers()
-        super().on_message_complete()
+        body = self._large_body
+        if body is None or self.running is not self.cycle:
+            super().on_message_complete()
+            return
+        # The application reads on to the body's end, and parses it, when it is its turn.
+        body.parse = partial(_tell_end, self.cycle)
+        self._server.incoming.complete(body)
+        self._server.parsing.ask(body)
 
     def on_response_complete(self) -> None:
         """Answer the request that waited behind, or wait for the next one."""
@@ -283,3 +313,9 @@ class HttpProtocol(Watched):
     def _cancel_timers(self) -> None:
         self._head_deadline.cancel()
         self._body_deadline.cancel()
+
+
+def _tell_end(cycle: RequestResponseCycle) -> None:
+    """Let the application see that the body is complete, as uvicorn does."""
+    cycle.more_body = False
+    cycle.message_event.set()

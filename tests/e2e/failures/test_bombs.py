@@ -59,3 +59,17 @@ def test_the_api_survives(api: Process, name: str) -> None:
     assert answers[-1] < 10 * MAX_ANSWER_S, answers
     assert httpx.get(f"{url}/jobs", timeout=PATIENCE_S).status_code == 200
     assert [line for line in api.errors if "Traceback" in line] == []
+
+
+def test_slow_senders_keep_nobody_from_sending_a_body(api: Process) -> None:
+    """Each has half a minute for a megabyte, and may take all of it."""
+    url = api.url()
+    body = {"slug": "large", "metadata": "x" * 200_000}
+    with (
+        bomb("slow bodies", url) as slow,
+        httpx.Client(timeout=PATIENCE_S, trust_env=False) as client,
+    ):
+        assert slow.stdout is not None
+        assert slow.stdout.readline().startswith("armed")
+        for _ in range(QUESTIONS):
+            assert client.post(f"{url}/jobs", json=body).status_code == 400

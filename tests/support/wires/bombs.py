@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
+from time import sleep
 from typing import Any
 
 import orjson
@@ -75,6 +76,25 @@ def unfinished_heads(url: str) -> list[RawSocket]:
 def unfinished_bodies(url: str) -> list[RawSocket]:
     head = f"POST /jobs HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: 1000000\r\n\r\n"
     return open_and_send(url, MANY, head.encode() + b" " * 900_000)
+
+
+def slow_bodies(url: str) -> list[RawSocket]:
+    """Send large bodies just as fast as they must come, over and over."""
+    head = f"POST /jobs HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: 1000000\r\n\r\n"
+
+    def attack() -> None:
+        while True:
+            with suppress(OSError):
+                socket = RawSocket(url, 2)
+                socket.send(head.encode())
+                while True:
+                    socket.send(b" " * 6_000)
+                    sleep(0.25)
+
+    for _ in range(SOME):
+        Thread(target=attack, daemon=True).start()
+    sleep(1.0)
+    return []
 
 
 def endless_heads(url: str) -> list[RawSocket]:
@@ -229,6 +249,7 @@ BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
     "idle connections": idle,
     "unfinished heads": unfinished_heads,
     "unfinished bodies": unfinished_bodies,
+    "slow bodies": slow_bodies,
     "endless heads": endless_heads,
     "many headers": many_headers,
     "pipelined requests": pipelined,

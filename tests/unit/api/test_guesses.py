@@ -3,6 +3,7 @@
 import pytest
 
 from api.access.guesses import (
+    ALL_AT_ONCE,
     AT_ONCE,
     MAX_ADDRESSES,
     MAX_RIGHT,
@@ -73,8 +74,23 @@ def test_all_addresses_of_a_network_of_ipv6_count_as_one() -> None:
 
 
 def test_however_many_addresses_and_tokens_come_memory_is_bounded() -> None:
-    guesses = Guesses(Clock())
+    clock = Clock()
+    guesses = Guesses(clock)
     for number in range(3 * MAX_ADDRESSES):
+        clock.now_s = number  # So slow that together they are no guessers.
         guess(guesses, f"host-{number}", "wrong")
         guess(guesses, f"host-{number}", "good", right=True)
     assert len(guesses) == MAX_ADDRESSES + MAX_RIGHT
+
+
+def test_all_addresses_together_may_guess_so_often_and_then_a_few_a_second() -> None:
+    clock = Clock()
+    guesses = Guesses(clock)
+    guess(guesses, "192.0.2.1", "good", right=True)
+    for number in range(ALL_AT_ONCE):
+        guess(guesses, f"10.1.{number // 256}.{number % 256}", "wrong")
+    with pytest.raises(TooManyGuessesError):
+        guesses.check("198.51.100.7", "wrong")
+    guesses.check("192.0.2.1", "good")
+    clock.now_s = 1.0
+    guess(guesses, "198.51.100.7", "wrong")
