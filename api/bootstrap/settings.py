@@ -34,6 +34,7 @@ class Settings:
         tokens: who may do what; None leaves the API open (for a machine of one's own).
         hosts: the names by which the API may be called; None for any.
         origins: the web pages from elsewhere that may use the API.
+        trusted_proxies: addresses and networks of proxies whose word on where a client is is taken.
         sealing: how this process seals the log; None leaves that to others.
         subject_key: file of the master key of personal data; None means `subjects.key` in the data
             directory.
@@ -49,6 +50,7 @@ class Settings:
     tokens: Tokens | None = None
     hosts: Hosts | None = None
     origins: Origins = field(default_factory=Origins)
+    trusted_proxies: tuple[str, ...] = ()
     environment: Environment = field(default_factory=Environment)
     local_repositories: bool = True
     logs_store: str | None = None

@@ -95,11 +95,6 @@ OF_LIBRARIES = (
         "how the store of `--logs-store s3://…` is reached, as for every S3 client",
     ),
     Variable(
-        "FORWARDED_ALLOW_IPS",
-        "`127.0.0.1`",
-        "addresses of proxies in front of the API whose word on the client's address is taken",
-    ),
-    Variable(
         "PGPASSFILE, PGSSLKEY, PGSSLMODE, …",
         "",
         "what `--database-url` leaves out, as for every PostgreSQL client",

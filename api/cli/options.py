@@ -184,6 +184,14 @@ class ListeningOptions:
             " Without tokens those of this machine may, too.",
         ),
     ] = None
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="APPHUB_TRUSTED_PROXIES",
+            help="Address or network of a proxy in front, whose word on where a client is"
+            " (X-Forwarded-For) is taken; with commas, or several times. None by default.",
+        ),
+    ] = None
     insecure: Annotated[
         bool,
         typer.Option(

@@ -40,7 +40,9 @@ def serve(
     closing = asyncio.Event()
     app = build_app(settings, closing)
     open_requests = cast("OpenRequests", app.state.open_requests)
-    server = Server(server_config(SafeHeaders(app)), open_requests)
+    server = Server(
+        server_config(SafeHeaders(app), proxies=settings.trusted_proxies), open_requests
+    )
     url = url_of(listening)
 
     with (

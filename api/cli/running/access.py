@@ -1,10 +1,12 @@
 """Who may call the API, and by which names, found out before anything starts."""
 
 import logging
+import os
 from pathlib import Path
 
 from api.access.hosts import Hosts, check_open, is_loopback
 from api.access.origins import Origins
+from api.access.proxies import trusted_proxies
 from api.access.tokens import Tokens
 from api.cli.options import ListeningOptions, read
 
@@ -36,6 +38,20 @@ def origins_of(listening: ListeningOptions, tokens: Tokens | None) -> Origins:
     """Return which pages from elsewhere may use the API."""
     listed = listening.cors_origin or ()
     return read(lambda: Origins(listed, open_api=tokens is None))
+
+
+def proxies_of(listening: ListeningOptions) -> tuple[str, ...]:
+    """Return the proxies whose word is taken on where a client is."""
+    return read(lambda: trusted_proxies(listening.trusted_proxy or ()))
+
+
+def warn_of_former_variable() -> None:
+    """Tell an operator whose proxy was believed because of a variable that it no longer is."""
+    if os.environ.get("FORWARDED_ALLOW_IPS"):
+        logger.warning(
+            "FORWARDED_ALLOW_IPS is not read any more, so no proxy is believed because of it:"
+            " give --trusted-proxy"
+        )
 
 
 def warn_if_open(listening: ListeningOptions, tokens: Tokens | None) -> None:

@@ -18,7 +18,14 @@ from api.cli.options import (
     command,
     read,
 )
-from api.cli.running.access import hosts_of, origins_of, tokens_in, warn_if_open
+from api.cli.running.access import (
+    hosts_of,
+    origins_of,
+    proxies_of,
+    tokens_in,
+    warn_if_open,
+    warn_of_former_variable,
+)
 from api.cli.running.hiding import opened
 from api.cli.running.listening import (
     EnvironmentColour,
@@ -57,9 +64,11 @@ def serve_command(
     tokens = tokens_in(tokens_file)
     hosts = hosts_of(listening, tokens)
     origins = origins_of(listening, tokens)
+    proxies = proxies_of(listening)
     local = read(lambda: local_repositories(os.environ))
     with listening_on(listening) as address, opened(storage) as (directory, url):
         warn_if_open(listening, tokens)
+        warn_of_former_variable()
         keyed(directory, url, keys.subject_key)
         settings = Settings(
             url,
@@ -69,6 +78,7 @@ def serve_command(
             tokens=tokens,
             hosts=hosts,
             origins=origins,
+            trusted_proxies=proxies,
             environment=Environment(
                 showing.environment_name, showing.environment_colour
             ),

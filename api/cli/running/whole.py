@@ -15,7 +15,7 @@ from api.cli.options import (
     TokensFile,
     read,
 )
-from api.cli.running.access import hosts_of, origins_of, tokens_in
+from api.cli.running.access import hosts_of, origins_of, proxies_of, tokens_in
 from api.cli.running.builders import Builder, builder_found
 from api.cli.running.hiding import hidden_files
 from api.cli.running.listening import EnvironmentColour, EnvironmentName, ShowRuns
@@ -53,6 +53,7 @@ class Whole:
         tokens = tokens_in(self.serving.tokens_file)
         hosts_of(self.serving, tokens)
         origins_of(self.serving, tokens)
+        proxies_of(self.serving)
         read(lambda: labels_of(self.working.label or ()))
         database_url(self.storage)
 
@@ -102,6 +103,7 @@ def _of_serving(serving: ServingOptions) -> Mapping[str, object]:
         "PORT": serving.port,
         "ALLOWED_HOSTS": " ".join(serving.allowed_host or ()),
         "CORS_ORIGINS": " ".join(serving.cors_origin or ()),
+        "TRUSTED_PROXIES": " ".join(serving.trusted_proxy or ()),
         "INSECURE": serving.insecure or "",
         "TOKENS_FILE": serving.tokens_file or "",
         "SHOW_RUNS": serving.show_runs,

@@ -64,7 +64,7 @@ def tokens_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def guarded(
     database_server: str, shared_dir: Path, tokens_file: Path
 ) -> Iterator[SharedApi]:
-    options = ("--tokens-file", str(tokens_file))
+    options = ("--tokens-file", str(tokens_file), "--trusted-proxy", "127.0.0.1")
     with shared_api(
         database_server, shared_dir, tokens_file.parent / "data", *options
     ) as api:
@@ -292,3 +292,32 @@ def test_the_file_is_read_again_when_it_changes(
 
 def _status(guarded: SharedApi, token: str) -> int:
     return ask(guarded, token, from_elsewhere()).status_code
+
+
+def forged(number: int) -> dict[bytes, bytes]:
+    return {b"X-Forwarded-For": f"172.16.{number // 256}.{number % 256}".encode()}
+
+
+def test_who_forges_addresses_is_slowed_down_like_everybody_who_guesses(
+    database_server: str, shared_dir: Path, tokens_file: Path, tmp_path: Path
+) -> None:
+    options = ("--tokens-file", str(tokens_file))
+    with shared_api(database_server, shared_dir, tmp_path, *options) as api:
+        statuses = [ask(api, f"guess {n}", forged(n)).status_code for n in range(60)]
+    assert statuses[:20] == [401] * 20
+    assert statuses.count(429) >= 30
+
+
+def test_all_addresses_that_a_proxy_names_together_may_guess_so_often(
+    database_server: str, shared_dir: Path, tokens_file: Path, tmp_path: Path
+) -> None:
+    proxy = ("--trusted-proxy", "192.0.2.0/24, 127.0.0.1")
+    options = ("--tokens-file", str(tokens_file), *proxy)
+    with shared_api(database_server, shared_dir, tmp_path, *options) as api:
+        assert ask(api, ALICE, forged(0)).status_code == 200
+        statuses: list[int] = []
+        while 429 not in statuses:
+            number = len(statuses)
+            statuses.append(ask(api, f"guess {number}", forged(number)).status_code)
+        assert len(statuses) > 100
+        assert ask(api, ALICE, forged(0)).status_code == 200
