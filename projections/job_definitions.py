@@ -50,6 +50,7 @@ class JobDefinitionRow(DecisiveRow2):
     timeout_ms: ReadOnly[Integer | None]
     retry_policy: ReadOnly[Document | None]
     metadata: ReadOnly[AnyJson]
+    module_binding: ReadOnly[Document | None]
     priority: ReadOnly[Integer]
     max_concurrent_runs: ReadOnly[Integer | None]
     concurrency_key: ReadOnly[Text | None]
@@ -110,7 +111,7 @@ def evolve(row: JobDefinitionRow | None, event: Envelope) -> Changes:  # noqa: A
 
 
 TABLE: TableOf[JobDefinitionRow] = TableOf(
-    "job_definitions", "job_definition", "id", COLUMNS, evolve, version=11
+    "job_definitions", "job_definition", "id", COLUMNS, evolve, version=12
 )
 
 
@@ -193,6 +194,16 @@ async def ids_for(connection: Connection, runtimes: Sequence[str]) -> list[UUID]
         return None
     query = "SELECT id FROM job_definitions WHERE runtime = ANY(%(runtimes)s)"
     return await read_ids(connection, query, values)
+
+
+OF_MODULES = "module_binding ->> 'moduleId' = ANY(%(modules)s)"
+"""Whether a job belongs to one of these modules."""
+
+
+async def ids_of_modules(connection: Connection, modules: Sequence[str]) -> list[UUID]:
+    """Return the ids of the definitions that belong to one of these modules."""
+    query = f"SELECT id FROM job_definitions WHERE {OF_MODULES}"
+    return await read_ids(connection, query, {"modules": list(modules)})
 
 
 BY_SLUG = f"""

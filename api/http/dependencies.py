@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 
 from api.access.principals import headers, principal_of
 from api.bootstrap.service import Service
+from api.http.query_names import PRIVATE
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.filters.conditions import Conditions
 from domain.filters.runs import conditions_of
@@ -51,9 +52,14 @@ async def _quarantine(service: ServiceDep) -> Quarantine:
     return service.jobs.quarantine
 
 
-async def _reader(request: Request, service: ServiceDep) -> str:
-    settings = service.settings
+def reader_of(request: HTTPConnection) -> str:
+    """Name who asks, or raise UnauthenticatedError or ForbiddenError."""
+    settings = service_of(request).settings
     return principal_of(request, settings.tokens, settings.origins, to_write=False)
+
+
+async def _reader(request: Request) -> str:
+    return reader_of(request)
 
 
 def origin_of(request: HTTPConnection) -> Origin:
@@ -154,22 +160,25 @@ def storable(text: str, path: str) -> str:
 
 StatusesDep = Annotated[list[str], Depends(_statuses)]
 
-_OF_PAGES = frozenset({"limit", "offset", "cursor", "asOf"})
+_OF_PAGES = ("limit", "offset", "cursor", "asOf")
 
-_PRIVATE = "_"
-"""What begins with it is somebody else's, such as a number against caches."""
+_MODULES = "moduleId"
 
 
-async def _conditions(request: Request) -> Conditions:
+async def conditions(request: Request) -> Conditions:
+    """Return what the query asks of runs, or raise InvalidInputError."""
     words = [
         named(name, value)
         for name, value in request.query_params.multi_items()
-        if name not in _OF_PAGES and not name.startswith(_PRIVATE)
+        if name not in {*_OF_PAGES, _MODULES} and not name.startswith(PRIVATE)
     ]
-    return conditions_of(words)
+    if modules := request.query_params.getlist(_MODULES):
+        # The platform's clients name each of several by itself.
+        words.append(named(_MODULES, ",".join(modules)))
+    return conditions_of(words, beside=_OF_PAGES)
 
 
-ConditionsDep = Annotated[Conditions, Depends(_conditions)]
+ConditionsDep = Annotated[Conditions, Depends(conditions)]
 """Which runs are wanted: all parameters of the query that do not say which page."""
 
 

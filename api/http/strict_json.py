@@ -6,14 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.principals import header
-from api.http.dependencies import origin_of
+from api.http.dependencies import conditions, origin_of, reader_of
 from api.http.errors import UnsupportedMediaTypeError, failure
 from api.http.limits import MAX_BODY_BYTES
+from api.http.query_names import refuse_unknown_names
 from domain.errors import InvalidInputError, Issue
 from domain.json_values import InvalidJsonError, Json, parse
 
@@ -77,14 +80,32 @@ _TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
 
 
 class StrictJsonRoute(APIRoute):
-    """A route whose body, if it takes one, is parsed by `domain.json_values`."""
+    """A route whose body, if it takes one, is parsed by `domain.json_values`.
+
+    A query with a name that nothing reads is refused.
+    """
+
+    def _names(self) -> frozenset[str] | None:
+        """Return what may stand in a query, None where that is looked at elsewhere."""
+        if any(one.call is conditions for one in self.dependant.dependencies):
+            return None
+        parameters = get_flat_params(self.dependant)
+        return frozenset(
+            parameter.alias
+            for parameter in parameters
+            if isinstance(parameter.field_info, Query)
+        )
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler behind our parser."""
         handle = super().get_route_handler()
         takes_body = self.body_field is not None
+        names = self._names()
 
         async def handle_parsed(request: Request) -> Response:
+            if names is not None and request.scope["query_string"]:
+                _refuse_strangers(request)
+                refuse_unknown_names(request, names)
             # Strangers' bodies are not even looked at; all that takes a body writes.
             if takes_body:
                 origin_of(request)
@@ -93,6 +114,20 @@ class StrictJsonRoute(APIRoute):
             return await handle(request)
 
         return handle_parsed
+
+
+def _refuse_strangers(request: Request) -> None:
+    if request.method == "GET":
+        reader_of(request)
+    else:
+        origin_of(request)
+
+
+class PlatformRoute(StrictJsonRoute):
+    """The same for the platform's own clients, whose queries may have names that we do not know."""
+
+    def _names(self) -> None:
+        return None
 
 
 class _ParsedRequest(Request):

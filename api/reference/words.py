@@ -64,6 +64,8 @@ _JOBS = {
     "outputSchema": "JSON Schema that the result of each run satisfies, or the run fails",
     "retryPolicy": "when failed attempts are tried again",
     "metadata": "any JSON of yours",
+    "moduleId": "the module",
+    "moduleBinding": "the platform's module that the job belongs to; kept as given",
     "maxConcurrentRuns": "how many runs of the job may run at a time; null: any number",
     "concurrencyKey": "a parameter's name: runs with the same value of it take turns",
     "concurrencyLimit": "how many runs with the same value of `concurrencyKey` may run at a time",

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+import orjson
+from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
 from api.bootstrap.service import Service
-from api.http.cursors import OptionalCursor, next_cursor, position_of
+from api.http.cursors import OptionalCursor, cursor_meta, next_cursor, position_of
 from api.http.dependencies import (
     ConnectionDep,
     FilesDep,
@@ -20,12 +22,13 @@ from api.http.dependencies import (
     ServiceDep,
     StatusesDep,
     known_job,
+    parts_of,
     possible_slug,
 )
 from api.http.json_answer import JSON, JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, job_in
-from api.shapes.base import Data, Page, failures
+from api.shapes.base import Data, Page, Part, failures
 from api.shapes.jobs import (
     Definition,
     JobBody,
@@ -34,7 +37,8 @@ from api.shapes.jobs import (
     RuntimeStatus,
 )
 from api.shapes.runs import JobRunsMeta, Run
-from api.views.job_lists import JobLists, Part
+from api.views.job_lists import AT_ONCE, JobLists
+from api.views.job_lists import Part as Listed
 from api.views.runs import View, meta_of, presented, view
 from domain.clock import to_iso
 from domain.errors import OverloadedError
@@ -46,23 +50,56 @@ from projections.job_definitions import JobDefinitionRow
 from projections.runs.filter import RunFilter
 from runtime.turns import QueueFullError
 
-FIRST, AT_ONCE = 10, 50
-"""Definitions that are read, and held in memory, at a time: at first, and at most."""
+FIRST = 10
+"""Definitions that are read at first; then `AT_ONCE`, at most."""
+
+MOST_ON_A_PAGE = 100
+
+ModuleIds = Annotated[
+    list[str] | None,
+    Query(
+        alias="moduleId",
+        description="only jobs that belong to this module, or to one of several",
+    ),
+]
+JobsLimit = Annotated[
+    int | None,
+    Query(ge=1, le=MOST_ON_A_PAGE, description="all if this and `cursor` are left out"),
+]
+JobsCursor = Annotated[
+    str, Query(max_length=100, description="`nextCursor` of the page before")
+]
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
 
 @router.get(
     "",
-    response_model=Data[list[Definition]],
+    response_model=Part[list[Definition]],
     responses=failures(400, 429),
     dependencies=[MayRead],
 )
-async def list_jobs(service: ServiceDep, as_of: AsOfDep) -> Response:
-    """List every job, ordered by slug."""
-    jobs = JobLists(service.pool, service.files, as_of)
+async def list_jobs(
+    service: ServiceDep,
+    as_of: AsOfDep,
+    module_ids: ModuleIds = None,
+    limit: JobsLimit = None,
+    cursor: JobsCursor = "",
+) -> Response:
+    """List every job, ordered by slug; with a `limit` or `cursor` a page of them.
+
+    A page ends before its `limit` where its jobs have 4 MB; `meta.nextCursor` tells how to go on.
+    """
+    modules = frozenset(parts_of(",".join(module_ids or ())))
+    jobs = JobLists(service.pool, service.files, as_of, modules)
     try:
         async with service.turns.taken():
+            if limit is not None or cursor:
+                size = limit or MOST_ON_A_PAGE
+                texts, following = await jobs.page(cursor, size)
+                meta = orjson.dumps(cursor_meta(size, following))
+                answer = b'{"data":[%b],"meta":%b}' % (b",".join(texts), meta)
+                return Response(answer, media_type=JSON)
             part = await jobs.after("", FIRST)
     except QueueFullError:
         raise OverloadedError("too many lists of jobs are being read") from None
@@ -73,7 +110,7 @@ async def list_jobs(service: ServiceDep, as_of: AsOfDep) -> Response:
 
 
 async def _list_in_parts(
-    service: Service, jobs: JobLists, part: Part
+    service: Service, jobs: JobLists, part: Listed
 ) -> AsyncIterator[bytes]:
     """Yield the same answer part by part: a single definition may be a megabyte long."""
     yield b'{"data":[' + b",".join(part.texts)

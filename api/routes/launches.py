@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.bootstrap.service import Service
 from api.http.dependencies import idempotency_key, origin_of, possible_slug, service_of
 from api.http.json_answer import JsonAnswer, data
+from api.http.query_names import refuse_unknown_names
 from api.http.strict_json import StrictJsonRoute, parsed_body, read_body
 from api.shapes.base import failures
 from api.shapes.runs import LaunchBody, LaunchedRun
@@ -110,6 +111,7 @@ async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> Jso
     service = service_of(request)
     # Before the body is looked at: strangers' are not even read.
     origin = origin_of(request)
+    refuse_unknown_names(request, ())
     raw = await read_body(receive)
     sent = await parsed_body(request, raw)
     body = _validated(sent)

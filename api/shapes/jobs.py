@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, JsonValue, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    with_config,
+)
+from typing_extensions import TypedDict
 
 from api.shapes.base import Shape, with_columns
 from api.shapes.fields import (
@@ -119,6 +128,13 @@ class UniqueBody(_Body):
     on_conflict: OnConflict
 
 
+@with_config(ConfigDict(extra="allow", strict=True))
+class ModuleBindingBody(TypedDict):
+    """The platform's module that a job belongs to; what else it says is kept as given."""
+
+    moduleId: Annotated[str, Field(min_length=1, max_length=200)]
+
+
 LabelName = Annotated[str, Field(pattern=NAME, max_length=100)]
 LabelValue = Annotated[str, Field(pattern=VALUE, max_length=200)]
 
@@ -129,6 +145,7 @@ class _DefinitionFields(_Body):
     timeout_ms: TimeoutMs | None = None
     retry_policy: RetryPolicyBody | None = None
     metadata: Any = None
+    module_binding: ModuleBindingBody | None = None
     runtime: Runtime | None = None
     output_schema: JsonObject | None = None
     priority: Priority | None = None

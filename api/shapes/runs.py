@@ -202,6 +202,7 @@ _FILTERS: dict[str, tuple[str, JsonObject]] = {
     "status": (f"the run's status: {_SEVERAL}", _words(STATUSES)),
     "job": (f"the job's slug: {_SEVERAL}", _TEXT),
     "runtime": (f"what the job is for: {_SEVERAL}", _words(RUNTIMES)),
+    "moduleId": (f"the module that the job belongs to: {_SEVERAL}", _TEXT),
     "search": (
         "part of the job's slug or name, or the start of the run's id",
         {"type": "string", "maxLength": MAX_SEARCH},

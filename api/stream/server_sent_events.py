@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.http.dependencies import MayRead
 from api.http.limits import LAST_WORDS_S
+from api.http.query_names import refuse_unknown_names
 from api.http.wire.clients import abort
 from api.shapes.base import failures
 from api.stream.frames import ended
@@ -100,6 +101,9 @@ def _chunk(body: bytes, *, more: bool = True) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
+_NAMES = ("after", "logId", "types", "job", "token")
+
+
 @router.get(
     "/events/stream",
     description=_ABOUT,
@@ -131,6 +135,7 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
     """Stream every event that the client wants, until it leaves or falls too far behind."""
     # Read from the query below, as `/ws` does; named here for OpenAPI.
     del after, log_id, types, job
+    refuse_unknown_names(request, _NAMES)
     wanted = wanted_of(request.query_params, last_event_id)
     streams = cast("Streams", request.app.state.streams)
     arrival = await streams.arrive()

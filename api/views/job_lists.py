@@ -18,14 +18,24 @@ from projections.rows import Connection
 PART_BYTES = 262_144
 """A part of a list has no more, unless a single definition does."""
 
+PAGE_BYTES = 4_194_304
+"""A page of a list ends with the definition that reaches this."""
+
+AT_ONCE = 50
+"""Definitions that are read, and held in memory, at a time."""
+
 
 @dataclass(frozen=True)
 class Part:
     """Some definitions, as JSON, and whether others may come behind the last slug.
 
     Of those that were read, some may not have been there at the moment that is asked for.
+
+    Attributes:
+        slugs: of the definitions in `texts`.
     """
 
+    slugs: list[str]
     texts: list[bytes]
     read: int
     last_slug: str
@@ -38,11 +48,13 @@ class JobLists:
 
     Attributes:
         as_of: a position or a time; None for the present.
+        modules: only those that belong to one of these; empty for all.
     """
 
     pool: AsyncConnectionPool[Connection]
     files: LogFiles
     as_of: int | datetime | None
+    modules: frozenset[str] = frozenset()
 
     async def after(self, slug: str, at_once: int) -> Part:
         """Return the definitions that come next after a slug.
@@ -61,14 +73,43 @@ class JobLists:
             rows = some.rows
             if is_past:
                 rows = await _as_seen(seen, some.rows)
+        rows = [row for row in rows if self._belongs(row)]
+        slugs = [row["slug"] for row in rows]
         documents = [job_definitions.present(row) for row in rows]
         texts = [orjson.dumps(document) for document in documents]
         if not some.rows:
-            return Part(texts, 0, slug, goes_on=False)
+            return Part(slugs, texts, 0, slug, goes_on=False)
         read = len(some.rows)
         last = some.rows[-1]
         last_slug = last["slug"]
-        return Part(texts, read, last_slug, some.goes_on)
+        return Part(slugs, texts, read, last_slug, some.goes_on)
+
+    def _belongs(self, row: JobDefinitionRow) -> bool:
+        if not self.modules:
+            return True
+        binding = row["module_binding"]
+        return binding is not None and binding["moduleId"] in self.modules
+
+    async def page(self, after: str, limit: int) -> tuple[list[bytes], str | None]:
+        """Return a page behind a slug, and the last slug on it where others follow.
+
+        Raises:
+            InvalidInputError: `as_of` is still to come.
+        """
+        slugs: list[str] = []
+        texts: list[bytes] = []
+        size = 0
+        goes_on = True
+        last_slug = after
+        while goes_on and len(texts) <= limit and size < PAGE_BYTES:
+            part = await self.after(last_slug, min(limit + 1 - len(texts), AT_ONCE))
+            slugs += part.slugs
+            texts += part.texts
+            size += sum(map(len, part.texts))
+            last_slug, goes_on = part.last_slug, part.goes_on
+        if len(texts) > limit:
+            return texts[:limit], slugs[limit - 1]
+        return texts, last_slug if goes_on else None
 
 
 async def _as_seen(

@@ -79,6 +79,10 @@ class Present(View):
         return await job_definitions.ids_for(self._connection, runtimes)
 
     @override
+    async def jobs_of_modules(self, modules: Sequence[str]) -> list[UUID]:
+        return await job_definitions.ids_of_modules(self._connection, modules)
+
+    @override
     async def jobs_labelled(self, label: Label) -> list[UUID]:
         return await jobs_labelled(self._connection, label)
 

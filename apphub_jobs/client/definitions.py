@@ -14,6 +14,7 @@ DEFAULTS: Mapping[str, Any] = {
     "timeoutMs": None,
     "retryPolicy": None,
     "metadata": None,
+    "moduleBinding": None,
     "runtime": "python",
     "outputSchema": None,
     "priority": 0,

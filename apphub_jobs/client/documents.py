@@ -191,6 +191,11 @@ class JobDocument(Document, DefinitionDetails):
         return str(self["runtime"])
 
     @property
+    def module_binding(self) -> Mapping[str, Any] | None:
+        """The platform's module that the job belongs to, by its `moduleId`."""
+        return cast("Mapping[str, Any] | None", self.get("moduleBinding"))
+
+    @property
     def max_concurrent_runs(self) -> int | None:
         """How many runs may be at work at once."""
         return cast("int | None", self["maxConcurrentRuns"])

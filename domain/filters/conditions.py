@@ -41,6 +41,7 @@ class Conditions:
     Attributes:
         statuses: that a run may be in; None for all, and empty where no run can be meant.
         jobs: by slug, whatever their case.
+        modules: that the job belongs to, by their ids.
         search: in part of the job's slug or name, or at the start of a run's id.
         unsought: texts that must not be found so.
         actors: who requested it.
@@ -55,6 +56,7 @@ class Conditions:
     statuses: tuple[str, ...] | None = None
     jobs: AnyOf = AnyOf()
     runtimes: AnyOf = AnyOf()
+    modules: AnyOf = AnyOf()
     search: str | None = None
     unsought: tuple[str, ...] = ()
     actors: AnyOf = AnyOf()

@@ -43,6 +43,7 @@ class _RefusedError(Exception):
 class _Reader:
     """Takes in one condition after the other."""
 
+    beside: Sequence[str] = ()
     conditions: Conditions = field(default_factory=Conditions)
     issues: list[Issue] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
@@ -51,7 +52,7 @@ class _Reader:
         """Take a condition in, or note what is wrong with it."""
         try:
             self._check(word)
-            self.conditions = _field_of(word)(word, self.conditions)
+            self.conditions = _field_of(word, self.beside)(word, self.conditions)
         except _RefusedError as refused:
             message, keyword = refused.args
             issue = Issue(f"{path}/{word.name}", message, keyword)
@@ -79,12 +80,15 @@ def _refuse_foreign_characters(text: str) -> None:
         raise _RefusedError("half a surrogate pair, no character", "pattern")
 
 
-def conditions_of(words: Sequence[Word], path: str = "") -> Conditions:
+def conditions_of(
+    words: Sequence[Word], path: str = "", beside: Sequence[str] = ()
+) -> Conditions:
     """Return what the words come to.
 
     Args:
         words: as they are written.
         path: where they stand in what a client sent, as a JSON Pointer.
+        beside: other names that may stand among them, and may have been meant.
 
     Raises:
         InvalidInputError: names each condition that is none, its rule and what helps.
@@ -92,7 +96,7 @@ def conditions_of(words: Sequence[Word], path: str = "") -> Conditions:
     if len(words) > MAX_WORDS:
         message = f"there are {len(words)} conditions; give at most {MAX_WORDS}"
         raise InvalidInputError([Issue(path or "/", message, "maxItems")])
-    reader = _Reader()
+    reader = _Reader(beside)
     for word in words:
         reader.take(word, path)
     if reader.issues:
@@ -122,6 +126,12 @@ def _runtimes(word: Word, so_far: Conditions) -> Conditions:
     named = _known(word, RUNTIMES)
     runtimes = _with(so_far.runtimes, word, named)
     return replace(so_far, runtimes=runtimes)
+
+
+def _modules(word: Word, so_far: Conditions) -> Conditions:
+    named = frozenset(_parts(word.value))
+    modules = _with(so_far.modules, word, named)
+    return replace(so_far, modules=modules)
 
 
 def _failures(word: Word, so_far: Conditions) -> Conditions:
@@ -218,6 +228,7 @@ _FIELDS: dict[str, _Field] = {
     "status": _statuses,
     "job": _jobs,
     "runtime": _runtimes,
+    "moduleId": _modules,
     "search": _search,
     "actor": _actors,
     "failure": _failures,
@@ -230,26 +241,29 @@ _FIELDS: dict[str, _Field] = {
 NAMES = (*_FIELDS, f"{LABEL}NAME", f"{PARAMETERS}NAME")
 """What can be compared."""
 
-_SEVERAL = frozenset({"status", "job", "runtime", "actor", "failure", "failureGroup"})
+_SEVERAL = frozenset(
+    {"status", "job", "runtime", "moduleId", "actor", "failure", "failureGroup"}
+)
 
 
-def _field_of(word: Word) -> _Field:
+def _field_of(word: Word, beside: Sequence[str]) -> _Field:
     if word.name.startswith(PARAMETERS):
         return _parameter
     if word.name.startswith(LABEL):
         return _label
     found = _FIELDS.get(word.name)
     if found is None:
-        message = f"is no filter of runs; {_remedy(word.name)}"
+        message = f"is no filter of runs; {_remedy(word.name, beside)}"
         raise _RefusedError(message, "enum")
     return found
 
 
-def _remedy(unknown: str) -> str:
-    similar = get_close_matches(unknown, NAMES, n=1, cutoff=0.6)
+def _remedy(unknown: str, beside: Sequence[str]) -> str:
+    names = [*NAMES, *beside]
+    similar = get_close_matches(unknown, names, n=1, cutoff=0.6)
     if similar:
         return f"did you mean {similar[0]}?"
-    known = ", ".join(NAMES)
+    known = ", ".join(names)
     return f"there are {known}"
 
 

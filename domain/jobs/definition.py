@@ -51,6 +51,7 @@ class Spec:
     timeout_ms: int | None = None
     retry_policy: JsonObject | None = None
     metadata: Json = None
+    module_binding: JsonObject | None = None
     runtime: str = "python"
     output_schema: JsonObject | None = None
     priority: int = 0

@@ -111,6 +111,7 @@ class DefinitionFacts(Standing):
     timeout_ms: ReadOnly[int | None]
     retry_policy: ReadOnly[JsonObject | None]
     metadata: ReadOnly[Json]
+    module_binding: ReadOnly[JsonObject | None]
     runtime: ReadOnly[str]
     output_schema: ReadOnly[JsonObject | None]
     priority: ReadOnly[int]

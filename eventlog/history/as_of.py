@@ -229,6 +229,13 @@ class Past:
         changed = await self._changed_since()
         return await past.jobs_for(self._connection, runtimes, self.position, changed)
 
+    async def jobs_of_modules(self, modules: Sequence[str]) -> list[UUID]:
+        """Return the jobs that belonged to one of these modules."""
+        changed = await self._changed_since()
+        return await past.jobs_of_modules(
+            self._connection, modules, self.position, changed
+        )
+
     async def jobs_labelled(self, label: Label) -> list[UUID]:
         """Return the jobs that asked workers for the label."""
         changed = await self._changed_since()

@@ -18,7 +18,8 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.filters.conditions import Label
 from domain.jobs.run_values import FINAL, STATUSES
-from projections.job_definitions import JobDefinitionRow
+from domain.json_values import JsonObject
+from projections.job_definitions import OF_MODULES, JobDefinitionRow
 from projections.rows import Connection, read_ids, read_value
 from projections.runs.filter import MATCHES, RunFilter, Sought, conditions, page_values
 from projections.runs.search import NAMED_LIKE, NO_IDS
@@ -218,12 +219,13 @@ async def jobs_changed_after(connection: Connection, position: int) -> list[UUID
 
 
 class NamedJob(TypedDict):
-    """What a job was called, what for, and what it asked of workers."""
+    """What a job was called, what for, where it belonged, and what it asked of workers."""
 
     id: ReadOnly[str]
     slug: ReadOnly[str]
     name: ReadOnly[str]
     runtime: ReadOnly[str]
+    module_binding: ReadOnly[JsonObject | None]
     worker_labels: ReadOnly[dict[str, str]]
 
 
@@ -234,20 +236,21 @@ def named_job(job: JobDefinitionRow) -> NamedJob:
         "slug": job["slug"],
         "name": job["name"],
         "runtime": job["runtime"],
+        "module_binding": job["module_binding"],
         "worker_labels": job["worker_labels"],
     }
 
 
 _JOBS_THEN = """
     SELECT id FROM (
-        SELECT id, slug, name, runtime, worker_labels FROM job_definitions
+        SELECT id, slug, name, runtime, module_binding, worker_labels FROM job_definitions
         WHERE position <= %(position)s
         UNION ALL
         SELECT * FROM unnest(
             %(ids)s::uuid[], %(slugs)s::text[], %(names)s::text[], %(runtimes)s::text[],
-            %(labels)s::jsonb[]
+            %(bindings)s::jsonb[], %(labels)s::jsonb[]
         )
-    ) AS job (id, slug, name, runtime, worker_labels)
+    ) AS job (id, slug, name, runtime, module_binding, worker_labels)
 """
 
 
@@ -274,6 +277,17 @@ async def jobs_for(
     return await read_ids(connection, query, values)
 
 
+async def jobs_of_modules(
+    connection: Connection,
+    modules: Sequence[str],
+    position: int,
+    changed: Sequence[NamedJob],
+) -> list[UUID]:
+    """Return the jobs that belonged to one of these modules at the position."""
+    values = {**_values_then(position, changed), "modules": list(modules)}
+    return await read_ids(connection, f"{_JOBS_THEN} WHERE {OF_MODULES}", values)
+
+
 async def jobs_labelled(
     connection: Connection, label: Label, position: int, changed: Sequence[NamedJob]
 ) -> list[UUID]:
@@ -294,5 +308,6 @@ def _values_then(position: int, changed: Sequence[NamedJob]) -> dict[str, object
         "slugs": [job["slug"] for job in changed],
         "names": [job["name"] for job in changed],
         "runtimes": [job["runtime"] for job in changed],
+        "bindings": [orjson.dumps(job["module_binding"]).decode() for job in changed],
         "labels": [orjson.dumps(job["worker_labels"]).decode() for job in changed],
     }

@@ -39,6 +39,9 @@ class Jobs(Protocol):
     async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID] | None:
         """Return the jobs that are for one of these runtimes, None where all jobs are."""
 
+    async def jobs_of_modules(self, modules: Sequence[str]) -> list[UUID]:
+        """Return the jobs that belong to one of these modules."""
+
     async def jobs_named_like(self, search: str) -> list[UUID]:
         """Return the jobs whose slug or name holds the text, in any case."""
 
@@ -49,6 +52,9 @@ class Jobs(Protocol):
 async def jobs_meant(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
     """Return the jobs of which runs are wanted, None for all; others may be unwanted besides."""
     meant = await jobs_wanted(jobs, conditions.jobs.wanted, conditions.runtimes.wanted)
+    if conditions.modules.wanted:
+        bound = await jobs.jobs_of_modules(sorted(conditions.modules.wanted))
+        meant = bound if meant is None else _both(meant, bound)
     for label in conditions.labels:
         if label.is_negated:
             continue
@@ -85,6 +91,8 @@ async def jobs_unwanted(jobs: Jobs, conditions: Conditions) -> list[UUID] | None
         if of_runtimes is None:
             return None
         found += of_runtimes
+    if conditions.modules.unwanted:
+        found += await jobs.jobs_of_modules(sorted(conditions.modules.unwanted))
     for label in conditions.labels:
         if label.is_negated:
             found += await jobs.jobs_labelled(label)

@@ -88,6 +88,7 @@ async def _jobs(part: Parts) -> None:
         "fairness_key": "day",
         "retention": kept,
         "isolation": "shared",
+        "module_binding": {"moduleId": "reports", "targetName": "daily"},
     }
     await part.jobs.revise_job("report", limits, None, TESTER)
     await unique(part)

@@ -18,7 +18,7 @@ from api.http.dependencies import (
     storable,
 )
 from api.http.json_answer import JSON, JsonAnswer, data, page_meta
-from api.http.strict_json import StrictJsonRoute
+from api.http.strict_json import PlatformRoute
 from api.shapes.base import Data, failures
 from api.shapes.catalog.lists import AppList, TagSuggestion
 from domain.catalog.repository_state import IngestStatus
@@ -31,7 +31,7 @@ from projections.apps.filter import AppFilter, Sort, with_text
 from projections.apps.relevance import WEIGHTS
 from projections.apps.suggestions import suggestions
 
-router = APIRouter(route_class=StrictJsonRoute, tags=["apps"])
+router = APIRouter(route_class=PlatformRoute, tags=["apps"])
 
 MAX_SEARCH = 200
 

@@ -14,7 +14,7 @@ from api.http.dependencies import (
     ServiceDep,
 )
 from api.http.json_answer import JsonAnswer, data, data_in_parts, page, page_meta
-from api.http.strict_json import StrictJsonRoute
+from api.http.strict_json import PlatformRoute
 from api.shapes.base import Data, Page, Part, failures
 from api.shapes.catalog.records import (
     AppBody,
@@ -33,7 +33,7 @@ from projections import builds, repositories
 from projections.repositories import RepositoryRow
 from projections.rows import Connection
 
-router = APIRouter(prefix="/apps", route_class=StrictJsonRoute, tags=["apps"])
+router = APIRouter(prefix="/apps", route_class=PlatformRoute, tags=["apps"])
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from api.bootstrap.service import Service
 from api.http.dependencies import MayRead, OriginDep, ServiceDep
 from api.http.json_answer import NOT_KEPT, JsonAnswer, data
-from api.http.strict_json import StrictJsonRoute
+from api.http.strict_json import PlatformRoute
 from api.shapes.base import Data, failures
 from api.shapes.catalog.records import BuildLog, BuildShape
 from api.views.catalog import build_id_of
@@ -19,7 +19,7 @@ from domain.json_values import JsonObject
 from projections import builds
 from projections.builds import BuildRow
 
-router = APIRouter(prefix="/builds", route_class=StrictJsonRoute, tags=["builds"])
+router = APIRouter(prefix="/builds", route_class=PlatformRoute, tags=["builds"])
 
 
 _AS_FILE = {

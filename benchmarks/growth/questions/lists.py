@@ -5,8 +5,7 @@ from uuid import UUID, uuid4
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.routes.jobs import AT_ONCE
-from api.views.job_lists import PART_BYTES
+from api.views.job_lists import AT_ONCE, PART_BYTES
 from api.views.runs import Present, with_jobs
 from benchmarks.growth.known import Known
 from benchmarks.growth.questions.question import Question

@@ -11,7 +11,7 @@ class WithWholeSpec:
     What is filled in was true of the job before there was such a field.
     """
 
-    class_version = 8
+    class_version = 9
 
     @staticmethod
     def upcast_v1_v2(state: JsonObject) -> None:
@@ -47,6 +47,11 @@ class WithWholeSpec:
     def upcast_v7_v8(state: JsonObject) -> None:
         """Lift an event from before attempts could share a process."""
         _spec_of(state)["isolation"] = "process"
+
+    @staticmethod
+    def upcast_v8_v9(state: JsonObject) -> None:
+        """Lift an event from before a job could belong to a module."""
+        _spec_of(state)["module_binding"] = None
 
 
 def _spec_of(state: JsonObject) -> JsonObject:

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from api.routes.jobs import AT_ONCE
+from api.views.job_lists import AT_ONCE
 from domain.errors import OverloadedError
 from domain.jobs.launching import Launch
 from eventlog.append import waiting

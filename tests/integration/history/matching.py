@@ -33,6 +33,9 @@ def _holds(name: str, value: str, run: Row, job: Row) -> bool:  # noqa: PLR0911 
             return str(job["slug"]).lower() in [slug.lower() for slug in several]
         case "runtime":
             return job["runtime"] in several
+        case "moduleId":
+            binding = job["module_binding"]
+            return isinstance(binding, dict) and binding["moduleId"] in several
         case "actor":
             return run["requested_by"] in several
         case "failure":
@@ -88,6 +91,7 @@ def any_filter(random: Random, runs: list[Row], slugs: tuple[str, ...]) -> list[
             ("status", ",".join(random.sample(STATUSES, random.choice((1, 2, 5))))),
             ("job", ",".join(random.sample(slugs, 2)).swapcase()),
             ("runtime", random.choice(("python", "docker,node"))),
+            ("moduleId", random.choice(("reports", "reports,others"))),
             ("actor", random.choice(("tester", "another", "tester,another"))),
             ("label.zone", random.choice(("eu", "us,eu", "us"))),
             ("failure", random.choice(("error", "handler,execution_timeout"))),

@@ -49,6 +49,7 @@ SPEC_FIELDS = (
     "timeout_ms",
     "retry_policy",
     "metadata",
+    "module_binding",
     "runtime",
     "output_schema",
     "priority",

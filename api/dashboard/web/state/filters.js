@@ -5,8 +5,8 @@ export const STATUSES = ["pending", "running", "succeeded", "failed", "canceled"
 
 /** What runs can be filtered by; a parameter's name is the writer's own. */
 export const NAMES = [
-	"status", "job", "search", "actor", "failure", "failureGroup", "retried", "runtime", "createdAfter",
-	"createdBefore",
+	"status", "job", "search", "actor", "failure", "failureGroup", "retried", "runtime", "moduleId",
+	"createdAfter", "createdBefore",
 ];
 
 export const PARAMETER = "parameters.";

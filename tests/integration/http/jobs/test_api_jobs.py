@@ -24,6 +24,7 @@ DEFAULTS: Json = {
     "timeoutMs": None,
     "retryPolicy": None,
     "metadata": None,
+    "moduleBinding": None,
     "priority": 0,
     "maxConcurrentRuns": None,
     "concurrencyKey": None,
@@ -59,6 +60,7 @@ FULL: Json = {
         "jitter": "equal",
     },
     "metadata": [{"ünï": "☃ 𝄞", "null": None}, 1.5, -1, True, ""],
+    "moduleBinding": {"moduleId": "m", "targetVersion": "1.0.0", "null": None},
     "priority": -100,
     "maxConcurrentRuns": 1,
     "concurrencyKey": "a",
@@ -243,6 +245,39 @@ def test_the_list_is_sorted_bytewise_by_slug(shared: SharedApi) -> None:
         "repository-build",
     } <= set(slugs)
     assert "sort-B" not in slugs
+
+
+def test_pages_of_the_list_follow_each_other(shared: SharedApi) -> None:
+    for slug in ("page-a", "page-b", "page-c"):
+        shared.register(slug=slug)
+    slugs = [job["slug"] for job in shared.get("/jobs")["data"]]
+    page = shared.get("/jobs", limit=2)
+    paged = page["data"]
+    while page["meta"]["hasMore"]:
+        assert len(page["data"]) == 2
+        page = shared.get("/jobs", limit=2, cursor=page["meta"]["nextCursor"])
+        paged += page["data"]
+    assert page["meta"] == {"limit": 2, "hasMore": False, "nextCursor": None}
+    assert [job["slug"] for job in paged] == slugs
+
+
+def test_the_list_of_a_module_has_its_jobs_alone(shared: SharedApi) -> None:
+    for slug, module_id in (("of-a", "mod-a"), ("of-b", "mod-b"), ("of-c", "mod-c")):
+        shared.register(slug=slug, moduleBinding={"moduleId": module_id})
+
+    def slugs(query: str) -> list[str]:
+        listed = shared.client.get(f"/jobs?{query}").raise_for_status().json()["data"]
+        return [job["slug"] for job in listed]
+
+    bound_at = shared.head()
+    assert slugs("moduleId=mod-a") == ["of-a"]
+    assert slugs("moduleId=mod-a&moduleId=mod-c") == ["of-a", "of-c"]
+    assert slugs("moduleId=mod-c,mod-b&limit=1") == ["of-b"]
+    assert slugs("moduleId=nobody") == []
+    changed = shared.client.patch("/jobs/of-a", json={"moduleBinding": None})
+    assert changed.json()["data"]["moduleBinding"] is None
+    assert slugs("moduleId=mod-a") == []
+    assert slugs(f"moduleId=mod-a&asOf={bound_at}") == ["of-a"]
 
 
 def test_the_built_in_jobs_are_there_from_the_start(shared: SharedApi) -> None:

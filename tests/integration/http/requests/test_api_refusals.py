@@ -6,7 +6,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.integration.shared_api import SharedApi, check_failure, issues_of, job_body
+from tests.integration.shared_api import (
+    Json,
+    SharedApi,
+    check_failure,
+    issues_of,
+    job_body,
+)
 
 LIMIT = 1_048_576
 
@@ -51,6 +57,53 @@ def test_a_wrong_query_is_a_400_that_names_the_parameter(
     answer = shared.client.get(path)
     assert [issue["path"] for issue in issues_of(answer)] == [f"/{parameter}"]
     assert list(answer.json()["error"]["fieldErrors"]) == [parameter]
+
+
+UNKNOWN_NAMES = [
+    ("GET", "/jobs?limt=1", "limt", "did you mean limit?"),
+    ("GET", "/jobs?bogus=1", "bogus", "there are asOf, cursor, limit, moduleId"),
+    ("GET", "/jobs/repository-build?stats=failed", "stats", "did you mean status?"),
+    ("GET", "/jobs/repository-build/runs?Limit=1", "Limit", "did you mean limit?"),
+    ("GET", "/job-runs?limt=1", "limt", "did you mean limit?"),
+    ("GET", "/job-runs?moduleID=1", "moduleID", "did you mean moduleId?"),
+    ("GET", "/job-runs/counts?jobs=x", "jobs", "did you mean job?"),
+    ("GET", "/events?types=x", "types", "did you mean type?"),
+    ("GET", "/events/stream?type=x", "type", "did you mean types?"),
+    ("GET", "/schedules?limits=1", "limits", "did you mean limit?"),
+    ("GET", "/failures?stat=open", "stat", "did you mean status?"),
+    ("GET", "/bulk?offset=1", "offset", "there are"),
+    ("GET", "/workers?state=lost", "state", "there are"),
+    ("POST", "/bulk?dryRun=true", "dryRun", "it takes none"),
+    ("POST", "/jobs/repository-build/run?delayMs=1", "delayMs", "it takes none"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "name", "remedy"), UNKNOWN_NAMES)
+def test_an_unknown_name_in_a_query_is_refused_with_the_nearest_right_one(
+    shared: SharedApi, method: str, path: str, name: str, remedy: str
+) -> None:
+    body: Json | None = {} if method == "POST" else None
+    with shared.nothing_written():
+        [issue] = issues_of(shared.client.request(method, path, json=body))
+    assert issue["path"] == f"/{name}"
+    assert remedy in issue["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apps?moduleId=m&bogus=1",
+        "/tags/suggest?bogus=1",
+        "/jobs?moduleId=m&_=17",
+        "/job-runs?moduleId=m",
+        "/health?verbose",
+        "/ready?verbose",
+    ],
+)
+def test_what_the_platforms_clients_and_probes_send_is_accepted(
+    shared: SharedApi, path: str
+) -> None:
+    assert shared.client.get(path).status_code == 200
 
 
 def filled(size: int) -> bytes:

@@ -12,7 +12,11 @@ NAMES = ("eu", "us", "number", "text")
 @pytest.fixture(scope="module")
 def runs(shared: SharedApi) -> dict[str, Json]:
     """Launch some runs of one job; return them by name."""
-    shared.register(slug="filtered", workerLabels={"zone": "eu"})
+    shared.register(
+        slug="filtered",
+        workerLabels={"zone": "eu"},
+        moduleBinding={"moduleId": "reports"},
+    )
     launched = {
         "eu": {"region": "eu", "tier": 1},
         "us": {"region": "us", "tier": None},
@@ -46,6 +50,11 @@ def found(shared: SharedApi, runs: dict[str, Json], query: str) -> set[str]:
         ("job!=nobody", NAMES),
         ("runtime=python", NAMES),
         ("runtime!=python", []),
+        ("moduleId=reports", NAMES),
+        ("moduleId=others&moduleId=reports", NAMES),
+        ("moduleId=others", []),
+        ("moduleId!=reports", []),
+        ("moduleId!=others", NAMES),
         ("search!=filtered", []),
         ("actor=anonymous", NAMES),
         ("actor!=anonymous", []),

@@ -47,6 +47,7 @@ def registered() -> JsonObject:
         "timeoutMs": 5_000,
         "retryPolicy": None,
         "metadata": [1, None],
+        "moduleBinding": None,
         "priority": 0,
         "maxConcurrentRuns": None,
         "concurrencyKey": None,

@@ -24,6 +24,7 @@ const TESTS = {
 	createdBefore: (run, value) => Date.parse(run.createdAt) < Date.parse(value),
 	search: (run, value) => found(run, value.toLowerCase()) || undefined,
 	runtime: () => undefined,
+	moduleId: () => undefined,
 	failureGroup: () => undefined,
 	retried: () => undefined,
 };
