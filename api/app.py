@@ -19,6 +19,7 @@ from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
 from api.reference import pages
 from api.reference.openapi import describe
+from api.reference.operations import operation_id
 from api.routes import (
     events,
     failures,
@@ -84,6 +85,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
         description=_ABOUT,
         lifespan=_lifespan(settings),
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
         # Their scripts would come from elsewhere.
         docs_url=None,
         redoc_url=None,

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.access.principals import IN_THE_QUERY
+from api.reference.operations import EXAMPLES
 from api.reference.words import FIELDS, PARAMETERS
 
 JsonObject = dict[str, Any]
@@ -57,6 +58,7 @@ def _amend(schema: JsonObject, *, open_to_all: bool) -> None:
             # Broken input is answered with 400.
             operation["responses"].pop("422", None)
             _secure(path, operation, open_to_all=open_to_all)
+            _exemplify(operation)
             for parameter in operation.get("parameters", []):
                 _describe_parameter(parameter)
     components = schema["components"]
@@ -66,6 +68,13 @@ def _amend(schema: JsonObject, *, open_to_all: bool) -> None:
         shapes.pop(unused, None)
     for name, shape in shapes.items():
         _describe_fields(name, shape)
+
+
+def _exemplify(operation: JsonObject) -> None:
+    """Show an example of the body that the operation takes."""
+    example = EXAMPLES.get(operation["operationId"])
+    if example is not None:
+        operation["requestBody"]["content"]["application/json"]["example"] = example
 
 
 def _secure(path: str, operation: JsonObject, *, open_to_all: bool) -> None:
