@@ -154,5 +154,8 @@ EXAMPLES: Mapping[str, JsonObject] = {
 
 def operation_id(route: APIRoute) -> str:
     """Return what generated clients call the operation."""
-    [method] = route.methods
-    return IDS.get(f"{method} {route.path_format}") or to_camel(route.name)
+    for method in route.methods or ():
+        known = IDS.get(f"{method} {route.path_format}")
+        if known is not None:
+            return known
+    return to_camel(route.name)
