@@ -2,10 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from worker.handlers.git.origin import Origin, Password, SshKey, in_url
 
@@ -66,8 +65,9 @@ def furnish(
     Where `addresses` are given, git connects to those alone, whatever the origin's host or another
     is called by then, and follows no redirect.
 
-    The password stands in a file that only git's own helper reads, and only for this host: neither
-    the URL nor a command line, which every process of the machine can see, holds it.
+    A password stands in none of them. Git's helper reads it from a pipe (`password_pipe`), and only
+    for this host: neither a file, which other attempts of this user may find, nor the URL, a
+    command line or a variable holds it.
     """
     follow = "initial"
     if addresses or credentials is not None:
@@ -77,7 +77,7 @@ def furnish(
         config += _pinned(origin.port, addresses)
     key: SshKey | None = None
     if isinstance(credentials, Password):
-        config += _write_password(home, origin, credentials)
+        config += _helper_for(origin)
     else:
         key = credentials
     _write_private(home / "gitconfig", config)
@@ -93,25 +93,49 @@ def _pinned(port: int, addresses: Sequence[str]) -> str:
     return f'\tcurloptResolve = "*:{port}:{listed}"\n'
 
 
-def _write_password(home: Path, origin: Origin, password: Password) -> str:
-    """Write git's file of passwords, and return the setting that leads to it."""
+def _helper_for(origin: Origin) -> str:
+    """Return the setting that has git ask the pipe, for this server alone."""
     place = origin.url.split("/")[2]
     server = f"{origin.scheme}://{place}"
-    user = quote(password.username, safe="")
-    secret = quote(password.password, safe="")
-    file = home / "password"
-    credentials = f"{user}:{secret}"
-    line = f"{origin.scheme}://{credentials}@{place}\n"
-    _write_private(file, line)
-    file_name = shlex.quote(str(file))
-    helper = _quoted(f"store --file={file_name}")
-    return f'[credential "{server}"]\n\thelper = {helper}\n'
+    return f'[credential "{server}"]\n\thelper = {_quoted(_HELPER)}\n'
 
 
-def clear(home: Path) -> None:
-    """Remove the password, whatever becomes of the rest."""
-    with suppress(FileNotFoundError):
-        (home / "password").unlink()
+PIPE_VARIABLE = "APPHUB_GIT_PASSWORD_FD"
+
+# Of the lines it takes two at a time: each of git's programs may ask once more.
+_HELPER = (
+    '!f() { [ "$1" = get ] && { IFS= read -r user && IFS= read -r password; }'
+    f' <"/dev/fd/${PIPE_VARIABLE}"'
+    ' && printf "username=%s\\npassword=%s\\n" "$user" "$password"; }; f'
+)
+
+_ASKED = 8
+"""How often the programs of one command may ask."""
+
+
+@contextmanager
+def password_pipe(password: Password | None) -> Iterator[int | None]:
+    """Give the end of a pipe from which git's helper reads a password; None where there is none.
+
+    It is there for one command, and gone with it.
+    """
+    if password is None:
+        yield None
+        return
+    lines = f"{password.username}\n{password.password}\n".encode()
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            # What a pipe holds at least is written at once: nobody reads yet.
+            for _ in range(max(1, min(_ASKED, PIPE_BYTES // len(lines)))):
+                pipe.write(lines)
+        yield reading
+    finally:
+        os.close(reading)
+
+
+PIPE_BYTES = 16_384
+"""What a pipe takes although nobody reads: four pages, where a user has many pipes."""
 
 
 def ssh_command(

@@ -15,7 +15,13 @@ from worker.handlers.git import home as git_home
 from worker.handlers.git.errors import CanceledError, GitError
 from worker.handlers.git.limits import Limits, Watch
 from worker.handlers.git.messages import failure, warnings
-from worker.handlers.git.origin import Origin, credentials_for, origin_of
+from worker.handlers.git.origin import (
+    Origin,
+    Password,
+    SshKey,
+    credentials_for,
+    origin_of,
+)
 from worker.handlers.git.reach import addresses_of
 
 MEMORY_LIMIT_BYTES = 2_147_483_648
@@ -43,12 +49,9 @@ def git_for(context: JobRunContext, repo_url: str) -> Iterator["Git"]:
     addresses = addresses_of(origin, context.settings)
     credentials = credentials_for(origin, context.settings, context.logger)
     with tempfile.TemporaryDirectory(prefix="git-", dir=Path.cwd()) as home:
-        try:
-            environment = git_home.furnish(Path(home), origin, credentials, addresses)
-            pinned = origin.at(addresses)
-            yield Git(context, pinned, environment, authenticated=bool(credentials))
-        finally:
-            git_home.clear(Path(home))
+        environment = git_home.furnish(Path(home), origin, credentials, addresses)
+        pinned = origin.at(addresses)
+        yield Git(context, pinned, environment, credentials)
 
 
 class Git:
@@ -59,13 +62,12 @@ class Git:
         context: JobRunContext,
         origin: Origin,
         environment: Mapping[str, str],
-        *,
-        authenticated: bool,
+        credentials: Password | SshKey | None = None,
     ) -> None:
         self.origin = origin
         self.limits = Limits.of(context)
         self._context = context
-        self._authenticated = authenticated
+        self._credentials = credentials
         self._environment = environment
         self._until = monotonic() + self.limits.time_s
 
@@ -119,14 +121,7 @@ class Git:
             'ulimit -S -d "$0"; exec "$@"',
             str(MEMORY_LIMIT_BYTES // 1024),
         )
-        process = subprocess.Popen(  # noqa: S603 - "--" ends the options before the URL
-            [*limited, "git", *place, command, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._environment,
-            start_new_session=True,
-        )
+        process = self._start([*limited, "git", *place, command, *arguments])
         try:
             watch = Watch(watched, self.limits)
             self._attend(process, feed, said.feed, watch)
@@ -137,11 +132,31 @@ class Git:
                 command,
                 process.returncode,
                 said.text(),
-                authenticated=self._authenticated,
+                authenticated=self._credentials is not None,
                 origin=self.origin,
             )
         for line in warnings(said.text()):
             self._context.logger.info("git: %s", line)
+
+    def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":
+        password = self._credentials
+        if not isinstance(password, Password):
+            password = None
+        environment = dict(self._environment)
+        with git_home.password_pipe(password) as pipe:
+            passed: tuple[int, ...] = ()
+            if pipe is not None:
+                passed = (pipe,)
+                environment[git_home.PIPE_VARIABLE] = str(pipe)
+            return subprocess.Popen(  # noqa: S603 - "--" ends the options before the URL
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                pass_fds=passed,
+                start_new_session=True,
+            )
 
     def _attend(
         self,

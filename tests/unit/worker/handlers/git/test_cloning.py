@@ -121,6 +121,26 @@ def test_a_submodule_is_not_fetched(tmp_path: Path, directory: Path) -> None:
     assert list((directory / "clone" / "sub").iterdir()) == []
 
 
+def test_a_password_is_in_no_file_while_git_shows_it_to_its_server(
+    tmp_path: Path, directory: Path
+) -> None:
+    repository(tmp_path, {"a": "1"}, "shop")
+    secret = "s3cret-of-the-operator"
+    found: list[Path] = []
+
+    def look() -> None:
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        found.extend(path for path in files if secret.encode() in path.read_bytes())
+
+    with git_server(tmp_path, f"anna:{secret}", on_request=look) as server:
+        entry = {"username": "anna", "password": secret}
+        context = context_of(credentials={server.address: entry})
+        clone(context, f"http://{server.address}/shop", directory / "clone")
+    assert None in server.authorizations
+    assert any(server.authorizations)
+    assert found == []
+
+
 @pytest.mark.parametrize(
     "credentials", ["s3cret", "anna:s3cret", "s3cret%40x", "anna:s3cret%40x", ""]
 )

@@ -11,7 +11,12 @@ import pytest
 
 from tests.support.git.repositories import context_of
 from worker.handlers.git.client import GitError, RefusedError, clone
-from worker.handlers.git.home import furnish, ssh_command
+from worker.handlers.git.home import (
+    PIPE_VARIABLE,
+    furnish,
+    password_pipe,
+    ssh_command,
+)
 from worker.handlers.git.origin import Password, SshKey, credentials_for, origin_of
 
 
@@ -160,32 +165,35 @@ def test_an_unusable_entry_is_told_without_its_secret(
         credentials_for(origin_of("https://example.org/a", settings), settings, LOG)
 
 
-def test_the_password_s_file_is_private_and_the_settings_do_not_hold_it(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    "secret",
+    ["p:/ü", " two words ", "back\\slash\\n", 'it\'s "$HOME" `id` %s', "x" * 9000],
+)
+def test_git_gets_the_password_by_a_pipe_and_finds_it_nowhere_else(
+    tmp_path: Path, secret: str
 ) -> None:
     home = tmp_path / 'it\'s a "home"'
     home.mkdir()
-    environment = furnish(
-        home, origin_of("https://example.org:8443/a", {}), Password("a@b", "p:/ü")
-    )
-    assert (
-        home / "password"
-    ).read_text() == "https://a%40b:p%3A%2F%C3%BC@example.org:8443\n"
-    assert {path.stat().st_mode & 0o777 for path in home.iterdir()} == {0o600}
-    assert not [
-        text
-        for text in (*environment.values(), (home / "gitconfig").read_text())
-        if "%C3" in text
-    ]
+    password = Password("a@b", secret)
+    origin = origin_of("https://example.org:8443/a", {})
+    environment = furnish(home, origin, password)
     given = "protocol=https\nhost=example.org:8443\n\n"
-    said = subprocess.run(
-        ["git", "credential", "fill"],
-        input=given.encode(),
-        env=environment,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    assert "username=a@b\npassword=p:/ü\n" in said.stdout.decode()
+    with password_pipe(password) as pipe:
+        assert pipe is not None
+        environment[PIPE_VARIABLE] = str(pipe)
+        said = subprocess.run(
+            ["git", "credential", "fill"],
+            input=given.encode(),
+            env=environment,
+            pass_fds=(pipe,),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    assert f"username=a@b\npassword={secret}\n" in said.stdout.decode()
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    told = [*environment.values(), *(path.read_text() for path in files)]
+    assert not [text for text in told if secret in text]
 
 
 @pytest.mark.parametrize(
