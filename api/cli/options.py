@@ -108,6 +108,14 @@ class DatabaseOptions:
             " without it a private one starts in the data directory.",
         ),
     ] = None
+    postgres_account: Annotated[
+        str | None,
+        typer.Option(
+            envvar="APPHUB_POSTGRES_ACCOUNT",
+            help="As whom the private PostgreSQL runs if root starts it: an account that nothing"
+            " else runs as; else apphub-jobs, which is made.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import psycopg
 
-from api.embedded.placement import ServerUser, binaries
+from api.embedded.account import ServerUser
+from api.embedded.placement import binaries
 from api.embedded.roles import DATABASE, SERVICE, SUPERUSER, hand_over, make_database
 
 _SOCKET_LINE = 4

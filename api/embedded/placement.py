@@ -1,55 +1,24 @@
-"""Where the private PostgreSQL lives, and as whom it runs.
+"""Where the private PostgreSQL lives.
 
-PostgreSQL refuses to run as root. So root lends it to an unprivileged user, and its files must lie
-where that user can reach them, without opening anybody else's directories.
+Root lends it to an account (`account.py`), and its files must lie where that account can reach
+them, without opening anybody else's directories.
 """
 
 import os
-import pwd
 import shutil
 import stat
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOTS_USER = "nobody"
+from api.embedded.account import PlacementError, ServerUser
 
 ROOTS_PLACE = Path("/var/lib/apphub-jobs")
 """Where root's server goes if the data directory cannot be reached by an unprivileged user."""
 
 SOCKET_PATH_LIMIT = 90
 """Bytes that a socket's directory may take: the kernel allows about 104 with the socket's name."""
-
-
-class PlacementError(Exception):
-    """The private server cannot be placed here; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class ServerUser:
-    """As whom the server runs.
-
-    Attributes:
-        drop: what `subprocess` needs to become that user; empty for an ordinary user, who stays who
-            they are.
-    """
-
-    uid: int
-    gid: int
-    drop: dict[str, object]
-
-
-def server_user() -> ServerUser:
-    """Return the unprivileged user for the server."""
-    own_uid = os.geteuid()
-    if own_uid != 0:
-        return ServerUser(own_uid, os.getegid(), {})
-    entry = pwd.getpwnam(ROOTS_USER)
-    uid = entry.pw_uid
-    gid = entry.pw_gid
-    return ServerUser(uid, gid, {"user": uid, "group": gid, "extra_groups": []})
 
 
 def cluster_home(data_dir: Path, user: ServerUser) -> Path:

@@ -21,14 +21,9 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import IO
 
+from api.embedded.account import PlacementError, hand_over_files, server_user
 from api.embedded.cluster import Cluster, EmbeddedPostgresError
-from api.embedded.placement import (
-    PlacementError,
-    binaries,
-    cluster_home,
-    server_user,
-    socket_directory,
-)
+from api.embedded.placement import binaries, cluster_home, socket_directory
 
 START_TIMEOUT_S = 60.0
 """A server that crashed may have to replay its journal first."""
@@ -50,17 +45,27 @@ _SETTINGS = {
 class EmbeddedPostgres:
     """The data directory's server, as one of its users sees it."""
 
-    def __init__(self, data_dir: Path, *, makes_databases: bool = False) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        makes_databases: bool = False,
+        account: str | None = None,
+    ) -> None:
         """Know a server that may not run yet.
 
         Args:
             data_dir: where all its files are, or will be.
             makes_databases: whether the service may drop and make databases, where this user is
                 the one who makes the server.
+            account: as whom the server runs if root starts it; else the service's own account.
+
+        Raises:
+            PlacementError: there is no account for it.
         """
         self.data_dir = data_dir
         self._makes_databases = makes_databases
-        self._user = server_user()
+        self._user = server_user(account)
         self._cluster = self._cluster_in(Path())
         self._seat: IO[bytes] | None = None
         self._leaving = threading.Event()
@@ -150,6 +155,7 @@ class EmbeddedPostgres:
     def _ensure(self) -> str:
         """Return the URL of the running server, started if need be."""
         if not self._cluster.directory.exists():
+            hand_over_files(self._cluster.home, self._user)
             self._cluster.create()
         deadline = monotonic() + START_TIMEOUT_S
         spawned = False
@@ -194,6 +200,7 @@ class EmbeddedPostgres:
 
     def _spawn(self, lock: int) -> None:
         cluster = self._cluster
+        hand_over_files(cluster.home, self._user)
         sockets = socket_directory(cluster.home, self._user)
         # Nobody works here, so what a killed server left says nothing; its pids may be somebody
         # else's by now.

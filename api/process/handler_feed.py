@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from worker.executors.local.workplace import workplaces
 from worker.executors.packages import BUILTIN, HandlerPackage
 
 FILE_VARIABLE = "APPHUB_HANDLERS_FILE"
@@ -29,7 +30,7 @@ class HandlerFile:
     """
 
     def __init__(self) -> None:
-        self._directory = TemporaryDirectory(prefix="apphub-handlers-")
+        self._directory = TemporaryDirectory(prefix="handlers-", dir=workplaces())
         self._path = Path(self._directory.name) / "handlers.json"
         self.descriptor, self._pipe = os.pipe()
 

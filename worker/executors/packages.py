@@ -14,6 +14,25 @@ GROUP = "apphub_jobs.handlers"
 handlers."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What handlers reach of the host beside their own directories.
+
+    Attributes:
+        hidden: files and directories that they shall not see; empty where they are trusted, and see
+            and change whatever the worker's user may.
+        writable: directories in which they may change files, beside temporary ones.
+        withheld: ids of users whose files root's handlers shall not reach, whatever they see.
+    """
+
+    hidden: Sequence[str] = ()
+    writable: Sequence[str] = ()
+    withheld: Sequence[int] = ()
+
+
+TRUSTED = Access()
+
+
 @dataclass(frozen=True)
 class HandlerSource:
     """What the operator named, beside the built-in handlers and those of installed packages.
@@ -21,13 +40,13 @@ class HandlerSource:
     Attributes:
         modules: modules with a mapping `HANDLERS`.
         commands: command lines by the names under which `command.NAME` runs them.
-        hidden: files and directories of the service, which handlers shall not see.
+        access: what the handlers reach of the host.
         directories: where the modules are looked for before the current directory.
     """
 
     modules: Sequence[str] = ()
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    hidden: Sequence[str] = ()
+    access: Access = TRUSTED
     directories: Sequence[str] = ()
 
 
@@ -40,7 +59,8 @@ class HandlerPackage:
         commands: as the source has them.
         directories: where its processes look for modules first.
         shown: which of the service's own packages its processes may import.
-        hidden: as the source has it; what is built in works with some of it.
+        hidden, writable, withheld: as `Access` has them; what is built in works with some of what
+            is hidden from others.
     """
 
     modules: Sequence[str] = ()
@@ -48,6 +68,8 @@ class HandlerPackage:
     directories: Sequence[str] = ()
     shown: Sequence[str] = ()
     hidden: Sequence[str] = ()
+    writable: Sequence[str] = ()
+    withheld: Sequence[int] = ()
 
 
 BUILTIN = HandlerPackage(modules=("worker.handlers.builtin",), shown=("worker",))
@@ -67,7 +89,7 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     if named:
         packages.insert(0, _of_operator(named, source, source.directories))
     if source.commands:
-        commands = HandlerPackage(commands=source.commands, hidden=source.hidden)
+        commands = HandlerPackage(commands=source.commands, **vars(source.access))
         packages.append(commands)
     packages.append(BUILTIN)
     return packages
@@ -78,7 +100,7 @@ def _of_operator(
 ) -> HandlerPackage:
     current = os.getcwd()  # noqa: PTH109 - a text is what the path holds
     return HandlerPackage(
-        modules=modules, directories=(*directories, current), hidden=source.hidden
+        modules=modules, directories=(*directories, current), **vars(source.access)
     )
 
 

@@ -14,9 +14,9 @@ from api.bootstrap.database_url import (
 )
 from api.bootstrap.log_stores import check_log_store
 from api.cli.options import DatabaseOptions, failure
+from api.embedded.account import PlacementError
 from api.embedded.cluster import EmbeddedPostgresError
 from api.embedded.data_directory import directory_of
-from api.embedded.placement import PlacementError
 from api.embedded.server import EmbeddedPostgres
 from domain.errors import LogUnavailableError
 from eventlog.database.server import ServerError, check_server
@@ -38,7 +38,7 @@ def database(
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if url is None:
-            embedded = EmbeddedPostgres(directory)
+            embedded = EmbeddedPostgres(directory, account=place.postgres_account)
             url = embedded.start()
         check_server(url, patience_s=patience_s)
         if upgrade:

@@ -65,7 +65,7 @@ def dev(  # noqa: PLR0913 - one for each group of options
     whole = Whole(serving, storage, working, keys)
     whole.check()
     modules = [*files, *(working.handlers or ())]
-    source = read(lambda: handler_source(modules, working.commands, whole.hidden))
+    source = read(lambda: handler_source(modules, working.commands, whole.access))
     with listening_on(serving) as listening:
         happenings = Happenings()
         workshop = Workshop(source, happenings)

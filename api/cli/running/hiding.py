@@ -6,7 +6,7 @@ from pathlib import Path
 
 from api.bootstrap.service_files import ServiceFiles, service_files
 from api.cli.opening.database import database
-from api.cli.options import StorageOptions
+from api.cli.options import StorageOptions, read
 from api.cli.running.working.options import WorkOptions
 from api.embedded.data_directory import directory_of
 
@@ -14,11 +14,20 @@ from api.embedded.data_directory import directory_of
 def hidden_files(
     storage: StorageOptions, working: WorkOptions, *secret: Path | None
 ) -> ServiceFiles:
-    """Return what handlers shall not see."""
+    """Return what handlers shall not see, and what they may change."""
     if working.trust_handlers:
         return ServiceFiles()
     directory = directory_of(storage.data_dir)
-    return service_files(os.environ, directory, storage.archive, *secret)
+    return read(
+        lambda: service_files(
+            os.environ,
+            directory,
+            storage.archive,
+            *secret,
+            writable=working.writable or (),
+            account=storage.postgres_account,
+        )
+    )
 
 
 def opened(storage: StorageOptions) -> AbstractContextManager[tuple[Path, str]]:

@@ -36,7 +36,7 @@ def up(
             supervisor.prepare()
             handlers = read(
                 lambda: handler_packages(
-                    working.handlers, working.commands, whole.hidden
+                    working.handlers, working.commands, whole.access
                 )
             )
             # The worker need not ask again what has just been found.

@@ -22,6 +22,7 @@ from api.cli.running.listening import EnvironmentColour, EnvironmentName, ShowRu
 from api.cli.running.working.options import WorkOptions
 from api.embedded.data_directory import directory_of
 from domain.workers.labels import labels_of
+from worker.executors.packages import Access
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,14 @@ class Whole:
         return directory_of(self.storage.data_dir)
 
     @property
-    def hidden(self) -> list[str]:
-        """Files and directories that handlers shall not see."""
+    def access(self) -> Access:
+        """What handlers reach of the host."""
         secret = (
             self.serving.tokens_file,
             self.keys.seal_key,
             self.keys.subject_key,
         )
-        return list(hidden_files(self.storage, self.working, *secret).hidden)
+        return hidden_files(self.storage, self.working, *secret).access
 
     def builder(self) -> Builder:
         """Return what builds images.
@@ -119,6 +120,7 @@ def _of_storage(
     return {
         "DATA_DIR": directory,
         "DATABASE_URL": storage.database_url or "",
+        "POSTGRES_ACCOUNT": storage.postgres_account or "",
         "WAIT_FOR_DATABASE_S": storage.wait_for_database_s,
         "ARCHIVE": archive or "",
         "LOGS_STORE": storage.logs_store or "",
@@ -138,5 +140,6 @@ def _of_working(working: WorkOptions) -> Mapping[str, object]:
         "LABELS": " ".join(working.label or ()),
         "COMMANDS": working.commands or "",
         "ALLOW_PRIVATE_REPOSITORIES": working.allow_private_repositories or "",
+        "WRITABLE": " ".join(str(path.resolve()) for path in working.writable or ()),
         "TRUST_HANDLERS": working.trust_handlers or "",
     }

@@ -109,4 +109,4 @@ def _packages(working: WorkOptions, files: ServiceFiles, feed: Feed | None) -> P
     """Return the handlers by entry point: what `up` or `dev` tells, else what probes find."""
     if feed is not None:
         return feed.packages()
-    return handler_packages(working.handlers, working.commands, files.hidden)
+    return handler_packages(working.handlers, working.commands, files.access)

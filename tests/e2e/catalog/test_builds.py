@@ -105,7 +105,7 @@ def test_a_build_that_is_ended_leaves_nothing(
     assert not [pid for pid in sleeping if Path(f"/proc/{pid}").exists()]
     run = wait_for_run(client, run_id)
     assert run["status"] == ("canceled" if end == "cancel" else "expired")
-    assert "apphub-work" not in Path("/proc/self/mountinfo").read_text()
+    assert "/work-" not in Path("/proc/self/mountinfo").read_text()
 
 
 def processes(command: str) -> list[str]:

@@ -16,7 +16,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from api.embedded import placement, roles
+from api.embedded import account, placement, roles
+from api.embedded.account import ACCOUNT, SHARED_ACCOUNT, PlacementError
 from api.embedded.cluster import EmbeddedPostgresError
 from api.embedded.placement import passable
 from api.embedded.server import EmbeddedPostgres
@@ -203,6 +204,107 @@ def test_root_opens_no_directory_but_its_own(tmp_path: Path) -> None:
     assert Path(f"/proc/{_postmaster(closed / 'data')}").stat().st_uid != 0
     user.stop()
     shutil.rmtree((closed / "data" / "postgres").resolve())
+
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root lends its server to an account"
+)
+
+
+def _write_rules_as(name: str, rules: Path) -> "subprocess.CompletedProcess[bytes]":
+    """Let a process of this account try to let itself in as the superuser."""
+    entry = pwd.getpwnam(name)
+    return subprocess.run(
+        ["/bin/sh", "-c", 'echo "local all all trust" >>"$0"', rules],
+        check=False,
+        capture_output=True,
+        cwd="/",
+        user=entry.pw_uid,
+        group=entry.pw_gid,
+        extra_groups=[],
+    )
+
+
+def _rules(data_dir: Path) -> Path:
+    return (data_dir / "postgres").resolve() / "data" / "pg_hba.conf"
+
+
+@needs_root
+def test_no_process_of_an_account_of_others_can_write_the_servers_files(
+    data_dir: Path,
+) -> None:
+    user = EmbeddedPostgres(data_dir)
+    _count(user.start())
+    before = _rules(data_dir).read_bytes()
+    assert b"denied" in _write_rules_as(SHARED_ACCOUNT, _rules(data_dir)).stderr
+    assert _rules(data_dir).read_bytes() == before
+    runs_as = Path(f"/proc/{_postmaster(data_dir)}").stat().st_uid
+    assert runs_as == pwd.getpwnam(ACCOUNT).pw_uid
+    user.stop()
+
+
+@needs_root
+def test_files_of_the_account_of_earlier_versions_are_handed_over_and_no_others(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    user = EmbeddedPostgres(data_dir)
+    assert _count(user.start()) == 1
+    user.stop()
+    home = (data_dir / "postgres").resolve()
+    former = pwd.getpwnam(SHARED_ACCOUNT)
+    for path in (home, *home.rglob("*")):
+        os.chown(path, former.pw_uid, former.pw_gid, follow_symlinks=False)
+    theirs = tmp_path / "theirs"
+    theirs.write_text("root's")
+    (home / "linked").hardlink_to(theirs)
+    (home / "leading").symlink_to(tmp_path)
+    os.chown(home / "leading", former.pw_uid, -1, follow_symlinks=False)
+    again = EmbeddedPostgres(data_dir)
+    assert _count(again.start()) == 2
+    assert b"denied" in _write_rules_as(SHARED_ACCOUNT, _rules(data_dir)).stderr
+    assert theirs.stat().st_uid == tmp_path.stat().st_uid == 0
+    again.stop()
+
+
+@needs_root
+def test_a_server_for_which_there_is_no_account_is_refused_with_what_to_do(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, said in (
+        ("apphub-missing", "useradd --system apphub-missing"),
+        (SHARED_ACCOUNT, "leave the option out"),
+        ("root", "leave the option out"),
+    ):
+        with pytest.raises(PlacementError, match=said):
+            EmbeddedPostgres(data_dir, account=name)
+    monkeypatch.setattr(account, "ACCOUNT", "apphub-unmade")
+    monkeypatch.setattr(account, "_MAKERS", (("false",),))
+    with pytest.raises(PlacementError, match="--postgres-account"):
+        EmbeddedPostgres(data_dir)
+    assert not data_dir.exists()
+
+
+@needs_root
+def test_files_of_an_ordinary_user_are_not_taken(data_dir: Path) -> None:
+    user = EmbeddedPostgres(data_dir)
+    user.start()
+    user.stop()
+    home = (data_dir / "postgres").resolve()
+    os.chown(home, 4_321, 4_321)
+    with pytest.raises(PlacementError, match=f"chown -R {ACCOUNT} {home}"):
+        EmbeddedPostgres(data_dir).start()
+    assert home.stat().st_uid == 4_321
+
+
+@needs_root
+def test_all_who_need_the_account_at_the_same_time_get_the_same_one() -> None:
+    name = f"apphub-{os.getpid()}"
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = set(pool.map(account.made, [name] * 8))
+        assert len(found) == 1
+    finally:
+        subprocess.run(["userdel", name], check=True, capture_output=True)
 
 
 def _make_old(data_dir: Path) -> None:

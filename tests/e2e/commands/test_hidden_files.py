@@ -4,17 +4,25 @@ import json
 import os
 import shutil
 import stat
+import sysconfig
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
 import pytest
 
 from api.embedded import roles
-from tests.e2e.support import embedded_url, launch, register
+from api.embedded.account import ACCOUNT, existing
+from tests import ROOT
+from tests.e2e.catalog.apps import add
+from tests.e2e.support import embedded_url, launch, register, wait_for_words
+from tests.support.git.git_servers import Server, git_server
+from tests.support.git.repositories import repository
 from tests.support.handlers import reaching
-from tests.support.processes import started, wait_for_run
+from tests.support.processes import eventually, started, wait_for_run
 
 TOKEN = "0123456789-a-token"
 SECRET = "a-secret-of-the-operator"
@@ -33,14 +41,45 @@ def data_dir(directory: Path) -> Path:
     return directory / "data"
 
 
+@dataclass
+class Hesitant:
+    """A git server that answers no request before it is told to.
+
+    Attributes:
+        server: the server, with what was shown to it.
+        asked: set once somebody waits for an answer.
+        answers: to be set.
+    """
+
+    server: Server
+    asked: Event
+    answers: Event
+
+
 @pytest.fixture(scope="module")
-def named(directory: Path) -> dict[str, str]:
+def hesitant(directory: Path) -> Iterator[Hesitant]:
+    """Give a git server with a repository `shop`, for which one needs the secret."""
+    repository(directory, {"README.md": "# Shop"}, "shop")
+    asked = Event()
+    answers = Event()
+
+    def hesitate() -> None:
+        asked.set()
+        answers.wait(120)
+
+    with git_server(directory, f"me:{SECRET}", hesitate) as server:
+        yield Hesitant(server, asked, answers)
+        answers.set()
+
+
+@pytest.fixture(scope="module")
+def named(directory: Path, hesitant: "Hesitant") -> dict[str, str]:
     """Return variables that name files of secrets outside of the data directory."""
     tokens = directory / "tokens.json"
     tokens.write_text(json.dumps({TOKEN: {"principal": "me", "role": "write"}}))
     credentials = directory / "credentials.json"
     entry = {"username": "me", "password": {"env": "GIT_PASSWORD"}}
-    credentials.write_text(json.dumps({"git.example": entry}))
+    credentials.write_text(json.dumps({hesitant.server.address: entry}))
     for path in (tokens, credentials):
         path.chmod(0o600)
     return {
@@ -54,19 +93,25 @@ def named(directory: Path) -> dict[str, str]:
 def client(data_dir: Path, named: dict[str, str]) -> Iterator[httpx.Client]:
     """Give a client of a whole service with its private PostgreSQL."""
     handlers = ("--handlers", "tests.support.handlers.reaching")
-    arguments = ("up", "--port", "0", "--data-dir", str(data_dir), *handlers)
+    arguments = (
+        *("up", "--port", "0", "--data-dir", str(data_dir), *handlers),
+        *("--allow-private-repositories", "--slots", "6"),
+    )
     with started(*arguments, **named) as process:
         _, url = process.wait_for_line("ready ", timeout_s=110).split()
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=url, timeout=30, headers=headers) as client:
-            register(client, "reach", "reaching.reach")
+            for slug in ("reach", "snoop", "wait"):
+                register(client, slug, f"reaching.{slug}")
             yield client
         process.stop()
         assert "Traceback" not in "\n".join(process.errors)
 
 
-def _reached(client: httpx.Client, **parameters: Any) -> dict[str, Any]:
-    run = wait_for_run(client, launch(client, "reach", parameters=parameters))
+def _reached(
+    client: httpx.Client, slug: str = "reach", **parameters: Any
+) -> dict[str, Any]:
+    run = wait_for_run(client, launch(client, slug, parameters=parameters))
     assert run["status"] == "succeeded", run["errorMessage"]
     return dict(run["result"])
 
@@ -99,6 +144,54 @@ def test_a_handler_finds_no_secret_of_the_service(
     for process in seen["above"].values():
         said = [process[name] for name in ("environ", "descriptors", "memory")]
         assert {*said, *process["root"]} == {"[PermissionError]"}
+
+
+OTHERS = "the-secret-of-another-attempt"
+
+
+def _accounts() -> list[int]:
+    """Return users that root's handlers may think of becoming."""
+    names = ("nobody", ACCOUNT)
+    found = [existing(name) for name in names]
+    return [entry.pw_uid for entry in found if entry is not None]
+
+
+def test_a_handler_that_snoops_finds_its_own_directory_and_nothing_to_change(
+    client: httpx.Client, data_dir: Path, hesitant: Hesitant, directory: Path
+) -> None:
+    until = directory / "snooped"
+    waiting = launch(client, "wait", parameters={"secret": OTHERS, "until": str(until)})
+    wait_for_words(client, waiting, "waiting")
+    add(client, Path(), id="snooped", repoUrl=f"http://{hesitant.server.address}/shop")
+    assert hesitant.asked.wait(60)
+    writing = [
+        sysconfig.get_path("purelib"),
+        *(str(ROOT / name) for name in ("worker", "apphub_jobs")),
+        *("/etc", "/etc/cron.d", "/var/spool", "/usr/local/bin", "/var/lib"),
+        str(Path.home()),
+        *("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger"),
+    ]
+    there = [path for path in writing if Path(path).exists()]
+    rules = (data_dir / "postgres").resolve() / "data" / "pg_hba.conf"
+    snooped = _reached(
+        client,
+        "snoop",
+        secrets=[OTHERS, SECRET],
+        writing=there,
+        users=_accounts(),
+        rules=str(rules),
+    )
+    hesitant.answers.set()
+    until.touch()
+    assert snooped["found"] == snooped["others"] == []
+    assert set(snooped["written"].values()) <= {"[OSError]", "[PermissionError]"}
+    assert "written" not in snooped["as"].values()
+    if os.geteuid() == 0:
+        assert snooped["disks"] == []
+    assert wait_for_run(client, waiting)["status"] == "succeeded"
+    eventually(
+        lambda: any(hesitant.server.authorizations), what="git showing the password"
+    )
 
 
 def test_a_file_that_is_replaced_is_hidden_from_the_next_run(

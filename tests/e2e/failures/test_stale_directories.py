@@ -28,7 +28,8 @@ def test_a_worker_removes_what_killed_ones_left_and_nothing_of_a_frozen_one(
     environment = {"APPHUB_DATABASE_URL": database_url, "TMPDIR": str(temporary)}
 
     def workplaces() -> set[Path]:
-        return set(temporary.iterdir())
+        [shared] = temporary.glob("apphub-jobs-*")
+        return set(shared.glob("work-*"))
 
     def running(name: str) -> str:
         register(client, name, "test.wait")

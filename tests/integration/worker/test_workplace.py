@@ -13,7 +13,7 @@ from threading import Event
 
 import pytest
 
-from worker.executors.local.workplace import Workplace, sweep
+from worker.executors.local.workplace import Workplace, sweep, workplaces
 
 OWNER = """
 import subprocess, time
@@ -49,7 +49,7 @@ def owner(temporary: Path) -> Iterator[Owner]:
     ) as process:
         assert process.stdout is not None
         child, _, directory = process.stdout.readline().strip().partition(" ")
-        assert Path(directory).parent.parent == temporary
+        assert Path(directory).parent.parent == workplaces()
         try:
             yield Owner(process, Path(directory), int(child))
         finally:
@@ -81,26 +81,45 @@ def test_nothing_else_is_swept(temporary: Path) -> None:
     (temporary / "apphub-work-file").touch()
     (temporary / "apphub-run-old").mkdir()
     (temporary / "apphub-work-gone").mkdir()
+    (workplaces() / "probe-kept").mkdir()
+    (workplaces() / "work-gone").mkdir()
     sweep()
-    assert sorted(path.name for path in temporary.iterdir()) == [
+    left = {path.name for path in temporary.iterdir()} - {workplaces().name}
+    assert sorted(left) == [
         *("apphub-run-old", "apphub-work-file", "apphub-work-link", "elsewhere")
     ]
+    assert [path.name for path in workplaces().iterdir()] == ["probe-kept"]
     assert (elsewhere / "kept").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_another_users_workplace_is_left_alone_even_by_root(temporary: Path) -> None:
-    (temporary / "apphub-work-theirs").mkdir()
-    os.chown(temporary / "apphub-work-theirs", 65_534, 65_534)
-    sweep()
-    assert (temporary / "apphub-work-theirs").exists()
+    for theirs in (temporary / "apphub-work-theirs", workplaces() / "work-theirs"):
+        theirs.mkdir()
+        os.chown(theirs, 65_534, 65_534)
+        sweep()
+        assert theirs.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_nobody_works_where_others_can_look(temporary: Path) -> None:
+    for spoil in (
+        lambda path: os.chown(path, 65_534, 65_534),
+        lambda path: path.chmod(0o755),
+        lambda path: (path.rmdir(), path.symlink_to(temporary)),
+    ):
+        place = workplaces()
+        spoil(place)
+        with pytest.raises(PermissionError, match="or set TMPDIR"):
+            Workplace()
+        place.unlink() if place.is_symlink() else place.rmdir()
 
 
 def test_a_workplace_goes_with_its_owner(temporary: Path) -> None:
     workplace = Workplace()
     (workplace.new_directory() / "file").touch()
     workplace.close()
-    assert list(temporary.iterdir()) == []
+    assert list(workplaces().iterdir()) == []
 
 
 def test_directories_deeper_than_python_follows_are_removed(temporary: Path) -> None:
@@ -113,19 +132,19 @@ def test_directories_deeper_than_python_follows_are_removed(temporary: Path) -> 
         here = below
     os.close(here)
     workplace.close()
-    assert list(temporary.iterdir()) == []
+    assert list(workplaces().iterdir()) == []
 
 
 def test_a_workplace_that_a_cleaner_took_away_is_replaced(temporary: Path) -> None:
     workplace = Workplace()
     workplace.new_directory().rmdir()
-    [taken] = temporary.iterdir()
+    [taken] = workplaces().iterdir()
     taken.rmdir()
     directory = workplace.new_directory()
     sweep()
     assert directory.exists()
     workplace.close()
-    assert list(temporary.iterdir()) == []
+    assert list(workplaces().iterdir()) == []
 
 
 def test_sweeping_never_takes_a_workplace_that_is_being_made(temporary: Path) -> None:
@@ -150,4 +169,4 @@ def test_sweeping_never_takes_a_workplace_that_is_being_made(temporary: Path) ->
         finally:
             over.set()
         assert all(sweeper.result() > 0 for sweeper in sweeping)
-    assert list(temporary.iterdir()) == []
+    assert list(workplaces().iterdir()) == []

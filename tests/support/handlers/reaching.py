@@ -1,8 +1,13 @@
 """A handler of the tests about what handlers can reach of the service."""
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import chain, product
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import psycopg
@@ -23,6 +28,84 @@ def reach(context: JobRunContext) -> JobResult:
             "databases": [tried_database(url) for url in urls],
         }
     )
+
+
+def snoop(context: JobRunContext) -> JobResult:
+    """Return which texts are found where attempts work and in what processes show, what can be
+    written, and who else's directories are there.
+    """
+    secrets = [secret.encode() for secret in context.parameters["secrets"]]
+    own = Path.cwd()
+    return JobResult(
+        result={
+            "found": sorted(_holding(secrets, own)),
+            "others": sorted(str(path) for path in _others(own)),
+            "disks": [
+                str(path) for path in Path("/dev").iterdir() if path.is_block_device()
+            ],
+            "written": {
+                path: _tried(partial(_write, Path(path)))
+                for path in context.parameters["writing"]
+            },
+            "as": {
+                str(user): _tried(partial(_write_as, user, context.parameters["rules"]))
+                for user in context.parameters["users"]
+            },
+        }
+    )
+
+
+def _holding(secrets: list[bytes], own: Path) -> Iterator[str]:
+    """Yield files below the temporary directory, and of processes, that hold one of these."""
+    processes = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+    shown = [Path("/proc", *one) for one in product(processes, ("cmdline", "environ"))]
+    for path in chain(_below(own.parents[2]), shown):
+        with suppress(OSError):
+            if path.is_file() and any(one in path.read_bytes() for one in secrets):
+                yield str(path)
+
+
+def _below(directory: Path) -> Iterator[Path]:
+    for top, _, files in os.walk(directory):
+        yield from (Path(top, name) for name in files)
+
+
+def _others(own: Path) -> Iterator[Path]:
+    """Yield directories of other attempts, and of other workers."""
+    slot = own.parent
+    for place in (slot.parent, slot.parent.parent):
+        for path in place.iterdir():
+            if not own.is_relative_to(path):
+                yield path
+
+
+def _write(path: Path) -> str:
+    if path.is_dir():
+        mark = path / "apphub-was-here"
+        mark.write_text("written by a handler of the tests")
+        mark.unlink()
+    else:
+        with path.open("ab"):
+            pass
+    return "written"
+
+
+def _write_as(user: int, rules: str) -> str:
+    """Write the rules of the private PostgreSQL as this user, if root can become that."""
+    writing = ["/bin/sh", "-c", ': >>"$0"', rules]
+    ended = subprocess.run(
+        writing, user=user, extra_groups=[], cwd="/", capture_output=True, check=False
+    )
+    return "written" if ended.returncode == 0 else "refused"
+
+
+def wait_beside(context: JobRunContext) -> JobResult:
+    """Keep a secret in the own directory until there is a file."""
+    Path("secret").write_text(str(context.parameters["secret"]))
+    context.logger.info("waiting")
+    while not Path(str(context.parameters["until"])).exists():
+        sleep(0.05)
+    return JobResult()
 
 
 def _of_process(pid: int, files: list[str]) -> dict[str, Any]:
@@ -62,8 +145,12 @@ def _tried(what: Callable[[], object]) -> str:
     """Return what came of it; an error by its name in brackets."""
     try:
         return str(what())
-    except (OSError, psycopg.Error) as error:
+    except (OSError, ValueError, psycopg.Error, subprocess.SubprocessError) as error:
         return f"[{type(error).__name__}]"
 
 
-HANDLERS: dict[str, Handler] = {"reaching.reach": reach}
+HANDLERS: dict[str, Handler] = {
+    "reaching.reach": reach,
+    "reaching.snoop": snoop,
+    "reaching.wait": wait_beside,
+}

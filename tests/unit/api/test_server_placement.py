@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from api.embedded import placement
-from api.embedded.placement import ServerUser, server_user, socket_directory
+from api.embedded.account import ServerUser, server_user
+from api.embedded.placement import socket_directory
 
 
 @pytest.fixture

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from apphub_jobs.process.imports import SERVICE_PACKAGES, SERVICE_ROOT
 from worker.executors.local.supervision import hiding
 from worker.executors.packages import HandlerPackage
 
@@ -29,32 +32,89 @@ def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
     # -P: the working directory is the run's, and no place to import from.
     # -c: imports the program as it is compiled already; -m imports much of its own before that.
     described = asdict(package)
-    del described["hidden"]  # Nobody's business there.
+    for name in ("hidden", "writable", "withheld"):
+        del described[name]  # Nobody's business there.
     return (sys.executable, "-P", "-c", program, json.dumps(described))
 
 
-def hiding_from(hidden: Sequence[str]) -> tuple[str, ...]:
-    """Return what stands before a command from which these files are hidden."""
-    if not hidden:
+def view_of(package: HandlerPackage, own: Path) -> dict[str, Any] | None:
+    """Return how a process sees the file system that works below a directory of its own.
+
+    It is None where the operator trusts the handlers, which then see all of it.
+    """
+    if not package.hidden:
+        return None
+    return {
+        "hidden": list(package.hidden),
+        "own": os.path.realpath(own),
+        "writable": [*_temporary(), *package.writable],
+        "fixed": _CODE,
+        "withheld": list(package.withheld),
+    }
+
+
+def _temporary() -> list[str]:
+    """Return where all users of this host may make files."""
+    return [os.path.realpath(path) for path in (tempfile.gettempdir(), *_TEMPORARY)]
+
+
+_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108 - nothing is made there
+
+_CODE = [
+    os.path.realpath(path)
+    for path in (
+        sys.prefix,
+        sys.base_prefix,
+        *(f"{SERVICE_ROOT}/{name}" for name in sorted(SERVICE_PACKAGES)),
+        f"{SERVICE_ROOT}/apphub_jobs",
+    )
+]
+"""What the service itself runs, and all that is installed with it."""
+
+
+def seeing(package: HandlerPackage, own: Path) -> tuple[str, ...]:
+    """Return what stands before a command that sees the file system as this package's handlers."""
+    view = view_of(package, own)
+    if view is None:
         return ()
-    told = json.dumps(hidden)
-    return (sys.executable, "-I", "-S", hiding.__file__, told)
+    return (*_HIDING, json.dumps(view))
 
 
-def can_hide(hidden: Sequence[str]) -> bool:
-    """Return whether this system lets a process have a view of its own of the file system."""
-    trial = hiding_from(hidden)
-    return subprocess.run(trial, check=False).returncode == 0  # noqa: S603 - a program of ours
+_HIDING = (sys.executable, "-I", "-S", hiding.__file__)
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """What this system lets a process do without.
+
+    Attributes:
+        hides: files that it is not to see.
+        protects: the files of others, which it can only read.
+    """
+
+    hides: bool
+    protects: bool
+
+
+def possible_confinement() -> Confinement:
+    """Return what this system lets a process have of a view of its own, by trying it."""
+    view = {"hidden": [], "writable": _temporary()}
+    trial = (*_HIDING, json.dumps(view))
+    code = subprocess.run(trial, check=False).returncode  # noqa: S603 - a program of ours
+    hides = code in {0, hiding.NOT_READ_ONLY}
+    return Confinement(hides=hides, protects=code == 0)
 
 
 class Cover:
     """What lies over the hidden files in a process that is started after this was made.
 
     What lies over a directory stays there. A file that is replaced comes out from under it, and
-    what was not there yet was not covered.
+    what was not there yet was not covered. Once its own directory is removed, the process cannot
+    see another one that is made in its place.
     """
 
-    def __init__(self, hidden: Sequence[str]) -> None:
+    def __init__(self, hidden: Sequence[str], own: Path | None = None) -> None:
+        self._own = own if hidden else None
         self._seen = {
             path: _file_at(path)
             for path in hidden
@@ -63,7 +123,9 @@ class Cover:
 
     @property
     def holds(self) -> bool:
-        """Return whether nothing has come out."""
+        """Return whether nothing has come out, and the process has its directory."""
+        if self._own is not None and not self._own.exists():
+            return False
         return all(_file_at(path) == seen for path, seen in self._seen.items())
 
 

@@ -18,8 +18,9 @@ from worker.executors.local.handlers_process import (
     PROBE,
     command_line,
     environment,
-    hiding_from,
+    seeing,
 )
+from worker.executors.local.workplace import workplaces
 from worker.executors.packages import HandlerPackage
 
 TIMEOUT_S = 60
@@ -170,14 +171,14 @@ class _Probe:
 @contextmanager
 def _probe(package: HandlerPackage) -> Iterator[_Probe]:
     """Import a package's modules as its attempts do; nothing of that is left afterwards."""
-    with TemporaryDirectory(prefix="apphub-probe-") as name:
+    with TemporaryDirectory(prefix="probe-", dir=workplaces()) as name:
         directory = Path(name)
         workdir = directory / "work"
         workdir.mkdir()
         file = directory / "report"
         program = command_line(PROBE, package)
         importing = (*program, str(file), str(TIMEOUT_S))
-        command = (*hiding_from(package.hidden), *importing)
+        command = (*seeing(package, directory), *importing)
         deadline = monotonic() + TIMEOUT_S
         process = subprocess.Popen(  # noqa: S603 - this interpreter with a program of ours
             command,

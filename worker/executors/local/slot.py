@@ -22,6 +22,7 @@ from worker.executors.local.handlers_process import (
     environment,
     pipes,
     require_room,
+    view_of,
 )
 from worker.executors.local.line_reader import LineReader
 from worker.executors.local.orphans import Orphans
@@ -218,7 +219,7 @@ async def start_slot(
     program: str = PROGRAM,
 ) -> Slot:
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
-    cover = Cover(package.hidden)
+    cover = Cover(package.hidden, workdir)
     try:
         tasks, giving, receiving, reports = pipes()
     except OSError:
@@ -261,7 +262,7 @@ async def _spawn(  # noqa: PLR0913 - all that a process begins with
         supervisor.__file__,
         str(tasks),
         str(reports),
-        json.dumps(package.hidden),
+        json.dumps(view_of(package, workdir)),
     )
     # Shielded: a process that starts while its task is cancelled must still be found and ended. A
     # failure is told by whoever waits for it.

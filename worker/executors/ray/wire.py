@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from worker.executors.local.workplace import workplaces
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import Task
 
@@ -37,9 +38,12 @@ def task_of(told: Mapping[str, Any], log_path: Path) -> Task:
 
 
 def package_of(told: Mapping[str, Any]) -> HandlerPackage:
-    """Return the package that was described, as far as there is something to hide from it here."""
-    hidden = [path for path in told["hidden"] if Path(path).exists()]
-    return HandlerPackage(**{**told, "hidden": hidden})
+    """Return the package that was described, as this host has its files and users."""
+    hidden: list[str] = []
+    if told["hidden"]:
+        there = [path for path in told["hidden"] if Path(path).exists()]
+        hidden = [str(workplaces().resolve()), *there]
+    return HandlerPackage(**{**told, "hidden": hidden, "withheld": ()})
 
 
 def packed(content: bytes) -> str:

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,10 +14,18 @@ import psycopg
 from api.bootstrap.database_url import shown_url, without_secrets
 from api.bootstrap.handler_packages import handler_packages
 from api.cli.running.builders import builder_found
-from api.embedded.placement import PlacementError, binaries, server_user
+from api.embedded.account import (
+    ACCOUNT,
+    PlacementError,
+    ServerUser,
+    existing,
+    server_user,
+)
+from api.embedded.placement import binaries
 from apphub_jobs.version import VERSION
 from domain.json_values import JsonObject
 from migrations import runner
+from worker.executors.local.handlers_process import possible_confinement
 
 State = Literal["ok", "warning", "wrong"]
 
@@ -79,10 +87,10 @@ def data_directory(directory: Path) -> Check:
     return Check("data directory", "ok", told)
 
 
-def database(url: str | None) -> Check:
+def database(url: str | None, account: str | None) -> Check:
     """Look whether the operator's database can be used, or a private one started."""
     if url is None:
-        return _private_database()
+        return _private_database(account)
     try:
         with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
             version = connection.info.server_version
@@ -105,12 +113,70 @@ def database(url: str | None) -> Check:
     return Check("database", "ok", f"{told}, schema {schema}")
 
 
-def _private_database() -> Check:
+def _private_database(account: str | None) -> Check:
     try:
-        programs = binaries(server_user())
-    except (PlacementError, KeyError) as error:
+        programs = binaries(_looked_up(account))
+    except PlacementError as error:
         return Check("database", "wrong", str(error), "or give --database-url")
     return Check("database", "ok", f"a private PostgreSQL, programs in {programs}")
+
+
+def _looked_up(account: str | None) -> ServerUser:
+    """Return as whom the private server runs, or would; nothing is made to find that out."""
+    if os.geteuid() == 0 and not account and existing(ACCOUNT) is None:
+        return ServerUser(os.geteuid(), os.getegid(), {})
+    return server_user(account)
+
+
+def server_account(account: str | None) -> Check:
+    """Look whether the private server has an account that handlers never run as."""
+    name = "account"
+    if os.geteuid() != 0:
+        told = (
+            "the private PostgreSQL runs as this user, as handlers do: that its files are hidden"
+            " from them is all that keeps them apart"
+        )
+        remedy = "for an account of its own give --database-url, or start the service as root"
+        return Check(name, "warning", told, remedy)
+    if not account and existing(ACCOUNT) is None:
+        told = (
+            f"the private PostgreSQL will run as {ACCOUNT}, which the first start makes"
+        )
+        return Check(name, "ok", told)
+    try:
+        server_user(account)
+    except PlacementError as error:
+        return Check(name, "wrong", str(error), "or give --database-url")
+    told = f"the private PostgreSQL runs as {account or ACCOUNT}, and handlers never do"
+    return Check(name, "ok", told)
+
+
+def confinement() -> Iterator[Check]:
+    """Look what handlers' processes can be kept from on this system."""
+    possible = possible_confinement()
+    remedy = "allow user namespaces: docs/operations.md, What handlers can reach"
+    if possible.hides:
+        told = "handlers see neither the service's own files nor other attempts'"
+        yield Check("hidden files", "ok", told)
+    else:
+        told = (
+            "handlers can read the service's own files, with its keys, and other attempts': this"
+            " system lets no process hide them"
+        )
+        yield Check("hidden files", "warning", told, remedy)
+    if possible.protects:
+        told = "handlers can only read what is not their own (--writable)"
+        yield Check("read-only", "ok", told)
+    else:
+        told = "handlers can change whatever files this user can"
+        yield Check("read-only", "warning", told, remedy)
+    yield _killing()
+
+
+def _killing() -> Check:
+    """Tell what ends an attempt's processes: no control group, which few users may make."""
+    told = "not needed: supervisors find and end all that attempts start, and measure its memory"
+    return Check("cgroups", "ok", told)
 
 
 def git() -> Check:

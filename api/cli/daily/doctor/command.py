@@ -60,12 +60,15 @@ def _checks(
     directory = directory_of(place.data_dir)
     yield checks.program()
     yield checks.data_directory(directory)
-    yield checks.database(url)
+    yield checks.database(url, place.postgres_account)
+    if url is None:
+        yield checks.server_account(place.postgres_account)
     yield service_is_well(directory)
     yield checks.git()
     settings = read(lambda: handler_settings(os.environ, directory))
     yield checks.builder(settings)
     yield checks.handlers(handlers, commands)
+    yield from checks.confinement()
 
 
 def _show(check: Check, *, as_json: bool) -> None:

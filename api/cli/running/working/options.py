@@ -79,12 +79,22 @@ class WorkOptions:
             help="Let apps name repositories on servers of this machine and of private networks.",
         ),
     ] = False
+    writable: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--writable",
+            envvar="APPHUB_WRITABLE",
+            metavar="DIRECTORY",
+            help="Where handlers may change files, beside their own directory, temporary ones and"
+            " the one in which the worker is started; may be given several times.",
+        ),
+    ] = None
     trust_handlers: Annotated[
         bool,
         typer.Option(
             "--trust-handlers",
             envvar="APPHUB_TRUST_HANDLERS",
-            help="Let handlers see the service's own files, keys included,"
-            " and be root to the machine where the worker is.",
+            help="Let handlers see the service's own files, keys included, and others' attempts,"
+            " change all files that the worker can, and be root to the machine where it is.",
         ),
     ] = False

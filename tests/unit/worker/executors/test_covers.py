@@ -11,9 +11,10 @@ from worker.executors.local.supervision.hiding import CLONE_NEWUSER
 
 UNHIDDEN = """
 import os, sys
+from worker.executors.local.supervision.hiding import View
 from worker.executors.local.supervision.spawn import Child
 reading, tasks = os.pipe()
-child = Child([sys.executable, "-c", ""], tasks, os.dup(tasks), [sys.argv[1]])
+child = Child([sys.executable, "-c", ""], tasks, os.dup(tasks), View([sys.argv[1]]))
 os.waitpid(child.pid, 0)
 """
 
@@ -52,4 +53,4 @@ def test_a_process_from_which_nothing_can_be_hidden_says_so(tmp_path: Path) -> N
         text=True,
         check=True,
     )
-    assert ended.stderr.startswith("error: the service's own files could not be hidden")
+    assert ended.stderr.startswith("error: the service's own files, and other")

@@ -13,14 +13,15 @@ from runtime.process_control import (
     control,
     keep_to_itself,
 )
-from worker.executors.local.supervision.hiding import hide
+from worker.executors.local.supervision.hiding import View, hide
 
 _OPEN = "/proc/self/fd"
 if sys.platform != "linux":
     _OPEN = "/dev/fd"
 
 _IN_SIGHT = b"""\
-error: the service's own files could not be hidden from a process of handlers, which can read them \
+error: the service's own files, and other attempts', could not be hidden from a process of \
+handlers, which can read them \
 (docs/operations.md, What handlers can reach)
 """
 
@@ -38,12 +39,12 @@ class Child:
     """
 
     def __init__(
-        self, command: list[str], tasks: int, reports: int, hidden: list[str]
+        self, command: list[str], tasks: int, reports: int, view: View | None
     ) -> None:
         self.output, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            if hidden and not hide(hidden):
+            if view is not None and not hide(view):
                 os.write(2, _IN_SIGHT)
             program = [*command, str(tasks), str(reports)]
             _become(program, writing, tasks, reports)

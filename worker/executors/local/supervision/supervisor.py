@@ -10,8 +10,8 @@ attempt that ended by itself and left nothing behind leaves its process to the n
 
 Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of
 ours. The handlers' process is started at once, so that it is ready when its first task comes.
-Arguments: the descriptors for tasks and for reports, a JSON list of what is hidden from the
-handlers' process, then its command.
+Arguments: the descriptors for tasks and for reports, the handlers' process's view of the file
+system as JSON (`hiding.View`, or null), then its command.
 Standard input: JSON lines, `{"renew": moment}` at any time, and of an attempt first the order
 (`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}`, `{"deadline": moment}` or,
 once its process says that it is done, `{"over": …}`. Standard output: a JSON line at the end of
@@ -43,6 +43,7 @@ from worker.executors.local.supervision.descendants import (
     memory_mb,
     woken_by_children,
 )
+from worker.executors.local.supervision.hiding import View
 from worker.executors.local.supervision.log_writer import LogWriter
 from worker.executors.local.supervision.spawn import (
     Child,
@@ -217,8 +218,10 @@ def main() -> None:
     become_supervisor()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
-    hidden, *command = sys.argv[3:]
-    child = Child(command, tasks, reports, json.loads(hidden))
+    described, *command = sys.argv[3:]
+    fields = json.loads(described)
+    view = View(**fields) if fields is not None else None
+    child = Child(command, tasks, reports, view)
     try:
         _watch_attempts(child, Control())
     except BaseException:
