@@ -15,7 +15,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api.cli.opening.database import migrated
 from api.cli.options import DatabaseOptions, command, failure
-from api.embedded.placement import binaries, server_user
+from api.embedded.account import ServerUser
+from api.embedded.placement import binaries
 from projections.tables import TABLES
 
 querying = typer.Typer()
@@ -156,7 +157,8 @@ def _psql(*, is_private: bool) -> Path | None:
     installed = shutil.which("psql")
     if installed is not None and not is_private:
         return Path(installed)
-    shipped = binaries(server_user()) / "psql"
+    myself = ServerUser(os.geteuid(), os.getegid(), {})  # As whom psql runs.
+    shipped = binaries(myself) / "psql"
     if shipped.exists():
         return shipped
     return Path(installed) if installed else None
