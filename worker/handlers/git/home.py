@@ -100,7 +100,7 @@ def _helper_for(origin: Origin) -> str:
     return f'[credential "{server}"]\n\thelper = {_quoted(_HELPER)}\n'
 
 
-PIPE_VARIABLE = "APPHUB_GIT_PASSWORD_FD"
+PIPE_VARIABLE = "GIT_PASSWORD_FD"
 
 # Of the lines it takes two at a time: each of git's programs may ask once more.
 _HELPER = (
