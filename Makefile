@@ -37,6 +37,10 @@ ticks: $(VENV)/.dev ## Kill -9 those who decide ticks of schedules, twenty times
 	APPHUB_TICK_KILLS=20 APPHUB_TICKS_A_LIFE=50 $(BIN)/python -m pytest \
 		tests/integration/schedules/test_killed_tickers.py --timeout 1800
 
+starts: $(VENV)/.dev ## Start ten together twenty times; take the database away during eighty starts
+	APPHUB_STARTS_TOGETHER=20 APPHUB_START_CUTS=40 APPHUB_START_KILLS=20 $(BIN)/python -m pytest --timeout 3000 \
+		tests/e2e/failures/test_starts_together.py tests/integration/database/test_patient_starts.py
+
 stream: $(VENV)/.dev ## Cut off clients of the stream at random during a hundred thousand events
 	APPHUB_STREAM_EVENTS=100000 $(BIN)/python -m pytest tests/integration/stream/test_stream_property.py
 

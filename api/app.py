@@ -41,6 +41,7 @@ from api.testing import routes as testing
 from api.views.metrics import Scrapes
 from api.views.readiness import Readiness
 from apphub_jobs.version import VERSION
+from eventlog.database.patience import Patience
 from eventlog.history.run_counts import RunCounts
 from eventlog.seal.sealer import Sealer
 from worker.lifecycle.watcher import Watcher
@@ -153,7 +154,8 @@ def _scrapes(service: Service, hub: Hub) -> Scrapes:
 @asynccontextmanager
 async def _hub(service: Service) -> AsyncIterator[Hub]:
     hub = Hub(service.reader, service.listener, service.views)
-    await hub.start(service.supervision)
+    patience = Patience(service.settings.wait_for_database_s)
+    await patience.wait_async(lambda: hub.start(service.supervision))
     service.continuity.on_break(hub.end_all)
     try:
         yield hub

@@ -72,6 +72,7 @@ def _run(url: str, direction: str, target: str) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from sqlalchemy import create_engine, text  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
@@ -100,6 +101,10 @@ def _run(url: str, direction: str, target: str) -> None:
 
             _patiently(connection, migrate)
             logger.info("schema: %s -> %s", found or "empty", target)
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.Error):
+            raise error.orig from None
+        raise
     finally:
         engine.dispose()
 

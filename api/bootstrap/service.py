@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -30,6 +31,7 @@ from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.database.continuity import Continuity
 from eventlog.database.listener import Listener
+from eventlog.database.patience import Patience
 from eventlog.database.shifted_clock import ShiftedClock
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
@@ -130,18 +132,19 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     files = database.files
     supervision = Supervision()
     metrics = Metrics()
-    await catch_up(database)
+    patience = Patience(settings.wait_for_database_s)
+    await patience.wait_async(lambda: catch_up(database))
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
         clock = _clock(settings, pool)
         writer = Writer(database, metrics=metrics)
         listener = Listener(database)
         for part in (clock, writer, listener):
-            await part.start(supervision)
+            await patience.wait_async(partial(part.start, supervision))
             stack.push_async_callback(part.stop)
         jobs = _jobs(database, writer, pool, clock)
         stack.callback(jobs.close)
-        await jobs.seed()
+        await patience.wait_async(jobs.seed)
         sweeps = Sweeps(jobs)
         selection = Selected(pool, files)
         for follower in _followers(jobs, pool, files, continuity):

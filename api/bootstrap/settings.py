@@ -38,6 +38,7 @@ class Settings:
         sealing: how this process seals the log; None leaves that to others.
         subject_key: file of the master key of personal data; None means `subjects.key` in the data
             directory.
+        wait_for_database_s: how long a start waits for a database that is away.
         clock_shift: by how much the clock is ahead, in a test service; None in all others.
         environment: what the dashboard calls this service.
         local_repositories: whether apps may name repositories on the workers' own file system.
@@ -56,6 +57,7 @@ class Settings:
     logs_store: str | None = None
     sealing: Sealing | None = None
     subject_key: Path | None = None
+    wait_for_database_s: float = 0.0
     clock_shift: ClockShift | None = None
 
     @property

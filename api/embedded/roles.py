@@ -42,6 +42,8 @@ _OURS = """
 """What a migration made, by the beginning of the statement that gives it to somebody else. What
 belongs to a table or an extension goes with it."""
 
+_IS_HANDED_OVER = "SELECT rolname FROM pg_roles WHERE rolname = %s"
+
 _ROLES_WITHOUT_LOGIN = """
     SELECT rolname FROM pg_roles WHERE oid >= 16384 AND NOT rolcanlogin
 """
@@ -61,6 +63,8 @@ def hand_over(
 ) -> None:
     """Give the database to the service's role, and let no superuser log in again.
 
+    Where the role is there, all of this has been done, and the server only did not answer yet.
+
     Args:
         connection: a superuser's, to the service's database. All happens in one transaction.
         password: of the service's role.
@@ -69,6 +73,8 @@ def hand_over(
     more = _MAKES_DATABASES if makes_databases else sql.SQL("")
     role = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {} {}")
     with connection.transaction():
+        if connection.execute(_IS_HANDED_OVER, (SERVICE,)).fetchone() is not None:
+            return
         connection.execute(
             role.format(sql.Identifier(SERVICE), sql.Literal(password), more)
         )

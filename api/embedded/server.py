@@ -21,6 +21,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import IO
 
+import psycopg
+
 from api.embedded.account import PlacementError, hand_over_files, server_user
 from api.embedded.cluster import Cluster, EmbeddedPostgresError
 from api.embedded.placement import binaries, cluster_home, socket_directory
@@ -142,6 +144,7 @@ class EmbeddedPostgres:
                 PlacementError,
                 OSError,
                 subprocess.SubprocessError,
+                psycopg.Error,
             ):
                 self._ensure()
 

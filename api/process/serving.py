@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import cast
 
-import uvloop
 from fastapi import FastAPI
 
 from api.access.safe_headers import SafeHeaders
@@ -19,7 +18,7 @@ from api.http.protocols import server_config
 from api.process.announced import announced
 from api.process.http_server import Server
 from api.process.listening import callable_url, url_of
-from api.process.signals import StopSignals
+from api.process.signals import StopSignals, run_until_stopped
 from api.process.telling.terminal import tell_of_runs
 from api.stream.sessions import Streams
 from runtime.background_tasks import start_once, until_one_ends
@@ -40,15 +39,13 @@ def serve(
     closing = asyncio.Event()
     app = build_app(settings, closing)
     open_requests = cast("OpenRequests", app.state.open_requests)
-    server = Server(
-        server_config(SafeHeaders(app), proxies=settings.trusted_proxies), open_requests
-    )
+    config = server_config(SafeHeaders(app), proxies=settings.trusted_proxies)
+    # The parts are started here: what goes wrong is told in a line, and a stop need not wait.
+    config.lifespan = "off"
+    server = Server(config, open_requests)
     url = url_of(listening)
 
-    with (
-        ExitStack() as stack,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
+    with ExitStack() as stack:
 
         def begin() -> None:
             look_seldom()
@@ -57,16 +54,17 @@ def serve(
                 _show_runs(app, closing)
             print(f"ready {url}", flush=True)  # noqa: T201 - programs wait for this line
 
-        runner.run(_serve(server, listening, begin))
-    if server.started or server.asked_to_stop:
-        return
-    raise SystemExit(1)
+        async def main(signals: StopSignals) -> None:
+            async with app.router.lifespan_context(app):
+                signals.lead_to(server.stop, server.stop_now)
+                await _serve(server, listening, begin)
+
+        run_until_stopped(main)
 
 
 async def _serve(
     server: Server, listening: socket.socket, begin: Callable[[], None]
 ) -> None:
-    StopSignals().lead_to(server.stop, server.stop_now)
     serving = start_once("HTTP server", server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)

@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
 """Names the descriptor whose end tells a child of `up` that its parent is gone."""
@@ -77,11 +78,15 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 class StopSignals:
-    """What asks to stop, counted from the start: none that comes before there is work is lost."""
+    """What asks to stop, counted from the start: none that comes before there is work is lost.
 
-    def __init__(self) -> None:
+    As long as it leads nowhere, it cancels the task that it was made in: what only starts, and may
+    wait for a database, has nothing to be stopped in order.
+    """
+
+    def __init__(self, starting: "asyncio.Task[None]") -> None:
         self._received = 0
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], object]] = [starting.cancel, starting.cancel]
         loop = asyncio.get_running_loop()
         for number in stop_signals():
             loop.add_signal_handler(number, self._note)
@@ -92,12 +97,35 @@ class StopSignals:
         for number in range(self._received):
             self._call_for(number)
 
+    @property
+    def are_received(self) -> bool:
+        """Whether one has come."""
+        return self._received > 0
+
     def _note(self) -> None:
         number = self._received
         self._received += 1
-        if self._callbacks:
-            self._call_for(number)
+        self._call_for(number)
 
     def _call_for(self, number: int) -> None:
         which = min(number, 1)
         self._callbacks[which]()
+
+
+def run_until_stopped(main: Callable[[StopSignals], Coroutine[Any, Any, None]]) -> None:
+    """Run this in a loop of its own; asked to stop while it only starts, it ends quietly."""
+    # Commands that run nothing need not wait for it.
+    import uvloop  # noqa: PLC0415
+
+    async def run() -> None:
+        starting = asyncio.current_task()
+        assert starting is not None
+        signals = StopSignals(starting)
+        try:
+            await main(signals)
+        except asyncio.CancelledError:
+            if not signals.are_received:
+                raise
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())

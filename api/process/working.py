@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import NamedTuple
 
-import uvloop
 from prometheus_client import Gauge
 
 from api.bootstrap.log_stores import log_keeper
@@ -14,7 +13,7 @@ from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.process.handler_feed import Feed
 from api.process.listening import Address
-from api.process.signals import StopSignals
+from api.process.signals import StopSignals, run_until_stopped
 from domain.clock import Clock
 from runtime.garbage import look_seldom
 from worker.executors.local.executor import ProcessExecutor
@@ -66,8 +65,7 @@ def work(  # noqa: PLR0913 - all that a worker is told
         RayUnavailableError: the cluster cannot be used.
     """
 
-    async def main() -> None:
-        signals = StopSignals()
+    async def main(signals: StopSignals) -> None:
         offered = dict(packages)
         orphans = Orphans()
         executor = _executor(packages, worker_settings.slots, orphans, cluster)
@@ -98,8 +96,7 @@ def work(  # noqa: PLR0913 - all that a worker is told
             threading.Thread(target=sweep, name="sweep", daemon=True).start()
             await worker.run()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    run_until_stopped(main)
 
 
 def _executor(

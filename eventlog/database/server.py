@@ -1,14 +1,10 @@
 """Whether a server can keep the log: asked before anything is done there."""
 
-import logging
-from time import monotonic, sleep
 from uuid import uuid4
 
 import psycopg
 
 from eventlog.database.connection import Database
-
-logger = logging.getLogger(__name__)
 
 MINIMUM_VERSION = 150_000
 """PostgreSQL 15, as libpq counts versions."""
@@ -17,19 +13,6 @@ ENCODING = "UTF8"
 
 HEARD_WITHIN_S = 2.0
 
-PAUSE_S = 1.0
-"""Between two tries to reach a server that is away."""
-
-TELL_EVERY_S = 5.0
-
-_REFUSALS = (
-    "authentication failed",
-    "does not exist",
-    "no pg_hba.conf entry",
-    "no password supplied",
-)
-"""What servers answer that will not change their mind."""
-
 Session = psycopg.Connection[tuple[object, ...]]
 
 
@@ -37,37 +20,18 @@ class ServerError(Exception):
     """The server cannot keep the log; the message says why and what to do."""
 
 
-def check_server(url: str, *, patience_s: float = 0.0) -> None:
-    """Make sure that the log can be kept there; wait so long for a server that is away.
+def check_server(url: str) -> None:
+    """Make sure that the log can be kept there.
 
     Raises:
         ServerError: it cannot, whatever one waits.
         psycopg.OperationalError: the server cannot be reached.
     """
-    with _reached(url, patience_s) as session:
+    with _session(url) as session:
         _check_version(session)
         _check_encoding(session)
         if _is_pooled(session):
             _check_pooler(session, url)
-
-
-def _reached(url: str, patience_s: float) -> Session:
-    deadline = monotonic() + patience_s
-    told_at = float("-inf")
-    while True:
-        try:
-            return _session(url)
-        except psycopg.OperationalError as error:
-            left_s = deadline - monotonic()
-            reason = str(error).strip()
-            if left_s <= 0 or any(refusal in reason for refusal in _REFUSALS):
-                raise
-            if monotonic() - told_at > TELL_EVERY_S:
-                told_at = monotonic()
-                logger.warning(
-                    "the database is away, waiting for up to %.0f s: %s", left_s, reason
-                )
-            sleep(min(PAUSE_S, left_s))
 
 
 def _session(url: str) -> Session:

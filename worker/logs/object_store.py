@@ -17,6 +17,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import obstore
 from obstore.exceptions import BaseError
@@ -45,7 +46,8 @@ THREADS = 16
 LISTINGS = 3
 
 PROBE = "apphub-jobs.probe"
-"""An object that a starting worker writes and removes."""
+"""How the name of an object begins that a starting worker writes and removes; others start at the
+same moment, so each adds something of its own."""
 
 _OBJECT = re.compile(
     r"(?P<log>.+/attempt-(?P<attempt>\d+)-execution-\d+)\.(?:log|chunks/(?P<offset>\d+))"
@@ -119,8 +121,9 @@ class ObjectLogs:
             for _ in obstore.list(self._store, chunk_size=1):
                 break
             if to_write:
-                obstore.put(self._store, PROBE, b"", use_multipart=False)
-                obstore.delete(self._store, PROBE)
+                probe = f"{PROBE}-{uuid4().hex}"
+                obstore.put(self._store, probe, b"", use_multipart=False)
+                obstore.delete(self._store, probe)
 
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
         """Return the logs of an attempt's executions, in order, as far as the store has them."""

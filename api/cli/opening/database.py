@@ -18,7 +18,8 @@ from api.embedded.account import PlacementError
 from api.embedded.cluster import EmbeddedPostgresError
 from api.embedded.data_directory import directory_of
 from api.embedded.server import EmbeddedPostgres
-from domain.errors import LogUnavailableError
+from domain.errors import LogUnavailableError, OutcomeUnknownError
+from eventlog.database.patience import Patience
 from eventlog.database.server import ServerError, check_server
 from migrations import runner
 from worker.logs.object_store import LogStoreError
@@ -30,8 +31,9 @@ def database(
 ) -> Iterator[tuple[Path, str]]:
     """Give the data directory and the URL of a database, its schema brought up to date first.
 
-    A server that is away is waited for as long as that.
+    A server that is away, or goes away meanwhile, is waited for as long as that.
     """
+    patience = Patience(patience_s)
     directory = directory_of(place.data_dir)
     url = database_url(place)
     embedded: EmbeddedPostgres | None = None
@@ -40,9 +42,10 @@ def database(
         if url is None:
             embedded = EmbeddedPostgres(directory, account=place.postgres_account)
             url = embedded.start()
-        check_server(url, patience_s=patience_s)
+        found = url
+        patience.wait(lambda: check_server(found))
         if upgrade:
-            runner.upgrade(url)
+            patience.wait(lambda: runner.upgrade(found))
         yield directory, url
     except (
         EmbeddedPostgresError,
@@ -52,7 +55,11 @@ def database(
         OSError,
     ) as error:
         raise failure(error) from None
-    except (psycopg.OperationalError, LogUnavailableError) as error:
+    except (
+        psycopg.OperationalError,
+        LogUnavailableError,
+        OutcomeUnknownError,
+    ) as error:
         reason = without_secrets(str(error).strip(), url or "")
         raise failure(
             f"cannot reach the database: {reason}\nCheck --database-url."

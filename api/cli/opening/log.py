@@ -14,6 +14,7 @@ from api.cli.options import KeyedLogOptions, LogOptions, failure
 from domain.errors import SubjectKeysUnavailableError
 from eventlog.archive.retention import Archiving
 from eventlog.database.connection import Database
+from eventlog.database.patience import Patience
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.subject_keys import check
 
@@ -64,11 +65,17 @@ def archiving(place: LogOptions) -> Archiving | None:
 
 
 def keyed(
-    directory: Path, url: str, subject_key: Path | None, archive: Path | None = None
+    directory: Path,
+    url: str,
+    subject_key: Path | None,
+    archive: Path | None = None,
+    *,
+    patience_s: float = 0.0,
 ) -> Database:
     """Return the database with the master key of personal data.
 
-    That the key is missing is a clear error where the database needs it.
+    That the key is missing is a clear error where the database needs it. A server that is away is
+    waited for as long as that.
     """
     found = Settings(url, directory, archive=archive, subject_key=subject_key).database
 
@@ -77,7 +84,7 @@ def keyed(
             await check(connection, found.files.master_keys)
 
     try:
-        asyncio.run(look())
+        Patience(patience_s).wait(lambda: asyncio.run(look()))
     except SubjectKeysUnavailableError as error:
         raise failure(error) from None
     return found

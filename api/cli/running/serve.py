@@ -69,7 +69,7 @@ def serve_command(
     with listening_on(listening) as address, opened(storage) as (directory, url):
         warn_if_open(listening, tokens)
         warn_of_former_variable()
-        keyed(directory, url, keys.subject_key)
+        keyed(directory, url, keys.subject_key, patience_s=storage.wait_for_database_s)
         settings = Settings(
             url,
             directory,
@@ -86,6 +86,7 @@ def serve_command(
             logs_store=storage.logs_store,
             sealing=sealing(directory, keys),
             subject_key=keys.subject_key,
+            wait_for_database_s=storage.wait_for_database_s,
             clock_shift=showing.clock_shift,
         )
         serve(settings, address, shows_runs=showing.show_runs)

@@ -78,7 +78,7 @@ def worker_command(  # noqa: PLR0913 - its groups of options
     labels = read(lambda: labels_of(working.label or ()))
     packages = read(lambda: _packages(working, files, feed))
     with opened(storage) as (directory, url):
-        keyed(directory, url, subject_key)
+        keyed(directory, url, subject_key, patience_s=storage.wait_for_database_s)
         settings = Settings(
             url,
             directory,
@@ -86,6 +86,7 @@ def worker_command(  # noqa: PLR0913 - its groups of options
             archiving=archiving(storage),
             logs_store=storage.logs_store,
             subject_key=subject_key,
+            wait_for_database_s=storage.wait_for_database_s,
             clock_shift=clock_shift,
         )
         environment = dict(os.environ)

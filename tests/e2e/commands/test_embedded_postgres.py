@@ -75,6 +75,18 @@ def test_a_killed_server_is_started_again_with_its_data_and_address(
     user.stop()
 
 
+def test_what_only_answered_late_is_not_prepared_again(data_dir: Path) -> None:
+    user = EmbeddedPostgres(data_dir)
+    url = user.start()
+    assert _count(url) == 1
+    # As in the second in which a server recovers: the service's role was refused, the superuser
+    # is not any more.
+    with databases.superuser(data_dir) as connection:
+        user._cluster._prepare(connection.info.host)
+    assert _count(url) == 2
+    user.stop()
+
+
 def _count_if_up(url: str) -> int | None:
     try:
         return _count(url)

@@ -65,7 +65,7 @@ async def test_texts_are_read_as_utf8_whatever_the_address_says(
 def test_a_server_is_tried_for_as_long_as_its_address_says(
     database_url: str, given: dict[str, int], holds: str
 ) -> None:
-    with server._reached(make_conninfo(database_url, **given), 0.0) as session:
+    with server._session(make_conninfo(database_url, **given)) as session:
         assert session.info.get_parameters()["connect_timeout"] == holds
 
 
