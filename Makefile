@@ -11,7 +11,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash pressure chaos bombs model stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench docs check format setup lock clean
+.PHONY: help demo up test race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench docs check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ ticks: $(VENV)/.dev ## Kill -9 those who decide ticks of schedules, twenty times
 starts: $(VENV)/.dev ## Start ten together twenty times; take the database away during eighty starts
 	APPHUB_STARTS_TOGETHER=20 APPHUB_START_CUTS=40 APPHUB_START_KILLS=20 $(BIN)/python -m pytest --timeout 3000 \
 		tests/e2e/failures/test_starts_together.py tests/integration/database/test_patient_starts.py
+
+interrupts: $(VENV)/.dev ## Interrupt dev and up at forty moments each
+	APPHUB_INTERRUPTS=40 $(BIN)/python -m pytest tests/e2e/commands/test_interrupts.py
 
 stream: $(VENV)/.dev ## Cut off clients of the stream at random during a hundred thousand events
 	APPHUB_STREAM_EVENTS=100000 $(BIN)/python -m pytest tests/integration/stream/test_stream_property.py

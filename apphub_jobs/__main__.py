@@ -4,6 +4,7 @@ It begins here because nobody else has a package of this name: an operator's PYT
 other modules named `api` or `domain`, which are for handlers.
 """
 
+import signal
 from importlib import import_module
 
 from apphub_jobs.process.imports import SERVICE_PACKAGES, arrange
@@ -11,6 +12,9 @@ from apphub_jobs.process.imports import SERVICE_PACKAGES, arrange
 
 def main() -> None:
     """Run the command line of the service that is installed beside this package."""
+    # Nothing has begun that would have to be stopped: Ctrl-C ends imports without a traceback.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     arrange([], SERVICE_PACKAGES)
     import_module("api.cli.main").main()
 

@@ -16,7 +16,12 @@ import typer
 
 from api.cli.options import command
 from api.cli.output import told_where_output_is_lost
-from api.process.signals import exit_when_asked, heard_from_parent, watch_lifeline
+from api.process.signals import (
+    exit_when_asked,
+    heard_from_parent,
+    interrupted_by_exception,
+    watch_lifeline,
+)
 from apphub_jobs.version import VERSION
 from runtime.garbage import look_seldom
 from runtime.process_control import fill_standard_descriptors, keep_to_itself
@@ -133,6 +138,7 @@ def main() -> None:
     add_commands(needed(sys.argv[1:]))
     may_begin.wait()
     watch_lifeline()
+    interrupted_by_exception()
     with told_where_output_is_lost():
         app()
 

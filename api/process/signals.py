@@ -72,6 +72,12 @@ def exit_when_asked() -> None:
             signal.signal(number, _exit)
 
 
+def interrupted_by_exception() -> None:
+    """Let Ctrl-C be an exception again, where imports were ended by it without one."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _exit(number: int, frame: FrameType | None) -> None:
     del frame
     sys.exit(128 + number)

@@ -1,11 +1,15 @@
 """`/job-runs`: lists, single runs, their events, attempts and logs, cancel and retry."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.bootstrap.service import Service
 from api.http.cursors import CURSOR, MOST, next_cursor, position_of
@@ -25,7 +29,9 @@ from api.http.dependencies import (
     storable,
 )
 from api.http.json_answer import NOT_KEPT, JsonAnswer, data, page
+from api.http.limits import LAST_WORDS_S
 from api.http.strict_json import StrictJsonRoute
+from api.http.wire.clients import abort
 from api.routes.as_of import AsOfDep, run_in
 from api.routes.launches import answer_of
 from api.shapes.base import Data, Page, failures
@@ -52,6 +58,7 @@ from projections.job_runs import RunRow
 from projections.runs import due
 from projections.runs.filter import run_filter
 from projections.runs.search import jobs_wanted
+from runtime.background_tasks import until_one_ends
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
 
@@ -242,8 +249,9 @@ async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep) -> Json
     responses={200: {"content": {"text/plain": {}}}, **failures(400, 404)},
     dependencies=[MayRead],
 )
-async def get_run_logs(
+async def get_run_logs(  # noqa: PLR0913 - what it takes from the request
     run_id: str,
+    request: Request,
     service: ServiceDep,
     attempt: Annotated[
         int | None, Query(ge=1, le=1_000, description="of the last attempt if left out")
@@ -270,11 +278,33 @@ async def get_run_logs(
         await _need_log_here(service, known_id, wanted)
     if follow:
         text = await service.run_logs.follow(known_id, wanted, offset, is_over)
-    else:
-        text = await service.run_logs.read(known_id, wanted, offset)
+        closing = cast("asyncio.Event", request.app.state.closing)
+        return _FollowedLog(text, closing)
+    text = await service.run_logs.read(known_id, wanted, offset)
     return StreamingResponse(
         text, media_type="text/plain; charset=utf-8", headers=NOT_KEPT
     )
+
+
+class _FollowedLog(StreamingResponse):
+    """A log that is still written: it ends with the service, too, and clients ask for the rest."""
+
+    def __init__(self, text: AsyncIterator[bytes], closing: asyncio.Event) -> None:
+        super().__init__(text, media_type="text/plain; charset=utf-8", headers=NOT_KEPT)
+        self._closing = closing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what comes until the attempt is over or the service stops."""
+        is_over, _ = await until_one_ends(
+            super().__call__(scope, receive, send), self._closing.wait()
+        )
+        if is_over:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await send({"type": "http.response.body", "body": b""})
+                return
+        await abort(scope, receive)
 
 
 async def _need_log_here(service: Service, run_id: str, attempt: int) -> None:

@@ -15,6 +15,8 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.commands.application import LogApplication
 from domain.errors import (
+    LogUnavailableError,
+    OutcomeUnknownError,
     OverloadedError,
     RunIsThereError,
     ValueTakenError,
@@ -28,8 +30,12 @@ from domain.jobs.run_values import Report
 from domain.schema.validation import merged
 
 LONGEST_WAIT_S = 5.0
-"""For a turn: some hundred launches take one each. Where the database is away, each of them takes
-seconds to fail, and whoever is behind them must not wait for all of these."""
+"""Without a turn that came to its end: as long as they do, those behind wait, however slow the
+machine is. Where the database is away, each turn takes seconds to fail, and whoever is behind must
+not wait for all of these."""
+
+MOST_WAITING = 1_000
+"""Launches that may wait for the turn of one slot; each holds its request meanwhile."""
 
 REPLACED = "replaced"
 """Why a run was canceled that gave way to a newer one; its context names that as `replacedBy`."""
@@ -52,45 +58,87 @@ ANYWHERE = Place()
 """The place of runs that stand in nobody's way."""
 
 
+class _Line:
+    """Launches that want the same slot: one has its turn, the others wait.
+
+    Attributes:
+        turn: held by whom it is.
+        limits: how long each of the others still waits.
+    """
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.limits: set[asyncio.Timeout] = set()
+
+    def has_moved(self, longest_wait_s: float) -> None:
+        """Let all who wait do so for as long again."""
+        until = asyncio.get_running_loop().time() + longest_wait_s
+        for limit in self.limits:
+            if not limit.expired():
+                limit.reschedule(until)
+
+
 class Turns:
     """Lets launches of one process that want the same slot be decided one after the other.
 
     Decided at once, all of them but one would be refused by the log, again and again.
     """
 
-    def __init__(self, longest_wait_s: float = LONGEST_WAIT_S) -> None:
+    def __init__(
+        self, longest_wait_s: float = LONGEST_WAIT_S, most_waiting: int = MOST_WAITING
+    ) -> None:
         self._longest_wait_s = longest_wait_s
-        self._locks: WeakValueDictionary[Slot, asyncio.Lock] = WeakValueDictionary()
+        self._most_waiting = most_waiting
+        self._lines: WeakValueDictionary[Slot, _Line] = WeakValueDictionary()
 
     @asynccontextmanager
     async def taken(self, slot: Slot) -> AsyncIterator[None]:
         """Wait for the turn, and have it meanwhile.
 
         Raises:
-            OverloadedError: it took too long; nothing was decided.
+            OverloadedError: for too long no turn came to its end, or too many wait; nothing was
+                decided.
         """
-        lock = self._lock_of(slot)
-        try:
-            async with asyncio.timeout(self._longest_wait_s):
-                await lock.acquire()
-        except TimeoutError:
-            message = (
-                "other launches of the job with the same values of its unique parameters"
-                f" have taken {self._longest_wait_s:g} s; ask again"
-            )
-            raise OverloadedError(message) from None
+        line = self._line_of(slot)
+        await self._wait(line)
+        has_moved = True
         try:
             yield
+        except (LogUnavailableError, OutcomeUnknownError, OverloadedError):
+            has_moved = False
+            raise
         finally:
-            lock.release()
+            line.turn.release()
+            if has_moved:
+                line.has_moved(self._longest_wait_s)
 
-    def _lock_of(self, slot: Slot) -> asyncio.Lock:
-        """Return what is held meanwhile; it is forgotten once nobody does."""
-        lock = self._locks.get(slot)
-        if lock is None:
-            lock = asyncio.Lock()
-            self._locks[slot] = lock
-        return lock
+    async def _wait(self, line: _Line) -> None:
+        if len(line.limits) >= self._most_waiting:
+            raise OverloadedError(
+                f"{self._most_waiting} launches of the job with the same values of its unique"
+                " parameters wait already; ask again"
+            )
+        limit = asyncio.timeout(self._longest_wait_s)
+        try:
+            async with limit:
+                line.limits.add(limit)
+                await line.turn.acquire()
+        except TimeoutError:
+            message = (
+                "no other launch of the job with the same values of its unique parameters"
+                f" has come to its end for {self._longest_wait_s:g} s; ask again"
+            )
+            raise OverloadedError(message) from None
+        finally:
+            line.limits.discard(limit)
+
+    def _line_of(self, slot: Slot) -> _Line:
+        """Return those who want the slot; the line is forgotten once nobody does."""
+        line = self._lines.get(slot)
+        if line is None:
+            line = _Line()
+            self._lines[slot] = line
+        return line
 
 
 def slot_of(definition: JobDefinition, launch: Launch) -> Slot | None:

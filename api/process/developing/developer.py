@@ -109,6 +109,7 @@ class Developer(Supervisor):
     def close(self) -> None:
         """Let go of what was opened."""
         super().close()
+        self._workshop.close()
         self._file.close()
         if self._client is not None:
             self._client.close()

@@ -1,10 +1,11 @@
 """The handlers that `dev` offers: probed in the background whenever their files have changed."""
 
+import subprocess
 import threading
 from collections.abc import Mapping
 
 from api.process.developing.happenings import Happenings, NotTaken, Probed
-from worker.executors.local.probe import HandlersError, Offer, offers
+from worker.executors.local.probe import HandlersError, Offer, end_probe, offers
 from worker.executors.packages import HandlerPackage, HandlerSource, packages_of
 
 
@@ -21,6 +22,9 @@ class Workshop:
         self._happenings = happenings
         self._is_probing = False
         self._once_more = False
+        self._is_closed = False
+        self._probes: list[subprocess.Popen[bytes]] = []
+        self._thread: threading.Thread | None = None
         self.offers: Mapping[str, Offer] = {}
 
     def first(self) -> str | None:
@@ -44,7 +48,8 @@ class Workshop:
             self._once_more = True
             return
         self._is_probing = True
-        threading.Thread(target=self._probe, name="probe", daemon=True).start()
+        self._thread = threading.Thread(target=self._probe, name="probe", daemon=True)
+        self._thread.start()
 
     def done(self) -> None:
         """Note that an answer has come; ask again where files have changed meanwhile."""
@@ -55,8 +60,22 @@ class Workshop:
 
     def _probe(self) -> None:
         try:
-            found = offers(packages_of(self._source))
+            found = offers(packages_of(self._source), self._take)
         except (ValueError, OSError) as error:
             self._happenings.add(NotTaken(str(error)))
         else:
             self._happenings.add(Probed(found))
+
+    def close(self) -> None:
+        """End what is being asked in the background, and leave nothing of it behind."""
+        self._is_closed = True
+        for process in self._probes:
+            end_probe(process)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _take(self, process: "subprocess.Popen[bytes]") -> None:
+        self._probes = [one for one in self._probes if one.returncode is None]
+        self._probes.append(process)
+        if self._is_closed:
+            end_probe(process)

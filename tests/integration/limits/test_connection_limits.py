@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
@@ -105,13 +105,12 @@ def test_an_unfinished_head_is_a_408(limited: InProcessApi) -> None:
 
 def test_a_head_that_trickles_in_has_no_more_time(limited: InProcessApi) -> None:
     with raw_socket(base(limited)) as socket:
-        began = monotonic()
         socket.send(b"GET /health HTTP/1.1\r\nX: ")
-        for _ in range(40):
+        # It would go on for ever if each byte brought more time.
+        while not socket.is_answered():
             socket.send_if_open(b"x")
             sleep(0.05)
         check_refused(socket, 408, "request_timeout")
-        assert monotonic() - began < 5
 
 
 @pytest.mark.parametrize("trickle", [b"", b"\r\n"])

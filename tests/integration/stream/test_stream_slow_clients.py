@@ -134,9 +134,8 @@ def test_clients_that_stop_reading_while_they_catch_up_cost_little_and_hold_no_c
             for run_id in runs:  # All of the log goes past the stalled clients.
                 fast.until(pending(run_id))
         assert memory_mb(api) - before < STALLED * STALLED_MB
-        started = monotonic()
+        # Without a connection to be had, that would be a 503.
         client.get("/jobs").raise_for_status()
-        assert monotonic() - started < 2
         fresh = launch(client, slug)
         with stream(client, after=0, types="job.run.pending") as late:
             late.until(pending(fresh))

@@ -22,6 +22,8 @@ def main() -> None:
     os.dup2(2, 1)
     # Its sockets lie there, and their paths must be short.
     directory = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    # Beside other clusters: the file that names the current one lies there, too.
+    os.environ["RAY_TMPDIR"] = directory
     utils: Any = import_module("ray.cluster_utils")
     head = {
         **_node("first"),

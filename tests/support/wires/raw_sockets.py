@@ -1,6 +1,7 @@
 """Clients that no library would be: they send what they like, as slowly as they like."""
 
 import json
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,11 @@ class RawSocket:
         """Send bytes, unless the server has closed the connection."""
         with suppress(ConnectionError):
             self.socket.sendall(content)
+
+    def is_answered(self) -> bool:
+        """Return whether there is something to be read, be it the connection's end."""
+        readable, _, _ = select.select([self.socket], [], [], 0)
+        return bool(readable)
 
     def head(self, line: str, *lines: str) -> None:
         """Send a request's head."""

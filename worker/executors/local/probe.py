@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -65,7 +65,17 @@ def offered(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
     return {name: offer.package for name, offer in offers(packages).items()}
 
 
-def offers(packages: Sequence[HandlerPackage]) -> dict[str, Offer]:
+Started = Callable[["subprocess.Popen[bytes]"], None]
+"""Hears of each probe's process, which leads a group of its own."""
+
+
+def _unheard(process: "subprocess.Popen[bytes]") -> None:
+    del process
+
+
+def offers(
+    packages: Sequence[HandlerPackage], started: Started = _unheard
+) -> dict[str, Offer]:
     """Return what the packages offer, by entry point.
 
     To be asked before there is anything that ends unknown children of this process.
@@ -75,7 +85,7 @@ def offers(packages: Sequence[HandlerPackage]) -> dict[str, Offer]:
         HandlersError: a module cannot be imported, or is none of handlers.
     """
     found: dict[str, Offer] = {}
-    for offer in (*_of_modules(packages), *_of_commands(packages)):
+    for offer in (*_of_modules(packages, started), *_of_commands(packages)):
         first = found.setdefault(offer.name, offer)
         # Modules of one package may offer a job that they share.
         if first != offer:
@@ -102,7 +112,7 @@ def _refuse_doubles(offers: Iterable[Offer]) -> None:
         raise DuplicateHandlerError(msg)
 
 
-def _of_modules(packages: Sequence[HandlerPackage]) -> list[Offer]:
+def _of_modules(packages: Sequence[HandlerPackage], started: Started) -> list[Offer]:
     """Return what modules offer; those of different packages are imported at the same time."""
     found: list[Offer] = []
     with ExitStack() as stack:
@@ -110,6 +120,7 @@ def _of_modules(packages: Sequence[HandlerPackage]) -> list[Offer]:
         for package in packages:
             if package.modules:
                 probe = stack.enter_context(_probe(package))
+                started(probe.process)
                 probes.append(probe)
         for probe in probes:
             found += probe.offers()
@@ -191,9 +202,14 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
         try:
             yield _Probe(package, process, file, deadline)
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            end_probe(process)
             process.wait()
+
+
+def end_probe(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a probe with all that it has started; whoever waits for it hears that it has ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _ending(code: int) -> str:

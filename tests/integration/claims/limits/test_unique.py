@@ -6,13 +6,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from domain.commands.jobs import Launched
 from domain.commands.schedules.schedules import Schedules
-from domain.errors import ConflictError
+from domain.commands.uniqueness import Turns
+from domain.errors import ConflictError, OverloadedError
+from domain.identifiers import Slot
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject
@@ -291,3 +293,21 @@ async def test_a_schedule_s_run_obeys_as_well(part: Parts) -> None:
     )
     assert found == [("pending", None), ("canceled", row["id"]), ("pending", None)]
     await promises.keep(Database(part.url))
+
+
+async def test_a_line_that_moves_is_waited_for_and_one_that_does_not_is_left() -> None:
+    turns, slot = Turns(longest_wait_s=2.0), Slot(uuid4(), "value")
+
+    async def take_turn() -> None:
+        async with turns.taken(slot):
+            await asyncio.sleep(0.2)
+
+    # Together they take twice as long as anybody waits without a move.
+    await asyncio.gather(*(take_turn() for _ in range(20)))
+    async with turns.taken(slot):
+        with pytest.raises(OverloadedError):
+            await take_turn()
+    crowded = Turns(most_waiting=0)
+    with pytest.raises(OverloadedError):
+        async with crowded.taken(slot):
+            pass
