@@ -224,6 +224,12 @@ class Locked(Protocol):
         Returns how many runs these are.
         """
 
+    async def schedules_of_subject(self, subject: str) -> dict[UUID, list[str]]:
+        """Return the schedules, deleted ones too, that hold values of this subject in the open.
+
+        Their job has marked these parameters since. Each comes with the parameters' names.
+        """
+
     async def bury_worker(self, worker_id: str, sequence: int) -> bool:
         """Declare the worker dead in this transaction.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -10,6 +11,7 @@ from domain.commands.application import LogApplication
 from domain.errors import ConflictError, NotFoundError
 from domain.personal.subject import Subject
 from domain.ports import Locked, Origin, Row
+from domain.schedules.schedule import Schedule
 
 NAMED_RUNS = 10
 """Runs that a refusal names."""
@@ -37,32 +39,58 @@ class Subjects:
     async def erase(self, subject: str, reason: str | None, origin: Origin) -> Erasure:
         """Destroy the subject's key, and rewrite the rows that hold its data.
 
-        Both happen in the transaction of the event.
+        Schedules lose its values whose job has marked these since. All of it happens in the
+        transaction of the event.
 
         Raises:
             NotFoundError: `subject_not_found`, nothing is kept under this name; it may have been
                 erased before.
-            ConflictError: `subject_has_unfinished_runs`, which need its data.
+            ConflictError: `subject_has_unfinished_runs`, which need its data; or
+                `subject_is_scheduled`, by more than can be changed at once.
             SubjectKeysUnavailableError: the name cannot be looked up without the master key.
         """
         erased: list[UUID] = []
 
         async def decide(locked: Locked) -> Sequence[Aggregate]:
             key_id = await locked.subject_key(subject)
-            if key_id is None:
+            schedules = await self._emptied_schedules(subject, locked)
+            runs = 0
+            if key_id is not None:
+                unfinished = await locked.unfinished_runs_of(key_id)
+                _refuse_unfinished(unfinished)
+                runs = await locked.erase_subject(key_id)
+            elif schedules:
+                # What is erased was never encrypted: an id for the event alone.
+                key_id = self._application.new_id()
+            else:
                 raise NotFoundError(
                     "subject_not_found", "no personal data of this subject are kept"
                 )
-            unfinished = await locked.unfinished_runs_of(key_id)
-            _refuse_unfinished(unfinished)
             erased[:] = [key_id]
-            runs = await locked.erase_subject(key_id)
-            return [Subject.erase(key_id, reason, runs, locked.now)]
+            return [Subject.erase(key_id, reason, runs, locked.now), *schedules]
 
-        saved = await self._application.save_under_lock(decide, origin)
-        [position] = saved.positions
+        save = partial(self._application.save_under_lock, decide, origin)
+        saved = await self._application.with_all_at_hand(save)
+        position = saved.positions[0]
         [key_id] = erased
         return Erasure(position, saved.rows[key_id])
+
+    async def _emptied_schedules(self, subject: str, locked: Locked) -> list[Schedule]:
+        """Return the schedules that hold the subject's values, without them."""
+        names = await locked.schedules_of_subject(subject)
+        if not names:
+            return []
+        found = await self._application.load(Schedule, names, locked)
+        missing = names.keys() - found.keys()
+        if missing:
+            self._application.quarantine.check(missing)
+            message = (
+                "its schedules are too large to be changed at once; change them first"
+            )
+            raise ConflictError("subject_is_scheduled", message)
+        for schedule_id, schedule in found.items():
+            schedule.erase(names[schedule_id], locked.now)
+        return list(found.values())
 
 
 def _refuse_unfinished(run_ids: Sequence[UUID]) -> None:

@@ -18,6 +18,7 @@ from domain.clock import cut_to_ms, to_iso
 from domain.errors import ConflictError, InvalidInputError, Issue, NotFoundError
 from domain.identifiers import schedule_id, tick_run_id
 from domain.json_values import canonical
+from domain.personal.marks import erased_from
 from domain.schedules import schedule_events
 from domain.schedules.calendar import Calendar, Tick
 from domain.schedules.deciding import SkipReason
@@ -133,6 +134,20 @@ class Schedule(ScheduleState, Aggregate):
             version=self.current + 1,
             changes=differing,
             next_at=_next_at(self.id, spec, max(at, self.decided_until)),
+        )
+
+    def erase(self, names: list[str], now: datetime) -> None:
+        """Take somebody's values out of the parameters, of a deleted schedule as well.
+
+        Nothing can be launched by what is left: its job has marked these parameters. So no tick
+        need be decided before.
+        """
+        self.trigger_event(
+            Schedule.Revised,
+            timestamp=self._at(now),
+            version=self.current + 1,
+            changes={"parameters": erased_from(self.spec.parameters, names)},
+            next_at=self.next_at,
         )
 
     def pause(

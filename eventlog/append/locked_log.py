@@ -134,6 +134,10 @@ class LockedLog(Locked):
         return await writing.unfinished_runs(self._connection, key_id)
 
     @override
+    async def schedules_of_subject(self, subject: str) -> dict[UUID, list[str]]:
+        return await writing.schedules_of(self._connection, subject)
+
+    @override
     async def erase_subject(self, key_id: UUID) -> int:
         return await writing.erase(self._connection, key_id)
 

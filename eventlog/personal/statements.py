@@ -41,6 +41,19 @@ UNFINISHED_RUNS_OF = f"""
 """
 
 
+SCHEDULES_OF = """
+    SELECT aggregate_id AS id, array_agg(marked.key ORDER BY marked.key) AS names
+    FROM job_definitions JOIN schedules ON lower(schedules.job) = lower(job_definitions.slug),
+    LATERAL jsonb_each(
+        CASE WHEN jsonb_typeof(parameters_schema -> 'properties') = 'object'
+        THEN parameters_schema -> 'properties' END
+    ) AS marked
+    WHERE parameters -> marked.key NOT IN ('null', to_jsonb(%(erased)s::text))
+        AND parameters ->> (marked.value ->> %(mark)s) = %(subject)s
+    GROUP BY aggregate_id
+"""
+
+
 ERASE_ROWS = """
     UPDATE job_runs SET parameters = parameters || (
         SELECT jsonb_object_agg(name, %(erased)s::text)

@@ -3,14 +3,16 @@
 from dataclasses import replace
 from uuid import UUID
 
+from typing_extensions import ReadOnly, TypedDict
+
 from domain.errors import VersionConflictError
-from domain.personal.marks import ERASED
+from domain.personal.marks import ERASED, MARK
 from domain.ports import Unit
 from eventlog.keys.master import MasterKeyFile
 from eventlog.personal import statements
 from eventlog.personal.cipher import encrypt
 from eventlog.personal.subject_keys import SubjectKey, find, find_or_make, keys_by_id
-from projections.rows import Connection, read_ids
+from projections.rows import Connection, read_ids, read_rows
 
 
 async def encrypted_unit(
@@ -63,6 +65,20 @@ async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
     """Return the pending and running runs that hold data encrypted by this key."""
     values = {"key_id": str(key_id)}
     return await read_ids(connection, statements.UNFINISHED_RUNS_OF, values)
+
+
+class _Scheduled(TypedDict):
+    """A schedule that holds values of a subject, and the names of these parameters."""
+
+    id: ReadOnly[str]
+    names: ReadOnly[list[str]]
+
+
+async def schedules_of(connection: Connection, subject: str) -> dict[UUID, list[str]]:
+    """Return the schedules whose parameters hold the subject's values, with these names."""
+    values = {"subject": subject, "erased": ERASED, "mark": MARK}
+    rows = await read_rows(connection, _Scheduled, statements.SCHEDULES_OF, values)
+    return {UUID(row["id"]): row["names"] for row in rows}
 
 
 async def erase(connection: Connection, key_id: UUID) -> int:

@@ -24,7 +24,10 @@ def schedule_time_goes_on(schedule: LivingSchedule, event: LoggedEvent) -> str |
 
 
 def not_after_deletion(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """Of a deleted schedule only the ends of its runs are told, until it is created anew."""
+    """Of a deleted schedule only the ends of its runs are told, until it is created anew.
+
+    That values were erased from it is told as well.
+    """
     is_anew = event.topic == "schedule.registered_anew"
     if schedule.is_deleted == is_anew:
         return None
@@ -78,7 +81,7 @@ def _is_backfill(event: LoggedEvent) -> bool:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "schedule.revised": (schedule_time_goes_on, not_after_deletion),
+    "schedule.revised": (schedule_time_goes_on,),
     "schedule.paused": (schedule_time_goes_on, not_after_deletion),
     "schedule.resumed": (schedule_time_goes_on, not_after_deletion),
     "schedule.deleted": (schedule_time_goes_on, not_after_deletion),

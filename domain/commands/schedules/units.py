@@ -25,7 +25,8 @@ from domain.jobs.definition import JobDefinition
 from domain.jobs.launching import Launch, first_events, run_fields
 from domain.jobs.run import JobRun
 from domain.jobs.run_values import FINAL
-from domain.json_values import JsonObject
+from domain.json_values import JsonObject, escape
+from domain.personal.marks import MARK
 from domain.ports import Origin, Saved, Unit
 from domain.schedules.deciding import MAX_OPEN_RUNS, Obstacle
 from domain.schedules.schedule import Schedule
@@ -169,10 +170,14 @@ async def check(
         message = f"{spec.job} is launched by the service itself"
         issue = Issue("/job", message, "not")
         raise InvalidInputError([issue])
-    if definition.spec.personal:
-        message = f"parameters of {spec.job} are personal data, which no schedule keeps"
-        issue = Issue("/job", message, "not")
-        raise InvalidInputError([issue])
+    message = f"is personal data of {spec.job}, which no schedule keeps; leave it out"
+    personal = [
+        Issue(f"/parameters/{escape(name)}", message, MARK)
+        for name in definition.spec.personal
+        if spec.parameters.get(name) is not None
+    ]
+    if personal:
+        raise InvalidInputError(personal)
     wanted = Launch(parameters=spec.parameters)
     return await decided(lambda: run_fields(definition, wanted, by, now))
 

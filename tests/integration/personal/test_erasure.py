@@ -7,14 +7,23 @@ import orjson
 import psycopg
 import pytest
 
-from domain.errors import ConflictError, NotFoundError
+from domain.commands.schedules.schedules import Schedules
+from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Report
+from domain.schedules.spec import Spec as ScheduleSpec
 from eventlog.history.as_of import opened
 from eventlog.personal import statements as personal_statements
 from eventlog.rebuild import moments
 from tests.support.logs import TESTER, Parts, query
-from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SECRETS, places_of
+from tests.support.sample_logs.personal import (
+    ALICE,
+    GIVEN,
+    GONE,
+    SCHEMA,
+    SECRETS,
+    places_of,
+)
 from tests.support.sample_logs.shops import Shop
 
 
@@ -233,3 +242,58 @@ async def test_more_keys_than_fit_at_once_are_read_one_by_one(
         "c4",
         "c5",
     ]
+
+
+async def _scheduled(part: Parts, slug: str, **parameters: Any) -> None:
+    spec = ScheduleSpec(job="job", every_ms=3_600_000, parameters=parameters)
+    await Schedules(part.jobs).create(slug, spec, TESTER)
+
+
+def _schedules(shop: Shop) -> dict[str, Any]:
+    return dict(query(shop.url, "SELECT id, parameters FROM schedules"))
+
+
+@pytest.mark.parametrize("launched", [False, True])
+async def test_schedules_from_before_the_mark_lose_the_values_with_their_subject(
+    shop: Shop, part: Parts, *, launched: bool
+) -> None:
+    await part.jobs.revise_job("job", {"parameters_schema": {}}, None, TESTER)
+    await _scheduled(part, "alices", **GIVEN)
+    await _scheduled(part, "deleted", **GIVEN)
+    await Schedules(part.jobs).delete("deleted", None, TESTER)
+    await _scheduled(part, "bos", **GIVEN | {"customerId": "bo"})
+    await part.jobs.revise_job("job", {"parameters_schema": SCHEMA}, None, TESTER)
+    if launched:
+        await shop.ended(part)
+    assert "schedules.parameters" in places_of(shop.url, *SECRETS)
+    await part.subjects.erase(ALICE, None, TESTER)
+    assert _schedules(shop) == {
+        "alices": GONE,
+        "deleted": GONE,
+        "bos": GIVEN | {"customerId": "bo"},
+    }
+    await shop.verify()
+    with pytest.raises(NotFoundError):
+        await part.subjects.erase(ALICE, None, TESTER)
+    with pytest.raises(ConflictError) as refused:
+        await Schedules(part.jobs).trigger("alices", TESTER)
+    assert refused.value.code == "invalid_parameters"
+
+
+async def test_a_schedule_can_be_emptied_of_what_its_job_has_marked_since(
+    shop: Shop, part: Parts
+) -> None:
+    schedules = Schedules(part.jobs)
+    await part.jobs.revise_job("job", {"parameters_schema": {}}, None, TESTER)
+    await _scheduled(part, "letters", **GIVEN)
+    await part.jobs.revise_job("job", {"parameters_schema": SCHEMA}, None, TESTER)
+    with pytest.raises(InvalidInputError) as refused:
+        await schedules.revise("letters", {"overlap": "allow_all"}, TESTER)
+    assert {issue.path for issue in refused.value.issues} == {
+        "/parameters/customerId",
+        "/parameters/address",
+    }
+    await schedules.revise("letters", {"parameters": {"day": "monday"}}, TESTER)
+    row = await schedules.trigger("letters", TESTER)
+    assert row["parameters"] == {"day": "monday"}
+    assert places_of(shop.url, ALICE) == {"jobs_events.state"}, "as it was scheduled"
