@@ -3,6 +3,8 @@
 import ctypes
 import os
 import sys
+from collections.abc import Collection
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -27,6 +29,35 @@ def fill_standard_descriptors() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # The lowest number that is free.
             os.set_inheritable(number, True)
+
+
+_ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46
+"""Where /proc/self/stat says where the command line lies, counted from the process's state on."""
+
+
+def hide_arguments(options: Collection[str]) -> None:
+    """Overwrite the values of these options in the command line, which every account may read.
+
+    `sys.argv` stays as it is.
+    """
+    if sys.platform != "linux":
+        return
+    stat = Path("/proc/self/stat").read_bytes()
+    _, _, fields = stat.rpartition(b")")
+    numbers = fields.split()
+    begin = int(numbers[_ARGUMENTS_BEGIN])
+    end = int(numbers[_ARGUMENTS_END])
+    position = begin
+    is_value = False
+    for argument in ctypes.string_at(begin, end - begin).split(b"\0"):
+        name, equals, value = argument.partition(b"=")
+        is_option = os.fsdecode(name) in options
+        if is_value:
+            ctypes.memset(position, ord("*"), len(argument))
+        elif is_option and equals:
+            ctypes.memset(position + len(name) + 1, ord("*"), len(value))
+        is_value = is_option and not equals and not is_value
+        position += len(argument) + 1
 
 
 def keep_to_itself() -> None:

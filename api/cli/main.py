@@ -24,7 +24,11 @@ from api.process.signals import (
 )
 from apphub_jobs.version import VERSION
 from runtime.garbage import look_seldom
-from runtime.process_control import fill_standard_descriptors, keep_to_itself
+from runtime.process_control import (
+    fill_standard_descriptors,
+    hide_arguments,
+    keep_to_itself,
+)
 
 GROUPS = {
     "apps": "api.cli.daily.apps:apps_app",
@@ -56,6 +60,9 @@ COMMANDS = {
     "test-service": "api.cli.running.testing:testing",
 }
 """The other commands, and where they are; those of a file come together."""
+
+SECRET_OPTIONS = ("--database-url", "--token")
+"""Whose values are no business of other accounts, which may read every command line."""
 
 COMPLETION_VARIABLE = "_APPHUB_JOBS_COMPLETE"
 """A shell asks by it what could follow."""
@@ -114,6 +121,7 @@ def demo(
 
 def main() -> None:
     """Run the command line."""
+    hide_arguments(SECRET_OPTIONS)
     fill_standard_descriptors()
     look_seldom()  # To import makes many objects, and no garbage.
     logging.basicConfig(

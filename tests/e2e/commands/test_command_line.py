@@ -121,6 +121,34 @@ def _command_line(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
+SECRETS_GIVEN = [
+    ("serve", "--database-url", "postgresql://ada:hidden@{server}/jobs"),
+    ("serve", "--database-url=postgresql://ada:hidden@{server}/jobs"),
+    ("runs", "list", "--url", "http://{server}", "--token", "hidden"),
+    ("runs", "list", "--url", "http://{server}", "--token=hidden"),
+]
+
+
+@pytest.mark.parametrize("words", SECRETS_GIVEN)
+def test_a_command_line_shows_nobody_the_address_or_the_token_given_on_it(
+    words: tuple[str, ...],
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        server = "127.0.0.1:" + str(silent.getsockname()[1])
+        given = [word.format(server=server) for word in words]
+        command = [sys.executable, "-m", "api.cli", *given]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            eventually(
+                lambda: b"***" in _command_line(process.pid),
+                what="stars in place of what was given",
+            )
+            shown = _command_line(process.pid)
+            process.kill()
+    assert b"hidden" not in shown
+
+
 def test_serve_and_worker_share_the_private_database_and_the_last_stops_it(
     tmp_path: Path,
 ) -> None:

@@ -41,7 +41,28 @@ def note(context: JobRunContext) -> JobResult:
     return JobResult(result={"noted": True})
 
 
-HANDLERS: dict[str, Handler] = {"test.note": note}
+def quote(context: JobRunContext) -> JobResult:
+    """Fail in the way that `day` names, in words that quote all that was given."""
+    words = f"no letter for {context.parameters!r}"
+    day = context.parameters["day"]
+    match day:
+        case "failed" | "expired" | "canceled":
+            return JobResult(status=day, error_message=words)
+        case "wrong":
+            return JobResult(result={"count": words})
+    try:
+        _send(words)
+    except LookupError as error:
+        context.logger.exception("this letter cannot be sent: %s", words)
+        raise RuntimeError(json.dumps(dict(context.parameters))) from error
+    return JobResult()
+
+
+def _send(words: str) -> None:
+    raise LookupError(words)
+
+
+HANDLERS: dict[str, Handler] = {"test.note": note, "test.quote": quote}
 
 COLUMNS = """
     SELECT table_name, column_name, data_type FROM information_schema.columns
