@@ -1,10 +1,12 @@
 """The handlers that an operator named, found before anything starts that would fail by them."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from api.bootstrap.handler_files import modules_of
-from worker.executors.commands import read_commands
+from worker.executors.commands import read_commands, variable_name
 from worker.executors.local.probe import offered
 from worker.executors.packages import (
     TRUSTED,
@@ -13,6 +15,8 @@ from worker.executors.packages import (
     HandlerSource,
     packages_of,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def handler_packages(
@@ -44,4 +48,53 @@ def handler_source(
     """
     declared = read_commands(commands) if commands else {}
     named = modules_of(modules)
-    return HandlerSource(named.modules, declared, access, named.directories)
+    argvs = {name: command.argv for name, command in declared.items()}
+    variables_of = dict(access.variables_of)
+    for name, command in declared.items():
+        if command.pass_env:
+            given = variables_of.get(f"command.{name}", ())
+            variables_of[f"command.{name}"] = (*given, *command.pass_env)
+    access = replace(access, variables_of=variables_of)
+    return HandlerSource(named.modules, argvs, access, named.directories)
+
+
+def passed_variables(access: Access, given: Sequence[str]) -> Access:
+    """Return what handlers reach, with the variables that the operator passes to them.
+
+    Args:
+        access: what they reach besides.
+        given: `NAME,…` for all, and `MODULE:NAME,…` or `command.NAME:NAME,…` for some.
+
+    Raises:
+        ValueError: something is no name of a variable, or cannot be passed.
+    """
+    for_all: list[str] = []
+    for_some: dict[str, list[str]] = {}
+    for text in given:
+        whose, colon, listed = text.rpartition(":")
+        if colon and not whose:
+            msg = f"--pass-env: {text!r} names no module before the colon"
+            raise ValueError(msg)
+        names = for_some.setdefault(whose, []) if colon else for_all
+        try:
+            names += [variable_name(name.strip()) for name in listed.split(",")]
+        except ValueError as error:
+            msg = f"--pass-env: {error}"
+            raise ValueError(msg) from None
+    return replace(access, variables=for_all, variables_of=for_some)
+
+
+def tell_unset(
+    packages: Iterable[HandlerPackage], variables: Mapping[str, str]
+) -> None:
+    """Warn the operator of variables that were to be passed, and are not there."""
+    for package in dict.fromkeys(packages):
+        for name in package.pass_env:
+            if name not in variables:
+                whose = ", ".join((*package.modules, *package.commands))
+                logger.warning(
+                    "%s is not set here, and is not passed to the handlers of %s"
+                    " (docs/secrets.md)",
+                    name,
+                    whose,
+                )

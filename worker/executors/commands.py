@@ -1,26 +1,73 @@
 """The file in which an operator declares command lines as handlers."""
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from worker.executors.local.handlers_process import OWN_VARIABLES
 
 
-def read_commands(path: Path) -> Mapping[str, Sequence[str]]:
+@dataclass(frozen=True)
+class Command:
+    """A command line, and which of the worker's variables it is given."""
+
+    argv: Sequence[str]
+    pass_env: Sequence[str] = ()
+
+
+def read_commands(path: Path) -> Mapping[str, Command]:
     """Read `{"NAME": ["program", "argument", …], …}`.
+
+    A command that is given variables is `{"command": ["program", …], "passEnv": ["VARIABLE", …]}`.
 
     Raises:
         ValueError: the file says something else, or a program is not there.
     """
     try:
         declared = json.loads(path.read_text())
-        commands = {name: _argv(argv) for name, argv in declared.items()}
+        commands = {name: _command(told) for name, told in declared.items()}
     except (TypeError, AttributeError, ValueError) as error:
         msg = f'{path} must hold {{"NAME": ["program", "argument"]}}: {error!r}'
         raise ValueError(msg) from None
-    for name, argv in commands.items():
-        _check_program(path, name, argv[0])
+    for name, command in commands.items():
+        _check_program(path, name, command.argv[0])
     return commands
+
+
+def _command(told: Any) -> Command:
+    if not isinstance(told, dict):
+        return Command(_argv(told))
+    unknown = [name for name in told if name not in {"command", "passEnv"}]
+    if unknown:
+        msg = f"a command has 'command' and 'passEnv', not {unknown[0]!r}"
+        raise TypeError(msg)
+    names = told.get("passEnv", [])
+    if not isinstance(names, list):
+        msg = "passEnv is a list of names of variables"
+        raise TypeError(msg)
+    return Command(_argv(told.get("command")), [variable_name(name) for name in names])
+
+
+def variable_name(name: object) -> str:
+    """Return the name of a variable that handlers may be given.
+
+    Raises:
+        ValueError: it is none, or each attempt has one of its own.
+    """
+    if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+        msg = f"{name!r} is no name of a variable; give names such as API_KEY"
+        raise ValueError(msg)
+    if name in OWN_VARIABLES:
+        msg = f"{name} cannot be passed: each attempt has its own"
+        raise ValueError(msg)
+    return name
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _argv(argv: object) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from itertools import chain, cycle, islice
+from typing import Any
 
 GROUP = "apphub_jobs.handlers"
 """Entry points of this group name a module with a mapping `HANDLERS` from entry point names to
@@ -23,11 +24,16 @@ class Access:
             and change whatever the worker's user may.
         writable: directories in which they may change files, beside temporary ones.
         withheld: ids of users whose files root's handlers shall not reach, whatever they see.
+        variables: names of the worker's variables that they are given.
+        variables_of: further ones, by the module or the command (`command.NAME`) that is given
+            them; it shares them with its package.
     """
 
     hidden: Sequence[str] = ()
     writable: Sequence[str] = ()
     withheld: Sequence[int] = ()
+    variables: Sequence[str] = ()
+    variables_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 TRUSTED = Access()
@@ -61,6 +67,7 @@ class HandlerPackage:
         shown: which of the service's own packages its processes may import.
         hidden, writable, withheld: as `Access` has them; what is built in works with some of what
             is hidden from others.
+        pass_env: names of the worker's variables that its processes are given.
     """
 
     modules: Sequence[str] = ()
@@ -70,6 +77,7 @@ class HandlerPackage:
     hidden: Sequence[str] = ()
     writable: Sequence[str] = ()
     withheld: Sequence[int] = ()
+    pass_env: Sequence[str] = ()
 
 
 BUILTIN = HandlerPackage(modules=("worker.handlers.builtin",), shown=("worker",))
@@ -79,6 +87,10 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     """Return the operator's modules, each installed distribution, the commands, what is built in.
 
     The operator's modules may lie in the current directory, whatever Python's path is here.
+    Commands that are given other variables are another package.
+
+    Raises:
+        ValueError: variables are given to a module or a command that is not there.
     """
     installed = _installed()
     in_distributions = set(chain.from_iterable(installed))
@@ -88,11 +100,49 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     packages = [_of_operator(modules, source) for modules in installed]
     if named:
         packages.insert(0, _of_operator(named, source, source.directories))
-    if source.commands:
-        commands = HandlerPackage(commands=source.commands, **vars(source.access))
-        packages.append(commands)
+    packages += _of_commands(source)
+    _refuse_unknown(source.access.variables_of, packages)
     packages.append(BUILTIN)
     return packages
+
+
+def _of_commands(source: HandlerSource) -> list[HandlerPackage]:
+    by_variables: dict[tuple[str, ...], dict[str, Sequence[str]]] = {}
+    for name, argv in source.commands.items():
+        variables = _variables_of([f"command.{name}"], source.access)
+        by_variables.setdefault(variables, {})[name] = argv
+    return [
+        HandlerPackage(commands=commands, pass_env=names, **_reach(source.access))
+        for names, commands in by_variables.items()
+    ]
+
+
+def _refuse_unknown(
+    variables_of: Mapping[str, Sequence[str]], packages: Sequence[HandlerPackage]
+) -> None:
+    known: list[str] = []
+    for package in packages:
+        known += package.modules
+        known += [f"command.{name}" for name in package.commands]
+    for name in variables_of:
+        if name not in known:
+            msg = f"--pass-env: no handlers are called {name!r}; there are: {', '.join(known)}"
+            raise ValueError(msg)
+
+
+def _variables_of(modules: Sequence[str], access: Access) -> tuple[str, ...]:
+    names = [*access.variables]
+    for module in modules:
+        names += access.variables_of.get(module, ())
+    return tuple(sorted(set(names)))
+
+
+def _reach(access: Access) -> dict[str, Any]:
+    return {
+        "hidden": access.hidden,
+        "writable": access.writable,
+        "withheld": access.withheld,
+    }
 
 
 def _of_operator(
@@ -100,7 +150,10 @@ def _of_operator(
 ) -> HandlerPackage:
     current = os.getcwd()  # noqa: PTH109 - a text is what the path holds
     return HandlerPackage(
-        modules=modules, directories=(*directories, current), **vars(source.access)
+        modules=modules,
+        directories=(*directories, current),
+        pass_env=_variables_of(modules, source.access),
+        **_reach(source.access),
     )
 
 

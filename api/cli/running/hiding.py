@@ -2,23 +2,27 @@
 
 import os
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
+from api.bootstrap.handler_packages import passed_variables
 from api.bootstrap.service_files import ServiceFiles, service_files
 from api.cli.opening.database import database
 from api.cli.options import StorageOptions, read
 from api.cli.running.working.options import WorkOptions
 from api.embedded.data_directory import directory_of
+from worker.executors.packages import TRUSTED
 
 
 def hidden_files(
     storage: StorageOptions, working: WorkOptions, *secret: Path | None
 ) -> ServiceFiles:
-    """Return what handlers shall not see, and what they may change."""
+    """Return what handlers shall not see, what they may change, and what they are given."""
+    given = working.pass_env or ()
     if working.trust_handlers:
-        return ServiceFiles()
+        return read(lambda: ServiceFiles(passed_variables(TRUSTED, given)))
     directory = directory_of(storage.data_dir)
-    return read(
+    files = read(
         lambda: service_files(
             os.environ,
             directory,
@@ -28,6 +32,8 @@ def hidden_files(
             account=storage.postgres_account,
         )
     )
+    access = read(lambda: passed_variables(files.access, given))
+    return replace(files, access=access)
 
 
 def opened(storage: StorageOptions) -> AbstractContextManager[tuple[Path, str]]:

@@ -140,6 +140,7 @@ def _of_working(working: WorkOptions) -> Mapping[str, object]:
         "LABELS": " ".join(working.label or ()),
         "COMMANDS": working.commands or "",
         "ALLOW_PRIVATE_REPOSITORIES": working.allow_private_repositories or "",
+        "PASS_ENV": " ".join(text.replace(" ", "") for text in working.pass_env or ()),
         "WRITABLE": " ".join(str(path.resolve()) for path in working.writable or ()),
         "TRUST_HANDLERS": working.trust_handlers or "",
     }

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.bootstrap.handler_packages import handler_packages
+from api.bootstrap.handler_packages import handler_packages, tell_unset
 from api.bootstrap.handler_settings import handler_settings
 from api.bootstrap.service_files import ServiceFiles
 from api.bootstrap.settings import Settings
@@ -77,6 +77,8 @@ def worker_command(  # noqa: PLR0913 - its groups of options
     cluster = read(ray.cluster)
     labels = read(lambda: labels_of(working.label or ()))
     packages = read(lambda: _packages(working, files, feed))
+    if cluster is None:  # Else those of the nodes count.
+        tell_unset(packages.values(), os.environ)
     with opened(storage) as (directory, url):
         keyed(directory, url, subject_key, patience_s=storage.wait_for_database_s)
         settings = Settings(

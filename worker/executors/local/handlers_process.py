@@ -12,15 +12,21 @@ from typing import Any
 
 from apphub_jobs.process.imports import SERVICE_PACKAGES, SERVICE_ROOT
 from worker.executors.local.supervision import hiding
+from worker.executors.local.supervision.masking import PROXIES
 from worker.executors.packages import HandlerPackage
 
 PROGRAM = "from apphub_jobs.process.program import main; main()"
 SHARED_PROGRAM = "from apphub_jobs.process.shared.program import main; main()"
 PROBE = "from apphub_jobs.process.probe import main; main()"
 
-_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-_ENVIRONMENT_PREFIXES = ("SSL_CERT_", "GIT_SSL_")
+_ENVIRONMENT = (
+    *("PATH", "LANG", "LANGUAGE", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"),
+)
+_ENVIRONMENT_PREFIXES = ("LC_", "SSL_CERT_", "GIT_SSL_")
 """What an attempt gets of the worker's environment: none of the service's settings or secrets."""
+
+OWN_VARIABLES = ("HOME", "TMPDIR", "PYTHONUNBUFFERED")
+"""What each attempt has to itself."""
 
 
 OPENED_AT_START = 16
@@ -32,7 +38,7 @@ def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
     # -P: the working directory is the run's, and no place to import from.
     # -c: imports the program as it is compiled already; -m imports much of its own before that.
     described = asdict(package)
-    for name in ("hidden", "writable", "withheld"):
+    for name in ("hidden", "writable", "withheld", "pass_env"):
         del described[name]  # Nobody's business there.
     return (sys.executable, "-P", "-c", program, json.dumps(described))
 
@@ -138,10 +144,18 @@ def _file_at(path: str) -> tuple[int, int, int] | None:
     return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
-def environment(workdir: Path) -> dict[str, str]:
-    """Return the variables of a process that works below this directory."""
+def environment(workdir: Path, package: HandlerPackage) -> dict[str, str]:
+    """Return the variables of a process that works below this directory.
+
+    Proxies are for the operator's handlers: those that are built in go no way that was not checked.
+    """
+    named = {*package.pass_env}
+    if not package.shown:
+        named.update(PROXIES)
     variables = {
-        name: value for name, value in os.environ.items() if is_passed_on(name)
+        name: value
+        for name, value in os.environ.items()
+        if name in named or is_passed_on(name)
     }
     path = variables.get("PYTHONPATH")
     if path is not None:

@@ -196,7 +196,7 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
             stdin=subprocess.DEVNULL,
             stdout=STDERR,  # Programs read the worker's own output.
             cwd=workdir,
-            env=environment(workdir),
+            env=environment(workdir, package),
             start_new_session=True,
         )
         try:

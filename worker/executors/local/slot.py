@@ -28,6 +28,7 @@ from worker.executors.local.line_reader import LineReader
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.removal import remove
 from worker.executors.local.supervision import supervisor
+from worker.executors.local.supervision.masking import masked, secrets_in
 from worker.executors.packages import HandlerPackage
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
@@ -56,6 +57,7 @@ class Slot:
         listener: whose attempt it is at the moment.
         cpu_s: what the process had used when it was last heard of.
         loaded: set once its handlers are loaded, or never will be.
+        secrets: what is masked in what its attempts print and say.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Slot:
         self.package = package
         self.process = process
         self.workdir = workdir
+        self.secrets = secrets_in(os.environ, package.pass_env)
         self._orphans = orphans
         self._cover = cover
         self.listener: Listener | None = None
@@ -160,7 +163,7 @@ class Slot:
         await asyncio.to_thread(remove, self.workdir)
 
     def _reported(self, line: bytes | None) -> None:
-        message = _message(line)
+        message = without_secrets(_message(line), self.secrets)
         self.cpu_s = message.get("cpuTotal", self.cpu_s)
         if message["type"] == "ready":
             self.loaded.set()
@@ -210,6 +213,24 @@ def _message(line: bytes | None) -> Mapping[str, Any]:
         if isinstance(message, dict) and "type" in message:
             return message
     return {"type": "invalid", "message": "a result or report that is no JSON"}
+
+
+def without_secrets(
+    message: Mapping[str, Any], secrets: Sequence[str]
+) -> Mapping[str, Any]:
+    """Return a message whose texts about an error tell none of these."""
+    if not secrets:
+        return message
+    told = {name: message[name] for name in _ABOUT_ERRORS if name in message}
+    hidden = {
+        name: masked(text, secrets)
+        for name, text in told.items()
+        if isinstance(text, str)
+    }
+    return {**message, **hidden}
+
+
+_ABOUT_ERRORS = ("message", "stack", "error_message")
 
 
 async def start_slot(
@@ -262,7 +283,12 @@ async def _spawn(  # noqa: PLR0913 - all that a process begins with
         supervisor.__file__,
         str(tasks),
         str(reports),
-        json.dumps(view_of(package, workdir)),
+        json.dumps(
+            {
+                "view": view_of(package, workdir),
+                "secret": list(package.pass_env),
+            }
+        ),
     )
     # Shielded: a process that starts while its task is cancelled must still be found and ended. A
     # failure is told by whoever waits for it.
@@ -274,7 +300,7 @@ async def _spawn(  # noqa: PLR0913 - all that a process begins with
             stdout=asyncio.subprocess.PIPE,
             pass_fds=(tasks, reports),
             cwd=workdir,
-            env=environment(workdir),
+            env=environment(workdir, package),
             start_new_session=True,
         )
     )

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from worker.executors.local.attempt import LOG_LIMIT_BYTES
 from worker.executors.local.supervision.attempt_log import Log
 from worker.executors.local.supervision.log_writer import CLOSING_S
+from worker.executors.local.supervision.masking import Masker
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +31,9 @@ class AttemptLogs:
         self._given_bytes = 0
         self._written_bytes = 0
 
-    def of(self, path: Path) -> "AttemptLog":
-        """Return the log of an attempt."""
-        return AttemptLog(self, path)
+    def of(self, path: Path, secrets: Sequence[str] = ()) -> "AttemptLog":
+        """Return the log of an attempt, in which these are masked."""
+        return AttemptLog(self, path, secrets)
 
     @property
     def have_room(self) -> bool:
@@ -69,7 +70,8 @@ class AttemptLog:
         is_used: whether anything is to be kept.
     """
 
-    def __init__(self, logs: AttemptLogs, path: Path) -> None:
+    def __init__(self, logs: AttemptLogs, path: Path, secrets: Sequence[str]) -> None:
+        self._masker = Masker(secrets)
         self.is_used = False
         self._logs = logs
         self._path = path
@@ -79,6 +81,9 @@ class AttemptLog:
     def add(self, printed: bytes) -> None:
         """Keep what was printed, soon, if there is room."""
         self.is_used = True
+        self._keep(self._masker.add(printed))
+
+    def _keep(self, printed: bytes) -> None:
         if self._logs.have_room:
             self._logs.write(printed, self._opened)
         else:
@@ -97,6 +102,7 @@ class AttemptLog:
         if not self.is_used:
             then()
             return
+        self._keep(self._masker.rest())
         closing = self._logs.close(self._close)
         closing.add_done_callback(self._tell_lost)
         closing.add_done_callback(lambda _: then())

@@ -107,7 +107,7 @@ class SharedProcess:
     def begin(self, task: Task, on_update: OnUpdate) -> SharedAttempt:
         """Start an attempt."""
         self._given += 1
-        log = self._logs.of(task.log_path)
+        log = self._logs.of(task.log_path, self._slot.secrets)
         attempt = SharedAttempt(self, self._given, task, on_update, log)
         if self._ended_as is not None:
             attempt.end(self._ended_as)

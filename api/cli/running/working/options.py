@@ -79,6 +79,17 @@ class WorkOptions:
             help="Let apps name repositories on servers of this machine and of private networks.",
         ),
     ] = False
+    pass_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass-env",
+            envvar="APPHUB_PASS_ENV",
+            metavar="NAME,…",
+            help="Variables of the worker that handlers are given, as secrets that logs mask;"
+            " MODULE:NAME,… for the handlers of a module or of command.NAME alone;"
+            " may be given several times.",
+        ),
+    ] = None
     writable: Annotated[
         list[Path] | None,
         typer.Option(

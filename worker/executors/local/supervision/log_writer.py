@@ -10,6 +10,12 @@ import _thread
 from _queue import Empty, SimpleQueue
 
 from worker.executors.local.supervision.attempt_log import Log
+from worker.executors.local.supervision.masking import Masker
+
+# Type checkers know the name; importing typing would cost a third of the start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 WAITING_BYTES = 1_048_576
 """While so much waits for the disk, no more is taken."""
@@ -21,7 +27,8 @@ CLOSING_S = 10.0
 class LogWriter:
     """Keeps what an attempt prints; none of it ever waits for the disk, but for the end."""
 
-    def __init__(self, path: str, limit: int) -> None:
+    def __init__(self, path: str, limit: int, secrets: Iterable[str] = ()) -> None:
+        self._masker = Masker(secrets)
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._closed: SimpleQueue[int] = SimpleQueue()
         self._given_bytes = 0
@@ -41,6 +48,9 @@ class LogWriter:
 
     def add(self, output: bytes) -> None:
         """Keep what was printed, soon."""
+        self._keep(self._masker.add(output))
+
+    def _keep(self, output: bytes) -> None:
         if self._own is not None:
             self._own.add(output)
             return
@@ -49,6 +59,7 @@ class LogWriter:
 
     def close(self) -> int:
         """Wait until all is written, but not for ever; return how many bytes the file lacks."""
+        self._keep(self._masker.rest())
         if self._own is not None:
             self._own.close()
             return self._own.lost

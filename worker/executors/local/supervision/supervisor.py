@@ -10,8 +10,8 @@ attempt that ended by itself and left nothing behind leaves its process to the n
 
 Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of
 ours. The handlers' process is started at once, so that it is ready when its first task comes.
-Arguments: the descriptors for tasks and for reports, the handlers' process's view of the file
-system as JSON (`hiding.View`, or null), then its command.
+Arguments: the descriptors for tasks and for reports, JSON with the handlers' process's `view` of
+the file system (`hiding.View`, or null) and the variables that are `secret`, then its command.
 Standard input: JSON lines, `{"renew": moment}` at any time, and of an attempt first the order
 (`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}`, `{"deadline": moment}` or,
 once its process says that it is done, `{"over": …}`. Standard output: a JSON line at the end of
@@ -45,6 +45,7 @@ from worker.executors.local.supervision.descendants import (
 )
 from worker.executors.local.supervision.hiding import View
 from worker.executors.local.supervision.log_writer import LogWriter
+from worker.executors.local.supervision.masking import secrets_in
 from worker.executors.local.supervision.spawn import (
     Child,
     become_supervisor,
@@ -64,9 +65,14 @@ class Attempt:
     """Watches over one attempt until nothing of it is left but a child that is fit for the next."""
 
     def __init__(
-        self, child: Child, control: Control, order: dict[str, object]
+        self,
+        child: Child,
+        control: Control,
+        order: dict[str, object],
+        secrets: list[str],
     ) -> None:
-        self._log = LogWriter(str(order["log"]), int(str(order["logLimitBytes"])))
+        limit = int(str(order["logLimitBytes"]))
+        self._log = LogWriter(str(order["log"]), limit, secrets)
         self._memory_limit = number(order["memoryMb"])
         self._deadline = number(order["deadline"])
         self._cpu_before_s = number(order["cpuBefore"]) or 0.0
@@ -219,23 +225,24 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     described, *command = sys.argv[3:]
-    fields = json.loads(described)
-    view = View(**fields) if fields is not None else None
+    told = json.loads(described)
+    view = View(**told["view"]) if told["view"] is not None else None
+    secrets = secrets_in(os.environ, told["secret"])
     child = Child(command, tasks, reports, view)
     try:
-        _watch_attempts(child, Control())
+        _watch_attempts(child, Control(), secrets)
     except BaseException:
         # Whatever it is, nobody would end the processes once this one is gone.
         kill_descendants()
         raise
 
 
-def _watch_attempts(child: Child, control: Control) -> None:
+def _watch_attempts(child: Child, control: Control, secrets: list[str]) -> None:
     """Return once nothing is left below this process."""
     woken = woken_by_children()
     while commands := next_order(control):
         order, *others = commands
-        attempt = Attempt(child, control, order)
+        attempt = Attempt(child, control, order, secrets)
         ended = attempt.run(others, woken)
         line = json.dumps(ended) + "\n"
         with suppress(BrokenPipeError):
