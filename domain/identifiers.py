@@ -65,9 +65,12 @@ def schedule_id(slug: str) -> UUID:
     return uuid5(_NAMESPACE, f"schedule:{folded}")
 
 
-def tick_run_id(schedule: UUID, due_at: str) -> UUID:
-    """Return the id of the run of a schedule's tick, which is due at this time in ISO 8601."""
-    return uuid5(schedule, due_at)
+def tick_run_id(schedule: UUID, due_at: str, earlier: int = 0) -> UUID:
+    """Return the id of the run of a schedule's tick, which is due at this time in ISO 8601.
+
+    It may have had runs earlier, which were canceled.
+    """
+    return uuid5(schedule, f"{due_at} {earlier}" if earlier else due_at)
 
 
 def failure_group_id(fingerprint: str) -> UUID:

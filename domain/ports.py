@@ -271,6 +271,15 @@ class Log(Protocol):
     async def holders_of(self, slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
         """Return who has which of these slots, and whether it is pending; maybe outdated, too."""
 
+    async def run_statuses(self, run_ids: Iterable[UUID]) -> dict[UUID, str]:
+        """Return how these runs stand, as their rows say; those that have none are left out."""
+
+    async def watch_clock(self, begun: datetime, now: datetime) -> datetime:
+        """Note that somebody has looked at the clock from one moment until another.
+
+        Returns from when on somebody, maybe another process, has looked at it until now.
+        """
+
     def kept_run(self, run_id: UUID) -> Row | None:
         """Return the row of a running run as this process left it, if it knows.
 

@@ -147,7 +147,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         await patience.wait_async(jobs.seed)
         sweeps = Sweeps(jobs)
         selection = Selected(pool, files)
-        for follower in _followers(jobs, pool, files, continuity):
+        schedules = Schedules(jobs)
+        for follower in _followers(jobs, schedules, pool, files, continuity):
             follower.start(supervision)
             stack.push_async_callback(follower.stop)
         logs_at = logs_place(settings.logs_store, settings.data_dir)
@@ -170,7 +171,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             subjects=Subjects(jobs),
             executions=Executions(jobs),
             sweeps=sweeps,
-            schedules=Schedules(jobs),
+            schedules=schedules,
             failures=Failures(jobs),
             bulk=BulkOperations(jobs, selection),
             reader=Reader(pool, files, continuity),
@@ -202,13 +203,14 @@ def _jobs(
 
 def _followers(
     jobs: Jobs,
+    schedules: Schedules,
     pool: AsyncConnectionPool[Connection],
     files: LogFiles,
     continuity: Continuity,
 ) -> tuple[Ticker, Noter, BulkWorker]:
     """Return those who work off the log in the background, not yet started."""
     ticks = Ticks(pool, jobs.quarantine)
-    ticker = Ticker(Schedules(jobs), ticks, jobs.clock, jobs.random)
+    ticker = Ticker(schedules, ticks, jobs.clock, jobs.random)
     continuity.on_doubt(ticker.forget)
     noter = Noter(Failures(jobs), FailureSearch(pool, files))
     continuity.on_doubt(noter.forget)

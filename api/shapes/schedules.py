@@ -29,6 +29,9 @@ class Tick(Shape):
     )
     reason: str | None = Field(description="why it was skipped, for programs")
     run_id: str | None = Field(description="that it launched, or that was in its way")
+    watched_since: AwareDatetime | None = Field(
+        description="of missed ones: from when on the service has looked at the clock again"
+    )
     decided_at: AwareDatetime
     position: int
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from domain.clock import from_iso, later, ms_between, to_iso
 from domain.errors import QuarantinedError
-from domain.schedules.cron import Cron
+from domain.schedules.cron import Cron, Stretch
 from domain.schedules.spec import Spec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,6 +47,7 @@ class Calendar:
         self._cron: Cron | None = None
         if spec.cron is not None:
             self._cron = Cron(spec.cron, zone)
+        self._interval = (spec.every_ms or 1) * _MS
         self._exclude = [Cron(text, zone) for text in spec.exclude]
         self._start = _moment(spec.start_at)
         self._end = _moment(spec.end_at)
@@ -62,6 +63,41 @@ class Calendar:
         """Return the first tick that is due after a moment."""
         return next(self.ticks_after(moment), None)
 
+    def due_between(self, after: datetime, until: datetime) -> Stretch | None:
+        """Return the ticks that are due after a moment, and until another.
+
+        They are reckoned, so a million costs no more than one.
+        """
+        if self._start is not None:
+            after = max(after, self._start - _MS)
+        if self._end is not None:
+            until = min(until, self._end)
+        if until <= after:
+            return None
+        if self._cron is not None:
+            return self._cron.reckon(after, until)
+        first = self._unbounded_after(after)
+        if first is None or first > until:
+            return None
+        further = (until - first) // self._interval
+        return Stretch(first, first + further * self._interval, further + 1)
+
+    def firing_between(self, after: datetime, before: datetime) -> Stretch | None:
+        """Return the ticks that are due after a moment, and fire before another."""
+        stretch = self.due_between(after, before - _MS)
+        if stretch is None or self._tick(stretch.last).fires_at < before:
+            return stretch
+        # Jitter never reaches into the next tick, so only the last one can be yet to fire.
+        return self.due_between(after, stretch.last - _MS)
+
+    def not_fired(self, after: datetime, now: datetime) -> Tick | None:
+        """Return the tick due after a moment that is due now, and late by its jitter, if any is."""
+        stretch = self.due_between(after, now)
+        if stretch is None:
+            return None
+        tick = self._tick(stretch.last)
+        return tick if tick.fires_at > now else None
+
     def _due_after(self, moment: datetime) -> datetime | None:
         if self._start is not None:
             # A tick that is due at the very start is one.
@@ -76,13 +112,9 @@ class Calendar:
     def _unbounded_after(self, moment: datetime) -> datetime | None:
         if self._cron is not None:
             return self._cron.next_after(moment)
-        every_ms = self._spec.every_ms
-        if every_ms is None:
-            return None
-        interval = every_ms * _MS
         anchor = self._start or _EPOCH
-        passed = (moment - anchor) // interval
-        return anchor + (passed + 1) * interval
+        passed = (moment - anchor) // self._interval
+        return anchor + (passed + 1) * self._interval
 
     def _tick(self, due_at: datetime) -> Tick:
         jitter_ms = self._jitter_ms(due_at)

@@ -10,10 +10,12 @@ clocks are set stands here, in the way of Debian's cron:
   comes twice.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -34,6 +36,10 @@ _LONGEST_SHIFT = timedelta(hours=25)
 """No clock was ever set by more: by a day, where a country changed sides of the date line."""
 
 _SECOND = timedelta(seconds=1)
+
+_MINUTE = timedelta(minutes=1)
+
+_DAY = timedelta(days=1)
 
 REMEMBERED = 4_096
 """Answers that are remembered: each is asked for several times while its tick is decided, and
@@ -75,6 +81,19 @@ def zone_fault(name: str) -> str | None:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Ticks in a row, one at least: when the first and the last are due, and how many they are."""
+
+    first: datetime
+    last: datetime
+    ticks: int
+
+    def followed_by(self, later: Stretch) -> Stretch:
+        """Return both as one; no tick lies between them."""
+        return Stretch(self.first, later.last, self.ticks + later.ticks)
+
+
+@dataclass(frozen=True)
 class Cron:
     """An expression of five fields that `cron_fault` lets pass, on the clocks of a zone."""
 
@@ -90,6 +109,70 @@ class Cron:
         if self._is_fixed():
             return self._next_fixed(moment)
         return self._next_frequent(moment)
+
+    def reckon(self, after: datetime, until: datetime) -> Stretch | None:
+        """Return the instants after a moment, and until another, without going through them.
+
+        Only the times of days about which clocks are set are looked at one by one.
+        """
+        stretch: Stretch | None = None
+        odd: set[datetime] = set()
+        # A clock that is set back may show the times of the day before once more.
+        day = self._wall(after).date() - _DAY
+        last_day = self._wall(until).date() + _DAY
+        while day <= last_day:
+            if self._is_set_about(day):
+                odd.update(self._instants_of(day))
+                found = None
+            else:
+                stretch = _joined(stretch, _within(odd, after, until))
+                odd.clear()
+                found = self._of_even_day(day, after, until)
+            stretch = _joined(stretch, found)
+            day += _DAY
+        return _joined(stretch, _within(odd, after, until))
+
+    def _is_set_about(self, day: date) -> bool:
+        """Return whether clocks may be set on a day, or a day before or after it."""
+        offsets = {self._midnight(day + n * _DAY).utcoffset() for n in (-1, 0, 1, 2)}
+        return len(offsets) > 1
+
+    def _times_of(self, day: date) -> Sequence[int]:
+        """Return the minutes of a day that the expression names, as on a clock never set."""
+        named = _named(self.text)
+        if day.month not in named.months or not named.match_day(day):
+            return ()
+        return _minutes_named(self.text)
+
+    def _of_even_day(
+        self, day: date, after: datetime, until: datetime
+    ) -> Stretch | None:
+        """Return the instants of a day on which clocks show each time once."""
+        times = self._times_of(day)
+        begin = self._midnight(day).astimezone(UTC)
+        first = bisect_right(times, (after - begin) / _MINUTE)
+        end = bisect_right(times, (until - begin) / _MINUTE)
+        if first >= end:
+            return None
+        first_at = begin + times[first] * _MINUTE
+        last_at = begin + times[end - 1] * _MINUTE
+        return Stretch(first_at, last_at, end - first)
+
+    def _instants_of(self, day: date) -> Iterator[datetime]:
+        """Yield the instants that the times of a day mean, however clocks are set."""
+        midnight = datetime.combine(day, time.min)
+        for minutes in self._times_of(day):
+            first, second = self._readings(midnight + minutes * _MINUTE)
+            if not self._is_fixed():
+                if second >= first:
+                    yield from (first, second)
+            elif second < first:
+                yield self._end_of_gap(second, first)
+            else:
+                yield first
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time.min, self.zone)
 
     def has(self, moment: datetime) -> bool:
         """Return whether the expression names the minute that clocks show at a moment."""
@@ -176,6 +259,21 @@ class Cron:
         return offset or timedelta()
 
 
+def _within(
+    instants: Iterable[datetime], after: datetime, until: datetime
+) -> Stretch | None:
+    found = [instant for instant in instants if after < instant <= until]
+    if not found:
+        return None
+    return Stretch(min(found), max(found), len(found))
+
+
+def _joined(earlier: Stretch | None, later: Stretch | None) -> Stretch | None:
+    if earlier is None or later is None:
+        return earlier or later
+    return earlier.followed_by(later)
+
+
 @lru_cache(REMEMBERED)
 def _named(text: str) -> CronSim:
     """Return what an expression names, which is read anew neither for each tick nor schedule.
@@ -183,6 +281,14 @@ def _named(text: str) -> CronSim:
     To be asked alone, not to be followed: others share it.
     """
     return CronSim(text, _SOME_MOMENT)
+
+
+@lru_cache(128)
+def _minutes_named(text: str) -> Sequence[int]:
+    """Return the minutes that an expression names on each of its days, in order."""
+    named = _named(text)
+    minutes = sorted(named.minutes)
+    return [hour * 60 + minute for hour in sorted(named.hours) for minute in minutes]
 
 
 @lru_cache(REMEMBERED)

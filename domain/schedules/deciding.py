@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from domain.clock import ms_between
+from domain.clock import later
 from domain.schedules.calendar import Tick
 from domain.schedules.spec import Spec
 
@@ -13,8 +13,9 @@ Obstacle = Literal["job_deleted", "invalid_parameters", "job_paused"]
 itself."""
 
 SkipReason = Literal[
-    "excluded",
     "paused",
+    "deleted",
+    "excluded",
     "job_deleted",
     "invalid_parameters",
     "job_paused",
@@ -30,7 +31,8 @@ MAX_BUFFERED = 100
 
 
 MAX_OPEN_RUNS = 1_000
-"""Runs of a schedule that have not ended: each is looked at when its next tick is decided."""
+"""Runs of a schedule that have not ended: each is looked at when its next tick is decided. So many
+may be its ticks', and as many may be those that people launched."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,15 @@ class Situation:
     """What stands in a tick's way.
 
     Attributes:
-        now: the database's present.
+        watched_since: from when on the clock has been looked at until now.
         is_paused: whether the schedule is.
         obstacle: to every launch.
-        open_runs: how many runs of the schedule are pending or running.
+        open_runs: how many runs that its ticks launched are pending or running.
         buffered: how many ticks wait already.
         is_kept: whether another run is kept instead of a new one, as runs of the job are unique.
     """
 
-    now: datetime
+    watched_since: datetime
     is_paused: bool
     obstacle: Obstacle | None
     open_runs: int
@@ -91,16 +93,30 @@ def verdict(spec: Spec, tick: Tick, situation: Situation) -> Verdict:
 
 
 def _hindrance(spec: Spec, tick: Tick, situation: Situation) -> SkipReason | None:
-    """Return why a tick is skipped whatever runs, the reason that would last longest first."""
+    """Return why a tick is skipped whatever runs, what holds for all of a time first."""
+    reason = hindrance_of_all(situation)
+    if reason is not None:
+        return reason
+    if tick.fires_at < missed_before(spec, situation.watched_since):
+        return "missed"
     if tick.is_excluded:
         return "excluded"
+    return None
+
+
+def hindrance_of_all(situation: Situation) -> SkipReason | None:
+    """Return why whatever is due is skipped, if anything stands in the way of all ticks."""
     if situation.is_paused:
         return "paused"
-    if situation.obstacle is not None:
-        return situation.obstacle
-    if ms_between(tick.fires_at, situation.now) > spec.catch_up_ms:
-        return "missed"
-    return None
+    return situation.obstacle
+
+
+def missed_before(spec: Spec, watched_since: datetime) -> datetime:
+    """Return before when a tick must have fired to be missed.
+
+    How late those are who look at the clock is no matter: only for how long nobody did.
+    """
+    return later(watched_since, -spec.catch_up_ms)
 
 
 def _overlapping(spec: Spec, situation: Situation) -> Verdict:

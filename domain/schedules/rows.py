@@ -13,6 +13,7 @@ from domain.clock import from_iso
 from domain.json_values import JsonObject
 from domain.ports import Row
 from domain.restoring import Standing, restored
+from domain.schedules.calendar import Tick
 from domain.schedules.schedule import Schedule
 from domain.schedules.schedule_state import ScheduleState
 from domain.schedules.spec import Overlap, Spec
@@ -40,6 +41,8 @@ class ScheduleFacts(Standing):
     pause_on_failure: ReadOnly[bool]
     paused: ReadOnly[JsonObject | None]
     open_runs: ReadOnly[list[str]]
+    manual_runs: ReadOnly[list[str]]
+    carried: ReadOnly[list[JsonObject]]
     buffered: ReadOnly[list[str]]
     decided_until: ReadOnly[str]
     next_at: ReadOnly[str | None]
@@ -65,5 +68,12 @@ def schedule_of_row(row: Row) -> Schedule:
     schedule.is_paused = facts["paused"] is not None
     schedule.is_deleted = facts["deleted_at"] is not None
     schedule.open_runs = facts["open_runs"]
+    schedule.manual_runs = facts["manual_runs"]
     schedule.buffered = [from_iso(due_at) for due_at in facts["buffered"]]
+    schedule.carried = [
+        Tick(
+            from_iso(cast("str", tick["dueAt"])), from_iso(cast("str", tick["firesAt"]))
+        )
+        for tick in facts["carried"]
+    ]
     return schedule

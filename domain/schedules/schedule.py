@@ -7,32 +7,36 @@ Commands decide and trigger events; clocks come in. What becomes of a tick is de
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
 from domain.clock import cut_to_ms, to_iso
-from domain.errors import ConflictError, InvalidInputError, Issue, NotFoundError
+from domain.errors import (
+    ConflictError,
+    InvalidInputError,
+    Issue,
+    NotFoundError,
+    QuarantinedError,
+)
 from domain.identifiers import schedule_id, tick_run_id
 from domain.json_values import canonical
 from domain.personal.marks import erased_from
 from domain.schedules import schedule_events
 from domain.schedules.calendar import Calendar, Tick
-from domain.schedules.deciding import SkipReason
+from domain.schedules.cron import Stretch
+from domain.schedules.deciding import MAX_BUFFERED, SkipReason
+from domain.schedules.schedule_events import BY_BACKFILL, BY_CALENDAR
 from domain.schedules.schedule_state import ScheduleState
 from domain.schedules.spec import Spec
 
 BY_ITSELF = "system"
 """Who pauses a schedule whose run failed."""
-
-BY_CALENDAR = "calendar"
-"""The cause of ticks that the calendar has."""
-
-BY_BACKFILL = "backfill"
-"""The cause of past ticks that somebody has launched."""
 
 _BAD_ENDS = frozenset({"failed", "expired"})
 
@@ -110,8 +114,8 @@ class Schedule(ScheduleState, Aggregate):
     def revise(self, changes: dict[str, Any], now: datetime) -> None:
         """Make a new version, unless nothing would change.
 
-        Ticks that are due by now must be settled before, ahead of their jitter: they obey the
-        version of their time.
+        Ticks that have fired by now must be settled before: they obey the version of their time.
+        One that is due and has not fired keeps its time, and obeys the new version.
 
         Args:
             changes: the given fields of `Spec`.
@@ -128,12 +132,22 @@ class Schedule(ScheduleState, Aggregate):
         spec = replace(self.spec, **differing)
         _refuse(spec.issues())
         at = self._at(now)
+        carried = self.calendar().not_fired(self.decided_until, at)
+        if carried is not None and len(self.carried) >= MAX_BUFFERED:
+            self.skip_tick(carried.due_at, "buffer_full", now)
+            carried = None
+        elif carried is not None and carried.is_excluded:
+            self.skip_tick(carried.due_at, "excluded", now)
+            carried = None
+        still_to_fire = self.carried if carried is None else [*self.carried, carried]
         self.trigger_event(
             Schedule.Revised,
             timestamp=at,
             version=self.current + 1,
             changes=differing,
-            next_at=_next_at(self.id, spec, max(at, self.decided_until)),
+            next_at=_next_at(self.id, spec, max(at, self.decided_until), still_to_fire),
+            carried_due_at=carried.due_at if carried else None,
+            carried_fires_at=carried.fires_at if carried else None,
         )
 
     def erase(self, names: list[str], now: datetime) -> None:
@@ -157,7 +171,7 @@ class Schedule(ScheduleState, Aggregate):
         now: datetime,
         run_id: str | None = None,
     ) -> None:
-        """Skip ticks from now on; those that are due by now must be settled before.
+        """Skip ticks from now on, and those that are due by now and not decided.
 
         To pause what is paused changes nothing. Raises NotFoundError as `revise` does.
         """
@@ -171,19 +185,27 @@ class Schedule(ScheduleState, Aggregate):
             reason=reason,
             run_id=run_id,
         )
+        with suppress(QuarantinedError):  # Who knows its zone skips them later.
+            self._skip_undecided("paused", now)
 
     def resume(self, now: datetime) -> None:
-        """Launch again; ticks that are due by now must be settled before, as paused.
+        """Launch again; ticks that are due by now belong to the pause, and are skipped.
 
         To resume what is not paused changes nothing. Raises NotFoundError as `revise` does.
         """
         self.check_not_deleted()
         if self.is_paused:
+            self._skip_undecided("paused", now)
             self.trigger_event(Schedule.Resumed, timestamp=self._at(now))
 
     def delete(self, reason: str | None, now: datetime) -> None:
-        """End the schedule; its runs go on. Raises NotFoundError as `revise` does."""
+        """End the schedule, and skip what is due by now and not decided; its runs go on.
+
+        Raises NotFoundError as `revise` does.
+        """
         self.check_not_deleted()
+        with suppress(QuarantinedError):
+            self._skip_undecided("deleted", now)
         self.trigger_event(Schedule.Deleted, timestamp=self._at(now), reason=reason)
 
     def trigger(self, run_id: UUID, now: datetime) -> None:
@@ -192,13 +214,18 @@ class Schedule(ScheduleState, Aggregate):
         at = self._at(now)
         self.trigger_event(Schedule.Triggered, timestamp=at, run_id=str(run_id))
 
-    def backfill_tick(self, due_at: datetime, now: datetime) -> UUID:
-        """Launch a past tick that has no run; return the id that its run must have.
+    def backfill_tick(self, due_at: datetime, now: datetime, earlier: int = 0) -> UUID:
+        """Launch a past tick; return the id that its run must have.
 
         Raises NotFoundError as `revise` does.
+
+        Args:
+            due_at: when it was due.
+            now: the database's present.
+            earlier: how many runs it has had, each of which was canceled.
         """
         self.check_not_deleted()
-        run_id = tick_run_id(self.id, to_iso(due_at))
+        run_id = tick_run_id(self.id, to_iso(due_at), earlier)
         self.trigger_event(
             Schedule.TickLaunched,
             timestamp=self._at(now),
@@ -234,29 +261,60 @@ class Schedule(ScheduleState, Aggregate):
         """Let a tick wait for the end of the runs that have not ended."""
         self._tick(Schedule.TickBuffered, due_at, due_at, now)
 
-    def skip_ticks(
-        self, due: Sequence[datetime], reason: SkipReason, now: datetime
+    def skip_tick(
+        self,
+        due_at: datetime,
+        reason: SkipReason,
+        now: datetime,
+        watched_since: datetime | None = None,
     ) -> None:
-        """Skip ticks in a row for one reason."""
+        """Skip one tick, as `skip_ticks` does."""
+        self.skip_ticks(Stretch(due_at, due_at, 1), reason, now, watched_since)
+
+    def skip_ticks(
+        self,
+        stretch: Stretch,
+        reason: SkipReason,
+        now: datetime,
+        watched_since: datetime | None = None,
+    ) -> None:
+        """Skip ticks in a row for one reason.
+
+        Args:
+            stretch: which.
+            reason: what for.
+            now: the database's present.
+            watched_since: from when on somebody could have decided them, if they were missed.
+        """
         run_id = None
-        if reason == "overlap" and self.open_runs:
-            run_id = self.open_runs[0]
+        if reason == "overlap" and self.calendar_runs:
+            run_id = self.calendar_runs[0]
         self._tick(
             Schedule.TickSkipped,
-            due[0],
-            due[-1],
+            stretch.first,
+            stretch.last,
             now,
-            last_due_at=due[-1],
-            ticks=len(due),
+            last_due_at=stretch.last,
+            ticks=stretch.ticks,
             reason=reason,
             run_id=run_id,
+            watched_since=watched_since,
         )
+
+    def _skip_undecided(self, reason: SkipReason, now: datetime) -> None:
+        """Skip what is due by now and not decided, whether or not it has fired."""
+        at = cut_to_ms(now)
+        due = self.calendar().due_between(self.decided_until, at)
+        for tick in self.carried:
+            self.skip_tick(tick.due_at, reason, now)
+        if due is not None:
+            self.skip_ticks(due, reason, now)
 
     def replan(self, now: datetime) -> None:
         """Note when the next tick fires by the rules of its zone as they are now."""
         if self.is_deleted:
             return
-        next_at = _next_at(self.id, self.spec, self.decided_until)
+        next_at = _next_at(self.id, self.spec, self.decided_until, self.carried)
         if next_at != self.next_at:
             at = self._at(now)
             self.trigger_event(Schedule.Replanned, timestamp=at, next_at=next_at)
@@ -265,7 +323,12 @@ class Schedule(ScheduleState, Aggregate):
         """Yield the ticks that are not decided, in order; there may be no end of them."""
         if self.is_deleted:
             return iter(())
-        return Calendar(self.id, self.spec).ticks_after(self.decided_until)
+        to_come = self.calendar().ticks_after(self.decided_until)
+        return chain(self.carried, to_come)
+
+    def calendar(self) -> Calendar:
+        """Return the ticks of its current version. Raises QuarantinedError as `Calendar` does."""
+        return Calendar(self.id, self.spec)
 
     def check_not_deleted(self) -> None:
         """Raise NotFoundError `schedule_not_found` where it is deleted."""
@@ -281,12 +344,15 @@ class Schedule(ScheduleState, Aggregate):
         **fields: Any,
     ) -> None:
         decided_until = max(self.decided_until, last)
+        still_to_fire = [
+            tick for tick in self.carried if not first <= tick.due_at <= last
+        ]
         self.trigger_event(
             event,
             timestamp=self._at(now),
             due_at=first,
             cause=BY_CALENDAR,
-            next_at=_next_at(self.id, self.spec, decided_until),
+            next_at=_next_at(self.id, self.spec, decided_until, still_to_fire),
             **fields,
         )
 
@@ -295,10 +361,15 @@ class Schedule(ScheduleState, Aggregate):
         return max(cut_to_ms(now), self.modified_on)
 
 
-def _next_at(own_id: UUID, spec: Spec, after: datetime) -> datetime | None:
-    """Return when the first tick fires that is due after a moment."""
+def _next_at(
+    own_id: UUID, spec: Spec, after: datetime, carried: Sequence[Tick] = ()
+) -> datetime | None:
+    """Return when the first tick fires that is due after a moment, or was carried over it."""
+    fire_at = [tick.fires_at for tick in carried]
     tick = Calendar(own_id, spec).next_after(after)
-    return None if tick is None else tick.fires_at
+    if tick is not None:
+        fire_at.append(tick.fires_at)
+    return min(fire_at, default=None)
 
 
 def _differing(changes: dict[str, Any], spec: Spec) -> dict[str, Any]:

@@ -12,8 +12,16 @@ from typing import Any
 
 from eventsourcing.domain import Aggregate
 
+from domain.json_values import JsonObject
+from domain.schedules.calendar import Tick
 from domain.schedules.schedule_state import ScheduleState
 from domain.schedules.spec import Spec
+
+BY_CALENDAR = "calendar"
+"""The cause of ticks that the calendar has."""
+
+BY_BACKFILL = "backfill"
+"""The cause of past ticks that somebody has launched."""
 
 
 class ScheduleEvent(Aggregate.Event):
@@ -33,18 +41,35 @@ class Registered(ScheduleEvent, Aggregate.Created):
 
 
 class Revised(ScheduleEvent):
-    """It has a new version; `changes` holds the fields that differ. Ticks from now on obey it."""
+    """It has a new version; `changes` holds the fields that differ. Ticks from now on obey it.
+
+    The tick that was due at `carried_due_at`, and is late by its jitter, fires at
+    `carried_fires_at` all the same.
+    """
 
     TOPIC = "schedule.revised"
+    class_version = 2
     version: int
     changes: dict[str, Any]
     next_at: datetime | None
+    carried_due_at: datetime | None
+    carried_fires_at: datetime | None
+
+    @staticmethod
+    def upcast_v1_v2(state: JsonObject) -> None:
+        """Lift an event from when such a tick was decided before the revision."""
+        state["carried_due_at"] = None
+        state["carried_fires_at"] = None
 
     def apply(self, aggregate: ScheduleState) -> None:
         aggregate.spec = replace(aggregate.spec, **self.changes)
         aggregate.current = self.version
         aggregate.next_at = self.next_at
         aggregate.decide_until(self.timestamp)
+        if self.carried_due_at is not None and self.carried_fires_at is not None:
+            tick = Tick(self.carried_due_at, self.carried_fires_at)
+            carried = [*aggregate.carried, tick]
+            aggregate.carried = sorted(carried, key=lambda one: one.fires_at)
 
 
 class Paused(ScheduleEvent):
@@ -78,10 +103,14 @@ class Deleted(ScheduleEvent):
         aggregate.is_deleted = True
         aggregate.next_at = None
         aggregate.buffered = []
+        aggregate.carried = []
 
 
 class RegisteredAnew(ScheduleEvent):
-    """After it had been deleted it was created once more; runs of before may still be going on."""
+    """After it had been deleted it was created once more.
+
+    Runs of before may still be going on, and are no longer its own.
+    """
 
     TOPIC = "schedule.registered_anew"
     version: int
@@ -91,8 +120,7 @@ class RegisteredAnew(ScheduleEvent):
     def apply(self, aggregate: ScheduleState) -> None:
         aggregate.spec = Spec(**self.spec)
         aggregate.current = self.version
-        aggregate.is_deleted = False
-        aggregate.is_paused = False
+        aggregate.begin_anew()
         aggregate.next_at = self.next_at
         aggregate.decide_until(self.timestamp)
 
@@ -117,26 +145,34 @@ class TickLaunched(TickEvent):
     def apply(self, aggregate: ScheduleState) -> None:
         aggregate.next_at = self.next_at
         aggregate.decide_until(self.due_at)
-        aggregate.drop_buffered(self.due_at, self.due_at)
-        aggregate.open_runs = [*aggregate.open_runs, self.run_id]
+        aggregate.drop_waiting(self.due_at, self.due_at)
+        aggregate.open_run(self.run_id, is_manual=self.cause == BY_BACKFILL)
 
 
 class TickSkipped(TickEvent):
     """So many ticks in a row, up to the last one, were skipped for one reason.
 
-    `run_id` is the run that stood in the way of them.
+    `run_id` is the run that stood in the way of them. Of those that were missed, `watched_since` is
+    from when on somebody could have decided them.
     """
 
     TOPIC = "schedule.tick_skipped"
+    class_version = 2
     last_due_at: datetime
     ticks: int
     reason: str
     run_id: str | None
+    watched_since: datetime | None
+
+    @staticmethod
+    def upcast_v1_v2(state: JsonObject) -> None:
+        """Lift an event from when ticks were missed that were decided late, whatever for."""
+        state["watched_since"] = None
 
     def apply(self, aggregate: ScheduleState) -> None:
         aggregate.next_at = self.next_at
         aggregate.decide_until(self.last_due_at)
-        aggregate.drop_buffered(self.due_at, self.last_due_at)
+        aggregate.drop_waiting(self.due_at, self.last_due_at)
 
 
 class TickBuffered(TickEvent):
@@ -147,6 +183,7 @@ class TickBuffered(TickEvent):
     def apply(self, aggregate: ScheduleState) -> None:
         aggregate.next_at = self.next_at
         aggregate.decide_until(self.due_at)
+        aggregate.drop_waiting(self.due_at, self.due_at)
         aggregate.buffered = [*aggregate.buffered, self.due_at]
 
 
@@ -167,7 +204,7 @@ class Triggered(ScheduleEvent):
     run_id: str
 
     def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.open_runs = [*aggregate.open_runs, self.run_id]
+        aggregate.open_run(self.run_id, is_manual=True)
 
 
 class RunEnded(ScheduleEvent):
@@ -178,5 +215,4 @@ class RunEnded(ScheduleEvent):
     status: str
 
     def apply(self, aggregate: ScheduleState) -> None:
-        left = [run_id for run_id in aggregate.open_runs if run_id != self.run_id]
-        aggregate.open_runs = left
+        aggregate.close_run(self.run_id)

@@ -1,24 +1,31 @@
 """Deciding all ticks of a schedule that are due: what is launched, canceled, and recorded. Pure."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.schedules.calendar import Tick
+from domain.clock import cut_to_ms
+from domain.schedules.calendar import Calendar, Tick
+from domain.schedules.cron import Stretch
 from domain.schedules.deciding import (
     Obstacle,
     Situation,
     SkipReason,
     Verdict,
+    hindrance_of_all,
+    missed_before,
     verdict,
 )
 from domain.schedules.schedule import Schedule
 
 MAX_TICKS = 100
-"""Ticks that are decided at a time: nothing else happens meanwhile."""
+"""Ticks that are decided one by one at a time: nothing else happens meanwhile. Those that are
+skipped for one reason in a row are reckoned, however many."""
 
 MAX_LAUNCHES = 10
 """Of them are launched at a time, for all is appended at once, and the log is locked meanwhile."""
+
+_MS = timedelta(milliseconds=1)
 
 
 @dataclass
@@ -41,10 +48,10 @@ def settle(
     now: datetime,
     obstacle: Obstacle | None,
     *,
-    ahead_of_jitter: bool = False,
+    watched_since: datetime | None = None,
     is_kept: bool | None = None,
 ) -> Settled:
-    """Decide what becomes of the ticks that are due, so many of them at a time.
+    """Decide what becomes of the ticks that have fired, so many of them at a time.
 
     Ends of runs must be noted before (`Schedule.note_end`).
 
@@ -52,37 +59,22 @@ def settle(
         schedule: gets the events.
         now: the database's present.
         obstacle: what stands in the way of every launch, if anything does.
-        ahead_of_jitter: whether ticks are decided as well that are due, but late by their jitter.
+        watched_since: from when on the clock has been looked at until now; None where nobody did
+            before.
         is_kept: whether a run is kept, and so none is launched; None where runs of the job are not
             unique.
     """
-    settlement = _Settlement(schedule, now, obstacle, is_kept=bool(is_kept))
+    if schedule.is_deleted:
+        return Settled()
     # Of those that are unique, the next one gives way to the first, or takes its place.
     most_launches = MAX_LAUNCHES if is_kept is None else 1
+    settlement = _Settlement(
+        schedule, now, obstacle, watched_since or now, is_kept=bool(is_kept)
+    )
     settlement.settle_buffered()
-    due = _due(schedule, now, ahead_of_jitter=ahead_of_jitter)
-    settled = settlement.settled
-    undecided = len(due)
-    for tick in due:
-        launches = len(settled.launches)
-        if launches >= most_launches:
-            break
-        settlement.settle(tick)
-        undecided -= 1
-    settlement.record_skipped()
-    has_more = len(due) == MAX_TICKS
-    settled.goes_on = undecided > 0 or has_more
-    return settled
-
-
-def _due(schedule: Schedule, now: datetime, *, ahead_of_jitter: bool) -> list[Tick]:
-    due: list[Tick] = []
-    for tick in schedule.undecided():
-        begins_at = tick.due_at if ahead_of_jitter else tick.fires_at
-        if begins_at > now or len(due) == MAX_TICKS:
-            break
-        due.append(tick)
-    return due
+    settlement.skip_alike()
+    settlement.settled.goes_on = settlement.settle_others(most_launches)
+    return settlement.settled
 
 
 class _Settlement:
@@ -93,6 +85,7 @@ class _Settlement:
         schedule: Schedule,
         now: datetime,
         obstacle: Obstacle | None,
+        watched_since: datetime,
         *,
         is_kept: bool,
     ) -> None:
@@ -100,9 +93,11 @@ class _Settlement:
         self._is_kept = is_kept
         self._schedule = schedule
         self._now = now
+        self._after_now = cut_to_ms(now) + _MS
         self._obstacle = obstacle
+        self._watched_since = watched_since
         # Ticks in a row that are skipped for one reason are one event.
-        self._skipped: list[datetime] = []
+        self._skipped: Stretch | None = None
         self._reason: SkipReason | None = None
 
     def settle_buffered(self) -> None:
@@ -113,49 +108,108 @@ class _Settlement:
             return
         if self._obstacle is not None:
             self._skip_buffered(self._obstacle)
-        elif schedule.open_runs:
+        elif schedule.calendar_runs:
             return
         elif self._is_kept:
             self._skip_buffered("run_is_there")
         else:
             self._launch(schedule.buffered[0])
 
-    def settle(self, tick: Tick) -> None:
-        """Decide a tick."""
+    def skip_alike(self) -> None:
+        """Skip what fired in a time in which nothing was to be launched."""
+        reason = hindrance_of_all(self._situation())
+        before = self._after_now
+        if reason is None:
+            reason = "missed"
+            missed = missed_before(self._schedule.spec, self._watched_since)
+            before = min(before, cut_to_ms(missed))
+        for tick in self._schedule.carried:
+            if tick.fires_at < before:
+                self._skip(Stretch(tick.due_at, tick.due_at, 1), reason)
+                self.record_skipped()
+        stretch = self._firing_before(before)
+        if stretch is not None:
+            self._skip(stretch, reason)
+            self.record_skipped()
+
+    def settle_others(self, most_launches: int) -> bool:
+        """Decide the others one by one, as far as they differ; return whether more may be due."""
+        for tick in self._schedule.carried:
+            if len(self.settled.launches) >= most_launches:
+                return True
+            if tick.fires_at <= self._now:
+                self._settle(tick)
+                self.record_skipped()
+        due = self._due()
+        undecided = len(due)
+        for tick in due:
+            if len(self.settled.launches) >= most_launches:
+                break
+            is_skipped = self._settle(tick)
+            undecided -= 1
+            if is_skipped and not self._schedule.spec.exclude:
+                # Nothing has changed by that, so all the others are skipped for the same reason.
+                self._skipped = self._firing_before(self._after_now)
+                self.record_skipped()
+                return False
+        self.record_skipped()
+        has_more = len(due) == MAX_TICKS
+        return undecided > 0 or has_more
+
+    def _due(self) -> list[Tick]:
+        due: list[Tick] = []
+        for tick in self._calendar().ticks_after(self._schedule.decided_until):
+            if tick.fires_at > self._now or len(due) == MAX_TICKS:
+                break
+            due.append(tick)
+        return due
+
+    def _settle(self, tick: Tick) -> bool:
+        """Decide a tick; return whether it is skipped."""
         decided = verdict(self._schedule.spec, tick, self._situation())
         if decided.reason is not None:
-            self._skip(tick.due_at, decided.reason)
-            return
+            self._skip(Stretch(tick.due_at, tick.due_at, 1), decided.reason)
+            return True
         self.record_skipped()
         self._make_room(decided)
         if decided.outcome == "launched":
             self._launch(tick.due_at)
         else:
             self._schedule.buffer_tick(tick.due_at, self._now)
+        return False
 
     def record_skipped(self) -> None:
         """Record the ticks that were skipped last."""
-        if self._reason is not None:
-            self._schedule.skip_ticks(self._skipped, self._reason, self._now)
-        self._skipped = []
+        if self._reason is not None and self._skipped is not None:
+            since = self._watched_since if self._reason == "missed" else None
+            self._schedule.skip_ticks(self._skipped, self._reason, self._now, since)
+        self._skipped = None
         self._reason = None
+
+    def _firing_before(self, moment: datetime) -> Stretch | None:
+        decided_until = self._schedule.decided_until
+        return self._calendar().firing_between(decided_until, moment)
+
+    def _calendar(self) -> Calendar:
+        return self._schedule.calendar()
 
     def _situation(self) -> Situation:
         schedule = self._schedule
         return Situation(
-            now=self._now,
+            watched_since=self._watched_since,
             is_paused=schedule.is_paused,
             obstacle=self._obstacle,
-            open_runs=len(schedule.open_runs),
+            open_runs=len(schedule.calendar_runs),
             buffered=len(schedule.buffered),
             is_kept=self._is_kept,
         )
 
-    def _skip(self, due_at: datetime, reason: SkipReason) -> None:
+    def _skip(self, stretch: Stretch, reason: SkipReason) -> None:
         if reason != self._reason:
             self.record_skipped()
             self._reason = reason
-        self._skipped.append(due_at)
+        before = self._skipped
+        self._skipped = stretch if before is None else before.followed_by(stretch)
 
     def _make_room(self, decided: Verdict) -> None:
         """Do away with what is in the way of a tick, if it is to be so."""
@@ -166,11 +220,11 @@ class _Settlement:
 
     def _skip_buffered(self, reason: SkipReason) -> None:
         for due_at in self._schedule.buffered:
-            self._schedule.skip_ticks([due_at], reason, self._now)
+            self._schedule.skip_tick(due_at, reason, self._now)
 
     def _cancel_open_runs(self) -> None:
         cancels = self.settled.cancels
-        for text in self._schedule.open_runs:
+        for text in self._schedule.calendar_runs:
             run_id = UUID(text)
             if run_id not in cancels:
                 cancels.append(run_id)

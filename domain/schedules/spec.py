@@ -1,6 +1,7 @@
 """What a version of a schedule says, and what is wrong with it."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, get_args
 
 from domain.clock import from_iso
@@ -110,8 +111,10 @@ class Spec:
         return found
 
     def _bound_issues(self) -> list[Issue]:
-        found = _year_issues("/startAt", self.start_at)
-        found += _year_issues("/endAt", self.end_at)
+        found: list[Issue] = []
+        for path, text in (("/startAt", self.start_at), ("/endAt", self.end_at)):
+            if text is not None:
+                found += year_issues(path, from_iso(text))
         if found or self.start_at is None or self.end_at is None:
             return found
         if from_iso(self.end_at) < from_iso(self.start_at):
@@ -126,11 +129,9 @@ def _range_issues(path: str, value: int, least: int, most: int) -> list[Issue]:
     return [Issue(path, message, "range")]
 
 
-def _year_issues(path: str, text: str | None) -> list[Issue]:
-    if text is None:
-        return []
-    year = from_iso(text).year
-    if FIRST_YEAR <= year <= LAST_YEAR:
+def year_issues(path: str, moment: datetime) -> list[Issue]:
+    """Return what is wrong with a time that is given for ticks."""
+    if FIRST_YEAR <= moment.year <= LAST_YEAR:
         return []
     message = f"lies in the years {FIRST_YEAR} to {LAST_YEAR}"
     return [Issue(path, message, "range")]

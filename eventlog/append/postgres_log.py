@@ -1,6 +1,7 @@
 """The domain's log on PostgreSQL."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -19,6 +20,7 @@ from eventlog.recall.states import read_states
 from projections.job_runs import FIRST_STATUS
 from projections.rows import Connection, read_rows
 from projections.run_rows.holders import HOLDERS, HolderRow, asked, slot_of
+from projections.schedules.due import statuses_of, watch_clock
 
 
 class PostgresLog(Log):
@@ -59,6 +61,16 @@ class PostgresLog(Log):
             slot_of(row): (UUID(row["id"]), row["status"] == FIRST_STATUS)
             for row in rows
         }
+
+    @override
+    async def run_statuses(self, run_ids: Iterable[UUID]) -> dict[UUID, str]:
+        async with borrowed(self._pool) as connection:
+            return await statuses_of(connection, list(run_ids))
+
+    @override
+    async def watch_clock(self, begun: datetime, now: datetime) -> datetime:
+        async with borrowed(self._pool) as connection:
+            return await watch_clock(connection, begun, now)
 
     @override
     def kept_run(self, run_id: UUID) -> Row | None:

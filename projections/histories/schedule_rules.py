@@ -7,6 +7,7 @@ if the event breaks it. Its name is that of the promise.
 from collections.abc import Callable
 from typing import cast
 
+from domain.clock import from_iso, ms_between
 from projections.histories.event import LoggedEvent
 from projections.histories.living_schedules import LivingSchedule
 
@@ -37,7 +38,7 @@ def not_after_deletion(schedule: LivingSchedule, event: LoggedEvent) -> str | No
 
 
 def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """A tick is decided once, in order; one that waits once more, and past ones by backfills."""
+    """A tick is decided once, in order; one that waits or fires later, and past ones, once more."""
     due_at = cast("str", event.data["due_at"])
     if _is_backfill(event):
         # That none is launched twice the log sees to, for its run has an id of its own.
@@ -47,6 +48,8 @@ def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | Non
     is_new = due_at > schedule.decided_until
     may_wait = event.topic != "schedule.tick_buffered"
     if is_new or (may_wait and due_at in schedule.buffered):
+        return None
+    if due_at in schedule.carried:
         return None
     return f"a tick due after {schedule.decided_until}, or one that waits, not {due_at}"
 
@@ -58,8 +61,20 @@ def not_while_paused(schedule: LivingSchedule, event: LoggedEvent) -> str | None
     return "a tick to be skipped, for the schedule is paused"
 
 
+def missed_while_unwatched(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
+    """A tick is missed only if nobody looked at the clock for longer than is caught up with."""
+    watched_since = event.data.get("watched_since")
+    if event.data.get("reason") != "missed" or watched_since is None:
+        return None
+    due_at = from_iso(cast("str", event.data["last_due_at"]))
+    unwatched_ms = ms_between(due_at, from_iso(cast("str", watched_since)))
+    if unwatched_ms > schedule.catch_up_ms:
+        return None
+    return f"nobody to look for more than {schedule.catch_up_ms} ms, not {unwatched_ms}"
+
+
 def policy_is_kept(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """No tick is launched while a run is open, unless the policy or a backfill says so."""
+    """No tick is launched while a run of another is open, unless the policy says so."""
     if not schedule.open_runs or schedule.overlap not in ALONE:
         return None
     if _is_backfill(event):
@@ -71,7 +86,7 @@ def policy_is_kept(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
 def run_was_open(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
     """Only of a run that the schedule launched an end is told, and once."""
     run_id = cast("str", event.data["run_id"])
-    if run_id in schedule.open_runs:
+    if run_id in schedule.open_runs or run_id in schedule.other_runs:
         return None
     return f"a run of the schedule that is open, not {run_id}"
 
@@ -97,6 +112,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         schedule_time_goes_on,
         not_after_deletion,
         tick_decided_once,
+        missed_while_unwatched,
     ),
     "schedule.tick_buffered": (
         schedule_time_goes_on,

@@ -14,6 +14,7 @@ from projections.envelope import Envelope
 from projections.rows import (
     BigInt,
     Document,
+    Documents,
     Flag,
     Id,
     Integer,
@@ -24,14 +25,16 @@ from projections.rows import (
     presented,
     shown_columns,
 )
-from projections.table import STATES, Changes, DecisiveRow, TableOf
+from projections.table import STATES, Changes, DecisiveRow2, TableOf
 
 
-class ScheduleRow(DecisiveRow):
+class ScheduleRow(DecisiveRow2):
     """A schedule, in the order in which clients see it; `id` is what they call it.
 
-    `buffered` are the times at which the ticks were due that wait. `last_tick` has `dueAt`,
-    `outcome`, `reason` and `runId`, and `paused` has `at`, `by`, `reason` and `runId`.
+    `manual_runs` are those of `open_runs` that people launched. `buffered` are the times at which
+    the ticks were due that wait, and `carried` are ticks of former versions that are still to fire,
+    each with `dueAt` and `firesAt`. `last_tick` has `dueAt`, `outcome`, `reason` and `runId`, and
+    `paused` has `at`, `by`, `reason` and `runId`.
     """
 
     aggregate_id: ReadOnly[Id]
@@ -53,11 +56,13 @@ class ScheduleRow(DecisiveRow):
     next_at: ReadOnly[Time | None]
     last_tick: ReadOnly[Document | None]
     open_runs: ReadOnly[Texts]
+    manual_runs: ReadOnly[Texts]
     buffered: ReadOnly[Texts]
     created_at: ReadOnly[Time]
     updated_at: ReadOnly[Time]
     deleted_at: ReadOnly[Time | None]
     decided_until: ReadOnly[Time]
+    carried: ReadOnly[Documents]
 
 
 COLUMNS = columns_of(ScheduleRow)
@@ -65,7 +70,14 @@ COLUMNS = columns_of(ScheduleRow)
 BACKFILL = "backfill"
 """The cause of past ticks that somebody has launched."""
 
-_HIDDEN = {"aggregate_id", "decided_until", "aggregate_version", "position", *STATES}
+_HIDDEN = {
+    "aggregate_id",
+    "decided_until",
+    "carried",
+    "aggregate_version",
+    "position",
+    *STATES,
+}
 
 SHOWN = shown_columns(ScheduleRow, hidden=_HIDDEN)
 
@@ -78,7 +90,7 @@ def evolve(row: ScheduleRow | None, event: Envelope) -> Changes:
 
 
 TABLE: TableOf[ScheduleRow] = TableOf(
-    "schedules", "schedule", "aggregate_id", COLUMNS, evolve
+    "schedules", "schedule", "aggregate_id", COLUMNS, evolve, version=2
 )
 
 
@@ -93,7 +105,9 @@ def _created(event: Envelope) -> Changes:
         "next_at": event.data["next_at"],
         "decided_until": event.at,
         "open_runs": [],
+        "manual_runs": [],
         "buffered": [],
+        "carried": [],
         "created_at": event.at,
     }
 
@@ -103,24 +117,31 @@ def _changed(row: ScheduleRow, event: Envelope) -> Changes:  # noqa: PLR0911 - o
     match event.topic:
         case "schedule.revised":
             changes = cast("JsonObject", data["changes"])
-            return {**changes, **_new_version(row, event)}
+            carried = _carried(row, event)
+            return {**changes, **_new_version(row, event), "carried": carried}
         case "schedule.registered_anew":
             spec = cast("JsonObject", data["spec"])
-            alive = {"paused": None, "deleted_at": None}
-            return {**spec, **_new_version(row, event), **alive}
+            alive: Changes = {"paused": None, "deleted_at": None}
+            nothing: Changes = {
+                "open_runs": [],
+                "manual_runs": [],
+                "buffered": [],
+                "carried": [],
+            }
+            return {**spec, **_new_version(row, event), **alive, **nothing}
         case "schedule.paused":
             return {"paused": _pause(event)}
         case "schedule.resumed":
             return {"paused": None}
         case "schedule.deleted":
-            return {"deleted_at": event.at, "next_at": None, "buffered": []}
+            over: Changes = {"next_at": None, "buffered": [], "carried": []}
+            return {"deleted_at": event.at, **over}
         case "schedule.replanned":
             return {"next_at": data["next_at"]}
         case "schedule.triggered":
-            return _opened(row, event)
+            return _opened(row, event, is_manual=True)
         case "schedule.run_ended":
-            ended = data["run_id"]
-            return {"open_runs": [one for one in row["open_runs"] if one != ended]}
+            return _ended(row, event)
         case _:
             return _ticked(row, event)
 
@@ -128,7 +149,9 @@ def _changed(row: ScheduleRow, event: Envelope) -> Changes:  # noqa: PLR0911 - o
 def _ticked(row: ScheduleRow, event: Envelope) -> Changes:
     match event.topic:
         case "schedule.tick_launched":
-            return {**_moved(row, event, "launched"), **_opened(row, event)}
+            is_manual = event.data["cause"] == BACKFILL
+            opened = _opened(row, event, is_manual=is_manual)
+            return {**_moved(row, event, "launched"), **opened}
         case "schedule.tick_skipped":
             return _moved(row, event, "skipped")
         case "schedule.tick_buffered":
@@ -165,13 +188,19 @@ def _moved(row: ScheduleRow, event: Envelope, outcome: str) -> Changes:
     waiting: list[Json] = [
         due_at for due_at in row["buffered"] if not first <= due_at <= last
     ]
+    carried: list[Json] = [
+        tick
+        for tick in row["carried"]
+        if not first <= cast("str", tick["dueAt"]) <= last
+    ]
     if data["cause"] == BACKFILL:
         # Its time is over, so it moves the schedule no further.
-        return {"buffered": waiting}
+        return {"buffered": waiting, "carried": carried}
     return {
         "next_at": data["next_at"],
         "decided_until": max(row["decided_until"], last),
         "buffered": waiting,
+        "carried": carried,
         "last_tick": {
             "dueAt": last,
             "outcome": outcome,
@@ -181,9 +210,30 @@ def _moved(row: ScheduleRow, event: Envelope, outcome: str) -> Changes:
     }
 
 
-def _opened(row: ScheduleRow, event: Envelope) -> Changes:
-    opened: list[Json] = [*row["open_runs"], event.data["run_id"]]
-    return {"open_runs": opened}
+def _carried(row: ScheduleRow, event: Envelope) -> list[Json]:
+    """Return the ticks of former versions that are still to fire, in this order."""
+    carried = [*row["carried"]]
+    due_at = event.data["carried_due_at"]
+    if due_at is not None:
+        carried.append({"dueAt": due_at, "firesAt": event.data["carried_fires_at"]})
+    in_order = sorted(carried, key=lambda tick: cast("str", tick["firesAt"]))
+    return [*in_order]
+
+
+def _opened(row: ScheduleRow, event: Envelope, *, is_manual: bool) -> Changes:
+    run_id = event.data["run_id"]
+    opened: Changes = {"open_runs": [*row["open_runs"], run_id]}
+    if is_manual:
+        opened["manual_runs"] = [*row["manual_runs"], run_id]
+    return opened
+
+
+def _ended(row: ScheduleRow, event: Envelope) -> Changes:
+    ended = event.data["run_id"]
+    return {
+        "open_runs": [one for one in row["open_runs"] if one != ended],
+        "manual_runs": [one for one in row["manual_runs"] if one != ended],
+    }
 
 
 def present(row: Row) -> JsonObject:

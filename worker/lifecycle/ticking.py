@@ -129,6 +129,7 @@ class Ticker:
     async def look(self) -> float:
         """Decide ticks that are due, or will be; return after how many seconds to look again."""
         now = self._clock()
+        await self._schedules.watch.since(now)
         if await self._append_prepared(now):
             return 0.0
         due = await self._ticks.due(now, MOST)

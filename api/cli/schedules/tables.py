@@ -36,7 +36,7 @@ def print_ticks(ticks: Sequence[TickDocument], *, as_json: bool) -> None:
     if not ticks:
         console().print("no ticks yet", style="dim")
         return
-    columns = ("due", "ticks", "outcome", "reason", "run")
+    columns = ("due", "until", "ticks", "outcome", "reason", "run")
     print_table(columns, [_tick_row(tick) for tick in ticks])
 
 
@@ -69,15 +69,18 @@ def _row(schedule: ScheduleDocument, now: datetime) -> list[str | Text]:
         schedule.id,
         schedule.job,
         state,
-        _ahead(schedule.next_at, now),
+        _ahead(schedule, now),
         last,
         _rhythm(schedule),
     ]
 
 
-def _ahead(moment: datetime | None, now: datetime) -> str:
-    if moment is None:
+def _ahead(schedule: ScheduleDocument, now: datetime) -> str:
+    moment = schedule.next_at
+    if schedule.is_paused or moment is None:
         return "none"
+    if moment <= now:
+        return "now"
     # How far ahead it lies is how long ago now will be then.
     return f"in {ago(now, moment)}"
 
@@ -92,6 +95,7 @@ def _tick_row(tick: TickDocument) -> list[str | Text]:
     outcome = Text(tick.outcome, STYLES[tick.outcome])
     return [
         tick["dueAt"],
+        tick["lastDueAt"] if tick.ticks > 1 else "",
         str(tick.ticks),
         outcome,
         tick.reason or "",

@@ -45,8 +45,8 @@ async def create_schedule(
     "/{schedule_id}",
     response_model=Data[Schedule],
     responses=failures(400, 404, 409, 413, 415, 429),
-    description="Make a new version of a schedule, unless nothing would change. Ticks that are"
-    " due by now obey the version before.",
+    description="Make a new version of a schedule, unless nothing would change. Ticks that have"
+    " fired by now obey the version before; what is due and late by its jitter keeps its time.",
 )
 async def revise_schedule(
     schedule_id: str, body: SchedulePatch, service: ServiceDep, origin: OriginDep
@@ -127,9 +127,10 @@ async def trigger_schedule(
     response_model=Data[Backfill],
     responses=failures(400, 404, 409, 413, 415, 429),
     description="Launch past ticks that have no run, by the version of the schedule that was valid"
-    " when each was due, whatever else runs and also while it is paused. Excluded ticks stay so,"
-    " and what was due before the schedule was created is no tick of it. A call launches a hundred"
-    " at most; go on from `continueFrom`. Asked again, no tick is launched twice.",
+    " when each was due, whatever else runs and also while it is paused. Excluded ticks stay so;"
+    " before the schedule was created its first version counts. A call launches a hundred at most;"
+    " go on from `continueFrom`. Asked again, no tick is launched twice, unless its backfilled run"
+    " was canceled.",
 )
 async def backfill_schedule(
     schedule_id: str, body: BackfillBody, service: ServiceDep, origin: OriginDep

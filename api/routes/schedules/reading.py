@@ -142,8 +142,8 @@ async def preview_draft(
     responses=failures(400, 404),
     dependencies=[MayRead],
     description="List what became of the schedule's ticks, in the order in which that was decided."
-    " Ticks in a row that were skipped for one reason are one entry. A tick that was buffered has"
-    " another entry once it is launched or skipped.",
+    " Ticks in a row that were skipped for one reason are one entry, however many. A tick that was"
+    " buffered has another entry once it is launched or skipped.",
 )
 async def list_ticks(
     schedule_id: str,
@@ -213,6 +213,7 @@ def _shown(event: Envelope) -> JsonObject:
         "cause": told["cause"],
         "reason": told.get("reason"),
         "runId": told.get("run_id"),
+        "watchedSince": told.get("watched_since"),
         "decidedAt": event.at,
         "position": event.position,
     }

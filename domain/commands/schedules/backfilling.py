@@ -4,7 +4,7 @@ A tick's run has an id of its own, so however often this is asked for, no tick h
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby, islice
@@ -30,7 +30,7 @@ from domain.schedules.deciding import MAX_OPEN_RUNS
 from domain.schedules.past import Past, PastTick
 from domain.schedules.schedule import Schedule
 from domain.schedules.settling import MAX_LAUNCHES
-from domain.schedules.spec import Spec
+from domain.schedules.spec import Spec, year_issues
 
 MAX_LOOKED_AT = 1_000
 """Ticks that one call looks at, most of which may have runs."""
@@ -56,8 +56,8 @@ class Backfilled:
 
 
 def check_range(begin: datetime, end: datetime, now: datetime) -> None:
-    """Raise InvalidInputError where a range does not lie in the past."""
-    issues: list[Issue] = []
+    """Raise InvalidInputError where a range does not lie in the past, or too far in it."""
+    issues = year_issues("/from", begin)
     if begin > end:
         issue = Issue("/from", "must not lie after to", "maximum")
         issues.append(issue)
@@ -78,7 +78,7 @@ async def backfill(
 ) -> Backfilled:
     """Launch ticks due from `begin` to `end` that have no run: so many of them at a time.
 
-    Those that are due by now must be decided before.
+    Those that have fired by now must be decided before: the others are no past ticks yet.
 
     Raises:
         NotFoundError: `schedule_not_found`.
@@ -88,7 +88,10 @@ async def backfill(
     past = await _past(application, schedule_id)
     ticks = past.ticks(begin, end)
     looked_at = list(islice(ticks, MAX_LOOKED_AT))
-    missing = [tick for tick in looked_at if not tick.has_run]
+    canceled = await _canceled(application, looked_at)
+    missing = [
+        tick for tick in looked_at if tick.run_id is None or tick.run_id in canceled
+    ]
     done = Backfilled()
     for portion in _portions(missing[:MAX_BACKFILLED]):
         done.runs += await _launched(application, schedule_id, portion, origin)
@@ -99,6 +102,24 @@ async def backfill(
         last = looked_at[-1]
         done.continue_from = later(last.due_at, 1)
     return done
+
+
+def has_too_many_runs(schedule: Schedule, launches: int) -> bool:
+    """Return whether people would have launched too many runs of a schedule with these."""
+    return len(schedule.manual_runs) + launches > MAX_OPEN_RUNS
+
+
+async def _canceled(
+    application: LogApplication, ticks: Iterable[PastTick]
+) -> set[UUID]:
+    """Return those runs of backfills that were canceled: their ticks may be launched again."""
+    backfilled = [
+        tick.run_id for tick in ticks if tick.is_backfilled and tick.run_id is not None
+    ]
+    if not backfilled:
+        return set()
+    statuses = await application.log_port.run_statuses(backfilled)
+    return {run_id for run_id, status in statuses.items() if status == "canceled"}
 
 
 def _portions(ticks: Sequence[PastTick]) -> Iterator[Sequence[PastTick]]:
@@ -140,7 +161,7 @@ async def _launched(
         await _refuse_obstacles(change, spec, len(ticks), now)
         wanted: list[UUID] = []
         for tick in ticks:
-            run_id = change.schedule.backfill_tick(tick.due_at, now)
+            run_id = change.schedule.backfill_tick(tick.due_at, now, tick.runs)
             units.launch(change, run_id, tick.due_at, now)
             wanted.append(run_id)
         try:
@@ -162,7 +183,7 @@ async def _without_run(
     left: list[PastTick] = []
     for tick in ticks:
         due_at = to_iso(tick.due_at)
-        run_id = identifiers.tick_run_id(schedule_id, due_at)
+        run_id = identifiers.tick_run_id(schedule_id, due_at, tick.runs)
         if not await application.log_port.events_after(run_id, 0):
             left.append(tick)
     return left
@@ -183,8 +204,7 @@ async def _refuse_obstacles(
 ) -> None:
     schedule = change.schedule
     obstacle: str | None = await units.obstacle_of(change, now, spec)
-    open_runs = len(schedule.open_runs)
-    if open_runs + launches > MAX_OPEN_RUNS:
+    if has_too_many_runs(schedule, launches):
         obstacle = "too_many_runs"
     if change.definition is not None and change.definition.spec.uniqueness is not None:
         # All ticks' runs have the same parameters: at most one of them would stay.

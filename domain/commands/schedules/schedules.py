@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -10,7 +11,7 @@ from eventsourcing.domain import Aggregate
 from domain import identifiers
 from domain.commands.application import MAX_DECISIONS
 from domain.commands.schedules import backfilling, units
-from domain.commands.schedules.backfilling import Backfilled
+from domain.commands.schedules.backfilling import Backfilled, has_too_many_runs
 from domain.commands.schedules.change import Change
 from domain.commands.schedules.places import look_for_places
 from domain.commands.schedules.ticking import Ticking
@@ -21,7 +22,7 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.json_values import JsonObject
-from domain.ports import Origin, Row, Saved
+from domain.ports import Locked, Origin, Row, Saved
 from domain.schedules.schedule import Schedule
 from domain.schedules.spec import Spec
 
@@ -67,24 +68,30 @@ class Schedules(Ticking):
         return await self._settled(slug, act, origin, checks=True)
 
     async def pause(self, slug: str, reason: str | None, origin: Origin) -> Row:
-        """Skip the schedule's ticks from now on. Raises NotFoundError `schedule_not_found`."""
+        """Skip the schedule's ticks from now on, and what is due and not decided.
+
+        Raises NotFoundError `schedule_not_found`.
+        """
 
         def act(schedule: Schedule, now: datetime) -> None:
             schedule.pause(origin.actor, reason, now)
 
-        return await self._settled(slug, act, origin)
+        return await self._at_once(slug, act, origin)
 
     async def resume(self, slug: str, origin: Origin) -> Row:
         """Launch at the schedule's ticks again. Raises NotFoundError `schedule_not_found`."""
-        return await self._settled(slug, Schedule.resume, origin)
+        return await self._at_once(slug, Schedule.resume, origin)
 
     async def delete(self, slug: str, reason: str | None, origin: Origin) -> Row:
-        """End a schedule; its runs go on. Raises NotFoundError `schedule_not_found`."""
+        """End a schedule, and skip what is due and not decided; its runs go on.
+
+        Raises NotFoundError `schedule_not_found`.
+        """
 
         def act(schedule: Schedule, now: datetime) -> None:
             schedule.delete(reason, now)
 
-        return await self._settled(slug, act, origin)
+        return await self._at_once(slug, act, origin)
 
     async def trigger(self, slug: str, origin: Origin) -> Row:
         """Launch a run of a schedule now, whatever else runs; return the run's row.
@@ -92,12 +99,15 @@ class Schedules(Ticking):
         Raises:
             NotFoundError: `schedule_not_found`.
             ConflictError: `job_deleted` or `invalid_parameters`, nothing can be launched;
-                `run_is_there`, another run is kept, as runs of the job are unique.
+                `too_many_runs` that people launched have not ended; `run_is_there`, another run is
+                kept, as runs of the job are unique.
         """
         for _ in range(MAX_DECISIONS):
-            change = await self._existing(slug)
             now = self._application.clock()
-            obstacle = await units.obstacle_of(change, now)
+            change = await self._to_launch(slug, 1, now)
+            obstacle: str | None = await units.obstacle_of(change, now)
+            if has_too_many_runs(change.schedule, 1):
+                obstacle = "too_many_runs"
             if obstacle is not None:
                 message = f"schedule {slug} can launch nothing: {obstacle}"
                 raise ConflictError(obstacle, message)
@@ -144,7 +154,7 @@ class Schedules(Ticking):
         *,
         checks: bool = False,
     ) -> Row:
-        """Decide the ticks that are due, and do something to the schedule after them.
+        """Decide the ticks that have fired, and do something to the schedule after them.
 
         Args:
             slug: whose.
@@ -159,7 +169,7 @@ class Schedules(Ticking):
             now = self._application.clock()
             try:
                 await units.look_around(self._application, [change], now)
-                units.settle_ticks(change, now, ahead_of_jitter=True)
+                units.settle_ticks(change, now, await self.watch.since(now))
                 if not change.goes_on:
                     act(schedule, now)
                     if checks:
@@ -172,14 +182,53 @@ class Schedules(Ticking):
                 return await self._row(schedule.id, saved)
         raise VersionConflictError(f"schedule {slug} keeps changing")
 
+    async def _at_once(
+        self, slug: str, act: Callable[[Schedule, datetime], None], origin: Origin
+    ) -> Row:
+        """Do something to a schedule before anything else becomes of it, whatever is due.
+
+        Under the lock: were its ticks decided meanwhile, one batch after the other, this would come
+        too late each time.
+        """
+        application = self._application
+        schedule_id = identifiers.schedule_id(slug)
+
+        async def decide(locked: Locked) -> list[Aggregate]:
+            found = await application.load(Schedule, [schedule_id], locked)
+            schedule = found.get(schedule_id)
+            if schedule is None:
+                application.quarantine.check([schedule_id])
+                raise NotFoundError("schedule_not_found", "schedule not found")
+            act(schedule, application.clock())
+            return [schedule]
+
+        save = partial(application.save_under_lock, decide, origin)
+        saved = await application.with_all_at_hand(save)
+        return await self._row(schedule_id, saved)
+
     async def _existing(self, slug: str) -> Change:
+        schedule = await self._standing(slug)
+        [change] = await units.begin(self._application, [schedule])
+        return change
+
+    async def _to_launch(self, slug: str, launches: int, now: datetime) -> Change:
+        """Return a schedule of which somebody wants runs; its own are read if they are many."""
+        schedule = await self._standing(slug)
+        if has_too_many_runs(schedule, launches):
+            [change] = await units.begin(self._application, [schedule])
+            await units.note_ends(self._application, [change], now)
+            return change
+        definition_id = identifiers.definition_id(schedule.spec.job)
+        definition = await self._application.standing_definition(definition_id)
+        return Change(schedule, definition)
+
+    async def _standing(self, slug: str) -> Schedule:
         schedule_id = identifiers.schedule_id(slug)
         schedule = await self._application.find(Schedule, schedule_id)
         if schedule is None:
             raise NotFoundError("schedule_not_found", "schedule not found")
         schedule.check_not_deleted()
-        [change] = await units.begin(self._application, [schedule])
-        return change
+        return schedule
 
     async def _check(self, spec: Spec, now: datetime) -> None:
         """Raise InvalidInputError where nothing could be launched by this content today."""

@@ -93,8 +93,8 @@ async def look_around(
     application: LogApplication, changes: Sequence[Change], now: datetime
 ) -> None:
     """Note which runs have ended, and what stands in the way of the next ones."""
+    await note_ends(application, changes, now)
     for change in changes:
-        _note_ends(change, now)
         change.obstacle = await obstacle_of(change, now)
         definition = change.definition
         if change.obstacle is None and definition is not None and definition.is_paused:
@@ -103,16 +103,27 @@ async def look_around(
     await look_for_places(application, free)
 
 
-def _note_ends(change: Change, now: datetime) -> None:
-    for run_id, run in change.runs.items():
-        if run.status in FINAL:
-            change.schedule.note_end(str(run_id), run.status, now)
-
-
-def settle_ticks(
-    change: Change, now: datetime, *, ahead_of_jitter: bool = False
+async def note_ends(
+    application: LogApplication, changes: Sequence[Change], now: datetime
 ) -> None:
-    """Decide the ticks that are due, and make their runs, once `look_around` is over.
+    """Note which runs have ended. Of those that were too large to be read rows tell as much."""
+    unread = [run_id for change in changes for run_id in change.unread_runs()]
+    statuses: dict[UUID, str] = {}
+    if unread:
+        statuses = await application.log_port.run_statuses(unread)
+    for change in changes:
+        for text in change.schedule.open_runs:
+            run_id = UUID(text)
+            run = change.runs.get(run_id)
+            status = statuses.get(run_id) if run is None else run.status
+            if status is not None and status in FINAL:
+                change.schedule.note_end(text, status, now)
+
+
+def settle_ticks(change: Change, now: datetime, watched_since: datetime) -> None:
+    """Decide the ticks that have fired, and make their runs, once `look_around` is over.
+
+    The clock has been looked at from a moment on until now.
 
     Raises:
         ValueTakenError: a run that would give way to the next one has moved on just now.
@@ -122,7 +133,7 @@ def settle_ticks(
         change.schedule,
         now,
         change.obstacle,
-        ahead_of_jitter=ahead_of_jitter,
+        watched_since=watched_since,
         is_kept=None if change.slot is None else change.is_kept,
     )
     for run_id, due_at in settled.launches:

@@ -1,7 +1,8 @@
 """Past ticks that are launched later on: each once, by the version that was valid then."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 
@@ -9,6 +10,8 @@ from domain.commands.schedules import backfilling
 from domain.commands.schedules.backfilling import Backfilled
 from domain.errors import ConflictError, InvalidInputError
 from domain.json_values import JsonObject
+from domain.schedules.rows import schedule_of_row
+from domain.schedules.spec import OVERLAPS
 from tests.integration.schedules.scene import Scene
 from tests.support.logs import TESTER, query
 
@@ -45,7 +48,7 @@ async def test_ticks_without_a_run_get_one_by_the_version_of_their_time(
     changes: JsonObject = {"every_ms": 300_000, "parameters": {"version": 2}}
     await scene.schedules.revise("often", changes, TESTER)
     scene.now += timedelta(minutes=12)
-    done = await backfill(scene, begun, -60, 16)
+    done = await backfill(scene, begun, 1, 16)
     assert minutes(scene, begun, "calendar") == [1]
     assert minutes(scene, begun, "backfill")[:3] == [2, 3, 4]
     versions = query(
@@ -60,7 +63,7 @@ async def test_ticks_without_a_run_get_one_by_the_version_of_their_time(
     assert done.continue_from is None
     row = await scene.row()
     assert (row["paused"] is not None, len(done.runs) + 1) == (True, _open(row))
-    again = await backfill(scene, begun, -60, 16)
+    again = await backfill(scene, begun, 1, 16)
     assert again == Backfilled()
 
 
@@ -79,7 +82,7 @@ async def test_versions_are_told_apart_as_json_tells_their_parameters_apart(
     changes: JsonObject = {"parameters": {"flag": True}}
     await scene.schedules.revise("often", changes, TESTER)
     await scene.tick(2)
-    done = await backfill(scene, begun, 0, 4)
+    done = await backfill(scene, begun, 1, 4)
     flags = query(
         scene.part.url,
         "SELECT parameters->>'flag' FROM job_runs WHERE id = ANY(%s)"
@@ -98,7 +101,7 @@ async def test_a_call_goes_so_far_and_tells_where_to_go_on(
     await scene.create(catch_up_ms=0)
     scene.now += timedelta(minutes=30.5)
     launched: list[int] = []
-    first = begun
+    first = begun + timedelta(minutes=1)
     for _ in range(10):
         done = await scene.schedules.backfill("often", first, scene.now, TESTER)
         launched.append(len(done.runs))
@@ -127,7 +130,7 @@ async def test_up_to_the_present_of_a_clock_that_is_ahead_is_up_to_the_present(
     begun = scene.now
     await scene.create(catch_up_ms=0)
     scene.now += timedelta(minutes=4, seconds=58)
-    await backfill(scene, begun, 0, 5)
+    await backfill(scene, begun, 1, 5)
     assert minutes(scene, begun, "backfill") == [1, 2, 3, 4]
 
 
@@ -145,3 +148,65 @@ async def test_what_lies_ahead_or_cannot_be_launched_is_refused(scene: Scene) ->
         await backfill(scene, begun, 0, 4)
     assert conflict.value.code == "invalid_parameters"
     assert minutes(scene, begun, "backfill") == []
+
+
+async def test_before_its_creation_ticks_are_by_the_first_version(scene: Scene) -> None:
+    begun = scene.now
+    await scene.create(parameters={"version": 1})
+    changes: JsonObject = {"every_ms": 300_000, "parameters": {"version": 2}}
+    await scene.schedules.revise("often", changes, TESTER)
+    await backfill(scene, begun, -3, 0)
+    assert minutes(scene, begun, "backfill") == [-3, -2, -1, 0]
+    versions = query(
+        scene.part.url, "SELECT DISTINCT parameters->'version' FROM job_runs"
+    )
+    assert versions == [(1,)]
+
+
+@pytest.mark.parametrize("year", [1, 1969])
+async def test_years_that_no_calendar_begins_with_are_refused(
+    scene: Scene, year: int
+) -> None:
+    await scene.create()
+    begin = datetime(year, 1, 1, tzinfo=UTC)
+    with pytest.raises(InvalidInputError) as refused:
+        await scene.schedules.backfill("often", begin, scene.now, TESTER)
+    assert [issue.path for issue in refused.value.issues] == ["/from"]
+
+
+@pytest.mark.parametrize("overlap", OVERLAPS)
+async def test_no_tick_cancels_a_backfill_or_is_skipped_for_it(
+    scene: Scene, overlap: str
+) -> None:
+    begun = scene.now
+    await scene.create(overlap=overlap)
+    await backfill(scene, begun, -9, 0)
+    await scene.tick(1)
+    assert scene.outcomes()[10:] == ["launched"]
+    statuses = query(scene.part.url, "SELECT status, count(*) FROM job_runs GROUP BY 1")
+    assert statuses == [("pending", 11)]
+
+
+async def test_a_tick_whose_backfilled_run_was_canceled_is_launched_again(
+    scene: Scene,
+) -> None:
+    begun = scene.now
+    await scene.create()
+    first = await backfill(scene, begun, -2, 0)
+    for run_id in first.runs[:2]:
+        await scene.part.jobs.cancel(run_id, None, TESTER)
+    again = await backfill(scene, begun, -2, 0)
+    assert minutes(scene, begun, "backfill") == [-2, -1, 0, -2, -1]
+    assert not {*first.runs} & {*again.runs}
+    await scene.part.jobs.cancel(again.runs[0], None, TESTER)
+    assert len((await backfill(scene, begun, -2, 0)).runs) == 1
+    assert await backfill(scene, begun, -2, 0) == Backfilled()
+
+
+async def test_what_has_not_fired_is_no_matter_of_a_backfill(scene: Scene) -> None:
+    await scene.create(every_ms=3_600_000, jitter_ms=3_599_000)
+    [tick] = islice(schedule_of_row(await scene.row()).undecided(), 1)
+    scene.now = tick.due_at + (tick.fires_at - tick.due_at) / 2
+    done = await scene.schedules.backfill("often", tick.due_at, scene.now, TESTER)
+    assert done == Backfilled()
+    assert scene.outcomes() == []

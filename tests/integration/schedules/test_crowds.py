@@ -128,33 +128,41 @@ async def test_of_many_who_have_decided_the_same_before_each_tick_is_one_s(
 
 
 @pytest.mark.parametrize(
-    ("passed_s", "outcome"),
+    ("passed_s", "is_anew"),
     [
         # Three seconds after it was prepared it is due.
-        ([7], "launched"),
-        ([9], "skipped missed"),
-        ([-13, 16.5], "skipped missed"),
+        ([7], False),
+        ([9], True),
+        ([-13, 16.5], True),
     ],
 )
 async def test_who_comes_too_late_or_whose_clock_was_set_back_decides_anew(
-    crowd: Scene, passed_s: Sequence[float], outcome: str
+    crowd: Scene,
+    passed_s: Sequence[float],
+    is_anew: bool,  # noqa: FBT001
 ) -> None:
-    for number in range(3):
-        await crowd.create(f"often-{number}", catch_up_ms=0)
+    names = [f"often-{number}" for number in range(3)]
+    for name in names:
+        await crowd.create(name)
     ticker = ticker_of(crowd)
-    await prepared(crowd, ticker, crowd.now + timedelta(minutes=1))
+    due_at = crowd.now + timedelta(minutes=1)
+    await prepared(crowd, ticker, due_at)
     for seconds in passed_s:
         crowd.now += timedelta(seconds=seconds)
         await look(ticker)
-    assert crowd.outcomes() == [outcome] * 3
+    decided_at = to_iso(crowd.now if is_anew else due_at)
+    assert [last_tick(crowd, name) for name in names] == [
+        ("launched", None, decided_at)
+    ] * 3
 
 
 @pytest.mark.parametrize("meanwhile", ["prepare", "still_due", None])
 async def test_nothing_prepared_outlives_a_doubt_about_the_log(
     crowd: Scene, monkeypatch: pytest.MonkeyPatch, meanwhile: str | None
 ) -> None:
-    for number in range(3):
-        await crowd.create(f"often-{number}", catch_up_ms=0)
+    names = [f"often-{number}" for number in range(3)]
+    for name in names:
+        await crowd.create(name)
     ticker = ticker_of(crowd)
 
     def forgetting(one: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -176,7 +184,8 @@ async def test_nothing_prepared_outlives_a_doubt_about_the_log(
         ticker.forget()
     crowd.now = due_at + timedelta(seconds=0.1)
     await look(ticker)
-    assert crowd.outcomes() == ["skipped missed"] * 3
+    decided_now = ("launched", None, to_iso(crowd.now))
+    assert [last_tick(crowd, name) for name in names] == [decided_now] * 3
 
 
 @pytest.fixture

@@ -4,18 +4,22 @@ import asyncio
 from collections import Counter
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import islice
 from random import SystemRandom
 from typing import Any
 
 import pytest
 
 from domain.clock import to_iso
+from domain.commands.schedules import backfilling
 from domain.commands.schedules.schedules import Schedules
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.identifiers import event_id, schedule_id
 from domain.jobs.definition import Spec as JobSpec
 from domain.json_values import JsonObject
+from domain.schedules.rows import schedule_of_row
 from domain.schedules.schedule import Schedule
+from domain.schedules.settling import MAX_LAUNCHES
 from domain.schedules.spec import Spec
 from runtime.supervision import Supervision
 from tests.integration.schedules.scene import EVERY_MS, Scene
@@ -121,7 +125,7 @@ async def test_ticks_of_a_pause_are_skipped_even_if_nobody_looked(scene: Scene) 
     scene.now += timedelta(minutes=150)
     await scene.schedules.resume("often", TESTER)
     await scene.tick(1)
-    assert scene.outcomes() == ["skipped paused", "skipped paused", "launched"]
+    assert scene.outcomes() == ["skipped paused", "launched"]
 
 
 async def test_without_its_job_s_consent_ticks_are_skipped(scene: Scene) -> None:
@@ -149,15 +153,134 @@ async def test_ticks_of_a_paused_job_are_skipped(scene: Scene) -> None:
     await scene.schedules.trigger("often", TESTER)
     await scene.part.jobs.resume_job("job", TESTER)
     await scene.tick(1)
-    assert scene.outcomes()[3:] == ["skipped overlap"]
+    # The run that somebody has triggered is in nobody's way.
+    assert scene.outcomes()[3:] == ["launched", "buffered"]
 
 
-async def test_somebody_may_have_it_run_at_once(scene: Scene) -> None:
-    await scene.create()
+@pytest.mark.parametrize("overlap", ["skip", "cancel_other", "terminate_other"])
+async def test_somebody_may_have_it_run_at_once(scene: Scene, overlap: str) -> None:
+    await scene.create(overlap=overlap)
     run = await scene.schedules.trigger("often", TESTER)
-    assert (await scene.row())["open_runs"] == [run["id"]]
+    row = await scene.row()
+    assert row["open_runs"] == row["manual_runs"] == [run["id"]]
     await scene.tick(1)
-    assert scene.outcomes() == ["skipped overlap"]
+    assert scene.outcomes() == ["launched"]
+    assert [status for _, status, _ in runs(scene)] == ["pending", "pending"]
+
+
+async def test_so_many_runs_may_be_triggered_that_have_not_ended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfilling, "MAX_OPEN_RUNS", 3)
+    await scene.create(overlap="allow_all")
+    for _ in range(3):
+        await scene.schedules.trigger("often", TESTER)
+    with pytest.raises(ConflictError) as refused:
+        await scene.schedules.trigger("often", TESTER)
+    assert refused.value.code == "too_many_runs"
+    await scene.tick(1)
+    assert scene.outcomes() == ["launched"]
+    await scene.end_run()
+    await scene.schedules.trigger("often", TESTER)
+    assert len(runs(scene)) == 5
+
+
+async def test_the_lateness_of_those_who_look_makes_no_tick_missed(
+    scene: Scene,
+) -> None:
+    await scene.create(catch_up_ms=0, overlap="allow_all")
+    for _ in range(25):
+        await scene.tick(0.1)  # Every six seconds: each tick is found late.
+    scene.now += timedelta(seconds=25)
+    await scene.tick()
+    assert scene.outcomes() == ["launched"] * 2
+    # Another process goes on where this one ends, and knows that somebody has looked.
+    scene.schedules = Schedules(scene.part.jobs)
+    await scene.tick(0.03)
+    assert scene.outcomes() == ["launched"] * 2
+    scene.now += timedelta(seconds=9)
+    await scene.tick()
+    assert scene.outcomes() == ["launched"] * 3
+
+
+async def test_what_was_due_while_no_process_looked_is_missed(scene: Scene) -> None:
+    await scene.create(catch_up_ms=60_000, overlap="allow_all")
+    await scene.tick(0.1)
+    scene.now += timedelta(minutes=5.5)
+    scene.schedules = Schedules(scene.part.jobs)
+    await scene.tick()
+    told = "SELECT convert_from(state, 'UTF8')::jsonb FROM jobs_events WHERE topic = %s"
+    [(missed,)] = query(scene.part.url, told, "schedule.tick_skipped")
+    assert (missed["reason"], missed["ticks"]) == ("missed", 4)
+    assert missed["watched_since"] == to_iso(scene.now)
+    assert scene.outcomes() == ["skipped missed", "launched"]
+
+
+async def test_a_pause_and_a_deletion_go_ahead_of_all_that_has_gathered(
+    scene: Scene,
+) -> None:
+    week_ms = 7 * 24 * 3_600_000
+    for name in ("paused", "deleted"):
+        await scene.create(
+            name, every_ms=1_000, overlap="allow_all", catch_up_ms=week_ms
+        )
+    scene.now += timedelta(hours=1.5)
+    await asyncio.gather(
+        scene.schedules.pause("paused", None, TESTER),
+        scene.schedules.delete("deleted", None, TESTER),
+        scene.schedules.tick([schedule_id("paused"), schedule_id("deleted")]),
+    )
+    before = scene.outcomes()
+    assert len([one for one in before if one == "launched"]) <= 2 * MAX_LAUNCHES
+    await scene.tick()
+    assert scene.outcomes() == before
+    assert {"skipped paused", "skipped deleted"} <= set(before)
+
+
+async def test_a_revision_of_a_schedule_with_jitter_launches_nothing_early(
+    scene: Scene,
+) -> None:
+    await scene.create(every_ms=3_600_000, jitter_ms=3_599_000)
+    row = await scene.row()
+    [tick] = islice(schedule_of_row(row).undecided(), 1)
+    scene.now = tick.due_at + (tick.fires_at - tick.due_at) / 2
+    assert tick.due_at < scene.now < tick.fires_at
+    await scene.schedules.revise("often", {"parameters": {"day": "monday"}}, TESTER)
+    assert (await scene.row())["next_at"] == to_iso(tick.fires_at)
+    assert await scene.tick() == 0
+    scene.now = tick.fires_at
+    assert await scene.tick() == 1
+    assert [due_at for _, _, due_at in runs(scene)] == [to_iso(tick.due_at)]
+    assert (await scene.row())["carried"] == []
+    assert await scene.tick() == 0
+
+
+async def test_a_schedule_whose_zone_is_unknown_here_can_be_paused_and_deleted(
+    scene: Scene,
+) -> None:
+    await _create_in_an_unknown_zone(scene)
+    assert await scene.tick(1) == 0
+    row = await scene.schedules.pause("far", "why", TESTER)
+    assert row["paused"] is not None
+    with pytest.raises(ConflictError, match="time zone Mars/Olympus is unknown here"):
+        await scene.schedules.resume("far", TESTER)
+    row = await scene.schedules.delete("far", None, TESTER)
+    assert row["deleted_at"] is not None
+
+
+async def test_a_schedule_created_anew_has_nothing_to_do_with_its_former_runs(
+    scene: Scene,
+) -> None:
+    await scene.create(pause_on_failure=True)
+    await scene.tick(1)
+    await scene.schedules.delete("often", None, TESTER)
+    await scene.create(pause_on_failure=True)
+    await scene.end_run(well=False)
+    await scene.tick()
+    row = await scene.row()
+    assert (row["paused"], row["open_runs"]) == (None, [])
+    await scene.tick(1)
+    assert scene.outcomes() == ["launched", "launched"]
 
 
 @pytest.mark.parametrize(

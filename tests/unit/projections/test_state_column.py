@@ -39,11 +39,11 @@ EVENTS_OF_STATES = {
         bulk_operation.aborted 1, bulk_operation.advanced 1, bulk_operation.completed 1,
         bulk_operation.event 1, bulk_operation.requested 1
     """,
-    "schedule state1_version": """
+    "schedule state2_version": """
         schedule.deleted 1, schedule.event 1, schedule.paused 1, schedule.registered 1,
-        schedule.registered_anew 1, schedule.replanned 1, schedule.resumed 1, schedule.revised 1,
+        schedule.registered_anew 1, schedule.replanned 1, schedule.resumed 1, schedule.revised 2,
         schedule.run_ended 1, schedule.tick_buffered 1, schedule.tick_launched 1,
-        schedule.tick_skipped 1, schedule.triggered 1
+        schedule.tick_skipped 2, schedule.triggered 1
     """,
     "failure_group state2_version": """
         failure_group.event 1, failure_group.ignored 1, failure_group.opened 2,
@@ -61,7 +61,7 @@ FACTS = {
     DefinitionFacts: 31,
     RepositoryFacts: 17,
     BuildFacts: 11,
-    ScheduleFacts: 25,
+    ScheduleFacts: 27,
     GroupFacts: 12,
     WatchFacts: 6,
     BulkFacts: 14,

@@ -1,7 +1,7 @@
 """When the ticks of a schedule are due and fire."""
 
 from datetime import datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.clock import from_iso, to_iso
+from domain.clock import cut_to_ms, from_iso, to_iso
 from domain.identifiers import schedule_id
-from domain.schedules.calendar import Calendar
+from domain.schedules.calendar import Calendar, Tick
+from domain.schedules.cron import Stretch
+from tests.unit.domain.schedules.brute_force import (
+    EXPRESSIONS,
+    TRANSITIONS,
+    Expression,
+)
 from tests.unit.domain.schedules.given import a_spec
 
 ONE = schedule_id("one")
@@ -153,3 +159,55 @@ def test_the_last_tick_may_be_as_late_as_its_jitter_says() -> None:
     assert tick is not None
     assert tick.fires_at > tick.due_at == from_iso("2026-03-01T12:00Z")
     assert calendar.next_after(tick.due_at) is None
+
+
+SPAN = st.timedeltas(timedelta(days=-4), timedelta(days=4))
+
+REGULAR = {"cron": None, "every_ms": 1_234_567, "start_at": "2026-03-28T00:00:07.000Z"}
+
+
+@given(
+    transition=st.sampled_from(
+        [*TRANSITIONS, ("America/St_Johns", from_iso("2010-11-07T02:31Z"))]
+    ),
+    expression=EXPRESSIONS,
+    span=st.tuples(SPAN, SPAN),
+)
+def test_reckoned_ticks_are_those_that_are_gone_through(
+    transition: tuple[str, datetime],
+    expression: Expression,
+    span: tuple[timedelta, timedelta],
+) -> None:
+    zone, set_at = transition
+    after, until = sorted(set_at + one for one in span)
+    calendar = Calendar(
+        ONE, a_spec(every_ms=None, cron=expression.text, time_zone=zone)
+    )
+    assert_reckoned(calendar, cut_to_ms(after), cut_to_ms(until))
+
+
+@given(span=st.tuples(SPAN, SPAN), jitter_ms=st.integers(0, 2_000_000))
+def test_reckoned_intervals_are_those_that_are_gone_through(
+    span: tuple[timedelta, timedelta], jitter_ms: int
+) -> None:
+    after, until = sorted(from_iso("2026-03-29T00:00Z") + one for one in span)
+    end_at = "2026-04-01T00:00:00.000Z"
+    spec = a_spec(**REGULAR, end_at=end_at, jitter_ms=jitter_ms)
+    assert_reckoned(Calendar(ONE, spec), cut_to_ms(after), cut_to_ms(until))
+
+
+def assert_reckoned(calendar: Calendar, after: datetime, until: datetime) -> None:
+    ticks = list(
+        takewhile(lambda one: one.due_at <= until, calendar.ticks_after(after))
+    )
+    assert calendar.due_between(after, until) == stretch_of(ticks)
+    fired = [tick for tick in ticks if tick.fires_at < until]
+    assert calendar.firing_between(after, until) == stretch_of(fired)
+    late = [tick for tick in ticks if tick.fires_at > until]
+    assert calendar.not_fired(after, until) == (late[0] if late else None)
+
+
+def stretch_of(ticks: list[Tick]) -> Stretch | None:
+    if not ticks:
+        return None
+    return Stretch(ticks[0].due_at, ticks[-1].due_at, len(ticks))

@@ -17,7 +17,9 @@ from domain.schedules.spec import OVERLAPS, Overlap
 from tests.unit.domain.schedules.given import a_spec
 from tests.unit.given import NOON, at
 
-FREE = Situation(now=NOON, is_paused=False, obstacle=None, open_runs=0, buffered=0)
+FREE = Situation(
+    watched_since=NOON, is_paused=False, obstacle=None, open_runs=0, buffered=0
+)
 RUNNING = replace(FREE, open_runs=1)
 TICK = Tick(NOON, NOON)
 
@@ -84,14 +86,15 @@ def test_nothing_is_launched_where_a_run_is_kept_instead(overlap: Overlap) -> No
 
 EXCLUDED = Tick(NOON, NOON, is_excluded=True)
 PAUSED = replace(FREE, is_paused=True)
-LATE = replace(FREE, now=at(60_001))
+LATE = replace(FREE, watched_since=at(60_001))
 
 
 @pytest.mark.parametrize("overlap", OVERLAPS)
 @pytest.mark.parametrize(
     ("tick", "situation", "reason"),
     [
-        (EXCLUDED, PAUSED, "excluded"),
+        (EXCLUDED, FREE, "excluded"),
+        (EXCLUDED, PAUSED, "paused"),
         (TICK, replace(PAUSED, obstacle="job_deleted"), "paused"),
         (TICK, replace(LATE, obstacle="job_deleted"), "job_deleted"),
         (TICK, replace(FREE, obstacle="invalid_parameters"), "invalid_parameters"),
@@ -107,11 +110,14 @@ def test_some_ticks_are_skipped_whatever_runs(
 
 def test_a_tick_is_missed_once_it_is_later_than_may_be_caught_up_with() -> None:
     spec = a_spec(catch_up_ms=60_000)
-    just = replace(FREE, now=at(60_000))
+    just = replace(FREE, watched_since=at(60_000))
     assert verdict(spec, TICK, just) == LAUNCHED
     assert verdict(spec, TICK, LATE) == Verdict("skipped", "missed")
 
 
 def test_what_jitter_delays_is_not_late_for_that() -> None:
     jittered = Tick(NOON, at(50_000))
-    assert verdict(a_spec(), jittered, replace(FREE, now=at(110_000))) == LAUNCHED
+    assert (
+        verdict(a_spec(), jittered, replace(FREE, watched_since=at(110_000)))
+        == LAUNCHED
+    )

@@ -112,11 +112,11 @@ def test_an_end_is_noted_once_and_only_of_its_own_runs() -> None:
     assert schedule.pending_events == []
 
 
-def test_a_triggered_run_counts_for_overlaps_and_moves_no_tick() -> None:
+def test_a_triggered_run_counts_for_no_overlap_and_moves_no_tick() -> None:
     schedule = a_schedule()
     schedule.trigger(RUN_ID, at(30_000))
     settle(schedule, at(MINUTE_MS), None)
-    assert told(schedule) == ["triggered", "tick_skipped overlap 1"]
+    assert told(schedule) == ["triggered", "tick_launched"]
 
 
 def test_a_deleted_schedule_is_there_no_more() -> None:

@@ -1,6 +1,9 @@
 """All ticks that are due: what is launched, canceled and recorded."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -11,10 +14,11 @@ from domain.identifiers import tick_run_id
 from domain.schedules.schedule import Schedule
 from domain.schedules.schedule_events import TickEvent, TickLaunched, TickSkipped
 from domain.schedules.settling import MAX_LAUNCHES, MAX_TICKS, Settled, settle
-from domain.schedules.spec import OVERLAPS, Overlap
+from domain.schedules.spec import MAX_CATCH_UP_MS, OVERLAPS, Overlap
 from tests.unit.domain.schedules.given import (
     MINUTE_MS,
     a_schedule,
+    a_spec,
     new_events,
     told,
 )
@@ -127,6 +131,84 @@ def test_a_canceled_run_makes_room_once_it_has_stopped() -> None:
     assert [due_at for _, due_at in settled.launches] == [minute(2)]
 
 
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_what_people_launch_is_in_no_tick_s_way_and_is_not_canceled(
+    overlap: Overlap,
+) -> None:
+    schedule = a_schedule(overlap=overlap)
+    schedule.trigger(UUID(int=1), at(1))
+    schedule.backfill_tick(minute(-5), at(2))
+    schedule.collect_events()
+    settled = settle(schedule, minute(1), None)
+    assert told(schedule) == ["tick_launched"]
+    assert settled.cancels == []
+    assert len(schedule.open_runs) == 3
+
+
+def test_what_waits_does_not_wait_for_what_people_launch() -> None:
+    schedule = a_schedule(overlap="buffer_one")
+    [(first, _)] = settle(schedule, minute(1), None).launches
+    settle(schedule, minute(2), None)
+    schedule.trigger(UUID(int=1), minute(2.1))
+    schedule.note_end(str(first), "succeeded", minute(2.2))
+    settled = settle(schedule, minute(2.3), None)
+    assert [due_at for _, due_at in settled.launches] == [minute(2)]
+
+
+def test_a_pause_and_a_deletion_skip_what_is_due_and_has_not_fired() -> None:
+    for act, reason in ((_pause, "paused"), (_delete, "deleted")):
+        schedule = a_schedule(jitter_ms=MINUTE_MS)
+        tick = next(schedule.undecided())
+        before = tick.fires_at - timedelta(milliseconds=1)
+        act(schedule, before)
+        assert f"tick_skipped {reason} 1" in told(schedule)
+        assert settle(schedule, tick.fires_at, None) == Settled()
+        assert schedule.decided_until == tick.due_at
+
+
+def _pause(schedule: Schedule, now: datetime) -> None:
+    schedule.pause("anna", None, now)
+
+
+def _delete(schedule: Schedule, now: datetime) -> None:
+    schedule.delete(None, now)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parameters": {"day": "monday"}},
+        {"every_ms": 3_600_000},
+        {"every_ms": None, "cron": "* * * * *", "jitter_ms": 0},
+    ],
+)
+def test_a_revision_keeps_the_time_of_what_is_due_and_has_not_fired(
+    changes: dict[str, Any],
+) -> None:
+    schedule = a_schedule(jitter_ms=MINUTE_MS, overlap="allow_all")
+    tick = next(schedule.undecided())
+    before = tick.fires_at - timedelta(milliseconds=1)
+    schedule.revise(changes, before)
+    assert (told(schedule), schedule.next_at) == (["revised"], tick.fires_at)
+    assert settle(schedule, before, None) == Settled()
+    settled = settle(schedule, tick.fires_at, None)
+    assert [due_at for _, due_at in settled.launches] == [tick.due_at]
+    assert settle(schedule, tick.fires_at, None) == Settled()
+    assert next(schedule.undecided()).due_at > tick.due_at
+
+
+def test_a_schedule_that_is_created_anew_knows_no_run_of_its_former_life() -> None:
+    schedule = a_schedule(pause_on_failure=True)
+    [(former, _)] = settle(schedule, minute(1), None).launches
+    schedule.delete(None, minute(1.5))
+    schedule.recreate(a_spec(pause_on_failure=True), minute(1.6))
+    schedule.collect_events()
+    schedule.note_end(str(former), "failed", minute(1.7))
+    assert (schedule.is_paused, schedule.open_runs) == (False, [])
+    settle(schedule, minute(2), None)
+    assert told(schedule) == ["tick_launched"]
+
+
 def test_a_paused_schedule_skips_and_what_waits_goes_on_waiting() -> None:
     schedule = a_schedule(overlap="buffer_one")
     settle(schedule, minute(1), None)
@@ -164,7 +246,7 @@ def test_a_skipped_tick_names_the_run_in_its_way() -> None:
     assert [event.run_id] == schedule.open_runs
 
 
-def test_jitter_delays_the_decision_unless_it_is_wanted_before() -> None:
+def test_jitter_delays_the_decision() -> None:
     schedule = a_schedule(jitter_ms=MINUTE_MS)
     [tick] = [next(schedule.undecided())]
     before = tick.fires_at - timedelta(milliseconds=1)
@@ -172,12 +254,79 @@ def test_jitter_delays_the_decision_unless_it_is_wanted_before() -> None:
         before >= tick.due_at
     )  # Else the schedule of this test must be called otherwise.
     assert settle(schedule, before, None) == Settled()
-    assert len(settle(schedule, before, None, ahead_of_jitter=True).launches) == 1
+    assert len(settle(schedule, tick.fires_at, None).launches) == 1
 
 
-def test_very_many_ticks_are_decided_in_parts() -> None:
-    schedule = a_schedule(every_ms=1_000, catch_up_ms=0)
-    now = at(250_500)
+@pytest.mark.parametrize("catch_up_ms", [0, 1, 5, 20])
+def test_how_late_a_running_service_decides_is_no_matter(catch_up_ms: int) -> None:
+    schedule = a_schedule(catch_up_ms=catch_up_ms, overlap="allow_all")
+    settled = settle(schedule, minute(3.5), None, watched_since=NOON)
+    assert len(settled.launches) == 3
+
+
+def test_ticks_are_missed_if_nobody_looked_for_longer_than_is_caught_up_with() -> None:
+    schedule = a_schedule(catch_up_ms=MINUTE_MS, overlap="allow_all")
+    settled = settle(schedule, minute(5.9), None, watched_since=minute(3.5))
+    assert told(schedule) == ["tick_skipped missed 2", *["tick_launched"] * 3]
+    assert len(settled.launches) == 3
+
+
+def test_a_stretch_of_missed_ticks_says_since_when_somebody_looked() -> None:
+    schedule = a_schedule(catch_up_ms=0)
+    settle(schedule, minute(5.5), None, watched_since=minute(5.25))
+    [event] = new_events(schedule)
+    assert isinstance(event, TickSkipped)
+    assert (event.due_at, event.last_due_at, event.ticks) == (minute(1), minute(5), 5)
+    assert event.watched_since == minute(5.25)
+
+
+@pytest.mark.parametrize(
+    "rhythm",
+    [
+        {"every_ms": 1_000},
+        {"every_ms": 1_000, "jitter_ms": 900},
+        {"every_ms": None, "cron": "* * * * *", "time_zone": "Europe/Berlin"},
+        {"every_ms": None, "cron": "* * * * *", "exclude": ["* 3 * * *"]},
+    ],
+)
+@pytest.mark.parametrize(
+    ("acts", "reason"),
+    [
+        (lambda one, now: settle(one, now, None), "missed"),
+        (lambda one, now: settle(one, now, "job_deleted"), "job_deleted"),
+        (lambda one, now: one.pause("anna", None, now), "paused"),
+        (lambda one, now: one.delete(None, now), "deleted"),
+    ],
+)
+def test_millions_of_ticks_that_are_skipped_are_one_event(
+    rhythm: dict[str, Any], acts: Callable[[Schedule, datetime], object], reason: str
+) -> None:
+    schedule = a_schedule(catch_up_ms=0, **rhythm)
+    years = 3
+    now = NOON + timedelta(days=365 * years, seconds=0.5)
+    acts(schedule, now)
+    [event] = [one for one in new_events(schedule) if isinstance(one, TickSkipped)]
+    every = timedelta(seconds=1) if schedule.spec.every_ms else timedelta(minutes=1)
+    assert event.reason == reason
+    assert event.ticks == (event.last_due_at - event.due_at) // every + 1
+    assert event.ticks >= years * 365 * 24 * 60
+    assert now - event.last_due_at <= 2 * every
+
+
+def test_policies_skip_what_has_gathered_as_one_event() -> None:
+    schedule = a_schedule(every_ms=1_000, catch_up_ms=MAX_CATCH_UP_MS)
+    now = NOON + timedelta(days=12)
+    assert not settle(schedule, now, None).goes_on
+    assert told(schedule) == ["tick_launched", "tick_skipped overlap 1036799"]
+
+
+def test_very_many_ticks_with_exceptions_are_decided_in_parts() -> None:
+    schedule = a_schedule(
+        every_ms=1_000, exclude=["59 * 31 12 *"], catch_up_ms=MAX_CATCH_UP_MS
+    )
+    schedule.launch_tick(at(1_000), at(1_500))
+    schedule.collect_events()
+    now = at(251_500)
     parts = 1
     while settle(schedule, now, None).goes_on:
         parts += 1

@@ -17,7 +17,7 @@ class Tale(Story):
 
     def __init__(self, overlap: str = "buffer_one") -> None:
         super().__init__()
-        self.tell("registered", spec={"overlap": overlap})
+        self.tell("registered", spec={"overlap": overlap, "catch_up_ms": 1_000})
 
     def tell(self, what: str, **data: Any) -> None:
         """Append an event of the schedule."""
@@ -40,7 +40,13 @@ def a_life() -> Tale:
     tale.tick("launched", 4, run_id=str(UUID(int=34)), cause="backfill")
     tale.tell("run_ended", run_id=str(UUID(int=34)))
     tale.tell("resumed")
-    tale.tell("revised", changes={"overlap": "allow_all"})
+    tale.tick("skipped", 7, last_due_at=at(8), reason="missed", watched_since=at(9.001))
+    tale.tell("run_ended", run_id=OTHER)
+    tale.tell("triggered", run_id=OTHER)
+    tale.tick("launched", 9, run_id=str(UUID(int=35)))
+    # Whatever is due when a revision begins may be yet to fire.
+    tale.tell("revised", changes={"overlap": "allow_all"}, carried_due_at=at(9.5))
+    tale.tick("launched", 9.5, run_id=str(UUID(int=36)))
     tale.tick("launched", 20, run_id=ONE)
     tale.tell("triggered", run_id=str(UUID(int=33)))
     tale.tell("replanned")
@@ -73,6 +79,10 @@ def waits_twice(tale: Tale) -> None:
 def paused(tale: Tale) -> None:
     tale.tell("paused")
     tale.tick("launched", 5, run_id=ONE)
+
+
+def missed_in_time(tale: Tale) -> None:
+    tale.tick("skipped", 3, last_due_at=at(4), reason="missed", watched_since=at(5))
 
 
 def overlapping(tale: Tale) -> None:
@@ -110,6 +120,7 @@ def back_in_time(tale: Tale) -> None:
         (earlier, "tick_decided_once"),
         (waits_twice, "tick_decided_once"),
         (paused, "not_while_paused"),
+        (missed_in_time, "missed_while_unwatched"),
         (overlapping, "policy_is_kept"),
         (backfilled_ahead, "tick_decided_once"),
         (of_another, "run_was_open"),

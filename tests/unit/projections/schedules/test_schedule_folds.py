@@ -46,6 +46,7 @@ CREATED: JsonObject = {
     "nextAt": iso(MINUTE_MS),
     "lastTick": None,
     "openRuns": [],
+    "manualRuns": [],
     "buffered": [],
     "createdAt": iso(0),
     "updatedAt": iso(0),
@@ -158,8 +159,8 @@ def test_its_versions_pauses_and_end_are_shown() -> None:
             }
         },
         {"paused": None},
-        {"openRuns": [str(RUN_ID)]},
-        {"openRuns": []},
+        {"openRuns": [str(RUN_ID)], "manualRuns": [str(RUN_ID)]},
+        {"openRuns": [], "manualRuns": []},
         {"paused": paused},
         {"deletedAt": iso(6), "nextAt": None},
         {
@@ -212,7 +213,7 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
         [
             lambda one, now: settle(one, now, None),
             lambda one, now: settle(one, now + timedelta(seconds=3), None),
-            lambda one, now: settle(one, now, None, ahead_of_jitter=True),
+            lambda one, now: settle(one, now, None, watched_since=NOON),
             lambda one, now: settle(one, now, "job_deleted"),
             lambda one, now: one.pause("anna", None, now),
             lambda one, now: one.resume(now),

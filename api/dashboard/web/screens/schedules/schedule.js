@@ -71,7 +71,12 @@ function Ticks({ ticks }) {
 	const words = texts.schedules;
 	if (ticks.length === 0) return html`<p class="quiet">${words.noTicks}</p>`;
 	const columns = [
-		{ name: "first", title: words.due, cell: ({ dueAt }) => html`<${Time} at=${dueAt} />` },
+		{
+			name: "first",
+			title: words.due,
+			cell: ({ dueAt, lastDueAt, ticks: count }) =>
+				html`<${Time} at=${dueAt} />${count > 1 && html` – <${Time} at=${lastDueAt} />`}`,
+		},
 		{
 			name: "status",
 			title: words.outcome,
