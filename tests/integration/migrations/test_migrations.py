@@ -124,6 +124,7 @@ def test_the_trigger_takes_the_lock_that_the_writer_takes() -> None:
 LEFT_TO_OLDER_VERSIONS = {
     "failure_groups": ("state1_version",),
     "job_definitions": ("state1_version",),
+    "schedules": ("state1_version",),
 }
 """Columns that this version neither reads nor writes."""
 
