@@ -28,7 +28,6 @@ def test_each_version_has_the_ticks_of_its_time() -> None:
     schedule.revise({"every_ms": 5 * MINUTE_MS}, at(2 * MINUTE_MS))
     schedule.delete(None, at(10 * MINUTE_MS))
     schedule.recreate(a_spec(every_ms=2 * MINUTE_MS), at(13 * MINUTE_MS))
-    settle(schedule, at(16 * MINUTE_MS), None, watched_since=at(17 * MINUTE_MS))
     settle(schedule, at(18 * MINUTE_MS), "job_deleted")
     past = past_of(schedule)
     assert minutes(past, 1, 17) == [1, 2, 5, 10, 14, 16]
