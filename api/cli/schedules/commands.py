@@ -186,7 +186,8 @@ def backfill(
             continue
         typer.echo(run_id)
     count = len(launched)
-    typer.echo(f"{count} runs were launched", err=True)
+    said = "1 run was launched" if count == 1 else f"{count} runs were launched"
+    typer.echo(said, err=True)
 
 
 @command(schedules_app)

@@ -53,6 +53,9 @@ def test_a_schedule_from_its_file_to_its_end(shell: Shell) -> None:
     assert lines(shell, "ticks", "nightly") == []
     assert shell.run("schedules", "ticks", "nightly").stdout == "no ticks yet\n"
     done = shell.run("schedules", "backfill", "nightly", *TIMES)
+    [_] = done.stdout.splitlines()  # Its first version counts also before its creation.
+    assert done.stderr == "1 run was launched\n"
+    done = shell.run("schedules", "backfill", "nightly", *TIMES)
     assert (done.stdout, done.stderr) == ("", "0 runs were launched\n")
     assert shell.run("schedules", "delete", "nightly").stderr == "nightly is deleted\n"
     gone = shell.run("schedules", "show", "nightly")
@@ -138,7 +141,8 @@ def test_the_chapter_s_examples_work(shell: Shell) -> None:
     said = done.stdout.splitlines()
     assert said[0] == "hourly-report 1 0"
     assert len(said) == 6
-    assert said[4:] == ["schedule:hourly-report", "[]"]
+    assert said[4] == "schedule:hourly-report"
+    assert said[5] in {"3", "4"}  # Four where one of them is due right now.
     typed(shell, changing)
     shell.run("schedules", "delete", "nightly-report", "hourly-report")
 
