@@ -78,7 +78,7 @@ def test_a_schedule_is_created_and_shows_what_is_to_come_while_it_is_written(
 
 
 def test_ticks_of_a_pause_tell_their_reason_and_are_made_up_for(
-    screen: Screen, world: World, often: str
+    often: str, screen: Screen, world: World
 ) -> None:
     page = screen.page
     screen.open(f"?view=schedule&id={often}")
@@ -106,7 +106,7 @@ def test_ticks_of_a_pause_tell_their_reason_and_are_made_up_for(
 
 
 def test_a_schedule_is_launched_now_and_says_which_run_that_is(
-    screen: Screen, world: World, often: str
+    often: str, screen: Screen, world: World
 ) -> None:
     page = screen.page
     with world.client as client:
