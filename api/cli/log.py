@@ -47,7 +47,7 @@ verified files.
 Everything goes on showing them. Keep the files: they are a part of the log."""
 
 
-@command(app, "archive", _ARCHIVE)
+@command(app, "archive", _ARCHIVE, reads_database=True)
 def archive_command(
     *,
     older_than: Annotated[

@@ -1,11 +1,11 @@
 """What the commands take, said once: groups of options, and how a command asks for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -15,22 +15,52 @@ Run = TypeVar("Run", bound=Callable[..., None])
 
 
 def command(
-    app: typer.Typer, name: str | None = None, told: str | None = None
+    app: typer.Typer,
+    name: str | None = None,
+    told: str | None = None,
+    *,
+    reads_database: bool = False,
 ) -> Callable[[Run], Run]:
-    """Add a function to `app` as a command; `told` is its help, if not the docstring.
+    """Add a function to `app` as a command.
 
     Each of its parameters that is a dataclass below stands for the options that are its fields.
+
+    Args:
+        app: what it is added to.
+        name: of the command, if not the function's.
+        told: its help, if not the docstring.
+        reads_database: whether it needs the database itself, so that a service's address does not
+            tell where to look. It refuses one, unless data directory or database are named, too.
     """
 
     def add(run: Run) -> Run:
         add_to_app = app.command(name, help=told)
-        add_to_app(_ungrouped(run))
+        add_to_app(_ungrouped(run, reads_database=reads_database))
         return run
 
     return add
 
 
-def _ungrouped(run: Callable[..., None]) -> Callable[..., None]:
+_ADDRESS = "url"
+
+_Address = Annotated[str | None, typer.Option(envvar="APPHUB_URL", hidden=True)]
+
+
+_CONTEXT = "context"
+
+
+def _refuse_address(path: str, given: Mapping[str, object], address: object) -> None:
+    if address is None or given["data_dir"] or given.get("database_url"):
+        return
+    raise failure(
+        f"{path} needs the database itself, and --url or APPHUB_URL names a service:"
+        " type it where the service's data are, with --data-dir or --database-url"
+    )
+
+
+def _ungrouped(
+    run: Callable[..., None], *, reads_database: bool
+) -> Callable[..., None]:
     """Return the command with one parameter for each option: typer understands nothing else."""
     groups: dict[str, type[Any]] = {}
     options: list[Parameter] = []
@@ -41,9 +71,20 @@ def _ungrouped(run: Callable[..., None]) -> Callable[..., None]:
             options += _parameters(kind)
         else:
             options.append(parameter)
+    if reads_database:
+        options += [
+            Parameter(
+                _ADDRESS, Parameter.KEYWORD_ONLY, default=None, annotation=_Address
+            ),
+            Parameter(_CONTEXT, Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        ]
 
     @wraps(run)
     def called(**given: object) -> None:
+        if reads_database:
+            context = cast("typer.Context", given.pop(_CONTEXT))
+            address = given.pop(_ADDRESS)
+            _refuse_address(context.command_path, given, address)
         grouped: dict[str, object] = {}
         for name, group in groups.items():
             names = [field.name for field in fields(group)]

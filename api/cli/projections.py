@@ -61,7 +61,7 @@ class HistoryOptions:
     ] = None
 
 
-@command(operators, "verify")
+@command(operators, "verify", reads_database=True)
 def verify_command(  # noqa: PLR0913 - its options stand in no other command in this order
     *,
     tables: Annotated[
@@ -202,6 +202,7 @@ def _tables_are_clean(
     projections,
     "rebuild",
     "Make tables equal to the log, while the service works; exit with 1 if that did not succeed.",
+    reads_database=True,
 )
 def rebuild_command(
     *,
@@ -251,7 +252,7 @@ def _tables(names: Sequence[str]) -> list[Table]:
     return [known[name] for name in names]
 
 
-@command(operators)
+@command(operators, reads_database=True)
 def migrate(
     *,
     place: DatabaseOptions,

@@ -69,6 +69,7 @@ def sealing(data_dir: Path, how: SealingOptions) -> Sealing | None:
     app,
     told="Seal the log until Ctrl-C, apart from the API:"
     " on a machine, or as a user, that alone has the key.",
+    reads_database=True,
 )
 def run(*, place: LogOptions, how: SealingOptions) -> None:
     """Seal the log until Ctrl-C."""
@@ -81,7 +82,7 @@ def run(*, place: LogOptions, how: SealingOptions) -> None:
         asyncio.run(_seal(log, decided))
 
 
-@command(app)
+@command(app, reads_database=True)
 def export(
     *,
     file: Annotated[
@@ -112,6 +113,7 @@ def _has(file: Path, line: bytes) -> bool:
     app,
     told="Compare the stored log with its seals and with heads kept elsewhere;"
     " exit code 1 if anything is wrong.",
+    reads_database=True,
 )
 def verify(
     *,
@@ -135,7 +137,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@command(app)
+@command(app, reads_database=True)
 def prove(
     *,
     position: Annotated[
@@ -198,7 +200,7 @@ def check_proof_command(
         typer.echo(proven)
 
 
-@command(app, "public-key")
+@command(app, "public-key", reads_database=True)
 def public_key_command(*, data_dir: DataDir = None, seal_key: SealKey = None) -> None:
     """Print the public key, for those who check seals and proofs."""
     with _clear_errors():

@@ -36,7 +36,7 @@ PASSWORD_FILE = "postgres.reader"  # noqa: S105 - its name alone
 """In the data directory: the role's password on the private server."""
 
 
-@command(querying, "sql")
+@command(querying, "sql", reads_database=True)
 def sql_command(
     *,
     query: Annotated[

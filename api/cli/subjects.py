@@ -41,6 +41,7 @@ OPERATOR = Origin(actor="operator")
     app,
     told="Destroy the subject's key, so that its personal data cannot be read any more,"
     " in the log and all its tables.",
+    reads_database=True,
 )
 def erase(
     *,
@@ -75,6 +76,7 @@ def erase(
     "rotate-key",
     "Wrap all living keys by a new master key and destroy the former,"
     " so that no older copy of them opens anything.",
+    reads_database=True,
 )
 def rotate_key(*, place: DatabaseOptions, subject_key: SubjectKey = None) -> None:
     """Change the master key."""

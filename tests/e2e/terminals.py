@@ -78,6 +78,12 @@ class Terminal:
                     raise AssertionError(msg)
                 self._changed.wait(0.1)
 
+    def until_end(self) -> str:
+        """Wait for the program's end, and return all that is to be read."""
+        self.popen.wait(TIMEOUT_S)
+        self._reading.join(TIMEOUT_S)
+        return self.text
+
     def hang_up(self) -> None:
         """Close the terminal, as somebody does who closes its window."""
         self._closing.set()

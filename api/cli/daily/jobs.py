@@ -169,7 +169,7 @@ def delete(*, slugs: Slugs, to: ServiceOptions) -> None:
             typer.echo(f"{job.slug} is deleted", err=True)
 
 
-@command(jobs_app, "what-if")
+@command(jobs_app, "what-if", reads_database=True)
 def what_if(
     *,
     slug: Annotated[str, typer.Argument(help="Which job.")],

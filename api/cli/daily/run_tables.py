@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from rich.text import Text
 
+from api.cli.daily.run_ids import short_length
 from api.cli.screen import console, harmless, print_table
 from api.process.telling.spoken import duration, in_one_line
 from apphub_jobs.client import ExplanationDocument, RunDocument
@@ -20,6 +21,8 @@ STYLES = {
     "canceled": "yellow",
 }
 
+_WHOLE_ID = 36
+
 OUTCOME_STYLES = {"failed": "red", "timed_out": "red", "lost": "red", **STYLES}
 
 
@@ -30,9 +33,12 @@ def print_runs(runs: Sequence[RunDocument]) -> None:
         return
     now = datetime.now(UTC)
     columns = ("run", "job", "status", "attempt", "launched", "took", "error")
+    length = _WHOLE_ID
+    if console().is_terminal:
+        length = short_length(run.id for run in runs)
     rows = [
         (
-            run.id,
+            run.id[:length],
             run.slug,
             Text(run.status, STYLES[run.status]),
             f"{run.attempt}/{run.max_attempts}",
@@ -42,7 +48,7 @@ def print_runs(runs: Sequence[RunDocument]) -> None:
         )
         for run in runs
     ]
-    print_table(columns, rows)
+    print_table(columns, rows, is_cut=True)
 
 
 def print_run(run: RunDocument, attempts: Sequence[Mapping[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """`apphub-jobs run` and `apphub-jobs runs`: launch, look, follow, explain, cancel, retry."""
 
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -9,12 +10,13 @@ from typing import Annotated, cast
 import typer
 
 from api.cli.daily.parameters import given_conditions, given_parameters
+from api.cli.daily.run_ids import RunId, RunIds, find_run
 from api.cli.daily.run_tables import print_explanation, print_run, print_runs
 from api.cli.daily.service import ServiceOptions, another, connected
 from api.cli.daily.waiting import Waiting, WaitingOptions
 from api.cli.daily.watching import watch_all
 from api.cli.options import command, failure
-from api.cli.screen import AsJson, print_document, print_json
+from api.cli.screen import AsJson, print_document, print_json, print_output
 from apphub_jobs.client import Client, InvalidRequestError, Run
 from apphub_jobs.client.documents import RunStatus
 from apphub_jobs.contract import Json
@@ -24,11 +26,6 @@ running = typer.Typer()
 runs_app = typer.Typer(
     help="Look at runs, follow, explain, cancel and retry them.", no_args_is_help=True
 )
-
-LAST = "last"
-"""What a run may be called beside its id: the one that was launched last."""
-
-RunId = Annotated[str, typer.Argument(help="A run's id, or `last`.")]
 
 
 @command(running)
@@ -147,7 +144,7 @@ def list_runs(  # noqa: PLR0913 - one for each option
 def show(*, run_id: RunId, as_json: AsJson = False, to: ServiceOptions) -> None:
     """Show a run with all its attempts."""
     with connected(to) as client:
-        found = _found(client, run_id)
+        found = find_run(client, run_id)
         attempts = found.attempts()
     if as_json:
         print_json({**found.document, "attempts": attempts})
@@ -168,7 +165,7 @@ def explain(
 ) -> None:
     """Tell why a run waits, or how it ended."""
     with connected(to) as client:
-        found = _found(client, run_id)
+        found = find_run(client, run_id)
         explanation = found.explain(_moment(as_of))
     if as_json:
         print_json({"run": found.id, **explanation})
@@ -201,7 +198,9 @@ def watch(
     *,
     run_id: Annotated[
         str | None,
-        typer.Argument(help="Wait for this one, or `last`; all runs if left out."),
+        typer.Argument(
+            help="Wait for this one: its id, the start of it, or `last`; all runs if left out."
+        ),
     ] = None,
     job: Annotated[str | None, typer.Option(help="Only this job's.")] = None,
     waiting: WaitingOptions,
@@ -214,7 +213,7 @@ def watch(
         if run_id is None:
             watch_all(client, job, as_json=as_json)
             return
-        found = _found(client, run_id)
+        found = find_run(client, run_id)
         waited = Waiting(
             found, partial(another, client, to), with_output=waiting.follow
         )
@@ -237,15 +236,15 @@ def logs(
 ) -> None:
     """Print what an attempt of a run printed."""
     with connected(to) as client:
-        found = _found(client, run_id)
+        found = find_run(client, run_id)
         for line in found.logs(attempt=attempt, follow=follow):
-            typer.echo(line)
+            print_output(line, sys.stdout)
 
 
 @command(runs_app)
 def cancel(
     *,
-    run_ids: Annotated[list[str], typer.Argument(help="Ids of runs, or `last`.")],
+    run_ids: RunIds,
     reason: Annotated[
         str | None, typer.Option(help="Kept in the run's history.")
     ] = None,
@@ -254,7 +253,7 @@ def cancel(
     """Cancel runs: at once while they wait, else as soon as what runs has stopped."""
     with connected(to) as client:
         for run_id in run_ids:
-            run = _found(client, run_id)
+            run = find_run(client, run_id)
             document = run.cancel(reason)
             told = "is being stopped"
             if document.is_final:
@@ -266,22 +265,12 @@ def cancel(
 @command(runs_app)
 def retry(
     *,
-    run_ids: Annotated[list[str], typer.Argument(help="Ids of runs, or `last`.")],
+    run_ids: RunIds,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
     """Launch ended runs anew, each with the parameters that it had."""
     with connected(to) as client:
         for run_id in run_ids:
-            anew = _found(client, run_id).retry()
+            anew = find_run(client, run_id).retry()
             _print_launched(anew, as_json=as_json)
-
-
-def _found(client: Client, run_id: str) -> Run[Json]:
-    if run_id != LAST:
-        return client.run(run_id)
-    newest = next(iter(client.runs()), None)
-    if newest is None:
-        typer.echo("apphub-jobs: there are no runs yet", err=True)
-        raise typer.Exit(1)
-    return newest

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from api.cli.screen import print_output
 from api.process.telling.spoken import duration, in_one_line
 from apphub_jobs.client import (
     ApiError,
@@ -185,7 +186,7 @@ class Waiting:
             while attempt < run.document.attempt:
                 attempt = run.document.attempt
                 for line in run.logs(attempt=attempt, follow=True):
-                    typer.echo(line, err=True)
+                    print_output(line, sys.stderr)
                 run.refresh()
 
     def _interrupted(self) -> int:

@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -13,18 +13,26 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from api.cli.daily.service import ServiceOptions, connected
 from api.cli.events.lines import print_history, sentence
+from api.cli.events.sources import (
+    ServiceSource,
+    Source,
+    SourceOptions,
+    Wanted,
+    database_source,
+    everything,
+    service_url,
+    with_run_id,
+)
 from api.cli.opening.log import operated_with_keys
-from api.cli.options import KeyedLogOptions, command, failure
+from api.cli.options import command, failure
 from api.cli.screen import AsJson, console, harmless
-from domain.errors import InvalidInputError, SubjectKeysUnavailableError
+from domain.errors import SubjectKeysUnavailableError
 from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
-from eventlog.database.listener import Listener
-from eventlog.history.audit import Audit, Page
-from eventlog.history.event_filter import EventFilter
+from eventlog.history.audit import Page
 from projections.envelope import Envelope
-from runtime.supervision import Supervision
 
 events_app = typer.Typer(
     help="Read the log of events: who did what, when and why.", no_args_is_help=True
@@ -44,8 +52,9 @@ class FilterOptions:
     subject: Annotated[
         str,
         typer.Option(
-            help="An id, `job_run:ID`, `build:ID`, `subject:KEY`,"
-            " `job_definition:SLUG`, `schedule:ID` or `repository:APP`."
+            help="An id, the start of a run's, or `last` for the newest run; `job_run:ID`,"
+            " `build:ID`, `subject:KEY`, `job_definition:SLUG`, `schedule:ID` or"
+            " `repository:APP`."
         ),
     ] = ""
     actor: Annotated[str, typer.Option(help="Who caused the event.")] = ""
@@ -59,8 +68,6 @@ class PastFilterOptions(FilterOptions):
     until: Annotated[str, typer.Option(help="ISO 8601.")] = ""
 
 
-POLL_S = 1.0
-
 PAGE_EVENTS = 500
 
 
@@ -72,21 +79,23 @@ def export(
     ] = None,
     after: Annotated[int, typer.Option(min=0, help="Begin after this position.")] = 0,
     which: PastFilterOptions,
-    place: KeyedLogOptions,
+    place: SourceOptions,
+    context: typer.Context,
 ) -> None:
     """Write events as JSON Lines, in log order, however many there are."""
-    wanted = _filter(which, since=which.since, until=which.until)
+    wanted = _wanted(which, since=which.since, until=which.until)
     is_terminal = sys.stderr.isatty()
     bar = Progress(console=Console(stderr=True), disable=not is_terminal)
 
-    async def run(audit: Audit, _: Listener) -> None:
+    async def run(source: Source) -> None:
+        which_run = await with_run_id(source, wanted)
         with _output(file) as output, bar:
             task = bar.add_task("events", total=None)
-            async for events in audit.everything(wanted, after):
+            async for events in everything(source, which_run, after):
                 output.writelines(map(_line, events))
                 bar.update(task, advance=len(events))
 
-    _with_audit(place, run)
+    _with_source(context, place, run)
 
 
 @command(events_app)
@@ -98,31 +107,32 @@ def tail(
     ] = None,
     which: FilterOptions,
     as_json: AsJson = False,
-    place: KeyedLogOptions,
+    place: SourceOptions,
+    context: typer.Context,
 ) -> None:
     """Show events as they are appended, until Ctrl-C."""
-    wanted = _filter(which)
+    wanted = _wanted(which)
     out = console()
 
-    async def run(audit: Audit, listener: Listener) -> None:
-        signal = listener.signal()
+    async def run(source: Source) -> None:
+        which_run = await with_run_id(source, wanted)
         position = after
         if position is None:
-            position = await audit.head()
+            position = await source.head()
         while True:
-            page = await audit.page(wanted, position, PAGE_EVENTS)
+            page = await source.page(which_run, position, PAGE_EVENTS)
             if as_json:
                 sys.stdout.writelines(map(_line, page.events))
                 sys.stdout.flush()
             elif page.events:
-                names = await audit.names(page.events)
+                names = await source.names(page.events)
                 for event in page.events:
                     out.print(sentence(event, names))
             position = _position_after(page, position)
             if page.next is None:
-                await signal.wait(POLL_S)
+                await source.wait()
 
-    _with_audit(place, run)
+    _with_source(context, place, run)
 
 
 def _position_after(page: Page, asked: int) -> int:
@@ -134,86 +144,96 @@ def _position_after(page: Page, asked: int) -> int:
 
 
 @command(events_app)
-def show(
+def show(  # noqa: PLR0913 - one for each option
     *,
     subject: Annotated[
         str,
         typer.Argument(
-            help="An id, `job_run:ID`, `build:ID`, `subject:KEY`,"
-            " `job_definition:SLUG`, `schedule:ID`, `repository:APP`."
+            help="An id, the start of a run's, or `last` for the newest run; `job_run:ID`,"
+            " `build:ID`, `subject:KEY`, `job_definition:SLUG`, `schedule:ID`,"
+            " `repository:APP`."
         ),
     ],
     alone: Annotated[
         bool,
         typer.Option("--alone", help="Leave out what else belongs to the same story."),
     ] = False,
+    progress: Annotated[
+        bool,
+        typer.Option(
+            "--progress", help="Show each report of progress; else many are one line."
+        ),
+    ] = False,
     as_json: AsJson = False,
-    place: KeyedLogOptions,
+    place: SourceOptions,
+    context: typer.Context,
 ) -> None:
     """Show a history with its causes: the request, every attempt, and what followed from it."""
-    wanted = _filter(FilterOptions(subject=subject))
 
-    async def run(audit: Audit, _: Listener) -> None:
-        events = await _all_events(audit, wanted)
+    async def run(source: Source) -> None:
+        wanted = await with_run_id(source, Wanted(subject=subject))
+        events = await _all_events(source, wanted)
         if not events:
             raise failure(f"there are no events of {subject}")
         story = events[0].correlation_id
         if story and not alone:
-            events = await _all_events(audit, EventFilter.parse(correlation=story))
+            events = await _all_events(source, Wanted(correlation=story))
         if as_json:
             sys.stdout.writelines(map(_line, events))
         else:
-            names = await audit.names(events)
-            print_history(events, names)
+            names = await source.names(events)
+            print_history(events, names, is_folded=not progress)
 
-    _with_audit(place, run)
-
-
-async def _all_events(audit: Audit, wanted: EventFilter) -> list[Envelope]:
-    return [event async for page in audit.everything(wanted) for event in page]
+    _with_source(context, place, run)
 
 
-def _filter(which: FilterOptions, since: str = "", until: str = "") -> EventFilter:
+async def _all_events(source: Source, wanted: Wanted) -> list[Envelope]:
+    return [event async for page in everything(source, wanted) for event in page]
+
+
+def _wanted(which: FilterOptions, since: str = "", until: str = "") -> Wanted:
+    return Wanted(
+        type=which.type_,
+        subject=which.subject,
+        actor=which.actor,
+        since=since,
+        until=until,
+    )
+
+
+def _with_source(
+    context: typer.Context,
+    place: SourceOptions,
+    run: Callable[[Source], Awaitable[None]],
+) -> None:
+    url = service_url(context, place)
     try:
-        return EventFilter.parse(
-            types=which.type_,
-            subject=which.subject,
-            actor=which.actor,
-            since=since,
-            until=until,
-        )
-    except InvalidInputError as error:
-        [issue] = error.issues
-        option = issue.path.removeprefix("/")
-        message = f"--{option}: {issue.message}"
-        raise failure(message) from None
+        if url is None:
+            _with_database(place, run)
+        else:
+            to = ServiceOptions(url, place.token, place.data_dir)
+            with connected(to) as client:
+                asyncio.run(_awaited(run(ServiceSource(client))))
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise typer.Exit(0) from None
 
 
-def _with_audit(
-    place: KeyedLogOptions, run: Callable[[Audit, Listener], Awaitable[None]]
+async def _awaited(main: Awaitable[None]) -> None:
+    await main
+
+
+def _with_database(
+    place: SourceOptions, run: Callable[[Source], Awaitable[None]]
 ) -> None:
     async def main(where: Database) -> None:
-        async with _parts(where) as (audit, listener):
-            await run(audit, listener)
+        async with database_source(where) as source:
+            await run(source)
 
     with operated_with_keys(place) as where:
         try:
             asyncio.run(main(where))
-        except (KeyboardInterrupt, BrokenPipeError):
-            raise typer.Exit(0) from None
         except (ArchiveError, SubjectKeysUnavailableError) as error:
             raise failure(error) from None
-
-
-@asynccontextmanager
-async def _parts(where: Database) -> AsyncIterator[tuple[Audit, Listener]]:
-    listener = Listener(where)
-    async with where.pool(2) as pool:
-        await listener.start(Supervision())
-        try:
-            yield Audit(pool, where.files), listener
-        finally:
-            await listener.stop()
 
 
 @contextmanager

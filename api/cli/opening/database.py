@@ -18,6 +18,7 @@ from api.embedded.account import PlacementError
 from api.embedded.cluster import EmbeddedPostgresError
 from api.embedded.data_directory import directory_of
 from api.embedded.server import EmbeddedPostgres
+from api.process.announced import services
 from domain.errors import LogUnavailableError, OutcomeUnknownError
 from eventlog.database.patience import Patience
 from eventlog.database.server import ServerError, check_server
@@ -79,12 +80,24 @@ def database_url(place: DatabaseOptions) -> str | None:
         raise failure(f"--database-url: {error}") from None
 
 
+def _refuse_where_service_has_another(place: DatabaseOptions) -> None:
+    """Refuse a data directory without a private database whose service has one elsewhere."""
+    directory = directory_of(place.data_dir)
+    if place.database_url is None and not os.path.lexists(directory / "postgres"):
+        for address in services(directory):
+            raise failure(
+                f"the service of {directory}, {address}, keeps its data in a database of your"
+                " own: name it with --database-url or APPHUB_DATABASE_URL"
+            )
+
+
 @contextmanager
 def migrated(place: DatabaseOptions) -> Iterator[tuple[Path, str]]:
     """Give the same, unless the schema is not this version's.
 
     To migrate is for the service, or for `migrate`.
     """
+    _refuse_where_service_has_another(place)
     with database(place, upgrade=False) as (directory, url):
         found = runner.current(url)
         if found != runner.HEAD:

@@ -29,3 +29,9 @@ def steps(context: JobRunContext, pause_s: float = 0.05, count: int = 4) -> str:
         if context.cancelled.is_set():
             return "stopped"
     return "done"
+
+
+@job
+def steer(letters: str) -> None:
+    """Print what a terminal might obey."""
+    print(f"{letters}\x1b[31mred\x1b[0m")

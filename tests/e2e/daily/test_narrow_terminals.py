@@ -1,0 +1,84 @@
+"""What commands print on a terminal of eighty columns, and what they keep from it."""
+
+import re
+from typing import Any
+
+from tests.e2e.daily.conftest import Shell
+from tests.e2e.daily.test_runs_commands import document, launched
+from tests.e2e.terminals import at_terminal
+from tests.support.processes import eventually
+
+WIDTH = 80
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def shown(shell: Shell, *words: str) -> str:
+    """Return what a command prints on a terminal."""
+    with at_terminal(
+        *words,
+        directory=shell.directory,
+        APPHUB_DATA_DIR=str(shell.data_dir),
+        COLUMNS=str(WIDTH),
+    ) as terminal:
+        return terminal.until_end().replace("\r\n", "\n")
+
+
+def lines_of(text: str) -> list[str]:
+    return COLOURS.sub("", text).splitlines()
+
+
+def reports_of(shell: Shell) -> list[dict[str, Any]]:
+    """Return the newest run's reports of progress."""
+    lines = shell.run("events", "show", "last", "--json").stdout.splitlines()
+    events = map(document, lines)
+    return [event for event in events if event["type"] == "job_run.progressed"]
+
+
+def test_a_list_of_runs_is_no_wider_and_its_ids_can_be_looked_for(shell: Shell) -> None:
+    run_id = launched(shell, "end-as", "status=failed")
+    shell.run("runs", "watch", run_id)
+    lines = lines_of(shown(shell, "runs", "list"))
+    assert max(map(len, lines)) <= WIDTH, lines
+    [row] = [line for line in lines if line.startswith(run_id[:18])]
+    short, *_ = row.split()
+    assert short != run_id
+    found = shell.run("runs", "list", "--search", short).stdout
+    assert run_id in found
+    assert run_id in shell.run("runs", "show", short).stdout
+
+
+def test_a_history_breaks_no_word_and_folds_reports_of_progress(shell: Shell) -> None:
+    run_id = launched(shell, "steps", "count=1000000")
+    eventually(lambda: len(reports_of(shell)) > 2, what="three reports of progress")
+    shell.run("runs", "cancel", run_id)
+    shell.run("runs", "watch", run_id)
+    lines = lines_of(shown(shell, "events", "show", "last"))
+    assert max(map(len, lines)) <= WIDTH, lines
+    text = "\n".join(lines)
+    whole = shell.run("events", "show", "last", "--json").stdout
+    events = [document(line) for line in whole.splitlines()]
+    for topic in {event["type"] for event in events}:
+        assert topic in text
+    for actor in {event["actor"] for event in events}:
+        assert f"by {actor}" in text
+    assert f"steps {run_id[:18]}" in text
+    reports = reports_of(shell)
+    assert text.count("Z  job_run.progressed") < len(reports)
+    every = lines_of(shown(shell, "events", "show", "last", "--progress"))
+    assert "\n".join(every).count("Z  job_run.progressed") == len(reports)
+
+
+def test_output_colours_a_terminal_and_steers_it_never(
+    shell: Shell,
+) -> None:
+    steering = "\x1b]52;c;bWFsaWNl\x07\x1b]0;title\x07\x1b[2J\x1bc\x9b3J"
+    launched(shell, "steer", f"letters={steering}")
+    shell.run("runs", "watch", "last")
+    raw = shell.run("runs", "logs", "last").stdout
+    assert raw.endswith(f"{steering}\x1b[31mred\x1b[0m\n")
+    text = shown(shell, "runs", "logs", "last")
+    assert "\x1b[31mred" in text
+    rest = COLOURS.sub("", text)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", rest), rest
+    assert "title" in rest
