@@ -27,6 +27,7 @@ def test_what_is_applied_again_makes_no_new_version(shell: Shell) -> None:
         "greet": "keep",
         "end-as": "keep",
         "steps": "keep",
+        "steer": "keep",
     }
 
 
