@@ -82,7 +82,7 @@ def test_new_runs_wait_behind_a_pill_and_counts_follow(
     page.get_by_role("button", name="1 new run: show").wait_for()
     assert first.inner_text() == before
     page.get_by_role("button", name="1 new run: show").click()
-    expect(first).to_have_text(run_id[-8:])
+    expect(first).to_have_text(run_id[:18])
     world.ended(run_id)
     with world.client as client:
         counts = client.get("/job-runs/counts").json()["data"]

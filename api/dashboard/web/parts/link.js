@@ -17,8 +17,8 @@ export const RunLink = ({ id, children }) =>
 
 export const JobLink = ({ slug, children }) => html`<${Link} to=${{ view: "job", id: slug }}>${children ?? slug}<//>`;
 
-/** The end of an id: it is what differs between runs of one moment. */
-export const shortId = (id) => id.slice(-8);
+/** The start of an id, by which it can be looked for: it tells the microsecond in which a run was launched. */
+export const shortId = (id) => id.slice(0, 18);
 
 /** Views of one thing: the address keeps which one is open. */
 export function Tabs({ tabs, current }) {

@@ -53,7 +53,7 @@ def test_ticked_runs_are_canceled_and_others_left(screen: Screen, world: World) 
     ]
     screen.open("?view=runs&job=send-release-notes&parameters.app=ticked")
     for run_id in (first, second):
-        page.get_by_label(f"Select run {run_id[-8:]}").check()
+        page.get_by_label(f"Select run {run_id[:18]}").check()
     ticked = page.locator(".selection")
     expect(ticked).to_contain_text("2 runs selected")
     ticked.get_by_role("button", name="Cancel …").click()
@@ -165,13 +165,13 @@ def test_a_ticked_run_is_retried(screen: Screen, world: World) -> None:
     expect(ticked).to_contain_text("2 runs selected")
     ticked.get_by_role("button", name="Select none").click()
     expect(page.get_by_label("Select all shown")).not_to_be_checked()
-    page.get_by_label(f"Select run {one[-8:]}").check()
+    page.get_by_label(f"Select run {one[:18]}").check()
     ticked.get_by_role("button", name="Retry …").click()
     page.get_by_role("dialog").get_by_role("button", name="Retry 1 run").click()
     page.get_by_role("button", name="1 new run: show").click()
     expect(page.locator("tbody tr")).to_have_count(3)
     page.locator("tbody a.id").first.click()
-    expect(page.locator(".facts")).to_contain_text(f"Retry of{one[-8:]}")
+    expect(page.locator(".facts")).to_contain_text(f"Retry of{one[:18]}")
 
 
 @pytest.fixture
