@@ -174,7 +174,8 @@ _ODD = (*" ~^:?*[\\", "..", "@{")
 
 
 def _path_inside(value: str) -> str:
-    path = posixpath.normpath(value)
+    # Clients on Windows write it so; no Dockerfile has a backslash in its name.
+    path = posixpath.normpath(value.replace("\\", "/"))
     if path.startswith(("/", "../")) or path in {".", ".."}:
         raise ValueError("must be the path of a file inside the repository")
     return path

@@ -153,10 +153,11 @@ def _is_dockerfile(name: str) -> bool:
 _FROM = re.compile(
     r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE
 )
-_IMAGE = re.compile(
-    r"^(?:.*/)?(?P<name>[a-z0-9._-]+)(?::v?(?P<version>\d+(?:\.\d+)*)?[^@]*)?(?:@.*)?$",
-    re.IGNORECASE,
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
+_VERSIONED = re.compile(
+    r"(?<![a-z0-9])(?P<name>node|python)(?:js)?v?(?P<version>\d+(?:\.\d+)*)"
 )
+"""An interpreter in the tag of an image that is called otherwise, such as `python3.9`."""
 
 
 def dockerfile_tags(text: str) -> list[Tag]:
@@ -173,23 +174,30 @@ def dockerfile_tags(text: str) -> list[Tag]:
 
 
 def _image_tags(base: str) -> list[Tag]:
-    image = _IMAGE.match(base)
-    if image is None:
-        return []
-    name = image["name"].lower()
-    if name == "nginx":
-        return [("runtime", "nginx")]
+    reference, _, _ = base.lower().strip("\"'").partition("@")
+    _, _, image = reference.rpartition("/")
+    name, _, tag = image.partition(":")
+    tags: list[Tag] = []
+    if name in {"node", "python"}:
+        version = _VERSION.match(tag)
+        tags += _interpreter_tags(name, version[1] if version else None)
+    else:
+        for found in _VERSIONED.finditer(tag):
+            tags += _interpreter_tags(found["name"], found["version"])
+    # As in `nginx-unprivileged` and `php:8-nginx`.
+    if "nginx" in re.split(r"[-_.:]", image):
+        tags.append(("runtime", "nginx"))
+    return tags
+
+
+def _interpreter_tags(name: str, version: str | None) -> list[Tag]:
     runtime: list[Tag] = []
-    version = image["version"]
     if version:
         digits = version.replace(".", "")
-        tag = ("runtime", f"{name}{digits}")
-        runtime.append(tag)
+        runtime.append(("runtime", f"{name}{digits}"))
     if name == "node":
         return [*runtime, ("language", "javascript")]
-    if name == "python":
-        return [("language", "python"), *runtime]
-    return []
+    return [("language", "python"), *runtime]
 
 
 def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:

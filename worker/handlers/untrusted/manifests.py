@@ -2,13 +2,13 @@
 
 Of YAML only what a list of a few things needs is read: maps, lists and scalars, these as they are
 written. Nothing is constructed from a tag, and no alias is followed: that is how a small file
-becomes a huge value.
+becomes a huge value. An entry that has one is left out, the others stay.
 """
 
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import yaml
 
@@ -52,7 +52,9 @@ def first_manifest(
     try:
         if name.endswith(".json"):  # YAML refuses JSON that is indented with tabs.
             return read_json(text)
-        return read_yaml(text)
+        return read_yaml(
+            text, lambda odd: log.warning("%s: left out: %s", name, shown(odd))
+        )
     except ManifestError as error:
         log.warning("%s is passed over: %s", name, shown(str(error)))
         return None
@@ -87,11 +89,23 @@ def read_json(text: str) -> Plain:
     return value
 
 
-def read_yaml(text: str) -> Plain:
+class _OddError(Exception):
+    """A value, now read, that is an alias or has a tag of its own; the message tells where."""
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
+def read_yaml(text: str, left_out: Callable[[str], None] = _ignore) -> Plain:
     """Read the first document of a YAML text.
 
+    Args:
+        text: the text.
+        left_out: told of each entry that is left out: an alias, or one with a tag of its own.
+
     Raises:
-        ManifestError: it is none, is too deep, or has aliases or tags of its own.
+        ManifestError: it is none, is too deep, or is nothing but such an entry.
     """
     events = yaml.parse(text, Loader=yaml.SafeLoader)
     try:
@@ -99,12 +113,14 @@ def read_yaml(text: str) -> Plain:
             if isinstance(event, yaml.StreamEndEvent):
                 break
             if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
-                value = _value(events, event, 0)
+                value = _value(events, event, 0, left_out)
                 next(events)  # The document's end.
                 next(events)  # What follows it: garbage is no YAML.
                 return value
     except ManifestError:
         raise
+    except _OddError as error:
+        raise ManifestError(str(error)) from None
     except yaml.MarkedYAMLError as error:
         line = ""
         if error.problem_mark is not None:
@@ -117,29 +133,56 @@ def read_yaml(text: str) -> Plain:
     return None
 
 
-def _value(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Plain:
+def _value(
+    events: Iterator[yaml.Event],
+    event: yaml.Event,
+    depth: int,
+    left_out: Callable[[str], None],
+) -> Plain:
+    """Return the value that begins with an event, all of whose events are taken.
+
+    Raises:
+        _OddError: it is not read.
+        ManifestError: it is nested too deeply.
+    """
     if depth > MAX_DEPTH:
         raise ManifestError(f"it is nested deeper than {MAX_DEPTH} levels")
+    mark = event.start_mark
+    line = 0 if mark is None else mark.line + 1
     if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
-        raise ManifestError("aliases are not followed")
+        raise _OddError(f"aliases are not followed (line {line})")
+    value = _plain_value(events, event, depth, left_out)
     if event.tag is not None and event.tag not in _PLAIN_TAGS:
-        message = f"the tag {event.tag} is not known here"
-        raise ManifestError(message)
+        raise _OddError(f"the tag {event.tag} is not known here (line {line})")
+    return value
+
+
+def _plain_value(
+    events: Iterator[yaml.Event],
+    event: yaml.ScalarEvent | yaml.CollectionStartEvent,
+    depth: int,
+    left_out: Callable[[str], None],
+) -> Plain:
     if isinstance(event, yaml.ScalarEvent):
         without_quotes = event.implicit[0]
         if without_quotes and event.value in _NULLS:
             return None
         return event.value
-    parts: list[Plain] = []
+    parts: list[Plain | _OddError] = []
     for part in _until_end(events):
-        value = _value(events, part, depth + 1)
-        parts.append(value)
+        try:
+            parts.append(_value(events, part, depth + 1, left_out))
+        except _OddError as odd:
+            parts.append(odd)
+            left_out(str(odd))
     if isinstance(event, yaml.SequenceStartEvent):
-        return parts
-    keys = parts[::2]
-    values = parts[1::2]
-    pairs = zip(keys, values, strict=True)
-    return {key: value for key, value in pairs if isinstance(key, str)}
+        return [part for part in parts if not isinstance(part, _OddError)]
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return {
+        key: value
+        for key, value in pairs
+        if isinstance(key, str) and not isinstance(value, _OddError)
+    }
 
 
 def _until_end(events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:

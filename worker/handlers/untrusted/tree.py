@@ -1,5 +1,6 @@
 """A cloned tree, read within bounds: of place, of a file's size, and of a search's length."""
 
+import codecs
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,14 @@ SKIPPED = frozenset(
 )
 
 
+_ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # Begins as UTF-16 does.
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
 class Tree:
     """The files of a clone."""
 
@@ -22,11 +31,15 @@ class Tree:
         self.root = root.resolve()
 
     def text(self, relative: str, most: int = MAX_TEXT_BYTES) -> str | None:
-        """Return a file's text, what is not UTF-8 replaced; None as for `content`."""
+        """Return a file's text, what is no character of it replaced; None as for `content`.
+
+        It is UTF-8, or what its byte order mark says: some editors write UTF-16.
+        """
         content = self.content(relative, most)
         if content is None:
             return None
-        text = content.decode("utf-8-sig", "replace")
+        marked = (name for mark, name in _ENCODINGS if content.startswith(mark))
+        text = content.decode(next(marked, "utf-8-sig"), "replace")
         return text.replace("\x00", "")
 
     def content(self, relative: str, most: int) -> bytes | None:
@@ -82,7 +95,10 @@ class Tree:
                 yield from self._alike(entry, rest)
 
     def walk(self) -> Iterator[str]:
-        """Yield files breadth first and by name, as relative paths, within depth and number."""
+        """Yield files breadth first and by name, as relative paths, within depth and number.
+
+        Links to files inside the tree count; those to directories are not followed.
+        """
         queue = deque([(self.root, 0)])
         seen = 0
         while queue:
@@ -91,13 +107,15 @@ class Tree:
                 seen += 1
                 if seen > MAX_ENTRIES:
                     return
+                relative = str(entry.relative_to(self.root))
                 if entry.is_symlink():
-                    continue
-                if entry.is_dir():
+                    if self.inside(relative) is not None:
+                        yield relative
+                elif entry.is_dir():
                     if entry.name not in SKIPPED and depth < MAX_DEPTH:
                         queue.append((entry, depth + 1))
                 elif entry.is_file():
-                    yield str(entry.relative_to(self.root))
+                    yield relative
 
 
 def _alike_entries(directory: Path, name: str) -> list[Path]:

@@ -105,6 +105,7 @@ def test_other_fields_are_checked_too(shared: SharedApi) -> None:
         ({"dockerfilePath": " "}, "/dockerfilePath"),
         ({"dockerfilePath": "/etc/Dockerfile"}, "/dockerfilePath"),
         ({"dockerfilePath": "a/../../Dockerfile"}, "/dockerfilePath"),
+        ({"dockerfilePath": "..\\Dockerfile"}, "/dockerfilePath"),
         ({"name": " "}, "/name"),
         ({"tags": [{"key": " ", "value": "x"}]}, "/tags/0/key"),
         ({"tags": {"team": "x"}}, "/tags"),
@@ -131,7 +132,7 @@ def test_blanks_and_detours_in_what_an_author_types_do_not_count(
         id=f" {app_id}\t",
         name="  My app ",
         description="\nWhat it does\n",
-        dockerfilePath=" ./backend//x/../Dockerfile",
+        dockerfilePath=" ./backend//x\\..\\Dockerfile",
         tags=[{"key": " team ", "value": "\tblue "}],
     )
     assert (app["id"], app["name"], app["description"]) == (

@@ -29,6 +29,20 @@ from worker.handlers.untrusted.tree import MAX_ENTRIES
         ("FROM localhost:5000/python@sha256:0123", [("language", "python")]),
         ("FROM nginx:1.27\nRUN x", [("runtime", "nginx")]),
         ("FROM mynode:20\nFROM scratch", []),
+        ("FROM nginxinc/nginx-unprivileged:1.27", [("runtime", "nginx")]),
+        ("FROM ghcr.io/linuxserver/baseimage-alpine-nginx:3.20", [("runtime", "nginx")]),
+        ("FROM serversideup/php:8.3-fpm-nginx", [("runtime", "nginx")]),
+        ("FROM mynginx:1", []),
+        ("FROM example/server:python3.9-slim", [
+            *(("language", "python"), ("runtime", "python39")),
+        ]),
+        ("FROM nikolaik/python-nodejs:python3.12-nodejs22", [
+            *(("language", "python"), ("runtime", "python312")),
+            *(("runtime", "node22"), ("language", "javascript")),
+        ]),
+        ('FROM "node:20"', [("runtime", "node20"), ("language", "javascript")]),
+        ("FROM 'python:3'", [("language", "python"), ("runtime", "python3")]),
+        ("FROM nodered/node-red:3.1", []),
         ("# FROM node:20\nRUN echo FROM python:3", []),
         ('CMD ["streamlit", "run"]', [("framework", "streamlit")]),
         ("CMD Uvicorn app:app", [("framework", "fastapi")]),
@@ -174,3 +188,13 @@ def test_a_name_that_no_store_holds_is_not_found(plant: Plant) -> None:
     tree = plant({"b/Dockerfile.ok": "FROM x"})
     (tree.root / os.fsdecode(b"Dockerfile.\xff")).write_text("FROM x")
     assert find_dockerfile(tree, "none") == "b/Dockerfile.ok"
+
+
+def test_a_linked_file_in_a_folder_is_found_unless_it_leads_out(
+    plant: Plant, tmp_path: Path
+) -> None:
+    tree = plant({"images/web": "FROM x", "b/keep": "", "a/keep": ""})
+    (tmp_path / "outside").write_text("FROM x")
+    (tree.root / "a" / "Dockerfile").symlink_to(tmp_path / "outside")
+    (tree.root / "b" / "Dockerfile").symlink_to("../images/web")
+    assert find_dockerfile(tree, "none") == "b/Dockerfile"

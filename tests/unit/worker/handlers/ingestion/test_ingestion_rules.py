@@ -220,7 +220,7 @@ def test_a_link_out_of_the_tree_is_not_read(plant: Plant, tmp_path: Path) -> Non
         tree.text(name) for name in ("README.md", "up/secret", "../secret", "circle")
     ] == [None] * 4
     assert tree.text("good") == "inside"
-    assert list(tree.walk()) == ["inner"]
+    assert list(tree.walk()) == ["good", "inner"]
 
 
 @pytest.mark.parametrize(
@@ -228,6 +228,19 @@ def test_a_link_out_of_the_tree_is_not_read(plant: Plant, tmp_path: Path) -> Non
 )
 def test_a_file_over_the_bound_is_not_read(plant: Plant, size: int, read: Any) -> None:
     assert (plant({"README.md": "x" * size}).text("README.md") is not None) is read
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-8"])
+def test_a_file_with_a_byte_order_mark_is_read_as_that_says(
+    plant: Plant, encoding: str
+) -> None:
+    tree = plant({})
+    text = "größe: 😀"
+    content = text.encode(encoding)
+    if encoding in {"utf-16-be", "utf-8"}:  # The others write it themselves.
+        content = f"\ufeff{text}".encode(encoding)
+    (tree.root / "tags.yaml").write_bytes(content)
+    assert tree.text("tags.yaml") == text
 
 
 def test_what_is_no_utf8_is_replaced_and_nul_is_dropped(plant: Plant) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -53,14 +54,12 @@ def test_yaml_is_read_as_plain_values(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: &x b\nc: *x", "aliases are not followed"),
-        ("a: &x [*x]", "aliases are not followed"),
-        ("a: &x {b: c}\nd: {<<: *x}", "aliases are not followed"),
+        ("*x", "aliases are not followed"),
         (
             "!!python/object/apply:os.getpid []",
             "the tag tag:yaml.org,2002:python/object/apply:os.getpid is not known",
         ),
-        ("a: !own b", "the tag !own is not known here"),
+        ("!own b", "the tag !own is not known here"),
         ("!!binary a", "the tag tag:yaml.org,2002:binary is not known here"),
         ("a: [b", "it is no YAML: .* in line 1"),
         ("a: b\n}", "it is no YAML: .* in line 2"),
@@ -77,6 +76,27 @@ def test_yaml_that_is_broken_or_more_than_plain_is_refused(
 ) -> None:
     with pytest.raises(ManifestError, match=told):
         read_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "told"),
+    [
+        ("a: &x b\nc: *x\nd: e", {"a": "b", "d": "e"}, ["aliases .* [(]line 2"]),
+        ("a: &x [*x, b]", {"a": ["b"]}, ["aliases"]),
+        ("a: &x {b: c}\nd: {<<: *x, e: f}", {"a": {"b": "c"}, "d": {"e": "f"}}, ["al"]),
+        ("- a\n- !mine {b: [c]}\n- d", ["a", "d"], ["tag !mine .* [(]line 2"]),
+        ("? !odd a\n: b\nc: !odd d\ne: f", {"e": "f"}, ["!odd", "!odd"]),
+        ("- !a [!b c, d]\n- e", ["e"], ["!b", "!a"]),
+    ],
+)
+def test_an_odd_entry_of_yaml_is_left_out_and_the_others_stay(
+    text: str, value: Any, told: list[str]
+) -> None:
+    left_out: list[str] = []
+    assert read_yaml(text, left_out.append) == value
+    assert len(left_out) == len(told)
+    for message, pattern in zip(left_out, told, strict=True):
+        assert re.search(pattern, message), message
 
 
 def test_the_deepest_permitted_nesting_is_read() -> None:
