@@ -1,8 +1,45 @@
-"""Alembic's entry: it runs on the connection that the caller hands over."""
+"""Alembic's entry: it runs on the connection that `migrations.runner` hands over.
+
+Where `alembic` itself is called, nobody has: then the environment says where the database is.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from alembic import context
+from alembic.command import downgrade
+from alembic.util import CommandError
+from sqlalchemy import Connection
 
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, transactional_ddl=True)
-with context.begin_transaction():
-    context.run_migrations()
+from migrations import runner
+
+URLS = ("APPHUB_DATABASE_URL", "DATABASE_URL")
+"""Variables that say where it is; the first that is set counts."""
+
+
+@contextmanager
+def _given_or_opened() -> Iterator[Connection]:
+    given = context.config.attributes.get("connection")
+    if given is not None:
+        yield given
+        return
+    url = next((os.environ[name] for name in URLS if os.environ.get(name)), None)
+    if url is None or context.is_offline_mode():
+        raise CommandError(
+            f"set {URLS[0]} to the database's URL; --sql cannot be used."
+            " The service migrates by itself when it starts"
+        )
+    with runner.locked(url) as connection:
+        options = context.config.cmd_opts
+        if options is not None and options.cmd[0] is downgrade:
+            runner.keep_keys(connection, options.revision)
+            connection.commit()
+        yield connection
+        connection.commit()
+
+
+with _given_or_opened() as connection:
+    context.configure(connection=connection, transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()

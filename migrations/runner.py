@@ -1,7 +1,8 @@
 """Applies migrations: to the newest version at start, or anywhere for operators and tests."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
@@ -67,15 +68,13 @@ def downgrade(url: str, target: str) -> None:
     _run(url, "downgrade", target)
 
 
-def _run(url: str, direction: str, target: str) -> None:
+@contextmanager
+def locked(url: str) -> "Iterator[Connection]":
+    """Connect, and keep everybody else from migrating meanwhile."""
     # Alembic and SQLAlchemy take half a second to import, which only migrations need.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
     from sqlalchemy import create_engine, text  # noqa: PLC0415
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url)
     )
@@ -84,29 +83,37 @@ def _run(url: str, direction: str, target: str) -> None:
             # For the whole session: two processes that start at once must not both migrate.
             connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
             connection.commit()
-            found = _current_by(connection.connection.driver_connection)
-            if direction == "upgrade" and found is not None and found > HEAD:
-                newer = f"newer than this version's {HEAD}"
-                msg = f"the database's schema is {found}, {newer}; run a newer version"
-                raise SchemaError(msg)
-            config.attributes["connection"] = connection
-            commands = {"upgrade": command.upgrade, "downgrade": command.downgrade}
-
-            driver = connection.connection.driver_connection
-
-            def migrate() -> None:
-                if direction == "downgrade" and target != "base":
-                    _keep_keys(driver, target)
-                commands[direction](config, target)
-
-            _patiently(connection, migrate)
-            logger.info("schema: %s -> %s", found or "empty", target)
+            yield connection
     except DBAPIError as error:
         if isinstance(error.orig, psycopg.Error):
             raise error.orig from None
         raise
     finally:
         engine.dispose()
+
+
+def _run(url: str, direction: str, target: str) -> None:
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    with locked(url) as connection:
+        found = _current_by(connection.connection.driver_connection)
+        if direction == "upgrade" and found is not None and found > HEAD:
+            newer = f"newer than this version's {HEAD}"
+            msg = f"the database's schema is {found}, {newer}; run a newer version"
+            raise SchemaError(msg)
+        config.attributes["connection"] = connection
+        commands = {"upgrade": command.upgrade, "downgrade": command.downgrade}
+
+        def migrate() -> None:
+            if direction == "downgrade":
+                keep_keys(connection, target)
+            commands[direction](config, target)
+
+        _patiently(connection, migrate)
+        logger.info("schema: %s -> %s", found or "empty", target)
 
 
 def _patiently(connection: "Connection", migrate: Callable[[], None]) -> None:
@@ -139,8 +146,15 @@ def _patiently(connection: "Connection", migrate: Callable[[], None]) -> None:
             return
 
 
-def _keep_keys(connection: object, target: str) -> None:
-    if target >= FIRST_WITH_KEYS or not isinstance(connection, psycopg.Connection):
+def keep_keys(on: "Connection", target: str) -> None:
+    """Refuse a downgrade that would leave the log, but not the keys of personal data in it.
+
+    Raises:
+        SchemaError: it would.
+    """
+    connection = on.connection.driver_connection
+    is_below = target < FIRST_WITH_KEYS and target != "base"
+    if not is_below or not isinstance(connection, psycopg.Connection):
         return
     exists = connection.execute("SELECT to_regclass('subject_keys')").fetchone()
     if exists is None or exists[0] is None:

@@ -23,6 +23,7 @@ async def health() -> JsonAnswer:
     return JsonAnswer({"status": "ok"})
 
 
+@router.get("/readyz", include_in_schema=False)
 @router.get(
     "/ready",
     response_model=Health,

@@ -28,6 +28,7 @@ BUILTIN_SPECS: dict[str, Spec] = {
             "strategy": "exponential",
             "initialDelayMs": 10_000,
         },
+        metadata={"description": "Reads a repository and requests a build of it"},
         # Two ingestions of one app at a time would overwrite each other's findings.
         concurrency_key="repositoryId",
     ),
@@ -43,6 +44,7 @@ BUILTIN_SPECS: dict[str, Spec] = {
         default_parameters={"buildId": None},
         timeout_ms=1_800_000,
         retry_policy={"maxAttempts": 1},
+        metadata={"description": "Builds the container image of a repository"},
         concurrency_key="repositoryId",
     ),
 }

@@ -1,7 +1,10 @@
 """Migrations own every table, go both ways, and leave what the code expects."""
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
@@ -183,3 +186,35 @@ def test_no_step_down_loses_the_keys_of_personal_data(database_url: str) -> None
     query(database_url, insert)
     # Here the log goes as well.
     runner.downgrade(database_url, "base")
+
+
+def _alembic(*arguments: str, url: str | None) -> "subprocess.CompletedProcess[str]":
+    """Run the command `alembic` in a checkout."""
+    environment = {"PATH": os.environ["PATH"]}
+    if url is not None:
+        environment["APPHUB_DATABASE_URL"] = url
+    return subprocess.run(
+        [sys.executable, "-m", "alembic", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=Path(runner.__file__).parents[1],
+        env=environment,
+    )
+
+
+def test_alembic_itself_migrates_both_ways(empty_database_url: str) -> None:
+    up = _alembic("upgrade", "head", url=empty_database_url)
+    assert up.returncode == 0, up.stderr
+    assert runner.current(empty_database_url) == runner.HEAD
+    assert runner.HEAD in _alembic("current", url=empty_database_url).stdout
+    down = _alembic("downgrade", "base", url=empty_database_url)
+    assert down.returncode == 0, down.stderr
+    assert runner.current(empty_database_url) is None
+
+
+def test_alembic_without_a_database_says_what_to_set() -> None:
+    refused = _alembic("upgrade", "head", url=None)
+    assert refused.returncode != 0
+    assert "set APPHUB_DATABASE_URL" in refused.stdout + refused.stderr
+    assert "Traceback" not in refused.stderr

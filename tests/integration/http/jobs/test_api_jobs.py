@@ -284,6 +284,8 @@ def test_the_built_in_jobs_are_there_from_the_start(shared: SharedApi) -> None:
     jobs = {job["slug"]: job for job in shared.get("/jobs")["data"]}
     ingest, build = jobs["repository-ingest"], jobs["repository-build"]
     assert (ingest["name"], ingest["type"]) == ("Repository Ingestion", "batch")
+    assert ingest["metadata"]["description"]
+    assert build["metadata"]["description"]
     assert ingest["entryPoint"] == "catalog.ingestion.processRepository"
     assert ingest["parametersSchema"]["required"] == ["repositoryId"]
     assert ingest["defaultParameters"] == {"repositoryId": None}

@@ -97,6 +97,7 @@ def test_an_unknown_name_in_a_query_is_refused_with_the_nearest_right_one(
         "/jobs?moduleId=m&_=17",
         "/job-runs?moduleId=m",
         "/health?verbose",
+        "/readyz",
         "/ready?verbose",
     ],
 )
