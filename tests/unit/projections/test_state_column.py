@@ -15,7 +15,7 @@ from projections.table import Table
 EVENTS_OF_STATES = {
     "job_definition state2_version": """
         job_definition.deleted 1, job_definition.event 1, job_definition.paused 1,
-        job_definition.registered 8, job_definition.registered_again 8,
+        job_definition.registered 9, job_definition.registered_again 9,
         job_definition.resumed 1, job_definition.revised 1
     """,
     "job_run state1_version": """
@@ -58,7 +58,7 @@ EVENTS_OF_STATES = {
 
 FACTS = {
     RunFacts: 30,
-    DefinitionFacts: 31,
+    DefinitionFacts: 32,
     RepositoryFacts: 17,
     BuildFacts: 11,
     ScheduleFacts: 27,
