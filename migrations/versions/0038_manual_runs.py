@@ -5,8 +5,8 @@ What rows say of the first two only the log tells: the table is rebuilt at the n
 
 from alembic import op
 
-revision = "0037"
-down_revision = "0036"
+revision = "0038"
+down_revision = "0037"
 
 
 def upgrade() -> None:
