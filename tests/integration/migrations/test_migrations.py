@@ -115,6 +115,8 @@ def test_the_code_expects_the_newest_migration() -> None:
         path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py")
     ]
     assert max(versions) == runner.HEAD
+    # Of two with one number, only one would be made.
+    assert sorted(set(versions)) == sorted(versions)
 
 
 def test_the_trigger_takes_the_lock_that_the_writer_takes() -> None:
