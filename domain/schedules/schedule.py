@@ -162,6 +162,8 @@ class Schedule(ScheduleState, Aggregate):
             version=self.current + 1,
             changes={"parameters": erased_from(self.spec.parameters, names)},
             next_at=self.next_at,
+            carried_due_at=None,
+            carried_fires_at=None,
         )
 
     def pause(
