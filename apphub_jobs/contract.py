@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from apphub_jobs.details import DefinitionDetails, RunDetails
 
@@ -31,12 +31,22 @@ class Effect:
     data: Mapping[str, Json]
 
 
+class Unsaid(str):
+    """A status that the handler did not choose."""
+
+    __slots__ = ()
+
+
+_SUCCEEDED = cast("Literal['succeeded']", Unsaid("succeeded"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobResult:
     """How a handler ended.
 
     Attributes:
-        status: `failed` follows the retry policy; `canceled` and `expired` are final.
+        status: `failed` follows the retry policy; `canceled` and `expired` are final. Left out, it
+            is `succeeded`; but `canceled` where the handler has seen `context.cancelled` set.
         result: what clients read as the run's `result`.
         error_message: why, where it is no success.
         metrics: merged into the run's.
@@ -44,7 +54,7 @@ class JobResult:
         effects: only of a success, and of the built-in handlers alone.
     """
 
-    status: Literal["succeeded", "failed", "canceled", "expired"] = "succeeded"
+    status: Literal["succeeded", "failed", "canceled", "expired"] = _SUCCEEDED
     result: Json = None
     error_message: str | None = None
     logs_url: str | None = None
@@ -84,7 +94,8 @@ class JobRunContext:
         inputs: what the service looked up for this job; empty for most.
         settings: what the operator decided for this handler; empty for most.
         logger: writes to the run's log, as all that is printed does.
-        cancelled: set when somebody asked to cancel; return soon then, or be killed.
+        cancelled: set when somebody asked to cancel; return soon then, or be killed. Whoever has
+            seen it set and returns ends the run as `canceled`, unless a `JobResult` says otherwise.
         deadline: when the attempt is killed; None if it has no limit.
     """
 

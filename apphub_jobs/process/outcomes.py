@@ -11,7 +11,13 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
-from apphub_jobs.contract import JobResult, JobRunContext, PermanentError, RetryAfter
+from apphub_jobs.contract import (
+    JobResult,
+    JobRunContext,
+    PermanentError,
+    RetryAfter,
+    Unsaid,
+)
 from apphub_jobs.details import DefinitionDetails, RunDetails
 from apphub_jobs.personal import without_personal
 from apphub_jobs.process.encoding import NotJsonError
@@ -36,6 +42,30 @@ class _Formatter(logging.Formatter):
         if task is None or record.levelno < logging.ERROR:
             return text
         return _without_personal(text, task)
+
+
+class CancelSignal(threading.Event):
+    """What a handler looks at to see whether it is to stop.
+
+    Attributes:
+        was_seen: whether it has seen that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_seen = False
+
+    def is_set(self) -> bool:
+        """Return whether somebody asked to cancel."""
+        is_set = super().is_set()
+        self.was_seen = self.was_seen or is_set
+        return is_set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until somebody asks to cancel, or for so long; return whether somebody did."""
+        is_set = super().wait(timeout)
+        self.was_seen = self.was_seen or is_set
+        return is_set
 
 
 def context_of(
@@ -65,8 +95,12 @@ def context_of(
     )
 
 
-def returned(value: object) -> Mapping[str, Any]:
-    """Return what is said of a handler that has returned this."""
+def returned(value: object, cancelled: CancelSignal) -> Mapping[str, Any]:
+    """Return what is said of a handler that has returned this.
+
+    Whoever returns after it has seen that it is to stop has stopped for that, unless it says
+    otherwise.
+    """
     result = value
     if not isinstance(result, JobResult):
         result = JobResult(result=value)
@@ -76,7 +110,10 @@ def returned(value: object) -> Mapping[str, Any]:
             kind = type(given).__name__
             problem = f"the handler's result has {name} of type {kind}, not a mapping"
             return {"type": "invalid", "message": problem}
-    return {"type": "result", **vars(result)}
+    said = {"type": "result", **vars(result)}
+    if cancelled.was_seen and isinstance(result.status, Unsaid):
+        said["status"] = "canceled"
+    return said
 
 
 def raised(error: BaseException, task: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,8 +1,9 @@
 """The program of a handlers' process: one attempt after the other, started by its supervisor.
 
 Standard output and error lead to the attempt's log already, and standard input is empty. Arguments:
-the handler package as JSON, then the descriptors of tasks and of reports, both JSON lines: `ready`
-once, and of each attempt its updates, its end, and `done` with what it used and left.
+the handler package as JSON, then the descriptors of tasks and of reports, both JSON lines, and of
+the lease's end. To the second it says `ready` once, and of each attempt, by the `id` that came with
+its task, its updates, its end, and `done` with what it used and left.
 """
 
 import ctypes
@@ -22,7 +23,9 @@ from apphub_jobs.process.cleanup import Cleaner
 from apphub_jobs.process.encoding import NotJsonError, encode
 from apphub_jobs.process.handlers import load
 from apphub_jobs.process.imports import arrange
+from apphub_jobs.process.lease import Lease
 from apphub_jobs.process.outcomes import (
+    CancelSignal,
     context_of,
     log_to_standard_error,
     raised,
@@ -39,6 +42,7 @@ def main() -> None:
     package: dict[str, Any] = json.loads(sys.argv[1])
     tasks = _opened(sys.argv[2], "rb")
     reports = _opened(sys.argv[3], "wb")
+    lease = Lease(int(sys.argv[4]))
     cancels = Cancels()
     arrange(package["directories"], package["shown"])
     handlers = load(package["modules"], package["commands"])
@@ -55,13 +59,14 @@ def main() -> None:
     while line := tasks.readline():
         place.enter()
         usage.begin()
-        said = _run(handlers, json.loads(line), reports, cancels)
+        task = json.loads(line)
+        said = _run(handlers, task, reports, cancels, lease)
         if os.getpid() != own:
             # The handler's fork came out of the handler. It must neither speak for the attempt,
             # which goes on elsewhere, nor take the task of another one.
             os._exit(1)
         _flush()
-        done = _done(place, usage, cleaner)
+        done = {"id": task["id"], **_done(place, usage, cleaner)}
         reports.write(said + _line(done))
         reports.flush()
         if not done["fit"]:
@@ -77,16 +82,16 @@ class Cancels:
     """
 
     def __init__(self) -> None:
-        self._cancelled: threading.Event | None = None
+        self._cancelled: CancelSignal | None = None
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def listen(self) -> None:
         """Hear of cancels from now on."""
         signal.signal(signal.SIGTERM, self._cancel)
 
-    def begin(self) -> threading.Event:
+    def begin(self) -> CancelSignal:
         """Return what is set once the attempt that begins is to stop."""
-        self._cancelled = threading.Event()
+        self._cancelled = CancelSignal()
         return self._cancelled
 
     def end(self) -> None:
@@ -128,8 +133,10 @@ def _run(
     task: Mapping[str, Any],
     reports: BinaryIO,
     cancels: Cancels,
+    lease: Lease,
 ) -> bytes:
     """Return how the handler ended, as a line."""
+    attempt_id = task["id"]
     cancelled = cancels.begin()
     lock = threading.Lock()  # A thread that the handler left may still be reporting.
 
@@ -137,14 +144,18 @@ def _run(
 
     def send_report(report: Mapping[str, Any]) -> None:
         with lock:
-            reports.write(_line({"type": "update", **report}, reported.add))
+            report = {"id": attempt_id, "type": "update", **report}
+            reports.write(_line(report, reported.add))
             reports.flush()
 
+    handler = handlers[task["entryPoint"]]
     context = context_of(task, cancelled, send_report)
-    outcome = _outcome(handlers[task["entryPoint"]], context, task)
+    outcome: Mapping[str, Any] = {"type": "lease"}
+    if not lease.is_over:
+        outcome = _outcome(handler, context, task, cancelled)
     cancels.end()
     with lock:
-        return _line(outcome)
+        return _line({"id": attempt_id, **outcome})
 
 
 def wait_for_ever() -> None:
@@ -165,11 +176,14 @@ _C = ctypes.CDLL(None)
 
 
 def _outcome(
-    handler: Handler, context: JobRunContext, task: Mapping[str, Any]
+    handler: Handler,
+    context: JobRunContext,
+    task: Mapping[str, Any],
+    cancelled: CancelSignal,
 ) -> Mapping[str, Any]:
     try:
         value = _call(handler, context)
-        return returned(value)
+        return returned(value, cancelled)
     except _raisable() as error:
         show(error, task)
         return raised(error, task)
@@ -207,5 +221,5 @@ def _line(
     try:
         text = encoded(message)
     except NotJsonError as error:
-        text = json.dumps(unreadable(error))
+        text = json.dumps({"id": message.get("id"), **unreadable(error)})
     return text.encode() + b"\n"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal, Protocol
 
 from domain.workers.isolation import Isolation
@@ -97,6 +98,21 @@ TOGETHER = Capabilities(isolates=False, kills=False, limits_memory=False)
 """All of it is had for the process as a whole, and costs everybody in it."""
 
 
+class LeaseOverError(Exception):
+    """Nothing may begin any more: another worker may have the run."""
+
+
+def need_lease(until: float) -> None:
+    """Make sure that the lease holds until later than now.
+
+    Raises:
+        LeaseOverError: it does not.
+    """
+    over_s = monotonic() - until
+    if over_s > 0:
+        raise LeaseOverError(f"the lease has been over for {over_s:.3f} s")
+
+
 class Attempt(Protocol):
     """A running attempt."""
 
@@ -137,4 +153,11 @@ class Executor(Protocol):
         """End what is past its deadline by a clock that has been moved: that of a test service."""
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
-        """Start an attempt; unless renewed, it ends at this moment of the monotonic clock."""
+        """Start an attempt; unless renewed, it ends at this moment of the monotonic clock.
+
+        Its process looks at the clock as well, right before it calls the handler: an attempt whose
+        lease is over by then ends as `lease` without having begun.
+
+        Raises:
+            LeaseOverError: that moment has passed; nothing was started.
+        """

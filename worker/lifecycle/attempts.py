@@ -18,7 +18,13 @@ from domain.jobs.run import JobRun
 from domain.jobs.run_values import Failure
 from domain.json_values import JsonObject
 from runtime.background_tasks import end, start_once
-from worker.executors.port import Attempt, Executor, Outcome, Task
+from worker.executors.port import (
+    Attempt,
+    Executor,
+    LeaseOverError,
+    Outcome,
+    Task,
+)
 from worker.lifecycle.offering import Offering
 from worker.lifecycle.outcomes import ClaimedRun
 from worker.lifecycle.progress import Progress, with_reported
@@ -82,7 +88,9 @@ class Attempts:
 
     @property
     def free(self) -> int:
-        """Return how many more runs may be claimed."""
+        """Return how many more runs may be claimed: none once the lease is over."""
+        if monotonic() > self._lease_until:
+            return 0
         slots = self._settings.slots - len(self._tasks)
         return int(max(min(slots, self._executor.room), 0))
 
@@ -220,19 +228,35 @@ class Attempts:
         name = log_name(str(run.id), claim.run.attempt, claim.holder.execution)
         async with self._logs.keeping(name) as log_path:
             task = self._task(claim, log_path)
-            attempt = await self._executor.submit(task, progress.add, self._lease_until)
-            self._running[run.id] = attempt
-            if self._handing_back or self._is_buried(run):
-                attempt.stop()
-            outcome = await attempt.outcome()
-            # Handed back, it may run here again before this one is through.
-            self._running.pop(run.id, None)
+            outcome = await self._outcome(run, task, progress)
             ran_s = monotonic() - began
         unsent = await progress.finish()
         measured = _measured(claim, outcome, ran_s)
         message = with_reported(outcome.message, measured, unsent)
         ended = Outcome(outcome.kind, message)
         await run.end(ended)
+
+    async def _outcome(
+        self, run: ClaimedRun, task: Task, progress: Progress
+    ) -> Outcome:
+        """Run the attempt, if it may still begin; return how it ended."""
+        if self._is_to_stop(run):
+            return Outcome("stopped")
+        try:
+            attempt = await self._executor.submit(task, progress.add, self._lease_until)
+        except LeaseOverError as error:
+            logger.warning("run %s does not begin here: %s", run.id, error)
+            return Outcome("lease")
+        self._running[run.id] = attempt
+        if self._is_to_stop(run):
+            attempt.stop()
+        outcome = await attempt.outcome()
+        # Handed back, it may run here again before this one is through.
+        self._running.pop(run.id, None)
+        return outcome
+
+    def _is_to_stop(self, run: ClaimedRun) -> bool:
+        return self._handing_back or self._is_buried(run)
 
     def _task(self, claim: Claim, log_path: Path) -> Task:
         run = claim.run

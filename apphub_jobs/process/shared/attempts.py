@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -12,7 +11,15 @@ from typing import Any, Literal
 from apphub_jobs.contract import Handler, JobRunContext
 from apphub_jobs.process.encoding import NotJsonError
 from apphub_jobs.process.handlers import is_coroutine_function
-from apphub_jobs.process.outcomes import context_of, raised, returned, show, unreadable
+from apphub_jobs.process.lease import Lease, LeaseIsOverError
+from apphub_jobs.process.outcomes import (
+    CancelSignal,
+    context_of,
+    raised,
+    returned,
+    show,
+    unreadable,
+)
 from apphub_jobs.process.reports import Reported
 from apphub_jobs.process.shared.outbox import Outbox
 from apphub_jobs.process.shared.output import PRINTING, Output
@@ -27,26 +34,29 @@ End = Literal["canceled", "timeout"]
 
 
 class Attempts:
-    """Those that go on in this process, by the numbers that the worker gave them."""
+    """Those that go on in this process, by the ids that the worker gave them."""
 
-    def __init__(self, handlers: Mapping[str, Handler], outbox: Outbox) -> None:
+    def __init__(
+        self, handlers: Mapping[str, Handler], outbox: Outbox, lease: Lease
+    ) -> None:
         self._handlers = handlers
         self._outbox = outbox
+        self._lease = lease
         self._threads = ThreadPoolExecutor(MOST_THREADS, "attempt")
-        self._going_on: dict[int, _Attempt] = {}
+        self._going_on: dict[str, _Attempt] = {}
 
     def obey(self, order: Mapping[str, Any]) -> None:
         """Begin an attempt, or ask one to end: `{"id", "task"}` or `{"id", "end"}`."""
-        number: int = order["id"]
+        attempt_id: str = order["id"]
         if "task" in order:
-            attempt = _Attempt(number, self._outbox, self._threads)
-            self._going_on[number] = attempt
+            attempt = _Attempt(attempt_id, self._outbox, self._threads, self._lease)
+            self._going_on[attempt_id] = attempt
             attempt.begin(self._handlers, order["task"], self._forget)
-        elif number in self._going_on:
-            self._going_on[number].end(order["end"])
+        elif attempt_id in self._going_on:
+            self._going_on[attempt_id].end(order["end"])
 
-    def _forget(self, number: int) -> None:
-        del self._going_on[number]
+    def _forget(self, attempt_id: str) -> None:
+        del self._going_on[attempt_id]
 
 
 class _Attempt:
@@ -55,14 +65,19 @@ class _Attempt:
     task: "asyncio.Task[None] | None" = None
 
     def __init__(
-        self, number: int, outbox: Outbox, threads: ThreadPoolExecutor
+        self,
+        attempt_id: str,
+        outbox: Outbox,
+        threads: ThreadPoolExecutor,
+        lease: Lease,
     ) -> None:
-        self._number = number
+        self._id = attempt_id
         self._outbox = outbox
         self._threads = threads
-        self._cancelled = threading.Event()
+        self._lease = lease
+        self._cancelled = CancelSignal()
         self._reported = Reported()
-        self._output = Output(number, outbox.printed)
+        self._output = Output(attempt_id, outbox.printed)
         self._asked: End | None = None
         self._called: _Call | None = None
         self._unreadable: Mapping[str, Any] | None = None
@@ -72,7 +87,7 @@ class _Attempt:
         self,
         handlers: Mapping[str, Handler],
         task: Mapping[str, Any],
-        forget: Callable[[int], None],
+        forget: Callable[[str], None],
     ) -> None:
         """Let it go on in the background."""
         self._told = task
@@ -80,7 +95,7 @@ class _Attempt:
         # Here is no service: what comes of it is told by the attempt itself.
         self.task = asyncio.get_running_loop().create_task(running)
         self.task.add_done_callback(self._tell_unless_told)
-        self.task.add_done_callback(lambda _: forget(self._number))
+        self.task.add_done_callback(lambda _: forget(self._id))
 
     def end(self, why: End) -> None:
         """Ask it to end, once: a coroutine is cancelled, a plain function can look for it."""
@@ -92,16 +107,17 @@ class _Attempt:
             # Only where it still waits for a thread; it ends as a coroutine does.
             self._called.cancel()
         elif self.task is not None:
+            self._cancelled.was_seen = True
             self.task.cancel()
 
     def _tell_unless_told(self, task: "asyncio.Task[None]") -> None:
         """Say how it ended if it could not itself, so that nobody waits for it for ever."""
         if task.cancelled():  # Before its first step.
-            self._outbox.ended(self._number, {"type": self._asked})
+            self._outbox.ended(self._id, {"type": self._asked})
             return
         error = task.exception()
         if error is not None:
-            self._outbox.ended(self._number, raised(error, self._told))
+            self._outbox.ended(self._id, raised(error, self._told))
 
     async def _run(
         self, handlers: Mapping[str, Handler], task: Mapping[str, Any]
@@ -110,7 +126,7 @@ class _Attempt:
         message = await self._outcome(handlers, task)
         _end_if_forked()
         told = {**message, "leftOut": self._output.left_out}
-        self._outbox.ended(self._number, told)
+        self._outbox.ended(self._id, told)
 
     async def _outcome(
         self, handlers: Mapping[str, Handler], task: Mapping[str, Any]
@@ -119,6 +135,8 @@ class _Attempt:
             context = context_of(task, self._cancelled, self._report)
             # It may have been removed from its module since it was offered.
             value = await self._value(handlers[task["entryPoint"]], context)
+        except LeaseIsOverError:
+            return {"type": "lease"}
         except SystemExit as error:
             message = _exited(error)
         except asyncio.CancelledError as error:
@@ -129,13 +147,14 @@ class _Attempt:
             show(error, task)
             message = raised(error, task)
         else:
-            message = returned(value)
+            message = returned(value, self._cancelled)
         if self._asked == "timeout":
             return {"type": "timeout"}
         return self._unreadable or message
 
     async def _value(self, handler: Handler, context: JobRunContext) -> object:
         if is_coroutine_function(handler):
+            self._lease.check()
             value = handler(context)
         else:
             value = await self._in_thread(handler, context)
@@ -145,7 +164,9 @@ class _Attempt:
 
     async def _in_thread(self, handler: Handler, context: JobRunContext) -> object:
         calling = copy_context().run
-        self._called = self._threads.submit(calling, _call, handler, context)
+        self._called = self._threads.submit(
+            calling, _call, handler, context, self._lease
+        )
         value, error = await asyncio.wrap_future(self._called)
         self._called = None
         if error is not None:
@@ -159,14 +180,15 @@ class _Attempt:
             self._unreadable = unreadable(error)
             raise
         plain: dict[str, Any] = json.loads(text)
-        self._outbox.reported(self._number, plain)
+        self._outbox.reported(self._id, plain)
 
 
 def _call(
-    handler: Handler, context: JobRunContext
+    handler: Handler, context: JobRunContext, lease: Lease
 ) -> tuple[object, BaseException | None]:
     """Return what the handler returns, or raises: a future would not take each error."""
     try:
+        lease.check()  # It may have waited for a thread.
         value = handler(context)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - raised again where it is told
         _end_if_forked()

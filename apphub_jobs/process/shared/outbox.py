@@ -45,45 +45,45 @@ class Outbox:
         self._out = out
         self._lock = threading.Lock()
         self._lines: list[bytes] = []
-        self._gathered: dict[int, _Gathered] = {}
+        self._gathered: dict[str, _Gathered] = {}
         self._printed_bytes = 0
         self._is_due = False
         self._is_planned = False
 
-    def printed(self, number: int, content: bytes) -> bool:
+    def printed(self, attempt_id: str, content: bytes) -> bool:
         """Pass on what an attempt has printed, soon; return whether there was room for it."""
         with self._lock:
             waiting_bytes = self._printed_bytes + len(content)
             if waiting_bytes > PRINTED_LIMIT_BYTES:
                 return False
             self._printed_bytes = waiting_bytes
-            self._of(number).printed.append(content)
+            self._of(attempt_id).printed.append(content)
             self._plan()
             return True
 
-    def reported(self, number: int, report: Mapping[str, Any]) -> None:
+    def reported(self, attempt_id: str, report: Mapping[str, Any]) -> None:
         """Pass on a report, soon, merged with those before."""
         with self._lock:
-            gathered = self._of(number).report
+            gathered = self._of(attempt_id).report
             for part in ("metrics", "context"):
                 gathered[part] = {**gathered.get(part, {}), **report[part]}
             gathered["logsUrl"] = report["logsUrl"] or gathered.get("logsUrl")
             self._plan()
 
-    def ended(self, number: int, message: Mapping[str, Any]) -> None:
+    def ended(self, attempt_id: str, message: Mapping[str, Any]) -> None:
         """Pass on how an attempt has ended, after all else of it, with whatever ends now."""
-        line = _line(number, message)
+        line = _line(attempt_id, message)
         with self._lock:
-            self._take(number)
+            self._take(attempt_id)
             self._lines.append(line)
             if not self._is_due:
                 self._is_due = True
                 self._loop.call_soon_threadsafe(self._flush)
 
-    def _of(self, number: int) -> _Gathered:
-        gathered = self._gathered.get(number)
+    def _of(self, attempt_id: str) -> _Gathered:
+        gathered = self._gathered.get(attempt_id)
         if gathered is None:
-            gathered = self._gathered[number] = _Gathered()
+            gathered = self._gathered[attempt_id] = _Gathered()
         return gathered
 
     def _plan(self) -> None:
@@ -102,19 +102,20 @@ class Outbox:
             said = b"".join(self._lines)
             self._lines.clear()
         if said:
-            self._out.write(said)
+            # What a handler may have written there itself ends before it.
+            self._out.write(b"\n" + said)
 
     def _take_if_read(self) -> None:
         """Take what was gathered, or wait until the worker has read more."""
         if self._out.get_write_buffer_size() < UNREAD_BYTES:
-            for number in list(self._gathered):
-                self._take(number)
+            for attempt_id in list(self._gathered):
+                self._take(attempt_id)
         elif self._gathered:
             self._plan()
 
-    def _take(self, number: int) -> None:
+    def _take(self, attempt_id: str) -> None:
         """Make lines of what an attempt has printed and reported."""
-        gathered = self._gathered.pop(number, None)
+        gathered = self._gathered.pop(attempt_id, None)
         if gathered is None:
             return
         printed = b"".join(gathered.printed)
@@ -123,20 +124,20 @@ class Outbox:
             piece = printed[start : start + PIECE_BYTES]
             # Any bytes at all, as the characters of the same numbers.
             text = piece.decode("latin-1")
-            self._lines.append(_line(number, {"type": "output", "text": text}))
+            self._lines.append(_line(attempt_id, {"type": "output", "text": text}))
         if gathered.report:
             update = {"type": "update", **gathered.report}
-            self._lines.append(_line(number, update))
+            self._lines.append(_line(attempt_id, update))
 
 
-def _line(number: int, message: Mapping[str, Any]) -> bytes:
+def _line(attempt_id: str, message: Mapping[str, Any]) -> bytes:
     try:
-        text = encode({"id": number, **message})
+        text = encode({"id": attempt_id, **message})
     except NotJsonError as error:
-        text = json.dumps({"id": number, **unreadable(error)})
+        text = json.dumps({"id": attempt_id, **unreadable(error)})
     line = text.encode() + b"\n"
     if len(line) <= LINE_LIMIT_BYTES:
         return line
     problem = f"a result or report of more than {LINE_LIMIT_BYTES} bytes"
-    told = {"id": number, "type": "invalid", "message": problem}
+    told = {"id": attempt_id, "type": "invalid", "message": problem}
     return json.dumps(told).encode() + b"\n"

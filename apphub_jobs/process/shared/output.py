@@ -26,12 +26,12 @@ class Output:
     """What one attempt prints.
 
     Attributes:
-        number: which attempt this is.
+        attempt_id: whose it is.
         left_out: how many bytes came beyond the limits.
     """
 
-    def __init__(self, number: int, pass_on: Callable[[int, bytes], bool]) -> None:
-        self.number = number
+    def __init__(self, attempt_id: str, pass_on: Callable[[str, bytes], bool]) -> None:
+        self.attempt_id = attempt_id
         self._pass_on = pass_on
         self._room = LIMIT_BYTES
         self.left_out = 0
@@ -41,7 +41,7 @@ class Output:
         kept = printed[: self._room]
         self._room -= len(kept)
         self.left_out += len(printed) - len(kept)
-        if kept and not self._pass_on(self.number, kept):
+        if kept and not self._pass_on(self.attempt_id, kept):
             self.left_out += len(kept)
 
 

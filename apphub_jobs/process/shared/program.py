@@ -1,10 +1,11 @@
 """The program of a shared process: as many attempts at a time as the worker gives it.
 
 Arguments: the handler package as JSON, then the descriptors of tasks and of reports, both JSON
-lines. Of the first it takes what `Attempts.obey` knows. To the second it says `ready` once, and of
-each attempt, with its number as `id`: `output`, `update`, and how it ended. On SIGTERM it says in
-whose midst the loop is, if anybody's: `{"type": "in_the_way", "id", "stack"}`; and `goes_on` once
-the loop does, for then nobody was in the way. Then it is killed.
+lines, and of the lease's end. Of the first it takes what `Attempts.obey` knows. To the second it
+says `ready` once, and of each attempt, by the `id` that came with its task: `output`, `update`, and
+how it ended. On SIGTERM it says in whose midst the loop is, if anybody's: `{"type": "in_the_way",
+"id", "stack"}`; and `goes_on` once the loop does, for then nobody was in the way. Then it is
+killed.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from typing import Any
 from apphub_jobs.contract import Handler
 from apphub_jobs.process.handlers import load
 from apphub_jobs.process.imports import arrange
+from apphub_jobs.process.lease import Lease
 from apphub_jobs.process.outcomes import log_to_standard_error
 from apphub_jobs.process.shared.attempts import Attempts
 from apphub_jobs.process.shared.outbox import Outbox
@@ -38,6 +40,7 @@ def main() -> None:
     tasks, reports = int(sys.argv[2]), int(sys.argv[3])
     for descriptor in (tasks, reports):
         os.set_inheritable(descriptor, False)
+    lease = Lease(int(sys.argv[4]))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Nothing is in anybody's way yet.
     _adopt_nobody()
     arrange(package["directories"], package["shown"])
@@ -47,7 +50,7 @@ def main() -> None:
     log_to_standard_error()
     # What is here now never becomes garbage, and need not be looked through again and again.
     gc.freeze()
-    _go_on_until_done(_serve(handlers, tasks, reports))
+    _go_on_until_done(_serve(handlers, tasks, reports, lease))
 
 
 def _adopt_nobody() -> None:
@@ -74,13 +77,15 @@ def _go_on_until_done(serving: Coroutine[Any, Any, None]) -> None:
             loop.run_until_complete(going_on)
 
 
-async def _serve(handlers: Mapping[str, Handler], tasks: int, reports: int) -> None:
+async def _serve(
+    handlers: Mapping[str, Handler], tasks: int, reports: int, lease: Lease
+) -> None:
     loop = asyncio.get_running_loop()
     out, _ = await loop.connect_write_pipe(
         asyncio.BaseProtocol, os.fdopen(reports, "wb", buffering=0)
     )
     _tell_on_sigterm(loop, out, reports)
-    orders = _Orders(Attempts(handlers, Outbox(loop, out)))
+    orders = _Orders(Attempts(handlers, Outbox(loop, out), lease))
     await loop.connect_read_pipe(lambda: orders, os.fdopen(tasks, "rb", buffering=0))
     out.write(b'{"type": "ready"}\n')
     await orders.ended.wait()
@@ -116,7 +121,7 @@ def _tell_on_sigterm(
         if interrupted is None:
             return
         stack = "".join(traceback.format_stack(frame))
-        told = {"type": "in_the_way", "id": interrupted.number, "stack": stack}
+        told = {"type": "in_the_way", "id": interrupted.attempt_id, "stack": stack}
         line = b"\n" + json.dumps(told).encode() + b"\n"
         with suppress(OSError):
             # Past the loop, which is stuck. It may break a line that is half written: what that

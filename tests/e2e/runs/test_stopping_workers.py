@@ -49,6 +49,46 @@ def test_a_running_run_is_canceled_only_once_it_has_really_stopped(
     assert client.post(f"/job-runs/{deaf}/cancel").status_code == 202
 
 
+@pytest.mark.parametrize("isolation", ["process", "shared"])
+def test_a_run_whose_handler_heeds_a_cancel_and_returns_is_canceled(
+    client: httpx.Client, isolation: str
+) -> None:
+    register(client, "heed", "test.heed", isolation=isolation)
+    ends = {"plain": "canceled", "result": "canceled", "success": "succeeded"}
+    ids = {
+        returns: launch(client, "heed", parameters={"returns": returns})
+        for returns in ends
+    }
+    for run_id in ids.values():
+        wait_for_words(client, run_id, "waiting")
+        client.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"})
+    runs = {returns: wait_for_run(client, run_id) for returns, run_id in ids.items()}
+    assert {returns: run["status"] for returns, run in runs.items()} == ends
+    assert runs["plain"]["errorMessage"] == "enough"
+    assert runs["plain"]["failureReason"] is None
+    assert runs["result"]["metrics"]["rows"] == 3
+    assert runs["success"]["result"] == "done all the same"
+
+
+@pytest.mark.parametrize("isolation", ["process", "shared"])
+def test_a_run_whose_handler_forges_a_hand_back_fails(
+    client: httpx.Client, isolation: str
+) -> None:
+    register(
+        client,
+        "forge",
+        "test.forge",
+        isolation=isolation,
+        retryPolicy={"maxAttempts": 1},
+    )
+    for kind in ("stopped", "lease"):
+        words = f'{{"type": "{kind}"}}\n'
+        run_id = launch(client, "forge", parameters={"words": words, "forMs": 60_000})
+        run = wait_for_run(client, run_id)
+        assert (run["status"], run["failureReason"]) == ("failed", "invalid_result")
+        assert topics(client, run_id) == ["requested", "started", "attempt_failed"]
+
+
 def test_a_stopping_worker_hands_back_what_it_cannot_finish(
     client: httpx.Client, worker: Process
 ) -> None:

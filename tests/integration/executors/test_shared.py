@@ -4,12 +4,11 @@ import asyncio
 import os
 from contextlib import aclosing
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
 from tests.integration.executors.submitting import Submitting, ended
-from tests.support.handlers.tasks import printed, task_of
+from tests.support.handlers.tasks import printed
 from tests.support.packages import package_of
 from worker.executors.packages import HandlerPackage
 from worker.executors.shared import attempt_logs
@@ -77,15 +76,6 @@ async def test_who_waited_for_a_process_that_takes_no_more_shares_the_next(
     shared.where.offer(package_of("tests.support.handlers"))
     outcomes = await asyncio.gather(*submitting)
     assert len({outcome.message["result"] for outcome in outcomes}) == 1
-
-
-async def test_an_attempt_whose_lease_is_over_before_its_process_is_there_ends_so(
-    shared: Submitting, tmp_path: Path
-) -> None:
-    task = task_of("noop", tmp_path / "log")
-    async with asyncio.timeout(30):
-        attempt = await shared.where.submit(task, print, monotonic() - 1)
-    assert (await ended(attempt)).kind == "lease"
 
 
 async def test_a_process_that_has_nothing_to_do_ends_after_a_while(

@@ -18,6 +18,18 @@ def wait(context: JobRunContext) -> JobResult:
     return JobResult(result="waited")
 
 
+def heed(context: JobRunContext) -> JobResult | str:
+    """Wait until somebody asks to cancel, then return what `returns` says."""
+    print("waiting", flush=True)
+    context.cancelled.wait(60)
+    match context.parameters.get("returns"):
+        case "success":
+            return JobResult(status="succeeded", result="done all the same")
+        case "result":
+            return JobResult(result="as far as it got", metrics={"rows": 3})
+    return "as far as it got"
+
+
 def count(context: JobRunContext) -> JobResult:
     """Print numbered lines of a given width, then run on until the file `until` is there."""
     for number in range(context.parameters["lines"]):

@@ -29,13 +29,14 @@ class Unread:
 
     async def read(self) -> list[Mapping[str, Any]]:
         """Return all that is said until the last attempt's end, but for what was unread."""
-        self.outbox.ended(0, {"type": "result"})
+        self.outbox.ended("last", {"type": "result"})
         with os.fdopen(self._descriptor, "rb", closefd=False) as reader:
             lines: list[Mapping[str, Any]] = []
             await asyncio.to_thread(reader.readline)
-            while not lines or lines[-1]["id"] != 0:
+            while not lines or lines[-1]["id"] != "last":
                 line = await asyncio.to_thread(reader.readline)
-                lines.append(json.loads(line))
+                if line.strip():
+                    lines.append(json.loads(line))
         return lines
 
 
@@ -55,16 +56,16 @@ async def unread() -> AsyncIterator[Unread]:
 async def test_reports_merge_while_nobody_reads(unread: Unread) -> None:
     for step in range(5):
         report = {"metrics": {"step": step}, "context": {}, "logsUrl": None}
-        unread.outbox.reported(1, report)
+        unread.outbox.reported("one", report)
         await asyncio.sleep(2 * GATHER_S)
-    unread.outbox.ended(1, {"type": "result"})
-    told = [line for line in await unread.read() if line["id"] == 1]
+    unread.outbox.ended("one", {"type": "result"})
+    told = [line for line in await unread.read() if line["id"] == "one"]
     assert [line["type"] for line in told] == ["update", "result"]
     assert told[0]["metrics"] == {"step": 4}
 
 
 async def test_what_is_printed_is_bounded_for_all_together(unread: Unread) -> None:
-    outputs = [Output(number, unread.outbox.printed) for number in range(1, 6)]
+    outputs = [Output(name, unread.outbox.printed) for name in "abcde"]
     printed = 0
     for output in outputs:
         for _ in range(9):
@@ -72,7 +73,7 @@ async def test_what_is_printed_is_bounded_for_all_together(unread: Unread) -> No
             printed += MB
     assert sum(output.left_out for output in outputs) == printed - PRINTED_LIMIT_BYTES
     for output in outputs:
-        unread.outbox.ended(output.number, {"type": "result"})
+        unread.outbox.ended(output.attempt_id, {"type": "result"})
     told = [line for line in await unread.read() if line["type"] == "output"]
     assert sum(len(line["text"]) for line in told) == PRINTED_LIMIT_BYTES
     before = outputs[0].left_out

@@ -1,13 +1,14 @@
 """How a handler ended, as its process tells it, whatever the handler did."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from apphub_jobs.contract import JobResult, RetryAfter
 from apphub_jobs.process import program
-from apphub_jobs.process.outcomes import raised, returned
+from apphub_jobs.process.outcomes import CancelSignal, raised, returned
 
 
 class UnreadableError(Exception):
@@ -26,9 +27,32 @@ def test_an_error_without_a_readable_text_is_told_by_its_name() -> None:
 @pytest.mark.parametrize("part", ["metrics", "context"])
 def test_reports_that_are_no_mapping_are_an_invalid_result(part: str) -> None:
     odd: dict[str, Any] = {part: [1]}
-    told = returned(JobResult(**odd))
+    told = returned(JobResult(**odd), CancelSignal())
     assert told["type"] == "invalid"
     assert f"has {part} of type list, not a mapping" in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("value", "seen", "status"),
+    [
+        ("a result", True, "canceled"),
+        (JobResult(metrics={"rows": 3}), True, "canceled"),
+        (JobResult(status="succeeded"), True, "succeeded"),
+        (JobResult(status="failed"), True, "failed"),
+        (replace(JobResult(), result=1), True, "canceled"),
+        ("a result", False, "succeeded"),
+    ],
+)
+def test_who_has_seen_that_it_is_to_stop_and_returns_has_stopped(
+    value: object, status: str, *, seen: bool
+) -> None:
+    cancelled = CancelSignal()
+    assert not cancelled.is_set()
+    assert not cancelled.wait(0)
+    cancelled.set()
+    if seen:
+        assert cancelled.wait(0)
+    assert returned(value, cancelled)["status"] == status
 
 
 async def _awaits_what_is_cancelled(_: object) -> None:
@@ -46,7 +70,7 @@ def _runs_what_is_cancelled(_: object) -> None:
 )
 def test_a_handler_that_meets_a_cancelled_task_has_failed(handler: Any) -> None:
     context: Any = None
-    told = program._outcome(handler, context, {"parameters": {}})
+    told = program._outcome(handler, context, {"parameters": {}}, CancelSignal())
     assert (told["type"], told["message"]) == ("error", "CancelledError")
     assert "_awaits_what_is_cancelled" in told["stack"]
 

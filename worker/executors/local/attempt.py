@@ -3,19 +3,23 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping
 from datetime import datetime
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 from worker.executors.local.removal import remove
+from worker.executors.local.reports import (
+    APART,
+    LEASE,
+    NO_REPORT,
+    Said,
+    fault_of,
+    new_id,
+)
 from worker.executors.local.slot import Slot
 from worker.executors.port import OnUpdate, Outcome, Task
 
 logger = logging.getLogger(__name__)
-
-Said = Mapping[str, Any]
-"""A message to or from a handlers' process or a supervisor."""
 
 FAREWELL_S = 1.0
 """How long a process may still be heard whose supervisor was killed."""
@@ -42,6 +46,7 @@ class ProcessAttempt:
         self._on_update = on_update
         self._give_back = give_back
         self._number = slot.next_attempt()
+        self._id = new_id()
         self._message: Said | None = None
         self._ended: Said | None = None
         self._heard_all = False
@@ -51,7 +56,7 @@ class ProcessAttempt:
         self._watched = False
         self._soon = loop.call_later(UNWATCHED_S, self._have_watched)
         slot.listener = self
-        slot.give(described(task))
+        slot.give({"id": self._id, **described(task)})
 
     @property
     def supervisor_pid(self) -> int:
@@ -85,10 +90,33 @@ class ProcessAttempt:
 
     def stop(self) -> None:
         """Have its supervisor kill it, because the worker stops."""
+        if not self._over.done():
+            self._slot.revoke()
         self._tell({"stop": True})
 
     def reported(self, message: Said) -> None:
         """Keep how the handler ended, pass updates on, and note what it left."""
+        fault = self._fault_of(message)
+        if fault is None:
+            self._take(message)
+        else:
+            self.misreported(fault)
+
+    def misreported(self, fault: str) -> None:
+        """Take what the process said of it for its end."""
+        self._take({"type": "invalid", "message": fault})
+
+    def _fault_of(self, message: Said) -> str | None:
+        if message.get("id") != self._id:
+            return NO_REPORT
+        kind = message["type"]
+        if kind == LEASE and not self._slot.forbids_beginning:
+            return "the process did not begin, though the lease holds"
+        if kind == "done" and self._message is None:
+            return "the process was done before its handler had ended"
+        return fault_of(message, APART)
+
+    def _take(self, message: Said) -> None:
         kind = message["type"]
         if self._message is None and kind != "update":
             self._message = message
@@ -101,6 +129,7 @@ class ProcessAttempt:
             self.stop()  # It may still be writing what nobody reads any more.
 
     def _done(self, said: Said) -> None:
+        self._slot.cpu_s = said["cpuTotal"]
         self._left_files = bool(said["leftFiles"])
         if said["clear"] and not self._watched:
             ended = {**said, "cause": "exit", "livesOn": True}

@@ -10,7 +10,7 @@ from worker.executors.local.pool import Pool
 from worker.executors.local.slot import Slot
 from worker.executors.local.throttle import Pace
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import APART, OnUpdate, Task
+from worker.executors.port import APART, LeaseOverError, OnUpdate, Task, need_lease
 
 
 class ProcessExecutor:
@@ -69,7 +69,12 @@ class ProcessExecutor:
     async def submit(
         self, task: Task, on_update: OnUpdate, until: float
     ) -> ProcessAttempt:
-        """Start an attempt in a process of its handler's package."""
+        """Start an attempt in a process of its handler's package.
+
+        Raises:
+            LeaseOverError: the lease is over.
+        """
+        need_lease(max(until, self._pool.lease_until))
         package = self._packages[task.entry_point]
         began = await self._pace.turn()
         try:
@@ -78,6 +83,12 @@ class ProcessExecutor:
             began()
             raise
         lease_until = max(until, self._pool.lease_until)
+        try:
+            need_lease(lease_until)
+        except LeaseOverError:
+            began()
+            self._pool.give_back(slot, lives_on=True)
+            raise
         slot.renew(lease_until)
         attempt = ProcessAttempt(slot, task, on_update, self._give_back)
         self._running[attempt] = began

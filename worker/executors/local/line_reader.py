@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class LineReader(asyncio.Protocol):
-    """Calls back with each line, and at the end; for a line too long with None and nothing more."""
+    """Calls back with each line, and at the end; once with None for a line that is too long."""
 
     def __init__(
         self,
@@ -18,20 +18,18 @@ class LineReader(asyncio.Protocol):
         self._ended = ended
         self._parts: list[bytes] = []
         self._waiting_bytes = 0
-        self._deaf = False
+        self._is_skipping = False
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
-        if self._deaf:
-            return
         *ended, rest = data.split(b"\n")
         for part in ended:
-            if not self._keep(part):
-                return
+            self._keep(part)
             line = b"".join(self._parts)
-            self._parts.clear()
-            self._waiting_bytes = 0
-            self._line_came(line)
+            was_too_long = self._is_skipping
+            self._begin_line()
+            if not was_too_long:
+                self._line_came(line)
         self._keep(rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -39,12 +37,18 @@ class LineReader(asyncio.Protocol):
         del exc
         self._ended()
 
-    def _keep(self, part: bytes) -> bool:
-        """Add a part to the line that is not yet whole; return whether the line may be so long."""
+    def _begin_line(self) -> None:
+        self._parts.clear()
+        self._waiting_bytes = 0
+        self._is_skipping = False
+
+    def _keep(self, part: bytes) -> None:
+        """Add a part to the line that is not yet whole, unless that is too long."""
+        if self._is_skipping:
+            return
         self._parts.append(part)
         self._waiting_bytes += len(part)
-        self._deaf = self._waiting_bytes > self._limit_bytes
-        if self._deaf:
+        if self._waiting_bytes > self._limit_bytes:
+            self._is_skipping = True
             self._parts.clear()
             self._line_came(None)
-        return not self._deaf

@@ -6,7 +6,6 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -24,9 +23,11 @@ from worker.executors.local.handlers_process import (
     require_room,
     view_of,
 )
+from worker.executors.local.lease import LeaseCell
 from worker.executors.local.line_reader import LineReader
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.removal import remove
+from worker.executors.local.reports import message_of, seconds
 from worker.executors.local.supervision import supervisor
 from worker.executors.local.supervision.masking import masked, secrets_in
 from worker.executors.packages import HandlerPackage
@@ -35,12 +36,18 @@ REPORT_LIMIT_BYTES = 8 * 1_048_576
 """The longest message an attempt may send. Above the domain's limit of a result, which answers more
 kindly."""
 
+TOO_LONG = f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"
+NO_JSON = "a result or report that is no JSON"
+
 
 class Listener(Protocol):
     """Whoever runs an attempt in a slot."""
 
     def reported(self, message: Mapping[str, Any]) -> None:
         """Hear what the process says."""
+
+    def misreported(self, fault: str) -> None:
+        """Hear that the process said what nobody can read; the fault says what it was."""
 
     def reports_ended(self) -> None:
         """Hear that the process, and whoever else could have spoken for it, is gone."""
@@ -60,13 +67,14 @@ class Slot:
         secrets: what is masked in what its attempts print and say.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts
         self,
         package: HandlerPackage,
         process: asyncio.subprocess.Process,
         workdir: Path,
         orphans: Orphans | None,
         cover: Cover,
+        lease: LeaseCell,
     ) -> None:
         self.package = package
         self.process = process
@@ -74,12 +82,14 @@ class Slot:
         self.secrets = secrets_in(os.environ, package.pass_env)
         self._orphans = orphans
         self._cover = cover
+        self._lease = lease
         self.listener: Listener | None = None
         self.cpu_s: float | None = None
         self.loaded = asyncio.Event()
         self._tasks: asyncio.WriteTransport | None = None
         self._lease_until = math.inf
         self._lapsed = False
+        self._is_revoked = False
         self._attempts = 0
         self._lives = True
         self._hearing: asyncio.Task[None] | None = None
@@ -106,13 +116,18 @@ class Slot:
     def lives(self) -> bool:
         """Return whether it can take an attempt."""
         has_ended = self.process.returncode is not None
-        is_running = self._lives and not self.lapsed and not has_ended
+        is_running = self._lives and not self.forbids_beginning and not has_ended
         return is_running and self._cover.holds
 
     @property
     def lapsed(self) -> bool:
         """Return whether its lease was ever over: its supervisor may have ended for that."""
         return self._lapsed or monotonic() > self._lease_until
+
+    @property
+    def forbids_beginning(self) -> bool:
+        """Return whether its process ever had a reason not to begin with what it was given."""
+        return self.lapsed or self._is_revoked
 
     def next_attempt(self) -> int:
         """Count the next attempt; the process counts its directories likewise."""
@@ -139,14 +154,23 @@ class Slot:
 
     def renew(self, until: float) -> None:
         """Let whatever runs here go on until this moment."""
-        if until != self._lease_until:
-            self._lapsed = self.lapsed
-            self._lease_until = until
+        if until != self._lease_until and not self._is_revoked:
+            before, self._lease_until = self._lease_until, until
+            # First the process, then the clock: whatever it has refused, it refused for a lease
+            # that is known here to have been over.
+            self._lease.write(until)
+            self._lapsed = self._lapsed or monotonic() > before
             self.tell({"renew": until})
+
+    def revoke(self) -> None:
+        """Let nothing begin here any more, for good, whatever the process has been given."""
+        self._is_revoked = True
+        self._lease.write(-math.inf)
 
     def hang_up(self) -> None:
         """End whatever still runs: to the supervisor, the end of its input is the worker's end."""
         self._lives = False
+        self.revoke()
         orders = self.process.stdin
         if orders is not None:
             orders.close()
@@ -160,15 +184,28 @@ class Slot:
         await self.process.wait()
         if self._hearing is not None:
             await self._hearing
+        self._lease.close()
         await asyncio.to_thread(remove, self.workdir)
 
     def _reported(self, line: bytes | None) -> None:
-        message = without_secrets(_message(line), self.secrets)
-        self.cpu_s = message.get("cpuTotal", self.cpu_s)
-        if message["type"] == "ready":
+        if line == b"":
+            return
+        message = None if line is None else message_of(line)
+        if message is None and self.listener is not None:
+            self.listener.misreported(TOO_LONG if line is None else NO_JSON)
+        elif message is not None and message["type"] == "ready":
+            self._heard_of(message)
             self.loaded.set()
-        elif self.listener is not None:
-            self.listener.reported(message)
+        elif message is not None and self.listener is not None:
+            told = without_secrets(message, self.secrets)
+            self.listener.reported(told)
+        else:
+            self.hang_up()  # Whoever speaks there has no task.
+
+    def _heard_of(self, message: Mapping[str, Any]) -> None:
+        cpu_s = seconds(message.get("cpuTotal"))
+        if cpu_s is not None:
+            self.cpu_s = cpu_s
 
     def _reports_ended(self) -> None:
         self._lives = False
@@ -203,18 +240,6 @@ def _line(message: Mapping[str, Any]) -> bytes:
         return json.dumps(message).encode() + b"\n"
 
 
-def _message(line: bytes | None) -> Mapping[str, Any]:
-    if line is None:
-        problem = f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"
-        return {"type": "invalid", "message": problem}
-    # What is nested too deeply raises no ValueError; nobody would hear the process any more.
-    with suppress(ValueError, RecursionError):
-        message = json.loads(line)
-        if isinstance(message, dict) and "type" in message:
-            return message
-    return {"type": "invalid", "message": "a result or report that is no JSON"}
-
-
 def without_secrets(
     message: Mapping[str, Any], secrets: Sequence[str]
 ) -> Mapping[str, Any]:
@@ -242,24 +267,26 @@ async def start_slot(
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
     cover = Cover(package.hidden, workdir)
     try:
-        tasks, giving, receiving, reports = pipes()
+        lease, (tasks, giving, receiving, reports) = _channels()
     except OSError:
         # Nothing has been there, and this takes no descriptor.
         os.rmdir(workdir)  # noqa: PTH106
         raise
+    passed = (tasks, reports, lease.descriptor)
     try:
         require_room(tasks)
         command = command_line(program, package)
-        process = await _spawn(package, command, workdir, tasks, reports, orphans)
-        slot = Slot(package, process, workdir, orphans, cover)
+        process = await _spawn(package, command, workdir, passed, orphans)
+        slot = Slot(package, process, workdir, orphans, cover, lease)
     except BaseException:
         os.close(giving)
         os.close(receiving)
+        lease.close()
         remove(workdir)
         raise
     finally:
-        os.close(tasks)
-        os.close(reports)
+        for descriptor in passed:
+            os.close(descriptor)
     try:
         await slot.connect(giving, receiving)
     except BaseException:
@@ -268,12 +295,22 @@ async def start_slot(
     return slot
 
 
-async def _spawn(  # noqa: PLR0913 - all that a process begins with
+def _channels() -> tuple[LeaseCell, tuple[int, int, int, int]]:
+    """Return what a process sees of the lease, and the ends of its pipes."""
+    lease = LeaseCell()
+    try:
+        return lease, pipes()
+    except OSError:
+        os.close(lease.descriptor)
+        lease.close()
+        raise
+
+
+async def _spawn(
     package: HandlerPackage,
     command: Sequence[str],
     workdir: Path,
-    tasks: int,
-    reports: int,
+    passed: tuple[int, int, int],
     orphans: Orphans | None,
 ) -> asyncio.subprocess.Process:
     supervising = (
@@ -281,8 +318,7 @@ async def _spawn(  # noqa: PLR0913 - all that a process begins with
         "-I",
         "-S",
         supervisor.__file__,
-        str(tasks),
-        str(reports),
+        *map(str, passed),
         json.dumps(
             {
                 "view": view_of(package, workdir),
@@ -298,7 +334,7 @@ async def _spawn(  # noqa: PLR0913 - all that a process begins with
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            pass_fds=(tasks, reports),
+            pass_fds=passed,
             cwd=workdir,
             env=environment(workdir, package),
             start_new_session=True,

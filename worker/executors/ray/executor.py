@@ -13,7 +13,7 @@ from runtime.background_tasks import end, start_once
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import APART, Attempt, OnUpdate, Task
+from worker.executors.port import APART, Attempt, OnUpdate, Task, need_lease
 from worker.executors.ray.attempt import RayAttempt
 from worker.executors.ray.driver_process import (
     DriverProcess,
@@ -120,10 +120,15 @@ class RayExecutor:
             attempt.end_if_overdue(now)
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
-        """Start an attempt on the cluster, or here if its handler is built in."""
+        """Start an attempt on the cluster, or here if its handler is built in.
+
+        Raises:
+            LeaseOverError: the lease is over.
+        """
         package = self._packages[task.entry_point]
         if _is_built_in(package):
             return await self._own.submit(task, on_update, until)
+        need_lease(max(until, self._lease_until))
         log = self._logs.of(task.log_path)
         attempt = RayAttempt(uuid4().hex, task, on_update, log, self._tell)
         if self._driver is None:

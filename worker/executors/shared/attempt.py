@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from worker.executors.local.reports import TOGETHER, fault_of, new_id
 from worker.executors.port import OnUpdate, Outcome, Task
 from worker.executors.shared.attempt_logs import AttemptLog
 
@@ -31,7 +32,7 @@ class SharedAttempt:
     """An attempt in a process that others use as well.
 
     Attributes:
-        number: what its process knows it by.
+        id: what its process knows it by, and no other handler.
         ends_as: why it was asked to end, if it was.
         is_overdue: whether it has not ended within its grace time.
     """
@@ -39,12 +40,11 @@ class SharedAttempt:
     def __init__(
         self,
         process: Host,
-        number: int,
         task: Task,
         on_update: OnUpdate,
         log: AttemptLog,
     ) -> None:
-        self.number = number
+        self.id = new_id()
         self.ends_as: End | None = None
         self.is_overdue = False
         self._process = process
@@ -53,6 +53,7 @@ class SharedAttempt:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._has_ended = False
+        self._fault: str | None = None
         self._over: asyncio.Future[Outcome] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -81,6 +82,21 @@ class SharedAttempt:
         if deadline is not None and datetime.fromisoformat(deadline) <= now:
             self._time_out()
 
+    def misreport(self, fault: str) -> None:
+        """Have it end as `invalid_result`: its process said what no handler may say.
+
+        What goes on is asked to stop, as by a cancel: it must not run beside the next attempt.
+        """
+        self._fault = self._fault or fault
+        self._ask("canceled", TIMEOUT_GRACE_S)
+
+    def fault_of(self, message: Mapping[str, Any]) -> str | None:
+        """Return what is wrong with what the process said of it, if anything is."""
+        kind = message["type"]
+        if kind in ("canceled", "timeout") and kind != self.ends_as:
+            return f"the process said {kind!r} of an attempt that nobody asked to end"
+        return fault_of(message, TOGETHER)
+
     def reported(self, message: Mapping[str, Any]) -> None:
         """Keep what was printed, pass updates on, or take its end."""
         match message["type"]:
@@ -90,13 +106,16 @@ class SharedAttempt:
             case "update":
                 self._on_update(message)
             case kind:
-                if message.get("leftOut"):
-                    self._log.leave_out(message["leftOut"])
+                left_out = message.get("leftOut")
+                if isinstance(left_out, int) and left_out > 0:
+                    self._log.leave_out(left_out)
                 ended = Outcome(kind, message)
                 self.end(ended)
 
     def end(self, outcome: Outcome) -> None:
         """Let it be over, once its log is whole."""
+        if self._fault is not None:
+            outcome = Outcome("invalid", {"message": self._fault})
         self._has_ended = True
         if self._timer is not None:
             self._timer.cancel()
@@ -109,7 +128,7 @@ class SharedAttempt:
         if self._has_ended or self.ends_as is not None:
             return
         self.ends_as = end
-        order = {"id": self.number, "end": end}
+        order = {"id": self.id, "end": end}
         self._process.ask(order)
         self._loop.call_later(grace_s, self._give_up)
 

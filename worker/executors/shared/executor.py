@@ -11,7 +11,7 @@ from worker.executors.local.orphans import Orphans
 from worker.executors.local.slot import start_slot
 from worker.executors.local.workplace import Workplace
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import TOGETHER, OnUpdate, Task
+from worker.executors.port import TOGETHER, OnUpdate, Task, need_lease
 from worker.executors.shared.attempt import SharedAttempt
 from worker.executors.shared.attempt_logs import AttemptLogs
 from worker.executors.shared.process import SharedProcess
@@ -87,14 +87,20 @@ class SharedExecutor:
     async def submit(
         self, task: Task, on_update: OnUpdate, until: float
     ) -> SharedAttempt:
-        """Start an attempt beside others of its handler's package."""
+        """Start an attempt beside others of its handler's package.
+
+        Raises:
+            LeaseOverError: the lease is over.
+        """
         self._lease_until = max(until, self._lease_until)
+        need_lease(self._lease_until)
         package = self._packages[task.entry_point]
         key = (package, task.memory_mb)
         process = await self._process(key)
         if not process.takes_more:
             # A new one that takes no more either ends it at once: nobody starts a third.
             process = await self._process(key)
+        need_lease(self._lease_until)
         return process.begin(task, on_update)
 
     async def _process(self, key: _Key) -> SharedProcess:

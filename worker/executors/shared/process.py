@@ -10,10 +10,10 @@ from runtime.background_tasks import start_once
 from worker.executors.local.attempt import (
     FAREWELL_S,
     LOG_LIMIT_BYTES,
-    Said,
     described,
     how_it_ended,
 )
+from worker.executors.local.reports import LEASE, NO_REPORT, Said
 from worker.executors.local.slot import Slot
 from worker.executors.port import OnUpdate, Outcome, Task
 from worker.executors.shared.attempt import SharedAttempt
@@ -67,7 +67,7 @@ class SharedProcess:
         self._slot = slot
         self._logs = logs
         self._tell_over = over
-        self._attempts: dict[int, SharedAttempt] = {}
+        self._attempts: dict[str, SharedAttempt] = {}
         self._given = 0
         self._orders: list[Said] = []
         self._is_given_up = False
@@ -75,7 +75,7 @@ class SharedProcess:
         self._heard_all = False
         self._ended: Said | None = None
         self._is_known_why = False
-        self._guilty: tuple[int, str] | None = None
+        self._guilty: tuple[str, str] | None = None
         self._ended_as: Outcome | None = None
         self._crash: Outcome | None = None
         self._time_runs = False
@@ -108,14 +108,14 @@ class SharedProcess:
         """Start an attempt."""
         self._given += 1
         log = self._logs.of(task.log_path, self._slot.secrets)
-        attempt = SharedAttempt(self, self._given, task, on_update, log)
+        attempt = SharedAttempt(self, task, on_update, log)
         if self._ended_as is not None:
             attempt.end(self._ended_as)
             return attempt
-        self._attempts[attempt.number] = attempt
+        self._attempts[attempt.id] = attempt
         if self._time_runs:
             attempt.let_time_run()
-        order = {"id": attempt.number, "task": described(task)}
+        order = {"id": attempt.id, "task": described(task)}
         self.ask(order)
         return attempt
 
@@ -142,6 +142,7 @@ class SharedProcess:
 
     def stop(self) -> None:
         """End it because the worker stops."""
+        self._slot.revoke()
         self._slot.tell({"stop": True})
 
     def retire(self) -> None:
@@ -162,17 +163,29 @@ class SharedProcess:
 
     def reported(self, message: Said) -> None:
         """Hear what the process says."""
-        number = message.get("id")
-        if message["type"] == "in_the_way":
-            self._guilty = (message["id"], message["stack"])
-        elif message["type"] == "goes_on":
+        attempt_id = message.get("id")
+        if message["type"] == "goes_on":
             self._went_on()
-        elif number in self._attempts:
-            self._reported(self._attempts[number], message)
-        elif message["type"] == "invalid" and not self._is_given_up:
-            logger.warning("a shared process is ended: it reported %s", message)
-            self._is_known_why = True
-            self.give_up()  # It may still be writing what nobody reads any more.
+        elif not isinstance(attempt_id, str):
+            self.misreported(NO_REPORT)
+        elif attempt_id in self._attempts:
+            self._heard_of(self._attempts[attempt_id], message)
+        # Else it has ended, and left behind what still reports; or nobody has such an id.
+
+    def misreported(self, fault: str) -> None:
+        """Hear that the process said what nobody can read.
+
+        Where several attempts are there, nobody knows whose word it was, and all may go on; others
+        begin elsewhere.
+        """
+        if self._is_given_up or self._is_over:
+            return  # It is being ended, and may have broken a line itself.
+        if not self._is_retired:
+            logger.warning("a shared process takes no more attempts: %s", fault)
+        if len(self._attempts) == 1:
+            [attempt] = self._attempts.values()
+            attempt.misreport(fault)
+        self.retire()
 
     def reports_ended(self) -> None:
         """Hear that the process, and whoever else could have spoken for it, is gone."""
@@ -203,11 +216,27 @@ class SharedProcess:
         self._slot.give(*self._orders)
         self._orders.clear()
 
-    def _reported(self, attempt: SharedAttempt, message: Said) -> None:
+    def _heard_of(self, attempt: SharedAttempt, message: Said) -> None:
+        kind = message["type"]
+        if kind == "in_the_way":
+            self._interrupted(attempt, message)
+            return
+        fault = attempt.fault_of(message)
+        if kind == LEASE and not self._slot.forbids_beginning:
+            fault = "the process did not begin, though the lease holds"
+        if fault is not None:
+            attempt.misreport(fault)
+            return
         attempt.reported(message)
-        if message["type"] not in ("output", "update"):
-            del self._attempts[attempt.number]
+        if kind not in ("output", "update"):
+            del self._attempts[attempt.id]
             self._end_if_empty()
+
+    def _interrupted(self, attempt: SharedAttempt, message: Said) -> None:
+        """Note in whose midst the process stands, if that was asked for."""
+        stack = message.get("stack")
+        if self._is_given_up and isinstance(stack, str):
+            self._guilty = (attempt.id, stack)
 
     def _went_on(self) -> None:
         """Forget who was interrupted, for nobody was in the way, and wait no longer."""
@@ -273,7 +302,7 @@ class SharedProcess:
     def _outcome_of(self, attempt: SharedAttempt, outcome: Outcome) -> Outcome:
         if attempt.is_overdue and attempt.ends_as is not None:
             return Outcome(attempt.ends_as)
-        if self._guilty is None or self._guilty[0] != attempt.number:
+        if self._guilty is None or self._guilty[0] != attempt.id:
             return outcome
         message = (
             "it kept the other attempts of its shared process from going on, so the process was"

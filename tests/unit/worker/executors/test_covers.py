@@ -14,7 +14,7 @@ import os, sys
 from worker.executors.local.supervision.hiding import View
 from worker.executors.local.supervision.spawn import Child
 reading, tasks = os.pipe()
-child = Child([sys.executable, "-c", ""], tasks, os.dup(tasks), View([sys.argv[1]]))
+child = Child([sys.executable, "-c", ""], [tasks, os.dup(tasks)], View([sys.argv[1]]))
 os.waitpid(child.pid, 0)
 """
 

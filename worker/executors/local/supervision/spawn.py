@@ -34,21 +34,23 @@ if TYPE_CHECKING:
 class Child:
     """The handlers' process. It takes tasks from the worker, and reports to it; it prints to here.
 
+    Both go by descriptors that it is passed, as the end of the worker's lease does.
+
     Attributes:
         output: the descriptor from which all that it prints can be read.
     """
 
     def __init__(
-        self, command: list[str], tasks: int, reports: int, view: View | None
+        self, command: list[str], passed: list[int], view: View | None
     ) -> None:
         self.output, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             if view is not None and not hide(view):
                 os.write(2, _IN_SIGHT)
-            program = [*command, str(tasks), str(reports)]
-            _become(program, writing, tasks, reports)
-        for descriptor in (tasks, writing, reports):
+            program = [*command, *map(str, passed)]
+            _become(program, writing, *passed)
+        for descriptor in (writing, *passed):
             os.close(descriptor)
 
 

@@ -10,8 +10,9 @@ attempt that ended by itself and left nothing behind leaves its process to the n
 
 Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of
 ours. The handlers' process is started at once, so that it is ready when its first task comes.
-Arguments: the descriptors for tasks and for reports, JSON with the handlers' process's `view` of
-the file system (`hiding.View`, or null) and the variables that are `secret`, then its command.
+Arguments: the descriptors for tasks, for reports and of the lease's end, JSON with the handlers'
+process's `view` of the file system (`hiding.View`, or null) and the variables that are `secret`,
+then its command.
 Standard input: JSON lines, `{"renew": moment}` at any time, and of an attempt first the order
 (`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}`, `{"deadline": moment}` or,
 once its process says that it is done, `{"over": …}`. Standard output: a JSON line at the end of
@@ -217,18 +218,17 @@ def _cause_of(code: int) -> str:
 
 def main() -> None:
     """Start the handlers' process, and watch its attempts for as long as it is fit for them."""
-    tasks = int(sys.argv[1])
-    reports = int(sys.argv[2])
+    passed = [int(descriptor) for descriptor in sys.argv[1:4]]
     # Event loops leave copies of pipes here that the worker takes for ours.
-    close_all_but(0, 1, 2, tasks, reports)
+    close_all_but(0, 1, 2, *passed)
     become_supervisor()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
-    described, *command = sys.argv[3:]
+    described, *command = sys.argv[4:]
     told = json.loads(described)
     view = View(**told["view"]) if told["view"] is not None else None
     secrets = secrets_in(os.environ, told["secret"])
-    child = Child(command, tasks, reports, view)
+    child = Child(command, passed, view)
     try:
         _watch_attempts(child, Control(), secrets)
     except BaseException:

@@ -28,7 +28,7 @@ from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.workplace import Workplace, sweep
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import Outcome
+from worker.executors.port import LeaseOverError, Outcome
 from worker.executors.ray.node.sockets import sweep_sockets
 from worker.executors.ray.node.telling import Telling, follow
 from worker.executors.ray.wire import LONGEST_BYTES, package_of, reading, task_of
@@ -135,6 +135,8 @@ class Host:
             attempt = await self._executor.submit(
                 task, telling.update, self._lease_until
             )
+        except LeaseOverError:
+            return Outcome("lease")
         except OSError as error:
             message = f"the attempt could not begin on its node: {error}"
             return Outcome("lost", {"message": message})
