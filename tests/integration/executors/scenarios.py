@@ -129,7 +129,7 @@ SCENARIOS: dict[str, Scenario] = {
         kind="canceled",
         is_canceled=True,
         instead=Instead(
-            "a coroutine that shares its loop is cancelled at once, and what it returns counts",
+            "a coroutine that shares its loop is cancelled at once, and may return what is done",
             {"kind": "result", "result": "cleaned up"},
         ),
     ),
