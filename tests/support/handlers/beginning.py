@@ -13,4 +13,8 @@ def begin(context: JobRunContext) -> None:
     context.cancelled.wait(60)
 
 
-HANDLERS: dict[str, Handler] = {"test.begin": begin}
+def noop(_: JobRunContext) -> None:
+    """Do nothing."""
+
+
+HANDLERS: dict[str, Handler] = {"test.begin": begin, "test.noop": noop}
