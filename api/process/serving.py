@@ -22,7 +22,7 @@ from api.process.signals import StopSignals, run_until_stopped
 from api.process.telling.terminal import tell_of_runs
 from api.stream.sessions import Streams
 from runtime.background_tasks import start_once, until_one_ends
-from runtime.garbage import look_seldom
+from runtime.garbage import give_back, look_seldom
 
 
 def serve(
@@ -36,6 +36,7 @@ def serve(
         shows_runs: whether each start and end of a run is a line on standard error.
     """
     raise_descriptor_limit()
+    give_back()
     closing = asyncio.Event()
     app = build_app(settings, closing)
     open_requests = cast("OpenRequests", app.state.open_requests)

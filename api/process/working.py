@@ -15,7 +15,7 @@ from api.process.handler_feed import Feed
 from api.process.listening import Address
 from api.process.signals import StopSignals, run_until_stopped
 from domain.clock import Clock
-from runtime.garbage import look_seldom
+from runtime.garbage import give_back, look_seldom
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.workplace import sweep
@@ -66,6 +66,7 @@ def work(  # noqa: PLR0913 - all that a worker is told
     """
 
     async def main(signals: StopSignals) -> None:
+        give_back()
         offered = dict(packages)
         orphans = Orphans()
         executor = _executor(packages, worker_settings.slots, orphans, cluster)

@@ -213,7 +213,9 @@ def outcome(plan: Plan, unit: Unit) -> Saved | VersionConflictError:
     try:
         return Saved(plan.accept(unit))
     except VersionConflictError as error:
-        return error
+        # Its traceback leads to all that is planned, which leads to it: nothing of it, megabytes
+        # of events, would be free before garbage is looked for.
+        return error.with_traceback(None)
 
 
 def key_of(event: StoredEvent) -> Key:

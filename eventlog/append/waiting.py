@@ -202,7 +202,8 @@ def _for_one(error: Exception, request: Request) -> Exception:
             if request.appended
             else VersionConflictError()
         )
-    return error
+    # It leads to the frames of the writer, and these to those who wait and to all their events.
+    return error.with_traceback(None)
 
 
 def fail_all(waiting: list[Waiting], error: Exception) -> None:

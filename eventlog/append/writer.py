@@ -130,6 +130,9 @@ class Writer:
             raise
         finally:
             self._metrics.append_s.observe(monotonic() - request.asked_at)
+            # A refusal leads to this frame. If the frame led to the refusal, both, and megabytes
+            # of events, would stay until the garbage is looked through.
+            del request, future
 
     async def _run(self) -> None:
         # One that died has left its session in the middle of anything.

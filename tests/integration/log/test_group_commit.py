@@ -1,6 +1,9 @@
 """Many commands share a transaction, and none suffers for another."""
 
 import asyncio
+import gc
+import weakref
+from contextlib import suppress
 from uuid import UUID
 
 import psycopg
@@ -42,6 +45,29 @@ async def test_a_stale_command_in_a_batch_of_fifty_fails_alone(
     assert query(
         database_url, "SELECT count(*) FROM job_runs WHERE status = 'canceled'"
     ) == [(50,)]
+
+
+async def test_refused_units_are_freed_without_a_search_for_garbage(
+    part: Parts,
+) -> None:
+    slug = await registered(part.jobs)
+    run_id = (await part.jobs.launch(slug, Launch(), TESTER)).run_id
+    run = await part.jobs.run(run_id)
+    run.request_cancel(now(), "why")
+    unit = Unit(part.jobs.stored_events([run]), TESTER)
+    await part.writer.append(unit)
+    refused = [Unit(unit.events, TESTER) for _ in range(3)]
+    left = [weakref.ref(one) for one in refused]
+    gc.disable()
+    try:
+        while refused:
+            with suppress(VersionConflictError):
+                await part.writer.append(refused.pop())
+        # The writer lets go of its last batch with the next one.
+        await part.jobs.launch(slug, Launch(), TESTER)
+        assert [one() for one in left] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 async def test_commands_on_one_run_keep_their_order_in_one_batch(
