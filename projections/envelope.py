@@ -50,6 +50,7 @@ class Envelope:
         recorded_at: when the database wrote it.
         unreadable: why this version of the program cannot read it, or what it belongs to; None for
             nearly all. Its topic, `at` and data are shown as they are stored then.
+        size: how many bytes are stored of it; 0 where nobody asks.
     """
 
     aggregate_id: UUID
@@ -63,6 +64,7 @@ class Envelope:
     correlation_id: str | None = None
     causation_id: str | None = None
     unreadable: str | None = None
+    size: int = 0
 
     @property
     def subject(self) -> str:
@@ -151,6 +153,7 @@ def to_envelope(row: EventRow) -> Envelope:
     envelope.actor = row["actor"]
     envelope.correlation_id = row["correlation_id"]
     envelope.causation_id = row["causation_id"]
+    envelope.size = len(row["state"])
     return envelope
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import orjson
+
 from domain.ports import Claimant, Row
 from domain.workers.isolation import ISOLATIONS, Isolation
 from eventlog.queue.following import Queue
@@ -15,6 +17,9 @@ from projections import job_runs
 MOST = 4_096
 """Rows to be kept, far more than any worker has slots: those beyond belong to runs that others have
 ended."""
+
+MOST_BYTES = 16_777_216
+"""The same, as JSON: the parameters of a run may have a megabyte."""
 
 
 class RunningRows:
@@ -28,18 +33,25 @@ class RunningRows:
 
     def __init__(self) -> None:
         self._rows: dict[UUID, Row] = {}
+        self._sizes: dict[UUID, int] = {}
+        self._bytes = 0
         self._mended: int | None = None
 
     def note(self, rows: Mapping[UUID, Row]) -> None:
         """Take in rows as a transaction that is committed has left them."""
         for aggregate_id, row in rows.items():
+            self._drop(aggregate_id)
             if _is_kept(row):
+                size = len(orjson.dumps(row))
                 self._rows[aggregate_id] = row
-            else:
-                self._rows.pop(aggregate_id, None)
-        while len(self._rows) > MOST:
-            oldest = next(iter(self._rows))
-            del self._rows[oldest]
+                self._sizes[aggregate_id] = size
+                self._bytes += size
+        while len(self._rows) > MOST or self._bytes > MOST_BYTES:
+            self._drop(next(iter(self._rows)))
+
+    def _drop(self, aggregate_id: UUID) -> None:
+        if self._rows.pop(aggregate_id, None) is not None:
+            self._bytes -= self._sizes.pop(aggregate_id)
 
     @property
     def is_checked(self) -> bool:
@@ -54,7 +66,7 @@ class RunningRows:
         """
         if mended == self._mended:
             return True
-        self._rows.clear()
+        self.clear()
         self._mended = mended
         return False
 
@@ -81,6 +93,8 @@ class RunningRows:
     def clear(self) -> None:
         """Forget all: what was lost with a connection may have been more than the connection."""
         self._rows.clear()
+        self._sizes.clear()
+        self._bytes = 0
 
 
 @dataclass(frozen=True)

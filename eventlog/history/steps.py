@@ -22,6 +22,10 @@ MAX_ROWS = 10_000
 """Rows kept in memory. A row that fell out is folded again from its own events when it is
 needed."""
 
+MAX_BYTES = 16_777_216
+"""The same by the largest event of each: the parameters of a run may have a megabyte, and take
+several times as much as a row."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -43,7 +47,14 @@ class Replay:
         self._reader = reader
         self._max_rows = max_rows
         self._rows: OrderedDict[UUID, ProjectedRow] = OrderedDict()
+        self._sizes: dict[UUID, int] = {}
+        self._bytes = 0
         self._unreadable: OrderedDict[UUID, str] = OrderedDict()
+
+    @property
+    def held_bytes(self) -> int:
+        """Return how much the events have that the rows at hand stand for, the largest of each."""
+        return self._bytes
 
     async def steps(self, events: Sequence[Envelope]) -> list[Step]:
         """Return the events, which must come in log order, as steps."""
@@ -51,8 +62,8 @@ class Replay:
         await self._forget_erased(events)
         steps = [self._step(event) for event in events]
         # Not before: the chunk's later events need the rows of all of it.
-        while len(self._rows) > self._max_rows:
-            self._rows.popitem(last=False)
+        while len(self._rows) > self._max_rows or self._bytes > MAX_BYTES:
+            self._drop(next(iter(self._rows)))
         while len(self._unreadable) > self._max_rows:
             self._unreadable.popitem(last=False)
         return steps
@@ -86,7 +97,7 @@ class Replay:
         for key, version in firsts.items():
             if self._version(key) != version - 1:
                 missing[key] = version
-                self._rows.pop(key, None)
+                self._drop(key)
         return missing
 
     async def _forget_erased(self, events: Sequence[Envelope]) -> None:
@@ -118,12 +129,16 @@ class Replay:
     def _fold(self, event: Envelope) -> str | None:
         """Fold the event onto its row; return why that cannot be done, if so."""
         key = event.aggregate_id
-        before = self._rows.pop(key, None)
+        before = self._rows.get(key)
+        size = max(self._sizes.get(key, 0), event.size)
+        self._drop(key)
         why = self._unreadable.get(key, event.unreadable)
         if why is None:
             try:
                 table = BY_SUBJECT[event.subject]
                 self._rows[key] = table.fold(before, event)
+                self._sizes[key] = size
+                self._bytes += size
             except UNFOLDABLE as error:
                 why = repr(error)
         if why is not None:
@@ -140,8 +155,12 @@ class Replay:
             return Step(replace(event, unreadable=why), None, {})
         after = self._rows[event.aggregate_id]
         if after.get("status") in FINAL:  # What is final never changes again.
-            del self._rows[event.aggregate_id]
+            self._drop(event.aggregate_id)
         return Step(event, before, after)
+
+    def _drop(self, aggregate_id: UUID) -> None:
+        self._rows.pop(aggregate_id, None)
+        self._bytes -= self._sizes.pop(aggregate_id, 0)
 
 
 def _without_erased(run: RunRow, living: Collection[str]) -> RunRow:

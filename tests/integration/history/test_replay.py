@@ -4,8 +4,9 @@ import pytest
 
 from domain.jobs.launching import Launch
 from domain.jobs.run_values import Report
+from domain.json_values import JsonObject
 from eventlog.history.steps import Replay, Step
-from tests.support.logs import TESTER, Parts, parts, registered
+from tests.support.logs import TESTER, Parts, parts, query, registered
 
 CHUNK = 40
 
@@ -81,3 +82,25 @@ async def test_a_portion_of_the_log_is_bounded_by_its_size_but_never_empty(
         assert await portion(3, 150_000) == [4, 5, 6]
         assert await portion(6, 150_000) == []
         assert len(await part.reader.after(head, 2)) == 2
+
+
+async def test_rows_are_remembered_within_a_bound_of_bytes(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventlog.history.steps.MAX_BYTES", 500_000)
+    async with parts(database_url) as part:
+        slug = await registered(part.jobs)
+        large: JsonObject = {"x": "x" * 200_000}
+        for _ in range(6):
+            await part.jobs.launch(slug, Launch(parameters=large), TESTER)
+        replay = Replay(part.reader)
+        whole = await all_steps(part, replay, 0, CHUNK)
+        assert [step.after["slug"] for step in whole[-6:]] == [slug] * 6
+        assert replay.held_bytes <= 500_000
+        for row in query(database_url, "SELECT id FROM job_runs"):
+            await part.jobs.cancel(row[0], None, TESTER)
+        more = await all_steps(part, replay, whole[-1].event.position, CHUNK)
+        # Those that fell out are folded again.
+        befores = [step.before["parameters"] for step in more if step.before]
+        assert befores == [large] * 6
+        assert replay.held_bytes < 200_000

@@ -84,3 +84,19 @@ def test_no_more_are_kept_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for run_id in ids:
         rows.note({run_id: _row()})
     assert [rows.knows(run_id) for run_id in ids] == [False, False, True, True, True]
+
+
+def test_large_rows_are_kept_within_a_bound_of_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(running_rows, "MOST_BYTES", 5_000)
+    rows, ids = RunningRows(), [uuid4() for _ in range(5)]
+    for run_id in ids:
+        rows.note({run_id: _row(parameters={"a": "x" * 2_000})})
+    assert [rows.knows(run_id) for run_id in ids] == [False, False, False, True, True]
+    # What has ended, or was noted again, counts no more.
+    rows.note({ids[3]: _row(status="succeeded")})
+    for _ in range(3):
+        rows.note({ids[4]: _row()})
+    rows.note({ids[0]: _row(parameters={"a": "x" * 4_000})})
+    assert [rows.knows(run_id) for run_id in (ids[0], ids[4])] == [True, True]
