@@ -21,7 +21,7 @@ from eventlog.keys.log_files import LogFiles
 from eventlog.personal import statements as personal_statements
 from eventlog.personal.reading import envelopes
 from eventlog.personal.subject_keys import SubjectKeyRow
-from eventlog.recall.pages import read_part
+from eventlog.recall.pages import read_part, read_parts
 from projections.envelope import Envelope, EventRow
 from projections.rows import Connection, read_first, read_rows, read_value
 
@@ -172,31 +172,9 @@ class Reader:
         Args:
             wanted: by aggregate, the version after which to begin and the one to end before.
         """
-        limit = max(1, CHUNK // len(wanted))
-        afters: list[int] = []
-        befores: list[int] = []
-        for after, before in wanted.values():
-            afters.append(after)
-            befores.append(before)
-        values = {
-            "ids": list(wanted),
-            "after": afters,
-            "before": befores,
-            "limit": limit,
-        }
-
-        def part(mark: HistoryRow) -> Sequence[int]:
-            run_id = UUID(mark["originator_id"])
-            after, before = wanted[run_id]
-            last = min(before - 1, after + limit)
-            return mark["positions"][after:last]
-
         async with borrowed(self._pool) as connection:
-            found = await read_rows(
-                connection, HistoryRow, statements.READ_PARTS, values
-            )
-            rows = await resolved(connection, self._archive, found, part)
-            return await envelopes(connection, self._master_keys, rows)
+            part = await read_parts(connection, self._files, wanted)
+            return await envelopes(connection, self._master_keys, part.rows)
 
     async def living_keys(self, ids: Collection[str]) -> set[str]:
         """Return those of the subjects' keys that have not been destroyed."""

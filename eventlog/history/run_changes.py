@@ -6,11 +6,10 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
-from eventlog.history import statements
 from eventlog.keys.log_files import LogFiles
 from eventlog.personal.reading import envelopes
+from eventlog.recall.pages import END, read_parts
 from projections import job_runs
 from projections.envelope import UNFOLDABLE
 from projections.job_runs import RunRow
@@ -132,27 +131,24 @@ async def folded(
     events before it left it.
     """
     rows: dict[UUID, P] = {}
-    if not ids:
-        return rows
-
-    def until_then(mark: HistoryRow) -> Sequence[int]:
-        return [one for one in mark["positions"] if one <= position]
-
-    values = {"ids": list(ids), "position": position}
-    found = await read_rows(connection, HistoryRow, statements.HISTORIES_UP_TO, values)
-    events = await resolved(connection, files.archive, found, until_then)
     unreadable: set[UUID] = set()
-    for event in await envelopes(connection, files.master_keys, events):
-        aggregate_id = event.aggregate_id
-        if event.unreadable is not None:
-            unreadable.add(aggregate_id)
-        if aggregate_id in unreadable:
-            continue
-        before = rows.get(aggregate_id)
-        try:
-            rows[aggregate_id] = table.fold(before, event)
-        except UNFOLDABLE:
-            unreadable.add(aggregate_id)
+    wanted = dict.fromkeys(ids, (0, END))
+    while wanted:  # In parts: one history may be longer than memory.
+        part = await read_parts(connection, files, wanted, position)
+        for event in await envelopes(connection, files.master_keys, part.rows):
+            aggregate_id = event.aggregate_id
+            wanted[aggregate_id] = (event.version, END)
+            if event.unreadable is not None:
+                unreadable.add(aggregate_id)
+            if aggregate_id in unreadable:
+                continue
+            before = rows.get(aggregate_id)
+            try:
+                rows[aggregate_id] = table.fold(before, event)
+            except UNFOLDABLE:
+                unreadable.add(aggregate_id)
+        for aggregate_id in unreadable.union(part.ended):
+            wanted.pop(aggregate_id, None)
     return rows
 
 

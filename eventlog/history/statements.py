@@ -78,14 +78,6 @@ LAST = f"""
 """
 
 
-HISTORIES_UP_TO = f"""
-    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
-    WHERE originator_id = ANY(%(ids)s) AND notification_id <= %(position)s
-    UNION ALL {_MARK} WHERE id = ANY(%(ids)s) AND first_position <= %(position)s
-    ORDER BY originator_id, originator_version
-"""
-
-
 class NewestRow(EventRow):
     """An event of the log, and how many were found with it, one more than asked for at most."""
 
@@ -136,21 +128,6 @@ NTH_AFTER = f"""
     (SELECT first_position FROM archived_blocks
      WHERE first_position > %(after)s ORDER BY first_position OFFSET %(skipped_blocks)s LIMIT 1)
     ORDER BY position LIMIT 1
-"""
-
-
-READ_PARTS = f"""
-    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK}
-    FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(before)s::bigint[])
-        AS wanted (id, after, before),
-    LATERAL (
-        SELECT * FROM {EVENTS_TABLE}
-        WHERE originator_id = wanted.id
-            AND originator_version > wanted.after AND originator_version < wanted.before
-        ORDER BY originator_version LIMIT %(limit)s
-    ) AS part
-    UNION ALL {_MARK} WHERE id = ANY(%(ids)s)
-    ORDER BY originator_id, originator_version
 """
 
 

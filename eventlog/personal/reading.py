@@ -4,6 +4,7 @@ This is the only way from stored states to envelopes and aggregates, so whatever
 erased for all. Where nothing is encrypted it costs a look at each run's first event.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
@@ -16,6 +17,9 @@ from eventlog.personal.cipher import MARK, decrypt, encrypted_part
 from eventlog.personal.subject_keys import keys_by_id
 from projections.envelope import Envelope, EventRow, to_envelope
 from projections.rows import Connection, read_rows
+
+MOST_AT_ONCE = 524_288
+"""Bytes of states that are parsed in the loop; for more, others would wait."""
 
 
 async def plain_states(
@@ -69,6 +73,13 @@ async def envelopes(
         events = map(event_of, suspects)
         plain = await plain_states(connection, master_keys, events)
         rows = [_decrypted(row, plain) for row in rows]
+    size = sum(len(row["state"]) for row in rows)
+    if size > MOST_AT_ONCE:
+        return await asyncio.to_thread(_envelopes, rows)
+    return _envelopes(rows)
+
+
+def _envelopes(rows: Sequence[EventRow]) -> list[Envelope]:
     return [to_envelope(row) for row in rows]
 
 

@@ -1,9 +1,9 @@
-"""One aggregate's history, part by part: nobody knows how long it is.
+"""Histories of aggregates, part by part: nobody knows how long they are.
 
 A part ends after so many events or bytes. It has at least one event where there is any.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -110,15 +110,119 @@ async def read_part(  # noqa: PLR0913 - what a part is
     if last_version is None:
         [mark] = found
         last_version = len(mark["positions"])
-
-        def part_of(mark: HistoryRow) -> Sequence[int]:
-            return mark["positions"][after : after + limit]
-
-        archived = await resolved(connection, files.archive, found, part_of)
-        rows = within(archived, BYTES_A_PART)
+        rows = await _archived(connection, files, mark, after, after + limit)
     if not rows or rows[-1]["originator_version"] >= last_version:
         return Part(rows, None)
     return Part(rows, rows[-1]["originator_version"])
+
+
+ARCHIVED_AT_ONCE = 32
+"""Archived events that are read together: how large they are is seen only then."""
+
+
+async def _archived(
+    connection: Connection, files: LogFiles, mark: HistoryRow, after: int, last: int
+) -> list[EventRow]:
+    """Return an archived history's events between two versions, as many as a part may have."""
+    rows: list[EventRow] = []
+    size = 0
+    for first in range(after, min(last, len(mark["positions"])), ARCHIVED_AT_ONCE):
+        end = min(first + ARCHIVED_AT_ONCE, last)
+
+        def portion(
+            mark: HistoryRow, first: int = first, end: int = end
+        ) -> Sequence[int]:
+            return mark["positions"][first:end]
+
+        rows += await resolved(connection, files.archive, [mark], portion)
+        size = sum(len(row["state"]) for row in rows)
+        if size >= BYTES_A_PART:
+            break
+    return within(rows, BYTES_A_PART)
+
+
+END = 2**62
+"""A version, or a position, after all that there are."""
+
+_PARTS = f"""
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (
+        SELECT part.*, sum(octet_length(state)) OVER in_turn - octet_length(state) AS bytes_before
+        FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(before)s::bigint[])
+            WITH ORDINALITY AS wanted (id, after, before, place),
+        LATERAL (
+            SELECT * FROM {EVENTS_TABLE}
+            WHERE originator_id = wanted.id
+                AND originator_version > wanted.after AND originator_version < wanted.before
+                AND notification_id <= %(position)s
+            ORDER BY originator_version LIMIT %(limit)s
+        ) AS part
+        WINDOW in_turn AS (ORDER BY place, originator_version)
+    ) AS measured WHERE bytes_before < %(max_bytes)s
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s) AND first_position <= %(position)s
+    ORDER BY originator_id, originator_version
+"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Some events of several histories.
+
+    Attributes:
+        rows: one aggregate's behind the other's, each in order.
+        ended: the aggregates of which no more are wanted.
+    """
+
+    rows: Sequence[EventRow]
+    ended: Collection[UUID]
+
+
+async def read_parts(
+    connection: Connection,
+    files: LogFiles,
+    wanted: Mapping[UUID, tuple[int, int]],
+    position: int = END,
+) -> Parts:
+    """Return the next events of each aggregate between two versions: some of each, few in all.
+
+    Args:
+        connection: to the database.
+        files: where archived events are.
+        wanted: by aggregate, the version after which to begin and the one to end before.
+        position: the last one in the log that is wanted.
+    """
+    limit = max(1, EVENTS_A_PART // len(wanted))
+    bounds = list(wanted.values())
+    values = {
+        "ids": list(wanted),
+        "after": [after for after, _ in bounds],
+        "before": [before for _, before in bounds],
+        "position": position,
+        "limit": limit,
+        "max_bytes": BYTES_A_PART,
+    }
+    found = await read_rows(connection, HistoryRow, _PARTS, values)
+    counts = dict.fromkeys(wanted, 0)
+    rows: list[EventRow] = []
+    size = 0
+    unread: set[UUID] = set()
+    for row in found:
+        aggregate_id = UUID(row["originator_id"])
+        if row["archive"] is None:
+            rows.append(row)
+            size += len(row["state"])
+            counts[aggregate_id] += 1
+            continue
+        after, before = wanted[aggregate_id]
+        known = sum(1 for one in row["positions"] if one <= position)
+        last = min(before - 1, known, after + limit)
+        archived = await _archived(connection, files, row, after, last)
+        rows += archived
+        if after + len(archived) < min(before - 1, known):
+            unread.add(aggregate_id)
+    if size >= BYTES_A_PART:
+        unread.update(wanted)
+    unread.update(one for one, count in counts.items() if count == limit)
+    return Parts(rows, wanted.keys() - unread)
 
 
 async def next_events(
@@ -126,15 +230,7 @@ async def next_events(
 ) -> list[StoredEvent]:
     """Return the next events of an aggregate, decrypted, for its commands to decide by."""
     part = await read_part(connection, files, aggregate_id, after)
-    events = [
-        StoredEvent(
-            originator_id=aggregate_id,
-            originator_version=row["originator_version"],
-            topic=row["topic"],
-            state=row["state"],
-        )
-        for row in part.rows
-    ]
+    events = [_stored(aggregate_id, row) for row in part.rows]
     stored = [
         (aggregate_id, event.originator_version, event.state) for event in events[:1]
     ]
@@ -142,3 +238,12 @@ async def next_events(
     if aggregate_id in plain:
         events[0] = replace(events[0], state=plain[aggregate_id])
     return events
+
+
+def _stored(aggregate_id: UUID, row: EventRow) -> StoredEvent:
+    return StoredEvent(
+        originator_id=aggregate_id,
+        originator_version=row["originator_version"],
+        topic=row["topic"],
+        state=row["state"],
+    )
